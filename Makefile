@@ -1,0 +1,45 @@
+# The two commands of the README are `make run` and `make test`; both do all set-up themselves.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: help setup run test lint types imports unit lock clean
+.DEFAULT_GOAL := help
+
+help: ## show this list
+	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(VENV)/.ready ## make the environment in .venv from the lock file
+
+$(VENV)/.ready: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] < (3, 11))' \
+	  || { echo "Soulcaster needs Python 3.11 or newer; $$($(PYTHON) --version) is at '$(PYTHON)'. Say: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) \
+	  || { echo "Python's venv module is missing; on Debian: apt-get install python3-venv"; exit 1; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv \
+	  || { echo "The packages could not be fetched; see the lines above. A network and PyPI are needed the first time."; exit 1; }
+	@$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements.lock
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
+run: setup ## start everything here: Kafka, Redis, worker, web, launcher, demo data
+	@exec $(BIN)/soulcaster run
+
+test: setup lint types imports ## everything CI runs, on the real Kafka and Redis
+	$(BIN)/python -m pytest
+
+lint: setup ## ruff: style and format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: setup ## mypy --strict
+	$(BIN)/mypy
+
+imports: setup ## the direction of imports
+	$(BIN)/lint-imports
+
+lock: ## make requirements.lock anew from pyproject.toml
+	uv pip compile pyproject.toml --group dev --universal --generate-hashes --python-version 3.11 --quiet --output-file requirements.lock
+
+clean: ## remove the environment and the local data
+	rm -rf $(VENV) .soulcaster .cache

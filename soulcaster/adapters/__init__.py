@@ -1,0 +1,1 @@
+"""One outside system a file, each behind a port of soulcaster/ports.py."""

@@ -1,0 +1,171 @@
+"""Kafka by aiokafka: the publisher every process uses, and the provisioning of topics."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import (
+    KafkaConnectionError,
+    KafkaError,
+    MessageSizeTooLargeError,
+    TopicAlreadyExistsError,
+    for_code,
+)
+
+from soulcaster.errors import InvalidMessage, KafkaUnavailable
+from soulcaster.ports import Outgoing
+from soulcaster.topics import DEAD_LETTERS, Topic
+
+REQUEST_SECONDS = 10.0
+"""Time limit of one call; shorter than any drain at shutdown."""
+
+
+class KafkaPublisher:
+    """Publisher over one idempotent aiokafka producer; use it as `async with KafkaPublisher(servers)`."""
+
+    def __init__(self, servers: str, *, timeout: float = REQUEST_SECONDS) -> None:
+        """Prepare; nothing is connected before `start`. `timeout` is in seconds, for one `publish`."""
+        self._servers = servers
+        self._timeout = timeout
+        self._producer: AIOKafkaProducer | None = None
+
+    async def start(self) -> None:
+        """Connect.
+
+        Raises:
+            KafkaUnavailable: no broker answered.
+        """
+        producer = AIOKafkaProducer(
+            bootstrap_servers=self._servers,
+            acks="all",
+            enable_idempotence=True,
+            max_request_size=DEAD_LETTERS.max_bytes,
+            max_batch_size=256 * 1024,
+            request_timeout_ms=int(self._timeout * 1000),
+        )
+        try:
+            await asyncio.wait_for(producer.start(), self._timeout)
+        except (KafkaError, OSError, TimeoutError) as error:
+            await producer.stop()
+            raise KafkaUnavailable(f"Kafka at {self._servers} does not answer ({error!r})") from error
+        self._producer = producer
+
+    async def stop(self) -> None:
+        """Send what is under way and close."""
+        if self._producer is not None:
+            producer, self._producer = self._producer, None
+            await producer.stop()
+
+    async def __aenter__(self) -> "KafkaPublisher":
+        await self.start()
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self.stop()
+
+    async def publish(self, messages: Sequence[Outgoing]) -> None:
+        """Send all and await every acknowledgement; see `ports.Publisher`."""
+        if self._producer is None:
+            await self.start()
+        assert self._producer is not None  # noqa: S101  start() set it or raised
+        try:
+            async with asyncio.timeout(self._timeout):
+                sent = [
+                    await self._producer.send(m.topic, value=m.value, key=m.key, headers=list(m.headers))
+                    for m in messages
+                ]
+                await asyncio.gather(*sent)
+        except MessageSizeTooLargeError as error:
+            raise InvalidMessage(f"a message is larger than its topic takes: {error}") from error
+        except (KafkaError, OSError, TimeoutError) as error:
+            raise KafkaUnavailable(f"Kafka at {self._servers} did not acknowledge ({error!r})") from error
+
+
+@asynccontextmanager
+async def _admin(servers: str) -> AsyncIterator[AIOKafkaAdminClient]:
+    client = AIOKafkaAdminClient(bootstrap_servers=servers, request_timeout_ms=int(REQUEST_SECONDS * 1000))
+    try:
+        async with asyncio.timeout(REQUEST_SECONDS):
+            await client.start()
+        yield client
+    except (KafkaConnectionError, OSError, TimeoutError) as error:
+        raise KafkaUnavailable(f"Kafka at {servers} does not answer ({error!r})") from error
+    finally:
+        await client.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Provisioned:
+    """What provisioning found: topics made now, topics that were right already, and how others differ."""
+
+    created: tuple[str, ...]
+    right: tuple[str, ...]
+    differences: tuple[str, ...]
+
+
+async def provision(
+    servers: str, topics: Sequence[Topic], *, partitions: int, replication: int, create: bool = True
+) -> Provisioned:
+    """Create the topics that are missing and compare the others; never change one in place.
+
+    Raises:
+        KafkaUnavailable: no broker answered.
+    """
+    async with _admin(servers) as admin:
+        existing = set(await admin.list_topics())
+        missing = [t for t in topics if t.name not in existing]
+        differences = []
+        if create:
+            await _create(admin, missing, partitions, replication)
+        else:
+            differences += [f"{t.name}: is missing; `soulcaster topics` makes it" for t in missing]
+        present = [t for t in topics if t.name in existing]
+        differences += await _compare(admin, present, partitions)
+    wrong = {d.split(":", 1)[0] for d in differences}
+    return Provisioned(
+        created=tuple(t.name for t in missing) if create else (),
+        right=tuple(t.name for t in present if t.name not in wrong),
+        differences=tuple(differences),
+    )
+
+
+async def _create(admin: AIOKafkaAdminClient, topics: Sequence[Topic], partitions: int, replication: int) -> None:
+    if not topics:
+        return
+    new = [
+        NewTopic(t.name, num_partitions=partitions, replication_factor=replication, topic_configs=dict(t.config()))
+        for t in topics
+    ]
+    answer = await admin.create_topics(new)
+    for name, code, *rest in answer.topic_errors:
+        kind = for_code(code)
+        if code and kind is not TopicAlreadyExistsError:
+            raise KafkaUnavailable(f"Kafka would not create the topic {name}: {rest[0] if rest else kind.__name__}")
+
+
+async def _compare(admin: AIOKafkaAdminClient, topics: Sequence[Topic], partitions: int) -> list[str]:
+    if not topics:
+        return []
+    differences = []
+    for found in await admin.describe_topics([t.name for t in topics]):
+        count = len(found["partitions"])
+        if count != partitions:
+            differences.append(
+                f"{found['topic']}: has {count} partitions, the setting says {partitions}; a partition count is never "
+                f"changed in place: set SOULCASTER_PARTITIONS={count}, or move to a fresh cluster"
+            )
+    wanted = {t.name: t.config() for t in topics}
+    resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in wanted]
+    for answer in await admin.describe_configs(resources):
+        for _code, _message, _kind, name, entries in answer.resources:
+            actual = {entry[0]: entry[1] for entry in entries}
+            differences += [
+                f"{name}: {key} is {actual.get(key)}, should be {value}; set it with kafka-configs, or delete the topic"
+                for key, value in wanted[name].items()
+                if actual.get(key) != value
+            ]
+    return differences

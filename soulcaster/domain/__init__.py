@@ -1,0 +1,1 @@
+"""What Soulcaster knows of feedback, clusters and jobs: pure, no Kafka, HTTP or Redis."""

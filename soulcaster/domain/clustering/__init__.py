@@ -1,0 +1,1 @@
+"""Grouping items into clusters, online and pure: vectors in, assignments out."""

@@ -1,0 +1,48 @@
+"""Every error Soulcaster raises on purpose, under one base.
+
+The docstring of a class is its message where none is given; the command line prints the message and nothing
+else, so a message says what happened, where, and what to do about it.
+"""
+
+
+class SoulcasterError(Exception):
+    """Soulcaster could not go on."""
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message or (type(self).__doc__ or "").strip())
+
+
+class Unavailable(SoulcasterError):
+    """A system Soulcaster depends on does not answer; the same call may succeed later."""
+
+
+class KafkaUnavailable(Unavailable):
+    """Kafka does not answer."""
+
+
+class RedisUnavailable(Unavailable):
+    """Redis does not answer."""
+
+
+class InvalidMessage(SoulcasterError):
+    """A message is not of the form its topic documents; it belongs in the dead letters."""
+
+
+class IllegalTransition(SoulcasterError):
+    """A job cannot go from its present status to the one asked for."""
+
+
+class NotFound(SoulcasterError):
+    """There is nothing of that id here."""
+
+
+class TopicsDiffer(SoulcasterError):
+    """A topic exists with other settings than the program needs."""
+
+
+class StackError(SoulcasterError):
+    """The local stack could not be started, or a part of it died."""
+
+
+class BadInput(SoulcasterError):
+    """A file or an argument cannot be used as it is."""

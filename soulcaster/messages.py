@@ -1,0 +1,214 @@
+"""The wire: every message on every topic, as pydantic models.
+
+Each message carries `schema_version`, the major version: fields are only ever added under one; a message of a version
+this program does not speak is dead-lettered. Messages travel in envelopes: what is at hand for one project, up to
+`topics.ENVELOPE_BYTES`. docs/messages.md documents what a producer of one's own may send.
+"""
+
+import base64
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Annotated, Any, Literal, Self, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    model_validator,
+)
+
+from soulcaster.domain.events import ClusterEvent
+from soulcaster.domain.feedback import Brief, FeedbackItem
+from soulcaster.domain.lifecycle import JobStatus, JobStep
+
+SCHEMA_VERSION: Literal[1] = 1
+
+T = TypeVar("T")
+
+MAX_ITEM_BYTES = 256 * 1024
+"""An item larger than this, as JSON, is not feedback a person can read; it goes to the dead letters."""
+
+ProjectId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+"""A UUID or a CUID; any short word of letters, digits, hyphen and underscore is accepted."""
+
+Source = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_.-]{0,39}$", to_lower=True)]
+
+
+def _aware(value: Any) -> Any:
+    """Read a time without a zone as UTC; leave everything else to pydantic."""
+    if isinstance(value, str):
+        value = value.strip()
+        if "T" in value or " " in value:
+            time = value[11:]
+            return value if time.endswith(("Z", "z")) or "+" in time or "-" in time else value + "Z"
+    if isinstance(value, datetime) and value.tzinfo is None:
+        return value.astimezone()
+    return value
+
+
+Time = Annotated[AwareDatetime, BeforeValidator(_aware)]
+
+
+class Message(BaseModel):
+    """Base of all: frozen, unknown fields ignored (they may be of a newer minor version)."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+
+    def to_bytes(self) -> bytes:
+        """Return the message as it travels: UTF-8 JSON."""
+        return self.__pydantic_serializer__.to_json(self)
+
+
+class RawFeedback(BaseModel):
+    """One item on feedback.raw, as any producer may send it.
+
+    `external_id` is the item's id at its source: the same one sent twice is one item, newest version wins. Without it
+    each message is an item of its own, so two people's identical words stay two items.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    project_id: ProjectId
+    source: Source
+    title: str | None = None
+    body: str | None = None
+    external_id: Annotated[str, StringConstraints(min_length=1, max_length=512)] | None = None
+    created_at: Time | None = None
+    author: str | None = None
+    url: str | None = None
+    github_repo_url: str | None = None
+    metadata: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if not (self.title or self.body):
+            raise ValueError("give a title or a body")
+        return self
+
+
+class RawEnvelope(Message):
+    """Many items at once on feedback.raw; they may be of several projects."""
+
+    items: tuple[RawFeedback, ...]
+
+
+class ItemsEnvelope(Message):
+    """feedback.items: cleaned items of one project."""
+
+    project_id: ProjectId
+    items: tuple[FeedbackItem, ...]
+
+
+class EmbedderId(BaseModel):
+    """Which embedder made a vector; vectors of two never meet in one index."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    version: str
+    dimensions: Annotated[int, Field(ge=1)]
+
+
+class EmbeddedEnvelope(Message):
+    """feedback.embedded: briefs of one project and their vectors, row by row.
+
+    `vectors` is base64 of float16, little-endian, shape (len(items), embedder.dimensions), unit length.
+    """
+
+    project_id: ProjectId
+    embedder: EmbedderId
+    items: tuple[Brief, ...]
+    vectors: str
+
+    @model_validator(mode="after")
+    def _one_vector_each(self) -> Self:
+        expected = len(self.items) * self.embedder.dimensions * 2
+        if len(base64.b64decode(self.vectors, validate=True)) != expected:
+            raise ValueError(f"vectors must hold {expected} bytes, one float16 row an item")
+        return self
+
+    def matrix(self) -> npt.NDArray[np.float32]:
+        """Return the vectors as float32, shape (items, dimensions)."""
+        halves = np.frombuffer(base64.b64decode(self.vectors), dtype="<f2")
+        return halves.reshape(len(self.items), self.embedder.dimensions).astype(np.float32)
+
+
+def pack_vectors(matrix: npt.NDArray[np.float32]) -> str:
+    """Return a matrix as `EmbeddedEnvelope.vectors` wants it."""
+    return base64.b64encode(matrix.astype("<f2").tobytes()).decode()
+
+
+class ClusterEvents(Message):
+    """cluster.events: what happened in one project, in order."""
+
+    project_id: ProjectId
+    events: tuple[Annotated[ClusterEvent, Field(discriminator="type")], ...]
+
+
+class ClusterCommand(Message):
+    """cluster.commands: what a person asked of a cluster. `id` makes a second delivery harmless."""
+
+    id: str
+    type: Literal["start_fix"]
+    project_id: ProjectId
+    cluster_id: str
+    requested_by: str
+    requested_at: Time
+
+
+class FixCommand(Message):
+    """fix.commands: launch a coding agent for a cluster; only after a person said so. `job_id` is deterministic."""
+
+    job_id: str
+    project_id: ProjectId
+    cluster_id: str
+    cluster_title: str
+    requested_by: str
+    requested_at: Time
+
+
+class JobEvent(Message):
+    """job.events: a step of a job. `seq` orders the steps of one job and makes a second delivery harmless."""
+
+    job_id: str
+    project_id: ProjectId
+    cluster_id: str
+    seq: Annotated[int, Field(ge=0)]
+    status: JobStatus
+    at: Time
+    log: str | None = None
+    pr_url: str | None = None
+    error: str | None = None
+
+    def step(self) -> JobStep:
+        """Return the step as the state machine takes it."""
+        return JobStep(**self.model_dump(exclude={"schema_version"}))
+
+
+class ProjectDefined(Message):
+    """control: a project and its name; the newest counts."""
+
+    id: ProjectId
+    name: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+    created_at: Time
+
+
+def split_by_bytes(parts: Sequence[tuple[T, int]], limit: int) -> Iterator[list[T]]:
+    """Yield runs of parts, in order, each of at most `limit` bytes; a part larger than that travels alone."""
+    run: list[T] = []
+    total = 0
+    for part, size in parts:
+        if run and total + size > limit:
+            yield run
+            run, total = [], 0
+        run.append(part)
+        total += size
+    if run:
+        yield run

@@ -1,0 +1,190 @@
+"""What Soulcaster needs of the world, as small protocols; soulcaster/adapters has one file a system.
+
+Every adapter raises `errors.Unavailable` when its system does not answer within its time limit, and nothing else for
+that; a caller may then try the same call again.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Generic, Protocol, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from soulcaster.domain.events import ClusterEvent
+from soulcaster.domain.feedback import FeedbackItem
+from soulcaster.domain.lifecycle import ClusterStatus, Job, JobStep
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A message as it came from a topic."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp_ms: int
+    key: bytes | None
+    value: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A message to be sent. `partition` None leaves the choice to the key."""
+
+    topic: str
+    key: bytes | None
+    value: bytes
+    headers: tuple[tuple[str, bytes], ...] = ()
+
+
+class Publisher(Protocol):
+    """Sends messages to Kafka."""
+
+    async def publish(self, messages: Sequence[Outgoing]) -> None:
+        """Send all, in order a topic and key, and return when the brokers have acknowledged every one.
+
+        Raises:
+            KafkaUnavailable: at least one was not acknowledged in time; some may have been, so send all again.
+            InvalidMessage: one is larger than its topic takes.
+        """
+
+
+class Embedder(Protocol):
+    """Turns texts into vectors that are near each other when the texts mean the same."""
+
+    @property
+    def name(self) -> str:
+        """Which model."""
+
+    @property
+    def version(self) -> str:
+        """Which version of it: other weights, other version."""
+
+    @property
+    def dimensions(self) -> int:
+        """Length of a vector."""
+
+    async def embed(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
+        """Return unit vectors, shape (len(texts), dimensions); an empty text gives the zero vector."""
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """A project; one that only its items made known is named by its id."""
+
+    id: str
+    name: str
+    created_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FeedbackView:
+    """An item as it is read: with the cluster it is in, if it is in one yet."""
+
+    item: FeedbackItem
+    cluster_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterView:
+    """A cluster as it is read."""
+
+    project_id: str
+    id: str
+    title: str
+    summary: str
+    status: ClusterStatus
+    size: int
+    sources: tuple[str, ...]
+    created_at: datetime
+    updated_at: datetime
+    github_pr_url: str | None = None
+    error_message: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """A project in figures."""
+
+    total_feedback: int
+    unclustered: int
+    total_clusters: int
+    by_source: Mapping[str, int]
+    by_status: Mapping[str, int]
+    jobs: int
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[T]):
+    """Part of a list, and how long the whole of it is."""
+
+    items: tuple[T, ...]
+    total: int
+
+
+class ReadModel(Protocol):
+    """What pages and API read; written by agents/project alone, and made again from Kafka whenever it is lost.
+
+    Every write is idempotent, and the writes of one project may come in any order between items and events: an item
+    whose assignment came first is clustered from the start.
+
+    Every method raises RedisUnavailable (an Unavailable) when the store does not answer.
+    """
+
+    async def put_items(self, project_id: str, items: Sequence[FeedbackItem]) -> None:
+        """Store items, newest version wins; those not assigned to a cluster yet are unclustered."""
+
+    async def apply(self, project_id: str, events: Sequence[ClusterEvent]) -> None:
+        """Apply cluster events in order; an assignment moves an item out of where it was."""
+
+    async def put_job(self, step: JobStep) -> None:
+        """Apply a step of a job, with its log line; a step seen before or out of order changes nothing."""
+
+    async def put_project(self, project: Project) -> None:
+        """Store a project's name."""
+
+    async def projects(self) -> tuple[Project, ...]:
+        """Return every project, by name."""
+
+    async def project(self, id_or_name: str) -> Project | None:
+        """Return the project of that id, else the one of that name, else None."""
+
+    async def feedback(
+        self, project_id: str, *, source: str | None, cluster_id: str | None, limit: int, offset: int
+    ) -> Page[FeedbackView]:
+        """Return items, newest first, of one source or one cluster where given."""
+
+    async def feedback_item(self, project_id: str, item_id: str) -> FeedbackView | None:
+        """Return one item, or None."""
+
+    async def clusters(self, project_id: str, *, limit: int, offset: int) -> Page[ClusterView]:
+        """Return clusters, largest first, the newer first among equals."""
+
+    async def cluster(self, project_id: str, cluster_id: str) -> ClusterView | None:
+        """Return one cluster, or None."""
+
+    async def stats(self, project_id: str) -> Stats:
+        """Return a project's figures."""
+
+    async def jobs(self, project_id: str, *, cluster_id: str | None, limit: int, offset: int) -> Page[Job]:
+        """Return jobs, newest first, of one cluster where given."""
+
+    async def job(self, job_id: str) -> Job | None:
+        """Return one job, or None."""
+
+    async def job_logs(self, job_id: str) -> tuple[str, ...]:
+        """Return a job's log lines in order."""
+
+    async def ping(self) -> None:
+        """Return when the store answers."""
+
+
+class Clock(Protocol):
+    """Tells the time, so that tests can."""
+
+    def __call__(self) -> datetime:
+        """Return now, with its time zone."""

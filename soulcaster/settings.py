@@ -1,0 +1,69 @@
+"""Every setting of Soulcaster: its variable, its default, one line of help.
+
+A value comes from the stack file that `soulcaster run` leaves in the data directory while it runs, else from the
+environment, else from the default here. docs/settings.md is checked against this file by a test.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import psutil
+from pydantic import AliasChoices, Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+DEFAULT_DATA_DIR = Path(".soulcaster")
+STACK_FILE = "stack.json"
+
+
+class Settings(BaseSettings):
+    """All of Soulcaster's settings."""
+
+    model_config = SettingsConfigDict(env_prefix="SOULCASTER_", frozen=True, extra="ignore", populate_by_name=True)
+
+    kafka: str = Field("127.0.0.1:9092", description="Kafka bootstrap servers, comma-separated host:port.")
+    redis_url: str = Field(
+        "redis://127.0.0.1:6379/0",
+        validation_alias=AliasChoices("REDIS_URL", "UPSTASH_REDIS_URL"),
+        description="Redis that holds the read model; it can be emptied and rebuilt.",
+    )
+    host: str = Field("127.0.0.1", description="Address the web server binds to; loopback until there are accounts.")
+    port: int = Field(8080, validation_alias=AliasChoices("PORT"), description="Port of the web server.")
+    app_id: str = Field("soulcaster", description="Consumer group of the worker and prefix of its changelog topics.")
+    partitions: int = Field(
+        8,
+        ge=1,
+        le=1024,
+        description="Partitions of every topic; fixed once the topics exist, the limit of scale-out.",
+    )
+    replication: int = Field(1, ge=1, le=9, description="Replicas of every topic; 3 on a production cluster.")
+    log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR.")
+
+
+def variables() -> list[tuple[str, str, str]]:
+    """Return (variable names, default, help) of every setting, for `--help`, docs and their test."""
+    rows = []
+    for name, field in Settings.model_fields.items():
+        alias = field.validation_alias
+        names = [str(c) for c in alias.choices] if isinstance(alias, AliasChoices) else [f"SOULCASTER_{name.upper()}"]
+        rows.append((", ".join(names), str(field.default), field.description or ""))
+    return rows
+
+
+def load_settings(data_dir: Path = DEFAULT_DATA_DIR) -> Settings:
+    """Return the settings, those of the stack running in `data_dir` first.
+
+    A stack file whose process is gone (a `run` that was killed) is ignored: its addresses lead nowhere.
+    """
+    return Settings(**_running_stack(data_dir))
+
+
+def _running_stack(data_dir: Path) -> dict[str, Any]:
+    path = data_dir / STACK_FILE
+    try:
+        stack = json.loads(path.read_text())
+    except FileNotFoundError:
+        return {}
+    if not psutil.pid_exists(stack["pid"]):
+        return {}
+    return dict(stack["settings"])
