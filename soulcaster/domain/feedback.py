@@ -1,14 +1,12 @@
-"""What people said: the item, how it gets its id, and the text of it that is compared."""
+"""What people said: the item, and the text of it that is compared."""
 
 import hashlib
 import json
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
-from uuid import UUID, uuid5
 
-NAMESPACE = UUID("6f1d6a1e-3a52-5d0c-9d2e-0f6f3f2a7c11")
-"""Namespace of every deterministic id (RFC 9562, version 5)."""
+from soulcaster.domain.ids import item_id, project_id_for  # noqa: F401  (moving)
 
 BRIEF_CHARS = 2_000
 """Characters of an item that are compared; the rest is kept but does not count."""
@@ -41,16 +39,6 @@ class Brief:
     title: str
     text: str
     created_at: datetime
-
-
-def item_id(project_id: str, source: str, external_id: str) -> str:
-    """Return the id of an item: UUIDv5 of the three, so that the same thing sent twice is one item."""
-    return str(uuid5(NAMESPACE, json.dumps([project_id, source, external_id])))
-
-
-def project_id_for(name: str) -> str:
-    """Return the id of the project that is made for a name that is not known yet."""
-    return str(uuid5(NAMESPACE, json.dumps(["project", name])))
 
 
 def brief(item: FeedbackItem) -> Brief:

@@ -1,0 +1,47 @@
+"""Making text that came from anywhere fit to store, compare and show."""
+
+import re
+import unicodedata
+
+TITLE_CHARS = 80
+"""A title made from a text is at most this long, cut at a word."""
+
+GIVEN_TITLE_CHARS = 500
+"""A title that came with the item may be longer; beyond this it is cut."""
+
+_INVISIBLE = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f"  # control characters but tab and line feed
+    "\u200b\u2060\ufeff"  # zero-width space, word joiner, byte order mark (joiners stay: emoji and scripts need them)
+    "\u202a-\u202e\u2066-\u2069]"  # direction overrides, which make text read as it is not
+)
+_LINE_ENDS = re.compile("\r\n?|\u2028|\u2029")
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def well_formed(text: str) -> str:
+    """Return the text with every lone surrogate (half an emoji, cut by someone) as U+FFFD; UTF-8 has no place for one."""
+    return _SURROGATE.sub("\ufffd", text)
+
+
+def clean(text: str) -> str:
+    """Return the text in Unicode NFC, line ends as LF, without control and invisible characters, trimmed."""
+    if text.isascii() and text.isprintable():
+        return text.strip()
+    text = _INVISIBLE.sub("", _LINE_ENDS.sub("\n", well_formed(text)))
+    return unicodedata.normalize("NFC", text).strip()
+
+
+def one_line(text: str, limit: int) -> str:
+    """Return the first line that says something, at most `limit` characters, cut at a word and marked so."""
+    line = " ".join(next((line for line in text.splitlines() if line.strip()), "").split())
+    if len(line) <= limit:
+        return line
+    head = line[: limit - 1]
+    return (head.rsplit(" ", 1)[0] if " " in head[limit // 2 :] else head).rstrip() + "…"
+
+
+def title_and_body(title: str | None, body: str | None) -> tuple[str, str]:
+    """Return a title and a body, each made from the other where it is missing; both empty if nothing was said."""
+    clean_body = clean(body or "")
+    clean_title = one_line(clean(title or ""), GIVEN_TITLE_CHARS) or one_line(clean_body, TITLE_CHARS)
+    return clean_title, clean_body or clean_title

@@ -1,0 +1,137 @@
+"""From the bytes of feedback.raw to items: the border where anything may come in.
+
+Whatever the bytes are, each item in them becomes a FeedbackItem or a Refusal with its reason; nothing raises and nothing
+is dropped.
+"""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import pydantic_core
+from pydantic import TypeAdapter, ValidationError
+
+from soulcaster.domain.feedback import FeedbackItem
+from soulcaster.domain.ids import item_id
+from soulcaster.domain.normalize import title_and_body, well_formed
+from soulcaster.messages import MAX_ITEM_BYTES, SCHEMA_VERSION, RawFeedback
+from soulcaster.ports import Record
+
+_RAW: TypeAdapter[RawFeedback] = TypeAdapter(RawFeedback)
+_ITEM: TypeAdapter[FeedbackItem] = TypeAdapter(FeedbackItem)
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """What could not be an item: the bytes, and why. `index` is its place in its envelope, None for all of it."""
+
+    value: bytes
+    reason: str
+    index: int | None
+
+
+def read(record: Record) -> tuple[list[FeedbackItem], list[Refusal]]:
+    """Return the items of a record, cleaned, and what had to be refused."""
+    value = record.value or b""
+    try:
+        parts = _parts(value)
+    except ValueError as error:
+        return [], [Refusal(value, str(error), None)]
+    single = len(parts) == 1 and parts[0][0] is None
+    items = []
+    refusals = []
+    for index, part in parts:
+        try:
+            items.append(_item(part, record, index or 0, len(value) if single else None))
+        except ValueError as error:
+            original = value if index is None else json.dumps(part).encode()
+            refusals.append(Refusal(original, _reason(error), index))
+    return items, refusals
+
+
+def _parts(value: bytes) -> Iterable[tuple[int | None, Any]] | Any:
+    """Return (index, JSON) of each item: one without an index, or those of an envelope.
+
+    Raises:
+        ValueError: the bytes are not a message of a version this program speaks.
+    """
+    if not value:
+        raise ValueError("the message is empty")
+    message = _json(value)
+    if not isinstance(message, dict):
+        raise ValueError("the message is not a JSON object")
+    version = message.get("schema_version", SCHEMA_VERSION)
+    if version != SCHEMA_VERSION or isinstance(version, bool):
+        raise ValueError(f"schema_version {version!r} is not known; this program speaks {SCHEMA_VERSION}")
+    if "items" not in message:
+        return [(None, message)]
+    if not isinstance(message["items"], list):
+        raise ValueError("items is not a list")
+    return list(enumerate(message["items"]))
+
+
+def _json(value: bytes) -> Any:
+    try:
+        return pydantic_core.from_json(value, allow_inf_nan=False)
+    except ValueError as strict:
+        # Python's reader takes lone surrogates, which a client that cuts a text in the middle of an emoji sends.
+        try:
+            return _mended(json.loads(value, parse_constant=_no_constant))
+        except (ValueError, RecursionError):
+            raise ValueError(f"the message is not JSON: {strict}") from strict
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _mended(value: Any) -> Any:
+    if isinstance(value, str):
+        return well_formed(value)
+    if isinstance(value, list):
+        return [_mended(part) for part in value]
+    if isinstance(value, dict):
+        return {well_formed(key): _mended(part) for key, part in value.items()}
+    return value
+
+
+def _item(part: Any, record: Record, index: int, size: int | None) -> FeedbackItem:
+    """Return the item that a part of a record is.
+
+    Raises:
+        ValueError: it is not valid, says nothing, or is too large.
+    """
+    raw = _RAW.validate_python(part)
+    title, body = title_and_body(raw.title, raw.body)
+    if not body:
+        raise ValueError("there is no text in it: title and body hold nothing that can be read")
+    received = datetime.fromtimestamp(record.timestamp_ms / 1000, UTC)
+    # Without an id of its own each message is an item of its own, and stays that one however often it is read.
+    external_id = raw.external_id or f"{record.topic}/{record.partition}/{record.offset}/{record.timestamp_ms}/{index}"
+    item = FeedbackItem(
+        id=item_id(raw.project_id, raw.source, external_id),
+        project_id=raw.project_id,
+        source=raw.source,
+        external_id=external_id,
+        title=title,
+        body=body,
+        created_at=raw.created_at or received,
+        received_at=received,
+        author=raw.author,
+        url=raw.url,
+        github_repo_url=raw.github_repo_url,
+        metadata=raw.metadata,
+    )
+    size = len(_ITEM.dump_json(item)) if size is None or size > MAX_ITEM_BYTES else size
+    if size > MAX_ITEM_BYTES:
+        raise ValueError(f"the item has {size:,} bytes; an item may have {MAX_ITEM_BYTES:,}")
+    return item
+
+
+def _reason(error: ValueError) -> str:
+    if not isinstance(error, ValidationError):
+        return str(error)
+    details = error.errors(include_url=False, include_input=False, include_context=False)
+    return "; ".join(f"{'.'.join(map(str, d['loc'])) or 'item'}: {d['msg']}" for d in details)
