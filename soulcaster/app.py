@@ -1,11 +1,169 @@
 """The composition root: the only place where ports meet adapters and agents meet topics and tables."""
 
+import asyncio
+import logging
+import os
+import signal
+from collections.abc import AsyncIterator, Callable, Coroutine
+from datetime import UTC, datetime
+from typing import Any
+
+import faiss
+import faust
+import structlog
+
+from agents.batches import Batch, batches
+from agents.cluster import cluster
+from agents.embed import embed
+from agents.normalize import normalize
+from agents.project import project
+from soulcaster.adapters.kafka import KafkaPublisher
+from soulcaster.adapters.redis_read_model import RedisReadModel
+from soulcaster.adapters.static_embedder import StaticEmbedder
+from soulcaster.domain.clustering.core import NearestCentroid
+from soulcaster.domain.clustering.project import RECORD_BYTES, ProjectClusters
+from soulcaster.domain.dedupe import HASH_BYTES, Seen
+from soulcaster.domain.segments import Segments
 from soulcaster.settings import Settings
+from soulcaster.topics import (
+    CLUSTER_COMMANDS,
+    CLUSTER_EVENTS,
+    CONTROL,
+    DEAD_LETTERS,
+    FEEDBACK_EMBEDDED,
+    FEEDBACK_ITEMS,
+    FEEDBACK_RAW,
+    JOB_EVENTS,
+    Topic,
+)
+from tables.segmented import SegmentedTable, declare, partition_of
+
+log = structlog.get_logger(__name__)
+
+SESSION_SECONDS = 12.0
+"""After this long without a heartbeat a worker is taken for dead and its partitions go to another."""
+
+Agent = Callable[[AsyncIterator[Batch]], AsyncIterator[int]]
+
+
+def now() -> datetime:
+    """Return the time, in UTC."""
+    return datetime.now(UTC)
+
+
+def create_app(settings: Settings) -> faust.App:
+    """Return a Faust app with every agent and table wired; a fresh one each call, nothing connected yet."""
+    app = faust.App(
+        settings.app_id,
+        broker=";".join(f"kafka://{server}" for server in settings.kafka.split(",")),
+        store="memory://",
+        autodiscover=False,
+        web_enabled=False,
+        topic_partitions=settings.partitions,
+        topic_replication_factor=settings.replication,
+        topic_allow_declare=False,
+        table_standby_replicas=0,
+        stream_wait_empty=True,
+        stream_buffer_maxsize=512,
+        broker_session_timeout=SESSION_SECONDS,
+        broker_heartbeat_interval=SESSION_SECONDS / 4,
+        broker_commit_interval=1.0,
+        broker_max_poll_interval=300.0,
+        consumer_max_fetch_size=DEAD_LETTERS.max_bytes,
+        producer_max_request_size=DEAD_LETTERS.max_bytes,
+        producer_request_timeout=30.0,
+        value_serializer="raw",
+    )
+    faiss.omp_set_num_threads(1)  # a search here is short; a team of threads costs more than it saves
+    publisher = KafkaPublisher(settings.kafka)
+    read_model = RedisReadModel(settings.redis_url)
+    embedder = StaticEmbedder()
+
+    def make_seen(_project_id: str, segments: Segments) -> Seen:
+        return Seen(segments)
+
+    def make_clusters(project_id: str, segments: Segments) -> ProjectClusters:
+        return ProjectClusters(project_id, segments, NearestCentroid)
+
+    seen = _table(app, "seen", settings.partitions, HASH_BYTES, make_seen)
+    clusters = _table(app, "clusters", settings.partitions, RECORD_BYTES, make_clusters)
+
+    def wire(name: str, topics: tuple[Topic, ...], agent: Agent) -> None:
+        channel = app.topic(*(t.name for t in topics), key_type=bytes, value_type=bytes, allow_empty=True)
+
+        async def actor(stream: Any) -> None:
+            await _or_end(name, _drain(agent(batches(stream))))
+
+        app.agent(channel, name=name, concurrency=1)(actor)
+
+    wire("normalize", (FEEDBACK_RAW,), lambda b: normalize(b, publisher=publisher))
+    wire("embed", (FEEDBACK_ITEMS,), lambda b: embed(b, seen=seen, embedder=embedder, publisher=publisher))
+    wire(
+        "cluster",
+        (FEEDBACK_EMBEDDED, CLUSTER_COMMANDS),
+        lambda b: cluster(b, clusters=clusters, publisher=publisher, clock=now),
+    )
+    wire(
+        "project",
+        (FEEDBACK_ITEMS, CLUSTER_EVENTS, JOB_EVENTS, CONTROL),
+        lambda b: project(b, read_model=read_model, publisher=publisher),
+    )
+
+    @app.task
+    async def close_after() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await publisher.stop()
+            await read_model.close()
+
+    return app
+
+
+def _table(app: faust.App, name: str, partitions: int, width: int, make: Callable[[str, Segments], Any]) -> Any:
+    """Declare a table and keep the states over it true to its rows after every recovery."""
+    table = declare(app, name, partitions)
+    states = SegmentedTable(table, width, make)
+
+    @table.on_recover
+    async def recovered() -> None:
+        try:
+            assigned = {tp.partition for tp in app.assignor.assigned_actives()}
+            for key in [key for key in table.data if partition_of(key) not in assigned]:
+                del table.data[key]  # straight from the store: another worker owns the row now
+            states.reload()
+        except Exception:
+            _end(f"the table {name} could not be taken up after recovery")
+
+    return states
+
+
+async def _drain(results: AsyncIterator[int]) -> None:
+    async for _ in results:
+        pass
+
+
+async def _or_end(name: str, work: Coroutine[Any, Any, None]) -> None:
+    """Run an agent; one that raises ends the process, for Faust would go on without it."""
+    try:
+        await work
+    except asyncio.CancelledError:
+        raise
+    except BaseException:
+        _end(f"the agent {name} raised")
+
+
+def _end(what: str) -> None:
+    """End the process at once: nothing is acknowledged, so nothing is lost, and a supervisor starts it again."""
+    log.critical(what, exc_info=True)
+    logging.shutdown()
+    os._exit(os.EX_SOFTWARE)
 
 
 def run_worker(settings: Settings) -> None:
     """Run one Faust worker until it is told to stop (SIGTERM, SIGINT); blocks."""
-    raise NotImplementedError
+    worker = faust.Worker(create_app(settings), loglevel=settings.log_level, logfile=None, redirect_stdouts=False)
+    worker.execute_from_commandline()
 
 
 def run_web(settings: Settings) -> None:

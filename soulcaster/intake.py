@@ -5,7 +5,6 @@ is dropped.
 """
 
 import json
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -24,6 +23,14 @@ _ITEM: TypeAdapter[FeedbackItem] = TypeAdapter(FeedbackItem)
 
 
 @dataclass(frozen=True, slots=True)
+class Accepted:
+    """An item, and the JSON it travels as."""
+
+    item: FeedbackItem
+    json: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Refusal:
     """What could not be an item: the bytes, and why. `index` is its place in its envelope, None for all of it."""
 
@@ -32,26 +39,25 @@ class Refusal:
     index: int | None
 
 
-def read(record: Record) -> tuple[list[FeedbackItem], list[Refusal]]:
+def read(record: Record) -> tuple[list[Accepted], list[Refusal]]:
     """Return the items of a record, cleaned, and what had to be refused."""
     value = record.value or b""
     try:
         parts = _parts(value)
     except ValueError as error:
         return [], [Refusal(value, str(error), None)]
-    single = len(parts) == 1 and parts[0][0] is None
     items = []
     refusals = []
     for index, part in parts:
         try:
-            items.append(_item(part, record, index or 0, len(value) if single else None))
+            items.append(_accept(part, record, index or 0))
         except ValueError as error:
             original = value if index is None else json.dumps(part).encode()
             refusals.append(Refusal(original, _reason(error), index))
     return items, refusals
 
 
-def _parts(value: bytes) -> Iterable[tuple[int | None, Any]] | Any:
+def _parts(value: bytes) -> list[tuple[int | None, Any]]:
     """Return (index, JSON) of each item: one without an index, or those of an envelope.
 
     Raises:
@@ -97,7 +103,7 @@ def _mended(value: Any) -> Any:
     return value
 
 
-def _item(part: Any, record: Record, index: int, size: int | None) -> FeedbackItem:
+def _accept(part: Any, record: Record, index: int) -> Accepted:
     """Return the item that a part of a record is.
 
     Raises:
@@ -124,10 +130,10 @@ def _item(part: Any, record: Record, index: int, size: int | None) -> FeedbackIt
         github_repo_url=raw.github_repo_url,
         metadata=raw.metadata,
     )
-    size = len(_ITEM.dump_json(item)) if size is None or size > MAX_ITEM_BYTES else size
-    if size > MAX_ITEM_BYTES:
-        raise ValueError(f"the item has {size:,} bytes; an item may have {MAX_ITEM_BYTES:,}")
-    return item
+    as_json = _ITEM.dump_json(item)
+    if len(as_json) > MAX_ITEM_BYTES:
+        raise ValueError(f"the item has {len(as_json):,} bytes; an item may have {MAX_ITEM_BYTES:,}")
+    return Accepted(item, as_json)
 
 
 def _reason(error: ValueError) -> str:

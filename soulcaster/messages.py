@@ -22,13 +22,18 @@ from pydantic import (
     model_validator,
 )
 
+from soulcaster.domain.commands import StartFix
 from soulcaster.domain.events import ClusterEvent
 from soulcaster.domain.feedback import Brief, FeedbackItem
 from soulcaster.domain.lifecycle import JobStatus, JobStep
+from soulcaster.topics import ENVELOPE_BYTES
 
 SCHEMA_VERSION: Literal[1] = 1
 
 T = TypeVar("T")
+
+_EVENT_BYTES = 4096
+"""No event is larger: titles have at most 500 characters, summaries 280."""
 
 MAX_ITEM_BYTES = 256 * 1024
 """An item larger than this, as JSON, is not feedback a person can read; it goes to the dead letters."""
@@ -155,12 +160,16 @@ class ClusterEvents(Message):
 class ClusterCommand(Message):
     """cluster.commands: what a person asked of a cluster. `id` makes a second delivery harmless."""
 
-    id: str
+    id: Annotated[str, StringConstraints(min_length=1, max_length=64)]
     type: Literal["start_fix"]
     project_id: ProjectId
     cluster_id: str
     requested_by: str
     requested_at: Time
+
+    def start_fix(self) -> StartFix:
+        """Return the command as the domain takes it."""
+        return StartFix(self.id, self.cluster_id, self.requested_by, self.requested_at)
 
 
 class FixCommand(Message):
@@ -198,6 +207,33 @@ class ProjectDefined(Message):
     id: ProjectId
     name: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
     created_at: Time
+
+
+def items_envelopes(project_id: str, items: Sequence[bytes]) -> Iterator[bytes]:
+    """Yield ItemsEnvelope messages of items that are JSON already, each below `ENVELOPE_BYTES` where items allow."""
+    head = b'{"schema_version":%d,"project_id":"%s","items":[' % (SCHEMA_VERSION, project_id.encode())
+    for run in split_by_bytes([(item, len(item) + 1) for item in items], ENVELOPE_BYTES - len(head)):
+        yield head + b",".join(run) + b"]}"
+
+
+def embedded_envelopes(
+    project_id: str, embedder: EmbedderId, items: Sequence[Brief], vectors: npt.NDArray[np.float32]
+) -> Iterator[bytes]:
+    """Yield EmbeddedEnvelope messages, each below `ENVELOPE_BYTES`."""
+    row = embedder.dimensions * 3
+    for run in split_by_bytes([(i, row + 4 * len(item.text) + 512) for i, item in enumerate(items)], ENVELOPE_BYTES):
+        yield EmbeddedEnvelope(
+            project_id=project_id,
+            embedder=embedder,
+            items=tuple(items[i] for i in run),
+            vectors=pack_vectors(vectors[run]),
+        ).to_bytes()
+
+
+def event_envelopes(project_id: str, events: Sequence[ClusterEvent]) -> Iterator[bytes]:
+    """Yield ClusterEvents messages, each below `ENVELOPE_BYTES`."""
+    for run in split_by_bytes([(event, _EVENT_BYTES) for event in events], ENVELOPE_BYTES):
+        yield ClusterEvents(project_id=project_id, events=tuple(run)).to_bytes()
 
 
 def split_by_bytes(parts: Sequence[tuple[T, int]], limit: int) -> Iterator[list[T]]:

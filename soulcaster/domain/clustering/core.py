@@ -69,8 +69,8 @@ class Core(Protocol):
         The same items in the same order give the same answers, however they are cut into batches.
         """
 
-    def cluster(self, cluster_id: str) -> Cluster:
-        """Return a cluster as it stands; KeyError if there is none of that id."""
+    def cluster(self, cluster_id: str) -> Cluster | None:
+        """Return a cluster as it stands, or None."""
 
     def dump(self) -> dict[bytes, bytes]:
         """Return what has changed since the last dump, as blobs."""
@@ -129,9 +129,12 @@ class NearestCentroid:
         """Return the number of clusters."""
         return len(self._ids)
 
-    def cluster(self, cluster_id: str) -> Cluster:
-        """Return a cluster as it stands."""
-        state = self._states[self._slots[cluster_id]]
+    def cluster(self, cluster_id: str) -> Cluster | None:
+        """Return a cluster as it stands, or None."""
+        slot = self._slots.get(cluster_id)
+        if slot is None:
+            return None
+        state = self._states[slot]
         return Cluster(
             cluster_id,
             state.title,

@@ -1,0 +1,80 @@
+"""From a Faust stream to batches: what is at hand is taken at once, so that the work of a hop is shared by many.
+
+This is the only place that touches Faust's privates. Faust's own `take()` waits for time to pass, cannot write tables,
+and acknowledges a batch whose processing raised; its plain iteration costs a task switch an event. Here the first event
+is awaited, and what the queue holds besides is taken with it; no time is waited. Events are acknowledged only when the
+consumer comes back for the next batch: one that raises, or is stopped in the middle, has acknowledged nothing.
+"""
+
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from soulcaster.ports import Record
+
+MAX_RECORDS = 1_000
+MAX_BYTES = 1024 * 1024
+"""A batch ends when it holds this much; one larger message makes a batch alone."""
+
+
+def _nowhere(partition: int) -> None:
+    raise LookupError(f"no record of partition {partition} is in this batch")
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Records in the order they came, one or more."""
+
+    records: tuple[Record, ...]
+    _enter: Callable[[int], None] = _nowhere
+
+    def by_partition(self) -> Mapping[int, list[Record]]:
+        """Return the records of each partition, in their order."""
+        parts: dict[int, list[Record]] = defaultdict(list)
+        for record in self.records:
+            parts[record.partition].append(record)
+        return parts
+
+    @contextmanager
+    def writing(self, partition: int) -> Iterator[None]:
+        """Let tables be written: Faust takes a row's partition from the event it believes to be current."""
+        self._enter(partition)
+        yield
+
+
+async def batches(stream: Any) -> AsyncIterator[Batch]:
+    """Yield what a Faust stream holds, batch by batch, and acknowledge each once the next is asked for.
+
+    The stream's topics must be raw: key and value bytes.
+    """
+    app = stream.app
+    queue = stream.channel.queue
+    stream.enable_acks = False  # read by the stream before each event: acknowledging is ours, below
+    async for _ in stream:
+        events = [stream.current_event]
+        size = len(events[0].message.value or b"")
+        while len(events) < MAX_RECORDS and size < MAX_BYTES and not queue.empty():
+            event = queue.get_nowait()
+            message = event.message
+            if not app.flow_control.is_active() or message.generation_id != app.consumer_generation_id:
+                continue  # of before a rebalance: whoever has the partition now reads it again
+            if not message.tracked:
+                message.tracked = True
+                app.consumer.track_message(message)
+            events.append(event)
+            size += len(message.value or b"")
+        current = {event.message.partition: event for event in events}
+        yield Batch(
+            tuple(_record(event.message) for event in events),
+            lambda partition, current=current: stream._set_current_event(current[partition]),  # type: ignore[misc]
+        )
+        for event in events:
+            await stream.ack(event)
+
+
+def _record(message: Any) -> Record:
+    return Record(
+        message.topic, message.partition, message.offset, int(message.timestamp * 1000), message.key, message.value
+    )

@@ -1,0 +1,119 @@
+"""feedback.embedded, cluster.commands -> cluster.events, fix.commands: the single writer of a project's clusters.
+
+Events are sent first and the row that holds them is written after, so that a crash between the two sends events again
+and loses none; the ids of clusters and jobs derive from what they are of, so they are the same ones.
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import AsyncIterator, Sequence
+from itertools import groupby
+
+import numpy as np
+
+from agents.batches import Batch
+from agents.failures import Guard, until_available
+from soulcaster.domain.clustering.project import EmbedderKey, ProjectClusters, Step
+from soulcaster.messages import (
+    ClusterCommand,
+    EmbeddedEnvelope,
+    EmbedderId,
+    FixCommand,
+    JobEvent,
+    event_envelopes,
+)
+from soulcaster.ports import Clock, Outgoing, Publisher, Record
+from soulcaster.topics import CLUSTER_COMMANDS, CLUSTER_EVENTS, FIX_COMMANDS, JOB_EVENTS
+from tables.segmented import States
+
+_MANY = 64
+"""From this many items on the work is done in a thread; below, it is over sooner than a thread would start."""
+
+Place = tuple[int, str]
+"""A partition and a project."""
+
+
+async def cluster(
+    batches: AsyncIterator[Batch], *, clusters: States[ProjectClusters], publisher: Publisher, clock: Clock
+) -> AsyncIterator[int]:
+    """Cluster batch by batch; yield how many events each gave."""
+    guard = Guard("cluster", publisher)
+    count = 0
+
+    async def work(batch: Batch, records: Sequence[Record]) -> None:
+        nonlocal count
+        asked: dict[Place, list[EmbeddedEnvelope | ClusterCommand]] = defaultdict(list)
+        for record in records:
+            kind = ClusterCommand if record.topic == CLUSTER_COMMANDS.name else EmbeddedEnvelope
+            message = kind.model_validate_json(record.value or b"")
+            asked[record.partition, message.project_id].append(message)
+        try:
+            done = {place: await _steps(clusters.state(*place), messages) for place, messages in asked.items()}
+            events, commands = _messages(done, clock)
+            await until_available(lambda: publisher.publish(events))
+            # A job is known as pending before anyone can launch it.
+            await until_available(lambda: publisher.publish(commands))
+            for place, steps in done.items():
+                with batch.writing(place[0]):
+                    clusters.write(*place, (row for step in steps for row in step.rows))
+        except BaseException:
+            for place in asked:
+                clusters.forget(*place)
+            raise
+        count += sum(len(step.events) for steps in done.values() for step in steps)
+
+    async for batch in batches:
+        count = 0
+        await guard.run(batch.records, lambda records, batch=batch: work(batch, records))  # type: ignore[misc]
+        yield count
+
+
+async def _steps(project: ProjectClusters, messages: Sequence[EmbeddedEnvelope | ClusterCommand]) -> list[Step]:
+    """Take messages in order; neighbouring envelopes of one embedder in one step."""
+    steps = []
+    for embedder, run in groupby(messages, key=lambda m: m.embedder if isinstance(m, EmbeddedEnvelope) else None):
+        if embedder is None:
+            steps += [project.start_fix(m.start_fix()) for m in run if isinstance(m, ClusterCommand)]
+        else:
+            steps.append(await _add(project, embedder, [m for m in run if isinstance(m, EmbeddedEnvelope)]))
+    return steps
+
+
+async def _add(project: ProjectClusters, embedder: EmbedderId, envelopes: Sequence[EmbeddedEnvelope]) -> Step:
+    key = EmbedderKey(embedder.name, embedder.version, embedder.dimensions)
+    items = [item for envelope in envelopes for item in envelope.items]
+    vectors = np.concatenate([envelope.matrix() for envelope in envelopes])
+    if len(items) < _MANY:
+        return project.add(key, items, vectors)
+    return await asyncio.to_thread(project.add, key, items, vectors)
+
+
+def _messages(done: dict[Place, list[Step]], clock: Clock) -> tuple[list[Outgoing], list[Outgoing]]:
+    """Return what happened, and what is to be launched."""
+    events: list[Outgoing] = []
+    commands: list[Outgoing] = []
+    for (_, project_id), steps in done.items():
+        key = project_id.encode()
+        happened = [event for step in steps for event in step.events]
+        events += [Outgoing(CLUSTER_EVENTS.name, key, value) for value in event_envelopes(project_id, happened)]
+        for fix in (fix for step in steps for fix in step.fixes):
+            pending = JobEvent(
+                job_id=fix.job_id,
+                project_id=project_id,
+                cluster_id=fix.cluster_id,
+                seq=0,
+                status="pending",
+                at=clock(),
+                log=f"asked for by {fix.requested_by}",
+            )
+            command = FixCommand(
+                job_id=fix.job_id,
+                project_id=project_id,
+                cluster_id=fix.cluster_id,
+                cluster_title=fix.cluster_title,
+                requested_by=fix.requested_by,
+                requested_at=fix.requested_at,
+            )
+            events.append(Outgoing(JOB_EVENTS.name, key, pending.to_bytes()))
+            commands.append(Outgoing(FIX_COMMANDS.name, key, command.to_bytes()))
+    return events, commands

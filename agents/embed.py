@@ -1,0 +1,61 @@
+"""feedback.items -> feedback.embedded: drop what was seen just like that, embed the rest in one go.
+
+Dedupe and embed share a hop: a topic between them would carry the same bytes again. An item is marked as seen only after
+its vector was acknowledged, so a crash between the two embeds it twice and loses nothing.
+"""
+
+from collections import defaultdict
+from collections.abc import AsyncIterator, Sequence
+
+import numpy as np
+
+from agents.batches import Batch
+from agents.failures import Guard, until_available
+from soulcaster.domain.dedupe import Judged, Seen
+from soulcaster.domain.feedback import FeedbackItem, brief
+from soulcaster.messages import EmbedderId, ItemsEnvelope, embedded_envelopes
+from soulcaster.ports import Embedder, Outgoing, Publisher, Record
+from soulcaster.topics import FEEDBACK_EMBEDDED
+from tables.segmented import States
+
+
+async def embed(
+    batches: AsyncIterator[Batch], *, seen: States[Seen], embedder: Embedder, publisher: Publisher
+) -> AsyncIterator[int]:
+    """Embed batch by batch; yield how many items of each were new or changed."""
+    guard = Guard("embed", publisher)
+    embedder_id = EmbedderId(name=embedder.name, version=embedder.version, dimensions=embedder.dimensions)
+    count = 0
+
+    async def work(batch: Batch, records: Sequence[Record]) -> None:
+        nonlocal count
+        items: dict[tuple[int, str], list[FeedbackItem]] = defaultdict(list)
+        for record in records:
+            envelope = ItemsEnvelope.model_validate_json(record.value or b"")
+            items[record.partition, envelope.project_id] += envelope.items
+        judged: dict[tuple[int, str], Judged] = {}
+        for (partition, project_id), of_project in items.items():
+            found = seen.state(partition, project_id).judge(of_project)
+            if found.fresh:
+                judged[partition, project_id] = found
+        briefs = {key: [brief(item) for item in found.fresh] for key, found in judged.items()}
+        texts = [b.text for of_project in briefs.values() for b in of_project]
+        if not texts:
+            return
+        vectors = await until_available(lambda: embedder.embed(texts))
+        parts = np.split(vectors, np.cumsum([len(of_project) for of_project in briefs.values()])[:-1])
+        messages = [
+            Outgoing(FEEDBACK_EMBEDDED.name, project_id.encode(), envelope)
+            for ((_, project_id), of_project), part in zip(briefs.items(), parts, strict=True)
+            for envelope in embedded_envelopes(project_id, embedder_id, of_project, part)
+        ]
+        await until_available(lambda: publisher.publish(messages))
+        for (partition, project_id), found in judged.items():
+            with batch.writing(partition):
+                seen.write(partition, project_id, seen.state(partition, project_id).remember(found))
+        count += len(texts)
+
+    async for batch in batches:
+        count = 0
+        await guard.run(batch.records, lambda records, batch=batch: work(batch, records))  # type: ignore[misc]
+        yield count

@@ -1,0 +1,57 @@
+"""feedback.items, cluster.events, job.events, control -> the read model.
+
+Items are read before they are deduplicated and embedded, so that one shows, as unclustered, as soon as it is normalized.
+Every write is idempotent, and the topics need no order between them.
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import AsyncIterator, Sequence
+
+from agents.batches import Batch
+from agents.failures import Guard, until_available
+from soulcaster.domain.events import ClusterEvent
+from soulcaster.domain.feedback import FeedbackItem
+from soulcaster.domain.lifecycle import JobStep
+from soulcaster.messages import ClusterEvents, ItemsEnvelope, JobEvent, ProjectDefined
+from soulcaster.ports import Project, Publisher, ReadModel, Record
+from soulcaster.topics import CLUSTER_EVENTS, CONTROL, FEEDBACK_ITEMS, JOB_EVENTS
+
+
+async def project(batches: AsyncIterator[Batch], *, read_model: ReadModel, publisher: Publisher) -> AsyncIterator[int]:
+    """Project batch by batch; yield how many records each held."""
+    guard = Guard("project", publisher)
+
+    async def work(records: Sequence[Record]) -> None:
+        items: dict[str, list[FeedbackItem]] = defaultdict(list)
+        events: dict[str, list[ClusterEvent]] = defaultdict(list)
+        jobs: dict[str, list[JobStep]] = defaultdict(list)
+        projects: list[Project] = []
+        for record in records:
+            value = record.value or b""
+            if record.topic == FEEDBACK_ITEMS.name:
+                envelope = ItemsEnvelope.model_validate_json(value)
+                items[envelope.project_id] += envelope.items
+            elif record.topic == CLUSTER_EVENTS.name:
+                happened = ClusterEvents.model_validate_json(value)
+                events[happened.project_id] += happened.events
+            elif record.topic == JOB_EVENTS.name:
+                step = JobEvent.model_validate_json(value).step()
+                jobs[step.project_id].append(step)
+            elif record.topic == CONTROL.name:
+                defined = ProjectDefined.model_validate_json(value)
+                projects.append(Project(defined.id, defined.name, defined.created_at))
+
+        async def of_project(project_id: str) -> None:
+            await until_available(lambda: read_model.put_items(project_id, items.get(project_id, ())))
+            await until_available(lambda: read_model.apply(project_id, events.get(project_id, ())))
+            for step in jobs.get(project_id, ()):
+                await until_available(lambda step=step: read_model.put_job(step))  # type: ignore[misc]
+
+        await asyncio.gather(*(of_project(project_id) for project_id in {**items, **events, **jobs}))
+        for defined_project in projects:
+            await until_available(lambda p=defined_project: read_model.put_project(p))  # type: ignore[misc]
+
+    async for batch in batches:
+        await guard.run(batch.records, work)
+        yield len(batch.records)
