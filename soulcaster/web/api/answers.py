@@ -1,0 +1,18 @@
+"""Answers in JSON."""
+
+from collections.abc import Mapping, Sequence
+
+from aiohttp import web
+from pydantic import BaseModel
+
+
+def answer(model: BaseModel, *, status: int = 200) -> web.Response:
+    """Return a model as JSON."""
+    return web.Response(body=model.model_dump_json().encode(), status=status, content_type="application/json")
+
+
+def answer_list(models: Sequence[BaseModel], *, total: int) -> web.Response:
+    """Return a bare JSON list; how long the whole of it is goes into X-Total-Count."""
+    headers: Mapping[str, str] = {"X-Total-Count": str(total)}
+    body = b"[" + b",".join(model.model_dump_json().encode() for model in models) + b"]"
+    return web.Response(body=body, headers=headers, content_type="application/json")

@@ -1,0 +1,55 @@
+"""Whether the server is up, and whether what it needs is."""
+
+import asyncio
+
+import structlog
+from aiohttp import web
+
+from soulcaster.errors import Unavailable
+from soulcaster.web.api.answers import answer
+from soulcaster.web.api.models import HealthOut, ReadyOut, RootOut
+from soulcaster.web.problems import RETRY_SECONDS, Problem
+from soulcaster.web.services import Answering, services
+
+CHECK_SECONDS = 2.0
+
+_log = structlog.get_logger(__name__)
+
+
+async def root(request: web.Request) -> web.StreamResponse:
+    """GET /: send a browser to the pages, tell a program that the server is up."""
+    if "text/html" in request.headers.get("Accept", ""):
+        raise web.HTTPFound("/app", headers={"Vary": "Accept"})
+    response = answer(RootOut())
+    response.headers["Vary"] = "Accept"
+    return response
+
+
+async def health(request: web.Request) -> web.StreamResponse:
+    """GET /health: 200 as long as the server is up; says whether its storage answers."""
+    given = services(request)
+    connected = await _answers("Redis", given.read_model)
+    return answer(HealthOut(storage="connected" if connected else "disconnected", timestamp=given.clock()))
+
+
+async def ready(request: web.Request) -> web.StreamResponse:
+    """GET /ready: 200 when Kafka and Redis answer, 503 naming which does not; within CHECK_SECONDS."""
+    given = services(request)
+    systems: dict[str, Answering] = {"Kafka": given.kafka, "Redis": given.read_model}
+    found = await asyncio.gather(*(_answers(name, system) for name, system in systems.items()))
+    checks = {name.lower(): "ok" if good else "no answer" for name, good in zip(systems, found, strict=True)}
+    away = [name for name, good in zip(systems, found, strict=True) if not good]
+    if away:
+        detail = f"{' and '.join(away)} {'does' if len(away) == 1 else 'do'} not answer."
+        raise Problem(503, detail, checks=checks, headers={"Retry-After": RETRY_SECONDS})
+    return answer(ReadyOut(checks=checks))
+
+
+async def _answers(name: str, system: Answering) -> bool:
+    try:
+        async with asyncio.timeout(CHECK_SECONDS):
+            await system.ping()
+    except (Unavailable, TimeoutError) as error:
+        _log.warning("no answer", system=name, cause=repr(error.__cause__ or error))
+        return False
+    return True

@@ -1,0 +1,58 @@
+"""The intake: what is posted here goes to feedback.raw, and is answered once Kafka has it."""
+
+from uuid import uuid4
+
+from aiohttp import web
+
+from soulcaster.domain.normalize import title_and_body
+from soulcaster.intake import read
+from soulcaster.messages import RawFeedback
+from soulcaster.ports import Outgoing, Record
+from soulcaster.topics import FEEDBACK_RAW
+from soulcaster.web.api.answers import answer
+from soulcaster.web.api.models import FeedbackIn, IngestOut, ManualIn
+from soulcaster.web.parameters import Scope, read_json, read_query
+from soulcaster.web.problems import FieldProblem, Problem
+from soulcaster.web.services import services
+
+
+async def manual(request: web.Request) -> web.StreamResponse:
+    """POST /ingest/manual: what somebody typed; without a title, its first line becomes one as it is normalized."""
+    scope = read_query(request, Scope)
+    given = await read_json(request, ManualIn)
+    _must_say_something("text", None, given.text)
+    raw = RawFeedback(
+        project_id=scope.project_id, source="manual", title=given.title, body=given.text, external_id=str(uuid4())
+    )
+    return await _accept(request, raw)
+
+
+async def generic(request: web.Request) -> web.StreamResponse:
+    """POST /ingest/feedback: one item of any source; the project is in the query, or else in the body."""
+    given = await read_json(request, FeedbackIn)
+    if given.project_id is not None and not request.query.get("project_id"):
+        project_id = given.project_id
+    else:
+        project_id = read_query(request, Scope).project_id
+    _must_say_something("body", given.title, given.body)
+    return await _accept(request, given.to_raw(project_id, given.external_id or given.id or str(uuid4())))
+
+
+async def _accept(request: web.Request, raw: RawFeedback) -> web.Response:
+    """Publish an item that is known to pass the border behind Kafka: what is answered 202 is never refused later."""
+    given = services(request)
+    value = raw.model_dump_json().encode()
+    received = int(given.clock().timestamp() * 1000)
+    accepted, refused = read(Record(FEEDBACK_RAW.name, 0, 0, received, None, value))
+    if refused:
+        raise Problem(422, refused[0].reason)
+    item = accepted[0].item
+    # Keyed by the item, so that its versions stay in order while a project's items spread over all partitions.
+    await given.publisher.publish([Outgoing(FEEDBACK_RAW.name, item.id.encode(), value)])
+    return answer(IngestOut(id=item.id, project_id=item.project_id), status=202)
+
+
+def _must_say_something(field: str, title: str | None, body: str | None) -> None:
+    if not title_and_body(title, body)[1]:
+        message = "there is nothing to read in it"
+        raise Problem(422, f"{field}: {message}", errors=[FieldProblem(field=field, message=message)])

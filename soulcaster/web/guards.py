@@ -1,0 +1,50 @@
+"""Who may call at all: this server has no accounts yet, so a foreign web page must not reach it through a browser."""
+
+import re
+from collections.abc import Iterable
+from urllib.parse import urlsplit
+
+from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
+
+from soulcaster.web.problems import Problem
+
+LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
+
+_HOST = re.compile(r"(?P<name>\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:[0-9]{1,5})?")
+
+_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+def only_hosts(allowed: Iterable[str]) -> Middleware:
+    """Return the middleware that refuses other Host names: a page that rebinds its own name to us stays outside."""
+    names = frozenset(name.lower() for name in allowed)
+
+    @web.middleware
+    async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
+        match = _HOST.fullmatch(request.headers.get("Host", "").lower())
+        if match is None:
+            raise Problem(400, "The Host header is missing or malformed.")
+        if match["name"] not in names:
+            raise Problem(421, "This server does not answer to that host name.")
+        return await handler(request)
+
+    return check
+
+
+@web.middleware
+async def same_origin(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Refuse what a browser sends here on behalf of another origin; programs send neither of these headers."""
+    if request.method not in _SAFE:
+        origin = request.headers.get("Origin")
+        foreign = origin is not None and _authority(origin) != request.headers["Host"].lower()
+        if foreign or request.headers.get("Sec-Fetch-Site", "none") not in {"same-origin", "none"}:
+            raise Problem(403, "A page of another origin may not send this.")
+    return await handler(request)
+
+
+def _authority(origin: str) -> str:
+    try:
+        return urlsplit(origin).netloc.lower()
+    except ValueError:
+        return ""

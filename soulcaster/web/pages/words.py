@@ -1,0 +1,73 @@
+"""How figures, times and links are written on pages: the filters of the templates."""
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import urlsplit
+
+STATUS_WORDS: Mapping[str, str] = {
+    "new": "New",
+    "fixing": "Fix under way",
+    "pr_opened": "Pull request open",
+    "failed": "Fix failed",
+    "pending": "Waiting",
+    "running": "Running",
+    "success": "Succeeded",
+}
+
+
+def number(value: int) -> str:
+    """Return a count with its thousands set apart."""
+    return f"{value:,}"
+
+
+def count(value: int, one: str, many: str) -> str:
+    """Return a count and its noun."""
+    return f"{value:,} {one if value == 1 else many}"
+
+
+def when(value: datetime, now: datetime) -> str:
+    """Return how long ago it was, or the day when that is more than a week."""
+    ago = now - value
+    if timedelta(0) <= ago < timedelta(minutes=1):
+        return "just now"
+    if timedelta(0) <= ago < timedelta(hours=1):
+        return f"{ago // timedelta(minutes=1)} min ago"
+    if timedelta(0) <= ago < timedelta(days=1):
+        return f"{ago // timedelta(hours=1)} h ago"
+    if timedelta(0) <= ago < timedelta(days=7):
+        return count(ago // timedelta(days=1), "day", "days") + " ago"
+    return f"{value.day} {value:%b} {value.year}"
+
+
+def exactly(value: datetime) -> str:
+    """Return a time to the minute, in UTC."""
+    try:
+        value = value.astimezone(UTC)
+    except OverflowError:  # the first or last day there is, in a zone off UTC
+        return value.isoformat(" ", "minutes")
+    return f"{value.day} {value:%b} {value.year}, {value:%H:%M} UTC"
+
+
+def status(value: str) -> str:
+    """Return a status in words."""
+    return STATUS_WORDS[value]
+
+
+def web_link(value: str | None) -> str | None:
+    """Return an address that may be linked to, or None: what is not plainly http(s) stays text."""
+    try:
+        parts = urlsplit(value or "")
+    except ValueError:
+        return None
+    return value if parts.scheme in {"http", "https"} and parts.netloc else None
+
+
+FILTERS: dict[str, Callable[..., Any]] = {
+    "number": number,
+    "count": count,
+    "when": when,
+    "exactly": exactly,
+    "status": status,
+    "web_link": web_link,
+}

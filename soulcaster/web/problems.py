@@ -1,0 +1,145 @@
+"""Every error as an answer: RFC 9457 problem details, and an HTML page under /app."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+import aiohttp_jinja2
+import structlog
+from aiohttp import ClientPayloadError, web
+from aiohttp.http_exceptions import BadHttpMessage
+from aiohttp.typedefs import Handler
+from pydantic import BaseModel, ConfigDict, Field
+
+from soulcaster.errors import InvalidMessage, KafkaUnavailable, NotFound, RedisUnavailable, SoulcasterError, Unavailable
+
+REQUEST_SECONDS = 15.0
+"""Time limit of one request, above that of each call it makes."""
+
+RETRY_SECONDS = "5"
+
+_log = structlog.get_logger(__name__)
+
+
+class FieldProblem(BaseModel):
+    """What is wrong with one field; `field` is its dotted path."""
+
+    field: str
+    message: str
+
+
+class ProblemDetails(BaseModel):
+    """application/problem+json (RFC 9457); `errors` where fields are at fault, `checks` of /ready."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: str
+    instance: str
+    errors: list[FieldProblem] | None = Field(None, description="each field that is at fault")
+    checks: dict[str, str] | None = Field(None, description="of /ready: each system and whether it answers")
+
+
+class Problem(SoulcasterError):
+    """An error to be answered with `status`; `detail` is one or more sentences for whoever called."""
+
+    def __init__(
+        self,
+        status: int,
+        detail: str,
+        *,
+        errors: Sequence[FieldProblem] = (),
+        checks: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+        self.errors = list(errors)
+        self.checks = dict(checks) if checks else None
+        self.headers = dict(headers or {})
+
+
+def is_page(request: web.Request) -> bool:
+    """Tell whether the request is for a page (HTML) and not for the API (JSON)."""
+    return request.path == "/app" or request.path.startswith("/app/")
+
+
+@web.middleware
+async def answer_problems(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Turn every error into its answer; the unforeseen ones are logged with their traceback and tell nothing."""
+    try:
+        async with asyncio.timeout(REQUEST_SECONDS):
+            return await handler(request)
+    except web.HTTPException as error:
+        if error.status < HTTPStatus.BAD_REQUEST:
+            raise
+        problem = _of_http(error)
+    except Exception as error:
+        problem = _of(error)
+        if problem.status == HTTPStatus.INTERNAL_SERVER_ERROR:
+            _log.exception("request failed", method=request.method, path=request.path)
+        elif isinstance(error, Unavailable | TimeoutError):
+            _log.warning("unavailable", what=type(error).__name__, cause=repr(error.__cause__), path=request.path)
+    return _answer(request, problem)
+
+
+def _of(error: Exception) -> Problem:
+    match error:
+        case Problem():
+            return error
+        case NotFound():
+            return Problem(404, str(error))
+        case InvalidMessage():
+            return Problem(413, "This is larger than one message may be.")
+        case KafkaUnavailable():
+            return _unavailable("Kafka did not acknowledge, so this may not be stored. Send it again.")
+        case RedisUnavailable():
+            return _unavailable("Redis does not answer, so nothing can be read now. Try again.")
+        case Unavailable() | TimeoutError():
+            return _unavailable("This took too long. Try again.")
+        case ClientPayloadError() | BadHttpMessage():
+            return Problem(400, "The body could not be read as its headers describe it.")
+        case _:
+            return Problem(500, "Something went wrong here; the server's log says what.")
+
+
+def _unavailable(detail: str) -> Problem:
+    return Problem(503, detail, headers={"Retry-After": RETRY_SECONDS})
+
+
+_DETAILS: dict[int, str] = {
+    404: "There is nothing at this address.",
+    405: "This address does not take that method.",
+    413: "The body is larger than is accepted here.",
+}
+
+
+def _of_http(error: web.HTTPException) -> Problem:
+    headers = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}
+    return Problem(error.status, _DETAILS.get(error.status, error.reason), headers=headers)
+
+
+def _answer(request: web.Request, problem: Problem) -> web.Response:
+    details = ProblemDetails(
+        title=HTTPStatus(problem.status).phrase,
+        status=problem.status,
+        detail=problem.detail,
+        instance=request.rel_url.raw_path,
+        errors=problem.errors or None,
+        checks=problem.checks,
+    )
+    if is_page(request):
+        context: dict[str, Any] = {"problem": details, "signed_in": False}
+        response = aiohttp_jinja2.render_template("problem.html", request, context, status=problem.status)
+    else:
+        response = web.Response(
+            status=problem.status,
+            body=details.model_dump_json(exclude_none=True).encode(),
+            content_type="application/problem+json",
+        )
+    response.headers.update(problem.headers)
+    return response

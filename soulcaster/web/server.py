@@ -1,0 +1,54 @@
+"""The application, made of what it is given."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import aiohttp_jinja2
+import jinja2
+from aiohttp import web
+
+from soulcaster.ports import Clock, Publisher, ReadModel
+from soulcaster.web import api, pages
+from soulcaster.web.guards import LOOPBACK, only_hosts, same_origin
+from soulcaster.web.observe import add_headers, log_requests
+from soulcaster.web.pages.words import FILTERS
+from soulcaster.web.problems import answer_problems
+from soulcaster.web.services import SERVICES, Answering, Services, SignIn
+
+MAX_BODY_BYTES = 256 * 1024
+
+
+def create_app(
+    *,
+    read_model: ReadModel,
+    publisher: Publisher,
+    kafka: Answering,
+    sign_in: SignIn,
+    clock: Clock,
+    session_key: str,
+    allowed_hosts: Iterable[str] = LOOPBACK,
+) -> web.Application:
+    """Return the web application: JSON at /, pages at /app.
+
+    It closes none of what it is given; who made that closes it. `session_key` is a Fernet key (32 bytes in URL-safe
+    base64) that encrypts the session cookie; with another key everybody is signed out. `allowed_hosts` are the host
+    names, without port, that it answers to.
+    """
+    app = web.Application(
+        middlewares=[log_requests, answer_problems, only_hosts(allowed_hosts), same_origin],
+        client_max_size=MAX_BODY_BYTES,
+    )
+    app[SERVICES] = Services(read_model, publisher, kafka, sign_in, clock)
+    app.on_response_prepare.append(add_headers)
+    aiohttp_jinja2.setup(
+        app,
+        loader=jinja2.PackageLoader("soulcaster.web"),
+        filters=FILTERS,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    app.add_routes(api.routes())
+    app.router.add_static("/app/static", Path(__file__).parent / "static")
+    app.add_subapp("/app", pages.create_pages(session_key))
+    return app

@@ -1,0 +1,49 @@
+"""What the handlers work with, and under which key the application holds it."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from aiohttp import web
+
+from soulcaster.ports import Clock, Publisher, ReadModel
+
+
+class Answering(Protocol):
+    """A system that can be asked whether it is there."""
+
+    async def ping(self) -> None:
+        """Return when it answers.
+
+        Raises:
+            Unavailable: it does not, within its time limit.
+        """
+
+
+class SignIn(Protocol):
+    """One-time sign-in tokens."""
+
+    async def consume(self, token: str) -> str | None:
+        """Return whom the token signs in and forget it, or None when it is unknown, used or expired.
+
+        Raises:
+            Unavailable: the store does not answer.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Everything a handler may call."""
+
+    read_model: ReadModel
+    publisher: Publisher
+    kafka: Answering
+    sign_in: SignIn
+    clock: Clock
+
+
+SERVICES = web.AppKey("services", Services)
+
+
+def services(request: web.Request) -> Services:
+    """Return what the request's handler works with."""
+    return request.config_dict[SERVICES]
