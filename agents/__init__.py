@@ -1,1 +1,1 @@
-"""The actors: plain async generators over batches of records, their dependencies arguments; wired in soulcaster/app.py."""
+"""The actors: plain async generators over batches, their dependencies arguments; wired in soulcaster/app.py."""

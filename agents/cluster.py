@@ -12,8 +12,9 @@ from itertools import groupby
 import numpy as np
 
 from agents.batches import Batch
-from agents.failures import Guard, until_available
+from agents.guard import Guard
 from soulcaster.domain.clustering.project import EmbedderKey, ProjectClusters, Step
+from soulcaster.failures import until_available
 from soulcaster.messages import (
     ClusterCommand,
     EmbeddedEnvelope,

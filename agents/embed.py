@@ -1,7 +1,7 @@
 """feedback.items -> feedback.embedded: drop what was seen just like that, embed the rest in one go.
 
-Dedupe and embed share a hop: a topic between them would carry the same bytes again. An item is marked as seen only after
-its vector was acknowledged, so a crash between the two embeds it twice and loses nothing.
+Dedupe and embed share a hop: a topic between them would carry the same bytes again. An item is marked as seen only
+after its vector was acknowledged, so a crash between the two embeds it twice and loses nothing.
 """
 
 from collections import defaultdict
@@ -10,9 +10,10 @@ from collections.abc import AsyncIterator, Sequence
 import numpy as np
 
 from agents.batches import Batch
-from agents.failures import Guard, until_available
+from agents.guard import Guard
 from soulcaster.domain.dedupe import Judged, Seen
 from soulcaster.domain.feedback import FeedbackItem, brief
+from soulcaster.failures import until_available
 from soulcaster.messages import EmbedderId, ItemsEnvelope, embedded_envelopes
 from soulcaster.ports import Embedder, Outgoing, Publisher, Record
 from soulcaster.topics import FEEDBACK_EMBEDDED

@@ -8,7 +8,8 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Sequence
 
 from agents.batches import Batch
-from agents.failures import Guard, dead_letter, until_available
+from agents.guard import Guard
+from soulcaster.failures import dead_letter, set_aside, until_available
 from soulcaster.intake import read
 from soulcaster.messages import items_envelopes
 from soulcaster.ports import Outgoing, Publisher, Record
@@ -39,7 +40,7 @@ async def normalize(batches: AsyncIterator[Batch], *, publisher: Publisher) -> A
             for envelope in items_envelopes(project_id, of_project)
         ]
         await until_available(lambda: publisher.publish(messages))
-        await guard.set_aside(letters)
+        await set_aside(publisher, letters)
         count += sum(map(len, items.values()))
 
     async for batch in batches:

@@ -1,7 +1,7 @@
 """feedback.items, cluster.events, job.events, control -> the read model.
 
-Items are read before they are deduplicated and embedded, so that one shows, as unclustered, as soon as it is normalized.
-Every write is idempotent, and the topics need no order between them.
+Items are read before they are deduplicated and embedded, so that one shows, as unclustered, as soon as it is
+normalized. Every write is idempotent, and the topics need no order between them.
 """
 
 import asyncio
@@ -9,10 +9,11 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Sequence
 
 from agents.batches import Batch
-from agents.failures import Guard, until_available
+from agents.guard import Guard
 from soulcaster.domain.events import ClusterEvent
 from soulcaster.domain.feedback import FeedbackItem
 from soulcaster.domain.lifecycle import JobStep
+from soulcaster.failures import until_available
 from soulcaster.messages import ClusterEvents, ItemsEnvelope, JobEvent, ProjectDefined
 from soulcaster.ports import Project, Publisher, ReadModel, Record
 from soulcaster.topics import CLUSTER_EVENTS, CONTROL, FEEDBACK_ITEMS, JOB_EVENTS

@@ -3,13 +3,13 @@
 import asyncio
 import logging
 import os
-import signal
 from collections.abc import AsyncIterator, Callable, Coroutine
 from datetime import UTC, datetime
 from typing import Any
 
 import faiss
 import faust
+import mode
 import structlog
 
 from agents.batches import Batch, batches
@@ -62,6 +62,7 @@ def create_app(settings: Settings) -> faust.App:
         topic_partitions=settings.partitions,
         topic_replication_factor=settings.replication,
         topic_allow_declare=False,
+        topic_disable_leader=True,  # nothing here runs on the leader only, and its topic would have other partitions
         table_standby_replicas=0,
         stream_wait_empty=True,
         stream_buffer_maxsize=512,
@@ -109,15 +110,21 @@ def create_app(settings: Settings) -> faust.App:
         lambda b: project(b, read_model=read_model, publisher=publisher),
     )
 
-    @app.task
-    async def close_after() -> None:
-        try:
-            await asyncio.Event().wait()
-        finally:
-            await publisher.stop()
-            await read_model.close()
-
+    app.add_dependency(_Connections(publisher, read_model))
     return app
+
+
+class _Connections(mode.Service):  # type: ignore[misc]  # mode ships no types that hold under --strict
+    """Closes the connections of the agents; a child of the app, so it is stopped after the agents are."""
+
+    def __init__(self, publisher: KafkaPublisher, read_model: RedisReadModel) -> None:
+        super().__init__()
+        self._publisher = publisher
+        self._read_model = read_model
+
+    async def on_stop(self) -> None:
+        await self._publisher.stop()
+        await self._read_model.close()
 
 
 def _table(app: faust.App, name: str, partitions: int, width: int, make: Callable[[str, Segments], Any]) -> Any:
@@ -125,7 +132,6 @@ def _table(app: faust.App, name: str, partitions: int, width: int, make: Callabl
     table = declare(app, name, partitions)
     states = SegmentedTable(table, width, make)
 
-    @table.on_recover
     async def recovered() -> None:
         try:
             assigned = {tp.partition for tp in app.assignor.assigned_actives()}
@@ -135,6 +141,7 @@ def _table(app: faust.App, name: str, partitions: int, width: int, make: Callabl
         except Exception:
             _end(f"the table {name} could not be taken up after recovery")
 
+    table.on_recover(recovered)
     return states
 
 

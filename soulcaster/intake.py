@@ -1,6 +1,6 @@
 """From the bytes of feedback.raw to items: the border where anything may come in.
 
-Whatever the bytes are, each item in them becomes a FeedbackItem or a Refusal with its reason; nothing raises and nothing
+Whatever the bytes are, each item in them becomes a FeedbackItem or a Refusal with its reason: nothing raises, nothing
 is dropped.
 """
 

@@ -22,7 +22,7 @@ from pydantic import (
     model_validator,
 )
 
-from soulcaster.domain.commands import StartFix
+from soulcaster.domain.commands import Fix, StartFix
 from soulcaster.domain.events import ClusterEvent
 from soulcaster.domain.feedback import Brief, FeedbackItem
 from soulcaster.domain.lifecycle import JobStatus, JobStep
@@ -181,6 +181,10 @@ class FixCommand(Message):
     cluster_title: str
     requested_by: str
     requested_at: Time
+
+    def fix(self) -> Fix:
+        """Return the command as the domain takes it."""
+        return Fix(self.job_id, self.cluster_id, self.cluster_title, self.requested_by, self.requested_at)
 
 
 class JobEvent(Message):

@@ -4,7 +4,7 @@ Every adapter raises `errors.Unavailable` when its system does not answer within
 that; a caller may then try the same call again.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Generic, Protocol, TypeVar
@@ -12,9 +12,10 @@ from typing import Generic, Protocol, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from soulcaster.domain.commands import Fix
 from soulcaster.domain.events import ClusterEvent
 from soulcaster.domain.feedback import FeedbackItem
-from soulcaster.domain.lifecycle import ClusterStatus, Job, JobStep
+from soulcaster.domain.lifecycle import ClusterStatus, Job, JobStatus, JobStep
 
 T = TypeVar("T")
 
@@ -181,6 +182,27 @@ class ReadModel(Protocol):
 
     async def ping(self) -> None:
         """Return when the store answers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What a launched job says of itself; the last one is a success or a failure."""
+
+    status: JobStatus
+    log: str | None = None
+    pr_url: str | None = None
+    error: str | None = None
+
+
+class LaunchBackend(Protocol):
+    """Where coding agents run."""
+
+    @property
+    def name(self) -> str:
+        """What it is called in logs."""
+
+    def launch(self, fix: Fix) -> AsyncIterator[Progress]:
+        """Run the job and yield its progress; launching the same job again must not do its work twice."""
 
 
 class Clock(Protocol):

@@ -4,11 +4,14 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Self
 
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import (
+    CommitFailedError,
+    IllegalStateError,
     KafkaConnectionError,
     KafkaError,
     MessageSizeTooLargeError,
@@ -17,7 +20,7 @@ from aiokafka.errors import (
 )
 
 from soulcaster.errors import InvalidMessage, KafkaUnavailable
-from soulcaster.ports import Outgoing
+from soulcaster.ports import Outgoing, Record
 from soulcaster.topics import DEAD_LETTERS, Topic
 
 REQUEST_SECONDS = 10.0
@@ -60,7 +63,7 @@ class KafkaPublisher:
             producer, self._producer = self._producer, None
             await producer.stop()
 
-    async def __aenter__(self) -> "KafkaPublisher":
+    async def __aenter__(self) -> Self:
         await self.start()
         return self
 
@@ -169,3 +172,56 @@ async def _compare(admin: AIOKafkaAdminClient, topics: Sequence[Topic], partitio
                 if actual.get(key) != value
             ]
     return differences
+
+
+class CommittedConsumer:
+    """Records of one topic for a consumer group, each committed by hand when its work is done."""
+
+    def __init__(self, servers: str, topic: str, group: str) -> None:
+        """Prepare; `start` connects."""
+        self._servers = servers
+        self._consumer = AIOKafkaConsumer(
+            topic,
+            bootstrap_servers=servers,
+            group_id=group,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            session_timeout_ms=12_000,
+            heartbeat_interval_ms=3_000,
+            max_partition_fetch_bytes=DEAD_LETTERS.max_bytes,
+        )
+
+    async def __aenter__(self) -> Self:
+        try:
+            await asyncio.wait_for(self._consumer.start(), REQUEST_SECONDS)
+        except (KafkaError, OSError, TimeoutError) as error:
+            await self._consumer.stop()
+            raise KafkaUnavailable(f"Kafka at {self._servers} does not answer ({error!r})") from error
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self._consumer.stop()
+
+    async def records(self) -> AsyncIterator[Record]:
+        """Yield records for ever."""
+        async for message in self._consumer:
+            yield Record(
+                message.topic, message.partition, message.offset, message.timestamp, message.key, message.value
+            )
+
+    async def commit(self, record: Record) -> None:
+        """Mark a record and all before it in its partition as done.
+
+        Raises:
+            KafkaUnavailable: the coordinator did not answer.
+        """
+        try:
+            await asyncio.wait_for(
+                self._consumer.commit({TopicPartition(record.topic, record.partition): record.offset + 1}),
+                REQUEST_SECONDS,
+            )
+        except (IllegalStateError, CommitFailedError):
+            # The partition has moved: its new owner reads the record again, which is harmless.
+            return
+        except (KafkaError, TimeoutError) as error:
+            raise KafkaUnavailable(f"Kafka at {self._servers} did not take a commit ({error!r})") from error

@@ -19,7 +19,7 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def well_formed(text: str) -> str:
-    """Return the text with every lone surrogate (half an emoji, cut by someone) as U+FFFD; UTF-8 has no place for one."""
+    """Return the text with every lone surrogate (half an emoji) as U+FFFD; UTF-8 has no place for one."""
     return _SURROGATE.sub("\ufffd", text)
 
 

@@ -23,7 +23,7 @@ RECORD_BYTES = 16
 """An item's record is the id of its cluster."""
 
 _WAITING = b"command"
-"""Blobs that start so are commands for clusters not known yet; the others are a core's, behind its embedder's prefix."""
+"""Blobs that start so are commands for clusters not known yet; the others are of a core, by its embedder's prefix."""
 
 _SEPARATOR = b"\0"
 

@@ -1,0 +1,61 @@
+"""The ceiling: the domain's functions alone, in a plain loop on one core; run as a process of its own."""
+
+import json
+import os
+import sys
+import time
+from collections import defaultdict
+from itertools import islice
+
+import faiss
+import numpy as np
+
+from soulcaster.adapters.static_embedder import StaticEmbedder
+from soulcaster.bench.feeds import ENVELOPE, Feed, messages
+from soulcaster.domain.clustering.core import NearestCentroid
+from soulcaster.domain.clustering.project import RECORD_BYTES, EmbedderKey, ProjectClusters
+from soulcaster.domain.dedupe import HASH_BYTES, Seen
+from soulcaster.domain.feedback import FeedbackItem, brief
+from soulcaster.domain.segments import Segments
+from soulcaster.intake import read
+from soulcaster.ports import Record
+
+
+def measure(feed: Feed, count: int, length: int) -> float:
+    """Return items a second: read, dedupe, embed and cluster, a hundred items at a time."""
+    embedder = StaticEmbedder()
+    key = EmbedderKey(embedder.name, embedder.version, embedder.dimensions)
+    records = iter(
+        [
+            Record("feedback.raw", 0, offset, 1_700_000_000_000, None, value)
+            for offset, value in enumerate(messages(feed, "domain", count, length))
+        ]
+    )
+    seen: dict[str, Seen] = {}
+    clusters: dict[str, ProjectClusters] = {}
+    begin = time.perf_counter()
+    while some := list(islice(records, ENVELOPE if feed == "singles" else 1)):
+        items: dict[str, list[FeedbackItem]] = defaultdict(list)
+        for record in some:
+            for accepted in read(record)[0]:
+                items[accepted.item.project_id].append(accepted.item)
+        for project_id in items:
+            if project_id not in seen:
+                seen[project_id] = Seen(Segments(HASH_BYTES))
+                clusters[project_id] = ProjectClusters(project_id, Segments(RECORD_BYTES), NearestCentroid)
+        judged = {project_id: seen[project_id].judge(of_project) for project_id, of_project in items.items()}
+        briefs = {project_id: [brief(item) for item in found.fresh] for project_id, found in judged.items()}
+        vectors = embedder.embed_now([b.text for of_project in briefs.values() for b in of_project])
+        parts = np.split(vectors, np.cumsum([len(of_project) for of_project in briefs.values()])[:-1])
+        for (project_id, of_project), part in zip(briefs.items(), parts, strict=True):
+            clusters[project_id].add(key, of_project, part)
+            seen[project_id].remember(judged[project_id])
+    return count / (time.perf_counter() - begin)
+
+
+if __name__ == "__main__":
+    os.environ["RAYON_NUM_THREADS"] = "1"  # the tokenizer's pool; read when it first works
+    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+    faiss.omp_set_num_threads(1)
+    feed_name: Feed = "singles" if sys.argv[1] == "singles" else "envelopes"
+    print(json.dumps(measure(feed_name, int(sys.argv[2]), int(sys.argv[3]))))  # noqa: T201  the result

@@ -1,0 +1,56 @@
+"""What the benches feed in: texts of a given length, of eight projects mixed, as single messages or envelopes."""
+
+import csv
+import random
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Literal
+
+from soulcaster.messages import RawEnvelope, RawFeedback
+
+PROJECTS = 8
+ENVELOPE = 100
+
+Feed = Literal["singles", "envelopes"]
+
+DEMO = Path(__file__).parent.parent / "data" / "banking77.csv"
+
+
+def demo_texts() -> list[str]:
+    """Return the texts of the demo data set."""
+    with DEMO.open(newline="", encoding="utf-8") as file:
+        return [row["text"] for row in csv.DictReader(file)]
+
+
+def texts(count: int, length: int, seed: int) -> Iterator[str]:
+    """Yield texts of `length` characters, each a run of sentences people wrote."""
+    sentences = demo_texts()
+    chance = random.Random(seed)  # noqa: S311  reproducible, not secret
+    for _ in range(count):
+        text = chance.choice(sentences)
+        while len(text) < length:
+            text += " " + chance.choice(sentences)
+        yield text[:length]
+
+
+def project_ids(run: str) -> list[str]:
+    """Return the projects of a run; a run has its own, so that it starts from nothing."""
+    return [f"bench-{run}-{i}" for i in range(PROJECTS)]
+
+
+def items(run: str, count: int, length: int, seed: int = 0) -> Iterator[RawFeedback]:
+    """Yield raw items, the projects taking turns."""
+    projects = project_ids(run)
+    for i, text in enumerate(texts(count, length, seed)):
+        yield RawFeedback(project_id=projects[i % PROJECTS], source="bench", external_id=str(i), body=text)
+
+
+def messages(feed: Feed, run: str, count: int, length: int) -> Iterator[bytes]:
+    """Yield the values for feedback.raw: one item each, or `ENVELOPE` items each."""
+    stream = items(run, count, length)
+    while some := tuple(islice(stream, 1 if feed == "singles" else ENVELOPE)):
+        if feed == "singles":
+            yield some[0].model_dump_json(exclude_none=True).encode()
+        else:
+            yield RawEnvelope(items=some).to_bytes()

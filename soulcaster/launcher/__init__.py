@@ -1,0 +1,1 @@
+"""fix.commands -> job.events: the process that sends coding agents."""

@@ -1,0 +1,29 @@
+"""The backend that changes nothing: it says what would be done, so that the way there can be seen and tested."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from soulcaster.domain.commands import Fix
+from soulcaster.ports import Progress
+
+
+class DryRun:
+    """LaunchBackend that runs for a moment, logs and succeeds, without a pull request."""
+
+    name = "dry run"
+
+    def __init__(self, step_seconds: float = 0.5) -> None:
+        """`step_seconds` is how long each step takes, for whoever watches."""
+        self._step_seconds = step_seconds
+
+    async def launch(self, fix: Fix) -> AsyncIterator[Progress]:
+        """Yield the steps a coding agent would take."""
+        yield Progress("running", f"dry run: a coding agent would now be sent for “{fix.cluster_title}”")
+        for line in (
+            "dry run: it would read the cluster's items and the repository",
+            "dry run: it would change the code, run the tests and open a draft pull request",
+        ):
+            await asyncio.sleep(self._step_seconds)
+            yield Progress("running", line)
+        await asyncio.sleep(self._step_seconds)
+        yield Progress("success", "dry run: done, nothing was changed")
