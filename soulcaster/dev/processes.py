@@ -1,0 +1,219 @@
+"""Child processes that are started, watched and stopped as one: nothing is left behind, not even after kill -9.
+
+Everything here is plain `subprocess` and polling, bound to no event loop, so that a child may be started in one loop
+and stopped in another, as tests do.
+"""
+
+import asyncio
+import ctypes
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
+
+from soulcaster.errors import StackError
+
+POLL_SECONDS = 0.05
+LOG_ROTATE_BYTES = 8 * 1024 * 1024
+_PR_SET_PDEATHSIG = 1
+_LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
+
+
+class Child:
+    """One child process in a process group of its own, its output in a log file.
+
+    On Linux the kernel kills it when the thread that started it ends, so start it in the main thread.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str],
+        *,
+        log: Path,
+        grace: float,
+        cwd: Path | None = None,
+        env: Mapping[str, str] | None = None,
+    ) -> None:
+        """Prepare. `grace` is how many seconds it has between SIGTERM and SIGKILL; `env` is added to our own."""
+        self.name = name
+        self.log = log
+        self._command = list(command)
+        self._grace = grace
+        self._cwd = cwd
+        self._env = {**os.environ, **(env or {})}
+        self._process: subprocess.Popen[bytes] | None = None
+        self._log_start = 0
+
+    @property
+    def running(self) -> bool:
+        """Whether it was started and has not ended."""
+        return self._process is not None and self._process.poll() is None
+
+    @property
+    def pid(self) -> int:
+        """Its process id.
+
+        Raises:
+            StackError: it was never started.
+        """
+        if self._process is None:
+            raise StackError(f"{self.name} was not started")
+        return self._process.pid
+
+    def start(self) -> None:
+        """Start it, if it is not running.
+
+        Raises:
+            StackError: the program cannot be started at all.
+        """
+        if self.running:
+            return
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        if self.log.exists() and self.log.stat().st_size > LOG_ROTATE_BYTES:
+            self.log.replace(self.log.with_suffix(f".1{self.log.suffix}"))
+        with self.log.open("ab") as log:
+            self._log_start = log.tell()
+            try:
+                self._process = subprocess.Popen(  # noqa: S603  our own commands, no shell
+                    self._command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    cwd=self._cwd,
+                    env=self._env,
+                    start_new_session=True,  # Ctrl-C in the terminal is for us, who stop all in order
+                    preexec_fn=_die_with_parent(os.getpid()),
+                )
+            except OSError as error:
+                raise StackError(f"{self.name} could not be started: {error}") from error
+
+    async def wait_ready(self, ready: Callable[[], Awaitable[bool]], seconds: float) -> None:
+        """Return when `ready` says so; it is asked again and again.
+
+        Raises:
+            StackError: the child ended, or was not ready in time.
+        """
+        deadline = time.monotonic() + seconds
+        while not await ready():
+            if not self.running:
+                raise self.death()
+            if time.monotonic() > deadline:
+                raise StackError(f"{self.name} was not ready after {seconds:.0f} s; its log is {self.log}")
+            await asyncio.sleep(POLL_SECONDS)
+
+    async def wait(self) -> int:
+        """Return its exit code once it has ended; minus the signal's number if one ended it."""
+        while self.running:  # noqa: ASYNC110  an event would be bound to one loop
+            await asyncio.sleep(POLL_SECONDS)
+        return self._exit_code()
+
+    async def stop(self) -> None:
+        """End it: SIGTERM, its grace, then SIGKILL to the whole group. Returns when nothing of it is left."""
+        if self.running:
+            self._signal(signal.SIGTERM)
+            deadline = time.monotonic() + self._grace
+            while self.running and time.monotonic() < deadline:  # noqa: ASYNC110  as above
+                await asyncio.sleep(POLL_SECONDS)
+        await self.kill()
+
+    async def kill(self) -> None:
+        """End it and what it started at once, by SIGKILL. Returns when it is gone."""
+        if self._process is not None:
+            self._signal_group(signal.SIGKILL)
+            await self.wait()
+
+    def pause(self) -> None:
+        """Stop it from running, as a machine that hangs would (SIGSTOP); `resume` lets it go on."""
+        self._signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let it go on after `pause`."""
+        self._signal(signal.SIGCONT)
+
+    def death(self) -> StackError:
+        """Return the error that says how it ended, where its log is and what the log says last."""
+        code = self._exit_code()
+        how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+        last = self._last_lines()
+        return StackError(f"{self.name} {how}; its log is {self.log}" + (f", and says last:\n{last}" if last else "."))
+
+    def _last_lines(self, count: int = 5, window: int = 16_384) -> str:
+        """Return the last lines this start of it wrote, without those of a stack trace."""
+        with self.log.open("rb") as log:
+            size = log.seek(0, os.SEEK_END)
+            log.seek(max(self._log_start, size - window))
+            lines = log.read().decode(errors="replace").splitlines()
+        said = [line for line in lines if line.strip() and not line.startswith(("\t", "    "))]
+        return "\n".join(f"  {line[:300]}" for line in said[-count:])
+
+    def _exit_code(self) -> int:
+        code = self._process.poll() if self._process else None
+        if code is None:
+            raise StackError(f"{self.name} has not ended")
+        return code
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self._process is not None and self.running:
+            self._process.send_signal(number)
+
+    def _signal_group(self, number: signal.Signals) -> None:
+        try:
+            os.killpg(self.pid, number)
+        except ProcessLookupError:
+            return  # all of it has ended, which is what was wanted
+
+
+def _die_with_parent(parent: int) -> Callable[[], None] | None:
+    """Return what a child does before exec, so that it is killed when we are; Linux only."""
+    if _LIBC is None:
+        return None
+    libc = _LIBC
+
+    def before_exec() -> None:
+        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:  # we died between fork and prctl
+            os._exit(1)
+
+    return before_exec
+
+
+def port_is_free(port: int, host: str = "127.0.0.1") -> bool:
+    """Return whether a server could listen on the port now."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return False
+    return True
+
+
+def free_port(taken: Sequence[int] = ()) -> int:
+    """Return a free port on loopback.
+
+    It is below the range the kernel takes outgoing ports from: a client that tries again and again to reach a server
+    that is down would else, sooner or later, connect to itself and keep the port from the server.
+
+    Raises:
+        StackError: none of many tried was free.
+    """
+    for port in random.sample(range(15_000, 32_000), 200):
+        if port not in taken and port_is_free(port):
+            return port
+    raise StackError("No free port between 15000 and 32000 on this machine; something holds nearly all of them.")
+
+
+async def accepts(port: int) -> bool:
+    """Return whether something accepts connections on the loopback port."""
+    try:
+        _, writer = await asyncio.wait_for(asyncio.open_connection("127.0.0.1", port), 1)
+    except (OSError, TimeoutError):
+        return False
+    writer.close()
+    return True

@@ -1,0 +1,91 @@
+"""Kafka and Redis on one data directory, for `soulcaster run`, the tests and the bench."""
+
+from pathlib import Path
+from typing import Self
+
+from soulcaster.adapters.kafka import Provisioned, provision
+from soulcaster.dev.kafka import Kafka
+from soulcaster.dev.processes import Child, free_port
+from soulcaster.dev.redis import redis_child, start_redis
+from soulcaster.errors import TopicsDiffer
+from soulcaster.settings import Settings
+from soulcaster.topics import all_topics
+
+
+class Stack:
+    """A real Kafka and a real Redis on free loopback ports.
+
+    `async with Stack(data_dir) as stack:` starts both and stops both; the data stays in `data_dir` and a later stack
+    on it, with other ports, finds it again. In between each can be stopped, killed and started on its own, on the
+    same ports:
+
+        await stack.kafka.child.kill()      # or .stop(), .pause(), .resume()
+        await stack.start_kafka()
+        await stack.redis.kill()
+        await stack.start_redis()
+    """
+
+    def __init__(self, data_dir: Path, *, base: Settings | None = None, partitions: int | None = None) -> None:
+        """Choose ports; nothing is started yet. `base` holds the settings that are not the stack's own."""
+        self.data_dir = data_dir.resolve()
+        self.logs = self.data_dir / "logs"
+        ports: list[int] = []
+        for _ in range(3):
+            ports.append(free_port(ports))
+        kafka_port, controller_port, self._redis_port = ports
+        self.kafka = Kafka(
+            self.data_dir / "kafka", self.logs / "kafka.log", port=kafka_port, controller_port=controller_port
+        )
+        self.redis: Child = redis_child(self.data_dir / "redis", self.logs / "redis.log", self._redis_port)
+        changes: dict[str, str | int] = {
+            "kafka": self.kafka.servers,
+            "redis_url": f"redis://127.0.0.1:{self._redis_port}/0",
+        }
+        if partitions is not None:
+            changes["partitions"] = partitions
+        self.settings = (base or Settings()).model_copy(update=changes)
+
+    async def start_kafka(self) -> None:
+        """Start Kafka, if it is not running, and return when it serves; see `Kafka.start`."""
+        await self.kafka.start()
+
+    async def start_redis(self) -> None:
+        """Start Redis, if it is not running, and return when it serves; see `redis.start_redis`."""
+        await start_redis(self.redis, self._redis_port)
+
+    async def start(self) -> None:
+        """Start both; if one fails, stop the other.
+
+        Raises:
+            StackError: one could not be started.
+        """
+        try:
+            await self.start_redis()
+            await self.start_kafka()
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def stop(self) -> None:
+        """Stop both, Kafka first; what they hold stays on disk."""
+        await self.kafka.stop()
+        await self.redis.stop()
+
+    async def provision(self) -> Provisioned:
+        """Create every topic that is missing.
+
+        Raises:
+            TopicsDiffer: one is there with other partitions or settings.
+        """
+        s = self.settings
+        done = await provision(s.kafka, all_topics(s.app_id), partitions=s.partitions, replication=s.replication)
+        if done.differences:
+            raise TopicsDiffer("Topics are not as they should be: " + "; ".join(done.differences))
+        return done
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self.stop()
