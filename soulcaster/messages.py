@@ -41,7 +41,8 @@ MAX_ITEM_BYTES = 256 * 1024
 ProjectId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 """A UUID or a CUID; any short word of letters, digits, hyphen and underscore is accepted."""
 
-Source = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_.-]{0,39}$", to_lower=True)]
+Source = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,39}$", to_lower=True)]
+"""Where an item is from, in lower case; the pattern is held against what was given, before it is lowered."""
 
 
 def _aware(value: Any) -> Any:

@@ -7,8 +7,7 @@ from typing import Any
 
 import aiohttp_jinja2
 import structlog
-from aiohttp import ClientPayloadError, web
-from aiohttp.http_exceptions import BadHttpMessage
+from aiohttp import web
 from aiohttp.typedefs import Handler
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -101,7 +100,7 @@ def _of(error: Exception) -> Problem:
             return _unavailable("Redis does not answer, so nothing can be read now. Try again.")
         case Unavailable() | TimeoutError():
             return _unavailable("This took too long. Try again.")
-        case ClientPayloadError() | BadHttpMessage():
+        case web.RequestPayloadError():
             return Problem(400, "The body could not be read as its headers describe it.")
         case _:
             return Problem(500, "Something went wrong here; the server's log says what.")

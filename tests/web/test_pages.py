@@ -1,0 +1,311 @@
+import re
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+from aiohttp import CookieJar
+from aiohttp.test_utils import TestClient, TestServer
+from yarl import URL
+
+from soulcaster.adapters.redis_sign_in import sign_in_key
+from soulcaster.domain.events import ClusterChanged, ItemAssigned
+from soulcaster.errors import KafkaUnavailable
+from soulcaster.messages import ClusterCommand
+from soulcaster.ports import Project
+from soulcaster.web.pages.words import exactly, web_link, when
+from tests.web.checks import page
+from tests.web.conftest import NOW, Client, World, item
+
+CLUSTER = "/app/projects/p1/clusters/c1"
+HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>"
+
+
+def csrf(html: str) -> str:
+    found = re.search(r'name="csrf_token" value="([^"]+)"', html)
+    assert found
+    return found[1]
+
+
+# ---- sign-in --------------------------------------------------------------------------------------------------------
+
+
+async def test_a_link_signs_in_once(world: World, client: Client) -> None:
+    await world.sign_in.offer("secret", "owner", seconds=60)
+    link = "/app/sign-in?token=secret"
+    first = await client.get(link, allow_redirects=False)
+    assert (first.status, first.headers["Location"]) == (303, "/app")
+    cookie = first.headers["Set-Cookie"]
+    assert all(part in cookie for part in ("HttpOnly", "SameSite=Lax", "Path=/app"))
+    assert (await client.get("/app/projects")).status == 200
+    async with TestClient(TestServer(world.app())) as other:
+        text = await page(await other.get(link), 401)
+        assert "used already" in text
+        await page(await other.get("/app/projects"), 401)
+
+
+async def test_only_the_hash_of_a_token_is_stored(world: World) -> None:
+    await world.sign_in.offer("secret", "owner", seconds=60)
+    assert "secret" not in sign_in_key("secret")
+    assert await world.sign_in.consume("secret") == "owner"
+    assert await world.sign_in.consume("secret") is None
+
+
+async def test_a_preview_does_not_use_the_link_up(world: World, client: Client) -> None:
+    await world.sign_in.offer("secret", "owner", seconds=60)
+    assert (await client.head("/app/sign-in?token=secret")).status >= 400
+    assert await world.sign_in.consume("secret") == "owner"
+
+
+async def test_the_link_again_while_signed_in_goes_on(owner: Client) -> None:
+    assert (await owner.get("/app/sign-in?token=let-me-in")).status == 200
+
+
+@pytest.mark.parametrize("query", ["", "?token=", "?token=nope", "?token=%ED%A0%80", "?token=%00"])
+async def test_a_bad_token_signs_nobody_in(client: Client, query: str) -> None:
+    await page(await client.get(f"/app/sign-in{query}"), 401)
+
+
+@pytest.mark.parametrize("path", ["/app", "/app/projects", "/app/projects/p1", CLUSTER, "/app/nope"])
+async def test_everything_else_needs_a_session(world: World, client: Client, path: str) -> None:
+    await world.fill()
+    text = await page(await client.get(path, allow_redirects=False), 401)
+    assert "soulcaster run" in text
+    assert "Late card" not in text
+    await page(await client.post(f"{CLUSTER}/start-fix"), 401)
+    assert world.publisher.sent == []
+
+
+@pytest.mark.parametrize("cookie", ["x", "gAAAAA", "\u00e9\u00ff", '"', ""])
+async def test_a_forged_cookie_is_no_session(client: Client, cookie: str) -> None:
+    await page(await client.get("/app/projects", headers={"Cookie": f"soulcaster={cookie}"}), 401)
+
+
+async def test_sign_out(owner: Client) -> None:
+    token = csrf(await page(await owner.get("/app/projects")))
+    assert (await owner.post("/app/sign-out", data={"csrf_token": "wrong"})).status == 403
+    answer = await owner.post("/app/sign-out", data={"csrf_token": token})
+    await page(answer, 401)
+
+
+# ---- projects -------------------------------------------------------------------------------------------------------
+
+
+async def test_nothing_yet_says_what_to_do(owner: Client) -> None:
+    text = await page(await owner.get("/app"))
+    assert "Nothing has come in yet" in text
+    assert "soulcaster import" in text
+    assert "/ingest/manual?project_id=" in text
+
+
+async def test_app_goes_to_the_only_project(world: World, owner: Client) -> None:
+    await world.fill()
+    assert (await owner.get("/app")).url.path == "/app/projects/p1"
+
+
+async def test_app_goes_to_the_project_looked_at_last(world: World, owner: Client) -> None:
+    for project in ("p1", "p2", "p3"):
+        await world.fill(project=project)
+    await world.read_model.put_project(Project("p2", "Second <b>", NOW))
+    answer = await owner.get("/app")
+    assert answer.url.path == "/app/projects"
+    assert "Second &lt;b&gt;" in await page(answer)
+    await page(await owner.get("/app/projects/p2"))
+    assert (await owner.get("/app")).url.path == "/app/projects/p2"
+
+
+# ---- the ranked list ------------------------------------------------------------------------------------------------
+
+
+async def test_clusters_are_ranked(world: World, owner: Client) -> None:
+    await world.fill(cluster="small", size=1, title="Small one")
+    await world.fill(cluster="large", size=4, title="Large one")
+    await world.read_model.put_items("p1", [item("alone")])
+    text = await page(await owner.get("/app/projects/p1"))
+    assert text.index("Large one") < text.index("Small one")
+    assert re.search(r"Still unclustered</dt><dd>1<", text)
+    assert 'width="100.0%"' in text
+    assert 'width="25.0%"' in text
+
+
+async def test_many_clusters_come_in_pages(world: World, owner: Client) -> None:
+    for n in range(27):
+        await world.fill(cluster=f"c{n}", size=1, title=f"Title {n}.")
+    first = await page(await owner.get("/app/projects/p1"))
+    assert "1\u201325 of 27" in first
+    assert first.count("<h3>") == 25
+    second = await page(await owner.get("/app/projects/p1?page=2"))
+    assert "26\u201327 of 27" in second
+    assert '<ol class="ranking" start="26"' in second
+    assert (await owner.get("/app/projects/p1?page=9")).url == owner.make_url("/app/projects/p1?page=2")
+    await page(await owner.get("/app/projects/p1?page=x"), 422)
+
+
+async def test_items_that_wait_are_said_to(world: World, owner: Client) -> None:
+    await world.read_model.put_items("p1", [item("alone")])
+    assert "1 item waits to be clustered" in await page(await owner.get("/app/projects/p1"))
+
+
+async def test_a_project_without_items_says_what_to_do(world: World, owner: Client) -> None:
+    await world.read_model.put_project(Project("p1", "Mine", NOW))
+    text = await page(await owner.get("/app/projects/p1"))
+    assert "No items yet" in text
+    assert "--project p1" in text
+
+
+@pytest.mark.parametrize(
+    "path", ["/app/projects/nope", "/app/projects/a:b", "/app/projects/p1/clusters/nope", "/app/x"]
+)
+async def test_pages_that_are_not_there(world: World, owner: Client, path: str) -> None:
+    await world.fill()
+    await page(await owner.get(path), 404)
+
+
+# ---- one cluster ----------------------------------------------------------------------------------------------------
+
+
+async def test_one_cluster(world: World, owner: Client) -> None:
+    await world.fill(size=3)
+    await world.job("j1", "pending", "running", "success", pr_url="https://github.com/a/b/pull/1")
+    text = await page(await owner.get(CLUSTER))
+    assert text.count("It has been two weeks now.") == 3
+    assert "line 0\nline 1\nline 2" in text
+    assert 'href="https://github.com/a/b/pull/1"' in text
+    assert "Pull request open" in text
+
+
+async def test_items_come_in_pages(world: World, owner: Client) -> None:
+    await world.fill(size=21)
+    assert "1\u201320 of 21" in await page(await owner.get(CLUSTER))
+    assert "21\u201321 of 21" in await page(await owner.get(f"{CLUSTER}?page=2"))
+
+
+async def test_start_fix_from_the_page(world: World, owner: Client) -> None:
+    await world.fill()
+    token = csrf(await page(await owner.get(CLUSTER)))
+    answer = await owner.post(f"{CLUSTER}/start-fix", data={"csrf_token": token})
+    assert answer.url.path == CLUSTER
+    assert "Fix asked for" in await page(answer)
+    [message] = world.publisher.sent
+    command = ClusterCommand.model_validate_json(message.value)
+    assert (message.key, command.cluster_id, command.requested_by) == (b"p1", "c1", "owner")
+    assert "Fix asked for" not in await page(await owner.get(CLUSTER))
+
+
+@pytest.mark.parametrize("token", [None, "", "wrong", "é", "\x00"])
+async def test_a_form_without_its_token_is_refused(world: World, owner: Client, token: str | None) -> None:
+    await world.fill()
+    data = {} if token is None else {"csrf_token": token}
+    await page(await owner.post(f"{CLUSTER}/start-fix", data=data), 403)
+    assert world.publisher.sent == []
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "status"),
+    [
+        (b"csrf_token=\xff", "application/x-www-form-urlencoded", 400),
+        (b"csrf_token=a", "application/x-www-form-urlencoded; charset=nope", 400),
+        (b"csrf_token=" + b"a" * 300_000, "application/x-www-form-urlencoded", 413),
+        (b"--x\r\ngarbage", "multipart/form-data; boundary=x", 415),
+        (b'{"csrf_token": "a"}', "application/json", 415),
+    ],
+)
+async def test_a_broken_form_is_refused(
+    world: World, owner: Client, body: bytes, content_type: str, status: int
+) -> None:
+    await world.fill()
+    await page(await owner.post(f"{CLUSTER}/start-fix", data=body, headers={"Content-Type": content_type}), status)
+    assert world.publisher.sent == []
+
+
+async def test_no_second_fix_while_one_is_under_way(world: World, owner: Client) -> None:
+    await world.fill()
+    token = csrf(await page(await owner.get(CLUSTER)))
+    await world.job("j1", "pending")
+    text = await page(await owner.get(CLUSTER))
+    assert "Start fix" not in text
+    assert "A job is at it" in text
+    answer = await owner.post(f"{CLUSTER}/start-fix", data={"csrf_token": token})
+    assert "under way already" in await page(answer)
+    assert world.publisher.sent == []
+
+
+async def test_kafka_away_is_an_html_page_too(world: World, owner: Client) -> None:
+    await world.fill()
+    token = csrf(await page(await owner.get(CLUSTER)))
+    world.publisher.fail = KafkaUnavailable()
+    answer = await owner.post(f"{CLUSTER}/start-fix", data={"csrf_token": token})
+    assert "Kafka did not acknowledge" in await page(answer, 503)
+
+
+async def test_everyones_text_is_escaped(world: World, owner: Client) -> None:
+    hostile = replace(item("x", title=HOSTILE, body="y" + HOSTILE * 30, url="javascript:alert(1)"), author=HOSTILE)
+    await world.read_model.put_items("p1", [hostile])
+    await world.read_model.apply(
+        "p1",
+        [
+            ItemAssigned(hostile.id, hostile.created_at, "c1", "opened", 0.1, 0.5),
+            ClusterChanged("c1", HOSTILE, HOSTILE + "!", 1, (HOSTILE,), NOW, NOW),
+        ],
+    )
+    await world.read_model.put_project(Project("p1", HOSTILE, NOW))
+    await world.job("j1", "pending", "success", pr_url="javascript:alert(2)", log=HOSTILE)
+    for path in ("/app/projects", "/app/projects/p1", CLUSTER):
+        text = await page(await owner.get(path))
+        assert "<img src=x" not in text
+        assert 'href="javascript:' not in text
+        assert "&lt;script&gt;alert(1)&lt;/script&gt;" in text
+
+
+async def test_the_page_of_the_oddest_times(world: World, owner: Client) -> None:
+    edge = timezone(timedelta(hours=14))
+    odd = [
+        replace(item("old"), created_at=datetime(1, 1, 1, tzinfo=edge)),
+        replace(item("new"), created_at=datetime(9999, 12, 31, 23, 59, tzinfo=timezone(-timedelta(hours=14)))),
+    ]
+    await world.fill(size=0)
+    await world.read_model.put_items("p1", odd)
+    await world.read_model.apply("p1", [ItemAssigned(i.id, i.created_at, "c1", "joined", 0.9, 0.5) for i in odd])
+    await page(await owner.get(CLUSTER))
+
+
+async def test_the_session_lasts_over_a_restart(world: World, owner: Client) -> None:
+    [cookie] = [c for c in owner.session.cookie_jar if c.key == "soulcaster"]
+    jar = CookieJar(unsafe=True)
+    async with TestClient(TestServer(world.app()), cookie_jar=jar) as again:
+        jar.update_cookies({"soulcaster": cookie.value}, URL(again.make_url("/app")))
+        assert (await again.get("/app/projects")).status == 200
+
+
+# ---- words ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("ago", "words"),
+    [
+        (timedelta(seconds=3), "just now"),
+        (timedelta(minutes=59), "59 min ago"),
+        (timedelta(hours=23), "23 h ago"),
+        (timedelta(days=1), "1 day ago"),
+        (timedelta(days=6), "6 days ago"),
+        (timedelta(days=7), "14 Nov 2026"),
+        (timedelta(hours=-1), "21 Nov 2026"),
+    ],
+)
+def test_when(ago: timedelta, words: str) -> None:
+    assert when(NOW - ago, NOW) == words
+
+
+def test_exactly() -> None:
+    assert exactly(datetime(2026, 3, 1, 9, 5, tzinfo=UTC)) == "1 Mar 2026, 09:05 UTC"
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["javascript:alert(1)", "data:text/html,x", "//evil.example", "http://[", "https:", " javascript:x", "", None],
+)
+def test_what_is_not_plainly_http_is_no_link(url: str | None) -> None:
+    assert web_link(url) is None
+
+
+def test_http_is_a_link() -> None:
+    assert web_link("https://example.com/a?b=c") == "https://example.com/a?b=c"

@@ -1,0 +1,215 @@
+import pytest
+
+from soulcaster.web.api.models import ClusterDetailOut, ClusterOut, FeedbackListOut, JobOut, StatsOut
+from tests.web.checks import problem
+from tests.web.conftest import Client, World, item
+
+HERE = {"project_id": "p1"}
+
+
+async def test_feedback_newest_first(world: World, client: Client) -> None:
+    items = await world.fill(size=3)
+    await world.read_model.put_items("p1", [item("alone", source="reddit", minutes=9)])
+    body = await (await client.get("/feedback", params=HERE)).json()
+    FeedbackListOut.model_validate(body)
+    assert {k: body[k] for k in ("total", "limit", "offset", "project_id")} == {
+        "total": 4,
+        "limit": 100,
+        "offset": 0,
+        "project_id": "p1",
+    }
+    assert [i["external_id"] for i in body["items"]] == ["alone", "c1-2", "c1-1", "c1-0"]
+    assert body["items"][0]["cluster_id"] is None
+    assert body["items"][1]["cluster_id"] == "c1"
+    assert body["items"][3]["id"] == items[0].id
+
+
+@pytest.mark.parametrize(
+    ("query", "found", "total"),
+    [
+        ({"limit": "2", "offset": "1"}, ["c1-2", "c1-1"], 4),
+        ({"source": "reddit"}, ["alone"], 1),
+        ({"source": "Reddit"}, ["alone"], 1),
+        ({"source": ""}, ["alone", "c1-2", "c1-1", "c1-0"], 4),
+        ({"source": "sentry"}, [], 0),
+        ({"cluster_id": "c1"}, ["c1-2", "c1-1", "c1-0"], 3),
+        ({"cluster_id": "c1", "source": "reddit"}, [], 0),
+        ({"offset": "1000000000"}, [], 4),
+    ],
+)
+async def test_feedback_in_parts(
+    world: World, client: Client, query: dict[str, str], found: list[str], total: int
+) -> None:
+    await world.fill(size=3)
+    await world.read_model.put_items("p1", [item("alone", source="reddit", minutes=9)])
+    body = await (await client.get("/feedback", params=HERE | query)).json()
+    assert [i["external_id"] for i in body["items"]] == found
+    assert body["total"] == total
+
+
+@pytest.mark.parametrize("path", ["/feedback", "/clusters", "/clusters/c1", "/jobs"])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("limit", "0"), ("limit", "1001"), ("limit", "x"), ("offset", "-1"), ("offset", "9" * 30), ("project_id", "a:b")],
+)
+async def test_a_bad_parameter_is_named(client: Client, path: str, name: str, value: str) -> None:
+    details = await problem(await client.get(path, params=HERE | {name: value}), 422)
+    assert [error["field"] for error in details["errors"]] == [name]
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/feedback", "/feedback/x", "/clusters", "/clusters/x", "/stats", "/jobs", "/jobs/x"],
+)
+async def test_every_read_needs_a_project(client: Client, path: str) -> None:
+    details = await problem(await client.get(path), 400)
+    assert details["detail"] == "project_id is required"
+    assert details["errors"][0]["field"] == "project_id"
+
+
+async def test_one_item_as_the_predecessor_gave_it(world: World, client: Client) -> None:
+    theirs = {
+        "repo": "a/b",
+        "github_issue_number": 7,
+        "status": "open",
+        "raw_text": "all",
+        "github_issue_url": "https://x",
+    }
+    one = item("7", source="github", metadata={**theirs, "labels": ["bug"]})
+    await world.read_model.put_items("p1", [one])
+    body = await (await client.get(f"/feedback/{one.id}", params=HERE)).json()
+    assert body == {
+        "id": one.id,
+        "project_id": "p1",
+        "source": "github",
+        "external_id": "7",
+        "title": "My card is late",
+        "body": "It has been two weeks now.",
+        "metadata": {**theirs, "labels": ["bug"]},
+        "created_at": "2026-11-21T11:00:00Z",
+        "received_at": "2026-11-21T11:00:00Z",
+        "author": None,
+        "url": None,
+        "github_repo_url": None,
+        "cluster_id": None,
+        **theirs,
+    }
+
+
+async def test_hostile_metadata_does_not_break_an_item(world: World, client: Client) -> None:
+    one = item("7", metadata={"repo": ["a"], "github_issue_number": "x", "status": {}})
+    await world.read_model.put_items("p1", [one])
+    answer = await client.get(f"/feedback/{one.id}", params=HERE)
+    assert answer.status == 200
+    assert (await answer.json())["repo"] is None
+
+
+async def test_clusters_largest_first(world: World, client: Client) -> None:
+    await world.fill(cluster="small", size=1, source="reddit")
+    await world.fill(cluster="large", size=4)
+    await world.fill(cluster="middle", size=2)
+    answer = await client.get("/clusters", params=HERE)
+    body = await answer.json()
+    assert [c["id"] for c in body] == ["large", "middle", "small"]
+    assert answer.headers["X-Total-Count"] == "3"
+    ClusterOut.model_validate(body[0])
+    assert body[2] == {
+        "id": "small",
+        "title": "Late card",
+        "summary": "People wait for it",
+        "count": 1,
+        "status": "new",
+        "sources": ["reddit"],
+        "github_pr_url": None,
+        "issue_title": None,
+        "issue_description": None,
+        "github_repo_url": None,
+        "project_id": "p1",
+        "created_at": "2026-11-19T12:00:00Z",
+        "updated_at": "2026-11-21T12:00:00Z",
+    }
+    answer = await client.get("/clusters", params=HERE | {"limit": "1", "offset": "1"})
+    assert [c["id"] for c in await answer.json()] == ["middle"]
+    assert answer.headers["X-Total-Count"] == "3"
+
+
+async def test_one_cluster_and_its_items_in_parts(world: World, client: Client) -> None:
+    items = await world.fill(size=3)
+    await world.job("j1", "pending", "running", "failed")
+    body = await (await client.get("/clusters/c1", params=HERE)).json()
+    ClusterDetailOut.model_validate(body)
+    newest_first = [i.id for i in reversed(items)]
+    assert body["feedback_ids"] == [i["id"] for i in body["feedback_items"]] == newest_first
+    assert (body["count"], body["total"], body["status"]) == (3, 3, "failed")
+    part = await (await client.get("/clusters/c1", params=HERE | {"limit": "1", "offset": "2"})).json()
+    assert part["feedback_ids"] == newest_first[2:]
+    assert (part["count"], part["total"], part["limit"], part["offset"]) == (3, 3, 1, 2)
+
+
+async def test_stats(world: World, client: Client) -> None:
+    await world.fill(cluster="c1", size=3)
+    await world.fill(cluster="c2", size=2, source="intercom")
+    await world.read_model.put_items("p1", [item("alone", source="reddit")])
+    await world.job("j1", "pending", "success", pr_url="https://github.com/a/b/pull/1")
+    body = await (await client.get("/stats", params=HERE)).json()
+    StatsOut.model_validate(body)
+    assert body == {
+        "total_feedback": 6,
+        "by_source": {"github": 0, "intercom": 2, "manual": 3, "reddit": 1, "sentry": 0},
+        "unclustered": 1,
+        "total_clusters": 2,
+        "by_status": {"new": 1, "pr_opened": 1},
+        "jobs": 1,
+        "project_id": "p1",
+    }
+
+
+async def test_jobs_newest_first_and_one_with_its_logs(world: World, client: Client) -> None:
+    await world.fill()
+    await world.job("j1", "pending", "running", "success")
+    await world.job("j2", "pending", cluster="c2")
+    answer = await client.get("/jobs", params=HERE | {"cluster_id": "c1"})
+    [listed] = await answer.json()
+    assert answer.headers["X-Total-Count"] == "1"
+    assert (listed["id"], listed["logs"]) == ("j1", None)
+    assert len(await (await client.get("/jobs", params=HERE)).json()) == 2
+    assert len(await (await client.get("/jobs", params=HERE | {"limit": "1", "offset": "1"})).json()) == 1
+    body = await (await client.get("/jobs/j1", params=HERE)).json()
+    JobOut.model_validate(body)
+    assert body == {
+        "id": "j1",
+        "project_id": "p1",
+        "cluster_id": "c1",
+        "status": "success",
+        "logs": "line 0\nline 1\nline 2",
+        "pr_url": None,
+        "error": None,
+        "created_at": "2026-11-21T12:00:00Z",
+        "updated_at": "2026-11-21T12:00:02Z",
+    }
+
+
+async def test_lists_of_an_unknown_project_are_empty(client: Client) -> None:
+    nobody = {"project_id": "nobody"}
+    assert (await (await client.get("/feedback", params=nobody)).json())["items"] == []
+    assert await (await client.get("/clusters", params=nobody)).json() == []
+    assert await (await client.get("/jobs", params=nobody)).json() == []
+    assert (await (await client.get("/stats", params=nobody)).json())["total_feedback"] == 0
+
+
+@pytest.mark.parametrize("unknown", ["nope", "j1:logs", "%00", "%ED%A0%80", "a" * 65, "c1%2F..", "é"])
+@pytest.mark.parametrize("kind", ["feedback", "clusters", "jobs"])
+async def test_what_is_not_there_is_404(world: World, client: Client, kind: str, unknown: str) -> None:
+    await world.fill()
+    await world.job("j1", "pending")
+    answer = await client.get(f"/{kind}/{unknown}", params=HERE)
+    assert answer.status == 404
+    assert answer.content_type == "application/problem+json"
+
+
+async def test_another_projects_things_are_404(world: World, client: Client) -> None:
+    items = await world.fill(project="p2")
+    await world.job("j1", "pending", project="p2")
+    for path in (f"/feedback/{items[0].id}", "/clusters/c1", "/jobs/j1"):
+        await problem(await client.get(path, params=HERE), 404)
+        assert (await client.get(path, params={"project_id": "p2"})).status == 200

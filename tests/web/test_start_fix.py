@@ -1,0 +1,59 @@
+from uuid import UUID
+
+import pytest
+
+from soulcaster.domain.ids import job_id_for
+from soulcaster.domain.lifecycle import JobStatus
+from soulcaster.errors import KafkaUnavailable
+from soulcaster.messages import ClusterCommand
+from tests.web.checks import problem
+from tests.web.conftest import NOW, Client, World
+
+HERE = {"project_id": "p1"}
+
+
+async def test_a_fix_is_a_command_on_kafka(world: World, client: Client) -> None:
+    await world.fill()
+    answer = await client.post("/clusters/c1/start_fix", params=HERE)
+    assert answer.status == 202
+    [message] = world.publisher.sent
+    assert (message.topic, message.key) == ("cluster.commands", b"p1")
+    command = ClusterCommand.model_validate_json(message.value)
+    assert (command.type, command.project_id, command.cluster_id) == ("start_fix", "p1", "c1")
+    assert (command.requested_at, UUID(command.id).version) == (NOW, 4)
+    assert await answer.json() == {
+        "status": "ok",
+        "message": "Fix asked for",
+        "job_id": job_id_for(command.id),
+        "command_id": command.id,
+        "cluster_id": "c1",
+        "project_id": "p1",
+    }
+
+
+@pytest.mark.parametrize("steps", [("pending",), ("pending", "running")])
+async def test_409_while_a_fix_is_under_way(world: World, client: Client, steps: tuple[JobStatus, ...]) -> None:
+    await world.fill()
+    await world.job("j1", *steps)
+    await problem(await client.post("/clusters/c1/start_fix", params=HERE), 409)
+    assert world.publisher.sent == []
+
+
+async def test_again_after_it_has_ended(world: World, client: Client) -> None:
+    await world.fill()
+    await world.job("j1", "pending", "failed")
+    assert (await client.post("/clusters/c1/start_fix", params=HERE)).status == 202
+
+
+async def test_404_for_a_cluster_that_is_not_here(world: World, client: Client) -> None:
+    await world.fill(project="p2")
+    await problem(await client.post("/clusters/c1/start_fix", params=HERE), 404)
+    await problem(await client.post("/clusters/nope/start_fix", params=HERE), 404)
+    await problem(await client.post("/clusters/c1/start_fix"), 400)
+    assert world.publisher.sent == []
+
+
+async def test_503_while_kafka_is_away(world: World, client: Client) -> None:
+    await world.fill()
+    world.publisher.fail = KafkaUnavailable()
+    await problem(await client.post("/clusters/c1/start_fix", params=HERE), 503)
