@@ -1,0 +1,329 @@
+"""The program `soulcaster`: every command, its arguments and its help; the work is done elsewhere.
+
+What a command needs is imported when it runs, so that help and tab completion are quick.
+"""
+
+import asyncio
+import json
+import sys
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import typer
+from pydantic import ValidationError
+from rich.console import Console
+from rich.table import Table
+
+from soulcaster.errors import BadInput, SoulcasterError
+from soulcaster.settings import DEFAULT_DATA_DIR, Settings, load_settings, variables
+
+T = TypeVar("T")
+
+TABLE_ROWS = 20
+
+
+def _settings_help() -> str:
+    """Return every setting, as the end of the program's help."""
+    rows = [f"- `{names}` (default {default or 'none'}): {text}" for names, default, text in variables()]
+    head = "**Settings**, by environment variable; those of a `soulcaster run` in the data dir come first:"
+    return "\n".join([head, "", *rows])
+
+
+app = typer.Typer(
+    name="soulcaster",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Turns a stream of user feedback into a short, ranked list of real problems.\n\n"
+    "Start with `soulcaster run`: it starts everything on this machine, with demo data. "
+    "Then, in a second terminal, for example:\n\n"
+    "`soulcaster import reviews.csv --project 'My app'`\n\n"
+    "`soulcaster clusters --project 'My app'`\n\n"
+    "`soulcaster doctor`",
+    epilog=_settings_help(),
+)
+bench = typer.Typer(no_args_is_help=True, help="Measure how fast it is, on a Kafka and a Redis of its own.")
+app.add_typer(bench, name="bench")
+
+DataDir = Annotated[
+    Path,
+    typer.Option(
+        "--data-dir",
+        metavar="DIR",
+        help="Where `soulcaster run` keeps its data and, while it runs, its addresses.",
+    ),
+]
+ProjectName = Annotated[str, typer.Option("--project", "-p", metavar="PROJECT", help="A project's id or its name.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@app.command()
+def run(
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+    port: Annotated[
+        int | None, typer.Option(min=1, max=65535, help="Port of the web server.", show_default="PORT, else 8080")
+    ] = None,
+    demo: Annotated[
+        bool, typer.Option("--demo/--no-demo", help="Make a demo project of 3,080 real messages to a bank.")
+    ] = True,
+) -> None:
+    """Start everything on this machine, and stop it with Ctrl-C.
+
+    Kafka, Redis, a worker, the web server and the launcher; no Docker, no Java needed. The first time it downloads
+    Kafka (45 MB). Data and logs are kept in the data dir, and a second start goes on with them. Everything listens
+    on this machine only.
+
+    `soulcaster run`
+
+    `soulcaster run --port 9000 --data-dir /var/tmp/soulcaster --no-demo`
+    """
+    from soulcaster.dev.run import run as run_all
+
+    run_all(data_dir, _load(data_dir), port=port, demo=demo)
+
+
+@app.command()
+def worker(data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
+    """Run one worker: the Faust agents that turn feedback into clusters.
+
+    Start as many as there are partitions at most; they share the work. SIGTERM or Ctrl-C lets it finish what it has
+    begun. Create the topics first: `soulcaster topics`
+    """
+    from soulcaster.app import run_worker
+
+    run_worker(_load(data_dir))
+
+
+@app.command()
+def web(data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
+    """Run the web server: pages under /app, the JSON API and the intake of feedback beside them.
+
+    `PORT=9000 soulcaster web`
+    """
+    from soulcaster.app import run_web
+
+    run_web(_load(data_dir))
+
+
+@app.command()
+def launcher(data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
+    """Run the launcher: it takes approved fixes from fix.commands and runs a job for each (for now a dry run)."""
+    from soulcaster.app import run_launcher
+
+    run_launcher(_load(data_dir))
+
+
+@app.command()
+def topics(
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+    check: Annotated[bool, typer.Option("--check", help="Create nothing, only say what differs.")] = False,
+) -> None:
+    """Create the Kafka topics that are missing, and say how the others differ from what they should be.
+
+    Never changes a topic that exists. Ends with 1 if any differs (with --check: or is missing).
+    """
+    from soulcaster.adapters.kafka import provision
+    from soulcaster.topics import all_topics
+
+    s = _load(data_dir)
+    wanted = all_topics(s.app_id)
+    done = _complete(provision(s.kafka, wanted, partitions=s.partitions, replication=s.replication, create=not check))
+    for name in done.created:
+        typer.echo(f"created  {name}")
+    for name in done.right:
+        typer.echo(f"right    {name}")
+    for difference in done.differences:
+        typer.echo(f"differs  {difference}")
+    if done.differences:
+        raise typer.Exit(1)
+
+
+@app.command("import")
+def import_(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A .csv or .tsv with a header, or a .jsonl.")],
+    project: ProjectName,
+    text_column: Annotated[
+        str | None, typer.Option(metavar="C", help="What was said; else the first of text, body, message, ...")
+    ] = None,
+    id_column: Annotated[
+        str | None, typer.Option(metavar="C", help="The item's id at its source: the same id again is the same item.")
+    ] = None,
+    title_column: Annotated[
+        str | None, typer.Option(metavar="C", help="Its title; else title or subject, if there is one.")
+    ] = None,
+    time_column: Annotated[
+        str | None, typer.Option(metavar="C", help="When it was said: ISO 8601 or seconds since 1970.")
+    ] = None,
+    source: Annotated[str, typer.Option(metavar="S", help="Where it is from: a short word, as reddit or survey.")] = (
+        "import"
+    ),
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+) -> None:
+    """Post the rows of a file to Kafka as feedback; a project that is not known yet is made.
+
+    The same file twice adds nothing: a row without an id is known by its content and its number. Columns named
+    author, url and github_repo_url are taken as such, every other column is kept as metadata.
+
+    Rows that cannot be feedback (no text, a time that is none, more than 256 KB) are left out and listed with their
+    reason; the rest is imported, and the exit code is then 1.
+
+    `soulcaster import reviews.csv --project 'My app'`
+
+    `soulcaster import bugs.jsonl -p bugs --id-column key --time-column opened --source bugzilla`
+    """
+    from soulcaster.transfer import Columns, import_command
+
+    columns = Columns(text=text_column, id=id_column, title=title_column, time=time_column)
+    refused = _complete(import_command(_load(data_dir), file, project, columns, source))
+    if refused:
+        raise typer.Exit(1)
+
+
+@app.command()
+def export(project: ProjectName, data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
+    """Print every item of a project as JSON lines, newest first.
+
+    Each line has the item's id, its external_id (the id at its source, or what import made of the row), the
+    cluster_id it is in (null until it is clustered) and the item's own title.
+
+    `soulcaster export --project 'My app' > items.jsonl`
+    """
+    from soulcaster.transfer import export_lines
+
+    async def write() -> None:
+        async for line in export_lines(_load(data_dir), project):
+            sys.stdout.write(line)
+
+    _complete(write())
+
+
+@app.command()
+def clusters(
+    project: ProjectName,
+    as_json: AsJson = False,
+    limit: Annotated[
+        int | None, typer.Option("--limit", "-n", min=1, help="How many.", show_default="20; with --json all")
+    ] = None,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+) -> None:
+    """List a project's clusters, largest first.
+
+    `soulcaster clusters --project 'My app' --limit 5`
+
+    `soulcaster clusters -p 'My app' --json | jq '.[0].title'`
+    """
+    from soulcaster.transfer import cluster_rows
+
+    stats, found = _complete(cluster_rows(_load(data_dir), project, limit or (None if as_json else TABLE_ROWS)))
+    if as_json:
+        typer.echo(json.dumps(found, indent=2, ensure_ascii=False))
+        return
+    table = Table("", "Items", "Title", "Status", "Sources", "Id", box=None, pad_edge=False)
+    for rank, row in enumerate(found, 1):
+        table.add_row(
+            str(rank), str(row["size"]), _plain(row["title"]), row["status"], ", ".join(row["sources"]), row["id"]
+        )
+    Console(width=None if sys.stdout.isatty() else 160).print(table)
+    shown = f", the {len(found)} largest shown" if len(found) < stats.total_clusters else ""
+    typer.echo(
+        f"{stats.total_feedback:,} items, {stats.unclustered:,} of them not clustered yet; "
+        f"{stats.total_clusters:,} clusters{shown}."
+    )
+
+
+@app.command()
+def tail(
+    topic: Annotated[str, typer.Argument(help="A topic's name; an unknown one is answered with the list of all.")],
+    from_beginning: Annotated[bool, typer.Option("--from-beginning", help="Not only what comes from now on.")] = False,
+    most: Annotated[int | None, typer.Option("--max", "-n", min=1, help="Stop after so many messages.")] = None,
+    follow: Annotated[bool, typer.Option("--follow/--no-follow", help="Wait for more at the end.")] = True,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+) -> None:
+    """Print a topic's messages, one JSON line each.
+
+    A line has partition, offset, timestamp, key, headers and value; a key, header or value that is not text or JSON
+    stands as base64 under key_base64 or value_base64.
+
+    `soulcaster tail cluster.events`
+
+    `soulcaster tail dead-letters --from-beginning --no-follow`
+    """
+    from soulcaster.tail import tail_lines
+
+    async def write() -> None:
+        lines = tail_lines(_load(data_dir), topic, from_beginning=from_beginning, most=most, follow=follow)
+        async for line in lines:
+            sys.stdout.write(line)
+            sys.stdout.flush()
+
+    _complete(write())
+
+
+@app.command()
+def doctor(as_json: AsJson = False, data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
+    """Say what is reachable, which versions, how far behind each agent is, and what to do about what is wrong.
+
+    Ends with 1 if anything is wrong.
+    """
+    from soulcaster.doctor import examine, show
+
+    report = _complete(examine(_load(data_dir), data_dir))
+    if as_json:
+        typer.echo(report.model_dump_json(indent=2))
+    else:
+        show(report)
+    if report.problems:
+        raise typer.Exit(1)
+
+
+@bench.command()
+def pipeline(
+    items: Annotated[int, typer.Option(min=1000, help="How many items each run feeds.")] = 50_000,
+    as_json: AsJson = False,
+) -> None:
+    """Compare the whole chain with a bare Faust forwarder and with its own functions in a plain loop.
+
+    Takes some minutes; stop what else runs on the machine, Soulcaster's own stack too.
+
+    `soulcaster bench pipeline --items 50000 --json`
+    """
+    from soulcaster.bench.pipeline import main as measure
+
+    measure(items, as_json)
+
+
+def main() -> None:
+    """Run the program; the entry point. Every error is one sentence on stderr and an exit code other than 0."""
+    try:
+        app()
+    except SoulcasterError as error:
+        typer.echo(f"soulcaster: {error}", err=True)
+        sys.exit(1)
+
+
+def _complete(work: Coroutine[Any, Any, T]) -> T:
+    """Run a command's work to its end, what it printed included."""
+    result = asyncio.run(work)
+    sys.stdout.flush()
+    return result
+
+
+def _load(data_dir: Path) -> Settings:
+    """Return the settings.
+
+    Raises:
+        BadInput: a variable's value cannot be used.
+    """
+    try:
+        return load_settings(data_dir)
+    except ValidationError as error:
+        wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}, not {e['input']!r}" for e in error.errors())
+        raise BadInput(f"A setting cannot be used: {wrong}") from error
+
+
+def _plain(text: str) -> str:
+    """Return somebody's text as the table prints it: no markup of theirs counts."""
+    return text.replace("[", "\\[")

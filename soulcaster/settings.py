@@ -38,6 +38,12 @@ class Settings(BaseSettings):
     )
     replication: int = Field(1, ge=1, le=9, description="Replicas of every topic; 3 on a production cluster.")
     log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR.")
+    session_key: str = Field(
+        "",
+        repr=False,
+        description="Secret that signs sessions, 32 url-safe base64 bytes (Fernet key); made by `soulcaster run` and "
+        "kept in its data dir.",
+    )
 
 
 def variables() -> list[tuple[str, str, str]]:
