@@ -5,6 +5,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
+from soulcaster.domain.feedback import FeedbackItem
+
 STATUS_WORDS: Mapping[str, str] = {
     "new": "New",
     "fixing": "Fix under way",
@@ -54,6 +56,11 @@ def status(value: str) -> str:
     return STATUS_WORDS[value]
 
 
+def adds_a_title(item: FeedbackItem) -> bool:
+    """Tell whether an item's title says what its body does not begin with; one made from the body does not."""
+    return not " ".join(item.body.split()).startswith(item.title.removesuffix("…"))
+
+
 def web_link(value: str | None) -> str | None:
     """Return an address that may be linked to, or None: what is not plainly http(s) stays text."""
     try:
@@ -69,5 +76,6 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "when": when,
     "exactly": exactly,
     "status": status,
+    "adds_a_title": adds_a_title,
     "web_link": web_link,
 }

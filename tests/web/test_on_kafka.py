@@ -1,0 +1,99 @@
+"""The intake and /ready on a real Kafka that is killed, hangs, and comes back."""
+
+import asyncio
+import json
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from aiohttp.test_utils import TestClient, TestServer
+from aiokafka import AIOKafkaConsumer
+
+from soulcaster.adapters.kafka import KafkaPublisher
+from soulcaster.adapters.kafka_ready import KafkaReadiness
+from soulcaster.adapters.redis_read_model import RedisReadModel
+from soulcaster.adapters.redis_sign_in import RedisSignIn
+from soulcaster.dev.stack import Stack
+from soulcaster.domain.ids import item_id
+from soulcaster.topics import FEEDBACK_RAW
+from soulcaster.web.api.health import CHECK_SECONDS
+from soulcaster.web.server import create_app
+from tests.web.checks import problem
+from tests.web.conftest import SESSION_KEY, Client
+
+pytestmark = pytest.mark.integration
+
+
+async def post(client: Client, accepted: set[str]) -> int:
+    answer = await client.post("/ingest/manual", params={"project_id": "p1"}, json={"text": "It is slow"})
+    if answer.status == 202:
+        accepted.add((await answer.json())["id"])
+    else:
+        await problem(answer, 503)
+    return answer.status
+
+
+async def becomes(client: Client, status: int) -> None:
+    """Wait until /ready answers so; it never takes longer than its limit to answer at all."""
+    deadline = time.monotonic() + 30
+    while True:
+        began = time.monotonic()
+        answer = await client.get("/ready")
+        assert time.monotonic() - began < CHECK_SECONDS + 1
+        if answer.status == status:
+            return
+        assert time.monotonic() < deadline, await answer.text()
+        await asyncio.sleep(0.2)
+
+
+async def stored(servers: str) -> set[str]:
+    """Return the ids of all items on feedback.raw."""
+    found = set()
+    consumer = AIOKafkaConsumer(FEEDBACK_RAW.name, bootstrap_servers=servers, auto_offset_reset="earliest")
+    async with consumer:
+        while batches := await consumer.getmany(timeout_ms=2000):
+            for record in (record for batch in batches.values() for record in batch):
+                raw = json.loads(record.value)
+                found.add(item_id(raw["project_id"], raw["source"], raw["external_id"]))
+    return found
+
+
+async def test_what_was_answered_202_is_on_kafka(tmp_path: Path) -> None:
+    accepted: set[str] = set()
+    async with Stack(tmp_path, partitions=2) as stack:
+        await stack.provision()
+        servers, redis_url = stack.settings.kafka, stack.settings.redis_url
+        kafka, sign_in, read_model = KafkaReadiness(servers), RedisSignIn(redis_url), RedisReadModel(redis_url)
+        async with KafkaPublisher(servers, timeout=3.0) as publisher:
+            app = create_app(
+                read_model=read_model,
+                publisher=publisher,
+                kafka=kafka,
+                sign_in=sign_in,
+                clock=lambda: datetime.now(UTC),
+                session_key=SESSION_KEY,
+            )
+            async with TestClient(TestServer(app)) as client:
+                await becomes(client, 200)
+                assert await asyncio.gather(*(post(client, accepted) for _ in range(50))) == [202] * 50
+
+                stack.kafka.child.pause()
+                began = time.monotonic()
+                assert await post(client, accepted) == 503
+                assert time.monotonic() - began < 6
+                await becomes(client, 503)
+                stack.kafka.child.resume()
+                await becomes(client, 200)
+
+                await stack.kafka.child.kill()
+                assert await post(client, accepted) == 503
+                await becomes(client, 503)
+                await stack.start_kafka()
+                await becomes(client, 200)
+                assert await post(client, accepted) == 202
+        await kafka.close()
+        await sign_in.close()
+        await read_model.close()
+        assert accepted <= await stored(servers)
+        assert len(accepted) == 51
