@@ -1,0 +1,188 @@
+"""Reading the rows of a .csv, .tsv or .jsonl file, one after the other, whoever made it.
+
+Nothing here knows of Kafka or of feedback: a row is a number, a line and named values, or the reason why it is none.
+"""
+
+import codecs
+import csv
+import io
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from soulcaster.errors import BadInput
+
+DELIMITERS = ",;\t|"
+FIELD_BYTES = 16 * 1024 * 1024
+"""A field longer than this is a quote that nobody closed."""
+
+HEAD_ROWS = 100
+"""Objects of a .jsonl that are asked for their columns."""
+
+_CHUNK = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row. `number` counts rows from 1, the header not among them; `line` is where in the file it ends.
+
+    `problem` says why it cannot be read, and then there are no values.
+    """
+
+    number: int
+    line: int
+    values: dict[str, Any] = field(default_factory=dict)
+    problem: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TableFile:
+    """An open file: its columns (of a .jsonl: those of its first objects), its rows, and how far they are read."""
+
+    columns: tuple[str, ...]
+    rows: Iterator[Row]
+    size: int
+    """Bytes."""
+    position: Callable[[], int]
+    """Bytes read so far."""
+
+
+@contextmanager
+def open_table(path: Path) -> Iterator[TableFile]:
+    """Open a file; its encoding is looked at first, so that nothing is read of a file that cannot be read to the end.
+
+    Raises:
+        BadInput: there is no such file, it is empty, not of a known kind, not UTF-8 or UTF-16, or a quote is not
+            closed (the last may show only while the rows are read).
+    """
+    kind = path.suffix.lower()
+    if kind not in {".csv", ".tsv", ".jsonl", ".ndjson"}:
+        raise BadInput(f"{path} is not of a kind that can be imported: give a .csv, .tsv or .jsonl file.")
+    with _open(path) as raw:
+        encoding = _encoding(raw, path)
+        text = io.TextIOWrapper(raw, encoding=encoding, newline="")
+        if kind in {".csv", ".tsv"}:
+            columns, rows = _csv(text, path, "\t" if kind == ".tsv" else None)
+        else:
+            columns, rows = _jsonl(text, path)
+        yield TableFile(columns, rows, path.stat().st_size, raw.tell)
+
+
+def _open(path: Path) -> BinaryIO:
+    if not path.exists():
+        raise BadInput(f"There is no file {path}.")
+    if not path.is_file():
+        raise BadInput(f"{path} is not a file.")
+    try:
+        return path.open("rb")
+    except OSError as error:
+        raise BadInput(f"{path} cannot be read: {error.strerror}.") from error
+
+
+def _encoding(raw: BinaryIO, path: Path) -> str:
+    """Return the encoding, after reading all of the file in it; leave the file at its start."""
+    start = raw.read(4)
+    if not start:
+        raise BadInput(f"{path} is empty.")
+    encoding = "utf-16" if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig"
+    decoder = codecs.getincrementaldecoder(encoding)()
+    raw.seek(0)
+    read = 0
+    try:
+        while chunk := raw.read(_CHUNK):
+            decoder.decode(chunk)
+            read += len(chunk)
+        decoder.decode(b"", final=True)
+    except UnicodeDecodeError as error:
+        raise BadInput(
+            f"{path} is not UTF-8 (near byte {read + error.start:,}). If it was made on Windows, try: "
+            f"iconv -f WINDOWS-1252 -t UTF-8 '{path}' > utf8{path.suffix}"
+        ) from error
+    raw.seek(0)
+    return encoding
+
+
+def _csv(text: io.TextIOBase, path: Path, delimiter: str | None) -> tuple[tuple[str, ...], Iterator[Row]]:
+    csv.field_size_limit(FIELD_BYTES)
+    lines = iter(text)
+    first = next((line for line in lines if line.strip()), "")
+    if not first:
+        raise BadInput(f"{path} has no rows.")
+    reader = csv.reader(chain([first], lines), delimiter=delimiter or _delimiter(first))
+    try:
+        columns = _names(next(reader))
+    except csv.Error as error:
+        raise BadInput(f"{path} has no header that can be read: {error}.") from error
+
+    def rows() -> Iterator[Row]:
+        number = 0
+        try:
+            for values in reader:
+                if not values:  # a blank line
+                    continue
+                number += 1
+                if len(values) > len(columns):
+                    problem = f"has {len(values)} fields, the header has {len(columns)}"
+                    yield Row(number, reader.line_num, problem=problem)
+                else:
+                    yield Row(number, reader.line_num, dict(zip(columns, values, strict=False)))
+        except csv.Error as error:
+            raise BadInput(
+                f"{path} cannot be read after row {number} (line {reader.line_num}): {error}; is a quote not closed?"
+            ) from error
+
+    return columns, rows()
+
+
+def _delimiter(header: str) -> str:
+    """Return what splits the header into the most columns; the comma if nothing does."""
+    return max(DELIMITERS, key=lambda d: len(next(csv.reader([header], delimiter=d), [])))
+
+
+def _names(header: Sequence[str]) -> tuple[str, ...]:
+    """Return the columns' names; one without a name is named by its place, and a second of a name numbered."""
+    names: list[str] = []
+    for place, given in enumerate(header, 1):
+        name = base = given.strip() or f"column {place}"
+        again = 1
+        while name in names:
+            again += 1
+            name = f"{base} {again}"
+        names.append(name)
+    return tuple(names)
+
+
+def _jsonl(text: io.TextIOBase, path: Path) -> tuple[tuple[str, ...], Iterator[Row]]:
+    rows = _json_rows(text)
+    head = list(islice(rows, HEAD_ROWS))
+    if not head:
+        raise BadInput(f"{path} has no rows.")
+    columns = tuple(dict.fromkeys(name for row in head for name in row.values))
+    if not columns:
+        raise BadInput(f"{path} is not JSON lines: its line {head[0].line} {head[0].problem or 'is empty'}.")
+    return columns, chain(head, rows)
+
+
+def _json_rows(lines: Iterable[str]) -> Iterator[Row]:
+    number = 0
+    for place, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        number += 1
+        try:
+            value = json.loads(line, parse_constant=_no_constant)
+        except (ValueError, RecursionError) as error:
+            yield Row(number, place, problem=f"is not JSON: {error}")
+            continue
+        if isinstance(value, dict):
+            yield Row(number, place, value)
+        else:
+            yield Row(number, place, problem="is not a JSON object")
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON value")
