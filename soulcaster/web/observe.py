@@ -18,6 +18,7 @@ _HEADERS = {
     ),
     "Cross-Origin-Resource-Policy": "same-origin",
     "Referrer-Policy": "no-referrer",
+    "Server": "soulcaster",
     "X-Content-Type-Options": "nosniff",
 }
 
