@@ -32,7 +32,9 @@ async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
     if request.match_info.route.name != SIGN_IN_ROUTE:
         session = await get_session(request)
         if _USER not in session:
-            raise Problem(401, "Use the link that soulcaster run printed when it started; start it again for a new one.")
+            raise Problem(
+                401, "Use the link that soulcaster run printed when it started; start it again for a new one."
+            )
         if request.method == "POST":
             sent = (await _form(request)).get("csrf_token")
             if not (isinstance(sent, str) and secrets.compare_digest(sent.encode(), session[_CSRF].encode())):

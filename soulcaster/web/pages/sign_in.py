@@ -13,7 +13,9 @@ async def sign_in(request: web.Request) -> web.StreamResponse:
     if user is not None:
         await open_session(request, user)
     elif await signed_in_user(request) is None:
-        raise Problem(401, "This sign-in link was used already or has expired. Start soulcaster run again for a new one.")
+        raise Problem(
+            401, "This sign-in link was used already or has expired. Start soulcaster run again for a new one."
+        )
     raise web.HTTPSeeOther("/app")
 
 
