@@ -6,6 +6,8 @@ is awaited, and what the queue holds besides is taken with it; no time is waited
 consumer comes back for the next batch: one that raises, or is stopped in the middle, has acknowledged nothing.
 """
 
+import asyncio
+import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -17,6 +19,8 @@ from soulcaster.ports import Record
 MAX_RECORDS = 1_000
 MAX_BYTES = 1024 * 1024
 """A batch ends when it holds this much; one larger message makes a batch alone."""
+
+GATHER_SECONDS = 0.04
 
 
 def _nowhere(partition: int) -> None:
@@ -52,7 +56,10 @@ async def batches(stream: Any) -> AsyncIterator[Batch]:
     app = stream.app
     queue = stream.channel.queue
     stream.enable_acks = False  # read by the stream before each event: acknowledging is ours, below
+    behind = False
     async for _ in stream:
+        if behind:
+            await _gather(queue)
         events = [stream.current_event]
         size = len(events[0].message.value or b"")
         while len(events) < MAX_RECORDS and size < MAX_BYTES and not queue.empty():
@@ -72,6 +79,20 @@ async def batches(stream: Any) -> AsyncIterator[Batch]:
         )
         for event in events:
             await stream.ack(event)
+        behind = len(events) > 1
+
+
+async def _gather(queue: Any) -> None:
+    """Wait while the queue fills, `GATHER_SECONDS` at most.
+
+    Faust hands events over one by one, so a consumer that takes what is there the moment it can makes small batches just
+    when there is most to do. Only a consumer that is behind waits; when events come one at a time none is held up.
+    """
+    end = time.monotonic() + GATHER_SECONDS
+    size = -1
+    while size < queue.qsize() < MAX_RECORDS and time.monotonic() < end:
+        size = queue.qsize()
+        await asyncio.sleep(GATHER_SECONDS / 8)
 
 
 def _record(message: Any) -> Record:

@@ -3,7 +3,9 @@
 import asyncio
 import logging
 import os
+import signal
 from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,19 +13,26 @@ import faiss
 import faust
 import mode
 import structlog
+from aiohttp import web
 
 from agents.batches import Batch, batches
 from agents.cluster import cluster
 from agents.embed import embed
 from agents.normalize import normalize
 from agents.project import project
-from soulcaster.adapters.kafka import KafkaPublisher
+from soulcaster.adapters.kafka import CommittedConsumer, KafkaPublisher
+from soulcaster.adapters.kafka_ready import KafkaReadiness
 from soulcaster.adapters.redis_read_model import RedisReadModel
+from soulcaster.adapters.redis_sign_in import RedisSignIn
 from soulcaster.adapters.static_embedder import StaticEmbedder
 from soulcaster.domain.clustering.core import NearestCentroid
 from soulcaster.domain.clustering.project import RECORD_BYTES, ProjectClusters
 from soulcaster.domain.dedupe import HASH_BYTES, Seen
 from soulcaster.domain.segments import Segments
+from soulcaster.errors import BadInput
+from soulcaster.launcher.dry_run import DryRun
+from soulcaster.launcher.launch import launch_all
+from soulcaster.logs import configure as configure_logs
 from soulcaster.settings import Settings
 from soulcaster.topics import (
     CLUSTER_COMMANDS,
@@ -33,15 +42,20 @@ from soulcaster.topics import (
     FEEDBACK_EMBEDDED,
     FEEDBACK_ITEMS,
     FEEDBACK_RAW,
+    FIX_COMMANDS,
     JOB_EVENTS,
     Topic,
 )
+from soulcaster.web.server import create_app as create_web_app
 from tables.segmented import SegmentedTable, declare, partition_of
 
 log = structlog.get_logger(__name__)
 
 SESSION_SECONDS = 12.0
 """After this long without a heartbeat a worker is taken for dead and its partitions go to another."""
+
+INTAKE_SECONDS = 5.0
+"""How long an intake waits for Kafka's acknowledgement before it answers 503."""
 
 Agent = Callable[[AsyncIterator[Batch]], AsyncIterator[int]]
 
@@ -169,15 +183,79 @@ def _end(what: str) -> None:
 
 def run_worker(settings: Settings) -> None:
     """Run one Faust worker until it is told to stop (SIGTERM, SIGINT); blocks."""
-    worker = faust.Worker(create_app(settings), loglevel=settings.log_level, logfile=None, redirect_stdouts=False)
+    configure_logs(settings.log_level)
+    level = logging.getLevelNamesMapping()[settings.log_level.upper()]
+    worker = faust.Worker(
+        create_app(settings),
+        loglevel=max(level, logging.WARNING),  # Faust tells of each of its services at INFO
+        override_logging=False,
+        redirect_stdouts=False,
+    )
+    log.info("worker starts", kafka=settings.kafka, app_id=settings.app_id)
     worker.execute_from_commandline()
 
 
 def run_web(settings: Settings) -> None:
-    """Run the web server until it is told to stop; blocks."""
-    raise NotImplementedError
+    """Run the web server until it is told to stop; blocks.
+
+    Raises:
+        BadInput: there is no session key.
+    """
+    configure_logs(settings.log_level)
+    if not settings.session_key:
+        raise BadInput(
+            "SOULCASTER_SESSION_KEY is not set; make one, and keep it: "
+            'python -c "from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())"'
+        )
+    web.run_app(
+        _web(settings),
+        host=settings.host,
+        port=settings.port,
+        print=lambda line: log.info(line),
+        access_log=None,  # the application logs its own requests
+        shutdown_timeout=10.0,
+    )
+
+
+async def _web(settings: Settings) -> web.Application:
+    publisher = KafkaPublisher(settings.kafka, timeout=INTAKE_SECONDS)
+    read_model = RedisReadModel(settings.redis_url)
+    kafka = KafkaReadiness(settings.kafka)
+    sign_in = RedisSignIn(settings.redis_url)
+    app = create_web_app(
+        read_model=read_model,
+        publisher=publisher,
+        kafka=kafka,
+        sign_in=sign_in,
+        clock=now,
+        session_key=settings.session_key,
+    )
+
+    async def close(_app: web.Application) -> None:
+        await publisher.stop()
+        await kafka.close()
+        await sign_in.close()
+        await read_model.close()
+
+    app.on_cleanup.append(close)
+    return app
 
 
 def run_launcher(settings: Settings) -> None:
     """Run the launcher until it is told to stop; blocks."""
-    raise NotImplementedError
+    configure_logs(settings.log_level)
+    asyncio.run(_launcher(settings))
+
+
+async def _launcher(settings: Settings) -> None:
+    task = asyncio.current_task()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, task.cancel if task else loop.stop)
+    log.info("launcher starts", kafka=settings.kafka)
+    consumer = CommittedConsumer(settings.kafka, FIX_COMMANDS.name, f"{settings.app_id}-launcher")
+    with suppress(asyncio.CancelledError):  # told to stop: a job under way is not committed and runs again
+        async with KafkaPublisher(settings.kafka) as publisher, consumer:
+            await launch_all(
+                consumer.records(), backend=DryRun(), publisher=publisher, clock=now, commit=consumer.commit
+            )

@@ -35,6 +35,7 @@ class KafkaPublisher:
         self._servers = servers
         self._timeout = timeout
         self._producer: AIOKafkaProducer | None = None
+        self._starting = asyncio.Lock()
 
     async def start(self) -> None:
         """Connect.
@@ -72,8 +73,9 @@ class KafkaPublisher:
 
     async def publish(self, messages: Sequence[Outgoing]) -> None:
         """Send all and await every acknowledgement; see `ports.Publisher`."""
-        if self._producer is None:
-            await self.start()
+        async with self._starting:
+            if self._producer is None:
+                await self.start()
         assert self._producer is not None  # noqa: S101  start() set it or raised
         try:
             async with asyncio.timeout(self._timeout):
@@ -148,6 +150,20 @@ async def _create(admin: AIOKafkaAdminClient, topics: Sequence[Topic], partition
         kind = for_code(code)
         if code and kind is not TopicAlreadyExistsError:
             raise KafkaUnavailable(f"Kafka would not create the topic {name}: {rest[0] if rest else kind.__name__}")
+    async with asyncio.timeout(REQUEST_SECONDS):
+        while not await _led(admin, [t.name for t in topics]):
+            await asyncio.sleep(0.1)
+
+
+async def _led(admin: AIOKafkaAdminClient, topics: Sequence[str]) -> bool:
+    """Tell whether every partition has its leader; a message sent before waits for one."""
+    found = await admin.describe_topics(list(topics))
+    partitions = [p for topic in found for p in topic["partitions"]]
+    return (
+        bool(partitions)
+        and all(not topic["error_code"] for topic in found)
+        and all(p["leader"] >= 0 and not p["error_code"] for p in partitions)
+    )
 
 
 async def _compare(admin: AIOKafkaAdminClient, topics: Sequence[Topic], partitions: int) -> list[str]:

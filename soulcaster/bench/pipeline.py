@@ -1,7 +1,7 @@
 """`soulcaster bench pipeline`: the whole chain against a bare Faust forwarder and against its own functions.
 
-On a broker and Redis of its own, in one run, so that the ratios hold whatever the machine. A worker is started and warmed,
-stopped (SIGSTOP) while the feed is posted, and let go: what is measured is from then until the last item can be read.
+On a broker and Redis of its own, in one run, so that the ratios hold whatever the machine. A worker is started and
+warmed, stopped (SIGSTOP) while the feed is posted, and let go: what is measured is from then until the last item can be read.
 """
 
 import asyncio
@@ -94,7 +94,7 @@ async def _reached(settings: Settings, count: int) -> bool:
         ends = await consumer.end_offsets([TopicPartition(forward.OUT, p) for p in range(settings.partitions)])
     finally:
         await consumer.stop()
-    return sum(ends.values()) >= count
+    return bool(sum(ends.values()) >= count)
 
 
 async def _domain(feed: Feed, count: int, length: int) -> float:
@@ -189,7 +189,7 @@ async def _measure(
 
 async def _until(done: Callable[[], Awaitable[bool]], every: float = 0.05) -> None:
     async with asyncio.timeout(WAIT_SECONDS):
-        while not await done():
+        while not await done():  # noqa: ASYNC110  another process decides, there is no event to wait for
             await asyncio.sleep(every)
 
 

@@ -1,0 +1,28 @@
+"""One way to log for every process: lines on stderr, which whoever runs the process keeps."""
+
+import logging
+import sys
+
+import structlog
+
+QUIET = ("aiokafka", "faust", "mode", "asyncio")
+"""Libraries that tell of every reconnection; their warnings and errors stay."""
+
+
+def configure(level: str) -> None:
+    """Send our logs and those of libraries to stderr, from this level (DEBUG, INFO, WARNING, ERROR) on."""
+    number = logging.getLevelNamesMapping()[level.upper()]
+    logging.basicConfig(stream=sys.stderr, level=number, format="%(asctime)s [%(levelname)-8s] %(name)s: %(message)s")
+    for name in QUIET:
+        logging.getLogger(name).setLevel(max(number, logging.WARNING))
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(number),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.KeyValueRenderer(key_order=["timestamp", "level", "event"]),
+        ],
+    )
