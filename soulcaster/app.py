@@ -51,7 +51,7 @@ from tables.segmented import SegmentedTable, declare, partition_of
 
 log = structlog.get_logger(__name__)
 
-SESSION_SECONDS = 12.0
+SESSION_SECONDS = 10.0
 """After this long without a heartbeat a worker is taken for dead and its partitions go to another."""
 
 INTAKE_SECONDS = 5.0

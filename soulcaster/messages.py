@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 import numpy as np
 import numpy.typing as npt
 from pydantic import (
+    AfterValidator,
     AwareDatetime,
     BaseModel,
     BeforeValidator,
@@ -38,8 +39,18 @@ _EVENT_BYTES = 4096
 MAX_ITEM_BYTES = 256 * 1024
 """An item larger than this, as JSON, is not feedback a person can read; it goes to the dead letters."""
 
-ProjectId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
-"""A UUID or a CUID; any short word of letters, digits, hyphen and underscore is accepted."""
+RESERVED = frozenset({"all", "cluster", "created", "external", "items", "jobs", "source", "sources", "unclustered"})
+"""Words that stand where a project's id stands in the read model's other keys."""
+
+
+def _not_reserved(project_id: str) -> str:
+    if project_id in RESERVED:
+        raise ValueError(f"{project_id!r} is a word of Soulcaster's own; choose another id")
+    return project_id
+
+
+ProjectId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$"), AfterValidator(_not_reserved)]
+"""A UUID or a CUID; any short word of letters, digits, hyphen and underscore that is not reserved is accepted."""
 
 Source = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,39}$", to_lower=True)]
 """Where an item is from, in lower case; the pattern is held against what was given, before it is lowered."""

@@ -32,6 +32,7 @@ from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
+from yarl import URL
 
 from soulcaster.domain.events import ClusterChanged, ClusterEvent, ItemAssigned
 from soulcaster.domain.feedback import FeedbackItem
@@ -50,7 +51,7 @@ class RedisReadModel:
 
     def __init__(self, url: str) -> None:
         """Prepare; the first call connects."""
-        self._url = url
+        self._address = URL(url).with_password(None).human_repr()  # what an error may name
         self._redis: Redis = Redis.from_url(
             url, socket_timeout=TIMEOUT_SECONDS, socket_connect_timeout=TIMEOUT_SECONDS, decode_responses=True
         )
@@ -64,11 +65,11 @@ class RedisReadModel:
         try:
             yield self._redis
         except (RedisConnectionError, RedisTimeoutError, OSError) as error:
-            raise RedisUnavailable(f"Redis at {self._url} does not answer ({error})") from error
+            raise RedisUnavailable(f"Redis at {self._address} does not answer ({error})") from error
         except ResponseError as error:
             # LOADING, READONLY, OOM, MISCONF: the server is there but cannot serve now.
             if str(error).split(" ", 1)[0] in {"LOADING", "READONLY", "OOM", "MISCONF", "BUSY"}:
-                raise RedisUnavailable(f"Redis at {self._url} cannot serve now ({error})") from error
+                raise RedisUnavailable(f"Redis at {self._address} cannot serve now ({error})") from error
             raise
 
     async def ping(self) -> None:

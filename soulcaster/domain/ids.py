@@ -25,6 +25,11 @@ def cluster_id_for(project_id: str, first_item_id: str) -> str:
     return _id("cluster", project_id, first_item_id)
 
 
+def fix_command_id(cluster_id: str, attempt: int) -> str:
+    """Return the id of the command for a cluster's fix number `attempt`: who asks twice at once asks the same thing."""
+    return _id("start_fix", cluster_id, str(attempt))
+
+
 def job_id_for(command_id: str) -> str:
     """Return the id of the job that a command asks for."""
     return _id("job", command_id)

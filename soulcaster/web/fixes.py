@@ -1,9 +1,8 @@
 """A person says: fix this. The API and the pages ask for it in the same way."""
 
 from dataclasses import dataclass
-from uuid import uuid4
 
-from soulcaster.domain.ids import job_id_for
+from soulcaster.domain.ids import fix_command_id, job_id_for
 from soulcaster.domain.lifecycle import active
 from soulcaster.errors import NotFound, SoulcasterError
 from soulcaster.messages import ClusterCommand
@@ -29,8 +28,8 @@ class AskedFix:
 async def ask_for_fix(services: Services, project_id: str, cluster_id: str, *, requested_by: str) -> AskedFix:
     """Publish the command that starts a fix of a cluster, and return once Kafka has it.
 
-    The job shows in the read model a moment later, so two who ask at the same time may both be told yes; the single
-    writer of the project's clusters lets one job through.
+    The job shows in the read model a moment later, so two who ask at the same time may both be told yes; they are told
+    of the same job, for the command's id is made of how many jobs the cluster has had.
 
     Raises:
         NotFound: there is no such cluster in this project.
@@ -43,7 +42,7 @@ async def ask_for_fix(services: Services, project_id: str, cluster_id: str, *, r
     if any(active(job) for job in jobs.items):
         raise FixUnderWay
     command = ClusterCommand(
-        id=str(uuid4()),
+        id=fix_command_id(cluster_id, jobs.total),
         type="start_fix",
         project_id=project_id,
         cluster_id=cluster_id,
