@@ -33,6 +33,7 @@ from soulcaster.errors import BadInput
 from soulcaster.launcher.dry_run import DryRun
 from soulcaster.launcher.launch import launch_all
 from soulcaster.logs import configure as configure_logs
+from soulcaster.ports import Embedder
 from soulcaster.settings import Settings
 from soulcaster.topics import (
     CLUSTER_COMMANDS,
@@ -65,8 +66,11 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def create_app(settings: Settings) -> faust.App:
-    """Return a Faust app with every agent and table wired; a fresh one each call, nothing connected yet."""
+def create_app(settings: Settings, *, embedder: Embedder | None = None) -> faust.App:
+    """Return a Faust app with every agent and table wired; a fresh one each call, nothing connected yet.
+
+    `embedder` is the static one where none is given.
+    """
     app = faust.App(
         settings.app_id,
         broker=";".join(f"kafka://{server}" for server in settings.kafka.split(",")),
@@ -92,7 +96,7 @@ def create_app(settings: Settings) -> faust.App:
     faiss.omp_set_num_threads(1)  # a search here is short; a team of threads costs more than it saves
     publisher = KafkaPublisher(settings.kafka)
     read_model = RedisReadModel(settings.redis_url)
-    embedder = StaticEmbedder()
+    used_embedder = embedder or StaticEmbedder()
 
     def make_seen(_project_id: str, segments: Segments) -> Seen:
         return Seen(segments)
@@ -112,7 +116,7 @@ def create_app(settings: Settings) -> faust.App:
         app.agent(channel, name=name, concurrency=1)(actor)
 
     wire("normalize", (FEEDBACK_RAW,), lambda b: normalize(b, publisher=publisher))
-    wire("embed", (FEEDBACK_ITEMS,), lambda b: embed(b, seen=seen, embedder=embedder, publisher=publisher))
+    wire("embed", (FEEDBACK_ITEMS,), lambda b: embed(b, seen=seen, embedder=used_embedder, publisher=publisher))
     wire(
         "cluster",
         (FEEDBACK_EMBEDDED, CLUSTER_COMMANDS),
@@ -181,12 +185,12 @@ def _end(what: str) -> None:
     os._exit(os.EX_SOFTWARE)
 
 
-def run_worker(settings: Settings) -> None:
+def run_worker(settings: Settings, *, embedder: Embedder | None = None) -> None:
     """Run one Faust worker until it is told to stop (SIGTERM, SIGINT); blocks."""
     configure_logs(settings.log_level)
     level = logging.getLevelNamesMapping()[settings.log_level.upper()]
     worker = faust.Worker(
-        create_app(settings),
+        create_app(settings, embedder=embedder),
         loglevel=max(level, logging.WARNING),  # Faust tells of each of its services at INFO
         override_logging=False,
         redirect_stdouts=False,

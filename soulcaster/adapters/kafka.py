@@ -151,7 +151,7 @@ async def _create(admin: AIOKafkaAdminClient, topics: Sequence[Topic], partition
         if code and kind is not TopicAlreadyExistsError:
             raise KafkaUnavailable(f"Kafka would not create the topic {name}: {rest[0] if rest else kind.__name__}")
     async with asyncio.timeout(REQUEST_SECONDS):
-        while not await _led(admin, [t.name for t in topics]):
+        while not await _led(admin, [t.name for t in topics]):  # noqa: ASYNC110  the broker has no event for it
             await asyncio.sleep(0.1)
 
 

@@ -1,0 +1,107 @@
+"""A stack of their own for the loss tests, and workers that can be hurt."""
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+import pytest_asyncio
+
+from soulcaster.adapters.kafka import KafkaPublisher, provision
+from soulcaster.adapters.redis_read_model import RedisReadModel
+from soulcaster.dev.processes import Child
+from soulcaster.dev.stack import Stack
+from soulcaster.settings import STACK_FILE, Settings
+from soulcaster.topics import all_topics
+
+PARTITIONS = 4
+
+
+class Crew:
+    """Workers of one consumer group on one stack, started, told to stop and killed at will."""
+
+    def __init__(self, settings: Settings, data_dir: Path) -> None:
+        self.settings = settings
+        self.data_dir = data_dir
+        self.workers: list[Child] = []
+        data_dir.mkdir()
+        addresses = settings.model_dump(mode="json", exclude={"session_key"})
+        (data_dir / STACK_FILE).write_text(json.dumps({"pid": os.getpid(), "settings": addresses}))
+
+    def hire(self) -> Child:
+        """Start a worker."""
+        return self._start([sys.executable, "-m", "soulcaster", "worker", "--data-dir", str(self.data_dir)])
+
+    def hire_slow(self, seconds: float) -> tuple[Child, Path]:
+        """Start a worker that embeds slowly; the file it touches when it begins to."""
+        begun = self.data_dir / f"begun-{len(self.workers)}"
+        command = [sys.executable, "-m", "tests.loss.slow_worker", str(self.data_dir), str(seconds), str(begun)]
+        return self._start(command), begun
+
+    def _start(self, command: list[str]) -> Child:
+        number = len(self.workers)
+        child = Child(f"worker-{number}", command, log=self.data_dir / f"worker-{number}.log", grace=60)
+        child.start()
+        self.workers.append(child)
+        return child
+
+    async def dismiss(self) -> None:
+        """Stop every worker that still runs."""
+        for worker in self.workers:
+            if worker.running:
+                await worker.stop()
+
+    async def settled(self, project_id: str, count: int, seconds: float = 120) -> None:
+        """Return once so many items of a project can be read in their clusters."""
+        read_model = RedisReadModel(self.settings.redis_url)
+        stats = None
+        try:
+            async with asyncio.timeout(seconds):
+                while True:
+                    stats = await read_model.stats(project_id)
+                    if stats.total_feedback >= count and not stats.unclustered:
+                        return
+                    await asyncio.sleep(0.1)
+        except TimeoutError:
+            raise AssertionError(f"not settled after {seconds} s: {stats}, expected {count}") from None
+        finally:
+            await read_model.close()
+
+    async def clustered(self, project_id: str) -> int:
+        """Return how many items of a project can be read in their clusters."""
+        read_model = RedisReadModel(self.settings.redis_url)
+        try:
+            stats = await read_model.stats(project_id)
+        finally:
+            await read_model.close()
+        return stats.total_feedback - stats.unclustered
+
+
+@pytest.fixture(scope="module")
+def loop_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A Kafka and a Redis for the tests of one file."""
+    stack = Stack(tmp_path_factory.mktemp("loss"), partitions=PARTITIONS)
+    asyncio.run(stack.start())
+    yield stack
+    asyncio.run(stack.stop())
+
+
+@pytest_asyncio.fixture
+async def crew(loop_stack: Stack, tmp_path: Path) -> AsyncIterator[Crew]:
+    """A crew of a group of its own: fresh partitions, nothing committed yet."""
+    settings = loop_stack.settings.model_copy(update={"app_id": f"loss-{uuid4().hex[:8]}"})
+    await provision(settings.kafka, all_topics(settings.app_id), partitions=settings.partitions, replication=1)
+    crew = Crew(settings, tmp_path / "crew")
+    yield crew
+    await crew.dismiss()
+
+
+@asynccontextmanager
+async def publisher(settings: Settings) -> AsyncIterator[KafkaPublisher]:
+    async with KafkaPublisher(settings.kafka, timeout=30) as opened:
+        yield opened

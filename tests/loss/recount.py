@@ -1,0 +1,155 @@
+"""Counting what there is, from the log alone and from Redis alone, so that the two can be held against each other."""
+
+from collections import Counter
+from dataclasses import dataclass
+from uuid import UUID
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from redis.asyncio import Redis
+
+from soulcaster.domain.clustering.core import NearestCentroid
+from soulcaster.domain.clustering.project import RECORD_BYTES, ProjectClusters
+from soulcaster.domain.dedupe import HASH_BYTES
+from soulcaster.domain.events import ItemAssigned
+from soulcaster.domain.segments import Segments
+from soulcaster.messages import ClusterEvents, ItemsEnvelope
+from soulcaster.ports import Record
+from soulcaster.settings import Settings
+from soulcaster.topics import CLUSTER_EVENTS, DEAD_LETTERS, FEEDBACK_ITEMS, changelog
+from tables.segmented import SegmentedTable
+
+
+@dataclass(frozen=True)
+class Log:
+    """What the log says of one project."""
+
+    items: set[str]
+    assigned: dict[str, str]
+    sizes: dict[str, int]
+    stored: dict[str, str]
+    stored_sizes: dict[str, int]
+    seen: set[str]
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What Redis says of one project."""
+
+    items: set[str]
+    assigned: dict[str, str]
+    members: dict[str, str]
+    unclustered: set[str]
+    sizes: dict[str, int]
+
+
+async def read_all(settings: Settings, topic: str) -> list[Record]:
+    """Return everything a topic holds."""
+    partitions = [TopicPartition(topic, p) for p in range(settings.partitions)]
+    consumer = AIOKafkaConsumer(bootstrap_servers=settings.kafka, max_partition_fetch_bytes=8 * 1024 * 1024)
+    await consumer.start()
+    records = []
+    try:
+        consumer.assign(partitions)
+        ends = await consumer.end_offsets(partitions)
+        await consumer.seek_to_beginning(*partitions)
+        while any([await consumer.position(p) < ends[p] for p in partitions]):
+            for batch in (await consumer.getmany(timeout_ms=500)).values():
+                records += [Record(m.topic, m.partition, m.offset, m.timestamp, m.key, m.value) for m in batch]
+    finally:
+        await consumer.stop()
+    return records
+
+
+async def dead_letters(settings: Settings) -> list[bytes]:
+    return [record.value or b"" for record in await read_all(settings, DEAD_LETTERS.name)]
+
+
+async def from_log(settings: Settings, project_id: str) -> Log:
+    items: set[str] = set()
+    for record in await read_all(settings, FEEDBACK_ITEMS.name):
+        envelope = ItemsEnvelope.model_validate_json(record.value or b"")
+        if envelope.project_id == project_id:
+            items |= {item.id for item in envelope.items}
+    assigned: dict[str, str] = {}
+    sizes: dict[str, int] = {}
+    for record in await read_all(settings, CLUSTER_EVENTS.name):
+        happened = ClusterEvents.model_validate_json(record.value or b"")
+        if happened.project_id != project_id:
+            continue
+        for event in happened.events:
+            if isinstance(event, ItemAssigned):
+                assigned[event.item_id] = event.cluster_id
+            else:
+                sizes[event.cluster_id] = event.size
+    clusters, partition = await _table(settings, "clusters", project_id)
+    segments = Segments(RECORD_BYTES, _rows(clusters, partition, project_id))
+    stored = {str(UUID(bytes=k)): str(UUID(bytes=v)) for k, v in segments.records().items()}
+    state: SegmentedTable[ProjectClusters] = SegmentedTable(
+        clusters, RECORD_BYTES, lambda p, s: ProjectClusters(p, s, NearestCentroid)
+    )
+    stored_sizes = {}
+    for cluster_id in set(stored.values()):
+        cluster = state.state(partition, project_id).cluster(cluster_id)
+        assert cluster is not None
+        stored_sizes[cluster_id] = cluster.size
+    seen_rows, seen_partition = await _table(settings, "seen", project_id)
+    seen = Segments(HASH_BYTES, _rows(seen_rows, seen_partition, project_id)).records()
+    return Log(items, assigned, sizes, stored, stored_sizes, {str(UUID(bytes=key)) for key in seen})
+
+
+def _rows(table: dict[bytes, bytes], partition: int, project_id: str) -> dict[str, bytes]:
+    prefix = f"{partition}|{project_id}|".encode()
+    return {key.removeprefix(prefix).decode(): row for key, row in table.items() if key.startswith(prefix)}
+
+
+async def _table(settings: Settings, name: str, project_id: str) -> tuple[dict[bytes, bytes], int]:
+    rows: dict[bytes, bytes] = {}
+    partition = -1
+    for record in await read_all(settings, changelog(settings.app_id, name).name):
+        assert record.key is not None
+        if record.key.split(b"|")[1] != project_id.encode():
+            continue
+        partition = record.partition
+        if record.value:
+            rows[record.key] = record.value
+        else:
+            rows.pop(record.key, None)
+    return rows, partition
+
+
+async def from_redis(settings: Settings, project_id: str) -> Shown:
+    redis: Redis = Redis.from_url(settings.redis_url, decode_responses=True)
+    p = project_id
+    try:
+        items = set(await redis.zrange(f"feedback:created:{p}", 0, -1))
+        assigned = await redis.hgetall(f"feedback:cluster:{p}")
+        clusters = await redis.zrange(f"clusters:{p}:all", 0, -1)
+        members: dict[str, str] = {}
+        sizes = {}
+        for cluster_id in clusters:
+            for item_id in await redis.zrange(f"cluster:items:{p}:{cluster_id}", 0, -1):
+                assert item_id not in members, "an item is in two clusters"
+                members[item_id] = cluster_id
+            sizes[cluster_id] = int(await redis.hget(f"cluster:{p}:{cluster_id}", "size") or 0)
+        unclustered = await redis.smembers(f"feedback:unclustered:{p}")
+        return Shown(items, assigned, members, set(unclustered), sizes)
+    finally:
+        await redis.aclose()
+
+
+async def assert_nothing_lost(settings: Settings, project_id: str, accepted: set[str]) -> None:
+    """Assert that each accepted id is in exactly one cluster, in the log, the tables and Redis alike, and counted once."""
+    log = await from_log(settings, project_id)
+    shown = await from_redis(settings, project_id)
+    assert log.items == accepted
+    assert set(log.assigned) == accepted
+    assert log.stored == log.assigned
+    assert log.seen == accepted
+    counts = Counter(log.assigned.values())
+    assert log.stored_sizes == counts
+    assert {c: n for c, n in log.sizes.items() if c in counts} == counts
+    assert shown.items == accepted
+    assert shown.assigned == log.assigned
+    assert shown.members == log.assigned
+    assert shown.unclustered == set()
+    assert shown.sizes == counts

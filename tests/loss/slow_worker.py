@@ -1,0 +1,31 @@
+"""A worker whose embedder takes its time, so that a signal or a rebalance finds it in the middle of its work."""
+
+import asyncio
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from soulcaster.adapters.static_embedder import StaticEmbedder
+from soulcaster.app import run_worker
+from soulcaster.settings import load_settings
+
+
+class SlowEmbedder(StaticEmbedder):
+    """The static embedder, `seconds` late; says in a file that it has begun."""
+
+    def __init__(self, seconds: float, begun: Path) -> None:
+        super().__init__()
+        self._seconds = seconds
+        self._begun = begun
+
+    async def embed(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
+        self._begun.touch()
+        await asyncio.sleep(self._seconds)
+        return await super().embed(texts)
+
+
+if __name__ == "__main__":
+    run_worker(load_settings(Path(sys.argv[1])), embedder=SlowEmbedder(float(sys.argv[2]), Path(sys.argv[3])))

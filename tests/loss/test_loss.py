@@ -1,0 +1,255 @@
+"""Nothing accepted is lost, whatever happens to a worker: counted from the log, the tables and Redis."""
+
+import asyncio
+import json
+import random
+import signal
+from uuid import uuid4
+
+import pytest
+
+from soulcaster.bench.feeds import texts
+from soulcaster.domain.ids import item_id
+from soulcaster.messages import RawEnvelope, RawFeedback
+from soulcaster.ports import Outgoing
+from soulcaster.topics import FEEDBACK_RAW
+from tests.loss.conftest import Crew, publisher
+from tests.loss.recount import assert_nothing_lost, dead_letters, from_log
+
+pytestmark = pytest.mark.integration
+
+FEW = 40
+MANY = 3_000
+
+
+def project() -> str:
+    return f"p{uuid4().hex[:10]}"
+
+
+def raw_items(project_id: str, count: int, start: int = 0) -> list[RawFeedback]:
+    bodies = texts(count, 90, seed=start)
+    return [
+        RawFeedback(project_id=project_id, source="test", external_id=str(start + i), body=body)
+        for i, body in enumerate(bodies)
+    ]
+
+
+def ids(items: list[RawFeedback]) -> set[str]:
+    return {item_id(i.project_id, i.source, i.external_id or "") for i in items}
+
+
+def mixed(items: list[RawFeedback], seed: int = 0) -> list[Outgoing]:
+    """Singles and envelopes of all sizes, mixed."""
+    chance = random.Random(seed)
+    messages = []
+    at = 0
+    while at < len(items):
+        size = chance.choice([1, 1, 1, 3, 20, 60])
+        part = items[at : at + size]
+        at += size
+        value = part[0].model_dump_json().encode() if len(part) == 1 else RawEnvelope(items=tuple(part)).to_bytes()
+        messages.append(Outgoing(FEEDBACK_RAW.name, None, value))
+    return messages
+
+
+async def post(crew: Crew, messages: list[Outgoing]) -> None:
+    async with publisher(crew.settings) as to_kafka:
+        await to_kafka.publish(messages)
+
+
+async def trickle(crew: Crew, messages: list[Outgoing], seconds: float) -> None:
+    """Post over some time, so that the stream is in full flow when something happens."""
+    async with publisher(crew.settings) as to_kafka:
+        step = max(1, len(messages) // 50)
+        for at in range(0, len(messages), step):
+            await to_kafka.publish(messages[at : at + step])
+            await asyncio.sleep(seconds / 50)
+
+
+async def test_kill_9_in_mid_stream_and_started_again(crew: Crew) -> None:
+    project_id = project()
+    items = raw_items(project_id, MANY)
+    worker = crew.hire()
+    flow = asyncio.create_task(trickle(crew, mixed(items), 12))
+    for _ in range(3):
+        before = await crew.clustered(project_id)
+        async with asyncio.timeout(60):
+            while await crew.clustered(project_id) < before + 50:
+                await asyncio.sleep(0.05)
+        await worker.kill()
+        worker = crew.hire()
+    await flow
+    await crew.settled(project_id, MANY)
+    await assert_nothing_lost(crew.settings, project_id, ids(items))
+
+
+@pytest.mark.parametrize("committed", [False, True], ids=["fresh", "committed"])
+async def test_sigterm_in_mid_handler(crew: Crew, committed: bool) -> None:
+    project_id = project()
+    items = raw_items(project_id, FEW)
+    if committed:
+        first = crew.hire()
+        earlier = raw_items(project_id, FEW, start=10_000)
+        await post(crew, mixed(earlier))
+        await crew.settled(project_id, FEW)
+        await first.stop()
+        items += earlier
+    worker, begun = crew.hire_slow(3)
+    await post(crew, mixed(items[:FEW]))
+    async with asyncio.timeout(60):
+        while not begun.exists():
+            await asyncio.sleep(0.02)
+    await worker.stop()
+    assert await worker.wait() in (0, -signal.SIGTERM)
+    crew.hire()
+    await crew.settled(project_id, len(items))
+    await assert_nothing_lost(crew.settings, project_id, ids(items))
+
+
+@pytest.mark.parametrize("committed", [False, True], ids=["fresh", "committed"])
+async def test_rebalance_in_mid_handler(crew: Crew, committed: bool) -> None:
+    project_ids = [project() for _ in range(4)]
+    items = {p: raw_items(p, FEW) for p in project_ids}
+    if committed:
+        first = crew.hire()
+        for p in project_ids:
+            earlier = raw_items(p, FEW, start=10_000)
+            await post(crew, mixed(earlier))
+            items[p] += earlier
+        for p in project_ids:
+            await crew.settled(p, FEW)
+        await first.stop()
+    _, begun = crew.hire_slow(2)
+    for p in project_ids:
+        await post(crew, mixed(items[p][:FEW]))
+    async with asyncio.timeout(60):
+        while not begun.exists():
+            await asyncio.sleep(0.02)
+    crew.hire()
+    for p in project_ids:
+        await crew.settled(p, len(items[p]))
+    await crew.dismiss()
+    for p in project_ids:
+        await assert_nothing_lost(crew.settings, p, ids(items[p]))
+
+
+async def test_a_second_worker_joins_and_leaves(crew: Crew) -> None:
+    project_ids = [project() for _ in range(6)]
+    items = {p: raw_items(p, 500) for p in project_ids}
+    everything = [item for of_project in items.values() for item in of_project]
+    random.Random(1).shuffle(everything)
+    first = crew.hire()
+    flow = asyncio.create_task(trickle(crew, mixed(everything), 25))
+    async with asyncio.timeout(60):
+        while not await crew.clustered(project_ids[0]):
+            await asyncio.sleep(0.05)
+    second = crew.hire()
+    await asyncio.sleep(7)
+    await first.stop()
+    third = crew.hire()
+    await asyncio.sleep(7)
+    await second.kill()
+    await flow
+    for p in project_ids:
+        await crew.settled(p, 500)
+    await third.stop()
+    for p in project_ids:
+        await assert_nothing_lost(crew.settings, p, ids(items[p]))
+
+
+async def test_the_same_messages_posted_twice(crew: Crew) -> None:
+    project_id = project()
+    items = raw_items(project_id, 600)
+    crew.hire()
+    await post(crew, mixed(items, seed=1))
+    await crew.settled(project_id, 600)
+    before = await from_log(crew.settings, project_id)
+    await post(crew, mixed(items, seed=2))
+    marker = raw_items(project_id, 1, start=50_000)
+    await post(crew, mixed(marker))
+    await crew.settled(project_id, 601)
+    await assert_nothing_lost(crew.settings, project_id, ids(items) | ids(marker))
+    after = await from_log(crew.settings, project_id)
+    assert {i: c for i, c in after.assigned.items() if i in before.assigned} == before.assigned
+
+
+async def test_identical_words_without_an_id_are_two_items(crew: Crew) -> None:
+    project_id = project()
+    crew.hire()
+    same = RawFeedback(project_id=project_id, source="test", body="the export button does nothing at all")
+    await post(crew, [Outgoing(FEEDBACK_RAW.name, None, same.model_dump_json().encode())] * 2)
+    await crew.settled(project_id, 2)
+    log = await from_log(crew.settings, project_id)
+    assert len(log.assigned) == 2
+    assert len(set(log.assigned.values())) == 1
+
+
+async def test_poison_between_good_messages(crew: Crew) -> None:
+    project_id = project()
+    items = raw_items(project_id, 200)
+    half_an_emoji = json.dumps(
+        {"project_id": project_id, "source": "test", "external_id": "half", "body": "cut in the middle \ud83d"}
+    ).encode()
+    with_nul = json.dumps(
+        {"project_id": project_id, "source": "test", "external_id": "nul", "body": "before\x00after"}
+    ).encode()
+    refused = [
+        b"not JSON",
+        b'{"schema_version": 99, "project_id": "x", "source": "y", "body": "z"}',
+        json.dumps({"project_id": project_id, "source": "test", "body": "x" * 2_000_000}).encode(),
+        b"",
+        b"\x00\x00\x00\x00",
+        b"\xff\xfe" + "text".encode("utf-16-le"),
+        b"[" * 100_000,
+        b'{"project_id": "p", "source": "test", "body": "   "}',
+        b'{"project_id": "p p", "source": "test", "body": "a project id with a space"}',
+        b"null",
+        b"[]",
+        b'{"items": 3}',
+    ]
+    good = mixed(items)
+    poison = [Outgoing(FEEDBACK_RAW.name, None, value) for value in [*refused, half_an_emoji, with_nul]]
+    everything = good + poison
+    random.Random(3).shuffle(everything)
+    letters_before = len(await dead_letters(crew.settings))
+    crew.hire()
+    await post(crew, everything)
+    await crew.settled(project_id, 202)
+    accepted = ids(items) | {item_id(project_id, "test", "half"), item_id(project_id, "test", "nul")}
+    await assert_nothing_lost(crew.settings, project_id, accepted)
+    letters = (await dead_letters(crew.settings))[letters_before:]
+    assert sorted(letters) == sorted(refused)
+
+
+async def test_poison_on_every_topic_a_worker_reads(crew: Crew) -> None:
+    project_id = project()
+    items = raw_items(project_id, 100)
+    topics = ["feedback.items", "feedback.embedded", "cluster.commands", "cluster.events", "job.events", "control"]
+    crew.hire()
+    letters_before = len(await dead_letters(crew.settings))
+    poison = [Outgoing(topic, project_id.encode(), b"\x00 not a message") for topic in topics]
+    await post(crew, [*mixed(items[:50]), *poison, *mixed(items[50:])])
+    await crew.settled(project_id, 100)
+    async with asyncio.timeout(30):
+        # feedback.items has two readers, each of which sets it aside
+        while len(await dead_letters(crew.settings)) < letters_before + len(topics) + 1:
+            await asyncio.sleep(0.2)
+
+
+async def test_redis_away_in_mid_stream(crew: Crew, loop_stack: object) -> None:
+    from soulcaster.dev.stack import Stack
+
+    assert isinstance(loop_stack, Stack)
+    project_id = project()
+    items = raw_items(project_id, 1_000)
+    crew.hire()
+    flow = asyncio.create_task(trickle(crew, mixed(items), 6))
+    async with asyncio.timeout(60):
+        while not await crew.clustered(project_id):
+            await asyncio.sleep(0.05)
+    await loop_stack.redis.kill()
+    await asyncio.sleep(3)
+    await loop_stack.start_redis()
+    await flow
+    await crew.settled(project_id, 1_000)
+    await assert_nothing_lost(crew.settings, project_id, ids(items))
