@@ -322,8 +322,8 @@ async def import_command(settings: Settings, path: Path, project: str, columns: 
     return len(imported.refused)
 
 
-def bar(label: str, count: str) -> Progress:
-    """Return a progress bar on stderr; `count` is the format of what stands at its end."""
+def bar(label: str, count: str, *, transient: bool = False) -> Progress:
+    """Return a progress bar on stderr; `count` is the format of what stands at its end; a transient one is wiped."""
     return Progress(
         TextColumn(label),
         BarColumn(),
@@ -331,6 +331,7 @@ def bar(label: str, count: str) -> Progress:
         TextColumn(count),
         TimeRemainingColumn(),
         console=Console(stderr=True),
+        transient=transient,
     )
 
 

@@ -109,6 +109,16 @@ class Kafka:
         return f"127.0.0.1:{self.port}"
 
     @property
+    def prepared(self) -> bool:
+        """Whether it has a process: started now, or at some time."""
+        return self._child is not None
+
+    @property
+    def running(self) -> bool:
+        """Whether it was started and has not ended."""
+        return self._child is not None and self._child.running
+
+    @property
     def child(self) -> Child:
         """Its process.
 

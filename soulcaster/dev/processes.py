@@ -51,6 +51,11 @@ class Child:
         self._log_start = 0
 
     @property
+    def started(self) -> bool:
+        """Whether it ever was started."""
+        return self._process is not None
+
+    @property
     def running(self) -> bool:
         """Whether it was started and has not ended."""
         return self._process is not None and self._process.poll() is None

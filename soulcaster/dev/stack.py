@@ -38,12 +38,22 @@ class Stack:
         )
         self.redis: Child = redis_child(self.data_dir / "redis", self.logs / "redis.log", self._redis_port)
         changes: dict[str, str | int] = {
+            "replication": 1,
             "kafka": self.kafka.servers,
             "redis_url": f"redis://127.0.0.1:{self._redis_port}/0",
         }
         if partitions is not None:
             changes["partitions"] = partitions
         self.settings = (base or Settings()).model_copy(update=changes)
+
+    @property
+    def running(self) -> bool:
+        """Whether both were started and have not ended."""
+        return self.kafka.running and self.redis.running
+
+    def children(self) -> tuple[Child, ...]:
+        """Return the processes there are so far."""
+        return (self.redis, self.kafka.child) if self.kafka.prepared else (self.redis,)
 
     async def start_kafka(self) -> None:
         """Start Kafka, if it is not running, and return when it serves; see `Kafka.start`."""
