@@ -72,7 +72,7 @@ def test_the_other_name_of_redis(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("partitions", ["0", "-1", "1025", "many"])
 def test_what_cannot_be_is_refused(monkeypatch: pytest.MonkeyPatch, partitions: str) -> None:
     monkeypatch.setenv("SOULCASTER_PARTITIONS", partitions)
-    with pytest.raises(ValidationError, match="(?i)partitions"):
+    with pytest.raises(ValidationError, match=r"(?i)partitions"):
         Settings()
 
 
