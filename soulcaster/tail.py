@@ -1,0 +1,92 @@
+"""`soulcaster tail`: the messages of a topic as JSON lines."""
+
+import base64
+import json
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, ConsumerRecord
+from aiokafka.errors import KafkaError
+
+from soulcaster.adapters.kafka_offsets import offsets_of
+from soulcaster.errors import KafkaUnavailable, NotFound
+from soulcaster.settings import Settings
+from soulcaster.topics import DEAD_LETTERS
+
+
+async def tail_lines(
+    settings: Settings, topic: str, *, from_beginning: bool, most: int | None, follow: bool
+) -> AsyncIterator[str]:
+    """Yield a topic's messages as JSON lines: those there are, if wanted, then, if wanted, those that come.
+
+    No consumer group is joined and nothing is committed, so nobody else notices. Partitions are read side by side;
+    only within one is there an order.
+
+    Raises:
+        NotFound: there is no such topic.
+        KafkaUnavailable: no broker answers.
+    """
+    async with offsets_of(settings.kafka) as offsets:
+        spans = await offsets.spans([topic])
+        known = await offsets.topics()
+    if not spans:
+        raise NotFound(f"There is no topic {topic!r}; there are: {', '.join(sorted(known)) or 'none yet'}.")
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=settings.kafka,
+        max_partition_fetch_bytes=DEAD_LETTERS.max_bytes,
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+    )
+    try:
+        await consumer.start()
+        consumer.assign(list(spans))
+        for tp, span in spans.items():
+            consumer.seek(tp, span.first if from_beginning else span.end)
+        count = 0
+        while most is None or count < most:
+            left = [tp for tp, span in spans.items() if await consumer.position(tp) < span.end]
+            if not follow and not left:
+                return
+            batch = await consumer.getmany(*(left if not follow else ()), timeout_ms=500)
+            for tp, records in batch.items():
+                for record in records:
+                    if (most is not None and count >= most) or (not follow and record.offset >= spans[tp].end):
+                        break
+                    count += 1
+                    yield line(record)
+    except (KafkaError, OSError) as error:
+        raise KafkaUnavailable(f"Kafka at {settings.kafka} does not answer ({error!r})") from error
+    finally:
+        await consumer.stop()
+
+
+def line(record: ConsumerRecord) -> str:
+    """Return a message as one line of JSON."""
+    shown: dict[str, Any] = {
+        "partition": record.partition,
+        "offset": record.offset,
+        "timestamp": datetime.fromtimestamp(record.timestamp / 1000, UTC).isoformat(timespec="milliseconds"),
+        **_text("key", record.key),
+        "headers": [{"name": name, **_text("value", value)} for name, value in record.headers],
+        **_json("value", record.value),
+    }
+    return json.dumps(shown, ensure_ascii=False) + "\n"
+
+
+def _text(name: str, value: bytes | None) -> dict[str, Any]:
+    try:
+        return {name: None if value is None else value.decode()}
+    except UnicodeDecodeError:
+        return _base64(name, value or b"")
+
+
+def _json(name: str, value: bytes | None) -> dict[str, Any]:
+    try:
+        return {name: None if value is None else json.loads(value.decode())}
+    except ValueError:
+        return _base64(name, value or b"")
+
+
+def _base64(name: str, value: bytes) -> dict[str, Any]:
+    return {f"{name}_base64": base64.b64encode(value).decode()}
