@@ -252,7 +252,7 @@ def test_quality_on_real_messages(seed: int) -> None:
     path = Path(soulcaster.__file__).parent / "data" / "banking77.csv"
     with path.open(newline="") as file:
         rows = list(csv.DictReader(file))
-    random.Random(seed).shuffle(rows)  # noqa: S311  not for secrets
+    random.Random(seed).shuffle(rows)
     items: list[Brief] = [brief((seed, n), text=row["text"]) for n, row in enumerate(rows)]
     labels = [row["category"] for row in rows]
     assert (len(rows), len(set(labels))) == (3080, 77)
