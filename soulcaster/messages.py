@@ -7,12 +7,13 @@ this program does not speak is dead-lettered. Messages travel in envelopes: what
 
 import base64
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import (
+    AfterValidator,
     AfterValidator,
     AwareDatetime,
     BaseModel,
@@ -68,7 +69,16 @@ def _aware(value: Any) -> Any:
     return value
 
 
-Time = Annotated[AwareDatetime, BeforeValidator(_aware)]
+def _in_utc(value: datetime) -> datetime:
+    """Refuse a time that is before the year 1 or after 9999 in UTC: it could be read, but not worked with."""
+    try:
+        value.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError("the time is out of range in UTC") from error
+    return value
+
+
+Time = Annotated[AwareDatetime, BeforeValidator(_aware), AfterValidator(_in_utc)]
 
 
 class Message(BaseModel):
