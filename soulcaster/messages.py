@@ -6,6 +6,7 @@ this program does not speak is dead-lettered. Messages travel in envelopes: what
 """
 
 import base64
+import math
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, Self, TypeVar
@@ -81,6 +82,25 @@ def _in_utc(value: datetime) -> datetime:
 Time = Annotated[AwareDatetime, BeforeValidator(_aware), AfterValidator(_in_utc)]
 
 
+MAX_DEPTH = 64
+"""Lists and objects in one another in an item's metadata; JSON readers give up at some depth, pydantic's at 200."""
+
+
+def _storable(value: Any, depth: int = 0) -> Any:
+    """Refuse what was read as JSON but could not be read again: too deep, or a number beyond a float's range."""
+    if isinstance(value, dict | list):
+        if depth >= MAX_DEPTH:
+            raise ValueError(f"lists and objects may be {MAX_DEPTH} deep in one another, no deeper")
+        for part in value.values() if isinstance(value, dict) else value:
+            _storable(part, depth + 1)
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise ValueError("a number in it is not finite, or larger than a float can be")
+    return value
+
+
+Metadata = Annotated[dict[str, Any], AfterValidator(_storable)]
+
+
 class Message(BaseModel):
     """Base of all: frozen, unknown fields ignored (they may be of a newer minor version)."""
 
@@ -111,7 +131,7 @@ class RawFeedback(BaseModel):
     author: str | None = None
     url: str | None = None
     github_repo_url: str | None = None
-    metadata: dict[str, Any] = Field(default_factory=dict)
+    metadata: Metadata = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _says_something(self) -> Self:
