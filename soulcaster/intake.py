@@ -52,8 +52,7 @@ def read(record: Record) -> tuple[list[Accepted], list[Refusal]]:
         try:
             items.append(_accept(part, record, index or 0))
         except ValueError as error:
-            original = value if index is None else json.dumps(part).encode()
-            refusals.append(Refusal(original, _reason(error), index))
+            refusals.append(Refusal(value if index is None else _own_bytes(part, value), _reason(error), index))
     return items, refusals
 
 
@@ -101,6 +100,12 @@ def _mended(value: Any) -> Any:
     if isinstance(value, dict):
         return {well_formed(key): _mended(part) for key, part in value.items()}
     return value
+
+
+def _own_bytes(part: Any, value: bytes) -> bytes:
+    """Return one item of a message as JSON, or the whole message where that is shorter: a topic took it, so it fits."""
+    own = json.dumps(part, ensure_ascii=False, separators=(",", ":")).encode()
+    return min(own, value, key=len)
 
 
 def _accept(part: Any, record: Record, index: int) -> Accepted:
