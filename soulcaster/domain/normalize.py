@@ -43,5 +43,6 @@ def one_line(text: str, limit: int) -> str:
 def title_and_body(title: str | None, body: str | None) -> tuple[str, str]:
     """Return a title and a body, each made from the other where it is missing; both empty if nothing was said."""
     clean_body = clean(body or "")
-    clean_title = one_line(clean(title or ""), GIVEN_TITLE_CHARS) or one_line(clean_body, TITLE_CHARS)
-    return clean_title, clean_body or clean_title
+    whole_title = clean(title or "")
+    clean_title = one_line(whole_title, GIVEN_TITLE_CHARS) or one_line(clean_body, TITLE_CHARS)
+    return clean_title, clean_body or whole_title
