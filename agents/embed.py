@@ -51,9 +51,14 @@ async def embed(
             for envelope in embedded_envelopes(project_id, embedder_id, of_project, part)
         ]
         await until_available(lambda: publisher.publish(messages))
-        for (partition, project_id), found in judged.items():
-            with batch.writing(partition):
-                seen.write(partition, project_id, seen.state(partition, project_id).remember(found))
+        try:
+            for (partition, project_id), found in judged.items():
+                with batch.writing(partition):
+                    seen.write(partition, project_id, seen.state(partition, project_id).remember(found))
+        except BaseException:
+            for place in judged:
+                seen.forget(*place)
+            raise
         count += len(texts)
 
     async for batch in batches:
