@@ -15,7 +15,6 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import (
     AfterValidator,
-    AfterValidator,
     AwareDatetime,
     BaseModel,
     BeforeValidator,
