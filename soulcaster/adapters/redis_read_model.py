@@ -30,7 +30,7 @@ from typing import Any, cast
 from pydantic import TypeAdapter
 from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import ResponseError
+from redis.exceptions import OutOfMemoryError, ReadOnlyError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from yarl import URL
 
@@ -67,8 +67,7 @@ class RedisReadModel:
         except (RedisConnectionError, RedisTimeoutError, OSError) as error:
             raise RedisUnavailable(f"Redis at {self._address} does not answer ({error})") from error
         except ResponseError as error:
-            # LOADING, READONLY, OOM, MISCONF: the server is there but cannot serve now.
-            if str(error).split(" ", 1)[0] in {"LOADING", "READONLY", "OOM", "MISCONF", "BUSY"}:
+            if _passes(error):
                 raise RedisUnavailable(f"Redis at {self._address} cannot serve now ({error})") from error
             raise
 
@@ -328,6 +327,18 @@ class RedisReadModel:
         for i in ids:
             pipe.hgetall(f"job:{i}")
         return tuple(_job(fields) for fields in await pipe.execute() if fields)
+
+
+def _passes(error: ResponseError) -> bool:
+    """Tell whether the server is there but cannot serve now: full, read-only, or with a disk it cannot write.
+
+    redis-py has classes of their own for some codes, and takes the code off the text; of a pipeline's error the text
+    starts with the command, which holds anyone's words, and the server's own text comes last.
+    """
+    if isinstance(error, OutOfMemoryError | ReadOnlyError):
+        return True
+    said = str(error).rpartition("caused error: ")[2].lstrip("('\"")
+    return said.split(" ", 1)[0] in {"MISCONF", "BUSY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "NOREPLICAS"}
 
 
 def _newest_by_cluster(jobs: Sequence[Job]) -> dict[str, Job]:
