@@ -22,7 +22,7 @@ Keys (`{p}` a project's id, `{c}` a cluster's):
 
 import json
 from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any, cast
@@ -114,20 +114,13 @@ class RedisReadModel:
         changed = {e.cluster_id: e for e in events if isinstance(e, ClusterChanged)}
         p = project_id
         async with self._answering() as redis:
-            before: list[str | None] = []
-            if assigned:
-                before = await cast(Awaitable[list[str | None]], redis.hmget(f"feedback:cluster:{p}", list(assigned)))
-            pipe = redis.pipeline(transaction=False)
-            left: set[str] = set()
             members: dict[str, dict[str, float]] = defaultdict(dict)
-            for old, event in zip(before, assigned.values(), strict=True):
+            for event in assigned.values():
                 members[event.cluster_id][event.item_id] = event.item_created_at.timestamp()
-                if old is not None and old != event.cluster_id:
-                    left.add(old)
-                    pipe.zrem(f"cluster:items:{p}:{old}", event.item_id)
-            if assigned:
-                pipe.hset(f"feedback:cluster:{p}", mapping={i: e.cluster_id for i, e in assigned.items()})
-                pipe.srem(f"feedback:unclustered:{p}", *assigned)
+            # Clusters that items passed through in these events have been left, too.
+            left = {e.cluster_id for e in events if isinstance(e, ItemAssigned)} - set(members)
+            left |= await self._leave(redis, p, assigned)
+            pipe = redis.pipeline(transaction=False)
             for cluster_id, at in members.items():
                 pipe.zadd(f"cluster:items:{p}:{cluster_id}", at)
             if changed:
@@ -136,8 +129,27 @@ class RedisReadModel:
                 pipe.zadd(f"clusters:{p}:all", {c: e.created_at.timestamp() for c, e in changed.items()})
                 pipe.zadd(f"clusters:{p}:ranked", {c: e.size for c, e in changed.items()})
             pipe.sadd("projects", p)
+            if left:
+                await pipe.execute()
+                await self._forget_empty(redis, p, sorted(left))
+            if assigned:
+                # Last, for it says what will have been left: cut off before it, the same events do it all again.
+                pipe.srem(f"feedback:unclustered:{p}", *assigned)
+                pipe.hset(f"feedback:cluster:{p}", mapping={i: e.cluster_id for i, e in assigned.items()})
             await pipe.execute()
-            await self._forget_empty(redis, p, sorted(left))
+
+    async def _leave(self, redis: Redis, p: str, assigned: Mapping[str, ItemAssigned]) -> set[str]:
+        """Take items out of the clusters they were in; return those clusters."""
+        if not assigned:
+            return set()
+        before = await cast(Awaitable[list[str | None]], redis.hmget(f"feedback:cluster:{p}", list(assigned)))
+        moved = defaultdict(list)
+        for old, event in zip(before, assigned.values(), strict=True):
+            if old is not None and old != event.cluster_id:
+                moved[old].append(event.item_id)
+        for cluster_id, items in moved.items():
+            await redis.zrem(f"cluster:items:{p}:{cluster_id}", *items)
+        return set(moved)
 
     async def _forget_empty(self, redis: Redis, p: str, clusters: Sequence[str]) -> None:
         """Take clusters whose last item has moved elsewhere out of the lists."""
