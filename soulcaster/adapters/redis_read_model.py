@@ -14,7 +14,7 @@ Keys (`{p}` a project's id, `{c}` a cluster's):
 | cluster:{p}:{c} | hash | title, summary, size, sources, times; status from jobs |
 | cluster:items:{p}:{c} | zset | item ids by created_at |
 | clusters:{p}:all | zset | cluster ids by created_at |
-| clusters:{p}:ranked | zset | cluster ids by size |
+| clusters:{p}:ranked | zset | cluster ids by size, those of a size by created_at |
 | job:{id}, job:{id}:logs | hash | the job; its log lines by step |
 | jobs:{p}, cluster:jobs:{c} | zset | job ids by created_at |
 | projects, project:{p} | set, hash | the projects; name and created_at |
@@ -127,7 +127,7 @@ class RedisReadModel:
                 for cluster_id, cluster in changed.items():
                     pipe.hset(f"cluster:{p}:{cluster_id}", mapping=_cluster_fields(cluster))
                 pipe.zadd(f"clusters:{p}:all", {c: e.created_at.timestamp() for c, e in changed.items()})
-                pipe.zadd(f"clusters:{p}:ranked", {c: e.size for c, e in changed.items()})
+                pipe.zadd(f"clusters:{p}:ranked", {c: _rank(e) for c, e in changed.items()})
             pipe.sadd("projects", p)
             if left:
                 await pipe.execute()
@@ -355,6 +355,12 @@ def _passes(error: ResponseError) -> bool:
 
 def _newest_by_cluster(jobs: Sequence[Job]) -> dict[str, Job]:
     return {job.cluster_id: job for job in sorted(jobs, key=lambda job: job.created_at)}
+
+
+def _rank(cluster: ClusterChanged) -> float:
+    """Return what ranks a cluster: its size and, as a fraction of one, its age (2 ** 33 seconds is the year 2242)."""
+    at = min(max(cluster.created_at.timestamp(), 0.0), 2.0**33 - 1)
+    return cluster.size + at / 2**33
 
 
 def _cluster_fields(cluster: ClusterChanged) -> dict[Any, Any]:
