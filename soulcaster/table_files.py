@@ -9,7 +9,7 @@ import io
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -112,7 +112,8 @@ def _csv(text: io.TextIOBase, path: Path, delimiter: str | None) -> tuple[tuple[
     first = next((line for line in lines if line.strip()), "")
     if not first:
         raise BadInput(f"{path} has no rows.")
-    reader = csv.reader(chain([first], lines), delimiter=delimiter or _delimiter(first))
+    source = _Lines(chain([first], lines))
+    reader = csv.reader(source, delimiter=delimiter or _delimiter(first))
     try:
         columns = _names(next(reader))
     except csv.Error as error:
@@ -122,20 +123,40 @@ def _csv(text: io.TextIOBase, path: Path, delimiter: str | None) -> tuple[tuple[
         number = 0
         try:
             for values in reader:
-                if not values:  # a blank line
-                    continue
-                number += 1
-                if len(values) > len(columns):
-                    problem = f"has {len(values)} fields, the header has {len(columns)}"
-                    yield Row(number, reader.line_num, problem=problem)
-                else:
-                    yield Row(number, reader.line_num, dict(zip(columns, values, strict=False)))
+                if values:  # else a blank line
+                    number += 1
+                    yield _csv_row(Row(number, reader.line_num), columns, values, source)
         except csv.Error as error:
             raise BadInput(
                 f"{path} cannot be read after row {number} (line {reader.line_num}): {error}; is a quote not closed?"
             ) from error
 
     return columns, rows()
+
+
+def _csv_row(place: Row, columns: tuple[str, ...], values: list[str], source: "_Lines") -> Row:
+    if source.ended:
+        return replace(place, problem="has a quote that is not closed, so all that follows seems to belong to it")
+    if len(values) > len(columns):
+        return replace(place, problem=f"has {len(values)} fields, the header has {len(columns)}")
+    return replace(place, values=dict(zip(columns, values, strict=False)))
+
+
+class _Lines:
+    """The lines of a .csv. When they end in the middle of a row, a quote is open, which csv itself lets pass."""
+
+    def __init__(self, lines: Iterable[str]) -> None:
+        self._lines = iter(lines)
+        self.ended = False
+
+    def __iter__(self) -> "_Lines":
+        return self
+
+    def __next__(self) -> str:
+        for line in self._lines:
+            return line
+        self.ended = True
+        raise StopIteration
 
 
 def _delimiter(header: str) -> str:

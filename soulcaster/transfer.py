@@ -122,7 +122,9 @@ def raw_feedback(row: Row, columns: Columns, *, project_id: str, source: str) ->
     if columns.time is not None and (value := values.pop(columns.time, None)) not in (None, ""):
         item["created_at"] = parse_time(value).isoformat()
     item["metadata"] = {name: value for name, value in values.items() if value not in (None, "")}
-    as_json = well_formed(json.dumps(item, ensure_ascii=False)).encode()
+    if not (item.get("body") or item.get("title")):
+        raise ValueError("has no text")
+    as_json = well_formed(json.dumps(item, ensure_ascii=False, allow_nan=False)).encode()
     # What normalize would send to the dead letters is told here, where somebody is looking.
     _, refused = read(Record(FEEDBACK_RAW.name, 0, 0, int(time.time() * 1000), None, as_json))
     if refused:
@@ -310,16 +312,20 @@ async def import_command(settings: Settings, path: Path, project: str, columns: 
                 )
             except KafkaUnavailable as error:
                 raise KafkaUnavailable(
-                    f"{error}. Some {done:,} rows were posted; import the same file again, nothing is doubled."
+                    f"{error}. {_rows(done)} were posted; import the same file again, nothing is doubled."
                 ) from error
-    typer.echo(f"{imported.posted:,} rows posted to project {target.name} ({target.id}).")
+    typer.echo(f"{_rows(imported.posted)} posted to project {target.name} ({target.id}).")
     for one in imported.refused[:REFUSALS_SHOWN]:
         typer.echo(f"row {one.row.number} (line {one.row.line}) left out: {one.reason}", err=True)
     if imported.refused:
         more = len(imported.refused) - REFUSALS_SHOWN
         rest = f", {more:,} of them not listed" if more > 0 else ""
-        typer.echo(f"{len(imported.refused):,} rows left out{rest}.", err=True)
+        typer.echo(f"{_rows(len(imported.refused))} left out{rest}.", err=True)
     return len(imported.refused)
+
+
+def _rows(count: int) -> str:
+    return f"{count:,} row{'' if count == 1 else 's'}"
 
 
 def bar(label: str, count: str, *, transient: bool = False) -> Progress:
