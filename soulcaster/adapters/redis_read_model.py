@@ -268,9 +268,11 @@ class RedisReadModel:
                 pipe.zcard(f"feedback:source:{p}:{source}")
             total, unclustered, clusters, job_ids, *counts = await pipe.execute()
             newest = _newest_by_cluster(await self._jobs(redis, job_ids))
+            known = await redis.zmscore(f"clusters:{p}:ranked", list(newest)) if newest else []
         by_status: dict[str, int] = defaultdict(int)
-        for job in newest.values():
-            by_status[cluster_status(job)] += 1
+        for job, rank in zip(newest.values(), known, strict=True):
+            if rank is not None:  # a job may be known before its cluster is
+                by_status[cluster_status(job)] += 1
         by_status["new"] = clusters - sum(n for status, n in by_status.items() if status != "new")
         return Stats(
             total,
