@@ -25,7 +25,7 @@ from pydantic import (
 )
 
 from soulcaster.domain.commands import Fix, StartFix
-from soulcaster.domain.events import ClusterEvent
+from soulcaster.domain.events import ClusterChanged, ClusterEvent
 from soulcaster.domain.feedback import Brief, FeedbackItem
 from soulcaster.domain.lifecycle import JobStatus, JobStep
 from soulcaster.topics import ENVELOPE_BYTES
@@ -35,7 +35,9 @@ SCHEMA_VERSION: Literal[1] = 1
 T = TypeVar("T")
 
 _EVENT_BYTES = 4096
-"""No event is larger: titles have at most 500 characters, summaries 280."""
+"""No event is larger, its sources aside: titles have at most 500 characters, summaries 280."""
+
+_SOURCE_BYTES = 48
 
 MAX_ITEM_BYTES = 256 * 1024
 """An item larger than this, as JSON, is not feedback a person can read; it goes to the dead letters."""
@@ -265,8 +267,9 @@ def embedded_envelopes(
     project_id: str, embedder: EmbedderId, items: Sequence[Brief], vectors: npt.NDArray[np.float32]
 ) -> Iterator[bytes]:
     """Yield EmbeddedEnvelope messages, each below `ENVELOPE_BYTES`."""
-    row = embedder.dimensions * 3
-    for run in split_by_bytes([(i, row + 4 * len(item.text) + 512) for i, item in enumerate(items)], ENVELOPE_BYTES):
+    row = embedder.dimensions * 3 + 512
+    sizes = [(i, row + 4 * (len(item.title) + len(item.text))) for i, item in enumerate(items)]
+    for run in split_by_bytes(sizes, ENVELOPE_BYTES):
         yield EmbeddedEnvelope(
             project_id=project_id,
             embedder=embedder,
@@ -277,7 +280,11 @@ def embedded_envelopes(
 
 def event_envelopes(project_id: str, events: Sequence[ClusterEvent]) -> Iterator[bytes]:
     """Yield ClusterEvents messages, each below `ENVELOPE_BYTES`."""
-    for run in split_by_bytes([(event, _EVENT_BYTES) for event in events], ENVELOPE_BYTES):
+    sizes = [
+        (event, _EVENT_BYTES + (_SOURCE_BYTES * len(event.sources) if isinstance(event, ClusterChanged) else 0))
+        for event in events
+    ]
+    for run in split_by_bytes(sizes, ENVELOPE_BYTES):
         yield ClusterEvents(project_id=project_id, events=tuple(run)).to_bytes()
 
 
