@@ -1,0 +1,139 @@
+import json
+
+import numpy as np
+import pytest
+
+from agents.embed import embed
+from soulcaster.adapters.static_embedder import StaticEmbedder
+from soulcaster.domain.feedback import FeedbackItem, brief
+from soulcaster.errors import KafkaUnavailable, Unavailable
+from soulcaster.messages import EmbeddedEnvelope, ItemsEnvelope
+from soulcaster.ports import Embedder, Record
+from tests.agents.make import Flaky, HashEmbedder, Rows, collect, headers, record, stream
+from tests.unit.make import item
+
+TOPIC = "feedback.items"
+
+
+def envelope(*items: FeedbackItem, partition: int = 0) -> Record:
+    value = ItemsEnvelope(project_id=items[0].project_id, items=items).to_bytes()
+    return record(TOPIC, value, partition=partition, key=items[0].project_id.encode())
+
+
+def embedded(publisher: Flaky) -> list[EmbeddedEnvelope]:
+    found = []
+    for message in publisher.of("feedback.embedded"):
+        one = EmbeddedEnvelope.model_validate_json(message.value)
+        assert message.key == one.project_id.encode()
+        found.append(one)
+    return found
+
+
+def ids(publisher: Flaky) -> list[str]:
+    return [i.id for e in embedded(publisher) for i in e.items]
+
+
+async def run(rows: Rows, publisher: Flaky, *batches: list[Record], embedder: Embedder | None = None) -> list[int]:
+    """Run as after a restart: the states are made from the rows."""
+    return await collect(
+        embed(stream(batches, rows), seen=rows.seen(), embedder=embedder or HashEmbedder(), publisher=publisher)
+    )
+
+
+@pytest.mark.parametrize("embedder", [HashEmbedder(), StaticEmbedder()], ids=["hash", "static"])
+async def test_each_item_has_its_own_vector(embedder: HashEmbedder | StaticEmbedder) -> None:
+    rows, publisher = Rows(), Flaky()
+    of_p1 = [item(n, "p1", title="Late", body=f"{word} card") for n, word in enumerate(["late", "blue", "lost"])]
+    of_p2 = [item(n, "p2", body=f"{word} login") for n, word in enumerate(["no", "slow"])]
+    batch = [envelope(*of_p1[:2]), envelope(*of_p2, partition=3), envelope(of_p1[2])]
+    assert await run(rows, publisher, batch, embedder=embedder) == [5]
+    first, second = embedded(publisher)
+    assert (first.project_id, second.project_id) == ("p1", "p2")
+    assert (first.embedder.name, first.embedder.version) == (embedder.name, embedder.version)
+    assert first.items == tuple(brief(i) for i in of_p1)
+    for sent in (first, second):
+        alone = np.concatenate([await embedder.embed([i.text]) for i in sent.items])
+        assert np.abs(sent.matrix() - alone).max() < 1e-3
+    assert sorted(key.decode().rsplit("|", 1)[0] for key in rows) == ["0|p1", "3|p2"]
+
+
+async def test_what_was_seen_is_not_embedded_again() -> None:
+    rows, publisher = Rows(), Flaky()
+    assert await run(rows, publisher, [envelope(item(1), item(2))], [envelope(item(2), item(3))]) == [2, 1]
+    assert await run(rows, publisher, [envelope(item(1), item(2), item(3))]) == [0]
+    assert ids(publisher) == [item(n).id for n in (1, 2, 3)]
+    assert len(publisher.sent) == 2
+    # The same external id in another project is another item.
+    assert await run(rows, publisher, [envelope(item(1, "p2"))]) == [1]
+
+
+async def test_what_changed_is_embedded_again() -> None:
+    rows, publisher = Rows(), Flaky()
+    await run(rows, publisher, [envelope(item(1, body="old"))])
+    assert await run(rows, publisher, [envelope(item(1, body="old"), item(1, body="new"))]) == [1]
+    assert [i.text for e in embedded(publisher) for i in e.items] == ["My card is late\nold", "My card is late\nnew"]
+
+
+async def test_twice_in_one_batch_is_once() -> None:
+    rows, publisher, embedder = Rows(), Flaky(), HashEmbedder()
+    batch = [envelope(item(1), item(1)), envelope(item(1))]
+    assert await run(rows, publisher, batch, embedder=embedder) == [1]
+    assert len(embedder.texts) == 1
+
+
+async def test_it_is_marked_only_after_it_was_acknowledged() -> None:
+    log: list[str] = []
+    rows, publisher = Rows(log), Flaky(log=log)
+    await run(rows, publisher, [envelope(item(1))])
+    assert log == ["feedback.embedded", "row"]
+
+
+async def test_it_waits_while_kafka_or_the_embedder_is_away() -> None:
+    rows, publisher = Rows(), Flaky(KafkaUnavailable(), KafkaUnavailable())
+    embedder = HashEmbedder(Unavailable())
+    assert await run(rows, publisher, [envelope(item(1))], embedder=embedder) == [1]
+    assert ids(publisher) == [item(1).id]
+    assert await run(rows, publisher, [envelope(item(1))]) == [0]
+
+
+async def test_nothing_is_marked_that_was_not_sent() -> None:
+    rows = Rows()
+    publisher = Flaky()
+    publisher.refuses = b"unlucky"
+    good, bad = envelope(item(1)), envelope(item(2, title="unlucky"))
+    assert await run(rows, publisher, [good, bad, envelope(item(3))]) == [2]
+    assert ids(publisher) == [item(1).id, item(3).id]
+    [letter] = publisher.letters
+    assert letter.value == bad.value
+    assert headers(letter)["topic"] == TOPIC
+    assert headers(letter)["offset"] == str(bad.offset)
+    publisher.refuses = None  # it was not marked: replayed, it passes
+    assert await run(rows, publisher, [good, bad]) == [1]
+    assert ids(publisher) == [item(n).id for n in (1, 3, 2)]
+
+
+async def test_a_mark_that_could_not_be_written_is_made_again() -> None:
+    rows, publisher = Rows(), Flaky()
+    rows.fail = [RuntimeError("the changelog is away")]
+    assert await run(rows, publisher, [envelope(item(1))]) == [1]
+    assert set(ids(publisher)) == {item(1).id}
+    assert await run(rows, publisher, [envelope(item(1))]) == [0]
+
+
+@pytest.mark.parametrize("value", [b"", None, b"hello", b"\xff", b'{"schema_version":2,"project_id":"p1","items":[]}'])
+async def test_poison_is_set_aside_and_the_others_pass(value: bytes | None) -> None:
+    rows, publisher = Rows(), Flaky()
+    batch = [envelope(item(1)), record(TOPIC, value, partition=2), envelope(item(2))]
+    assert await run(rows, publisher, batch) == [2]
+    assert set(ids(publisher)) == {item(1).id, item(2).id}
+    [letter] = publisher.letters
+    assert letter.value == (value or b"")
+    assert headers(letter)["partition"] == "2"
+
+
+async def test_an_empty_envelope_is_nothing() -> None:
+    rows, publisher = Rows(), Flaky()
+    value = json.dumps({"project_id": "p1", "items": []}).encode()
+    assert await run(rows, publisher, [record(TOPIC, value)]) == [0]
+    assert publisher.sent == []
+    assert rows == {}

@@ -1,0 +1,75 @@
+from collections.abc import Sequence
+
+import pytest
+
+from agents.guard import ATTEMPTS, Guard
+from soulcaster.errors import KafkaUnavailable
+from soulcaster.ports import Record
+from tests.agents.make import Flaky, headers, record
+
+
+class Work:
+    """Does records, in the order it was given them; raises for those whose value says so."""
+
+    def __init__(self) -> None:
+        self.calls: list[list[bytes | None]] = []
+        self.done: list[bytes | None] = []
+        self.passes: dict[bytes, int] = {}
+
+    async def __call__(self, records: Sequence[Record]) -> None:
+        self.calls.append([r.value for r in records])
+        for one in records:
+            if one.value == b"bad":
+                raise ValueError("bad luck")
+            if self.passes.get(one.value or b"", 0) > 0:
+                self.passes[one.value or b""] -= 1
+                raise OSError("not now")
+        self.done += [r.value for r in records]
+
+
+def some(*values: bytes) -> list[Record]:
+    return [record("t", value) for value in values]
+
+
+async def test_all_at_once_when_nothing_is_wrong() -> None:
+    work, publisher = Work(), Flaky()
+    await Guard("agent", publisher).run(some(b"a", b"b"), work)
+    assert work.calls == [[b"a", b"b"]]
+    assert publisher.sent == []
+
+
+async def test_one_that_raises_stops_none_of_the_others() -> None:
+    work, publisher = Work(), Flaky()
+    batch = some(b"a", b"b", b"bad", b"c", b"bad", b"d")
+    await Guard("agent", publisher).run(batch, work)
+    assert work.done == [b"a", b"b", b"c", b"d"]  # in their order, each once
+    assert [headers(letter)["offset"] for letter in publisher.letters] == [str(batch[2].offset), str(batch[4].offset)]
+    assert "agent: ValueError('bad luck')" in headers(publisher.letters[0])["reason"]
+    assert work.calls.count([b"bad"]) == 2 * ATTEMPTS
+
+
+async def test_one_that_fails_for_a_while_is_done_in_the_end() -> None:
+    work, publisher = Work(), Flaky()
+    work.passes[b"a"] = ATTEMPTS - 1
+    await Guard("agent", publisher).run(some(b"a"), work)
+    assert work.done == [b"a"]
+    assert publisher.sent == []
+
+
+async def test_a_letter_that_cannot_be_sent_raises() -> None:
+    work, publisher = Work(), Flaky(*[KafkaUnavailable() for _ in range(10_000)])
+    with pytest.raises(KafkaUnavailable):
+        await Guard("agent", publisher).run(some(b"a", b"bad", b"c"), work)
+    assert b"c" not in work.done  # it stops: what follows is not done behind the back of what is lost
+
+
+async def test_a_letter_is_tried_again() -> None:
+    work, publisher = Work(), Flaky(KafkaUnavailable(), KafkaUnavailable())
+    await Guard("agent", publisher).run(some(b"bad"), work)
+    assert [letter.value for letter in publisher.letters] == [b"bad"]
+
+
+async def test_no_records_are_no_work() -> None:
+    work, publisher = Work(), Flaky()
+    await Guard("agent", publisher).run([], work)
+    assert publisher.sent == []

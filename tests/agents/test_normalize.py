@@ -1,0 +1,118 @@
+import json
+from typing import Any
+
+import pytest
+
+from agents.normalize import normalize
+from soulcaster.errors import KafkaUnavailable
+from soulcaster.messages import ItemsEnvelope, RawEnvelope, RawFeedback
+from soulcaster.ports import Record
+from soulcaster.topics import ENVELOPE_BYTES
+from tests.agents.make import AT_MS, Flaky, collect, headers, record, stream
+
+TOPIC = "feedback.raw"
+POISON = [
+    b"",
+    None,
+    b"hello",
+    b"\x00\xff",
+    b'{"schema_version":9}',
+    b'{"items":7}',
+    b'{"project_id":"p1","source":"x"}',
+]
+
+
+def raw(external_id: object, project: str = "p1", **more: Any) -> bytes:
+    said = {"project_id": project, "source": "x", "external_id": str(external_id), "body": "b"} | more
+    return json.dumps(said).encode()
+
+
+def accepted(publisher: Flaky) -> list[tuple[str, str]]:
+    found = []
+    for message in publisher.of("feedback.items"):
+        envelope = ItemsEnvelope.model_validate_json(message.value)
+        assert message.key == envelope.project_id.encode()
+        assert all(i.project_id == envelope.project_id for i in envelope.items)
+        found += [(i.project_id, i.external_id) for i in envelope.items]
+    return found
+
+
+async def run(publisher: Flaky, *batches: list[Record]) -> list[int]:
+    return await collect(normalize(stream(batches), publisher=publisher))
+
+
+async def test_a_batch_is_one_message_a_project() -> None:
+    publisher = Flaky()
+    batch = [record(TOPIC, raw(n, f"p{n % 3}")) for n in range(30)]
+    assert await run(publisher, batch) == [30]
+    assert [m.key for m in publisher.sent] == [b"p0", b"p1", b"p2"]
+    assert sorted(accepted(publisher)) == sorted((f"p{n % 3}", str(n)) for n in range(30))
+
+
+@pytest.mark.parametrize("alone", [True, False])
+async def test_poison_between_good_ones(alone: bool) -> None:
+    publisher = Flaky()
+    batch = []
+    for n, poison in enumerate(POISON):
+        batch += [record(TOPIC, raw(n)), record(TOPIC, poison, partition=n, key=b"k%d" % n)]
+    batches = [[one] for one in batch] if alone else [batch]
+    assert sum(await run(publisher, *batches)) == len(POISON)
+    assert accepted(publisher) == [("p1", str(n)) for n in range(len(POISON))]
+    assert [letter.value for letter in publisher.letters] == [poison or b"" for poison in POISON]
+    for n, letter in enumerate(publisher.letters):
+        original = batch[2 * n + 1]
+        told = headers(letter)
+        assert told.pop("reason")
+        assert told == {"topic": TOPIC, "partition": str(n), "offset": str(original.offset), "timestamp": str(AT_MS)}
+        assert letter.key == b"k%d" % n
+
+
+async def test_an_item_of_an_envelope_is_set_aside_alone() -> None:
+    publisher = Flaky()
+    parts = [json.loads(raw(1)), {"project_id": "p1", "source": "x", "external_id": "2"}, json.loads(raw(3))]
+    await run(publisher, [record(TOPIC, json.dumps({"items": parts}).encode())])
+    assert accepted(publisher) == [("p1", "1"), ("p1", "3")]
+    [letter] = publisher.letters
+    assert json.loads(letter.value) == parts[1]
+    assert headers(letter)["index"] == "1"
+    assert "title or a body" in headers(letter)["reason"]
+
+
+async def test_a_large_envelope_becomes_several() -> None:
+    publisher = Flaky()
+    items = tuple(RawFeedback(project_id="p1", source="x", external_id=str(n), body="x" * 9_000) for n in range(300))
+    assert await run(publisher, [record(TOPIC, RawEnvelope(items=items).to_bytes())]) == [300]
+    assert len(publisher.sent) > 4
+    assert all(len(m.value) <= ENVELOPE_BYTES for m in publisher.sent)
+    assert accepted(publisher) == [("p1", str(n)) for n in range(300)]
+
+
+async def test_it_waits_while_kafka_is_away() -> None:
+    publisher = Flaky(KafkaUnavailable(), KafkaUnavailable())
+    await run(publisher, [record(TOPIC, raw(1)), record(TOPIC, b"poison")])
+    assert accepted(publisher) == [("p1", "1")]
+    assert len(publisher.letters) == 1
+
+
+async def test_items_are_sent_before_letters() -> None:
+    publisher = Flaky()
+    await run(publisher, [record(TOPIC, b"poison"), record(TOPIC, raw(1))])
+    assert publisher.log == ["feedback.items", "dead-letters"]
+
+
+async def test_it_ends_when_even_the_letter_cannot_be_sent() -> None:
+    publisher = Flaky(*[KafkaUnavailable() for _ in range(10_000)])
+    with pytest.raises(KafkaUnavailable):
+        await run(publisher, [record(TOPIC, b"poison")])
+    assert publisher.sent == []
+
+
+async def test_what_cannot_be_sent_is_set_aside_and_the_others_pass() -> None:
+    publisher = Flaky()
+    publisher.refuses = b"unlucky"
+    bad = record(TOPIC, raw(2, body="unlucky"))
+    assert await run(publisher, [record(TOPIC, raw(1)), bad, record(TOPIC, raw(3))], [record(TOPIC, raw(4))]) == [2, 1]
+    assert accepted(publisher) == [("p1", "1"), ("p1", "3"), ("p1", "4")]
+    [letter] = publisher.letters
+    assert letter.value == bad.value
+    assert "this cannot be sent" in headers(letter)["reason"]
