@@ -174,9 +174,9 @@ def parse_time(value: Any) -> datetime:
 def _parsed(text: str) -> datetime:
     if re.fullmatch(r"(19|20)\d{6}", text):
         return datetime.fromisoformat(text)  # 20261121 is a day, not a second of 1970
-    if re.fullmatch(r"-?\d+(\.\d+)?", text):
+    if re.fullmatch(r"-?\d{1,19}(\.\d{1,9})?", text):
         number = float(text)
-        while abs(number) > 1e11:  # milliseconds, microseconds, nanoseconds
+        while abs(number) > 1e10:  # milliseconds, microseconds, nanoseconds
             number /= 1000
         return datetime.fromtimestamp(number, UTC)
     if text[:3].isalpha():
