@@ -2,7 +2,8 @@
 
 The interface (`Core`) is what matters here; a better core takes its place without anything around it changing. Cosines
 are of vectors less the mean of all seen (sentence embeddings share a large common part, so raw cosines of unrelated
-texts run from 0.2 to 0.5 by domain). The threshold is mean + 3 standard deviations of the cosines between random items.
+texts run from 0.2 to 0.5 by domain). The threshold is mean + 3 standard deviations of the cosines between random items,
+at most `PRIOR_THRESHOLD`: where a few topics are most of a project that sum is over 1, and equal texts stayed apart.
 Mean and threshold are taken anew each time the number of items has doubled, so that all of it costs O(1) an item.
 """
 
@@ -23,7 +24,7 @@ from soulcaster.domain.ids import cluster_id_for
 Vectors = npt.NDArray[np.float32]
 
 FIRST_CALIBRATION = 16
-"""Items before the first calibration; until then `PRIOR_THRESHOLD` on raw cosines."""
+"""Items before the first calibration; until then `PRIOR_THRESHOLD` on raw cosines, and never more after it."""
 
 PRIOR_THRESHOLD = 0.75
 DEVIATIONS = 3.0
@@ -248,7 +249,7 @@ class NearestCentroid:
         self._mean = (self._sum / self._seen).astype(np.float32)
         sample = _unit(np.stack([self._sample[rank] for rank in sorted(self._sample)]) - self._mean)
         cosines = (sample @ sample.T)[np.triu_indices(len(sample), 1)]
-        self._threshold = float(cosines.mean() + DEVIATIONS * cosines.std())
+        self._threshold = min(float(cosines.mean() + DEVIATIONS * cosines.std()), PRIOR_THRESHOLD)
         self._rebuild()
 
     def _rebuild(self) -> None:
