@@ -96,7 +96,7 @@ class Plain:
         smallest = sorted(range(count), key=lambda i: items[i].id)[:SAMPLE]
         sample = unit(vectors[smallest] - self.mean)
         cosines = (sample @ sample.T)[np.triu_indices(len(sample), 1)]
-        self.threshold = float(cosines.mean() + DEVIATIONS * cosines.std())
+        self.threshold = min(float(cosines.mean() + DEVIATIONS * cosines.std()), PRIOR_THRESHOLD)
 
 
 def check(answers: Sequence[Assignment], expected: Sequence[Assignment]) -> None:
@@ -227,6 +227,16 @@ def test_of_another_project_other_ids() -> None:
     one = {a.cluster_id for a in NearestCentroid("p", DIMENSIONS).add(items, vectors)}
     other = {a.cluster_id for a in NearestCentroid("q", DIMENSIONS).add(items, vectors)}
     assert not one & other
+
+
+@pytest.mark.parametrize("texts", [1, 2, 4, 10])
+def test_equal_texts_are_together_however_few_texts_there_are(texts: int) -> None:
+    rng = np.random.default_rng(texts)
+    vectors = unit(rng.normal(size=(texts, DIMENSIONS)) + 0.5).astype(np.float32)
+    core = NearestCentroid("p", DIMENSIONS)
+    answers = core.add([brief(n) for n in range(400)], vectors[np.arange(400) % texts])
+    for text in range(texts):
+        assert len({a.cluster_id for a in answers[text::texts]}) == 1
 
 
 def test_vectors_that_say_nothing() -> None:

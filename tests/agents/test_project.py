@@ -1,0 +1,187 @@
+"""Into the read model: from any order of the topics, cut anyhow, delivered again, the same comes out."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from redis.asyncio import Redis
+
+from agents.project import project
+from soulcaster.adapters.redis_read_model import RedisReadModel
+from soulcaster.domain.events import ClusterChanged, ClusterEvent, ItemAssigned
+from soulcaster.domain.feedback import FeedbackItem
+from soulcaster.domain.lifecycle import JobStatus
+from soulcaster.errors import RedisUnavailable
+from soulcaster.messages import ClusterEvents, ItemsEnvelope, JobEvent, ProjectDefined
+from soulcaster.ports import Record
+from tests.agents.make import Flaky, collect, headers, record, stream
+from tests.unit.make import NOW, item
+from tests.web.conftest import RedisServer
+
+
+def items(*of: FeedbackItem) -> Record:
+    return record("feedback.items", ItemsEnvelope(project_id=of[0].project_id, items=of).to_bytes())
+
+
+def happened(*of: ClusterEvent, project: str = "p1") -> Record:
+    return record("cluster.events", ClusterEvents(project_id=project, events=of).to_bytes())
+
+
+def assigned(one: FeedbackItem, cluster: str) -> ItemAssigned:
+    return ItemAssigned(one.id, one.created_at, cluster, "joined", 0.9, 0.5)
+
+
+def changed(cluster: str, size: int) -> ClusterChanged:
+    return ClusterChanged(cluster, f"Title {cluster}", f"{size} of them", size, ("manual",), NOW, NOW)
+
+
+def job(seq: int, status: JobStatus, *, cluster: str = "c1", project: str = "p1") -> Record:
+    event = JobEvent(
+        job_id=f"job {cluster}",
+        project_id=project,
+        cluster_id=cluster,
+        seq=seq,
+        status=status,
+        at=NOW + timedelta(seconds=seq),
+        log=f"line {seq}",
+    )
+    return record("job.events", event.to_bytes())
+
+
+def defined(name: str, project: str = "p1") -> Record:
+    return record("control", ProjectDefined(id=project, name=name, created_at=NOW).to_bytes())
+
+
+async def run(model: RedisReadModel, *batches: list[Record], publisher: Flaky | None = None) -> list[int]:
+    return await collect(project(stream(batches), read_model=model, publisher=publisher or Flaky()))
+
+
+async def whole(model: RedisReadModel) -> dict[str, Any]:
+    """Everything a reader can see."""
+    found: dict[str, Any] = {"projects": await model.projects()}
+    for one in found["projects"]:
+        p = one.id
+        clusters = await model.clusters(p, limit=100, offset=0)
+        found[p] = {
+            "feedback": await model.feedback(p, source=None, cluster_id=None, limit=100, offset=0),
+            "clusters": clusters,
+            "stats": await model.stats(p),
+            "jobs": (jobs := await model.jobs(p, cluster_id=None, limit=100, offset=0)),
+            "logs": [await model.job_logs(j.id) for j in jobs.items],
+            "in": [await model.feedback(p, source=None, cluster_id=c.id, limit=100, offset=0) for c in clusters.items],
+        }
+    return found
+
+
+ITEMS = [item(n, minutes=n, source=["manual", "reddit"][n % 2]) for n in range(8)]
+CHANGED = [item(n, minutes=n, source=["manual", "reddit"][n % 2], body="said anew") for n in range(3)]
+TOPICS: list[list[Record]] = [
+    [items(*ITEMS[:3]), items(ITEMS[3]), items(*ITEMS[4:]), items(*CHANGED), items(item("x", "p2"))],
+    [
+        happened(assigned(ITEMS[0], "c1"), assigned(ITEMS[1], "c1"), changed("c1", 2)),
+        happened(assigned(ITEMS[2], "c2"), changed("c2", 1)),
+        happened(assigned(ITEMS[3], "c2"), assigned(ITEMS[4], "c1"), changed("c1", 3), changed("c2", 2)),
+        happened(assigned(ITEMS[2], "c1"), assigned(ITEMS[3], "c1"), changed("c1", 5)),  # c2 is left empty
+        happened(assigned(ITEMS[5], "c3"), changed("c3", 1), assigned(ITEMS[5], "c1"), changed("c1", 6)),  # and c3
+        happened(assigned(item("x", "p2"), "c9"), changed("c9", 1), project="p2"),
+    ],
+    [
+        job(0, "pending"),
+        job(1, "running"),
+        job(2, "success"),
+        job(0, "pending", cluster="c2"),
+        job(1, "failed", cluster="c2"),
+    ],
+    [defined("Old name"), defined("Demo"), defined("Other", "p2")],
+]
+
+
+async def test_what_comes_out(read_model: RedisReadModel) -> None:
+    assert await run(read_model, *TOPICS) == [5, 6, 5, 3]
+    seen = await whole(read_model)
+    assert [(p.id, p.name) for p in seen["projects"]] == [("p1", "Demo"), ("p2", "Other")]
+    one = seen["p1"]
+    assert [(c.id, c.size) for c in one["clusters"].items] == [("c1", 6)]
+    expected = {i.id: "c1" for i in ITEMS[:6]} | {i.id: None for i in ITEMS[6:]}
+    assert {v.item.id: v.cluster_id for v in one["feedback"].items} == expected
+    assert {v.item.body for v in one["feedback"].items if v.item.id in {i.id for i in CHANGED}} == {"said anew"}
+    assert (one["stats"].total_feedback, one["stats"].unclustered, one["stats"].total_clusters) == (8, 2, 1)
+    assert one["stats"].by_source == {"manual": 4, "reddit": 4}
+    assert {(j.id, j.status) for j in one["jobs"].items} == {("job c1", "success"), ("job c2", "failed")}
+    assert sorted(one["logs"]) == [("line 0", "line 1"), ("line 0", "line 1", "line 2")]
+    assert one["stats"].by_status == {"new": 1}  # the job of c2 is of a cluster that is gone
+    assert [(c.id, c.size) for c in seen["p2"]["clusters"].items] == [("c9", 1)]
+
+
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+async def test_any_interleaving_and_any_cut_end_the_same(redis_server: RedisServer, data: st.DataObject) -> None:
+    async with Redis.from_url(redis_server.url) as redis:
+        await redis.flushall()
+        model = RedisReadModel(redis_server.url)
+        try:
+            await run(model, *TOPICS)
+            expected = await whole(model)
+            await redis.flushall()
+            # Each topic keeps its own order; between them there is none. A part of a topic may come once more.
+            queues = []
+            for topic in TOPICS:
+                again = data.draw(st.integers(0, len(topic)))
+                queues.append([*topic[:again], *topic])
+            batches: list[list[Record]] = [[]]
+            while any(queues):
+                queue = data.draw(st.sampled_from([q for q in queues if q]))
+                if data.draw(st.booleans()):
+                    batches.append([])
+                batches[-1].append(queue.pop(0))
+            await run(model, *[batch for batch in batches if batch])
+            assert await whole(model) == expected
+        finally:
+            await model.close()
+
+
+async def test_an_item_shows_before_it_is_embedded(read_model: RedisReadModel) -> None:
+    await run(read_model, [items(ITEMS[0])])
+    view = await read_model.feedback_item("p1", ITEMS[0].id)
+    assert view is not None
+    assert (view.item, view.cluster_id) == (ITEMS[0], None)
+    assert (await read_model.stats("p1")).unclustered == 1
+
+
+@pytest.mark.parametrize("topic", ["feedback.items", "cluster.events", "job.events", "control"])
+@pytest.mark.parametrize("value", [b"", None, b"hello", b"\xff", b'{"schema_version":2}'])
+async def test_poison_is_set_aside_and_the_others_pass(
+    read_model: RedisReadModel, topic: str, value: bytes | None
+) -> None:
+    publisher = Flaky()
+    poison = record(topic, value)
+    await run(read_model, [items(ITEMS[0]), poison, happened(assigned(ITEMS[0], "c1"))], publisher=publisher)
+    view = await read_model.feedback_item("p1", ITEMS[0].id)
+    assert view is not None
+    assert view.cluster_id == "c1"
+    assert [letter.value for letter in publisher.letters] == [value or b""]
+    assert headers(publisher.letters[0])["topic"] == topic
+
+
+class Away(RedisReadModel):
+    """A read model that is away for so many calls."""
+
+    calls = 0
+
+    async def put_items(self, project_id: str, items: Any) -> None:
+        self.calls += 1
+        if self.calls <= 3:
+            raise RedisUnavailable
+        await super().put_items(project_id, items)
+
+
+async def test_it_waits_while_redis_is_away(redis_server: RedisServer, read_model: RedisReadModel) -> None:
+    publisher, away = Flaky(), Away(redis_server.url)
+    try:
+        await run(away, [items(ITEMS[0])], publisher=publisher)
+    finally:
+        await away.close()
+    assert publisher.sent == []
+    assert await read_model.feedback_item("p1", ITEMS[0].id) is not None
