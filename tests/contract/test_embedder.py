@@ -1,0 +1,79 @@
+"""What every Embedder must do."""
+
+import numpy as np
+import pytest
+
+from soulcaster.adapters.static_embedder import StaticEmbedder
+from soulcaster.ports import Embedder
+
+TEXTS = [
+    "My card has not arrived",
+    "The card I ordered is still not here",
+    "The app crashes when I log in",
+    "Grüße 🙂 — 日本語のテキスト",
+    "word " * 2_000,
+    "a\nb\tc\x00d",
+    "<script>alert(1)</script>",
+]
+
+
+@pytest.fixture(params=[StaticEmbedder], scope="module")
+def embedder(request: pytest.FixtureRequest) -> Embedder:
+    made: Embedder = request.param()
+    return made
+
+
+async def test_shape_and_length(embedder: Embedder) -> None:
+    vectors = await embedder.embed(TEXTS)
+    assert vectors.shape == (len(TEXTS), embedder.dimensions)
+    assert vectors.dtype == np.float32
+    assert np.linalg.norm(vectors, axis=1) == pytest.approx(np.ones(len(TEXTS)), abs=1e-4)
+
+
+async def test_the_same_text_is_the_same_vector_in_any_batch(embedder: Embedder) -> None:
+    alone = np.concatenate([await embedder.embed([text]) for text in TEXTS])
+    assert await embedder.embed(TEXTS) == pytest.approx(alone, abs=1e-5)
+    many = await embedder.embed(TEXTS * 40)
+    assert many == pytest.approx(np.tile(alone, (40, 1)), abs=1e-5)
+    backwards = await embedder.embed(TEXTS[::-1])
+    assert backwards == pytest.approx(alone[::-1], abs=1e-5)
+
+
+async def test_another_instance_gives_the_same(embedder: Embedder) -> None:
+    other = type(embedder)()
+    assert (other.name, other.version, other.dimensions) == (embedder.name, embedder.version, embedder.dimensions)
+    assert np.array_equal(await other.embed(TEXTS), await embedder.embed(TEXTS))
+
+
+async def test_no_texts_are_no_vectors(embedder: Embedder) -> None:
+    assert (await embedder.embed([])).shape == (0, embedder.dimensions)
+
+
+async def test_words_nobody_knows(embedder: Embedder) -> None:
+    """Of unit length, or zero where nothing of the text is known; never anything that is not a number."""
+    lengths = np.linalg.norm(await embedder.embed(["x" * 5_000, "\ufffd", "\x00", "\ue000" * 3]), axis=1)
+    assert all(length == pytest.approx(1, abs=1e-4) or length == 0 for length in lengths)
+
+
+@pytest.mark.parametrize("beside", [0, 1, 40])
+async def test_an_empty_text_is_the_zero_vector(embedder: Embedder, beside: int) -> None:
+    vectors = await embedder.embed([*["My card"] * beside, ""])
+    assert not vectors[-1].any()
+    assert np.isfinite(vectors).all()
+
+
+async def test_near_means_alike(embedder: Embedder) -> None:
+    card, same, login, *_ = await embedder.embed(TEXTS)
+    assert card @ same > card @ login + 0.1
+
+
+async def test_who_it_is(embedder: Embedder) -> None:
+    assert embedder.name
+    assert embedder.version
+    assert embedder.dimensions > 0
+
+
+def test_the_static_model_is_the_one_that_ships() -> None:
+    """Another version is another embedder: no item of before would meet one of after."""
+    embedder = StaticEmbedder()
+    assert (embedder.name, embedder.version, embedder.dimensions) == ("minilm-static-256", "2f35cd327953", 256)

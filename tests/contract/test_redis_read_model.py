@@ -1,0 +1,219 @@
+"""What is Redis's own: away, full, read-only, and cut off in the middle."""
+
+import asyncio
+import shutil
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from redis.asyncio import Redis
+
+from soulcaster.adapters import redis_read_model
+from soulcaster.adapters.redis_read_model import RedisReadModel
+from soulcaster.domain.events import ClusterChanged, ClusterEvent, ItemAssigned
+from soulcaster.errors import RedisUnavailable
+from soulcaster.ports import Project
+from tests.unit.make import NOW, item, step
+from tests.web.conftest import RedisServer
+
+CHANGED = ClusterChanged("c1", "Title", "Summary", 1, ("manual",), NOW, NOW)
+ASSIGNED = ItemAssigned(item(1).id, NOW, "c1", "opened", -1.0, 0.75)
+WRITES: dict[str, Any] = {
+    "put_items": ("p1", [item(1, body="OOM MISCONF READONLY")]),
+    "apply": ("p1", [ASSIGNED, CHANGED]),
+    "put_job": (step(0, "pending", log="OOM"),),
+    "put_project": (Project("p1", "Demo", NOW),),
+}
+READS: dict[str, dict[str, Any]] = {
+    "ping": {},
+    "projects": {},
+    "project": {"id_or_name": "p1"},
+    "feedback": {"project_id": "p1", "limit": 1, "offset": 0},
+    "feedback_item": {"project_id": "p1", "item_id": "i"},
+    "clusters": {"project_id": "p1", "limit": 1, "offset": 0},
+    "cluster": {"project_id": "p1", "cluster_id": "c"},
+    "stats": {"project_id": "p1"},
+    "jobs": {"project_id": "p1", "limit": 1, "offset": 0},
+    "job": {"job_id": "j"},
+    "job_logs": {"job_id": "j"},
+}
+
+
+@pytest.fixture
+async def model(redis_to_break: RedisServer) -> AsyncIterator[RedisReadModel]:
+    model = RedisReadModel(redis_to_break.url)
+    yield model
+    await model.close()
+
+
+async def every_write_is_unavailable(model: RedisReadModel) -> None:
+    for name, arguments in WRITES.items():
+        with pytest.raises(RedisUnavailable):
+            await getattr(model, name)(*arguments)
+
+
+async def every_write_works(model: RedisReadModel) -> None:
+    for name, arguments in WRITES.items():
+        await getattr(model, name)(*arguments)
+
+
+async def test_a_killed_server(redis_to_break: RedisServer, model: RedisReadModel) -> None:
+    await every_write_works(model)
+    redis_to_break.kill()
+    await every_write_is_unavailable(model)
+    for name, arguments in READS.items():
+        with pytest.raises(RedisUnavailable, match=str(redis_to_break.port)):
+            await getattr(model, name)(**arguments)
+
+
+async def test_a_server_that_hangs(
+    redis_to_break: RedisServer, monkeypatch: pytest.MonkeyPatch, model: RedisReadModel
+) -> None:
+    monkeypatch.setattr(redis_read_model, "TIMEOUT_SECONDS", 0.1)
+    quick = RedisReadModel(redis_to_break.url)
+    try:
+        await quick.ping()
+        redis_to_break.freeze()
+        with pytest.raises(RedisUnavailable):
+            await quick.ping()
+        with pytest.raises(RedisUnavailable):
+            await quick.put_items("p1", [item(1)])
+    finally:
+        await quick.close()
+
+
+async def test_a_server_that_is_full(redis_to_break: RedisServer, model: RedisReadModel) -> None:
+    async with Redis.from_url(redis_to_break.url) as redis:
+        await redis.config_set("maxmemory", 1)
+        await every_write_is_unavailable(model)
+        await redis.config_set("maxmemory", 0)
+        await every_write_works(model)
+
+
+async def test_a_server_that_is_a_replica(redis_to_break: RedisServer, model: RedisReadModel) -> None:
+    async with Redis.from_url(redis_to_break.url) as redis:
+        await redis.replicaof("127.0.0.1", "1")
+        await every_write_is_unavailable(model)
+        await redis.replicaof("NO", "ONE")
+        await every_write_works(model)
+
+
+async def test_a_server_whose_disk_fails(redis_to_break: RedisServer, model: RedisReadModel, tmp_path: Path) -> None:
+    folder = tmp_path / "gone"
+    folder.mkdir()
+    async with Redis.from_url(redis_to_break.url, decode_responses=True) as redis:
+        await redis.config_set("dir", str(folder))
+        await redis.config_set("save", "3600 1")
+        shutil.rmtree(folder)
+        await redis.bgsave()
+        async with asyncio.timeout(10):
+            while (await redis.info("persistence"))["rdb_last_bgsave_status"] != "err":
+                await asyncio.sleep(0.02)
+        await every_write_is_unavailable(model)
+        await redis.config_set("save", "")
+        await every_write_works(model)
+
+
+async def test_what_is_wrong_with_the_data_is_no_outage(redis_to_break: RedisServer, model: RedisReadModel) -> None:
+    """Else an agent would wait for ever, whatever the item's own words are."""
+    async with Redis.from_url(redis_to_break.url) as redis:
+        await redis.set("feedback:created:p1", "not a sorted set")
+    with pytest.raises(Exception, match="WRONGTYPE") as raised:
+        await model.put_items("p1", [item(1, title="OOM caused error: MISCONF", body="MISCONF OOM BUSY")])
+    assert not isinstance(raised.value, RedisUnavailable)
+
+
+async def test_a_password_is_not_told() -> None:
+    model = RedisReadModel("redis://user:secret@127.0.0.1:1/0")
+    with pytest.raises(RedisUnavailable) as raised:
+        await model.ping()
+    assert "secret" not in str(raised.value)
+    assert "127.0.0.1" in str(raised.value)
+    await model.close()
+
+
+@pytest.mark.parametrize("commands", range(14))
+async def test_cut_off_anywhere_and_done_again_is_as_done_once(
+    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch, commands: int
+) -> None:
+    """A move empties a cluster; Redis goes away after so many of its commands, and the move is tried again."""
+    async with Redis.from_url(redis_server.url) as redis:
+        await redis.flushall()
+    monkeypatch.setattr(redis_read_model, "TIMEOUT_SECONDS", 0.2)
+    model = RedisReadModel(redis_server.url)
+    await model.put_items("p1", [item(1), item(2, minutes=1)])
+    await model.apply("p1", [ASSIGNED, CHANGED])
+    later = item(2, minutes=1)
+    move: list[ClusterEvent] = [
+        ItemAssigned(item(1).id, NOW, "c2", "joined", 0.9, 0.5),
+        ItemAssigned(later.id, later.created_at, "c2", "joined", 0.9, 0.5),
+        ClusterChanged("c2", "Title", "Summary", 2, ("manual",), NOW, NOW + timedelta(hours=1)),
+    ]
+    async with Cut(redis_server.port, commands) as cut:
+        through = RedisReadModel(f"redis://127.0.0.1:{cut.port}/0")
+        try:
+            await through.apply("p1", move)
+            assert commands > 8
+        except RedisUnavailable:
+            pass
+        await through.close()
+    await model.apply("p1", move)
+    clusters = await model.clusters("p1", limit=10, offset=0)
+    assert [(c.id, c.size) for c in clusters.items] == [("c2", 2)]
+    assert await model.cluster("p1", "c1") is None
+    assert (await model.feedback("p1", cluster_id="c1", limit=10, offset=0)).total == 0
+    found = await model.feedback("p1", cluster_id="c2", limit=10, offset=0)
+    assert [(v.item.external_id, v.cluster_id) for v in found.items] == [("2", "c2"), ("1", "c2")]
+    assert (await model.stats("p1")).unclustered == 0
+    await model.close()
+
+
+class Cut:
+    """A way to a Redis that lets so many commands through, one by one, and then closes."""
+
+    def __init__(self, port: int, commands: int) -> None:
+        self._target = port
+        self._left = commands
+        self.port = 0
+
+    async def __aenter__(self) -> "Cut":
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.port = self._server.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        self._server.close()
+
+    async def _serve(self, client: asyncio.StreamReader, answers: asyncio.StreamWriter) -> None:
+        server, commands = await asyncio.open_connection("127.0.0.1", self._target)
+        try:
+            while self._left > 0:
+                command = await self._command(client)
+                if b"CLIENT" not in command and b"HELLO" not in command:  # how redis-py introduces itself
+                    self._left -= 1
+                commands.write(command)
+                answers.write(await self._answer(server))
+                await answers.drain()
+        except asyncio.IncompleteReadError:
+            pass
+        finally:
+            answers.close()
+            commands.close()
+
+    async def _command(self, of: asyncio.StreamReader) -> bytes:
+        head = await of.readuntil(b"\r\n")
+        parts = [head]
+        for _ in range(int(head[1:])):
+            size = await of.readuntil(b"\r\n")
+            parts += [size, await of.readexactly(int(size[1:]) + 2)]
+        return b"".join(parts)
+
+    async def _answer(self, of: asyncio.StreamReader) -> bytes:
+        head = await of.readuntil(b"\r\n")
+        if head[:1] == b"$" and int(head[1:]) >= 0:
+            return head + await of.readexactly(int(head[1:]) + 2)
+        if head[:1] == b"*":
+            return head + b"".join([await self._answer(of) for _ in range(max(0, int(head[1:])))])
+        return head
