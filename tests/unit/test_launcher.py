@@ -1,0 +1,205 @@
+"""From fix commands to steps of jobs, and from those to the job, whatever is delivered twice."""
+
+from collections.abc import AsyncIterator, Iterable, Iterator
+from datetime import datetime, timedelta
+
+import pytest
+import stamina
+
+from soulcaster.domain.commands import Fix
+from soulcaster.domain.lifecycle import Job, advance, start
+from soulcaster.errors import IllegalTransition, KafkaUnavailable
+from soulcaster.launcher.dry_run import DryRun
+from soulcaster.launcher.launch import launch_all
+from soulcaster.messages import FixCommand, JobEvent
+from soulcaster.ports import LaunchBackend, Progress, Record
+from tests.agents.make import Flaky, headers, record
+from tests.unit.make import NOW
+
+
+@pytest.fixture(autouse=True)
+def no_waiting() -> Iterator[None]:
+    with stamina.set_testing(True, attempts=20):
+        yield
+
+
+def command(job_id: str = "j1", project: str = "p1") -> Record:
+    asked = FixCommand(
+        job_id=job_id,
+        project_id=project,
+        cluster_id="c1",
+        cluster_title="Late “card”",
+        requested_by="owner",
+        requested_at=NOW,
+    )
+    return record("fix.commands", asked.to_bytes(), key=project.encode())
+
+
+class Scripted:
+    """A backend that says what it is told to, and then raises, if told to."""
+
+    name = "scripted"
+
+    def __init__(self, *says: Progress, then: Exception | None = None) -> None:
+        self.says = says
+        self.then = then
+        self.launched: list[Fix] = []
+
+    async def launch(self, fix: Fix) -> AsyncIterator[Progress]:
+        self.launched.append(fix)
+        for progress in self.says:
+            yield progress
+        if self.then is not None:
+            raise self.then
+
+
+class Launcher:
+    """Runs `launch_all` over records; `log` holds commits and sends in their order."""
+
+    def __init__(self, *failures: Exception) -> None:
+        self.log: list[str] = []
+        self.publisher = Flaky(*failures, log=self.log)
+        self.commits: list[Exception] = []
+        self._seconds = 0
+
+    def clock(self) -> datetime:
+        self._seconds += 1
+        return NOW + timedelta(seconds=self._seconds)
+
+    async def commit(self, of: Record) -> None:
+        if self.commits:
+            raise self.commits.pop(0)
+        self.log.append(f"commit {of.offset}")
+
+    async def run(self, records: Iterable[Record], backend: LaunchBackend | None = None) -> None:
+        async def given() -> AsyncIterator[Record]:
+            for one in records:
+                yield one
+
+        await launch_all(
+            given(),
+            backend=backend or DryRun(step_seconds=0),
+            publisher=self.publisher,
+            clock=self.clock,
+            commit=self.commit,
+        )
+
+    @property
+    def events(self) -> list[JobEvent]:
+        return [JobEvent.model_validate_json(m.value) for m in self.publisher.of("job.events")]
+
+
+def job(events: Iterable[JobEvent]) -> Job | None:
+    """What the read model makes of the steps."""
+    found: Job | None = None
+    for event in events:
+        try:
+            found = start(event.step()) if found is None else advance(found, event.step())
+        except IllegalTransition:
+            continue
+    return found
+
+
+async def test_a_dry_run_from_command_to_success() -> None:
+    launcher = Launcher()
+    asked = command()
+    await launcher.run([asked])
+    events = launcher.events
+    assert [e.seq for e in events] == list(range(1, len(events) + 1))  # 0 is the step that says pending
+    assert [e.status for e in events] == ["running"] * (len(events) - 1) + ["success"]
+    assert {(e.job_id, e.project_id, e.cluster_id) for e in events} == {("j1", "p1", "c1")}
+    assert "Late “card”" in (events[0].log or "")
+    assert [e.at for e in events] == sorted({e.at for e in events})
+    assert {m.key for m in launcher.publisher.sent} == {b"p1"}
+    assert all(e.pr_url is None for e in events)
+    assert launcher.log == ["job.events"] * len(events) + [f"commit {asked.offset}"]
+
+
+async def test_each_command_is_committed_after_its_own_last_event() -> None:
+    launcher = Launcher()
+    first, second = command("a"), command("b", "p2")
+    backend = Scripted(Progress("success"))
+    await launcher.run([first, second], backend)
+    assert launcher.log == ["job.events", f"commit {first.offset}", "job.events", f"commit {second.offset}"]
+    assert [fix.job_id for fix in backend.launched] == ["a", "b"]
+    assert (backend.launched[0].cluster_title, backend.launched[0].requested_by) == ("Late “card”", "owner")
+
+
+async def test_what_a_backend_tells_is_passed_on() -> None:
+    launcher = Launcher()
+    url = "https://example.org/pull/1"
+    await launcher.run([command()], Scripted(Progress("running", "one"), Progress("success", pr_url=url)))
+    found = job(launcher.events)
+    assert found is not None
+    assert (found.status, found.pr_url) == ("success", url)
+    assert [e.log for e in launcher.events] == ["one", None]
+
+
+@pytest.mark.parametrize("says", [0, 2])
+async def test_a_backend_that_raises_is_a_failed_job_and_the_next_one_runs(says: int) -> None:
+    launcher = Launcher()
+    asked = [command("a"), command("b")]
+    await launcher.run(asked, Scripted(*[Progress("running", "x")] * says, then=RuntimeError("no sandbox")))
+    for job_id in ("a", "b"):
+        found = job(e for e in launcher.events if e.job_id == job_id)
+        assert found is not None
+        assert (found.status, found.error, found.seq) == ("failed", "no sandbox", says + 1)
+    assert "scripted" in (launcher.events[-1].log or "")
+    assert [entry for entry in launcher.log if entry.startswith("commit")] == [f"commit {a.offset}" for a in asked]
+
+
+async def test_an_error_without_words_has_a_name() -> None:
+    launcher = Launcher()
+    await launcher.run([command()], Scripted(then=TimeoutError()))
+    assert launcher.events[-1].error == "TimeoutError()"
+
+
+@pytest.mark.parametrize(
+    "value", [b"", None, b"hello", b"{}", b'{"schema_version":2}', (command().value or b"").replace(b"p1", b"p 1")]
+)
+async def test_poison_is_set_aside_committed_and_the_others_run(value: bytes | None) -> None:
+    launcher = Launcher()
+    poison = record("fix.commands", value, partition=3)
+    await launcher.run([command("a"), poison, command("b")], Scripted(Progress("success")))
+    assert {e.job_id for e in launcher.events} == {"a", "b"}
+    [letter] = launcher.publisher.letters
+    assert letter.value == (value or b"")
+    assert (headers(letter)["topic"], headers(letter)["partition"]) == ("fix.commands", "3")
+    at = launcher.log.index("dead-letters")
+    assert launcher.log[at + 1] == f"commit {poison.offset}"
+
+
+async def test_a_second_delivery_tells_the_same_steps_and_changes_nothing() -> None:
+    launcher = Launcher()
+    await launcher.run([command()])
+    once = launcher.events
+    await launcher.run([command()])
+    twice = launcher.events[len(once) :]
+    assert [(e.job_id, e.seq, e.status, e.log) for e in twice] == [(e.job_id, e.seq, e.status, e.log) for e in once]
+    assert job(once + twice) == job(once)
+
+
+@pytest.mark.parametrize("told", range(5))
+async def test_a_run_that_was_cut_off_is_taken_up(told: int) -> None:
+    launcher = Launcher()
+    await launcher.run([command()])
+    whole = launcher.events
+    found = job(whole[:told] + whole)
+    assert found is not None
+    assert (found.status, found.seq) == ("success", len(whole))
+
+
+async def test_it_waits_while_kafka_is_away() -> None:
+    launcher = Launcher(KafkaUnavailable(), KafkaUnavailable())
+    launcher.commits = [KafkaUnavailable()]
+    asked = command()
+    await launcher.run([asked], Scripted(Progress("running"), Progress("success")))
+    assert [(e.seq, e.status) for e in launcher.events] == [(1, "running"), (2, "success")]
+    assert launcher.log[-1] == f"commit {asked.offset}"
+
+
+async def test_a_letter_that_cannot_be_sent_ends_it_uncommitted() -> None:
+    launcher = Launcher(*[KafkaUnavailable() for _ in range(1_000)])
+    with pytest.raises(KafkaUnavailable):
+        await launcher.run([record("fix.commands", b"poison"), command()])
+    assert launcher.log == []
