@@ -41,10 +41,12 @@ async def launch_all(
 
 async def _run(command: FixCommand, backend: LaunchBackend, publisher: Publisher, clock: Clock) -> None:
     seq = 0
+    ended = False
 
     async def tell(progress: Progress) -> None:
-        nonlocal seq
+        nonlocal seq, ended
         seq += 1
+        ended = progress.status in {"success", "failed"}
         event = JobEvent(
             job_id=command.job_id,
             project_id=command.project_id,
@@ -63,6 +65,8 @@ async def _run(command: FixCommand, backend: LaunchBackend, publisher: Publisher
     try:
         async for progress in backend.launch(command.fix()):
             await tell(progress)
+        if not ended:
+            raise RuntimeError("it came to its end without a success or a failure")
     except Exception as error:
         log.exception("a launch failed", backend=backend.name, job=command.job_id)
         await tell(Progress("failed", f"{backend.name}: {error!r}", error=str(error) or repr(error)))

@@ -148,6 +148,15 @@ async def test_a_backend_that_raises_is_a_failed_job_and_the_next_one_runs(says:
     assert [entry for entry in launcher.log if entry.startswith("commit")] == [f"commit {a.offset}" for a in asked]
 
 
+@pytest.mark.parametrize("says", [0, 1])
+async def test_a_backend_that_never_says_how_it_ended_is_a_failed_job(says: int) -> None:
+    """Else the job would run for ever, and its cluster could not be fixed again."""
+    launcher = Launcher()
+    await launcher.run([command()], Scripted(*[Progress("running")] * says))
+    assert [e.status for e in launcher.events] == ["running"] * says + ["failed"]
+    assert "without" in (launcher.events[-1].error or "")
+
+
 async def test_an_error_without_words_has_a_name() -> None:
     launcher = Launcher()
     await launcher.run([command()], Scripted(then=TimeoutError()))
