@@ -81,9 +81,12 @@ def run(
 
     `soulcaster run --port 9000 --data-dir /var/tmp/soulcaster --no-demo`
     """
-    from soulcaster.dev.run import run as run_all
+    try:
+        from soulcaster.dev.run import run as run_all
 
-    run_all(data_dir, _load(data_dir), port=port, demo=demo)
+        run_all(data_dir, _load(data_dir), port=port, demo=demo)
+    except KeyboardInterrupt:
+        typer.echo("Stopped before it was up.")
 
 
 @app.command()
@@ -319,10 +322,12 @@ def _load(data_dir: Path) -> Settings:
     """Return the settings.
 
     Raises:
-        BadInput: a variable's value cannot be used.
+        BadInput: a variable's value cannot be used, or the data dir cannot be read.
     """
     try:
         return load_settings(data_dir)
+    except OSError as error:
+        raise BadInput(f"The data dir {data_dir} cannot be read: {error.strerror}.") from error
     except ValidationError as error:
         wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}, not {e['input']!r}" for e in error.errors())
         raise BadInput(f"A setting cannot be used: {wrong}") from error

@@ -68,7 +68,7 @@ def _running_stack(data_dir: Path) -> dict[str, Any]:
     path = data_dir / STACK_FILE
     try:
         stack = json.loads(path.read_text())
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return {}
     if not psutil.pid_exists(stack["pid"]):
         return {}

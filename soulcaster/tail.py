@@ -32,6 +32,9 @@ async def tail_lines(
         known = await offsets.topics()
     if not spans:
         raise NotFound(f"There is no topic {topic!r}; there are: {', '.join(sorted(known)) or 'none yet'}.")
+    starts = {tp: span.first if from_beginning else span.end for tp, span in spans.items()}
+    if not follow and all(starts[tp] == span.end for tp, span in spans.items()):
+        return
     consumer = AIOKafkaConsumer(
         bootstrap_servers=settings.kafka,
         max_partition_fetch_bytes=DEAD_LETTERS.max_bytes,
@@ -41,8 +44,8 @@ async def tail_lines(
     try:
         await consumer.start()
         consumer.assign(list(spans))
-        for tp, span in spans.items():
-            consumer.seek(tp, span.first if from_beginning else span.end)
+        for tp, start in starts.items():
+            consumer.seek(tp, start)
         count = 0
         while most is None or count < most:
             left = [tp for tp, span in spans.items() if await consumer.position(tp) < span.end]

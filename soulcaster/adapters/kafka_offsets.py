@@ -1,13 +1,19 @@
 """Where topics begin and end, and how far a consumer group is: for who looks on, without taking part."""
 
 import asyncio
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import KafkaError
+from aiokafka.errors import (
+    GroupCoordinatorNotAvailableError,
+    GroupLoadInProgressError,
+    KafkaError,
+    NotCoordinatorForGroupError,
+)
 
 from soulcaster.errors import KafkaUnavailable
 
@@ -25,7 +31,8 @@ class Span:
 class KafkaOffsets:
     """Reads offsets; made by `offsets_of`. Its methods raise KafkaUnavailable when no broker answers in time."""
 
-    def __init__(self, admin: AIOKafkaAdminClient, consumer: AIOKafkaConsumer) -> None:
+    def __init__(self, admin: AIOKafkaAdminClient, consumer: AIOKafkaConsumer, timeout: float) -> None:
+        self._timeout = timeout
         self._admin = admin
         self._consumer = consumer
 
@@ -47,15 +54,24 @@ class KafkaOffsets:
 
     async def committed(self, group: str) -> dict[TopicPartition, int]:
         """Return the offset a group will go on from, for each partition it has committed one of."""
-        offsets = await self._admin.list_consumer_group_offsets(group)
+        offsets = await self._coordinated(lambda: self._admin.list_consumer_group_offsets(group))
         return {tp: offset.offset for tp, offset in offsets.items()}
 
     async def members(self, group: str) -> int:
         """Return how many consumers are in a group."""
         # One group a request: aiokafka reads the answer as one of an older version, right for the first group only.
-        [answer] = await self._admin.describe_consumer_groups([group])
+        [answer] = await self._coordinated(lambda: self._admin.describe_consumer_groups([group]))
         _error, _name, _state, _kind, _protocol, members, *_rest = answer.groups[0]
         return len(members)
+
+    async def _coordinated(self, ask: Callable[[], Awaitable[Any]]) -> Any:
+        """Ask again while the groups' coordinator is being found: on a new Kafka the first question creates it."""
+        async with asyncio.timeout(self._timeout):
+            while True:
+                try:
+                    return await ask()
+                except (GroupCoordinatorNotAvailableError, GroupLoadInProgressError, NotCoordinatorForGroupError):
+                    await asyncio.sleep(0.1)
 
 
 @asynccontextmanager
@@ -71,7 +87,7 @@ async def offsets_of(servers: str, *, timeout: float = TIMEOUT_SECONDS) -> Async
         async with asyncio.timeout(timeout):
             await admin.start()
             await consumer.start()
-        yield KafkaOffsets(admin, consumer)
+        yield KafkaOffsets(admin, consumer, timeout)
     except (KafkaError, OSError, TimeoutError) as error:
         raise KafkaUnavailable(f"Kafka at {servers} does not answer ({error!r})") from error
     finally:

@@ -49,6 +49,7 @@ def run(data_dir: Path, settings: Settings, *, port: int | None, demo: bool) -> 
     """Start everything, wait for SIGINT, SIGTERM or SIGHUP, and stop everything; blocks.
 
     Raises:
+        KeyboardInterrupt: one of these came before anything was started.
         SoulcasterError: something could not be started, or died; everything that ran is stopped.
     """
     for number in (signal.SIGTERM, signal.SIGHUP):
@@ -61,8 +62,6 @@ def run(data_dir: Path, settings: Settings, *, port: int | None, demo: bool) -> 
             _check_disk(data_dir)
             _download()
             asyncio.run(_Run(data_dir.resolve(), settings, console).until_told(demo=demo))
-    except KeyboardInterrupt:
-        console.print("Stopped before it was up.")
     except OSError as error:
         raise StackError(
             f"Soulcaster could not go on: {error.strerror or error}: {error.filename or data_dir}"

@@ -1,0 +1,163 @@
+"""One Kafka and one Redis for the whole test session, and a corner of them for each test."""
+
+import asyncio
+import itertools
+import json
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import psutil
+import pytest
+import pytest_asyncio
+from redis.asyncio import Redis
+
+from soulcaster.adapters.kafka import provision
+from soulcaster.adapters.redis_read_model import RedisReadModel
+from soulcaster.dev.kafka import fetch_jars
+from soulcaster.dev.processes import Child, free_port
+from soulcaster.dev.stack import Stack
+from soulcaster.errors import StackError
+from soulcaster.ports import Stats
+from soulcaster.settings import STACK_FILE, Settings
+from soulcaster.topics import all_topics
+
+_REDIS_DATABASES = 16
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def jars() -> None:
+    """Kafka's jars; the one thing without which these tests are skipped."""
+    try:
+        fetch_jars()
+    except StackError as error:
+        pytest.skip(f"Kafka cannot be had: {error}")
+
+
+@pytest.fixture(scope="session")
+def stack(jars: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A Kafka and a Redis that run as long as the tests do; who hurts them starts a Stack of their own."""
+    stack = Stack(tmp_path_factory.mktemp("stack"), partitions=4)
+    asyncio.run(stack.start())
+    yield stack
+    asyncio.run(stack.stop())
+
+
+@pytest_asyncio.fixture
+async def fresh_settings(stack: Stack) -> Settings:
+    """Settings of an app of its own (group, changelogs) on an empty Redis database; the other topics are shared."""
+    number = next(_numbers) % _REDIS_DATABASES
+    settings = stack.settings.model_copy(
+        update={
+            "app_id": f"test-{uuid4().hex[:8]}",
+            "redis_url": stack.settings.redis_url.removesuffix("/0") + f"/{number}",
+            "port": free_port(),
+        }
+    )
+    async with Redis.from_url(settings.redis_url) as redis:
+        await redis.flushdb()
+    topics = all_topics(settings.app_id)
+    await provision(settings.kafka, topics, partitions=settings.partitions, replication=settings.replication)
+    return settings
+
+
+class Program:
+    """The program `soulcaster` on a data dir, as a user has it."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self.data_dir = data_dir
+        self.children: list[Child] = []
+
+    def __call__(self, *arguments: str, code: int = 0, **env: str) -> subprocess.CompletedProcess[str]:
+        """Run a command to its end and check its exit code."""
+        done = subprocess.run(  # noqa: S603
+            self.command(*arguments),
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+            env={**os.environ, **env},
+        )
+        assert done.returncode == code, f"{done.returncode}: {done.stdout}\n{done.stderr}"
+        assert "Traceback" not in done.stderr
+        return done
+
+    def command(self, *arguments: str) -> list[str]:
+        """Return the command line."""
+        return [sys.executable, "-m", "soulcaster", *arguments, "--data-dir", str(self.data_dir)]
+
+    def start(self, *arguments: str, **env: str) -> Child:
+        """Start a command that goes on; it ends with the test."""
+        log = self.data_dir.with_name(f"{arguments[0]}-{len(self.children)}.out")
+        child = Child(arguments[0], self.command(*arguments), log=log, grace=40, env=env)
+        child.start()
+        self.children.append(child)
+        return child
+
+    async def said(self, child: Child, words: str, seconds: float = 120) -> str:
+        """Return what a command printed, once the words are among it."""
+
+        async def ready() -> bool:
+            return words in child.log.read_text()
+
+        await child.wait_ready(ready, seconds)
+        return child.log.read_text()
+
+    def processes(self) -> list[str]:
+        """Return the command line of every process that has to do with the data dir."""
+        found = []
+        for process in psutil.process_iter(["cmdline", "status"]):
+            command = " ".join(process.info["cmdline"] or [])
+            if str(self.data_dir) in command and process.info["status"] != psutil.STATUS_ZOMBIE:
+                found.append(command)
+                continue
+            try:
+                if process.cwd().startswith(str(self.data_dir)):
+                    found.append(command)
+            except (psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess):
+                continue
+        return found
+
+    async def gone(self, seconds: float = 5) -> None:
+        """Return once no process is left; a killed one takes a moment to go."""
+        for _ in range(int(seconds * 10)):
+            if not self.processes():
+                return
+            await asyncio.sleep(0.1)
+        raise AssertionError(f"left running: {self.processes()}")
+
+
+@pytest_asyncio.fixture
+async def program(tmp_path: Path) -> AsyncIterator[Program]:
+    """The program on a data dir of its own, where nothing runs yet."""
+    program = Program(tmp_path / "data")
+    yield program
+    for child in reversed(program.children):
+        await child.stop()
+
+
+@pytest.fixture
+def on_stack(program: Program, fresh_settings: Settings) -> Program:
+    """The program on a data dir that leads to the shared stack, as beside a `soulcaster run`."""
+    program.data_dir.mkdir()
+    addresses = fresh_settings.model_dump(mode="json", exclude={"session_key"})
+    (program.data_dir / STACK_FILE).write_text(json.dumps({"pid": os.getpid(), "settings": addresses}))
+    return program
+
+
+async def settled(settings: Settings, project_id: str, items: int, seconds: float = 90) -> Stats:
+    """Return a project's figures once so many items are in clusters."""
+    read_model = RedisReadModel(settings.redis_url)
+    try:
+        async with asyncio.timeout(seconds):
+            while True:
+                stats = await read_model.stats(project_id)
+                if stats.total_feedback - stats.unclustered >= items:
+                    return stats
+                await asyncio.sleep(0.1)
+    finally:
+        await read_model.close()

@@ -1,0 +1,95 @@
+from pathlib import Path
+
+import psutil
+import pytest
+from redis.asyncio import Redis
+
+from soulcaster.adapters.kafka import KafkaPublisher
+from soulcaster.adapters.kafka_offsets import offsets_of
+from soulcaster.dev.stack import Stack
+from soulcaster.errors import StackError, TopicsDiffer
+from soulcaster.ports import Outgoing
+from soulcaster.settings import Settings
+from soulcaster.topics import DEAD_LETTERS, FEEDBACK_RAW, MAX_MESSAGE_BYTES, TOPICS, all_topics
+
+pytestmark = pytest.mark.integration
+
+
+async def post(settings: Settings, count: int) -> None:
+    async with KafkaPublisher(settings.kafka, timeout=30) as publisher:
+        await publisher.publish([Outgoing(FEEDBACK_RAW.name, str(i).encode(), b"x") for i in range(count)])
+
+
+async def messages(settings: Settings) -> int:
+    async with offsets_of(settings.kafka) as offsets:
+        return sum(s.end - s.first for s in (await offsets.spans([FEEDBACK_RAW.name])).values())
+
+
+async def test_what_was_acknowledged_survives_kills_restarts_and_other_ports(jars: None, tmp_path: Path) -> None:
+    async with Stack(tmp_path, partitions=2) as stack:
+        assert len((await stack.provision()).created) == len(all_topics(stack.settings.app_id))
+        assert not (await stack.provision()).created
+        await post(stack.settings, 100)
+        async with Redis.from_url(stack.settings.redis_url) as redis:
+            await redis.set("kept", "yes")
+
+        await stack.kafka.child.kill()
+        await stack.redis.kill()
+        assert not stack.running
+        await stack.start_kafka()
+        await stack.start_redis()
+        assert stack.running
+        assert await messages(stack.settings) == 100
+        await post(stack.settings, 1)
+
+        await stack.kafka.child.stop()
+        await stack.start_kafka()
+        assert await messages(stack.settings) == 101
+        await stack.kafka.child.kill()
+        await stack.redis.kill()
+
+    async with Stack(tmp_path, partitions=2) as again:
+        assert again.settings.kafka != stack.settings.kafka
+        assert not (await again.provision()).created
+        assert await messages(again.settings) == 101
+        async with Redis.from_url(again.settings.redis_url) as redis:
+            assert await redis.get("kept") == b"yes"
+
+    assert not again.running
+    assert not any(child.running for child in again.children())
+
+
+async def test_topics_take_their_largest_message_and_a_dead_letter_more(stack: Stack, fresh_settings: Settings) -> None:
+    async with KafkaPublisher(fresh_settings.kafka, timeout=30) as publisher:
+        letter = Outgoing(DEAD_LETTERS.name, b"k", b"x" * MAX_MESSAGE_BYTES, headers=(("reason", b"r" * 1000),))
+        await publisher.publish([letter])
+
+
+async def test_a_topic_of_other_partitions_is_told(fresh_settings: Settings, tmp_path: Path) -> None:
+    other = Stack(tmp_path)
+    other.settings = fresh_settings.model_copy(update={"partitions": 7})
+    with pytest.raises(TopicsDiffer, match="has 4 partitions, the setting says 7"):
+        await other.provision()
+
+
+async def test_kafka_makes_no_topic_by_itself(stack: Stack, fresh_settings: Settings) -> None:
+    async with offsets_of(fresh_settings.kafka) as offsets:
+        assert not await offsets.spans(["nobody.asked"])
+        assert "nobody.asked" not in await offsets.topics()
+        assert {t.name for t in TOPICS} <= await offsets.topics()
+
+
+async def test_both_listen_on_loopback_only(stack: Stack) -> None:
+    for child in stack.children():
+        listening = [c for c in psutil.Process(child.pid).net_connections() if c.status == psutil.CONN_LISTEN]
+        assert listening
+        assert {c.laddr.ip.removeprefix("::ffff:") for c in listening} == {"127.0.0.1"}
+
+
+async def test_a_broken_data_dir_is_one_error_and_leaves_nothing(jars: None, tmp_path: Path) -> None:
+    (tmp_path / "kafka" / "data").mkdir(parents=True)
+    (tmp_path / "kafka" / "data" / "meta.properties").write_text("version=1\ncluster.id=x\nnode.id=99\n")
+    stack = Stack(tmp_path)
+    with pytest.raises(StackError, match=r"Kafka ended with exit code 1; its log is .*kafka.log"):
+        await stack.start()
+    assert not any(child.running for child in stack.children())
