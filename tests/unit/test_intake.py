@@ -301,6 +301,12 @@ def test_a_dead_letter_is_no_larger_than_the_message(filling: Any) -> None:
     assert len(refused.value) <= len(value)
 
 
+def test_numbers_that_grow_when_they_are_written_out_make_no_larger_letter() -> None:
+    value = b'{"items":[{"a":[' + b",".join([b"1e15"] * 700_000) + b"]}]}"
+    [refused] = read(record(value))[1]
+    assert len(refused.value) <= len(value) < MAX_MESSAGE_BYTES
+
+
 def test_envelopes_of_items_stay_small() -> None:
     accepted, _ = read(record({"items": [GOOD | {"external_id": str(n), "body": "x" * 5_000} for n in range(300)]}))
     envelopes = list(items_envelopes("p1", [a.json for a in accepted]))

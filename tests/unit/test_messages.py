@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -208,6 +208,8 @@ def test_project_names_that_cannot_be(name: str) -> None:
         ProjectDefined(id="p1", name=name, created_at=NOW)
 
 
+@example(datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=14))))
+@example(datetime(9999, 12, 31, 23, 59, tzinfo=timezone(-timedelta(hours=14))))
 @given(st.datetimes(timezones=st.integers(-23 * 60, 23 * 60).map(lambda m: timezone(timedelta(minutes=m)))))
 def test_a_time_that_is_taken_can_be_worked_with(at: datetime) -> None:
     try:

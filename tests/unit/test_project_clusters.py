@@ -203,6 +203,7 @@ def test_a_fix_of_a_cluster_that_is_not_known_yet_waits_for_it() -> None:
     write(table, step.rows)
     assert load(table).start_fix(asked) == Step()
     assert load(table).add(A, [brief("later")], vector(2)[None]).fixes == ()
+    assert not any(key.startswith(b"command") for key in Segments(RECORD_BYTES, table).blobs())  # it waits no more
 
 
 def test_a_step_is_one_row_so_an_item_is_assigned_and_counted_or_neither() -> None:
