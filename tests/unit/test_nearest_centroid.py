@@ -226,6 +226,18 @@ def test_the_sample_stays_of_its_size_and_no_order_bends_it() -> None:
     assert kept[0] == kept[1]
 
 
+def test_what_left_the_sample_does_not_come_back_with_a_load() -> None:
+    items, vectors = planted(2, 700, 30, 0.3)
+    core = NearestCentroid("p", DIMENSIONS)
+    core.add(items[:300], vectors[:300])
+    first = core.dump()
+    core.add(items[300:], vectors[300:])
+    after = first | core.dump()
+    left = {key for key in first if key[:1] == b"s" and not after[key]}
+    assert left
+    assert sum(key[:1] == b"s" and bool(blob) for key, blob in after.items()) == SAMPLE
+
+
 def test_of_another_project_other_ids() -> None:
     items, vectors = planted(3, 5, 5, 0.1)
     one = {a.cluster_id for a in NearestCentroid("p", DIMENSIONS).add(items, vectors)}
