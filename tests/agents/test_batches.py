@@ -1,0 +1,295 @@
+"""From a stream to batches, over a double of the few things of a Faust stream that are used."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from agents import batches as module
+from agents.batches import Batch, InHand, batches
+
+
+class Message:
+    def __init__(self, app: "App", offset: int, value: bytes | None, partition: int, streams: int) -> None:
+        self.app = app
+        self.topic = "t"
+        self.partition = partition
+        self.offset = offset
+        self.key = b"k"
+        self.value = value
+        self.timestamp = 1_700_000_000.125
+        self.generation_id = app.consumer_generation_id
+        self.tracked = False
+        self.acked = False
+        self.refcount = streams
+
+
+class Event:
+    def __init__(self, message: Message) -> None:
+        self.message = message
+        self.value = message.value
+
+
+class App:
+    """Counts what is tracked and acknowledged, as Faust's consumer does: a message when its last stream has it."""
+
+    def __init__(self) -> None:
+        self.consumer_generation_id = 1
+        self.active = True
+        self.flow_control = SimpleNamespace(is_active=lambda: self.active)
+        self.tracked: Counter[int] = Counter()
+        self.consumer = SimpleNamespace(unacked=set(), track_message=self.track)
+        self.in_hand = InHand(self)
+
+    def track(self, message: Message) -> None:
+        self.tracked[message.offset] += 1
+        self.consumer.unacked.add(message)
+
+    @property
+    def waits_for(self) -> list[int]:
+        """What a stop or a rebalance has to wait for."""
+        return sorted(message.offset for message in self.consumer.unacked)
+
+
+class Stream:
+    def __init__(self, app: App) -> None:
+        self.app = app
+        self.channel = SimpleNamespace(queue=asyncio.Queue())
+        self.enable_acks = True
+        self.current_event: Event | None = None
+        self.current_for_tables: Event | None = None
+        self.acks: list[int] = []
+
+    def put(self, *messages: Message) -> None:
+        for message in messages:
+            self.channel.queue.put_nowait(Event(message))
+
+    async def __aiter__(self) -> AsyncIterator[bytes | None]:
+        while not self.channel.queue.empty():
+            acknowledges = self.enable_acks
+            event: Event = self.channel.queue.get_nowait()
+            message = event.message
+            if not self.app.active or message.generation_id != self.app.consumer_generation_id:
+                continue
+            if not message.tracked:
+                message.tracked = True
+                self.app.track(message)
+            self.current_event = event
+            try:
+                yield event.value
+            finally:
+                self.current_event = None
+                if acknowledges:
+                    await self.ack(event)
+
+    async def ack(self, event: Event) -> bool:
+        self.acks.append(event.message.offset)
+        event.message.refcount -= 1
+        if event.message.refcount == 0:
+            event.message.acked = True
+            self.app.consumer.unacked.discard(event.message)
+        return event.message.acked
+
+    def _set_current_event(self, event: Event) -> None:
+        self.current_for_tables = event
+
+    def batches(self) -> AsyncIterator[Batch]:
+        return batches(self, self.app.in_hand)
+
+
+def messages(app: App, count: int, *, partitions: int = 1, size: int = 1, streams: int = 1) -> list[Message]:
+    return [Message(app, n, bytes(size), n % partitions, streams) for n in range(count)]
+
+
+def offsets(batch: Batch) -> list[int]:
+    return [record.offset for record in batch.records]
+
+
+async def test_what_is_at_hand_is_one_batch_in_its_order() -> None:
+    app = App()
+    stream = Stream(app)
+    stream.put(*messages(app, 10, partitions=3))
+    [batch] = [b async for b in stream.batches()]
+    assert offsets(batch) == list(range(10))
+    first = batch.records[0]
+    assert (first.topic, first.partition, first.key, first.value) == ("t", 0, b"k", b"\0")
+    assert first.timestamp_ms == 1_700_000_000_125
+    parts = batch.by_partition()
+    assert {p: [r.offset for r in some] for p, some in parts.items()} == {0: [0, 3, 6, 9], 1: [1, 4, 7], 2: [2, 5, 8]}
+
+
+async def test_an_event_without_a_value_is_a_record_too() -> None:
+    app = App()
+    stream = Stream(app)
+    stream.put(Message(app, 0, None, 0, 1), Message(app, 1, None, 0, 1))
+    [batch] = [b async for b in stream.batches()]
+    assert [r.value for r in batch.records] == [None, None]
+
+
+async def test_it_is_acknowledged_when_the_consumer_comes_back_and_not_before() -> None:
+    app = App()
+    stream = Stream(app)
+    stream.put(*messages(app, 3))
+    taken = stream.batches()
+    await anext(taken)
+    assert (stream.acks, app.waits_for) == ([], [0, 1, 2])
+    stream.put(Message(app, 7, b"x", 0, 1))
+    assert offsets(await anext(taken)) == [7]
+    assert (stream.acks, app.waits_for) == ([0, 1, 2], [7])
+    assert await anext(taken, None) is None
+    assert (stream.acks, app.waits_for) == ([0, 1, 2, 7], [])
+    assert app.tracked == {0: 1, 1: 1, 2: 1, 7: 1}
+
+
+async def test_a_consumer_that_stops_in_the_middle_has_acknowledged_nothing() -> None:
+    app = App()
+    stream = Stream(app)
+    stream.put(*messages(app, 3))
+    taken = stream.batches()
+    await anext(taken)
+    await taken.aclose()  # type: ignore[attr-defined]  # it is a generator
+    assert stream.acks == []
+
+
+async def test_a_consumer_that_raises_has_acknowledged_nothing() -> None:
+    app = App()
+    stream = Stream(app)
+    stream.put(*messages(app, 3))
+
+    async def agent(of: AsyncIterator[Batch]) -> AsyncIterator[int]:
+        async for _ in of:
+            raise RuntimeError("the agent failed")
+            yield 1
+
+    with pytest.raises(RuntimeError):
+        await anext(agent(stream.batches()))
+    assert stream.acks == []
+
+
+async def test_one_that_is_cancelled_has_acknowledged_nothing() -> None:
+    app = App()
+    stream = Stream(app)
+    stream.put(*messages(app, 3))
+    busy = asyncio.Event()
+
+    async def work() -> None:
+        async for _ in stream.batches():
+            busy.set()
+            await asyncio.sleep(3600)
+
+    task = asyncio.create_task(work())
+    await busy.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert stream.acks == []
+
+
+@pytest.mark.parametrize("first_is_old", [True, False])
+async def test_what_is_of_before_a_rebalance_is_left_to_its_new_owner(first_is_old: bool) -> None:
+    app = App()
+    stream = Stream(app)
+    some = messages(app, 6)
+    for n, message in enumerate(some):
+        if (n % 2 == 0) == first_is_old:
+            message.generation_id = 0
+    stream.put(*some)
+    [batch] = [b async for b in stream.batches()]
+    expected = [1, 3, 5] if first_is_old else [0, 2, 4]
+    assert offsets(batch) == expected
+    assert stream.acks == expected
+    assert sorted(app.tracked) == expected
+
+
+async def test_nothing_is_taken_while_a_rebalance_is_under_way() -> None:
+    app = App()
+    stream = Stream(app)
+    stream.put(*messages(app, 3))
+    app.active = False
+    assert [b async for b in stream.batches()] == []
+    assert stream.acks == []
+
+
+async def test_a_batch_has_a_largest_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_RECORDS", 4)
+    app = App()
+    stream = Stream(app)
+    stream.put(*messages(app, 10))
+    taken = stream.batches()
+    assert offsets(await anext(taken)) == [0, 1, 2, 3]
+    assert app.waits_for == [0, 1, 2, 3]  # what nobody has begun holds up no rebalance
+    assert [offsets(b) async for b in taken] == [[4, 5, 6, 7], [8, 9]]
+
+
+@pytest.mark.parametrize(
+    ("sizes", "expected"),
+    [
+        ([40] * 7, [[0, 1, 2], [3, 4, 5], [6]]),
+        ([100, 1, 1], [[0], [1, 2]]),
+        ([1, 500, 1], [[0, 1], [2]]),
+        ([500, 500], [[0], [1]]),
+    ],
+)
+async def test_a_batch_has_a_largest_size(
+    monkeypatch: pytest.MonkeyPatch, sizes: list[int], expected: list[list[int]]
+) -> None:
+    monkeypatch.setattr(module, "MAX_BYTES", 100)
+    app = App()
+    stream = Stream(app)
+    stream.put(*(Message(app, n, bytes(size), 0, 1) for n, size in enumerate(sizes)))
+    assert [offsets(b) async for b in stream.batches()] == expected
+
+
+async def test_tables_are_written_at_an_event_of_their_partition() -> None:
+    app = App()
+    stream = Stream(app)
+    stream.put(*messages(app, 5, partitions=2))
+    async for batch in stream.batches():
+        for partition in (1, 0):
+            with batch.writing(partition):
+                assert stream.current_for_tables is not None
+                assert stream.current_for_tables.message.partition == partition
+        with pytest.raises(LookupError), batch.writing(9):
+            pass
+
+
+async def test_a_batch_of_its_own_can_write_no_table() -> None:
+    with pytest.raises(LookupError), Batch(()).writing(0):
+        pass
+
+
+async def test_a_message_of_two_agents_is_acknowledged_by_both() -> None:
+    app = App()
+    one, other = Stream(app), Stream(app)
+    some = messages(app, 3, streams=2)
+    one.put(*some)
+    other.put(*some)
+    taken, others = one.batches(), other.batches()
+    await anext(taken)
+    await anext(others)
+    assert app.tracked == {0: 1, 1: 1, 2: 1}
+    assert await anext(taken, None) is None
+    assert app.waits_for == [0, 1, 2]  # the other still works on them
+    assert not any(m.acked for m in some)
+    assert await anext(others, None) is None
+    assert app.waits_for == []
+    assert all(m.acked for m in some)
+
+
+async def test_what_another_agent_has_not_begun_holds_up_no_stop() -> None:
+    app = App()
+    one, other = Stream(app), Stream(app)
+    some = messages(app, 3, streams=2)
+    one.put(*some)
+    other.put(*some)
+    assert [offsets(b) async for b in one.batches()] == [[0, 1, 2]]
+    assert app.waits_for == []
+    assert not any(m.acked for m in some)
+    others: Any = other.batches()
+    await anext(others)
+    assert app.waits_for == [0, 1, 2]
+    assert await anext(others, None) is None
+    assert all(m.acked for m in some)
