@@ -1,7 +1,7 @@
 """From a Faust stream to batches: what is at hand is taken at once, so that the work of a hop is shared by many.
 
-This is the only place that touches Faust's privates. Faust's own `take()` waits for time to pass, cannot write tables,
-and acknowledges a batch whose processing raised; its plain iteration costs a task switch an event. Here the first event
+With `delivery.py` this is the only place that touches Faust's privates. Faust's own `take()` waits for time to pass,
+cannot write tables, and acknowledges a batch whose processing raised; its plain iteration costs a task switch an event. Here the first event
 is awaited, and what the queue holds besides is taken with it; no time is waited. Events are acknowledged only when the
 consumer comes back for the next batch: one that raises, or is stopped in the middle, has acknowledged nothing.
 """
@@ -48,10 +48,43 @@ class Batch:
         yield
 
 
-async def batches(stream: Any) -> AsyncIterator[Batch]:
+class InHand:
+    """The messages that agents of one app are working on now: what a stop or a rebalance has to wait for.
+
+    Faust waits for every message that any agent has begun and not all have ended. Where two agents read one topic, the
+    one that is behind may have had its queue cleared by then: it would wait for ever. So a message counts only from
+    when an agent takes it until that agent is done; one that others have still to take is read again by whoever has its
+    partition next, for it was not acknowledged by all.
+    """
+
+    def __init__(self, app: Any) -> None:
+        """Watch over the messages of a Faust app."""
+        self._app = app
+        self._holders: dict[Any, int] = defaultdict(int)
+
+    def take(self, message: Any) -> None:
+        """Count a message an agent begins to work on."""
+        if not message.tracked:
+            message.tracked = True
+            self._app.consumer.track_message(message)
+        self._holders[message] += 1
+
+    async def done(self, stream: Any, event: Any) -> None:
+        """Acknowledge an event for its agent; its message is out of hand once no other agent works on it."""
+        message = event.message
+        await stream.ack(event)
+        self._holders[message] -= 1
+        if not self._holders[message]:
+            del self._holders[message]
+            if not message.acked:
+                message.tracked = False
+                self._app.consumer.unacked.discard(message)
+
+
+async def batches(stream: Any, in_hand: InHand) -> AsyncIterator[Batch]:
     """Yield what a Faust stream holds, batch by batch, and acknowledge each once the next is asked for.
 
-    The stream's topics must be raw: key and value bytes.
+    The stream's topics must be raw: key and value bytes. All streams of an app share one `in_hand`.
     """
     app = stream.app
     queue = stream.channel.queue
@@ -61,15 +94,14 @@ async def batches(stream: Any) -> AsyncIterator[Batch]:
         if behind:
             await _gather(queue)
         events = [stream.current_event]
+        in_hand.take(events[0].message)
         size = len(events[0].message.value or b"")
         while len(events) < MAX_RECORDS and size < MAX_BYTES and not queue.empty():
             event = queue.get_nowait()
             message = event.message
             if not app.flow_control.is_active() or message.generation_id != app.consumer_generation_id:
                 continue  # of before a rebalance: whoever has the partition now reads it again
-            if not message.tracked:
-                message.tracked = True
-                app.consumer.track_message(message)
+            in_hand.take(message)
             events.append(event)
             size += len(message.value or b"")
         current = {event.message.partition: event for event in events}
@@ -78,15 +110,15 @@ async def batches(stream: Any) -> AsyncIterator[Batch]:
             lambda partition, current=current: stream._set_current_event(current[partition]),  # type: ignore[misc]
         )
         for event in events:
-            await stream.ack(event)
+            await in_hand.done(stream, event)
         behind = len(events) > 1
 
 
 async def _gather(queue: Any) -> None:
     """Wait while the queue fills, `GATHER_SECONDS` at most.
 
-    Faust hands events over one by one, so a consumer that takes what is there the moment it can makes small batches just
-    when there is most to do. Only a consumer that is behind waits; when events come one at a time none is held up.
+    Faust hands events over one by one, so a consumer that takes what is there the moment it can makes small batches
+    just when there is most to do. Only a consumer that is behind waits; when events come one at a time none is held up.
     """
     end = time.monotonic() + GATHER_SECONDS
     size = -1

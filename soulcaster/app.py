@@ -15,8 +15,9 @@ import mode
 import structlog
 from aiohttp import web
 
-from agents.batches import Batch, batches
+from agents.batches import Batch, InHand, batches
 from agents.cluster import cluster
+from agents.delivery import OrderlyApp
 from agents.embed import embed
 from agents.normalize import normalize
 from agents.project import project
@@ -71,7 +72,7 @@ def create_app(settings: Settings, *, embedder: Embedder | None = None) -> faust
 
     `embedder` is the static one where none is given.
     """
-    app = faust.App(
+    app = OrderlyApp(
         settings.app_id,
         broker=";".join(f"kafka://{server}" for server in settings.kafka.split(",")),
         store="memory://",
@@ -107,11 +108,13 @@ def create_app(settings: Settings, *, embedder: Embedder | None = None) -> faust
     seen = _table(app, "seen", settings.partitions, HASH_BYTES, make_seen)
     clusters = _table(app, "clusters", settings.partitions, RECORD_BYTES, make_clusters)
 
+    in_hand = InHand(app)
+
     def wire(name: str, topics: tuple[Topic, ...], agent: Agent) -> None:
         channel = app.topic(*(t.name for t in topics), key_type=bytes, value_type=bytes, allow_empty=True)
 
         async def actor(stream: Any) -> None:
-            await _or_end(name, _drain(agent(batches(stream))))
+            await _or_end(name, _drain(agent(batches(stream, in_hand))))
 
         app.agent(channel, name=name, concurrency=1)(actor)
 

@@ -56,7 +56,7 @@ class Crew:
             if worker.running:
                 await worker.stop()
 
-    async def settled(self, project_id: str, count: int, seconds: float = 120) -> None:
+    async def settled(self, project_id: str, count: int, seconds: float = 60) -> None:
         """Return once so many items of a project can be read in their clusters."""
         read_model = RedisReadModel(self.settings.redis_url)
         stats = None

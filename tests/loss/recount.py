@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass
+from typing import cast
 from uuid import UUID
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -45,13 +46,14 @@ class Shown:
 async def read_all(settings: Settings, topic: str) -> list[Record]:
     """Return everything a topic holds."""
     partitions = [TopicPartition(topic, p) for p in range(settings.partitions)]
-    consumer = AIOKafkaConsumer(bootstrap_servers=settings.kafka, max_partition_fetch_bytes=8 * 1024 * 1024)
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=settings.kafka, auto_offset_reset="earliest", max_partition_fetch_bytes=8 * 1024 * 1024
+    )
     await consumer.start()
     records = []
     try:
         consumer.assign(partitions)
         ends = await consumer.end_offsets(partitions)
-        await consumer.seek_to_beginning(*partitions)
         while any([await consumer.position(p) < ends[p] for p in partitions]):
             for batch in (await consumer.getmany(timeout_ms=500)).values():
                 records += [Record(m.topic, m.partition, m.offset, m.timestamp, m.key, m.value) for m in batch]
@@ -121,27 +123,29 @@ async def from_redis(settings: Settings, project_id: str) -> Shown:
     redis: Redis = Redis.from_url(settings.redis_url, decode_responses=True)
     p = project_id
     try:
-        items = set(await redis.zrange(f"feedback:created:{p}", 0, -1))
-        assigned = await redis.hgetall(f"feedback:cluster:{p}")
-        clusters = await redis.zrange(f"clusters:{p}:all", 0, -1)
+        items = set(cast(list[str], await redis.zrange(f"feedback:created:{p}", 0, -1)))
+        assigned = cast(dict[str, str], await redis.hgetall(f"feedback:cluster:{p}"))
+        clusters = cast(list[str], await redis.zrange(f"clusters:{p}:all", 0, -1))
         members: dict[str, str] = {}
         sizes = {}
         for cluster_id in clusters:
-            for item_id in await redis.zrange(f"cluster:items:{p}:{cluster_id}", 0, -1):
+            for item_id in cast(list[str], await redis.zrange(f"cluster:items:{p}:{cluster_id}", 0, -1)):
                 assert item_id not in members, "an item is in two clusters"
                 members[item_id] = cluster_id
             sizes[cluster_id] = int(await redis.hget(f"cluster:{p}:{cluster_id}", "size") or 0)
-        unclustered = await redis.smembers(f"feedback:unclustered:{p}")
-        return Shown(items, assigned, members, set(unclustered), sizes)
+        unclustered = cast(set[str], await redis.smembers(f"feedback:unclustered:{p}"))
+        return Shown(items, assigned, members, unclustered, sizes)
     finally:
         await redis.aclose()
 
 
 async def assert_nothing_lost(settings: Settings, project_id: str, accepted: set[str]) -> None:
-    """Assert that each accepted id is in exactly one cluster, in the log, the tables and Redis alike, and counted once."""
+    """Assert that each accepted id is in one cluster, the same one in the log, the tables and Redis, counted once."""
     log = await from_log(settings, project_id)
     shown = await from_redis(settings, project_id)
-    assert log.items == accepted
+    missing, foreign = accepted - log.items, log.items - accepted
+    assert not missing, f"{len(missing)} of {len(accepted)} were lost before feedback.items"
+    assert not foreign, f"{len(foreign)} items that nobody posted"
     assert set(log.assigned) == accepted
     assert log.stored == log.assigned
     assert log.seen == accepted

@@ -20,7 +20,7 @@ async def test_a_fix_is_a_command_on_kafka(world: World, client: Client) -> None
     assert (message.topic, message.key) == ("cluster.commands", b"p1")
     command = ClusterCommand.model_validate_json(message.value)
     assert (command.type, command.project_id, command.cluster_id) == ("start_fix", "p1", "c1")
-    assert (command.requested_at, UUID(command.id).version) == (NOW, 4)
+    assert (command.requested_at, UUID(command.id).version) == (NOW, 5)
     assert await answer.json() == {
         "status": "ok",
         "message": "Fix asked for",
