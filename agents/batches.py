@@ -1,8 +1,8 @@
 """From a Faust stream to batches: what is at hand is taken at once, so that the work of a hop is shared by many.
 
 With `delivery.py` this is the only place that touches Faust's privates. Faust's own `take()` waits for time to pass,
-cannot write tables, and acknowledges a batch whose processing raised; its plain iteration costs a task switch an event. Here the first event
-is awaited, and what the queue holds besides is taken with it; no time is waited. Events are acknowledged only when the
+cannot write tables, and acknowledges a batch whose processing raised; its plain iteration costs a task switch an event.
+Here the first event is awaited and what the queue holds besides is taken with it. Events are acknowledged only when the
 consumer comes back for the next batch: one that raises, or is stopped in the middle, has acknowledged nothing.
 """
 

@@ -38,7 +38,7 @@ class OrderlyConsumer(Consumer):  # type: ignore[misc]  # faust ships no types t
             wanted -= streams
         super().resume_partitions(wanted)
 
-    async def _getmany(self, active_partitions: set[Any] | None, timeout: float) -> Any:
+    async def _getmany(self, active_partitions: set[Any] | None, timeout: float) -> Any:  # noqa: ASYNC109  Faust's
         """Fetch for the partitions that are active now.
 
         Faust hands over a set that it changes while the fetch is under way; when it empties it, records of every

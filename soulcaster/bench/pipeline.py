@@ -1,7 +1,8 @@
 """`soulcaster bench pipeline`: the whole chain against a bare Faust forwarder and against its own functions.
 
 On a broker and Redis of its own, in one run, so that the ratios hold whatever the machine. A worker is started and
-warmed, stopped (SIGSTOP) while the feed is posted, and let go: what is measured is from then until the last item can be read.
+warmed, stopped (SIGSTOP) while the feed is posted, and let go: measured is the time from then until the last item can
+be read.
 """
 
 import asyncio

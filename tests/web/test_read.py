@@ -20,7 +20,7 @@ async def test_feedback_newest_first(world: World, client: Client) -> None:
     }
     assert [i["external_id"] for i in body["items"]] == ["alone", "c1-2", "c1-1", "c1-0"]
     assert body["items"][0]["cluster_id"] is None
-    assert body["items"][1]["cluster_id"] == "c1"
+    assert (body["items"][1]["clustered"], body["items"][1]["cluster_id"]) == (True, "c1")
     assert body["items"][3]["id"] == items[0].id
 
 
@@ -91,6 +91,7 @@ async def test_one_item_as_the_predecessor_gave_it(world: World, client: Client)
         "author": None,
         "url": None,
         "github_repo_url": None,
+        "clustered": False,
         "cluster_id": None,
         **theirs,
     }

@@ -112,7 +112,7 @@ class IngestOut(BaseModel):
 
 
 class FeedbackOut(BaseModel):
-    """One item; `cluster_id` is null until it is clustered."""
+    """One item; it is `clustered` once it has a `cluster_id`."""
 
     id: str
     project_id: str
@@ -127,6 +127,7 @@ class FeedbackOut(BaseModel):
     author: str | None
     url: str | None
     github_repo_url: str | None
+    clustered: bool
     cluster_id: str | None
     repo: str | None = None
     github_issue_number: int | None = None
@@ -155,6 +156,7 @@ class FeedbackOut(BaseModel):
             author=item.author,
             url=item.url,
             github_repo_url=item.github_repo_url,
+            clustered=view.cluster_id is not None,
             cluster_id=view.cluster_id,
             **theirs,
         )
