@@ -38,8 +38,8 @@ types: setup ## mypy --strict
 imports: setup ## the direction of imports
 	$(BIN)/lint-imports
 
-lock: ## make requirements.lock anew from pyproject.toml
-	uv pip compile pyproject.toml --group dev --universal --generate-hashes --python-version 3.11 --quiet --output-file requirements.lock
+lock: setup ## make requirements.lock anew from pyproject.toml
+	$(BIN)/uv pip compile pyproject.toml --group dev --universal --generate-hashes --python-version 3.11 --quiet --output-file requirements.lock
 
 clean: ## remove the environment and the local data
 	rm -rf $(VENV) .soulcaster .cache

@@ -4,9 +4,12 @@ import asyncio
 import logging
 import os
 import signal
+import sys
+import tempfile
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import suppress
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import faiss
@@ -76,6 +79,7 @@ def create_app(settings: Settings, *, embedder: Embedder | None = None) -> faust
         settings.app_id,
         broker=";".join(f"kafka://{server}" for server in settings.kafka.split(",")),
         store="memory://",
+        datadir=Path(tempfile.gettempdir()) / "soulcaster-faust",  # Faust makes it; nothing is kept there
         autodiscover=False,
         web_enabled=False,
         topic_partitions=settings.partitions,
@@ -190,6 +194,8 @@ def _end(what: str) -> None:
 
 def run_worker(settings: Settings, *, embedder: Embedder | None = None) -> None:
     """Run one Faust worker until it is told to stop (SIGTERM, SIGINT); blocks."""
+    # Clustering runs in a thread; at the default of 5 ms each of the loop's many short waits would cost as much.
+    sys.setswitchinterval(0.0005)
     configure_logs(settings.log_level)
     level = logging.getLevelNamesMapping()[settings.log_level.upper()]
     worker = faust.Worker(

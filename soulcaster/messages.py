@@ -178,13 +178,17 @@ class EmbeddedEnvelope(Message):
     @model_validator(mode="after")
     def _one_vector_each(self) -> Self:
         expected = len(self.items) * self.embedder.dimensions * 2
-        if len(base64.b64decode(self.vectors, validate=True)) != expected:
-            raise ValueError(f"vectors must hold {expected} bytes, one float16 row an item")
+        if len(self.vectors) != (expected + 2) // 3 * 4:
+            raise ValueError(f"vectors must hold {expected} bytes as base64, one float16 row an item")
         return self
 
     def matrix(self) -> npt.NDArray[np.float32]:
-        """Return the vectors as float32, shape (items, dimensions)."""
-        halves = np.frombuffer(base64.b64decode(self.vectors), dtype="<f2")
+        """Return the vectors as float32, shape (items, dimensions).
+
+        Raises:
+            ValueError: they are not base64.
+        """
+        halves = np.frombuffer(base64.b64decode(self.vectors, validate=True), dtype="<f2")
         return halves.reshape(len(self.items), self.embedder.dimensions).astype(np.float32)
 
 

@@ -74,7 +74,12 @@ def line(record: ConsumerRecord) -> str:
         "headers": [{"name": name, **_text("value", value)} for name, value in record.headers],
         **_json("value", record.value),
     }
-    return json.dumps(shown, ensure_ascii=False) + "\n"
+    text = json.dumps(shown, ensure_ascii=False)
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # half an emoji: as an escape, which is how it came
+        text = json.dumps(shown)
+    return text + "\n"
 
 
 def _text(name: str, value: bytes | None) -> dict[str, Any]:
@@ -87,7 +92,7 @@ def _text(name: str, value: bytes | None) -> dict[str, Any]:
 def _json(name: str, value: bytes | None) -> dict[str, Any]:
     try:
         return {name: None if value is None else json.loads(value.decode())}
-    except ValueError:
+    except (ValueError, RecursionError):
         return _base64(name, value or b"")
 
 

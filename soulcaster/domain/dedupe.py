@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
-from uuid import UUID
 
 from soulcaster.domain.feedback import FeedbackItem, content_hash
+from soulcaster.domain.ids import id_bytes
 from soulcaster.domain.segments import RowChange, Segments
 
 HASH_BYTES = 8
@@ -36,7 +36,7 @@ class Seen:
 
     def judge(self, items: Sequence[FeedbackItem]) -> Judged:
         """Judge items in their order; within them, too, only the newest version of one counts. Remembers nothing."""
-        keys = [UUID(item.id).bytes for item in items]
+        keys = [id_bytes(item.id) for item in items]
         hashes = [content_hash(item) for item in items]
         known = self._segments.get(keys)
         newest = {key: i for i, key in enumerate(keys)}

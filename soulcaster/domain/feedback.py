@@ -6,8 +6,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from soulcaster.domain.ids import item_id, project_id_for  # noqa: F401  (moving)
-
 BRIEF_CHARS = 2_000
 """Characters of an item that are compared; the rest is kept but does not count."""
 

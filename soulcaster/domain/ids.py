@@ -1,13 +1,33 @@
 """Every id Soulcaster makes: UUIDv5 (RFC 9562) of what it stands for, so that work done twice gives the same answer."""
 
+import hashlib
 import json
-from uuid import UUID, uuid5
+from uuid import UUID
 
 NAMESPACE = UUID("6f1d6a1e-3a52-5d0c-9d2e-0f6f3f2a7c11")
+_PREFIX = NAMESPACE.bytes
 
 
 def _id(*of: str) -> str:
-    return str(uuid5(NAMESPACE, json.dumps(of)))
+    """Return what `str(uuid.uuid5(NAMESPACE, json.dumps(of)))` returns, at a third of its cost: every item needs one."""
+    named = _PREFIX + json.dumps(of).encode()
+    digest = bytearray(hashlib.sha1(named, usedforsecurity=False).digest()[:16])
+    digest[6] = digest[6] & 0x0F | 0x50
+    digest[8] = digest[8] & 0x3F | 0x80
+    h = digest.hex()
+    return f"{h[:8]}-{h[8:12]}-{h[12:16]}-{h[16:20]}-{h[20:]}"
+
+
+def id_bytes(of: str) -> bytes:
+    """Return the 16 bytes of a UUID; several times as fast as `uuid.UUID`, which parses more forms than ids here have.
+
+    Raises:
+        ValueError: it is not a UUID.
+    """
+    raw = bytes.fromhex(of.replace("-", ""))
+    if len(raw) != 16:
+        raise ValueError(f"{of!r} is not a UUID")
+    return raw
 
 
 def item_id(project_id: str, source: str, external_id: str) -> str:

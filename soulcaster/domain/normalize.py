@@ -33,7 +33,8 @@ def clean(text: str) -> str:
 
 def one_line(text: str, limit: int) -> str:
     """Return the first line that says something, at most `limit` characters, cut at a word and marked so."""
-    line = " ".join(next((line for line in text.splitlines() if line.strip()), "").split())
+    start = text.lstrip()[: 8 * limit]  # white space in a line folds; what lies beyond does not show
+    line = " ".join(start.split("\n", 1)[0].split())
     if len(line) <= limit:
         return line
     head = line[: limit - 1]

@@ -16,7 +16,7 @@ from soulcaster.domain.clustering.core import Cluster, Core, Vectors
 from soulcaster.domain.commands import Fix, StartFix
 from soulcaster.domain.events import ClusterChanged, ClusterEvent, ItemAssigned
 from soulcaster.domain.feedback import Brief
-from soulcaster.domain.ids import job_id_for
+from soulcaster.domain.ids import id_bytes, job_id_for
 from soulcaster.domain.segments import RowChange, Segments
 
 RECORD_BYTES = 16
@@ -83,7 +83,7 @@ class ProjectClusters:
 
     def cluster_of(self, item_ids: Sequence[str]) -> list[str | None]:
         """Return the cluster each item is in, None for one not seen."""
-        found = self._segments.get([UUID(item_id).bytes for item_id in item_ids])
+        found = self._segments.get([id_bytes(item_id) for item_id in item_ids])
         return [None if value is None else str(UUID(bytes=value)) for value in found]
 
     def cluster(self, cluster_id: str) -> Cluster | None:
@@ -119,7 +119,7 @@ class ProjectClusters:
             c = core.cluster(cluster_id)
             if c is not None:
                 events.append(ClusterChanged(c.id, c.title, c.summary, c.size, c.sources, c.created_at, c.updated_at))
-        records = {UUID(a.item.id).bytes: UUID(a.cluster_id).bytes for a in assignments}
+        records = {id_bytes(a.item.id): id_bytes(a.cluster_id) for a in assignments}
         prefix = embedder.prefix()
         blobs = {prefix + key: blob for key, blob in core.dump().items()}
         opened = {a.cluster_id for a in assignments if a.change == "opened"}
@@ -144,7 +144,7 @@ class ProjectClusters:
     def _fix(self, command: StartFix, records: dict[bytes, bytes], blobs: dict[bytes, bytes]) -> Fix:
         """Return the fix of a command, marking it as launched: the job's id has a record, as items have."""
         job_id = job_id_for(command.id)
-        records[UUID(job_id).bytes] = UUID(command.cluster_id).bytes
+        records[id_bytes(job_id)] = id_bytes(command.cluster_id)
         if self._waiting.pop(command.id, None):
             blobs[_waiting_key(command)] = b""
         cluster = self.cluster(command.cluster_id)
