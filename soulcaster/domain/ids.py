@@ -9,7 +9,7 @@ _PREFIX = NAMESPACE.bytes
 
 
 def _id(*of: str) -> str:
-    """Return what `str(uuid.uuid5(NAMESPACE, json.dumps(of)))` returns, at a third of its cost: every item needs one."""
+    """Return what `str(uuid.uuid5(NAMESPACE, json.dumps(of)))` returns, at a third of its cost: an item needs one."""
     named = _PREFIX + json.dumps(of).encode()
     digest = bytearray(hashlib.sha1(named, usedforsecurity=False).digest()[:16])
     digest[6] = digest[6] & 0x0F | 0x50
