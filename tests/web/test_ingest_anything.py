@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from soulcaster.intake import read
 from soulcaster.ports import Record
-from tests.web.conftest import RedisServer, World
+from tests.conftest import RedisServer
+from tests.web.conftest import World
 
 text = st.text(st.characters(), max_size=40)  # surrogates too: json.dumps escapes them
 anything = st.recursive(
@@ -43,8 +44,8 @@ likely = st.fixed_dictionaries(
 
 @settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(body=likely | anything, in_query=st.booleans())
-async def test_anything(redis_for_all: RedisServer, body: Any, in_query: bool) -> None:
-    world = World(redis_for_all)
+async def test_anything(redis_server: RedisServer, body: Any, in_query: bool) -> None:
+    world = World(redis_server)
     async with TestClient(TestServer(world.app())) as client:
         answer = await client.post(
             "/ingest/feedback",
