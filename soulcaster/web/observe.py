@@ -17,7 +17,7 @@ _HEADERS = {
         "frame-ancestors 'none'"
     ),
     "Cross-Origin-Resource-Policy": "same-origin",
-    "Referrer-Policy": "no-referrer",
+    "Referrer-Policy": "same-origin",  # with no-referrer browsers send our own forms with "Origin: null"
     "Server": "soulcaster",
     "X-Content-Type-Options": "nosniff",
 }

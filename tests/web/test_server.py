@@ -155,7 +155,7 @@ async def test_our_own_page_can_post(world: World, client: Client) -> None:
 async def test_every_answer_carries_the_headers(client: Client, path: str) -> None:
     answer = await client.get(path)
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
-    assert answer.headers["Referrer-Policy"] == "no-referrer"
+    assert answer.headers["Referrer-Policy"] == "same-origin"
     assert "script-src" not in answer.headers["Content-Security-Policy"]
     assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
     assert answer.headers["X-Request-Id"]
