@@ -27,8 +27,9 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any, cast
 
+import hiredis
 from pydantic import TypeAdapter
-from redis.asyncio import Redis
+from redis.asyncio import Connection, Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import OutOfMemoryError, ReadOnlyError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
@@ -46,6 +47,15 @@ _ITEM: TypeAdapter[FeedbackItem] = TypeAdapter(FeedbackItem)
 _JOB: TypeAdapter[Job] = TypeAdapter(Job)
 
 
+class _Connection(Connection):
+    """A connection that packs commands in C, as redis-py's blocking one does: a batch has thousands of arguments."""
+
+    def pack_command(self, *args: Any) -> list[bytes]:
+        name = str(args[0])
+        words = tuple(name.split()) if " " in name else (name,)
+        return [hiredis.pack_command((*words, *args[1:]))]
+
+
 class RedisReadModel:
     """ReadModel over one Redis; safe to use from many tasks."""
 
@@ -53,7 +63,11 @@ class RedisReadModel:
         """Prepare; the first call connects."""
         self._address = URL(url).with_password(None).human_repr()  # what an error may name
         self._redis: Redis = Redis.from_url(
-            url, socket_timeout=TIMEOUT_SECONDS, socket_connect_timeout=TIMEOUT_SECONDS, decode_responses=True
+            url,
+            connection_class=_Connection,
+            socket_timeout=TIMEOUT_SECONDS,
+            socket_connect_timeout=TIMEOUT_SECONDS,
+            decode_responses=True,
         )
 
     async def close(self) -> None:

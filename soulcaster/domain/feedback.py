@@ -9,6 +9,8 @@ from typing import Any
 BRIEF_CHARS = 2_000
 """Characters of an item that are compared; the rest is kept but does not count."""
 
+_canonical = json.JSONEncoder(sort_keys=True, default=str).encode
+
 
 @dataclass(frozen=True, slots=True)
 class FeedbackItem:
@@ -51,5 +53,4 @@ def content_hash(item: FeedbackItem) -> bytes:
     Times of receipt are left out: they differ each time the same thing is sent.
     """
     said = [item.title, item.body, item.author, item.url, item.github_repo_url, item.metadata]
-    text = json.dumps(said, sort_keys=True, default=str)
-    return hashlib.blake2b(text.encode(), digest_size=8).digest()
+    return hashlib.blake2b(_canonical(said).encode(), digest_size=8).digest()
