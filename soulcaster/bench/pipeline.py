@@ -82,20 +82,19 @@ async def _forward(settings: Settings, count: int) -> float:
     await provision(settings.kafka, topics, partitions=settings.partitions, replication=1)
     command = ["-m", "soulcaster.bench.forward", settings.kafka, str(settings.partitions)]
     values = list(messages("singles", "forward", count, 400))
-    async with KafkaPublisher(settings.kafka, timeout=60) as publisher, _Process(command, settings) as process:
+    async with (
+        KafkaPublisher(settings.kafka, timeout=60) as publisher,
+        AIOKafkaConsumer(bootstrap_servers=settings.kafka) as offsets,
+        _Process(command, settings) as process,
+    ):
+
+        async def reached(target: int) -> bool:
+            ends = await offsets.end_offsets([TopicPartition(forward.OUT, p) for p in range(settings.partitions)])
+            return bool(sum(ends.values()) >= target)
+
         await publisher.publish([Outgoing(forward.IN, None, b"warm")] * 100)
-        await _until(lambda: _reached(settings, 100))
-        return await _measure(process, publisher, forward.IN, values, count, lambda: _reached(settings, 100 + count))
-
-
-async def _reached(settings: Settings, count: int) -> bool:
-    consumer = AIOKafkaConsumer(bootstrap_servers=settings.kafka)
-    await consumer.start()
-    try:
-        ends = await consumer.end_offsets([TopicPartition(forward.OUT, p) for p in range(settings.partitions)])
-    finally:
-        await consumer.stop()
-    return bool(sum(ends.values()) >= count)
+        await _until(lambda: reached(100))
+        return await _measure(process, publisher, forward.IN, values, count, lambda: reached(100 + count))
 
 
 async def _domain(feed: Feed, count: int, length: int) -> float:

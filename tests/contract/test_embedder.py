@@ -2,9 +2,17 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from model2vec import StaticModel
 
-from soulcaster.adapters.static_embedder import StaticEmbedder
+from soulcaster.adapters import static_embedder
+from soulcaster.adapters.static_embedder import DEFAULT_FOLDER, StaticEmbedder
+from soulcaster.domain.normalize import clean
 from soulcaster.ports import Embedder
+
+STATIC = StaticEmbedder()
+LIBRARY = StaticModel.from_pretrained(DEFAULT_FOLDER)
 
 TEXTS = [
     "My card has not arrived",
@@ -77,3 +85,16 @@ def test_the_static_model_is_the_one_that_ships() -> None:
     """Another version is another embedder: no item of before would meet one of after."""
     embedder = StaticEmbedder()
     assert (embedder.name, embedder.version, embedder.dimensions) == ("minilm-static-256", "2f35cd327953", 256)
+
+
+@given(st.lists(st.text().map(clean) | st.sampled_from(TEXTS), max_size=5))
+def test_word_by_word_is_what_the_library_gives(texts: list[str]) -> None:
+    expected = LIBRARY.encode([*texts, "."], max_length=None, normalize=True)[:-1]
+    assert STATIC.embed_now(texts) == pytest.approx(expected, abs=1e-5)
+
+
+def test_words_are_forgotten_and_learned_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(static_embedder, "_WORDS", 3)
+    embedder = StaticEmbedder()
+    for _ in range(3):
+        assert np.array_equal(embedder.embed_now(TEXTS), STATIC.embed_now(TEXTS))
