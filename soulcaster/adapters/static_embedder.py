@@ -48,8 +48,7 @@ class StaticEmbedder:
         """Return the same, holding up the caller."""
         vectors = np.zeros((len(texts), self.dimensions), np.float32)
         for at in range(0, len(texts), _BLOCK):
-            pieces = [self._pieces.of(text) for text in texts[at : at + _BLOCK]]
-            vectors[at : at + _BLOCK] = self._pooled(pieces)
+            vectors[at : at + _BLOCK] = self._pooled(self._pieces.of(texts[at : at + _BLOCK]))
         return vectors
 
     def _pooled(self, texts: Sequence[Sequence[int]]) -> npt.NDArray[np.float32]:
@@ -74,7 +73,7 @@ class _Pieces:
     """The word pieces of texts, as the model's tokenizer cuts them.
 
     BERT's pre-tokenizer parts a text at white space before anything else, and its normalizer changes characters one by
-    one; so the pieces of a text are those of its words, one after the other. Other tokenizers are asked text by text.
+    one; so the pieces of a text are those of its words, one after the other. Other tokenizers get the texts whole.
     """
 
     def __init__(self, model: StaticModel) -> None:
@@ -84,16 +83,16 @@ class _Pieces:
         self._by_word = described.get("type") == "BertPreTokenizer"
         self._known: dict[str, list[int]] = {}
 
-    def of(self, text: str) -> list[int]:
-        """Return the ids of the text's pieces, those the model does not know left out."""
+    def of(self, texts: Sequence[str]) -> list[list[int]]:
+        """Return the ids of each text's pieces, those the model does not know left out."""
         if not self._by_word:
-            return self._tokenize([text])[0]
+            return self._tokenize(texts)
         # Control characters are dropped by BERT's normalizer but part words for Python; text that was cleaned has none.
-        words = text.split()
+        words = [text.split() for text in texts]
         if len(self._known) > _WORDS:
             self._known = {}
         known = self._known
-        new = [word for word in dict.fromkeys(words) if word not in known]
+        new = [word for word in dict.fromkeys(chain.from_iterable(words)) if word not in known]
         if new:
             known.update(zip(new, self._tokenize(new), strict=True))
-        return list(chain.from_iterable(map(known.__getitem__, words)))
+        return [list(chain.from_iterable(map(known.__getitem__, of_text))) for of_text in words]

@@ -160,8 +160,7 @@ class Kafka:
                 "kafka.tools.StorageTool",
                 "format",
                 "--ignore-formatted",
-                "-t",
-                cluster,
+                f"--cluster-id={cluster}",  # in one word: an id may begin with a hyphen
                 "-c",
                 str(config),
             ]
