@@ -7,7 +7,8 @@ this program does not speak is dead-lettered. Messages travel in envelopes: what
 
 import base64
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, Self, TypeVar
 
@@ -20,12 +21,31 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    SerializerFunctionWrapHandler,
     StringConstraints,
+    TypeAdapter,
+    model_serializer,
     model_validator,
 )
 
-from soulcaster.domain.commands import Fix, StartFix
-from soulcaster.domain.events import ClusterChanged, ClusterEvent
+from soulcaster.domain.commands import (
+    Cleanup,
+    Command,
+    CommandKind,
+    Configure,
+    Fix,
+    Granularity,
+    Merge,
+    Move,
+    Pin,
+    Rebalance,
+    Rename,
+    Reset,
+    Split,
+    StartFix,
+    Undo,
+)
+from soulcaster.domain.events import ClusterEvent, ProposalsChanged
 from soulcaster.domain.feedback import Brief, FeedbackItem
 from soulcaster.domain.lifecycle import JobStatus, JobStep
 from soulcaster.topics import ENVELOPE_BYTES
@@ -34,10 +54,11 @@ SCHEMA_VERSION: Literal[1] = 1
 
 T = TypeVar("T")
 
-_EVENT_BYTES = 4096
-"""No event is larger, its sources aside: titles have at most 500 characters, summaries 280."""
+MAX_IDS = 1000
+"""Ids that a command may name at once."""
 
-_SOURCE_BYTES = 48
+MAX_PROPOSALS = 200
+"""Proposals that travel: the likeliest. A reason has at most 500 characters, so they stay below `ENVELOPE_BYTES`."""
 
 MAX_ITEM_BYTES = 256 * 1024
 """An item larger than this, as JSON, is not feedback a person can read; it goes to the dead letters."""
@@ -197,26 +218,100 @@ def pack_vectors(matrix: npt.NDArray[np.float32]) -> str:
     return base64.b64encode(matrix.astype("<f2").tobytes()).decode()
 
 
+_Event = Annotated[ClusterEvent, Field(discriminator="type")]
+_EVENT: TypeAdapter[ClusterEvent] = TypeAdapter(_Event)
+
+
 class ClusterEvents(Message):
     """cluster.events: what happened in one project, in order."""
 
     project_id: ProjectId
-    events: tuple[Annotated[ClusterEvent, Field(discriminator="type")], ...]
+    events: tuple[_Event, ...]
+
+
+ShortId = Annotated[str, StringConstraints(min_length=1, max_length=64)]
+Ids = Annotated[tuple[ShortId, ...], Field(min_length=1, max_length=MAX_IDS)]
+Title = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+Threshold = Annotated[float, Field(ge=0, le=1)]
+
+_NEEDED: Mapping[CommandKind, tuple[str, ...]] = {
+    "start_fix": ("cluster_id",),
+    "merge": ("cluster_id", "cluster_ids"),
+    "split": ("cluster_id", "item_ids"),
+    "move": ("cluster_id", "item_ids"),
+    "rename": ("cluster_id",),
+    "pin": ("cluster_id", "pinned"),
+    "undo": ("command_id",),
+    "rebalance": (),
+    "cleanup": ("proposal_ids",),
+    "reset": (),
+    "configure": ("granularity",),
+}
 
 
 class ClusterCommand(Message):
-    """cluster.commands: what a person asked of a cluster. `id` makes a second delivery harmless."""
+    """cluster.commands: what a person asked of clusters. `id` makes a second delivery harmless.
 
-    id: Annotated[str, StringConstraints(min_length=1, max_length=64)]
-    type: Literal["start_fix"]
+    `type` says which of the fields below `requested_at` it has; a field that is null is left out.
+    """
+
+    id: ShortId
+    type: CommandKind
     project_id: ProjectId
-    cluster_id: str
-    requested_by: str
+    requested_by: Annotated[str, StringConstraints(max_length=200)]
     requested_at: Time
+    cluster_id: ShortId | None = None
+    cluster_ids: Ids | None = None
+    item_ids: Ids | None = None
+    title: Title | None = None
+    pinned: bool | None = None
+    command_id: ShortId | None = None
+    proposal_ids: Ids | None = None
+    threshold: Threshold | None = None
+    granularity: Granularity | None = None
 
-    def start_fix(self) -> StartFix:
+    @model_validator(mode="after")
+    def _has_what_it_needs(self) -> Self:
+        missing = [name for name in _NEEDED[self.type] if getattr(self, name) is None]
+        if missing:
+            raise ValueError(f"{self.type} needs {' and '.join(missing)}")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _without_nulls(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {name: value for name, value in handler(self).items() if value is not None}
+
+    def command(self) -> Command:
         """Return the command as the domain takes it."""
-        return StartFix(self.id, self.cluster_id, self.requested_by, self.requested_at)
+        asked: dict[str, Any] = {
+            "id": self.id,
+            "requested_by": self.requested_by,
+            "requested_at": self.requested_at,
+        }
+        cluster_id, items = self.cluster_id or "", self.item_ids or ()  # the validator has seen to what is needed
+        match self.type:
+            case "start_fix":
+                return StartFix(**asked, cluster_id=cluster_id)
+            case "merge":
+                return Merge(**asked, cluster_id=cluster_id, others=self.cluster_ids or ())
+            case "split":
+                return Split(**asked, cluster_id=cluster_id, items=items, title=self.title)
+            case "move":
+                return Move(**asked, items=items, into=cluster_id)
+            case "rename":
+                return Rename(**asked, cluster_id=cluster_id, title=self.title)
+            case "pin":
+                return Pin(**asked, cluster_id=cluster_id, pinned=bool(self.pinned))
+            case "undo":
+                return Undo(**asked, command_id=self.command_id or "")
+            case "rebalance":
+                return Rebalance(**asked)
+            case "cleanup":
+                return Cleanup(**asked, proposals=self.proposal_ids or ())
+            case "reset":
+                return Reset(**asked)
+            case "configure":
+                return Configure(**asked, threshold=self.threshold, granularity=self.granularity or "auto")
 
 
 class FixCommand(Message):
@@ -283,13 +378,17 @@ def embedded_envelopes(
 
 
 def event_envelopes(project_id: str, events: Sequence[ClusterEvent]) -> Iterator[bytes]:
-    """Yield ClusterEvents messages, each below `ENVELOPE_BYTES`."""
-    sizes = [
-        (event, _EVENT_BYTES + (_SOURCE_BYTES * len(event.sources) if isinstance(event, ClusterChanged) else 0))
-        for event in events
-    ]
-    for run in split_by_bytes(sizes, ENVELOPE_BYTES):
-        yield ClusterEvents(project_id=project_id, events=tuple(run)).to_bytes()
+    """Yield ClusterEvents messages, each below `ENVELOPE_BYTES`; of proposals the likeliest `MAX_PROPOSALS` travel."""
+    head = b'{"schema_version":%d,"project_id":"%s","events":[' % (SCHEMA_VERSION, project_id.encode())
+    values = [_EVENT.dump_json(_bounded(event)) for event in events]
+    for run in split_by_bytes([(value, len(value) + 1) for value in values], ENVELOPE_BYTES - len(head) - 1):
+        yield head + b",".join(run) + b"]}"
+
+
+def _bounded(event: ClusterEvent) -> ClusterEvent:
+    if isinstance(event, ProposalsChanged):
+        return replace(event, proposals=event.proposals[:MAX_PROPOSALS])
+    return event
 
 
 def split_by_bytes(parts: Sequence[tuple[T, int]], limit: int) -> Iterator[list[T]]:

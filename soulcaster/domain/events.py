@@ -1,18 +1,35 @@
-"""What clustering says happened: the payload of cluster.events."""
+"""What clustering says happened: the payload of cluster.events.
+
+What stands is told in absolute terms (`ItemAssigned`, `ClusterChanged`, `ProposalsChanged`, `ClusteringStatus`), so
+that an event applied twice changes nothing; what happened to a cluster's identity (`ClusterMerged`, `ClusterSplit`) and
+what became of a command (`CommandDone`) is told once and holds for good.
+"""
 
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-Change = Literal["opened", "joined"]
+from soulcaster.domain.commands import CommandKind
+
+Change = Literal["opened", "joined", "moved"]
+
+Rule = Literal["same-text", "same-masked-text", "near", "first", "far", "consolidation", "person"]
+"""What decided: equal text, equal but for what differs from one message to the next (numbers, ids, addresses), the
+nearest cluster, no cluster to compare with, no cluster near enough, a round of consolidation, a person's command."""
+
+
+By = Literal["consolidation", "person"]
+Outcome = Literal["applied", "refused", "waiting"]
 
 
 @dataclass(frozen=True, slots=True)
 class ItemAssigned:
-    """An item is in this cluster from now on, and in no other; the scores say why.
+    """An item is in this cluster from now on, and in no other; the rest says why.
 
     `score` is the similarity that decided, `threshold` what it had to reach, the runner-up the next best cluster. An
     item that opened its cluster scored below the threshold everywhere: its score is that of the best it was refused by.
+    `calibration` counts how often the threshold had been taken anew, `round` the rounds of consolidation until then;
+    `embedder` is "name@version". `reason` is for people, where there is more to say.
     """
 
     item_id: str
@@ -23,12 +40,21 @@ class ItemAssigned:
     threshold: float
     runner_up_id: str | None = None
     runner_up_score: float | None = None
+    rule: Rule = "near"
+    calibration: int = 0
+    round: int = 0
+    embedder: str = ""
+    reason: str | None = None
     type: Literal["assigned"] = "assigned"
 
 
 @dataclass(frozen=True, slots=True)
 class ClusterChanged:
-    """A cluster as it stands now: absolute, so that applying it twice changes nothing."""
+    """A cluster as it stands now.
+
+    `terms` tell it from the other clusters, best first; `coherence` is the mean cosine of its items to one another, -1
+    to 1, None where there is a single one. `titled_by` says who gave the title: what a person gave, no machine changes.
+    """
 
     cluster_id: str
     title: str
@@ -37,7 +63,116 @@ class ClusterChanged:
     sources: tuple[str, ...]
     created_at: datetime
     updated_at: datetime
+    terms: tuple[str, ...] = ()
+    coherence: float | None = None
+    titled_by: Literal["machine", "person"] = "machine"
+    pinned: bool = False
+    parent_id: str | None = None
     type: Literal["changed"] = "changed"
 
 
-ClusterEvent = ItemAssigned | ClusterChanged
+@dataclass(frozen=True, slots=True)
+class ClusterMerged:
+    """All items of a cluster are another's from now on, and its id is another name of that one."""
+
+    cluster_id: str
+    into_id: str
+    by: By
+    reason: str
+    round: int
+    at: datetime | None = None
+    command_id: str | None = None
+    type: Literal["merged"] = "merged"
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterSplit:
+    """A new cluster was made of a part of another; its items' own events follow."""
+
+    cluster_id: str
+    parent_id: str
+    by: By
+    reason: str
+    round: int
+    at: datetime | None = None
+    command_id: str | None = None
+    type: Literal["split"] = "split"
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterRestored:
+    """A merge was undone: the id stands for a cluster of its own again; its items' own events follow."""
+
+    cluster_id: str
+    reason: str
+    at: datetime | None = None
+    command_id: str | None = None
+    type: Literal["restored"] = "restored"
+
+
+@dataclass(frozen=True, slots=True)
+class CommandDone:
+    """What became of a command: done, refused with the reason, or waiting for what it names to appear.
+
+    `kind` is the command's, `cluster_ids` the clusters it was about: their history shows it.
+    """
+
+    command_id: str
+    outcome: Outcome
+    reason: str
+    at: datetime
+    kind: CommandKind | None = None
+    cluster_ids: tuple[str, ...] = ()
+    type: Literal["command"] = "command"
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """What a person may want to do: merge two clusters, or split one; `id` derives from what it names."""
+
+    id: str
+    kind: Literal["merge", "split"]
+    cluster_ids: tuple[str, ...]
+    score: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProposalsChanged:
+    """All proposals that stand, the likeliest first; those of before are gone."""
+
+    proposals: tuple[Proposal, ...]
+    type: Literal["proposals"] = "proposals"
+
+
+@dataclass(frozen=True, slots=True)
+class ClusteringStatus:
+    """How a project's clustering stands.
+
+    `moved_share` is the share of items that changed cluster in the last round, merges aside, `seconds` what it took.
+    """
+
+    state: Literal["idle", "pending", "running"]
+    round: int
+    outcome: str
+    at: datetime
+    seconds: float
+    items: int
+    groups: int
+    clusters: int
+    moved_share: float
+    threshold: float
+    calibration: int
+    type: Literal["status"] = "status"
+
+
+ClusterEvent = (
+    ItemAssigned
+    | ClusterChanged
+    | ClusterMerged
+    | ClusterSplit
+    | ClusterRestored
+    | CommandDone
+    | ProposalsChanged
+    | ClusteringStatus
+)

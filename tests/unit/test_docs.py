@@ -8,16 +8,26 @@ import tomllib
 from collections.abc import Iterator
 from importlib.metadata import packages_distributions
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import pytest
 
 from soulcaster import messages
+from soulcaster.domain.commands import CommandKind
+from soulcaster.domain.events import ClusterEvent
 from soulcaster.domain.ids import item_id
 from soulcaster.domain.lifecycle import NEXT
 from soulcaster.failures import dead_letter
 from soulcaster.intake import read
-from soulcaster.messages import MAX_DEPTH, MAX_ITEM_BYTES, RESERVED, Message, RawEnvelope, RawFeedback
+from soulcaster.messages import (
+    MAX_DEPTH,
+    MAX_ITEM_BYTES,
+    RESERVED,
+    ClusterCommand,
+    Message,
+    RawEnvelope,
+    RawFeedback,
+)
 from soulcaster.ports import Record
 from soulcaster.tail import line
 from soulcaster.topics import DAY_MS, FEEDBACK_RAW, MAX_MESSAGE_BYTES, TOPICS, Topic, all_topics
@@ -85,6 +95,19 @@ def test_the_limits_are_the_codes() -> None:
     assert set(re.findall(r"`(\w+)`", words)) == RESERVED
     [statuses] = re.findall(r"`status` is ([^;]*);", text)
     assert set(re.findall(r"`(\w+)`", statuses)) == set(NEXT)
+
+
+def test_every_cluster_event_and_every_command_is_told() -> None:
+    [example] = [json.loads(text) for name, text in EXAMPLES if name == "ClusterEvents"]
+    types = {get_args(get_type_hints(event)["type"])[0] for event in get_args(ClusterEvent)}
+    assert {event["type"] for event in example["events"]} == types
+    text = MESSAGES.read_text()
+    assert [name for name in types if f"\n- `{name}`: " not in text] == []
+    _, *rows = table(MESSAGES, "### cluster.commands")
+    assert [row[0].strip("`") for row in rows] == list(get_args(CommandKind))
+    fields = {name for row in rows for name in re.findall(r"`(\w+)`", row[1])}
+    common = {"schema_version", "id", "type", "project_id", "requested_by", "requested_at"}
+    assert fields == set(ClusterCommand.model_fields) - common
 
 
 @pytest.mark.parametrize("name", ["RawFeedback", "RawEnvelope"])

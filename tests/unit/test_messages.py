@@ -12,9 +12,37 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from soulcaster.domain.events import ClusterChanged, ClusterEvent, ItemAssigned
+from soulcaster.domain.commands import (
+    Cleanup,
+    Command,
+    CommandKind,
+    Configure,
+    Merge,
+    Move,
+    Pin,
+    Rebalance,
+    Rename,
+    Reset,
+    Split,
+    StartFix,
+    Undo,
+)
+from soulcaster.domain.events import (
+    ClusterChanged,
+    ClusterEvent,
+    ClusteringStatus,
+    ClusterMerged,
+    ClusterRestored,
+    ClusterSplit,
+    CommandDone,
+    ItemAssigned,
+    Proposal,
+    ProposalsChanged,
+)
 from soulcaster.domain.feedback import BRIEF_CHARS, Brief
 from soulcaster.messages import (
+    MAX_IDS,
+    MAX_PROPOSALS,
     ClusterCommand,
     ClusterEvents,
     EmbeddedEnvelope,
@@ -38,8 +66,38 @@ EMBEDDER = EmbedderId(name="m", version="1", dimensions=3)
 EVENTS: tuple[ClusterEvent, ...] = (
     ItemAssigned(uid(1), NOW, uid("c"), "opened", -1.0, 0.75),
     ItemAssigned(uid(2), NOW, uid("c"), "joined", 0.9, 0.75, uid("d"), 0.5),
+    ItemAssigned(
+        uid(3), NOW, uid("c"), "moved", 0.9, 0.75, None, None, "person", 4, 7, "static@1", "somebody moved it here"
+    ),
     ClusterChanged(uid("c"), "Title", "Summary", 2, ("github", "manual"), NOW, NOW + timedelta(hours=1)),
+    ClusterChanged(uid("d"), "T", "S", 2, (), NOW, NOW, ("late", "card"), 0.5, "person", True, uid("c")),
+    ClusterMerged(uid("d"), uid("c"), "consolidation", "they say the same", 7),
+    ClusterSplit(uid("e"), uid("c"), "person", "asked for", 7, NOW, "k1"),
+    ClusterRestored(uid("d"), "the merge was undone", NOW, "k2"),
+    CommandDone("k1", "refused", "it is pinned", NOW, "split", (uid("c"),)),
+    ProposalsChanged((Proposal(uid("p"), "merge", (uid("c"), uid("d")), 0.8, "near each other"),)),
+    ClusteringStatus("idle", 7, "nothing to do", NOW, 0.5, 100, 90, 8, 0.01, 0.62, 4),
 )
+ASKED: dict[str, Any] = {"id": "k1", "requested_by": "owner", "requested_at": NOW}
+COMMANDS: dict[CommandKind, tuple[dict[str, Any], Command]] = {
+    "start_fix": ({"cluster_id": "c"}, StartFix(**ASKED, cluster_id="c")),
+    "merge": ({"cluster_id": "c", "cluster_ids": ("d", "e")}, Merge(**ASKED, cluster_id="c", others=("d", "e"))),
+    "split": (
+        {"cluster_id": "c", "item_ids": ("i",), "title": " Grüße "},
+        Split(**ASKED, cluster_id="c", items=("i",), title="Grüße"),
+    ),
+    "move": ({"cluster_id": "c", "item_ids": ("i", "j")}, Move(**ASKED, items=("i", "j"), into="c")),
+    "rename": ({"cluster_id": "c", "title": "T"}, Rename(**ASKED, cluster_id="c", title="T")),
+    "pin": ({"cluster_id": "c", "pinned": False}, Pin(**ASKED, cluster_id="c", pinned=False)),
+    "undo": ({"command_id": "k0"}, Undo(**ASKED, command_id="k0")),
+    "rebalance": ({}, Rebalance(**ASKED)),
+    "cleanup": ({"proposal_ids": ("p",)}, Cleanup(**ASKED, proposals=("p",))),
+    "reset": ({}, Reset(**ASKED)),
+    "configure": (
+        {"threshold": 0.5, "granularity": "finer"},
+        Configure(**ASKED, threshold=0.5, granularity="finer"),
+    ),
+}
 MESSAGES: list[Message] = [
     RawEnvelope(items=(RawFeedback(project_id="p1", source="manual", body="b", metadata={"a": [1, None]}),)),
     ItemsEnvelope(project_id="p1", items=(item("1"), item("2", author="a", url="u", metadata={"n": 1.5}))),
@@ -50,12 +108,14 @@ MESSAGES: list[Message] = [
         vectors=pack_vectors(np.eye(2, 3, dtype=np.float32)),
     ),
     ClusterEvents(project_id="p1", events=EVENTS),
-    ClusterCommand(id="c1", type="start_fix", project_id="p1", cluster_id="c", requested_by="owner", requested_at=NOW),
+    *(ClusterCommand(type=kind, project_id="p1", **ASKED, **fields) for kind, (fields, _) in COMMANDS.items()),
     FixCommand(job_id="j", project_id="p1", cluster_id="c", cluster_title="T", requested_by="owner", requested_at=NOW),
     JobEvent(job_id="j", project_id="p1", cluster_id="c", seq=3, status="running", at=NOW, log="l", pr_url="u"),
     ProjectDefined(id="p1", name="Demo", created_at=NOW),
 ]
-every_message = pytest.mark.parametrize("message", MESSAGES, ids=lambda m: type(m).__name__)
+every_message = pytest.mark.parametrize(
+    "message", MESSAGES, ids=lambda m: f"{type(m).__name__} {getattr(m, 'type', '')}".strip()
+)
 
 
 @every_message
@@ -100,11 +160,7 @@ def test_what_is_no_message_is_refused(message: Message, value: bytes) -> None:
 
 
 def test_messages_of_the_domain() -> None:
-    command = MESSAGES[4]
-    assert isinstance(command, ClusterCommand)
-    assert (command.start_fix().id, command.start_fix().cluster_id) == ("c1", "c")
-    fix = MESSAGES[5]
-    assert isinstance(fix, FixCommand)
+    [fix] = [message for message in MESSAGES if isinstance(message, FixCommand)]
     assert (fix.fix().job_id, fix.fix().cluster_title, fix.fix().requested_at) == ("j", "T", NOW)
     one = step(4, "failed", log="l", error="boom")
     event = JobEvent(
@@ -118,6 +174,53 @@ def test_messages_of_the_domain() -> None:
         error="boom",
     )
     assert event.step() == one
+
+
+@pytest.mark.parametrize("kind", COMMANDS)
+def test_a_command_is_the_domains_and_says_no_more_than_it_has(kind: CommandKind) -> None:
+    fields, expected = COMMANDS[kind]
+    sent = ClusterCommand(type=kind, project_id="p1", **ASKED, **fields)
+    assert sent.command() == expected
+    assert set(json.loads(sent.to_bytes())) == {"schema_version", "type", "project_id", *ASKED, *fields}
+    for name in set(fields) - {"title", "threshold"}:
+        with pytest.raises(ValidationError, match=f"{kind} needs {name}"):
+            ClusterCommand(type=kind, project_id="p1", **ASKED, **{k: v for k, v in fields.items() if k != name})
+
+
+def test_what_a_command_may_leave_out() -> None:
+    def command(kind: CommandKind, **fields: Any) -> Command:
+        return ClusterCommand(type=kind, project_id="p1", **ASKED, **fields).command()
+
+    assert command("rename", cluster_id="c") == Rename(**ASKED, cluster_id="c", title=None)
+    assert command("split", cluster_id="c", item_ids=("i",)) == Split(**ASKED, cluster_id="c", items=("i",))
+    assert command("configure", granularity="auto") == Configure(**ASKED)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "value"),
+    [
+        ("merge", "cluster_ids", ()),
+        ("merge", "cluster_ids", ("",)),
+        ("merge", "cluster_ids", ("x" * 65,)),
+        ("split", "item_ids", tuple(map(str, range(MAX_IDS + 1)))),
+        ("rename", "title", " "),
+        ("rename", "title", "x" * 201),
+        ("configure", "threshold", 1.1),
+        ("configure", "threshold", -0.1),
+        ("configure", "threshold", float("nan")),
+        ("configure", "granularity", "coarse"),
+        ("pin", "cluster_id", ""),
+        ("undo", "command_id", "x" * 65),
+        ("reset", "id", ""),
+        ("reset", "type", "explode"),
+        ("reset", "requested_by", "x" * 201),
+    ],
+)
+def test_commands_that_cannot_be(kind: CommandKind, name: str, value: Any) -> None:
+    given = {"type": kind, "project_id": "p1", **ASKED, **COMMANDS[kind][0]}
+    ClusterCommand(**given)
+    with pytest.raises(ValidationError, match=name):
+        ClusterCommand(**given | {name: value})
 
 
 @given(
@@ -173,14 +276,31 @@ def test_embedded_envelopes_stay_small_and_keep_rows_together(count: int, chars:
     assert all(e.embedder == wide and e.project_id == "p1" for e in read)
 
 
-def test_event_envelopes_stay_small_and_in_order() -> None:
-    long = ClusterChanged(uid("c"), "🙂" * 500, "🙂" * 280, 9, tuple(f"{n:040}" for n in range(200)), NOW, NOW)
-    events: list[ClusterEvent] = [*EVENTS * 100, *[long] * 300]
+@pytest.mark.parametrize("text", ["x", "🙂", '"', "\x00"])
+def test_event_envelopes_stay_small_and_in_order(text: str) -> None:
+    events: list[ClusterEvent] = [
+        *EVENTS * 100,
+        *[
+            ClusterChanged(
+                uid("c"), text * 500, text * 280, 9, tuple(f"{n:040}" for n in range(200)), NOW, NOW, (text * 80,) * 9
+            ),
+            ItemAssigned(uid(1), NOW, uid("c"), "moved", 0.9, 0.75, reason=text * 500),
+            ClusterMerged(uid("d"), uid("c"), "person", text * 500, 7),
+        ]
+        * 300,
+    ]
     envelopes = list(event_envelopes("p1", events))
     assert len(envelopes) > 1
     assert max(map(len, envelopes)) <= ENVELOPE_BYTES
     assert [e for v in envelopes for e in ClusterEvents.model_validate_json(v).events] == events
     assert list(event_envelopes("p1", [])) == []
+
+
+def test_the_likeliest_proposals_travel() -> None:
+    many = tuple(Proposal(uid(n), "merge", (uid("c"), uid("d")), 0.8, "🙂" * 500) for n in range(MAX_PROPOSALS + 1))
+    [envelope] = event_envelopes("p1", [ProposalsChanged(many)])
+    assert len(envelope) <= ENVELOPE_BYTES
+    assert ClusterEvents.model_validate_json(envelope).events == (ProposalsChanged(many[:-1]),)
 
 
 @settings(max_examples=200)
