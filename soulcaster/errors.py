@@ -24,6 +24,14 @@ class RedisUnavailable(Unavailable):
     """Redis does not answer."""
 
 
+class EmbedderUnavailable(Unavailable):
+    """The embedder does not answer."""
+
+
+class EmbedderRefuses(Unavailable):
+    """The embedder answers that it will not, until somebody has done something about its key or its settings."""
+
+
 class InvalidMessage(SoulcasterError):
     """A message is not of the form its topic documents; it belongs in the dead letters."""
 

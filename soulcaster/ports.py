@@ -70,7 +70,13 @@ class Embedder(Protocol):
         """Length of a vector."""
 
     async def embed(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
-        """Return unit vectors, shape (len(texts), dimensions); an empty text gives the zero vector."""
+        """Return unit vectors, shape (len(texts), dimensions); an empty text gives the zero vector.
+
+        Raises:
+            EmbedderUnavailable: it does not answer in time; what it has done so far may be quicker the next time.
+            EmbedderRefuses: it needs somebody's help before it takes the same call.
+            InvalidMessage: it will never take one of these texts.
+        """
 
 
 @dataclass(frozen=True, slots=True)

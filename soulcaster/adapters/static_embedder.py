@@ -7,7 +7,7 @@ work, and people use the same words again and again, so the pieces of a word are
 import asyncio
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import chain
 from pathlib import Path
 
@@ -44,6 +44,12 @@ class StaticEmbedder:
             return self.embed_now(texts)
         return await asyncio.to_thread(self.embed_now, texts)
 
+    async def check(self) -> None:
+        """Do nothing: what was loaded works."""
+
+    async def close(self) -> None:
+        """Do nothing: there is no connection."""
+
     def embed_now(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
         """Return the same, holding up the caller."""
         vectors = np.zeros((len(texts), self.dimensions), np.float32)
@@ -66,7 +72,8 @@ class StaticEmbedder:
         starts = np.cumsum(counts) - counts
         sums[some] = np.add.reduceat(rows, starts[some], axis=0, dtype=np.float32)
         lengths = np.linalg.norm(sums, axis=1, keepdims=True)
-        return np.divide(sums, lengths, out=sums, where=lengths > 0)
+        np.divide(sums, lengths, out=sums, where=lengths > 0)
+        return sums
 
 
 class _Pieces:
@@ -77,7 +84,7 @@ class _Pieces:
     """
 
     def __init__(self, model: StaticModel) -> None:
-        self._tokenize = model.tokenize
+        self._tokenize: Callable[[Sequence[str]], list[list[int]]] = model.tokenize
         model.tokenizer.no_truncation()  # what is embedded is a brief; how long is decided where it is made
         described = json.loads(model.tokenizer.to_str())["pre_tokenizer"] or {}
         self._by_word = described.get("type") == "BertPreTokenizer"

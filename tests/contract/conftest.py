@@ -6,6 +6,7 @@ from redis.asyncio import Redis
 from soulcaster.adapters.redis_read_model import RedisReadModel
 from soulcaster.ports import ReadModel
 from tests.conftest import RedisServer
+from tests.contract.gemini import Gemini
 
 
 @pytest.fixture(params=["redis"])
@@ -17,3 +18,9 @@ async def read_model(request: pytest.FixtureRequest, redis_server: RedisServer) 
     model = RedisReadModel(redis_server.url)
     yield model
     await model.close()
+
+
+@pytest.fixture
+async def gemini() -> AsyncIterator[Gemini]:
+    async with Gemini() as server:
+        yield server

@@ -1,5 +1,7 @@
 """What every Embedder must do."""
 
+from collections.abc import AsyncIterator, Callable
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -7,9 +9,11 @@ from hypothesis import strategies as st
 from model2vec import StaticModel
 
 from soulcaster.adapters import static_embedder
+from soulcaster.adapters.gemini_embedder import GeminiEmbedder
 from soulcaster.adapters.static_embedder import DEFAULT_FOLDER, StaticEmbedder
 from soulcaster.domain.normalize import clean
 from soulcaster.ports import Embedder
+from tests.contract.gemini import KEY, Gemini
 
 STATIC = StaticEmbedder()
 LIBRARY = StaticModel.from_pretrained(DEFAULT_FOLDER)
@@ -25,10 +29,23 @@ TEXTS = [
 ]
 
 
-@pytest.fixture(params=[StaticEmbedder], scope="module")
-def embedder(request: pytest.FixtureRequest) -> Embedder:
-    made: Embedder = request.param()
-    return made
+@pytest.fixture(params=["static", "gemini"])
+async def make(request: pytest.FixtureRequest, gemini: Gemini) -> AsyncIterator[Callable[[], Embedder]]:
+    """Makes an embedder, and another one that is the same."""
+    made: list[StaticEmbedder | GeminiEmbedder] = []
+
+    def make_one() -> Embedder:
+        made.append(StaticEmbedder() if request.param == "static" else GeminiEmbedder(KEY, url=gemini.url))
+        return made[-1]
+
+    yield make_one
+    for embedder in made:
+        await embedder.close()
+
+
+@pytest.fixture
+def embedder(make: Callable[[], Embedder]) -> Embedder:
+    return make()
 
 
 async def test_shape_and_length(embedder: Embedder) -> None:
@@ -47,8 +64,8 @@ async def test_the_same_text_is_the_same_vector_in_any_batch(embedder: Embedder)
     assert backwards == pytest.approx(alone[::-1], abs=1e-5)
 
 
-async def test_another_instance_gives_the_same(embedder: Embedder) -> None:
-    other = type(embedder)()
+async def test_another_instance_gives_the_same(embedder: Embedder, make: Callable[[], Embedder]) -> None:
+    other = make()
     assert (other.name, other.version, other.dimensions) == (embedder.name, embedder.version, embedder.dimensions)
     assert np.array_equal(await other.embed(TEXTS), await embedder.embed(TEXTS))
 
