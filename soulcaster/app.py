@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,11 +24,11 @@ from agents.delivery import OrderlyApp
 from agents.embed import embed
 from agents.normalize import normalize
 from agents.project import project
+from soulcaster.adapters.embedders import make_embedder
 from soulcaster.adapters.kafka import CommittedConsumer, KafkaPublisher
 from soulcaster.adapters.kafka_ready import KafkaReadiness
 from soulcaster.adapters.redis_read_model import RedisReadModel
 from soulcaster.adapters.redis_sign_in import RedisSignIn
-from soulcaster.adapters.static_embedder import StaticEmbedder
 from soulcaster.domain.clustering.core import NearestCentroid
 from soulcaster.domain.clustering.project import RECORD_BYTES, ProjectClusters
 from soulcaster.domain.dedupe import HASH_BYTES, Seen
@@ -73,7 +73,10 @@ def now() -> datetime:
 def create_app(settings: Settings, *, embedder: Embedder | None = None) -> faust.App:
     """Return a Faust app with every agent and table wired; a fresh one each call, nothing connected yet.
 
-    `embedder` is the static one where none is given.
+    `embedder` is the one that the settings name where none is given.
+
+    Raises:
+        BadInput: they name one that there is not, or that lacks what it needs.
     """
     app = OrderlyApp(
         settings.app_id,
@@ -101,7 +104,11 @@ def create_app(settings: Settings, *, embedder: Embedder | None = None) -> faust
     faiss.omp_set_num_threads(1)  # a search here is short; a team of threads costs more than it saves
     publisher = KafkaPublisher(settings.kafka)
     read_model = RedisReadModel(settings.redis_url)
-    used_embedder = embedder or StaticEmbedder()
+    closing: list[Callable[[], Awaitable[None]]] = [publisher.stop, read_model.close]
+    if embedder is None:
+        embedder = made = make_embedder(settings)
+        closing.append(made.close)
+    used_embedder = embedder
 
     def make_seen(_project_id: str, segments: Segments) -> Seen:
         return Seen(segments)
@@ -135,21 +142,20 @@ def create_app(settings: Settings, *, embedder: Embedder | None = None) -> faust
         lambda b: project(b, read_model=read_model, publisher=publisher),
     )
 
-    app.add_dependency(_Connections(publisher, read_model))
+    app.add_dependency(_Connections(closing))
     return app
 
 
 class _Connections(mode.Service):  # type: ignore[misc]  # mode ships no types that hold under --strict
     """Closes the connections of the agents; a child of the app, so it is stopped after the agents are."""
 
-    def __init__(self, publisher: KafkaPublisher, read_model: RedisReadModel) -> None:
+    def __init__(self, closing: Sequence[Callable[[], Awaitable[None]]]) -> None:
         super().__init__()
-        self._publisher = publisher
-        self._read_model = read_model
+        self._closing = closing
 
     async def on_stop(self) -> None:
-        await self._publisher.stop()
-        await self._read_model.close()
+        for close in self._closing:
+            await close()
 
 
 def _table(app: faust.App, name: str, partitions: int, width: int, make: Callable[[str, Segments], Any]) -> Any:

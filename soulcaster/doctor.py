@@ -20,7 +20,7 @@ from rich.table import Table
 
 from soulcaster.adapters.kafka import provision
 from soulcaster.adapters.kafka_offsets import KafkaOffsets, offsets_of
-from soulcaster.errors import KafkaUnavailable
+from soulcaster.errors import BadInput, KafkaUnavailable, Unavailable
 from soulcaster.settings import STACK_FILE, Settings
 from soulcaster.topics import (
     CLUSTER_COMMANDS,
@@ -118,6 +118,7 @@ async def examine(settings: Settings, data_dir: Path) -> Report:
         },
         parts=list(await asyncio.gather(_kafka(settings), _redis(settings), _web(settings))),
     )
+    await _examine_embedder(settings, report)
     kafka = report.parts[0]
     if kafka.reachable:
         try:
@@ -187,6 +188,27 @@ async def _web(settings: Settings) -> Part:
             return Part(name="web", address=address, reachable=answer.status in {200, 503})
     except (aiohttp.ClientError, OSError, TimeoutError):
         return Part(name="web", address=address, reachable=False)
+
+
+# ---- the embedder ------------------------------------------------------------------------------------------------
+
+
+async def _examine_embedder(settings: Settings, report: Report) -> None:
+    """See whether a worker with these settings could embed; where that is paid, it costs one word."""
+    if settings.embedder == "static":
+        return
+    from soulcaster.adapters.embedders import make_embedder  # brings models along that only a worker needs
+
+    try:
+        embedder = make_embedder(settings)
+        try:
+            await embedder.check()
+        finally:
+            await embedder.close()
+    except BadInput as error:
+        report.problems.append(Problem(what=str(error), advice="no worker starts with these settings; change them"))
+    except Unavailable as error:
+        report.problems.append(Problem(what=str(error), advice="a worker waits until it can embed, and loses nothing"))
 
 
 # ---- topics, groups and lag --------------------------------------------------------------------------------------

@@ -38,6 +38,34 @@ class Settings(BaseSettings):
     )
     replication: int = Field(1, ge=1, le=9, description="Replicas of every topic; 3 on a production cluster.")
     log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR.")
+    embedder: str = Field(
+        "static",
+        description="What makes vectors of texts: `static` (in the package, no network), `gemini` (Google's, paid), or "
+        "the folder of a model2vec model. After a change, what comes in opens clusters of its own.",
+    )
+    gemini_key: str = Field(
+        "",
+        repr=False,
+        exclude=True,
+        validation_alias=AliasChoices("GEMINI_API_KEY", "GOOGLE_GENERATIVE_AI_API_KEY"),
+        description="Key of the Gemini API, for the embedder `gemini`.",
+    )
+    gemini_url: str = Field("", description="Where the Gemini API is; empty is Google's own address.")
+    gemini_dimensions: int = Field(
+        768, ge=1, le=3072, description="Length of Gemini's vectors; Google recommends 768, 1536 or 3072."
+    )
+    gemini_requests_per_minute: int = Field(
+        3000,
+        ge=1,
+        description="Texts that one worker sends to Gemini in a minute at most; Google counts each as a request, even "
+        "in a batch (100 on its free tier).",
+    )
+    embedding_cache_days: int = Field(
+        30,
+        ge=0,
+        description="How long Redis keeps Gemini's vectors, 1.5 kB a text, so that a replay is not paid twice; 0: not "
+        "at all.",
+    )
     session_key: str = Field(
         "",
         repr=False,

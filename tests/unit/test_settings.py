@@ -76,8 +76,16 @@ def test_what_cannot_be_is_refused(monkeypatch: pytest.MonkeyPatch, partitions: 
         Settings()
 
 
-def test_the_session_key_is_not_shown() -> None:
-    assert "secret" not in repr(Settings(session_key="secret"))
+def test_keys_are_not_shown() -> None:
+    settings = Settings(session_key="secret", gemini_key="secret")
+    assert "secret" not in repr(settings)
+    # Stack files are made of this.
+    assert "secret" not in json.dumps(settings.model_dump(mode="json", exclude={"session_key"}))
+
+
+def test_the_other_name_of_the_gemini_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GOOGLE_GENERATIVE_AI_API_KEY", "of the predecessor")
+    assert Settings().gemini_key == "of the predecessor"
 
 
 def test_variables_are_what_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
