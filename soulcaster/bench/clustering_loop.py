@@ -1,0 +1,200 @@
+"""A clusterer alone, in a plain loop on one core: what `bench clustering` measures, run as a process of its own.
+
+The process holds nothing but the items, so that what its memory grows by is the clusterer's.
+"""
+
+import gc
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import faiss
+import msgspec
+import numpy as np
+import numpy.typing as npt
+import psutil
+
+from soulcaster.domain.clustering.core import NearestCentroid
+from soulcaster.domain.feedback import Brief
+from soulcaster.errors import SoulcasterError
+
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_NUM_THREADS"), "1")
+"""Read by the libraries when they are loaded."""
+
+
+Vectors = npt.NDArray[np.float32]
+Numbers = npt.NDArray[np.int32]
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """What a learner says of a consolidation: each public id that ended in it, and the id it is now an alias of.
+
+    `aside` is how many of its seconds the chain spends in another thread, while items go on.
+    """
+
+    merged: Mapping[str, str]
+    aside: float = 0.0
+
+
+class Learner(Protocol):
+    """A clusterer as it is measured: told items batch by batch, asked where they are."""
+
+    def add(self, items: Sequence[Brief], vectors: Vectors) -> None:
+        """Take items in, in order; vectors are unit rows, shape (len(items), dimensions)."""
+
+    def consolidate(self, *, last: bool) -> Round | None:
+        """Consolidate if it is due or if this is the last time; None if nothing was done.
+
+        Called after each batch, and once more after the last.
+        """
+
+    def clusters(self) -> Sequence[str]:
+        """Return the public id of the cluster of every item so far, in order of arrival; its time is not measured."""
+
+
+@dataclass(frozen=True, slots=True)
+class Consolidation:
+    """A consolidation as measured; the shares, from 0 to 1, are of the items there were."""
+
+    seconds: float
+    aside: float
+    """Of the seconds, those spent in another thread."""
+    changed: float
+    """Share of items whose public id is another."""
+    merges_aside: float
+    """Share of items whose public id is another, and not the one their old id is now an alias of."""
+
+
+@dataclass(frozen=True, slots=True)
+class Driven:
+    """A run. Clusters are numbers, the same for the same public id."""
+
+    online: list[int]
+    """Of each item, right after its batch was added."""
+    final: list[int]
+    """Of each item, after the last consolidation."""
+    batches: list[float]
+    """Seconds of each call of `add`."""
+    consolidations: list[Consolidation]
+    resident_bytes: int
+    """What the process has grown by. The allocator takes and gives pages as it likes: rough below some MB."""
+
+
+class Present:
+    """Learner over the present core, which never moves an item; only here is said which clusterer is measured."""
+
+    def __init__(self, dimensions: int) -> None:
+        """Start empty."""
+        self._core = NearestCentroid("bench", dimensions)
+        self._ids: list[str] = []
+
+    def add(self, items: Sequence[Brief], vectors: Vectors) -> None:
+        """Take items in."""
+        self._ids += [a.cluster_id for a in self._core.add(items, vectors)]
+
+    def consolidate(self, *, last: bool) -> Round | None:
+        """Return None."""
+        return None
+
+    def clusters(self) -> Sequence[str]:
+        """Return the id of each item's cluster."""
+        return self._ids
+
+
+def drive(
+    make: Callable[[int], Learner],
+    items: Sequence[Brief],
+    vectors: Vectors,
+    batch: int,
+    report: Callable[[int], None] = lambda done: None,
+) -> Driven:
+    """Return what a new learner (`make(dimensions)`) does with items in batches; `report` hears how many are done."""
+    gc.collect()
+    before = psutil.Process().memory_info().rss
+    learner = make(vectors.shape[1])
+    numbers: dict[str, int] = {}
+    online = np.empty(len(items), np.int32)
+    batches: list[float] = []
+    consolidations: list[Consolidation] = []
+    now = online[:0]
+    for at in range(0, len(items), batch):
+        some = items[at : at + batch]
+        rows = vectors[at : at + batch].copy()  # as they come off the wire: what the learner keeps is its own
+        begin = time.perf_counter()
+        learner.add(some, rows)
+        batches.append(time.perf_counter() - begin)
+        now = _numbered(numbers, learner.clusters())
+        online[at : at + len(some)] = now[at:]
+        now = _consolidated(learner, numbers, now, consolidations, last=False)
+        report(at + len(some))
+    final = _consolidated(learner, numbers, now, consolidations, last=True)
+    gc.collect()
+    grown = psutil.Process().memory_info().rss - before
+    return Driven(online.tolist(), final.tolist(), batches, consolidations, grown)
+
+
+def _consolidated(
+    learner: Learner, numbers: dict[str, int], before: Numbers, consolidations: list[Consolidation], *, last: bool
+) -> Numbers:
+    """Let the learner consolidate, note what it did, and return where the items are now."""
+    begin = time.perf_counter()
+    done = learner.consolidate(last=last)
+    seconds = time.perf_counter() - begin
+    if done is None:
+        return before
+    after = _numbered(numbers, learner.clusters())
+    alias = np.arange(len(numbers) + 2 * len(done.merged), dtype=np.int32)
+    for old, new in done.merged.items():
+        while new in done.merged:
+            new = done.merged[new]  # merged twice at once
+        alias[numbers.setdefault(old, len(numbers))] = numbers.setdefault(new, len(numbers))
+    changed = before != after
+    moved = changed & (alias[before] != after)
+    consolidations.append(Consolidation(seconds, done.aside, float(changed.mean()), float(moved.mean())))
+    return after
+
+
+def _numbered(numbers: dict[str, int], ids: Sequence[str]) -> Numbers:
+    """Return a number for each id, kept in `numbers`; a list of strings would look like the learner's memory."""
+    return np.fromiter((numbers.setdefault(of, len(numbers)) for of in ids), np.int32, len(ids))
+
+
+def drive_alone(items: Sequence[Brief], vectors: Vectors, batch: int, report: Callable[[int], None]) -> Driven:
+    """Return `drive` of the present learner, done by a new process with one thread on one core.
+
+    Raises:
+        SoulcasterError: the process failed; what it said is on stderr.
+    """
+    with tempfile.TemporaryDirectory(prefix="soulcaster-bench-") as name:
+        folder = Path(name)
+        (folder / "items").write_bytes(msgspec.msgpack.encode(items))
+        np.save(folder / "vectors.npy", vectors)
+        command = [sys.executable, "-m", "soulcaster.bench.clustering_loop", name, str(batch)]
+        with subprocess.Popen(  # noqa: S603  our own program
+            command, stdout=subprocess.PIPE, text=True, env={**os.environ, **ONE_THREAD}
+        ) as process:
+            for line in process.stdout or ():
+                report(int(line))
+        if process.returncode:
+            raise SoulcasterError(f"the bench's process ended with {process.returncode}: {' '.join(command[1:])}")
+        return msgspec.msgpack.decode((folder / "driven").read_bytes(), type=Driven)
+
+
+def _main(folder: Path, batch: int) -> None:
+    items = msgspec.msgpack.decode((folder / "items").read_bytes(), type=list[Brief])
+    vectors = np.load(folder / "vectors.npy")
+    driven = drive(Present, items, vectors, batch, lambda done: print(done, flush=True))  # noqa: T201  our parent reads
+    (folder / "driven").write_bytes(msgspec.msgpack.encode(driven))
+
+
+if __name__ == "__main__":
+    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+    faiss.omp_set_num_threads(1)
+    _main(Path(sys.argv[1]), int(sys.argv[2]))

@@ -1,0 +1,99 @@
+"""The yardstick: batch average linkage, cut where the labels say is best.
+
+It sees all items at once and is told the right answer to one question, the threshold, so an online clusterer on the
+same vectors that comes near it has little left to win by its rule; the rest is up to the vectors. It is no upper
+bound: who uses more than one threshold, or another linkage, may beat it.
+"""
+
+from collections import Counter
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy.cluster.hierarchy import linkage
+
+from soulcaster.bench.scores import codes, harmonic_mean
+from soulcaster.errors import BadInput
+
+MOST_ROWS = 20_000
+"""More are refused: 16 bytes for each pair of rows is 3.2 GB at this many."""
+
+_BLOCK = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Oracle:
+    """The best cut. Clusters whose items have a mean cosine of `threshold` or more are one; None: nothing is merged."""
+
+    bcubed_f1: float
+    threshold: float | None
+    clusters: int
+
+
+def best_cut(vectors: npt.NDArray[np.float32], gold: Sequence[Hashable]) -> Oracle:
+    """Return the cut with the highest B-cubed F1 of all there are, every item alone among them.
+
+    `vectors` are unit rows, shape (len(gold), dimensions), compared as they are.
+
+    Raises:
+        BadInput: there are more than `MOST_ROWS` rows.
+    """
+    if len(vectors) > MOST_ROWS:
+        raise BadInput(f"{len(vectors):,} items are too many for a dendrogram; it takes {MOST_ROWS:,}.")
+    if len(vectors) < 2:
+        return Oracle(1.0, None, len(vectors))
+    merges = linkage(_distances(vectors), "average")
+    pairs = merges[:, :2].astype(np.int64).tolist()
+    return _best(pairs, merges[:, 2], codes(gold).tolist())
+
+
+def _distances(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+    """Return 1 - cosine of every pair i < j, row after row, as scipy wants it; the square is never whole in memory."""
+    n = len(vectors)
+    condensed = np.empty(n * (n - 1) // 2, np.float64)
+    at = 0
+    for start in range(0, n, _BLOCK):
+        block = 1.0 - vectors[start : start + _BLOCK] @ vectors[start:].T
+        for row in range(len(block)):
+            rest = block[row, row + 1 :]
+            condensed[at : at + len(rest)] = rest
+            at += len(rest)
+    return np.maximum(condensed, 0.0, out=condensed)  # rounding may leave equal rows a little less than nothing apart
+
+
+def _best(pairs: Sequence[Sequence[int]], heights: npt.NDArray[np.float64], labels: Sequence[int]) -> Oracle:
+    """Walk the merges from the lowest up, keeping B-cubed's two sums (see scores.py) as they change.
+
+    Joining clusters of a and b items of a label adds 2ab to the squares of its cell. The smaller counter is poured into
+    the larger, so that all merges together touch each item at most log2(n) times.
+    """
+    n = len(labels)
+    of_label = Counter(labels)
+    counters = {item: {label: 1} for item, label in enumerate(labels)}
+    sizes = dict.fromkeys(range(n), 1)
+    squares = dict.fromkeys(range(n), 1)
+    precision = float(n)
+    recall = float(sum(1 / of_label[label] for label in labels))
+    best = Oracle(harmonic_mean(precision / n, recall / n), None, n)
+    for step, (one, other) in enumerate(pairs):
+        large, small = counters.pop(one), counters.pop(other)
+        if len(large) < len(small):
+            large, small = small, large
+        both = 0
+        for label, count in small.items():
+            had = large.get(label, 0)
+            both += had * count
+            recall += 2 * had * count / of_label[label]
+            large[label] = had + count
+        new = n + step
+        counters[new] = large
+        sizes[new] = sizes[one] + sizes[other]
+        squares[new] = squares[one] + squares[other] + 2 * both
+        precision += squares[new] / sizes[new] - squares[one] / sizes[one] - squares[other] / sizes[other]
+        if step + 1 < len(pairs) and heights[step + 1] == heights[step]:
+            continue  # no threshold lies between merges of one height
+        f1 = harmonic_mean(precision / n, recall / n)
+        if f1 > best.bcubed_f1:
+            best = Oracle(f1, 1.0 - float(heights[step]), n - 1 - step)
+    return best
