@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
 
+from soulcaster.bench import Order, Shape
 from soulcaster.errors import BadInput, SoulcasterError
 from soulcaster.settings import DEFAULT_DATA_DIR, Settings, load_settings, variables
 
@@ -46,7 +47,7 @@ app = typer.Typer(
     "`soulcaster doctor`",
     epilog=_settings_help(),
 )
-bench = typer.Typer(no_args_is_help=True, help="Measure how fast it is, on a Kafka and a Redis of its own.")
+bench = typer.Typer(no_args_is_help=True, help="Measure how fast it is and how well it clusters.")
 app.add_typer(bench, name="bench")
 
 DataDir = Annotated[
@@ -290,13 +291,88 @@ def pipeline(
 ) -> None:
     """Compare the whole chain with a bare Faust forwarder and with its own functions in a plain loop.
 
-    Takes some minutes; stop what else runs on the machine, Soulcaster's own stack too.
+    It does so on a Kafka and a Redis of its own, and takes some minutes; stop what else runs on the machine,
+    Soulcaster's own stack too.
 
     `soulcaster bench pipeline --items 50000 --json`
     """
     from soulcaster.bench.pipeline import main as measure
 
     measure(items, as_json)
+
+
+@bench.command()
+def clustering(
+    texts: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="A .csv, .tsv or .jsonl with a label for each text.",
+            show_default="the demo data, whose rows are sorted by label",
+        ),
+    ] = None,
+    text_column: Annotated[str, typer.Option(metavar="C", help="What was said.")] = "text",
+    title_column: Annotated[str | None, typer.Option(metavar="C", help="Its title, put in front of the text.")] = None,
+    label_column: Annotated[str, typer.Option(metavar="C", help="What people say belongs together.")] = "category",
+    embedder: Annotated[
+        str | None,
+        typer.Option(metavar="E", help="`static`, or a folder with a model2vec model.", show_default="static"),
+    ] = None,
+    embeddings: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="A .npy of vectors instead, one row for each row of the texts."),
+    ] = None,
+    order: Annotated[
+        Order, typer.Option(metavar="O", help="`arrival`: as in the file; `shuffled`; `topic`: label after label.")
+    ] = "arrival",
+    shape: Annotated[Shape, typer.Option(metavar="S", help="How many items of which label; see above.")] = "as-is",
+    with_texts: Annotated[
+        Path | None,
+        typer.Option(
+            "--with", metavar="FILE", help="The other texts of `mixed`; same columns.", show_default="the demo data"
+        ),
+    ] = None,
+    with_embeddings: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Their vectors, where --embeddings is given.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed, the same items in the same order.")] = 0,
+    batch: Annotated[int, typer.Option(min=1, help="How many items come at once.")] = 100,
+    as_json: AsJson = False,
+) -> None:
+    """Say how well texts that people labelled are clustered as they come, how fast, and how much moves later.
+
+    Scores are B-cubed (the F1 of both to look at first), V-measure and the adjusted Rand index: of the clusters items
+    were given at first, and of those after the last consolidation. Beside them stand what no clustering at all would
+    score, and the best cut of a batch dendrogram (average linkage) on the same vectors, the cut chosen by the labels.
+
+    Shapes: `as-is`, all there are; `zipf`, few labels with many items and many with few; `few-per-class`, three items
+    a label; `few-classes`, 15 labels with many, merged by their words where the file has more; `near-singletons`,
+    hardly two items of a label; `mixed`, two files together.
+
+    Speed is that of one core, with the vectors at hand. Needs no Kafka and no Redis.
+
+    `soulcaster bench clustering --order shuffled`
+
+    `soulcaster bench clustering --texts tickets.csv --text-column body --title-column subject --label-column topic`
+    """
+    from soulcaster.bench.clustering import Options
+    from soulcaster.bench.clustering import main as measure
+
+    options = Options(
+        texts=texts,
+        text_column=text_column,
+        title_column=title_column,
+        label_column=label_column,
+        embedder=embedder,
+        embeddings=embeddings,
+        order=order,
+        shape=shape,
+        with_texts=with_texts,
+        with_embeddings=with_embeddings,
+        seed=seed,
+        batch=batch,
+    )
+    measure(options, as_json)
 
 
 def main() -> None:
