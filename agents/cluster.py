@@ -13,7 +13,9 @@ import numpy as np
 
 from agents.batches import Batch
 from agents.guard import Guard
+from agents.rounds import Place, Rounds
 from soulcaster.domain.clustering.project import EmbedderKey, ProjectClusters, Step
+from soulcaster.domain.commands import RoundFinished
 from soulcaster.failures import until_available
 from soulcaster.messages import (
     ClusterCommand,
@@ -30,16 +32,38 @@ from tables.segmented import States
 _MANY = 64
 """From this many items on the work is done in a thread; below, it is over sooner than a thread would start."""
 
-Place = tuple[int, str]
-"""A partition and a project."""
-
 
 async def cluster(
     batches: AsyncIterator[Batch], *, clusters: States[ProjectClusters], publisher: Publisher, clock: Clock
 ) -> AsyncIterator[int]:
     """Cluster batch by batch; yield how many events each gave."""
     guard = Guard("cluster", publisher)
+    rounds = Rounds(publisher, clock)
     count = 0
+
+    async def steps(place: Place, messages: Sequence[EmbeddedEnvelope | ClusterCommand]) -> list[Step]:
+        """Take messages in order; neighbouring envelopes of one embedder in one step."""
+        project = clusters.state(*place)
+        done = []
+        for embedder, run in groupby(messages, key=lambda m: m.embedder if isinstance(m, EmbeddedEnvelope) else None):
+            if embedder is not None:
+                done.append(await _add(project, embedder, [m for m in run if isinstance(m, EmbeddedEnvelope)]))
+                continue
+            for command in (message.command() for message in run if isinstance(message, ClusterCommand)):
+                if isinstance(command, RoundFinished):
+                    done.append(await finish(place, project))
+                else:
+                    done.append(await asyncio.to_thread(project.apply, command, clock()))
+        return done
+
+    async def finish(place: Place, project: ProjectClusters) -> Step:
+        """Carry out a round, if it is one of this state."""
+        finished = rounds.take(place, project)
+        if finished is None:
+            return Step()
+        if finished.decision is None:
+            return project.failed(finished.error, clock())
+        return await asyncio.to_thread(project.finish, finished.round, finished.decision, clock(), finished.seconds)
 
     async def work(batch: Batch, records: Sequence[Record]) -> None:
         nonlocal count
@@ -49,35 +73,29 @@ async def cluster(
             message = kind.model_validate_json(record.value or b"")
             asked[record.partition, message.project_id].append(message)
         try:
-            done = {place: await _steps(clusters.state(*place), messages) for place, messages in asked.items()}
+            done = {place: await steps(place, messages) for place, messages in asked.items()}
             events, commands = _messages(done, clock)
             await until_available(lambda: publisher.publish(events))
             # A job is known as pending before anyone can launch it.
             await until_available(lambda: publisher.publish(commands))
-            for place, steps in done.items():
+            for place, of_place in done.items():
                 with batch.writing(place[0]):
-                    clusters.write(*place, (row for step in steps for row in step.rows))
+                    clusters.write(*place, (row for step in of_place for row in step.rows))
         except BaseException:
             for place in asked:
                 clusters.forget(*place)
             raise
-        count += sum(len(step.events) for steps in done.values() for step in steps)
+        for place in asked:
+            rounds.look_at(place, clusters.state(*place))
+        count += sum(len(step.events) for of_place in done.values() for step in of_place)
 
-    async for batch in batches:
-        count = 0
-        await guard.run(batch.records, lambda records, batch=batch: work(batch, records))  # type: ignore[misc]
-        yield count
-
-
-async def _steps(project: ProjectClusters, messages: Sequence[EmbeddedEnvelope | ClusterCommand]) -> list[Step]:
-    """Take messages in order; neighbouring envelopes of one embedder in one step."""
-    steps = []
-    for embedder, run in groupby(messages, key=lambda m: m.embedder if isinstance(m, EmbeddedEnvelope) else None):
-        if embedder is None:
-            steps += [project.start_fix(m.start_fix()) for m in run if isinstance(m, ClusterCommand)]
-        else:
-            steps.append(await _add(project, embedder, [m for m in run if isinstance(m, EmbeddedEnvelope)]))
-    return steps
+    try:
+        async for batch in batches:
+            count = 0
+            await guard.run(batch.records, lambda records, batch=batch: work(batch, records))  # type: ignore[misc]
+            yield count
+    finally:
+        rounds.stop()
 
 
 async def _add(project: ProjectClusters, embedder: EmbedderId, envelopes: Sequence[EmbeddedEnvelope]) -> Step:

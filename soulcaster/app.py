@@ -29,7 +29,6 @@ from soulcaster.adapters.kafka import CommittedConsumer, KafkaPublisher
 from soulcaster.adapters.kafka_ready import KafkaReadiness
 from soulcaster.adapters.redis_read_model import RedisReadModel
 from soulcaster.adapters.redis_sign_in import RedisSignIn
-from soulcaster.domain.clustering.core import NearestCentroid
 from soulcaster.domain.clustering.project import RECORD_BYTES, ProjectClusters
 from soulcaster.domain.dedupe import HASH_BYTES, Seen
 from soulcaster.domain.segments import Segments
@@ -113,11 +112,8 @@ def create_app(settings: Settings, *, embedder: Embedder | None = None) -> faust
     def make_seen(_project_id: str, segments: Segments) -> Seen:
         return Seen(segments)
 
-    def make_clusters(project_id: str, segments: Segments) -> ProjectClusters:
-        return ProjectClusters(project_id, segments, NearestCentroid)
-
     seen = _table(app, "seen", settings.partitions, HASH_BYTES, make_seen)
-    clusters = _table(app, "clusters", settings.partitions, RECORD_BYTES, make_clusters)
+    clusters = _table(app, "clusters", settings.partitions, RECORD_BYTES, ProjectClusters)
 
     in_hand = InHand(app)
 

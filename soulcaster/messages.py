@@ -41,6 +41,7 @@ from soulcaster.domain.commands import (
     Rebalance,
     Rename,
     Reset,
+    RoundFinished,
     Split,
     StartFix,
     Undo,
@@ -246,6 +247,7 @@ _NEEDED: Mapping[CommandKind, tuple[str, ...]] = {
     "cleanup": ("proposal_ids",),
     "reset": (),
     "configure": ("granularity",),
+    "round_finished": (),
 }
 
 
@@ -281,7 +283,7 @@ class ClusterCommand(Message):
     def _without_nulls(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         return {name: value for name, value in handler(self).items() if value is not None}
 
-    def command(self) -> Command:
+    def command(self) -> Command | RoundFinished:
         """Return the command as the domain takes it."""
         asked: dict[str, Any] = {
             "id": self.id,
@@ -310,6 +312,8 @@ class ClusterCommand(Message):
                 return Cleanup(**asked, proposals=self.proposal_ids or ())
             case "reset":
                 return Reset(**asked)
+            case "round_finished":
+                return RoundFinished(**asked)
             case "configure":
                 return Configure(**asked, threshold=self.threshold, granularity=self.granularity or "auto")
 

@@ -12,7 +12,6 @@ import numpy as np
 
 from soulcaster.adapters.static_embedder import StaticEmbedder
 from soulcaster.bench.feeds import ENVELOPE, Feed, messages
-from soulcaster.domain.clustering.core import NearestCentroid
 from soulcaster.domain.clustering.project import RECORD_BYTES, EmbedderKey, ProjectClusters
 from soulcaster.domain.dedupe import HASH_BYTES, Seen
 from soulcaster.domain.feedback import FeedbackItem, brief
@@ -42,7 +41,7 @@ def measure(feed: Feed, count: int, length: int) -> float:
         for project_id in items:
             if project_id not in seen:
                 seen[project_id] = Seen(Segments(HASH_BYTES))
-                clusters[project_id] = ProjectClusters(project_id, Segments(RECORD_BYTES), NearestCentroid)
+                clusters[project_id] = ProjectClusters(project_id, Segments(RECORD_BYTES))
         judged = {project_id: seen[project_id].judge(of_project) for project_id, of_project in items.items()}
         briefs = {project_id: [brief(item) for item in found.fresh] for project_id, found in judged.items()}
         vectors = embedder.embed_now([b.text for of_project in briefs.values() for b in of_project])

@@ -7,7 +7,18 @@ from typing import Literal
 Granularity = Literal["finer", "fine", "auto", "broad", "broader"]
 
 CommandKind = Literal[
-    "start_fix", "merge", "split", "move", "rename", "pin", "undo", "rebalance", "cleanup", "reset", "configure"
+    "start_fix",
+    "merge",
+    "split",
+    "move",
+    "rename",
+    "pin",
+    "undo",
+    "rebalance",
+    "cleanup",
+    "reset",
+    "configure",
+    "round_finished",
 ]
 
 
@@ -98,6 +109,11 @@ class Configure(Asked):
 
     threshold: float | None = None
     granularity: Granularity = "auto"
+
+
+@dataclass(frozen=True, slots=True)
+class RoundFinished(Asked):
+    """A round has decided; carry it out. The program says it to itself, so that the project's single writer hears it."""
 
 
 ClusteringCommand = Merge | Split | Move | Rename | Pin | Undo | Rebalance | Cleanup | Reset | Configure

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Sequence
 from uuid import UUID
 
 NAMESPACE = UUID("6f1d6a1e-3a52-5d0c-9d2e-0f6f3f2a7c11")
@@ -53,3 +54,18 @@ def fix_command_id(cluster_id: str, attempt: int) -> str:
 def job_id_for(command_id: str) -> str:
     """Return the id of the job that a command asks for."""
     return _id("job", command_id)
+
+
+def split_id_for(parent_id: str, first_item_id: str, cause: str) -> str:
+    """Return the id of the cluster split off another; `cause` is the round or the command that did it."""
+    return _id("split", parent_id, first_item_id, cause)
+
+
+def proposal_id_for(kind: str, cluster_ids: Sequence[str]) -> str:
+    """Return the id of a proposal: the same thing proposed again is the same proposal."""
+    return _id("proposal", kind, *sorted(cluster_ids))
+
+
+def command_record_id(command_id: str) -> str:
+    """Return the id under which a command that was carried out is remembered."""
+    return _id("command", command_id)

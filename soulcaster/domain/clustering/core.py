@@ -1,358 +1,857 @@
-"""Nearest centroid above a calibrated threshold: the first clustering core.
+"""The clustering core of one project and one embedder: sees each item once, puts itself right later, can say why.
 
-The interface (`Core`) is what matters here; a better core takes its place without anything around it changing. Cosines
-are of vectors less the mean of all seen (sentence embeddings share a large common part, so raw cosines of unrelated
-texts run from 0.2 to 0.5 by domain). The threshold is mean + 3 standard deviations of the cosines between random items,
-at most `PRIOR_THRESHOLD`: where a few topics are most of a project that sum is over 1, and equal texts stayed apart.
-Mean and threshold are taken anew each time the number of items has doubled, so that all of it costs O(1) an item.
+An item joins a tight group (`groups.py`) or opens one; a group belongs to a cluster, which has the public id. Equal
+text comes before similarity. An item whose nearest group is `TIGHT` or nearer joins it; another opens a group in the
+cluster whose three nearest groups are nearest to it on average, if that reaches the threshold, else in a cluster of its
+own. The threshold is the one at which the last round's own groups would best have been placed as they are
+(`consolidation.online_cut`): it calibrates itself from the stream. A round (`identity.decide`) works on a snapshot,
+anywhere; `finish` carries out what it decided. People's word (`constraints.py`) comes before both.
+
+Within a block of items all are compared with the groups as they were at its start and with those it has opened.
 """
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Protocol
+import struct
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
-import faiss
 import msgspec
 import numpy as np
-import numpy.typing as npt
 
-from soulcaster.domain.events import Change
+from soulcaster.domain.clustering import titles
+from soulcaster.domain.clustering.consolidation import NEIGHBOURS, Wishes
+from soulcaster.domain.clustering.constraints import Constraints, Word
+from soulcaster.domain.clustering.groups import Exemplar, Groups
+from soulcaster.domain.clustering.identity import Decision, Snapshot
+from soulcaster.domain.clustering.lexical import Lexicon, fingerprints
+from soulcaster.domain.clustering.vectors import Vectors
+from soulcaster.domain.commands import Granularity, Merge, Move, Pin, Rename, Split, Undo
+from soulcaster.domain.events import Change, Rule
 from soulcaster.domain.feedback import Brief
-from soulcaster.domain.ids import cluster_id_for
+from soulcaster.domain.ids import cluster_id_for, id_bytes, proposal_id_for, split_id_for
+from soulcaster.errors import BadInput
 
-Vectors = npt.NDArray[np.float32]
+TIGHT = 0.8
+"""From this similarity on an item is taken for one more of a group."""
 
-FIRST_CALIBRATION = 16
-"""Items before the first calibration; until then `PRIOR_THRESHOLD` on raw cosines, and never more after it."""
+PRIOR_CUT = 0.5
+"""The threshold before the first round."""
 
-PRIOR_THRESHOLD = 0.75
-DEVIATIONS = 3.0
-SAMPLE = 256
-"""Items in the sample whose mutual cosines are the background."""
+FIRST_ROUND = 16
+GROWTH = 1.5
+EARLY_GROWTH = 1.2
+"""A round is due when there are so many times the items of the last one: all rounds together cost O(1) an item."""
+
+UNSETTLED_GROWTH = 1.1
+"""The same where the last round could not do all it wanted."""
+
+EARLY = 1024
+"""Up to so many items rounds come more often, for they take hundredths of a second, and so does the background."""
 
 _BLOCK = 256
-_NEIGHBOURS = 8
+_SHRINK = 16.0
+_PROPOSALS = 20
+_SUMMARY_CHARS = 280
+_TITLE_CHARS = 200
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Cluster:
-    """A cluster as it stands."""
+    """A cluster as it stands.
+
+    `groups` are slots; `into` is the cluster it was merged into, its id then an alias; `told` is the size it had when
+    its title and terms were taken.
+    """
 
     id: str
     title: str
     summary: str
-    size: int
-    sources: tuple[str, ...]
-    created_at: datetime
-    updated_at: datetime
+    groups: list[int] = field(default_factory=list)
+    size: int = 0
+    sources: Counter[str] = field(default_factory=Counter)
+    first: float = float("inf")
+    last: float = float("-inf")
+    terms: tuple[str, ...] = ()
+    coherence: float | None = None
+    given_title: str | None = None
+    pinned: bool = False
+    parent_id: str | None = None
+    into: int | None = None
+    told: int = 0
+
+    @property
+    def shown_title(self) -> str:
+        """Return the title a person gave, else the machine's."""
+        return self.given_title or self.title
+
+    @property
+    def created_at(self) -> datetime:
+        """Return the time of its first item."""
+        return datetime.fromtimestamp(self.first, UTC)
+
+    @property
+    def updated_at(self) -> datetime:
+        """Return the time of its last item."""
+        return datetime.fromtimestamp(self.last, UTC)
 
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """Where an item went and why; `runner_up` is the next best cluster there was."""
+    """Where an item went and why; `runner_up` is the next best cluster's nearest group, if there was one.
+
+    Groups are slots; `text` is the fingerprint of what the item says.
+    """
 
     item: Brief
-    cluster_id: str
+    slot: int
     change: Change
+    rule: Rule
     score: float
     threshold: float
-    runner_up_id: str | None
+    runner_up: int | None
     runner_up_score: float | None
+    text: int
 
 
-class Core(Protocol):
-    """An online clusterer of one project and one embedder: sees each item once, in order."""
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """A group that has changed cluster; its items are its members."""
 
-    def add(self, items: Sequence[Brief], vectors: Vectors) -> list[Assignment]:
-        """Assign items, in order; vectors are unit rows, shape (len(items), dimensions).
-
-        The same items in the same order give the same answers, however they are cut into batches.
-        """
-
-    def cluster(self, cluster_id: str) -> Cluster | None:
-        """Return a cluster as it stands, or None."""
-
-    def dump(self) -> dict[bytes, bytes]:
-        """Return what has changed since the last dump, as blobs."""
-
-    def load(self, blobs: Mapping[bytes, bytes]) -> None:
-        """Take up the state that dumps, one over the other, have left."""
+    slot: int
+    score: float
+    old_score: float
 
 
-class _State(msgspec.Struct, array_like=True):
-    """A cluster's blob; `total` is the sum of its vectors, float32."""
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a round or a command has done; clusters by their numbers."""
 
+    moved: tuple[Moved, ...] = ()
+    merged: tuple[tuple[int, int], ...] = ()
+    split: tuple[int, ...] = ()
+    restored: tuple[int, ...] = ()
+    changed: tuple[int, ...] = ()
+    moved_share: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Suggestion:
+    """Two clusters that may be one."""
+
+    id: str
+    one: int
+    other: int
+    linkage: float
+
+
+class _ClusterBlob(msgspec.Struct, array_like=True):
+    id: str
     title: str
     summary: str
-    size: int
-    sources: dict[str, int]
-    created_at: datetime
-    updated_at: datetime
-    total: bytes
+    terms: tuple[str, ...]
+    coherence: float | None
+    given_title: str | None
+    pinned: bool
+    parent_id: str | None
+    into: int | None
+    told: int
 
 
 class _Calibration(msgspec.Struct, array_like=True):
-    """The calibration's blob; `total` float64 over all items, `mean` float32."""
-
     seen: int
-    threshold: float
+    words_seen: int
     total: bytes
-    mean: bytes
+    background: bytes
+    centred_at: int
+    cut: float
+    linkage_cut: float
+    calibration: int
+    round: int
+    round_at: int
+    changed: bool
+    settled: bool
+    suggestions: list[tuple[str, int, int, float]]
 
+
+_MEMBER = struct.Struct("<16sdQ")
 
 _encode = msgspec.msgpack.Encoder().encode
-_decode_state = msgspec.msgpack.Decoder(_State).decode
+_decode_cluster = msgspec.msgpack.Decoder(_ClusterBlob).decode
 _decode_calibration = msgspec.msgpack.Decoder(_Calibration).decode
+_decode_word = msgspec.msgpack.Decoder(Word).decode
 
 
-class NearestCentroid:
-    """Core that gives an item to the nearest centroid above the threshold, else opens a cluster."""
+class Clusterer:
+    """An online clusterer; not safe to use from two threads at once, but a `Snapshot` is its own."""
 
-    def __init__(self, project_id: str, dimensions: int) -> None:
-        """Start empty."""
+    def __init__(self, project_id: str, dimensions: int, *, threshold: float | None = None) -> None:
+        """Start empty.
+
+        `threshold` is an explicit cosine: items join the cluster whose mean they are that near to, raw vectors alone
+        counting, and no round changes anything.
+        """
         self._project_id = project_id
-        self._dimensions = dimensions
-        self._ids: list[str] = []
-        self._slots: dict[str, int] = {}
-        self._states: list[_State] = []
-        self._totals = np.zeros((0, dimensions), np.float32)
+        self._explicit = threshold
+        self.groups = Groups(dimensions) if threshold is None else Groups(dimensions, words=0.0)
+        self.clusters: list[Cluster] = []
+        self.numbers: dict[str, int] = {}
+        self._lexicon = Lexicon()
+        self._prints: dict[int, int] = {}
         self._seen = 0
-        self._sum = np.zeros(dimensions, np.float64)
-        self._mean = np.zeros(dimensions, np.float32)
-        self._threshold = PRIOR_THRESHOLD
-        self._sample: dict[int, Vectors] = {}
-        self._sample_end = _sample_end(self._sample)
-        self._index = faiss.IndexFlatIP(dimensions)
-        self._dirty: set[int] = set()
-        self._dirty_sample: set[int] = set()
+        self._total = np.zeros(dimensions, np.float64)
+        self._centred_at = 0
+        self.cut = PRIOR_CUT
+        self.linkage_cut = PRIOR_CUT
+        self.calibration = 0
+        self.round = 0
+        self._round_at = 0
+        self._round_epoch = 0
+        self._settled = True
+        self._epoch = 0
+        self.suggestions: tuple[Suggestion, ...] = ()
+        self.constraints = Constraints()
+        self._dirty_clusters: set[int] = set()
+        self._dirty_words: set[str] = set()
 
-    def __len__(self) -> int:
-        """Return the number of clusters."""
-        return len(self._ids)
+    @property
+    def seen(self) -> int:
+        """Return the number of items."""
+        return self._seen
 
-    def cluster(self, cluster_id: str) -> Cluster | None:
-        """Return a cluster as it stands, or None."""
-        slot = self._slots.get(cluster_id)
-        if slot is None:
-            return None
-        state = self._states[slot]
-        return Cluster(
-            cluster_id,
-            state.title,
-            state.summary,
-            state.size,
-            tuple(sorted(state.sources)),
-            state.created_at,
-            state.updated_at,
-        )
+    # ---- online --------------------------------------------------------------------------------------------------
 
     def add(self, items: Sequence[Brief], vectors: Vectors) -> list[Assignment]:
-        """Assign items block by block; calibrations fall at fixed counts, wherever a batch ends."""
+        """Assign items, in order; vectors are unit rows, shape (len(items), dimensions)."""
         assignments: list[Assignment] = []
-        start = 0
-        while start < len(items):
-            stop = min(len(items), start + _BLOCK, start + _next_calibration(self._seen) - self._seen)
-            assignments += self._block(items[start:stop], vectors[start:stop])
-            if self._seen == _next_calibration(self._seen - 1):
-                self._calibrate()
-            start = stop
+        for at in range(0, len(items), _BLOCK):
+            assignments += self._block(items[at : at + _BLOCK], vectors[at : at + _BLOCK])
         return assignments
 
     def _block(self, items: Sequence[Brief], vectors: Vectors) -> list[Assignment]:
-        """Assign a block: FAISS answers for the centroids as they were, numpy for those the block itself has moved."""
-        centred = _unit(vectors - self._mean)
-        moved = _Moved(self._dimensions, len(items))
-        scores, slots = self._search(centred, _NEIGHBOURS)
+        words = self._lexicon.add([item.text for item in items])
+        self._total += vectors.sum(0, dtype=np.float64)
+        self._seen += len(items)
+        if self._explicit is None and 2 * self._centred_at <= self._seen <= EARLY:
+            self._centre()
+        groups = self.groups
+        groups.reserve(len(items))
+        features = groups.features(vectors, words)
+        similarities, slots = groups.nearest(features)
+        within = features @ features.T
+        near = list(zip(similarities.tolist(), slots.tolist(), groups.cluster[slots].tolist(), strict=True))
+        tight = TIGHT if self._explicit is None else self._explicit
+        opened_rows = np.empty(len(items), np.int64)
+        opened: list[tuple[int, int]] = []
+        joins: list[int] = []
         assignments = []
         for row, item in enumerate(items):
-            best = moved.best(centred[row], scores[row], slots[row], self._index.ntotal)
-            if best is None:
-                wide = self._search(centred[row : row + 1], len(moved.slots) + 2)
-                best = moved.best(centred[row], wide[0][0], wide[1][0], self._index.ntotal) or []
-            score, slot = best[0] if best else (-1.0, -1)
-            threshold = self._threshold
-            change: Change
-            if score >= threshold:
-                change = "joined"
-                runner_up = best[1] if len(best) > 1 else None
+            candidates = list(zip(*near[row], strict=True))
+            if opened:
+                floor = candidates[-1][0] if len(candidates) == NEIGHBOURS else -2.0
+                inner = within[row, opened_rows[: len(opened)]]
+                closer = np.flatnonzero(inner > floor).tolist()
+                if closer:
+                    candidates += [(float(inner[i]), *opened[i]) for i in closer]
+                    candidates.sort(key=lambda found: -found[0])
+                    del candidates[NEIGHBOURS:]
+            exact, masked = fingerprints(item.text)
+            same, rule = self._same(exact, masked)
+            change: Change = "joined"
+            if same is not None:
+                slot, score, threshold = same, 1.0, 1.0
+                number = int(groups.cluster[slot])
+                second = next((c for c in candidates if c[2] != number), None)
+                runner_up = (second[1], second[0]) if second else None
+            elif candidates and candidates[0][0] >= tight:
+                score, slot, number = candidates[0]
+                rule, threshold = "near", tight
+                second = next((c for c in candidates if c[2] != number), None)
+                runner_up = (second[1], second[0]) if second else None
             else:
-                change = "opened"
-                runner_up = best[0] if best else None
-                slot = self._open(item)
+                best, runner_up = self._best(candidates)
+                threshold = self.cut if self._explicit is None else tight
+                score = best[1] if best else -1.0
+                if best and score >= threshold and self._explicit is None:
+                    rule, number = "near", int(groups.cluster[best[0]])
+                else:
+                    rule, change = "far" if best else "first", "opened"
+                    runner_up = best
+                    number = self._new_cluster(item)
+                slot = groups.open(
+                    Exemplar(
+                        id_bytes(item.id),
+                        item.title[:_TITLE_CHARS],
+                        item.text[:_SUMMARY_CHARS],
+                        {},
+                        item.created_at.timestamp(),
+                        item.created_at.timestamp(),
+                        tuple(dict.fromkeys((exact, masked))),
+                    ),
+                    number,
+                    [candidate[1] for candidate in candidates],
+                )
+                self.clusters[number].groups.append(slot)
+                self._prints[exact] = slot
+                self._prints.setdefault(masked, slot)
+                opened_rows[len(opened)] = row
+                opened.append((slot, number))
+            joins.append(slot)
+            self._count_in(slot, number, item, exact)
             assignments.append(
                 Assignment(
                     item,
-                    self._ids[slot],
+                    slot,
                     change,
+                    rule,
                     score,
                     threshold,
-                    self._ids[runner_up[1]] if runner_up else None,
                     runner_up[0] if runner_up else None,
+                    runner_up[1] if runner_up else None,
+                    exact,
                 )
             )
-            self._join(slot, item, vectors[row])
-            moved.put(slot, _unit_row(self._totals[slot] / self._states[slot].size - self._mean))
-        self._write(moved)
+        groups.join(joins, vectors, words)
         return assignments
 
-    def _search(self, queries: Vectors, k: int) -> tuple[Vectors, npt.NDArray[np.int64]]:
-        if not self._index.ntotal:
-            return np.zeros((len(queries), 0), np.float32), np.zeros((len(queries), 0), np.int64)
-        scores, slots = self._index.search(queries, min(k, self._index.ntotal))
-        return scores, slots
+    def _same(self, exact: int, masked: int) -> tuple[int | None, Rule]:
+        """Return the group that has said the same; an explicit threshold knows nothing but cosines."""
+        if self._explicit is not None:
+            return None, "near"
+        same = self._prints.get(exact)
+        if same is None and masked != exact:
+            return self._prints.get(masked), "same-masked-text"
+        return same, "same-text"
 
-    def _open(self, item: Brief) -> int:
-        slot = len(self._ids)
-        cluster_id = cluster_id_for(self._project_id, item.id)
-        self._ids.append(cluster_id)
-        self._slots[cluster_id] = slot
-        self._states.append(_State(item.title, item.text[:280], 0, {}, item.created_at, item.created_at, b""))
-        if slot == len(self._totals):
-            self._totals = np.resize(self._totals, (max(64, 2 * slot), self._dimensions))
-        self._totals[slot] = 0
-        return slot
+    def _best(
+        self, candidates: Sequence[tuple[float, int, int]]
+    ) -> tuple[tuple[int, float] | None, tuple[int, float] | None]:
+        """Return (nearest group, score) of the best cluster among candidates, and of the next; see `best_clusters`."""
+        totals: dict[int, list[float]] = {}
+        first: dict[int, int] = {}
+        for similarity, slot, number in candidates:
+            if number in totals:
+                if totals[number][1] < 3:
+                    totals[number][0] += similarity
+                    totals[number][1] += 1
+            else:
+                totals[number] = [similarity, 1]
+                first[number] = slot
+        best: tuple[int, float] | None = None
+        second: tuple[int, float] | None = None
+        for number, (total, _) in totals.items():
+            score = total / min(3, len(self.clusters[number].groups))
+            if best is None or score > best[1]:
+                best, second = (first[number], score), best
+            elif second is None or score > second[1]:
+                second = (first[number], score)
+        return best, second
 
-    def _join(self, slot: int, item: Brief, vector: Vectors) -> None:
-        state = self._states[slot]
-        state.size += 1
-        state.sources[item.source] = state.sources.get(item.source, 0) + 1
-        state.updated_at = max(state.updated_at, item.created_at)
-        state.created_at = min(state.created_at, item.created_at)
-        self._totals[slot] += vector
-        self._dirty.add(slot)
-        self._seen += 1
-        self._sum += vector
-        # A bottom-k sample: ids are hashes, so the smallest are a uniform sample that no order of arrival can bend.
-        rank = int(item.id.replace("-", "")[:16], 16)
-        if rank < self._sample_end:
-            self._sample[rank] = vector.copy()
-            self._dirty_sample.add(rank)
-            if len(self._sample) > SAMPLE:
-                out = max(self._sample)
-                del self._sample[out]
-                self._dirty_sample.add(out)
-            self._sample_end = _sample_end(self._sample)
+    def _new_cluster(self, item: Brief) -> int:
+        return self._make(
+            Cluster(cluster_id_for(self._project_id, item.id), item.title[:_TITLE_CHARS], item.text[:_SUMMARY_CHARS])
+        )
 
-    def _write(self, moved: "_Moved") -> None:
-        """Bring the index up to date: rows it has are overwritten in place, the others are appended."""
-        have = self._index.ntotal
-        order = np.argsort(moved.slots)
-        slots = np.array(moved.slots, np.int64)[order]
-        rows = moved.rows[: len(slots)][order]
-        if (slots < have).any():
-            stored = faiss.rev_swig_ptr(self._index.get_xb(), have * self._dimensions).reshape(have, self._dimensions)
-            stored[slots[slots < have]] = rows[slots < have]
-        if (slots >= have).any():
-            self._index.add(np.ascontiguousarray(rows[slots >= have]))
+    def _make(self, cluster: Cluster) -> int:
+        number = len(self.clusters)
+        self.clusters.append(cluster)
+        self.numbers[cluster.id] = number
+        self._dirty_clusters.add(number)
+        return number
 
-    def _calibrate(self) -> None:
-        """Take mean and threshold anew, and centre every centroid by the new mean."""
-        self._mean = (self._sum / self._seen).astype(np.float32)
-        sample = _unit(np.stack([self._sample[rank] for rank in sorted(self._sample)]) - self._mean)
-        cosines = (sample @ sample.T)[np.triu_indices(len(sample), 1)]
-        self._threshold = min(float(cosines.mean() + DEVIATIONS * cosines.std()), PRIOR_THRESHOLD)
-        self._rebuild()
+    def _count_in(self, slot: int, number: int, item: Brief, text: int) -> None:
+        at = item.created_at.timestamp()
+        exemplar = self.groups.exemplars[slot]
+        exemplar.sources[item.source] = exemplar.sources.get(item.source, 0) + 1
+        exemplar.first = min(exemplar.first, at)
+        exemplar.last = max(exemplar.last, at)
+        exemplar.members += _MEMBER.pack(id_bytes(item.id), at, text)
+        cluster = self.clusters[number]
+        cluster.size += 1
+        cluster.sources[item.source] += 1
+        cluster.first = min(cluster.first, at)
+        cluster.last = max(cluster.last, at)
 
-    def _rebuild(self) -> None:
-        n = len(self._ids)
-        sizes = np.array([state.size for state in self._states], np.float32).reshape(n, 1)
-        self._index = faiss.IndexFlatIP(self._dimensions)
-        if n:
-            self._index.add(_unit(self._totals[:n] / sizes - self._mean))
+    def _background(self) -> Vectors:
+        """Return the mean of all vectors; few items say little of it, so it is drawn towards zero."""
+        mean: Vectors = (self._total / (self._seen + _SHRINK)).astype(np.float32)
+        return mean
+
+    def _centre(self) -> None:
+        self._centred_at = self._seen
+        copied = self.groups.copy(self._background())
+        self.groups.centre(copied.space, copied.rows())
+
+    # ---- consolidation -------------------------------------------------------------------------------------------
+
+    def until_due(self) -> int | None:
+        """Return after how many items more a round is due, zero or less where it is; None where there are no rounds."""
+        if self._explicit is not None:
+            return None
+        growth = EARLY_GROWTH if self._seen < EARLY else GROWTH if self._settled else UNSETTLED_GROWTH
+        return max(FIRST_ROUND, math.ceil(growth * self._round_at)) - self._seen
+
+    def reconsider(self) -> None:
+        """Have the next round look at everything anew: what it goes by has changed."""
+        self._epoch += 1
+
+    @property
+    def settled(self) -> bool:
+        """Return whether the last round left nothing to a later one."""
+        return self._settled
+
+    def stale(self) -> bool:
+        """Return whether a round could change anything: there are items, commands or settings it has not seen."""
+        return self._explicit is None and (self._seen, self._epoch) != (self._round_at, self._round_epoch)
+
+    def snapshot(self, granularity: Granularity = "auto") -> Snapshot:
+        """Return what a round works on."""
+        pinned = {n: c.groups for n, c in enumerate(self.clusters) if c.pinned and c.into is None}
+        bonds = dict(self.constraints.bonds)
+        for number, slots in pinned.items():
+            bonds.update(dict.fromkeys(slots, -1 - number))
+        wishes = Wishes(
+            bonds,
+            dict(self.constraints.sides),
+            frozenset(slot for slots in pinned.values() for slot in slots),
+            granularity,
+        )
+        self._centred_at = self._seen
+        return Snapshot(
+            self.groups.copy(self._background()),
+            wishes,
+            self.groups.exemplars,
+            self._lexicon.copy(),
+            [cluster.told for cluster in self.clusters],
+            self._seen,
+            self._epoch,
+        )
+
+    def finish(self, snapshot: Snapshot, decision: Decision) -> Outcome | None:
+        """Carry out what a round decided; None, and nothing is done, if a person's command came in between."""
+        if snapshot.epoch != self._epoch:
+            return None
+        self.groups.centre(snapshot.groups.space, decision.rows)
+        self.round += 1
+        born = {number: self._born(parent, number, decision) for number, parent in decision.parents.items()}
+        self._merge(decision.merged)
+        self._put({move.slot: born.get(move.to, move.to) for move in decision.moves})
+        for number, title in decision.titles.items():
+            self._tell(born.get(number, number), title)
+        self.cut = decision.online.cut
+        self.linkage_cut = decision.cut
+        self.calibration += 1
+        self._round_at, self._round_epoch, self._settled = snapshot.seen, self._epoch, decision.settled
+        self._suggest(decision)
+        changed = {born.get(number, number) for number in decision.titles}
+        return Outcome(
+            tuple(Moved(move.slot, move.linkage, move.old_linkage) for move in decision.moves),
+            tuple(sorted(decision.merged.items())),
+            tuple(born.values()),
+            (),
+            tuple(sorted(number for number in changed if self.clusters[number].groups)),
+            decision.moved_share,
+        )
+
+    def _born(self, parent: int, number: int, decision: Decision) -> int:
+        first = min(move.slot for move in decision.moves if move.to == number)
+        of = self.clusters[parent]
+        return self._make(
+            Cluster(
+                split_id_for(of.id, self.groups.exemplars[first].item_id.hex(), f"round {self.round}"),
+                "",
+                "",
+                parent_id=of.id,
+            )
+        )
+
+    def _suggest(self, decision: Decision) -> None:
+        found = []
+        for apart in decision.apart:
+            one, other = self.clusters[apart.one], self.clusters[apart.other]
+            try:
+                self.constraints.check_together([*one.groups, *other.groups])
+            except BadInput:
+                continue
+            found.append(
+                Suggestion(proposal_id_for("merge", [one.id, other.id]), apart.one, apart.other, apart.linkage)
+            )
+        self.suggestions = tuple(found[:_PROPOSALS])
+
+    # ---- what changes clusters -----------------------------------------------------------------------------------
+
+    def _merge(self, fates: Mapping[int, int]) -> None:
+        for number, into in fates.items():
+            loser, winner = self.clusters[number], self.clusters[into]
+            for slot in loser.groups:
+                self.groups.assign(slot, into)
+            winner.groups += loser.groups
+            winner.pinned = winner.pinned or loser.pinned
+            winner.given_title = winner.given_title or loser.given_title
+            loser.groups = []
+            loser.into = into
+            self._dirty_clusters.update((number, into))
+            self._recount(into)
+
+    def _put(self, where: Mapping[int, int]) -> None:
+        """Put groups into clusters."""
+        left: dict[int, set[int]] = {}
+        for slot in where:
+            left.setdefault(int(self.groups.cluster[slot]), set()).add(slot)
+        for number, slots in left.items():
+            cluster = self.clusters[number]
+            cluster.groups = [slot for slot in cluster.groups if slot not in slots]
+        for slot, number in where.items():
+            self.groups.assign(slot, number)
+            self.clusters[number].groups.append(slot)
+        for number in left.keys() | set(where.values()):
+            self._recount(number)
+            self._dirty_clusters.add(number)
+
+    def _recount(self, number: int) -> None:
+        """Take a cluster's figures anew from its groups."""
+        cluster = self.clusters[number]
+        cluster.groups.sort()
+        cluster.size = int(self.groups.count[cluster.groups].sum()) if cluster.groups else 0
+        cluster.sources = Counter()
+        exemplars = [self.groups.exemplars[slot] for slot in cluster.groups]
+        for exemplar in exemplars:
+            cluster.sources.update(exemplar.sources)
+        cluster.first = min((e.first for e in exemplars), default=cluster.first)
+        cluster.last = max((e.last for e in exemplars), default=cluster.last)
+
+    def _tell(self, number: int, title: titles.Title) -> None:
+        cluster = self.clusters[number]
+        cluster.title, cluster.summary, cluster.terms = title.title, title.summary, title.terms
+        cluster.coherence, cluster.told = title.coherence, title.size
+        self._dirty_clusters.add(number)
+
+    def _retell(self, numbers: Iterable[int]) -> None:
+        """Take title, terms and coherence of these clusters anew."""
+        for number in numbers:
+            slots = np.array(self.clusters[number].groups)
+            if len(slots):
+                of = titles.title(self.groups, self.groups.rows(slots), slots, self.groups.exemplars, self._lexicon)
+                self._tell(number, of)
+
+    # ---- people's word -------------------------------------------------------------------------------------------
+
+    def resolve(self, cluster_id: str) -> int | None:
+        """Return the number of the cluster an id stands for, aliases followed; None for one not known."""
+        number = self.numbers.get(cluster_id)
+        while number is not None and self.clusters[number].into is not None:
+            number = self.clusters[number].into
+        return number
+
+    def merge(self, command: Merge) -> Outcome:
+        """Make clusters one.
+
+        Raises:
+            BadInput: a person has put some of them apart, or they are one already.
+        """
+        into = self._known(command.cluster_id)
+        others = sorted({self._known(other) for other in command.others} - {into})
+        if not others:
+            raise BadInput("these are one cluster already")
+        together = [slot for number in (into, *others) for slot in self.clusters[number].groups]
+        self.constraints.check_together(together)
+        before = {slot: int(self.groups.cluster[slot]) for slot in together}
+        word = self._word(command.id, "merge", together=together, before=before, merged=others)
+        word.cluster = into
+        word.title, word.pinned = self.clusters[into].given_title, self.clusters[into].pinned
+        fates = dict.fromkeys(others, into)
+        self._merge(fates)
+        return self._said(word, Outcome(merged=tuple(fates.items()), changed=(into,)))
+
+    def split(self, command: Split, items: Mapping[int, Sequence[bytes]]) -> Outcome:
+        """Make a cluster of some items; `items` are their ids (16 bytes) by group.
+
+        Raises:
+            BadInput: they are not all of this cluster, or are all it has.
+        """
+        number = self._known(command.cluster_id)
+        if any(int(self.groups.cluster[slot]) != number for slot in items):
+            raise BadInput("some of these items are not in this cluster")
+        if sum(map(len, items.values())) >= self.clusters[number].size:
+            raise BadInput("these are all items of the cluster; nothing would stay")
+        one = self._carve(items)
+        other = [slot for slot in self.clusters[number].groups if slot not in set(one)]
+        before = dict.fromkeys(one, number)
+        parent = self.clusters[number]
+        exemplar = self.groups.exemplars[one[0]]
+        new = self._make(
+            Cluster(
+                split_id_for(parent.id, exemplar.item_id.hex(), command.id),
+                exemplar.title,
+                exemplar.summary,
+                given_title=command.title,
+                parent_id=parent.id,
+            )
+        )
+        self._put(dict.fromkeys(one, new))
+        word = self._word(command.id, "split", together=one, one=one, other=other, before=before)
+        word.cluster = new
+        moved = tuple(Moved(slot, 1.0, 1.0) for slot in one)
+        return self._said(word, Outcome(moved=moved, split=(new,), changed=(number, new)))
+
+    def move(self, command: Move, items: Mapping[int, Sequence[bytes]]) -> Outcome:
+        """Put items into a cluster.
+
+        Raises:
+            BadInput: they are there already, or a person has put them apart from what is there.
+        """
+        into = self._known(command.into)
+        items = {slot: ids for slot, ids in items.items() if int(self.groups.cluster[slot]) != into}
+        if not items:
+            raise BadInput("these items are in this cluster already")
+        self.constraints.check_together([*items, *self.clusters[into].groups])
+        one = self._carve(items)
+        before = {slot: int(self.groups.cluster[slot]) for slot in one}
+        sources = sorted(set(before.values()))
+        other = [slot for number in sources for slot in self.clusters[number].groups if slot not in before]
+        anchor = max(self.clusters[into].groups, key=lambda slot: (self.groups.count[slot], -slot))
+        emptied = [number for number in sources if before.keys() >= set(self.clusters[number].groups)]
+        word = self._word(
+            command.id, "move", together=[*one, anchor], one=one, other=other, before=before, merged=emptied
+        )
+        word.cluster = into
+        self._put(dict.fromkeys(one, into))
+        for number in emptied:
+            self.clusters[number].into = into
+        changed = (into, *(number for number in sources if number not in emptied))
+        moved = tuple(Moved(slot, 1.0, 1.0) for slot in one)
+        merged = tuple((number, into) for number in emptied)
+        return self._said(word, Outcome(moved=moved, merged=merged, changed=changed))
+
+    def rename(self, command: Rename) -> Outcome:
+        """Give a cluster a title, or give it back to the machine."""
+        number = self._known(command.cluster_id)
+        word = self._word(command.id, "rename")
+        word.cluster, word.title = number, self.clusters[number].given_title
+        self.clusters[number].given_title = command.title
+        self._dirty_clusters.add(number)
+        return self._said(word, Outcome(changed=(number,)))
+
+    def pin(self, command: Pin) -> Outcome:
+        """Pin or unpin a cluster."""
+        number = self._known(command.cluster_id)
+        word = self._word(command.id, "pin")
+        word.cluster, word.pinned = number, self.clusters[number].pinned
+        self.clusters[number].pinned = command.pinned
+        self._dirty_clusters.add(number)
+        return self._said(word, Outcome(changed=(number,)))
+
+    def undo(self, command: Undo) -> Outcome:
+        """Take a word back; groups go back to where they were, if they are still where the word has put them.
+
+        Raises:
+            BadInput: there is no such word, or a later one builds on it.
+        """
+        word = self.constraints.words.get(command.command_id)
+        if word is None:
+            raise BadInput(f"no command {command.command_id} stands that could be undone")
+        at = self.resolve(self.clusters[word.cluster].id)
+        if word.kind in ("rename", "pin"):
+            self._take_back(command.command_id)
+            cluster = self.clusters[word.cluster]
+            if word.kind == "rename":
+                cluster.given_title = word.title
+            else:
+                cluster.pinned = word.pinned
+            self._dirty_clusters.add(word.cluster)
+            return Outcome(changed=(word.cluster,) if cluster.into is None else ())
+        later = [w for w in self.constraints.words.values() if w.order > word.order and _builds_on(w, word)]
+        if later:
+            raise BadInput(f"command {later[-1].command_id} came after it and builds on it; undo that first")
+        back = {
+            slot: number
+            for slot, number in word.before.items()
+            if int(self.groups.cluster[slot]) == at and number != at
+        }
+        restored = tuple(number for number in word.merged if number in set(back.values()))
+        for number in restored:
+            self.clusters[number].into = None
+        # A cluster that has been merged since is where its alias leads.
+        back = {slot: self._standing(number) for slot, number in back.items()}
+        back = {slot: number for slot, number in back.items() if int(self.groups.cluster[slot]) != number}
+        left = {int(self.groups.cluster[slot]) for slot in back}
+        self._put(back)
+        self._take_back(command.command_id)
+        merged = []
+        for number in left:
+            if not self.clusters[number].groups:
+                into = next(iter(back.values()))
+                self.clusters[number].into = into
+                merged.append((number, into))
+        changed = {number for number in left if self.clusters[number].groups} | set(back.values())
+        if word.kind == "merge" and at is not None:
+            self.clusters[at].given_title, self.clusters[at].pinned = word.title, word.pinned
+        self._retell(changed)
+        moved = tuple(Moved(slot, 1.0, 1.0) for slot in back)
+        return Outcome(moved, tuple(merged), (), restored, tuple(sorted(changed)))
+
+    def _standing(self, number: int) -> int:
+        into = self.clusters[number].into
+        return number if into is None else self._standing(into)
+
+    def _take_back(self, command_id: str) -> None:
+        self.constraints.remove(command_id)
+        self._dirty_words.add(command_id)
+        self._epoch += 1
+
+    def _known(self, cluster_id: str) -> int:
+        number = self.resolve(cluster_id)
+        if number is None:
+            raise BadInput(f"there is no cluster {cluster_id}")
+        return number
+
+    def _word(self, command_id: str, kind: str, **parts: object) -> Word:
+        return Word(command_id, kind, self.constraints.next_order(), **parts)  # type: ignore[arg-type]
+
+    def _said(self, word: Word, outcome: Outcome) -> Outcome:
+        self.constraints.add(word)
+        self._dirty_words.add(word.command_id)
+        self._epoch += 1
+        if word.kind not in ("rename", "pin"):
+            self._retell(outcome.changed)
+        return outcome
+
+    def _carve(self, items: Mapping[int, Sequence[bytes]]) -> list[int]:
+        """Return groups that have exactly these items; a group that has others too is divided.
+
+        Vectors of single items are not kept: both parts have the mean of all, which all were near to. What says the
+        same as an item that leaves follows it.
+        """
+        whole: list[int] = []
+        carved: dict[int, int] = {}
+        for slot, ids in sorted(items.items()):
+            old = self.groups.exemplars[slot]
+            wanted = set(ids)
+            members = list(_MEMBER.iter_unpack(old.members))
+            leaving = sorted(member for member in members if member[0] in wanted)
+            if len(leaving) == len(members):
+                whole.append(slot)
+                continue
+            staying = {text for item_id, _, text in members if item_id not in wanted}
+            prints = tuple({text: None for _, _, text in leaving if text not in staying})
+            exemplar = Exemplar(
+                leaving[0][0],
+                old.title,
+                old.summary,
+                dict(old.sources),
+                min(time for _, time, _ in leaving),
+                max(time for _, time, _ in leaving),
+                prints,
+                bytearray(b"".join(_MEMBER.pack(*member) for member in leaving)),
+            )
+            new = self.groups.divide(slot, exemplar, len(leaving))
+            old.members = bytearray(b"".join(_MEMBER.pack(*member) for member in members if member[0] not in wanted))
+            old.prints = tuple(text for text in old.prints if text not in prints)
+            self._prints.update(dict.fromkeys(prints, new))
+            self.clusters[int(self.groups.cluster[slot])].groups.append(new)
+            carved[new] = slot
+        for word in self.constraints.inherit(carved):
+            self._dirty_words.add(word.command_id)
+        return sorted([*whole, *carved])
+
+    # ---- state ---------------------------------------------------------------------------------------------------
+
+    def members(self, slot: int) -> list[tuple[bytes, float, int]]:
+        """Return (id, time in epoch seconds, fingerprint of the text) of each item of a group."""
+        return list(_MEMBER.iter_unpack(self.groups.exemplars[slot].members))
 
     def dump(self) -> dict[bytes, bytes]:
-        """Return the blobs of the clusters, the sample and the calibration that have changed since the last dump."""
-        blobs = {}
-        for slot in sorted(self._dirty):
-            state = self._states[slot]
-            state.total = self._totals[slot].tobytes()
-            blobs[b"c" + slot.to_bytes(4, "big") + self._ids[slot].encode()] = _encode(state)
-        for rank in sorted(self._dirty_sample):
-            vector = self._sample.get(rank)
-            blobs[b"s" + rank.to_bytes(8, "big")] = b"" if vector is None else vector.tobytes()
+        """Return what has changed since the last dump, as blobs; an empty one is gone. Members are not among them."""
+        blobs = {b"g" + slot.to_bytes(4, "big"): blob for slot, blob in self.groups.dump()}
+        for number in sorted(self._dirty_clusters):
+            c = self.clusters[number]
+            blobs[b"c" + number.to_bytes(4, "big")] = _encode(
+                _ClusterBlob(
+                    c.id,
+                    c.title,
+                    c.summary,
+                    c.terms,
+                    c.coherence,
+                    c.given_title,
+                    c.pinned,
+                    c.parent_id,
+                    c.into,
+                    c.told,
+                )
+            )
+        for command_id in sorted(self._dirty_words):
+            word = self.constraints.words.get(command_id)
+            blobs[b"w" + command_id.encode()] = b"" if word is None else _encode(word)
+        for key, blob in self._lexicon.dump():
+            blobs[b"l" + key] = blob
         if blobs:
-            blobs[b"m"] = _encode(_Calibration(self._seen, self._threshold, self._sum.tobytes(), self._mean.tobytes()))
-        self._dirty.clear()
-        self._dirty_sample.clear()
+            blobs[b"m"] = _encode(
+                _Calibration(
+                    self._seen,
+                    self._lexicon.seen,
+                    self._total.tobytes(),
+                    self.groups.background.tobytes(),
+                    self._centred_at,
+                    self.cut,
+                    self.linkage_cut,
+                    self.calibration,
+                    self.round,
+                    self._round_at,
+                    self._epoch != self._round_epoch,
+                    self._settled,
+                    [(s.id, s.one, s.other, s.linkage) for s in self.suggestions],
+                )
+            )
+        self._dirty_clusters.clear()
+        self._dirty_words.clear()
         return blobs
 
-    def load(self, blobs: Mapping[bytes, bytes]) -> None:
-        """Take up what dumps have left."""
-        clusters = sorted(key for key in blobs if key[:1] == b"c")
-        self._ids = [key[5:].decode() for key in clusters]
-        self._slots = {cluster_id: slot for slot, cluster_id in enumerate(self._ids)}
-        self._states = [_decode_state(blobs[key]) for key in clusters]
-        totals = [np.frombuffer(state.total, np.float32) for state in self._states]
-        self._totals = np.array(totals, np.float32).reshape(len(totals), self._dimensions)
-        self._sample = {
-            int.from_bytes(key[1:], "big"): np.frombuffer(blob, np.float32)
-            for key, blob in blobs.items()
-            if key[:1] == b"s" and blob
-        }
-        self._sample_end = _sample_end(self._sample)
-        if b"m" in blobs:
-            calibration = _decode_calibration(blobs[b"m"])
-            self._seen = calibration.seen
-            self._threshold = calibration.threshold
-            self._sum = np.frombuffer(calibration.total, np.float64).copy()
-            self._mean = np.frombuffer(calibration.mean, np.float32)
-        self._rebuild()
+    def load(self, blobs: Mapping[bytes, bytes], members: Iterable[tuple[int, bytes, float, int]]) -> None:
+        """Take up the state that dumps, one over the other, have left.
+
+        `members` are (slot, item id, time in epoch seconds, fingerprint of the text) of every item.
+        """
+        kinds: dict[bytes, dict[bytes, bytes]] = {kind: {} for kind in (b"g", b"c", b"w", b"l", b"m")}
+        for key, blob in blobs.items():
+            if blob:
+                kinds[key[:1]][key[1:]] = blob
+        for key in sorted(kinds[b"c"]):
+            c = _decode_cluster(kinds[b"c"][key])
+            self.numbers[c.id] = len(self.clusters)
+            cluster = Cluster(c.id, c.title, c.summary, terms=c.terms, coherence=c.coherence, told=c.told)
+            cluster.given_title, cluster.pinned, cluster.parent_id = c.given_title, c.pinned, c.parent_id
+            cluster.into = c.into
+            self.clusters.append(cluster)
+        self.groups.load({int.from_bytes(key, "big"): blob for key, blob in kinds[b"g"].items()})
+        for slot, exemplar in enumerate(self.groups.exemplars):
+            self.clusters[int(self.groups.cluster[slot])].groups.append(slot)
+            for text in exemplar.prints[:1]:
+                self._prints[text] = slot
+            for text in exemplar.prints[1:]:
+                self._prints.setdefault(text, slot)
+        for slot, item_id, time, text in members:
+            self.groups.exemplars[slot].members += _MEMBER.pack(item_id, time, text)
+        for number in range(len(self.clusters)):
+            self._recount(number)
+        self.constraints = Constraints(_decode_word(blob) for blob in kinds[b"w"].values())
+        if b"" not in kinds[b"m"]:
+            return
+        calibration = _decode_calibration(kinds[b"m"][b""])
+        self._seen = calibration.seen
+        self._lexicon.load(calibration.words_seen, kinds[b"l"])
+        self._total = np.frombuffer(calibration.total, np.float64).copy()
+        self._centred_at = calibration.centred_at
+        self.cut, self.linkage_cut = calibration.cut, calibration.linkage_cut
+        self.calibration, self.round = calibration.calibration, calibration.round
+        self._round_at, self._epoch = calibration.round_at, int(calibration.changed)
+        self._settled = calibration.settled
+        self.suggestions = tuple(Suggestion(*of) for of in calibration.suggestions)
+        copied = self.groups.copy(np.frombuffer(calibration.background, np.float32))
+        self.groups.centre(copied.space, copied.rows())
 
 
-class _Moved:
-    """The centroids a block has moved or opened, which the index does not know yet."""
-
-    def __init__(self, dimensions: int, capacity: int) -> None:
-        self.slots: list[int] = []
-        self.rows = np.zeros((capacity, dimensions), np.float32)
-        self._at: dict[int, int] = {}
-
-    def put(self, slot: int, centroid: Vectors) -> None:
-        at = self._at.setdefault(slot, len(self.slots))
-        if at == len(self.slots):
-            self.slots.append(slot)
-        self.rows[at] = centroid
-
-    def best(
-        self, query: Vectors, scores: Vectors, slots: npt.NDArray[np.int64], indexed: int
-    ) -> list[tuple[float, int]] | None:
-        """Return the two best (score, slot), or None when the index must be asked for more than `slots` to know."""
-        still = [(s, i) for s, i in zip(scores.tolist(), slots.tolist(), strict=True) if i not in self._at]
-        found = still[:2]
-        if self.slots:
-            mine = self.rows[: len(self.slots)] @ query
-            for _ in range(min(2, len(mine))):
-                at = int(mine.argmax())
-                found.append((float(mine[at]), self.slots[at]))
-                mine[at] = -np.inf
-            found.sort(key=lambda pair: -pair[0])
-        if len(still) < 2 and len(slots) < indexed and (len(found) < 2 or found[1][0] < scores[-1]):
-            return None  # beyond the last answer the index may hold one as near as that
-        return found[:2]
-
-
-def _next_calibration(seen: int) -> int:
-    """Return the count at which the next calibration is due after `seen` items: 16, 32, 64, ..."""
-    due = FIRST_CALIBRATION
-    while due <= seen:
-        due *= 2
-    return due
-
-
-def _sample_end(sample: Mapping[int, Vectors]) -> int:
-    """Return the rank from which on an item is not of the sample."""
-    return max(sample) if len(sample) == SAMPLE else 1 << 64
-
-
-def _unit_row(row: Vectors) -> Vectors:
-    """Return one vector at unit length; what `_unit` does, without the cost of doing it for many."""
-    unit: Vectors = row / np.float32(max(math.sqrt(float(row @ row)), 1e-12))
-    return unit
-
-
-def _unit(rows: Vectors) -> Vectors:
-    norms = np.linalg.norm(rows, axis=-1, keepdims=True)
-    unit: Vectors = (rows / np.maximum(norms, 1e-12)).astype(np.float32)
-    return unit
+def _builds_on(later: Word, word: Word) -> bool:
+    """Return whether a later word names what this one has put where it is."""
+    named = {*later.together, *later.one, *later.other}
+    return later.kind not in ("rename", "pin") and not named.isdisjoint({*word.together, *word.one})

@@ -1,31 +1,76 @@
 """The clusters of one project: which item is where, one core an embedder, and the rows that hold it all.
 
-A step takes items and gives events and the table's changes. Its row is atomic: it holds the assignments and the
-clusters they changed together, so that after a crash an item is either assigned and counted or neither.
+A step takes items, a command or what a round decided, and gives events and the table's changes. Its row is atomic: it
+holds the assignments and the groups and clusters they changed together, so that after a crash an item is either
+assigned and counted or neither.
 """
 
 import json
+import math
+import struct
 from collections import defaultdict
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Literal, get_args
 from uuid import UUID
 
 import msgspec
 
-from soulcaster.domain.clustering.core import Cluster, Core, Vectors
-from soulcaster.domain.commands import Fix, StartFix
-from soulcaster.domain.events import ClusterChanged, ClusterEvent, ItemAssigned
+from soulcaster.domain.clustering.core import EARLY, Assignment, Cluster, Clusterer, Outcome
+from soulcaster.domain.clustering.identity import Decision, Snapshot, decide
+from soulcaster.domain.clustering.vectors import Vectors
+from soulcaster.domain.commands import (
+    Cleanup,
+    Command,
+    Configure,
+    Fix,
+    Merge,
+    Move,
+    Pin,
+    Rebalance,
+    Rename,
+    Reset,
+    Split,
+    StartFix,
+    Undo,
+)
+from soulcaster.domain.events import (
+    ClusterChanged,
+    ClusterEvent,
+    ClusteringStatus,
+    ClusterMerged,
+    ClusterRestored,
+    ClusterSplit,
+    CommandDone,
+    ItemAssigned,
+    Proposal,
+    ProposalsChanged,
+    Rule,
+)
 from soulcaster.domain.feedback import Brief
-from soulcaster.domain.ids import id_bytes, job_id_for
+from soulcaster.domain.ids import command_record_id, id_bytes, job_id_for
 from soulcaster.domain.segments import RowChange, Segments
+from soulcaster.errors import BadInput
 
-RECORD_BYTES = 16
-"""An item's record is the id of its cluster."""
+_RECORD = struct.Struct("<IBBHdeeIeHQ")
+RECORD_BYTES = _RECORD.size
+"""An item's record: its group (slot, embedder), when it was, why it is there, the fingerprint of its text."""
 
+_NOTHING = 0xFFFFFFFF
+_DONE = _RECORD.pack(_NOTHING, 0, 0, 0, 0.0, 0.0, 0.0, _NOTHING, 0.0, 0, 0)
+"""The record of a job or a command: it is known, and that is all."""
+
+_RULES: tuple[Rule, ...] = get_args(Rule)
+_MOST_WAITING = 1_000
+
+_CORE = b"core"
 _WAITING = b"command"
-"""Blobs that start so are commands for clusters not known yet; the others are of a core, by its embedder's prefix."""
-
+_CONFIG = b"config"
+_EMBEDDERS = b"embedders"
 _SEPARATOR = b"\0"
+
+By = Literal["consolidation", "person"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +83,11 @@ class EmbedderKey:
 
     def prefix(self) -> bytes:
         """Return what the keys of this embedder's blobs start with."""
-        return b"core" + json.dumps([self.name, self.version, self.dimensions]).encode() + _SEPARATOR
+        return _CORE + json.dumps([self.name, self.version, self.dimensions]).encode() + _SEPARATOR
+
+    def label(self) -> str:
+        """Return "name@version"."""
+        return f"{self.name}@{self.version}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +99,36 @@ class Step:
     rows: tuple[RowChange, ...] = ()
 
 
-MakeCore = Callable[[str, int], Core]
-"""Makes the core of (project id, dimensions)."""
+@dataclass(frozen=True, slots=True)
+class Round:
+    """A round that may run anywhere: `decide(snapshot)`, then `ProjectClusters.finish`."""
+
+    embedder: EmbedderKey
+    snapshot: Snapshot
+
+    def decide(self) -> Decision:
+        """Return what is to change."""
+        return decide(self.snapshot)
+
+
+class _Waits(Exception):
+    """What a command names is not known yet."""
+
+
+@dataclass(slots=True)
+class _Change:
+    """What a step gathers until it is committed."""
+
+    events: list[ClusterEvent] = field(default_factory=list)
+    fixes: list[Fix] = field(default_factory=list)
+    records: dict[bytes, bytes] = field(default_factory=dict)
+    blobs: dict[bytes, bytes] = field(default_factory=dict)
+
 
 _encode = msgspec.msgpack.Encoder().encode
-_decode_command = msgspec.msgpack.Decoder(StartFix).decode
+_COMMANDS: Mapping[str, type[Command]] = {
+    kind.__name__: kind for kind in (StartFix, Merge, Split, Move, Rename, Pin, Undo, Rebalance, Cleanup, Reset)
+}
 
 
 class ProjectClusters:
@@ -64,99 +138,486 @@ class ProjectClusters:
     and loads it from its rows again.
     """
 
-    def __init__(self, project_id: str, segments: Segments, make_core: MakeCore) -> None:
+    def __init__(self, project_id: str, segments: Segments) -> None:
         """Take up the state the rows hold; `segments` has records of `RECORD_BYTES`."""
         self._project_id = project_id
         self._segments = segments
-        self._make_core = make_core
-        self._cores: dict[EmbedderKey, Core] = {}
-        self._waiting: dict[str, StartFix] = {}
+        self._cores: dict[EmbedderKey, Clusterer] = {}
+        self._keys: list[EmbedderKey] = []
+        self._waiting: dict[str, Command] = {}
+        self._asked: dict[str, Rebalance] = {}
+        self._config = Configure("", "", datetime.fromtimestamp(0, UTC))
+        self._running = False
+        self._load(segments.blobs())
+
+    def _load(self, blobs: Mapping[bytes, bytes]) -> None:
         saved: dict[bytes, dict[bytes, bytes]] = defaultdict(dict)
-        for key, blob in segments.blobs().items():
+        for key, blob in blobs.items():
             head, _, rest = key.partition(_SEPARATOR)
             saved[head][rest] = blob
-        for command in map(_decode_command, saved.pop(_WAITING, {}).values()):
+        for blob in saved.get(_CONFIG, {}).values():
+            self._config = msgspec.msgpack.decode(blob, type=Configure)
+        for blob in saved.get(_WAITING, {}).values():
+            kind, of = msgspec.msgpack.decode(blob)
+            command = msgspec.convert(of, _COMMANDS[kind])
             self._waiting[command.id] = command
-        for head, blobs in saved.items():
-            embedder = EmbedderKey(*json.loads(head.removeprefix(b"core")))
-            self._core(embedder).load(blobs)
+        for blob in saved.get(_EMBEDDERS, {}).values():
+            self._keys = [EmbedderKey(*key) for key in json.loads(blob)]
+        members: list[list[tuple[int, bytes, float, int]]] = [[] for _ in self._keys]
+        for item_id, record in sorted(self._segments.records().items()) if self._keys else ():
+            slot, embedder, _, _, time, _, _, _, _, _, text = _RECORD.unpack(record)
+            if slot != _NOTHING:
+                members[embedder].append((slot, item_id, time, text))
+        for embedder_key, of_core in zip(self._keys, members, strict=True):
+            core = Clusterer(self._project_id, embedder_key.dimensions, threshold=self._config.threshold)
+            core.load(saved[embedder_key.prefix().removesuffix(_SEPARATOR)], of_core)
+            self._cores[embedder_key] = core
+
+    # ---- what is known -------------------------------------------------------------------------------------------
 
     def cluster_of(self, item_ids: Sequence[str]) -> list[str | None]:
         """Return the cluster each item is in, None for one not seen."""
-        found = self._segments.get([id_bytes(item_id) for item_id in item_ids])
-        return [None if value is None else str(UUID(bytes=value)) for value in found]
+        found: list[str | None] = []
+        for place in self._places(item_ids):
+            if place is None:
+                found.append(None)
+            else:
+                core, slot = place
+                found.append(core.clusters[int(core.groups.cluster[slot])].id)
+        return found
+
+    def _places(self, item_ids: Sequence[str]) -> list[tuple[Clusterer, int] | None]:
+        places: list[tuple[Clusterer, int] | None] = []
+        for record in self._segments.get([id_bytes(item_id) for item_id in item_ids]):
+            slot, embedder = _RECORD.unpack(record)[:2] if record is not None else (_NOTHING, 0)
+            places.append(None if slot == _NOTHING else (self._cores[self._keys[embedder]], slot))
+        return places
 
     def cluster(self, cluster_id: str) -> Cluster | None:
-        """Return a cluster as it stands, or None."""
-        found = (core.cluster(cluster_id) for core in self._cores.values())
-        return next((cluster for cluster in found if cluster is not None), None)
+        """Return a cluster as it stands, by its id or an alias, or None."""
+        found = self._find(cluster_id)
+        return found[0].clusters[found[1]] if found else None
+
+    def _find(self, cluster_id: str) -> tuple[Clusterer, int] | None:
+        for core in self._cores.values():
+            number = core.resolve(cluster_id)
+            if number is not None:
+                return core, number
+        return None
+
+    def _known(self, core_id: str) -> tuple[Clusterer, int]:
+        found = self._find(core_id)
+        if found is None:
+            raise _Waits(f"waits for cluster {core_id}, which is not known yet")
+        return found
+
+    # ---- items ---------------------------------------------------------------------------------------------------
 
     def add(self, embedder: EmbedderKey, items: Sequence[Brief], vectors: Vectors) -> Step:
-        """Assign items that have no cluster yet; one that has keeps it, whatever its text says now."""
+        """Assign items that have no cluster yet; one that has keeps it, whatever its text says now.
+
+        In a small project the rounds that come due are done on the way; in a large one `round_due` says so.
+        """
         new: dict[str, int] = {}
-        for i, (item, cluster) in enumerate(zip(items, self.cluster_of([i.id for i in items]), strict=True)):
-            if cluster is None:
+        for i, (item, place) in enumerate(zip(items, self._places([i.id for i in items]), strict=True)):
+            if place is None:
                 new[item.id] = i  # of one that comes twice, the newest version
         if not new:
             return Step()
-        core = self._core(embedder)
+        change = _Change()
+        core = self._core(embedder, change)
         rows = sorted(new.values())
-        assignments = core.add([items[i] for i in rows], vectors[rows])
-        events: list[ClusterEvent] = [
+        touched: set[int] = set()
+        while rows:
+            until = core.until_due()
+            early = until is not None and core.seen < EARLY
+            take, rows = (rows[: max(1, until)], rows[max(1, until) :]) if early and until is not None else (rows, [])
+            for assignment in core.add([items[i] for i in take], vectors[take]):
+                self._assigned(core, embedder, assignment, change)
+                touched.add(int(core.groups.cluster[assignment.slot]))
+            until = core.until_due()
+            if early and until is not None and until <= 0:
+                snapshot = core.snapshot(self._config.granularity)
+                outcome = core.finish(snapshot, decide(snapshot))
+                if outcome is not None:
+                    self._tell(core, embedder, outcome, "consolidation", change, changed=False)
+                    touched.update(outcome.changed)
+        self._changed(core, touched, change)
+        self._try_waiting(change)
+        return self._commit(change)
+
+    def _assigned(self, core: Clusterer, embedder: EmbedderKey, a: Assignment, change: _Change) -> None:
+        runner_up = None if a.runner_up is None else core.clusters[int(core.groups.cluster[a.runner_up])].id
+        change.events.append(
             ItemAssigned(
                 item_id=a.item.id,
                 item_created_at=a.item.created_at,
-                cluster_id=a.cluster_id,
+                cluster_id=core.clusters[int(core.groups.cluster[a.slot])].id,
                 change=a.change,
                 score=a.score,
                 threshold=a.threshold,
-                runner_up_id=a.runner_up_id,
+                runner_up_id=runner_up,
                 runner_up_score=a.runner_up_score,
+                rule=a.rule,
+                calibration=core.calibration,
+                round=core.round,
+                embedder=embedder.label(),
             )
-            for a in assignments
-        ]
-        for cluster_id in dict.fromkeys(a.cluster_id for a in assignments):
-            c = core.cluster(cluster_id)
-            if c is not None:
-                events.append(ClusterChanged(c.id, c.title, c.summary, c.size, c.sources, c.created_at, c.updated_at))
-        records = {id_bytes(a.item.id): id_bytes(a.cluster_id) for a in assignments}
-        prefix = embedder.prefix()
-        blobs = {prefix + key: blob for key, blob in core.dump().items()}
-        opened = {a.cluster_id for a in assignments if a.change == "opened"}
-        due = [command for command in self._waiting.values() if command.cluster_id in opened]
-        fixes = tuple(self._fix(command, records, blobs) for command in due)
-        return Step(tuple(events), fixes, tuple(self._segments.commit(records, blobs)))
+        )
+        change.records[id_bytes(a.item.id)] = self._record(
+            core,
+            embedder,
+            a.slot,
+            a.rule,
+            a.item.created_at.timestamp(),
+            a.score,
+            a.threshold,
+            a.text,
+            a.runner_up,
+            a.runner_up_score,
+        )
 
-    def start_fix(self, command: StartFix) -> Step:
-        """Ask for a fix: launched at once, or, when the cluster is not known yet, as soon as it is; once a command."""
-        job_id = job_id_for(command.id)
-        if self.cluster_of([job_id]) != [None]:
+    def _record(
+        self,
+        core: Clusterer,
+        embedder: EmbedderKey,
+        slot: int,
+        rule: Rule,
+        time: float,
+        score: float,
+        threshold: float,
+        text: int,
+        runner_up: int | None = None,
+        runner_up_score: float | None = None,
+    ) -> bytes:
+        return _RECORD.pack(
+            slot,
+            self._keys.index(embedder),
+            _RULES.index(rule),
+            core.calibration & 0xFFFF,
+            time,
+            score,
+            threshold,
+            _NOTHING if runner_up is None else runner_up,
+            math.nan if runner_up_score is None else runner_up_score,
+            core.round & 0xFFFF,
+            text,
+        )
+
+    # ---- rounds --------------------------------------------------------------------------------------------------
+
+    def round_due(self) -> Round | None:
+        """Return a round that is to run now, if there is one and none is running; it is running from now on."""
+        if self._running:
+            return None
+        for key, core in self._cores.items():
+            until = core.until_due()
+            if (until is not None and until <= 0) or (self._asked and (core.stale() or not core.settled)):
+                self._running = True
+                return Round(key, core.snapshot(self._config.granularity))
+        return None
+
+    def stale(self) -> bool:
+        """Return whether a round would have something to do."""
+        return any(core.stale() or not core.settled for core in self._cores.values())
+
+    def finish(self, of: Round, decision: Decision, at: datetime, seconds: float) -> Step:
+        """Carry out what a round decided."""
+        self._running = False
+        core = self._cores[of.embedder]
+        change = _Change()
+        outcome = core.finish(of.snapshot, decision)
+        if outcome is None:
+            change.events.append(self._status("given up: a person's command came in between", at, seconds, 0.0))
+            return self._commit(change)
+        self._tell(core, of.embedder, outcome, "consolidation", change)
+        change.events.append(self._proposals())
+        text = (
+            f"{len(outcome.merged)} merged, {len(outcome.split)} split off, "
+            f"{outcome.moved_share:.1%} of the items moved{'' if core.settled else ', more in the next round'}"
+        )
+        change.events.append(self._status(text, at, seconds, outcome.moved_share))
+        for command in self._asked.values():
+            change.events.append(CommandDone(command.id, "applied", text, at))
+            change.records[id_bytes(command_record_id(command.id))] = _DONE
+            change.blobs[_waiting_key(command.id)] = b""
+        self._asked = {}
+        return self._commit(change)
+
+    def failed(self, reason: str, at: datetime) -> Step:
+        """Say that a round has failed; the next one is tried when it is due."""
+        self._running = False
+        return Step((self._status(f"failed: {reason}", at, 0.0, 0.0),))
+
+    def _status(self, outcome: str, at: datetime, seconds: float, moved_share: float) -> ClusteringStatus:
+        cores = list(self._cores.values())
+        core = cores[-1]
+        return ClusteringStatus(
+            state="idle" if all(c.settled for c in cores) else "pending",
+            round=core.round,
+            outcome=outcome,
+            at=at,
+            seconds=seconds,
+            items=sum(c.seen for c in cores),
+            groups=sum(len(c.groups) for c in cores),
+            clusters=sum(1 for c in cores for cluster in c.clusters if cluster.groups),
+            moved_share=moved_share,
+            threshold=core.cut,
+            calibration=core.calibration,
+        )
+
+    def _proposals(self) -> ProposalsChanged:
+        proposals = []
+        for core in self._cores.values():
+            for s in core.suggestions:
+                one, other = core.clusters[s.one], core.clusters[s.other]
+                if one.groups and other.groups:
+                    reason = f"their items are {s.linkage:.2f} alike; from {core.linkage_cut:.2f} on they would be one"
+                    proposals.append(Proposal(s.id, "merge", (one.id, other.id), s.linkage, reason))
+        return ProposalsChanged(tuple(sorted(proposals, key=lambda p: (-p.score, p.id))))
+
+    # ---- commands ------------------------------------------------------------------------------------------------
+
+    def apply(self, command: Command, at: datetime) -> Step:
+        """Carry out a command once; what it names may appear later, then it waits; what cannot be is refused."""
+        if self._segments.get([id_bytes(command_record_id(command.id))]) != [None] or command.id in self._waiting:
             return Step()
-        records: dict[bytes, bytes] = {}
-        blobs: dict[bytes, bytes] = {}
-        if self.cluster(command.cluster_id) is None:
-            self._waiting[command.id] = command
-            blobs[_waiting_key(command)] = _encode(command)
-            return Step(rows=tuple(self._segments.commit(records, blobs)))
-        fix = self._fix(command, records, blobs)
-        return Step(fixes=(fix,), rows=tuple(self._segments.commit(records, blobs)))
+        change = _Change()
+        if not self._try(command, change, at):
+            if len(self._waiting) >= _MOST_WAITING:
+                self._refuse(command, "too many commands wait for what is not known", change, at)
+            else:
+                self._waiting[command.id] = command
+                change.blobs[_waiting_key(command.id)] = _encode([type(command).__name__, command])
+        return self._commit(change)
 
-    def _fix(self, command: StartFix, records: dict[bytes, bytes], blobs: dict[bytes, bytes]) -> Fix:
-        """Return the fix of a command, marking it as launched: the job's id has a record, as items have."""
+    def _try_waiting(self, change: _Change) -> None:
+        for command in list(self._waiting.values()):
+            if self._try(command, change, command.requested_at, again=True):
+                del self._waiting[command.id]
+                change.blobs[_waiting_key(command.id)] = b""
+
+    def _try(self, command: Command, change: _Change, at: datetime, *, again: bool = False) -> bool:
+        """Carry out or refuse a command, or return False where what it names is not known yet."""
+        try:
+            reason = self._carry_out(command, change, at)
+        except _Waits as waits:
+            if not again:
+                change.events.append(CommandDone(command.id, "waiting", str(waits), at))
+            return False
+        except BadInput as error:
+            self._refuse(command, str(error), change, at)
+            return True
+        if reason is not None:
+            change.events.append(CommandDone(command.id, "applied", reason, at))
+            change.records[id_bytes(command_record_id(command.id))] = _DONE
+        return True
+
+    def _refuse(self, command: Command, reason: str, change: _Change, at: datetime) -> None:
+        change.events.append(CommandDone(command.id, "refused", reason, at))
+        change.records[id_bytes(command_record_id(command.id))] = _DONE
+
+    def _carry_out(self, command: Command, change: _Change, at: datetime) -> str | None:
+        """Do it, and return what was done, or None where it is under way.
+
+        Raises:
+            _Waits: what it names is not known yet.
+            BadInput: it cannot be done.
+        """
+        match command:
+            case StartFix():
+                return self._start_fix(command, change)
+            case Merge():
+                found = [self._known(cluster_id) for cluster_id in (command.cluster_id, *command.others)]
+                core = self._one_core(core for core, _ in found)
+                self._told(core, core.merge(command), change)
+                return f"{len(command.others)} merged into {command.cluster_id}"
+            case Split():
+                core, _ = self._known(command.cluster_id)
+                self._told(core, core.split(command, self._items(core, command.items)), change)
+                return f"{len(command.items)} split off"
+            case Move():
+                core, _ = self._known(command.into)
+                self._told(core, core.move(command, self._items(core, command.items)), change)
+                return f"{len(command.items)} moved to {command.into}"
+            case Rename():
+                core, _ = self._known(command.cluster_id)
+                self._told(core, core.rename(command), change)
+                return "renamed" if command.title else "the title is the machine's again"
+            case Pin():
+                core, _ = self._known(command.cluster_id)
+                self._told(core, core.pin(command), change)
+                return "pinned" if command.pinned else "unpinned"
+            case Undo():
+                said = [core for core in self._cores.values() if command.command_id in core.constraints.words]
+                if not said:
+                    raise BadInput(f"no command {command.command_id} stands that could be undone")
+                self._told(said[0], said[0].undo(command), change)
+                return f"{command.command_id} undone"
+            case Rebalance():
+                if not self.stale():
+                    return "nothing is new since the last round"
+                self._asked[command.id] = command
+                change.blobs[_waiting_key(command.id)] = _encode([type(command).__name__, command])
+                return None
+            case Cleanup():
+                return self._clean_up(command, change)
+            case Configure():
+                return self._configure(command, change)
+            case Reset():
+                raise BadInput("a reset is done by replaying the project's messages; see `soulcaster reset --help`")
+
+    def _start_fix(self, command: StartFix, change: _Change) -> str:
+        """Ask for a fix, marking it as launched: the job's id has a record, as items have."""
+        core, number = self._known(command.cluster_id)
+        cluster = core.clusters[number]
         job_id = job_id_for(command.id)
-        records[id_bytes(job_id)] = id_bytes(command.cluster_id)
-        if self._waiting.pop(command.id, None):
-            blobs[_waiting_key(command)] = b""
-        cluster = self.cluster(command.cluster_id)
-        title = cluster.title if cluster else ""
-        return Fix(job_id, command.cluster_id, title, command.requested_by, command.requested_at)
+        if self._segments.get([id_bytes(job_id)]) == [None]:
+            change.records[id_bytes(job_id)] = _DONE
+            change.fixes.append(
+                Fix(job_id, cluster.id, cluster.shown_title, command.requested_by, command.requested_at)
+            )
+        return f"job {job_id}"
 
-    def _core(self, embedder: EmbedderKey) -> Core:
+    def _clean_up(self, command: Cleanup, change: _Change) -> str:
+        for proposal in command.proposals:
+            found = [(core, s) for core in self._cores.values() for s in core.suggestions if s.id == proposal]
+            if not found:
+                raise BadInput(f"proposal {proposal} does not stand any more")
+            core, s = found[0]
+            merge = Merge(
+                f"{command.id}/{proposal}",
+                command.requested_by,
+                command.requested_at,
+                core.clusters[s.one].id,
+                (core.clusters[s.other].id,),
+            )
+            self._told(core, core.merge(merge), change)
+        change.events.append(self._proposals())
+        return f"{len(command.proposals)} applied"
+
+    def _configure(self, command: Configure, change: _Change) -> str:
+        if command.threshold != self._config.threshold and any(core.seen for core in self._cores.values()):
+            raise BadInput("another threshold needs a reset: what is clustered already was clustered by the old one")
+        self._config = command
+        for core in self._cores.values():
+            core.reconsider()
+        for key, core in list(self._cores.items()):
+            if not core.seen:
+                self._cores[key] = Clusterer(self._project_id, key.dimensions, threshold=command.threshold)
+        change.blobs[_CONFIG + _SEPARATOR] = _encode(command)
+        return "the next round follows it"
+
+    def _one_core(self, cores: Iterable[Clusterer]) -> Clusterer:
+        found = list(cores)
+        if any(core is not found[0] for core in found):
+            raise BadInput("these clusters are of two embedders, whose vectors cannot be compared")
+        return found[0]
+
+    def _items(self, core: Clusterer, item_ids: Sequence[str]) -> dict[int, list[bytes]]:
+        """Return items by their group."""
+        items: dict[int, list[bytes]] = defaultdict(list)
+        for item_id, place in zip(item_ids, self._places(item_ids), strict=True):
+            if place is None:
+                raise _Waits(f"waits for item {item_id}, which is not known yet")
+            if place[0] is not core:
+                raise BadInput(f"item {item_id} is of another embedder, whose vectors cannot be compared")
+            items[place[1]].append(id_bytes(item_id))
+        return dict(items)
+
+    # ---- telling -------------------------------------------------------------------------------------------------
+
+    def _told(self, core: Clusterer, outcome: Outcome, change: _Change) -> None:
+        self._tell(core, next(key for key, of in self._cores.items() if of is core), outcome, "person", change)
+
+    def _tell(
+        self,
+        core: Clusterer,
+        embedder: EmbedderKey,
+        outcome: Outcome,
+        by: By,
+        change: _Change,
+        *,
+        changed: bool = True,
+    ) -> None:
+        """Turn an outcome into events: who stands for whom, then where items are, then how clusters stand."""
+        why = f"round {core.round}" if by == "consolidation" else "a person said so"
+        events = change.events
+        clusters = core.clusters
+        events += [ClusterRestored(clusters[number].id, why) for number in outcome.restored]
+        for number in outcome.split:
+            parent = clusters[number].parent_id or ""
+            events.append(ClusterSplit(clusters[number].id, parent, by, why, core.round))
+        events += [
+            ClusterMerged(clusters[number].id, clusters[into].id, by, why, core.round)
+            for number, into in outcome.merged
+        ]
+        rule: Rule = "consolidation" if by == "consolidation" else "person"
+        for moved in outcome.moved:
+            cluster = clusters[int(core.groups.cluster[moved.slot])]
+            for item_id, time, text in core.members(moved.slot):
+                events.append(
+                    ItemAssigned(
+                        item_id=str(UUID(bytes=item_id)),
+                        item_created_at=datetime.fromtimestamp(time, UTC),
+                        cluster_id=cluster.id,
+                        change="moved",
+                        score=moved.score,
+                        threshold=core.linkage_cut if by == "consolidation" else 1.0,
+                        runner_up_score=moved.old_score if by == "consolidation" else None,
+                        rule=rule,
+                        calibration=core.calibration,
+                        round=core.round,
+                        embedder=embedder.label(),
+                        reason=why,
+                    )
+                )
+                change.records[item_id] = self._record(
+                    core, embedder, moved.slot, rule, time, moved.score, core.linkage_cut, text
+                )
+        if changed:
+            self._changed(core, outcome.changed, change)
+
+    def _changed(self, core: Clusterer, numbers: Iterable[int], change: _Change) -> None:
+        for number in sorted(set(numbers)):
+            c = core.clusters[number]
+            if not c.groups or c.into is not None:
+                continue
+            change.events.append(
+                ClusterChanged(
+                    cluster_id=c.id,
+                    title=c.shown_title,
+                    summary=c.summary,
+                    size=c.size,
+                    sources=tuple(sorted(c.sources)),
+                    created_at=c.created_at,
+                    updated_at=c.updated_at,
+                    terms=c.terms,
+                    coherence=c.coherence,
+                    titled_by="person" if c.given_title else "machine",
+                    pinned=c.pinned,
+                    parent_id=c.parent_id,
+                )
+            )
+
+    def _core(self, embedder: EmbedderKey, change: _Change) -> Clusterer:
         core = self._cores.get(embedder)
         if core is None:
-            core = self._cores[embedder] = self._make_core(self._project_id, embedder.dimensions)
+            core = self._cores[embedder] = Clusterer(
+                self._project_id, embedder.dimensions, threshold=self._config.threshold
+            )
+            self._keys.append(embedder)
+            listed = [[key.name, key.version, key.dimensions] for key in self._keys]
+            change.blobs[_EMBEDDERS + _SEPARATOR] = json.dumps(listed).encode()
         return core
 
+    def _commit(self, change: _Change) -> Step:
+        for key, core in self._cores.items():
+            prefix = key.prefix()
+            change.blobs.update((prefix + name, blob) for name, blob in core.dump().items())
+        rows = tuple(self._segments.commit(change.records, change.blobs))
+        return Step(tuple(change.events), tuple(change.fixes), rows)
 
-def _waiting_key(command: StartFix) -> bytes:
-    return _WAITING + _SEPARATOR + command.id.encode()
+
+def _waiting_key(command_id: str) -> bytes:
+    return _WAITING + _SEPARATOR + command_id.encode()

@@ -1,0 +1,101 @@
+"""People's word, kept as constraints on groups: what belongs together, and what never does.
+
+A merge or a move bonds groups; a split or a move puts groups on two sides. What a later word splits off or moves leaves
+its earlier bonds; but what was put on two sides is never put together again, unless that is undone first.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import msgspec
+
+from soulcaster.domain.clustering.consolidation import Sides
+from soulcaster.errors import BadInput
+
+
+class Word(msgspec.Struct, array_like=True):
+    """What a command has left: groups bonded, groups on two sides, and how to take it back.
+
+    `before` is the cluster number each changed group was in; `merged` the clusters that became other names; `title` and
+    `pinned` what a cluster had before.
+    """
+
+    command_id: str
+    kind: str
+    order: int
+    together: list[int] = []
+    one: list[int] = []
+    other: list[int] = []
+    before: dict[int, int] = {}
+    merged: list[int] = []
+    cluster: int = -1
+    title: str | None = None
+    pinned: bool = False
+
+
+class Constraints:
+    """All that stand, and what follows from them for each group."""
+
+    def __init__(self, words: Iterable[Word] = ()) -> None:
+        """Take up words; their order counts."""
+        self.words = {word.command_id: word for word in sorted(words, key=lambda word: word.order)}
+        self._derive()
+
+    def add(self, word: Word) -> None:
+        """Take a word: its groups leave the bonds they were in."""
+        self.words[word.command_id] = word
+        self._derive()
+
+    def remove(self, command_id: str) -> Word | None:
+        """Take a word back; return it, or None if there is none."""
+        word = self.words.pop(command_id, None)
+        self._derive()
+        return word
+
+    def next_order(self) -> int:
+        """Return a number above that of every word."""
+        return max((word.order for word in self.words.values()), default=0) + 1
+
+    def inherit(self, carved: Mapping[int, int]) -> list[Word]:
+        """Put groups that were carved out of others beside them wherever those are named; return the words changed."""
+        changed = []
+        for word in self.words.values():
+            size = len(word.one) + len(word.other)
+            for new, old in carved.items():
+                for side in (word.one, word.other):
+                    if old in side:
+                        side.append(new)
+            if len(word.one) + len(word.other) != size:
+                changed.append(word)
+        self._derive()
+        return changed
+
+    def check_together(self, groups: Sequence[int]) -> None:
+        """Return if these groups may be one cluster.
+
+        Raises:
+            BadInput: a person has separated some of them; the message names the command.
+        """
+        sides: dict[int, int] = {}
+        for group in groups:
+            for order, side in self.sides.get(group, {}).items():
+                if sides.setdefault(order, side) != side:
+                    command = next(word.command_id for word in self.words.values() if word.order == order)
+                    raise BadInput(f"a person has put these apart (command {command}); undo that first")
+
+    def _derive(self) -> None:
+        bonds: dict[int, int] = {}
+        sides: dict[int, dict[int, int]] = {}
+        for word in self.words.values():
+            for group in word.one:
+                bonds.pop(group, None)
+            # A bond that shares a group with this one becomes one with it.
+            met = {bonds[group] for group in word.together if group in bonds}
+            for group, bond in bonds.items():
+                if bond in met:
+                    bonds[group] = word.order
+            bonds.update(dict.fromkeys(word.together, word.order))
+            for side, groups in enumerate((word.one, word.other)):
+                for group in groups:
+                    sides.setdefault(group, {})[word.order] = side
+        self.bonds: Mapping[int, int] = bonds
+        self.sides: Mapping[int, Sides] = sides

@@ -1,0 +1,299 @@
+"""Tight groups (micro-clusters): items so alike that they are taken for one, and the search for the nearest of them.
+
+A group keeps the mean of its items' vectors and the mean of their word vectors, both as float16 and not scaled to unit
+length: for unit vectors the mean cosine between the items of two groups is the dot product of these means. Similarity
+of two groups (or an item and a group) is f . g with
+
+    f = [sqrt(1 - WORDS) unit(mean - background), sqrt(WORDS) unit(mean of words)]
+
+where the background is the mean of all items: sentence embeddings share a large common part, so that the raw cosines
+of unrelated texts run from 0.2 to 0.5 by domain.
+
+The search is in two steps: a random projection (Johnson and Lindenstrauss 1984) of every group to `COARSE` numbers,
+searched by FAISS in full, names `RERANKED` groups, whose similarity is then taken exactly. Rows are slots that are
+never given back, so a slot names a group for ever.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import faiss
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from soulcaster.domain.clustering.consolidation import NEIGHBOURS
+from soulcaster.domain.clustering.lexical import DIMENSIONS as WORD_DIMENSIONS
+from soulcaster.domain.clustering.vectors import Slots, Vectors, grown, unit
+
+WORDS = 0.35
+"""The share of words in a similarity; the rest is meaning."""
+
+COARSE = 64
+RERANKED = 32
+
+NONE = -1
+_CHUNK = 4096
+
+
+@dataclass(slots=True)
+class Exemplar:
+    """What stands for a group: its first item; and which items it has.
+
+    `members` holds 32 bytes an item: its id, its time as a float64, the fingerprint of its text. `prints` are the
+    texts that are taken for this group's at once.
+    """
+
+    item_id: bytes
+    title: str
+    summary: str
+    sources: dict[str, int]
+    first: float
+    last: float
+    prints: tuple[int, ...]
+    members: bytearray = field(default_factory=bytearray)
+
+
+class _Blob(msgspec.Struct, array_like=True):
+    """A group as it is stored; words are sparse: the positions of those that are not zero, and their values."""
+
+    cluster: int
+    count: int
+    item_id: bytes
+    title: str
+    summary: str
+    sources: dict[str, int]
+    first: float
+    last: float
+    prints: tuple[int, ...]
+    dense: bytes
+    word_places: bytes
+    word_values: bytes
+    neighbours: bytes
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(_Blob).decode
+
+
+class Space:
+    """Where similarities are taken: a background, and the share of words."""
+
+    def __init__(self, background: Vectors, words: float) -> None:
+        """Make the space around a background."""
+        self.background = background
+        self._words = words
+        # The same projection in every process, for every project.
+        chance = np.random.default_rng(2026)
+        size = (len(background) + WORD_DIMENSIONS, COARSE)
+        self._projection = chance.standard_normal(size).astype(np.float32) / np.float32(COARSE**0.5)
+
+    def around(self, background: Vectors) -> "Space":
+        """Return the same space around another background."""
+        return Space(background, self._words)
+
+    def features(self, dense: Vectors, words: Vectors) -> Vectors:
+        """Return f, shape (n, dimensions + word dimensions)."""
+        meaning, saying = np.float32(np.sqrt(1 - self._words)), np.float32(np.sqrt(self._words))
+        return np.hstack([meaning * unit(dense - self.background), saying * unit(words)])
+
+    def coarse(self, features: Vectors) -> Vectors:
+        """Return the projection of f, shape (n, COARSE)."""
+        projected: Vectors = features @ self._projection
+        return projected
+
+
+@dataclass(frozen=True, slots=True)
+class GroupsCopy:
+    """All groups as they were at one time."""
+
+    space: Space
+    dense: npt.NDArray[np.float16]
+    words: npt.NDArray[np.float16]
+    count: Slots
+    cluster: npt.NDArray[np.int32]
+    neighbours: Slots
+
+    def rows(self) -> Vectors:
+        """Return f of all groups."""
+        rows = np.empty((len(self.count), self.dense.shape[1] + self.words.shape[1]), np.float32)
+        for at in range(0, len(rows), _CHUNK):
+            part = slice(at, at + _CHUNK)
+            rows[part] = self.space.features(self.dense[part].astype(np.float32), self.words[part].astype(np.float32))
+        return rows
+
+
+class Groups:
+    """All tight groups of a project, by slot."""
+
+    def __init__(self, dimensions: int, *, words: float = WORDS) -> None:
+        """Start empty; `words` is the share of words in a similarity."""
+        self.dimensions = dimensions
+        self.exemplars: list[Exemplar] = []
+        self.dense = np.zeros((0, dimensions), np.float16)
+        self.words = np.zeros((0, WORD_DIMENSIONS), np.float16)
+        self.count = np.zeros(0, np.int64)
+        self.cluster = np.zeros(0, np.int32)
+        self.neighbours = np.zeros((0, NEIGHBOURS), np.int32)
+        self._rows = np.zeros((0, dimensions + WORD_DIMENSIONS), np.float32)
+        self._space = Space(np.zeros(dimensions, np.float32), words)
+        self._index = faiss.IndexFlatIP(COARSE)
+        self._dirty: set[int] = set()
+        self._since: set[int] = set()
+
+    @property
+    def background(self) -> Vectors:
+        """Return the mean that similarities are taken around."""
+        return self._space.background
+
+    def __len__(self) -> int:
+        """Return the number of groups."""
+        return len(self.exemplars)
+
+    def features(self, dense: Vectors, words: Vectors) -> Vectors:
+        """Return f of items or groups, shape (n, dimensions + word dimensions)."""
+        return self._space.features(dense, words)
+
+    def rows(self, slots: Slots) -> Vectors:
+        """Return f of these groups, as last published."""
+        rows: Vectors = self._rows[slots]
+        return rows
+
+    def copy(self, background: Vectors) -> "GroupsCopy":
+        """Return what consolidation needs of all groups, as they are now."""
+        n = len(self)
+        self._since = set()
+        return GroupsCopy(
+            self._space.around(background),
+            self.dense[:n].copy(),
+            self.words[:n].copy(),
+            self.count[:n].copy(),
+            self.cluster[:n].copy(),
+            self.neighbours[:n].astype(np.int64),
+        )
+
+    def centre(self, space: Space, rows: Vectors) -> None:
+        """Take another space, and the first groups' f in it, as they were when last copied."""
+        self._space = space
+        self._rows[: len(rows)] = rows
+        self._index = faiss.IndexFlatIP(COARSE)
+        self._index.add(space.coarse(rows))
+        self.publish([*self._since, *range(len(rows), len(self))])
+
+    def nearest(self, features: Vectors, k: int = NEIGHBOURS) -> tuple[Vectors, Slots]:
+        """Return the similarities and slots of the nearest groups of each row, best first: `k`, or all there are."""
+        n = len(features)
+        wide = min(RERANKED, self._index.ntotal)
+        if not wide:
+            return np.zeros((n, 0), np.float32), np.zeros((n, 0), np.int64)
+        _, slots = self._index.search(self._space.coarse(features), wide)
+        exact = np.empty((n, wide), np.float32)
+        for at in range(0, n, 32):
+            part = slice(at, at + 32)
+            exact[part] = np.matmul(self._rows[slots[part]], features[part, :, None])[:, :, 0]
+        order = np.argsort(-exact, axis=1, kind="stable")[:, :k]
+        return np.take_along_axis(exact, order, 1), np.take_along_axis(slots, order, 1)
+
+    def reserve(self, more: int) -> None:
+        """Make room for so many groups more."""
+        n = len(self.exemplars) + more
+        if n > len(self.count):
+            self.dense, self.words = grown(self.dense, n), grown(self.words, n)
+            self.count, self.cluster = grown(self.count, n), grown(self.cluster, n)
+            self.neighbours, self._rows = grown(self.neighbours, n), grown(self._rows, n)
+
+    def open(self, exemplar: Exemplar, cluster: int, neighbours: Sequence[int]) -> int:
+        """Add a group without items, in room reserved, and return its slot; `join` gives it some."""
+        slot = len(self.exemplars)
+        self.exemplars.append(exemplar)
+        self.cluster[slot] = cluster
+        self.neighbours[slot] = [*neighbours[:NEIGHBOURS], *[NONE] * (NEIGHBOURS - len(neighbours))]
+        self._dirty.add(slot)
+        return slot
+
+    def join(self, slots: Sequence[int], dense: Vectors, words: Vectors) -> None:
+        """Take items into the means of groups, row by row, and publish these."""
+        if not slots:
+            return
+        wanted, row = np.unique(np.array(slots, np.int64), return_inverse=True)
+        before = self.count[wanted][:, None].astype(np.float32)
+        after = before + np.bincount(row)[:, None].astype(np.float32)
+        for means, given in ((self.dense, dense), (self.words, words)):
+            sums = means[wanted].astype(np.float32) * before
+            np.add.at(sums, row, given)
+            means[wanted] = sums / after
+        self.count[wanted] = after[:, 0].astype(np.int64)
+        self._dirty.update(wanted.tolist())
+        self.publish(slots)
+
+    def divide(self, slot: int, exemplar: Exemplar, items: int) -> int:
+        """Open a group with so many of another's items and its means, and return its slot."""
+        self.reserve(1)
+        new = self.open(exemplar, int(self.cluster[slot]), [slot])
+        self.dense[new], self.words[new] = self.dense[slot], self.words[slot]
+        self.count[new] = items
+        self.count[slot] -= items
+        self._dirty.add(slot)
+        self.publish([new])
+        return new
+
+    def assign(self, slot: int, cluster: int) -> None:
+        """Put a group into another cluster."""
+        self.cluster[slot] = cluster
+        self._dirty.add(slot)
+
+    def publish(self, slots: Iterable[int]) -> None:
+        """Bring f and the index up to date: in place for groups the index has, at its end for the others."""
+        wanted = np.array(sorted(set(slots)), np.int64)
+        if not len(wanted):
+            return
+        self._since.update(wanted.tolist())
+        self._rows[wanted] = self.features(self.dense[wanted].astype(np.float32), self.words[wanted].astype(np.float32))
+        coarse = self._space.coarse(self._rows[wanted])
+        have = self._index.ntotal
+        old = wanted < have
+        if old.any():
+            stored = faiss.rev_swig_ptr(self._index.get_xb(), have * COARSE).reshape(have, COARSE)
+            stored[wanted[old]] = coarse[old]
+        if not old.all():
+            self._index.add(np.ascontiguousarray(coarse[~old]))
+
+    def dump(self) -> list[tuple[int, bytes]]:
+        """Return (slot, blob) of the groups that have changed since the last dump."""
+        blobs = []
+        for slot in sorted(self._dirty):
+            e = self.exemplars[slot]
+            places = np.flatnonzero(self.words[slot])
+            blob = _Blob(
+                int(self.cluster[slot]),
+                int(self.count[slot]),
+                e.item_id,
+                e.title,
+                e.summary,
+                e.sources,
+                e.first,
+                e.last,
+                e.prints,
+                self.dense[slot].tobytes(),
+                places.astype(np.uint8).tobytes(),
+                self.words[slot, places].tobytes(),
+                self.neighbours[slot].tobytes(),
+            )
+            blobs.append((slot, _encode(blob)))
+        self._dirty.clear()
+        return blobs
+
+    def load(self, blobs: Mapping[int, bytes]) -> None:
+        """Take up what dumps have left, before `centre`; members come from the items' records."""
+        n = len(blobs)
+        self.reserve(n)
+        for slot in range(n):
+            blob = _decode(blobs[slot])
+            self.exemplars.append(
+                Exemplar(blob.item_id, blob.title, blob.summary, blob.sources, blob.first, blob.last, blob.prints)
+            )
+            self.dense[slot] = np.frombuffer(blob.dense, np.float16)
+            self.words[slot, np.frombuffer(blob.word_places, np.uint8)] = np.frombuffer(blob.word_values, np.float16)
+            self.count[slot] = blob.count
+            self.cluster[slot] = blob.cluster
+            self.neighbours[slot] = np.frombuffer(blob.neighbours, np.int32)

@@ -1,0 +1,211 @@
+"""Which cluster is which after a round: ids stay with the substance. Pure: a plan and what stands in, a decision out.
+
+Parts and clusters are matched by how many items they share, the largest share first, the older cluster where two are
+equal. A part without a cluster is a new one, split off the cluster most of it was in; a cluster without a part is
+merged into the part most of it went to. Then groups move, those first that gain most, if they gain at all
+(`HYSTERESIS`) and until so many items have changed cluster that people would no longer know theirs (`MOST_MOVED`).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from soulcaster.domain.clustering import titles
+from soulcaster.domain.clustering.consolidation import OnlineCut, Plan, Wishes, online_cut, plan
+from soulcaster.domain.clustering.groups import Exemplar, GroupsCopy
+from soulcaster.domain.clustering.lexical import Lexicon
+from soulcaster.domain.clustering.titles import Title
+from soulcaster.domain.clustering.vectors import Slots, Vectors
+
+MOST_MOVED = 0.04
+LEAST_BUDGET = 64
+"""At most this share of the items, or so many, change cluster in one round, merges aside; the others in later ones."""
+
+HYSTERESIS = 0.02
+"""A group leaves its cluster only for one whose linkage is better by this."""
+
+Numbers = npt.NDArray[np.int32]
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """All a round works on; it shares nothing with the live state but exemplars, which do not change what is read."""
+
+    groups: GroupsCopy
+    wishes: Wishes
+    exemplars: Sequence[Exemplar]
+    lexicon: Lexicon
+    told: Sequence[int]
+    seen: int
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A group that changes cluster: to a number there is, or below zero to a new one; the linkages that decided."""
+
+    slot: int
+    to: int
+    linkage: float
+    old_linkage: float
+
+
+@dataclass(frozen=True, slots=True)
+class Apart:
+    """Two clusters that were not merged, and their linkage."""
+
+    one: int
+    other: int
+    linkage: float
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What a round changes.
+
+    `parents` are those of the new clusters, by their numbers below zero; `settled` says that nothing was left to a
+    later round; `rows` are all groups' f around the new background.
+    """
+
+    moves: tuple[Move, ...]
+    merged: dict[int, int]
+    parents: dict[int, int]
+    moved_share: float
+    settled: bool
+    titles: dict[int, Title]
+    online: OnlineCut
+    cut: float
+    apart: tuple[Apart, ...]
+    rows: Vectors
+
+
+def decide(snapshot: Snapshot) -> Decision:
+    """Consolidate and return what is to change; takes a while, and may run anywhere."""
+    groups = snapshot.groups
+    rows = groups.rows()
+    found = plan(rows, groups.count, groups.neighbours, snapshot.wishes)
+    keeper, merged, parents = _match(found.part, groups.cluster, groups.count)
+    settled = groups.cluster.copy()
+    for number, into in merged.items():
+        settled[groups.cluster == number] = into
+    wanted = np.array([keeper[part] for part in found.part.tolist()], np.int64)
+    moves, settled_down = _moves(found, settled, wanted, groups.count, keeper, snapshot.wishes)
+    # What stands afterwards, with new clusters above all numbers there are.
+    final = settled.astype(np.int64)
+    base = int(final.max(initial=-1))
+    for move in moves:
+        final[move.slot] = move.to if move.to >= 0 else base - move.to
+    moved = int(groups.count[[move.slot for move in moves]].sum()) if moves else 0
+    born = {move.to for move in moves if move.to < 0}
+    return Decision(
+        moves,
+        merged,
+        {number: parent for number, parent in parents.items() if number in born},
+        moved / max(1, int(groups.count.sum())),
+        settled_down,
+        {
+            number if number <= base else base - number: title
+            for number, title in _titles(snapshot, rows, final, moves, merged, settled).items()
+        },
+        online_cut(final, groups.count, found.graph, found.similarity),
+        found.cut,
+        _apart(found, final, base),
+        rows,
+    )
+
+
+def _match(part: Slots, cluster: Numbers, count: Slots) -> tuple[dict[int, int], dict[int, int], dict[int, int]]:
+    """Match parts and clusters.
+
+    Return the cluster of each part (below zero: new), what each cluster without a part is merged into, and the parents
+    of the new ones.
+    """
+    width = int(cluster.max(initial=0)) + 1
+    pairs, where = np.unique(part * width + cluster, return_inverse=True)
+    items = np.bincount(where, weights=count)
+    shared = sorted(zip((-items).tolist(), (pairs % width).tolist(), (pairs // width).tolist(), strict=True))
+    keeper: dict[int, int] = {}
+    kept: set[int] = set()
+    for _, number, of in shared:
+        if of not in keeper and number not in kept:
+            keeper[of] = number
+            kept.add(number)
+    parents: dict[int, int] = {}
+    for _, number, of in shared:
+        if of not in keeper:
+            keeper[of] = -1 - len(parents)
+            parents[keeper[of]] = number
+    merged: dict[int, int] = {}
+    for _, number, of in shared:
+        if number not in kept and number not in merged and keeper[of] >= 0:
+            merged[number] = keeper[of]
+    for number in set(cluster.tolist()) - kept - merged.keys():
+        # All of it went to new clusters: it stands for the largest of them.
+        of = next(of for _, other, of in shared if other == number)
+        del parents[keeper[of]]
+        keeper[of] = number
+    return keeper, merged, parents
+
+
+def _moves(
+    found: Plan, settled: Numbers, wanted: Slots, count: Slots, keeper: dict[int, int], wishes: Wishes
+) -> tuple[tuple[Move, ...], bool]:
+    """Return what moves, and whether that is all that would."""
+    moving = np.flatnonzero(wanted != settled)
+    if not len(moving):
+        return (), True
+    part_of = {number: part for part, number in keeper.items()}
+    n = len(wanted)
+    sums = np.zeros_like(found.smooth)
+    np.add.at(sums, found.part, found.smooth * count[:, None].astype(np.float32))
+    weight = np.bincount(found.part, weights=count, minlength=n)
+    own = count[moving].astype(np.float64)
+    row = found.smooth[moving]
+    to = found.part[moving]
+    rest = np.maximum(weight[to] - own, 1)
+    linkage = (np.einsum("ij,ij->i", row, sums[to]) - own) / rest
+    back = np.array([part_of[number] for number in settled[moving].tolist()])
+    old = np.einsum("ij,ij->i", row, sums[back]) / np.maximum(weight[back], 1)
+    # A group that is to stand alone has no linkage to compare; what counts is that it is below the cut where it was.
+    gain = np.where(weight[to] > own, linkage, found.cut) - old
+    budget = max(LEAST_BUDGET, MOST_MOVED * int(count.sum()))
+    moves: list[Move] = []
+    bound = wishes.bonds.keys() | wishes.sides.keys()
+    for i in sorted(range(len(moving)), key=lambda i: (int(moving[i]) not in bound, -gain[i], moving[i])):
+        slot = int(moving[i])
+        if slot not in bound:
+            budget -= int(own[i])
+            if gain[i] < HYSTERESIS:
+                break
+            if budget < 0:
+                return tuple(moves), False
+        moves.append(Move(slot, int(wanted[slot]), float(linkage[i]), float(old[i])))
+    return tuple(moves), True
+
+
+def _titles(
+    snapshot: Snapshot, rows: Vectors, final: Slots, moves: Sequence[Move], merged: dict[int, int], settled: Numbers
+) -> dict[int, Title]:
+    """Return what to call the clusters that have changed since they were last told of."""
+    groups = snapshot.groups
+    order = np.argsort(final, kind="stable")
+    numbers, starts = np.unique(final[order], return_index=True)
+    size = np.bincount(final, weights=groups.count).astype(np.int64)
+    touched = {int(settled[move.slot]) for move in moves} | set(merged.values())
+    told = {}
+    for number, slots in zip(numbers.tolist(), np.split(order, starts[1:]), strict=True):
+        if number in touched or number >= len(snapshot.told) or size[number] != snapshot.told[number]:
+            told[number] = titles.title(groups, rows[slots], slots, snapshot.exemplars, snapshot.lexicon)
+    return told
+
+
+def _apart(found: Plan, final: Slots, base: int) -> tuple[Apart, ...]:
+    """Return pairs of clusters that were not merged, likeliest first; those just made are left for the next round."""
+    pairs: dict[tuple[int, int], float] = {}
+    for near in found.apart:
+        one, other = sorted((int(final[near.one]), int(final[near.other])))
+        if one != other and other <= base:
+            pairs.setdefault((one, other), near.linkage)
+    return tuple(Apart(one, other, linkage) for (one, other), linkage in pairs.items())

@@ -1,0 +1,137 @@
+"""The words of a text: a vector of its rare word beginnings, and what it says when numbers and ids are left out.
+
+Meaning and words each find duplicates that the other misses. A word counts by its first five letters, a crude stem that
+needs no language; weight (1 + ln tf) ln((n + 1) / (df + 1/2)), with the document frequencies of the texts seen so far,
+hashed with a sign into `DIMENSIONS` (the hashing trick, Weinberger et al. 2009). A text's vector is made when it comes
+and stays as it is. Frequencies are counted in `BUCKETS` shared by hash: rare words that share one count a little less.
+"""
+
+import hashlib
+import re
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+DIMENSIONS = 128
+BUCKETS = 2048
+
+_STEM = 5
+_BLOCK = 64
+_CODES = 50_000
+_WORD = re.compile(r"\w+")
+
+_VARIES = re.compile(
+    r"[\w.+-]+@[\w-]+\.[\w.-]+"  # e-mail addresses
+    r"|https?://\S+|www\.\S+"  # links
+    r"|(?:[A-Za-z]:)?(?:[/\\][\w.+~-]+){2,}"  # paths
+    r"|\b[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}\b"  # UUIDs
+    r"|\b0x[0-9a-fA-F]+\b|\b(?=[0-9a-fA-F]*\d)[0-9a-fA-F]{8,}\b"  # addresses and hashes
+    r"|\d+(?:[.,:]\d+)*"  # numbers, times, versions, IP addresses
+)
+_MAY_VARY = re.compile(r"[\d@/\\]|www\.")
+
+
+def fingerprints(text: str) -> tuple[int, int]:
+    """Return two 64-bit hashes of a text: as it is but for case and white space, and with what varies masked.
+
+    They are equal where nothing varies. Zero is never returned.
+    """
+    plain = " ".join(text.casefold().split())
+    exact = _hash(plain)
+    if not _MAY_VARY.search(plain):
+        return exact, exact
+    return exact, _hash("\0" + _VARIES.sub("\0", plain))
+
+
+def _hash(text: str) -> int:
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little") or 1
+
+
+def stem(word: str) -> str:
+    """Return what a word counts by."""
+    return word[:_STEM]
+
+
+def words(text: str) -> list[str]:
+    """Return the words of a text in lower case, in their order."""
+    return _WORD.findall(text.lower())
+
+
+class Lexicon:
+    """Document frequencies of one project, and the vectors made with them."""
+
+    def __init__(self) -> None:
+        """Start with no text seen."""
+        self.seen = 0
+        self._frequencies = np.zeros(BUCKETS, np.uint32)
+        self._codes: dict[str, int] = {}
+        self._dirty: set[int] = set()
+
+    def add(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
+        """Count these texts in, and return their vectors: unit rows, or zero for a text without words."""
+        rows: list[int] = []
+        codes: list[int] = []
+        for row, text in enumerate(texts):
+            found = [self._code(word[:_STEM]) for word in words(text)]
+            codes += found
+            rows += [row] * len(found)
+        vectors = np.zeros((len(texts), DIMENSIONS), np.float32)
+        self.seen += len(texts)
+        if not codes:
+            return vectors
+        keys, times = np.unique(np.array(rows, np.int64) << 32 | np.array(codes, np.int64), return_counts=True)
+        row_of = keys >> 32
+        code = keys & 0xFFFFFFFF
+        bucket = _bucket(code)
+        np.add.at(self._frequencies, bucket, np.uint32(1))
+        self._dirty.update(np.unique(bucket // _BLOCK).tolist())
+        weight = (1 + np.log(times)) * self._rarity(bucket)
+        np.add.at(vectors, (row_of, (code >> 1) % DIMENSIONS), np.where(code & 1, weight, -weight).astype(np.float32))
+        lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+        np.divide(vectors, lengths, out=vectors, where=lengths > 0)
+        return vectors
+
+    def copy(self) -> "Lexicon":
+        """Return what is known now, for who looks things up while more comes in."""
+        copied = Lexicon()
+        copied.seen = self.seen
+        copied._frequencies = self._frequencies.copy()
+        return copied
+
+    def rarity(self, stems: Sequence[str]) -> list[float]:
+        """Return ln((n + 1) / (df + 1/2)) of each stem."""
+        code = np.array([self._code(word) for word in stems], np.int64)
+        return [float(value) for value in self._rarity(_bucket(code))]
+
+    def _rarity(self, bucket: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+        # A bucket that several words share may have been counted more often than there are texts.
+        frequency = np.minimum(self._frequencies[bucket], self.seen)
+        rarity: npt.NDArray[np.float64] = np.log((self.seen + 1) / (frequency + 0.5))
+        return rarity
+
+    def _code(self, stem: str) -> int:
+        code = self._codes.get(stem)
+        if code is None:
+            if len(self._codes) >= _CODES:
+                self._codes.clear()
+            code = self._codes[stem] = zlib.crc32(stem.encode())
+        return code
+
+    def dump(self) -> Iterable[tuple[bytes, bytes]]:
+        """Yield the blobs of the counters that have changed since the last dump."""
+        for block in sorted(self._dirty):
+            yield block.to_bytes(2, "big"), self._frequencies[block * _BLOCK : (block + 1) * _BLOCK].tobytes()
+        self._dirty.clear()
+
+    def load(self, seen: int, blobs: Mapping[bytes, bytes]) -> None:
+        """Take up what dumps have left."""
+        self.seen = seen
+        for key, blob in blobs.items():
+            at = int.from_bytes(key, "big") * _BLOCK
+            self._frequencies[at : at + _BLOCK] = np.frombuffer(blob, np.uint32)
+
+
+def _bucket(code: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    return (code >> 9) % BUCKETS

@@ -1,0 +1,80 @@
+"""What to call a cluster: its most central item, and the words that tell it from the others.
+
+Words are weighed by class-based TF-IDF (Grootendorst 2022): how many of a cluster's groups say them, times how rare
+they are among all texts.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from soulcaster.domain.clustering.groups import Exemplar
+from soulcaster.domain.clustering.lexical import Lexicon, stem, words
+from soulcaster.domain.clustering.vectors import Slots, Vectors
+
+TERMS = 5
+_SHORTEST = 3
+_LOOKED_AT = 50
+
+
+class Means(Protocol):
+    """The groups' means: all that are, or a copy."""
+
+    @property
+    def dense(self) -> npt.NDArray[np.float16]:
+        """Return the means of the groups' vectors."""
+
+    @property
+    def count(self) -> Slots:
+        """Return how many items they have."""
+
+
+@dataclass(frozen=True, slots=True)
+class Title:
+    """What a cluster is about: its most central item's title and text, its terms, how alike its items are."""
+
+    title: str
+    summary: str
+    terms: tuple[str, ...]
+    coherence: float | None
+    size: int
+
+
+def title(groups: Means, rows: Vectors, slots: Slots, exemplars: Sequence[Exemplar], lexicon: Lexicon) -> Title:
+    """Return what to call the cluster of these groups; `rows` are their f."""
+    count = groups.count[slots]
+    nearness = rows @ (rows * count[:, None]).sum(0)
+    order = np.argsort(-nearness, kind="stable")
+    best = exemplars[int(slots[order[0]])]
+    near = [exemplars[int(slot)] for slot in slots[order[:_LOOKED_AT]]]
+    return Title(best.title, best.summary, terms(near, lexicon), coherence(groups, slots), int(count.sum()))
+
+
+def coherence(groups: Means, slots: Slots) -> float | None:
+    """Return the mean cosine of a cluster's items to one another, or None for a single item.
+
+    For n unit vectors it is (|sum|^2 - n) / (n (n - 1)).
+    """
+    count = groups.count[slots]
+    n = int(count.sum())
+    if n < 2:
+        return None
+    total = (groups.dense[slots].astype(np.float32) * count[:, None]).sum(0, dtype=np.float64)
+    return float(np.clip((total @ total - n) / (n * (n - 1)), -1, 1))
+
+
+def terms(exemplars: Sequence[Exemplar], lexicon: Lexicon) -> tuple[str, ...]:
+    """Return the words that tell these texts from the others, best first; of words with one stem, the most frequent."""
+    forms: dict[str, Counter[str]] = {}
+    for exemplar in exemplars:
+        for word in set(words(f"{exemplar.title} {exemplar.summary}")):
+            if len(word) >= _SHORTEST and not word.isdigit():
+                forms.setdefault(stem(word), Counter())[word] += 1
+    stems = sorted(forms)
+    rarity = dict(zip(stems, lexicon.rarity(stems), strict=True))
+    best = sorted(stems, key=lambda s: (-forms[s].total() * rarity[s], s))[:TERMS]
+    return tuple(min(forms[s].items(), key=lambda form: (-form[1], form[0]))[0] for s in best)
