@@ -20,7 +20,8 @@ import numpy as np
 import numpy.typing as npt
 import psutil
 
-from soulcaster.domain.clustering.core import NearestCentroid
+from soulcaster.domain.clustering.core import Clusterer
+from soulcaster.domain.clustering.identity import decide
 from soulcaster.domain.feedback import Brief
 from soulcaster.errors import SoulcasterError
 
@@ -50,9 +51,9 @@ class Learner(Protocol):
         """Take items in, in order; vectors are unit rows, shape (len(items), dimensions)."""
 
     def consolidate(self, *, last: bool) -> Round | None:
-        """Consolidate if it is due or if this is the last time; None if nothing was done.
+        """Consolidate if it is due, or if this is the last time and something is left to do; None if nothing was done.
 
-        Called after each batch, and once more after the last.
+        Called after each batch and after the last until it is None.
         """
 
     def clusters(self) -> Sequence[str]:
@@ -88,24 +89,38 @@ class Driven:
 
 
 class Present:
-    """Learner over the present core, which never moves an item; only here is said which clusterer is measured."""
+    """Learner over the core that the chain runs; only here is said which clusterer is measured."""
 
     def __init__(self, dimensions: int) -> None:
         """Start empty."""
-        self._core = NearestCentroid("bench", dimensions)
-        self._ids: list[str] = []
+        self._core = Clusterer("bench", dimensions)
+        self._groups: list[int] = []
+        self._closed = False
 
     def add(self, items: Sequence[Brief], vectors: Vectors) -> None:
-        """Take items in."""
-        self._ids += [a.cluster_id for a in self._core.add(items, vectors)]
+        """Take items in; as long as they are few, rounds are part of it."""
+        for done in self._core.add(items, vectors):
+            if isinstance(done, list):
+                self._groups += [assignment.slot for assignment in done]
 
     def consolidate(self, *, last: bool) -> Round | None:
-        """Return None."""
-        return None
+        """Carry out a round if one is due; at last, until one leaves nothing to do."""
+        if self._core.until_due() > 0 and (not last or self._closed):
+            return None
+        snapshot = self._core.snapshot()
+        begin = time.perf_counter()
+        decision = decide(snapshot)
+        aside = time.perf_counter() - begin
+        outcome = self._core.finish(snapshot, decision)
+        self._closed = last and self._core.settled
+        clusters = self._core.clusters
+        merged = outcome.merged if outcome else ()
+        return Round({clusters[number].id: clusters[into].id for number, into in merged}, aside)
 
     def clusters(self) -> Sequence[str]:
         """Return the id of each item's cluster."""
-        return self._ids
+        clusters, of = self._core.clusters, self._core.groups.cluster
+        return [clusters[number].id for number in of[np.array(self._groups, np.int64)].tolist()]
 
 
 def drive(
@@ -144,21 +159,22 @@ def _consolidated(
     learner: Learner, numbers: dict[str, int], before: Numbers, consolidations: list[Consolidation], *, last: bool
 ) -> Numbers:
     """Let the learner consolidate, note what it did, and return where the items are now."""
-    begin = time.perf_counter()
-    done = learner.consolidate(last=last)
-    seconds = time.perf_counter() - begin
-    if done is None:
-        return before
-    after = _numbered(numbers, learner.clusters())
-    alias = np.arange(len(numbers) + 2 * len(done.merged), dtype=np.int32)
-    for old, new in done.merged.items():
-        while new in done.merged:
-            new = done.merged[new]  # merged twice at once
-        alias[numbers.setdefault(old, len(numbers))] = numbers.setdefault(new, len(numbers))
-    changed = before != after
-    moved = changed & (alias[before] != after)
-    consolidations.append(Consolidation(seconds, done.aside, float(changed.mean()), float(moved.mean())))
-    return after
+    while True:
+        begin = time.perf_counter()
+        done = learner.consolidate(last=last)
+        seconds = time.perf_counter() - begin
+        if done is None:
+            return before
+        after = _numbered(numbers, learner.clusters())
+        alias = np.arange(len(numbers) + 2 * len(done.merged), dtype=np.int32)
+        for old, new in done.merged.items():
+            while new in done.merged:
+                new = done.merged[new]  # merged twice at once
+            alias[numbers.setdefault(old, len(numbers))] = numbers.setdefault(new, len(numbers))
+        changed = before != after
+        moved = changed & (alias[before] != after)
+        consolidations.append(Consolidation(seconds, done.aside, float(changed.mean()), float(moved.mean())))
+        before = after
 
 
 def _numbered(numbers: dict[str, int], ids: Sequence[str]) -> Numbers:

@@ -113,7 +113,7 @@ class Configure(Asked):
 
 @dataclass(frozen=True, slots=True)
 class RoundFinished(Asked):
-    """A round has decided; carry it out. The program says it to itself, so that the project's single writer hears it."""
+    """A round has decided; carry it out. The program tells itself, so that the project's single writer hears it."""
 
 
 ClusteringCommand = Merge | Split | Move | Rename | Pin | Undo | Rebalance | Cleanup | Reset | Configure

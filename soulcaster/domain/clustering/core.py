@@ -12,8 +12,9 @@ Within a block of items all are compared with the groups as they were at its sta
 
 import math
 import struct
+import sys
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -24,7 +25,7 @@ from soulcaster.domain.clustering import titles
 from soulcaster.domain.clustering.consolidation import NEIGHBOURS, Wishes
 from soulcaster.domain.clustering.constraints import Constraints, Word
 from soulcaster.domain.clustering.groups import Exemplar, Groups
-from soulcaster.domain.clustering.identity import Decision, Snapshot
+from soulcaster.domain.clustering.identity import Decision, Snapshot, decide
 from soulcaster.domain.clustering.lexical import Lexicon, fingerprints
 from soulcaster.domain.clustering.vectors import Vectors
 from soulcaster.domain.commands import Granularity, Merge, Move, Pin, Rename, Split, Undo
@@ -136,6 +137,10 @@ class Outcome:
     moved_share: float = 0.0
 
 
+Added = list[Assignment] | Outcome
+"""What `add` has done: items assigned, or a round carried out."""
+
+
 @dataclass(frozen=True, slots=True)
 class Suggestion:
     """Two clusters that may be one."""
@@ -222,12 +227,22 @@ class Clusterer:
 
     # ---- online --------------------------------------------------------------------------------------------------
 
-    def add(self, items: Sequence[Brief], vectors: Vectors) -> list[Assignment]:
-        """Assign items, in order; vectors are unit rows, shape (len(items), dimensions)."""
-        assignments: list[Assignment] = []
-        for at in range(0, len(items), _BLOCK):
-            assignments += self._block(items[at : at + _BLOCK], vectors[at : at + _BLOCK])
-        return assignments
+    def add(self, items: Sequence[Brief], vectors: Vectors, granularity: Granularity = "auto") -> Iterator[Added]:
+        """Assign items, in order, and yield what was done; vectors are unit rows, shape (len(items), dimensions).
+
+        Up to `EARLY` items, rounds that come due are carried out on the way; later `until_due` says when one is.
+        """
+        at = 0
+        while at < len(items):
+            until = self.until_due() if self._seen < EARLY else None
+            to = min(len(items), at + _BLOCK, len(items) if until is None else at + max(1, until))
+            yield self._block(items[at:to], vectors[at:to])
+            at = to
+            if until is not None and self.until_due() <= 0:
+                snapshot = self.snapshot(granularity)
+                outcome = self.finish(snapshot, decide(snapshot))
+                if outcome is not None:
+                    yield outcome
 
     def _block(self, items: Sequence[Brief], vectors: Vectors) -> list[Assignment]:
         words = self._lexicon.add([item.text for item in items])
@@ -385,10 +400,10 @@ class Clusterer:
 
     # ---- consolidation -------------------------------------------------------------------------------------------
 
-    def until_due(self) -> int | None:
-        """Return after how many items more a round is due, zero or less where it is; None where there are no rounds."""
+    def until_due(self) -> int:
+        """Return after how many items more a round is due, zero or less where it is; by an explicit threshold, never."""
         if self._explicit is not None:
-            return None
+            return sys.maxsize
         growth = EARLY_GROWTH if self._seen < EARLY else GROWTH if self._settled else UNSETTLED_GROWTH
         return max(FIRST_ROUND, math.ceil(growth * self._round_at)) - self._seen
 

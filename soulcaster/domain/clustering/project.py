@@ -17,7 +17,7 @@ from uuid import UUID
 
 import msgspec
 
-from soulcaster.domain.clustering.core import EARLY, Assignment, Cluster, Clusterer, Outcome
+from soulcaster.domain.clustering.core import Assignment, Cluster, Clusterer, Outcome
 from soulcaster.domain.clustering.identity import Decision, Snapshot, decide
 from soulcaster.domain.clustering.vectors import Vectors
 from soulcaster.domain.commands import (
@@ -228,20 +228,14 @@ class ProjectClusters:
         core = self._core(embedder, change)
         rows = sorted(new.values())
         touched: set[int] = set()
-        while rows:
-            until = core.until_due()
-            early = until is not None and core.seen < EARLY
-            take, rows = (rows[: max(1, until)], rows[max(1, until) :]) if early and until is not None else (rows, [])
-            for assignment in core.add([items[i] for i in take], vectors[take]):
+        for done in core.add([items[i] for i in rows], vectors[rows], self._config.granularity):
+            if isinstance(done, Outcome):
+                self._tell(core, embedder, done, "consolidation", change, changed=False)
+                touched.update(done.changed)
+                continue
+            for assignment in done:
                 self._assigned(core, embedder, assignment, change)
                 touched.add(int(core.groups.cluster[assignment.slot]))
-            until = core.until_due()
-            if early and until is not None and until <= 0:
-                snapshot = core.snapshot(self._config.granularity)
-                outcome = core.finish(snapshot, decide(snapshot))
-                if outcome is not None:
-                    self._tell(core, embedder, outcome, "consolidation", change, changed=False)
-                    touched.update(outcome.changed)
         self._changed(core, touched, change)
         self._try_waiting(change)
         return self._commit(change)
@@ -311,8 +305,7 @@ class ProjectClusters:
         if self._running:
             return None
         for key, core in self._cores.items():
-            until = core.until_due()
-            if (until is not None and until <= 0) or (self._asked and (core.stale() or not core.settled)):
+            if core.until_due() <= 0 or (self._asked and (core.stale() or not core.settled)):
                 self._running = True
                 return Round(key, core.snapshot(self._config.granularity))
         return None
