@@ -73,8 +73,7 @@ class RedisVectorCache:
             yield self._redis
         except (RedisError, OSError) as error:
             if self._away_until is None:
-                said = str(error).rpartition("caused error: ")[2]  # before that stand the command and its bytes
-                log.warning("no cache of embeddings for now", redis=self._address, error=said)
+                log.warning("no cache of embeddings for now", redis=self._address, error=str(error))
             self._away_until = self._clock() + AWAY_SECONDS
         else:
             if self._away_until is not None:
