@@ -7,13 +7,13 @@ that; a caller may then try the same call again.
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, Literal, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from soulcaster.domain.commands import Fix
-from soulcaster.domain.events import ClusterEvent
+from soulcaster.domain.events import By, Change, ClusterEvent, ClusteringStatus, Outcome, Proposal, Rule
 from soulcaster.domain.feedback import FeedbackItem
 from soulcaster.domain.lifecycle import ClusterStatus, Job, JobStatus, JobStep
 
@@ -89,16 +89,33 @@ class Project:
 
 
 @dataclass(frozen=True, slots=True)
+class Assignment:
+    """Why an item was put where it is, as `ItemAssigned` said it; a merge of its cluster since then changes nothing."""
+
+    change: Change
+    score: float
+    threshold: float
+    runner_up_id: str | None = None
+    runner_up_score: float | None = None
+    rule: Rule = "near"
+    calibration: int = 0
+    round: int = 0
+    embedder: str = ""
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class FeedbackView:
-    """An item as it is read: with the cluster it is in, if it is in one yet."""
+    """An item as it is read: with the cluster it is in, if it is in one yet, and why."""
 
     item: FeedbackItem
     cluster_id: str | None
+    assignment: Assignment | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ClusterView:
-    """A cluster as it is read."""
+    """A cluster as it is read; the fields of `ClusterChanged` mean what they mean there."""
 
     project_id: str
     id: str
@@ -111,6 +128,38 @@ class ClusterView:
     updated_at: datetime
     github_pr_url: str | None = None
     error_message: str | None = None
+    terms: tuple[str, ...] = ()
+    coherence: float | None = None
+    titled_by: Literal["machine", "person"] = "machine"
+    pinned: bool = False
+    parent_id: str | None = None
+
+
+Happening = Literal["merged", "merged_into", "split_off", "split_from", "restored", "move", "rename", "pin"]
+"""What a cluster's history tells of: another was merged into it, or it into another; another was split off it, or it
+off another; its merge was undone; a person moved items to it, renamed or (un)pinned it."""
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryEntry:
+    """What happened to a cluster, with the cluster it happened with and the command that asked for it, if any."""
+
+    kind: Happening
+    by: By
+    reason: str
+    at: datetime | None = None
+    other_id: str | None = None
+    command_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CommandView:
+    """What became of a command."""
+
+    id: str
+    outcome: Outcome
+    reason: str
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,8 +185,11 @@ class Page(Generic[T]):
 class ReadModel(Protocol):
     """What pages and API read; written by agents/project alone, and made again from Kafka whenever it is lost.
 
-    Every write is idempotent, and the writes of one project may come in any order between items and events: an item
-    whose assignment came first is clustered from the start.
+    Every write is idempotent, and the writes of one project may come in any order between items, events and jobs: an
+    item whose assignment came first is clustered from the start. Events of a project come in order; whoever begins
+    again with older ones, and goes on to the newest, ends where they would have ended without.
+
+    A cluster that was merged is read as the one it is part of now, by every method that takes a cluster's id.
 
     Every method raises RedisUnavailable (an Unavailable) when the store does not answer.
     """
@@ -146,7 +198,10 @@ class ReadModel(Protocol):
         """Store items, newest version wins; those not assigned to a cluster yet are unclustered."""
 
     async def apply(self, project_id: str, events: Sequence[ClusterEvent]) -> None:
-        """Apply cluster events in order; an assignment moves an item out of where it was."""
+        """Apply cluster events in order; an assignment moves an item out of where it was.
+
+        A cluster shows when its `ClusterChanged` comes, which is after it was given items, until the last item leaves.
+        """
 
     async def put_job(self, step: JobStep) -> None:
         """Apply a step of a job, with its log line; a step seen before or out of order changes nothing."""
@@ -173,6 +228,18 @@ class ReadModel(Protocol):
 
     async def cluster(self, project_id: str, cluster_id: str) -> ClusterView | None:
         """Return one cluster, or None."""
+
+    async def history(self, project_id: str, cluster_id: str) -> tuple[HistoryEntry, ...]:
+        """Return what happened to a cluster, newest first; of a long history the newest part."""
+
+    async def command(self, project_id: str, command_id: str) -> CommandView | None:
+        """Return what became of a command; None while nothing is known, and again a month after."""
+
+    async def proposals(self, project_id: str) -> tuple[Proposal, ...]:
+        """Return what a person may want to do, the likeliest first."""
+
+    async def clustering_status(self, project_id: str) -> ClusteringStatus | None:
+        """Return how the project's clustering stands, or None before it has said so."""
 
     async def stats(self, project_id: str) -> Stats:
         """Return a project's figures."""

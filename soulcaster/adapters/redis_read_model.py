@@ -10,41 +10,85 @@ Keys (`{p}` a project's id, `{c}` a cluster's):
 | feedback:sources:{p} | set | the sources there are |
 | feedback:external:{p}:{source}:{external_id} | string | the item's id |
 | feedback:unclustered:{p} | set | ids of items in no cluster yet |
-| feedback:cluster:{p} | hash | item id -> cluster id |
-| cluster:{p}:{c} | hash | title, summary, size, sources, times; status from jobs |
-| cluster:items:{p}:{c} | zset | item ids by created_at |
+| feedback:cluster:{p} | hash | item id -> id of the cluster it was assigned to, which may have been merged since |
+| assignments:{p} | hash | item id -> why it was assigned, JSON |
+| cluster:{p}:{c} | hash | title, summary, size, sources, times and so on; status from jobs |
+| cluster:items:{p}:{c} | zset | item ids by created_at, those of the clusters merged into it too |
+| cluster:history:{p}:{c} | zset | what happened to it, JSON, by time; the newest |
 | clusters:{p}:all | zset | cluster ids by created_at |
 | clusters:{p}:ranked | zset | cluster ids by size, those of a size by created_at |
+| clusters:{p}:alias | hash | id of a merged cluster -> id of the one it was merged into, which may be merged itself |
+| clustering:status:{p}, clustering:proposals:{p} | string | how clustering stands; what a person may want to do; JSON |
+| command:{p}:{id} | string | what became of a command, JSON; for a month |
 | job:{id}, job:{id}:logs | hash | the job; its log lines by step |
-| jobs:{p}, cluster:jobs:{c} | zset | job ids by created_at |
+| jobs:{p} | zset | job ids by created_at |
+| cluster:jobs:{c} | zset | the same, of one cluster, those of the clusters merged into it too |
 | projects, project:{p} | set, hash | the projects; name and created_at |
+
+Two things are kept as events say them: which cluster an item was assigned to, and which cluster a cluster was merged
+into. The rest follows from these: a cluster's items are those assigned to it or to any that was merged into it, and so
+on down. So events that come again, from any point on, end in the same state, and a merge is undone by its alias alone.
 """
 
 import json
 from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
-from typing import Any, cast
+from datetime import UTC, datetime, timedelta
+from itertools import groupby
+from typing import Any, Literal, cast
 
 import hiredis
 from pydantic import TypeAdapter
 from redis.asyncio import Connection, Redis
+from redis.asyncio.client import Pipeline
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import OutOfMemoryError, ReadOnlyError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from yarl import URL
 
-from soulcaster.domain.events import ClusterChanged, ClusterEvent, ItemAssigned
+from soulcaster.domain.events import (
+    ClusterChanged,
+    ClusterEvent,
+    ClusteringStatus,
+    ClusterMerged,
+    ClusterRestored,
+    ClusterSplit,
+    CommandDone,
+    ItemAssigned,
+    Proposal,
+    ProposalsChanged,
+)
 from soulcaster.domain.feedback import FeedbackItem
 from soulcaster.domain.lifecycle import ClusterStatus, Job, JobStep, advance, cluster_status, start
 from soulcaster.errors import IllegalTransition, RedisUnavailable
-from soulcaster.ports import ClusterView, FeedbackView, Page, Project, Stats
+from soulcaster.ports import (
+    Assignment,
+    ClusterView,
+    CommandView,
+    FeedbackView,
+    HistoryEntry,
+    Page,
+    Project,
+    Stats,
+)
 
 TIMEOUT_SECONDS = 5.0
 
+HISTORY_ENTRIES = 100
+
+COMMAND_KEPT = timedelta(days=30)
+
+_CHUNK = 10_000
+"""Members that one command moves from a cluster to another: more would keep everybody else waiting."""
+
 _ITEM: TypeAdapter[FeedbackItem] = TypeAdapter(FeedbackItem)
 _JOB: TypeAdapter[Job] = TypeAdapter(Job)
+_ASSIGNMENT: TypeAdapter[Assignment] = TypeAdapter(Assignment)
+_ENTRY: TypeAdapter[HistoryEntry] = TypeAdapter(HistoryEntry)
+_COMMAND: TypeAdapter[CommandView] = TypeAdapter(CommandView)
+_PROPOSALS: TypeAdapter[tuple[Proposal, ...]] = TypeAdapter(tuple[Proposal, ...])
+_STATUS: TypeAdapter[ClusteringStatus] = TypeAdapter(ClusteringStatus)
 
 
 class _Connection(Connection):
@@ -123,57 +167,143 @@ class RedisReadModel:
             await pipe.execute()
 
     async def apply(self, project_id: str, events: Sequence[ClusterEvent]) -> None:
-        """Apply events; the last word on an item or a cluster is the one that counts, so only that is written."""
+        """Apply events: merges and restores one by one, all between two of them at once."""
+        async with self._answering() as redis:
+            for one_by_one, run in groupby(events, lambda e: isinstance(e, ClusterMerged | ClusterRestored)):
+                if not one_by_one:
+                    await self._stand(redis, project_id, list(run))
+                    continue
+                for event in run:
+                    if isinstance(event, ClusterMerged):
+                        await self._merge(redis, project_id, event)
+                    elif isinstance(event, ClusterRestored):
+                        await self._restore(redis, project_id, event)
+
+    async def _stand(self, redis: Redis, p: str, events: Sequence[ClusterEvent]) -> None:
+        """Apply what is told in absolute terms; the last word on each thing counts, so only that is written."""
         assigned = {e.item_id: e for e in events if isinstance(e, ItemAssigned)}
         changed = {e.cluster_id: e for e in events if isinstance(e, ClusterChanged)}
-        p = project_id
-        async with self._answering() as redis:
-            members: dict[str, dict[str, float]] = defaultdict(dict)
-            for event in assigned.values():
-                members[event.cluster_id][event.item_id] = event.item_created_at.timestamp()
-            # Clusters that items passed through in these events have been left, too.
-            left = {e.cluster_id for e in events if isinstance(e, ItemAssigned)} - set(members)
-            left |= await self._leave(redis, p, assigned)
-            pipe = redis.pipeline(transaction=False)
-            for cluster_id, at in members.items():
-                pipe.zadd(f"cluster:items:{p}:{cluster_id}", at)
-            if changed:
-                for cluster_id, cluster in changed.items():
-                    pipe.hset(f"cluster:{p}:{cluster_id}", mapping=_cluster_fields(cluster))
-                pipe.zadd(f"clusters:{p}:all", {c: e.created_at.timestamp() for c, e in changed.items()})
-                pipe.zadd(f"clusters:{p}:ranked", {c: _rank(e) for c, e in changed.items()})
-            pipe.sadd("projects", p)
-            if left:
-                await pipe.execute()
-                await self._forget_empty(redis, p, sorted(left))
-            if assigned:
-                # Last, for it says what will have been left: cut off before it, the same events do it all again.
-                pipe.srem(f"feedback:unclustered:{p}", *assigned)
-                pipe.hset(f"feedback:cluster:{p}", mapping={i: e.cluster_id for i, e in assigned.items()})
+        leaving = await self._leaving(redis, p, events, assigned)
+        joining: dict[str, dict[str, float]] = defaultdict(dict)
+        for event in assigned.values():
+            joining[event.cluster_id][event.item_id] = event.item_created_at.timestamp()
+        lines = await self._lines(redis, p, {*leaving, *joining, *changed})
+        pipe = redis.pipeline(transaction=False)
+        for cluster_id, items in leaving.items():
+            for of in lines[cluster_id]:
+                pipe.zrem(f"cluster:items:{p}:{of}", *items)
+        for cluster_id, at in joining.items():
+            for of in lines[cluster_id]:
+                pipe.zadd(f"cluster:items:{p}:{of}", at)
+        # A cluster that is part of another is told of only when events come again; its merge does so, too.
+        shown = {c: e for c, e in changed.items() if len(lines[c]) == 1}
+        if shown:
+            for cluster_id, cluster in shown.items():
+                pipe.hset(f"cluster:{p}:{cluster_id}", mapping=_cluster_fields(cluster))
+            pipe.zadd(f"clusters:{p}:all", {c: e.created_at.timestamp() for c, e in shown.items()})
+            pipe.zadd(f"clusters:{p}:ranked", {c: _rank(e) for c, e in shown.items()})
+        _tell(pipe, p, events)
+        filled = {of for cluster_id in joining for of in lines[cluster_id]}
+        in_doubt = ({of for cluster_id in leaving for of in lines[cluster_id]} | set(shown)) - filled
+        if in_doubt:
             await pipe.execute()
+            await self._forget_empty(redis, p, sorted(in_doubt))
+        if assigned:
+            pipe.sadd("projects", p)
+            pipe.srem(f"feedback:unclustered:{p}", *assigned)
+            pipe.hset(f"assignments:{p}", mapping={i: _why(e) for i, e in assigned.items()})
+            # Last, for it says what will have been left: cut off before it, the same events do it all again.
+            pipe.hset(f"feedback:cluster:{p}", mapping={i: e.cluster_id for i, e in assigned.items()})
+        await pipe.execute()
 
-    async def _leave(self, redis: Redis, p: str, assigned: Mapping[str, ItemAssigned]) -> set[str]:
-        """Take items out of the clusters they were in; return those clusters."""
+    async def _leaving(
+        self, redis: Redis, p: str, events: Sequence[ClusterEvent], assigned: Mapping[str, ItemAssigned]
+    ) -> dict[str, set[str]]:
+        """Return by cluster the items that are not in it any more: what was there before, or passed through."""
+        leaving: dict[str, set[str]] = defaultdict(set)
         if not assigned:
-            return set()
+            return leaving
+        for event in events:
+            if isinstance(event, ItemAssigned) and event.cluster_id != assigned[event.item_id].cluster_id:
+                leaving[event.cluster_id].add(event.item_id)
         before = await cast(Awaitable[list[str | None]], redis.hmget(f"feedback:cluster:{p}", list(assigned)))
-        moved = defaultdict(list)
         for old, event in zip(before, assigned.values(), strict=True):
             if old is not None and old != event.cluster_id:
-                moved[old].append(event.item_id)
-        for cluster_id, items in moved.items():
-            await redis.zrem(f"cluster:items:{p}:{cluster_id}", *items)
-        return set(moved)
+                leaving[old].add(event.item_id)
+        return leaving
+
+    async def _merge(self, redis: Redis, p: str, event: ClusterMerged) -> None:
+        await self._hang(redis, p, event.into_id, None)  # it stands for itself, or nothing would be merged into it
+        await self._hang(redis, p, event.cluster_id, event.into_id)
+        pipe = redis.pipeline()
+        _forget(pipe, p, event.cluster_id)
+        into = HistoryEntry("merged_into", event.by, event.reason, event.at, event.into_id, event.command_id)
+        _remember(pipe, p, event.cluster_id, into)
+        merged = HistoryEntry("merged", event.by, event.reason, event.at, event.cluster_id, event.command_id)
+        _remember(pipe, p, event.into_id, merged)
+        await pipe.execute()
+
+    async def _restore(self, redis: Redis, p: str, event: ClusterRestored) -> None:
+        await self._hang(redis, p, event.cluster_id, None)
+        pipe = redis.pipeline()
+        restored = HistoryEntry("restored", "person", event.reason, event.at, command_id=event.command_id)
+        _remember(pipe, p, event.cluster_id, restored)
+        await pipe.execute()
+
+    async def _hang(self, redis: Redis, p: str, cluster_id: str, into: str | None) -> None:
+        """Make a cluster part of another, or of none: its items and jobs are read with what it is part of."""
+        lines = await self._lines(redis, p, {cluster_id} if into is None else {cluster_id, into})
+        before, after = lines[cluster_id][1:], () if into is None else lines[into]
+        if before == after:
+            return
+        for kind in (f"cluster:items:{p}", "cluster:jobs"):
+            found = await redis.zrange(f"{kind}:{cluster_id}", 0, -1, withscores=True)
+            members = cast(list[tuple[str, float]], found)
+            for first in range(0, len(members), _CHUNK):
+                chunk = dict(members[first : first + _CHUNK])
+                pipe = redis.pipeline(transaction=False)
+                for of in set(before) - set(after):
+                    pipe.zrem(f"{kind}:{of}", *chunk)
+                for of in after:
+                    pipe.zadd(f"{kind}:{of}", chunk)
+                await pipe.execute()
+        await self._forget_empty(redis, p, before)
+        # Last, for it says that all this is done: cut off before it, the same event does it again.
+        if into is None:
+            await redis.hdel(f"clusters:{p}:alias", cluster_id)
+        else:
+            await redis.hset(f"clusters:{p}:alias", cluster_id, into)
+
+    async def _lines(self, redis: Redis, p: str, ids: Collection[str]) -> dict[str, tuple[str, ...]]:
+        """Return each cluster's line: itself, what it was merged into, what that was merged into, and so on."""
+        into: dict[str, str] = {}
+        unknown = sorted(ids)
+        while unknown:
+            found = await cast(Awaitable[list[str | None]], redis.hmget(f"clusters:{p}:alias", unknown))
+            further = {c: to for c, to in zip(unknown, found, strict=True) if to is not None}
+            into |= further
+            unknown = sorted(set(further.values()) - set(into))
+        lines = {}
+        for cluster_id in ids:
+            line = [cluster_id]
+            while (to := into.get(line[-1], line[0])) not in line:
+                line.append(to)
+            lines[cluster_id] = tuple(line)
+        return lines
 
     async def _forget_empty(self, redis: Redis, p: str, clusters: Sequence[str]) -> None:
-        """Take clusters whose last item has moved elsewhere out of the lists."""
+        """Take clusters without items out of the lists."""
+        if not clusters:
+            return
+        pipe = redis.pipeline(transaction=False)
         for cluster_id in clusters:
-            if not await redis.zcard(f"cluster:items:{p}:{cluster_id}"):
-                pipe = redis.pipeline()
-                pipe.delete(f"cluster:{p}:{cluster_id}")
-                pipe.zrem(f"clusters:{p}:all", cluster_id)
-                pipe.zrem(f"clusters:{p}:ranked", cluster_id)
-                await pipe.execute()
+            pipe.zcard(f"cluster:items:{p}:{cluster_id}")
+        empty = [c for c, items in zip(clusters, await pipe.execute(), strict=True) if not items]
+        if empty:
+            pipe = redis.pipeline()
+            for cluster_id in empty:
+                _forget(pipe, p, cluster_id)
+            await pipe.execute()
 
     async def put_job(self, step: JobStep) -> None:
         """Apply a step; its log line is kept by its number, so that a second delivery overwrites itself."""
@@ -184,12 +314,14 @@ class RedisReadModel:
             except IllegalTransition:
                 return  # seen before, or late: the job stands as it is
             at = job.created_at.timestamp()
+            lines = await self._lines(redis, job.project_id, {job.cluster_id})
             pipe = redis.pipeline()
             pipe.hset(f"job:{job.id}", mapping=_job_fields(job))
             if step.log is not None:
                 pipe.hset(f"job:{job.id}:logs", mapping={str(step.seq): step.log})
             pipe.zadd(f"jobs:{job.project_id}", {job.id: at})
-            pipe.zadd(f"cluster:jobs:{job.cluster_id}", {job.id: at})
+            for of in lines[job.cluster_id]:
+                pipe.zadd(f"cluster:jobs:{of}", {job.id: at})
             await pipe.execute()
 
     async def put_project(self, project: Project) -> None:
@@ -235,13 +367,13 @@ class RedisReadModel:
     ) -> Page[FeedbackView]:
         """Return items, newest first; a source within a cluster is asked of the cluster's page, item by item."""
         p = project_id
-        if cluster_id is not None:
-            key = f"cluster:items:{p}:{cluster_id}"
-        elif source is not None:
-            key = f"feedback:source:{p}:{source}"
-        else:
-            key = f"feedback:created:{p}"
         async with self._answering() as redis:
+            if cluster_id is not None:
+                key = f"cluster:items:{p}:{await self._standing(redis, p, cluster_id)}"
+            elif source is not None:
+                key = f"feedback:source:{p}:{source}"
+            else:
+                key = f"feedback:created:{p}"
             if cluster_id is not None and source is not None:
                 both = f"feedback:source:{p}:{source}"
                 shared = cast(list[str], await redis.zinter([key, both], aggregate="MAX"))
@@ -265,8 +397,34 @@ class RedisReadModel:
     async def cluster(self, project_id: str, cluster_id: str) -> ClusterView | None:
         """Return one cluster, or None."""
         async with self._answering() as redis:
-            found = await self._clusters(redis, project_id, [cluster_id])
+            standing = await self._standing(redis, project_id, cluster_id)
+            found = await self._clusters(redis, project_id, [standing])
         return found[0] if found else None
+
+    async def history(self, project_id: str, cluster_id: str) -> tuple[HistoryEntry, ...]:
+        """Return what happened to a cluster, newest first."""
+        async with self._answering() as redis:
+            standing = await self._standing(redis, project_id, cluster_id)
+            entries = cast(list[str], await redis.zrevrange(f"cluster:history:{project_id}:{standing}", 0, -1))
+        return tuple(_ENTRY.validate_json(entry) for entry in entries)
+
+    async def command(self, project_id: str, command_id: str) -> CommandView | None:
+        """Return what became of a command, or None."""
+        async with self._answering() as redis:
+            text = await redis.get(f"command:{project_id}:{command_id}")
+        return None if text is None else _COMMAND.validate_json(text)
+
+    async def proposals(self, project_id: str) -> tuple[Proposal, ...]:
+        """Return what a person may want to do, the likeliest first."""
+        async with self._answering() as redis:
+            text = await redis.get(f"clustering:proposals:{project_id}")
+        return () if text is None else _PROPOSALS.validate_json(text)
+
+    async def clustering_status(self, project_id: str) -> ClusteringStatus | None:
+        """Return how the project's clustering stands, or None."""
+        async with self._answering() as redis:
+            text = await redis.get(f"clustering:status:{project_id}")
+        return None if text is None else _STATUS.validate_json(text)
 
     async def stats(self, project_id: str) -> Stats:
         """Return a project's figures; statuses are counted over the clusters that have had a job."""
@@ -281,7 +439,9 @@ class RedisReadModel:
             for source in sources:
                 pipe.zcard(f"feedback:source:{p}:{source}")
             total, unclustered, clusters, job_ids, *counts = await pipe.execute()
-            newest = _newest_by_cluster(await self._jobs(redis, job_ids))
+            jobs = await self._jobs(redis, job_ids)
+            lines = await self._lines(redis, p, {job.cluster_id for job in jobs})
+            newest = {lines[job.cluster_id][-1]: job for job in sorted(jobs, key=lambda job: job.created_at)}
             known = await redis.zmscore(f"clusters:{p}:ranked", list(newest)) if newest else []
         by_status: dict[str, int] = defaultdict(int)
         for job, rank in zip(newest.values(), known, strict=True):
@@ -299,8 +459,10 @@ class RedisReadModel:
 
     async def jobs(self, project_id: str, *, cluster_id: str | None = None, limit: int, offset: int) -> Page[Job]:
         """Return jobs, newest first."""
-        key = f"jobs:{project_id}" if cluster_id is None else f"cluster:jobs:{cluster_id}"
+        key = f"jobs:{project_id}"
         async with self._answering() as redis:
+            if cluster_id is not None:
+                key = f"cluster:jobs:{await self._standing(redis, project_id, cluster_id)}"
             ids, total = await self._page(redis, key, limit, offset)
             found = await self._jobs(redis, ids)
         return Page(tuple(job for job in found if job.project_id == project_id), total)
@@ -324,16 +486,26 @@ class RedisReadModel:
         ids, total = await pipe.execute()
         return ids, total
 
+    async def _standing(self, redis: Redis, p: str, cluster_id: str) -> str:
+        """Return the cluster that an id stands for: itself, or the one it is part of."""
+        return (await self._lines(redis, p, {cluster_id}))[cluster_id][-1]
+
     async def _items(self, redis: Redis, p: str, ids: Sequence[str]) -> tuple[FeedbackView, ...]:
         if not ids:
             return ()
         pipe = redis.pipeline(transaction=False)
         pipe.mget([f"feedback:{p}:{i}" for i in ids])
         pipe.hmget(f"feedback:cluster:{p}", list(ids))
-        texts, clusters = await pipe.execute()
+        pipe.hmget(f"assignments:{p}", list(ids))
+        texts, clusters, whys = await pipe.execute()
+        lines = await self._lines(redis, p, {c for c in clusters if c is not None})
         return tuple(
-            FeedbackView(_ITEM.validate_json(text), cluster)
-            for text, cluster in zip(texts, clusters, strict=True)
+            FeedbackView(
+                _ITEM.validate_json(text),
+                None if cluster is None else lines[cluster][-1],
+                None if why is None else _ASSIGNMENT.validate_json(why),
+            )
+            for text, cluster, why in zip(texts, clusters, whys, strict=True)
             if text is not None
         )
 
@@ -345,9 +517,11 @@ class RedisReadModel:
             pipe.hgetall(f"cluster:{p}:{i}")
             pipe.zrevrange(f"cluster:jobs:{i}", 0, 0)
         answers = await pipe.execute()
-        newest = {job.cluster_id: job for job in await self._jobs(redis, [j for jobs in answers[1::2] for j in jobs])}
+        newest = {job.id: job for job in await self._jobs(redis, [j for jobs in answers[1::2] for j in jobs])}
         return tuple(
-            _cluster(p, i, fields, newest.get(i)) for i, fields in zip(ids, answers[0::2], strict=True) if fields
+            _cluster(p, i, fields, newest[jobs[0]] if jobs else None)
+            for i, fields, jobs in zip(ids, answers[0::2], answers[1::2], strict=True)
+            if fields
         )
 
     async def _jobs(self, redis: Redis, ids: Sequence[str]) -> tuple[Job, ...]:
@@ -369,8 +543,55 @@ def _passes(error: ResponseError) -> bool:
     return said.split(" ", 1)[0] in {"MISCONF", "BUSY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "NOREPLICAS"}
 
 
-def _newest_by_cluster(jobs: Sequence[Job]) -> dict[str, Job]:
-    return {job.cluster_id: job for job in sorted(jobs, key=lambda job: job.created_at)}
+def _tell(pipe: Pipeline, p: str, events: Iterable[ClusterEvent]) -> None:
+    """Write what is neither an item's nor a cluster's place."""
+    for event in events:
+        match event:
+            case ClusterSplit():
+                parent = HistoryEntry("split_off", event.by, event.reason, event.at, event.cluster_id, event.command_id)
+                _remember(pipe, p, event.parent_id, parent)
+                new = HistoryEntry("split_from", event.by, event.reason, event.at, event.parent_id, event.command_id)
+                _remember(pipe, p, event.cluster_id, new)
+            case CommandDone():
+                done = CommandView(event.command_id, event.outcome, event.reason, event.at)
+                pipe.set(f"command:{p}:{event.command_id}", _COMMAND.dump_json(done), ex=COMMAND_KEPT)
+                if event.outcome == "applied" and event.kind in {"move", "rename", "pin"}:
+                    entry = HistoryEntry(event.kind, "person", event.reason, event.at, command_id=event.command_id)
+                    for cluster_id in event.cluster_ids:
+                        _remember(pipe, p, cluster_id, entry)
+            case ProposalsChanged():
+                pipe.set(f"clustering:proposals:{p}", _PROPOSALS.dump_json(event.proposals))
+            case ClusteringStatus():
+                pipe.set(f"clustering:status:{p}", _STATUS.dump_json(event))
+
+
+def _remember(pipe: Pipeline, p: str, cluster_id: str, entry: HistoryEntry) -> None:
+    """Add to a cluster's history; the same entry again is the same member."""
+    key = f"cluster:history:{p}:{cluster_id}"
+    pipe.zadd(key, {_ENTRY.dump_json(entry, exclude_none=True): entry.at.timestamp() if entry.at else 0.0})
+    pipe.zremrangebyrank(key, 0, -HISTORY_ENTRIES - 1)
+
+
+def _forget(pipe: Pipeline, p: str, cluster_id: str) -> None:
+    pipe.delete(f"cluster:{p}:{cluster_id}")
+    pipe.zrem(f"clusters:{p}:all", cluster_id)
+    pipe.zrem(f"clusters:{p}:ranked", cluster_id)
+
+
+def _why(event: ItemAssigned) -> bytes:
+    why = Assignment(
+        event.change,
+        event.score,
+        event.threshold,
+        event.runner_up_id,
+        event.runner_up_score,
+        event.rule,
+        event.calibration,
+        event.round,
+        event.embedder,
+        event.reason,
+    )
+    return _ASSIGNMENT.dump_json(why, exclude_defaults=True)
 
 
 def _rank(cluster: ClusterChanged) -> float:
@@ -387,6 +608,11 @@ def _cluster_fields(cluster: ClusterChanged) -> dict[Any, Any]:
         "sources": json.dumps(cluster.sources),
         "created_at": cluster.created_at.isoformat(),
         "updated_at": cluster.updated_at.isoformat(),
+        "terms": json.dumps(cluster.terms),
+        "coherence": "" if cluster.coherence is None else cluster.coherence,
+        "titled_by": cluster.titled_by,
+        "pinned": int(cluster.pinned),
+        "parent_id": cluster.parent_id or "",
     }
 
 
@@ -405,6 +631,12 @@ def _cluster(p: str, cluster_id: str, fields: dict[str, str], job: Job | None) -
         updated_at=max(updated, job.updated_at) if job else updated,
         github_pr_url=job.pr_url if job else None,
         error_message=job.error if job else None,
+        # These a cluster may lack that was written before there were any.
+        terms=tuple(json.loads(fields.get("terms", "[]"))),
+        coherence=float(coherence) if (coherence := fields.get("coherence")) else None,
+        titled_by=cast(Literal["machine", "person"], fields.get("titled_by", "machine")),
+        pinned=fields.get("pinned") == "1",
+        parent_id=fields.get("parent_id") or None,
     )
 
 

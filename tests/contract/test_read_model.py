@@ -24,6 +24,12 @@ def changed(cluster: str, size: int = 1, *, hours: float = 0, title: str = "Late
     return ClusterChanged(cluster, title, "People wait", size, ("github", "manual"), at, at + timedelta(hours=1))
 
 
+def opened(cluster: str, size: int = 1, *, hours: float = 0) -> list[ClusterEvent]:
+    """A cluster as it comes: its items, then the cluster as it stands with them."""
+    items = [item(f"{cluster} {n}") for n in range(min(size, 2))]
+    return [*(assigned(i, cluster) for i in items), changed(cluster, size, hours=hours)]
+
+
 async def listed(model: ReadModel, project: str = "p1", **where: Any) -> list[str]:
     asked = {"source": None, "cluster_id": None, "limit": 100, "offset": 0} | where
     return [view.item.external_id for view in (await model.feedback(project, **asked)).items]
@@ -162,7 +168,8 @@ async def test_a_cluster_as_it_stands(read_model: ReadModel) -> None:
 
 async def test_largest_first_then_newer_first_page_by_page(read_model: ReadModel) -> None:
     sizes = {"a": (5, 3), "b": (7, 0), "c": (5, 1), "d": (5, 2), "e": (1, 9), "f": (100_000, -1), "g": (100_000, -2)}
-    await read_model.apply("p1", [changed(c, size, hours=hours) for c, (size, hours) in sizes.items()])
+    for cluster, (size, hours) in sizes.items():
+        await read_model.apply("p1", opened(cluster, size, hours=hours))
     assert await ranked(read_model) == ["f", "g", "b", "a", "d", "c", "e"]
     pages = [await read_model.clusters("p1", limit=3, offset=n) for n in (0, 3, 6)]
     assert [c.id for page in pages for c in page.items] == ["f", "g", "b", "a", "d", "c", "e"]
@@ -176,6 +183,7 @@ async def test_ranks_of_very_old_and_very_new_clusters(read_model: ReadModel) ->
     await read_model.apply(
         "p1",
         [
+            *(assigned(item(cluster), cluster) for cluster in ("old", "new", "larger")),
             ClusterChanged("old", "t", "s", 2, (), old, old),
             ClusterChanged("new", "t", "s", 1, (), new, new),
             ClusterChanged("larger", "t", "s", 3, (), old, old),
@@ -235,7 +243,7 @@ async def test_two_items_that_change_places(read_model: ReadModel) -> None:
 
 
 async def test_a_job_and_its_cluster(read_model: ReadModel) -> None:
-    await read_model.apply("p1", [assigned(item(1), "c1"), changed("c1"), changed("c2")])
+    await read_model.apply("p1", [*opened("c1"), *opened("c2")])
     expected = {"pending": "fixing", "running": "fixing", "success": "pr_opened"}
     for seq, (status, of_cluster) in enumerate(expected.items()):
         url = "https://example.org/pull/1" if status == "success" else None
@@ -251,7 +259,7 @@ async def test_a_job_and_its_cluster(read_model: ReadModel) -> None:
 
 
 async def test_the_newest_job_says_what_its_cluster_is(read_model: ReadModel) -> None:
-    await read_model.apply("p1", [changed("c1")])
+    await read_model.apply("p1", opened("c1"))
     await read_model.put_job(step(0, "failed", job="a", error="boom"))
     await read_model.put_job(step(60, "running", job="b"))
     cluster = await read_model.cluster("p1", "c1")
@@ -309,7 +317,7 @@ async def test_jobs_newest_first_page_by_page(read_model: ReadModel) -> None:
 async def test_a_job_of_a_cluster_not_known_yet_counts_among_no_status(read_model: ReadModel) -> None:
     await read_model.put_job(step(0, "pending"))
     assert (await read_model.stats("p1")).by_status == {"new": 0}
-    await read_model.apply("p1", [changed("c1"), changed("c2")])
+    await read_model.apply("p1", [*opened("c1"), *opened("c2")])
     assert (await read_model.stats("p1")).by_status == {"fixing": 1, "new": 1}
 
 

@@ -36,6 +36,10 @@ READS: dict[str, dict[str, Any]] = {
     "cluster": {"project_id": "p1", "cluster_id": "c"},
     "stats": {"project_id": "p1"},
     "jobs": {"project_id": "p1", "limit": 1, "offset": 0},
+    "history": {"project_id": "p1", "cluster_id": "c"},
+    "command": {"project_id": "p1", "command_id": "k"},
+    "proposals": {"project_id": "p1"},
+    "clustering_status": {"project_id": "p1"},
     "job": {"job_id": "j"},
     "job_logs": {"job_id": "j"},
 }
@@ -134,7 +138,7 @@ async def test_a_password_is_not_told() -> None:
     await model.close()
 
 
-MOVE_COMMANDS = 15
+MOVE_COMMANDS = 17
 """Commands of the move below; after fewer it is not done."""
 
 
