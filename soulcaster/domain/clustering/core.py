@@ -13,7 +13,6 @@ Within a block of items all are compared with the groups as they were at its sta
 import math
 import struct
 import sys
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -71,7 +70,7 @@ class Cluster:
     summary: str
     groups: list[int] = field(default_factory=list)
     size: int = 0
-    sources: Counter[str] = field(default_factory=Counter)
+    sources: tuple[str, ...] = ()
     first: float = float("inf")
     last: float = float("-inf")
     terms: tuple[str, ...] = ()
@@ -299,7 +298,7 @@ class Clusterer:
                         id_bytes(item.id),
                         item.title[:_TITLE_CHARS],
                         item.text[:_SUMMARY_CHARS],
-                        {},
+                        (),
                         item.created_at.timestamp(),
                         item.created_at.timestamp(),
                         tuple(dict.fromkeys((exact, masked))),
@@ -378,13 +377,13 @@ class Clusterer:
     def _count_in(self, slot: int, number: int, item: Brief, text: int) -> None:
         at = item.created_at.timestamp()
         exemplar = self.groups.exemplars[slot]
-        exemplar.sources[item.source] = exemplar.sources.get(item.source, 0) + 1
+        exemplar.sources = _with(exemplar.sources, item.source)
         exemplar.first = min(exemplar.first, at)
         exemplar.last = max(exemplar.last, at)
         exemplar.members += _MEMBER.pack(id_bytes(item.id), at, text)
         cluster = self.clusters[number]
         cluster.size += 1
-        cluster.sources[item.source] += 1
+        cluster.sources = _with(cluster.sources, item.source)
         cluster.first = min(cluster.first, at)
         cluster.last = max(cluster.last, at)
 
@@ -401,7 +400,7 @@ class Clusterer:
     # ---- consolidation -------------------------------------------------------------------------------------------
 
     def until_due(self) -> int:
-        """Return after how many items more a round is due, zero or less where it is; by an explicit threshold, never."""
+        """Return after how many items a round is due, zero or less where it is; by an explicit threshold, never."""
         if self._explicit is not None:
             return sys.maxsize
         growth = EARLY_GROWTH if self._seen < EARLY else GROWTH if self._settled else UNSETTLED_GROWTH
@@ -529,10 +528,8 @@ class Clusterer:
         cluster = self.clusters[number]
         cluster.groups.sort()
         cluster.size = int(self.groups.count[cluster.groups].sum()) if cluster.groups else 0
-        cluster.sources = Counter()
         exemplars = [self.groups.exemplars[slot] for slot in cluster.groups]
-        for exemplar in exemplars:
-            cluster.sources.update(exemplar.sources)
+        cluster.sources = tuple(sorted({source for exemplar in exemplars for source in exemplar.sources}))
         cluster.first = min((e.first for e in exemplars), default=cluster.first)
         cluster.last = max((e.last for e in exemplars), default=cluster.last)
 
@@ -754,7 +751,7 @@ class Clusterer:
                 leaving[0][0],
                 old.title,
                 old.summary,
-                dict(old.sources),
+                old.sources,
                 min(time for _, time, _ in leaving),
                 max(time for _, time, _ in leaving),
                 prints,
@@ -864,6 +861,17 @@ class Clusterer:
         self.suggestions = tuple(Suggestion(*of) for of in calibration.suggestions)
         copied = self.groups.copy(np.frombuffer(calibration.background, np.float32))
         self.groups.centre(copied.space, copied.rows())
+
+
+_sources: dict[tuple[str, ...], tuple[str, ...]] = {}
+
+
+def _with(sources: tuple[str, ...], source: str) -> tuple[str, ...]:
+    """Return the sources and this one, sorted; the same sources are one object, for there are few different ones."""
+    if source in sources:
+        return sources
+    more = tuple(sorted((*sources, source)))
+    return _sources.setdefault(more, more)
 
 
 def _builds_on(later: Word, word: Word) -> bool:

@@ -47,7 +47,7 @@ class Exemplar:
     item_id: bytes
     title: str
     summary: str
-    sources: dict[str, int]
+    sources: tuple[str, ...]
     first: float
     last: float
     prints: tuple[int, ...]
@@ -62,7 +62,7 @@ class _Blob(msgspec.Struct, array_like=True):
     item_id: bytes
     title: str
     summary: str
-    sources: dict[str, int]
+    sources: tuple[str, ...]
     first: float
     last: float
     prints: tuple[int, ...]

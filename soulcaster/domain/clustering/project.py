@@ -582,7 +582,7 @@ class ProjectClusters:
                     title=c.shown_title,
                     summary=c.summary,
                     size=c.size,
-                    sources=tuple(sorted(c.sources)),
+                    sources=c.sources,
                     created_at=c.created_at,
                     updated_at=c.updated_at,
                     terms=c.terms,
