@@ -46,9 +46,18 @@ def cluster_id_for(project_id: str, first_item_id: str) -> str:
     return _id("cluster", project_id, first_item_id)
 
 
-def fix_command_id(cluster_id: str, attempt: int) -> str:
-    """Return the id of the command for a cluster's fix number `attempt`: who asks twice at once asks the same thing."""
-    return _id("start_fix", cluster_id, str(attempt))
+def fix_command_id(cluster_id: str, last_job_id: str) -> str:
+    """Return the id of the command for a cluster's next fix: who asks twice at once asks the same thing.
+
+    It derives from the cluster's newest job ("" where there is none) and not from their number, which an undone merge
+    takes back.
+    """
+    return _id("start_fix", cluster_id, last_job_id)
+
+
+def command_id_for(project_id: str, idempotency_key: str) -> str:
+    """Return the id of the command that a client asks for under a key of its own: asked twice, it is one command."""
+    return _id("asked", project_id, idempotency_key)
 
 
 def job_id_for(command_id: str) -> str:

@@ -2,7 +2,7 @@
 
 import json
 import re
-from typing import Annotated, TypeVar
+from typing import Annotated, TypeVar, get_origin
 
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
@@ -72,6 +72,24 @@ async def read_json(request: web.Request, model: type[M]) -> M:
     except ValidationError as error:
         if _is_not_json(error):
             raise _not_json(error) from error
+        faults = _faults(error)
+        raise Problem(422, _sentence(faults), errors=faults) from error
+
+
+async def read_form(request: web.Request, model: type[M]) -> M:
+    """Return the fields of a page's form as `model`; one left empty is null, one that may come often is a list.
+
+    Raises:
+        Problem: 422 when a field is not what it should be.
+    """
+    form = await request.post()
+    given = {
+        name: form.getall(name, []) if get_origin(field.annotation) is tuple else form.get(name) or None
+        for name, field in model.model_fields.items()
+    }
+    try:
+        return model.model_validate(given)
+    except ValidationError as error:
         faults = _faults(error)
         raise Problem(422, _sentence(faults), errors=faults) from error
 

@@ -18,6 +18,8 @@ REQUEST_SECONDS = 15.0
 
 RETRY_SECONDS = "5"
 
+_LIMIT = web.RequestKey("limit", asyncio.Timeout)
+
 _log = structlog.get_logger(__name__)
 
 
@@ -62,6 +64,13 @@ class Problem(SoulcasterError):
         self.headers = dict(headers or {})
 
 
+def allow_more(request: web.Request, seconds: float) -> None:
+    """Give a request so many seconds beyond its time limit, because its caller wants it to wait."""
+    limit = request[_LIMIT].when()
+    if limit is not None:
+        request[_LIMIT].reschedule(limit + seconds)
+
+
 def is_page(request: web.Request) -> bool:
     """Tell whether the request is for a page (HTML) and not for the API (JSON)."""
     return request.path == "/app" or request.path.startswith("/app/")
@@ -71,7 +80,7 @@ def is_page(request: web.Request) -> bool:
 async def answer_problems(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Turn every error into its answer; the unforeseen ones are logged with their traceback and tell nothing."""
     try:
-        async with asyncio.timeout(REQUEST_SECONDS):
+        async with asyncio.timeout(REQUEST_SECONDS) as request[_LIMIT]:
             return await handler(request)
     except web.HTTPException as error:
         if error.status < HTTPStatus.BAD_REQUEST:

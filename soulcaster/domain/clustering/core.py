@@ -258,6 +258,7 @@ class Clusterer:
         tight = TIGHT if self._explicit is None else self._explicit
         opened_rows = np.empty(len(items), np.int64)
         opened: list[tuple[int, int]] = []
+        row_of: dict[int, int] = {}
         joins: list[int] = []
         assignments = []
         for row, item in enumerate(items):
@@ -272,9 +273,16 @@ class Clusterer:
                     del candidates[NEIGHBOURS:]
             exact, masked = fingerprints(item.text)
             same, rule = self._same(exact, masked)
+            score = threshold = 1.0
+            if same is not None and rule == "same-masked-text":
+                # What differs may be all that matters: "error 404" is not "error 500". So they must be near as well.
+                at = row_of.get(same)
+                other = features[at] if at is not None else groups.rows(np.array([same]))[0]
+                score, threshold = float(features[row] @ other), self.cut
+                same = same if score >= threshold else None
             change: Change = "joined"
             if same is not None:
-                slot, score, threshold = same, 1.0, 1.0
+                slot = same
                 number = int(groups.cluster[slot])
                 second = next((c for c in candidates if c[2] != number), None)
                 runner_up = (second[1], second[0]) if second else None
@@ -309,6 +317,7 @@ class Clusterer:
                 self.clusters[number].groups.append(slot)
                 self._prints[exact] = slot
                 self._prints.setdefault(masked, slot)
+                row_of[slot] = row
                 opened_rows[len(opened)] = row
                 opened.append((slot, number))
             joins.append(slot)

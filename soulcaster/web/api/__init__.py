@@ -2,7 +2,7 @@
 
 from aiohttp import web
 
-from soulcaster.web.api import clusters, feedback, health, ingest, jobs
+from soulcaster.web.api import clusters, commands, feedback, health, ingest, jobs
 
 
 def routes() -> list[web.RouteDef]:
@@ -19,6 +19,18 @@ def routes() -> list[web.RouteDef]:
         web.get("/clusters", clusters.list_clusters),
         web.get("/clusters/{cluster_id}", clusters.one),
         web.post("/clusters/{cluster_id}/start_fix", clusters.start_fix),
+        web.post("/clusters/{cluster_id}/merge", commands.merge),
+        web.post("/clusters/{cluster_id}/split", commands.split),
+        web.post("/clusters/{cluster_id}/move", commands.move),
+        web.post("/clusters/{cluster_id}/rename", commands.rename),
+        web.post("/clusters/{cluster_id}/pin", commands.pin),
+        web.post("/clusters/{cluster_id}/undo", commands.undo),
+        web.post("/clusters/rebalance", commands.rebalance),
+        web.post("/clusters/cleanup", commands.cleanup),
+        web.post("/clusters/reset", commands.reset),
+        web.put("/clustering/config", commands.configure),
+        web.get("/clustering/status", commands.status),
+        web.get("/commands/{command_id}", commands.one),
         web.get("/jobs", jobs.list_jobs),
         web.get("/jobs/{job_id}", jobs.one),
     ]

@@ -1,14 +1,13 @@
-"""Reading clusters, and asking for a fix of one."""
+"""Reading clusters, and asking for a fix of one; soulcaster/web/api/commands.py has the other commands."""
 
 from typing import Annotated
 
 from aiohttp import web
 from pydantic import Field
 
-from soulcaster.errors import NotFound
 from soulcaster.web.api.answers import answer, answer_list
 from soulcaster.web.api.models import ClusterDetailOut, ClusterOut, StartFixOut
-from soulcaster.web.fixes import FixUnderWay, ask_for_fix
+from soulcaster.web.commands import FixUnderWay, ask_for_fix, known_cluster
 from soulcaster.web.parameters import Scope, Window, path_id, read_query
 from soulcaster.web.problems import Problem
 from soulcaster.web.services import services
@@ -30,16 +29,16 @@ async def list_clusters(request: web.Request) -> web.StreamResponse:
 async def one(request: web.Request) -> web.StreamResponse:
     """GET /clusters/{id}: a cluster and a part of its items; 404 when this project has none of that id."""
     query = read_query(request, Window)
-    cluster_id = path_id(request, "cluster_id")
-    read_model = services(request).read_model
-    view = await read_model.cluster(query.project_id, cluster_id)
-    if view is None:
-        raise NotFound("Cluster not found")
-    page = await read_model.feedback(
-        query.project_id, source=None, cluster_id=cluster_id, limit=query.limit, offset=query.offset
+    given = services(request)
+    view = await known_cluster(given, query.project_id, path_id(request, "cluster_id"))
+    page = await given.read_model.feedback(
+        query.project_id, source=None, cluster_id=view.id, limit=query.limit, offset=query.offset
     )
+    history = await given.read_model.history(query.project_id, view.id)
     return answer(
-        ClusterDetailOut.with_items(view, page.items, total=page.total, limit=query.limit, offset=query.offset)
+        ClusterDetailOut.with_items(
+            view, page.items, history, total=page.total, limit=query.limit, offset=query.offset
+        )
     )
 
 
@@ -56,7 +55,7 @@ async def start_fix(request: web.Request) -> web.StreamResponse:
             message="Fix asked for",
             job_id=asked.job_id,
             command_id=asked.command_id,
-            cluster_id=cluster_id,
+            cluster_id=asked.cluster_id,
             project_id=scope.project_id,
         ),
         status=202,

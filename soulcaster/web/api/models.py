@@ -10,9 +10,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
 
+from soulcaster.domain.commands import Granularity
+from soulcaster.domain.events import By, Change, ClusteringStatus, Outcome, Proposal, Rule
 from soulcaster.domain.lifecycle import ClusterStatus, Job, JobStatus
-from soulcaster.messages import ProjectId, RawFeedback, Source, Time
-from soulcaster.ports import ClusterView, FeedbackView, Stats
+from soulcaster.messages import MAX_IDS, ProjectId, RawFeedback, Source, Threshold, Time, Title
+from soulcaster.ports import ClusterView, CommandView, FeedbackView, Happening, HistoryEntry, Stats
+from soulcaster.web.parameters import Id
 
 METADATA_DEPTH = 16
 
@@ -103,6 +106,59 @@ def _deeper_than(value: Any, levels: int) -> bool:
     return levels == 0 or any(_deeper_than(part, levels - 1) for part in value)
 
 
+Ids = Annotated[tuple[Id, ...], Field(min_length=1, max_length=MAX_IDS)]
+
+
+class MergeIn(Body):
+    """POST /clusters/{id}/merge: the clusters that become part of the path's."""
+
+    cluster_ids: Ids
+
+
+class SplitIn(Body):
+    """POST /clusters/{id}/split: the items that become a cluster of their own, and its title."""
+
+    item_ids: Ids
+    title: Title | None = None
+
+
+class MoveIn(Body):
+    """POST /clusters/{id}/move: the items that belong to the path's cluster."""
+
+    item_ids: Ids
+
+
+class RenameIn(Body):
+    """POST /clusters/{id}/rename: the title; null gives it back to the machine."""
+
+    title: Title | None
+
+
+class PinIn(Body):
+    """POST /clusters/{id}/pin."""
+
+    pinned: bool = True
+
+
+class UndoIn(Body):
+    """POST /clusters/{id}/undo: the command that is taken back."""
+
+    command_id: Id
+
+
+class CleanupIn(Body):
+    """POST /clusters/cleanup: the proposals that are applied."""
+
+    proposal_ids: Ids
+
+
+class ConfigureIn(Body):
+    """PUT /clustering/config; a threshold that is null is calibrated."""
+
+    threshold: Threshold | None = None
+    granularity: Granularity = "auto"
+
+
 class IngestOut(BaseModel):
     """202 of /ingest/*: Kafka has the item; it shows in /feedback a moment later, under this id."""
 
@@ -111,8 +167,25 @@ class IngestOut(BaseModel):
     project_id: str
 
 
+class AssignmentOut(BaseModel):
+    """Why an item was put into its cluster; docs/messages.md says what the fields are."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    change: Change
+    score: float
+    threshold: float
+    runner_up_id: str | None
+    runner_up_score: float | None
+    rule: Rule
+    calibration: int
+    round: int
+    embedder: str
+    reason: str | None
+
+
 class FeedbackOut(BaseModel):
-    """One item; it is `clustered` once it has a `cluster_id`."""
+    """One item; it is `clustered` once it has a `cluster_id`, and `assignment` says why it is there."""
 
     id: str
     project_id: str
@@ -129,6 +202,7 @@ class FeedbackOut(BaseModel):
     github_repo_url: str | None
     clustered: bool
     cluster_id: str | None
+    assignment: AssignmentOut | None
     repo: str | None = None
     github_issue_number: int | None = None
     github_issue_url: str | None = None
@@ -158,6 +232,7 @@ class FeedbackOut(BaseModel):
             github_repo_url=item.github_repo_url,
             clustered=view.cluster_id is not None,
             cluster_id=view.cluster_id,
+            assignment=None if view.assignment is None else AssignmentOut.model_validate(view.assignment),
             **theirs,
         )
 
@@ -188,6 +263,11 @@ class ClusterOut(BaseModel):
     project_id: str
     created_at: datetime
     updated_at: datetime
+    terms: list[str]
+    coherence: float | None
+    titled_by: Literal["machine", "person"]
+    pinned: bool
+    parent_id: str | None
 
     @classmethod
     def of(cls, view: ClusterView) -> "ClusterOut":
@@ -195,8 +275,24 @@ class ClusterOut(BaseModel):
         return cls(**_cluster_fields(view))
 
 
+class HistoryOut(BaseModel):
+    """What happened to a cluster; `other_id` is the cluster it happened with."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    kind: Happening
+    by: By
+    reason: str
+    at: datetime | None
+    other_id: str | None
+    command_id: str | None
+
+
 class ClusterDetailOut(ClusterOut):
-    """GET /clusters/{id}: a cluster and a part of its items, newest first; `total` is how many it holds."""
+    """GET /clusters/{id}: a cluster and a part of its items, newest first; `total` is how many it holds.
+
+    Asked for a cluster that was merged, it is the one that was merged into: `id` says which.
+    """
 
     github_branch: str | None = None
     error_message: str | None
@@ -205,12 +301,20 @@ class ClusterDetailOut(ClusterOut):
     total: int
     limit: int
     offset: int
+    history: list[HistoryOut]
 
     @classmethod
     def with_items(
-        cls, view: ClusterView, items: Sequence[FeedbackView], *, total: int, limit: int, offset: int
+        cls,
+        view: ClusterView,
+        items: Sequence[FeedbackView],
+        history: Sequence[HistoryEntry],
+        *,
+        total: int,
+        limit: int,
+        offset: int,
     ) -> "ClusterDetailOut":
-        """Return a cluster with a part of its items."""
+        """Return a cluster with a part of its items, and its history."""
         return cls(
             **_cluster_fields(view),
             error_message=view.error_message,
@@ -219,6 +323,7 @@ class ClusterDetailOut(ClusterOut):
             total=total,
             limit=limit,
             offset=offset,
+            history=[HistoryOut.model_validate(entry) for entry in history],
         )
 
 
@@ -234,6 +339,11 @@ def _cluster_fields(view: ClusterView) -> dict[str, Any]:
         "project_id": view.project_id,
         "created_at": view.created_at,
         "updated_at": view.updated_at,
+        "terms": list(view.terms),
+        "coherence": view.coherence,
+        "titled_by": view.titled_by,
+        "pinned": view.pinned,
+        "parent_id": view.parent_id,
     }
 
 
@@ -271,6 +381,86 @@ class StartFixOut(BaseModel):
     command_id: str
     cluster_id: str
     project_id: str
+
+
+class AskedOut(BaseModel):
+    """202 of a command: Kafka has it. 200, where the caller waited: it was applied.
+
+    `cluster_id` is the cluster it was asked of, where it was asked of one; `outcome` and `reason` are what is known of
+    it so far.
+    """
+
+    status: Literal["ok"] = "ok"
+    message: str
+    command_id: str
+    cluster_id: str | None
+    project_id: str
+    outcome: Outcome | None
+    reason: str | None
+
+
+class CommandOut(BaseModel):
+    """GET /commands/{id}: what became of a command."""
+
+    command_id: str
+    outcome: Outcome
+    reason: str
+    at: datetime
+    project_id: str
+
+    @classmethod
+    def of(cls, project_id: str, view: CommandView) -> "CommandOut":
+        """Return what became of a command."""
+        return cls(
+            command_id=view.id, outcome=view.outcome, reason=view.reason, at=view.at, project_id=project_id
+        )
+
+
+class StatusOut(BaseModel):
+    """How a project's clustering stands; docs/messages.md says what the fields are."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    state: Literal["idle", "pending", "running"]
+    round: int
+    outcome: str
+    at: datetime
+    seconds: float
+    items: int
+    groups: int
+    clusters: int
+    moved_share: float
+    threshold: float
+    calibration: int
+
+
+class ProposalOut(BaseModel):
+    """What a person may want to do."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: str
+    kind: Literal["merge", "split"]
+    cluster_ids: list[str]
+    score: float
+    reason: str
+
+
+class ClusteringOut(BaseModel):
+    """GET /clustering/status: the status, null before there is one, and the proposals, the likeliest first."""
+
+    status: StatusOut | None
+    proposals: list[ProposalOut]
+    project_id: str
+
+    @classmethod
+    def of(cls, project_id: str, status: ClusteringStatus | None, proposals: Sequence[Proposal]) -> "ClusteringOut":
+        """Return how a project's clustering stands."""
+        return cls(
+            status=None if status is None else StatusOut.model_validate(status),
+            proposals=[ProposalOut.model_validate(proposal) for proposal in proposals],
+            project_id=project_id,
+        )
 
 
 class JobOut(BaseModel):

@@ -31,14 +31,19 @@ class Scripted:
         self.given: list[tuple[tuple[str, ...], list[list[float]]]] = []
         self.lasts: list[bool] = []
         self.ids = ""
+        self.done = False
 
     def add(self, items: Sequence[Brief], vectors: Vectors) -> None:
         self.given.append((tuple(item.id for item in items), vectors.tolist()))
         self.ids = self.steps[0][0]
 
     def consolidate(self, *, last: bool) -> Round | None:
+        if self.done:
+            self.done = False
+            return None
         self.lasts.append(last)
         _, self.ids, merged = self.steps.pop(0)
+        self.done = merged is not None
         return None if merged is None else Round(merged, 0.25)
 
     def clusters(self) -> Sequence[str]:
@@ -180,7 +185,7 @@ def test_a_process_of_its_own_gives_the_same() -> None:
     rng = np.random.default_rng(0)
     vectors = rng.normal(size=(150, 8)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    items = [brief(n) for n in range(150)]
+    items = [brief(n, text=f"what {chr(97 + n % 26)}{chr(97 + n // 26)} says") for n in range(150)]
     done: list[int] = []
     alone = drive_alone(items, vectors, 40, done.append)
     here = drive(Present, items, vectors, 40)
