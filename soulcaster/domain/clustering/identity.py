@@ -107,7 +107,7 @@ def decide(snapshot: Snapshot) -> Decision:
         settled_down,
         {
             number if number <= base else base - number: title
-            for number, title in _titles(snapshot, rows, final, moves, merged, settled).items()
+            for number, title in _titles(snapshot, rows, final, base, moves, merged, settled).items()
         },
         online_cut(final, groups.count, found.graph, found.similarity),
         found.cut,
@@ -186,9 +186,15 @@ def _moves(
 
 
 def _titles(
-    snapshot: Snapshot, rows: Vectors, final: Slots, moves: Sequence[Move], merged: dict[int, int], settled: Numbers
+    snapshot: Snapshot,
+    rows: Vectors,
+    final: Slots,
+    base: int,
+    moves: Sequence[Move],
+    merged: dict[int, int],
+    settled: Numbers,
 ) -> dict[int, Title]:
-    """Return what to call the clusters that have changed since they were last told of."""
+    """Return what to call the clusters that are new, above `base`, or have changed since they were last told of."""
     groups = snapshot.groups
     order = np.argsort(final, kind="stable")
     numbers, starts = np.unique(final[order], return_index=True)
@@ -196,7 +202,7 @@ def _titles(
     touched = {int(settled[move.slot]) for move in moves} | set(merged.values())
     told = {}
     for number, slots in zip(numbers.tolist(), np.split(order, starts[1:]), strict=True):
-        if number in touched or number >= len(snapshot.told) or size[number] != snapshot.told[number]:
+        if number in touched or number > base or size[number] != snapshot.told[number]:
             told[number] = titles.title(groups, rows[slots], slots, snapshot.exemplars, snapshot.lexicon)
     return told
 
