@@ -170,19 +170,22 @@ def _moves(
     old = np.einsum("ij,ij->i", row, sums[back]) / np.maximum(weight[back], 1)
     # A group that is to stand alone has no linkage to compare; what counts is that it is below the cut where it was.
     gain = np.where(weight[to] > own, linkage, found.cut) - old
-    budget = max(LEAST_BUDGET, MOST_MOVED * int(count.sum()))
+    budget = most = max(LEAST_BUDGET, MOST_MOVED * int(count.sum()))
     moves: list[Move] = []
+    settled_down = True
     bound = wishes.bonds.keys() | wishes.sides.keys()
     for i in sorted(range(len(moving)), key=lambda i: (int(moving[i]) not in bound, -gain[i], moving[i])):
         slot = int(moving[i])
         if slot not in bound:
-            budget -= int(own[i])
             if gain[i] < HYSTERESIS:
                 break
-            if budget < 0:
-                return tuple(moves), False
+            if own[i] > budget:
+                # A group above the whole budget never moves, and nothing waits for it.
+                settled_down = settled_down and own[i] > most
+                continue
+            budget -= int(own[i])
         moves.append(Move(slot, int(wanted[slot]), float(linkage[i]), float(old[i])))
-    return tuple(moves), True
+    return tuple(moves), settled_down
 
 
 def _titles(
