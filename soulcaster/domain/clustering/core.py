@@ -309,7 +309,7 @@ class Clusterer:
                         (),
                         item.created_at.timestamp(),
                         item.created_at.timestamp(),
-                        tuple(dict.fromkeys((exact, masked))),
+                        (masked, exact),
                     ),
                     number,
                     [candidate[1] for candidate in candidates],
@@ -755,7 +755,7 @@ class Clusterer:
                 whole.append(slot)
                 continue
             staying = {text for item_id, _, text in members if item_id not in wanted}
-            prints = tuple({text: None for _, _, text in leaving if text not in staying})
+            prints = tuple(sorted({text for _, _, text in leaving} - staying))
             exemplar = Exemplar(
                 leaving[0][0],
                 old.title,
@@ -763,12 +763,12 @@ class Clusterer:
                 old.sources,
                 min(time for _, time, _ in leaving),
                 max(time for _, time, _ in leaving),
-                prints,
+                (0, *prints),
                 bytearray(b"".join(_MEMBER.pack(*member) for member in leaving)),
             )
             new = self.groups.divide(slot, exemplar, len(leaving))
             old.members = bytearray(b"".join(_MEMBER.pack(*member) for member in members if member[0] not in wanted))
-            old.prints = tuple(text for text in old.prints if text not in prints)
+            old.prints = (old.prints[0], *(text for text in old.prints[1:] if text not in prints))
             self._prints.update(dict.fromkeys(prints, new))
             self.clusters[int(self.groups.cluster[slot])].groups.append(new)
             carved[new] = slot
@@ -847,10 +847,10 @@ class Clusterer:
         self.groups.load({int.from_bytes(key, "big"): blob for key, blob in kinds[b"g"].items()})
         for slot, exemplar in enumerate(self.groups.exemplars):
             self.clusters[int(self.groups.cluster[slot])].groups.append(slot)
-            for text in exemplar.prints[:1]:
-                self._prints[text] = slot
-            for text in exemplar.prints[1:]:
-                self._prints.setdefault(text, slot)
+            masked, *exact = exemplar.prints
+            self._prints.update(dict.fromkeys(exact, slot))
+            if masked:
+                self._prints.setdefault(masked, slot)
         for slot, item_id, time, text in members:
             self.groups.exemplars[slot].members += _MEMBER.pack(item_id, time, text)
         for number in range(len(self.clusters)):

@@ -41,7 +41,7 @@ class Exemplar:
     """What stands for a group: its first item; and which items it has.
 
     `members` holds 32 bytes an item: its id, its time as a float64, the fingerprint of its text. `prints` are the
-    texts that are taken for this group's at once.
+    texts that are taken for this group's: the first with what varies masked (0: none), the others as they are.
     """
 
     item_id: bytes
