@@ -440,7 +440,7 @@ class Clusterer:
             frozenset(slot for slots in pinned.values() for slot in slots),
             granularity,
         )
-        self._centred_at = self._seen
+        self.groups.mark()
         return Snapshot(
             self.groups.copy(self._background()),
             wishes,
@@ -452,10 +452,11 @@ class Clusterer:
         )
 
     def finish(self, snapshot: Snapshot, decision: Decision) -> Outcome | None:
-        """Carry out what a round decided; None, and nothing is done, if a person's command came in between."""
-        if snapshot.epoch != self._epoch:
+        """Carry out what a round decided; None, and nothing is done, if a command or another round came in between."""
+        if snapshot.epoch != self._epoch or snapshot.seen < self._round_at:
             return None
         self.groups.centre(snapshot.groups.space, decision.rows)
+        self._centred_at = snapshot.seen
         self.round += 1
         born = {number: self._born(parent, number, decision) for number, parent in decision.parents.items()}
         self._merge(decision.merged)

@@ -159,10 +159,13 @@ class Groups:
         rows: Vectors = self._rows[slots]
         return rows
 
+    def mark(self) -> None:
+        """Remember what is published from now on, for the `centre` with what is copied now."""
+        self._since = set()
+
     def copy(self, background: Vectors) -> "GroupsCopy":
         """Return what consolidation needs of all groups, as they are now."""
         n = len(self)
-        self._since = set()
         return GroupsCopy(
             self._space.around(background),
             self.dense[:n].copy(),
@@ -173,7 +176,7 @@ class Groups:
         )
 
     def centre(self, space: Space, rows: Vectors) -> None:
-        """Take another space, and the first groups' f in it, as they were when last copied."""
+        """Take another space, and the first groups' f in it, as they were at the last `mark`."""
         self._space = space
         self._rows[: len(rows)] = rows
         self._index = faiss.IndexFlatIP(COARSE)

@@ -321,7 +321,7 @@ class ProjectClusters:
         change = _Change()
         outcome = core.finish(of.snapshot, decision)
         if outcome is None:
-            change.events.append(self._status("given up: a person's command came in between", at, seconds, 0.0))
+            change.events.append(self._status("given up: a command or another round came in between", at, seconds, 0.0))
             return self._commit(change)
         self._tell(core, of.embedder, outcome, "consolidation", change)
         change.events.append(self._proposals())
