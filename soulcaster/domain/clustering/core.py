@@ -218,6 +218,7 @@ class Clusterer:
         self.constraints = Constraints()
         self._dirty_clusters: set[int] = set()
         self._dirty_words: set[str] = set()
+        self._dirty = False
 
     @property
     def seen(self) -> int:
@@ -418,6 +419,7 @@ class Clusterer:
     def reconsider(self) -> None:
         """Have the next round look at everything anew: what it goes by has changed."""
         self._epoch += 1
+        self._dirty = True
 
     @property
     def settled(self) -> bool:
@@ -463,7 +465,9 @@ class Clusterer:
         self._put({move.slot: born.get(move.to, move.to) for move in decision.moves})
         for number, title in decision.titles.items():
             self._tell(born.get(number, number), title)
-        self.cut = decision.online.cut
+        self._dirty = True
+        if len(decision.rows) > 1:
+            self.cut = decision.online.cut  # a single group says nothing of how near others have to be
         self.linkage_cut = decision.cut
         self.calibration += 1
         self._round_at, self._round_epoch, self._settled = snapshot.seen, self._epoch, decision.settled
@@ -807,7 +811,7 @@ class Clusterer:
             blobs[b"w" + command_id.encode()] = b"" if word is None else _encode(word)
         for key, blob in self._lexicon.dump():
             blobs[b"l" + key] = blob
-        if blobs:
+        if blobs or self._dirty:
             blobs[b"m"] = _encode(
                 _Calibration(
                     self._seen,
@@ -827,6 +831,7 @@ class Clusterer:
             )
         self._dirty_clusters.clear()
         self._dirty_words.clear()
+        self._dirty = False
         return blobs
 
     def load(self, blobs: Mapping[bytes, bytes], members: Iterable[tuple[int, bytes, float, int]]) -> None:
