@@ -45,11 +45,9 @@ class Constraints:
         self.words[word.command_id] = word
         self._derive()
 
-    def remove(self, command_id: str) -> Word | None:
-        """Take a word back; return it, or None if there is none."""
-        word = self.words.pop(command_id, None)
-        self._derive()
-        return word
+    def without(self, command_id: str) -> "Constraints":
+        """Return what would stand if a word were taken back."""
+        return Constraints(word for word in self.words.values() if word.command_id != command_id)
 
     def next_order(self) -> int:
         """Return a number above that of every word."""
@@ -57,17 +55,17 @@ class Constraints:
 
     def inherit(self, carved: Mapping[int, int]) -> list[Word]:
         """Put groups that were carved out of others beside them wherever those are named; return the words changed."""
-        changed = []
+        changed = {}
         for word in self.words.values():
-            size = len(word.one) + len(word.other)
             for new, old in carved.items():
-                for side in (word.one, word.other):
-                    if old in side:
-                        side.append(new)
-            if len(word.one) + len(word.other) != size:
-                changed.append(word)
+                for named in (word.together, word.one, word.other):
+                    if old in named:
+                        named.append(new)
+                        changed[word.command_id] = word
+                if old in word.before:
+                    word.before[new] = word.before[old]
         self._derive()
-        return changed
+        return list(changed.values())
 
     def check_together(self, groups: Sequence[int]) -> None:
         """Return if these groups may be one cluster.

@@ -599,7 +599,7 @@ class Clusterer:
         number = self._known(command.cluster_id)
         if any(int(self.groups.cluster[slot]) != number for slot in items):
             raise BadInput("some of these items are not in this cluster")
-        if sum(map(len, items.values())) >= self.clusters[number].size:
+        if sum(len(set(ids)) for ids in items.values()) >= self.clusters[number].size:
             raise BadInput("these are all items of the cluster; nothing would stay")
         one = self._carve(items)
         other = [slot for slot in self.clusters[number].groups if slot not in set(one)]
@@ -677,33 +677,21 @@ class Clusterer:
         word = self.constraints.words.get(command.command_id)
         if word is None:
             raise BadInput(f"no command {command.command_id} stands that could be undone")
-        at = self.resolve(self.clusters[word.cluster].id)
+        later = [w for w in self.constraints.words.values() if w.order > word.order]
         if word.kind in ("rename", "pin"):
-            self._take_back(command.command_id)
-            cluster = self.clusters[word.cluster]
-            if word.kind == "rename":
-                cluster.given_title = word.title
-            else:
-                cluster.pinned = word.pinned
-            self._dirty_clusters.add(word.cluster)
-            return Outcome(changed=(word.cluster,) if cluster.into is None else ())
-        later = [w for w in self.constraints.words.values() if w.order > word.order and _builds_on(w, word)]
-        if later:
-            raise BadInput(f"command {later[-1].command_id} came after it and builds on it; undo that first")
-        back = {
-            slot: number
-            for slot, number in word.before.items()
-            if int(self.groups.cluster[slot]) == at and number != at
-        }
-        restored = tuple(number for number in word.merged if number in set(back.values()))
+            self._unsay(word, later)
+            self._take_back(self.constraints.without(command.command_id), word)
+            return Outcome(changed=(word.cluster,) if self.clusters[word.cluster].into is None else ())
+        builds = [w for w in later if _builds_on(w, word)]
+        if builds:
+            raise BadInput(f"command {builds[-1].command_id} came after it and builds on it; undo that first")
+        rest = self.constraints.without(command.command_id)
+        restored, back = self._way_back(word, rest)
         for number in restored:
             self.clusters[number].into = None
-        # A cluster that has been merged since is where its alias leads.
-        back = {slot: self._standing(number) for slot, number in back.items()}
-        back = {slot: number for slot, number in back.items() if int(self.groups.cluster[slot]) != number}
         left = {int(self.groups.cluster[slot]) for slot in back}
         self._put(back)
-        self._take_back(command.command_id)
+        self._take_back(rest, word)
         merged = []
         for number in left:
             if not self.clusters[number].groups:
@@ -711,19 +699,57 @@ class Clusterer:
                 self.clusters[number].into = into
                 merged.append((number, into))
         changed = {number for number in left if self.clusters[number].groups} | set(back.values())
-        if word.kind == "merge" and at is not None:
-            self.clusters[at].given_title, self.clusters[at].pinned = word.title, word.pinned
+        if word.kind == "merge" and self.clusters[word.cluster].into is None:
+            self._unsay(word, later)
+            changed.add(word.cluster)
         self._retell(changed)
         moved = tuple(Moved(slot, 1.0, 1.0) for slot in back)
         return Outcome(moved, tuple(merged), (), restored, tuple(sorted(changed)))
+
+    def _way_back(self, word: Word, rest: Constraints) -> tuple[tuple[int, ...], dict[int, int]]:
+        """Return the merged clusters that stand again without a word, and where which of its groups go.
+
+        They go to the cluster they came from, or to what that was merged into since; but to those they are bonded
+        with, wherever a round has put these.
+
+        Raises:
+            BadInput: a person has put them apart from what is there now.
+        """
+        peers = {bond: slot for slot, bond in rest.bonds.items() if slot not in word.before}
+        back: dict[int, int] = {}
+        for slot, number in word.before.items():
+            peer = peers.get(rest.bonds.get(slot, -1))
+            into = number if number in word.merged else self._standing(number)
+            back[slot] = into if peer is None else int(self.groups.cluster[peer])
+        for number in set(back.values()):
+            stay = [slot for slot in self.clusters[number].groups if slot not in back]
+            rest.check_together([*stay, *(slot for slot, to in back.items() if to == number)])
+        restored = tuple(number for number in word.merged if number in back.values())
+        return restored, {slot: to for slot, to in back.items() if int(self.groups.cluster[slot]) != to}
 
     def _standing(self, number: int) -> int:
         into = self.clusters[number].into
         return number if into is None else self._standing(into)
 
-    def _take_back(self, command_id: str) -> None:
-        self.constraints.remove(command_id)
-        self._dirty_words.add(command_id)
+    def _unsay(self, word: Word, later: Sequence[Word]) -> None:
+        """Give a cluster the title and the pin it had before a word, but for what later ones have said of it."""
+        cluster = self.clusters[word.cluster]
+        for kind in ("rename", "pin") if word.kind == "merge" else (word.kind,):
+            after = next((w for w in later if w.kind in (kind, "merge") and w.cluster == word.cluster), None)
+            if after is not None:
+                self._dirty_words.add(after.command_id)
+            of = cluster if after is None else after
+            if kind == "pin":
+                of.pinned = word.pinned
+            elif after is None:
+                cluster.given_title = word.title
+            else:
+                after.title = word.title
+        self._dirty_clusters.add(word.cluster)
+
+    def _take_back(self, rest: Constraints, word: Word) -> None:
+        self.constraints = rest
+        self._dirty_words.add(word.command_id)
         self._epoch += 1
 
     def _known(self, cluster_id: str) -> int:
