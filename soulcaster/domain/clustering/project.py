@@ -160,7 +160,10 @@ class ProjectClusters:
         for blob in saved.get(_WAITING, {}).values():
             kind, of = msgspec.msgpack.decode(blob)
             command = msgspec.convert(of, _COMMANDS[kind])
-            self._waiting[command.id] = command
+            if isinstance(command, Rebalance):
+                self._asked[command.id] = command
+            else:
+                self._waiting[command.id] = command
         for blob in saved.get(_EMBEDDERS, {}).values():
             self._keys = [EmbedderKey(*key) for key in json.loads(blob)]
         members: list[list[tuple[int, bytes, float, int]]] = [[] for _ in self._keys]
@@ -373,7 +376,8 @@ class ProjectClusters:
 
     def apply(self, command: Command, at: datetime) -> Step:
         """Carry out a command once; what it names may appear later, then it waits; what cannot be is refused."""
-        if self._segments.get([id_bytes(command_record_id(command.id))]) != [None] or command.id in self._waiting:
+        known = self._segments.get([id_bytes(command_record_id(command.id))]) != [None]
+        if known or command.id in self._waiting or command.id in self._asked:
             return Step()
         change = _Change()
         if not self._try(command, change, at):
