@@ -9,7 +9,7 @@ import json
 import math
 import struct
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Literal, get_args
@@ -48,9 +48,10 @@ from soulcaster.domain.events import (
     ProposalsChanged,
     Rule,
 )
+from soulcaster.domain.events import Outcome as Answer
 from soulcaster.domain.feedback import Brief
 from soulcaster.domain.ids import command_record_id, id_bytes, job_id_for
-from soulcaster.domain.segments import RowChange, Segments
+from soulcaster.domain.segments import SEGMENT_BYTES, RowChange, Segments
 from soulcaster.errors import BadInput
 
 _RECORD = struct.Struct("<IBBHdeeIeHQ")
@@ -148,6 +149,7 @@ class ProjectClusters:
         self._asked: dict[str, Rebalance] = {}
         self._config = Configure("", "", datetime.fromtimestamp(0, UTC))
         self._running = False
+        self._failed_at = 0
         self._load(segments.blobs())
 
     def _load(self, blobs: Mapping[bytes, bytes]) -> None:
@@ -304,10 +306,14 @@ class ProjectClusters:
     # ---- rounds --------------------------------------------------------------------------------------------------
 
     def round_due(self) -> Round | None:
-        """Return a round that is to run now, if there is one and none is running; it is running from now on."""
-        if self._running:
+        """Return a round that is to run now, if there is one and none is running; it is running from now on.
+
+        After one that failed the next waits until there are a tenth more items, or somebody asks.
+        """
+        if self._running or (not self._asked and 10 * self._seen() < 11 * self._failed_at):
             return None
-        for key, core in self._cores.items():
+        # Of two embedders, the one whose round comes first is not to keep the other waiting.
+        for key, core in sorted(self._cores.items(), key=lambda of: not of[1].stale()):
             if core.until_due() <= 0 or (self._asked and (core.stale() or not core.settled)):
                 self._running = True
                 return Round(key, core.snapshot(self._config.granularity))
@@ -333,17 +339,29 @@ class ProjectClusters:
             f"{outcome.moved_share:.1%} of the items moved{'' if core.settled else ', more in the next round'}"
         )
         change.events.append(self._status(text, at, seconds, outcome.moved_share))
+        self._failed_at = 0
+        if not any(other.stale() for other in self._cores.values() if other is not core):
+            self._answer(change, "applied", text, at)
+        return self._commit(change)
+
+    def _answer(self, change: _Change, answer: Answer, text: str, at: datetime) -> None:
+        """Tell who asked for a round what came of it."""
         for command in self._asked.values():
-            change.events.append(CommandDone(command.id, "applied", text, at))
+            change.events.append(CommandDone(command.id, answer, text, at))
             change.records[id_bytes(command_record_id(command.id))] = _DONE
             change.blobs[_waiting_key(command.id)] = b""
         self._asked = {}
-        return self._commit(change)
+
+    def _seen(self) -> int:
+        return sum(core.seen for core in self._cores.values())
 
     def failed(self, reason: str, at: datetime) -> Step:
-        """Say that a round has failed; the next one is tried when it is due."""
+        """Say that a round has failed; who asked for it is refused."""
         self._running = False
-        return Step((self._status(f"failed: {reason}", at, 0.0, 0.0),))
+        self._failed_at = self._seen()
+        change = _Change([self._status(f"failed: {reason}", at, 0.0, 0.0)])
+        self._answer(change, "refused", f"the round failed: {reason}", at)
+        return self._commit(change)
 
     def _status(self, outcome: str, at: datetime, seconds: float, moved_share: float) -> ClusteringStatus:
         cores = list(self._cores.values())
@@ -354,7 +372,7 @@ class ProjectClusters:
             outcome=outcome,
             at=at,
             seconds=seconds,
-            items=sum(c.seen for c in cores),
+            items=self._seen(),
             groups=sum(len(c.groups) for c in cores),
             clusters=sum(1 for c in cores for cluster in c.clusters if cluster.groups),
             moved_share=moved_share,
@@ -609,11 +627,30 @@ class ProjectClusters:
         return core
 
     def _commit(self, change: _Change) -> Step:
+        aside: dict[bytes, bytes] = {}
         for key, core in self._cores.items():
             prefix = key.prefix()
-            change.blobs.update((prefix + name, blob) for name, blob in core.dump().items())
-        rows = tuple(self._segments.commit(change.records, change.blobs))
-        return Step(tuple(change.events), tuple(change.fixes), rows)
+            together, told = core.dump()
+            change.blobs.update((prefix + name, blob) for name, blob in together.items())
+            aside.update((prefix + name, blob) for name, blob in told.items())
+        rows = self._segments.commit(change.records, change.blobs)
+        for blobs in _runs(aside):
+            rows += self._segments.commit({}, blobs)
+        return Step(tuple(change.events), tuple(change.fixes), tuple(rows))
+
+
+def _runs(blobs: Mapping[bytes, bytes]) -> Iterator[dict[bytes, bytes]]:
+    """Yield blobs in runs that fit into a row each."""
+    run: dict[bytes, bytes] = {}
+    size = 0
+    for key, blob in blobs.items():
+        if run and size + len(key) + len(blob) > SEGMENT_BYTES:
+            yield run
+            run, size = {}, 0
+        run[key] = blob
+        size += len(key) + len(blob)
+    if run:
+        yield run
 
 
 def _waiting_key(command_id: str) -> bytes:
