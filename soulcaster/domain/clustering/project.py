@@ -531,8 +531,12 @@ class ProjectClusters:
 
     def _items(self, core: Clusterer, item_ids: Sequence[str]) -> dict[int, list[bytes]]:
         """Return items by their group."""
+        try:
+            places = self._places(item_ids)
+        except ValueError as error:
+            raise BadInput(str(error)) from error
         items: dict[int, list[bytes]] = defaultdict(list)
-        for item_id, place in zip(item_ids, self._places(item_ids), strict=True):
+        for item_id, place in zip(item_ids, places, strict=True):
             if place is None:
                 raise _Waits(f"waits for item {item_id}, which is not known yet")
             if place[0] is not core:
