@@ -464,11 +464,7 @@ class ProjectClusters:
                 self._told(core, core.pin(command), change)
                 return "pinned" if command.pinned else "unpinned"
             case Undo():
-                said = [core for core in self._cores.values() if command.command_id in core.constraints.words]
-                if not said:
-                    raise BadInput(f"no command {command.command_id} stands that could be undone")
-                self._told(said[0], said[0].undo(command), change)
-                return f"{command.command_id} undone"
+                return self._undo(command, change)
             case Rebalance():
                 if not self.stale():
                     return "nothing is new since the last round"
@@ -495,21 +491,42 @@ class ProjectClusters:
         return f"job {job_id}"
 
     def _clean_up(self, command: Cleanup, change: _Change) -> str:
+        standing = {s.id: (core, s) for core in self._cores.values() for s in core.suggestions}
         for proposal in command.proposals:
-            found = [(core, s) for core in self._cores.values() for s in core.suggestions if s.id == proposal]
-            if not found:
+            if proposal not in standing:
                 raise BadInput(f"proposal {proposal} does not stand any more")
-            core, s = found[0]
-            merge = Merge(
-                f"{command.id}/{proposal}",
-                command.requested_by,
-                command.requested_at,
-                core.clusters[s.one].id,
-                (core.clusters[s.other].id,),
-            )
-            self._told(core, core.merge(merge), change)
+        refused = []
+        for proposal in command.proposals:
+            core, s = standing[proposal]
+            one, other = core.clusters[s.one].id, core.clusters[s.other].id
+            if core.resolve(one) == core.resolve(other):
+                continue  # by the others of these proposals, or before
+            merge = Merge(f"{command.id}/{proposal}", command.requested_by, command.requested_at, one, (other,))
+            try:
+                self._told(core, core.merge(merge), change)
+            except BadInput as error:
+                refused.append(str(error))
         change.events.append(self._proposals())
-        return f"{len(command.proposals)} applied"
+        return "; ".join([f"{len(command.proposals) - len(refused)} applied", *refused])
+
+    def _undo(self, command: Undo, change: _Change) -> str:
+        """Take back a command, or one that waits; a cleanup is as many merges as it had proposals, newest first."""
+        if self._waiting.pop(command.command_id, None) is not None:
+            change.records[id_bytes(command_record_id(command.command_id))] = _DONE
+            change.blobs[_waiting_key(command.command_id)] = b""
+            return f"{command.command_id} waits no more"
+        said = [
+            (core, word)
+            for core in self._cores.values()
+            for word in sorted(core.constraints.words, reverse=True, key=lambda of: core.constraints.words[of].order)
+            if word == command.command_id or word.startswith(f"{command.command_id}/")
+        ]
+        if not said:
+            raise BadInput(f"no command {command.command_id} stands that could be undone")
+        for core, word in said:
+            undo = Undo(command.id, command.requested_by, command.requested_at, word)
+            self._told(core, core.undo(undo), change)
+        return f"{command.command_id} undone"
 
     def _configure(self, command: Configure, change: _Change) -> str:
         if command.threshold != self._config.threshold and any(core.seen for core in self._cores.values()):
