@@ -100,7 +100,7 @@ class Cleanup(Asked):
 
 @dataclass(frozen=True, slots=True)
 class Reset(Asked):
-    """Cluster everything anew; clusters that are the same in substance keep their ids, people's word holds."""
+    """Cluster everything anew; clusters that are the same in substance keep their ids, and people's word holds."""
 
 
 @dataclass(frozen=True, slots=True)

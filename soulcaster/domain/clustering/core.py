@@ -152,14 +152,17 @@ class Suggestion:
 
 class _ClusterBlob(msgspec.Struct, array_like=True):
     id: str
-    title: str
-    summary: str
-    terms: tuple[str, ...]
-    coherence: float | None
     given_title: str | None
     pinned: bool
     parent_id: str | None
     into: int | None
+
+
+class _ToldBlob(msgspec.Struct, array_like=True):
+    title: str
+    summary: str
+    terms: tuple[str, ...]
+    coherence: float | None
     told: int
 
 
@@ -183,6 +186,7 @@ _MEMBER = struct.Struct("<16sdQ")
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode_cluster = msgspec.msgpack.Decoder(_ClusterBlob).decode
+_decode_told = msgspec.msgpack.Decoder(_ToldBlob).decode
 _decode_calibration = msgspec.msgpack.Decoder(_Calibration).decode
 _decode_word = msgspec.msgpack.Decoder(Word).decode
 
@@ -217,6 +221,7 @@ class Clusterer:
         self.suggestions: tuple[Suggestion, ...] = ()
         self.constraints = Constraints()
         self._dirty_clusters: set[int] = set()
+        self._dirty_told: set[int] = set()
         self._dirty_words: set[str] = set()
         self._dirty = False
 
@@ -382,6 +387,7 @@ class Clusterer:
         self.clusters.append(cluster)
         self.numbers[cluster.id] = number
         self._dirty_clusters.add(number)
+        self._dirty_told.add(number)
         return number
 
     def _count_in(self, slot: int, number: int, item: Brief, text: int) -> None:
@@ -430,8 +436,8 @@ class Clusterer:
         """Return whether a round could change anything: there are items, commands or settings it has not seen."""
         return self._explicit is None and (self._seen, self._epoch) != (self._round_at, self._round_epoch)
 
-    def snapshot(self, granularity: Granularity = "auto") -> Snapshot:
-        """Return what a round works on."""
+    def snapshot(self, granularity: Granularity = "auto", *, anew: bool = False) -> Snapshot:
+        """Return what a round works on; `anew` lets it change as much as it will."""
         pinned = {n: c.groups for n, c in enumerate(self.clusters) if c.pinned and c.into is None}
         bonds = dict(self.constraints.bonds)
         for number, slots in pinned.items():
@@ -451,6 +457,7 @@ class Clusterer:
             [cluster.told for cluster in self.clusters],
             self._seen,
             self._epoch,
+            anew,
         )
 
     def finish(self, snapshot: Snapshot, decision: Decision) -> Outcome | None:
@@ -520,6 +527,7 @@ class Clusterer:
             loser.groups = []
             loser.into = into
             self._dirty_clusters.update((number, into))
+            self._dirty_told.add(number)
             self._recount(into)
 
     def _put(self, where: Mapping[int, int]) -> None:
@@ -551,7 +559,7 @@ class Clusterer:
         cluster = self.clusters[number]
         cluster.title, cluster.summary, cluster.terms = title.title, title.summary, title.terms
         cluster.coherence, cluster.told = title.coherence, title.size
-        self._dirty_clusters.add(number)
+        self._dirty_told.add(number)
 
     def _retell(self, numbers: Iterable[int]) -> None:
         """Take title, terms and coherence of these clusters anew."""
@@ -813,31 +821,28 @@ class Clusterer:
         """Return (id, time in epoch seconds, fingerprint of the text) of each item of a group."""
         return list(_MEMBER.iter_unpack(self.groups.exemplars[slot].members))
 
-    def dump(self) -> dict[bytes, bytes]:
-        """Return what has changed since the last dump, as blobs; an empty one is gone. Members are not among them."""
-        blobs = {b"g" + slot.to_bytes(4, "big"): blob for slot, blob in self.groups.dump()}
+    def dump(self) -> tuple[dict[bytes, bytes], dict[bytes, bytes]]:
+        """Return what has changed since the last dump, as blobs; an empty one is gone. Members are not among them.
+
+        The first are to be stored together; the others are what clusters are called, of which a part may be lost: a
+        later round tells them anew.
+        """
+        blobs = self.groups.dump()
         for number in sorted(self._dirty_clusters):
             c = self.clusters[number]
-            blobs[b"c" + number.to_bytes(4, "big")] = _encode(
-                _ClusterBlob(
-                    c.id,
-                    c.title,
-                    c.summary,
-                    c.terms,
-                    c.coherence,
-                    c.given_title,
-                    c.pinned,
-                    c.parent_id,
-                    c.into,
-                    c.told,
-                )
-            )
+            of = _ClusterBlob(c.id, c.given_title, c.pinned, c.parent_id, c.into)
+            blobs[b"c" + number.to_bytes(4, "big")] = _encode(of)
+        told = {}
+        for number in sorted(self._dirty_told):
+            c = self.clusters[number]
+            about = _ToldBlob(c.title, c.summary, c.terms, c.coherence, c.told)
+            told[b"t" + number.to_bytes(4, "big")] = _encode(about) if c.into is None else b""
         for command_id in sorted(self._dirty_words):
             word = self.constraints.words.get(command_id)
             blobs[b"w" + command_id.encode()] = b"" if word is None else _encode(word)
         for key, blob in self._lexicon.dump():
             blobs[b"l" + key] = blob
-        if blobs or self._dirty:
+        if blobs or told or self._dirty:
             blobs[b"m"] = _encode(
                 _Calibration(
                     self._seen,
@@ -856,27 +861,31 @@ class Clusterer:
                 )
             )
         self._dirty_clusters.clear()
+        self._dirty_told.clear()
         self._dirty_words.clear()
         self._dirty = False
-        return blobs
+        return blobs, told
 
     def load(self, blobs: Mapping[bytes, bytes], members: Iterable[tuple[int, bytes, float, int]]) -> None:
         """Take up the state that dumps, one over the other, have left.
 
         `members` are (slot, item id, time in epoch seconds, fingerprint of the text) of every item.
         """
-        kinds: dict[bytes, dict[bytes, bytes]] = {kind: {} for kind in (b"g", b"c", b"w", b"l", b"m")}
+        kinds: dict[bytes, dict[bytes, bytes]] = {kind: {} for kind in (b"g", b"a", b"c", b"t", b"w", b"l", b"m")}
         for key, blob in blobs.items():
             if blob:
                 kinds[key[:1]][key[1:]] = blob
         for key in sorted(kinds[b"c"]):
             c = _decode_cluster(kinds[b"c"][key])
             self.numbers[c.id] = len(self.clusters)
-            cluster = Cluster(c.id, c.title, c.summary, terms=c.terms, coherence=c.coherence, told=c.told)
-            cluster.given_title, cluster.pinned, cluster.parent_id = c.given_title, c.pinned, c.parent_id
+            cluster = Cluster(c.id, "", "", given_title=c.given_title, pinned=c.pinned, parent_id=c.parent_id)
             cluster.into = c.into
+            if key in kinds[b"t"]:
+                t = _decode_told(kinds[b"t"][key])
+                cluster.title, cluster.summary, cluster.terms = t.title, t.summary, t.terms
+                cluster.coherence, cluster.told = t.coherence, t.told
             self.clusters.append(cluster)
-        self.groups.load({int.from_bytes(key, "big"): blob for key, blob in kinds[b"g"].items()})
+        self.groups.load(kinds[b"g"], kinds[b"a"])
         for slot, exemplar in enumerate(self.groups.exemplars):
             self.clusters[int(self.groups.cluster[slot])].groups.append(slot)
             masked, *exact = exemplar.prints

@@ -34,6 +34,7 @@ RERANKED = 32
 
 NONE = -1
 _CHUNK = 4096
+_BLOCK = 256
 
 
 @dataclass(slots=True)
@@ -57,7 +58,6 @@ class Exemplar:
 class _Blob(msgspec.Struct, array_like=True):
     """A group as it is stored; words are sparse: the positions of those that are not zero, and their values."""
 
-    cluster: int
     count: int
     item_id: bytes
     title: str
@@ -139,6 +139,7 @@ class Groups:
         self._space = Space(np.zeros(dimensions, np.float32), words)
         self._index = faiss.IndexFlatIP(COARSE)
         self._dirty: set[int] = set()
+        self._dirty_blocks: set[int] = set()
         self._since: set[int] = set()
 
     @property
@@ -209,7 +210,7 @@ class Groups:
         """Add a group without items, in room reserved, and return its slot; `join` gives it some."""
         slot = len(self.exemplars)
         self.exemplars.append(exemplar)
-        self.cluster[slot] = cluster
+        self.assign(slot, cluster)
         self.neighbours[slot] = [*neighbours[:NEIGHBOURS], *[NONE] * (NEIGHBOURS - len(neighbours))]
         self._dirty.add(slot)
         return slot
@@ -243,7 +244,7 @@ class Groups:
     def assign(self, slot: int, cluster: int) -> None:
         """Put a group into another cluster."""
         self.cluster[slot] = cluster
-        self._dirty.add(slot)
+        self._dirty_blocks.add(slot // _BLOCK)
 
     def publish(self, slots: Iterable[int]) -> None:
         """Bring f and the index up to date: in place for groups the index has, at its end for the others."""
@@ -261,14 +262,16 @@ class Groups:
         if not old.all():
             self._index.add(np.ascontiguousarray(coarse[~old]))
 
-    def dump(self) -> list[tuple[int, bytes]]:
-        """Return (slot, blob) of the groups that have changed since the last dump."""
-        blobs = []
+    def dump(self) -> dict[bytes, bytes]:
+        """Return the blobs of what has changed since the last dump.
+
+        Which cluster a group is in is stored apart from it, in blocks: a round may change that of very many.
+        """
+        blobs: dict[bytes, bytes] = {}
         for slot in sorted(self._dirty):
             e = self.exemplars[slot]
             places = np.flatnonzero(self.words[slot])
             blob = _Blob(
-                int(self.cluster[slot]),
                 int(self.count[slot]),
                 e.item_id,
                 e.title,
@@ -282,21 +285,28 @@ class Groups:
                 self.words[slot, places].tobytes(),
                 self.neighbours[slot].tobytes(),
             )
-            blobs.append((slot, _encode(blob)))
+            blobs[b"g" + slot.to_bytes(4, "big")] = _encode(blob)
+        for block in sorted(self._dirty_blocks):
+            numbers = self.cluster[block * _BLOCK : min((block + 1) * _BLOCK, len(self))]
+            blobs[b"a" + block.to_bytes(4, "big")] = numbers.tobytes()
         self._dirty.clear()
+        self._dirty_blocks.clear()
         return blobs
 
-    def load(self, blobs: Mapping[int, bytes]) -> None:
-        """Take up what dumps have left, before `centre`; members come from the items' records."""
+    def load(self, blobs: Mapping[bytes, bytes], blocks: Mapping[bytes, bytes]) -> None:
+        """Take up what dumps have left, by keys less their first byte; members come from the items' records."""
         n = len(blobs)
         self.reserve(n)
         for slot in range(n):
-            blob = _decode(blobs[slot])
+            blob = _decode(blobs[slot.to_bytes(4, "big")])
             self.exemplars.append(
                 Exemplar(blob.item_id, blob.title, blob.summary, blob.sources, blob.first, blob.last, blob.prints)
             )
             self.dense[slot] = np.frombuffer(blob.dense, np.float16)
             self.words[slot, np.frombuffer(blob.word_places, np.uint8)] = np.frombuffer(blob.word_values, np.float16)
             self.count[slot] = blob.count
-            self.cluster[slot] = blob.cluster
             self.neighbours[slot] = np.frombuffer(blob.neighbours, np.int32)
+        for key, block in blocks.items():
+            numbers = np.frombuffer(block, np.int32)
+            at = int.from_bytes(key, "big") * _BLOCK
+            self.cluster[at : at + len(numbers)] = numbers

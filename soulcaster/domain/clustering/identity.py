@@ -31,7 +31,10 @@ Numbers = npt.NDArray[np.int32]
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """All a round works on; it shares nothing with the live state but exemplars, which do not change what is read."""
+    """All a round works on; it shares nothing with the live state but exemplars, of which it reads what never changes.
+
+    `told` are the clusters' sizes when they were last told of; `anew` lifts the bounds on what may change.
+    """
 
     groups: GroupsCopy
     wishes: Wishes
@@ -40,6 +43,7 @@ class Snapshot:
     told: Sequence[int]
     seen: int
     epoch: int
+    anew: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +95,7 @@ def decide(snapshot: Snapshot) -> Decision:
     for number, into in merged.items():
         settled[groups.cluster == number] = into
     wanted = np.array([keeper[part] for part in found.part.tolist()], np.int64)
-    moves, settled_down = _moves(found, settled, wanted, groups.count, keeper, snapshot.wishes)
+    moves, settled_down = _moves(found, settled, wanted, groups.count, keeper, snapshot)
     # What stands afterwards, with new clusters above all numbers there are.
     final = settled.astype(np.int64)
     base = int(final.max(initial=-1))
@@ -150,7 +154,7 @@ def _match(part: Slots, cluster: Numbers, count: Slots) -> tuple[dict[int, int],
 
 
 def _moves(
-    found: Plan, settled: Numbers, wanted: Slots, count: Slots, keeper: dict[int, int], wishes: Wishes
+    found: Plan, settled: Numbers, wanted: Slots, count: Slots, keeper: dict[int, int], snapshot: Snapshot
 ) -> tuple[tuple[Move, ...], bool]:
     """Return what moves, and whether that is all that would."""
     moving = np.flatnonzero(wanted != settled)
@@ -173,10 +177,10 @@ def _moves(
     budget = most = max(LEAST_BUDGET, MOST_MOVED * int(count.sum()))
     moves: list[Move] = []
     settled_down = True
-    bound = wishes.bonds.keys() | wishes.sides.keys()
+    bound = snapshot.wishes.bonds.keys() | snapshot.wishes.sides.keys()
     for i in sorted(range(len(moving)), key=lambda i: (int(moving[i]) not in bound, -gain[i], moving[i])):
         slot = int(moving[i])
-        if slot not in bound:
+        if slot not in bound and not snapshot.anew:
             if gain[i] < HYSTERESIS:
                 break
             if own[i] > budget:

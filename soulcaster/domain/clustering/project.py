@@ -146,7 +146,8 @@ class ProjectClusters:
         self._cores: dict[EmbedderKey, Clusterer] = {}
         self._keys: list[EmbedderKey] = []
         self._waiting: dict[str, Command] = {}
-        self._asked: dict[str, Rebalance] = {}
+        self._asked: dict[str, Rebalance | Reset] = {}
+        self._anew: set[EmbedderKey] = set()
         self._config = Configure("", "", datetime.fromtimestamp(0, UTC))
         self._running = False
         self._failed_at = 0
@@ -314,9 +315,10 @@ class ProjectClusters:
             return None
         # Of two embedders, the one whose round comes first is not to keep the other waiting.
         for key, core in sorted(self._cores.items(), key=lambda of: not of[1].stale()):
-            if core.until_due() <= 0 or (self._asked and (core.stale() or not core.settled)):
+            anew = key in self._anew
+            if anew or core.until_due() <= 0 or (self._asked and (core.stale() or not core.settled)):
                 self._running = True
-                return Round(key, core.snapshot(self._config.granularity))
+                return Round(key, core.snapshot(self._config.granularity, anew=anew))
         return None
 
     def stale(self) -> bool:
@@ -340,7 +342,8 @@ class ProjectClusters:
         )
         change.events.append(self._status(text, at, seconds, outcome.moved_share))
         self._failed_at = 0
-        if not any(other.stale() for other in self._cores.values() if other is not core):
+        self._anew.discard(of.embedder)
+        if not self._anew and not any(other.stale() for other in self._cores.values() if other is not core):
             self._answer(change, "applied", text, at)
         return self._commit(change)
 
@@ -468,15 +471,25 @@ class ProjectClusters:
             case Rebalance():
                 if not self.stale():
                     return "nothing is new since the last round"
-                self._asked[command.id] = command
-                change.blobs[_waiting_key(command.id)] = _encode([type(command).__name__, command])
+                self._ask(command, change)
                 return None
             case Cleanup():
                 return self._clean_up(command, change)
             case Configure():
                 return self._configure(command, change)
             case Reset():
-                raise BadInput("a reset is done by replaying the project's messages; see `soulcaster reset --help`")
+                if self._config.threshold is not None:
+                    raise BadInput("with an explicit threshold there is nothing to cluster anew")
+                if not self._cores:
+                    return "there is nothing to cluster anew"
+                self._anew = set(self._cores)
+                self._ask(command, change)
+                return None
+
+    def _ask(self, command: Rebalance | Reset, change: _Change) -> None:
+        """Keep a command until the round it asks for is done."""
+        self._asked[command.id] = command
+        change.blobs[_waiting_key(command.id)] = _encode([type(command).__name__, command])
 
     def _start_fix(self, command: StartFix, change: _Change) -> str:
         """Ask for a fix, marking it as launched: the job's id has a record, as items have."""
