@@ -23,6 +23,7 @@ from soulcaster.domain.commands import (
     Rebalance,
     Rename,
     Reset,
+    RoundFinished,
     Split,
     StartFix,
     Undo,
@@ -79,7 +80,7 @@ EVENTS: tuple[ClusterEvent, ...] = (
     ClusteringStatus("idle", 7, "nothing to do", NOW, 0.5, 100, 90, 8, 0.01, 0.62, 4),
 )
 ASKED: dict[str, Any] = {"id": "k1", "requested_by": "owner", "requested_at": NOW}
-COMMANDS: dict[CommandKind, tuple[dict[str, Any], Command]] = {
+COMMANDS: dict[CommandKind, tuple[dict[str, Any], Command | RoundFinished]] = {
     "start_fix": ({"cluster_id": "c"}, StartFix(**ASKED, cluster_id="c")),
     "merge": ({"cluster_id": "c", "cluster_ids": ("d", "e")}, Merge(**ASKED, cluster_id="c", others=("d", "e"))),
     "split": (
@@ -97,6 +98,7 @@ COMMANDS: dict[CommandKind, tuple[dict[str, Any], Command]] = {
         {"threshold": 0.5, "granularity": "finer"},
         Configure(**ASKED, threshold=0.5, granularity="finer"),
     ),
+    "round_finished": ({}, RoundFinished(**ASKED)),
 }
 MESSAGES: list[Message] = [
     RawEnvelope(items=(RawFeedback(project_id="p1", source="manual", body="b", metadata={"a": [1, None]}),)),
@@ -188,7 +190,7 @@ def test_a_command_is_the_domains_and_says_no_more_than_it_has(kind: CommandKind
 
 
 def test_what_a_command_may_leave_out() -> None:
-    def command(kind: CommandKind, **fields: Any) -> Command:
+    def command(kind: CommandKind, **fields: Any) -> Command | RoundFinished:
         return ClusterCommand(type=kind, project_id="p1", **ASKED, **fields).command()
 
     assert command("rename", cluster_id="c") == Rename(**ASKED, cluster_id="c", title=None)
@@ -278,17 +280,14 @@ def test_embedded_envelopes_stay_small_and_keep_rows_together(count: int, chars:
 
 @pytest.mark.parametrize("text", ["x", "🙂", '"', "\x00"])
 def test_event_envelopes_stay_small_and_in_order(text: str) -> None:
-    events: list[ClusterEvent] = [
-        *EVENTS * 100,
-        *[
-            ClusterChanged(
-                uid("c"), text * 500, text * 280, 9, tuple(f"{n:040}" for n in range(200)), NOW, NOW, (text * 80,) * 9
-            ),
-            ItemAssigned(uid(1), NOW, uid("c"), "moved", 0.9, 0.75, reason=text * 500),
-            ClusterMerged(uid("d"), uid("c"), "person", text * 500, 7),
-        ]
-        * 300,
+    large: list[ClusterEvent] = [
+        ClusterChanged(
+            uid("c"), text * 500, text * 280, 9, tuple(f"{n:040}" for n in range(200)), NOW, NOW, (text * 80,) * 9
+        ),
+        ItemAssigned(uid(1), NOW, uid("c"), "moved", 0.9, 0.75, reason=text * 500),
+        ClusterMerged(uid("d"), uid("c"), "person", text * 500, 7),
     ]
+    events = [*EVENTS * 100, *large * 300]
     envelopes = list(event_envelopes("p1", events))
     assert len(envelopes) > 1
     assert max(map(len, envelopes)) <= ENVELOPE_BYTES
