@@ -32,15 +32,15 @@ class AskedFix:
 
 
 async def ask(
-    services: Services, project_id: str, kind: CommandKind, command_id: str, *, requested_by: str, **fields: Any
+    services: Services, project_id: str, kind: CommandKind, own_id: str, /, *, requested_by: str, **fields: Any
 ) -> None:
-    """Publish a command, and return once Kafka has it; `fields` are those of `ClusterCommand` that it needs.
+    """Publish a command, and return once Kafka has it; `fields` are those of `ClusterCommand` that its kind has.
 
     Raises:
         Unavailable: Kafka does not answer.
     """
     command = ClusterCommand(
-        id=command_id,
+        id=own_id,
         type=kind,
         project_id=project_id,
         requested_by=requested_by,

@@ -1,7 +1,7 @@
 """The web application on a real Redis, with a publisher that records."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
@@ -12,11 +12,13 @@ from redis.asyncio import Redis
 
 from soulcaster.adapters.redis_read_model import RedisReadModel
 from soulcaster.adapters.redis_sign_in import RedisSignIn
-from soulcaster.domain.events import ClusterChanged, ItemAssigned
+from soulcaster.domain.events import ClusterChanged, CommandDone, ItemAssigned, Outcome
 from soulcaster.domain.feedback import FeedbackItem
 from soulcaster.domain.ids import item_id
 from soulcaster.domain.lifecycle import JobStatus, JobStep
 from soulcaster.errors import KafkaUnavailable
+from soulcaster.messages import ClusterCommand
+from soulcaster.ports import Outgoing
 from soulcaster.testing import RecordingPublisher
 from soulcaster.web.server import create_app
 from tests.conftest import RedisServer
@@ -41,13 +43,31 @@ class FakeKafka:
             raise KafkaUnavailable
 
 
+class Worker(RecordingPublisher):
+    """A publisher behind which commands are carried out at once, with `outcome`; None leaves them lying."""
+
+    def __init__(self, read_model: RedisReadModel) -> None:
+        super().__init__()
+        self._read_model = read_model
+        self.outcome: Outcome | None = None
+        self.reason = ""
+
+    async def publish(self, messages: Sequence[Outgoing]) -> None:
+        await super().publish(messages)
+        for message in messages:
+            if message.topic == "cluster.commands" and self.outcome is not None:
+                command = ClusterCommand.model_validate_json(message.value)
+                done = CommandDone(command.id, self.outcome, self.reason, NOW, command.type)
+                await self._read_model.apply(command.project_id, [done])
+
+
 class World:
     """The application's surroundings, and what a test may do to them."""
 
     def __init__(self, redis: RedisServer) -> None:
         self.redis = redis
         self.read_model = RedisReadModel(redis.url)
-        self.publisher = RecordingPublisher()
+        self.publisher = Worker(self.read_model)
         self.kafka = FakeKafka()
         self.sign_in = RedisSignIn(redis.url)
         self.now = NOW

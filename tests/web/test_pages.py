@@ -1,6 +1,8 @@
+import json
 import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
+from typing import get_args
 
 import pytest
 from aiohttp import CookieJar
@@ -8,11 +10,21 @@ from aiohttp.test_utils import TestClient, TestServer
 from yarl import URL
 
 from soulcaster.adapters.redis_sign_in import sign_in_key
-from soulcaster.domain.events import ClusterChanged, ItemAssigned
+from soulcaster.domain.events import (
+    ClusterChanged,
+    ClusteringStatus,
+    ClusterMerged,
+    ClusterSplit,
+    ItemAssigned,
+    Outcome,
+    Proposal,
+    ProposalsChanged,
+    Rule,
+)
 from soulcaster.errors import KafkaUnavailable
 from soulcaster.messages import ClusterCommand
-from soulcaster.ports import Project
-from soulcaster.web.pages.words import exactly, web_link, when
+from soulcaster.ports import Happening, Project
+from soulcaster.web.pages.words import HAPPENING_WORDS, RULE_WORDS, exactly, web_link, when
 from tests.web.checks import page
 from tests.web.conftest import NOW, Client, World, item
 
@@ -229,6 +241,150 @@ async def test_no_second_fix_while_one_is_under_way(world: World, owner: Client)
     assert world.publisher.sent == []
 
 
+FORMS: dict[str, tuple[str, dict[str, str | list[str]], dict[str, object]]] = {
+    "rename": (f"{CLUSTER}/rename", {"title": " <b>Card</b> "}, {"cluster_id": "c1", "title": "<b>Card</b>"}),
+    "name back": (f"{CLUSTER}/rename", {"title": ""}, {"cluster_id": "c1"}),
+    "pin": (f"{CLUSTER}/pin", {"pinned": "true"}, {"cluster_id": "c1", "pinned": True}),
+    "unpin": (f"{CLUSTER}/pin", {"pinned": "false"}, {"cluster_id": "c1", "pinned": False}),
+    "merge": (f"{CLUSTER}/merge", {"other": "c2"}, {"cluster_id": "c1", "cluster_ids": ["c2"]}),
+    "split": (
+        f"{CLUSTER}/split",
+        {"item_ids": ["i", "j"], "title": "", "into": "c2"},
+        {"cluster_id": "c1", "item_ids": ["i", "j"]},
+    ),
+    "move": (
+        f"{CLUSTER}/move",
+        {"item_ids": ["i"], "title": "", "into": "c2"},
+        {"cluster_id": "c2", "item_ids": ["i"]},
+    ),
+    "undo": (f"{CLUSTER}/undo", {"command_id": "k1"}, {"cluster_id": "c1", "command_id": "k1"}),
+    "rebalance": ("/app/projects/p1/rebalance", {}, {}),
+    "cleanup": ("/app/projects/p1/cleanup", {"proposal_id": "p"}, {"proposal_ids": ["p"]}),
+}
+
+
+@pytest.mark.parametrize("name", FORMS)
+async def test_a_form_is_a_command(world: World, owner: Client, name: str) -> None:
+    await world.fill()
+    world.publisher.outcome, world.publisher.reason = "applied", HOSTILE
+    path, fields, expected = FORMS[name]
+    token = csrf(await page(await owner.get(CLUSTER)))
+    await page(await owner.post(path, data=fields), 403)
+    await page(await owner.post(path, data=fields | {"csrf_token": "wrong"}), 403)
+    assert world.publisher.sent == []
+    answer = await owner.post(path, data=fields | {"csrf_token": token})
+    text = await page(answer)
+    assert answer.url.path == (CLUSTER if path.startswith(CLUSTER) else "/app/projects/p1")
+    assert '<p class="notice" role="status">&lt;script&gt;' in text
+    [message] = world.publisher.sent
+    told = json.loads(message.value)
+    assert (told.pop("requested_by"), told.pop("project_id")) == ("owner", "p1")
+    assert {k: v for k, v in told.items() if k not in {"schema_version", "id", "type", "requested_at"}} == expected
+
+
+@pytest.mark.parametrize(
+    ("outcome", "says"), [("refused", "This was not done: it is pinned"), ("waiting", "Asked for.")]
+)
+async def test_a_page_says_what_became_of_a_command(
+    world: World, owner: Client, outcome: Outcome, says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("soulcaster.web.pages.clusters.OUTCOME_SECONDS", 0)
+    await world.fill()
+    world.publisher.outcome, world.publisher.reason = outcome, "it is pinned"
+    token = csrf(await page(await owner.get(CLUSTER)))
+    assert says in await page(await owner.post(f"{CLUSTER}/pin", data={"csrf_token": token, "pinned": "true"}))
+
+
+@pytest.mark.parametrize("fields", [{"into": "c2"}, {"item_ids": "i", "into": ""}])
+async def test_nothing_chosen_is_said_so(world: World, owner: Client, fields: dict[str, str]) -> None:
+    await world.fill()
+    token = csrf(await page(await owner.get(CLUSTER)))
+    text = await page(await owner.post(f"{CLUSTER}/move", data=fields | {"csrf_token": token}))
+    assert "Tick the items first" in text
+    assert world.publisher.sent == []
+
+
+@pytest.mark.parametrize(
+    ("form", "fields"),
+    [("rename", {"title": "x" * 201}), ("merge", {}), ("pin", {"pinned": "x"}), ("split", {"item_ids": "a:b"})],
+)
+async def test_a_form_filled_in_wrongly(world: World, owner: Client, form: str, fields: dict[str, str]) -> None:
+    await world.fill()
+    token = csrf(await page(await owner.get(CLUSTER)))
+    await page(await owner.post(f"{CLUSTER}/{form}", data=fields | {"csrf_token": token}), 422)
+    assert world.publisher.sent == []
+
+
+async def test_a_cluster_shows_why_and_what_happened(world: World, owner: Client) -> None:
+    items = await world.fill(size=2)
+    await world.fill(cluster="c2", size=5, title="The other <one>")
+    await world.read_model.apply(
+        "p1",
+        [
+            ItemAssigned(
+                items[0].id,
+                items[0].created_at,
+                "c1",
+                "joined",
+                0.714,
+                0.62,
+                "c2",
+                0.4,
+                "near",
+                3,
+                7,
+                "static@1",
+                HOSTILE,
+            ),
+            ClusterChanged(
+                "c1", HOSTILE, "S", 2, (), NOW, NOW, ("late", HOSTILE), 0.5, "person", pinned=True, parent_id="c0"
+            ),
+            ClusterSplit("c3", "c1", "person", HOSTILE, 7, NOW, "k1"),
+            ClusterMerged("c4", "c1", "consolidation", "alike", 8, NOW),
+        ],
+    )
+    text = await page(await owner.get(CLUSTER))
+    assert "<img src=x" not in text
+    for part in ("This was the nearest cluster.", "<dd>0.71</dd>", "<dd>0.62</dd>", "0.40, <a", "coherence 0.50"):
+        assert part in text
+    for part in ("late, &lt;script&gt;", "A part was split off by a person.", ">Unpin<", "Split off this cluster"):
+        assert part in text
+    assert text.count('name="command_id"') == 1  # what no person asked for cannot be undone
+    assert text.count('<option value="c2">The other &lt;one&gt; (5)</option>') == 2
+    assert '<option value="c1">' not in text
+    assert text.count('name="item_ids"') == 2
+    for field in re.findall(r'<(?:select|input)[^>]* id="([^"]+)"', text):
+        assert f'<label for="{field}">' in text
+
+
+async def test_the_page_of_a_merged_cluster_is_the_others(world: World, owner: Client) -> None:
+    await world.fill(cluster="c1")
+    await world.fill(cluster="c2")
+    await world.read_model.apply("p1", [ClusterMerged("c1", "c2", "person", "same", 1)])
+    assert (await owner.get(CLUSTER)).url.path == "/app/projects/p1/clusters/c2"
+
+
+async def test_what_there_is_to_decide(world: World, owner: Client) -> None:
+    await world.fill(cluster="c1", title=HOSTILE)
+    await world.fill(cluster="c2", title="Second")
+    proposals = (
+        Proposal("p", "merge", ("c1", "c2"), 0.75, HOSTILE),
+        Proposal("q", "split", ("gone",), 0.5, "two topics"),
+    )
+    status = ClusteringStatus("idle", 7, HOSTILE, NOW, 0.5, 6, 6, 2, 0.0, 0.62, 4)
+    await world.read_model.apply("p1", [ProposalsChanged(proposals), status])
+    text = await page(await owner.get("/app/projects/p1"))
+    assert "<img src=x" not in text
+    assert re.findall(r'name="proposal_id" value="(\w)"', text) == ["p", "q"]
+    assert "threshold 0.62" in text
+    assert ">Rebalance<" in text
+
+
+def test_there_are_words_for_everything() -> None:
+    assert set(HAPPENING_WORDS) == set(get_args(Happening))
+    assert set(RULE_WORDS) == set(get_args(Rule))
+
+
 async def test_kafka_away_is_an_html_page_too(world: World, owner: Client) -> None:
     await world.fill()
     token = csrf(await page(await owner.get(CLUSTER)))
@@ -262,9 +418,14 @@ async def test_the_page_of_the_oddest_times(world: World, owner: Client) -> None
         replace(item("old"), created_at=datetime(1, 1, 1, tzinfo=edge)),
         replace(item("new"), created_at=datetime(9999, 12, 31, 23, 59, tzinfo=timezone(-timedelta(hours=14)))),
     ]
-    await world.fill(size=0)
     await world.read_model.put_items("p1", odd)
-    await world.read_model.apply("p1", [ItemAssigned(i.id, i.created_at, "c1", "joined", 0.9, 0.5) for i in odd])
+    await world.read_model.apply(
+        "p1",
+        [
+            *(ItemAssigned(i.id, i.created_at, "c1", "joined", 0.9, 0.5) for i in odd),
+            ClusterChanged("c1", "Odd", "Odd", 2, ("manual",), odd[0].created_at, odd[1].created_at),
+        ],
+    )
     await page(await owner.get(CLUSTER))
 
 

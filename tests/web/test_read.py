@@ -1,8 +1,9 @@
 import pytest
 
+from soulcaster.domain.events import ClusterChanged, ClusterMerged, ItemAssigned
 from soulcaster.web.api.models import ClusterDetailOut, ClusterOut, FeedbackListOut, JobOut, StatsOut
 from tests.web.checks import problem
-from tests.web.conftest import Client, World, item
+from tests.web.conftest import NOW, Client, World, item
 
 HERE = {"project_id": "p1"}
 
@@ -93,6 +94,7 @@ async def test_one_item_as_the_predecessor_gave_it(world: World, client: Client)
         "github_repo_url": None,
         "clustered": False,
         "cluster_id": None,
+        "assignment": None,
         **theirs,
     }
 
@@ -128,6 +130,11 @@ async def test_clusters_largest_first(world: World, client: Client) -> None:
         "project_id": "p1",
         "created_at": "2026-11-19T12:00:00Z",
         "updated_at": "2026-11-21T12:00:00Z",
+        "terms": [],
+        "coherence": None,
+        "titled_by": "machine",
+        "pinned": False,
+        "parent_id": None,
     }
     answer = await client.get("/clusters", params=HERE | {"limit": "1", "offset": "1"})
     assert [c["id"] for c in await answer.json()] == ["middle"]
@@ -145,6 +152,56 @@ async def test_one_cluster_and_its_items_in_parts(world: World, client: Client) 
     part = await (await client.get("/clusters/c1", params=HERE | {"limit": "1", "offset": "2"})).json()
     assert part["feedback_ids"] == newest_first[2:]
     assert (part["count"], part["total"], part["limit"], part["offset"]) == (3, 3, 1, 2)
+
+
+async def test_why_an_item_is_where_it_is(world: World, client: Client) -> None:
+    one = item("7")
+    await world.read_model.put_items("p1", [one])
+    why = ItemAssigned(one.id, one.created_at, "c1", "joined", 0.75, 0.5, "c2", 0.25, "near", 3, 7, "static@1", "<b>")
+    await world.read_model.apply("p1", [why])
+    body = await (await client.get(f"/feedback/{one.id}", params=HERE)).json()
+    assert body["assignment"] == {
+        "change": "joined",
+        "score": 0.75,
+        "threshold": 0.5,
+        "runner_up_id": "c2",
+        "runner_up_score": 0.25,
+        "rule": "near",
+        "calibration": 3,
+        "round": 7,
+        "embedder": "static@1",
+        "reason": "<b>",
+    }
+
+
+async def test_a_merged_cluster_is_answered_with_the_other(world: World, client: Client) -> None:
+    await world.fill(cluster="c1", size=2)
+    await world.fill(cluster="c2", size=1)
+    await world.job("j1", "pending", cluster="c2")
+    full = ClusterChanged(
+        "c1", "T", "S", 3, ("manual",), NOW, NOW, ("late", "card"), 0.5, "person", pinned=True, parent_id="c0"
+    )
+    await world.read_model.apply("p1", [ClusterMerged("c2", "c1", "person", "<i>same</i>", 7, NOW, "k1"), full])
+    body = await (await client.get("/clusters/c2", params=HERE)).json()
+    ClusterDetailOut.model_validate(body)
+    assert (body["id"], body["count"], body["total"], body["status"]) == ("c1", 3, 3, "fixing")
+    assert {i["cluster_id"] for i in body["feedback_items"]} == {"c1"}
+    assert (body["terms"], body["coherence"], body["titled_by"]) == (["late", "card"], 0.5, "person")
+    assert (body["pinned"], body["parent_id"]) == (True, "c0")
+    assert body["history"] == [
+        {
+            "kind": "merged",
+            "by": "person",
+            "reason": "<i>same</i>",
+            "at": "2026-11-21T12:00:00Z",
+            "other_id": "c2",
+            "command_id": "k1",
+        }
+    ]
+    for path in ("/feedback", "/jobs"):
+        of = [await (await client.get(path, params=HERE | {"cluster_id": c})).json() for c in ("c1", "c2")]
+        assert of[0] == of[1] != []
+    assert [c["id"] for c in await (await client.get("/clusters", params=HERE)).json()] == ["c1"]
 
 
 async def test_stats(world: World, client: Client) -> None:

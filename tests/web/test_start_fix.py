@@ -2,6 +2,7 @@ from uuid import UUID
 
 import pytest
 
+from soulcaster.domain.events import ClusterMerged
 from soulcaster.domain.ids import job_id_for
 from soulcaster.domain.lifecycle import JobStatus
 from soulcaster.errors import KafkaUnavailable
@@ -43,6 +44,20 @@ async def test_again_after_it_has_ended(world: World, client: Client) -> None:
     await world.fill()
     await world.job("j1", "pending", "failed")
     assert (await client.post("/clusters/c1/start_fix", params=HERE)).status == 202
+
+
+async def test_a_fix_of_a_merged_cluster_is_the_others(world: World, client: Client) -> None:
+    await world.fill(cluster="c1")
+    await world.fill(cluster="c2")
+    await world.job("j1", "pending", "failed", cluster="c1")
+    first = await (await client.post("/clusters/c1/start_fix", params=HERE)).json()
+    await world.read_model.apply("p1", [ClusterMerged("c2", "c1", "person", "same", 1)])
+    again = await (await client.post("/clusters/c2/start_fix", params=HERE)).json()
+    assert again == first
+    await world.job("j2", "pending", "failed", cluster="c2")
+    after = await (await client.post("/clusters/c1/start_fix", params=HERE)).json()
+    assert after["cluster_id"] == "c1"
+    assert after["job_id"] != first["job_id"]
 
 
 async def test_404_for_a_cluster_that_is_not_here(world: World, client: Client) -> None:

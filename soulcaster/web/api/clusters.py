@@ -36,9 +36,7 @@ async def one(request: web.Request) -> web.StreamResponse:
     )
     history = await given.read_model.history(query.project_id, view.id)
     return answer(
-        ClusterDetailOut.with_items(
-            view, page.items, history, total=page.total, limit=query.limit, offset=query.offset
-        )
+        ClusterDetailOut.with_items(view, page.items, history, total=page.total, limit=query.limit, offset=query.offset)
     )
 
 

@@ -411,9 +411,7 @@ class CommandOut(BaseModel):
     @classmethod
     def of(cls, project_id: str, view: CommandView) -> "CommandOut":
         """Return what became of a command."""
-        return cls(
-            command_id=view.id, outcome=view.outcome, reason=view.reason, at=view.at, project_id=project_id
-        )
+        return cls(command_id=view.id, outcome=view.outcome, reason=view.reason, at=view.at, project_id=project_id)
 
 
 class StatusOut(BaseModel):

@@ -20,6 +20,14 @@ def create_pages(session_key: str) -> web.Application:
             web.get("/projects/{project_id}", clusters.ranking),
             web.get("/projects/{project_id}/clusters/{cluster_id}", clusters.one),
             web.post("/projects/{project_id}/clusters/{cluster_id}/start-fix", clusters.start_fix),
+            web.post("/projects/{project_id}/clusters/{cluster_id}/rename", clusters.rename),
+            web.post("/projects/{project_id}/clusters/{cluster_id}/pin", clusters.pin),
+            web.post("/projects/{project_id}/clusters/{cluster_id}/merge", clusters.merge),
+            web.post("/projects/{project_id}/clusters/{cluster_id}/split", clusters.split),
+            web.post("/projects/{project_id}/clusters/{cluster_id}/move", clusters.move),
+            web.post("/projects/{project_id}/clusters/{cluster_id}/undo", clusters.undo),
+            web.post("/projects/{project_id}/rebalance", clusters.rebalance),
+            web.post("/projects/{project_id}/cleanup", clusters.cleanup),
         ]
     )
     return app

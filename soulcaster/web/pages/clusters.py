@@ -1,19 +1,70 @@
 """A project's clusters, ranked, and one of them."""
 
-from aiohttp import web
+from collections.abc import Sequence
+from typing import Annotated, Any
+from uuid import uuid4
 
+from aiohttp import web
+from pydantic import BaseModel, Field
+
+from soulcaster.domain.commands import CommandKind
+from soulcaster.domain.events import Proposal
 from soulcaster.domain.lifecycle import active
 from soulcaster.errors import NotFound
+from soulcaster.messages import MAX_IDS, Title
 from soulcaster.ports import Project
-from soulcaster.web.fixes import FixUnderWay, ask_for_fix
+from soulcaster.web.commands import FixUnderWay, ask, ask_for_fix, done
 from soulcaster.web.pages.paging import Paging, page_number
 from soulcaster.web.pages.session import leave_notice, remember_project, render, signed_in_user
-from soulcaster.web.parameters import path_id
+from soulcaster.web.parameters import Id, path_id, read_form
 from soulcaster.web.services import services
 
 CLUSTERS_A_PAGE = 25
 ITEMS_A_PAGE = 20
 JOBS_SHOWN = 5
+OTHERS_OFFERED = 50
+"""Clusters that another may be merged with, or items be moved to: the largest."""
+PROPOSALS_SHOWN = 5
+OUTCOME_SECONDS = 2.0
+"""How long a page waits for what becomes of a command, so that it can say so."""
+
+
+class OtherForm(BaseModel):
+    """Another cluster to be merged into this one."""
+
+    other: Id
+
+
+class ItemsForm(BaseModel):
+    """Ticked items, and what is to become of them: a cluster of a title, or a part of another."""
+
+    item_ids: Annotated[tuple[Id, ...], Field(max_length=MAX_IDS)]
+    title: Title | None
+    into: Id | None
+
+
+class TitleForm(BaseModel):
+    """A title; left empty, the machine gives one."""
+
+    title: Title | None
+
+
+class PinForm(BaseModel):
+    """Whether the cluster is to be pinned."""
+
+    pinned: bool
+
+
+class UndoForm(BaseModel):
+    """The command to be taken back."""
+
+    command_id: Id
+
+
+class CleanupForm(BaseModel):
+    """The proposal to be applied."""
+
+    proposal_id: Id
 
 
 async def ranking(request: web.Request) -> web.StreamResponse:
@@ -26,6 +77,7 @@ async def ranking(request: web.Request) -> web.StreamResponse:
     paging = Paging(page, CLUSTERS_A_PAGE, clusters.total)
     if page > paging.pages:
         raise web.HTTPSeeOther(f"{request.path}?page={paging.pages}")
+    proposals = (await given.read_model.proposals(project.id))[:PROPOSALS_SHOWN]
     top = clusters if page == 1 else await given.read_model.clusters(project.id, limit=1, offset=0)
     await remember_project(request, project.id)
     return await render(
@@ -38,6 +90,8 @@ async def ranking(request: web.Request) -> web.StreamResponse:
             "clusters": clusters.items,
             "largest": max((cluster.size for cluster in top.items), default=1) or 1,
             "paging": paging,
+            "proposals": [(one, await _titles(request, project, one)) for one in proposals],
+            "clustering": await given.read_model.clustering_status(project.id),
             "now": given.clock(),
             "host": request.host,
         },
@@ -52,7 +106,9 @@ async def one(request: web.Request) -> web.StreamResponse:
     given = services(request)
     cluster = await given.read_model.cluster(project.id, cluster_id)
     if cluster is None:
-        raise NotFound("There is no such cluster in this project. It may have been merged into another.")
+        raise NotFound("There is no such cluster in this project. Its items may all have moved to others.")
+    if cluster.id != cluster_id:  # it was merged
+        raise web.HTTPSeeOther(_path(project, cluster.id))
     items = await given.read_model.feedback(
         project.id, source=None, cluster_id=cluster_id, limit=ITEMS_A_PAGE, offset=(page - 1) * ITEMS_A_PAGE
     )
@@ -60,6 +116,7 @@ async def one(request: web.Request) -> web.StreamResponse:
     if page > paging.pages:
         raise web.HTTPSeeOther(f"{request.path}?page={paging.pages}")
     jobs = await given.read_model.jobs(project.id, cluster_id=cluster_id, limit=JOBS_SHOWN, offset=0)
+    others = await given.read_model.clusters(project.id, limit=OTHERS_OFFERED + 1, offset=0)
     await remember_project(request, project.id)
     return await render(
         request,
@@ -67,7 +124,9 @@ async def one(request: web.Request) -> web.StreamResponse:
         {
             "project": project,
             "cluster": cluster,
-            "items": [view.item for view in items.items],
+            "items": items.items,
+            "others": [other for other in others.items if other.id != cluster_id],
+            "history": await given.read_model.history(project.id, cluster_id),
             "paging": paging,
             "jobs": [(job, await given.read_model.job_logs(job.id)) for job in jobs.items],
             "jobs_total": jobs.total,
@@ -88,7 +147,99 @@ async def start_fix(request: web.Request) -> web.StreamResponse:
         await leave_notice(request, str(error))
     else:
         await leave_notice(request, "Fix asked for. Its job shows here in a moment: reload the page.")
-    raise web.HTTPSeeOther(f"/app/projects/{project.id}/clusters/{cluster_id}")
+    raise web.HTTPSeeOther(_path(project, cluster_id))
+
+
+async def rename(request: web.Request) -> web.StreamResponse:
+    """POST .../rename: give the cluster a title, or back to the machine."""
+    form = await read_form(request, TitleForm)
+    return await _ask_of_cluster(request, "rename", title=form.title)
+
+
+async def pin(request: web.Request) -> web.StreamResponse:
+    """POST .../pin: pin or unpin the cluster."""
+    form = await read_form(request, PinForm)
+    return await _ask_of_cluster(request, "pin", pinned=form.pinned)
+
+
+async def merge(request: web.Request) -> web.StreamResponse:
+    """POST .../merge: make another cluster part of this one."""
+    form = await read_form(request, OtherForm)
+    return await _ask_of_cluster(request, "merge", cluster_ids=(form.other,))
+
+
+async def split(request: web.Request) -> web.StreamResponse:
+    """POST .../split: make the ticked items a cluster of their own."""
+    form = await read_form(request, ItemsForm)
+    if not form.item_ids:
+        return await _tick_first(request)
+    return await _ask_of_cluster(request, "split", item_ids=form.item_ids, title=form.title)
+
+
+async def move(request: web.Request) -> web.StreamResponse:
+    """POST .../move: move the ticked items to another cluster."""
+    form = await read_form(request, ItemsForm)
+    if not form.item_ids or form.into is None:
+        return await _tick_first(request)
+    back = path_id(request, "cluster_id")
+    return await _ask(request, "move", await _project(request), back, cluster_id=form.into, item_ids=form.item_ids)
+
+
+async def undo(request: web.Request) -> web.StreamResponse:
+    """POST .../undo: take a command back."""
+    form = await read_form(request, UndoForm)
+    return await _ask_of_cluster(request, "undo", command_id=form.command_id)
+
+
+async def rebalance(request: web.Request) -> web.StreamResponse:
+    """POST /app/projects/{project_id}/rebalance: consolidate now."""
+    return await _ask(request, "rebalance", await _project(request), None)
+
+
+async def cleanup(request: web.Request) -> web.StreamResponse:
+    """POST /app/projects/{project_id}/cleanup: apply a proposal."""
+    form = await read_form(request, CleanupForm)
+    return await _ask(request, "cleanup", await _project(request), None, proposal_ids=(form.proposal_id,))
+
+
+async def _ask_of_cluster(request: web.Request, kind: CommandKind, **fields: Any) -> web.StreamResponse:
+    """Ask for a command of the cluster in the path, and show it again."""
+    cluster_id = path_id(request, "cluster_id")
+    return await _ask(request, kind, await _project(request), cluster_id, cluster_id=cluster_id, **fields)
+
+
+async def _ask(
+    request: web.Request, kind: CommandKind, project: Project, back: str | None, **fields: Any
+) -> web.StreamResponse:
+    """Ask for a command, and show the cluster `back` (None: the list) again with what became of it."""
+    given = services(request)
+    command_id = str(uuid4())
+    user = await signed_in_user(request) or "owner"
+    await ask(given, project.id, kind, command_id, requested_by=user, **fields)
+    view = await done(given, project.id, command_id, OUTCOME_SECONDS)
+    if view is None or view.outcome == "waiting":
+        await leave_notice(request, "Asked for. What comes of it shows here in a moment: reload the page.")
+    elif view.outcome == "refused":
+        await leave_notice(request, f"This was not done: {view.reason}")
+    else:
+        await leave_notice(request, view.reason or "Done.")
+    raise web.HTTPSeeOther(f"/app/projects/{project.id}" if back is None else _path(project, back))
+
+
+async def _tick_first(request: web.Request) -> web.StreamResponse:
+    await leave_notice(request, "Tick the items first, and choose where they are to go.")
+    raise web.HTTPSeeOther(_path(await _project(request), path_id(request, "cluster_id")))
+
+
+async def _titles(request: web.Request, project: Project, proposal: Proposal) -> Sequence[tuple[str, str]]:
+    """Return id and title of the clusters that a proposal names."""
+    read_model = services(request).read_model
+    found = [await read_model.cluster(project.id, cluster_id) for cluster_id in proposal.cluster_ids]
+    return [(cluster.id, cluster.title) for cluster in found if cluster is not None]
+
+
+def _path(project: Project, cluster_id: str) -> str:
+    return f"/app/projects/{project.id}/clusters/{cluster_id}"
 
 
 async def _project(request: web.Request) -> Project:

@@ -17,6 +17,27 @@ STATUS_WORDS: Mapping[str, str] = {
     "success": "Succeeded",
 }
 
+HAPPENING_WORDS: Mapping[str, str] = {
+    "merged": "Another cluster was merged into this one",
+    "merged_into": "Merged into another cluster",
+    "split_off": "A part was split off",
+    "split_from": "Split off another cluster",
+    "restored": "A merge was undone",
+    "move": "Items were moved",
+    "rename": "Renamed",
+    "pin": "Pinned or unpinned",
+}
+
+RULE_WORDS: Mapping[str, str] = {
+    "same-text": "It says exactly what another item here says.",
+    "same-masked-text": "It says what another item here says, but for numbers, ids and addresses.",
+    "near": "This was the nearest cluster.",
+    "first": "There was no cluster to compare it with.",
+    "far": "No cluster was near enough, so it opened this one.",
+    "consolidation": "It was put here when the clusters were gone over again.",
+    "person": "A person put it here.",
+}
+
 
 def number(value: int) -> str:
     """Return a count with its thousands set apart."""
@@ -56,6 +77,21 @@ def status(value: str) -> str:
     return STATUS_WORDS[value]
 
 
+def happening(value: str) -> str:
+    """Return what happened to a cluster in words."""
+    return HAPPENING_WORDS[value]
+
+
+def rule(value: str) -> str:
+    """Return what decided where an item belongs in words."""
+    return RULE_WORDS[value]
+
+
+def share(value: float) -> str:
+    """Return a similarity to two places."""
+    return f"{value:.2f}"
+
+
 def adds_a_title(item: FeedbackItem) -> bool:
     """Tell whether an item's title says what its body does not begin with; one made from the body does not."""
     return not " ".join(item.body.split()).startswith(item.title.removesuffix("…"))
@@ -76,6 +112,9 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "when": when,
     "exactly": exactly,
     "status": status,
+    "happening": happening,
+    "rule": rule,
+    "share": share,
     "adds_a_title": adds_a_title,
     "web_link": web_link,
 }
