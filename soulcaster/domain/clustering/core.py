@@ -524,7 +524,7 @@ class Clusterer:
             winner.groups += loser.groups
             winner.pinned = winner.pinned or loser.pinned
             winner.given_title = winner.given_title or loser.given_title
-            loser.groups = []
+            loser.groups, loser.size = [], 0
             loser.into = into
             self._dirty_clusters.update((number, into))
             self._dirty_told.add(number)

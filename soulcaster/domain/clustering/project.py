@@ -163,7 +163,7 @@ class ProjectClusters:
         for blob in saved.get(_WAITING, {}).values():
             kind, of = msgspec.msgpack.decode(blob)
             command = msgspec.convert(of, _COMMANDS[kind])
-            if isinstance(command, Rebalance):
+            if isinstance(command, Rebalance | Reset):
                 self._asked[command.id] = command
             else:
                 self._waiting[command.id] = command
@@ -178,6 +178,8 @@ class ProjectClusters:
             core = Clusterer(self._project_id, embedder_key.dimensions, threshold=self._config.threshold)
             core.load(saved[embedder_key.prefix().removesuffix(_SEPARATOR)], of_core)
             self._cores[embedder_key] = core
+        if any(isinstance(command, Reset) for command in self._asked.values()):
+            self._anew = set(self._cores)
 
     # ---- what is known -------------------------------------------------------------------------------------------
 
