@@ -9,10 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from agents.batches import Batch
-from soulcaster.domain.clustering.core import NearestCentroid
 from soulcaster.domain.clustering.project import RECORD_BYTES, ProjectClusters
 from soulcaster.domain.dedupe import HASH_BYTES, Seen
-from soulcaster.domain.segments import Segments
 from soulcaster.ports import Outgoing, Record
 from soulcaster.testing import RecordingPublisher
 from tables.segmented import SegmentedTable, partition_of
@@ -58,10 +56,7 @@ class Rows(dict[bytes, bytes]):
         return SegmentedTable(self, HASH_BYTES, lambda _project, segments: Seen(segments))
 
     def clusters(self) -> SegmentedTable[ProjectClusters]:
-        def make(project_id: str, segments: Segments) -> ProjectClusters:
-            return ProjectClusters(project_id, segments, NearestCentroid)
-
-        return SegmentedTable(self, RECORD_BYTES, make)
+        return SegmentedTable(self, RECORD_BYTES, ProjectClusters)
 
 
 class Flaky(RecordingPublisher):

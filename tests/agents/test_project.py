@@ -10,12 +10,23 @@ from redis.asyncio import Redis
 
 from agents.project import project
 from soulcaster.adapters.redis_read_model import RedisReadModel
-from soulcaster.domain.events import ClusterChanged, ClusterEvent, ItemAssigned
+from soulcaster.domain.events import (
+    ClusterChanged,
+    ClusterEvent,
+    ClusteringStatus,
+    ClusterMerged,
+    ClusterRestored,
+    ClusterSplit,
+    CommandDone,
+    ItemAssigned,
+    Proposal,
+    ProposalsChanged,
+)
 from soulcaster.domain.feedback import FeedbackItem
 from soulcaster.domain.lifecycle import JobStatus
 from soulcaster.errors import RedisUnavailable
 from soulcaster.messages import ClusterEvents, ItemsEnvelope, JobEvent, ProjectDefined
-from soulcaster.ports import Record
+from soulcaster.ports import CommandView, Record
 from tests.agents.make import Flaky, collect, headers, record, stream
 from tests.conftest import RedisServer
 from tests.unit.make import NOW, item
@@ -71,21 +82,37 @@ async def whole(model: RedisReadModel) -> dict[str, Any]:
             "jobs": (jobs := await model.jobs(p, cluster_id=None, limit=100, offset=0)),
             "logs": [await model.job_logs(j.id) for j in jobs.items],
             "in": [await model.feedback(p, source=None, cluster_id=c.id, limit=100, offset=0) for c in clusters.items],
+            "by id": [await model.cluster(p, c) for c in CLUSTERS],
+            "histories": [await model.history(p, c) for c in CLUSTERS],
+            "clustering": (await model.clustering_status(p), await model.proposals(p), await model.command(p, "k1")),
         }
     return found
 
 
+CLUSTERS = ["c1", "c2", "c3", "c8", "c9"]
+STATUS = ClusteringStatus("idle", 7, "nothing to do", NOW, 0.5, 100, 90, 8, 0.01, 0.62, 4)
+PROPOSAL = Proposal("p", "merge", ("c1", "c9"), 0.75, "alike")
+X, Y = item("x", "p2"), item("y", "p2", minutes=1)
 ITEMS = [item(n, minutes=n, source=["manual", "reddit"][n % 2]) for n in range(8)]
 CHANGED = [item(n, minutes=n, source=["manual", "reddit"][n % 2], body="said anew") for n in range(3)]
 TOPICS: list[list[Record]] = [
-    [items(*ITEMS[:3]), items(ITEMS[3]), items(*ITEMS[4:]), items(*CHANGED), items(item("x", "p2"))],
+    [items(*ITEMS[:3]), items(ITEMS[3]), items(*ITEMS[4:]), items(*CHANGED), items(X, Y)],
     [
         happened(assigned(ITEMS[0], "c1"), assigned(ITEMS[1], "c1"), changed("c1", 2)),
         happened(assigned(ITEMS[2], "c2"), changed("c2", 1)),
         happened(assigned(ITEMS[3], "c2"), assigned(ITEMS[4], "c1"), changed("c1", 3), changed("c2", 2)),
         happened(assigned(ITEMS[2], "c1"), assigned(ITEMS[3], "c1"), changed("c1", 5)),  # c2 is left empty
         happened(assigned(ITEMS[5], "c3"), changed("c3", 1), assigned(ITEMS[5], "c1"), changed("c1", 6)),  # and c3
-        happened(assigned(item("x", "p2"), "c9"), changed("c9", 1), project="p2"),
+        happened(assigned(X, "c9"), assigned(Y, "c8"), changed("c9", 1), changed("c8", 1), project="p2"),
+        happened(ClusterMerged("c9", "c8", "consolidation", "alike", 1, NOW), changed("c8", 2), STATUS, project="p2"),
+        happened(
+            ClusterRestored("c9", "asked for"), assigned(X, "c9"), changed("c9", 1), changed("c8", 1), project="p2"
+        ),
+        happened(CommandDone("k1", "waiting", "not yet", NOW), ProposalsChanged((PROPOSAL,)), project="p2"),
+        happened(ClusterMerged("c8", "c9", "person", "the same", 2, NOW, "k1"), changed("c9", 2), project="p2"),
+        happened(ClusterSplit("c3", "c9", "person", "asked for", 2), ProposalsChanged(()), project="p2"),
+        happened(assigned(Y, "c3"), changed("c3", 1), changed("c9", 1), project="p2"),
+        happened(CommandDone("k1", "applied", "", NOW), project="p2"),
     ],
     [
         job(0, "pending"),
@@ -99,7 +126,7 @@ TOPICS: list[list[Record]] = [
 
 
 async def test_what_comes_out(read_model: RedisReadModel) -> None:
-    assert await run(read_model, *TOPICS) == [5, 6, 5, 3]
+    assert await run(read_model, *TOPICS) == [5, 13, 5, 3]
     seen = await whole(read_model)
     assert [(p.id, p.name) for p in seen["projects"]] == [("p1", "Demo"), ("p2", "Other")]
     one = seen["p1"]
@@ -112,7 +139,14 @@ async def test_what_comes_out(read_model: RedisReadModel) -> None:
     assert {(j.id, j.status) for j in one["jobs"].items} == {("job c1", "success"), ("job c2", "failed")}
     assert sorted(one["logs"]) == [("line 0", "line 1"), ("line 0", "line 1", "line 2")]
     assert one["stats"].by_status == {"new": 1}  # the job of c2 is of a cluster that is gone
-    assert [(c.id, c.size) for c in seen["p2"]["clusters"].items] == [("c9", 1)]
+    two = seen["p2"]
+    assert sorted((c.id, c.size) for c in two["clusters"].items) == [("c3", 1), ("c9", 1)]
+    assert {v.item.id: v.cluster_id for v in two["feedback"].items} == {X.id: "c9", Y.id: "c3"}
+    assert [c and c.id for c in two["by id"]] == [None, None, "c3", "c9", "c9"]
+    assert two["clustering"] == (STATUS, (), CommandView("k1", "applied", "", NOW))
+    of_c9 = {"merged", "merged_into", "restored", "split_off"}
+    kinds = [{e.kind for e in history} for history in two["histories"]]
+    assert kinds == [set(), set(), {"split_from"}, of_c9, of_c9]  # c8 is c9
 
 
 @settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

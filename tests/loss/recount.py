@@ -9,10 +9,9 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from pydantic import ValidationError
 from redis.asyncio import Redis
 
-from soulcaster.domain.clustering.core import NearestCentroid
 from soulcaster.domain.clustering.project import RECORD_BYTES, ProjectClusters
 from soulcaster.domain.dedupe import HASH_BYTES
-from soulcaster.domain.events import ItemAssigned
+from soulcaster.domain.events import ClusterChanged, ClusterMerged, ClusterRestored, ItemAssigned
 from soulcaster.domain.segments import Segments
 from soulcaster.messages import ClusterEvents, ItemsEnvelope, Message
 from soulcaster.ports import Record
@@ -76,30 +75,48 @@ async def from_log(settings: Settings, project_id: str) -> Log:
         if envelope and envelope.project_id == project_id:
             items |= {item.id for item in envelope.items}
     assigned: dict[str, str] = {}
+    merged: dict[str, str] = {}
     sizes: dict[str, int] = {}
     for record in await read_all(settings, CLUSTER_EVENTS.name):
         happened = _parsed(ClusterEvents, record)
         if not happened or happened.project_id != project_id:
             continue
         for event in happened.events:
-            if isinstance(event, ItemAssigned):
-                assigned[event.item_id] = event.cluster_id
-            else:
-                sizes[event.cluster_id] = event.size
+            match event:
+                case ItemAssigned():
+                    assigned[event.item_id] = event.cluster_id
+                case ClusterMerged():
+                    merged[event.cluster_id] = event.into_id
+                    merged.pop(event.into_id, None)
+                case ClusterRestored():
+                    merged.pop(event.cluster_id, None)
+                case ClusterChanged():
+                    sizes[event.cluster_id] = event.size
     clusters, partition = await _table(settings, "clusters", project_id)
     segments = Segments(RECORD_BYTES, _rows(clusters, partition, project_id))
-    stored = {str(UUID(bytes=k)): str(UUID(bytes=v)) for k, v in segments.records().items()}
-    state: SegmentedTable[ProjectClusters] = SegmentedTable(
-        clusters, RECORD_BYTES, lambda p, s: ProjectClusters(p, s, NearestCentroid)
-    )
+    recorded = [str(UUID(bytes=key)) for key in segments.records()]
+    state = SegmentedTable(clusters, RECORD_BYTES, ProjectClusters).state(partition, project_id)
+    # What has no cluster is a command or a job, which are remembered among the items.
+    stored = {i: c for i, c in zip(recorded, state.cluster_of(recorded), strict=True) if c is not None}
     stored_sizes = {}
     for cluster_id in set(stored.values()):
-        cluster = state.state(partition, project_id).cluster(cluster_id)
+        cluster = state.cluster(cluster_id)
         assert cluster is not None
         stored_sizes[cluster_id] = cluster.size
     seen_rows, seen_partition = await _table(settings, "seen", project_id)
     seen = Segments(HASH_BYTES, _rows(seen_rows, seen_partition, project_id)).records()
-    return Log(items, assigned, sizes, stored, stored_sizes, {str(UUID(bytes=key)) for key in seen})
+    return Log(items, _standing(assigned, merged), sizes, stored, stored_sizes, {str(UUID(bytes=key)) for key in seen})
+
+
+def _standing(assigned: dict[str, str], merged: dict[str, str]) -> dict[str, str]:
+    """Return which cluster each item is in now, given where it was put and what was merged into what."""
+
+    def standing(cluster_id: str) -> str:
+        while cluster_id in merged:
+            cluster_id = merged[cluster_id]
+        return cluster_id
+
+    return {item_id: standing(cluster_id) for item_id, cluster_id in assigned.items()}
 
 
 def _parsed(model: type[M], record: Record) -> M | None:
@@ -136,6 +153,7 @@ async def from_redis(settings: Settings, project_id: str) -> Shown:
     try:
         items = set(cast(list[str], await redis.zrange(f"feedback:created:{p}", 0, -1)))
         assigned = cast(dict[str, str], await redis.hgetall(f"feedback:cluster:{p}"))
+        merged = cast(dict[str, str], await redis.hgetall(f"clusters:{p}:alias"))
         clusters = cast(list[str], await redis.zrange(f"clusters:{p}:all", 0, -1))
         members: dict[str, str] = {}
         sizes = {}
@@ -145,7 +163,7 @@ async def from_redis(settings: Settings, project_id: str) -> Shown:
                 members[item_id] = cluster_id
             sizes[cluster_id] = int(await redis.hget(f"cluster:{p}:{cluster_id}", "size") or 0)
         unclustered = cast(set[str], await redis.smembers(f"feedback:unclustered:{p}"))
-        return Shown(items, assigned, members, unclustered, sizes)
+        return Shown(items, _standing(assigned, merged), members, unclustered, sizes)
     finally:
         await redis.aclose()
 
