@@ -23,6 +23,9 @@ from soulcaster.settings import DEFAULT_DATA_DIR, Settings, load_settings, varia
 T = TypeVar("T")
 
 TABLE_ROWS = 20
+TERMS = 4
+WIDE = 120
+"""Columns from which on a table of clusters has coherence and terms, too."""
 
 
 def _settings_help() -> str:
@@ -226,12 +229,23 @@ def clusters(
     if as_json:
         typer.echo(json.dumps(found, indent=2, ensure_ascii=False))
         return
-    table = Table("", "Items", "Title", "Status", "Sources", "Id", box=None, pad_edge=False)
+    console = Console(width=None if sys.stdout.isatty() else 160)
+    wide = console.width >= WIDE
+    more = ("Coherence", "Terms") if wide else ()
+    table = Table("", "Items", "Title", "Status", "Sources", *more, "Id", box=None, pad_edge=False)
     for rank, row in enumerate(found, 1):
+        coherence = "" if row["coherence"] is None else f"{row['coherence']:.2f}"
+        cells = (coherence, _plain(", ".join(row["terms"][:TERMS]))) if wide else ()
         table.add_row(
-            str(rank), str(row["size"]), _plain(row["title"]), row["status"], ", ".join(row["sources"]), row["id"]
+            str(rank),
+            str(row["size"]),
+            _plain(row["title"]),
+            row["status"],
+            ", ".join(row["sources"]),
+            *cells,
+            row["id"],
         )
-    Console(width=None if sys.stdout.isatty() else 160).print(table)
+    console.print(table)
     shown = f", the {len(found)} largest shown" if len(found) < stats.total_clusters else ""
     typer.echo(
         f"{stats.total_feedback:,} items, {stats.unclustered:,} of them not clustered yet; "
