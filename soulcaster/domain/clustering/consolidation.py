@@ -6,14 +6,15 @@
    round by round, which for a reducible linkage gives what merging one pair at a time does (Murtagh 1983).
 4. The cut: linkage stops below
 
-       median + SPREADS (median - 16th percentile) + DISTANCE (1 - nu)
+       LOWEST where topics are large, HIGHEST where nearly everything stands alone, 1.55 - 0.35 ln m in between.
 
-   of the smoothed similarities of random pairs of groups; nu is the mean similarity, before smoothing, of an item's
-   group to its nearest other. The lower side of the background's spread is taken because clusters cannot widen it. And
-   where an item's nearest neighbour is far, the neighbours it was smoothed with were strangers, which smoothing has
-   made alike: the cut rises by as much. No label and no text domain is in it.
+   m is how many items are about as alike to an item as items of one topic are: all items, times the share of pairs whose
+   smoothed similarity is further above the median than `FAR` times what the 16th percentile is below it. The lower side
+   of the background's spread is the measure because topics cannot widen it. The numbers were chosen once, to do well on
+   many sets, embedders and shapes at the same time (docs/clustering.md); no label and no text domain is in them.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -26,8 +27,9 @@ NEIGHBOURS = 12
 """Groups that are looked at as the nearest of another, and kept when it opens."""
 
 LEAST = 0.2
-SPREADS = 2.0
-DISTANCE = 1.1
+FAR = 4.0
+LOWEST = 0.41
+HIGHEST = 0.97
 
 GRANULARITY: Mapping[str, float] = {"finer": 0.12, "fine": 0.06, "auto": 0.0, "broad": -0.06, "broader": -0.12}
 """What a person's wish adds to the cut."""
@@ -87,7 +89,7 @@ def plan(rows: Vectors, count: Slots, neighbours: Slots, wishes: Wishes) -> Plan
     """
     graph, similarity = nearest_graph(rows, neighbours)
     smooth = smoothed(rows, graph, similarity)
-    cut = calibrated_cut(count, similarity, smooth) + GRANULARITY[wishes.granularity]
+    cut = calibrated_cut(count, smooth) + GRANULARITY[wishes.granularity]
     part, apart = linkage(smooth, count, graph, cut, wishes)
     return Plan(part, smooth, graph, similarity, cut, apart)
 
@@ -160,18 +162,17 @@ def smoothed(rows: Vectors, graph: Slots, similarity: Vectors) -> Vectors:
     return smooth
 
 
-def calibrated_cut(count: Slots, similarity: Vectors, smooth: Vectors) -> float:
+def calibrated_cut(count: Slots, smooth: Vectors) -> float:
     """Return the linkage below which nothing is merged."""
     n = len(smooth)
     if n < 2:
-        return 1.0
-    nearest = np.clip(similarity[:, 0], 0, 1)
-    nu = float((nearest * count).sum() / max(1, count.sum()))
+        return HIGHEST
     chance = np.random.default_rng(n)
     sample = smooth if n <= _SAMPLE else smooth[np.sort(chance.choice(n, _SAMPLE, replace=False))]
     background = (sample @ sample.T)[np.triu_indices(len(sample), 1)]
     low, middle = np.quantile(background, [0.16, 0.5])
-    return float(middle + SPREADS * (middle - low) + DISTANCE * (1 - nu))
+    alike = float(count.sum()) * float((background > middle + FAR * (middle - low)).mean())
+    return min(HIGHEST, max(LOWEST, 1.55 - 0.35 * math.log(max(1.0, alike))))
 
 
 def linkage(smooth: Vectors, count: Slots, graph: Slots, cut: float, wishes: Wishes) -> tuple[Slots, tuple[Near, ...]]:

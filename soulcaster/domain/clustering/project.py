@@ -23,6 +23,7 @@ from soulcaster.domain.clustering.vectors import Vectors
 from soulcaster.domain.commands import (
     Cleanup,
     Command,
+    CommandKind,
     Configure,
     Fix,
     Merge,
@@ -124,12 +125,27 @@ class _Change:
     fixes: list[Fix] = field(default_factory=list)
     records: dict[bytes, bytes] = field(default_factory=dict)
     blobs: dict[bytes, bytes] = field(default_factory=dict)
+    at: datetime | None = None
+    command: Command | None = None
+    about: list[str] = field(default_factory=list)
+    """The clusters that the command has changed."""
 
 
 _encode = msgspec.msgpack.Encoder().encode
-_COMMANDS: Mapping[str, type[Command]] = {
-    kind.__name__: kind for kind in (StartFix, Merge, Split, Move, Rename, Pin, Undo, Rebalance, Cleanup, Reset)
+_KINDS: Mapping[type[Command], CommandKind] = {
+    StartFix: "start_fix",
+    Merge: "merge",
+    Split: "split",
+    Move: "move",
+    Rename: "rename",
+    Pin: "pin",
+    Undo: "undo",
+    Rebalance: "rebalance",
+    Cleanup: "cleanup",
+    Reset: "reset",
+    Configure: "configure",
 }
+_COMMANDS: Mapping[str, type[Command]] = {kind: command for command, kind in _KINDS.items()}
 
 
 class ProjectClusters:
@@ -331,7 +347,7 @@ class ProjectClusters:
         """Carry out what a round decided."""
         self._running = False
         core = self._cores[of.embedder]
-        change = _Change()
+        change = _Change(at=at)
         outcome = core.finish(of.snapshot, decision)
         if outcome is None:
             change.events.append(self._status("given up: a command or another round came in between", at, seconds, 0.0))
@@ -352,7 +368,7 @@ class ProjectClusters:
     def _answer(self, change: _Change, answer: Answer, text: str, at: datetime) -> None:
         """Tell who asked for a round what came of it."""
         for command in self._asked.values():
-            change.events.append(CommandDone(command.id, answer, text, at))
+            change.events.append(CommandDone(command.id, answer, text, at, _kind(command)))
             change.records[id_bytes(command_record_id(command.id))] = _DONE
             change.blobs[_waiting_key(command.id)] = b""
         self._asked = {}
@@ -408,7 +424,7 @@ class ProjectClusters:
                 self._refuse(command, "too many commands wait for what is not known", change, at)
             else:
                 self._waiting[command.id] = command
-                change.blobs[_waiting_key(command.id)] = _encode([type(command).__name__, command])
+                change.blobs[_waiting_key(command.id)] = _encode([_kind(command), command])
         return self._commit(change)
 
     def _try_waiting(self, change: _Change) -> None:
@@ -419,22 +435,24 @@ class ProjectClusters:
 
     def _try(self, command: Command, change: _Change, at: datetime, *, again: bool = False) -> bool:
         """Carry out or refuse a command, or return False where what it names is not known yet."""
+        change.at, change.command, change.about = at, command, []
         try:
             reason = self._carry_out(command, change, at)
         except _Waits as waits:
             if not again:
-                change.events.append(CommandDone(command.id, "waiting", str(waits), at))
+                change.events.append(CommandDone(command.id, "waiting", str(waits), at, _kind(command)))
             return False
         except BadInput as error:
             self._refuse(command, str(error), change, at)
             return True
         if reason is not None:
-            change.events.append(CommandDone(command.id, "applied", reason, at))
+            about = tuple(dict.fromkeys(change.about))
+            change.events.append(CommandDone(command.id, "applied", reason, at, _kind(command), about))
             change.records[id_bytes(command_record_id(command.id))] = _DONE
         return True
 
     def _refuse(self, command: Command, reason: str, change: _Change, at: datetime) -> None:
-        change.events.append(CommandDone(command.id, "refused", reason, at))
+        change.events.append(CommandDone(command.id, "refused", reason, at, _kind(command)))
         change.records[id_bytes(command_record_id(command.id))] = _DONE
 
     def _carry_out(self, command: Command, change: _Change, at: datetime) -> str | None:
@@ -491,7 +509,7 @@ class ProjectClusters:
     def _ask(self, command: Rebalance | Reset, change: _Change) -> None:
         """Keep a command until the round it asks for is done."""
         self._asked[command.id] = command
-        change.blobs[_waiting_key(command.id)] = _encode([type(command).__name__, command])
+        change.blobs[_waiting_key(command.id)] = _encode([_kind(command), command])
 
     def _start_fix(self, command: StartFix, change: _Change) -> str:
         """Ask for a fix, marking it as launched: the job's id has a record, as items have."""
@@ -580,6 +598,8 @@ class ProjectClusters:
 
     def _told(self, core: Clusterer, outcome: Outcome, change: _Change) -> None:
         self._tell(core, next(key for key, of in self._cores.items() if of is core), outcome, "person", change)
+        numbers = [*outcome.changed, *outcome.split, *(number for number, _ in outcome.merged)]
+        change.about += [core.clusters[number].id for number in numbers]
 
     def _tell(
         self,
@@ -592,17 +612,18 @@ class ProjectClusters:
         changed: bool = True,
     ) -> None:
         """Turn an outcome into events: who stands for whom, then where items are, then how clusters stand."""
-        why = f"round {core.round}" if by == "consolidation" else "a person said so"
+        command = change.command if by == "person" else None
+        command_id = command.id if command else None
+        why = f"{command.requested_by} said so" if command else f"round {core.round}"
         events = change.events
         clusters = core.clusters
-        events += [ClusterRestored(clusters[number].id, why) for number in outcome.restored]
+        events += [ClusterRestored(clusters[number].id, why, change.at, command_id) for number in outcome.restored]
         for number in outcome.split:
             parent = clusters[number].parent_id or ""
-            events.append(ClusterSplit(clusters[number].id, parent, by, why, core.round))
-        events += [
-            ClusterMerged(clusters[number].id, clusters[into].id, by, why, core.round)
-            for number, into in outcome.merged
-        ]
+            events.append(ClusterSplit(clusters[number].id, parent, by, why, core.round, change.at, command_id))
+        for number, into in outcome.merged:
+            one, other = clusters[number].id, clusters[into].id
+            events.append(ClusterMerged(one, other, by, why, core.round, change.at, command_id))
         rule: Rule = "consolidation" if by == "consolidation" else "person"
         for moved in outcome.moved:
             cluster = clusters[int(core.groups.cluster[moved.slot])]
@@ -673,6 +694,10 @@ class ProjectClusters:
         for blobs in _runs(aside):
             rows += self._segments.commit({}, blobs)
         return Step(tuple(change.events), tuple(change.fixes), tuple(rows))
+
+
+def _kind(command: Command) -> CommandKind:
+    return _KINDS[type(command)]
 
 
 def _runs(blobs: Mapping[bytes, bytes]) -> Iterator[dict[bytes, bytes]]:
