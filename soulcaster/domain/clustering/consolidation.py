@@ -8,10 +8,10 @@
 
        LOWEST where topics are large, HIGHEST where nearly everything stands alone, 1.55 - 0.35 ln m in between.
 
-   m is how many items are about as alike to an item as items of one topic are: all items, times the share of pairs whose
-   smoothed similarity is further above the median than `FAR` times what the 16th percentile is below it. The lower side
-   of the background's spread is the measure because topics cannot widen it. The numbers were chosen once, to do well on
-   many sets, embedders and shapes at the same time (docs/clustering.md); no label and no text domain is in them.
+   m is how many items are about as alike to an item as items of one topic are: all items, times the share of pairs
+   whose smoothed similarity is further above the median than `FAR` times what the 16th percentile is below it. The
+   lower side of the background's spread is the measure because topics cannot widen it. The numbers were chosen once, to
+   do well on many sets, embedders and shapes at the same time (docs/clustering.md); no label, no text domain is in them.
 """
 
 import math
