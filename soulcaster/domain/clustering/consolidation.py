@@ -11,7 +11,7 @@
    m is how many items are about as alike to an item as items of one topic are: all items, times the share of pairs
    whose smoothed similarity is further above the median than `FAR` times what the 16th percentile is below it. The
    lower side of the background's spread is the measure because topics cannot widen it. The numbers were chosen once, to
-   do well on many sets, embedders and shapes at the same time (docs/clustering.md); no label, no text domain is in them.
+   do well on many sets, embedders and shapes at once (docs/clustering.md); no label and no text domain is in them.
 """
 
 import math
