@@ -28,13 +28,14 @@ NEIGHBOURS = 12
 
 LEAST = 0.2
 FAR = 4.0
-LOWEST = 0.41
+LOWEST = 0.45
 HIGHEST = 0.97
 
 GRANULARITY: Mapping[str, float] = {"finer": 0.12, "fine": 0.06, "auto": 0.0, "broad": -0.06, "broader": -0.12}
 """What a person's wish adds to the cut."""
 
-_SAMPLE = 1024
+_FRIENDS = 4
+_SAMPLE = 512
 _NEARLY = 0.15
 """Pairs of parts whose linkage is below the cut by no more are told as likely."""
 
@@ -97,21 +98,17 @@ def plan(rows: Vectors, count: Slots, neighbours: Slots, wishes: Wishes) -> Plan
 def nearest_graph(rows: Vectors, neighbours: Slots) -> tuple[Slots, Vectors]:
     """Return the nearest groups of each and their similarities, best first, -1 where there are no more.
 
-    Candidates are the pairs (a group, one of its nearest when it opened), taken both ways, and friends of friends.
+    Candidates are the pairs (a group, one of its nearest when it opened), taken both ways, and friends of friends: a
+    group that opened when twelve others were nearer is found through one of them.
     """
     n = len(rows)
-    one = np.repeat(np.arange(n), neighbours.shape[1])
-    other = neighbours.ravel().astype(np.int64)
-    known = (other >= 0) & (other < n)
-    pairs = _pairs(one[known], other[known], n)
-    graph, _ = _top(pairs, _dots(rows, pairs, n), n)
-    # Friends of friends: a neighbour that opened when twelve others were nearer is found through one of them.
-    first = graph[:, :4]
-    two = np.where(first[:, :, None] >= 0, graph[first][:, :, :4], -1).reshape(n, -1)
-    one = np.repeat(np.arange(n), two.shape[1])
-    other = two.ravel()
-    known = (other >= 0) & (other != one)
-    pairs = np.union1d(pairs, _pairs(one[known], other[known], n))
+    known = np.where(neighbours < n, neighbours, -1)
+    first = known[:, :_FRIENDS]
+    friends = np.where(first[:, :, None] >= 0, known[first][:, :, :_FRIENDS], -1).reshape(n, -1)
+    others = np.hstack([known, friends])
+    one = np.repeat(np.arange(n), others.shape[1])
+    other = others.ravel()
+    pairs = _pairs(one[other >= 0], other[other >= 0], n)
     return _top(pairs, _dots(rows, pairs, n), n)
 
 

@@ -41,14 +41,10 @@ PRIOR_CUT = 0.5
 
 FIRST_ROUND = 16
 GROWTH = 1.5
-EARLY_GROWTH = 1.2
 """A round is due when there are so many times the items of the last one: all rounds together cost O(1) an item."""
 
-UNSETTLED_GROWTH = 1.1
-"""The same where the last round could not do all it wanted."""
-
 EARLY = 1024
-"""Up to so many items rounds come more often, for they take hundredths of a second, and so does the background."""
+"""Up to so many items rounds are carried out on the way, for they take hundredths of a second."""
 
 _BLOCK = 256
 _SHRINK = 16.0
@@ -419,8 +415,7 @@ class Clusterer:
         """Return after how many items a round is due, zero or less where it is; by an explicit threshold, never."""
         if self._explicit is not None:
             return sys.maxsize
-        growth = EARLY_GROWTH if self._seen < EARLY else GROWTH if self._settled else UNSETTLED_GROWTH
-        return max(FIRST_ROUND, math.ceil(growth * self._round_at)) - self._seen
+        return max(FIRST_ROUND, math.ceil(GROWTH * self._round_at)) - self._seen
 
     def reconsider(self) -> None:
         """Have the next round look at everything anew: what it goes by has changed."""

@@ -59,6 +59,16 @@ def words(text: str) -> list[str]:
     return _WORD.findall(text.lower())
 
 
+class _Codes(dict[str, int]):
+    """A number for each word, by its stem; forgotten when there are too many, for they can be made again."""
+
+    def __missing__(self, word: str) -> int:
+        if len(self) >= _CODES:
+            self.clear()
+        code = self[word] = zlib.crc32(word[:_STEM].encode())
+        return code
+
+
 class Lexicon:
     """Document frequencies of one project, and the vectors made with them."""
 
@@ -66,7 +76,7 @@ class Lexicon:
         """Start with no text seen."""
         self.seen = 0
         self._frequencies = np.zeros(BUCKETS, np.uint32)
-        self._codes: dict[str, int] = {}
+        self._codes = _Codes()
         self._dirty: set[int] = set()
 
     def add(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
@@ -74,7 +84,7 @@ class Lexicon:
         rows: list[int] = []
         codes: list[int] = []
         for row, text in enumerate(texts):
-            found = [self._code(word[:_STEM]) for word in words(text)]
+            found = list(map(self._codes.__getitem__, words(text)))
             codes += found
             rows += [row] * len(found)
         vectors = np.zeros((len(texts), DIMENSIONS), np.float32)
@@ -102,7 +112,7 @@ class Lexicon:
 
     def rarity(self, stems: Sequence[str]) -> list[float]:
         """Return ln((n + 1) / (df + 1/2)) of each stem."""
-        code = np.array([self._code(word) for word in stems], np.int64)
+        code = np.array([self._codes[word] for word in stems], np.int64)
         return [float(value) for value in self._rarity(_bucket(code))]
 
     def _rarity(self, bucket: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
@@ -110,14 +120,6 @@ class Lexicon:
         frequency = np.minimum(self._frequencies[bucket], self.seen)
         rarity: npt.NDArray[np.float64] = np.log((self.seen + 1) / (frequency + 0.5))
         return rarity
-
-    def _code(self, stem: str) -> int:
-        code = self._codes.get(stem)
-        if code is None:
-            if len(self._codes) >= _CODES:
-                self._codes.clear()
-            code = self._codes[stem] = zlib.crc32(stem.encode())
-        return code
 
     def dump(self) -> Iterable[tuple[bytes, bytes]]:
         """Yield the blobs of the counters that have changed since the last dump."""

@@ -18,7 +18,7 @@ from soulcaster.domain.clustering.vectors import Slots, Vectors
 
 TERMS = 5
 _SHORTEST = 3
-_LOOKED_AT = 50
+_LOOKED_AT = 20
 
 
 class Means(Protocol):
@@ -45,8 +45,11 @@ class Title:
 
 
 def title(groups: Means, rows: Vectors, slots: Slots, exemplars: Sequence[Exemplar], lexicon: Lexicon) -> Title:
-    """Return what to call the cluster of these groups; `rows` are their f."""
+    """Return what to call the cluster of these groups; `rows` are their f. A single item is its own title."""
     count = groups.count[slots]
+    if count.sum() == 1:
+        alone = exemplars[int(slots[0])]
+        return Title(alone.title, alone.summary, (), None, 1)
     nearness = rows @ (rows * count[:, None]).sum(0)
     order = np.argsort(-nearness, kind="stable")
     best = exemplars[int(slots[order[0]])]
@@ -69,12 +72,15 @@ def coherence(groups: Means, slots: Slots) -> float | None:
 
 def terms(exemplars: Sequence[Exemplar], lexicon: Lexicon) -> tuple[str, ...]:
     """Return the words that tell these texts from the others, best first; of words with one stem, the most frequent."""
-    forms: dict[str, Counter[str]] = {}
+    said: Counter[str] = Counter()
     for exemplar in exemplars:
-        for word in set(words(f"{exemplar.title} {exemplar.summary}")):
-            if len(word) >= _SHORTEST and not word.isdigit():
-                forms.setdefault(stem(word), Counter())[word] += 1
+        repeats = exemplar.summary.startswith(exemplar.title)
+        said.update(set(words(exemplar.summary if repeats else f"{exemplar.title} {exemplar.summary}")))
+    forms: dict[str, list[tuple[int, str]]] = {}
+    for word, times in said.items():
+        if len(word) >= _SHORTEST and not word.isdigit():
+            forms.setdefault(stem(word), []).append((-times, word))
     stems = sorted(forms)
-    rarity = dict(zip(stems, lexicon.rarity(stems), strict=True))
-    best = sorted(stems, key=lambda s: (-forms[s].total() * rarity[s], s))[:TERMS]
-    return tuple(min(forms[s].items(), key=lambda form: (-form[1], form[0]))[0] for s in best)
+    rarity = lexicon.rarity(stems)
+    weight = {s: sum(times for times, _ in forms[s]) * rare for s, rare in zip(stems, rarity, strict=True)}
+    return tuple(min(forms[s])[1] for s in sorted(stems, key=lambda s: (weight[s], s))[:TERMS])
