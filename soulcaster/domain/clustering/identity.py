@@ -185,7 +185,7 @@ def _moves(
                 break
             if own[i] > budget:
                 # A group above the whole budget never moves, and nothing waits for it.
-                settled_down = settled_down and own[i] > most
+                settled_down = settled_down and bool(own[i] > most)
                 continue
             budget -= int(own[i])
         moves.append(Move(slot, int(wanted[slot]), float(linkage[i]), float(old[i])))
