@@ -380,6 +380,7 @@ class ProjectClusters:
         """Say that a round has failed; who asked for it is refused."""
         self._running = False
         self._failed_at = self._seen()
+        self._anew = set()
         change = _Change([self._status(f"failed: {reason}", at, 0.0, 0.0)])
         self._answer(change, "refused", f"the round failed: {reason}", at)
         return self._commit(change)
