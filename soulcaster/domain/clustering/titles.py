@@ -4,6 +4,7 @@ Words are weighed by class-based TF-IDF (Grootendorst 2022): how many of a clust
 they are among all texts.
 """
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -82,5 +83,5 @@ def terms(exemplars: Sequence[Exemplar], lexicon: Lexicon) -> tuple[str, ...]:
             forms.setdefault(stem(word), []).append((-times, word))
     stems = sorted(forms)
     rarity = lexicon.rarity(stems)
-    weight = {s: sum(times for times, _ in forms[s]) * rare for s, rare in zip(stems, rarity, strict=True)}
+    weight = {s: -math.sqrt(-sum(times for times, _ in forms[s])) * rare for s, rare in zip(stems, rarity, strict=True)}
     return tuple(min(forms[s])[1] for s in sorted(stems, key=lambda s: (weight[s], s))[:TERMS])
