@@ -191,6 +191,7 @@ class Groups:
         if not wide:
             return np.zeros((n, 0), np.float32), np.zeros((n, 0), np.int64)
         _, slots = self._index.search(self._space.coarse(features), wide)
+        slots.sort(axis=1)  # of two that are equally near the older comes first, before a restart and after it
         exact = np.empty((n, wide), np.float32)
         for at in range(0, n, 32):
             part = slice(at, at + 32)
