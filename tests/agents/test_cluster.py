@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from agents.cluster import cluster
-from soulcaster.domain.events import ClusterChanged, ItemAssigned
+from soulcaster.domain.events import ClusterChanged, ClusterEvent, ItemAssigned
 from soulcaster.domain.feedback import Brief
 from soulcaster.domain.ids import cluster_id_for, job_id_for
 from soulcaster.errors import KafkaUnavailable
@@ -47,8 +47,8 @@ def start_fix(n: int, cluster_id: str, *, project: str = "p1", partition: int = 
     return record(COMMANDS, command.to_bytes(), partition=partition, key=project.encode())
 
 
-def events(publisher: Flaky, project: str = "p1") -> list[ItemAssigned | ClusterChanged]:
-    found: list[ItemAssigned | ClusterChanged] = []
+def events(publisher: Flaky, project: str = "p1") -> list[ClusterEvent]:
+    found: list[ClusterEvent] = []
     for message in publisher.of("cluster.events"):
         one = ClusterEvents.model_validate_json(message.value)
         assert message.key == one.project_id.encode()

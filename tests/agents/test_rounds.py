@@ -1,0 +1,219 @@
+"""Rounds beside the stream: asked for, decided in a thread, told as a command, carried out when that comes back."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+import pytest
+
+from agents import rounds as rounds_module
+from agents.batches import Batch
+from agents.cluster import cluster
+from soulcaster.domain.clustering.project import RECORD_BYTES, ProjectClusters, Round
+from soulcaster.domain.commands import CommandKind
+from soulcaster.domain.events import ClusteringStatus, CommandDone
+from soulcaster.messages import ClusterCommand, ClusterEvents
+from soulcaster.ports import Record
+from tables.segmented import SegmentedTable
+from tests.agents.make import Flaky, Rows, collect, record, records
+from tests.agents.test_cluster import COMMANDS, embedded, words
+from tests.unit.make import NOW
+
+
+class Writer:
+    """The agent at work: takes batches one after the other, as they are given."""
+
+    def __init__(self, rows: Rows) -> None:
+        self.rows = rows
+        self.publisher = Flaky()
+        self.batches: asyncio.Queue[list[Record] | None] = asyncio.Queue()
+        self.taken = 0
+
+    async def stream(self) -> AsyncIterator[Batch]:
+        while (some := await self.batches.get()) is not None:
+            yield Batch(tuple(some), self.rows.enter)
+            self.taken += 1
+
+    async def give(self, *some: Record) -> None:
+        """Give a batch and wait until it is acknowledged."""
+        before = self.taken
+        self.batches.put_nowait(list(some))
+        async with asyncio.timeout(10):
+            while self.taken == before:
+                await asyncio.sleep(0.001)
+
+    async def commands(self, count: int) -> list[Record]:
+        """Wait for so many commands that it has given itself; return them as they come back."""
+        async with asyncio.timeout(10):
+            while len(self.publisher.of(COMMANDS)) < count:
+                await asyncio.sleep(0.001)
+        await asyncio.sleep(0.01)  # were there more, they would come about now
+        found = records(self.publisher.sent, COMMANDS)
+        assert len(found) == count
+        return found
+
+    def events(self) -> list[object]:
+        sent = self.publisher.of("cluster.events")
+        return [event for m in sent for event in ClusterEvents.model_validate_json(m.value).events]
+
+    def done(self) -> list[tuple[str, str]]:
+        return [(e.command_id, e.outcome) for e in self.events() if isinstance(e, CommandDone)]
+
+    def statuses(self) -> list[ClusteringStatus]:
+        return [e for e in self.events() if isinstance(e, ClusteringStatus)]
+
+
+@asynccontextmanager
+async def writing(rows: Rows, clusters: SegmentedTable[ProjectClusters] | None = None) -> AsyncIterator[Writer]:
+    writer = Writer(rows)
+    agent = cluster(
+        writer.stream(), clusters=clusters or rows.clusters(), publisher=writer.publisher, clock=lambda: NOW
+    )
+    running = asyncio.create_task(collect(agent))
+    yield writer
+    writer.batches.put_nowait(None)
+    await running
+
+
+def command(name: str, kind: CommandKind = "rebalance") -> Record:
+    asked = ClusterCommand(id=name, type=kind, project_id="p1", requested_by="owner", requested_at=NOW)
+    return record(COMMANDS, asked.to_bytes())
+
+
+def kind(of: Record) -> str:
+    return ClusterCommand.model_validate_json(of.value or b"").type
+
+
+async def test_a_rebalance_runs_beside_the_stream_and_ends_when_it_was_carried_out() -> None:
+    rows = Rows()
+    async with writing(rows) as writer:
+        await writer.give(embedded(*words("card late", "login slow", "card gone")), command("please"))
+        assert writer.done() == []
+        [finished] = await writer.commands(1)
+        assert (kind(finished), finished.key) == ("round_finished", b"p1")
+        await writer.give(embedded(*words("fee high")))  # the stream goes on meanwhile
+        assert writer.statuses() == []
+        before = dict(rows)
+        await writer.give(finished)
+        assert writer.done() == [("please", "applied")]
+        [status] = writer.statuses()
+        assert (status.round, status.items, status.at) == (1, 4, NOW)
+        assert rows != before
+        await writer.give(finished)  # delivered twice
+        await writer.commands(1)
+        assert len(writer.done()) == len(writer.statuses()) == 1
+    state = rows.clusters().state(0, "p1")
+    assert state.stale()  # the item that came in between
+    assert state.round_due() is None
+
+
+async def test_nothing_new_needs_no_round() -> None:
+    async with writing(Rows()) as writer:
+        await writer.give(embedded(*words("card late")), command("first"))
+        await writer.give(*await writer.commands(1))
+        await writer.give(command("second"))
+        assert writer.done() == [("first", "applied"), ("second", "applied")]
+        await writer.commands(1)
+
+
+async def test_a_round_whose_state_was_thrown_away_is_dropped_and_run_again() -> None:
+    rows = Rows()
+    async with writing(rows) as writer:
+        await writer.give(embedded(*words("card late", "login slow")), command("please"))
+        [finished] = await writer.commands(1)
+        rows.fail = [RuntimeError("the changelog is away")]
+        before = dict(rows)
+        await writer.give(finished)
+        assert dict(rows) == before
+        _, again = await writer.commands(2)
+        assert kind(again) == "round_finished"
+        await writer.give(again)
+        assert writer.statuses()[-1].round == 1
+        assert rows.clusters().state(0, "p1").round_due() is None
+        assert not rows.clusters().state(0, "p1").stale()
+
+
+async def test_a_round_of_another_process_is_not_this_ones() -> None:
+    rows = Rows()
+    async with writing(rows) as writer:
+        await writer.give(embedded(*words("card late", "login slow")), command("please"))
+        [finished] = await writer.commands(1)
+    async with writing(rows) as restarted:
+        await restarted.give(finished)
+        assert restarted.statuses() == []
+        [again] = await restarted.commands(1)  # it was asked for before
+        await restarted.give(again)
+        assert restarted.done() == [("please", "applied")]
+
+
+class Breaking(ProjectClusters):
+    """A project whose rounds fail."""
+
+    def round_due(self) -> Round | None:
+        due = super().round_due()
+        return due and Round(due.embedder, replace(due.snapshot, groups=None))  # type: ignore[arg-type]
+
+
+async def test_a_round_that_fails_says_so_once() -> None:
+    rows = Rows()
+    async with writing(rows, SegmentedTable(rows, RECORD_BYTES, Breaking)) as writer:
+        await writer.give(embedded(*words("card late", "login slow")), command("please"))
+        await writer.give(*await writer.commands(1))
+        assert writer.done() == [("please", "refused")]
+        [status] = writer.statuses()
+        assert status.outcome.startswith("failed: AttributeError")
+        assert (status.round, status.items) == (0, 2)
+        await writer.commands(1)  # and is not tried again at once
+        await writer.give(embedded(*words("card gone")))
+        assert writer.publisher.letters == []
+        await writer.give(command("again"))
+        await writer.give((await writer.commands(2))[1])
+        assert writer.done()[1:] == [("again", "refused")]
+
+
+async def test_a_command_in_between_makes_the_round_run_again() -> None:
+    async with writing(Rows()) as writer:
+        await writer.give(embedded(*words("card late", "login slow")), command("please"))
+        [finished] = await writer.commands(1)
+        asked = ClusterCommand(
+            id="finer", type="configure", project_id="p1", granularity="finer", requested_by="owner", requested_at=NOW
+        )
+        await writer.give(record(COMMANDS, asked.to_bytes()))
+        await writer.give(finished)
+        assert writer.statuses()[-1].outcome.startswith("given up")
+        await writer.give((await writer.commands(2))[1])
+        assert writer.statuses()[-1].round == 1
+        assert writer.done() == [("finer", "applied"), ("please", "applied")]
+
+
+async def test_a_project_that_has_become_quiet_is_put_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rounds_module, "QUIET_SECONDS", 0.0)
+    monkeypatch.setattr(rounds_module, "QUIET_ROUNDS", 0)
+    async with writing(Rows()) as writer:
+        await writer.give(embedded(*words("card late", "login slow")))
+        [asks] = await writer.commands(1)
+        assert kind(asks) == "rebalance"
+        await writer.give(asks)
+        asks, finished = await writer.commands(2)
+        await writer.give(finished)
+        assert [outcome for _, outcome in writer.done()] == ["applied"]
+        await writer.commands(2)  # it is in order: nobody asks again
+
+
+async def test_rounds_of_two_projects_are_apart() -> None:
+    rows = Rows()
+    async with writing(rows) as writer:
+        other = ClusterCommand(id="q", type="rebalance", project_id="p2", requested_by="owner", requested_at=NOW)
+        await writer.give(
+            embedded(*words("card late")),
+            embedded(*words("card late"), project="p2", partition=3),
+            command("p"),
+            record(COMMANDS, other.to_bytes(), partition=3, key=b"p2"),
+        )
+        finished = {m.key: m for m in await writer.commands(2)}
+        assert finished.keys() == {b"p1", b"p2"}
+        await writer.give(record(COMMANDS, finished[b"p2"].value, partition=3, key=b"p2"))
+        assert writer.done() == [("q", "applied")]
+        await writer.give(finished[b"p1"])
+        assert writer.done() == [("q", "applied"), ("p", "applied")]
