@@ -117,8 +117,9 @@ def _pairs(one: Slots, other: Slots, n: int) -> Slots:
     apart = one != other
     low = np.minimum(one, other)[apart]
     high = np.maximum(one, other)[apart]
-    pairs: Slots = np.unique(low * n + high)
-    return pairs
+    # np.unique goes by a hash table, which is several times as slow once it does not fit into the cache.
+    pairs: Slots = np.sort(low * n + high)
+    return pairs[np.diff(pairs, prepend=-1) > 0]
 
 
 def _dots(rows: Vectors, pairs: Slots, n: int) -> Vectors:
@@ -136,7 +137,9 @@ def _top(pairs: Slots, dots: Vectors, n: int) -> tuple[Slots, Vectors]:
     node = np.concatenate([pairs // n, pairs % n])
     to = np.concatenate([pairs % n, pairs // n])
     weight = np.concatenate([dots, dots])
-    order = np.lexsort((to, -weight, node))
+    # By node, then by weight: a float32 that is not negative sorts as its bits do.
+    bits = np.maximum(np.float32(2) - weight, np.float32(0)).view(np.uint32)
+    order = np.argsort(node << 32 | bits.astype(np.int64), kind="stable")
     node, to, weight = node[order], to[order], weight[order]
     start = np.searchsorted(node, np.arange(n))
     rank = np.arange(len(node)) - start[node]
@@ -176,8 +179,7 @@ def linkage(smooth: Vectors, count: Slots, graph: Slots, cut: float, wishes: Wis
     """Return each group's part, and the likeliest pairs of parts that stayed apart."""
     n = len(smooth)
     part = _start(n, wishes.bonds)
-    sums = np.zeros((n, smooth.shape[1]), np.float32)
-    np.add.at(sums, part, smooth * count[:, None].astype(np.float32))
+    sums = summed(smooth, count, part)
     weight = np.zeros(n, np.float64)
     np.add.at(weight, part, count)
     sides = _sides(part, wishes.sides)
@@ -225,6 +227,15 @@ def linkage(smooth: Vectors, count: Slots, graph: Slots, cut: float, wishes: Wis
         pairs = np.concatenate([pairs[~touched], again])
         links = np.concatenate([links[~touched], _links(sums, weight, again, n)])
     return part, _still_apart(apart, part, sums, weight, n)
+
+
+def summed(rows: Vectors, count: Slots, part: Slots) -> Vectors:
+    """Return the sum of each part's rows, weighted by count, at the part's own place; zero elsewhere."""
+    order = np.argsort(part, kind="stable")
+    parts, starts = np.unique(part[order], return_index=True)
+    sums = np.zeros_like(rows)
+    sums[parts] = np.add.reduceat(rows[order] * count[order, None].astype(np.float32), starts, axis=0)
+    return sums
 
 
 def _start(n: int, bonds: Mapping[int, int]) -> Slots:

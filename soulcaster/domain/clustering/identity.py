@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from soulcaster.domain.clustering import titles
-from soulcaster.domain.clustering.consolidation import OnlineCut, Plan, Wishes, online_cut, plan
+from soulcaster.domain.clustering.consolidation import OnlineCut, Plan, Wishes, online_cut, plan, summed
 from soulcaster.domain.clustering.groups import Exemplar, GroupsCopy
 from soulcaster.domain.clustering.lexical import Lexicon
 from soulcaster.domain.clustering.titles import Title
@@ -162,8 +162,7 @@ def _moves(
         return (), True
     part_of = {number: part for part, number in keeper.items()}
     n = len(wanted)
-    sums = np.zeros_like(found.smooth)
-    np.add.at(sums, found.part, found.smooth * count[:, None].astype(np.float32))
+    sums = summed(found.smooth, count, found.part)
     weight = np.bincount(found.part, weights=count, minlength=n)
     own = count[moving].astype(np.float64)
     row = found.smooth[moving]
