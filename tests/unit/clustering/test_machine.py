@@ -1,0 +1,395 @@
+"""Whatever comes in whatever order: items, people's commands, rounds beside the stream, restarts."""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from soulcaster.domain.clustering.project import EmbedderKey, ProjectClusters, Step
+from soulcaster.domain.commands import (
+    Cleanup,
+    Command,
+    Configure,
+    Merge,
+    Move,
+    Pin,
+    Rebalance,
+    Rename,
+    Reset,
+    Split,
+    StartFix,
+    Undo,
+)
+from soulcaster.domain.events import (
+    ClusterChanged,
+    ClusterEvent,
+    ClusterMerged,
+    ClusterRestored,
+    ClusterSplit,
+    CommandDone,
+    ItemAssigned,
+    ProposalsChanged,
+)
+from soulcaster.domain.ids import cluster_id_for, job_id_for
+from tests.unit.clustering.make import A, B, load, stream, write
+from tests.unit.make import NOW, uid
+
+POOL = 240
+ITEM = {uid(n): n for n in range(POOL)}
+Do = Callable[[ProjectClusters], Step]
+
+
+@dataclass
+class Said:
+    """What a person's word has left, by items."""
+
+    id: str
+    together: set[str]
+    one: set[str] = field(default_factory=set)
+    other: set[str] = field(default_factory=set)
+
+
+class Fold:
+    """What a reader of the events knows."""
+
+    def __init__(self) -> None:
+        self.where: dict[str, str] = {}
+        self.told: dict[str, str] = {}
+        self.alias: dict[str, str] = {}
+        self.changed: dict[str, ClusterChanged] = {}
+        self.embedder: dict[str, str] = {}
+        self.said: list[Said] = []
+        self.commands: dict[str, Command] = {}
+        self.done: dict[str, str] = {}
+        self.proposals: tuple[str, ...] = ()
+        self.pinned: set[str] = set()
+        self._before: dict[str, str] = {}
+        self._pairs: list[tuple[str, set[str]]] = []
+
+    def resolve(self, cluster_id: str) -> str:
+        while cluster_id in self.alias:
+            cluster_id = self.alias[cluster_id]
+        return cluster_id
+
+    def items(self, cluster_id: str) -> set[str]:
+        of = self.resolve(cluster_id)
+        return {item for item, cluster in self.where.items() if cluster == of}
+
+    def take(self, events: Iterable[ClusterEvent], *, by_machine: bool = False) -> None:
+        self._before = dict(self.where)
+        self._pairs = []
+        for event in events:
+            match event:
+                case ItemAssigned():
+                    self.assigned(event)
+                case ClusterSplit():
+                    assert event.cluster_id not in self.embedder, "an id is given once"
+                    assert event.by == "person" or event.parent_id not in self.pinned
+                    self.embedder[event.cluster_id] = self.embedder[event.parent_id]
+                case ClusterMerged():
+                    self.merged(event)
+                case ClusterRestored():
+                    assert event.cluster_id in self.alias
+                    del self.alias[event.cluster_id]
+                case ClusterChanged():
+                    assert event.cluster_id in self.embedder
+                    assert event.cluster_id not in self.alias
+                    old = self.changed.get(event.cluster_id)
+                    if by_machine and old is not None and old.titled_by == "person":
+                        assert (event.title, event.titled_by) == (old.title, "person")
+                    self.changed[event.cluster_id] = event
+                case CommandDone():
+                    self.finished(event)
+                case ProposalsChanged():
+                    self.proposals = tuple(p.id for p in event.proposals)
+        for cluster_id, size in Counter(self.where.values()).items():
+            assert self.changed[cluster_id].size == size, "the last that was told of a cluster is how it stands"
+        self.pinned = {c for c in set(self.where.values()) if self.changed[c].pinned}
+
+    def assigned(self, event: ItemAssigned) -> None:
+        item, cluster_id = event.item_id, event.cluster_id
+        assert (item in self.where) == (event.change == "moved")
+        if event.change == "opened":
+            assert cluster_id == cluster_id_for("p", item)
+            assert cluster_id not in self.embedder, "an id is given once"
+            self.embedder[cluster_id] = event.embedder
+        if event.rule == "consolidation":
+            assert self.where[item] not in self.pinned
+            assert cluster_id not in self.pinned
+        assert cluster_id not in self.alias
+        assert self.embedder[cluster_id] == event.embedder
+        self.where[item] = self.told[item] = cluster_id
+        if event.rule != "person":
+            self._before[item] = cluster_id
+
+    def merged(self, event: ClusterMerged) -> None:
+        assert event.cluster_id in self.embedder
+        assert event.cluster_id not in self.alias
+        assert event.into_id not in self.alias
+        assert event.into_id != event.cluster_id
+        items = self.items(event.cluster_id)
+        self.where.update(dict.fromkeys(items, event.into_id))
+        self.alias[event.cluster_id] = event.into_id
+        if event.by == "person":
+            self._pairs.append((event.cluster_id, self.items(event.into_id)))
+        else:
+            assert not {event.cluster_id, event.into_id} & self.pinned
+            self._before = dict(self.where)
+
+    def finished(self, event: CommandDone) -> None:
+        assert self.done.get(event.command_id, "waiting") == "waiting", "a command is answered once"
+        self.done[event.command_id] = event.outcome
+        command = self.commands[event.command_id]
+        if event.outcome == "applied":
+            match command:
+                case Merge():
+                    self.say(Said(command.id, self.items(command.cluster_id)))
+                case Cleanup():
+                    for _, items in self._pairs:
+                        self.say(Said(command.id, items))
+                case Split():
+                    one = set(command.items)
+                    self.say(Said(command.id, one, one, self.items(command.cluster_id) - one))
+                case Move():
+                    one = {i for i in command.items if self._before[i] != self.where[i]}
+                    sources = {self._before[i] for i in one} - self.alias.keys()
+                    other = {i for source in sources for i in self.items(source)}
+                    self.say(Said(command.id, one, one, other))
+                case Undo():
+                    self.said = [s for s in self.said if s.id != command.command_id]
+        self._before = dict(self.where)
+        self._pairs = []
+
+    def say(self, said: Said) -> None:
+        self.said.append(said)
+
+    def bonds(self) -> list[set[str]]:
+        """Items that people want together: what a later word takes off leaves the earlier ones."""
+        bonds: list[set[str]] = []
+        for said in self.said:
+            bonds = [bond - said.one for bond in bonds]
+            bonds.append(set(said.together))
+        return bonds
+
+
+class ProjectMachine(RuleBasedStateMachine):
+    """One project that runs on, and its twin, which is loaded from its rows before each step."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table: dict[str, bytes] = {}
+        self.state = load({})
+        self.fold = Fold()
+        self.count = 0
+        self.fixes: list[str] = []
+
+    # ---- what happens --------------------------------------------------------------------------------------------
+
+    def do(self, step: Do, twin: ProjectClusters | None = None, *, by_machine: bool = False) -> Step:
+        mine, theirs = step(self.state), step(twin or load(self.table))
+        for event, other in zip(sorted_events(mine.events), sorted_events(theirs.events), strict=True):
+            assert event == other
+        assert mine.fixes == theirs.fixes
+        assert bool(mine.rows) == bool(theirs.rows)
+        write(self.table, theirs.rows)
+        self.fold.take(mine.events, by_machine=by_machine)
+        self.fixes += [fix.job_id for fix in mine.fixes]
+        return mine
+
+    def say(self, command: Command) -> Step:
+        self.fold.commands[command.id] = command
+        return self.do(lambda state: state.apply(command, NOW))
+
+    def asked(self) -> tuple[str, str]:
+        self.count += 1
+        return f"command {self.count}", "owner"
+
+    def cluster_id(self, data: st.DataObject) -> str:
+        """One that stands, one that once did, or one that is not known yet."""
+        standing = sorted(set(self.fold.where.values()))
+        kind = data.draw(st.sampled_from(["standing"] * 12 + ["alias", "any"]))
+        if kind == "standing" and standing:
+            return data.draw(st.sampled_from(standing))
+        if kind == "alias" and self.fold.embedder:
+            return data.draw(st.sampled_from(sorted(self.fold.embedder)))
+        return cluster_id_for("p", uid(data.draw(st.integers(0, POOL - 1))))
+
+    def some(self, data: st.DataObject, items: set[str]) -> tuple[str, ...]:
+        if not items or data.draw(st.integers(0, 15)) == 0:
+            return (uid(data.draw(st.integers(0, POOL - 1))),)
+        return tuple(data.draw(st.lists(st.sampled_from(sorted(items)), min_size=1, max_size=4)))
+
+    @initialize(count=st.integers(1, 150), step=st.sampled_from([1, 7, 11]))
+    def begin(self, count: int, step: int) -> None:
+        self.add(0, count, step, A)
+
+    @rule(
+        start=st.integers(0, POOL - 1),
+        count=st.integers(1, 40),
+        step=st.sampled_from([1, 1, 6, 7]),
+        key=st.sampled_from([A, A, A, A, B]),
+    )
+    def add(self, start: int, count: int, step: int, key: EmbedderKey) -> None:
+        numbers = [(start + i * step) % POOL for i in range(count)]
+        items, vectors = stream(numbers, key)
+        known = set(self.fold.where)
+        told = self.do(lambda state: state.add(key, items, vectors))
+        assert set(self.fold.where) == known | {item.id for item in items}
+        first = {e.item_id for e in told.events if isinstance(e, ItemAssigned) and e.change != "moved"}
+        assert first == {item.id for item in items} - known
+
+    @rule(data=st.data())
+    def merge(self, data: st.DataObject) -> None:
+        into, *others = dict.fromkeys(self.cluster_id(data) for _ in range(data.draw(st.integers(2, 4))))
+        self.say(Merge(*self.asked(), NOW, into, tuple(others)))
+
+    @rule(data=st.data(), title=st.sampled_from([None, "given"]))
+    def split(self, data: st.DataObject, title: str | None) -> None:
+        cluster_id = self.cluster_id(data)
+        self.say(Split(*self.asked(), NOW, cluster_id, self.some(data, self.fold.items(cluster_id)), title))
+
+    @rule(data=st.data())
+    def move(self, data: st.DataObject) -> None:
+        items = set(self.fold.where) if data.draw(st.booleans()) else self.fold.items(self.cluster_id(data))
+        self.say(Move(*self.asked(), NOW, self.some(data, items), self.cluster_id(data)))
+
+    @rule(data=st.data(), title=st.sampled_from([None, "one", "two"]))
+    def rename(self, data: st.DataObject, title: str | None) -> None:
+        self.say(Rename(*self.asked(), NOW, self.cluster_id(data), title))
+
+    @rule(data=st.data(), pinned=st.booleans())
+    def pin(self, data: st.DataObject, pinned: bool) -> None:
+        self.say(Pin(*self.asked(), NOW, self.cluster_id(data), pinned))
+
+    @precondition(lambda self: self.fold.said)
+    @rule(data=st.data())
+    def undo_a_word(self, data: st.DataObject) -> None:
+        self.say(Undo(*self.asked(), NOW, data.draw(st.sampled_from(self.fold.said[::-1])).id))
+
+    @precondition(lambda self: self.fold.commands)
+    @rule(data=st.data())
+    def undo(self, data: st.DataObject) -> None:
+        undone = data.draw(st.sampled_from(list(self.fold.commands)[::-1]))
+        self.say(Undo(*self.asked(), NOW, undone))
+
+    @precondition(lambda self: self.fold.proposals)
+    @rule(data=st.data())
+    def clean_up(self, data: st.DataObject) -> None:
+        proposals = data.draw(st.lists(st.sampled_from(self.fold.proposals), min_size=1, max_size=3, unique=True))
+        self.say(Cleanup(*self.asked(), NOW, tuple(proposals)))
+
+    @rule(granularity=st.sampled_from(["finer", "auto", "broader"]), threshold=st.sampled_from([None, None, 0.9]))
+    def configure(self, granularity: str, threshold: float | None) -> None:
+        if threshold is None or self.fold.where:
+            self.say(Configure(*self.asked(), NOW, threshold, granularity))  # type: ignore[arg-type]
+
+    @rule(data=st.data())
+    def start_fix(self, data: st.DataObject) -> None:
+        self.say(StartFix(*self.asked(), NOW, self.cluster_id(data)))
+
+    @precondition(lambda self: self.fold.commands)
+    @rule(data=st.data())
+    def say_again(self, data: st.DataObject) -> None:
+        command = data.draw(st.sampled_from(list(self.fold.commands.values())))
+        told = self.do(lambda state: state.apply(command, NOW))
+        assert told == Step()
+
+    @rule(
+        data=st.data(), kind=st.sampled_from([Rebalance, Reset]), between=st.sampled_from(["", "", "items", "command"])
+    )
+    def round(self, data: st.DataObject, kind: type[Rebalance | Reset], between: str) -> None:
+        """A round beside the stream that somebody asks for."""
+        if len(set(self.fold.embedder.values())) > 1:
+            kind = Rebalance  # a reset of two embedders begins anew after a restart, also for the one that is done
+        self.say(kind(*self.asked(), NOW))
+        twin = load(self.table)
+        dues = [(state, state.round_due()) for state in (self.state, twin)]
+        decided = {id(state): (due, due.decide()) for state, due in dues if due is not None}
+        assert len(decided) != 1
+        if decided:
+            assert self.state.round_due() is None
+        if between == "items":
+            items = stream((data.draw(st.integers(0, POOL - 1)) + i) % POOL for i in range(4))
+            self.do(lambda state: state.add(A, *items), twin)
+        elif between == "command":
+            command = Merge(*self.asked(), NOW, self.cluster_id(data), (self.cluster_id(data),))
+            self.fold.commands[command.id] = command
+            self.do(lambda state: state.apply(command, NOW), twin)
+        if decided:
+            self.do(lambda state: state.finish(*decided[id(state)], NOW, 0.5), twin, by_machine=True)
+
+    # ---- what holds ----------------------------------------------------------------------------------------------
+
+    @invariant()
+    def every_item_is_in_one_standing_cluster(self) -> None:
+        items = sorted(self.fold.where)
+        expected = [self.fold.where[item] for item in items]
+        assert [self.fold.resolve(self.fold.told[item]) for item in items] == expected
+        for state in (self.state, load(self.table)):
+            assert state.cluster_of(items) == expected
+            members: dict[str, list[str]] = defaultdict(list)
+            for core in state._cores.values():
+                in_groups = [slot for cluster in core.clusters for slot in cluster.groups]
+                assert sorted(in_groups) == list(range(len(core.groups)))
+                for cluster in core.clusters:
+                    assert (cluster.into is None) == bool(cluster.groups)
+                    for slot in cluster.groups:
+                        of = core.members(slot)
+                        assert len(of) == core.groups.count[slot] > 0
+                        members[cluster.id] += [str(UUID(bytes=item_id)) for item_id, _, _ in of]
+            assert {c: sorted(of) for c, of in members.items()} == {c: sorted(self.fold.items(c)) for c in members}
+            assert sum(map(len, members.values())) == len(items)
+
+    @invariant()
+    def every_id_there_was_leads_to_a_standing_cluster(self) -> None:
+        standing = set(self.fold.where.values())
+        for cluster_id in self.fold.embedder:
+            cluster = self.state.cluster(cluster_id)
+            assert cluster is not None
+            assert cluster.id == self.fold.resolve(cluster_id)
+            assert cluster.id in standing
+            assert cluster.size == self.fold.changed[cluster.id].size
+
+    @invariant()
+    def what_people_said_holds(self) -> None:
+        for bond in self.fold.bonds():
+            assert len({self.fold.where[item] for item in bond}) <= 1
+        for said in self.fold.said:
+            one, other = ({self.fold.where[item] for item in items} for items in (said.one, said.other))
+            assert not one & other
+
+    @invariant()
+    def a_fix_is_launched_once_for_what_is_known(self) -> None:
+        due = [c for c in self.fold.commands.values() if isinstance(c, StartFix) and c.cluster_id in self.fold.embedder]
+        assert sorted(self.fixes) == sorted(job_id_for(c.id) for c in due if self.fold.done.get(c.id) == "applied")
+
+    @invariant()
+    def every_command_was_answered(self) -> None:
+        asked = {c.id for c in self.fold.commands.values() if not isinstance(c, Rebalance | Reset)}
+        assert asked <= self.fold.done.keys()
+
+
+def sorted_events(events: Sequence[ClusterEvent]) -> list[ClusterEvent]:
+    """Events, those of items that follow one another in the order of their ids."""
+    found: list[ClusterEvent] = []
+    run: list[ItemAssigned] = []
+    for event in [*events, None]:
+        if isinstance(event, ItemAssigned):
+            run.append(event)
+            continue
+        run.sort(key=lambda e: e.item_id)
+        found += run
+        run = []
+        if event is not None:
+            found.append(event)
+    return found
+
+
+TestProject = ProjectMachine.TestCase
+TestProject.settings = settings(
+    max_examples=40, stateful_step_count=25, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
+)
