@@ -261,8 +261,7 @@ class ProjectClusters:
                 self._assigned(core, embedder, assignment, change)
                 touched.add(int(core.groups.cluster[assignment.slot]))
         self._changed(core, touched, change)
-        self._try_waiting(change)
-        return self._commit(change)
+        return self._commit_and_try(change)
 
     def _assigned(self, core: Clusterer, embedder: EmbedderKey, a: Assignment, change: _Change) -> None:
         runner_up = None if a.runner_up is None else core.clusters[int(core.groups.cluster[a.runner_up])].id
@@ -426,7 +425,17 @@ class ProjectClusters:
             else:
                 self._waiting[command.id] = command
                 change.blobs[_waiting_key(command.id)] = _encode([_kind(command), command])
-        return self._commit(change)
+        return self._commit_and_try(change)
+
+    def _commit_and_try(self, change: _Change) -> Step:
+        """Commit, and carry out what has waited for this; it finds its items in what is committed."""
+        step = self._commit(change)
+        if not self._waiting:
+            return step
+        later = _Change()
+        self._try_waiting(later)
+        then = self._commit(later)
+        return Step(step.events + then.events, step.fixes + then.fixes, step.rows + then.rows)
 
     def _try_waiting(self, change: _Change) -> None:
         for command in list(self._waiting.values()):
