@@ -38,18 +38,7 @@ from soulcaster.launcher.launch import launch_all
 from soulcaster.logs import configure as configure_logs
 from soulcaster.ports import Embedder
 from soulcaster.settings import Settings
-from soulcaster.topics import (
-    CLUSTER_COMMANDS,
-    CLUSTER_EVENTS,
-    CONTROL,
-    DEAD_LETTERS,
-    FEEDBACK_EMBEDDED,
-    FEEDBACK_ITEMS,
-    FEEDBACK_RAW,
-    FIX_COMMANDS,
-    JOB_EVENTS,
-    Topic,
-)
+from soulcaster.topics import AGENTS, DEAD_LETTERS, FIX_COMMANDS
 from soulcaster.web.server import create_app as create_web_app
 from tables.segmented import SegmentedTable, declare, partition_of
 
@@ -117,26 +106,18 @@ def create_app(settings: Settings, *, embedder: Embedder | None = None) -> faust
 
     in_hand = InHand(app)
 
-    def wire(name: str, topics: tuple[Topic, ...], agent: Agent) -> None:
-        channel = app.topic(*(t.name for t in topics), key_type=bytes, value_type=bytes, allow_empty=True)
+    def wire(name: str, agent: Agent) -> None:
+        channel = app.topic(*(t.name for t in AGENTS[name]), key_type=bytes, value_type=bytes, allow_empty=True)
 
         async def actor(stream: Any) -> None:
             await _or_end(name, _drain(agent(batches(stream, in_hand))))
 
         app.agent(channel, name=name, concurrency=1)(actor)
 
-    wire("normalize", (FEEDBACK_RAW,), lambda b: normalize(b, publisher=publisher))
-    wire("embed", (FEEDBACK_ITEMS,), lambda b: embed(b, seen=seen, embedder=used_embedder, publisher=publisher))
-    wire(
-        "cluster",
-        (FEEDBACK_EMBEDDED, CLUSTER_COMMANDS),
-        lambda b: cluster(b, clusters=clusters, publisher=publisher, clock=now),
-    )
-    wire(
-        "project",
-        (FEEDBACK_ITEMS, CLUSTER_EVENTS, JOB_EVENTS, CONTROL),
-        lambda b: project(b, read_model=read_model, publisher=publisher),
-    )
+    wire("normalize", lambda b: normalize(b, publisher=publisher))
+    wire("embed", lambda b: embed(b, seen=seen, embedder=used_embedder, publisher=publisher))
+    wire("cluster", lambda b: cluster(b, clusters=clusters, publisher=publisher, clock=now))
+    wire("project", lambda b: project(b, read_model=read_model, publisher=publisher))
 
     app.add_dependency(_Connections(closing))
     return app

@@ -22,33 +22,11 @@ from soulcaster.adapters.kafka import provision
 from soulcaster.adapters.kafka_offsets import KafkaOffsets, offsets_of
 from soulcaster.errors import BadInput, KafkaUnavailable, Unavailable
 from soulcaster.settings import STACK_FILE, Settings
-from soulcaster.topics import (
-    CLUSTER_COMMANDS,
-    CLUSTER_EVENTS,
-    CONTROL,
-    DEAD_LETTERS,
-    FEEDBACK_EMBEDDED,
-    FEEDBACK_ITEMS,
-    FEEDBACK_RAW,
-    FIX_COMMANDS,
-    JOB_EVENTS,
-    all_topics,
-)
+from soulcaster.topics import AGENTS, DEAD_LETTERS, FIX_COMMANDS, Topic, all_topics
 
 TIMEOUT_SECONDS = 5.0
 STANDSTILL_SECONDS = 4.0
 """A worker commits every second; one that is behind and has not for so long has a problem."""
-
-WORKER_READS: Mapping[str, tuple[str, ...]] = {
-    FEEDBACK_RAW.name: ("normalize",),
-    FEEDBACK_ITEMS.name: ("embed", "project"),
-    FEEDBACK_EMBEDDED.name: ("cluster",),
-    CLUSTER_COMMANDS.name: ("cluster",),
-    CLUSTER_EVENTS.name: ("project",),
-    JOB_EVENTS.name: ("project",),
-    CONTROL.name: ("project",),
-}
-"""Topic -> the worker's agents that read it; a test compares it with the app."""
 
 _FETCH = 1
 """Number of Kafka's fetch API, whose version grows with the broker's."""
@@ -229,7 +207,7 @@ async def _examine_kafka(settings: Settings, report: Report) -> None:
         report.problems.append(Problem(what=f"topic {what}", advice=advice))
 
     launcher = f"{settings.app_id}-launcher"
-    reads = {settings.app_id: WORKER_READS, launcher: {FIX_COMMANDS.name: ("launcher",)}}
+    reads = {settings.app_id: _read_by(AGENTS), launcher: _read_by({"launcher": (FIX_COMMANDS,)})}
     async with offsets_of(settings.kafka, timeout=TIMEOUT_SECONDS) as offsets:
         existing = await offsets.topics()
         for group, topics in reads.items():
@@ -257,6 +235,15 @@ async def _behind(offsets: KafkaOffsets, group: str, topics: Mapping[str, tuple[
     for tp, span in (await offsets.spans(topics)).items():
         lag[tp.topic] += max(0, span.end - max(committed.get(tp, 0), span.first))
     return [Behind(group=group, topic=t, agents=agents, lag=lag[t]) for t, agents in topics.items()]
+
+
+def _read_by(agents: Mapping[str, tuple[Topic, ...]]) -> dict[str, tuple[str, ...]]:
+    """Return which agents read each topic."""
+    readers: dict[str, tuple[str, ...]] = {}
+    for agent, topics in agents.items():
+        for topic in topics:
+            readers[topic.name] = (*readers.get(topic.name, ()), agent)
+    return readers
 
 
 async def _standstill(offsets: KafkaOffsets, group: str, behind: Sequence[Behind]) -> list[Problem]:

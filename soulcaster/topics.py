@@ -111,6 +111,14 @@ TOPICS: tuple[Topic, ...] = (
     FIX_COMMANDS, JOB_EVENTS, CONTROL, DEAD_LETTERS,
 )  # fmt: skip
 
+AGENTS: Mapping[str, tuple[Topic, ...]] = {
+    "normalize": (FEEDBACK_RAW,),
+    "embed": (FEEDBACK_ITEMS,),
+    "cluster": (FEEDBACK_EMBEDDED, CLUSTER_COMMANDS),
+    "project": (FEEDBACK_ITEMS, CLUSTER_EVENTS, JOB_EVENTS, CONTROL),
+}
+"""The worker's agents, and what each reads."""
+
 TABLES: tuple[str, ...] = ("seen", "clusters")
 """The Faust tables; tables/ declares them and each has a changelog topic."""
 

@@ -2,15 +2,12 @@ import json
 import os
 import signal
 import subprocess
-from collections import defaultdict
 from pathlib import Path
 
 import pytest
 
 from soulcaster.adapters.kafka import KafkaPublisher
 from soulcaster.adapters.redis_read_model import RedisReadModel
-from soulcaster.app import create_app
-from soulcaster.doctor import WORKER_READS
 from soulcaster.ports import Outgoing, Project
 from soulcaster.settings import Settings, variables
 from soulcaster.topics import CLUSTER_COMMANDS, DEAD_LETTERS, FEEDBACK_RAW, all_topics, changelog
@@ -164,11 +161,3 @@ async def test_an_unknown_project_is_answered_with_those_there_are(on_stack: Pro
     assert "0 items" in on_stack("clusters", "-p", "The [one]").stdout
     assert on_stack("export", "-p", "p1").stdout == ""
     assert json.loads(on_stack("clusters", "-p", "p1", "--json").stdout) == []
-
-
-def test_doctor_knows_which_agents_read_a_topic() -> None:
-    read: dict[str, set[str]] = defaultdict(set)
-    for name, agent in create_app(Settings()).agents.items():
-        for topic in agent.channel.topics:
-            read[topic].add(name)
-    assert {topic: set(agents) for topic, agents in WORKER_READS.items()} == read
