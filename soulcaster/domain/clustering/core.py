@@ -685,9 +685,7 @@ class Clusterer:
             self._unsay(word, later)
             self._take_back(self.constraints.without(command.command_id), word)
             return Outcome(changed=(word.cluster,) if self.clusters[word.cluster].into is None else ())
-        builds = [w for w in later if _builds_on(w, word)]
-        if builds:
-            raise BadInput(f"command {builds[-1].command_id} came after it and builds on it; undo that first")
+        self.check_undo([command.command_id])
         rest = self.constraints.without(command.command_id)
         restored, back = self._way_back(word, rest)
         for number in restored:
@@ -708,6 +706,17 @@ class Clusterer:
         self._retell(changed)
         moved = tuple(Moved(slot, 1.0, 1.0) for slot in back)
         return Outcome(moved, tuple(merged), (), restored, tuple(sorted(changed)))
+
+    def check_undo(self, command_ids: Sequence[str]) -> None:
+        """Return if no later word builds on these, but one of these.
+
+        Raises:
+            BadInput: there is one; the message names it.
+        """
+        for word in (self.constraints.words[of] for of in command_ids):
+            for w in self.constraints.words.values():
+                if w.order > word.order and w.command_id not in command_ids and _builds_on(w, word):
+                    raise BadInput(f"command {w.command_id} came after it and builds on it; undo that first")
 
     def _way_back(self, word: Word, rest: Constraints) -> tuple[tuple[int, ...], dict[int, int]]:
         """Return the merged clusters that stand again without a word, and where which of its groups go.

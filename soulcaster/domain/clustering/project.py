@@ -566,6 +566,9 @@ class ProjectClusters:
         ]
         if not said:
             raise BadInput(f"no command {command.command_id} stands that could be undone")
+        if len(said) > 1:
+            for core in self._cores.values():
+                core.check_undo([word for of, word in said if of is core])
         for core, word in said:
             undo = Undo(command.id, command.requested_by, command.requested_at, word)
             self._told(core, core.undo(undo), change)
