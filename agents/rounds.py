@@ -94,7 +94,12 @@ class Rounds:
             error = repr(failure)
         self._seconds[place] = time.perf_counter() - begin
         self._finished[place] = Finished(project, due, decision, error, self._seconds[place])
-        await self._say(place, "round_finished")
+        try:
+            await self._say(place, "round_finished")
+        except Exception:
+            log.exception("a round that has decided could not be told of", project=place[1])
+            self._finished.pop(place)
+            project.give_up()
 
     async def _say(self, place: Place, kind: CommandKind) -> None:
         try:

@@ -360,8 +360,8 @@ def clustering(
     score, and the best cut of a batch dendrogram (average linkage) on the same vectors, the cut chosen by the labels.
 
     Shapes: `as-is`, all there are; `zipf`, few labels with many items and many with few; `few-per-class`, three items
-    a label; `few-classes`, 15 labels with many, merged by their words where the file has more; `near-singletons`,
-    hardly two items of a label; `mixed`, two files together.
+    a label; `few-classes`, 15 of the 30 largest labels; `near-singletons`, hardly two items of a label; `mixed`, two
+    files together.
 
     Speed is that of one core, with the vectors at hand. Needs no Kafka and no Redis.
 

@@ -3,7 +3,7 @@
 Everything left to chance is drawn from the seed alone, so that the same options give the same stream.
 """
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,7 +11,6 @@ from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.feature_extraction.text import TfidfVectorizer
 
 from soulcaster.adapters.static_embedder import DEFAULT_FOLDER, StaticEmbedder
 from soulcaster.bench import Order, Shape
@@ -33,16 +32,9 @@ FIRST_ITEM_AT = datetime(2026, 1, 1, tzinfo=UTC)
 
 FEW_PER_CLASS = 3
 FEW_CLASSES = 15
-LARGE_CLASS = 200
-"""Items from which on a class of `few-classes` is taken as it is."""
 
 _SHOWN = 5
 _EMBED_BLOCK = 1024
-_WORD = r"\w+|[^\w\s]"
-"""What TF-IDF counts: a word or a sign, so that every text has one."""
-
-_WORDS = 5_000
-"""The most frequent words; more would only make `few-classes` slow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,32 +182,25 @@ def stream(data: Labelled, vectors: Vectors, shape: Shape, order: Order, seed: i
     - `zipf`: the classes in random order; the one of rank r keeps as many items as the largest class has, by r, if it
       has them, and at least one.
     - `few-per-class`: `FEW_PER_CLASS` of each class.
-    - `few-classes`: `FEW_CLASSES` classes with all their items. Where there are so many of `LARGE_CLASS` items or more,
-      some of those, at random. Else the smallest class is merged with the one most like it, again and again. That
-      merging is a rule's work, not people's: it joins classes that share words (see `superclasses`), so what is merged
-      is not always one topic, and scores are comparable only within this shape.
+    - `few-classes`: `FEW_CLASSES` of the largest classes (of twice as many), with all their items.
     - `near-singletons`: of nine classes in ten a single item, of the others two or three.
 
     Orders: `arrival` as in the file, `shuffled` at random, `topic` class after class, classes and items at random.
     """
     chance = np.random.default_rng(seed)
     classes = codes(data.labels)
-    if shape == "few-classes":
-        rows, classes = _few_classes(classes, data, chance)
-    else:
-        rows = _taken(classes, _sizes(classes, shape, chance), chance)
+    rows = _taken(classes, _sizes(classes, shape, chance), chance)
     if order != "arrival":
         rows = chance.permutation(rows)
     if order == "topic":
         rank = chance.permutation(int(classes.max()) + 1)
         rows = rows[np.argsort(rank[classes[rows]], kind="stable")]
-    merged = shape == "few-classes"
     return Stream(
         tuple(
             replace(data.items[row], created_at=FIRST_ITEM_AT + timedelta(seconds=at)) for at, row in enumerate(rows)
         ),
         np.ascontiguousarray(vectors[rows]),
-        tuple(int(classes[row]) if merged else data.labels[row] for row in rows),
+        tuple(data.labels[row] for row in rows),
     )
 
 
@@ -228,6 +213,10 @@ def _sizes(classes: Codes, shape: Shape, chance: np.random.Generator) -> npt.NDA
         return sizes
     if shape == "few-per-class":
         return np.full(len(own), FEW_PER_CLASS)
+    if shape == "few-classes":
+        largest = np.argsort(-own, kind="stable")[: 2 * FEW_CLASSES]
+        kept = chance.choice(largest, min(FEW_CLASSES, len(largest)), replace=False)
+        return np.where(np.isin(np.arange(len(own)), kept), own, 0)
     if shape == "near-singletons":
         return np.where(10 * place < len(own), chance.integers(2, 4, len(own)), 1)
     return own
@@ -240,37 +229,3 @@ def _taken(classes: Codes, sizes: npt.NDArray[np.int64], chance: np.random.Gener
     own = np.bincount(classes)
     within = np.arange(len(rows)) - np.repeat(np.cumsum(own) - own, own)
     return np.sort(rows[within < np.repeat(sizes, own)])
-
-
-def _few_classes(classes: Codes, data: Labelled, chance: np.random.Generator) -> tuple[Codes, Codes]:
-    """Return the rows of the shape `few-classes`, and a class for every row of the data."""
-    sizes = np.bincount(classes)
-    large = np.flatnonzero(sizes >= LARGE_CLASS)
-    if len(large) >= FEW_CLASSES:
-        kept = chance.choice(large, FEW_CLASSES, replace=False)
-        return np.flatnonzero(np.isin(classes, kept)), classes
-    merged = superclasses(classes, [item.text for item in data.items], FEW_CLASSES)
-    return np.arange(len(classes)), merged
-
-
-def superclasses(classes: Codes, texts: Sequence[str], count: int) -> Codes:
-    """Return classes merged until `count` are left: the smallest goes to the one with the most similar words.
-
-    Similar is the cosine of the sums of the texts' TF-IDF rows, so that the classes do not depend on an embedder that
-    is then measured by them. Sizes are kept alike, where merging the most similar two would grow one class and leave
-    the others alone: the smallest goes first, and none that has its share, len(texts) / count, takes more.
-    """
-    rows = TfidfVectorizer(token_pattern=_WORD, max_features=_WORDS).fit_transform(texts)
-    sizes = np.bincount(classes)
-    sums = np.stack([np.asarray(rows[classes == one].sum(axis=0)).ravel() for one in range(len(sizes))])
-    parent = np.arange(len(sizes))
-    left = list(range(len(sizes)))
-    while len(left) > count:
-        small = min(left, key=lambda one: sizes[one])
-        left.remove(small)
-        open_ = [one for one in left if sizes[one] * count <= len(texts)]  # never none: the mean of `left` is no more
-        large = open_[int((unit(sums[open_]) @ sums[small]).argmax())]
-        sums[large] += sums[small]
-        sizes[large] += sizes[small]
-        parent[parent == small] = large
-    return codes(parent[classes].tolist())

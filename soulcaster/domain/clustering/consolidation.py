@@ -9,9 +9,10 @@
        LOWEST where topics are large, HIGHEST where nearly everything stands alone, 1.55 - 0.35 ln m in between.
 
    m is how many items are about as alike to an item as items of one topic are: all items, times the share of pairs
-   whose smoothed similarity is further above the median than `FAR` times what the 16th percentile is below it. The
-   lower side of the background's spread is the measure because topics cannot widen it. The numbers were chosen once, to
-   do well on many sets, embedders and shapes at once (docs/clustering.md); no label and no text domain is in them.
+   whose smoothed similarity is further above the median than `FAR` times what the 16th percentile is below it (or above
+   `FARTHEST`). The lower side of the spread is the measure because topics cannot widen it. The numbers were
+   chosen once, to do well on many sets, embedders and shapes at once (docs/clustering.md); no label and no text domain
+   is in them.
 """
 
 import math
@@ -28,6 +29,7 @@ NEIGHBOURS = 12
 
 LEAST = 0.2
 FAR = 4.0
+FARTHEST = 0.9
 LOWEST = 0.45
 HIGHEST = 0.97
 
@@ -36,6 +38,9 @@ GRANULARITY: Mapping[str, float] = {"finer": 0.12, "fine": 0.06, "auto": 0.0, "b
 
 _FRIENDS = 4
 _SAMPLE = 512
+_LONELY = 0.5
+"""Where every group stands alone nothing says what is near enough to join; it is no less than this."""
+
 _NEARLY = 0.15
 """Pairs of parts whose linkage is below the cut by no more are told as likely."""
 
@@ -171,7 +176,8 @@ def calibrated_cut(count: Slots, smooth: Vectors) -> float:
     sample = smooth if n <= _SAMPLE else smooth[np.sort(chance.choice(n, _SAMPLE, replace=False))]
     background = (sample @ sample.T)[np.triu_indices(len(sample), 1)]
     low, middle = np.quantile(background, [0.16, 0.5])
-    alike = float(count.sum()) * float((background > middle + FAR * (middle - low)).mean())
+    far = min(FARTHEST, middle + FAR * (middle - low))
+    alike = float(count.sum()) * float((background > far).mean())
     return min(HIGHEST, max(LOWEST, 1.55 - 0.35 * math.log(max(1.0, alike))))
 
 
@@ -306,7 +312,7 @@ def online_cut(cluster: Slots, count: Slots, graph: Slots, similarity: Vectors) 
     total = float(agreed[at] + (count * alone).sum()) / max(1.0, float(count.sum()))
     sorted_scores = score[order]
     if at == 0:
-        return OnlineCut(min(1.0, float(sorted_scores[0]) + 0.05), total)
+        return OnlineCut(min(1.0, max(_LONELY, float(sorted_scores[0]) + 0.05)), total)
     below = float(sorted_scores[at]) if at < len(order) else 0.0
     return OnlineCut(float((sorted_scores[at - 1] + below) / 2), total)
 

@@ -132,8 +132,15 @@ class Outcome:
     moved_share: float = 0.0
 
 
-Added = list[Assignment] | Outcome
-"""What `add` has done: items assigned, or a round carried out."""
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A round that could not be computed, and why; the next one comes when it is due."""
+
+    reason: str
+
+
+Added = list[Assignment] | Outcome | Failed
+"""What `add` has done: items assigned, or a round carried out, or not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,7 +248,13 @@ class Clusterer:
             at = to
             if until is not None and self.until_due() <= 0:
                 snapshot = self.snapshot(granularity)
-                outcome = self.finish(snapshot, decide(snapshot))
+                try:
+                    decision = decide(snapshot)
+                except Exception as error:
+                    self._round_at = self._seen
+                    yield Failed(repr(error))
+                    continue
+                outcome = self.finish(snapshot, decision)
                 if outcome is not None:
                     yield outcome
 
@@ -898,8 +911,11 @@ class Clusterer:
                 self._prints.setdefault(masked, slot)
         for slot, item_id, time, text in members:
             self.groups.exemplars[slot].members += _MEMBER.pack(item_id, time, text)
-        for number in range(len(self.clusters)):
+        for number, cluster in enumerate(self.clusters):
             self._recount(number)
+            if cluster.groups and not cluster.title:  # what it is called was not stored any more
+                first = self.groups.exemplars[cluster.groups[0]]
+                cluster.title, cluster.summary = first.title, first.summary
         self.constraints = Constraints(_decode_word(blob) for blob in kinds[b"w"].values())
         if b"" not in kinds[b"m"]:
             return

@@ -145,11 +145,6 @@ def _match(part: Slots, cluster: Numbers, count: Slots) -> tuple[dict[int, int],
     for _, number, of in shared:
         if number not in kept and number not in merged and keeper[of] >= 0:
             merged[number] = keeper[of]
-    for number in set(cluster.tolist()) - kept - merged.keys():
-        # All of it went to new clusters: it stands for the largest of them.
-        of = next(of for _, other, of in shared if other == number)
-        del parents[keeper[of]]
-        keeper[of] = number
     return keeper, merged, parents
 
 

@@ -17,7 +17,7 @@ from uuid import UUID
 
 import msgspec
 
-from soulcaster.domain.clustering.core import Assignment, Cluster, Clusterer, Outcome
+from soulcaster.domain.clustering.core import Assignment, Cluster, Clusterer, Failed, Outcome
 from soulcaster.domain.clustering.identity import Decision, Snapshot, decide
 from soulcaster.domain.clustering.vectors import Vectors
 from soulcaster.domain.commands import (
@@ -257,6 +257,9 @@ class ProjectClusters:
                 self._tell(core, embedder, done, "consolidation", change, changed=False)
                 touched.update(done.changed)
                 continue
+            if isinstance(done, Failed):
+                change.events.append(self._status(f"failed: {done.reason}", items[rows[-1]].created_at, 0.0, 0.0))
+                continue
             for assignment in done:
                 self._assigned(core, embedder, assignment, change)
                 touched.add(int(core.groups.cluster[assignment.slot]))
@@ -374,6 +377,10 @@ class ProjectClusters:
 
     def _seen(self) -> int:
         return sum(core.seen for core in self._cores.values())
+
+    def give_up(self) -> None:
+        """Forget the round that is running; it is due again."""
+        self._running = False
 
     def failed(self, reason: str, at: datetime) -> Step:
         """Say that a round has failed; who asked for it is refused."""
@@ -611,6 +618,8 @@ class ProjectClusters:
 
     def _told(self, core: Clusterer, outcome: Outcome, change: _Change) -> None:
         self._tell(core, next(key for key, of in self._cores.items() if of is core), outcome, "person", change)
+        if outcome.merged:
+            change.events.append(self._proposals())
         numbers = [*outcome.changed, *outcome.split, *(number for number, _ in outcome.merged)]
         change.about += [core.clusters[number].id for number in numbers]
 

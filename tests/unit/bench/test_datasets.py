@@ -12,13 +12,11 @@ from hypothesis import strategies as st
 from soulcaster.bench import Order, Shape
 from soulcaster.bench.datasets import (
     FEW_CLASSES,
-    LARGE_CLASS,
     Stream,
     embed,
     read_labelled,
     read_vectors,
     stream,
-    superclasses,
     together,
     unit,
 )
@@ -254,43 +252,14 @@ def test_near_singletons(classes: int, seed: int) -> None:
     assert found[more:] == [1] * (classes - more)
 
 
-def test_few_classes_takes_large_ones_as_they_are() -> None:
-    data, vectors = labelled([LARGE_CLASS] * (FEW_CLASSES + 2) + [LARGE_CLASS - 1] * 3)
-    found = stream(data, vectors, "few-classes", "shuffled", 5)
-    assert sizes_of(found) == [LARGE_CLASS] * FEW_CLASSES
-    kept = {data.labels[row] for row in rows_of(found)}
-    assert len(kept) == FEW_CLASSES
-    assert not kept & {f"class {FEW_CLASSES + 2 + small}" for small in range(3)}
-
-
-def test_few_classes_merges_small_ones_by_their_words() -> None:
-    topics = [f"topic{of % FEW_CLASSES}" for of in range(4 * FEW_CLASSES)]
-    found = stream(*labelled([6] * len(topics), topics), "few-classes", "shuffled", 0)
-    assert sizes_of(found) == [24] * FEW_CLASSES
-    by_label: dict[object, set[str]] = {}
-    for item, label in zip(found.items, found.labels, strict=True):
-        by_label.setdefault(label, set()).add(item.text.split()[0])
-    assert all(len(words) == 1 for words in by_label.values())
-
-
-def test_what_is_merged_counts_with_all_its_words() -> None:
-    texts = {0: "purple", 1: "red green", 2: "red", 3: "green yellow pink black"}
-    classes = [0] * 5 + [1] + [2] * 2 + [3] * 5
-    merged = superclasses(np.array(classes), [texts[of] for of in classes], 2)
-    # 1 joins 2 by red; together they join 3 by green, which 2 alone has not.
-    assert merged.tolist() == [0] * 5 + [1] * 8
-
-
-@given(SIZES, st.integers(1, 8))
-def test_merged_classes_are_whole_and_alike_in_size(sizes: list[int], count: int) -> None:
-    data, _ = labelled(sizes)
-    classes = np.array([int(str(label).split()[1]) for label in data.labels])
-    merged = superclasses(classes, [item.text for item in data.items], count)
-    assert len(set(merged.tolist())) == min(count, len(sizes))
-    assert len(set(zip(classes.tolist(), merged.tolist(), strict=True))) == len(sizes)  # none is torn
-    if len(sizes) > count:
-        share = len(merged) / count
-        assert np.bincount(merged).max() <= max(max(sizes), 2 * share)
+@given(st.lists(st.integers(1, 12), min_size=1, max_size=60), SEEDS)
+def test_few_classes_are_large_ones_whole(sizes: list[int], seed: int) -> None:
+    data, vectors = labelled(sizes)
+    found = stream(data, vectors, "few-classes", "shuffled", seed)
+    kept = Counter(found.labels)
+    assert len(kept) == min(FEW_CLASSES, len(sizes))
+    assert kept == {label: Counter(data.labels)[label] for label in kept}
+    assert min(kept.values()) >= sorted(sizes, reverse=True)[: 2 * FEW_CLASSES][-1]
 
 
 # ---- mixed -------------------------------------------------------------------------------------------------------
