@@ -10,7 +10,7 @@ import math
 import struct
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Literal, get_args
 from uuid import UUID
@@ -263,6 +263,7 @@ class ProjectClusters:
             for assignment in done:
                 self._assigned(core, embedder, assignment, change)
                 touched.add(int(core.groups.cluster[assignment.slot]))
+        change.events = _folded(change.events)
         self._changed(core, touched, change)
         return self._commit_and_try(change)
 
@@ -716,6 +717,31 @@ class ProjectClusters:
         for blobs in _runs(aside):
             rows += self._segments.commit({}, blobs)
         return Step(tuple(change.events), tuple(change.fixes), tuple(rows))
+
+
+def _folded(events: Sequence[ClusterEvent]) -> list[ClusterEvent]:
+    """Leave out clusters that were opened and merged within these events: nobody has heard of them.
+
+    Their items are assigned to where they ended, which is what the events said in more words.
+    """
+    opened = {e.cluster_id for e in events if isinstance(e, ItemAssigned) and e.change == "opened"}
+    into = {e.cluster_id: e.into_id for e in events if isinstance(e, ClusterMerged) and e.cluster_id in opened}
+    if not into:
+        return list(events)
+
+    def stands(cluster_id: str) -> str:
+        while cluster_id in into:
+            cluster_id = into[cluster_id]
+        return cluster_id
+
+    folded: list[ClusterEvent] = []
+    for e in events:
+        if isinstance(e, ItemAssigned) and (e.cluster_id in into or e.runner_up_id in into):
+            runner_up = e.runner_up_id and stands(e.runner_up_id)
+            folded.append(replace(e, cluster_id=stands(e.cluster_id), runner_up_id=runner_up))
+        elif not (isinstance(e, ClusterMerged) and e.cluster_id in into):
+            folded.append(e)
+    return folded
 
 
 def _kind(command: Command) -> CommandKind:
