@@ -316,6 +316,22 @@ def pipeline(
 
 
 @bench.command()
+def scale(
+    items: Annotated[int, typer.Option(min=1000, help="How many items come in.")] = 60_000,
+    as_json: AsJson = False,
+) -> None:
+    """Show what the clusterer costs as a project grows: speed, pauses, rounds and memory, on one core.
+
+    The stream is made up, every item a group of its own, which is the hardest case. Needs no Kafka and no Redis.
+
+    `soulcaster bench scale --items 200000`
+    """
+    from soulcaster.bench.scale import main as measure
+
+    measure(items, as_json)
+
+
+@bench.command()
 def clustering(
     texts: Annotated[
         Path | None,

@@ -35,7 +35,7 @@ def test_help_shows_every_command_and_every_setting(program: Program) -> None:
         assert flat(description).replace("`", "") in text
 
 
-@pytest.mark.parametrize("command", [*COMMANDS, "bench pipeline", "bench clustering"])
+@pytest.mark.parametrize("command", [*COMMANDS, "bench pipeline", "bench scale", "bench clustering"])
 def test_every_command_has_help(program: Program, command: str) -> None:
     done = subprocess.run(  # noqa: S603
         program.command(*command.split(), "--help")[:-2], capture_output=True, text=True, check=True, timeout=60

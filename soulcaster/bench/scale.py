@@ -1,0 +1,144 @@
+"""`soulcaster bench scale`: what the clusterer costs as a project grows, on one core.
+
+The stream is made up: topics in random directions, ten items each, of words drawn at random, every item a tight group
+of its own. That is the hardest case for memory and search, and says nothing of how good the clusters are.
+"""
+
+import json
+import os
+import random
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+
+import faiss
+import numpy as np
+import psutil
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from soulcaster.bench.clustering_loop import ONE_THREAD
+from soulcaster.bench.feeds import demo_texts
+from soulcaster.domain.clustering.core import Clusterer
+from soulcaster.domain.clustering.identity import decide
+from soulcaster.domain.clustering.vectors import Vectors, unit
+from soulcaster.domain.feedback import Brief
+from soulcaster.domain.ids import item_id
+from soulcaster.errors import SoulcasterError
+
+BATCH = 256
+DIMENSIONS = 256
+ITEMS_PER_TOPIC = 10
+
+_AT = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A round and the batches just before it. A pause is what the stream waits for: taking a snapshot, or finishing."""
+
+    items: int
+    groups: int
+    items_per_s: int
+    """Median of the last eight batches."""
+    pause_ms: float
+    consolidation_us_per_item: float
+    resident_bytes_per_group: int
+    """What the process has grown by, what the round needed for a while included."""
+
+
+def run(items: int, report: Callable[[int], None]) -> list[Step]:
+    """Return a step for each round there is until so many items are in."""
+    clusterer = Clusterer("bench", DIMENSIONS)
+    before = psutil.Process().memory_info().rss
+    seconds: list[float] = []
+    steps: list[Step] = []
+    for some, vectors in stream(items):
+        begin = time.perf_counter()
+        list(clusterer.add(some, vectors))
+        seconds.append(time.perf_counter() - begin)
+        if clusterer.until_due() <= 0:
+            times = [time.perf_counter()]
+            snapshot = clusterer.snapshot()
+            times.append(time.perf_counter())
+            decision = decide(snapshot)
+            times.append(time.perf_counter())
+            clusterer.finish(snapshot, decision)
+            times.append(time.perf_counter())
+            clusterer.dump()
+            taking, deciding, finishing = np.diff(times).tolist()
+            steps.append(
+                Step(
+                    clusterer.seen,
+                    len(clusterer.groups),
+                    round(BATCH / float(np.median(seconds[-8:]))),
+                    round(1000 * max(taking, finishing), 1),
+                    round(1e6 * deciding / clusterer.seen, 1),
+                    (psutil.Process().memory_info().rss - before) // len(clusterer.groups),
+                )
+            )
+        report(clusterer.seen)
+    return steps
+
+
+def stream(items: int) -> Iterator[tuple[list[Brief], Vectors]]:
+    """Yield batches of items and their vectors, as they come off the wire (float16)."""
+    chance, choice = np.random.default_rng(0), random.Random(0)  # noqa: S311  reproducible, not secret
+    words = sorted({word for text in demo_texts() for word in text.split()})
+    topics = max(1, items // ITEMS_PER_TOPIC)
+    centres = unit(chance.standard_normal((topics, DIMENSIONS)).astype(np.float32))
+    own = [[choice.choice(words) for _ in range(6)] for _ in range(topics)]
+    for at in range(0, items, BATCH):
+        of = chance.integers(0, topics, BATCH)
+        noise = chance.standard_normal((BATCH, DIMENSIONS)).astype(np.float32) / np.float32(DIMENSIONS**0.5)
+        vectors = unit(0.75 * centres[of] + 0.66 * noise).astype(np.float16).astype(np.float32)
+        batch = []
+        for i, topic in enumerate(of.tolist()):
+            text = " ".join([*choice.sample(own[topic], 3), *(choice.choice(words) for _ in range(5))])
+            batch.append(Brief(item_id("bench", "bench", str(at + i)), "bench", text[:80], text, _AT))
+        yield batch, vectors
+
+
+def main(items: int, as_json: bool) -> None:
+    """Measure in a process of its own, with one thread on one core, and print: a table, or JSON.
+
+    Raises:
+        SoulcasterError: the process failed; what it said is on stderr.
+    """
+    command = [sys.executable, "-m", "soulcaster.bench.scale", str(items), "json" if as_json else "table"]
+    done = subprocess.run(command, env={**os.environ, **ONE_THREAD}, check=False)  # noqa: S603  our own program
+    if done.returncode:
+        raise SoulcasterError(f"the bench's process ended with {done.returncode}: {' '.join(command[1:])}")
+
+
+def _show(items: int, as_json: bool) -> None:
+    columns = (TextColumn("clustering"), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        task = progress.add_task("clustering", total=items)
+        steps = run(items, lambda done: progress.update(task, completed=done))
+    if as_json:
+        print(json.dumps([asdict(step) for step in steps], indent=2))  # noqa: T201  the result
+        return
+    table = Table(title=f"one core, batches of {BATCH}, {DIMENSIONS} dimensions; every item a group of its own")
+    for column in ("items", "groups", "items/s", "pause, ms", "round, µs an item", "bytes a group"):
+        table.add_column(column, justify="right")
+    for step in steps:
+        table.add_row(
+            f"{step.items:,}",
+            f"{step.groups:,}",
+            f"{step.items_per_s:,}",
+            f"{step.pause_ms:.1f}",
+            f"{step.consolidation_us_per_item:.1f}",
+            f"{step.resident_bytes_per_group:,}",
+        )
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+    faiss.omp_set_num_threads(1)
+    _show(int(sys.argv[1]), sys.argv[2] == "json")
