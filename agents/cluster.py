@@ -1,22 +1,24 @@
 """feedback.embedded, cluster.commands -> cluster.events, fix.commands: the single writer of a project's clusters.
 
-Events are sent first and the row that holds them is written after, so that a crash between the two sends events again
-and loses none; the ids of clusters and jobs derive from what they are of, so they are the same ones.
+The row is stored first, with a note of what is to be sent (`ProjectClusters.unsent`), and the events are sent after, so
+that whatever was said of a cluster is true: done again after a crash, rounds and assignments may come out otherwise. A
+crash between the two sends what the note says when the project is next looked at.
 """
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from itertools import groupby
 
 import numpy as np
+import structlog
 
 from agents.batches import Batch
 from agents.guard import Guard
 from agents.rounds import Place, Rounds
 from soulcaster.domain.clustering.project import EmbedderKey, ProjectClusters, Step
 from soulcaster.domain.commands import RoundFinished
-from soulcaster.failures import until_available
+from soulcaster.failures import dead_letter, set_aside, until_available
 from soulcaster.messages import (
     ClusterCommand,
     EmbeddedEnvelope,
@@ -29,14 +31,21 @@ from soulcaster.ports import Clock, Outgoing, Publisher, Record
 from soulcaster.topics import CLUSTER_COMMANDS, CLUSTER_EVENTS, FIX_COMMANDS, JOB_EVENTS
 from tables.segmented import States
 
+log = structlog.get_logger(__name__)
+
 _MANY = 64
 """From this many items on the work is done in a thread; below, it is over sooner than a thread would start."""
 
 
 async def cluster(
-    batches: AsyncIterator[Batch], *, clusters: States[ProjectClusters], publisher: Publisher, clock: Clock
+    batches: AsyncIterator[Batch],
+    *,
+    clusters: States[ProjectClusters],
+    stored: Callable[[], Awaitable[None]],
+    publisher: Publisher,
+    clock: Clock,
 ) -> AsyncIterator[int]:
-    """Cluster batch by batch; yield how many events each gave."""
+    """Cluster batch by batch; yield how many events each gave. `stored` returns once all rows written are kept."""
     guard = Guard("cluster", publisher)
     rounds = Rounds(publisher, clock)
     count = 0
@@ -65,6 +74,36 @@ async def cluster(
             return project.failed(finished.error, clock())
         return await asyncio.to_thread(project.finish, finished.round, finished.decision, clock(), finished.seconds)
 
+    async def send(done: dict[Place, list[Step]]) -> None:
+        events, commands = _messages(done, clock)
+        await until_available(lambda: publisher.publish(events))
+        # A job is known as pending before anyone can launch it.
+        await until_available(lambda: publisher.publish(commands))
+
+    def sent(batch: Batch, place: Place) -> None:
+        rows = clusters.state(*place).sent()
+        if rows:
+            with batch.writing(place[0]):
+                clusters.write(*place, rows)
+
+    async def send_unsent(batch: Batch, place: Place) -> None:
+        """Send what was stored and not sent; what never can be is set aside, or it would hold up its project."""
+        step = clusters.state(*place).unsent()
+        if not step.events and not step.fixes:
+            return
+        try:
+            await send({place: [step]})
+        except Exception:
+            log.exception("what was stored cannot be sent; sending it piece by piece", project=place[1])
+            for piece in (*(Step((event,)) for event in step.events), *(Step((), (fix,)) for fix in step.fixes)):
+                try:
+                    await send({place: [piece]})
+                except Exception as error:
+                    messages = [message for of in _messages({place: [piece]}, clock) for message in of]
+                    lost = [Record(m.topic, place[0], -1, 0, m.key, m.value) for m in messages]
+                    await set_aside(publisher, [dead_letter(record, f"cluster: {error!r}") for record in lost])
+        sent(batch, place)
+
     async def work(batch: Batch, records: Sequence[Record]) -> None:
         nonlocal count
         asked: dict[Place, list[EmbeddedEnvelope | ClusterCommand]] = defaultdict(list)
@@ -73,14 +112,16 @@ async def cluster(
             message = kind.model_validate_json(record.value or b"")
             asked[record.partition, message.project_id].append(message)
         try:
+            for place in asked:
+                await send_unsent(batch, place)
             done = {place: await steps(place, messages) for place, messages in asked.items()}
-            events, commands = _messages(done, clock)
-            await until_available(lambda: publisher.publish(events))
-            # A job is known as pending before anyone can launch it.
-            await until_available(lambda: publisher.publish(commands))
             for place, of_place in done.items():
                 with batch.writing(place[0]):
                     clusters.write(*place, (row for step in of_place for row in step.rows))
+            await until_available(stored)
+            await send(done)
+            for place in done:
+                sent(batch, place)
         except BaseException:
             for place in asked:
                 clusters.forget(*place)

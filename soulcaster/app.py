@@ -114,9 +114,12 @@ def create_app(settings: Settings, *, embedder: Embedder | None = None) -> faust
 
         app.agent(channel, name=name, concurrency=1)(actor)
 
+    async def stored() -> None:
+        await app.producer.flush()  # the changelogs of tables go through Faust's own producer
+
     wire("normalize", lambda b: normalize(b, publisher=publisher))
     wire("embed", lambda b: embed(b, seen=seen, embedder=used_embedder, publisher=publisher))
-    wire("cluster", lambda b: cluster(b, clusters=clusters, publisher=publisher, clock=now))
+    wire("cluster", lambda b: cluster(b, clusters=clusters, stored=stored, publisher=publisher, clock=now))
     wire("project", lambda b: project(b, read_model=read_model, publisher=publisher))
 
     app.add_dependency(_Connections(closing))

@@ -120,3 +120,7 @@ def headers(letter: Outgoing) -> dict[str, str]:
 
 async def collect(results: AsyncIterator[Any]) -> list[Any]:
     return [result async for result in results]
+
+
+async def stored() -> None:
+    """Rows in a dict are kept the moment they are written."""

@@ -16,7 +16,7 @@ from soulcaster.domain.events import ClusteringStatus, CommandDone
 from soulcaster.messages import ClusterCommand, ClusterEvents
 from soulcaster.ports import Record
 from tables.segmented import SegmentedTable
-from tests.agents.make import Flaky, Rows, collect, record, records
+from tests.agents.make import Flaky, Rows, collect, record, records, stored
 from tests.agents.test_cluster import COMMANDS, embedded, words
 from tests.unit.make import NOW
 
@@ -68,7 +68,11 @@ class Writer:
 async def writing(rows: Rows, clusters: SegmentedTable[ProjectClusters] | None = None) -> AsyncIterator[Writer]:
     writer = Writer(rows)
     agent = cluster(
-        writer.stream(), clusters=clusters or rows.clusters(), publisher=writer.publisher, clock=lambda: NOW
+        writer.stream(),
+        clusters=clusters or rows.clusters(),
+        stored=stored,
+        publisher=writer.publisher,
+        clock=lambda: NOW,
     )
     running = asyncio.create_task(collect(agent))
     yield writer

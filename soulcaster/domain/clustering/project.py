@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 from uuid import UUID
 
 import msgspec
@@ -70,6 +70,7 @@ _CORE = b"core"
 _WAITING = b"command"
 _CONFIG = b"config"
 _EMBEDDERS = b"embedders"
+_OUTBOX = b"outbox"
 _SEPARATOR = b"\0"
 
 By = Literal["consolidation", "person"]
@@ -94,7 +95,7 @@ class EmbedderKey:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What a step did: events and fixes to send first, then rows to write."""
+    """What a step did: rows to write first, then events and fixes to send."""
 
     events: tuple[ClusterEvent, ...] = ()
     fixes: tuple[Fix, ...] = ()
@@ -130,6 +131,37 @@ class _Change:
     about: list[str] = field(default_factory=list)
     """The clusters that the command has changed."""
 
+
+class _Outbox(msgspec.Struct, array_like=True):
+    """What a step says, in so few words that it fits into the row: the state says the rest (a transactional outbox)."""
+
+    items: list[bytes] = []
+    clusters: list[str] = []
+    told: list[tuple[str, Any]] = []
+    proposals: bool = False
+    fixes: list[Fix] = []
+
+    def put(self, events: Iterable[ClusterEvent], fixes: Iterable[Fix]) -> None:
+        """Take in what is to be sent."""
+        for event in events:
+            if isinstance(event, ItemAssigned):
+                self.items.append(id_bytes(event.item_id))
+            elif isinstance(event, ClusterChanged):
+                self.clusters.append(event.cluster_id)
+            elif isinstance(event, ProposalsChanged):
+                self.proposals = True
+            else:
+                self.told.append((event.type, event))
+        self.fixes += fixes
+
+
+_TOLD: Mapping[str, type[ClusterEvent]] = {
+    "merged": ClusterMerged,
+    "split": ClusterSplit,
+    "restored": ClusterRestored,
+    "command": CommandDone,
+    "status": ClusteringStatus,
+}
 
 _encode = msgspec.msgpack.Encoder().encode
 _KINDS: Mapping[type[Command], CommandKind] = {
@@ -167,6 +199,7 @@ class ProjectClusters:
         self._config = Configure("", "", datetime.fromtimestamp(0, UTC))
         self._running = False
         self._failed_at = 0
+        self._outbox = _Outbox()
         self._load(segments.blobs())
 
     def _load(self, blobs: Mapping[bytes, bytes]) -> None:
@@ -176,6 +209,8 @@ class ProjectClusters:
             saved[head][rest] = blob
         for blob in saved.get(_CONFIG, {}).values():
             self._config = msgspec.msgpack.decode(blob, type=Configure)
+        for blob in saved.get(_OUTBOX, {}).values():
+            self._outbox = msgspec.msgpack.decode(blob, type=_Outbox)
         for blob in saved.get(_WAITING, {}).values():
             kind, of = msgspec.msgpack.decode(blob)
             command = msgspec.convert(of, _COMMANDS[kind])
@@ -196,6 +231,56 @@ class ProjectClusters:
             self._cores[embedder_key] = core
         if any(isinstance(command, Reset) for command in self._asked.values()):
             self._anew = set(self._cores)
+
+    # ---- the outbox ----------------------------------------------------------------------------------------------
+
+    def unsent(self) -> Step:
+        """Return what was stored and perhaps not sent, as it stands now; empty when all is known to be sent."""
+        box = self._outbox
+        events: list[ClusterEvent] = [msgspec.convert(told, _TOLD[kind]) for kind, told in box.told]
+        ids = list(dict.fromkeys(box.items))
+        for item_id, record in zip(ids, self._segments.get(ids), strict=True):
+            if record is not None:
+                events.append(self._stored(item_id, record))
+        change = _Change(events)
+        for cluster_id in dict.fromkeys(box.clusters):
+            core, number = self._known(cluster_id)
+            self._changed(core, [number], change)
+        if box.proposals:
+            change.events.append(self._proposals())
+        return Step(tuple(change.events), tuple(box.fixes))
+
+    def sent(self) -> tuple[RowChange, ...]:
+        """Forget what was to be sent; return rows to write, if it must not be sent again after a restart.
+
+        Events may be, and the next step's row says that they were sent; a fix should not.
+        """
+        launched, self._outbox = self._outbox.fixes, _Outbox()
+        return tuple(self._segments.commit({}, {_OUTBOX + _SEPARATOR: b""})) if launched else ()
+
+    def _stored(self, item_id: bytes, record: bytes) -> ItemAssigned:
+        """Return an item's assignment as its record has it."""
+        slot, key, rule_number, calibration, time, score, threshold, near, near_score, round_, _ = _RECORD.unpack(
+            record
+        )
+        core = self._cores[self._keys[key]]
+        of = core.groups.cluster
+        rule = _RULES[rule_number]
+        moved = rule in ("consolidation", "person")
+        return ItemAssigned(
+            item_id=str(UUID(bytes=item_id)),
+            item_created_at=datetime.fromtimestamp(time, UTC),
+            cluster_id=core.clusters[int(of[slot])].id,
+            change="moved" if moved else "opened" if rule in ("far", "first") else "joined",
+            score=score,
+            threshold=threshold,
+            runner_up_id=None if near == _NOTHING else core.clusters[int(of[near])].id,
+            runner_up_score=None if math.isnan(near_score) else near_score,
+            rule=rule,
+            calibration=calibration,
+            round=round_,
+            embedder=self._keys[key].label(),
+        )
 
     # ---- what is known -------------------------------------------------------------------------------------------
 
@@ -713,6 +798,9 @@ class ProjectClusters:
             together, told = core.dump()
             change.blobs.update((prefix + name, blob) for name, blob in together.items())
             aside.update((prefix + name, blob) for name, blob in told.items())
+        if change.events or change.fixes:
+            self._outbox.put(change.events, change.fixes)
+            change.blobs[_OUTBOX + _SEPARATOR] = _encode(self._outbox)
         rows = self._segments.commit(change.records, change.blobs)
         for blobs in _runs(aside):
             rows += self._segments.commit({}, blobs)
