@@ -243,8 +243,7 @@ class ProjectClusters:
             if record is not None:
                 events.append(self._stored(item_id, record))
         change = _Change(events)
-        for cluster_id in dict.fromkeys(box.clusters):
-            core, number = self._known(cluster_id)
+        for core, number in dict.fromkeys(self._known(cluster_id) for cluster_id in box.clusters):
             self._changed(core, [number], change)
         if box.proposals:
             change.events.append(self._proposals())

@@ -539,3 +539,58 @@ def test_quality_on_real_messages(seed: int) -> None:
     found = [str(cluster) for cluster in state.cluster_of([i.id for i in items])]
     baseline = max(b_cubed_f1([i.id for i in items], labels), b_cubed_f1(["all"] * len(items), labels))
     assert b_cubed_f1(found, labels) > max(0.35, baseline + 0.2)
+
+
+# ---- the outbox ----------------------------------------------------------------------------------------------------
+
+
+def test_what_was_stored_and_not_sent_is_said_after_a_restart() -> None:
+    table: dict[str, bytes] = {}
+    state = load(table)
+    items, vectors = say(CARD, LOGIN)
+    steps = [state.add(A, items, vectors)]
+    steps.append(apply(state, Merge("m", *WHO, of(CARD), (of(LOGIN),))))
+    steps.append(apply(state, StartFix("f", *WHO, of(CARD))))
+    for step in steps:
+        write(table, step.rows)
+    said = [e for step in steps for e in step.events]
+    again = load(table).unsent()
+    assert {e.item_id for e in again.events if isinstance(e, ItemAssigned)} == {item.id for item in items}
+    assert {e.cluster_id for e in again.events if isinstance(e, ItemAssigned)} == {of(CARD)}
+    for kind in (ClusterMerged, CommandDone):
+        assert [e for e in again.events if isinstance(e, kind)] == [e for e in said if isinstance(e, kind)]
+    stands = {e.cluster_id: e for e in said if isinstance(e, ClusterChanged)}
+    assert [e for e in again.events if isinstance(e, ClusterChanged)] == [stands[of(CARD)]]
+    assert again.fixes == steps[-1].fixes
+
+
+def test_what_was_sent_is_not_said_for_ever_and_a_fix_not_twice() -> None:
+    table: dict[str, bytes] = {}
+    state = load(table)
+    write(table, state.add(A, *say(CARD)).rows)
+    write(table, state.sent())
+    write(table, state.add(A, *say(LOGIN)).rows)
+    assert [e.item_id for e in load(table).unsent().events if isinstance(e, ItemAssigned)] == [uid(LOGIN)]
+    write(table, state.sent())
+    write(table, apply(state, StartFix("f", *WHO, of(CARD))).rows)
+    assert load(table).unsent().fixes
+    write(table, state.sent())
+    assert not load(table).unsent().fixes
+
+
+def test_an_assignment_says_the_same_from_its_record() -> None:
+    table: dict[str, bytes] = {}
+    state = load(table)
+    told = []
+    for at in range(0, 40, 10):
+        step = state.add(A, *stream(range(at, at + 10)))
+        write(table, step.rows)
+        told += [e for e in step.events if isinstance(e, ItemAssigned)]
+    last = {e.item_id: e for e in told}
+    for event in load(table).unsent().events:
+        if isinstance(event, ItemAssigned):
+            one = last[event.item_id]
+            assert [event.cluster_id] == state.cluster_of([event.item_id])  # where it is now, merges included
+            assert (event.change, event.rule) == (one.change, one.rule)
+            assert (event.round, event.calibration, event.embedder) == (one.round, one.calibration, one.embedder)
+            assert event.score == pytest.approx(one.score, abs=1e-3)  # kept as a float16
