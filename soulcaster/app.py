@@ -17,6 +17,7 @@ import faust
 import mode
 import structlog
 from aiohttp import web
+from threadpoolctl import threadpool_limits
 
 from agents.batches import Batch, InHand, batches
 from agents.cluster import cluster
@@ -89,7 +90,9 @@ def create_app(settings: Settings, *, embedder: Embedder | None = None) -> faust
         producer_request_timeout=30.0,
         value_serializer="raw",
     )
-    faiss.omp_set_num_threads(1)  # a search here is short; a team of threads costs more than it saves
+    # Searches and products here are short; a team of threads costs more than it saves.
+    faiss.omp_set_num_threads(1)
+    threadpool_limits(1)
     publisher = KafkaPublisher(settings.kafka)
     read_model = RedisReadModel(settings.redis_url)
     closing: list[Callable[[], Awaitable[None]]] = [publisher.stop, read_model.close]
