@@ -116,6 +116,9 @@ async def cluster(
                 await send_unsent(batch, place)
             done = {place: await steps(place, messages) for place, messages in asked.items()}
             for place, of_place in done.items():
+                if rounds.begin(place, clusters.state(*place)):
+                    of_place.append(clusters.state(*place).running(clock()))
+            for place, of_place in done.items():
                 with batch.writing(place[0]):
                     clusters.write(*place, (row for step in of_place for row in step.rows))
             await until_available(stored)
@@ -127,7 +130,7 @@ async def cluster(
                 clusters.forget(*place)
             raise
         for place in asked:
-            rounds.look_at(place, clusters.state(*place))
+            rounds.rest(place, clusters.state(*place))
         count += sum(len(step.events) for of_place in done.values() for step in of_place)
 
     try:

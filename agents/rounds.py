@@ -55,12 +55,16 @@ class Rounds:
         self._quiet: dict[Place, asyncio.TimerHandle] = {}
         self._seconds: dict[Place, float] = {}
 
-    def look_at(self, place: Place, project: ProjectClusters) -> None:
-        """Start a round if one is due; else see to it that one is asked for when it has become quiet."""
-        if place not in self._tasks:
-            due = project.round_due()
-            if due is not None:
-                self._tasks[place] = asyncio.create_task(self._run(place, project, due))
+    def begin(self, place: Place, project: ProjectClusters) -> bool:
+        """Start a round if one is due; return whether it is."""
+        due = project.round_due() if place not in self._tasks else None
+        if due is None:
+            return False
+        self._tasks[place] = asyncio.create_task(self._run(place, project, due))
+        return True
+
+    def rest(self, place: Place, project: ProjectClusters) -> None:
+        """See to it that a round is asked for when the project has become quiet."""
         timer = self._quiet.pop(place, None)
         if timer is not None:
             timer.cancel()

@@ -16,6 +16,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from uuid import UUID
 
 import msgspec
 import numpy as np
@@ -145,12 +146,13 @@ Added = list[Assignment] | Outcome | Failed
 
 @dataclass(frozen=True, slots=True)
 class Suggestion:
-    """Two clusters that may be one."""
+    """Two clusters that may be one; or, where there are groups, a cluster that they may be split off."""
 
     id: str
     one: int
     other: int
     linkage: float
+    groups: tuple[int, ...] = ()
 
 
 class _ClusterBlob(msgspec.Struct, array_like=True):
@@ -182,7 +184,7 @@ class _Calibration(msgspec.Struct, array_like=True):
     round_at: int
     changed: bool
     settled: bool
-    suggestions: list[tuple[str, int, int, float]]
+    suggestions: list[tuple[str, int, int, float, tuple[int, ...]]]
 
 
 _MEMBER = struct.Struct("<16sdQ")
@@ -520,7 +522,12 @@ class Clusterer:
             found.append(
                 Suggestion(proposal_id_for("merge", [one.id, other.id]), apart.one, apart.other, apart.linkage)
             )
-        self.suggestions = tuple(found[:_PROPOSALS])
+        splits = []
+        for torn in decision.torn[:_PROPOSALS]:
+            first = str(UUID(bytes=self.groups.exemplars[torn.groups[0]].item_id))
+            proposal = proposal_id_for("split", [self.clusters[torn.number].id, first])
+            splits.append(Suggestion(proposal, torn.number, -1, torn.linkage, torn.groups))
+        self.suggestions = (*found[:_PROPOSALS], *splits)
 
     # ---- what changes clusters -----------------------------------------------------------------------------------
 
@@ -874,7 +881,7 @@ class Clusterer:
                     self._round_at,
                     self._epoch != self._round_epoch,
                     self._settled,
-                    [(s.id, s.one, s.other, s.linkage) for s in self.suggestions],
+                    [(s.id, s.one, s.other, s.linkage, s.groups) for s in self.suggestions],
                 )
             )
         self._dirty_clusters.clear()

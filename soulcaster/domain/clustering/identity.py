@@ -17,7 +17,7 @@ from soulcaster.domain.clustering.consolidation import OnlineCut, Plan, Wishes, 
 from soulcaster.domain.clustering.groups import Exemplar, GroupsCopy
 from soulcaster.domain.clustering.lexical import Lexicon
 from soulcaster.domain.clustering.titles import Title
-from soulcaster.domain.clustering.vectors import Slots, Vectors
+from soulcaster.domain.clustering.vectors import Slots, Vectors, unit
 
 MOST_MOVED = 0.04
 LEAST_BUDGET = 64
@@ -25,6 +25,13 @@ LEAST_BUDGET = 64
 
 HYSTERESIS = 0.02
 """A group leaves its cluster only for one whose linkage is better by this."""
+
+_LEAST_TORN = 6
+"""Groups a cluster must have to be proposed to be split, and the least share of its items in either half."""
+
+_LEAST_SHARE = 0.1
+_LOOKED_AT = 200
+_TURNS = 4
 
 Numbers = npt.NDArray[np.int32]
 
@@ -66,6 +73,15 @@ class Apart:
 
 
 @dataclass(frozen=True, slots=True)
+class Torn:
+    """A cluster that may be two, the groups of its smaller half, and the linkage of the halves."""
+
+    number: int
+    groups: tuple[int, ...]
+    linkage: float
+
+
+@dataclass(frozen=True, slots=True)
 class Decision:
     """What a round changes.
 
@@ -82,6 +98,7 @@ class Decision:
     online: OnlineCut
     cut: float
     apart: tuple[Apart, ...]
+    torn: tuple[Torn, ...]
     rows: Vectors
 
 
@@ -116,6 +133,7 @@ def decide(snapshot: Snapshot) -> Decision:
         online_cut(final, groups.count, found.graph, found.similarity),
         found.cut,
         _apart(found, final, base),
+        _torn(found, final, base, groups.count, snapshot.wishes),
         rows,
     )
 
@@ -216,3 +234,34 @@ def _apart(found: Plan, final: Slots, base: int) -> tuple[Apart, ...]:
         if one != other and other <= base:
             pairs.setdefault((one, other), near.linkage)
     return tuple(Apart(one, other, linkage) for (one, other), linkage in pairs.items())
+
+
+def _torn(found: Plan, final: Slots, base: int, count: Slots, wishes: Wishes) -> tuple[Torn, ...]:
+    """Return the largest clusters whose halves are less alike than the cut asks, the most torn first.
+
+    Halves by two-means. Average linkage merges what is near first and never looks back, so a cluster may hold together
+    by its middle. One that a person has put together is left alone.
+    """
+    bound = {int(final[slot]) for slot in wishes.bonds}
+    size = np.bincount(final, weights=count)
+    many = np.bincount(final) >= _LEAST_TORN
+    torn = []
+    for number in np.argsort(-np.where(many, size, 0), kind="stable")[:_LOOKED_AT].tolist():
+        if not many[number] or number > base or number in bound:
+            continue
+        slots = np.flatnonzero(final == number)
+        rows, weight = found.smooth[slots], count[slots, None].astype(np.float32)
+        one = rows[int((rows @ (rows * weight).sum(0)).argmax())]
+        other = rows[int((rows @ one).argmin())]
+        for _ in range(_TURNS):
+            side = rows @ other > rows @ one
+            sums = (rows * weight)[~side].sum(0), (rows * weight)[side].sum(0)
+            one, other = unit(np.stack(sums))
+        shares = float(weight[~side].sum()), float(weight[side].sum())
+        if min(shares) < _LEAST_SHARE * sum(shares):
+            continue
+        linkage = float(sums[0] @ sums[1]) / (shares[0] * shares[1])
+        if linkage < found.cut:
+            half = slots[side] if shares[1] <= shares[0] else slots[~side]
+            torn.append(Torn(number, tuple(half.tolist()), linkage))
+    return tuple(sorted(torn, key=lambda t: (t.linkage, t.number)))

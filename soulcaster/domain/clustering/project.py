@@ -17,7 +17,7 @@ from uuid import UUID
 
 import msgspec
 
-from soulcaster.domain.clustering.core import Assignment, Cluster, Clusterer, Failed, Outcome
+from soulcaster.domain.clustering.core import Assignment, Cluster, Clusterer, Failed, Outcome, Suggestion
 from soulcaster.domain.clustering.identity import Decision, Snapshot, decide
 from soulcaster.domain.clustering.vectors import Vectors
 from soulcaster.domain.commands import (
@@ -476,6 +476,10 @@ class ProjectClusters:
         self._answer(change, "refused", f"the round failed: {reason}", at)
         return self._commit(change)
 
+    def running(self, at: datetime) -> Step:
+        """Say that a round runs; it is said once, so it is not noted as unsent."""
+        return Step((replace(self._status("", at, 0.0, 0.0), state="running"),))
+
     def _status(self, outcome: str, at: datetime, seconds: float, moved_share: float) -> ClusteringStatus:
         cores = list(self._cores.values())
         core = cores[-1]
@@ -497,11 +501,24 @@ class ProjectClusters:
         proposals = []
         for core in self._cores.values():
             for s in core.suggestions:
+                if s.groups:
+                    if set(s.groups) < set(core.clusters[s.one].groups):
+                        proposals.append(self._proposed_split(core, s))
+                    continue
                 one, other = core.clusters[s.one], core.clusters[s.other]
                 if one.groups and other.groups:
                     reason = f"their items are {s.linkage:.2f} alike; from {core.linkage_cut:.2f} on they would be one"
                     proposals.append(Proposal(s.id, "merge", (one.id, other.id), s.linkage, reason))
         return ProposalsChanged(tuple(sorted(proposals, key=lambda p: (-p.score, p.id))))
+
+    def _proposed_split(self, core: Clusterer, s: Suggestion) -> Proposal:
+        cluster = core.clusters[s.one]
+        half = int(core.groups.count[list(s.groups)].sum())
+        reason = (
+            f"its halves ({cluster.size - half} and {half} items) are {s.linkage:.2f} alike; "
+            f"from {core.linkage_cut:.2f} on they would be one"
+        )
+        return Proposal(s.id, "split", (cluster.id,), core.linkage_cut - s.linkage, reason)
 
     # ---- commands ------------------------------------------------------------------------------------------------
 
@@ -633,10 +650,19 @@ class ProjectClusters:
         refused = []
         for proposal in command.proposals:
             core, s = standing[proposal]
+            said = f"{command.id}/{proposal}"
+            if s.groups:
+                items = {slot: [member[0] for member in core.members(slot)] for slot in s.groups}
+                split = Split(said, command.requested_by, command.requested_at, core.clusters[s.one].id, ())
+                try:
+                    self._told(core, core.split(split, items), change)
+                except BadInput as error:
+                    refused.append(str(error))
+                continue
             one, other = core.clusters[s.one].id, core.clusters[s.other].id
             if core.resolve(one) == core.resolve(other):
                 continue  # by the others of these proposals, or before
-            merge = Merge(f"{command.id}/{proposal}", command.requested_by, command.requested_at, one, (other,))
+            merge = Merge(said, command.requested_by, command.requested_at, one, (other,))
             try:
                 self._told(core, core.merge(merge), change)
             except BadInput as error:

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from soulcaster.domain.clustering.consolidation import Wishes
+from soulcaster.domain.clustering.consolidation import Plan, Wishes
 from soulcaster.domain.clustering.groups import Exemplar, GroupsCopy, Space
-from soulcaster.domain.clustering.identity import LEAST_BUDGET, MOST_MOVED, Decision, Snapshot, _match, decide
+from soulcaster.domain.clustering.identity import LEAST_BUDGET, MOST_MOVED, Decision, Snapshot, _match, _torn, decide
 from soulcaster.domain.clustering.lexical import DIMENSIONS as WORD_DIMENSIONS
 from soulcaster.domain.clustering.lexical import Lexicon
 from soulcaster.domain.clustering.vectors import Slots, Vectors
@@ -173,3 +173,16 @@ def test_a_new_cluster_has_a_title_though_the_number_before_it_is_an_alias() -> 
     decision = decide(given)
     assert list(decision.parents.values()) == [0]
     assert decision.titles[-1].title
+
+
+def test_a_cluster_whose_halves_are_not_alike_may_be_two() -> None:
+    one, other = np.array([1, 0], np.float32), np.array([0.5, 0.75**0.5], np.float32)  # 60 degrees apart
+    smooth = np.array([one] * 5 + [other] * 4 + [one] * 3, np.float32)
+    nothing = np.zeros((12, 0))
+    plan = Plan(np.zeros(12, np.int64), smooth, nothing.astype(np.int64), nothing.astype(np.float32), 0.9, ())
+    final, count = np.array([7] * 9 + [8] * 3), np.ones(12, np.int64)
+    [torn] = _torn(plan, final, 8, count, Wishes())
+    assert (torn.number, torn.groups) == (7, (5, 6, 7, 8))
+    assert torn.linkage == pytest.approx(0.5)
+    assert not _torn(plan, final, 8, count, Wishes(bonds={2: 1}))  # a person has put it together
+    assert not _torn(plan, final, 6, count, Wishes())  # it was made in this round

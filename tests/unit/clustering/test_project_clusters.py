@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import soulcaster
 from soulcaster.adapters.static_embedder import StaticEmbedder
-from soulcaster.domain.clustering.core import Clusterer
+from soulcaster.domain.clustering.core import Clusterer, Suggestion
 from soulcaster.domain.clustering.project import RECORD_BYTES, EmbedderKey, ProjectClusters, Step
 from soulcaster.domain.clustering.vectors import Vectors, unit
 from soulcaster.domain.commands import (
@@ -594,3 +594,20 @@ def test_an_assignment_says_the_same_from_its_record() -> None:
             assert (event.change, event.rule) == (one.change, one.rule)
             assert (event.round, event.calibration, event.embedder) == (one.round, one.calibration, one.embedder)
             assert event.score == pytest.approx(one.score, abs=1e-3)  # kept as a float16
+
+
+def test_a_split_that_is_proposed_is_done_when_asked() -> None:
+    state, _ = fed(200)
+    core = next(iter(state._cores.values()))
+    number = max(range(len(core.clusters)), key=lambda n: len(core.clusters[n].groups))
+    half = tuple(core.clusters[number].groups[:1])
+    core.suggestions = (Suggestion("torn", number, -1, 0.1, half),)
+    whole = core.clusters[number].size
+    step = apply(state, Cleanup("c", *WHO, ("torn",)))
+    [split] = [e for e in step.events if isinstance(e, ClusterSplit)]
+    assert split.parent_id == core.clusters[number].id
+    found = state.cluster(split.cluster_id)
+    assert found is not None
+    assert found.size + core.clusters[number].size == whole
+    apply(state, Undo("u", *WHO, "c"))
+    assert core.clusters[number].size == whole
