@@ -48,7 +48,7 @@ class Step:
     pause_ms: float
     consolidation_us_per_item: float
     resident_bytes_per_group: int
-    """What the process has grown by, what the round needed for a while included."""
+    """What the process has grown by; what the allocator keeps of a round's working memory is in it."""
 
 
 def run(items: int, report: Callable[[int], None]) -> list[Step]:
@@ -70,6 +70,7 @@ def run(items: int, report: Callable[[int], None]) -> list[Step]:
             clusterer.finish(snapshot, decision)
             times.append(time.perf_counter())
             clusterer.dump()
+            del snapshot, decision
             taking, deciding, finishing = np.diff(times).tolist()
             steps.append(
                 Step(
