@@ -1,5 +1,6 @@
 """Counting what there is, from the log alone and from Redis alone, so that the two can be held against each other."""
 
+import asyncio
 from collections import Counter
 from dataclasses import dataclass
 from typing import TypeVar, cast
@@ -9,6 +10,8 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from pydantic import ValidationError
 from redis.asyncio import Redis
 
+from agents.rounds import QUIET_SECONDS
+from soulcaster.adapters.kafka_offsets import offsets_of
 from soulcaster.domain.clustering.project import RECORD_BYTES, ProjectClusters
 from soulcaster.domain.dedupe import HASH_BYTES
 from soulcaster.domain.events import ClusterChanged, ClusterMerged, ClusterRestored, ItemAssigned
@@ -168,10 +171,22 @@ async def from_redis(settings: Settings, project_id: str) -> Shown:
         await redis.aclose()
 
 
+async def _at_rest(settings: Settings, project_id: str) -> tuple[Log, Shown]:
+    """Recount while nothing changes: rounds go on after the last item, and what one changes takes many messages."""
+    async with asyncio.timeout(120), offsets_of(settings.kafka) as offsets:
+        while True:
+            before = await offsets.spans([CLUSTER_EVENTS.name])
+            await asyncio.sleep(QUIET_SECONDS / 4)
+            if await offsets.spans([CLUSTER_EVENTS.name]) != before:
+                continue
+            log, shown = await from_log(settings, project_id), await from_redis(settings, project_id)
+            if await offsets.spans([CLUSTER_EVENTS.name]) == before:
+                return log, shown
+
+
 async def assert_nothing_lost(settings: Settings, project_id: str, accepted: set[str]) -> None:
     """Assert that each accepted id is in one cluster, the same one in the log, the tables and Redis, counted once."""
-    log = await from_log(settings, project_id)
-    shown = await from_redis(settings, project_id)
+    log, shown = await _at_rest(settings, project_id)
     missing, foreign = accepted - log.items, log.items - accepted
     assert not missing, f"{len(missing)} of {len(accepted)} were lost before feedback.items"
     assert not foreign, f"{len(foreign)} items that nobody posted"
