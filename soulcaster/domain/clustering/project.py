@@ -852,7 +852,12 @@ def _folded(events: Sequence[ClusterEvent]) -> list[ClusterEvent]:
         if isinstance(e, ItemAssigned) and (e.cluster_id in into or e.runner_up_id in into):
             runner_up = e.runner_up_id and stands(e.runner_up_id)
             folded.append(replace(e, cluster_id=stands(e.cluster_id), runner_up_id=runner_up))
-        elif not (isinstance(e, ClusterMerged) and e.cluster_id in into):
+        elif isinstance(e, ClusterMerged):
+            if e.cluster_id not in into:
+                folded.append(replace(e, into_id=stands(e.into_id)))
+        elif isinstance(e, ClusterSplit):
+            folded.append(replace(e, parent_id=stands(e.parent_id)))
+        else:
             folded.append(e)
     return folded
 
