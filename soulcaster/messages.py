@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -49,11 +49,10 @@ from soulcaster.domain.commands import (
 from soulcaster.domain.events import ClusterEvent, ProposalsChanged
 from soulcaster.domain.feedback import Brief, FeedbackItem
 from soulcaster.domain.lifecycle import JobStatus, JobStep
+from soulcaster.domain.runs import split_by_bytes
 from soulcaster.topics import ENVELOPE_BYTES
 
 SCHEMA_VERSION: Literal[1] = 1
-
-T = TypeVar("T")
 
 MAX_IDS = 1000
 """Ids that a command may name at once."""
@@ -393,17 +392,3 @@ def _bounded(event: ClusterEvent) -> ClusterEvent:
     if isinstance(event, ProposalsChanged):
         return replace(event, proposals=event.proposals[:MAX_PROPOSALS])
     return event
-
-
-def split_by_bytes(parts: Sequence[tuple[T, int]], limit: int) -> Iterator[list[T]]:
-    """Yield runs of parts, in order, each of at most `limit` bytes; a part larger than that travels alone."""
-    run: list[T] = []
-    total = 0
-    for part, size in parts:
-        if run and total + size > limit:
-            yield run
-            run, total = [], 0
-        run.append(part)
-        total += size
-    if run:
-        yield run

@@ -24,9 +24,10 @@ from soulcaster.adapters.kafka import KafkaPublisher
 from soulcaster.adapters.redis_read_model import RedisReadModel
 from soulcaster.domain.ids import project_id_for
 from soulcaster.domain.normalize import well_formed
+from soulcaster.domain.runs import split_by_bytes
 from soulcaster.errors import BadInput, KafkaUnavailable, NotFound
 from soulcaster.intake import read
-from soulcaster.messages import SCHEMA_VERSION, ProjectDefined, split_by_bytes
+from soulcaster.messages import SCHEMA_VERSION, ProjectDefined
 from soulcaster.ports import ClusterView, Outgoing, Project, Publisher, ReadModel, Record, Stats
 from soulcaster.settings import Settings
 from soulcaster.table_files import Row, open_table

@@ -41,6 +41,7 @@ from soulcaster.domain.events import (
     ProposalsChanged,
 )
 from soulcaster.domain.feedback import BRIEF_CHARS, Brief
+from soulcaster.domain.runs import split_by_bytes
 from soulcaster.messages import (
     MAX_IDS,
     MAX_PROPOSALS,
@@ -58,7 +59,6 @@ from soulcaster.messages import (
     embedded_envelopes,
     event_envelopes,
     pack_vectors,
-    split_by_bytes,
 )
 from soulcaster.topics import ENVELOPE_BYTES
 from tests.unit.make import NOW, brief, item, step, uid

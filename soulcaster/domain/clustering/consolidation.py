@@ -65,7 +65,7 @@ class Wishes:
 
 @dataclass(frozen=True, slots=True)
 class Near:
-    """Two parts and their linkage: not merged where it is below the cut, merged late where it is just above."""
+    """Two parts that were not merged, and their linkage."""
 
     one: int
     other: int

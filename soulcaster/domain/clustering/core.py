@@ -301,13 +301,11 @@ class Clusterer:
             if same is not None:
                 slot = same
                 number = int(groups.cluster[slot])
-                second = next((c for c in candidates if c[2] != number), None)
-                runner_up = (second[1], second[0]) if second else None
+                runner_up = _nearest_beside(number, candidates)
             elif candidates and candidates[0][0] >= tight:
                 score, slot, number = candidates[0]
                 rule, threshold = "near", tight
-                second = next((c for c in candidates if c[2] != number), None)
-                runner_up = (second[1], second[0]) if second else None
+                runner_up = _nearest_beside(number, candidates)
             else:
                 best, runner_up = self._best(candidates)
                 threshold = self.cut if self._explicit is None else tight
@@ -543,6 +541,7 @@ class Clusterer:
             loser.into = into
             self._dirty_clusters.update((number, into))
             self._dirty_told.add(number)
+        for into in set(fates.values()):
             self._recount(into)
 
     def _put(self, where: Mapping[int, int]) -> None:
@@ -938,6 +937,11 @@ class Clusterer:
         self.suggestions = tuple(Suggestion(*of) for of in calibration.suggestions)
         copied = self.groups.copy(np.frombuffer(calibration.background, np.float32))
         self.groups.centre(copied.space, copied.rows())
+
+
+def _nearest_beside(number: int, candidates: Sequence[tuple[float, int, int]]) -> tuple[int, float] | None:
+    """Return (group, similarity) of the nearest candidate that is in another cluster, or None."""
+    return next(((slot, similarity) for similarity, slot, other in candidates if other != number), None)
 
 
 _sources: dict[tuple[str, ...], tuple[str, ...]] = {}

@@ -16,6 +16,7 @@ never given back, so a slot names a group for ever.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 
 import faiss
 import msgspec
@@ -76,6 +77,14 @@ _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(_Blob).decode
 
 
+@cache
+def _projection(size: int) -> Vectors:
+    """Return the random projection of rows of this size: the same in every process, for every project."""
+    chance = np.random.default_rng(2026)
+    projection: Vectors = chance.standard_normal((size, COARSE)).astype(np.float32) / np.float32(COARSE**0.5)
+    return projection
+
+
 class Space:
     """Where similarities are taken: a background, and the share of words."""
 
@@ -83,10 +92,7 @@ class Space:
         """Make the space around a background."""
         self.background = background
         self._words = words
-        # The same projection in every process, for every project.
-        chance = np.random.default_rng(2026)
-        size = (len(background) + WORD_DIMENSIONS, COARSE)
-        self._projection = chance.standard_normal(size).astype(np.float32) / np.float32(COARSE**0.5)
+        self._projection = _projection(len(background) + WORD_DIMENSIONS)
 
     def around(self, background: Vectors) -> "Space":
         """Return the same space around another background."""
@@ -128,7 +134,6 @@ class Groups:
 
     def __init__(self, dimensions: int, *, words: float = WORDS) -> None:
         """Start empty; `words` is the share of words in a similarity."""
-        self.dimensions = dimensions
         self.exemplars: list[Exemplar] = []
         self.dense = np.zeros((0, dimensions), np.float16)
         self.words = np.zeros((0, WORD_DIMENSIONS), np.float16)

@@ -6,7 +6,7 @@ merged into the part most of it went to. Then groups move, those first that gain
 (`HYSTERESIS`) and until so many items have changed cluster that people would no longer know theirs (`MOST_MOVED`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -120,6 +120,7 @@ def decide(snapshot: Snapshot) -> Decision:
         final[move.slot] = move.to if move.to >= 0 else base - move.to
     moved = int(groups.count[[move.slot for move in moves]].sum()) if moves else 0
     born = {move.to for move in moves if move.to < 0}
+    clusters = _by_number(final)
     return Decision(
         moves,
         merged,
@@ -128,12 +129,12 @@ def decide(snapshot: Snapshot) -> Decision:
         settled_down,
         {
             number if number <= base else base - number: title
-            for number, title in _titles(snapshot, rows, final, base, moves, merged, settled).items()
+            for number, title in _titles(snapshot, rows, clusters, base, moves, merged, settled).items()
         },
         online_cut(final, groups.count, found.graph, found.similarity),
         found.cut,
         _apart(found, final, base),
-        _torn(found, final, base, groups.count, snapshot.wishes),
+        _torn(found, clusters, final, base, groups.count, snapshot.wishes),
         rows,
     )
 
@@ -204,10 +205,17 @@ def _moves(
     return tuple(moves), settled_down
 
 
+def _by_number(final: Slots) -> dict[int, Slots]:
+    """Return the groups of each cluster."""
+    order = np.argsort(final, kind="stable")
+    numbers, starts = np.unique(final[order], return_index=True)
+    return dict(zip(numbers.tolist(), np.split(order, starts[1:]), strict=True))
+
+
 def _titles(
     snapshot: Snapshot,
     rows: Vectors,
-    final: Slots,
+    clusters: Mapping[int, Slots],
     base: int,
     moves: Sequence[Move],
     merged: dict[int, int],
@@ -215,13 +223,10 @@ def _titles(
 ) -> dict[int, Title]:
     """Return what to call the clusters that are new, above `base`, or have changed since they were last told of."""
     groups = snapshot.groups
-    order = np.argsort(final, kind="stable")
-    numbers, starts = np.unique(final[order], return_index=True)
-    size = np.bincount(final, weights=groups.count).astype(np.int64)
     touched = {int(settled[move.slot]) for move in moves} | set(merged.values())
     told = {}
-    for number, slots in zip(numbers.tolist(), np.split(order, starts[1:]), strict=True):
-        if number in touched or number > base or size[number] != snapshot.told[number]:
+    for number, slots in clusters.items():
+        if number in touched or number > base or groups.count[slots].sum() != snapshot.told[number]:
             told[number] = titles.title(groups, rows[slots], slots, snapshot.exemplars, snapshot.lexicon)
     return told
 
@@ -236,7 +241,9 @@ def _apart(found: Plan, final: Slots, base: int) -> tuple[Apart, ...]:
     return tuple(Apart(one, other, linkage) for (one, other), linkage in pairs.items())
 
 
-def _torn(found: Plan, final: Slots, base: int, count: Slots, wishes: Wishes) -> tuple[Torn, ...]:
+def _torn(
+    found: Plan, clusters: Mapping[int, Slots], final: Slots, base: int, count: Slots, wishes: Wishes
+) -> tuple[Torn, ...]:
     """Return the largest clusters whose halves are less alike than the cut asks, the most torn first.
 
     Halves by two-means. Average linkage merges what is near first and never looks back, so a cluster may hold together
@@ -249,7 +256,7 @@ def _torn(found: Plan, final: Slots, base: int, count: Slots, wishes: Wishes) ->
     for number in np.argsort(-np.where(many, size, 0), kind="stable")[:_LOOKED_AT].tolist():
         if not many[number] or number > base or number in bound:
             continue
-        slots = np.flatnonzero(final == number)
+        slots = clusters[number]
         rows, weight = found.smooth[slots], count[slots, None].astype(np.float32)
         one = rows[int((rows @ (rows * weight).sum(0)).argmax())]
         other = rows[int((rows @ one).argmin())]

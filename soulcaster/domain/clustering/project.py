@@ -9,10 +9,10 @@ import json
 import math
 import struct
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 from uuid import UUID
 
 import msgspec
@@ -37,6 +37,7 @@ from soulcaster.domain.commands import (
     Undo,
 )
 from soulcaster.domain.events import (
+    By,
     ClusterChanged,
     ClusterEvent,
     ClusteringStatus,
@@ -52,6 +53,7 @@ from soulcaster.domain.events import (
 from soulcaster.domain.events import Outcome as Answer
 from soulcaster.domain.feedback import Brief
 from soulcaster.domain.ids import command_record_id, id_bytes, job_id_for
+from soulcaster.domain.runs import split_by_bytes
 from soulcaster.domain.segments import SEGMENT_BYTES, RowChange, Segments
 from soulcaster.errors import BadInput
 
@@ -72,8 +74,6 @@ _CONFIG = b"config"
 _EMBEDDERS = b"embedders"
 _OUTBOX = b"outbox"
 _SEPARATOR = b"\0"
-
-By = Literal["consolidation", "person"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -827,8 +827,9 @@ class ProjectClusters:
             self._outbox.put(change.events, change.fixes)
             change.blobs[_OUTBOX + _SEPARATOR] = _encode(self._outbox)
         rows = self._segments.commit(change.records, change.blobs)
-        for blobs in _runs(aside):
-            rows += self._segments.commit({}, blobs)
+        sizes = [(blob, len(blob[0]) + len(blob[1])) for blob in aside.items()]
+        for run in split_by_bytes(sizes, SEGMENT_BYTES):
+            rows += self._segments.commit({}, dict(run))
         return Step(tuple(change.events), tuple(change.fixes), tuple(rows))
 
 
@@ -838,7 +839,13 @@ def _folded(events: Sequence[ClusterEvent]) -> list[ClusterEvent]:
     Their items are assigned to where they ended, which is what the events said in more words.
     """
     opened = {e.cluster_id for e in events if isinstance(e, ItemAssigned) and e.change == "opened"}
-    into = {e.cluster_id: e.into_id for e in events if isinstance(e, ClusterMerged) and e.cluster_id in opened}
+    # What a split of the same step makes is not there yet when these items come.
+    made = {e.cluster_id for e in events if isinstance(e, ClusterSplit)}
+    into = {
+        e.cluster_id: e.into_id
+        for e in events
+        if isinstance(e, ClusterMerged) and e.cluster_id in opened and e.into_id not in made
+    }
     if not into:
         return list(events)
 
@@ -847,11 +854,23 @@ def _folded(events: Sequence[ClusterEvent]) -> list[ClusterEvent]:
             cluster_id = into[cluster_id]
         return cluster_id
 
-    folded: list[ClusterEvent] = []
+    def opens(e: ItemAssigned) -> bool:
+        return e.change == "opened" and e.cluster_id not in into
+
+    def assigned(e: ItemAssigned) -> ItemAssigned:
+        at, beside = stands(e.cluster_id), e.runner_up_id and stands(e.runner_up_id)
+        change = e.change if at == e.cluster_id or e.change != "opened" else "joined"
+        score = e.runner_up_score
+        if beside is not None and beside == at:
+            beside = score = None
+        return replace(e, cluster_id=at, change=change, runner_up_id=beside, runner_up_score=score)
+
+    # One may be opened after what is merged into it, and nothing may join a cluster before it is opened.
+    folded: list[ClusterEvent] = [assigned(e) for e in events if isinstance(e, ItemAssigned) and opens(e)]
     for e in events:
-        if isinstance(e, ItemAssigned) and (e.cluster_id in into or e.runner_up_id in into):
-            runner_up = e.runner_up_id and stands(e.runner_up_id)
-            folded.append(replace(e, cluster_id=stands(e.cluster_id), runner_up_id=runner_up))
+        if isinstance(e, ItemAssigned):
+            if not opens(e):
+                folded.append(assigned(e))
         elif isinstance(e, ClusterMerged):
             if e.cluster_id not in into:
                 folded.append(replace(e, into_id=stands(e.into_id)))
@@ -864,20 +883,6 @@ def _folded(events: Sequence[ClusterEvent]) -> list[ClusterEvent]:
 
 def _kind(command: Command) -> CommandKind:
     return _KINDS[type(command)]
-
-
-def _runs(blobs: Mapping[bytes, bytes]) -> Iterator[dict[bytes, bytes]]:
-    """Yield blobs in runs that fit into a row each."""
-    run: dict[bytes, bytes] = {}
-    size = 0
-    for key, blob in blobs.items():
-        if run and size + len(key) + len(blob) > SEGMENT_BYTES:
-            yield run
-            run, size = {}, 0
-        run[key] = blob
-        size += len(key) + len(blob)
-    if run:
-        yield run
 
 
 def _waiting_key(command_id: str) -> bytes:

@@ -9,7 +9,16 @@ from hypothesis import strategies as st
 
 from soulcaster.domain.clustering.consolidation import Plan, Wishes
 from soulcaster.domain.clustering.groups import Exemplar, GroupsCopy, Space
-from soulcaster.domain.clustering.identity import LEAST_BUDGET, MOST_MOVED, Decision, Snapshot, _match, _torn, decide
+from soulcaster.domain.clustering.identity import (
+    LEAST_BUDGET,
+    MOST_MOVED,
+    Decision,
+    Snapshot,
+    _by_number,
+    _match,
+    _torn,
+    decide,
+)
 from soulcaster.domain.clustering.lexical import DIMENSIONS as WORD_DIMENSIONS
 from soulcaster.domain.clustering.lexical import Lexicon
 from soulcaster.domain.clustering.vectors import Slots, Vectors
@@ -181,8 +190,8 @@ def test_a_cluster_whose_halves_are_not_alike_may_be_two() -> None:
     nothing = np.zeros((12, 0))
     plan = Plan(np.zeros(12, np.int64), smooth, nothing.astype(np.int64), nothing.astype(np.float32), 0.9, ())
     final, count = np.array([7] * 9 + [8] * 3), np.ones(12, np.int64)
-    [torn] = _torn(plan, final, 8, count, Wishes())
+    [torn] = _torn(plan, _by_number(final), final, 8, count, Wishes())
     assert (torn.number, torn.groups) == (7, (5, 6, 7, 8))
     assert torn.linkage == pytest.approx(0.5)
-    assert not _torn(plan, final, 8, count, Wishes(bonds={2: 1}))  # a person has put it together
-    assert not _torn(plan, final, 6, count, Wishes())  # it was made in this round
+    assert not _torn(plan, _by_number(final), final, 8, count, Wishes(bonds={2: 1}))  # a person has put it together
+    assert not _torn(plan, _by_number(final), final, 6, count, Wishes())  # it was made in this round
