@@ -2,6 +2,7 @@
 
 import csv
 import random
+from collections import defaultdict
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -17,17 +18,21 @@ Feed = Literal["singles", "envelopes"]
 DEMO = Path(__file__).parent.parent / "data" / "banking77.csv"
 
 
-def demo_texts() -> list[str]:
-    """Return the texts of the demo data set."""
+def demo_topics() -> list[list[str]]:
+    """Return the texts of the demo data set, topic by topic."""
+    topics: dict[str, list[str]] = defaultdict(list)
     with DEMO.open(newline="", encoding="utf-8") as file:
-        return [row["text"] for row in csv.DictReader(file)]
+        for row in csv.DictReader(file):
+            topics[row["category"]].append(row["text"])
+    return list(topics.values())
 
 
 def texts(count: int, length: int, seed: int) -> Iterator[str]:
-    """Yield texts of `length` characters, each a run of sentences people wrote."""
-    sentences = demo_texts()
+    """Yield texts of `length` characters, each a run of sentences people wrote about one topic."""
+    topics = demo_topics()
     chance = random.Random(seed)  # noqa: S311  reproducible, not secret
     for _ in range(count):
+        sentences = chance.choice(topics)
         text = chance.choice(sentences)
         while len(text) < length:
             text += " " + chance.choice(sentences)

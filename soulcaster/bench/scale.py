@@ -22,7 +22,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from soulcaster.bench.clustering_loop import ONE_THREAD
-from soulcaster.bench.feeds import demo_texts
+from soulcaster.bench.feeds import demo_topics
 from soulcaster.domain.clustering.core import Clusterer
 from soulcaster.domain.clustering.identity import decide
 from soulcaster.domain.clustering.vectors import Vectors, unit
@@ -89,7 +89,7 @@ def run(items: int, report: Callable[[int], None]) -> list[Step]:
 def stream(items: int) -> Iterator[tuple[list[Brief], Vectors]]:
     """Yield batches of items and their vectors, as they come off the wire (float16)."""
     chance, choice = np.random.default_rng(0), random.Random(0)  # noqa: S311  reproducible, not secret
-    words = sorted({word for text in demo_texts() for word in text.split()})
+    words = sorted({word for topic in demo_topics() for text in topic for word in text.split()})
     topics = max(1, items // ITEMS_PER_TOPIC)
     centres = unit(chance.standard_normal((topics, DIMENSIONS)).astype(np.float32))
     own = [[choice.choice(words) for _ in range(6)] for _ in range(topics)]

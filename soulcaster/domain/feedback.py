@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from soulcaster.domain.normalize import CUT, GIVEN_TITLE_CHARS, one_line
+
 BRIEF_CHARS = 2_000
 """Characters of an item that are compared; the rest is kept but does not count."""
 
@@ -43,7 +45,9 @@ class Brief:
 
 def brief(item: FeedbackItem) -> Brief:
     """Return what clustering needs of an item; a title that only repeats the body's start is not counted twice."""
-    text = item.body if item.body.startswith(item.title) else f"{item.title}\n{item.body}"
+    title = item.title.removesuffix(CUT)
+    repeats = item.body.startswith(title) or one_line(item.body, GIVEN_TITLE_CHARS).startswith(title)
+    text = item.body if repeats else f"{item.title}\n{item.body}"
     return Brief(item.id, item.source, item.title, text[:BRIEF_CHARS].strip() or item.title, item.created_at)
 
 

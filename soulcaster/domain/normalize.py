@@ -9,6 +9,9 @@ TITLE_CHARS = 80
 GIVEN_TITLE_CHARS = 500
 """A title that came with the item may be longer; beyond this it is cut."""
 
+CUT = "…"
+"""Ends a title that was cut."""
+
 _INVISIBLE = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f"  # control characters but tab and line feed
     "\u200b\u2060\ufeff"  # zero-width space, word joiner, byte order mark (joiners stay: emoji and scripts need them)
@@ -38,7 +41,7 @@ def one_line(text: str, limit: int) -> str:
     if len(line) <= limit:
         return line
     head = line[: limit - 1]
-    return (head.rsplit(" ", 1)[0] if " " in head[limit // 2 :] else head).rstrip() + "…"
+    return (head.rsplit(" ", 1)[0] if " " in head[limit // 2 :] else head).rstrip() + CUT
 
 
 def title_and_body(title: str | None, body: str | None) -> tuple[str, str]:

@@ -95,6 +95,9 @@ def test_hashes_are_pinned() -> None:
     [
         ("Late", "Late card", "Late card"),
         ("Late", "The card", "Late\nThe card"),
+        ("The card is…", "The card is late", "The card is late"),
+        ("The card is…", "The card  is\tlate\nagain", "The card  is\tlate\nagain"),
+        ("The card…", "A card", "The card…\nA card"),
         ("Late", "x" * 5000, ("Late\n" + "x" * 5000)[:BRIEF_CHARS]),
     ],
 )

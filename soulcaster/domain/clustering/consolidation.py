@@ -174,7 +174,7 @@ def calibrated_cut(count: Slots, smooth: Vectors) -> float:
         return HIGHEST
     chance = np.random.default_rng(n)
     sample = smooth if n <= _SAMPLE else smooth[np.sort(chance.choice(n, _SAMPLE, replace=False))]
-    background = (sample @ sample.T)[np.triu_indices(len(sample), 1)]
+    background = (sample @ sample.T)[~np.tri(len(sample), dtype=np.bool_)]
     low, middle = np.quantile(background, [0.16, 0.5])
     far = min(FARTHEST, middle + FAR * (middle - low))
     alike = float(count.sum()) * float((background > far).mean())

@@ -41,7 +41,7 @@ PRIOR_CUT = 0.5
 """The threshold before the first round."""
 
 FIRST_ROUND = 16
-GROWTH = 1.5
+GROWTH = 2.0
 """A round is due when there are so many times the items of the last one: all rounds together cost O(1) an item."""
 
 EARLY = 1024

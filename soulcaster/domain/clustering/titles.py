@@ -19,7 +19,7 @@ from soulcaster.domain.clustering.vectors import Slots, Vectors
 
 TERMS = 5
 _SHORTEST = 3
-_LOOKED_AT = 20
+_LOOKED_AT = 12
 
 
 class Means(Protocol):
