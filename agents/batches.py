@@ -17,7 +17,7 @@ from typing import Any
 from soulcaster.ports import Record
 
 MAX_RECORDS = 1_000
-MAX_BYTES = 1024 * 1024
+MAX_BYTES = 4 * 1024 * 1024
 """A batch ends when it holds this much; one larger message makes a batch alone."""
 
 GATHER_SECONDS = 0.04

@@ -227,11 +227,11 @@ class Groups:
             return
         wanted, row = np.unique(np.array(slots, np.int64), return_inverse=True)
         before = self.count[wanted][:, None].astype(np.float32)
-        after = before + np.bincount(row)[:, None].astype(np.float32)
+        membership = np.zeros((len(wanted), len(row)), np.float32)
+        membership[row, np.arange(len(row))] = 1
+        after = before + membership.sum(1, keepdims=True)
         for means, given in ((self.dense, dense), (self.words, words)):
-            sums = means[wanted].astype(np.float32) * before
-            np.add.at(sums, row, given)
-            means[wanted] = sums / after
+            means[wanted] = (means[wanted].astype(np.float32) * before + membership @ given) / after
         self.count[wanted] = after[:, 0].astype(np.int64)
         self._dirty.update(wanted.tolist())
         self.publish(slots)

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from soulcaster.domain.clustering.groups import Exemplar
 from soulcaster.domain.clustering.lexical import Lexicon, stem, words
 from soulcaster.domain.clustering.vectors import Slots, Vectors
+from soulcaster.domain.normalize import CUT
 
 TERMS = 5
 _SHORTEST = 3
@@ -75,7 +76,7 @@ def terms(exemplars: Sequence[Exemplar], lexicon: Lexicon) -> tuple[str, ...]:
     """Return the words that tell these texts from the others, best first; of words with one stem, the most frequent."""
     said: Counter[str] = Counter()
     for exemplar in exemplars:
-        repeats = exemplar.summary.startswith(exemplar.title)
+        repeats = exemplar.summary.startswith(exemplar.title.removesuffix(CUT))
         said.update(set(words(exemplar.summary if repeats else f"{exemplar.title} {exemplar.summary}")))
     forms: dict[str, list[tuple[int, str]]] = {}
     for word, times in said.items():

@@ -74,6 +74,14 @@ def test_where_nothing_varies_both_are_equal(text: str) -> None:
     assert exact == masked
 
 
+@steady
+@given(st.text(st.characters(max_codepoint=127)))
+def test_plain_ascii_is_read_as_any_other_text(text: str) -> None:
+    accented = f"é {text}"
+    assert words(accented) == ["é", *words(text)]
+    assert (fingerprints(text)[0] == fingerprints(text)[1]) == (fingerprints(accented)[0] == fingerprints(accented)[1])
+
+
 def test_masked_is_never_taken_for_exact() -> None:
     # The text that a mask leaves is another's very words.
     assert fingerprints("order 5")[1] not in (*fingerprints("order \0"), *fingerprints("order"))
