@@ -30,7 +30,9 @@ into. The rest follows from these: a cluster's items are those assigned to it or
 on down. So events that come again, from any point on, end in the same state, and a merge is undone by its alias alone.
 """
 
+import asyncio
 import json
+import math
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -42,6 +44,7 @@ import hiredis
 from pydantic import TypeAdapter
 from redis.asyncio import Connection, Redis
 from redis.asyncio.client import Pipeline
+from redis.asyncio.connection import DefaultParser
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import OutOfMemoryError, ReadOnlyError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
@@ -82,6 +85,9 @@ COMMAND_KEPT = timedelta(days=30)
 _CHUNK = 10_000
 """Members that one command moves from a cluster to another: more would keep everybody else waiting."""
 
+_MERGES = 100
+"""Merges that are done in one go; all their items are in memory meanwhile."""
+
 _ITEM: TypeAdapter[FeedbackItem] = TypeAdapter(FeedbackItem)
 _JOB: TypeAdapter[Job] = TypeAdapter(Job)
 _ASSIGNMENT: TypeAdapter[Assignment] = TypeAdapter(Assignment)
@@ -91,13 +97,33 @@ _PROPOSALS: TypeAdapter[tuple[Proposal, ...]] = TypeAdapter(tuple[Proposal, ...]
 _STATUS: TypeAdapter[ClusteringStatus] = TypeAdapter(ClusteringStatus)
 
 
+class _Parser(DefaultParser):  # type: ignore[misc, valid-type]  # redis-py chooses it as it is imported
+    """Times the wait for bytes, not the reading of replies: a pipeline has thousands, which come a hundred at once."""
+
+    async def read_from_socket(self) -> bool:
+        try:
+            async with asyncio.timeout(TIMEOUT_SECONDS):
+                return bool(await super().read_from_socket())
+        except TimeoutError as error:
+            raise RedisTimeoutError(f"no answer in {TIMEOUT_SECONDS:.0f} seconds") from error
+
+
 class _Connection(Connection):
-    """A connection that packs commands in C, as redis-py's blocking one does: a batch has thousands of arguments."""
+    """A connection that does in C, or once, what redis-py does in Python for each command of a pipeline."""
 
     def pack_command(self, *args: Any) -> list[bytes]:
         name = str(args[0])
         words = tuple(name.split()) if " " in name else (name,)
         return [hiredis.pack_command((*words, *args[1:]))]
+
+    async def read_response(
+        self,
+        disable_decoding: bool = False,
+        timeout: float | None = None,  # noqa: ASYNC109  redis-py's own signature
+        **options: Any,
+    ) -> Any:
+        own = math.inf if timeout is None else timeout  # the parser has a limit of its own
+        return await super().read_response(disable_decoding, own, **options)
 
 
 class RedisReadModel:
@@ -109,6 +135,7 @@ class RedisReadModel:
         self._redis: Redis = Redis.from_url(
             url,
             connection_class=_Connection,
+            parser_class=_Parser,
             socket_timeout=TIMEOUT_SECONDS,
             socket_connect_timeout=TIMEOUT_SECONDS,
             decode_responses=True,
@@ -167,16 +194,16 @@ class RedisReadModel:
             await pipe.execute()
 
     async def apply(self, project_id: str, events: Sequence[ClusterEvent]) -> None:
-        """Apply events: merges and restores one by one, all between two of them at once."""
+        """Apply events in their order: as many at once as do not depend on one another."""
         async with self._answering() as redis:
-            for one_by_one, run in groupby(events, lambda e: isinstance(e, ClusterMerged | ClusterRestored)):
-                if not one_by_one:
-                    await self._stand(redis, project_id, list(run))
-                    continue
+            for kind, group in groupby(events, _alone):
+                run = list(group)
+                if kind is None:
+                    await self._stand(redis, project_id, run)
+                for some in _independent(e for e in run if isinstance(e, ClusterMerged)):
+                    await self._merge(redis, project_id, some)
                 for event in run:
-                    if isinstance(event, ClusterMerged):
-                        await self._merge(redis, project_id, event)
-                    elif isinstance(event, ClusterRestored):
+                    if isinstance(event, ClusterRestored):
                         await self._restore(redis, project_id, event)
 
     async def _stand(self, redis: Redis, p: str, events: Sequence[ClusterEvent]) -> None:
@@ -232,47 +259,58 @@ class RedisReadModel:
                 leaving[old].add(event.item_id)
         return leaving
 
-    async def _merge(self, redis: Redis, p: str, event: ClusterMerged) -> None:
-        await self._hang(redis, p, event.into_id, None)  # it stands for itself, or nothing would be merged into it
-        await self._hang(redis, p, event.cluster_id, event.into_id)
+    async def _merge(self, redis: Redis, p: str, events: Sequence[ClusterMerged]) -> None:
+        # What something is merged into stands for itself, or it would be that one's line that counts.
+        await self._hang(redis, p, {event.into_id: None for event in events})
+        await self._hang(redis, p, {event.cluster_id: event.into_id for event in events})
         pipe = redis.pipeline()
-        _forget(pipe, p, event.cluster_id)
-        into = HistoryEntry("merged_into", event.by, event.reason, event.at, event.into_id, event.command_id)
-        _remember(pipe, p, event.cluster_id, into)
-        merged = HistoryEntry("merged", event.by, event.reason, event.at, event.cluster_id, event.command_id)
-        _remember(pipe, p, event.into_id, merged)
+        for e in events:
+            _forget(pipe, p, e.cluster_id)
+            into = HistoryEntry("merged_into", e.by, e.reason, e.at, e.into_id, e.command_id)
+            _remember(pipe, p, e.cluster_id, into)
+            merged = HistoryEntry("merged", e.by, e.reason, e.at, e.cluster_id, e.command_id)
+            _remember(pipe, p, e.into_id, merged)
         await pipe.execute()
 
     async def _restore(self, redis: Redis, p: str, event: ClusterRestored) -> None:
-        await self._hang(redis, p, event.cluster_id, None)
+        await self._hang(redis, p, {event.cluster_id: None})
         pipe = redis.pipeline()
         restored = HistoryEntry("restored", "person", event.reason, event.at, command_id=event.command_id)
         _remember(pipe, p, event.cluster_id, restored)
         await pipe.execute()
 
-    async def _hang(self, redis: Redis, p: str, cluster_id: str, into: str | None) -> None:
-        """Make a cluster part of another, or of none: its items and jobs are read with what it is part of."""
-        lines = await self._lines(redis, p, {cluster_id} if into is None else {cluster_id, into})
-        before, after = lines[cluster_id][1:], () if into is None else lines[into]
-        if before == after:
+    async def _hang(self, redis: Redis, p: str, parts: Mapping[str, str | None]) -> None:
+        """Make clusters part of others, or of none: their items and jobs are read with what they are part of.
+
+        None of them may be what another is made part of.
+        """
+        lines = await self._lines(redis, p, {c for part in parts.items() for c in part if c is not None})
+        before = {part: lines[part][1:] for part in parts}
+        after = {part: () if into is None else lines[into] for part, into in parts.items()}
+        changing = [part for part in parts if before[part] != after[part]]
+        if not changing:
             return
         for kind in (f"cluster:items:{p}", "cluster:jobs"):
-            found = await redis.zrange(f"{kind}:{cluster_id}", 0, -1, withscores=True)
-            members = cast(list[tuple[str, float]], found)
-            for first in range(0, len(members), _CHUNK):
-                chunk = dict(members[first : first + _CHUNK])
-                pipe = redis.pipeline(transaction=False)
-                for of in set(before) - set(after):
-                    pipe.zrem(f"{kind}:{of}", *chunk)
-                for of in after:
-                    pipe.zadd(f"{kind}:{of}", chunk)
-                await pipe.execute()
-        await self._forget_empty(redis, p, before)
-        # Last, for it says that all this is done: cut off before it, the same event does it again.
-        if into is None:
-            await redis.hdel(f"clusters:{p}:alias", cluster_id)
-        else:
-            await redis.hset(f"clusters:{p}:alias", cluster_id, into)
+            pipe = redis.pipeline(transaction=False)
+            for part in changing:
+                pipe.zrange(f"{kind}:{part}", 0, -1, withscores=True)
+            found = cast(list[list[tuple[str, float]]], await pipe.execute())
+            for part, members in zip(changing, found, strict=True):
+                for first in range(0, len(members), _CHUNK):
+                    chunk = dict(members[first : first + _CHUNK])
+                    for of in set(before[part]) - set(after[part]):
+                        pipe.zrem(f"{kind}:{of}", *chunk)
+                    for of in after[part]:
+                        pipe.zadd(f"{kind}:{of}", chunk)
+            await pipe.execute()
+        await self._forget_empty(redis, p, sorted({of for part in changing for of in before[part]}))
+        # Last, for it says that all this is done: cut off before it, the same events do it again.
+        gone = [part for part in changing if parts[part] is None]
+        if gone:
+            await redis.hdel(f"clusters:{p}:alias", *gone)
+        hung = {part: into for part in changing if (into := parts[part]) is not None}
+        if hung:
+            await redis.hset(f"clusters:{p}:alias", mapping=cast(Any, hung))
 
     async def _lines(self, redis: Redis, p: str, ids: Collection[str]) -> dict[str, tuple[str, ...]]:
         """Return each cluster's line: itself, what it was merged into, what that was merged into, and so on."""
@@ -529,6 +567,27 @@ class RedisReadModel:
         for i in ids:
             pipe.hgetall(f"job:{i}")
         return tuple(_job(fields) for fields in await pipe.execute() if fields)
+
+
+def _alone(event: ClusterEvent) -> type | None:
+    """Return the type of an event that is not told in absolute terms, or None."""
+    return type(event) if isinstance(event, ClusterMerged | ClusterRestored) else None
+
+
+def _independent(events: Iterable[ClusterMerged]) -> Iterable[list[ClusterMerged]]:
+    """Yield runs of merges in which none is about what another has merged."""
+    run: list[ClusterMerged] = []
+    merged: set[str] = set()
+    into: set[str] = set()
+    for event in events:
+        if len(run) == _MERGES or event.cluster_id in merged | into or event.into_id in merged:
+            yield run
+            run, merged, into = [], set(), set()
+        run.append(event)
+        merged.add(event.cluster_id)
+        into.add(event.into_id)
+    if run:
+        yield run
 
 
 def _passes(error: ResponseError) -> bool:
