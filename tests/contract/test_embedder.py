@@ -1,8 +1,11 @@
 """What every Embedder must do."""
 
+import asyncio
+import sys
 from collections.abc import AsyncIterator, Callable
 
 import numpy as np
+import psutil
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,6 +15,7 @@ from soulcaster.adapters import static_embedder
 from soulcaster.adapters.gemini_embedder import GeminiEmbedder
 from soulcaster.adapters.static_embedder import DEFAULT_FOLDER, StaticEmbedder
 from soulcaster.domain.normalize import clean
+from soulcaster.errors import EmbedderUnavailable
 from soulcaster.ports import Embedder
 from tests.contract.gemini import KEY, Gemini
 
@@ -115,3 +119,42 @@ def test_words_are_forgotten_and_learned_again(monkeypatch: pytest.MonkeyPatch) 
     embedder = StaticEmbedder()
     for _ in range(3):
         assert np.array_equal(embedder.embed_now(TEXTS), STATIC.embed_now(TEXTS))
+
+
+async def test_a_process_that_died_is_told_of_and_replaced() -> None:
+    embedder = StaticEmbedder()
+    try:
+        many = await embedder.embed(TEXTS * 3)
+        (child,) = (c for c in psutil.Process().children() if "spawn_main" in " ".join(c.cmdline()))
+        child.kill()
+        with pytest.raises(EmbedderUnavailable):
+            await embedder.embed(TEXTS * 3)
+        assert np.array_equal(await embedder.embed(TEXTS * 3), many)
+    finally:
+        await embedder.close()
+
+
+_PARENT = """
+import asyncio, sys
+from soulcaster.adapters.static_embedder import StaticEmbedder
+
+async def main():
+    await StaticEmbedder().embed(["word"] * 100)
+    print("ready", flush=True)
+    await asyncio.sleep(60)
+
+if __name__ == "__main__":
+    asyncio.run(main())
+"""
+
+
+async def test_the_process_ends_with_its_parent_however_that_ends() -> None:
+    parent = await asyncio.create_subprocess_exec(sys.executable, "-c", _PARENT, stdout=asyncio.subprocess.PIPE)
+    assert parent.stdout is not None
+    assert await parent.stdout.readline() == b"ready\n"
+    children = psutil.Process(parent.pid).children(recursive=True)
+    assert children
+    parent.kill()
+    await parent.wait()
+    _, alive = await asyncio.to_thread(psutil.wait_procs, children, 20)
+    assert not alive
