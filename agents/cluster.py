@@ -111,16 +111,17 @@ async def cluster(
             kind = ClusterCommand if record.topic == CLUSTER_COMMANDS.name else EmbeddedEnvelope
             message = kind.model_validate_json(record.value or b"")
             asked[record.partition, message.project_id].append(message)
+        done: dict[Place, list[Step]] = {}
         try:
-            for place in asked:
+            for place, messages in asked.items():
                 await send_unsent(batch, place)
-            done = {place: await steps(place, messages) for place, messages in asked.items()}
-            for place, of_place in done.items():
-                if rounds.begin(place, clusters.state(*place)):
-                    of_place.append(clusters.state(*place).running(clock()))
-            for place, of_place in done.items():
+                done[place] = await steps(place, messages)
+                project = clusters.state(*place)
+                if rounds.begin(place, project):
+                    done[place].append(project.running(clock()))
+                # Rows go on their way while the next project is worked on.
                 with batch.writing(place[0]):
-                    clusters.write(*place, (row for step in of_place for row in step.rows))
+                    clusters.write(*place, (row for step in done[place] for row in step.rows))
             await until_available(stored)
             await send(done)
             for place in done:
