@@ -18,10 +18,14 @@ Id = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 MAX_OFFSET = 1_000_000_000
 
 
-class Scope(BaseModel):
-    """Query of every route: which project."""
+class Query(BaseModel):
+    """Base of what stands in a query; unknown parameters are ignored."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Scope(Query):
+    """Query of nearly every route: which project."""
 
     project_id: ProjectId
 
@@ -44,7 +48,7 @@ def read_query(request: web.Request, model: type[M]) -> M:
         return model.model_validate(given)
     except ValidationError as error:
         faults = _faults(error)
-        if "project_id" in model.model_fields and "project_id" not in given:
+        if issubclass(model, Scope) and "project_id" not in given:
             raise Problem(400, "project_id is required", errors=faults) from error
         raise Problem(422, _sentence(faults), errors=faults) from error
 

@@ -7,8 +7,9 @@ from pydantic import Field
 
 from soulcaster.web.api.answers import answer, answer_list
 from soulcaster.web.api.models import ClusterDetailOut, ClusterOut, StartFixOut
+from soulcaster.web.api.operation import operation
 from soulcaster.web.commands import FixUnderWay, ask_for_fix, known_cluster
-from soulcaster.web.parameters import Scope, Window, path_id, read_query
+from soulcaster.web.parameters import Scope, Window
 from soulcaster.web.problems import Problem
 from soulcaster.web.services import services
 
@@ -19,18 +20,18 @@ class ClustersQuery(Window):
     limit: Annotated[int, Field(ge=1, le=1000)] = 1000
 
 
-async def list_clusters(request: web.Request) -> web.StreamResponse:
-    """GET /clusters: a list, largest first; how many there are is in X-Total-Count."""
-    query = read_query(request, ClustersQuery)
+@operation("GET", "/clusters", {200: (ClusterOut,)})
+async def search(request: web.Request, query: ClustersQuery) -> web.StreamResponse:
+    """List clusters, largest first; how many there are is in X-Total-Count."""
     page = await services(request).read_model.clusters(query.project_id, limit=query.limit, offset=query.offset)
     return answer_list([ClusterOut.of(view) for view in page.items], total=page.total)
 
 
-async def one(request: web.Request) -> web.StreamResponse:
-    """GET /clusters/{id}: a cluster and a part of its items; 404 when this project has none of that id."""
-    query = read_query(request, Window)
+@operation("GET", "/clusters/{cluster_id}", {200: ClusterDetailOut}, problems=(404,))
+async def one(request: web.Request, query: Window, cluster_id: str) -> web.StreamResponse:
+    """Show a cluster and a part of its items; 404 when this project has none of that id."""
     given = services(request)
-    view = await known_cluster(given, query.project_id, path_id(request, "cluster_id"))
+    view = await known_cluster(given, query.project_id, cluster_id)
     page = await given.read_model.feedback(
         query.project_id, source=None, cluster_id=view.id, limit=query.limit, offset=query.offset
     )
@@ -40,12 +41,11 @@ async def one(request: web.Request) -> web.StreamResponse:
     )
 
 
-async def start_fix(request: web.Request) -> web.StreamResponse:
-    """POST /clusters/{id}/start_fix: 202 once Kafka has the command; 404 unknown, 409 while a fix is under way."""
-    scope = read_query(request, Scope)
-    cluster_id = path_id(request, "cluster_id")
+@operation("POST", "/clusters/{cluster_id}/start_fix", {202: StartFixOut}, problems=(404, 409))
+async def start_fix(request: web.Request, query: Scope, cluster_id: str) -> web.StreamResponse:
+    """Ask for a fix: 202 once Kafka has the command; 404 unknown, 409 while a fix is under way."""
     try:
-        asked = await ask_for_fix(services(request), scope.project_id, cluster_id, requested_by="api")
+        asked = await ask_for_fix(services(request), query.project_id, cluster_id, requested_by="api")
     except FixUnderWay as error:
         raise Problem(409, str(error)) from error
     return answer(
@@ -54,7 +54,7 @@ async def start_fix(request: web.Request) -> web.StreamResponse:
             job_id=asked.job_id,
             command_id=asked.command_id,
             cluster_id=asked.cluster_id,
-            project_id=scope.project_id,
+            project_id=query.project_id,
         ),
         status=202,
     )

@@ -3,6 +3,7 @@
 With `?wait=SECONDS` the answer waits until the command was applied (200) or refused (409); 202 when it takes longer.
 """
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 from uuid import uuid4
 
@@ -26,14 +27,18 @@ from soulcaster.web.api.models import (
     SplitIn,
     UndoIn,
 )
+from soulcaster.web.api.operation import Answer, operation
 from soulcaster.web.commands import ask, done, known_cluster
-from soulcaster.web.parameters import Scope, path_id, read_json, read_query
+from soulcaster.web.parameters import Scope
 from soulcaster.web.problems import Problem, allow_more
 from soulcaster.web.services import services
 
 IDEMPOTENCY_KEY = "Idempotency-Key"
 
 MAX_KEY = 255
+
+_ASKED: Mapping[int, Answer] = {202: AskedOut, 200: AskedOut}
+"""200 where the caller waited and it was applied."""
 
 
 class CommandQuery(Scope):
@@ -42,93 +47,99 @@ class CommandQuery(Scope):
     wait: Annotated[float, Field(ge=0, le=30)] = 0
 
 
-async def merge(request: web.Request) -> web.StreamResponse:
-    """POST /clusters/{id}/merge: other clusters become part of this one."""
-    given = await read_json(request, MergeIn)
-    return await _of_cluster(request, "merge", "Merge asked for", cluster_ids=given.cluster_ids)
+@operation("POST", "/clusters/{cluster_id}/merge", _ASKED, problems=(404, 409))
+async def merge(request: web.Request, query: CommandQuery, body: MergeIn, cluster_id: str) -> web.StreamResponse:
+    """Other clusters become part of this one."""
+    return await _of_cluster(request, query, cluster_id, "merge", "Merge asked for", cluster_ids=body.cluster_ids)
 
 
-async def split(request: web.Request) -> web.StreamResponse:
-    """POST /clusters/{id}/split: some of its items become a cluster of their own."""
-    given = await read_json(request, SplitIn)
-    return await _of_cluster(request, "split", "Split asked for", item_ids=given.item_ids, title=given.title)
-
-
-async def move(request: web.Request) -> web.StreamResponse:
-    """POST /clusters/{id}/move: items, wherever they are, belong to this cluster."""
-    given = await read_json(request, MoveIn)
-    return await _of_cluster(request, "move", "Move asked for", item_ids=given.item_ids)
-
-
-async def rename(request: web.Request) -> web.StreamResponse:
-    """POST /clusters/{id}/rename: its title, for good; null gives it back to the machine."""
-    given = await read_json(request, RenameIn)
-    return await _of_cluster(request, "rename", "New title asked for", title=given.title)
-
-
-async def pin(request: web.Request) -> web.StreamResponse:
-    """POST /clusters/{id}/pin: consolidation leaves it as it is, or may change it again."""
-    given = await read_json(request, PinIn)
-    message = "Pin asked for" if given.pinned else "Unpin asked for"
-    return await _of_cluster(request, "pin", message, pinned=given.pinned)
-
-
-async def undo(request: web.Request) -> web.StreamResponse:
-    """POST /clusters/{id}/undo: take back a command."""
-    given = await read_json(request, UndoIn)
-    return await _of_cluster(request, "undo", "Undo asked for", command_id=given.command_id)
-
-
-async def rebalance(request: web.Request) -> web.StreamResponse:
-    """POST /clusters/rebalance: consolidate now."""
-    return await _ask(request, "rebalance", "Rebalancing asked for")
-
-
-async def cleanup(request: web.Request) -> web.StreamResponse:
-    """POST /clusters/cleanup: apply proposals."""
-    given = await read_json(request, CleanupIn)
-    return await _ask(request, "cleanup", "Clean-up asked for", proposal_ids=given.proposal_ids)
-
-
-async def reset(request: web.Request) -> web.StreamResponse:
-    """POST /clusters/reset: cluster everything anew."""
-    return await _ask(request, "reset", "Reset asked for")
-
-
-async def configure(request: web.Request) -> web.StreamResponse:
-    """PUT /clustering/config: how the project is clustered."""
-    given = await read_json(request, ConfigureIn)
-    return await _ask(
-        request, "configure", "Configuration asked for", threshold=given.threshold, granularity=given.granularity
+@operation("POST", "/clusters/{cluster_id}/split", _ASKED, problems=(404, 409))
+async def split(request: web.Request, query: CommandQuery, body: SplitIn, cluster_id: str) -> web.StreamResponse:
+    """Some of its items become a cluster of their own."""
+    return await _of_cluster(
+        request, query, cluster_id, "split", "Split asked for", item_ids=body.item_ids, title=body.title
     )
 
 
-async def status(request: web.Request) -> web.StreamResponse:
-    """GET /clustering/status: how the project's clustering stands, and what a person may want to do."""
-    project_id = read_query(request, Scope).project_id
+@operation("POST", "/clusters/{cluster_id}/move", _ASKED, problems=(404, 409))
+async def move(request: web.Request, query: CommandQuery, body: MoveIn, cluster_id: str) -> web.StreamResponse:
+    """Items, wherever they are, belong to this cluster."""
+    return await _of_cluster(request, query, cluster_id, "move", "Move asked for", item_ids=body.item_ids)
+
+
+@operation("POST", "/clusters/{cluster_id}/rename", _ASKED, problems=(404, 409))
+async def rename(request: web.Request, query: CommandQuery, body: RenameIn, cluster_id: str) -> web.StreamResponse:
+    """Its title, for good; null gives it back to the machine."""
+    return await _of_cluster(request, query, cluster_id, "rename", "New title asked for", title=body.title)
+
+
+@operation("POST", "/clusters/{cluster_id}/pin", _ASKED, problems=(404, 409))
+async def pin(request: web.Request, query: CommandQuery, body: PinIn, cluster_id: str) -> web.StreamResponse:
+    """Consolidation leaves it as it is, or may change it again."""
+    message = "Pin asked for" if body.pinned else "Unpin asked for"
+    return await _of_cluster(request, query, cluster_id, "pin", message, pinned=body.pinned)
+
+
+@operation("POST", "/clusters/{cluster_id}/undo", _ASKED, problems=(404, 409))
+async def undo(request: web.Request, query: CommandQuery, body: UndoIn, cluster_id: str) -> web.StreamResponse:
+    """Take back a command."""
+    return await _of_cluster(request, query, cluster_id, "undo", "Undo asked for", command_id=body.command_id)
+
+
+@operation("POST", "/clusters/rebalance", _ASKED, problems=(409,))
+async def rebalance(request: web.Request, query: CommandQuery) -> web.StreamResponse:
+    """Consolidate now."""
+    return await _ask(request, query, "rebalance", "Rebalancing asked for")
+
+
+@operation("POST", "/clusters/cleanup", _ASKED, problems=(409,))
+async def cleanup(request: web.Request, query: CommandQuery, body: CleanupIn) -> web.StreamResponse:
+    """Apply proposals."""
+    return await _ask(request, query, "cleanup", "Clean-up asked for", proposal_ids=body.proposal_ids)
+
+
+@operation("POST", "/clusters/reset", _ASKED, problems=(409,))
+async def reset(request: web.Request, query: CommandQuery) -> web.StreamResponse:
+    """Cluster everything anew."""
+    return await _ask(request, query, "reset", "Reset asked for")
+
+
+@operation("PUT", "/clustering/config", _ASKED, problems=(409,))
+async def configure(request: web.Request, query: CommandQuery, body: ConfigureIn) -> web.StreamResponse:
+    """How the project is clustered."""
+    return await _ask(
+        request, query, "configure", "Configuration asked for", threshold=body.threshold, granularity=body.granularity
+    )
+
+
+@operation("GET", "/clustering/status", {200: ClusteringOut})
+async def status(request: web.Request, query: Scope) -> web.StreamResponse:
+    """Show how the project's clustering stands, and what a person may want to do."""
     read_model = services(request).read_model
-    stands = await read_model.clustering_status(project_id)
-    return answer(ClusteringOut.of(project_id, stands, await read_model.proposals(project_id)))
+    stands = await read_model.clustering_status(query.project_id)
+    return answer(ClusteringOut.of(query.project_id, stands, await read_model.proposals(query.project_id)))
 
 
-async def one(request: web.Request) -> web.StreamResponse:
-    """GET /commands/{id}: what became of a command; 404 while nothing is known of it."""
-    project_id = read_query(request, Scope).project_id
-    view = await services(request).read_model.command(project_id, path_id(request, "command_id"))
+@operation("GET", "/commands/{command_id}", {200: CommandOut}, problems=(404,))
+async def one(request: web.Request, query: Scope, command_id: str) -> web.StreamResponse:
+    """Show what became of a command; 404 while nothing is known of it."""
+    view = await services(request).read_model.command(query.project_id, command_id)
     if view is None:
         raise NotFound("Nothing is known of this command, or not yet")
-    return answer(CommandOut.of(project_id, view))
+    return answer(CommandOut.of(query.project_id, view))
 
 
-async def _of_cluster(request: web.Request, kind: CommandKind, message: str, **fields: Any) -> web.StreamResponse:
+async def _of_cluster(
+    request: web.Request, query: CommandQuery, cluster_id: str, kind: CommandKind, message: str, **fields: Any
+) -> web.StreamResponse:
     """Ask for a command of the cluster in the path, by the id it has now."""
-    project_id = read_query(request, CommandQuery).project_id
-    cluster = await known_cluster(services(request), project_id, path_id(request, "cluster_id"))
-    return await _ask(request, kind, message, cluster_id=cluster.id, **fields)
+    cluster = await known_cluster(services(request), query.project_id, cluster_id)
+    return await _ask(request, query, kind, message, cluster_id=cluster.id, **fields)
 
 
-async def _ask(request: web.Request, kind: CommandKind, message: str, **fields: Any) -> web.StreamResponse:
-    query = read_query(request, CommandQuery)
+async def _ask(
+    request: web.Request, query: CommandQuery, kind: CommandKind, message: str, **fields: Any
+) -> web.StreamResponse:
     given = services(request)
     key = request.headers.get(IDEMPOTENCY_KEY)
     if key is not None and not 1 <= len(key) <= MAX_KEY:

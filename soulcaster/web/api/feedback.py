@@ -6,7 +6,8 @@ from soulcaster.errors import NotFound
 from soulcaster.messages import Source
 from soulcaster.web.api.answers import answer
 from soulcaster.web.api.models import FeedbackListOut, FeedbackOut, StatsOut
-from soulcaster.web.parameters import Id, Scope, Window, path_id, read_query
+from soulcaster.web.api.operation import operation
+from soulcaster.web.parameters import Id, Scope, Window
 from soulcaster.web.services import services
 
 
@@ -17,9 +18,9 @@ class FeedbackQuery(Window):
     cluster_id: Id | None = None
 
 
-async def list_feedback(request: web.Request) -> web.StreamResponse:
-    """GET /feedback: items, newest first, of one source or one cluster where asked."""
-    query = read_query(request, FeedbackQuery)
+@operation("GET", "/feedback", {200: FeedbackListOut})
+async def search(request: web.Request, query: FeedbackQuery) -> web.StreamResponse:
+    """List items, newest first, of one source or one cluster where asked."""
     page = await services(request).read_model.feedback(
         query.project_id, source=query.source, cluster_id=query.cluster_id, limit=query.limit, offset=query.offset
     )
@@ -34,16 +35,16 @@ async def list_feedback(request: web.Request) -> web.StreamResponse:
     )
 
 
-async def one(request: web.Request) -> web.StreamResponse:
-    """GET /feedback/{id}: one item; 404 when this project has none of that id."""
-    scope = read_query(request, Scope)
-    view = await services(request).read_model.feedback_item(scope.project_id, path_id(request, "item_id"))
+@operation("GET", "/feedback/{item_id}", {200: FeedbackOut}, problems=(404,))
+async def one(request: web.Request, query: Scope, item_id: str) -> web.StreamResponse:
+    """Show one item; 404 when this project has none of that id."""
+    view = await services(request).read_model.feedback_item(query.project_id, item_id)
     if view is None:
         raise NotFound("Feedback item not found")
     return answer(FeedbackOut.of(view))
 
 
-async def stats(request: web.Request) -> web.StreamResponse:
-    """GET /stats: a project's figures; zeros for a project nothing is known of."""
-    scope = read_query(request, Scope)
-    return answer(StatsOut.of(scope.project_id, await services(request).read_model.stats(scope.project_id)))
+@operation("GET", "/stats", {200: StatsOut})
+async def stats(request: web.Request, query: Scope) -> web.StreamResponse:
+    """Show a project in figures; zeros for a project nothing is known of."""
+    return answer(StatsOut.of(query.project_id, await services(request).read_model.stats(query.project_id)))

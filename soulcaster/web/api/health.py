@@ -8,6 +8,7 @@ from aiohttp import web
 from soulcaster.errors import Unavailable
 from soulcaster.web.api.answers import answer
 from soulcaster.web.api.models import HealthOut, ReadyOut, RootOut
+from soulcaster.web.api.operation import operation
 from soulcaster.web.problems import RETRY_SECONDS, Problem
 from soulcaster.web.services import Answering, services
 
@@ -16,8 +17,9 @@ CHECK_SECONDS = 2.0
 _log = structlog.get_logger(__name__)
 
 
+@operation("GET", "/", {200: RootOut})
 async def root(request: web.Request) -> web.StreamResponse:
-    """GET /: send a browser to the pages, tell a program that the server is up."""
+    """Send a browser to the pages, tell a program that the server is up."""
     if "text/html" in request.headers.get("Accept", ""):
         raise web.HTTPFound("/app", headers={"Vary": "Accept"})
     response = answer(RootOut())
@@ -25,15 +27,17 @@ async def root(request: web.Request) -> web.StreamResponse:
     return response
 
 
+@operation("GET", "/health", {200: HealthOut})
 async def health(request: web.Request) -> web.StreamResponse:
-    """GET /health: 200 as long as the server is up; says whether its storage answers."""
+    """Say that the server is up, and whether its storage answers."""
     given = services(request)
     connected = await _answers("Redis", given.read_model)
     return answer(HealthOut(storage="connected" if connected else "disconnected", timestamp=given.clock()))
 
 
+@operation("GET", "/ready", {200: ReadyOut})
 async def ready(request: web.Request) -> web.StreamResponse:
-    """GET /ready: 200 when Kafka and Redis answer, 503 naming which does not; within CHECK_SECONDS."""
+    """Answer 200 when Kafka and Redis do, else 503 naming which does not; within two seconds."""
     given = services(request)
     systems: dict[str, Answering] = {"Kafka": given.kafka, "Redis": given.read_model}
     found = await asyncio.gather(*(_answers(name, system) for name, system in systems.items()))

@@ -6,36 +6,43 @@ from aiohttp import web
 
 from soulcaster.domain.normalize import title_and_body
 from soulcaster.intake import read
-from soulcaster.messages import RawFeedback
+from soulcaster.messages import ProjectId, RawFeedback
 from soulcaster.ports import Outgoing, Record
 from soulcaster.topics import FEEDBACK_RAW
 from soulcaster.web.api.answers import answer
 from soulcaster.web.api.models import FeedbackIn, IngestOut, ManualIn
-from soulcaster.web.parameters import Scope, read_json, read_query
+from soulcaster.web.api.operation import operation
+from soulcaster.web.parameters import Query, Scope
 from soulcaster.web.problems import FieldProblem, Problem
 from soulcaster.web.services import services
 
 
-async def manual(request: web.Request) -> web.StreamResponse:
-    """POST /ingest/manual: what somebody typed; without a title, its first line becomes one as it is normalized."""
-    scope = read_query(request, Scope)
-    given = await read_json(request, ManualIn)
-    _must_say_something("text", None, given.text)
+class FeedbackInQuery(Query):
+    """Query of POST /ingest/feedback: the project, where the body does not name it."""
+
+    project_id: ProjectId | None = None
+
+
+@operation("POST", "/ingest/manual", {202: IngestOut})
+async def manual(request: web.Request, query: Scope, body: ManualIn) -> web.StreamResponse:
+    """Take what somebody typed; without a title, its first line becomes one as it is normalized."""
+    _must_say_something("text", None, body.text)
     raw = RawFeedback(
-        project_id=scope.project_id, source="manual", title=given.title, body=given.text, external_id=str(uuid4())
+        project_id=query.project_id, source="manual", title=body.title, body=body.text, external_id=str(uuid4())
     )
     return await _accept(request, raw)
 
 
-async def generic(request: web.Request) -> web.StreamResponse:
-    """POST /ingest/feedback: one item of any source; the project is in the query, or else in the body."""
-    given = await read_json(request, FeedbackIn)
-    if given.project_id is not None and not request.query.get("project_id"):
-        project_id = given.project_id
-    else:
-        project_id = read_query(request, Scope).project_id
-    _must_say_something("body", given.title, given.body)
-    return await _accept(request, given.to_raw(project_id, given.external_id or given.id or str(uuid4())))
+@operation("POST", "/ingest/feedback", {202: IngestOut})
+async def generic(request: web.Request, query: FeedbackInQuery, body: FeedbackIn) -> web.StreamResponse:
+    """Take one item of any source; the project is in the query, or else in the body."""
+    project_id = query.project_id or body.project_id
+    if project_id is None:
+        raise Problem(
+            400, "project_id is required", errors=[FieldProblem(field="project_id", message="Field required")]
+        )
+    _must_say_something("body", body.title, body.body)
+    return await _accept(request, body.to_raw(project_id, body.external_id or body.id or str(uuid4())))
 
 
 async def _accept(request: web.Request, raw: RawFeedback) -> web.Response:

@@ -1,0 +1,91 @@
+"""One definition of a route: its address, what it takes and what it answers. The rest is made of that.
+
+A handler's own parameters say what it takes: `query` and `body` are models, any other is an id in the path. What is not
+as the models say is answered before the handler is called; soulcaster/web/api/openapi.py describes the same models.
+"""
+
+import inspect
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, get_type_hints
+
+from aiohttp import web
+from pydantic import BaseModel
+
+from soulcaster.web.parameters import path_id, read_json, read_query
+
+Answer = type[BaseModel] | tuple[type[BaseModel]]
+"""The model of an answer; in a tuple of one, a bare list of it."""
+
+_IN_PATH = re.compile(r"{(\w+)}")
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """What can be asked of the API at one address by one method.
+
+    `answers` are the models by status, `problems` the statuses of problems beyond those that any route may answer.
+    """
+
+    method: str
+    path: str
+    handler: Callable[..., Awaitable[web.StreamResponse]]
+    answers: Mapping[int, Answer]
+    problems: tuple[int, ...]
+    query: type[BaseModel] | None
+    body: type[BaseModel] | None
+
+    @property
+    def id(self) -> str:
+        """Return its name among all operations, as "clusters.merge"."""
+        return f"{self.group}.{self.handler.__name__}"
+
+    @property
+    def group(self) -> str:
+        """Return what it is about: the name of its module."""
+        return self.handler.__module__.rsplit(".", 1)[1]
+
+    @property
+    def description(self) -> str:
+        """Return what it does, in its own words."""
+        return inspect.getdoc(self.handler) or ""
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """Return the names of the ids in its path."""
+        return tuple(_IN_PATH.findall(self.path))
+
+    def route(self) -> web.RouteDef:
+        """Return it as aiohttp routes it."""
+        if self.method == "GET":
+            return web.get(self.path, self._handle, name=self.id)  # takes HEAD as well
+        return web.route(self.method, self.path, self._handle, name=self.id)
+
+    async def _handle(self, request: web.Request) -> web.StreamResponse:
+        taken: dict[str, Any] = {name: path_id(request, name) for name in self.ids}
+        if self.query is not None:
+            taken["query"] = read_query(request, self.query)
+        if self.body is not None:
+            taken["body"] = await read_json(request, self.body)
+        return await self.handler(request, **taken)
+
+
+def operation(
+    method: str, path: str, answers: Mapping[int, Answer], *, problems: tuple[int, ...] = ()
+) -> Callable[[Callable[..., Awaitable[web.StreamResponse]]], Operation]:
+    """Make an operation of a handler.
+
+    Raises:
+        TypeError: the handler's parameters are not the path's ids, `query` and `body`.
+    """
+
+    def made(handler: Callable[..., Awaitable[web.StreamResponse]]) -> Operation:
+        hints = get_type_hints(handler)
+        names = list(inspect.signature(handler).parameters)[1:]
+        models = {name: hints[name] for name in names if name in {"query", "body"}}
+        if set(names) - models.keys() != set(_IN_PATH.findall(path)):
+            raise TypeError(f"{handler.__qualname__} takes {names}, which is not what {path} has")
+        return Operation(method, path, handler, answers, problems, models.get("query"), models.get("body"))
+
+    return made
