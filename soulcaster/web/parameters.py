@@ -12,8 +12,15 @@ from soulcaster.web.problems import FieldProblem, Problem
 
 M = TypeVar("M", bound=BaseModel)
 
-Id = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+ID_PATTERN = "^[A-Za-z0-9_-]{1,64}$"
+
+Id = Annotated[str, StringConstraints(pattern=ID_PATTERN)]
 """An id in a URL. No colon: it becomes part of a key in the store."""
+
+KEY_HEADER = "Idempotency-Key"
+
+MAX_KEY = 255
+"""Characters of an Idempotency-Key."""
 
 MAX_OFFSET = 1_000_000_000
 
@@ -105,9 +112,21 @@ def path_id(request: web.Request, name: str) -> str:
         Problem: 404 when it has a form no id has.
     """
     value = request.match_info[name]
-    if not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", value):
+    if not re.fullmatch(ID_PATTERN, value):
         raise Problem(404, "There is nothing of that id here.")
     return value
+
+
+def idempotency_key(request: web.Request) -> str | None:
+    """Return the Idempotency-Key, if there is one.
+
+    Raises:
+        Problem: 422 when it is empty or longer than `MAX_KEY`.
+    """
+    key = request.headers.get(KEY_HEADER)
+    if key is not None and not 1 <= len(key) <= MAX_KEY:
+        raise Problem(422, f"{KEY_HEADER} has 1 to {MAX_KEY} characters.")
+    return key
 
 
 def _is_not_json(error: ValidationError) -> bool:

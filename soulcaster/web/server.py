@@ -8,7 +8,7 @@ import jinja2
 from aiohttp import web
 
 from soulcaster.ports import Clock, Publisher, ReadModel
-from soulcaster.web import api, pages
+from soulcaster.web import api, described, pages
 from soulcaster.web.guards import LOOPBACK, only_hosts, same_origin
 from soulcaster.web.observe import add_headers, log_requests
 from soulcaster.web.pages.words import FILTERS
@@ -43,12 +43,12 @@ def create_app(
     aiohttp_jinja2.setup(
         app,
         loader=jinja2.PackageLoader("soulcaster.web"),
-        filters=FILTERS,
+        filters={**FILTERS, "kind": described.kind, "limits": described.limits},
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    app.add_routes(api.routes())
+    app.add_routes([*api.routes(), *described.routes()])
     app.router.add_static("/app/static", Path(__file__).parent / "static")
     app.add_subapp("/app", pages.create_pages(session_key))
     return app

@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from aiohttp import web
 from pydantic import BaseModel
 
+TOTAL_HEADER = "X-Total-Count"
+
 
 def answer(model: BaseModel, *, status: int = 200) -> web.Response:
     """Return a model as JSON."""
@@ -13,6 +15,6 @@ def answer(model: BaseModel, *, status: int = 200) -> web.Response:
 
 def answer_list(models: Sequence[BaseModel], *, total: int) -> web.Response:
     """Return a bare JSON list; how long the whole of it is goes into X-Total-Count."""
-    headers: Mapping[str, str] = {"X-Total-Count": str(total)}
+    headers: Mapping[str, str] = {TOTAL_HEADER: str(total)}
     body = b"[" + b",".join(model.model_dump_json().encode() for model in models) + b"]"
     return web.Response(body=body, headers=headers, content_type="application/json")

@@ -29,13 +29,9 @@ from soulcaster.web.api.models import (
 )
 from soulcaster.web.api.operation import Answer, operation
 from soulcaster.web.commands import ask, done, known_cluster
-from soulcaster.web.parameters import Scope
+from soulcaster.web.parameters import Scope, idempotency_key
 from soulcaster.web.problems import Problem, allow_more
 from soulcaster.web.services import services
-
-IDEMPOTENCY_KEY = "Idempotency-Key"
-
-MAX_KEY = 255
 
 _ASKED: Mapping[int, Answer] = {202: AskedOut, 200: AskedOut}
 """200 where the caller waited and it was applied."""
@@ -47,13 +43,13 @@ class CommandQuery(Scope):
     wait: Annotated[float, Field(ge=0, le=30)] = 0
 
 
-@operation("POST", "/clusters/{cluster_id}/merge", _ASKED, problems=(404, 409))
+@operation("POST", "/clusters/{cluster_id}/merge", _ASKED, problems=(404, 409), keyed=True)
 async def merge(request: web.Request, query: CommandQuery, body: MergeIn, cluster_id: str) -> web.StreamResponse:
     """Other clusters become part of this one."""
     return await _of_cluster(request, query, cluster_id, "merge", "Merge asked for", cluster_ids=body.cluster_ids)
 
 
-@operation("POST", "/clusters/{cluster_id}/split", _ASKED, problems=(404, 409))
+@operation("POST", "/clusters/{cluster_id}/split", _ASKED, problems=(404, 409), keyed=True)
 async def split(request: web.Request, query: CommandQuery, body: SplitIn, cluster_id: str) -> web.StreamResponse:
     """Some of its items become a cluster of their own."""
     return await _of_cluster(
@@ -61,50 +57,50 @@ async def split(request: web.Request, query: CommandQuery, body: SplitIn, cluste
     )
 
 
-@operation("POST", "/clusters/{cluster_id}/move", _ASKED, problems=(404, 409))
+@operation("POST", "/clusters/{cluster_id}/move", _ASKED, problems=(404, 409), keyed=True)
 async def move(request: web.Request, query: CommandQuery, body: MoveIn, cluster_id: str) -> web.StreamResponse:
     """Items, wherever they are, belong to this cluster."""
     return await _of_cluster(request, query, cluster_id, "move", "Move asked for", item_ids=body.item_ids)
 
 
-@operation("POST", "/clusters/{cluster_id}/rename", _ASKED, problems=(404, 409))
+@operation("POST", "/clusters/{cluster_id}/rename", _ASKED, problems=(404, 409), keyed=True)
 async def rename(request: web.Request, query: CommandQuery, body: RenameIn, cluster_id: str) -> web.StreamResponse:
     """Its title, for good; null gives it back to the machine."""
     return await _of_cluster(request, query, cluster_id, "rename", "New title asked for", title=body.title)
 
 
-@operation("POST", "/clusters/{cluster_id}/pin", _ASKED, problems=(404, 409))
+@operation("POST", "/clusters/{cluster_id}/pin", _ASKED, problems=(404, 409), keyed=True)
 async def pin(request: web.Request, query: CommandQuery, body: PinIn, cluster_id: str) -> web.StreamResponse:
     """Consolidation leaves it as it is, or may change it again."""
     message = "Pin asked for" if body.pinned else "Unpin asked for"
     return await _of_cluster(request, query, cluster_id, "pin", message, pinned=body.pinned)
 
 
-@operation("POST", "/clusters/{cluster_id}/undo", _ASKED, problems=(404, 409))
+@operation("POST", "/clusters/{cluster_id}/undo", _ASKED, problems=(404, 409), keyed=True)
 async def undo(request: web.Request, query: CommandQuery, body: UndoIn, cluster_id: str) -> web.StreamResponse:
     """Take back a command."""
     return await _of_cluster(request, query, cluster_id, "undo", "Undo asked for", command_id=body.command_id)
 
 
-@operation("POST", "/clusters/rebalance", _ASKED, problems=(409,))
+@operation("POST", "/clusters/rebalance", _ASKED, problems=(409,), keyed=True)
 async def rebalance(request: web.Request, query: CommandQuery) -> web.StreamResponse:
     """Consolidate now."""
     return await _ask(request, query, "rebalance", "Rebalancing asked for")
 
 
-@operation("POST", "/clusters/cleanup", _ASKED, problems=(409,))
+@operation("POST", "/clusters/cleanup", _ASKED, problems=(409,), keyed=True)
 async def cleanup(request: web.Request, query: CommandQuery, body: CleanupIn) -> web.StreamResponse:
     """Apply proposals."""
     return await _ask(request, query, "cleanup", "Clean-up asked for", proposal_ids=body.proposal_ids)
 
 
-@operation("POST", "/clusters/reset", _ASKED, problems=(409,))
+@operation("POST", "/clusters/reset", _ASKED, problems=(409,), keyed=True)
 async def reset(request: web.Request, query: CommandQuery) -> web.StreamResponse:
     """Cluster everything anew."""
     return await _ask(request, query, "reset", "Reset asked for")
 
 
-@operation("PUT", "/clustering/config", _ASKED, problems=(409,))
+@operation("PUT", "/clustering/config", _ASKED, problems=(409,), keyed=True)
 async def configure(request: web.Request, query: CommandQuery, body: ConfigureIn) -> web.StreamResponse:
     """How the project is clustered."""
     return await _ask(
@@ -141,9 +137,7 @@ async def _ask(
     request: web.Request, query: CommandQuery, kind: CommandKind, message: str, **fields: Any
 ) -> web.StreamResponse:
     given = services(request)
-    key = request.headers.get(IDEMPOTENCY_KEY)
-    if key is not None and not 1 <= len(key) <= MAX_KEY:
-        raise Problem(422, f"{IDEMPOTENCY_KEY} has 1 to {MAX_KEY} characters.")
+    key = idempotency_key(request)
     command_id = str(uuid4()) if key is None else command_id_for(query.project_id, key)
     await ask(given, query.project_id, kind, command_id, requested_by="api", **fields)
     view = None

@@ -17,7 +17,7 @@ CHECK_SECONDS = 2.0
 _log = structlog.get_logger(__name__)
 
 
-@operation("GET", "/", {200: RootOut})
+@operation("GET", "/", {200: RootOut}, redirects=True)
 async def root(request: web.Request) -> web.StreamResponse:
     """Send a browser to the pages, tell a program that the server is up."""
     if "text/html" in request.headers.get("Accept", ""):

@@ -26,6 +26,7 @@ class Operation:
     """What can be asked of the API at one address by one method.
 
     `answers` are the models by status, `problems` the statuses of problems beyond those that any route may answer.
+    One that is `keyed` takes an Idempotency-Key; one that `redirects` may send a browser elsewhere.
     """
 
     method: str
@@ -35,6 +36,8 @@ class Operation:
     problems: tuple[int, ...]
     query: type[BaseModel] | None
     body: type[BaseModel] | None
+    keyed: bool
+    redirects: bool
 
     @property
     def id(self) -> str:
@@ -72,7 +75,13 @@ class Operation:
 
 
 def operation(
-    method: str, path: str, answers: Mapping[int, Answer], *, problems: tuple[int, ...] = ()
+    method: str,
+    path: str,
+    answers: Mapping[int, Answer],
+    *,
+    problems: tuple[int, ...] = (),
+    keyed: bool = False,
+    redirects: bool = False,
 ) -> Callable[[Callable[..., Awaitable[web.StreamResponse]]], Operation]:
     """Make an operation of a handler.
 
@@ -86,6 +95,7 @@ def operation(
         models = {name: hints[name] for name in names if name in {"query", "body"}}
         if set(names) - models.keys() != set(_IN_PATH.findall(path)):
             raise TypeError(f"{handler.__qualname__} takes {names}, which is not what {path} has")
-        return Operation(method, path, handler, answers, problems, models.get("query"), models.get("body"))
+        query, body = models.get("query"), models.get("body")
+        return Operation(method, path, handler, answers, problems, query, body, keyed, redirects)
 
     return made

@@ -1,0 +1,133 @@
+"""The OpenAPI 3.1 document, made of the operations: what is checked is what is described.
+
+Shapes are pydantic's own JSON Schema (2020-12, which is what OpenAPI 3.1 takes).
+"""
+
+from collections.abc import Iterable, Mapping
+from http import HTTPStatus
+from importlib.metadata import version
+from typing import Any, Literal
+
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from soulcaster.web.api.answers import TOTAL_HEADER
+from soulcaster.web.api.operation import Operation
+from soulcaster.web.parameters import ID_PATTERN, KEY_HEADER, MAX_KEY
+from soulcaster.web.problems import ProblemDetails
+
+Mode = Literal["validation", "serialization"]
+_Schemas = Mapping[Any, Mapping[str, Any]]
+"""The schema of each (model, mode)."""
+
+_ALWAYS = (400, 421, 500, 503)
+_OF_QUERY = (422,)
+_OF_BODY = (413, 415, 422)
+_OF_WRITES = (403,)
+
+
+def document(operations: Iterable[Operation]) -> dict[str, Any]:
+    """Return the document of these operations, as JSON takes it."""
+    operations = tuple(operations)
+    schemas, components = models_json_schema(list(_models(operations)), ref_template="#/components/schemas/{model}")
+    shapes = components.get("$defs", {})
+    paths: dict[str, dict[str, Any]] = {}
+    for operation in operations:
+        paths.setdefault(operation.path, {})[operation.method.lower()] = _described(operation, schemas, shapes)
+    queries = {operation.query.__name__ for operation in operations if operation.query is not None}
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Soulcaster", "version": version("soulcaster")},
+        "paths": paths,
+        "components": {"schemas": {name: shape for name, shape in shapes.items() if name not in queries}},
+    }
+
+
+def _models(operations: Iterable[Operation]) -> Iterable[tuple[type[BaseModel], Mode]]:
+    found: dict[tuple[type[BaseModel], Mode], None] = {(ProblemDetails, "serialization"): None}
+    for operation in operations:
+        for taken in (operation.query, operation.body):
+            if taken is not None:
+                found[taken, "validation"] = None
+        for answer in operation.answers.values():
+            found[answer[0] if isinstance(answer, tuple) else answer, "serialization"] = None
+    return found
+
+
+def _described(operation: Operation, schemas: _Schemas, shapes: Mapping[str, Any]) -> dict[str, Any]:
+    first, _, rest = operation.description.partition("\n\n")
+    described: dict[str, Any] = {
+        "operationId": operation.id,
+        "tags": [operation.group],
+        "summary": " ".join(first.split()),
+        "parameters": [*_ids(operation), *_parameters(operation, shapes), *_headers(operation)],
+        "responses": _responses(operation, schemas),
+    }
+    if rest:
+        described["description"] = " ".join(rest.split())
+    if operation.body is not None:
+        content = {"application/json": {"schema": schemas[operation.body, "validation"]}}
+        described["requestBody"] = {"required": True, "content": content}
+    return described
+
+
+def _ids(operation: Operation) -> Iterable[dict[str, Any]]:
+    schema = {"type": "string", "pattern": ID_PATTERN}
+    return [{"name": name, "in": "path", "required": True, "schema": schema} for name in operation.ids]
+
+
+def _parameters(operation: Operation, shapes: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
+    if operation.query is None:
+        return []
+    shape = shapes[operation.query.__name__]
+    required = shape.get("required", ())
+    return [
+        {"name": name, "in": "query", "required": name in required, "schema": _given(schema)}
+        for name, schema in shape["properties"].items()
+    ]
+
+
+def _headers(operation: Operation) -> Iterable[dict[str, Any]]:
+    if not operation.keyed:
+        return []
+    schema = {"type": "string", "minLength": 1, "maxLength": MAX_KEY}
+    described = "The same key again is the same request: what was done is not done twice."
+    return [{"name": KEY_HEADER, "in": "header", "required": False, "description": described, "schema": schema}]
+
+
+def _given(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the schema of a parameter where it is given: null has no place in a query."""
+    kept = {key: value for key, value in schema.items() if key != "title" and (key, value) != ("default", None)}
+    kinds = [kind for kind in kept.pop("anyOf", ()) if kind != {"type": "null"}]
+    return {**kept, **(kinds[0] if len(kinds) == 1 else {"anyOf": kinds} if kinds else {})}
+
+
+def _responses(operation: Operation, schemas: _Schemas) -> dict[str, Any]:
+    responses: dict[int, dict[str, Any]] = {}
+    for status, answer in operation.answers.items():
+        model, is_list = (answer[0], True) if isinstance(answer, tuple) else (answer, False)
+        schema = schemas[model, "serialization"]
+        content = {"application/json": {"schema": {"type": "array", "items": schema} if is_list else schema}}
+        responses[status] = {"description": HTTPStatus(status).phrase, "content": content}
+        if is_list:
+            total = {"description": "How many there are in all.", "schema": {"type": "integer", "minimum": 0}}
+            responses[status]["headers"] = {TOTAL_HEADER: total}
+    if operation.redirects:
+        responses[302] = {"description": "Found: a browser is sent to the pages."}
+    for status in _problems(operation):
+        content = {"application/problem+json": {"schema": schemas[ProblemDetails, "serialization"]}}
+        responses[status] = {"description": HTTPStatus(status).phrase, "content": content}
+    return {str(status): responses[status] for status in sorted(responses)}
+
+
+def _problems(operation: Operation) -> set[int]:
+    statuses = {*_ALWAYS, *operation.problems}
+    if operation.ids:
+        statuses.add(404)
+    if operation.query is not None:
+        statuses.update(_OF_QUERY)
+    if operation.body is not None:
+        statuses.update(_OF_BODY)
+    if operation.method != "GET":
+        statuses.update(_OF_WRITES)
+    return statuses
