@@ -14,7 +14,7 @@ from soulcaster.domain.events import ClusterEvent
 from soulcaster.domain.feedback import FeedbackItem
 from soulcaster.domain.lifecycle import JobStep
 from soulcaster.failures import until_available
-from soulcaster.messages import ClusterEvents, ItemsEnvelope, JobEvent, ProjectDefined
+from soulcaster.messages import ClusterEvents, ItemsEnvelope, JobEvent, KeyDefined, ProjectDefined, control_message
 from soulcaster.ports import Project, Publisher, ReadModel, Record
 from soulcaster.topics import CLUSTER_EVENTS, CONTROL, FEEDBACK_ITEMS, JOB_EVENTS
 
@@ -27,7 +27,7 @@ async def project(batches: AsyncIterator[Batch], *, read_model: ReadModel, publi
         items: dict[str, list[FeedbackItem]] = defaultdict(list)
         events: dict[str, list[ClusterEvent]] = defaultdict(list)
         jobs: dict[str, list[JobStep]] = defaultdict(list)
-        projects: list[Project] = []
+        defined: list[ProjectDefined | KeyDefined] = []
         for record in records:
             value = record.value or b""
             if record.topic == FEEDBACK_ITEMS.name:
@@ -40,8 +40,7 @@ async def project(batches: AsyncIterator[Batch], *, read_model: ReadModel, publi
                 step = JobEvent.model_validate_json(value).step()
                 jobs[step.project_id].append(step)
             elif record.topic == CONTROL.name:
-                defined = ProjectDefined.model_validate_json(value)
-                projects.append(Project(defined.id, defined.name, defined.created_at))
+                defined.append(control_message(value))
 
         async def of_project(project_id: str) -> None:
             await until_available(lambda: read_model.put_items(project_id, items.get(project_id, ())))
@@ -50,8 +49,14 @@ async def project(batches: AsyncIterator[Batch], *, read_model: ReadModel, publi
                 await until_available(lambda step=step: read_model.put_job(step))  # type: ignore[misc]
 
         await asyncio.gather(*(of_project(project_id) for project_id in {**items, **events, **jobs}))
-        for defined_project in projects:
-            await until_available(lambda p=defined_project: read_model.put_project(p))  # type: ignore[misc]
+        for message in defined:
+            await until_available(lambda message=message: define(message))  # type: ignore[misc]
+
+    async def define(message: ProjectDefined | KeyDefined) -> None:
+        if isinstance(message, KeyDefined):
+            await read_model.put_key(message.key())
+        else:
+            await read_model.put_project(Project(message.id, message.name, message.created_at))
 
     async for batch in batches:
         await guard.run(batch.records, work)

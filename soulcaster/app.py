@@ -231,6 +231,7 @@ async def _web(settings: Settings) -> web.Application:
         sign_in=sign_in,
         clock=now,
         session_key=settings.session_key,
+        keyless=settings.keyless,
     )
 
     async def close(_app: web.Application) -> None:

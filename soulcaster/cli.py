@@ -8,6 +8,8 @@ import json
 import logging
 import sys
 from collections.abc import Coroutine
+from dataclasses import asdict
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -17,6 +19,7 @@ from rich.console import Console
 from rich.table import Table
 
 from soulcaster.bench import Order, Shape
+from soulcaster.domain.keys import SCOPES
 from soulcaster.errors import BadInput, SoulcasterError
 from soulcaster.settings import DEFAULT_DATA_DIR, Settings, load_settings, variables
 
@@ -24,6 +27,7 @@ T = TypeVar("T")
 
 TABLE_ROWS = 20
 TERMS = 4
+MAX_KEY_NAME = 100
 WIDE = 120
 """Columns from which on a table of clusters has coherence and terms, too."""
 
@@ -52,6 +56,8 @@ app = typer.Typer(
 )
 bench = typer.Typer(no_args_is_help=True, help="Measure how fast it is and how well it clusters.")
 app.add_typer(bench, name="bench")
+keys = typer.Typer(no_args_is_help=True, help="Make, list and revoke the API keys of a project.")
+app.add_typer(keys, name="keys")
 
 DataDir = Annotated[
     Path,
@@ -253,6 +259,77 @@ def clusters(
     )
 
 
+@keys.command("create")
+def create_key(
+    project: ProjectName,
+    name: Annotated[str, typer.Option("--name", metavar="NAME", help="What the key is for, 1 to 100 characters.")],
+    scope: Annotated[
+        list[str],
+        typer.Option(
+            "--scope", "-s", metavar="|".join(SCOPES), help="What it may do; give it more than once for more."
+        ),
+    ],
+    days: Annotated[
+        int | None, typer.Option("--days", min=1, max=3650, help="Days it is good for.", show_default="no end")
+    ] = None,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+) -> None:
+    """Make a key and print it, once: only its hash is kept. A project that is not there yet is made.
+
+    `soulcaster keys create --project 'My app' --name CI --scope ingest --scope read`
+
+    `curl -H "Authorization: Bearer $KEY" http://127.0.0.1:8080/stats`
+    """
+    from soulcaster.key_admin import create
+
+    name = name.strip()
+    if not 1 <= len(name) <= MAX_KEY_NAME:
+        raise BadInput(f"A key's name has 1 to {MAX_KEY_NAME} characters.")
+    unknown = sorted(set(scope) - set(SCOPES))
+    if unknown:
+        raise BadInput(f"{unknown[0]!r} is no scope; there are: {', '.join(SCOPES)}.")
+    scopes = [known for known in SCOPES if known in scope]
+    secret, key, found = _complete(create(_load(data_dir), project, name, scopes, days))
+    typer.echo(secret)
+    until = "" if key.expires_at is None else f", until {key.expires_at:%Y-%m-%d %H:%M} UTC"
+    typer.echo(
+        f"Key {key.id} of {found.name!r} ({found.id}): {', '.join(key.scopes)}{until}. It is good a moment from now, "
+        "and shown this once.",
+        err=True,
+    )
+
+
+@keys.command("list")
+def list_keys(project: ProjectName, as_json: AsJson = False, data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
+    """List a project's keys, newest first, those that were revoked too."""
+    from soulcaster.key_admin import listed
+
+    found = _complete(listed(_load(data_dir), project))
+    if as_json:
+        shown = [{**asdict(view.key), "last_used_at": view.last_used_at} for view in found]
+        typer.echo(json.dumps([{k: v for k, v in row.items() if k != "hash"} for row in shown], indent=2, default=str))
+        return
+    table = Table("Name", "Scopes", "Made", "Until", "Last used", "Id", box=None, pad_edge=False)
+    for view in found:
+        end = "revoked" if view.key.revoked_at else _day(view.key.expires_at) or "no end"
+        made, used = _day(view.key.created_at), _day(view.last_used_at) or "never"
+        table.add_row(_plain(view.key.name), ", ".join(view.key.scopes), made, end, used, view.key.id)
+    Console(width=None if sys.stdout.isatty() else 160).print(table)
+
+
+@keys.command("revoke")
+def revoke_key(
+    project: ProjectName,
+    key_id: Annotated[str, typer.Argument(metavar="ID", help="As `soulcaster keys list` shows it.")],
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+) -> None:
+    """Revoke a key: a moment later it is good no more."""
+    from soulcaster.key_admin import revoke
+
+    key = _complete(revoke(_load(data_dir), project, key_id))
+    typer.echo(f"Revoked {key.name!r} ({key.id}).")
+
+
 @app.command()
 def tail(
     topic: Annotated[str, typer.Argument(help="A topic's name; an unknown one is answered with the list of all.")],
@@ -437,6 +514,10 @@ def _load(data_dir: Path) -> Settings:
     except ValidationError as error:
         wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}, not {e['input']!r}" for e in error.errors())
         raise BadInput(f"A setting cannot be used: {wrong}") from error
+
+
+def _day(at: datetime | None) -> str:
+    return "" if at is None else f"{at:%Y-%m-%d}"
 
 
 def _plain(text: str) -> str:

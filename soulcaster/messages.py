@@ -20,9 +20,11 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    Discriminator,
     Field,
     SerializerFunctionWrapHandler,
     StringConstraints,
+    Tag,
     TypeAdapter,
     model_serializer,
     model_validator,
@@ -48,6 +50,7 @@ from soulcaster.domain.commands import (
 )
 from soulcaster.domain.events import ClusterEvent, ProposalsChanged
 from soulcaster.domain.feedback import Brief, FeedbackItem
+from soulcaster.domain.keys import SCOPES, ApiKey, KeyScope
 from soulcaster.domain.lifecycle import JobStatus, JobStep
 from soulcaster.domain.runs import split_by_bytes
 from soulcaster.topics import ENVELOPE_BYTES
@@ -231,6 +234,8 @@ class ClusterEvents(Message):
 
 ShortId = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 Ids = Annotated[tuple[ShortId, ...], Field(min_length=1, max_length=MAX_IDS)]
+KeyName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
+KeyScopes = Annotated[tuple[KeyScope, ...], Field(min_length=1, max_length=len(SCOPES))]
 Title = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
 Threshold = Annotated[float, Field(ge=0, le=1)]
 
@@ -353,9 +358,46 @@ class JobEvent(Message):
 class ProjectDefined(Message):
     """control: a project and its name; the newest counts."""
 
+    type: Literal["project"] = "project"
     id: ProjectId
     name: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
     created_at: Time
+
+
+class KeyDefined(Message):
+    """control: an API key, of which only the hash is known; the newest counts, so a revoked one is sent again so."""
+
+    type: Literal["key"] = "key"
+    id: ShortId
+    project_id: ProjectId
+    name: KeyName
+    hash: Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
+    scopes: KeyScopes
+    created_at: Time
+    created_by: Annotated[str, StringConstraints(max_length=200)]
+    expires_at: Time | None = None
+    revoked_at: Time | None = None
+
+    def key(self) -> ApiKey:
+        """Return the key as the domain takes it."""
+        return ApiKey(**self.model_dump(exclude={"schema_version", "type"}))
+
+
+_CONTROL: TypeAdapter[ProjectDefined | KeyDefined] = TypeAdapter(
+    Annotated[
+        Annotated[ProjectDefined, Tag("project")] | Annotated[KeyDefined, Tag("key")],
+        Discriminator(lambda value: value.get("type", "project") if isinstance(value, dict) else None),
+    ]
+)
+
+
+def control_message(value: bytes) -> ProjectDefined | KeyDefined:
+    """Return what a record of control says; one without a type is a project.
+
+    Raises:
+        ValueError: it is none of what control carries.
+    """
+    return _CONTROL.validate_json(value)
 
 
 def items_envelopes(project_id: str, items: Sequence[bytes]) -> Iterator[bytes]:

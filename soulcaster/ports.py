@@ -15,6 +15,7 @@ import numpy.typing as npt
 from soulcaster.domain.commands import Fix
 from soulcaster.domain.events import By, Change, ClusterEvent, ClusteringStatus, Outcome, Proposal, Rule
 from soulcaster.domain.feedback import FeedbackItem
+from soulcaster.domain.keys import ApiKey
 from soulcaster.domain.lifecycle import ClusterStatus, Job, JobStatus, JobStep
 
 T = TypeVar("T")
@@ -86,6 +87,14 @@ class Project:
     id: str
     name: str
     created_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class KeyView:
+    """A key as it is read."""
+
+    key: ApiKey
+    last_used_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +217,18 @@ class ReadModel(Protocol):
 
     async def put_project(self, project: Project) -> None:
         """Store a project's name."""
+
+    async def put_key(self, key: ApiKey) -> None:
+        """Store a key; the newest version of it counts."""
+
+    async def key(self, hashed: str) -> ApiKey | None:
+        """Return the key whose secret has this hash, or None."""
+
+    async def keys(self, project_id: str) -> tuple[KeyView, ...]:
+        """Return a project's keys, newest first."""
+
+    async def key_used(self, key_id: str, at: datetime) -> None:
+        """Note when a key was last used; the only write that is not of agents/project, and no loss if it is lost."""
 
     async def projects(self) -> tuple[Project, ...]:
         """Return every project, by name."""

@@ -66,6 +66,11 @@ class Settings(BaseSettings):
         description="How long Redis keeps Gemini's vectors, 1.5 kB a text, so that a replay is not paid twice; 0: not "
         "at all.",
     )
+    keyless: bool = Field(
+        False,
+        description="Whether calls of the API without a key pass as the local owner's; `soulcaster run` says yes, for "
+        "it listens on loopback only.",
+    )
     session_key: str = Field(
         "",
         repr=False,

@@ -23,6 +23,8 @@ Keys (`{p}` a project's id, `{c}` a cluster's):
 | job:{id}, job:{id}:logs | hash | the job; its log lines by step |
 | jobs:{p} | zset | job ids by created_at |
 | cluster:jobs:{c} | zset | the same, of one cluster, those of the clusters merged into it too |
+| key:{hash}, keys:{p} | string, zset | an API key by the hash of its secret, JSON; hashes by created_at |
+| key:used:{id} | string | when a key was last used; not rebuilt |
 | projects, project:{p} | set, hash | the projects; name and created_at |
 
 Two things are kept as events say them: which cluster an item was assigned to, and which cluster a cluster was merged
@@ -63,6 +65,7 @@ from soulcaster.domain.events import (
     ProposalsChanged,
 )
 from soulcaster.domain.feedback import FeedbackItem
+from soulcaster.domain.keys import ApiKey
 from soulcaster.domain.lifecycle import ClusterStatus, Job, JobStep, advance, cluster_status, start
 from soulcaster.errors import IllegalTransition, RedisUnavailable
 from soulcaster.ports import (
@@ -71,6 +74,7 @@ from soulcaster.ports import (
     CommandView,
     FeedbackView,
     HistoryEntry,
+    KeyView,
     Page,
     Project,
     Stats,
@@ -89,6 +93,7 @@ _MERGES = 100
 """Merges that are done in one go; all their items are in memory meanwhile."""
 
 _ITEM: TypeAdapter[FeedbackItem] = TypeAdapter(FeedbackItem)
+_KEY: TypeAdapter[ApiKey] = TypeAdapter(ApiKey)
 _JOB: TypeAdapter[Job] = TypeAdapter(Job)
 _ASSIGNMENT: TypeAdapter[Assignment] = TypeAdapter(Assignment)
 _ENTRY: TypeAdapter[HistoryEntry] = TypeAdapter(HistoryEntry)
@@ -373,6 +378,19 @@ class RedisReadModel:
             pipe.sadd("projects", project.id)
             await pipe.execute()
 
+    async def put_key(self, key: ApiKey) -> None:
+        """Store a key under its hash."""
+        async with self._answering() as redis:
+            pipe = redis.pipeline()
+            pipe.set(f"key:{key.hash}", _KEY.dump_json(key))
+            pipe.zadd(f"keys:{key.project_id}", {key.hash: key.created_at.timestamp()})
+            await pipe.execute()
+
+    async def key_used(self, key_id: str, at: datetime) -> None:
+        """Note when a key was last used."""
+        async with self._answering() as redis:
+            await redis.set(f"key:used:{key_id}", at.isoformat())
+
     # ---- reads ---------------------------------------------------------------------------------------------------
 
     async def projects(self) -> tuple[Project, ...]:
@@ -393,6 +411,24 @@ class RedisReadModel:
                 return _project(id_or_name, fields)
         named = [project for project in await self.projects() if project.name == id_or_name]
         return min(named, key=lambda project: project.created_at or datetime.max.replace(tzinfo=UTC), default=None)
+
+    async def key(self, hashed: str) -> ApiKey | None:
+        """Return the key whose secret has this hash, or None."""
+        async with self._answering() as redis:
+            text = await redis.get(f"key:{hashed}")
+        return None if text is None else _KEY.validate_json(text)
+
+    async def keys(self, project_id: str) -> tuple[KeyView, ...]:
+        """Return a project's keys, newest first."""
+        async with self._answering() as redis:
+            hashes = cast(list[str], await redis.zrevrange(f"keys:{project_id}", 0, -1))
+            if not hashes:
+                return ()
+            keys = [_KEY.validate_json(text) for text in await redis.mget([f"key:{h}" for h in hashes]) if text]
+            used = cast(list[str | None], await redis.mget([f"key:used:{key.id}" for key in keys]))
+        return tuple(
+            KeyView(key, None if at is None else datetime.fromisoformat(at)) for key, at in zip(keys, used, strict=True)
+        )
 
     async def feedback(
         self,

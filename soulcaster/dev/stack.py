@@ -37,8 +37,9 @@ class Stack:
             self.data_dir / "kafka", self.logs / "kafka.log", port=kafka_port, controller_port=controller_port
         )
         self.redis: Child = redis_child(self.data_dir / "redis", self.logs / "redis.log", self._redis_port)
-        changes: dict[str, str | int] = {
+        changes: dict[str, str | int | bool] = {
             "replication": 1,
+            "keyless": True,
             "kafka": self.kafka.servers,
             "redis_url": f"redis://127.0.0.1:{self._redis_port}/0",
         }

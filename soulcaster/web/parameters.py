@@ -17,6 +17,9 @@ ID_PATTERN = "^[A-Za-z0-9_-]{1,64}$"
 Id = Annotated[str, StringConstraints(pattern=ID_PATTERN)]
 """An id in a URL. No colon: it becomes part of a key in the store."""
 
+PROJECT = "project_id"
+"""The parameter that nearly every route takes."""
+
 KEY_HEADER = "Idempotency-Key"
 
 MAX_KEY = 255
@@ -44,18 +47,18 @@ class Window(Scope):
     offset: Annotated[int, Field(ge=0, le=MAX_OFFSET)] = 0
 
 
-def read_query(request: web.Request, model: type[M]) -> M:
-    """Return the query as `model`; a parameter left empty counts as not given.
+def read_query(request: web.Request, model: type[M], **known: str | None) -> M:
+    """Return the query as `model`; a parameter left empty counts as not given, one that is known as given so.
 
     Raises:
         Problem: 400 when project_id is missing, 422 when a parameter is not what it should be.
     """
-    given = {name: value for name, value in request.query.items() if value}
+    given = {name: value for name, value in {**request.query, **known}.items() if value}
     try:
         return model.model_validate(given)
     except ValidationError as error:
         faults = _faults(error)
-        if issubclass(model, Scope) and "project_id" not in given:
+        if issubclass(model, Scope) and PROJECT not in given:
             raise Problem(400, "project_id is required", errors=faults) from error
         raise Problem(422, _sentence(faults), errors=faults) from error
 

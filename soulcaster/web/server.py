@@ -9,6 +9,7 @@ from aiohttp import web
 
 from soulcaster.ports import Clock, Publisher, ReadModel
 from soulcaster.web import api, described, pages
+from soulcaster.web.caller import USED
 from soulcaster.web.guards import LOOPBACK, only_hosts, same_origin
 from soulcaster.web.observe import add_headers, log_requests
 from soulcaster.web.pages.words import FILTERS
@@ -26,19 +27,22 @@ def create_app(
     sign_in: SignIn,
     clock: Clock,
     session_key: str,
+    keyless: bool = False,
     allowed_hosts: Iterable[str] = LOOPBACK,
 ) -> web.Application:
     """Return the web application: JSON at /, pages at /app.
 
     It closes none of what it is given; who made that closes it. `session_key` is a Fernet key (32 bytes in URL-safe
-    base64) that encrypts the session cookie; with another key everybody is signed out. `allowed_hosts` are the host
-    names, without port, that it answers to.
+    base64) that encrypts the session cookie; with another key everybody is signed out. `keyless` lets calls without an
+    API key pass as the local owner's, which is for loopback alone. `allowed_hosts` are the host names, without port,
+    that it answers to.
     """
     app = web.Application(
         middlewares=[log_requests, answer_problems, only_hosts(allowed_hosts), same_origin],
         client_max_size=MAX_BODY_BYTES,
     )
-    app[SERVICES] = Services(read_model, publisher, kafka, sign_in, clock)
+    app[SERVICES] = Services(read_model, publisher, kafka, sign_in, clock, keyless)
+    app[USED] = {}
     app.on_response_prepare.append(add_headers)
     aiohttp_jinja2.setup(
         app,

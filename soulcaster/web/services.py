@@ -32,13 +32,14 @@ class SignIn(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """Everything a handler may call."""
+    """Everything a handler may call; `keyless` lets calls without a key pass as the local owner's."""
 
     read_model: ReadModel
     publisher: Publisher
     kafka: Answering
     sign_in: SignIn
     clock: Clock
+    keyless: bool
 
 
 SERVICES = web.AppKey("services", Services)

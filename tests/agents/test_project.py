@@ -25,7 +25,7 @@ from soulcaster.domain.events import (
 from soulcaster.domain.feedback import FeedbackItem
 from soulcaster.domain.lifecycle import JobStatus
 from soulcaster.errors import RedisUnavailable
-from soulcaster.messages import ClusterEvents, ItemsEnvelope, JobEvent, ProjectDefined
+from soulcaster.messages import ClusterEvents, ItemsEnvelope, JobEvent, KeyDefined, ProjectDefined
 from soulcaster.ports import CommandView, Record
 from tests.agents.make import Flaky, collect, headers, record, stream
 from tests.conftest import RedisServer
@@ -63,6 +63,24 @@ def job(seq: int, status: JobStatus, *, cluster: str = "c1", project: str = "p1"
 
 def defined(name: str, project: str = "p1") -> Record:
     return record("control", ProjectDefined(id=project, name=name, created_at=NOW).to_bytes())
+
+
+async def test_keys_are_known_and_revoked(read_model: RedisReadModel) -> None:
+    made = KeyDefined(
+        id="k1", project_id="p1", name="CI", hash="a" * 64, scopes=("read",), created_at=NOW, created_by="me"
+    )
+    await run(read_model, [record("control", made.to_bytes(), key=b"key:k1")])
+    assert await read_model.key("a" * 64) == made.key()
+    assert await read_model.key("b" * 64) is None
+    revoked = made.model_copy(update={"revoked_at": NOW})
+    await run(read_model, [record("control", revoked.to_bytes(), key=b"key:k1")])
+    assert [view.key for view in await read_model.keys("p1")] == [revoked.key()]
+
+
+async def test_what_control_does_not_know_is_set_aside(read_model: RedisReadModel) -> None:
+    publisher = Flaky()
+    await run(read_model, [record("control", b'{"schema_version": 1, "type": "nix"}')], publisher=publisher)
+    assert len(publisher.letters) == 1
 
 
 async def run(model: RedisReadModel, *batches: list[Record], publisher: Flaky | None = None) -> list[int]:

@@ -52,6 +52,7 @@ from soulcaster.messages import (
     FixCommand,
     ItemsEnvelope,
     JobEvent,
+    KeyDefined,
     Message,
     ProjectDefined,
     RawEnvelope,
@@ -114,6 +115,7 @@ MESSAGES: list[Message] = [
     FixCommand(job_id="j", project_id="p1", cluster_id="c", cluster_title="T", requested_by="owner", requested_at=NOW),
     JobEvent(job_id="j", project_id="p1", cluster_id="c", seq=3, status="running", at=NOW, log="l", pr_url="u"),
     ProjectDefined(id="p1", name="Demo", created_at=NOW),
+    KeyDefined(id="k1", project_id="p1", name="CI", hash="a" * 64, scopes=("read",), created_at=NOW, created_by="me"),
 ]
 every_message = pytest.mark.parametrize(
     "message", MESSAGES, ids=lambda m: f"{type(m).__name__} {getattr(m, 'type', '')}".strip()

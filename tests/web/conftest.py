@@ -15,9 +15,11 @@ from soulcaster.adapters.redis_sign_in import RedisSignIn
 from soulcaster.domain.events import ClusterChanged, CommandDone, ItemAssigned, Outcome
 from soulcaster.domain.feedback import FeedbackItem
 from soulcaster.domain.ids import item_id
+from soulcaster.domain.keys import KeyScope
 from soulcaster.domain.lifecycle import JobStatus, JobStep
 from soulcaster.errors import KafkaUnavailable
-from soulcaster.messages import ClusterCommand
+from soulcaster.keys import make_key
+from soulcaster.messages import ClusterCommand, KeyDefined, control_message
 from soulcaster.ports import Outgoing
 from soulcaster.testing import RecordingPublisher
 from soulcaster.web.server import create_app
@@ -44,7 +46,7 @@ class FakeKafka:
 
 
 class Worker(RecordingPublisher):
-    """A publisher behind which commands are carried out at once, with `outcome`; None leaves them lying."""
+    """A publisher behind which keys are known at once, and commands carried out with `outcome`, if there is one."""
 
     def __init__(self, read_model: RedisReadModel) -> None:
         super().__init__()
@@ -55,6 +57,8 @@ class Worker(RecordingPublisher):
     async def publish(self, messages: Sequence[Outgoing]) -> None:
         await super().publish(messages)
         for message in messages:
+            if message.topic == "control" and isinstance(defined := control_message(message.value), KeyDefined):
+                await self._read_model.put_key(defined.key())
             if message.topic == "cluster.commands" and self.outcome is not None:
                 command = ClusterCommand.model_validate_json(message.value)
                 done = CommandDone(command.id, self.outcome, self.reason, NOW, command.type)
@@ -73,7 +77,7 @@ class World:
         self.now = NOW
 
     def app(self, **more: object) -> web.Application:
-        given = SimpleNamespace(allowed_hosts=("localhost", "127.0.0.1", "[::1]"))
+        given = SimpleNamespace(allowed_hosts=("localhost", "127.0.0.1", "[::1]"), keyless=True)
         given.__dict__.update(more)
         return create_app(
             read_model=self.read_model,
@@ -83,7 +87,15 @@ class World:
             clock=lambda: self.now,
             session_key=SESSION_KEY,
             allowed_hosts=given.allowed_hosts,
+            keyless=given.keyless,
         )
+
+    async def key(self, *scopes: KeyScope, project: str = "p1", expires_at: datetime | None = None) -> dict[str, str]:
+        """Make a key and return the header that carries it."""
+        secret, _ = await make_key(
+            self.publisher, project, name="test", scopes=scopes, by="test", at=NOW, expires_at=expires_at
+        )
+        return {"Authorization": f"Bearer {secret}"}
 
     async def fill(
         self,
@@ -178,6 +190,13 @@ async def _client(world: World) -> AsyncIterator[Client]:
 @pytest.fixture
 async def client(world: World) -> AsyncIterator[Client]:
     async for client in _client(world):
+        yield client
+
+
+@pytest.fixture
+async def guarded(world: World) -> AsyncIterator[Client]:
+    """A client of a server that asks everybody for a key."""
+    async with TestClient(TestServer(world.app(keyless=False))) as client:
         yield client
 
 

@@ -29,7 +29,7 @@ from tests.web.checks import problem
 from tests.web.conftest import NOW, Client, World
 
 HERE = {"project_id": "p1"}
-OF = {"requested_by": "api", "requested_at": NOW}
+OF = {"requested_by": "local owner", "requested_at": NOW}
 
 # The route, what is posted there, and the command that comes of it; the id is put in when it is known.
 ROUTES: dict[str, tuple[str, str, Any, Any]] = {
@@ -69,7 +69,7 @@ async def test_it_is_a_command_on_kafka(world: World, client: Client, name: str)
     AskedOut.model_validate(body)
     kind, *fields = ROUTES[name][3]
     [command] = sent(world)
-    assert command == kind(body["command_id"], "api", NOW, *fields)
+    assert command == kind(body["command_id"], "local owner", NOW, *fields)
     assert UUID(body["command_id"]).version == 4
     assert (body["project_id"], body["outcome"], body["reason"]) == ("p1", None, None)
     assert body["cluster_id"] == ("c1" if "/c1/" in ROUTES[name][1] else None)

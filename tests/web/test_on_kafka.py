@@ -73,6 +73,7 @@ async def test_what_was_answered_202_is_on_kafka(tmp_path: Path) -> None:
                 sign_in=sign_in,
                 clock=lambda: datetime.now(UTC),
                 session_key=SESSION_KEY,
+                keyless=True,
             )
             async with TestClient(TestServer(app)) as client:
                 await becomes(client, 200)

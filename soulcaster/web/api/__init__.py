@@ -2,7 +2,7 @@
 
 from aiohttp import web
 
-from soulcaster.web.api import clusters, commands, feedback, health, ingest, jobs
+from soulcaster.web.api import clusters, commands, feedback, health, ingest, jobs, keys
 from soulcaster.web.api.operation import Operation
 
 OPERATIONS: tuple[Operation, ...] = (
@@ -31,6 +31,9 @@ OPERATIONS: tuple[Operation, ...] = (
     commands.one,
     jobs.search,
     jobs.one,
+    keys.search,
+    keys.make,
+    keys.revoke,
 )
 """All that can be asked, in the order in which it is documented."""
 

@@ -8,6 +8,7 @@ from pydantic import Field
 from soulcaster.web.api.answers import answer, answer_list
 from soulcaster.web.api.models import ClusterDetailOut, ClusterOut, StartFixOut
 from soulcaster.web.api.operation import operation
+from soulcaster.web.caller import CALLER
 from soulcaster.web.commands import FixUnderWay, ask_for_fix, known_cluster
 from soulcaster.web.parameters import Scope, Window
 from soulcaster.web.problems import Problem
@@ -20,14 +21,14 @@ class ClustersQuery(Window):
     limit: Annotated[int, Field(ge=1, le=1000)] = 1000
 
 
-@operation("GET", "/clusters", {200: (ClusterOut,)})
+@operation("GET", "/clusters", {200: (ClusterOut,)}, scope="read")
 async def search(request: web.Request, query: ClustersQuery) -> web.StreamResponse:
     """List clusters, largest first; how many there are is in X-Total-Count."""
     page = await services(request).read_model.clusters(query.project_id, limit=query.limit, offset=query.offset)
     return answer_list([ClusterOut.of(view) for view in page.items], total=page.total)
 
 
-@operation("GET", "/clusters/{cluster_id}", {200: ClusterDetailOut}, problems=(404,))
+@operation("GET", "/clusters/{cluster_id}", {200: ClusterDetailOut}, scope="read", problems=(404,))
 async def one(request: web.Request, query: Window, cluster_id: str) -> web.StreamResponse:
     """Show a cluster and a part of its items; 404 when this project has none of that id."""
     given = services(request)
@@ -41,11 +42,11 @@ async def one(request: web.Request, query: Window, cluster_id: str) -> web.Strea
     )
 
 
-@operation("POST", "/clusters/{cluster_id}/start_fix", {202: StartFixOut}, problems=(404, 409))
+@operation("POST", "/clusters/{cluster_id}/start_fix", {202: StartFixOut}, scope="launch", problems=(404, 409))
 async def start_fix(request: web.Request, query: Scope, cluster_id: str) -> web.StreamResponse:
     """Ask for a fix: 202 once Kafka has the command; 404 unknown, 409 while a fix is under way."""
     try:
-        asked = await ask_for_fix(services(request), query.project_id, cluster_id, requested_by="api")
+        asked = await ask_for_fix(services(request), query.project_id, cluster_id, requested_by=request[CALLER].name)
     except FixUnderWay as error:
         raise Problem(409, str(error)) from error
     return answer(

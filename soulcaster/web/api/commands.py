@@ -28,6 +28,7 @@ from soulcaster.web.api.models import (
     UndoIn,
 )
 from soulcaster.web.api.operation import Answer, operation
+from soulcaster.web.caller import CALLER
 from soulcaster.web.commands import ask, done, known_cluster
 from soulcaster.web.parameters import Scope, idempotency_key
 from soulcaster.web.problems import Problem, allow_more
@@ -43,13 +44,13 @@ class CommandQuery(Scope):
     wait: Annotated[float, Field(ge=0, le=30)] = 0
 
 
-@operation("POST", "/clusters/{cluster_id}/merge", _ASKED, problems=(404, 409), keyed=True)
+@operation("POST", "/clusters/{cluster_id}/merge", _ASKED, scope="write", problems=(404, 409), keyed=True)
 async def merge(request: web.Request, query: CommandQuery, body: MergeIn, cluster_id: str) -> web.StreamResponse:
     """Other clusters become part of this one."""
     return await _of_cluster(request, query, cluster_id, "merge", "Merge asked for", cluster_ids=body.cluster_ids)
 
 
-@operation("POST", "/clusters/{cluster_id}/split", _ASKED, problems=(404, 409), keyed=True)
+@operation("POST", "/clusters/{cluster_id}/split", _ASKED, scope="write", problems=(404, 409), keyed=True)
 async def split(request: web.Request, query: CommandQuery, body: SplitIn, cluster_id: str) -> web.StreamResponse:
     """Some of its items become a cluster of their own."""
     return await _of_cluster(
@@ -57,50 +58,50 @@ async def split(request: web.Request, query: CommandQuery, body: SplitIn, cluste
     )
 
 
-@operation("POST", "/clusters/{cluster_id}/move", _ASKED, problems=(404, 409), keyed=True)
+@operation("POST", "/clusters/{cluster_id}/move", _ASKED, scope="write", problems=(404, 409), keyed=True)
 async def move(request: web.Request, query: CommandQuery, body: MoveIn, cluster_id: str) -> web.StreamResponse:
     """Items, wherever they are, belong to this cluster."""
     return await _of_cluster(request, query, cluster_id, "move", "Move asked for", item_ids=body.item_ids)
 
 
-@operation("POST", "/clusters/{cluster_id}/rename", _ASKED, problems=(404, 409), keyed=True)
+@operation("POST", "/clusters/{cluster_id}/rename", _ASKED, scope="write", problems=(404, 409), keyed=True)
 async def rename(request: web.Request, query: CommandQuery, body: RenameIn, cluster_id: str) -> web.StreamResponse:
     """Its title, for good; null gives it back to the machine."""
     return await _of_cluster(request, query, cluster_id, "rename", "New title asked for", title=body.title)
 
 
-@operation("POST", "/clusters/{cluster_id}/pin", _ASKED, problems=(404, 409), keyed=True)
+@operation("POST", "/clusters/{cluster_id}/pin", _ASKED, scope="write", problems=(404, 409), keyed=True)
 async def pin(request: web.Request, query: CommandQuery, body: PinIn, cluster_id: str) -> web.StreamResponse:
     """Consolidation leaves it as it is, or may change it again."""
     message = "Pin asked for" if body.pinned else "Unpin asked for"
     return await _of_cluster(request, query, cluster_id, "pin", message, pinned=body.pinned)
 
 
-@operation("POST", "/clusters/{cluster_id}/undo", _ASKED, problems=(404, 409), keyed=True)
+@operation("POST", "/clusters/{cluster_id}/undo", _ASKED, scope="write", problems=(404, 409), keyed=True)
 async def undo(request: web.Request, query: CommandQuery, body: UndoIn, cluster_id: str) -> web.StreamResponse:
     """Take back a command."""
     return await _of_cluster(request, query, cluster_id, "undo", "Undo asked for", command_id=body.command_id)
 
 
-@operation("POST", "/clusters/rebalance", _ASKED, problems=(409,), keyed=True)
+@operation("POST", "/clusters/rebalance", _ASKED, scope="write", problems=(409,), keyed=True)
 async def rebalance(request: web.Request, query: CommandQuery) -> web.StreamResponse:
     """Consolidate now."""
     return await _ask(request, query, "rebalance", "Rebalancing asked for")
 
 
-@operation("POST", "/clusters/cleanup", _ASKED, problems=(409,), keyed=True)
+@operation("POST", "/clusters/cleanup", _ASKED, scope="write", problems=(409,), keyed=True)
 async def cleanup(request: web.Request, query: CommandQuery, body: CleanupIn) -> web.StreamResponse:
     """Apply proposals."""
     return await _ask(request, query, "cleanup", "Clean-up asked for", proposal_ids=body.proposal_ids)
 
 
-@operation("POST", "/clusters/reset", _ASKED, problems=(409,), keyed=True)
+@operation("POST", "/clusters/reset", _ASKED, scope="write", problems=(409,), keyed=True)
 async def reset(request: web.Request, query: CommandQuery) -> web.StreamResponse:
     """Cluster everything anew."""
     return await _ask(request, query, "reset", "Reset asked for")
 
 
-@operation("PUT", "/clustering/config", _ASKED, problems=(409,), keyed=True)
+@operation("PUT", "/clustering/config", _ASKED, scope="write", problems=(409,), keyed=True)
 async def configure(request: web.Request, query: CommandQuery, body: ConfigureIn) -> web.StreamResponse:
     """How the project is clustered."""
     return await _ask(
@@ -108,7 +109,7 @@ async def configure(request: web.Request, query: CommandQuery, body: ConfigureIn
     )
 
 
-@operation("GET", "/clustering/status", {200: ClusteringOut})
+@operation("GET", "/clustering/status", {200: ClusteringOut}, scope="read")
 async def status(request: web.Request, query: Scope) -> web.StreamResponse:
     """Show how the project's clustering stands, and what a person may want to do."""
     read_model = services(request).read_model
@@ -116,7 +117,7 @@ async def status(request: web.Request, query: Scope) -> web.StreamResponse:
     return answer(ClusteringOut.of(query.project_id, stands, await read_model.proposals(query.project_id)))
 
 
-@operation("GET", "/commands/{command_id}", {200: CommandOut}, problems=(404,))
+@operation("GET", "/commands/{command_id}", {200: CommandOut}, scope="read", problems=(404,))
 async def one(request: web.Request, query: Scope, command_id: str) -> web.StreamResponse:
     """Show what became of a command; 404 while nothing is known of it."""
     view = await services(request).read_model.command(query.project_id, command_id)
@@ -139,7 +140,7 @@ async def _ask(
     given = services(request)
     key = idempotency_key(request)
     command_id = str(uuid4()) if key is None else command_id_for(query.project_id, key)
-    await ask(given, query.project_id, kind, command_id, requested_by="api", **fields)
+    await ask(given, query.project_id, kind, command_id, requested_by=request[CALLER].name, **fields)
     view = None
     if query.wait:
         allow_more(request, query.wait)

@@ -18,7 +18,7 @@ class FeedbackQuery(Window):
     cluster_id: Id | None = None
 
 
-@operation("GET", "/feedback", {200: FeedbackListOut})
+@operation("GET", "/feedback", {200: FeedbackListOut}, scope="read")
 async def search(request: web.Request, query: FeedbackQuery) -> web.StreamResponse:
     """List items, newest first, of one source or one cluster where asked."""
     page = await services(request).read_model.feedback(
@@ -35,7 +35,7 @@ async def search(request: web.Request, query: FeedbackQuery) -> web.StreamRespon
     )
 
 
-@operation("GET", "/feedback/{item_id}", {200: FeedbackOut}, problems=(404,))
+@operation("GET", "/feedback/{item_id}", {200: FeedbackOut}, scope="read", problems=(404,))
 async def one(request: web.Request, query: Scope, item_id: str) -> web.StreamResponse:
     """Show one item; 404 when this project has none of that id."""
     view = await services(request).read_model.feedback_item(query.project_id, item_id)
@@ -44,7 +44,7 @@ async def one(request: web.Request, query: Scope, item_id: str) -> web.StreamRes
     return answer(FeedbackOut.of(view))
 
 
-@operation("GET", "/stats", {200: StatsOut})
+@operation("GET", "/stats", {200: StatsOut}, scope="read")
 async def stats(request: web.Request, query: Scope) -> web.StreamResponse:
     """Show a project in figures; zeros for a project nothing is known of."""
     return answer(StatsOut.of(query.project_id, await services(request).read_model.stats(query.project_id)))

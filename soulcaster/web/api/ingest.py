@@ -12,6 +12,7 @@ from soulcaster.topics import FEEDBACK_RAW
 from soulcaster.web.api.answers import answer
 from soulcaster.web.api.models import FeedbackIn, IngestOut, ManualIn
 from soulcaster.web.api.operation import operation
+from soulcaster.web.caller import CALLER
 from soulcaster.web.parameters import Query, Scope
 from soulcaster.web.problems import FieldProblem, Problem
 from soulcaster.web.services import services
@@ -23,7 +24,7 @@ class FeedbackInQuery(Query):
     project_id: ProjectId | None = None
 
 
-@operation("POST", "/ingest/manual", {202: IngestOut})
+@operation("POST", "/ingest/manual", {202: IngestOut}, scope="ingest")
 async def manual(request: web.Request, query: Scope, body: ManualIn) -> web.StreamResponse:
     """Take what somebody typed; without a title, its first line becomes one as it is normalized."""
     _must_say_something("text", None, body.text)
@@ -33,9 +34,10 @@ async def manual(request: web.Request, query: Scope, body: ManualIn) -> web.Stre
     return await _accept(request, raw)
 
 
-@operation("POST", "/ingest/feedback", {202: IngestOut})
+@operation("POST", "/ingest/feedback", {202: IngestOut}, scope="ingest")
 async def generic(request: web.Request, query: FeedbackInQuery, body: FeedbackIn) -> web.StreamResponse:
     """Take one item of any source; the project is in the query, or else in the body."""
+    request[CALLER].project(body.project_id)
     project_id = query.project_id or body.project_id
     if project_id is None:
         raise Problem(

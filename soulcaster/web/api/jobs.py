@@ -16,7 +16,7 @@ class JobsQuery(Window):
     cluster_id: Id | None = None
 
 
-@operation("GET", "/jobs", {200: (JobOut,)})
+@operation("GET", "/jobs", {200: (JobOut,)}, scope="read")
 async def search(request: web.Request, query: JobsQuery) -> web.StreamResponse:
     """List jobs, newest first, without logs; how many there are is in X-Total-Count."""
     page = await services(request).read_model.jobs(
@@ -25,7 +25,7 @@ async def search(request: web.Request, query: JobsQuery) -> web.StreamResponse:
     return answer_list([JobOut.of(job) for job in page.items], total=page.total)
 
 
-@operation("GET", "/jobs/{job_id}", {200: JobOut}, problems=(404,))
+@operation("GET", "/jobs/{job_id}", {200: JobOut}, scope="read", problems=(404,))
 async def one(request: web.Request, query: Scope, job_id: str) -> web.StreamResponse:
     """Show a job and its logs; 404 when it is not of this project."""
     read_model = services(request).read_model

@@ -5,6 +5,7 @@ They keep the fields of the predecessor's API, so that its clients go on working
 
 import re
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -12,8 +13,9 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_vali
 
 from soulcaster.domain.commands import Granularity
 from soulcaster.domain.events import By, Change, ClusteringStatus, Outcome, Proposal, Rule
+from soulcaster.domain.keys import ApiKey, KeyScope
 from soulcaster.domain.lifecycle import ClusterStatus, Job, JobStatus
-from soulcaster.messages import MAX_IDS, ProjectId, RawFeedback, Source, Threshold, Time, Title
+from soulcaster.messages import MAX_IDS, KeyName, KeyScopes, ProjectId, RawFeedback, Source, Threshold, Time, Title
 from soulcaster.ports import ClusterView, CommandView, FeedbackView, Happening, HistoryEntry, Stats
 from soulcaster.web.parameters import Id
 
@@ -157,6 +159,14 @@ class ConfigureIn(Body):
 
     threshold: Threshold | None = None
     granularity: Granularity = "auto"
+
+
+class KeyIn(Body):
+    """POST /keys: what a key is called, what it may do, and until when."""
+
+    name: KeyName
+    scopes: KeyScopes
+    expires_at: Time | None = None
 
 
 class IngestOut(BaseModel):
@@ -488,6 +498,42 @@ class JobOut(BaseModel):
             created_at=job.created_at,
             updated_at=job.updated_at,
         )
+
+
+class KeyOut(BaseModel):
+    """An API key, without its secret."""
+
+    id: str
+    project_id: str
+    name: str
+    scopes: list[KeyScope]
+    created_at: datetime
+    created_by: str
+    expires_at: datetime | None
+    revoked_at: datetime | None
+    last_used_at: datetime | None
+
+    @classmethod
+    def of(cls, key: ApiKey, last_used_at: datetime | None = None) -> "KeyOut":
+        """Return a key as it is read."""
+        return cls(**_key_fields(key, last_used_at))
+
+
+class NewKeyOut(KeyOut):
+    """201 of POST /keys: the key, and its secret, which is shown this once."""
+
+    secret: str
+
+    @classmethod
+    def with_secret(cls, key: ApiKey, secret: str) -> "NewKeyOut":
+        """Return a new key."""
+        return cls(**_key_fields(key, None), secret=secret)
+
+
+def _key_fields(key: ApiKey, last_used_at: datetime | None) -> dict[str, Any]:
+    shown = asdict(key)
+    del shown["hash"]
+    return {**shown, "scopes": list(key.scopes), "last_used_at": last_used_at}
 
 
 class RootOut(BaseModel):

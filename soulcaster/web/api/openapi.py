@@ -13,7 +13,8 @@ from pydantic.json_schema import models_json_schema
 
 from soulcaster.web.api.answers import TOTAL_HEADER
 from soulcaster.web.api.operation import Operation
-from soulcaster.web.parameters import ID_PATTERN, KEY_HEADER, MAX_KEY
+from soulcaster.web.caller import KEY_HEADER as CALLER_HEADER
+from soulcaster.web.parameters import ID_PATTERN, KEY_HEADER, MAX_KEY, PROJECT
 from soulcaster.web.problems import ProblemDetails
 
 Mode = Literal["validation", "serialization"]
@@ -24,6 +25,7 @@ _ALWAYS = (400, 421, 500, 503)
 _OF_QUERY = (422,)
 _OF_BODY = (413, 415, 422)
 _OF_WRITES = (403,)
+_OF_KEYS = (401, 403, 404)
 
 
 def document(operations: Iterable[Operation]) -> dict[str, Any]:
@@ -39,7 +41,13 @@ def document(operations: Iterable[Operation]) -> dict[str, Any]:
         "openapi": "3.1.0",
         "info": {"title": "Soulcaster", "version": version("soulcaster")},
         "paths": paths,
-        "components": {"schemas": {name: shape for name, shape in shapes.items() if name not in queries}},
+        "components": {
+            "schemas": {name: shape for name, shape in shapes.items() if name not in queries},
+            "securitySchemes": {
+                "bearer": {"type": "http", "scheme": "bearer", "description": "An API key."},
+                "header": {"type": "apiKey", "in": "header", "name": CALLER_HEADER, "description": "An API key."},
+            },
+        },
     }
 
 
@@ -63,6 +71,8 @@ def _described(operation: Operation, schemas: _Schemas, shapes: Mapping[str, Any
         "parameters": [*_ids(operation), *_parameters(operation, shapes), *_headers(operation)],
         "responses": _responses(operation, schemas),
     }
+    if operation.scope is not None:
+        described["security"] = [{"bearer": [operation.scope]}, {"header": [operation.scope]}]
     if rest:
         described["description"] = " ".join(rest.split())
     if operation.body is not None:
@@ -82,7 +92,8 @@ def _parameters(operation: Operation, shapes: Mapping[str, Any]) -> Iterable[dic
     shape = shapes[operation.query.__name__]
     required = shape.get("required", ())
     return [
-        {"name": name, "in": "query", "required": name in required, "schema": _given(schema)}
+        # The project comes from the key, where there is one.
+        {"name": name, "in": "query", "required": name in required and name != PROJECT, "schema": _given(schema)}
         for name, schema in shape["properties"].items()
     ]
 
@@ -126,6 +137,8 @@ def _problems(operation: Operation) -> set[int]:
         statuses.add(404)
     if operation.query is not None:
         statuses.update(_OF_QUERY)
+    if operation.scope is not None:
+        statuses.update(_OF_KEYS)
     if operation.body is not None:
         statuses.update(_OF_BODY)
     if operation.method != "GET":

@@ -13,7 +13,9 @@ from typing import Any, get_type_hints
 from aiohttp import web
 from pydantic import BaseModel
 
-from soulcaster.web.parameters import path_id, read_json, read_query
+from soulcaster.domain.keys import KeyScope
+from soulcaster.web.caller import CALLER, identify
+from soulcaster.web.parameters import PROJECT, path_id, read_json, read_query
 
 Answer = type[BaseModel] | tuple[type[BaseModel]]
 """The model of an answer; in a tuple of one, a bare list of it."""
@@ -25,13 +27,15 @@ _IN_PATH = re.compile(r"{(\w+)}")
 class Operation:
     """What can be asked of the API at one address by one method.
 
-    `answers` are the models by status, `problems` the statuses of problems beyond those that any route may answer.
-    One that is `keyed` takes an Idempotency-Key; one that `redirects` may send a browser elsewhere.
+    `scope` is what a key must be good for, None where anyone may call; `answers` are the models by status, `problems`
+    the statuses of problems beyond those that any route may answer. One that is `keyed` takes an Idempotency-Key; one
+    that `redirects` may send a browser elsewhere.
     """
 
     method: str
     path: str
     handler: Callable[..., Awaitable[web.StreamResponse]]
+    scope: KeyScope | None
     answers: Mapping[int, Answer]
     problems: tuple[int, ...]
     query: type[BaseModel] | None
@@ -66,9 +70,13 @@ class Operation:
         return web.route(self.method, self.path, self._handle, name=self.id)
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
+        project_id = request.query.get(PROJECT) or None
+        if self.scope is not None:
+            request[CALLER] = caller = await identify(request, self.scope)
+            project_id = caller.project(project_id)
         taken: dict[str, Any] = {name: path_id(request, name) for name in self.ids}
         if self.query is not None:
-            taken["query"] = read_query(request, self.query)
+            taken["query"] = read_query(request, self.query, project_id=project_id)
         if self.body is not None:
             taken["body"] = await read_json(request, self.body)
         return await self.handler(request, **taken)
@@ -79,6 +87,7 @@ def operation(
     path: str,
     answers: Mapping[int, Answer],
     *,
+    scope: KeyScope | None = None,
     problems: tuple[int, ...] = (),
     keyed: bool = False,
     redirects: bool = False,
@@ -96,6 +105,6 @@ def operation(
         if set(names) - models.keys() != set(_IN_PATH.findall(path)):
             raise TypeError(f"{handler.__qualname__} takes {names}, which is not what {path} has")
         query, body = models.get("query"), models.get("body")
-        return Operation(method, path, handler, answers, problems, query, body, keyed, redirects)
+        return Operation(method, path, handler, scope, answers, problems, query, body, keyed, redirects)
 
     return made

@@ -1,0 +1,94 @@
+"""Who calls the API: the holder of a key, or, where calls without one are let pass, the local owner.
+
+The project comes from the key: what is another project's is answered as if it were not there.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import structlog
+from aiohttp import web
+
+from soulcaster.domain.keys import KeyScope, hash_of
+from soulcaster.errors import NotFound, Unavailable
+from soulcaster.web.problems import Problem
+from soulcaster.web.services import Services, services
+
+KEY_HEADER = "X-API-Key"
+
+_NOTED_EVERY = timedelta(minutes=1)
+_CHALLENGE = {"WWW-Authenticate": 'Bearer realm="soulcaster"'}
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who calls; `project_id` is the key's project, None for the local owner, whose all are."""
+
+    name: str
+    project_id: str | None = None
+
+    def project(self, given: str | None) -> str | None:
+        """Return the project that a call is about: the key's, or else the one that is given.
+
+        Raises:
+            NotFound: another project than the key's is given.
+        """
+        if self.project_id is not None and given not in (None, self.project_id):
+            raise NotFound("There is no such project here")
+        return self.project_id or given
+
+
+CALLER = web.RequestKey("caller", Caller)
+
+USED = web.AppKey("used", dict[str, datetime])
+"""When the use of each key was last noted, by its id."""
+
+
+async def identify(request: web.Request, scope: KeyScope) -> Caller:
+    """Return who calls, if they may do this.
+
+    Raises:
+        Problem: 401 without a key that stands, 403 when it has not the scope.
+        Unavailable: Redis does not answer.
+    """
+    given = services(request)
+    secret = _secret(request)
+    if secret is None:
+        if given.keyless:
+            return Caller("local owner")
+        raise Problem(401, f"Send an API key, as Authorization: Bearer KEY or {KEY_HEADER}: KEY.", headers=_CHALLENGE)
+    key = await given.read_model.key(hash_of(secret))
+    if key is None or not key.stands(given.clock()):
+        raise Problem(401, "This API key is unknown, expired or revoked.", headers=_CHALLENGE)
+    if not key.allows(scope):
+        raise Problem(403, f"This API key may not do that: it has not the scope {scope}.")
+    await _note(request, given, key.id)
+    return Caller(f"key {key.name}", key.project_id)
+
+
+def _secret(request: web.Request) -> str | None:
+    """Return the key a request carries, or None.
+
+    Raises:
+        Problem: 401 when the header Authorization has another scheme.
+    """
+    authorization = request.headers.get("Authorization")
+    if authorization is None:
+        return request.headers.get(KEY_HEADER)
+    scheme, _, secret = authorization.partition(" ")
+    if scheme.lower() != "bearer" or not secret.strip():
+        raise Problem(401, "Authorization has to be: Bearer KEY.", headers=_CHALLENGE)
+    return secret.strip()
+
+
+async def _note(request: web.Request, given: Services, key_id: str) -> None:
+    """Note now and then that a key is used; a call does not fail for it."""
+    used, now = request.config_dict[USED], given.clock()
+    if key_id not in used or now - used[key_id] >= _NOTED_EVERY:
+        used[key_id] = now
+        try:
+            await given.read_model.key_used(key_id, now)
+        except Unavailable as error:
+            _log.warning("the use of a key was not noted", key=key_id, cause=repr(error.__cause__ or error))

@@ -1,0 +1,194 @@
+"""API keys: what they let through, what they do not, and that a project's key sees nothing of another's."""
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import schemathesis
+from aiohttp import ClientResponse
+from aiohttp.test_utils import TestClient, TestServer
+from hypothesis import HealthCheck, Phase, given, settings
+from schemathesis import Case
+
+from soulcaster.domain.keys import PREFIX, SCOPES, KeyScope, hash_of, new_secret
+from soulcaster.messages import KeyDefined, control_message
+from soulcaster.web.api import OPERATIONS
+from soulcaster.web.api.openapi import document
+from tests.web.conftest import NOW, Client, World
+
+GUARDED = [op for op in OPERATIONS if op.scope is not None]
+
+
+def test_a_secret_is_256_bits_and_says_what_it_is() -> None:
+    secrets = {new_secret() for _ in range(100)}
+    assert len(secrets) == 100
+    assert all(secret.startswith(PREFIX) and len(secret) == len(PREFIX) + 43 for secret in secrets)
+
+
+async def get(client: Client, headers: dict[str, str], path: str = "/stats") -> ClientResponse:
+    return await client.get(path, headers=headers)
+
+
+async def test_only_health_is_answered_without_a_key(guarded: Client) -> None:
+    assert {op.path for op in OPERATIONS if op.scope is None} == {"/", "/health", "/ready"}
+    answer = await guarded.get("/stats", params={"project_id": "p1"})
+    assert answer.status == 401
+    assert answer.headers["WWW-Authenticate"].startswith("Bearer")
+
+
+async def test_the_project_comes_from_the_key(guarded: Client, world: World) -> None:
+    await world.fill()
+    headers = await world.key("read")
+    assert (await (await get(guarded, headers)).json())["total_feedback"] == 3
+    assert (await (await get(guarded, headers, "/stats?project_id=p1")).json())["project_id"] == "p1"
+    assert (await get(guarded, headers, "/stats?project_id=p2")).status == 404
+
+
+async def test_either_header_carries_it(guarded: Client, world: World) -> None:
+    secret = (await world.key("read"))["Authorization"].removeprefix("Bearer ")
+    assert (await get(guarded, {"X-API-Key": secret})).status == 200
+    assert (await get(guarded, {"Authorization": f"bearer {secret}"})).status == 200
+
+
+@pytest.mark.parametrize(
+    "authorization", ["", "Bearer", "Bearer ", "Basic abc", "Bearer sc_no", "sc_no", "Bearer \udcff"]
+)
+async def test_what_is_no_key_is_refused(guarded: Client, world: World, authorization: str) -> None:
+    await world.key("read")
+    answer = await get(guarded, {"Authorization": authorization})
+    assert answer.status == 401
+    assert "sc_no" not in await answer.text()
+
+
+async def test_a_wrong_key_is_not_made_good_by_a_server_that_asks_for_none(client: Client) -> None:
+    assert (await get(client, {"X-API-Key": "sc_no"}, "/stats?project_id=p1")).status == 401
+
+
+async def test_expired_and_revoked_keys_are_refused(guarded: Client, world: World) -> None:
+    short = await world.key("read", expires_at=NOW + timedelta(seconds=10))
+    assert (await get(guarded, short)).status == 200
+    world.now = NOW + timedelta(seconds=10)
+    assert (await get(guarded, short)).status == 401
+    world.now = NOW
+    admin, read = await world.key("admin"), await world.key("read")
+    [key_id] = [
+        view.key.id
+        for view in await world.read_model.keys("p1")
+        if view.key.hash == hash_of(read["Authorization"].removeprefix("Bearer "))
+    ]
+    for _ in range(2):
+        answer = await guarded.delete(f"/keys/{key_id}", headers=admin)
+        assert answer.status == 202
+        assert (await answer.json())["revoked_at"] == "2026-11-21T12:00:00Z"
+    assert (await get(guarded, read)).status == 401
+    assert (await guarded.delete("/keys/nix", headers=admin)).status == 404
+
+
+@pytest.mark.parametrize("scope", SCOPES)
+async def test_a_key_does_what_its_scope_says_and_no_more(guarded: Client, world: World, scope: KeyScope) -> None:
+    headers = await world.key(scope)
+    for op in GUARDED:
+        answer = await guarded.request(op.method, _address(op.path), headers=headers)
+        assert (answer.status == 403) == (scope not in {op.scope, "admin"}), op.id
+        if answer.status == 403:
+            assert op.scope in (await answer.json())["detail"]
+
+
+def _address(path: str) -> str:
+    return path.replace("{", "").replace("}", "")
+
+
+async def test_a_key_is_made_and_its_secret_is_shown_once(guarded: Client, world: World) -> None:
+    admin = await world.key("admin")
+    asked = {"name": " CI ", "scopes": ["ingest", "ingest"], "expires_at": "2026-12-01T00:00Z"}
+    answer = await guarded.post("/keys", json=asked, headers=admin)
+    assert answer.status == 201, await answer.text()
+    made = await answer.json()
+    assert (made["name"], made["scopes"], made["created_by"]) == ("CI", ["ingest"], "key test")
+    item = {"text": "It crashes"}
+    assert (await guarded.post("/ingest/manual", json=item, headers={"X-API-Key": made["secret"]})).status == 202
+    listed = await (await guarded.get("/keys", headers=admin)).json()
+    assert {key["name"]: key["last_used_at"] is not None for key in listed} == {"CI": True, "test": True}
+    [sent] = [m for m in world.publisher.sent if m.topic == "control" and b"CI" in m.value]
+    assert sent.key == f"key:{made['id']}".encode()
+    assert isinstance(control_message(sent.value), KeyDefined)
+    assert made["secret"].encode() not in sent.value
+    assert made["secret"] not in str(listed)
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"scopes": ["read"]}, "name"),
+        ({"name": "", "scopes": ["read"]}, "name"),
+        ({"name": "x", "scopes": []}, "scopes"),
+        ({"name": "x", "scopes": ["everything"]}, "scopes.0"),
+        ({"name": "x", "scopes": ["read"], "expires_at": "2020-01-01T00:00:00Z"}, "expires_at"),
+    ],
+)
+async def test_a_key_that_makes_no_sense_is_not_made(
+    guarded: Client, world: World, body: dict[str, Any], field: str
+) -> None:
+    answer = await guarded.post("/keys", json=body, headers=await world.key("admin"))
+    assert answer.status == 422
+    assert (await answer.json())["errors"][0]["field"] == field
+
+
+async def test_without_redis_nobody_is_let_in(fragile: World) -> None:
+    headers = await fragile.key("read")
+    async with TestClient(TestServer(fragile.app(keyless=False))) as client:
+        fragile.redis.kill()
+        assert (await get(client, headers)).status == 503
+
+
+@pytest.mark.parametrize("op", GUARDED, ids=lambda op: op.id)
+async def test_a_second_tenant_sees_nothing_and_changes_nothing(guarded: Client, world: World, op: Any) -> None:
+    """Every route with another project's key: told the project it is 404; not told, its ids are not there."""
+    items = await world.fill()
+    await world.job("j1", "pending")
+    await world.key("read")
+    [theirs] = await world.read_model.keys("p1")
+    headers = await world.key("admin", project="p2")
+    ids = {"cluster_id": "c1", "item_id": items[0].id, "job_id": "j1", "key_id": theirs.key.id, "command_id": "x"}
+    before, sent = await _everything(world), len(world.publisher.sent)
+    url = str(guarded.make_url("")).rstrip("/")
+
+    @given(case=schemathesis.openapi.from_dict(document(OPERATIONS))[op.path][op.method].as_strategy())
+    @settings(
+        max_examples=5,
+        deadline=None,
+        derandomize=True,
+        database=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    def call(case: Case[Any]) -> None:
+        case.path_parameters.update({name: ids[name] for name in op.ids})
+        case.query.pop("wait", None)
+        for project in ("p1", None):
+            case.query.pop("project_id", None)
+            if project is not None:
+                case.query["project_id"] = project
+            answer = case.call(base_url=url, headers=headers)
+            if project is not None:
+                assert answer.status_code == 404
+            elif op.ids:
+                assert answer.status_code in {404, 415, 422, 400}
+            for word in ("My card is late", "Late card", theirs.key.hash):
+                assert word not in answer.text
+
+    await asyncio.to_thread(call)
+    assert await _everything(world) == before
+    assert all(b'"p1"' not in message.value for message in world.publisher.sent[sent:])
+
+
+async def _everything(world: World) -> object:
+    model = world.read_model
+    return [
+        await model.stats("p1"),
+        await model.feedback("p1", source=None, cluster_id=None, limit=100, offset=0),
+        await model.clusters("p1", limit=100, offset=0),
+        await model.jobs("p1", cluster_id=None, limit=100, offset=0),
+        await model.keys("p1"),
+    ]
