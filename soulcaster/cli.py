@@ -259,6 +259,18 @@ def clusters(
     )
 
 
+@app.command()
+def rebuild(data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
+    """Empty Redis of the read model and make it again from Kafka.
+
+    For a Redis that was lost, or that something is wrong with. The worker may go on meanwhile; pages and API show a
+    part until it is done. Sign-in links and cached vectors stay.
+    """
+    from soulcaster.rebuild import rebuild_command
+
+    typer.echo(f"Rebuilt from {_complete(rebuild_command(_load(data_dir))):,} records.")
+
+
 @keys.command("create")
 def create_key(
     project: ProjectName,

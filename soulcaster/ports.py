@@ -203,6 +203,9 @@ class ReadModel(Protocol):
     Every method raises RedisUnavailable (an Unavailable) when the store does not answer.
     """
 
+    async def clear(self) -> None:
+        """Forget everything that can be made again from Kafka, and nothing else."""
+
     async def put_items(self, project_id: str, items: Sequence[FeedbackItem]) -> None:
         """Store items, newest version wins; those not assigned to a cluster yet are unclustered."""
 

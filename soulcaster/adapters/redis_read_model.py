@@ -89,6 +89,12 @@ COMMAND_KEPT = timedelta(days=30)
 _CHUNK = 10_000
 """Members that one command moves from a cluster to another: more would keep everybody else waiting."""
 
+_MADE_AGAIN = (
+    "feedback:*", "assignments:*", "cluster:*", "clusters:*", "clustering:*", "command:*", "job:*", "jobs:*",
+    "key:*", "keys:*", "project:*", "projects",
+)  # fmt: skip
+"""The keys that are made again from Kafka, of those in the table above."""
+
 _MERGES = 100
 """Merges that are done in one go; all their items are in memory meanwhile."""
 
@@ -167,6 +173,21 @@ class RedisReadModel:
             await redis.ping()
 
     # ---- writes, by agents/project alone -------------------------------------------------------------------------
+
+    async def clear(self) -> None:
+        """Delete the keys of the read model; others, as sign-in tokens and cached vectors, stay."""
+        async with self._answering() as redis:
+            for pattern in _MADE_AGAIN:
+                found: list[str] = []
+                async for key in redis.scan_iter(match=pattern, count=_CHUNK):
+                    if key.startswith("key:used:"):
+                        continue
+                    found.append(key)
+                    if len(found) == _CHUNK:
+                        await redis.unlink(*found)
+                        found = []
+                if found:
+                    await redis.unlink(*found)
 
     async def put_items(self, project_id: str, items: Sequence[FeedbackItem]) -> None:
         """Store items in one round trip, after one that asks which of them are assigned already."""

@@ -6,6 +6,7 @@ from typing import Any
 import aiohttp
 import pytest
 from cryptography.fernet import Fernet
+from redis.asyncio import Redis
 
 from soulcaster.settings import Settings
 from tests.integration.conftest import Program, settled
@@ -53,6 +54,43 @@ async def test_from_a_post_to_a_job_that_has_succeeded(on_stack: Program, fresh_
         job = await get(f"/jobs/{job_id}")
         assert "dry run" in job["logs"]
         assert (await get("/stats"))["jobs"] == 1
+
+        secret = on_stack(
+            "keys", "create", "--project", here["project_id"], "--name", "CI", "--scope", "read"
+        ).stdout.strip()
+
+        async def with_key(status: int) -> Any:
+            async with asyncio.timeout(30):
+                while True:
+                    async with http.get("/stats", headers={"X-API-Key": secret}) as answer:
+                        if answer.status == status:
+                            return await answer.json()
+                    await asyncio.sleep(0.1)
+
+        assert (await with_key(200))["total_feedback"] == 3
+
+        async def everything() -> list[Any]:
+            known = [await get(path) for path in ("/feedback", "/clusters", "/jobs", "/stats", "/clustering/status")]
+            of_clusters = [await get(f"/clusters/{cluster['id']}") for cluster in known[1]]
+            return [*known, *of_clusters, await get(f"/jobs/{job_id}"), await with_key(200), await get("/keys")]
+
+        before = await everything()
+        async with Redis.from_url(fresh_settings.redis_url) as redis:
+            await redis.set("vector:x", "kept")
+        assert "Rebuilt from" in on_stack("rebuild").stdout
+        assert await everything() == before
+        async with Redis.from_url(fresh_settings.redis_url) as redis:
+            assert await redis.get("vector:x") == b"kept"
+            await redis.flushall()
+        await with_key(401)
+        on_stack("rebuild")
+        after = await everything()
+        after[-1][0]["last_used_at"] = before[-1][0]["last_used_at"]  # of no topic
+        assert after == before
+        [key] = await get("/keys")
+        assert "Revoked 'CI'" in on_stack("keys", "revoke", key["id"], "--project", here["project_id"]).stdout
+        await with_key(401)
+        assert "revoked" in on_stack("keys", "list", "--project", here["project_id"]).stdout
 
 
 async def _ready(http: aiohttp.ClientSession) -> None:

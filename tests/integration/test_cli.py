@@ -14,7 +14,8 @@ from soulcaster.topics import CLUSTER_COMMANDS, DEAD_LETTERS, FEEDBACK_RAW, all_
 from tests.integration.conftest import Program
 
 COMMANDS = (
-    "run", "worker", "web", "launcher", "topics", "import", "export", "clusters", "tail", "doctor", "bench", "keys",
+    "run", "worker", "web", "launcher", "topics", "import", "export", "clusters", "tail", "doctor", "bench",
+    "keys", "rebuild",
 )  # fmt: skip
 
 
