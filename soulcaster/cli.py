@@ -405,6 +405,23 @@ def pipeline(
 
 
 @bench.command()
+def intake(
+    per_second: Annotated[int, typer.Option(min=1, help="Posts a second.")] = 500,
+    seconds: Annotated[int, typer.Option(min=1, help="For how long.")] = 60,
+    as_json: AsJson = False,
+) -> None:
+    """Post many small items a second to `/ingest/feedback` while a worker works; say how fast it is, and what is lost.
+
+    It does so on a Kafka and a Redis of its own; stop what else runs on the machine.
+
+    `soulcaster bench intake --per-second 500 --seconds 60`
+    """
+    from soulcaster.bench.intake import main as measure
+
+    measure(per_second, seconds, as_json)
+
+
+@bench.command()
 def scale(
     items: Annotated[int, typer.Option(min=1000, help="How many items come in.")] = 60_000,
     as_json: AsJson = False,

@@ -26,6 +26,7 @@ from soulcaster.adapters.kafka import KafkaPublisher, provision
 from soulcaster.adapters.redis_read_model import RedisReadModel
 from soulcaster.bench import forward
 from soulcaster.bench.feeds import Feed, messages, project_ids
+from soulcaster.bench.programs import WORKER, Program, until
 from soulcaster.dev.stack import Stack
 from soulcaster.errors import SoulcasterError
 from soulcaster.messages import RawFeedback
@@ -37,7 +38,6 @@ LENGTHS = (75, 400)
 FEEDS: tuple[Feed, ...] = ("singles", "envelopes")
 LATENCY_PER_SECOND = 20
 LATENCY_SECONDS = 20
-WAIT_SECONDS = 600.0
 
 
 async def run(items: int, tell: Callable[[str], None]) -> dict[str, Any]:
@@ -85,7 +85,7 @@ async def _forward(settings: Settings, count: int) -> float:
     async with (
         KafkaPublisher(settings.kafka, timeout=60) as publisher,
         AIOKafkaConsumer(bootstrap_servers=settings.kafka) as offsets,
-        _Process(command, settings) as process,
+        Program(command, settings) as process,
     ):
 
         async def reached(target: int) -> bool:
@@ -93,7 +93,7 @@ async def _forward(settings: Settings, count: int) -> float:
             return bool(sum(ends.values()) >= target)
 
         await publisher.publish([Outgoing(forward.IN, None, b"warm")] * 100)
-        await _until(lambda: reached(100))
+        await until(lambda: reached(100))
         return await _measure(process, publisher, forward.IN, values, count, lambda: reached(100 + count))
 
 
@@ -110,7 +110,7 @@ async def _chain(settings: Settings, feed: Feed, count: int, length: int) -> flo
     run_id = f"{feed}-{length}"
     values = list(messages(feed, run_id, count, length))
     read_model = RedisReadModel(settings.redis_url)
-    async with KafkaPublisher(settings.kafka, timeout=60) as publisher, _Process(_WORKER, settings) as process:
+    async with KafkaPublisher(settings.kafka, timeout=60) as publisher, Program(WORKER, settings) as process:
         await _warm(publisher, read_model, f"warm-{run_id}")
 
         async def visible() -> bool:
@@ -126,7 +126,7 @@ async def _latency(settings: Settings) -> list[float]:
     """Return milliseconds from the broker's ack of a single item until it can be read in its cluster."""
     read_model = RedisReadModel(settings.redis_url)
     latencies: list[float] = []
-    async with KafkaPublisher(settings.kafka) as publisher, _Process(_WORKER, settings):
+    async with KafkaPublisher(settings.kafka) as publisher, Program(WORKER, settings):
         await _warm(publisher, read_model, "warm-latency")
         project_id = "bench-latency"
         before = await read_model.stats(project_id)
@@ -137,7 +137,7 @@ async def _latency(settings: Settings) -> list[float]:
                 now = await read_model.stats(project_id)
                 return now.total_feedback - now.unclustered >= number
 
-            await _until(visible, every=0.002)
+            await until(visible, every=0.002)
             latencies.append((time.perf_counter() - acked) * 1000)
 
         async with asyncio.TaskGroup() as following:
@@ -152,12 +152,6 @@ async def _latency(settings: Settings) -> list[float]:
     return latencies
 
 
-_WORKER = [
-    "-c",
-    "from soulcaster.app import run_worker; from soulcaster.settings import Settings; run_worker(Settings())",
-]
-
-
 async def _warm(publisher: KafkaPublisher, read_model: RedisReadModel, project_id: str) -> None:
     """Return once the worker has taken an item of each partition's worth of projects through the chain."""
     body = RawFeedback(project_id=project_id, source="bench", body="warm", external_id="warm").model_dump_json()
@@ -167,11 +161,11 @@ async def _warm(publisher: KafkaPublisher, read_model: RedisReadModel, project_i
         stats = await read_model.stats(project_id)
         return stats.total_feedback == 1 and not stats.unclustered
 
-    await _until(done)
+    await until(done)
 
 
 async def _measure(
-    process: "_Process",
+    process: Program,
     publisher: KafkaPublisher,
     topic: str,
     values: Sequence[bytes],
@@ -183,48 +177,8 @@ async def _measure(
         await publisher.publish([Outgoing(topic, None, value) for value in values[at : at + 5_000]])
     begin = time.perf_counter()
     process.signal(signal.SIGCONT)
-    await _until(done)
+    await until(done)
     return count / (time.perf_counter() - begin)
-
-
-async def _until(done: Callable[[], Awaitable[bool]], every: float = 0.05) -> None:
-    async with asyncio.timeout(WAIT_SECONDS):
-        while not await done():  # noqa: ASYNC110  another process decides, there is no event to wait for
-            await asyncio.sleep(every)
-
-
-class _Process:
-    """A Python process with the stack's addresses in its environment; its log is shown only if it fails."""
-
-    def __init__(self, arguments: Sequence[str], settings: Settings) -> None:
-        self._arguments = arguments
-        self._environment = {
-            **os.environ,
-            "SOULCASTER_KAFKA": settings.kafka,
-            "REDIS_URL": settings.redis_url,
-            "SOULCASTER_PARTITIONS": str(settings.partitions),
-        }
-        self._process: asyncio.subprocess.Process | None = None
-
-    async def __aenter__(self) -> "_Process":
-        self._process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            *self._arguments,
-            env=self._environment,
-            stdout=asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.DEVNULL,
-        )
-        return self
-
-    async def __aexit__(self, *exc: object) -> None:
-        if self._process is not None:
-            if self._process.returncode is None:
-                self._process.terminate()
-            await self._process.wait()
-
-    def signal(self, number: signal.Signals) -> None:
-        if self._process is not None:
-            self._process.send_signal(number)
 
 
 def main(items: int, as_json: bool) -> None:

@@ -1,0 +1,136 @@
+"""`soulcaster bench intake`: many small posts a second while the worker works, what they are answered and how fast.
+
+The load is open: a post goes out at its time whether or not the others were answered, so a server that falls behind is
+seen to. Time is from when a post should have gone out until its answer was read. After the last one the items are
+counted in the read model: each that was answered 202 has to be there.
+"""
+
+import asyncio
+import json
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import numpy as np
+from cryptography.fernet import Fernet
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from soulcaster.adapters.kafka import KafkaPublisher
+from soulcaster.adapters.redis_read_model import RedisReadModel
+from soulcaster.bench.feeds import texts
+from soulcaster.bench.programs import WEB, WORKER, Program, until
+from soulcaster.dev.processes import free_port
+from soulcaster.dev.stack import Stack
+from soulcaster.keys import make_key
+
+PROJECT = "bench-intake"
+BYTES = 1024
+CONNECTIONS = 100
+
+
+async def run(per_second: int, seconds: int, report: Callable[[int], None]) -> dict[str, Any]:
+    """Return the figures; `report` hears how many posts were answered so far."""
+    with tempfile.TemporaryDirectory(prefix="soulcaster-bench-") as folder:
+        async with Stack(Path(folder)) as stack:
+            await stack.provision()
+            settings = stack.settings
+            port = free_port()
+            web = {"PORT": str(port), "SOULCASTER_SESSION_KEY": Fernet.generate_key().decode()}
+            async with KafkaPublisher(settings.kafka) as publisher:
+                secret, _ = await make_key(
+                    publisher, PROJECT, name="bench", scopes=["ingest", "read"], by="bench", at=datetime.now(UTC)
+                )
+            async with (
+                Program(WORKER, settings),
+                Program(WEB, settings, **web),
+                aiohttp.ClientSession(
+                    f"http://127.0.0.1:{port}",
+                    connector=aiohttp.TCPConnector(limit=CONNECTIONS),
+                    headers={"Authorization": f"Bearer {secret}"},
+                ) as http,
+            ):
+                await until(lambda: _answers(http))
+                statuses, times = await _post(http, per_second, seconds, report)
+                accepted = statuses[202]
+                read_model = RedisReadModel(settings.redis_url)
+
+                async def settled() -> bool:
+                    stats = await read_model.stats(PROJECT)
+                    return stats.total_feedback >= accepted and not stats.unclustered
+
+                await until(settled)
+                found = (await read_model.stats(PROJECT)).total_feedback
+                await read_model.close()
+    return {
+        "per_second": per_second,
+        "seconds": seconds,
+        "bytes": BYTES,
+        "posted": statuses.total(),
+        "answers": {str(status): count for status, count in sorted(statuses.items())},
+        "lost": max(0, accepted - found),
+        "p50_ms": round(float(np.percentile(times, 50)), 1),
+        "p99_ms": round(float(np.percentile(times, 99)), 1),
+    }
+
+
+async def _answers(http: aiohttp.ClientSession) -> bool:
+    try:
+        async with http.get("/stats") as answer:
+            return answer.status == 200
+    except aiohttp.ClientConnectionError:
+        return False
+
+
+async def _post(
+    http: aiohttp.ClientSession, per_second: int, seconds: int, report: Callable[[int], None]
+) -> tuple[Counter[int], list[float]]:
+    """Return how often each status was answered (0: no answer), and every time in milliseconds."""
+    count = per_second * seconds
+    bodies = [
+        json.dumps({"source": "bench", "external_id": str(n), "body": text}).encode()
+        for n, text in enumerate(texts(count, BYTES, 0))
+    ]
+    statuses: Counter[int] = Counter()
+    times: list[float] = []
+    headers = {"Content-Type": "application/json"}
+
+    async def post(body: bytes, due: float) -> None:
+        try:
+            async with http.post("/ingest/feedback", data=body, headers=headers) as answer:
+                await answer.read()
+                statuses[answer.status] += 1
+        except aiohttp.ClientError:
+            statuses[0] += 1
+        times.append((time.perf_counter() - due) * 1000)
+        if len(times) % per_second == 0:
+            report(len(times))
+
+    begin = time.perf_counter()
+    async with asyncio.TaskGroup() as posts:
+        for n, body in enumerate(bodies):
+            due = begin + n / per_second
+            if (early := due - time.perf_counter()) > 0:
+                await asyncio.sleep(early)
+            posts.create_task(post(body, due))
+    return statuses, times
+
+
+def main(per_second: int, seconds: int, as_json: bool) -> None:
+    """Measure and print: words, or JSON."""
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed:,}"), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        task = progress.add_task("Posting", total=per_second * seconds)
+        figures = asyncio.run(run(per_second, seconds, lambda done: progress.update(task, completed=done)))
+    if as_json:
+        print(json.dumps(figures, indent=2))  # noqa: T201  the result
+        return
+    answered = ", ".join(f"{status}: {count:,}" for status, count in figures["answers"].items())
+    out = Console()
+    out.print(f"{figures['posted']:,} posts of {BYTES} bytes, {per_second} a second; answered {answered}")
+    out.print(f"p50 {figures['p50_ms']} ms, p99 {figures['p99_ms']} ms; lost: {figures['lost']}")
