@@ -271,3 +271,30 @@ async def test_another_projects_things_are_404(world: World, client: Client) -> 
     for path in (f"/feedback/{items[0].id}", "/clusters/c1", "/jobs/j1"):
         await problem(await client.get(path, params=HERE), 404)
         assert (await client.get(path, params={"project_id": "p2"})).status == 200
+
+
+# ---- a job's log, a cluster's jobs -----------------------------------------------------------------------------------
+
+
+async def test_a_log_line_by_line(client: Client, world: World) -> None:
+    await world.job("j1", "pending", "running", "success")
+    answer = await client.get("/jobs/j1/logs?project_id=p1")
+    assert await answer.json() == {
+        "job_id": "j1",
+        "project_id": "p1",
+        "source": "memory",
+        "chunks": ["line 0", "line 1", "line 2"],
+    }
+    assert (await client.get("/jobs/j1/logs?project_id=p2")).status == 404
+    assert (await client.get("/jobs/nix/logs?project_id=p1")).status == 404
+
+
+async def test_the_jobs_of_a_cluster(client: Client, world: World) -> None:
+    await world.fill("p1", "c1")
+    await world.fill("p1", "c2")
+    await world.job("j1", "pending")
+    await world.job("j2", "pending", "running", cluster="c2")
+    answer = await client.get("/clusters/c2/jobs?project_id=p1")
+    assert answer.headers["X-Total-Count"] == "1"
+    assert [(job["id"], job["status"]) for job in await answer.json()] == [("j2", "running")]
+    assert (await client.get("/clusters/c2/jobs?project_id=p2")).status == 404

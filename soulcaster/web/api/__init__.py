@@ -31,6 +31,8 @@ OPERATIONS: tuple[Operation, ...] = (
     commands.one,
     jobs.search,
     jobs.one,
+    jobs.logs,
+    jobs.of_cluster,
     keys.search,
     keys.make,
     keys.revoke,

@@ -500,6 +500,15 @@ class JobOut(BaseModel):
         )
 
 
+class JobLogsOut(BaseModel):
+    """GET /jobs/{id}/logs: the log so far, one line a chunk; `source` is where the predecessor's clients look."""
+
+    job_id: str
+    project_id: str
+    source: Literal["memory"] = "memory"
+    chunks: list[str]
+
+
 class KeyOut(BaseModel):
     """An API key, without its secret."""
 
