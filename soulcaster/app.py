@@ -232,6 +232,7 @@ async def _web(settings: Settings) -> web.Application:
         clock=now,
         session_key=settings.session_key,
         keyless=settings.keyless,
+        cors_origins=frozenset(origin.strip() for origin in settings.cors_origins.split(",") if origin.strip()),
     )
 
     async def close(_app: web.Application) -> None:

@@ -71,6 +71,11 @@ class Settings(BaseSettings):
         description="Whether calls of the API without a key pass as the local owner's; `soulcaster run` says yes, for "
         "it listens on loopback only.",
     )
+    cors_origins: str = Field(
+        "",
+        description="Origins whose pages may call the API from a browser, comma-separated, as https://app.example.com; "
+        "they need a key like any other caller.",
+    )
     session_key: str = Field(
         "",
         repr=False,

@@ -1,13 +1,13 @@
 """Who may call at all: this server has no accounts yet, so a foreign web page must not reach it through a browser."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from urllib.parse import urlsplit
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from soulcaster.web.problems import Problem
+from soulcaster.web.problems import Problem, is_page
 
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 
@@ -32,15 +32,22 @@ def only_hosts(allowed: Iterable[str]) -> Middleware:
     return check
 
 
-@web.middleware
-async def same_origin(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Refuse what a browser sends here on behalf of another origin; programs send neither of these headers."""
-    if request.method not in _SAFE:
+def same_origin(others: Collection[str] = ()) -> Middleware:
+    """Return the middleware that refuses what a browser sends here on behalf of another origin, but for `others`.
+
+    Those may call the API, not the pages. Programs send neither of the headers looked at.
+    """
+
+    @web.middleware
+    async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
         origin = request.headers.get("Origin")
-        foreign = origin is not None and _authority(origin) != request.headers["Host"].lower()
-        if foreign or request.headers.get("Sec-Fetch-Site", "none") not in {"same-origin", "none"}:
-            raise Problem(403, "A page of another origin may not send this.")
-    return await handler(request)
+        if request.method not in _SAFE and (origin not in others or is_page(request)):
+            foreign = origin is not None and _authority(origin) != request.headers["Host"].lower()
+            if foreign or request.headers.get("Sec-Fetch-Site", "none") not in {"same-origin", "none"}:
+                raise Problem(403, "A page of another origin may not send this.")
+        return await handler(request)
+
+    return check
 
 
 def _authority(origin: str) -> str:

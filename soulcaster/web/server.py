@@ -1,6 +1,6 @@
 """The application, made of what it is given."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 import aiohttp_jinja2
@@ -8,7 +8,7 @@ import jinja2
 from aiohttp import web
 
 from soulcaster.ports import Clock, Publisher, ReadModel
-from soulcaster.web import api, described, pages
+from soulcaster.web import api, cors, described, pages
 from soulcaster.web.caller import USED
 from soulcaster.web.guards import LOOPBACK, only_hosts, same_origin
 from soulcaster.web.observe import add_headers, log_requests
@@ -29,16 +29,23 @@ def create_app(
     session_key: str,
     keyless: bool = False,
     allowed_hosts: Iterable[str] = LOOPBACK,
+    cors_origins: Collection[str] = (),
 ) -> web.Application:
     """Return the web application: JSON at /, pages at /app.
 
     It closes none of what it is given; who made that closes it. `session_key` is a Fernet key (32 bytes in URL-safe
     base64) that encrypts the session cookie; with another key everybody is signed out. `keyless` lets calls without an
     API key pass as the local owner's, which is for loopback alone. `allowed_hosts` are the host names, without port,
-    that it answers to.
+    that it answers to; `cors_origins` the origins whose pages may call the API.
     """
     app = web.Application(
-        middlewares=[log_requests, answer_problems, only_hosts(allowed_hosts), same_origin],
+        middlewares=[
+            log_requests,
+            cors.allow(cors_origins),
+            answer_problems,
+            only_hosts(allowed_hosts),
+            same_origin(cors_origins),
+        ],
         client_max_size=MAX_BODY_BYTES,
     )
     app[SERVICES] = Services(read_model, publisher, kafka, sign_in, clock, keyless)

@@ -77,7 +77,7 @@ class World:
         self.now = NOW
 
     def app(self, **more: object) -> web.Application:
-        given = SimpleNamespace(allowed_hosts=("localhost", "127.0.0.1", "[::1]"), keyless=True)
+        given = SimpleNamespace(allowed_hosts=("localhost", "127.0.0.1", "[::1]"), keyless=True, cors_origins=())
         given.__dict__.update(more)
         return create_app(
             read_model=self.read_model,
@@ -88,6 +88,7 @@ class World:
             session_key=SESSION_KEY,
             allowed_hosts=given.allowed_hosts,
             keyless=given.keyless,
+            cors_origins=given.cors_origins,
         )
 
     async def key(self, *scopes: KeyScope, project: str = "p1", expires_at: datetime | None = None) -> dict[str, str]:

@@ -1,0 +1,49 @@
+"""CORS: pages of other origins that the settings name may call the API (Fetch Standard, section 3.2).
+
+They send an API key, never this server's cookies, so credentials are not allowed. Pages under /app are for no other
+origin.
+"""
+
+from collections.abc import Collection
+
+from aiohttp import hdrs, web
+from aiohttp.typedefs import Handler, Middleware
+
+from soulcaster.web.api.answers import TOTAL_HEADER
+from soulcaster.web.caller import KEY_HEADER as CALLER_HEADER
+from soulcaster.web.parameters import KEY_HEADER
+from soulcaster.web.problems import is_page
+
+MAX_AGE_SECONDS = 600
+"""How long a browser may remember what a preflight was answered."""
+
+_METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE"
+_TAKEN = ", ".join(("Authorization", CALLER_HEADER, "Content-Type", KEY_HEADER))
+_SHOWN = ", ".join((TOTAL_HEADER, "X-Request-Id", "Retry-After"))
+
+
+def allow(origins: Collection[str]) -> Middleware:
+    """Return the middleware that answers preflights of these origins and lets their pages read the answers."""
+
+    @web.middleware
+    async def answer(request: web.Request, handler: Handler) -> web.StreamResponse:
+        origin = request.headers.get(hdrs.ORIGIN)
+        if origin is None or origin not in origins or is_page(request):
+            return await handler(request)
+        if request.method == hdrs.METH_OPTIONS and hdrs.ACCESS_CONTROL_REQUEST_METHOD in request.headers:
+            response: web.StreamResponse = web.Response(
+                status=204,
+                headers={
+                    hdrs.ACCESS_CONTROL_ALLOW_METHODS: _METHODS,
+                    hdrs.ACCESS_CONTROL_ALLOW_HEADERS: _TAKEN,
+                    hdrs.ACCESS_CONTROL_MAX_AGE: str(MAX_AGE_SECONDS),
+                },
+            )
+        else:
+            response = await handler(request)
+        response.headers[hdrs.ACCESS_CONTROL_ALLOW_ORIGIN] = origin
+        response.headers[hdrs.ACCESS_CONTROL_EXPOSE_HEADERS] = _SHOWN
+        response.headers.add(hdrs.VARY, hdrs.ORIGIN)
+        return response
+
+    return answer
