@@ -130,15 +130,13 @@ class UpstashConnection(AbstractConnection):
             redis.exceptions.DataError: there are bytes in it that are no text, where REST has no way to send them.
         """
         commands: Sequence[_Command] = command
-        try:
-            if commands[0].words == ("MULTI",):
-                self._replies.extend(await self._transaction(commands[1:-1]))
-            else:
-                for some in _portions(commands):
-                    self._replies.extend(await (self._pipeline(some) if some[0].json else self._binary(some)))
-        except BaseException:
-            await self.disconnect()
-            raise
+        replies: list[Any] = []
+        if commands[0].words == ("MULTI",):
+            replies += await self._transaction(commands[1:-1])
+        else:
+            for some in _portions(commands):
+                replies += await (self._pipeline(some) if some[0].json else self._binary(some))
+        self._replies.extend(replies)
 
     async def read_response(
         self,

@@ -109,7 +109,6 @@ async def test_a_server_that_is_slow(server: Upstash, monkeypatch: pytest.Monkey
         (200, '{"result": "OK"}'),
         (200, '[{"result": "no base64"}]'),
         (200, '[{"result": "Pz8_"}]'),
-        (302, ""),
         (400, "[]"),
         (404, '{"error": "no such path"}'),
         (429, '{"error": "too many"}'),
@@ -126,6 +125,16 @@ async def test_an_answer_that_is_none(server: Upstash, model: RedisReadModel, st
         await model.command("p1", "k")
     assert TOKEN not in told(raised.value)
     assert await model.command("p1", "k") is None  # it works again as soon as the server does
+
+
+async def test_commands_are_not_taken_elsewhere(
+    server: Upstash, upstash_server: Upstash, model: RedisReadModel
+) -> None:
+    upstash_server.requests.clear()
+    server.answers = [(307, f"{upstash_server.rest_url}/pipeline")]
+    with pytest.raises(RedisUnavailable, match="answers 307"):
+        await model.ping()
+    assert upstash_server.requests == []
 
 
 async def test_an_error_that_repeats_the_token(server: Upstash, rest: Redis) -> None:
@@ -160,6 +169,16 @@ async def test_who_gives_up_leaves_nothing_to_the_next(server: Upstash, redis: R
         await given_up
     server.delay = 0
     assert await rest.get("b") == b"of b"
+
+
+async def test_who_cannot_read_leaves_nothing_to_the_next(server: Upstash, redis: Redis) -> None:
+    await redis.mset({"a": b"\xff", "b": "of b", "c": "of c"})
+    async with redis_client(server.url, timeout=5) as rest:
+        pipe: Any = rest.pipeline(transaction=False)
+        pipe.get("a").get("b")
+        with pytest.raises(UnicodeDecodeError):
+            await pipe.execute()
+        assert await rest.get("c") == "of c"
 
 
 # ---- commands and their answers --------------------------------------------------------------------------------------
@@ -279,6 +298,14 @@ async def test_the_last_write_counts(rest: Redis, redis: Redis, writes: list[tup
     assert await pipe.execute() == [True] * (1 + len(writes))
     for key, value in dict(writes).items():
         assert await redis.get(key) == (value.encode() if isinstance(value, str) else value)
+
+
+async def test_of_one_key_one_after_the_other(server: Upstash, rest: Redis) -> None:
+    server.delay = 0.05
+    pipe: Any = rest.pipeline(transaction=False)
+    pipe.set("a", b"\xfe").set("a", b"\xff").get("a")
+    assert await pipe.execute() == [True, True, b"\xff"]
+    assert server.most_at_once == 1
 
 
 async def test_binary_values_that_have_no_way(server: Upstash, rest: Redis, redis: Redis) -> None:

@@ -38,7 +38,7 @@ class Upstash:
     def __init__(self, redis_port: int) -> None:
         self._redis_port = redis_port
         self.answers: list[tuple[int, str]] = []
-        """What it answers first, status and body, one a request; after these it does as it is told."""
+        """What it answers first, status and body (or where else to ask), one a request; after these as it should."""
         self.delay = 0.0
         self.requests: list[Request] = []
         self.at_once = 0
@@ -85,6 +85,8 @@ class Upstash:
         self.requests.append(Request(request.raw_path, body))
         if self.answers:
             status, text = self.answers.pop(0)
+            if 300 <= status < 400:
+                return web.Response(status=status, headers={"Location": text})
             return web.Response(status=status, text=text, content_type="text/html")
         if request.headers.get("Authorization") != f"Bearer {TOKEN}":
             return error("WRONGPASS invalid or missing auth token", status=401)
