@@ -13,13 +13,13 @@ from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError
 from aiokafka.protocol.admin import ApiVersionRequest
 from pydantic import BaseModel, ConfigDict
-from redis.asyncio import Redis
 from redis.exceptions import RedisError
 from rich.console import Console
 from rich.table import Table
 
 from soulcaster.adapters.kafka import provision
 from soulcaster.adapters.kafka_offsets import KafkaOffsets, offsets_of
+from soulcaster.adapters.redis_client import address, by_rest, redis_client
 from soulcaster.errors import BadInput, KafkaUnavailable, Unavailable
 from soulcaster.settings import STACK_FILE, Settings
 from soulcaster.topics import AGENTS, DEAD_LETTERS, FIX_COMMANDS, Topic, all_topics
@@ -116,7 +116,9 @@ def _unreachable(part: Part, stack: Path | None) -> Problem:
     elif part.name == "web":
         advice = "start it with `soulcaster web`, or everything with `soulcaster run`"
     else:
-        variable = "SOULCASTER_KAFKA" if part.name == "kafka" else "REDIS_URL"
+        variable = "SOULCASTER_KAFKA"
+        if part.name == "redis":
+            variable = "UPSTASH_REDIS_REST_URL and UPSTASH_REDIS_REST_TOKEN" if by_rest(part.address) else "REDIS_URL"
         advice = f"start it or set {variable} to where it is; or start everything here with `soulcaster run`"
     return Problem(what=f"{part.name} does not answer at {part.address}", advice=advice)
 
@@ -141,20 +143,14 @@ async def _kafka(settings: Settings) -> Part:
 
 
 async def _redis(settings: Settings) -> Part:
-    address = _without_password(settings.redis_url)
+    where = address(settings.redis_url)
     try:
-        async with Redis.from_url(
-            settings.redis_url, socket_timeout=TIMEOUT_SECONDS, socket_connect_timeout=TIMEOUT_SECONDS
-        ) as redis:
+        async with redis_client(settings.redis_url, timeout=TIMEOUT_SECONDS) as redis:
             info = cast(dict[str, object], await redis.info("server"))
-        return Part(name="redis", address=address, reachable=True, version=str(info["redis_version"]))
+        said = str(info["redis_version"]) + (", by REST" if by_rest(settings.redis_url) else "")
+        return Part(name="redis", address=where, reachable=True, version=said)
     except (RedisError, OSError):
-        return Part(name="redis", address=address, reachable=False)
-
-
-def _without_password(url: str) -> str:
-    head, at, tail = url.rpartition("@")
-    return f"{head.split('://', 1)[0]}://…@{tail}" if at else url
+        return Part(name="redis", address=where, reachable=False)
 
 
 async def _web(settings: Settings) -> Part:

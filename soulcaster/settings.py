@@ -5,15 +5,39 @@ environment, else from the default here. docs/settings.md is checked against thi
 """
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import psutil
 from pydantic import AliasChoices, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
+from yarl import URL
+
+from soulcaster.errors import BadInput
 
 DEFAULT_DATA_DIR = Path(".soulcaster")
 STACK_FILE = "stack.json"
+
+
+def _redis_url(given: Mapping[str, Any]) -> str:
+    """Return the Redis to use when no URL of one is set: Upstash's by REST, where that is set, else one on loopback.
+
+    Raises:
+        BadInput: Upstash's REST API is set by half, or its URL is no address.
+    """
+    url, token = given.get("upstash_redis_rest_url", ""), given.get("upstash_redis_rest_token", "")
+    if not url and not token:
+        return "redis://127.0.0.1:6379/0"
+    if not url or not token:
+        raise BadInput("UPSTASH_REDIS_REST_URL and UPSTASH_REDIS_REST_TOKEN go together, and one is missing.")
+    try:
+        where = URL(url)
+    except ValueError:
+        where = URL()
+    if where.scheme not in {"http", "https"} or not where.host:
+        raise BadInput("UPSTASH_REDIS_REST_URL is no address: it should be as https://host.")
+    return str(where.with_user(None).with_password(token))
 
 
 class Settings(BaseSettings):
@@ -22,8 +46,22 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="SOULCASTER_", frozen=True, extra="ignore", populate_by_name=True)
 
     kafka: str = Field("127.0.0.1:9092", description="Kafka bootstrap servers, comma-separated host:port.")
+    upstash_redis_rest_url: str = Field(
+        "",
+        validation_alias=AliasChoices("UPSTASH_REDIS_REST_URL"),
+        description="Address of Upstash's REST API, https://host; with its token, the Redis that is used where no "
+        "other is named.",
+    )
+    upstash_redis_rest_token: str = Field(
+        "",
+        repr=False,
+        exclude=True,
+        validation_alias=AliasChoices("UPSTASH_REDIS_REST_TOKEN"),
+        description="Token of Upstash's REST API; one that may write.",
+    )
     redis_url: str = Field(
-        "redis://127.0.0.1:6379/0",
+        default_factory=_redis_url,
+        repr=False,  # it may hold a password
         validation_alias=AliasChoices("REDIS_URL", "UPSTASH_REDIS_URL"),
         description="Redis that holds the read model; it can be emptied and rebuilt.",
     )
@@ -90,7 +128,8 @@ def variables() -> list[tuple[str, str, str]]:
     for name, field in Settings.model_fields.items():
         alias = field.validation_alias
         names = [str(c) for c in alias.choices] if isinstance(alias, AliasChoices) else [f"SOULCASTER_{name.upper()}"]
-        rows.append((", ".join(names), str(field.default), field.description or ""))
+        default = field.get_default(call_default_factory=True, validated_data={})
+        rows.append((", ".join(names), str(default), field.description or ""))
     return rows
 
 

@@ -32,9 +32,7 @@ into. The rest follows from these: a cluster's items are those assigned to it or
 on down. So events that come again, from any point on, end in the same state, and a merge is undone by its alias alone.
 """
 
-import asyncio
 import json
-import math
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -42,16 +40,14 @@ from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from typing import Any, Literal, cast
 
-import hiredis
 from pydantic import TypeAdapter
-from redis.asyncio import Connection, Redis
+from redis.asyncio import Redis
 from redis.asyncio.client import Pipeline
-from redis.asyncio.connection import DefaultParser
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import OutOfMemoryError, ReadOnlyError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
-from yarl import URL
 
+from soulcaster.adapters.redis_client import address, redis_client
 from soulcaster.domain.events import (
     ClusterChanged,
     ClusterEvent,
@@ -108,49 +104,13 @@ _PROPOSALS: TypeAdapter[tuple[Proposal, ...]] = TypeAdapter(tuple[Proposal, ...]
 _STATUS: TypeAdapter[ClusteringStatus] = TypeAdapter(ClusteringStatus)
 
 
-class _Parser(DefaultParser):  # type: ignore[misc, valid-type]  # redis-py chooses it as it is imported
-    """Times the wait for bytes, not the reading of replies: a pipeline has thousands, which come a hundred at once."""
-
-    async def read_from_socket(self) -> bool:
-        try:
-            async with asyncio.timeout(TIMEOUT_SECONDS):
-                return bool(await super().read_from_socket())
-        except TimeoutError as error:
-            raise RedisTimeoutError(f"no answer in {TIMEOUT_SECONDS:.0f} seconds") from error
-
-
-class _Connection(Connection):
-    """A connection that does in C, or once, what redis-py does in Python for each command of a pipeline."""
-
-    def pack_command(self, *args: Any) -> list[bytes]:
-        name = str(args[0])
-        words = tuple(name.split()) if " " in name else (name,)
-        return [hiredis.pack_command((*words, *args[1:]))]
-
-    async def read_response(
-        self,
-        disable_decoding: bool = False,
-        timeout: float | None = None,  # noqa: ASYNC109  redis-py's own signature
-        **options: Any,
-    ) -> Any:
-        own = math.inf if timeout is None else timeout  # the parser has a limit of its own
-        return await super().read_response(disable_decoding, own, **options)
-
-
 class RedisReadModel:
     """ReadModel over one Redis; safe to use from many tasks."""
 
     def __init__(self, url: str) -> None:
         """Prepare; the first call connects."""
-        self._address = URL(url).with_password(None).human_repr()  # what an error may name
-        self._redis: Redis = Redis.from_url(
-            url,
-            connection_class=_Connection,
-            parser_class=_Parser,
-            socket_timeout=TIMEOUT_SECONDS,
-            socket_connect_timeout=TIMEOUT_SECONDS,
-            decode_responses=True,
-        )
+        self._address = address(url)
+        self._redis = redis_client(url, timeout=TIMEOUT_SECONDS)
 
     async def close(self) -> None:
         """Close the connections."""

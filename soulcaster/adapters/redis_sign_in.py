@@ -6,9 +6,9 @@ Only the hash is stored, so that who reads Redis cannot sign in; `soulcaster run
 import hashlib
 from typing import cast
 
-from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from soulcaster.adapters.redis_client import redis_client
 from soulcaster.errors import RedisUnavailable
 
 TIMEOUT_SECONDS = 2.0
@@ -24,9 +24,7 @@ class RedisSignIn:
 
     def __init__(self, url: str) -> None:
         """Prepare; the first call connects."""
-        self._redis: Redis = Redis.from_url(
-            url, socket_timeout=TIMEOUT_SECONDS, socket_connect_timeout=TIMEOUT_SECONDS, decode_responses=True
-        )
+        self._redis = redis_client(url, timeout=TIMEOUT_SECONDS)
 
     async def close(self) -> None:
         """Close the connections."""

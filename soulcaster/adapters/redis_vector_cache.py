@@ -10,10 +10,9 @@ from typing import cast
 
 import structlog
 from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
-from yarl import URL
+
+from soulcaster.adapters.redis_client import address, redis_client
 
 TIMEOUT_SECONDS = 1.0
 
@@ -30,13 +29,8 @@ class RedisVectorCache:
 
     def __init__(self, url: str, *, days: int, clock: Callable[[], float] = time.monotonic) -> None:
         """Prepare; the first call connects."""
-        self._address = URL(url).with_password(None).human_repr()  # what the log may name
-        self._redis: Redis = Redis.from_url(
-            url,
-            socket_timeout=TIMEOUT_SECONDS,
-            socket_connect_timeout=TIMEOUT_SECONDS,
-            retry=Retry(NoBackoff(), 0),
-        )
+        self._address = address(url)
+        self._redis = redis_client(url, timeout=TIMEOUT_SECONDS, decode=False)
         self._seconds = days * 24 * 3600
         self._clock = clock
         self._away_until: float | None = None

@@ -1,4 +1,4 @@
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 from redis.asyncio import Redis
@@ -7,15 +7,31 @@ from soulcaster.adapters.redis_read_model import RedisReadModel
 from soulcaster.ports import ReadModel
 from tests.conftest import RedisServer
 from tests.contract.gemini import Gemini
+from tests.contract.upstash import Upstash
 
 
-@pytest.fixture(params=["redis"])
-async def read_model(request: pytest.FixtureRequest, redis_server: RedisServer) -> AsyncIterator[ReadModel]:
-    """Every implementation of the port, empty."""
-    assert request.param == "redis"
+@pytest.fixture(scope="session")
+def upstash_server(redis_server: RedisServer) -> Iterator[Upstash]:
+    """The REST API of the Redis that all tests share."""
+    with Upstash(redis_server.port) as server:
+        yield server
+
+
+@pytest.fixture(params=["redis", "upstash"])
+def redis_url(request: pytest.FixtureRequest, redis_server: RedisServer) -> str:
+    """Every way to the Redis that all tests share."""
+    server: RedisServer | Upstash = redis_server
+    if request.param == "upstash":
+        server = request.getfixturevalue("upstash_server")
+    return server.url
+
+
+@pytest.fixture
+async def read_model(redis_url: str, redis_server: RedisServer) -> AsyncIterator[ReadModel]:
+    """The read model by every way to it, empty."""
     async with Redis.from_url(redis_server.url) as redis:
         await redis.flushall()
-    model = RedisReadModel(redis_server.url)
+    model = RedisReadModel(redis_url)
     yield model
     await model.close()
 

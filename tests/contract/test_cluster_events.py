@@ -25,6 +25,7 @@ from soulcaster.domain.events import (
 )
 from soulcaster.ports import Assignment, ClusterView, CommandView, HistoryEntry, ReadModel
 from tests.conftest import RedisServer
+from tests.contract.upstash import Upstash
 from tests.unit.make import NOW, item, step
 
 STATUS = ClusteringStatus("idle", 7, "nothing to do", NOW, 0.5, 100, 90, 8, 0.01, 0.62, 4)
@@ -368,10 +369,22 @@ async def whole(model: ReadModel, project: str) -> dict[str, Any]:
 async def test_events_delivered_again_end_in_the_same_state(
     redis_server: RedisServer, clusters: Clusters, data: st.DataObject
 ) -> None:
+    await the_same_state(redis_server, redis_server.url, clusters, data)
+
+
+@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(clusters=histories(), data=st.data())
+async def test_events_delivered_again_by_rest(
+    redis_server: RedisServer, upstash_server: Upstash, clusters: Clusters, data: st.DataObject
+) -> None:
+    await the_same_state(redis_server, upstash_server.url, clusters, data)
+
+
+async def the_same_state(server: RedisServer, url: str, clusters: Clusters, data: st.DataObject) -> None:
     events = clusters.events
-    async with Redis.from_url(redis_server.url) as redis:
+    async with Redis.from_url(server.url) as redis:
         await redis.flushall()
-    model = RedisReadModel(redis_server.url)
+    model = RedisReadModel(url)
     try:
         for project in ("p1", "p2"):
             await model.put_items(project, [replace(item(n, minutes=n), project_id=project) for n in clusters.place])

@@ -364,11 +364,11 @@ async def test_memory_is_bounded_and_keeps_what_is_used(
     assert gemini.texts == ["two"]
 
 
-async def test_a_replay_is_paid_once(make: Make, gemini: Gemini, redis: Redis, redis_server: RedisServer) -> None:
+async def test_a_replay_is_paid_once(make: Make, gemini: Gemini, redis: Redis, redis_url: str) -> None:
     texts = [*some(150), ""]
-    first = await make(cache=RedisVectorCache(redis_server.url, days=30)).embed(texts)
+    first = await make(cache=RedisVectorCache(redis_url, days=30)).embed(texts)
     asked = len(gemini.calls)
-    later = make(cache=RedisVectorCache(redis_server.url, days=30))
+    later = make(cache=RedisVectorCache(redis_url, days=30))
     assert np.array_equal(await later.embed(texts), first)
     assert np.array_equal(await later.embed(texts), first)
     assert len(gemini.calls) == asked
@@ -380,23 +380,23 @@ async def test_a_replay_is_paid_once(make: Make, gemini: Gemini, redis: Redis, r
 
 
 async def test_vectors_of_other_dimensions_are_not_taken(
-    make: Make, gemini: Gemini, redis: Redis, redis_server: RedisServer
+    make: Make, gemini: Gemini, redis: Redis, redis_url: str
 ) -> None:
-    await make(cache=RedisVectorCache(redis_server.url, days=1)).embed(["My card"])
-    other = make(dimensions=1536, cache=RedisVectorCache(redis_server.url, days=1))
+    await make(cache=RedisVectorCache(redis_url, days=1)).embed(["My card"])
+    other = make(dimensions=1536, cache=RedisVectorCache(redis_url, days=1))
     assert (await other.embed(["My card"])).shape == (1, 1536)
     assert len(gemini.calls) == 2
 
 
 async def test_what_is_no_vector_in_redis_is_embedded_anew(
-    make: Make, gemini: Gemini, redis: Redis, redis_server: RedisServer
+    make: Make, gemini: Gemini, redis: Redis, redis_url: str
 ) -> None:
-    first = await make(cache=RedisVectorCache(redis_server.url, days=1)).embed(["one", "two", "three"])
+    first = await make(cache=RedisVectorCache(redis_url, days=1)).embed(["one", "two", "three"])
     one, two, *_ = [key async for key in redis.scan_iter()]
     await redis.set(one, b"short")
     await redis.delete(two)
     await redis.lpush(two, "a list")
-    again = await make(cache=RedisVectorCache(redis_server.url, days=1)).embed(["one", "two", "three"])
+    again = await make(cache=RedisVectorCache(redis_url, days=1)).embed(["one", "two", "three"])
     assert np.array_equal(again, first)
     assert len(gemini.texts) == 5
 

@@ -2,13 +2,14 @@
 
 import asyncio
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from redis.asyncio import Redis
+from yarl import URL
 
 from soulcaster.adapters import redis_read_model
 from soulcaster.adapters.redis_read_model import RedisReadModel
@@ -16,6 +17,7 @@ from soulcaster.domain.events import ClusterChanged, ClusterEvent, ItemAssigned
 from soulcaster.errors import RedisUnavailable
 from soulcaster.ports import Project
 from tests.conftest import RedisServer
+from tests.contract.upstash import Upstash
 from tests.unit.make import NOW, item, step
 
 CHANGED = ClusterChanged("c1", "Title", "Summary", 1, ("manual",), NOW, NOW)
@@ -45,9 +47,19 @@ READS: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.fixture(params=["redis", "upstash"])
+def url(request: pytest.FixtureRequest, redis_to_break: RedisServer) -> Iterator[str]:
+    """Every way to the test's own Redis."""
+    if request.param == "redis":
+        yield redis_to_break.url
+    else:
+        with Upstash(redis_to_break.port) as server:
+            yield server.url
+
+
 @pytest.fixture
-async def model(redis_to_break: RedisServer) -> AsyncIterator[RedisReadModel]:
-    model = RedisReadModel(redis_to_break.url)
+async def model(url: str) -> AsyncIterator[RedisReadModel]:
+    model = RedisReadModel(url)
     yield model
     await model.close()
 
@@ -63,20 +75,18 @@ async def every_write_works(model: RedisReadModel) -> None:
         await getattr(model, name)(*arguments)
 
 
-async def test_a_killed_server(redis_to_break: RedisServer, model: RedisReadModel) -> None:
+async def test_a_killed_server(redis_to_break: RedisServer, url: str, model: RedisReadModel) -> None:
     await every_write_works(model)
     redis_to_break.kill()
     await every_write_is_unavailable(model)
     for name, arguments in READS.items():
-        with pytest.raises(RedisUnavailable, match=str(redis_to_break.port)):
+        with pytest.raises(RedisUnavailable, match=str(URL(url).port)):
             await getattr(model, name)(**arguments)
 
 
-async def test_a_server_that_hangs(
-    redis_to_break: RedisServer, monkeypatch: pytest.MonkeyPatch, model: RedisReadModel
-) -> None:
+async def test_a_server_that_hangs(redis_to_break: RedisServer, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(redis_read_model, "TIMEOUT_SECONDS", 0.1)
-    quick = RedisReadModel(redis_to_break.url)
+    quick = RedisReadModel(url)
     try:
         await quick.ping()
         redis_to_break.freeze()

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
+from yarl import URL
 
+from soulcaster.errors import BadInput
 from soulcaster.settings import STACK_FILE, Settings, load_settings, variables
 
 DOCS = Path(__file__).parents[2] / "docs" / "settings.md"
@@ -69,6 +71,35 @@ def test_the_other_name_of_redis(monkeypatch: pytest.MonkeyPatch) -> None:
     assert Settings().redis_url == "redis://first"
 
 
+UPSTASH = {"UPSTASH_REDIS_REST_URL": "https://eu1-a-name.upstash.io/", "UPSTASH_REDIS_REST_TOKEN": "a/token+of=@it"}
+
+
+def test_upstash_by_rest_where_no_other_redis_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name, value in UPSTASH.items():
+        monkeypatch.setenv(name, value)
+    chosen = URL(Settings().redis_url)
+    assert (chosen.scheme, chosen.host, chosen.password) == ("https", "eu1-a-name.upstash.io", "a/token+of=@it")
+    assert load_settings(stack(tmp_path, os.getpid())).redis_url == "redis://stack"
+    monkeypatch.setenv("UPSTASH_REDIS_URL", "redis://upstash")
+    assert Settings().redis_url == "redis://upstash"
+
+
+@pytest.mark.parametrize("name", UPSTASH)
+def test_half_of_upstash_is_refused(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(name, UPSTASH[name])
+    with pytest.raises(BadInput, match="go together") as raised:
+        Settings()
+    assert "a/token" not in str(raised.value)
+
+
+@pytest.mark.parametrize("url", ["eu1-a-name.upstash.io", "redis://host", "https://", "https://host:port"])
+def test_what_is_no_address_of_upstash_is_refused(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    monkeypatch.setenv("UPSTASH_REDIS_REST_URL", url)
+    monkeypatch.setenv("UPSTASH_REDIS_REST_TOKEN", "token")
+    with pytest.raises(BadInput, match="is no address"):
+        Settings()
+
+
 @pytest.mark.parametrize("partitions", ["0", "-1", "1025", "many"])
 def test_what_cannot_be_is_refused(monkeypatch: pytest.MonkeyPatch, partitions: str) -> None:
     monkeypatch.setenv("SOULCASTER_PARTITIONS", partitions)
@@ -77,7 +108,11 @@ def test_what_cannot_be_is_refused(monkeypatch: pytest.MonkeyPatch, partitions: 
 
 
 def test_keys_are_not_shown() -> None:
-    settings = Settings(session_key="secret", gemini_key="secret")
+    upstash = {"upstash_redis_rest_url": "https://host", "upstash_redis_rest_token": "secret"}
+    settings = Settings.model_validate({"session_key": "secret", "gemini_key": "secret", **upstash})
+    assert "secret" in settings.redis_url
+    assert "secret" not in repr(settings)
+    settings = settings.model_copy(update={"redis_url": "redis://of-run"})
     assert "secret" not in repr(settings)
     # Stack files are made of this.
     assert "secret" not in json.dumps(settings.model_dump(mode="json", exclude={"session_key"}))
@@ -97,6 +132,7 @@ def test_variables_are_what_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
         for name in names.split(", "):
             with monkeypatch.context() as patch:
                 other = "True" if default == "False" else "7"
+                patch.setenv("UPSTASH_REDIS_URL", "redis://")  # or Upstash's URL and token would have to go together
                 patch.setenv(name, other)
                 assert str(getattr(Settings(), field)) == other, name
 
