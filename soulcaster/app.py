@@ -28,6 +28,7 @@ from agents.project import project
 from soulcaster.adapters.embedders import make_embedder
 from soulcaster.adapters.kafka import CommittedConsumer, KafkaPublisher
 from soulcaster.adapters.kafka_ready import KafkaReadiness
+from soulcaster.adapters.redis_rate_limits import RedisRateLimits
 from soulcaster.adapters.redis_read_model import RedisReadModel
 from soulcaster.adapters.redis_sign_in import RedisSignIn
 from soulcaster.domain.clustering.project import RECORD_BYTES, ProjectClusters
@@ -224,11 +225,18 @@ async def _web(settings: Settings) -> web.Application:
     read_model = RedisReadModel(settings.redis_url)
     kafka = KafkaReadiness(settings.kafka)
     sign_in = RedisSignIn(settings.redis_url)
+    rate_limits = RedisRateLimits(
+        settings.redis_url,
+        per_key=settings.key_requests_per_minute,
+        per_project=settings.project_requests_per_minute,
+        clock=now,
+    )
     app = create_web_app(
         read_model=read_model,
         publisher=publisher,
         kafka=kafka,
         sign_in=sign_in,
+        rate_limits=rate_limits,
         clock=now,
         session_key=settings.session_key,
         keyless=settings.keyless,
@@ -239,6 +247,7 @@ async def _web(settings: Settings) -> web.Application:
         await publisher.stop()
         await kafka.close()
         await sign_in.close()
+        await rate_limits.close()
         await read_model.close()
 
     app.on_cleanup.append(close)

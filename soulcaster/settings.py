@@ -109,6 +109,12 @@ class Settings(BaseSettings):
         description="Whether calls of the API without a key pass as the local owner's; `soulcaster run` says yes, for "
         "it listens on loopback only.",
     )
+    key_requests_per_minute: int = Field(
+        60_000, ge=1, description="Requests that one API key may make in a minute; more are answered 429."
+    )
+    project_requests_per_minute: int = Field(
+        120_000, ge=1, description="Requests that all keys of a project together may make in a minute."
+    )
     cors_origins: str = Field(
         "",
         description="Origins whose pages may call the API from a browser, comma-separated, as https://app.example.com; "

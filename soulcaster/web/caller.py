@@ -3,6 +3,7 @@
 The project comes from the key: what is another project's is answered as if it were not there.
 """
 
+import math
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -50,7 +51,7 @@ async def identify(request: web.Request, scope: KeyScope) -> Caller:
     """Return who calls, if they may do this.
 
     Raises:
-        Problem: 401 without a key that stands, 403 when it has not the scope.
+        Problem: 401 without a key that stands, 403 when it has not the scope, 429 when there were too many requests.
         Unavailable: Redis does not answer.
     """
     given = services(request)
@@ -64,6 +65,10 @@ async def identify(request: web.Request, scope: KeyScope) -> Caller:
         raise Problem(401, "This API key is unknown, expired or revoked.", headers=_CHALLENGE)
     if not key.allows(scope):
         raise Problem(403, f"This API key may not do that: it has not the scope {scope}.")
+    wait = await given.rate_limits.take(key.id, key.project_id)
+    if wait:
+        headers = {"Retry-After": str(math.ceil(wait))}
+        raise Problem(429, f"Too many requests; the next may come in {math.ceil(wait)} s.", headers=headers)
     await _note(request, given, key.id)
     return Caller(f"key {key.name}", key.project_id)
 

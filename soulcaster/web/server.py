@@ -14,7 +14,7 @@ from soulcaster.web.guards import LOOPBACK, only_hosts, same_origin
 from soulcaster.web.observe import add_headers, log_requests
 from soulcaster.web.pages.words import FILTERS
 from soulcaster.web.problems import answer_problems
-from soulcaster.web.services import SERVICES, Answering, Services, SignIn
+from soulcaster.web.services import SERVICES, Answering, RateLimits, Services, SignIn
 
 MAX_BODY_BYTES = 256 * 1024
 
@@ -25,6 +25,7 @@ def create_app(
     publisher: Publisher,
     kafka: Answering,
     sign_in: SignIn,
+    rate_limits: RateLimits,
     clock: Clock,
     session_key: str,
     keyless: bool = False,
@@ -48,7 +49,7 @@ def create_app(
         ],
         client_max_size=MAX_BODY_BYTES,
     )
-    app[SERVICES] = Services(read_model, publisher, kafka, sign_in, clock, keyless)
+    app[SERVICES] = Services(read_model, publisher, kafka, sign_in, rate_limits, clock, keyless)
     app[USED] = {}
     app.on_response_prepare.append(add_headers)
     aiohttp_jinja2.setup(

@@ -30,6 +30,17 @@ class SignIn(Protocol):
         """
 
 
+class RateLimits(Protocol):
+    """How many requests a key and its project may make."""
+
+    async def take(self, key_id: str, project_id: str) -> float:
+        """Count a request; return how many seconds to wait before the next, 0 where there is room for this one.
+
+        Raises:
+            Unavailable: the store does not answer.
+        """
+
+
 @dataclass(frozen=True, slots=True)
 class Services:
     """Everything a handler may call; `keyless` lets calls without a key pass as the local owner's."""
@@ -38,6 +49,7 @@ class Services:
     publisher: Publisher
     kafka: Answering
     sign_in: SignIn
+    rate_limits: RateLimits
     clock: Clock
     keyless: bool
 

@@ -10,6 +10,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 from redis.asyncio import Redis
 
+from soulcaster.adapters.redis_rate_limits import RedisRateLimits
 from soulcaster.adapters.redis_read_model import RedisReadModel
 from soulcaster.adapters.redis_sign_in import RedisSignIn
 from soulcaster.domain.events import ClusterChanged, CommandDone, ItemAssigned, Outcome
@@ -74,7 +75,11 @@ class World:
         self.publisher = Worker(self.read_model)
         self.kafka = FakeKafka()
         self.sign_in = RedisSignIn(redis.url)
+        self.rate_limits = self.limits()
         self.now = NOW
+
+    def limits(self, *, per_key: int = 60_000, per_project: int = 60_000) -> RedisRateLimits:
+        return RedisRateLimits(self.redis.url, per_key=per_key, per_project=per_project, clock=lambda: self.now)
 
     def app(self, **more: object) -> web.Application:
         given = SimpleNamespace(allowed_hosts=("localhost", "127.0.0.1", "[::1]"), keyless=True, cors_origins=())
@@ -84,6 +89,7 @@ class World:
             publisher=self.publisher,
             kafka=self.kafka,
             sign_in=self.sign_in,
+            rate_limits=self.rate_limits,
             clock=lambda: self.now,
             session_key=SESSION_KEY,
             allowed_hosts=given.allowed_hosts,
@@ -167,6 +173,7 @@ async def _world(redis: RedisServer) -> AsyncIterator[World]:
     yield world
     await world.read_model.close()
     await world.sign_in.close()
+    await world.rate_limits.close()
 
 
 @pytest.fixture

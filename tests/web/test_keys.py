@@ -135,6 +135,26 @@ async def test_a_key_that_makes_no_sense_is_not_made(
     assert (await answer.json())["errors"][0]["field"] == field
 
 
+@pytest.mark.parametrize(("per_key", "per_project", "each"), [(30, 6000, (5, 5)), (6000, 60, (10, 0))])
+async def test_too_many_requests_are_told_when_to_come_again(
+    world: World, per_key: int, per_project: int, each: tuple[int, int]
+) -> None:
+    """Windows are ten seconds long: a sixth of what a minute allows."""
+    await world.rate_limits.close()
+    world.rate_limits = world.limits(per_key=per_key, per_project=per_project)
+    one, other, elsewhere = await world.key("read"), await world.key("read"), await world.key("read", project="p2")
+    world.now = NOW + timedelta(seconds=3)
+    async with TestClient(TestServer(world.app(keyless=False))) as client:
+        for headers, room in zip((one, other), each, strict=True):
+            statuses = [(await get(client, headers)).status for _ in range(12)]
+            assert statuses == [200] * room + [429] * (12 - room)
+        refused = await get(client, one)
+        assert refused.headers["Retry-After"] == "7"
+        assert (await get(client, elsewhere)).status == 200
+        world.now += timedelta(seconds=7)
+        assert (await get(client, one)).status == 200
+
+
 async def test_without_redis_nobody_is_let_in(fragile: World) -> None:
     headers = await fragile.key("read")
     async with TestClient(TestServer(fragile.app(keyless=False))) as client:

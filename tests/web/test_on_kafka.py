@@ -12,6 +12,7 @@ from aiokafka import AIOKafkaConsumer
 
 from soulcaster.adapters.kafka import KafkaPublisher
 from soulcaster.adapters.kafka_ready import KafkaReadiness
+from soulcaster.adapters.redis_rate_limits import RedisRateLimits
 from soulcaster.adapters.redis_read_model import RedisReadModel
 from soulcaster.adapters.redis_sign_in import RedisSignIn
 from soulcaster.dev.stack import Stack
@@ -71,6 +72,7 @@ async def test_what_was_answered_202_is_on_kafka(tmp_path: Path) -> None:
                 publisher=publisher,
                 kafka=kafka,
                 sign_in=sign_in,
+                rate_limits=RedisRateLimits(redis_url, per_key=1, per_project=1, clock=lambda: datetime.now(UTC)),
                 clock=lambda: datetime.now(UTC),
                 session_key=SESSION_KEY,
                 keyless=True,

@@ -25,7 +25,7 @@ _ALWAYS = (400, 421, 500, 503)
 _OF_QUERY = (422,)
 _OF_BODY = (413, 415, 422)
 _OF_WRITES = (403,)
-_OF_KEYS = (401, 403, 404)
+_OF_KEYS = (401, 403, 404, 429)
 
 
 def document(operations: Iterable[Operation]) -> dict[str, Any]:
