@@ -185,10 +185,11 @@ class Stats:
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[T]):
-    """Part of a list, and how long the whole of it is."""
+    """Part of a list, how long the whole of it is, and the cursor after its last element, None where it ends."""
 
     items: tuple[T, ...]
     total: int
+    next: str | None = None
 
 
 class ReadModel(Protocol):
@@ -199,6 +200,9 @@ class ReadModel(Protocol):
     again with older ones, and goes on to the newest, ends where they would have ended without.
 
     A cluster that was merged is read as the one it is part of now, by every method that takes a cluster's id.
+
+    Lists are read from an `offset` on, or `after` a cursor that an earlier part gave: what has come or gone meanwhile
+    then shifts nothing.
 
     Every method raises RedisUnavailable (an Unavailable) when the store does not answer.
     """
@@ -240,14 +244,23 @@ class ReadModel(Protocol):
         """Return the project of that id, else the one of that name, else None."""
 
     async def feedback(
-        self, project_id: str, *, source: str | None, cluster_id: str | None, limit: int, offset: int
+        self,
+        project_id: str,
+        *,
+        source: str | None,
+        cluster_id: str | None,
+        limit: int,
+        offset: int,
+        after: str | None = None,
     ) -> Page[FeedbackView]:
         """Return items, newest first, of one source or one cluster where given."""
 
     async def feedback_item(self, project_id: str, item_id: str) -> FeedbackView | None:
         """Return one item, or None."""
 
-    async def clusters(self, project_id: str, *, limit: int, offset: int) -> Page[ClusterView]:
+    async def clusters(
+        self, project_id: str, *, limit: int, offset: int, after: str | None = None
+    ) -> Page[ClusterView]:
         """Return clusters, largest first, the newer first among equals."""
 
     async def cluster(self, project_id: str, cluster_id: str) -> ClusterView | None:
@@ -268,7 +281,9 @@ class ReadModel(Protocol):
     async def stats(self, project_id: str) -> Stats:
         """Return a project's figures."""
 
-    async def jobs(self, project_id: str, *, cluster_id: str | None, limit: int, offset: int) -> Page[Job]:
+    async def jobs(
+        self, project_id: str, *, cluster_id: str | None, limit: int, offset: int, after: str | None = None
+    ) -> Page[Job]:
         """Return jobs, newest first, of one cluster where given."""
 
     async def job(self, job_id: str) -> Job | None:

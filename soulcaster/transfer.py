@@ -379,16 +379,13 @@ async def export_lines(settings: Settings, id_or_name: str) -> AsyncIterator[str
     """
     async with reading(settings) as read_model:
         project = await known_project(read_model, id_or_name)
-        seen: set[str] = set()
-        offset = 0
+        after = None
         while True:
-            page = await read_model.feedback(project.id, limit=PAGE_ITEMS, offset=offset)
+            page = await read_model.feedback(project.id, limit=PAGE_ITEMS, offset=0, after=after)
             for view in page.items:
-                if view.item.id not in seen:
-                    seen.add(view.item.id)
-                    yield _line(view.item.id, view.item.external_id, view.cluster_id, view.item.title)
-            offset += PAGE_ITEMS
-            if offset >= page.total:
+                yield _line(view.item.id, view.item.external_id, view.cluster_id, view.item.title)
+            after = page.next
+            if after is None:
                 return
 
 

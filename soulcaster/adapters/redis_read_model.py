@@ -36,9 +36,10 @@ import json
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
-from typing import Any, Literal, cast
+from typing import Any, Literal, TypeVar, cast
 
 from pydantic import TypeAdapter
 from redis.asyncio import Redis
@@ -75,6 +76,8 @@ from soulcaster.ports import (
     Project,
     Stats,
 )
+
+T = TypeVar("T")
 
 TIMEOUT_SECONDS = 5.0
 
@@ -419,6 +422,7 @@ class RedisReadModel:
         cluster_id: str | None = None,
         limit: int,
         offset: int,
+        after: str | None = None,
     ) -> Page[FeedbackView]:
         """Return items, newest first; a source within a cluster is asked of the cluster's page, item by item."""
         p = project_id
@@ -431,11 +435,13 @@ class RedisReadModel:
                 key = f"feedback:created:{p}"
             if cluster_id is not None and source is not None:
                 both = f"feedback:source:{p}:{source}"
-                shared = cast(list[str], await redis.zinter([key, both], aggregate="MAX"))
-                ids, total = shared[::-1][offset : offset + limit], len(shared)
+                found = await redis.zinter([key, both], aggregate="MAX", withscores=True)
+                shared = cast(list[tuple[str, float]], found)[::-1]
+                start = offset if after is None else sum(_before(pair, after) for pair in shared)
+                page = _Ids(shared[start : start + limit], len(shared), start)
             else:
-                ids, total = await self._page(redis, key, limit, offset)
-            return Page(await self._items(redis, p, ids), total)
+                page = await self._page(redis, key, limit, offset, after)
+            return page.of(await self._items(redis, p, page.ids))
 
     async def feedback_item(self, project_id: str, item_id: str) -> FeedbackView | None:
         """Return one item, or None."""
@@ -443,11 +449,13 @@ class RedisReadModel:
             found = await self._items(redis, project_id, [item_id])
         return found[0] if found else None
 
-    async def clusters(self, project_id: str, *, limit: int, offset: int) -> Page[ClusterView]:
+    async def clusters(
+        self, project_id: str, *, limit: int, offset: int, after: str | None = None
+    ) -> Page[ClusterView]:
         """Return clusters, largest first."""
         async with self._answering() as redis:
-            ids, total = await self._page(redis, f"clusters:{project_id}:ranked", limit, offset)
-            return Page(await self._clusters(redis, project_id, ids), total)
+            page = await self._page(redis, f"clusters:{project_id}:ranked", limit, offset, after)
+            return page.of(await self._clusters(redis, project_id, page.ids))
 
     async def cluster(self, project_id: str, cluster_id: str) -> ClusterView | None:
         """Return one cluster, or None."""
@@ -512,15 +520,23 @@ class RedisReadModel:
             len(job_ids),
         )
 
-    async def jobs(self, project_id: str, *, cluster_id: str | None = None, limit: int, offset: int) -> Page[Job]:
+    async def jobs(
+        self,
+        project_id: str,
+        *,
+        cluster_id: str | None = None,
+        limit: int,
+        offset: int,
+        after: str | None = None,
+    ) -> Page[Job]:
         """Return jobs, newest first."""
         key = f"jobs:{project_id}"
         async with self._answering() as redis:
             if cluster_id is not None:
                 key = f"cluster:jobs:{await self._standing(redis, project_id, cluster_id)}"
-            ids, total = await self._page(redis, key, limit, offset)
-            found = await self._jobs(redis, ids)
-        return Page(tuple(job for job in found if job.project_id == project_id), total)
+            page = await self._page(redis, key, limit, offset, after)
+            found = await self._jobs(redis, page.ids)
+        return page.of(tuple(job for job in found if job.project_id == project_id))
 
     async def job(self, job_id: str) -> Job | None:
         """Return one job, or None."""
@@ -534,12 +550,20 @@ class RedisReadModel:
             lines = await cast(Awaitable[dict[str, str]], redis.hgetall(f"job:{job_id}:logs"))
         return tuple(lines[seq] for seq in sorted(lines, key=int))
 
-    async def _page(self, redis: Redis, key: str, limit: int, offset: int) -> tuple[list[str], int]:
+    async def _page(self, redis: Redis, key: str, limit: int, offset: int, after: str | None) -> "_Ids":
+        start = offset
+        if after is not None:
+            member, score = _cursor(after)
+            pipe = redis.pipeline(transaction=False)
+            pipe.zrevrank(key, member)
+            pipe.zcount(key, f"({score!r}", "+inf")
+            rank, above = await pipe.execute()
+            start = above if rank is None else rank + 1  # it may be gone: then on from where it stood
         pipe = redis.pipeline(transaction=False)
-        pipe.zrevrange(key, offset, offset + limit - 1)
+        pipe.zrevrange(key, start, start + limit - 1, withscores=True)
         pipe.zcard(key)
-        ids, total = await pipe.execute()
-        return ids, total
+        pairs, total = await pipe.execute()
+        return _Ids(pairs, total, start)
 
     async def _standing(self, redis: Redis, p: str, cluster_id: str) -> str:
         """Return the cluster that an id stands for: itself, or the one it is part of."""
@@ -605,6 +629,36 @@ def _independent(events: Iterable[ClusterMerged]) -> Iterable[list[ClusterMerged
         into.add(event.into_id)
     if run:
         yield run
+
+
+@dataclass(frozen=True, slots=True)
+class _Ids:
+    """A part of a sorted set, highest first: (member, score) from a place on, and how many there are."""
+
+    pairs: Sequence[tuple[str, float]]
+    total: int
+    start: int
+
+    @property
+    def ids(self) -> list[str]:
+        return [member for member, _ in self.pairs]
+
+    def of(self, items: tuple[T, ...]) -> Page[T]:
+        """Return the page of what these ids stand for."""
+        last = self.start + len(self.pairs) >= self.total or not self.pairs
+        return Page(items, self.total, None if last else f"{self.pairs[-1][0]}~{self.pairs[-1][1]!r}")
+
+
+def _cursor(cursor: str) -> tuple[str, float]:
+    """Return the member and the score that a cursor stands for."""
+    member, _, score = cursor.rpartition("~")
+    return member, float(score)
+
+
+def _before(pair: tuple[str, float], cursor: str) -> bool:
+    """Tell whether an element stands before the place after a cursor, of a list that is sorted as `_Ids` is."""
+    member, score = _cursor(cursor)
+    return (pair[1], pair[0]) >= (score, member)
 
 
 def _passes(error: ResponseError) -> bool:

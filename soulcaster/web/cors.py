@@ -9,7 +9,7 @@ from collections.abc import Collection
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler, Middleware
 
-from soulcaster.web.api.answers import TOTAL_HEADER
+from soulcaster.web.api.answers import CURSOR_HEADER, TOTAL_HEADER
 from soulcaster.web.caller import KEY_HEADER as CALLER_HEADER
 from soulcaster.web.parameters import KEY_HEADER
 from soulcaster.web.problems import is_page
@@ -19,7 +19,7 @@ MAX_AGE_SECONDS = 600
 
 _METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE"
 _TAKEN = ", ".join(("Authorization", CALLER_HEADER, "Content-Type", KEY_HEADER))
-_SHOWN = ", ".join((TOTAL_HEADER, "X-Request-Id", "Retry-After"))
+_SHOWN = ", ".join((TOTAL_HEADER, CURSOR_HEADER, "X-Request-Id", "Retry-After"))
 
 
 def allow(origins: Collection[str]) -> Middleware:

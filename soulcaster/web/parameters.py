@@ -25,6 +25,11 @@ KEY_HEADER = "Idempotency-Key"
 MAX_KEY = 255
 """Characters of an Idempotency-Key."""
 
+Cursor = Annotated[
+    str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}~-?[0-9]{1,20}(\.[0-9]{1,20})?(e[+-]?[0-9]{1,3})?$")
+]
+"""Where a part of a list goes on: what an earlier part gave. The offset does not count then."""
+
 MAX_OFFSET = 1_000_000_000
 
 
@@ -45,6 +50,7 @@ class Window(Scope):
 
     limit: Annotated[int, Field(ge=1, le=1000)] = 100
     offset: Annotated[int, Field(ge=0, le=MAX_OFFSET)] = 0
+    cursor: Cursor | None = None
 
 
 def read_query(request: web.Request, model: type[M], **known: str | None) -> M:

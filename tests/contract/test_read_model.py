@@ -2,12 +2,13 @@
 
 import itertools
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from soulcaster.domain.events import ClusterChanged, ClusterEvent, ItemAssigned
+from soulcaster.domain.events import ClusterChanged, ClusterEvent, ClusterMerged, ItemAssigned
 from soulcaster.domain.feedback import FeedbackItem
 from soulcaster.ports import FeedbackView, Page, Project, ReadModel, Stats
 from tests.unit.make import NOW, item, step
@@ -347,6 +348,56 @@ async def test_an_id_goes_before_a_name_and_the_older_before_the_newer(read_mode
     found = await read_model.project("Demo")
     assert found is not None
     assert found.id == "p3"
+
+
+# ---- cursors ---------------------------------------------------------------------------------------------------------
+
+
+async def test_a_list_goes_on_after_a_cursor_whatever_has_come_or_gone(read_model: ReadModel) -> None:
+    await read_model.put_items("p1", [item(n, minutes=n) for n in range(10)])
+    first = await read_model.feedback("p1", source=None, cluster_id=None, limit=4, offset=0)
+    await read_model.put_items("p1", [item(n, minutes=n) for n in range(10, 14)])  # newer: above all
+    second = await read_model.feedback("p1", source=None, cluster_id=None, limit=4, offset=0, after=first.next)
+    third = await read_model.feedback("p1", source=None, cluster_id=None, limit=4, offset=9, after=second.next)
+    shown = [view.item.external_id for page in (first, second, third) for view in page.items]
+    assert shown == [str(n) for n in reversed(range(10))]
+    assert (first.total, second.total, third.total, third.next) == (10, 14, 14, None)
+
+
+async def test_a_cursor_of_a_source_within_a_cluster(read_model: ReadModel) -> None:
+    items = [item(n, minutes=n // 2) for n in range(5)]  # some at the same time
+    await read_model.put_items("p1", items)
+    await read_model.apply("p1", [*(assigned(i, "c1") for i in items), changed("c1", 5)])
+    source, after, shown = items[0].source, None, []
+    while True:
+        page = await read_model.feedback("p1", source=source, cluster_id="c1", limit=2, offset=0, after=after)
+        shown += [view.item.id for view in page.items]
+        after = page.next
+        if after is None:
+            break
+    assert shown == [i.id for i in sorted(items, key=lambda i: (i.created_at, i.id), reverse=True)]
+
+
+async def test_a_cursor_whose_cluster_was_merged_goes_on_from_where_it_stood(read_model: ReadModel) -> None:
+    items = [item(n) for n in range(6)]
+    await read_model.put_items("p1", items)
+    sizes = {"c1": items[:3], "c2": items[3:5], "c3": items[5:]}
+    for cluster, of in sizes.items():
+        await read_model.apply("p1", [*(assigned(i, cluster) for i in of), changed(cluster, len(of))])
+    first = await read_model.clusters("p1", limit=2, offset=0)
+    assert [c.id for c in first.items] == ["c1", "c2"]
+    await read_model.apply("p1", [ClusterMerged("c2", "c1", "person", "same", 0), changed("c1", 5)])
+    rest = await read_model.clusters("p1", limit=2, offset=0, after=first.next)
+    assert [c.id for c in rest.items] == ["c3"]
+    assert rest.next is None
+
+
+async def test_a_cursor_of_jobs(read_model: ReadModel) -> None:
+    for n in range(3):
+        await read_model.put_job(replace(step(0, "pending"), job_id=f"j{n}", at=NOW + timedelta(minutes=n)))
+    first = await read_model.jobs("p1", cluster_id=None, limit=2, offset=0)
+    rest = await read_model.jobs("p1", cluster_id=None, limit=2, offset=0, after=first.next)
+    assert [job.id for job in (*first.items, *rest.items)] == ["j2", "j1", "j0"]
 
 
 # ---- all of it ------------------------------------------------------------------------------------------------------

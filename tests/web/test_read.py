@@ -298,3 +298,27 @@ async def test_the_jobs_of_a_cluster(client: Client, world: World) -> None:
     assert answer.headers["X-Total-Count"] == "1"
     assert [(job["id"], job["status"]) for job in await answer.json()] == [("j2", "running")]
     assert (await client.get("/clusters/c2/jobs?project_id=p2")).status == 404
+
+
+# ---- cursors ---------------------------------------------------------------------------------------------------------
+
+
+async def test_lists_say_where_they_go_on(client: Client, world: World) -> None:
+    await world.fill("p1", "c1")
+    await world.fill("p1", "c2", 1)
+    first = await (await client.get("/feedback?project_id=p1&limit=2")).json()
+    rest = await client.get("/feedback", params={"project_id": "p1", "limit": "2", "cursor": first["next_cursor"]})
+    shown = [*first["items"], *(await rest.json())["items"]]
+    assert len({one["id"] for one in shown}) == 4
+    assert (await rest.json())["next_cursor"] is None
+    top = await client.get("/clusters?project_id=p1&limit=1")
+    cursor = top.headers["X-Next-Cursor"]
+    second = await client.get("/clusters", params={"project_id": "p1", "limit": "1", "cursor": cursor})
+    assert [one["id"] for one in await second.json()] == ["c2"]
+    assert "X-Next-Cursor" not in second.headers
+
+
+@pytest.mark.parametrize("cursor", ["x", "~", "x~", "x~y", "a b~1", "x~1|2", "x~nan", "x~1e9999"])
+async def test_what_is_no_cursor_is_refused(client: Client, cursor: str) -> None:
+    details = await problem(await client.get("/feedback", params={"project_id": "p1", "cursor": cursor}), 422)
+    assert details["errors"][0]["field"] == "cursor"

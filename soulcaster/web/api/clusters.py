@@ -24,8 +24,10 @@ class ClustersQuery(Window):
 @operation("GET", "/clusters", {200: (ClusterOut,)}, scope="read")
 async def search(request: web.Request, query: ClustersQuery) -> web.StreamResponse:
     """List clusters, largest first; how many there are is in X-Total-Count."""
-    page = await services(request).read_model.clusters(query.project_id, limit=query.limit, offset=query.offset)
-    return answer_list([ClusterOut.of(view) for view in page.items], total=page.total)
+    page = await services(request).read_model.clusters(
+        query.project_id, limit=query.limit, offset=query.offset, after=query.cursor
+    )
+    return answer_list([ClusterOut.of(view) for view in page.items], total=page.total, cursor=page.next)
 
 
 @operation("GET", "/clusters/{cluster_id}", {200: ClusterDetailOut}, scope="read", problems=(404,))
@@ -34,12 +36,10 @@ async def one(request: web.Request, query: Window, cluster_id: str) -> web.Strea
     given = services(request)
     view = await known_cluster(given, query.project_id, cluster_id)
     page = await given.read_model.feedback(
-        query.project_id, source=None, cluster_id=view.id, limit=query.limit, offset=query.offset
+        query.project_id, source=None, cluster_id=view.id, limit=query.limit, offset=query.offset, after=query.cursor
     )
     history = await given.read_model.history(query.project_id, view.id)
-    return answer(
-        ClusterDetailOut.with_items(view, page.items, history, total=page.total, limit=query.limit, offset=query.offset)
-    )
+    return answer(ClusterDetailOut.with_items(view, page, history, limit=query.limit, offset=query.offset))
 
 
 @operation("POST", "/clusters/{cluster_id}/start_fix", {202: StartFixOut}, scope="launch", problems=(404, 409))

@@ -22,7 +22,12 @@ class FeedbackQuery(Window):
 async def search(request: web.Request, query: FeedbackQuery) -> web.StreamResponse:
     """List items, newest first, of one source or one cluster where asked."""
     page = await services(request).read_model.feedback(
-        query.project_id, source=query.source, cluster_id=query.cluster_id, limit=query.limit, offset=query.offset
+        query.project_id,
+        source=query.source,
+        cluster_id=query.cluster_id,
+        limit=query.limit,
+        offset=query.offset,
+        after=query.cursor,
     )
     return answer(
         FeedbackListOut(
@@ -30,6 +35,7 @@ async def search(request: web.Request, query: FeedbackQuery) -> web.StreamRespon
             total=page.total,
             limit=query.limit,
             offset=query.offset,
+            next_cursor=page.next,
             project_id=query.project_id,
         )
     )

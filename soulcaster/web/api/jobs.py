@@ -22,9 +22,9 @@ class JobsQuery(Window):
 async def search(request: web.Request, query: JobsQuery) -> web.StreamResponse:
     """List jobs, newest first, without logs; how many there are is in X-Total-Count."""
     page = await services(request).read_model.jobs(
-        query.project_id, cluster_id=query.cluster_id, limit=query.limit, offset=query.offset
+        query.project_id, cluster_id=query.cluster_id, limit=query.limit, offset=query.offset, after=query.cursor
     )
-    return answer_list([JobOut.of(job) for job in page.items], total=page.total)
+    return answer_list([JobOut.of(job) for job in page.items], total=page.total, cursor=page.next)
 
 
 @operation("GET", "/jobs/{job_id}", {200: JobOut}, scope="read", problems=(404,))
@@ -47,8 +47,10 @@ async def of_cluster(request: web.Request, query: Window, cluster_id: str) -> we
     """List a cluster's jobs, newest first, without logs; those of the clusters merged into it too."""
     given = services(request)
     cluster = await known_cluster(given, query.project_id, cluster_id)
-    page = await given.read_model.jobs(query.project_id, cluster_id=cluster.id, limit=query.limit, offset=query.offset)
-    return answer_list([JobOut.of(job) for job in page.items], total=page.total)
+    page = await given.read_model.jobs(
+        query.project_id, cluster_id=cluster.id, limit=query.limit, offset=query.offset, after=query.cursor
+    )
+    return answer_list([JobOut.of(job) for job in page.items], total=page.total, cursor=page.next)
 
 
 async def _known(request: web.Request, project_id: str, job_id: str) -> Job:

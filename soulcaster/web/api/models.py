@@ -16,7 +16,7 @@ from soulcaster.domain.events import By, Change, ClusteringStatus, Outcome, Prop
 from soulcaster.domain.keys import ApiKey, KeyScope
 from soulcaster.domain.lifecycle import ClusterStatus, Job, JobStatus
 from soulcaster.messages import MAX_IDS, KeyName, KeyScopes, ProjectId, RawFeedback, Source, Threshold, Time, Title
-from soulcaster.ports import ClusterView, CommandView, FeedbackView, Happening, HistoryEntry, Stats
+from soulcaster.ports import ClusterView, CommandView, FeedbackView, Happening, HistoryEntry, Page, Stats
 from soulcaster.web.parameters import Id
 
 METADATA_DEPTH = 16
@@ -254,6 +254,7 @@ class FeedbackListOut(BaseModel):
     total: int
     limit: int
     offset: int
+    next_cursor: str | None
     project_id: str
 
 
@@ -311,16 +312,16 @@ class ClusterDetailOut(ClusterOut):
     total: int
     limit: int
     offset: int
+    next_cursor: str | None
     history: list[HistoryOut]
 
     @classmethod
     def with_items(
         cls,
         view: ClusterView,
-        items: Sequence[FeedbackView],
+        page: Page[FeedbackView],
         history: Sequence[HistoryEntry],
         *,
-        total: int,
         limit: int,
         offset: int,
     ) -> "ClusterDetailOut":
@@ -328,9 +329,10 @@ class ClusterDetailOut(ClusterOut):
         return cls(
             **_cluster_fields(view),
             error_message=view.error_message,
-            feedback_ids=[item.item.id for item in items],
-            feedback_items=[FeedbackOut.of(item) for item in items],
-            total=total,
+            feedback_ids=[item.item.id for item in page.items],
+            feedback_items=[FeedbackOut.of(item) for item in page.items],
+            total=page.total,
+            next_cursor=page.next,
             limit=limit,
             offset=offset,
             history=[HistoryOut.model_validate(entry) for entry in history],

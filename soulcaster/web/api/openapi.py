@@ -11,7 +11,7 @@ from typing import Any, Literal
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from soulcaster.web.api.answers import TOTAL_HEADER
+from soulcaster.web.api.answers import CURSOR_HEADER, TOTAL_HEADER
 from soulcaster.web.api.operation import Operation
 from soulcaster.web.caller import KEY_HEADER as CALLER_HEADER
 from soulcaster.web.parameters import ID_PATTERN, KEY_HEADER, MAX_KEY, PROJECT
@@ -122,7 +122,8 @@ def _responses(operation: Operation, schemas: _Schemas) -> dict[str, Any]:
         responses[status] = {"description": HTTPStatus(status).phrase, "content": content}
         if is_list:
             total = {"description": "How many there are in all.", "schema": {"type": "integer", "minimum": 0}}
-            responses[status]["headers"] = {TOTAL_HEADER: total}
+            cursor = {"description": "The cursor of what comes next, if there is more.", "schema": {"type": "string"}}
+            responses[status]["headers"] = {TOTAL_HEADER: total, CURSOR_HEADER: cursor}
     if operation.redirects:
         responses[302] = {"description": "Found: a browser is sent to the pages."}
     for status in _problems(operation):
