@@ -54,7 +54,7 @@ def read_letter(record: Record, headers: Iterable[tuple[str, bytes | None]]) -> 
             index=int(said["index"]) if "index" in said else None,
             project_id=project_of(original),
         )
-    except (KeyError, ValueError, OverflowError):  # a program of somebody else's may write here too
+    except (KeyError, ValueError):  # a program of somebody else's may write here too
         return None
 
 

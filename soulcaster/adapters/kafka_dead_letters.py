@@ -111,7 +111,7 @@ class KafkaDeadLetters:
                 consumer = AIOKafkaConsumer(
                     bootstrap_servers=self._servers,
                     max_partition_fetch_bytes=DEAD_LETTERS.max_bytes,
-                    fetch_max_wait_ms=50,  # one that waits for what is to come holds up the next
+                    fetch_max_wait_ms=5,  # one that waits for what is to come holds up the next
                     enable_auto_commit=False,
                     auto_offset_reset="earliest",
                 )

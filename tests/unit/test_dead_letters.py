@@ -73,7 +73,9 @@ def test_whatever_is_set_aside_is_read_back_and_can_be_sent_again(
 def test_headers_of_somebody_elses_make_no_letter_and_no_error(
     headers: list[tuple[str, bytes | None]], timestamp_ms: int
 ) -> None:
-    read_letter(Record(DEAD_LETTERS.name, 0, 0, timestamp_ms, None, None), headers)
+    whole = dead_letter(Record("feedback.raw", 0, 0, 1, None, b""), "because").headers
+    for all_of_them in (headers, [*whole, *headers]):
+        read_letter(Record(DEAD_LETTERS.name, 0, 0, timestamp_ms, None, None), all_of_them)
 
 
 @pytest.mark.parametrize("index", [None, 0, 3])
