@@ -27,6 +27,7 @@ from agents.normalize import normalize
 from agents.project import project
 from soulcaster.adapters.embedders import make_embedder
 from soulcaster.adapters.kafka import CommittedConsumer, KafkaPublisher
+from soulcaster.adapters.kafka_dead_letters import KafkaDeadLetters
 from soulcaster.adapters.kafka_ready import KafkaReadiness
 from soulcaster.adapters.redis_rate_limits import RedisRateLimits
 from soulcaster.adapters.redis_read_model import RedisReadModel
@@ -234,6 +235,7 @@ async def _web(settings: Settings) -> web.Application:
     app = create_web_app(
         read_model=read_model,
         publisher=publisher,
+        dead_letters=KafkaDeadLetters(settings.kafka),
         kafka=kafka,
         sign_in=sign_in,
         rate_limits=rate_limits,

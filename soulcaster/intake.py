@@ -64,7 +64,7 @@ def _parts(value: bytes) -> list[tuple[int | None, Any]]:
     """
     if not value:
         raise ValueError("the message is empty")
-    message = _json(value)
+    message = read_json(value)
     if not isinstance(message, dict):
         raise ValueError("the message is not a JSON object")
     version = message.get("schema_version", SCHEMA_VERSION)
@@ -77,7 +77,12 @@ def _parts(value: bytes) -> list[tuple[int | None, Any]]:
     return list(enumerate(message["items"]))
 
 
-def _json(value: bytes) -> Any:
+def read_json(value: bytes) -> Any:
+    """Return what the bytes say, read as leniently as JSON of others has to be.
+
+    Raises:
+        ValueError: they are not JSON.
+    """
     try:
         return pydantic_core.from_json(value, allow_inf_nan=False)
     except ValueError as strict:
@@ -108,6 +113,14 @@ def _own_bytes(part: Any, value: bytes) -> bytes:
     return min(own, value, key=len)
 
 
+def own_id(record: Record, index: int) -> str:
+    """Return the external id of a record's item that came without one.
+
+    Each is an item of its own, and stays that one however often the record is read.
+    """
+    return f"{record.topic}/{record.partition}/{record.offset}/{record.timestamp_ms}/{index}"
+
+
 def _accept(part: Any, record: Record, index: int) -> Accepted:
     """Return the item that a part of a record is.
 
@@ -119,8 +132,7 @@ def _accept(part: Any, record: Record, index: int) -> Accepted:
     if not body:
         raise ValueError("there is no text in it: title and body hold nothing that can be read")
     received = datetime.fromtimestamp(record.timestamp_ms / 1000, UTC)
-    # Without an id of its own each message is an item of its own, and stays that one however often it is read.
-    external_id = raw.external_id or f"{record.topic}/{record.partition}/{record.offset}/{record.timestamp_ms}/{index}"
+    external_id = raw.external_id or own_id(record, index)
     item = FeedbackItem(
         id=item_id(raw.project_id, raw.source, external_id),
         project_id=raw.project_id,

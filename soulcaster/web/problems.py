@@ -104,7 +104,9 @@ def _of(error: Exception) -> Problem:
         case InvalidMessage():
             return Problem(413, "This is larger than one message may be.")
         case KafkaUnavailable():
-            return _unavailable("Kafka did not acknowledge, so this may not be stored. Send it again.")
+            return _unavailable(
+                "Kafka did not acknowledge, or does not answer; what was sent may not be stored. Send it again."
+            )
         case RedisUnavailable():
             return _unavailable("Redis does not answer, so nothing can be read now. Try again.")
         case Unavailable() | TimeoutError():

@@ -7,7 +7,7 @@ import aiohttp_jinja2
 import jinja2
 from aiohttp import web
 
-from soulcaster.ports import Clock, Publisher, ReadModel
+from soulcaster.ports import Clock, DeadLetters, Publisher, ReadModel
 from soulcaster.web import api, cors, described, pages
 from soulcaster.web.caller import USED
 from soulcaster.web.guards import LOOPBACK, only_hosts, same_origin
@@ -23,6 +23,7 @@ def create_app(
     *,
     read_model: ReadModel,
     publisher: Publisher,
+    dead_letters: DeadLetters,
     kafka: Answering,
     sign_in: SignIn,
     rate_limits: RateLimits,
@@ -49,7 +50,7 @@ def create_app(
         ],
         client_max_size=MAX_BODY_BYTES,
     )
-    app[SERVICES] = Services(read_model, publisher, kafka, sign_in, rate_limits, clock, keyless)
+    app[SERVICES] = Services(read_model, publisher, dead_letters, kafka, sign_in, rate_limits, clock, keyless)
     app[USED] = {}
     app.on_response_prepare.append(add_headers)
     aiohttp_jinja2.setup(

@@ -5,7 +5,7 @@ from typing import Protocol
 
 from aiohttp import web
 
-from soulcaster.ports import Clock, Publisher, ReadModel
+from soulcaster.ports import Clock, DeadLetters, Publisher, ReadModel
 
 
 class Answering(Protocol):
@@ -47,6 +47,7 @@ class Services:
 
     read_model: ReadModel
     publisher: Publisher
+    dead_letters: DeadLetters
     kafka: Answering
     sign_in: SignIn
     rate_limits: RateLimits

@@ -13,15 +13,17 @@ from redis.asyncio import Redis
 from soulcaster.adapters.redis_rate_limits import RedisRateLimits
 from soulcaster.adapters.redis_read_model import RedisReadModel
 from soulcaster.adapters.redis_sign_in import RedisSignIn
+from soulcaster.dead_letters import read_letter
 from soulcaster.domain.events import ClusterChanged, CommandDone, ItemAssigned, Outcome
 from soulcaster.domain.feedback import FeedbackItem
 from soulcaster.domain.ids import item_id
 from soulcaster.domain.keys import KeyScope
 from soulcaster.domain.lifecycle import JobStatus, JobStep
 from soulcaster.errors import KafkaUnavailable
+from soulcaster.failures import dead_letter
 from soulcaster.keys import make_key
 from soulcaster.messages import ClusterCommand, KeyDefined, control_message
-from soulcaster.ports import Outgoing
+from soulcaster.ports import DeadLetter, LettersPage, Outgoing, Record
 from soulcaster.testing import RecordingPublisher
 from soulcaster.web.server import create_app
 from tests.conftest import RedisServer
@@ -44,6 +46,36 @@ class FakeKafka:
             await asyncio.sleep(3600)
         if not self.answers:
             raise KafkaUnavailable
+
+
+class FakeDeadLetters:
+    """The dead letters that were put here, in one partition; `away` lets Kafka not answer."""
+
+    def __init__(self) -> None:
+        self.letters: list[DeadLetter] = []
+        self.away = False
+
+    def put(self, original: Record, reason: str = "because", *, index: int | None = None) -> DeadLetter:
+        """Set a record aside as the agents do."""
+        sent = dead_letter(original, reason, index=index)
+        record = Record(sent.topic, 0, len(self.letters), int(NOW.timestamp() * 1000), sent.key, sent.value)
+        letter = read_letter(record, sent.headers)
+        assert letter is not None
+        self.letters.append(letter)
+        return letter
+
+    async def newest(self, project_id: str, *, limit: int, before: Sequence[int] | None) -> LettersPage:
+        if self.away:
+            raise KafkaUnavailable
+        older = self.letters[: before[0]] if before else self.letters
+        found = [letter for letter in reversed(older) if letter.project_id == project_id]
+        shown = found[:limit]
+        return LettersPage(tuple(shown), (shown[-1].offset,) if len(found) > limit else None)
+
+    async def letter(self, letter_id: str) -> DeadLetter | None:
+        if self.away:
+            raise KafkaUnavailable
+        return next((letter for letter in self.letters if letter.id == letter_id), None)
 
 
 class Worker(RecordingPublisher):
@@ -73,6 +105,7 @@ class World:
         self.redis = redis
         self.read_model = RedisReadModel(redis.url)
         self.publisher = Worker(self.read_model)
+        self.dead_letters = FakeDeadLetters()
         self.kafka = FakeKafka()
         self.sign_in = RedisSignIn(redis.url)
         self.rate_limits = self.limits()
@@ -87,6 +120,7 @@ class World:
         return create_app(
             read_model=self.read_model,
             publisher=self.publisher,
+            dead_letters=self.dead_letters,
             kafka=self.kafka,
             sign_in=self.sign_in,
             rate_limits=self.rate_limits,

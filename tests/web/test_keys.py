@@ -13,6 +13,7 @@ from schemathesis import Case
 
 from soulcaster.domain.keys import PREFIX, SCOPES, KeyScope, hash_of, new_secret
 from soulcaster.messages import KeyDefined, control_message
+from soulcaster.ports import Record
 from soulcaster.web.api import OPERATIONS
 from soulcaster.web.api.openapi import document
 from tests.web.conftest import NOW, Client, World
@@ -170,7 +171,17 @@ async def test_a_second_tenant_sees_nothing_and_changes_nothing(guarded: Client,
     await world.key("read")
     [theirs] = await world.read_model.keys("p1")
     headers = await world.key("admin", project="p2")
-    ids = {"cluster_id": "c1", "item_id": items[0].id, "job_id": "j1", "key_id": theirs.key.id, "command_id": "x"}
+    letter = world.dead_letters.put(
+        Record("feedback.raw", 0, 0, 1, None, b'{"project_id": "p1", "title": "Lost card"}')
+    )
+    ids = {
+        "cluster_id": "c1",
+        "item_id": items[0].id,
+        "job_id": "j1",
+        "key_id": theirs.key.id,
+        "command_id": "x",
+        "letter_id": letter.id,
+    }
     before, sent = await _everything(world), len(world.publisher.sent)
     url = str(guarded.make_url("")).rstrip("/")
 
@@ -195,7 +206,7 @@ async def test_a_second_tenant_sees_nothing_and_changes_nothing(guarded: Client,
                 assert answer.status_code == 404
             elif op.ids:
                 assert answer.status_code in {404, 415, 422, 400}
-            for word in ("My card is late", "Late card", theirs.key.hash):
+            for word in ("My card is late", "Late card", "Lost card", theirs.key.hash):
                 assert word not in answer.text
 
     await asyncio.to_thread(call)

@@ -11,6 +11,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from aiokafka import AIOKafkaConsumer
 
 from soulcaster.adapters.kafka import KafkaPublisher
+from soulcaster.adapters.kafka_dead_letters import KafkaDeadLetters
 from soulcaster.adapters.kafka_ready import KafkaReadiness
 from soulcaster.adapters.redis_rate_limits import RedisRateLimits
 from soulcaster.adapters.redis_read_model import RedisReadModel
@@ -70,6 +71,7 @@ async def test_what_was_answered_202_is_on_kafka(tmp_path: Path) -> None:
             app = create_app(
                 read_model=read_model,
                 publisher=publisher,
+                dead_letters=KafkaDeadLetters(servers),
                 kafka=kafka,
                 sign_in=sign_in,
                 rate_limits=RedisRateLimits(redis_url, per_key=1, per_project=1, clock=lambda: datetime.now(UTC)),

@@ -2,7 +2,7 @@
 
 from aiohttp import web
 
-from soulcaster.web.api import clusters, commands, feedback, health, ingest, jobs, keys
+from soulcaster.web.api import clusters, commands, dead_letters, feedback, health, ingest, jobs, keys
 from soulcaster.web.api.operation import Operation
 
 OPERATIONS: tuple[Operation, ...] = (
@@ -33,6 +33,8 @@ OPERATIONS: tuple[Operation, ...] = (
     jobs.one,
     jobs.logs,
     jobs.of_cluster,
+    dead_letters.search,
+    dead_letters.replay,
     keys.search,
     keys.make,
     keys.revoke,

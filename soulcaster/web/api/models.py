@@ -3,6 +3,8 @@
 They keep the fields of the predecessor's API, so that its clients go on working.
 """
 
+import base64
+import codecs
 import re
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -16,7 +18,7 @@ from soulcaster.domain.events import By, Change, ClusteringStatus, Outcome, Prop
 from soulcaster.domain.keys import ApiKey, KeyScope
 from soulcaster.domain.lifecycle import ClusterStatus, Job, JobStatus
 from soulcaster.messages import MAX_IDS, KeyName, KeyScopes, ProjectId, RawFeedback, Source, Threshold, Time, Title
-from soulcaster.ports import ClusterView, CommandView, FeedbackView, Happening, HistoryEntry, Page, Stats
+from soulcaster.ports import ClusterView, CommandView, DeadLetter, FeedbackView, Happening, HistoryEntry, Page, Stats
 from soulcaster.web.parameters import Id
 
 METADATA_DEPTH = 16
@@ -509,6 +511,77 @@ class JobLogsOut(BaseModel):
     project_id: str
     source: Literal["memory"] = "memory"
     chunks: list[str]
+
+
+class DeadLetterOut(BaseModel):
+    """A message that was set aside, and why; `topic`, `partition` and `offset` say where it was.
+
+    Of what is not text there is the base64 instead. `value` is the beginning of what has `value_bytes` bytes, where it
+    is `cut`.
+    """
+
+    id: str
+    at: datetime
+    topic: str
+    partition: int
+    offset: int
+    index: int | None
+    reason: str
+    key: str | None
+    key_base64: str | None
+    value: str | None
+    value_base64: str | None
+    value_bytes: int
+    cut: bool
+
+    @classmethod
+    def of(cls, letter: DeadLetter) -> "DeadLetterOut":
+        """Return a letter as it is read."""
+        original = letter.original
+        value = original.value or b""
+        cut = len(value) < letter.size
+        key_text, key_base64 = (None, None) if original.key is None else _text_or_base64(original.key, cut=False)
+        text, in_base64 = _text_or_base64(value, cut=cut)
+        return cls(
+            id=letter.id,
+            at=letter.at,
+            topic=original.topic,
+            partition=original.partition,
+            offset=original.offset,
+            index=letter.index,
+            reason=letter.reason,
+            key=key_text,
+            key_base64=key_base64,
+            value=text,
+            value_base64=in_base64,
+            value_bytes=letter.size,
+            cut=cut,
+        )
+
+
+def _text_or_base64(value: bytes, *, cut: bool) -> tuple[str | None, str | None]:
+    """Return bytes as text, or else in base64; a character that is cut in two is left out."""
+    try:
+        return codecs.getincrementaldecoder("utf-8")().decode(value, final=not cut), None
+    except UnicodeDecodeError:
+        return None, base64.b64encode(value).decode()
+
+
+class DeadLettersOut(BaseModel):
+    """GET /dead-letters: a part of the letters, newest first; `before` is given for the next, null at the end."""
+
+    items: list[DeadLetterOut]
+    before: str | None
+    project_id: str
+
+
+class ReplayedOut(BaseModel):
+    """202 of replay: Kafka has the message again, on `topic`."""
+
+    status: Literal["ok"] = "ok"
+    id: str
+    topic: str
+    project_id: str
 
 
 class KeyOut(BaseModel):

@@ -1,0 +1,117 @@
+"""The dead letters read back from a real Kafka."""
+
+import json
+from dataclasses import replace
+
+import pytest
+from aiokafka import AIOKafkaProducer
+
+from soulcaster.adapters import kafka_dead_letters
+from soulcaster.adapters.kafka_dead_letters import SHOWN_BYTES, KafkaDeadLetters
+from soulcaster.dead_letters import again
+from soulcaster.errors import KafkaUnavailable
+from soulcaster.failures import dead_letter
+from soulcaster.intake import read
+from soulcaster.ports import DeadLetter, LettersPage, Record
+from soulcaster.settings import Settings
+from soulcaster.topics import DEAD_LETTERS
+
+pytestmark = pytest.mark.integration
+
+AT_MS = 1_700_000_000_000
+
+
+async def put(settings: Settings, project: str, numbers: range, value: bytes = b"") -> None:
+    """Set aside one message a number, over all partitions in turn; a later number is a later message."""
+    async with AIOKafkaProducer(bootstrap_servers=settings.kafka) as producer:
+        for n in numbers:
+            raw = value or json.dumps({"project_id": project, "source": "test", "title": f"no. {n}"}).encode()
+            letter = dead_letter(Record("feedback.raw", 0, n, AT_MS, b"key", raw), f"reason {n}", index=n)
+            await producer.send_and_wait(
+                letter.topic,
+                letter.value,
+                letter.key,
+                partition=n % settings.partitions,
+                timestamp_ms=AT_MS + n,
+                headers=list(letter.headers),
+            )
+
+
+async def pages(letters: KafkaDeadLetters, project: str, limit: int) -> list[list[DeadLetter]]:
+    """Return all pages, the newest first."""
+    found, before = [], None
+    while True:
+        page = await letters.newest(project, limit=limit, before=before)
+        found.append(list(page.items))
+        before = page.before
+        if before is None:
+            return found
+
+
+def numbers(found: list[list[DeadLetter]]) -> list[int]:
+    return [letter.original.offset for page in found for letter in page]
+
+
+async def test_pages_hold_every_letter_of_a_project_once_newest_first(
+    fresh_settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine, other = f"{fresh_settings.app_id}-a", f"{fresh_settings.app_id}-b"
+    letters = KafkaDeadLetters(fresh_settings.kafka)
+    await put(fresh_settings, mine, range(100))
+    await put(fresh_settings, other, range(100, 200))
+    await put(fresh_settings, mine, range(200, 203))
+    async with AIOKafkaProducer(bootstrap_servers=fresh_settings.kafka) as producer:
+        for headers in ([], [("topic", None), ("partition", b"x")]):
+            await producer.send_and_wait(DEAD_LETTERS.name, b"of somebody else's program", partition=0, headers=headers)
+    expected = [*range(202, 199, -1), *range(99, -1, -1)]
+    found = await pages(letters, mine, 40)
+    assert numbers(found) == expected
+    assert [len(page) for page in found[:2]] == [40, 40]
+    assert all(letter.reason == f"reason {letter.original.offset}" for page in found for letter in page)
+
+    assert await letters.newest(mine, limit=2, before=[0] * fresh_settings.partitions) == LettersPage((), None)
+
+    first = await letters.newest(mine, limit=2, before=None)
+    await put(fresh_settings, mine, range(300, 310))  # what comes in meanwhile moves nothing
+    second = await letters.newest(mine, limit=2, before=first.before)
+    assert numbers([list(first.items), list(second.items)]) == expected[:4]
+
+    # So much is read for a page and no more: an empty one has the next.
+    monkeypatch.setattr(kafka_dead_letters, "MOST_RECORDS", 30)
+    bounded = await pages(letters, mine, 40)
+    assert [] in bounded[:-1]
+    assert numbers(bounded) == [*range(309, 299, -1), *expected]
+    monkeypatch.setattr(kafka_dead_letters, "MOST_BYTES", 1_000)
+    by_bytes = await pages(letters, mine, 40)
+    assert len(bounded) < len(by_bytes) < 100
+    assert numbers(by_bytes) == numbers(bounded)
+
+
+async def test_a_letter_is_found_by_its_id_and_sent_again_it_is_the_item_it_was(fresh_settings: Settings) -> None:
+    project = fresh_settings.app_id
+    letters = KafkaDeadLetters(fresh_settings.kafka)
+    long = {"project_id": project, "source": "test", "title": "Long", "body": "x" * 10_000}
+    await put(fresh_settings, project, range(1, 2), json.dumps(long).encode())
+    [shown] = (await letters.newest(project, limit=10, before=None)).items
+    assert (len(shown.original.value or b""), shown.size) == (SHOWN_BYTES, len(json.dumps(long)))
+    whole = await letters.letter(shown.id)
+    assert whole is not None
+    assert json.loads(whole.original.value or b"") == long
+    assert replace(whole, original=shown.original) == shown
+
+    sent = again(whole)
+    assert (sent.topic, sent.key) == ("feedback.raw", b"key")
+    [late], _ = read(Record(sent.topic, 3, 4711, AT_MS + 99, sent.key, sent.value))
+    [then], _ = read(Record("feedback.raw", 0, 1, AT_MS, b"key", json.dumps({"items": [{}, long]}).encode()))
+    assert late.item.id == then.item.id
+
+    for nowhere in ("99-0", f"{shown.partition}-999999999999", "x", "-", "1", "-1-0"):
+        assert await letters.letter(nowhere) is None
+
+
+async def test_a_kafka_that_is_away_is_told() -> None:
+    letters = KafkaDeadLetters("127.0.0.1:1", timeout=2.0)
+    with pytest.raises(KafkaUnavailable):
+        await letters.newest("p1", limit=1, before=None)
+    with pytest.raises(KafkaUnavailable):
+        await letters.letter("0-0")
