@@ -419,8 +419,7 @@ class Clusterer:
 
     def _centre(self) -> None:
         self._centred_at = self._seen
-        copied = self.groups.copy(self._background())
-        self.groups.centre(copied.space, copied.rows())
+        self.groups.centre(self.groups.copy(self._background()).publish())
 
     # ---- consolidation -------------------------------------------------------------------------------------------
 
@@ -472,7 +471,7 @@ class Clusterer:
         """Carry out what a round decided; None, and nothing is done, if a command or another round came in between."""
         if snapshot.epoch != self._epoch or snapshot.seen < self._round_at:
             return None
-        self.groups.centre(snapshot.groups.space, decision.rows)
+        self.groups.centre(decision.published)
         self._centred_at = snapshot.seen
         self.round += 1
         born = {number: self._born(parent, number, decision) for number, parent in decision.parents.items()}
@@ -481,7 +480,7 @@ class Clusterer:
         for number, title in decision.titles.items():
             self._tell(born.get(number, number), title)
         self._dirty = True
-        if len(decision.rows) > 1:
+        if len(snapshot.groups.count) > 1:
             self.cut = decision.online.cut  # a single group says nothing of how near others have to be
         self.linkage_cut = decision.cut
         self.calibration += 1
@@ -535,6 +534,10 @@ class Clusterer:
             for slot in loser.groups:
                 self.groups.assign(slot, into)
             winner.groups += loser.groups
+            winner.size += loser.size
+            winner.first, winner.last = min(winner.first, loser.first), max(winner.last, loser.last)
+            for source in loser.sources:
+                winner.sources = _with(winner.sources, source)
             winner.pinned = winner.pinned or loser.pinned
             winner.given_title = winner.given_title or loser.given_title
             loser.groups, loser.size = [], 0
@@ -542,7 +545,7 @@ class Clusterer:
             self._dirty_clusters.update((number, into))
             self._dirty_told.add(number)
         for into in set(fates.values()):
-            self._recount(into)
+            self.clusters[into].groups.sort()
 
     def _put(self, where: Mapping[int, int]) -> None:
         """Put groups into clusters."""
@@ -935,8 +938,7 @@ class Clusterer:
         self._round_at, self._epoch = calibration.round_at, int(calibration.changed)
         self._settled = calibration.settled
         self.suggestions = tuple(Suggestion(*of) for of in calibration.suggestions)
-        copied = self.groups.copy(np.frombuffer(calibration.background, np.float32))
-        self.groups.centre(copied.space, copied.rows())
+        self.groups.centre(self.groups.copy(np.frombuffer(calibration.background, np.float32)).publish())
 
 
 def _nearest_beside(number: int, candidates: Sequence[tuple[float, int, int]]) -> tuple[int, float] | None:

@@ -110,23 +110,36 @@ class Space:
 
 
 @dataclass(frozen=True, slots=True)
-class GroupsCopy:
-    """All groups as they were at one time."""
+class Published:
+    """The f of all groups in a space, with room for more, and the index over their projections."""
 
     space: Space
+    rows: Vectors
+    index: faiss.IndexFlatIP
+
+
+@dataclass(frozen=True, slots=True)
+class GroupsCopy:
+    """All groups as they were at one time; `room` is how many rows are to be had for them and those to come."""
+
+    space: Space
+    room: int
     dense: npt.NDArray[np.float16]
     words: npt.NDArray[np.float16]
     count: Slots
     cluster: npt.NDArray[np.int32]
     neighbours: Slots
 
-    def rows(self) -> Vectors:
-        """Return f of all groups."""
-        rows = np.empty((len(self.count), self.dense.shape[1] + self.words.shape[1]), np.float32)
-        for at in range(0, len(rows), _CHUNK):
-            part = slice(at, at + _CHUNK)
+    def publish(self) -> Published:
+        """Return what `Groups.centre` takes up: most of its work, done anywhere."""
+        n = len(self.count)
+        rows = np.empty((self.room, self.dense.shape[1] + self.words.shape[1]), np.float32)
+        for at in range(0, n, _CHUNK):
+            part = slice(at, min(at + _CHUNK, n))
             rows[part] = self.space.features(self.dense[part].astype(np.float32), self.words[part].astype(np.float32))
-        return rows
+        index = faiss.IndexFlatIP(COARSE)
+        index.add(self.space.coarse(rows[:n]))
+        return Published(self.space, rows, index)
 
 
 class Groups:
@@ -174,6 +187,7 @@ class Groups:
         n = len(self)
         return GroupsCopy(
             self._space.around(background),
+            2 * len(self.count),
             self.dense[:n].copy(),
             self.words[:n].copy(),
             self.count[:n].copy(),
@@ -181,13 +195,15 @@ class Groups:
             self.neighbours[:n].astype(np.int64),
         )
 
-    def centre(self, space: Space, rows: Vectors) -> None:
-        """Take another space, and the first groups' f in it, as they were at the last `mark`."""
-        self._space = space
-        self._rows[: len(rows)] = rows
-        self._index = faiss.IndexFlatIP(COARSE)
-        self._index.add(space.coarse(rows))
-        self.publish([*self._since, *range(len(rows), len(self))])
+    def centre(self, published: Published) -> None:
+        """Take another space and what was published in it, of groups as they were at the last `mark`.
+
+        It is taken as it is, not copied; only what has changed since is published again.
+        """
+        self._space, self._rows, self._index = published.space, published.rows, published.index
+        if len(self._rows) < len(self):
+            self._rows = grown(self._rows, len(self.count))
+        self.publish([*self._since, *range(self._index.ntotal, len(self))])
 
     def nearest(self, features: Vectors, k: int = NEIGHBOURS) -> tuple[Vectors, Slots]:
         """Return the similarities and slots of the nearest groups of each row, best first: `k`, or all there are."""
@@ -210,7 +226,9 @@ class Groups:
         if n > len(self.count):
             self.dense, self.words = grown(self.dense, n), grown(self.words, n)
             self.count, self.cluster = grown(self.count, n), grown(self.cluster, n)
-            self.neighbours, self._rows = grown(self.neighbours, n), grown(self._rows, n)
+            self.neighbours = grown(self.neighbours, n)
+        if n > len(self._rows):
+            self._rows = grown(self._rows, n)
 
     def open(self, exemplar: Exemplar, cluster: int, neighbours: Sequence[int]) -> int:
         """Add a group without items, in room reserved, and return its slot; `join` gives it some."""

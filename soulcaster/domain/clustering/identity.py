@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from soulcaster.domain.clustering import titles
 from soulcaster.domain.clustering.consolidation import OnlineCut, Plan, Wishes, online_cut, plan, summed
-from soulcaster.domain.clustering.groups import Exemplar, GroupsCopy
+from soulcaster.domain.clustering.groups import Exemplar, GroupsCopy, Published
 from soulcaster.domain.clustering.lexical import Lexicon
 from soulcaster.domain.clustering.titles import Title
 from soulcaster.domain.clustering.vectors import Slots, Vectors, unit
@@ -86,7 +86,7 @@ class Decision:
     """What a round changes.
 
     `parents` are those of the new clusters, by their numbers below zero; `settled` says that nothing was left to a
-    later round; `rows` are all groups' f around the new background.
+    later round; `published` is what the groups are searched by around the new background.
     """
 
     moves: tuple[Move, ...]
@@ -99,13 +99,14 @@ class Decision:
     cut: float
     apart: tuple[Apart, ...]
     torn: tuple[Torn, ...]
-    rows: Vectors
+    published: Published
 
 
 def decide(snapshot: Snapshot) -> Decision:
     """Consolidate and return what is to change; takes a while, and may run anywhere."""
     groups = snapshot.groups
-    rows = groups.rows()
+    published = groups.publish()
+    rows = published.rows[: len(groups.count)]
     found = plan(rows, groups.count, groups.neighbours, snapshot.wishes)
     keeper, merged, parents = _match(found.part, groups.cluster, groups.count)
     settled = groups.cluster.copy()
@@ -135,7 +136,7 @@ def decide(snapshot: Snapshot) -> Decision:
         found.cut,
         _apart(found, final, base),
         _torn(found, clusters, final, base, groups.count, snapshot.wishes),
-        rows,
+        published,
     )
 
 

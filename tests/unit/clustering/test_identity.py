@@ -77,6 +77,7 @@ def snapshot(rows: Vectors, cluster: Slots, count: Slots, wishes: Wishes, *, ane
     neighbours[:, : near.shape[1]] = near
     groups = GroupsCopy(
         Space(np.zeros(rows.shape[1], np.float32), 0.35),
+        n,
         rows.astype(np.float16),
         np.zeros((n, WORD_DIMENSIONS), np.float16),
         count,
