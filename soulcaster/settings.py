@@ -66,6 +66,12 @@ class Settings(BaseSettings):
         description="How long Redis keeps Gemini's vectors, 1.5 kB a text, so that a replay is not paid twice; 0: not "
         "at all.",
     )
+    archive_days: int = Field(
+        0,
+        ge=0,
+        description="Messages that are alike are archived when the newest of them is so many days older than the "
+        "newest of the project: they stay in their cluster, and nothing is compared with them any more; 0: never.",
+    )
     session_key: str = Field(
         "",
         repr=False,

@@ -7,7 +7,7 @@ merged into the part most of it went to. Then groups move, those first that gain
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -40,7 +40,8 @@ Numbers = npt.NDArray[np.int32]
 class Snapshot:
     """All a round works on; it shares nothing with the live state but exemplars, of which it reads what never changes.
 
-    `told` are the clusters' sizes when they were last told of; `anew` lifts the bounds on what may change.
+    Groups are places in `groups`, in `exemplars` and `wishes` as well. `told` are the clusters' sizes when they were
+    last told of, less what is archived; `anew` lifts the bounds on what may change.
     """
 
     groups: GroupsCopy
@@ -83,7 +84,7 @@ class Torn:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What a round changes.
+    """What a round changes; groups are slots.
 
     `parents` are those of the new clusters, by their numbers below zero; `settled` says that nothing was left to a
     later round; `published` is what the groups are searched by around the new background.
@@ -106,7 +107,7 @@ def decide(snapshot: Snapshot) -> Decision:
     """Consolidate and return what is to change; takes a while, and may run anywhere."""
     groups = snapshot.groups
     published = groups.publish()
-    rows = published.rows[: len(groups.count)]
+    rows = groups.rows(published.rows)
     found = plan(rows, groups.count, groups.neighbours, snapshot.wishes)
     keeper, merged, parents = _match(found.part, groups.cluster, groups.count)
     settled = groups.cluster.copy()
@@ -123,7 +124,7 @@ def decide(snapshot: Snapshot) -> Decision:
     born = {move.to for move in moves if move.to < 0}
     clusters = _by_number(final)
     return Decision(
-        moves,
+        tuple(replace(move, slot=int(groups.slots[move.slot])) for move in moves),
         merged,
         {number: parent for number, parent in parents.items() if number in born},
         moved / max(1, int(groups.count.sum())),
@@ -135,7 +136,10 @@ def decide(snapshot: Snapshot) -> Decision:
         online_cut(final, groups.count, found.graph, found.similarity),
         found.cut,
         _apart(found, final, base),
-        _torn(found, clusters, final, base, groups.count, snapshot.wishes),
+        tuple(
+            replace(torn, groups=tuple(groups.slots[list(torn.groups)].tolist()))
+            for torn in _torn(found, clusters, final, base, groups.count, snapshot.wishes)
+        ),
         published,
     )
 

@@ -177,3 +177,46 @@ def test_groups_that_are_loaded_go_on_as_those_that_were_dumped(n: int, k: int, 
             theirs.prints,
         )
     assert loaded.dump() == {}
+
+
+@steady
+@given(st.integers(2, 300), st.data(), st.integers(0, 999), st.sampled_from([1, 30]))
+def test_a_group_that_was_given_up_is_never_found(n: int, data: st.DataObject, seed: int, asked: int) -> None:
+    dense, said = chance_rows(n, D, seed), words(n, seed)
+    groups = filled(np.arange(n), dense, said, 256)
+    gone = data.draw(st.lists(st.integers(0, n - 1), min_size=1, max_size=n - 1, unique=True))
+    left = sorted(set(range(n)) - set(gone))
+    groups.free(gone)
+    assert len(groups) == len(left)
+    assert groups.slots().tolist() == left
+    for _ in range(2):  # as it is, and after it has been published anew
+        _, slots = groups.nearest(f(groups, -dense[:asked], said[:asked]), n)
+        assert slots.shape[1] == min(RERANKED, len(left))
+        assert set(slots.ravel().tolist()) <= set(left)
+        groups.centre(groups.copy(groups.background).publish())
+    copied = groups.copy(groups.background)
+    assert copied.slots.tolist() == left
+    for place, slot in enumerate(left):
+        near = [int(of) for of in groups.neighbours[slot] if of in left]
+        assert [left[of] for of in copied.neighbours[place] if of >= 0] == near
+
+
+def test_the_lowest_free_slot_is_taken_first_before_a_restart_and_after_it() -> None:
+    groups = filled(np.arange(6), chance_rows(6, D, 1), words(6, 1), 256)
+    stored = groups.dump()
+    groups.free([5, 1, 3])
+    stored.update(groups.dump())
+    assert [key for key, blob in stored.items() if not blob] == [b"g" + bytes([0, 0, 0, slot]) for slot in (1, 3, 5)]
+    loaded = Groups(D)
+    loaded.load(*({key[1:]: blob for key, blob in stored.items() if key[:1] == kind and blob} for kind in (b"g", b"a")))
+    loaded.centre(loaded.copy(groups.background).publish())
+    dense, said = chance_rows(5, D, 2), words(5, 2)
+    for of in (groups, loaded):
+        of.reserve(5)
+        slots = [of.open(exemplar(10 + i), 9, [0]) for i in range(5)]
+        assert slots == [1, 3, 5, 6, 7]
+        of.join(slots, dense, said)
+        assert of.dense[slots] == pytest.approx(dense, abs=3e-3)
+        assert of.nearest(f(of, dense, said), 1)[1][:, 0].tolist() == slots
+        assert of.slots().tolist() == list(range(8))
+    assert groups.dump().keys() == loaded.dump().keys()
