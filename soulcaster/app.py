@@ -106,8 +106,11 @@ def create_app(settings: Settings, *, embedder: Embedder | None = None) -> faust
     def make_seen(_project_id: str, segments: Segments) -> Seen:
         return Seen(segments)
 
+    def make_clusters(project_id: str, segments: Segments) -> ProjectClusters:
+        return ProjectClusters(project_id, segments, archive_days=settings.archive_days)
+
     seen = _table(app, "seen", settings.partitions, HASH_BYTES, make_seen)
-    clusters = _table(app, "clusters", settings.partitions, RECORD_BYTES, ProjectClusters)
+    clusters = _table(app, "clusters", settings.partitions, RECORD_BYTES, make_clusters)
 
     in_hand = InHand(app)
 

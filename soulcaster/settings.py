@@ -120,6 +120,12 @@ class Settings(BaseSettings):
         description="Origins whose pages may call the API from a browser, comma-separated, as https://app.example.com; "
         "they need a key like any other caller.",
     )
+    archive_days: int = Field(
+        0,
+        ge=0,
+        description="Messages that are alike are archived when the newest of them is so many days older than the "
+        "newest of the project: they stay in their cluster, and nothing is compared with them any more; 0: never.",
+    )
     session_key: str = Field(
         "",
         repr=False,

@@ -53,6 +53,15 @@ class Constraints:
         """Return a number above that of every word."""
         return max((word.order for word in self.words.values()), default=0) + 1
 
+    def named(self) -> set[int]:
+        """Return every group that a word names."""
+        return {
+            slot
+            for word in self.words.values()
+            for named in (word.together, word.one, word.other, word.before)
+            for slot in named
+        }
+
     def inherit(self, carved: Mapping[int, int]) -> list[Word]:
         """Put groups that were carved out of others beside them wherever those are named; return the words changed."""
         changed = {}

@@ -13,6 +13,7 @@ Within a block of items all are compared with the groups as they were at its sta
 import math
 import struct
 import sys
+from bisect import insort
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -22,6 +23,7 @@ import msgspec
 import numpy as np
 
 from soulcaster.domain.clustering import titles
+from soulcaster.domain.clustering.archive import NOTHING, Archived
 from soulcaster.domain.clustering.consolidation import NEIGHBOURS, Wishes
 from soulcaster.domain.clustering.constraints import Constraints, Word
 from soulcaster.domain.clustering.groups import Exemplar, Groups
@@ -42,7 +44,8 @@ PRIOR_CUT = 0.5
 
 FIRST_ROUND = 16
 GROWTH = 2.0
-"""A round is due when there are so many times the items of the last one: all rounds together cost O(1) an item."""
+"""A round is due when there are so many times the items of the last one, archived ones aside: all rounds together cost
+O(1) an item."""
 
 EARLY = 1024
 """Up to so many items rounds are carried out on the way, for they take hundredths of a second."""
@@ -58,14 +61,15 @@ _TITLE_CHARS = 200
 class Cluster:
     """A cluster as it stands.
 
-    `groups` are slots; `into` is the cluster it was merged into, its id then an alias; `told` is the size it had when
-    its title and terms were taken.
+    `groups` are slots; `archived` is what it has besides, that of its aliases included; `into` is the cluster it was
+    merged into, its id then an alias; `told` is the size it had when its title and terms were taken.
     """
 
     id: str
     title: str
     summary: str
     groups: list[int] = field(default_factory=list)
+    archived: Archived = NOTHING
     size: int = 0
     sources: tuple[str, ...] = ()
     first: float = float("inf")
@@ -161,6 +165,7 @@ class _ClusterBlob(msgspec.Struct, array_like=True):
     pinned: bool
     parent_id: str | None
     into: int | None
+    archived: Archived | None = None
 
 
 class _ToldBlob(msgspec.Struct, array_like=True):
@@ -210,9 +215,11 @@ class Clusterer:
         self.groups = Groups(dimensions) if threshold is None else Groups(dimensions, words=0.0)
         self.clusters: list[Cluster] = []
         self.numbers: dict[str, int] = {}
+        self._archive: dict[int, Archived] = {}
         self._lexicon = Lexicon()
         self._prints: dict[int, int] = {}
         self._seen = 0
+        self._archived = 0
         self._total = np.zeros(dimensions, np.float64)
         self._centred_at = 0
         self.cut = PRIOR_CUT
@@ -244,7 +251,7 @@ class Clusterer:
         """
         at = 0
         while at < len(items):
-            until = self.until_due() if self._seen < EARLY else None
+            until = self.until_due() if self._seen - self._archived < EARLY else None
             to = min(len(items), at + _BLOCK, len(items) if until is None else at + max(1, until))
             yield self._block(items[at:to], vectors[at:to])
             at = to
@@ -329,9 +336,8 @@ class Clusterer:
                     number,
                     [candidate[1] for candidate in candidates],
                 )
-                self.clusters[number].groups.append(slot)
-                self._prints[exact] = slot
-                self._prints.setdefault(masked, slot)
+                insort(self.clusters[number].groups, slot)
+                self._claim(slot)
                 row_of[slot] = row
                 opened_rows[len(opened)] = row
                 opened.append((slot, number))
@@ -352,6 +358,14 @@ class Clusterer:
             )
         groups.join(joins, vectors, words)
         return assignments
+
+    def _claim(self, slot: int) -> None:
+        """Have its texts lead to a group; of those that are the same but for what is masked, to the lowest slot."""
+        masked, *exact = self.groups.exemplars[slot].prints
+        self._prints.update(dict.fromkeys(exact, slot))
+        owner = self._prints.get(masked)
+        if masked and (owner is None or (slot < owner and masked not in self.groups.exemplars[owner].prints[1:])):
+            self._prints[masked] = slot
 
     def _same(self, exact: int, masked: int) -> tuple[int | None, Rule]:
         """Return the group that has said the same; an explicit threshold knows nothing but cosines."""
@@ -419,8 +433,7 @@ class Clusterer:
 
     def _centre(self) -> None:
         self._centred_at = self._seen
-        copied = self.groups.copy(self._background())
-        self.groups.centre(copied.space, copied.rows())
+        self.groups.centre(self.groups.copy(self._background()).publish())
 
     # ---- consolidation -------------------------------------------------------------------------------------------
 
@@ -428,7 +441,7 @@ class Clusterer:
         """Return after how many items a round is due, zero or less where it is; by an explicit threshold, never."""
         if self._explicit is not None:
             return sys.maxsize
-        return max(FIRST_ROUND, math.ceil(GROWTH * self._round_at)) - self._seen
+        return max(FIRST_ROUND, math.ceil(GROWTH * (self._round_at - self._archived))) - (self._seen - self._archived)
 
     def reconsider(self) -> None:
         """Have the next round look at everything anew: what it goes by has changed."""
@@ -446,33 +459,39 @@ class Clusterer:
 
     def snapshot(self, granularity: Granularity = "auto", *, anew: bool = False) -> Snapshot:
         """Return what a round works on; `anew` lets it change as much as it will."""
-        pinned = {n: c.groups for n, c in enumerate(self.clusters) if c.pinned and c.into is None}
-        bonds = dict(self.constraints.bonds)
-        for number, slots in pinned.items():
-            bonds.update(dict.fromkeys(slots, -1 - number))
+        pinned = self._pinned()
+        bonds = {**self.constraints.bonds, **{slot: -1 - number for slot, number in pinned.items()}}
+        self.groups.mark()
+        groups = self.groups.copy(self._background())
+        slots = groups.slots.tolist()
+        place = {slot: at for at, slot in enumerate(slots)} if bonds or self.constraints.sides else {}
         wishes = Wishes(
-            bonds,
-            dict(self.constraints.sides),
-            frozenset(slot for slots in pinned.values() for slot in slots),
+            {place[slot]: bond for slot, bond in bonds.items()},
+            {place[slot]: sides for slot, sides in self.constraints.sides.items()},
+            frozenset(place[slot] for slot in pinned),
             granularity,
         )
-        self.groups.mark()
         return Snapshot(
-            self.groups.copy(self._background()),
+            groups,
             wishes,
-            self.groups.exemplars,
+            [self.groups.exemplars[slot] for slot in slots],
             self._lexicon.copy(),
-            [cluster.told for cluster in self.clusters],
+            [cluster.told - cluster.archived.items for cluster in self.clusters],
             self._seen,
             self._epoch,
             anew,
         )
 
+    def _pinned(self) -> dict[int, int]:
+        """Return the groups of pinned clusters, and the number of theirs."""
+        pinned = ((n, c) for n, c in enumerate(self.clusters) if c.pinned and c.into is None)
+        return {slot: number for number, cluster in pinned for slot in cluster.groups}
+
     def finish(self, snapshot: Snapshot, decision: Decision) -> Outcome | None:
         """Carry out what a round decided; None, and nothing is done, if a command or another round came in between."""
         if snapshot.epoch != self._epoch or snapshot.seen < self._round_at:
             return None
-        self.groups.centre(snapshot.groups.space, decision.rows)
+        self.groups.centre(decision.published)
         self._centred_at = snapshot.seen
         self.round += 1
         born = {number: self._born(parent, number, decision) for number, parent in decision.parents.items()}
@@ -481,7 +500,7 @@ class Clusterer:
         for number, title in decision.titles.items():
             self._tell(born.get(number, number), title)
         self._dirty = True
-        if len(decision.rows) > 1:
+        if len(snapshot.groups.count) > 1:
             self.cut = decision.online.cut  # a single group says nothing of how near others have to be
         self.linkage_cut = decision.cut
         self.calibration += 1
@@ -527,6 +546,85 @@ class Clusterer:
             splits.append(Suggestion(proposal, torn.number, -1, torn.linkage, torn.groups))
         self.suggestions = (*found[:_PROPOSALS], *splits)
 
+    # ---- archiving -----------------------------------------------------------------------------------------------
+
+    def newest(self) -> float:
+        """Return the time of the newest item that is not archived, in epoch seconds; without one, minus infinity."""
+        return max((exemplar.last for exemplar in self.groups.exemplars), default=float("-inf"))
+
+    def lapsed(self, before: float) -> list[int]:
+        """Return the groups whose newest item is older than this (epoch seconds).
+
+        But for those that a person's word names, or that are in a pinned cluster, and for the newest: these are never
+        archived, so there is always one.
+        """
+        before = min(before, self.newest())
+        old = [slot for slot, exemplar in enumerate(self.groups.exemplars) if -math.inf < exemplar.last < before]
+        kept = self.constraints.named() | self._pinned().keys() if old else set()
+        return [slot for slot in old if slot not in kept]
+
+    def archive(self, slots: Sequence[int]) -> None:
+        """Give groups up; their items stay in their clusters.
+
+        A round that is under way is given up: it knows these groups.
+        """
+        gone = set(slots)
+        lost: set[int] = set()
+        touched: set[int] = set()
+        for slot in slots:
+            number = int(self.groups.cluster[slot])
+            self.clusters[number].archived += self._count_out(slot, int(self.groups.count[slot]))
+            masked, *exact = self.groups.exemplars[slot].prints
+            for text in {masked, *exact}:
+                if self._prints.get(text) == slot:
+                    del self._prints[text]
+                    if text not in exact:  # another group may have it, too
+                        lost.add(text)
+            touched.add(number)
+        for number in touched:
+            self.clusters[number].groups = [slot for slot in self.clusters[number].groups if slot not in gone]
+        self.groups.free(slots)
+        for slot in self.groups.slots().tolist() if lost else ():
+            if self.groups.exemplars[slot].prints[0] in lost:
+                self._claim(slot)
+        self.suggestions = tuple(
+            s
+            for s in self.suggestions
+            if gone.isdisjoint(s.groups) and all(self.clusters[n].groups for n in (s.one, s.other) if n >= 0)
+        )
+        if self._round_epoch == self._epoch:
+            self._round_epoch += 1  # a round has nothing to do for it
+        self._epoch += 1
+
+    def _count_out(self, slot: int, items: int) -> Archived:
+        """Have the cluster of a group remember so many of its items as archived, and return what it remembers."""
+        exemplar, number = self.groups.exemplars[slot], int(self.groups.cluster[slot])
+        of = Archived(items, exemplar.first, exemplar.last, exemplar.sources)
+        self._archive[number] = self._archive.get(number, NOTHING) + of
+        self._archived += items
+        self._dirty_clusters.add(number)
+        return of
+
+    def _archive_rest(self) -> None:
+        """Count items as archived that groups have lost to a step that was cut off (`ProjectClusters._archive`)."""
+        for slot in self.groups.slots().tolist():
+            left = len(self.groups.exemplars[slot].members) // _MEMBER.size
+            lost = int(self.groups.count[slot]) - left
+            if lost:
+                self._count_out(slot, lost)
+                self.groups.recount(slot, left)
+
+    def _count_archived(self) -> list[int]:
+        """Take anew what each cluster has archived, that of its aliases included; return those for which it differs."""
+        totals: dict[int, Archived] = {}
+        for number, of in self._archive.items():
+            into = self.standing(number)
+            totals[into] = totals.get(into, NOTHING) + of
+        differs = [n for n, c in enumerate(self.clusters) if c.archived != totals.get(n, NOTHING)]
+        for number in differs:
+            self.clusters[number].archived = totals.get(number, NOTHING)
+        return differs
+
     # ---- what changes clusters -----------------------------------------------------------------------------------
 
     def _merge(self, fates: Mapping[int, int]) -> None:
@@ -535,14 +633,19 @@ class Clusterer:
             for slot in loser.groups:
                 self.groups.assign(slot, into)
             winner.groups += loser.groups
+            winner.archived += loser.archived
+            winner.size += loser.size
+            winner.first, winner.last = min(winner.first, loser.first), max(winner.last, loser.last)
+            for source in loser.sources:
+                winner.sources = _with(winner.sources, source)
             winner.pinned = winner.pinned or loser.pinned
             winner.given_title = winner.given_title or loser.given_title
-            loser.groups, loser.size = [], 0
+            loser.groups, loser.archived, loser.size = [], NOTHING, 0
             loser.into = into
             self._dirty_clusters.update((number, into))
             self._dirty_told.add(number)
         for into in set(fates.values()):
-            self._recount(into)
+            self.clusters[into].groups.sort()
 
     def _put(self, where: Mapping[int, int]) -> None:
         """Put groups into clusters."""
@@ -560,19 +663,23 @@ class Clusterer:
             self._dirty_clusters.add(number)
 
     def _recount(self, number: int) -> None:
-        """Take a cluster's figures anew from its groups."""
+        """Take a cluster's figures anew from its groups and what it has archived."""
         cluster = self.clusters[number]
         cluster.groups.sort()
-        cluster.size = int(self.groups.count[cluster.groups].sum()) if cluster.groups else 0
-        exemplars = [self.groups.exemplars[slot] for slot in cluster.groups]
-        cluster.sources = tuple(sorted({source for exemplar in exemplars for source in exemplar.sources}))
-        cluster.first = min((e.first for e in exemplars), default=cluster.first)
-        cluster.last = max((e.last for e in exemplars), default=cluster.last)
+        cluster.size = cluster.archived.items
+        if cluster.groups:
+            cluster.size += int(self.groups.count[cluster.groups].sum())
+        parts: list[Exemplar | Archived] = [self.groups.exemplars[slot] for slot in cluster.groups]
+        if cluster.archived:
+            parts.append(cluster.archived)
+        cluster.sources = tuple(sorted({source for part in parts for source in part.sources}))
+        cluster.first = min((part.first for part in parts), default=cluster.first)
+        cluster.last = max((part.last for part in parts), default=cluster.last)
 
     def _tell(self, number: int, title: titles.Title) -> None:
         cluster = self.clusters[number]
         cluster.title, cluster.summary, cluster.terms = title.title, title.summary, title.terms
-        cluster.coherence, cluster.told = title.coherence, title.size
+        cluster.coherence, cluster.told = title.coherence, title.size + cluster.archived.items
         self._dirty_told.add(number)
 
     def _retell(self, numbers: Iterable[int]) -> None:
@@ -588,20 +695,26 @@ class Clusterer:
     def resolve(self, cluster_id: str) -> int | None:
         """Return the number of the cluster an id stands for, aliases followed; None for one not known."""
         number = self.numbers.get(cluster_id)
-        while number is not None and self.clusters[number].into is not None:
-            number = self.clusters[number].into
+        return None if number is None else self.standing(number)
+
+    def standing(self, number: int) -> int:
+        """Return the cluster that a number stands for, aliases followed."""
+        while (into := self.clusters[number].into) is not None:
+            number = into
         return number
 
     def merge(self, command: Merge) -> Outcome:
         """Make clusters one.
 
         Raises:
-            BadInput: a person has put some of them apart, or they are one already.
+            BadInput: a person has put some of them apart, they are one already, or of one all items are archived.
         """
         into = self._known(command.cluster_id)
         others = sorted({self._known(other) for other in command.others} - {into})
         if not others:
             raise BadInput("these are one cluster already")
+        for number in (into, *others):
+            self._check_live(number)
         together = [slot for number in (into, *others) for slot in self.clusters[number].groups]
         self.constraints.check_together(together)
         before = {slot: int(self.groups.cluster[slot]) for slot in together}
@@ -647,9 +760,11 @@ class Clusterer:
         """Put items into a cluster.
 
         Raises:
-            BadInput: they are there already, or a person has put them apart from what is there.
+            BadInput: they are there already, a person has put them apart from what is there, or all that is there is
+                archived.
         """
         into = self._known(command.into)
+        self._check_live(into)
         items = {slot: ids for slot, ids in items.items() if int(self.groups.cluster[slot]) != into}
         if not items:
             raise BadInput("these items are in this cluster already")
@@ -659,7 +774,11 @@ class Clusterer:
         sources = sorted(set(before.values()))
         other = [slot for number in sources for slot in self.clusters[number].groups if slot not in before]
         anchor = max(self.clusters[into].groups, key=lambda slot: (self.groups.count[slot], -slot))
-        emptied = [number for number in sources if before.keys() >= set(self.clusters[number].groups)]
+        emptied = [
+            number
+            for number in sources
+            if before.keys() >= set(self.clusters[number].groups) and not self.clusters[number].archived
+        ]
         word = self._word(
             command.id, "move", together=[*one, anchor], one=one, other=other, before=before, merged=emptied
         )
@@ -710,15 +829,19 @@ class Clusterer:
         for number in restored:
             self.clusters[number].into = None
         left = {int(self.groups.cluster[slot]) for slot in back}
+        differs = self._count_archived()
         self._put(back)
+        for number in differs:
+            self._recount(number)
         self._take_back(rest, word)
         merged = []
         for number in left:
-            if not self.clusters[number].groups:
+            if not self.clusters[number].groups and not self.clusters[number].archived:
                 into = next(iter(back.values()))
                 self.clusters[number].into = into
                 merged.append((number, into))
-        changed = {number for number in left if self.clusters[number].groups} | set(back.values())
+        standing = {number for number in (*left, *differs) if self.clusters[number].into is None}
+        changed = standing | set(back.values())
         if word.kind == "merge" and self.clusters[word.cluster].into is None:
             self._unsay(word, later)
             changed.add(word.cluster)
@@ -750,17 +873,13 @@ class Clusterer:
         back: dict[int, int] = {}
         for slot, number in word.before.items():
             peer = peers.get(rest.bonds.get(slot, -1))
-            into = number if number in word.merged else self._standing(number)
+            into = number if number in word.merged else self.standing(number)
             back[slot] = into if peer is None else int(self.groups.cluster[peer])
         for number in set(back.values()):
             stay = [slot for slot in self.clusters[number].groups if slot not in back]
             rest.check_together([*stay, *(slot for slot, to in back.items() if to == number)])
         restored = tuple(number for number in word.merged if number in back.values())
         return restored, {slot: to for slot, to in back.items() if int(self.groups.cluster[slot]) != to}
-
-    def _standing(self, number: int) -> int:
-        into = self.clusters[number].into
-        return number if into is None else self._standing(into)
 
     def _unsay(self, word: Word, later: Sequence[Word]) -> None:
         """Give a cluster the title and the pin it had before a word, but for what later ones have said of it."""
@@ -788,6 +907,11 @@ class Clusterer:
         if number is None:
             raise BadInput(f"there is no cluster {cluster_id}")
         return number
+
+    def _check_live(self, number: int) -> None:
+        cluster = self.clusters[number]
+        if not cluster.groups:
+            raise BadInput(f"all items of cluster {cluster.id} are archived; it stays as it is")
 
     def _word(self, command_id: str, kind: str, **parts: object) -> Word:
         return Word(command_id, kind, self.constraints.next_order(), **parts)  # type: ignore[arg-type]
@@ -832,7 +956,7 @@ class Clusterer:
             old.members = bytearray(b"".join(_MEMBER.pack(*member) for member in members if member[0] not in wanted))
             old.prints = (old.prints[0], *(text for text in old.prints[1:] if text not in prints))
             self._prints.update(dict.fromkeys(prints, new))
-            self.clusters[int(self.groups.cluster[slot])].groups.append(new)
+            insort(self.clusters[int(self.groups.cluster[slot])].groups, new)
             carved[new] = slot
         for word in self.constraints.inherit(carved):
             self._dirty_words.add(word.command_id)
@@ -853,7 +977,7 @@ class Clusterer:
         blobs = self.groups.dump()
         for number in sorted(self._dirty_clusters):
             c = self.clusters[number]
-            of = _ClusterBlob(c.id, c.given_title, c.pinned, c.parent_id, c.into)
+            of = _ClusterBlob(c.id, c.given_title, c.pinned, c.parent_id, c.into, self._archive.get(number))
             blobs[b"c" + number.to_bytes(4, "big")] = _encode(of)
         told = {}
         for number in sorted(self._dirty_told):
@@ -892,7 +1016,8 @@ class Clusterer:
     def load(self, blobs: Mapping[bytes, bytes], members: Iterable[tuple[int, bytes, float, int]]) -> None:
         """Take up the state that dumps, one over the other, have left.
 
-        `members` are (slot, item id, time in epoch seconds, fingerprint of the text) of every item.
+        `members` are (slot, item id, time in epoch seconds, fingerprint of the text) of every item that is not
+        archived.
         """
         kinds: dict[bytes, dict[bytes, bytes]] = {kind: {} for kind in (b"g", b"a", b"c", b"t", b"w", b"l", b"m")}
         for key, blob in blobs.items():
@@ -903,25 +1028,28 @@ class Clusterer:
             self.numbers[c.id] = len(self.clusters)
             cluster = Cluster(c.id, "", "", given_title=c.given_title, pinned=c.pinned, parent_id=c.parent_id)
             cluster.into = c.into
+            if c.archived:
+                self._archive[len(self.clusters)] = c.archived
+                self._archived += c.archived.items
             if key in kinds[b"t"]:
                 t = _decode_told(kinds[b"t"][key])
                 cluster.title, cluster.summary, cluster.terms = t.title, t.summary, t.terms
                 cluster.coherence, cluster.told = t.coherence, t.told
             self.clusters.append(cluster)
         self.groups.load(kinds[b"g"], kinds[b"a"])
-        for slot, exemplar in enumerate(self.groups.exemplars):
+        for slot in self.groups.slots().tolist():
             self.clusters[int(self.groups.cluster[slot])].groups.append(slot)
-            masked, *exact = exemplar.prints
-            self._prints.update(dict.fromkeys(exact, slot))
-            if masked:
-                self._prints.setdefault(masked, slot)
+            self._claim(slot)
         for slot, item_id, time, text in members:
             self.groups.exemplars[slot].members += _MEMBER.pack(item_id, time, text)
+        self._archive_rest()
+        self._count_archived()
         for number, cluster in enumerate(self.clusters):
             self._recount(number)
             if cluster.groups and not cluster.title:  # what it is called was not stored any more
                 first = self.groups.exemplars[cluster.groups[0]]
                 cluster.title, cluster.summary = first.title, first.summary
+                self._dirty_told.add(number)
         self.constraints = Constraints(_decode_word(blob) for blob in kinds[b"w"].values())
         if b"" not in kinds[b"m"]:
             return
@@ -935,8 +1063,7 @@ class Clusterer:
         self._round_at, self._epoch = calibration.round_at, int(calibration.changed)
         self._settled = calibration.settled
         self.suggestions = tuple(Suggestion(*of) for of in calibration.suggestions)
-        copied = self.groups.copy(np.frombuffer(calibration.background, np.float32))
-        self.groups.centre(copied.space, copied.rows())
+        self.groups.centre(self.groups.copy(np.frombuffer(calibration.background, np.float32)).publish())
 
 
 def _nearest_beside(number: int, candidates: Sequence[tuple[float, int, int]]) -> tuple[int, float] | None:

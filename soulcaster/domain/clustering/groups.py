@@ -10,13 +10,16 @@ where the background is the mean of all items: sentence embeddings share a large
 of unrelated texts run from 0.2 to 0.5 by domain.
 
 The search is in two steps: a random projection (Johnson and Lindenstrauss 1984) of every group to `COARSE` numbers,
-searched by FAISS in full, names `RERANKED` groups, whose similarity is then taken exactly. Rows are slots that are
-never given back, so a slot names a group for ever.
+searched by FAISS in full, names `RERANKED` groups, whose similarity is then taken exactly.
+
+Rows are slots. A slot names a group until that is freed; then the next group that opens takes it, of all free slots the
+lowest, so that a restart changes nothing.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from heapq import heappop, heappush
 
 import faiss
 import msgspec
@@ -54,6 +57,10 @@ class Exemplar:
     last: float
     prints: tuple[int, ...]
     members: bytearray = field(default_factory=bytearray)
+
+
+_FREED = Exemplar(b"", "", "", (), float("inf"), float("-inf"), ())
+"""Stands where there is no group."""
 
 
 class _Blob(msgspec.Struct, array_like=True):
@@ -110,23 +117,52 @@ class Space:
 
 
 @dataclass(frozen=True, slots=True)
-class GroupsCopy:
-    """All groups as they were at one time."""
+class Published:
+    """The f of all groups in a space, by slot, with room for more; and the index over their projections.
+
+    A free slot's row says nothing, its projection is not a number: no comparison with that comes out in its favour, so
+    it is never among the nearest.
+    """
 
     space: Space
+    rows: Vectors
+    index: faiss.IndexFlatIP
+
+
+@dataclass(frozen=True, slots=True)
+class GroupsCopy:
+    """All groups as they were at one time, one after the other; `slots` has the slot of each.
+
+    `neighbours` are places in this order (-1: none); `size` is how many slots there were, free ones too, and `room` how
+    many there may be before arrays have to grow.
+    """
+
+    space: Space
+    slots: Slots
+    size: int
+    room: int
     dense: npt.NDArray[np.float16]
     words: npt.NDArray[np.float16]
     count: Slots
     cluster: npt.NDArray[np.int32]
     neighbours: Slots
 
-    def rows(self) -> Vectors:
-        """Return f of all groups."""
-        rows = np.empty((len(self.count), self.dense.shape[1] + self.words.shape[1]), np.float32)
-        for at in range(0, len(rows), _CHUNK):
+    def publish(self) -> Published:
+        """Return what `Groups.centre` takes up: most of its work, done anywhere."""
+        rows = np.empty((self.room, self.dense.shape[1] + self.words.shape[1]), np.float32)
+        for at in range(0, len(self.slots), _CHUNK):
             part = slice(at, at + _CHUNK)
-            rows[part] = self.space.features(self.dense[part].astype(np.float32), self.words[part].astype(np.float32))
-        return rows
+            dense, words = self.dense[part].astype(np.float32), self.words[part].astype(np.float32)
+            rows[self.slots[part]] = self.space.features(dense, words)
+        coarse = np.full((self.size, COARSE), np.nan, np.float32)
+        coarse[self.slots] = self.space.coarse(self.rows(rows))
+        index = faiss.IndexFlatIP(COARSE)
+        index.add(coarse)
+        return Published(self.space, rows, index)
+
+    def rows(self, by_slot: Vectors) -> Vectors:
+        """Return the rows of these groups out of those of all slots; a view where no slot is free."""
+        return by_slot[: self.size] if len(self.slots) == self.size else by_slot[self.slots]
 
 
 class Groups:
@@ -143,6 +179,7 @@ class Groups:
         self._rows = np.zeros((0, dimensions + WORD_DIMENSIONS), np.float32)
         self._space = Space(np.zeros(dimensions, np.float32), words)
         self._index = faiss.IndexFlatIP(COARSE)
+        self._free: list[int] = []
         self._dirty: set[int] = set()
         self._dirty_blocks: set[int] = set()
         self._since: set[int] = set()
@@ -154,7 +191,11 @@ class Groups:
 
     def __len__(self) -> int:
         """Return the number of groups."""
-        return len(self.exemplars)
+        return len(self.exemplars) - len(self._free)
+
+    def slots(self) -> Slots:
+        """Return the slots of all groups, in order."""
+        return np.flatnonzero(self.count[: len(self.exemplars)])
 
     def features(self, dense: Vectors, words: Vectors) -> Vectors:
         """Return f of items or groups, shape (n, dimensions + word dimensions)."""
@@ -171,28 +212,35 @@ class Groups:
 
     def copy(self, background: Vectors) -> "GroupsCopy":
         """Return what consolidation needs of all groups, as they are now."""
-        n = len(self)
+        slots, size = self.slots(), len(self.exemplars)
+        place = np.full(size + 1, NONE)  # the last is that of none, and of free slots that a restart has cut off
+        place[slots] = np.arange(len(slots))
         return GroupsCopy(
             self._space.around(background),
-            self.dense[:n].copy(),
-            self.words[:n].copy(),
-            self.count[:n].copy(),
-            self.cluster[:n].copy(),
-            self.neighbours[:n].astype(np.int64),
+            slots,
+            size,
+            2 * len(self.count),
+            self.dense[slots],
+            self.words[slots],
+            self.count[slots],
+            self.cluster[slots],
+            place[np.minimum(self.neighbours[slots], size)],
         )
 
-    def centre(self, space: Space, rows: Vectors) -> None:
-        """Take another space, and the first groups' f in it, as they were at the last `mark`."""
-        self._space = space
-        self._rows[: len(rows)] = rows
-        self._index = faiss.IndexFlatIP(COARSE)
-        self._index.add(space.coarse(rows))
-        self.publish([*self._since, *range(len(rows), len(self))])
+    def centre(self, published: Published) -> None:
+        """Take another space and what was published in it, of groups as they were at the last `mark`.
+
+        It is taken as it is, not copied; only what has changed since is published again.
+        """
+        self._space, self._rows, self._index = published.space, published.rows, published.index
+        if len(self._rows) < len(self.exemplars):
+            self._rows = grown(self._rows, len(self.count))
+        self.publish([*self._since, *range(self._index.ntotal, len(self.exemplars))])
 
     def nearest(self, features: Vectors, k: int = NEIGHBOURS) -> tuple[Vectors, Slots]:
         """Return the similarities and slots of the nearest groups of each row, best first: `k`, or all there are."""
         n = len(features)
-        wide = min(RERANKED, self._index.ntotal)
+        wide = min(RERANKED, len(self))
         if not wide:
             return np.zeros((n, 0), np.float32), np.zeros((n, 0), np.int64)
         _, slots = self._index.search(self._space.coarse(features), wide)
@@ -206,16 +254,22 @@ class Groups:
 
     def reserve(self, more: int) -> None:
         """Make room for so many groups more."""
-        n = len(self.exemplars) + more
+        n = len(self.exemplars) + max(0, more - len(self._free))
         if n > len(self.count):
             self.dense, self.words = grown(self.dense, n), grown(self.words, n)
             self.count, self.cluster = grown(self.count, n), grown(self.cluster, n)
-            self.neighbours, self._rows = grown(self.neighbours, n), grown(self._rows, n)
+            self.neighbours = grown(self.neighbours, n)
+        if n > len(self._rows):
+            self._rows = grown(self._rows, n)
 
     def open(self, exemplar: Exemplar, cluster: int, neighbours: Sequence[int]) -> int:
         """Add a group without items, in room reserved, and return its slot; `join` gives it some."""
-        slot = len(self.exemplars)
-        self.exemplars.append(exemplar)
+        if self._free:
+            slot = heappop(self._free)
+            self.exemplars[slot] = exemplar
+        else:
+            slot = len(self.exemplars)
+            self.exemplars.append(exemplar)
         self.assign(slot, cluster)
         self.neighbours[slot] = [*neighbours[:NEIGHBOURS], *[NONE] * (NEIGHBOURS - len(neighbours))]
         self._dirty.add(slot)
@@ -242,10 +296,24 @@ class Groups:
         new = self.open(exemplar, int(self.cluster[slot]), [slot])
         self.dense[new], self.words[new] = self.dense[slot], self.words[slot]
         self.count[new] = items
-        self.count[slot] -= items
-        self._dirty.add(slot)
+        self.recount(slot, int(self.count[slot]) - items)
         self.publish([new])
         return new
+
+    def recount(self, slot: int, items: int) -> None:
+        """Have a group count for so many items; its means stay."""
+        self.count[slot] = items
+        self._dirty.add(slot)
+
+    def free(self, slots: Sequence[int]) -> None:
+        """Give groups up: they are not found any more, and others may have their slots."""
+        for slot in slots:
+            self.exemplars[slot] = _FREED
+            heappush(self._free, slot)
+        self.count[slots] = 0
+        self._projected()[slots] = np.nan
+        self._since.difference_update(slots)
+        self._dirty.update(slots)
 
     def assign(self, slot: int, cluster: int) -> None:
         """Put a group into another cluster."""
@@ -263,19 +331,27 @@ class Groups:
         have = self._index.ntotal
         old = wanted < have
         if old.any():
-            stored = faiss.rev_swig_ptr(self._index.get_xb(), have * COARSE).reshape(have, COARSE)
-            stored[wanted[old]] = coarse[old]
+            self._projected()[wanted[old]] = coarse[old]
         if not old.all():
             self._index.add(np.ascontiguousarray(coarse[~old]))
 
+    def _projected(self) -> Vectors:
+        """Return the projections that the index holds, to be changed in place."""
+        n = self._index.ntotal
+        stored: Vectors = faiss.rev_swig_ptr(self._index.get_xb(), n * COARSE).reshape(n, COARSE)
+        return stored
+
     def dump(self) -> dict[bytes, bytes]:
-        """Return the blobs of what has changed since the last dump.
+        """Return the blobs of what has changed since the last dump; an empty one is gone.
 
         Which cluster a group is in is stored apart from it, in blocks: a round may change that of very many.
         """
         blobs: dict[bytes, bytes] = {}
         for slot in sorted(self._dirty):
             e = self.exemplars[slot]
+            if e is _FREED:
+                blobs[b"g" + slot.to_bytes(4, "big")] = b""
+                continue
             places = np.flatnonzero(self.words[slot])
             blob = _Blob(
                 int(self.count[slot]),
@@ -293,7 +369,7 @@ class Groups:
             )
             blobs[b"g" + slot.to_bytes(4, "big")] = _encode(blob)
         for block in sorted(self._dirty_blocks):
-            numbers = self.cluster[block * _BLOCK : min((block + 1) * _BLOCK, len(self))]
+            numbers = self.cluster[block * _BLOCK : min((block + 1) * _BLOCK, len(self.exemplars))]
             blobs[b"a" + block.to_bytes(4, "big")] = numbers.tobytes()
         self._dirty.clear()
         self._dirty_blocks.clear()
@@ -301,18 +377,21 @@ class Groups:
 
     def load(self, blobs: Mapping[bytes, bytes], blocks: Mapping[bytes, bytes]) -> None:
         """Take up what dumps have left, by keys less their first byte; members come from the items' records."""
-        n = len(blobs)
+        slots = sorted(int.from_bytes(key, "big") for key in blobs)
+        n = slots[-1] + 1 if slots else 0
         self.reserve(n)
-        for slot in range(n):
+        self.exemplars += [_FREED] * n
+        self._free = sorted(set(range(n)) - set(slots))
+        for slot in slots:
             blob = _decode(blobs[slot.to_bytes(4, "big")])
-            self.exemplars.append(
-                Exemplar(blob.item_id, blob.title, blob.summary, blob.sources, blob.first, blob.last, blob.prints)
+            self.exemplars[slot] = Exemplar(
+                blob.item_id, blob.title, blob.summary, blob.sources, blob.first, blob.last, blob.prints
             )
             self.dense[slot] = np.frombuffer(blob.dense, np.float16)
             self.words[slot, np.frombuffer(blob.word_places, np.uint8)] = np.frombuffer(blob.word_values, np.float16)
             self.count[slot] = blob.count
             self.neighbours[slot] = np.frombuffer(blob.neighbours, np.int32)
         for key, block in blocks.items():
-            numbers = np.frombuffer(block, np.int32)
             at = int.from_bytes(key, "big") * _BLOCK
+            numbers = np.frombuffer(block, np.int32)[: max(0, n - at)]  # the last slots there were may be free
             self.cluster[at : at + len(numbers)] = numbers

@@ -7,14 +7,14 @@ merged into the part most of it went to. Then groups move, those first that gain
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from soulcaster.domain.clustering import titles
 from soulcaster.domain.clustering.consolidation import OnlineCut, Plan, Wishes, online_cut, plan, summed
-from soulcaster.domain.clustering.groups import Exemplar, GroupsCopy
+from soulcaster.domain.clustering.groups import Exemplar, GroupsCopy, Published
 from soulcaster.domain.clustering.lexical import Lexicon
 from soulcaster.domain.clustering.titles import Title
 from soulcaster.domain.clustering.vectors import Slots, Vectors, unit
@@ -40,7 +40,8 @@ Numbers = npt.NDArray[np.int32]
 class Snapshot:
     """All a round works on; it shares nothing with the live state but exemplars, of which it reads what never changes.
 
-    `told` are the clusters' sizes when they were last told of; `anew` lifts the bounds on what may change.
+    Groups are places in `groups`, in `exemplars` and `wishes` as well. `told` are the clusters' sizes when they were
+    last told of, less what is archived; `anew` lifts the bounds on what may change.
     """
 
     groups: GroupsCopy
@@ -83,10 +84,10 @@ class Torn:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What a round changes.
+    """What a round changes; groups are slots.
 
     `parents` are those of the new clusters, by their numbers below zero; `settled` says that nothing was left to a
-    later round; `rows` are all groups' f around the new background.
+    later round; `published` is what the groups are searched by around the new background.
     """
 
     moves: tuple[Move, ...]
@@ -99,13 +100,14 @@ class Decision:
     cut: float
     apart: tuple[Apart, ...]
     torn: tuple[Torn, ...]
-    rows: Vectors
+    published: Published
 
 
 def decide(snapshot: Snapshot) -> Decision:
     """Consolidate and return what is to change; takes a while, and may run anywhere."""
     groups = snapshot.groups
-    rows = groups.rows()
+    published = groups.publish()
+    rows = groups.rows(published.rows)
     found = plan(rows, groups.count, groups.neighbours, snapshot.wishes)
     keeper, merged, parents = _match(found.part, groups.cluster, groups.count)
     settled = groups.cluster.copy()
@@ -122,7 +124,7 @@ def decide(snapshot: Snapshot) -> Decision:
     born = {move.to for move in moves if move.to < 0}
     clusters = _by_number(final)
     return Decision(
-        moves,
+        tuple(replace(move, slot=int(groups.slots[move.slot])) for move in moves),
         merged,
         {number: parent for number, parent in parents.items() if number in born},
         moved / max(1, int(groups.count.sum())),
@@ -134,8 +136,11 @@ def decide(snapshot: Snapshot) -> Decision:
         online_cut(final, groups.count, found.graph, found.similarity),
         found.cut,
         _apart(found, final, base),
-        _torn(found, clusters, final, base, groups.count, snapshot.wishes),
-        rows,
+        tuple(
+            replace(torn, groups=tuple(groups.slots[list(torn.groups)].tolist()))
+            for torn in _torn(found, clusters, final, base, groups.count, snapshot.wishes)
+        ),
+        published,
     )
 
 

@@ -65,6 +65,13 @@ _NOTHING = 0xFFFFFFFF
 _DONE = _RECORD.pack(_NOTHING, 0, 0, 0, 0.0, 0.0, 0.0, _NOTHING, 0.0, 0, 0)
 """The record of a job or a command: it is known, and that is all."""
 
+_ARCHIVED = 0xFFFFFFFE
+"""Stands for the runner-up of an archived item, whose record names its cluster's number instead of a group."""
+
+_DAY = 86_400.0
+_BLOB_BYTES = 256
+"""About what a group that is archived takes in a row besides its items: its cluster's blob and its own, which goes."""
+
 _RULES: tuple[Rule, ...] = get_args(Rule)
 _MOST_WAITING = 1_000
 
@@ -112,6 +119,15 @@ class Round:
     def decide(self) -> Decision:
         """Return what is to change."""
         return decide(self.snapshot)
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where an item is: its cluster's number, and its group, or None where that is archived."""
+
+    core: Clusterer
+    number: int
+    slot: int | None
 
 
 class _Waits(Exception):
@@ -187,10 +203,14 @@ class ProjectClusters:
     and loads it from its rows again.
     """
 
-    def __init__(self, project_id: str, segments: Segments) -> None:
-        """Take up the state the rows hold; `segments` has records of `RECORD_BYTES`."""
+    def __init__(self, project_id: str, segments: Segments, *, archive_days: int = 0) -> None:
+        """Take up the state the rows hold; `segments` has records of `RECORD_BYTES`.
+
+        Groups that nothing new has come to for so many days are archived at the end of a round; 0: never.
+        """
         self._project_id = project_id
         self._segments = segments
+        self._archive_seconds = archive_days * _DAY
         self._cores: dict[EmbedderKey, Clusterer] = {}
         self._keys: list[EmbedderKey] = []
         self._waiting: dict[str, Command] = {}
@@ -222,8 +242,8 @@ class ProjectClusters:
             self._keys = [EmbedderKey(*key) for key in json.loads(blob)]
         members: list[list[tuple[int, bytes, float, int]]] = [[] for _ in self._keys]
         for item_id, record in sorted(self._segments.records().items()) if self._keys else ():
-            slot, embedder, _, _, time, _, _, _, _, _, text = _RECORD.unpack(record)
-            if slot != _NOTHING:
+            slot, embedder, _, _, time, _, _, near, _, _, text = _RECORD.unpack(record)
+            if slot != _NOTHING and near != _ARCHIVED:
                 members[embedder].append((slot, item_id, time, text))
         for embedder_key, of_core in zip(self._keys, members, strict=True):
             core = Clusterer(self._project_id, embedder_key.dimensions, threshold=self._config.threshold)
@@ -259,21 +279,19 @@ class ProjectClusters:
 
     def _stored(self, item_id: bytes, record: bytes) -> ItemAssigned:
         """Return an item's assignment as its record has it."""
-        slot, key, rule_number, calibration, time, score, threshold, near, near_score, round_, _ = _RECORD.unpack(
-            record
-        )
+        _, key, rule_number, calibration, time, score, threshold, near, near_score, round_, _ = _RECORD.unpack(record)
         core = self._cores[self._keys[key]]
-        of = core.groups.cluster
+        place = self._place(record)
         rule = _RULES[rule_number]
         moved = rule in ("consolidation", "person")
         return ItemAssigned(
             item_id=str(UUID(bytes=item_id)),
             item_created_at=datetime.fromtimestamp(time, UTC),
-            cluster_id=core.clusters[int(of[slot])].id,
+            cluster_id=core.clusters[place.number].id,
             change="moved" if moved else "opened" if rule in ("far", "first") else "joined",
             score=score,
             threshold=threshold,
-            runner_up_id=None if near == _NOTHING else core.clusters[int(of[near])].id,
+            runner_up_id=None if near >= _ARCHIVED else core.clusters[int(core.groups.cluster[near])].id,
             runner_up_score=None if math.isnan(near_score) else near_score,
             rule=rule,
             calibration=calibration,
@@ -290,16 +308,19 @@ class ProjectClusters:
             if place is None:
                 found.append(None)
             else:
-                core, slot = place
-                found.append(core.clusters[int(core.groups.cluster[slot])].id)
+                found.append(place.core.clusters[place.number].id)
         return found
 
-    def _places(self, item_ids: Sequence[str]) -> list[tuple[Clusterer, int] | None]:
-        places: list[tuple[Clusterer, int] | None] = []
-        for record in self._segments.get([id_bytes(item_id) for item_id in item_ids]):
-            slot, embedder = _RECORD.unpack(record)[:2] if record is not None else (_NOTHING, 0)
-            places.append(None if slot == _NOTHING else (self._cores[self._keys[embedder]], slot))
-        return places
+    def _places(self, item_ids: Sequence[str]) -> list[_Place | None]:
+        records = self._segments.get([id_bytes(item_id) for item_id in item_ids])
+        return [None if record is None or record == _DONE else self._place(record) for record in records]
+
+    def _place(self, record: bytes) -> _Place:
+        slot, embedder, _, _, _, _, _, near, _, _, _ = _RECORD.unpack(record)
+        core = self._cores[self._keys[embedder]]
+        if near == _ARCHIVED:
+            return _Place(core, core.standing(slot), None)
+        return _Place(core, int(core.groups.cluster[slot]), slot)
 
     def cluster(self, cluster_id: str) -> Cluster | None:
         """Return a cluster as it stands, by its id or an alias, or None."""
@@ -336,10 +357,12 @@ class ProjectClusters:
         core = self._core(embedder, change)
         rows = sorted(new.values())
         touched: set[int] = set()
+        rounds = 0
         for done in core.add([items[i] for i in rows], vectors[rows], self._config.granularity):
             if isinstance(done, Outcome):
                 self._tell(core, embedder, done, "consolidation", change, changed=False)
                 touched.update(done.changed)
+                rounds += 1
                 continue
             if isinstance(done, Failed):
                 change.events.append(self._status(f"failed: {done.reason}", items[rows[-1]].created_at, 0.0, 0.0))
@@ -349,7 +372,8 @@ class ProjectClusters:
                 touched.add(int(core.groups.cluster[assignment.slot]))
         change.events = _folded(change.events)
         self._changed(core, touched, change)
-        return self._commit_and_try(change)
+        step = self._commit_and_try(change)
+        return replace(step, rows=(*step.rows, *self._archive()[1])) if rounds else step
 
     def _assigned(self, core: Clusterer, embedder: EmbedderKey, a: Assignment, change: _Change) -> None:
         runner_up = None if a.runner_up is None else core.clusters[int(core.groups.cluster[a.runner_up])].id
@@ -450,7 +474,60 @@ class ProjectClusters:
         self._anew.discard(of.embedder)
         if not self._anew and not any(other.stale() for other in self._cores.values() if other is not core):
             self._answer(change, "applied", text, at)
-        return self._commit(change)
+        step = self._commit(change)
+        archived, rows = self._archive()
+        if not archived:
+            return step
+        status = self._status(f"{text}; {archived} groups archived", at, seconds, outcome.moved_share)
+        then = self._commit(_Change([self._proposals(), status]))
+        return Step(step.events + then.events, step.fixes, (*step.rows, *rows, *then.rows))
+
+    def _archive(self) -> tuple[int, list[RowChange]]:
+        """Archive the groups that have lapsed; return how many, and the rows, each a whole step of its own.
+
+        Only a group whose items are too many for one row takes more; its first ones then are archived before it is, and
+        a crash in between leaves it with the others.
+        """
+        rows: list[RowChange] = []
+        archived = 0
+        if not self._archive_seconds:
+            return archived, rows
+        before = max((core.newest() for core in self._cores.values()), default=0.0) - self._archive_seconds
+        for key, core in self._cores.items():
+            counts = core.groups.count
+            sized = [(slot, int(counts[slot]) * (16 + RECORD_BYTES) + _BLOB_BYTES) for slot in core.lapsed(before)]
+            archived += len(sized)
+            for slots in split_by_bytes(sized, SEGMENT_BYTES):
+                records = [(of, 16 + RECORD_BYTES) for of in self._archived(core, self._keys.index(key), slots)]
+                core.archive(slots)
+                *first, last = split_by_bytes(records, SEGMENT_BYTES)
+                for run in first:
+                    rows += self._segments.commit(dict(run), {})
+                rows += self._commit(_Change(records=dict(last))).rows
+        return archived, rows
+
+    def _archived(self, core: Clusterer, key: int, slots: Sequence[int]) -> list[tuple[bytes, bytes]]:
+        """Return the records of the items of groups that are to be archived.
+
+        And those of items still to be told of that have one of these for runner-up: it may soon be another group.
+        """
+        number_of = {item[0]: int(core.groups.cluster[slot]) for slot in slots for item in core.members(slot)}
+        ids = sorted(number_of.keys() | set(self._outbox.items))
+        gone = set(slots)
+        records = []
+        for item_id, record in zip(ids, self._segments.get(ids), strict=True):
+            if record is None:
+                raise LookupError(f"item {item_id.hex()} has a group but no record")
+            slot, embedder, rule, calibration, time, score, threshold, near, _, round_, text = _RECORD.unpack(record)
+            if item_id in number_of:
+                slot, near = number_of[item_id], _ARCHIVED
+            elif embedder == key and near in gone:
+                near = _NOTHING
+            else:
+                continue
+            of = (slot, embedder, rule, calibration, time, score, threshold, near, math.nan, round_, text)
+            records.append((item_id, _RECORD.pack(*of)))
+        return records
 
     def _answer(self, change: _Change, answer: Answer, text: str, at: datetime) -> None:
         """Tell who asked for a round what came of it."""
@@ -491,7 +568,7 @@ class ProjectClusters:
             seconds=seconds,
             items=self._seen(),
             groups=sum(len(c.groups) for c in cores),
-            clusters=sum(1 for c in cores for cluster in c.clusters if cluster.groups),
+            clusters=sum(1 for c in cores for cluster in c.clusters if cluster.into is None),
             moved_share=moved_share,
             threshold=core.cut,
             calibration=core.calibration,
@@ -720,9 +797,11 @@ class ProjectClusters:
         for item_id, place in zip(item_ids, places, strict=True):
             if place is None:
                 raise _Waits(f"waits for item {item_id}, which is not known yet")
-            if place[0] is not core:
+            if place.core is not core:
                 raise BadInput(f"item {item_id} is of another embedder, whose vectors cannot be compared")
-            items[place[1]].append(id_bytes(item_id))
+            if place.slot is None:
+                raise BadInput(f"item {item_id} is archived; it stays in cluster {core.clusters[place.number].id}")
+            items[place.slot].append(id_bytes(item_id))
         return dict(items)
 
     # ---- telling -------------------------------------------------------------------------------------------------
@@ -786,7 +865,7 @@ class ProjectClusters:
     def _changed(self, core: Clusterer, numbers: Iterable[int], change: _Change) -> None:
         for number in sorted(set(numbers)):
             c = core.clusters[number]
-            if not c.groups or c.into is not None:
+            if c.into is not None:
                 continue
             change.events.append(
                 ClusterChanged(

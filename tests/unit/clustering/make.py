@@ -52,15 +52,15 @@ def vector(says: str, key: EmbedderKey = A) -> Vectors:
     return unit((middle + 0.6 * noise).astype(np.float32)).astype(np.float16).astype(np.float32)
 
 
-def stream(numbers: Iterable[int], key: EmbedderKey = A) -> tuple[list[Brief], Vectors]:
-    """Items and their vectors."""
-    items = [brief(n, source=("manual", "reddit")[n % 2], text=text(n), minutes=n * 37 % 100) for n in numbers]
+def stream(numbers: Iterable[int], key: EmbedderKey = A, *, apart: int = 1) -> tuple[list[Brief], Vectors]:
+    """Items and their vectors; they come from a hundred times, so many minutes apart."""
+    items = [brief(n, source=("manual", "reddit")[n % 2], text=text(n), minutes=n * 37 % 100 * apart) for n in numbers]
     return items, np.stack([vector(item.text, key) for item in items])
 
 
-def load(table: dict[str, bytes]) -> ProjectClusters:
+def load(table: dict[str, bytes], archive_days: int = 0) -> ProjectClusters:
     """What a project is after a restart."""
-    return ProjectClusters("p", Segments(RECORD_BYTES, table))
+    return ProjectClusters("p", Segments(RECORD_BYTES, table), archive_days=archive_days)
 
 
 def write(table: dict[str, bytes], changes: Iterable[RowChange]) -> None:

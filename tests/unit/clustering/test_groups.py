@@ -110,14 +110,14 @@ def test_another_background_counts_for_groups_that_changed_meanwhile_too() -> No
     background = 0.3 * chance_rows(1, D, 9)[0]
     groups.mark()
     copied = groups.copy(background)
-    rows = copied.rows()
+    published = copied.publish()
     groups.join([3] * 9, np.repeat(dense[100:101], 9, 0), np.repeat(said[100:101], 9, 0))
     groups.reserve(1)
     groups.open(exemplar(100), 0, [])
     groups.join([100], dense[101:102], said[101:102])
     # Another background in between, as in a small project, must not make it forget what has changed.
-    groups.centre(groups.copy(background / 2).space, groups.copy(background / 2).rows())
-    groups.centre(copied.space, rows)
+    groups.centre(groups.copy(background / 2).publish())
+    groups.centre(published)
     assert groups.background == pytest.approx(background)
     n = len(groups)
     assert everything(groups) == pytest.approx(f(groups, groups.dense[:n].astype("f"), groups.words[:n].astype("f")))
@@ -128,10 +128,10 @@ def test_a_copy_does_not_change() -> None:
     dense, said = chance_rows(20, D, 1), words(20, 1)
     groups = filled(np.arange(10), dense[:10], said[:10], 256)
     copied = groups.copy(groups.background)
-    before = copied.rows().copy(), copied.count.copy(), copied.cluster.copy()
+    before = copied.publish().rows[:10], copied.count.copy(), copied.cluster.copy()
     groups.join(list(range(10)), dense[10:], said[10:])
     groups.assign(2, 99)
-    assert np.array_equal(copied.rows(), before[0])
+    assert np.array_equal(copied.publish().rows[:10], before[0])
     assert np.array_equal(copied.count, before[1])
     assert np.array_equal(copied.cluster, before[2])
 
@@ -163,8 +163,7 @@ def test_groups_that_are_loaded_go_on_as_those_that_were_dumped(n: int, k: int, 
     blobs.update(more)
     loaded = Groups(D)
     loaded.load(*({key[1:]: blob for key, blob in blobs.items() if key[:1] == kind} for kind in (b"g", b"a")))
-    copied = loaded.copy(groups.background)
-    loaded.centre(copied.space, copied.rows())
+    loaded.centre(loaded.copy(groups.background).publish())
     assert len(loaded) == len(groups)
     assert np.array_equal(everything(loaded), everything(groups))
     for name in ("count", "cluster", "neighbours", "dense", "words"):
@@ -178,3 +177,46 @@ def test_groups_that_are_loaded_go_on_as_those_that_were_dumped(n: int, k: int, 
             theirs.prints,
         )
     assert loaded.dump() == {}
+
+
+@steady
+@given(st.integers(2, 300), st.data(), st.integers(0, 999), st.sampled_from([1, 30]))
+def test_a_group_that_was_given_up_is_never_found(n: int, data: st.DataObject, seed: int, asked: int) -> None:
+    dense, said = chance_rows(n, D, seed), words(n, seed)
+    groups = filled(np.arange(n), dense, said, 256)
+    gone = data.draw(st.lists(st.integers(0, n - 1), min_size=1, max_size=n - 1, unique=True))
+    left = sorted(set(range(n)) - set(gone))
+    groups.free(gone)
+    assert len(groups) == len(left)
+    assert groups.slots().tolist() == left
+    for _ in range(2):  # as it is, and after it has been published anew
+        _, slots = groups.nearest(f(groups, -dense[:asked], said[:asked]), n)
+        assert slots.shape[1] == min(RERANKED, len(left))
+        assert set(slots.ravel().tolist()) <= set(left)
+        groups.centre(groups.copy(groups.background).publish())
+    copied = groups.copy(groups.background)
+    assert copied.slots.tolist() == left
+    for place, slot in enumerate(left):
+        near = [int(of) for of in groups.neighbours[slot] if of in left]
+        assert [left[of] for of in copied.neighbours[place] if of >= 0] == near
+
+
+def test_the_lowest_free_slot_is_taken_first_before_a_restart_and_after_it() -> None:
+    groups = filled(np.arange(6), chance_rows(6, D, 1), words(6, 1), 256)
+    stored = groups.dump()
+    groups.free([5, 1, 3])
+    stored.update(groups.dump())
+    assert [key for key, blob in stored.items() if not blob] == [b"g" + bytes([0, 0, 0, slot]) for slot in (1, 3, 5)]
+    loaded = Groups(D)
+    loaded.load(*({key[1:]: blob for key, blob in stored.items() if key[:1] == kind and blob} for kind in (b"g", b"a")))
+    loaded.centre(loaded.copy(groups.background).publish())
+    dense, said = chance_rows(5, D, 2), words(5, 2)
+    for of in (groups, loaded):
+        of.reserve(5)
+        slots = [of.open(exemplar(10 + i), 9, [0]) for i in range(5)]
+        assert slots == [1, 3, 5, 6, 7]
+        of.join(slots, dense, said)
+        assert of.dense[slots] == pytest.approx(dense, abs=3e-3)
+        assert of.nearest(f(of, dense, said), 1)[1][:, 0].tolist() == slots
+        assert of.slots().tolist() == list(range(8))
+    assert groups.dump().keys() == loaded.dump().keys()

@@ -1,6 +1,7 @@
 """Ids stay with the substance."""
 
 from collections import Counter, defaultdict
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -77,6 +78,9 @@ def snapshot(rows: Vectors, cluster: Slots, count: Slots, wishes: Wishes, *, ane
     neighbours[:, : near.shape[1]] = near
     groups = GroupsCopy(
         Space(np.zeros(rows.shape[1], np.float32), 0.35),
+        np.arange(n),
+        n,
+        n,
         rows.astype(np.float16),
         np.zeros((n, WORD_DIMENSIONS), np.float16),
         count,
@@ -148,6 +152,25 @@ def test_what_is_left_over_is_done_by_later_rounds_and_then_it_is_settled() -> N
     assert rounds[-1] == (0, True)
     assert all(moves <= LEAST_BUDGET for moves, _ in rounds)
     assert len(set(before[:150])) == len(set(before[150:])) == len(set(before)) - 1 == 1
+
+
+def test_a_decision_names_groups_by_their_slots() -> None:
+    rows = np.repeat(chance_rows(2, 16, 3), 30, 0) + 0.2 * chance_rows(60, 16, 4)
+    rows = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+    given = snapshot(rows, np.arange(60) % 3, np.ones(60, np.int64), Wishes())
+    slots = 3 * np.arange(60) + 1  # of three slots two are free
+    plain, decision = (
+        decide(replace(given, groups=replace(given.groups, slots=of, size=size, room=size)))
+        for of, size in ((np.arange(60), 60), (slots, 200))
+    )
+    assert plain.moves
+    assert decision.moves == tuple(replace(move, slot=3 * move.slot + 1) for move in plain.moves)
+    assert decision.torn == tuple(
+        replace(torn, groups=tuple(3 * place + 1 for place in torn.groups)) for torn in plain.torn
+    )
+    assert (decision.merged, decision.titles, decision.cut) == (plain.merged, plain.titles, plain.cut)
+    assert np.array_equal(decision.published.rows[slots], plain.published.rows)
+    assert decision.published.index.ntotal == 200
 
 
 def test_a_group_above_the_budget_holds_up_no_other() -> None:

@@ -67,6 +67,7 @@ class Fold:
         self.done: dict[str, str] = {}
         self.proposals: tuple[str, ...] = ()
         self.pinned: set[str] = set()
+        self.archived: set[str] = set()
         self._before: dict[str, str] = {}
         self._pairs: list[tuple[str, set[str]]] = []
 
@@ -95,6 +96,7 @@ class Fold:
                 case ClusterRestored():
                     assert event.cluster_id in self.alias
                     del self.alias[event.cluster_id]
+                    self.where.update((item, self.resolve(self.told[item])) for item in self.archived)
                 case ClusterChanged():
                     assert event.cluster_id in self.embedder
                     assert event.cluster_id not in self.alias
@@ -165,7 +167,9 @@ class Fold:
         self._pairs = []
 
     def say(self, said: Said) -> None:
-        self.said.append(said)
+        """Remember a word; what is archived stays where it is, and no word binds it."""
+        parts = (part - self.archived for part in (said.together, said.one, said.other))
+        self.said.append(Said(said.id, *parts))
 
     def bonds(self) -> list[set[str]]:
         """Items that people want together: what a later word takes off leaves the earlier ones."""
@@ -179,24 +183,31 @@ class Fold:
 class ProjectMachine(RuleBasedStateMachine):
     """One project that runs on, and its twin, which is loaded from its rows before each step."""
 
+    archive_days = 0
+    apart = 1
+
     def __init__(self) -> None:
         super().__init__()
         self.table: dict[str, bytes] = {}
-        self.state = load({})
+        self.state = self.load()
         self.fold = Fold()
         self.count = 0
         self.fixes: list[str] = []
 
+    def load(self) -> ProjectClusters:
+        return load(self.table, self.archive_days)
+
     # ---- what happens --------------------------------------------------------------------------------------------
 
     def do(self, step: Do, twin: ProjectClusters | None = None, *, by_machine: bool = False) -> Step:
-        mine, theirs = step(self.state), step(twin or load(self.table))
+        mine, theirs = step(self.state), step(twin or self.load())
         for event, other in zip(sorted_events(mine.events), sorted_events(theirs.events), strict=True):
             assert event == other
         assert mine.fixes == theirs.fixes
         assert bool(mine.rows) == bool(theirs.rows)
         write(self.table, theirs.rows)
         self.fold.take(mine.events, by_machine=by_machine)
+        self.fold.archived = set(self.fold.where) - live(self.state)
         self.fixes += [fix.job_id for fix in mine.fixes]
         return mine
 
@@ -235,7 +246,7 @@ class ProjectMachine(RuleBasedStateMachine):
     )
     def add(self, start: int, count: int, step: int, key: EmbedderKey) -> None:
         numbers = [(start + i * step) % POOL for i in range(count)]
-        items, vectors = stream(numbers, key)
+        items, vectors = stream(numbers, key, apart=self.apart)
         known = set(self.fold.where)
         told = self.do(lambda state: state.add(key, items, vectors))
         assert set(self.fold.where) == known | {item.id for item in items}
@@ -306,14 +317,14 @@ class ProjectMachine(RuleBasedStateMachine):
         if len(set(self.fold.embedder.values())) > 1:
             kind = Rebalance  # a reset of two embedders begins anew after a restart, also for the one that is done
         self.say(kind(*self.asked(), NOW))
-        twin = load(self.table)
+        twin = self.load()
         dues = [(state, state.round_due()) for state in (self.state, twin)]
         decided = {id(state): (due, due.decide()) for state, due in dues if due is not None}
         assert len(decided) != 1
         if decided:
             assert self.state.round_due() is None
         if between == "items":
-            items = stream((data.draw(st.integers(0, POOL - 1)) + i) % POOL for i in range(4))
+            items = stream(((data.draw(st.integers(0, POOL - 1)) + i) % POOL for i in range(4)), apart=self.apart)
             self.do(lambda state: state.add(A, *items), twin)
         elif between == "command":
             command = Merge(*self.asked(), NOW, self.cluster_id(data), (self.cluster_id(data),))
@@ -329,20 +340,22 @@ class ProjectMachine(RuleBasedStateMachine):
         items = sorted(self.fold.where)
         expected = [self.fold.where[item] for item in items]
         assert [self.fold.resolve(self.fold.told[item]) for item in items] == expected
-        for state in (self.state, load(self.table)):
+        for state in (self.state, self.load()):
             assert state.cluster_of(items) == expected
             members: dict[str, list[str]] = defaultdict(list)
             for core in state._cores.values():
                 in_groups = [slot for cluster in core.clusters for slot in cluster.groups]
-                assert sorted(in_groups) == list(range(len(core.groups)))
+                assert sorted(in_groups) == core.groups.slots().tolist()
+                assert len(in_groups) == len(core.groups)
                 for cluster in core.clusters:
-                    assert (cluster.into is None) == bool(cluster.groups)
+                    assert (cluster.into is None) == bool(cluster.groups or cluster.archived)
                     for slot in cluster.groups:
                         of = core.members(slot)
                         assert len(of) == core.groups.count[slot] > 0
                         members[cluster.id] += [str(UUID(bytes=item_id)) for item_id, _, _ in of]
-            assert {c: sorted(of) for c, of in members.items()} == {c: sorted(self.fold.items(c)) for c in members}
-            assert sum(map(len, members.values())) == len(items)
+            expected_members = {c: sorted(self.fold.items(c) - self.fold.archived) for c in members}
+            assert {c: sorted(of) for c, of in members.items()} == expected_members
+            assert sum(map(len, members.values())) + len(self.fold.archived) == len(items)
 
     @invariant()
     def every_id_there_was_leads_to_a_standing_cluster(self) -> None:
@@ -352,7 +365,14 @@ class ProjectMachine(RuleBasedStateMachine):
             assert cluster is not None
             assert cluster.id == self.fold.resolve(cluster_id)
             assert cluster.id in standing
-            assert cluster.size == self.fold.changed[cluster.id].size
+            told = self.fold.changed[cluster.id]
+            assert (cluster.size, cluster.sources) == (told.size, told.sources)
+            assert (cluster.created_at, cluster.updated_at) == (told.created_at, told.updated_at)
+
+    @invariant()
+    def what_people_said_something_of_is_not_archived(self) -> None:
+        for said in self.fold.said:
+            assert not self.fold.archived & (said.together | said.one | said.other)
 
     @invariant()
     def what_people_said_holds(self) -> None:
@@ -373,6 +393,12 @@ class ProjectMachine(RuleBasedStateMachine):
         assert asked <= self.fold.done.keys()
 
 
+def live(state: ProjectClusters) -> set[str]:
+    """The items that are not archived."""
+    groups = ((core, slot) for core in state._cores.values() for slot in core.groups.slots().tolist())
+    return {str(UUID(bytes=item_id)) for core, slot in groups for item_id, _, _ in core.members(slot)}
+
+
 def sorted_events(events: Sequence[ClusterEvent]) -> list[ClusterEvent]:
     """Events, those of items that follow one another in the order of their ids."""
     found: list[ClusterEvent] = []
@@ -389,7 +415,24 @@ def sorted_events(events: Sequence[ClusterEvent]) -> list[ClusterEvent]:
     return found
 
 
+class ArchivingMachine(ProjectMachine):
+    """Items come from four days, in no order; what is two days older than the newest is archived."""
+
+    archive_days = 2
+    apart = 60
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.archived: set[str] = set()
+
+    @invariant()
+    def what_is_archived_stays_so(self) -> None:
+        assert self.archived <= self.fold.archived
+        self.archived = self.fold.archived
+
+
 TestProject = ProjectMachine.TestCase
-TestProject.settings = settings(
+TestArchivingProject = ArchivingMachine.TestCase
+TestProject.settings = TestArchivingProject.settings = settings(
     max_examples=40, stateful_step_count=25, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
 )
