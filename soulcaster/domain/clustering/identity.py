@@ -8,6 +8,7 @@ merged into the part most of it went to. Then groups move, those first that gain
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +23,11 @@ from soulcaster.domain.clustering.vectors import Slots, Vectors, unit
 MOST_MOVED = 0.04
 LEAST_BUDGET = 64
 """At most this share of the items, or so many, change cluster in one round, merges aside; the others in later ones."""
+
+MOST_ITEMS = 20_000
+MOST_MERGED = 4_096
+"""At most so many items change cluster in a round, and so many clusters are merged, whoever asked for it: what a round
+has changed is one row of a table and holds the stream up while it is written."""
 
 HYSTERESIS = 0.02
 """A group leaves its cluster only for one whose linkage is better by this."""
@@ -109,11 +115,14 @@ def decide(snapshot: Snapshot) -> Decision:
     published = groups.publish()
     rows = groups.rows(published.rows)
     found = plan(rows, groups.count, groups.neighbours, snapshot.wishes)
-    keeper, merged, parents = _match(found.part, groups.cluster, groups.count)
+    keeper, fates, parents = _match(found.part, groups.cluster, groups.count)
+    merged = dict(islice(fates.items(), MOST_MERGED))
     settled = groups.cluster.copy()
     for number, into in merged.items():
         settled[groups.cluster == number] = into
     wanted = np.array([keeper[part] for part in found.part.tolist()], np.int64)
+    later = np.isin(groups.cluster, list(fates.keys() - merged.keys()))
+    wanted[later] = groups.cluster[later]
     moves, settled_down = _moves(found, settled, wanted, groups.count, keeper, snapshot)
     # What stands afterwards, with new clusters above all numbers there are.
     final = settled.astype(np.int64)
@@ -128,7 +137,7 @@ def decide(snapshot: Snapshot) -> Decision:
         merged,
         {number: parent for number, parent in parents.items() if number in born},
         moved / max(1, int(groups.count.sum())),
-        settled_down,
+        settled_down and not later.any(),
         {
             number if number <= base else base - number: title
             for number, title in _titles(snapshot, rows, clusters, base, moves, merged, settled).items()
@@ -192,14 +201,16 @@ def _moves(
     old = np.einsum("ij,ij->i", row, sums[back]) / np.maximum(weight[back], 1)
     # A group that is to stand alone has no linkage to compare; what counts is that it is below the cut where it was.
     gain = np.where(weight[to] > own, linkage, found.cut) - old
-    budget = most = max(LEAST_BUDGET, MOST_MOVED * int(count.sum()))
+    budget = most = MOST_ITEMS
+    if not snapshot.anew:
+        budget = most = min(most, max(LEAST_BUDGET, int(MOST_MOVED * int(count.sum()))))
     moves: list[Move] = []
     settled_down = True
     bound = snapshot.wishes.bonds.keys() | snapshot.wishes.sides.keys()
     for i in sorted(range(len(moving)), key=lambda i: (int(moving[i]) not in bound, -gain[i], moving[i])):
         slot = int(moving[i])
-        if slot not in bound and not snapshot.anew:
-            if gain[i] < HYSTERESIS:
+        if slot not in bound:
+            if gain[i] < HYSTERESIS and not snapshot.anew:
                 break
             if own[i] > budget:
                 # A group above the whole budget never moves, and nothing waits for it.

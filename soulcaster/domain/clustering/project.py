@@ -471,7 +471,8 @@ class ProjectClusters:
         )
         change.events.append(self._status(text, at, seconds, outcome.moved_share))
         self._failed_at = 0
-        self._anew.discard(of.embedder)
+        if core.settled:
+            self._anew.discard(of.embedder)
         if not self._anew and not any(other.stale() for other in self._cores.values() if other is not core):
             self._answer(change, "applied", text, at)
         step = self._commit(change)

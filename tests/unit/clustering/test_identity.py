@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from soulcaster.domain.clustering import identity
 from soulcaster.domain.clustering.consolidation import Plan, Wishes
 from soulcaster.domain.clustering.groups import Exemplar, GroupsCopy, Space
 from soulcaster.domain.clustering.identity import (
@@ -218,3 +219,32 @@ def test_a_cluster_whose_halves_are_not_alike_may_be_two() -> None:
     assert torn.linkage == pytest.approx(0.5)
     assert not _torn(plan, _by_number(final), final, 8, count, Wishes(bonds={2: 1}))  # a person has put it together
     assert not _torn(plan, _by_number(final), final, 6, count, Wishes())  # it was made in this round
+
+
+def same_partition(one: list[int], other: list[int]) -> bool:
+    pairs = set(zip(one, other, strict=True))
+    return len(pairs) == len(set(one)) == len(set(other))
+
+
+@pytest.mark.parametrize("start", ["alone", "mixed up"])
+def test_what_is_too_much_for_one_round_is_done_in_several(monkeypatch: pytest.MonkeyPatch, start: str) -> None:
+    chance = np.random.default_rng(5)
+    rows = chance_rows(3, 16, 5)[chance.integers(0, 3, 40)] + 0.2 * chance_rows(40, 16, 6)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    before = np.arange(40) if start == "alone" else chance.integers(0, 4, 40)
+    count = np.full(40, 2)
+    at_once = carried_out(before, decide(snapshot(rows, before, count, Wishes(), anew=True)))
+    monkeypatch.setattr(identity, "MOST_MERGED", 3)
+    monkeypatch.setattr(identity, "MOST_ITEMS", 10)
+    rounds = 0
+    while True:
+        decision = decide(snapshot(rows, before, count, Wishes(), anew=True))
+        assert len(decision.merged) <= 3
+        assert sum(int(count[move.slot]) for move in decision.moves) <= 10
+        after = carried_out(before, decision)
+        before = np.array([number if number >= 0 else 1000 * (rounds + 1) - number for number in after])
+        rounds += 1
+        if decision.settled:
+            break
+    assert rounds > 2
+    assert same_partition(before.tolist(), at_once)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 import soulcaster
 from soulcaster.adapters.static_embedder import StaticEmbedder
+from soulcaster.domain.clustering import identity
 from soulcaster.domain.clustering.core import Clusterer, Suggestion
 from soulcaster.domain.clustering.project import RECORD_BYTES, EmbedderKey, ProjectClusters, Step
 from soulcaster.domain.clustering.vectors import Vectors, unit
@@ -25,6 +26,7 @@ from soulcaster.domain.commands import (
     Pin,
     Rebalance,
     Rename,
+    Reset,
     Split,
     StartFix,
     Undo,
@@ -611,3 +613,22 @@ def test_a_split_that_is_proposed_is_done_when_asked() -> None:
     assert found.size + core.clusters[number].size == whole
     apply(state, Undo("u", *WHO, "c"))
     assert core.clusters[number].size == whole
+
+
+def test_a_reset_that_takes_several_rounds_is_answered_after_the_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    state, _ = fed(400)
+    monkeypatch.setattr(identity, "MOST_MERGED", 1)
+    monkeypatch.setattr(identity, "MOST_ITEMS", 5)
+    apply(state, Configure("c", *WHO, granularity="finer"))
+    state.apply(Reset("r", *WHO), NOW)
+    answers: list[CommandDone] = []
+    rounds = 0
+    while (due := state.round_due()) is not None:
+        step = state.finish(due, due.decide(), NOW, 0.1)
+        rounds += 1
+        answered = [e for e in step.events if isinstance(e, CommandDone) and e.command_id == "r"]
+        assert not answers or not answered
+        answers += answered
+        assert rounds < 500
+    assert [answer.outcome for answer in answers] == ["applied"]
+    assert rounds > 1
