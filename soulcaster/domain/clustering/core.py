@@ -43,7 +43,7 @@ PRIOR_CUT = 0.5
 """The threshold before the first round."""
 
 FIRST_ROUND = 16
-GROWTH = 2.0
+GROWTH = 1.5
 """A round is due when there are so many times the items of the last one, archived ones aside: all rounds together cost
 O(1) an item."""
 
