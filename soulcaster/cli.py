@@ -8,7 +8,6 @@ import json
 import logging
 import sys
 from collections.abc import Coroutine
-from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -19,7 +18,7 @@ from rich.console import Console
 from rich.table import Table
 
 from soulcaster.bench import Order, Shape
-from soulcaster.domain.keys import SCOPES
+from soulcaster.domain.keys import MAX_NAME, SCOPES
 from soulcaster.errors import BadInput, SoulcasterError
 from soulcaster.settings import DEFAULT_DATA_DIR, Settings, load_settings, variables
 
@@ -27,7 +26,6 @@ T = TypeVar("T")
 
 TABLE_ROWS = 20
 TERMS = 4
-MAX_KEY_NAME = 100
 WIDE = 120
 """Columns from which on a table of clusters has coherence and terms, too."""
 
@@ -295,8 +293,8 @@ def create_key(
     from soulcaster.key_admin import create
 
     name = name.strip()
-    if not 1 <= len(name) <= MAX_KEY_NAME:
-        raise BadInput(f"A key's name has 1 to {MAX_KEY_NAME} characters.")
+    if not 1 <= len(name) <= MAX_NAME:
+        raise BadInput(f"A key's name has 1 to {MAX_NAME} characters.")
     unknown = sorted(set(scope) - set(SCOPES))
     if unknown:
         raise BadInput(f"{unknown[0]!r} is no scope; there are: {', '.join(SCOPES)}.")
@@ -318,8 +316,8 @@ def list_keys(project: ProjectName, as_json: AsJson = False, data_dir: DataDir =
 
     found = _complete(listed(_load(data_dir), project))
     if as_json:
-        shown = [{**asdict(view.key), "last_used_at": view.last_used_at} for view in found]
-        typer.echo(json.dumps([{k: v for k, v in row.items() if k != "hash"} for row in shown], indent=2, default=str))
+        shown = [{**view.key.shown(), "last_used_at": view.last_used_at} for view in found]
+        typer.echo(json.dumps(shown, indent=2, default=str))
         return
     table = Table("Name", "Scopes", "Made", "Until", "Last used", "Id", box=None, pad_edge=False)
     for view in found:

@@ -50,7 +50,7 @@ from soulcaster.domain.commands import (
 )
 from soulcaster.domain.events import ClusterEvent, ProposalsChanged
 from soulcaster.domain.feedback import Brief, FeedbackItem
-from soulcaster.domain.keys import SCOPES, ApiKey, KeyScope
+from soulcaster.domain.keys import MAX_NAME, SCOPES, ApiKey, KeyScope
 from soulcaster.domain.lifecycle import JobStatus, JobStep
 from soulcaster.domain.runs import split_by_bytes
 from soulcaster.topics import ENVELOPE_BYTES
@@ -234,7 +234,7 @@ class ClusterEvents(Message):
 
 ShortId = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 Ids = Annotated[tuple[ShortId, ...], Field(min_length=1, max_length=MAX_IDS)]
-KeyName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
+KeyName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_NAME)]
 KeyScopes = Annotated[tuple[KeyScope, ...], Field(min_length=1, max_length=len(SCOPES))]
 Title = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
 Threshold = Annotated[float, Field(ge=0, le=1)]

@@ -13,9 +13,10 @@ from aiokafka.errors import KafkaError
 
 from agents.batches import MAX_RECORDS, Batch
 from agents.project import project
+from soulcaster.adapters.kafka import record_of
 from soulcaster.adapters.kafka_offsets import Span, offsets_of
 from soulcaster.errors import KafkaUnavailable, NotFound
-from soulcaster.ports import Outgoing, ReadModel, Record
+from soulcaster.ports import Outgoing, ReadModel
 from soulcaster.settings import Settings
 from soulcaster.topics import AGENTS, DEAD_LETTERS
 from soulcaster.transfer import bar, reading
@@ -80,11 +81,9 @@ async def _batches(
         if not left:
             return
         found = await consumer.getmany(*left, timeout_ms=500, max_records=MAX_RECORDS)
-        records = [
-            Record(m.topic, m.partition, m.offset, m.timestamp, m.key, m.value) for of in found.values() for m in of
-        ]
+        records = tuple(record_of(message) for of in found.values() for message in of)
         if records:
-            yield Batch(tuple(records))
+            yield Batch(records)
 
 
 async def rebuild_command(settings: Settings) -> int:

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Self
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import (
@@ -190,6 +190,11 @@ async def _compare(admin: AIOKafkaAdminClient, topics: Sequence[Topic], partitio
     return differences
 
 
+def record_of(message: ConsumerRecord) -> Record:
+    """Return a record of aiokafka's as one of ours."""
+    return Record(message.topic, message.partition, message.offset, message.timestamp, message.key, message.value)
+
+
 class CommittedConsumer:
     """Records of one topic for a consumer group, each committed by hand when its work is done."""
 
@@ -221,9 +226,7 @@ class CommittedConsumer:
     async def records(self) -> AsyncIterator[Record]:
         """Yield records for ever."""
         async for message in self._consumer:
-            yield Record(
-                message.topic, message.partition, message.offset, message.timestamp, message.key, message.value
-            )
+            yield record_of(message)
 
     async def commit(self, record: Record) -> None:
         """Mark a record and all before it in its partition as done.

@@ -10,10 +10,11 @@ from typing import TypeAlias
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 
+from soulcaster.adapters.kafka import record_of
 from soulcaster.adapters.kafka_offsets import TIMEOUT_SECONDS, Span, offsets_of
 from soulcaster.dead_letters import read_letter
 from soulcaster.errors import KafkaUnavailable
-from soulcaster.ports import DeadLetter, LettersPage, Record
+from soulcaster.ports import DeadLetter, LettersPage
 from soulcaster.topics import DEAD_LETTERS
 
 MOST_RECORDS = 2_000
@@ -183,8 +184,7 @@ async def _read(
 
 
 def _letter(message: ConsumerRecord) -> DeadLetter | None:
-    record = Record(message.topic, message.partition, message.offset, message.timestamp, message.key, message.value)
-    return read_letter(record, message.headers)
+    return read_letter(record_of(message), message.headers)
 
 
 def _look(messages: Sequence[ConsumerRecord]) -> list[_Looked]:

@@ -24,7 +24,7 @@ Keys (`{p}` a project's id, `{c}` a cluster's):
 | jobs:{p} | zset | job ids by created_at |
 | cluster:jobs:{c} | zset | the same, of one cluster, those of the clusters merged into it too |
 | key:{hash}, keys:{p} | string, zset | an API key by the hash of its secret, JSON; hashes by created_at |
-| key:used:{id} | string | when a key was last used; not rebuilt |
+| used:key:{id} | string | when a key was last used; not rebuilt |
 | projects, project:{p} | set, hash | the projects; name and created_at |
 
 Two things are kept as events say them: which cluster an item was assigned to, and which cluster a cluster was merged
@@ -143,8 +143,6 @@ class RedisReadModel:
             for pattern in _MADE_AGAIN:
                 found: list[str] = []
                 async for key in redis.scan_iter(match=pattern, count=_CHUNK):
-                    if key.startswith("key:used:"):
-                        continue
                     found.append(key)
                     if len(found) == _CHUNK:
                         await redis.unlink(*found)
@@ -373,7 +371,7 @@ class RedisReadModel:
     async def key_used(self, key_id: str, at: datetime) -> None:
         """Note when a key was last used."""
         async with self._answering() as redis:
-            await redis.set(f"key:used:{key_id}", at.isoformat())
+            await redis.set(f"used:key:{key_id}", at.isoformat())
 
     # ---- reads ---------------------------------------------------------------------------------------------------
 
@@ -409,7 +407,7 @@ class RedisReadModel:
             if not hashes:
                 return ()
             keys = [_KEY.validate_json(text) for text in await redis.mget([f"key:{h}" for h in hashes]) if text]
-            used = cast(list[str | None], await redis.mget([f"key:used:{key.id}" for key in keys]))
+            used = cast(list[str | None], await redis.mget([f"used:key:{key.id}" for key in keys]))
         return tuple(
             KeyView(key, None if at is None else datetime.fromisoformat(at)) for key, at in zip(keys, used, strict=True)
         )
@@ -437,7 +435,10 @@ class RedisReadModel:
                 both = f"feedback:source:{p}:{source}"
                 found = await redis.zinter([key, both], aggregate="MAX", withscores=True)
                 shared = cast(list[tuple[str, float]], found)[::-1]
-                start = offset if after is None else sum(_before(pair, after) for pair in shared)
+                start = offset
+                if after is not None:
+                    member, score = _cursor(after)
+                    start = sum((s, m) >= (score, member) for m, s in shared)
                 page = _Ids(shared[start : start + limit], len(shared), start)
             else:
                 page = await self._page(redis, key, limit, offset, after)
@@ -653,12 +654,6 @@ def _cursor(cursor: str) -> tuple[str, float]:
     """Return the member and the score that a cursor stands for."""
     member, _, score = cursor.rpartition("~")
     return member, float(score)
-
-
-def _before(pair: tuple[str, float], cursor: str) -> bool:
-    """Tell whether an element stands before the place after a cursor, of a list that is sorted as `_Ids` is."""
-    member, score = _cursor(cursor)
-    return (pair[1], pair[0]) >= (score, member)
 
 
 def _passes(error: ResponseError) -> bool:

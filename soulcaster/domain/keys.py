@@ -5,14 +5,17 @@ A secret is 256 random bits, so a plain SHA-256 hides it: nobody can try them al
 
 import hashlib
 import secrets
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 KeyScope = Literal["ingest", "read", "write", "launch", "admin"]
 """What a key may do: post feedback; read; change clusters; start fixes; everything, keys included."""
 
 SCOPES: tuple[KeyScope, ...] = get_args(KeyScope)
+
+MAX_NAME = 100
+"""Characters of a key's name."""
 
 PREFIX = "sc_"
 """What every secret begins with, so that people and scanners know one when they see it."""
@@ -31,6 +34,12 @@ class ApiKey:
     created_by: str
     expires_at: datetime | None = None
     revoked_at: datetime | None = None
+
+    def shown(self) -> dict[str, Any]:
+        """Return what anyone who may see the key may see of it: all but the hash."""
+        fields = asdict(self)
+        del fields["hash"]
+        return fields
 
     def stands(self, at: datetime) -> bool:
         """Return whether it is neither revoked nor expired."""

@@ -15,7 +15,7 @@ from soulcaster.errors import NotFound, Unavailable
 from soulcaster.web.problems import Problem
 from soulcaster.web.services import Services, services
 
-KEY_HEADER = "X-API-Key"
+API_KEY_HEADER = "X-API-Key"
 
 _NOTED_EVERY = timedelta(minutes=1)
 _CHALLENGE = {"WWW-Authenticate": 'Bearer realm="soulcaster"'}
@@ -59,7 +59,9 @@ async def identify(request: web.Request, scope: KeyScope) -> Caller:
     if secret is None:
         if given.keyless:
             return Caller("local owner")
-        raise Problem(401, f"Send an API key, as Authorization: Bearer KEY or {KEY_HEADER}: KEY.", headers=_CHALLENGE)
+        raise Problem(
+            401, f"Send an API key, as Authorization: Bearer KEY or {API_KEY_HEADER}: KEY.", headers=_CHALLENGE
+        )
     key = await given.read_model.key(hash_of(secret))
     if key is None or not key.stands(given.clock()):
         raise Problem(401, "This API key is unknown, expired or revoked.", headers=_CHALLENGE)
@@ -81,7 +83,7 @@ def _secret(request: web.Request) -> str | None:
     """
     authorization = request.headers.get("Authorization")
     if authorization is None:
-        return request.headers.get(KEY_HEADER)
+        return request.headers.get(API_KEY_HEADER)
     scheme, _, secret = authorization.partition(" ")
     if scheme.lower() != "bearer" or not secret.strip():
         raise Problem(401, "Authorization has to be: Bearer KEY.", headers=_CHALLENGE)

@@ -10,15 +10,15 @@ from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler, Middleware
 
 from soulcaster.web.api.answers import CURSOR_HEADER, TOTAL_HEADER
-from soulcaster.web.caller import KEY_HEADER as CALLER_HEADER
-from soulcaster.web.parameters import KEY_HEADER
+from soulcaster.web.caller import API_KEY_HEADER
+from soulcaster.web.parameters import IDEMPOTENCY_HEADER
 from soulcaster.web.problems import is_page
 
 MAX_AGE_SECONDS = 600
 """How long a browser may remember what a preflight was answered."""
 
 _METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE"
-_TAKEN = ", ".join(("Authorization", CALLER_HEADER, "Content-Type", KEY_HEADER))
+_TAKEN = ", ".join(("Authorization", API_KEY_HEADER, "Content-Type", IDEMPOTENCY_HEADER))
 _SHOWN = ", ".join((TOTAL_HEADER, CURSOR_HEADER, "X-Request-Id", "Retry-After"))
 
 

@@ -20,7 +20,7 @@ Id = Annotated[str, StringConstraints(pattern=ID_PATTERN)]
 PROJECT = "project_id"
 """The parameter that nearly every route takes."""
 
-KEY_HEADER = "Idempotency-Key"
+IDEMPOTENCY_HEADER = "Idempotency-Key"
 
 MAX_KEY = 255
 """Characters of an Idempotency-Key."""
@@ -132,9 +132,9 @@ def idempotency_key(request: web.Request) -> str | None:
     Raises:
         Problem: 422 when it is empty or longer than `MAX_KEY`.
     """
-    key = request.headers.get(KEY_HEADER)
+    key = request.headers.get(IDEMPOTENCY_HEADER)
     if key is not None and not 1 <= len(key) <= MAX_KEY:
-        raise Problem(422, f"{KEY_HEADER} has 1 to {MAX_KEY} characters.")
+        raise Problem(422, f"{IDEMPOTENCY_HEADER} has 1 to {MAX_KEY} characters.")
     return key
 
 

@@ -64,6 +64,11 @@ class Problem(SoulcasterError):
         self.headers = dict(headers or {})
 
 
+def field_problem(field: str, message: str) -> Problem:
+    """Return the problem of one field that is not what it should be."""
+    return Problem(422, f"{field}: {message}", errors=[FieldProblem(field=field, message=message)])
+
+
 def allow_more(request: web.Request, seconds: float) -> None:
     """Give a request so many seconds beyond its time limit, because its caller wants it to wait."""
     limit = request[_LIMIT].when()

@@ -30,7 +30,7 @@ async def search(request: web.Request, query: ClustersQuery) -> web.StreamRespon
     return answer_list([ClusterOut.of(view) for view in page.items], total=page.total, cursor=page.next)
 
 
-@operation("GET", "/clusters/{cluster_id}", {200: ClusterDetailOut}, scope="read", problems=(404,))
+@operation("GET", "/clusters/{cluster_id}", {200: ClusterDetailOut}, scope="read")
 async def one(request: web.Request, query: Window, cluster_id: str) -> web.StreamResponse:
     """Show a cluster and a part of its items; 404 when this project has none of that id."""
     given = services(request)
@@ -42,7 +42,7 @@ async def one(request: web.Request, query: Window, cluster_id: str) -> web.Strea
     return answer(ClusterDetailOut.with_items(view, page, history, limit=query.limit, offset=query.offset))
 
 
-@operation("POST", "/clusters/{cluster_id}/start_fix", {202: StartFixOut}, scope="launch", problems=(404, 409))
+@operation("POST", "/clusters/{cluster_id}/start_fix", {202: StartFixOut}, scope="launch", problems=(409,))
 async def start_fix(request: web.Request, query: Scope, cluster_id: str) -> web.StreamResponse:
     """Ask for a fix: 202 once Kafka has the command; 404 unknown, 409 while a fix is under way."""
     try:

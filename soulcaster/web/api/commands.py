@@ -44,13 +44,13 @@ class CommandQuery(Scope):
     wait: Annotated[float, Field(ge=0, le=30)] = 0
 
 
-@operation("POST", "/clusters/{cluster_id}/merge", _ASKED, scope="write", problems=(404, 409), keyed=True)
+@operation("POST", "/clusters/{cluster_id}/merge", _ASKED, scope="write", problems=(409,), keyed=True)
 async def merge(request: web.Request, query: CommandQuery, body: MergeIn, cluster_id: str) -> web.StreamResponse:
     """Other clusters become part of this one."""
     return await _of_cluster(request, query, cluster_id, "merge", "Merge asked for", cluster_ids=body.cluster_ids)
 
 
-@operation("POST", "/clusters/{cluster_id}/split", _ASKED, scope="write", problems=(404, 409), keyed=True)
+@operation("POST", "/clusters/{cluster_id}/split", _ASKED, scope="write", problems=(409,), keyed=True)
 async def split(request: web.Request, query: CommandQuery, body: SplitIn, cluster_id: str) -> web.StreamResponse:
     """Some of its items become a cluster of their own."""
     return await _of_cluster(
@@ -58,26 +58,26 @@ async def split(request: web.Request, query: CommandQuery, body: SplitIn, cluste
     )
 
 
-@operation("POST", "/clusters/{cluster_id}/move", _ASKED, scope="write", problems=(404, 409), keyed=True)
+@operation("POST", "/clusters/{cluster_id}/move", _ASKED, scope="write", problems=(409,), keyed=True)
 async def move(request: web.Request, query: CommandQuery, body: MoveIn, cluster_id: str) -> web.StreamResponse:
     """Items, wherever they are, belong to this cluster."""
     return await _of_cluster(request, query, cluster_id, "move", "Move asked for", item_ids=body.item_ids)
 
 
-@operation("POST", "/clusters/{cluster_id}/rename", _ASKED, scope="write", problems=(404, 409), keyed=True)
+@operation("POST", "/clusters/{cluster_id}/rename", _ASKED, scope="write", problems=(409,), keyed=True)
 async def rename(request: web.Request, query: CommandQuery, body: RenameIn, cluster_id: str) -> web.StreamResponse:
     """Its title, for good; null gives it back to the machine."""
     return await _of_cluster(request, query, cluster_id, "rename", "New title asked for", title=body.title)
 
 
-@operation("POST", "/clusters/{cluster_id}/pin", _ASKED, scope="write", problems=(404, 409), keyed=True)
+@operation("POST", "/clusters/{cluster_id}/pin", _ASKED, scope="write", problems=(409,), keyed=True)
 async def pin(request: web.Request, query: CommandQuery, body: PinIn, cluster_id: str) -> web.StreamResponse:
     """Consolidation leaves it as it is, or may change it again."""
     message = "Pin asked for" if body.pinned else "Unpin asked for"
     return await _of_cluster(request, query, cluster_id, "pin", message, pinned=body.pinned)
 
 
-@operation("POST", "/clusters/{cluster_id}/undo", _ASKED, scope="write", problems=(404, 409), keyed=True)
+@operation("POST", "/clusters/{cluster_id}/undo", _ASKED, scope="write", problems=(409,), keyed=True)
 async def undo(request: web.Request, query: CommandQuery, body: UndoIn, cluster_id: str) -> web.StreamResponse:
     """Take back a command."""
     return await _of_cluster(request, query, cluster_id, "undo", "Undo asked for", command_id=body.command_id)
@@ -117,7 +117,7 @@ async def status(request: web.Request, query: Scope) -> web.StreamResponse:
     return answer(ClusteringOut.of(query.project_id, stands, await read_model.proposals(query.project_id)))
 
 
-@operation("GET", "/commands/{command_id}", {200: CommandOut}, scope="read", problems=(404,))
+@operation("GET", "/commands/{command_id}", {200: CommandOut}, scope="read")
 async def one(request: web.Request, query: Scope, command_id: str) -> web.StreamResponse:
     """Show what became of a command; 404 while nothing is known of it."""
     view = await services(request).read_model.command(query.project_id, command_id)

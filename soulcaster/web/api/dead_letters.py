@@ -40,7 +40,7 @@ async def search(request: web.Request, query: DeadLettersQuery) -> web.StreamRes
     )
 
 
-@operation("POST", "/dead-letters/{letter_id}/replay", {202: ReplayedOut}, scope="write", problems=(404, 409))
+@operation("POST", "/dead-letters/{letter_id}/replay", {202: ReplayedOut}, scope="write", problems=(409,))
 async def replay(request: web.Request, query: Scope, letter_id: str) -> web.StreamResponse:
     """Send feedback that was set aside again to where it came from: 202 once Kafka has it.
 

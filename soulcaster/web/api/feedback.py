@@ -41,7 +41,7 @@ async def search(request: web.Request, query: FeedbackQuery) -> web.StreamRespon
     )
 
 
-@operation("GET", "/feedback/{item_id}", {200: FeedbackOut}, scope="read", problems=(404,))
+@operation("GET", "/feedback/{item_id}", {200: FeedbackOut}, scope="read")
 async def one(request: web.Request, query: Scope, item_id: str) -> web.StreamResponse:
     """Show one item; 404 when this project has none of that id."""
     view = await services(request).read_model.feedback_item(query.project_id, item_id)

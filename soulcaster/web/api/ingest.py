@@ -14,7 +14,7 @@ from soulcaster.web.api.models import FeedbackIn, IngestOut, ManualIn
 from soulcaster.web.api.operation import operation
 from soulcaster.web.caller import CALLER
 from soulcaster.web.parameters import Query, Scope
-from soulcaster.web.problems import FieldProblem, Problem
+from soulcaster.web.problems import FieldProblem, Problem, field_problem
 from soulcaster.web.services import services
 
 
@@ -63,5 +63,4 @@ async def _accept(request: web.Request, raw: RawFeedback) -> web.Response:
 
 def _must_say_something(field: str, title: str | None, body: str | None) -> None:
     if not title_and_body(title, body)[1]:
-        message = "there is nothing to read in it"
-        raise Problem(422, f"{field}: {message}", errors=[FieldProblem(field=field, message=message)])
+        raise field_problem(field, "there is nothing to read in it")

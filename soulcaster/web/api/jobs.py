@@ -27,14 +27,14 @@ async def search(request: web.Request, query: JobsQuery) -> web.StreamResponse:
     return answer_list([JobOut.of(job) for job in page.items], total=page.total, cursor=page.next)
 
 
-@operation("GET", "/jobs/{job_id}", {200: JobOut}, scope="read", problems=(404,))
+@operation("GET", "/jobs/{job_id}", {200: JobOut}, scope="read")
 async def one(request: web.Request, query: Scope, job_id: str) -> web.StreamResponse:
     """Show a job and its logs; 404 when it is not of this project."""
     job = await _known(request, query.project_id, job_id)
     return answer(JobOut.of(job, await services(request).read_model.job_logs(job.id)))
 
 
-@operation("GET", "/jobs/{job_id}/logs", {200: JobLogsOut}, scope="read", problems=(404,))
+@operation("GET", "/jobs/{job_id}/logs", {200: JobLogsOut}, scope="read")
 async def logs(request: web.Request, query: Scope, job_id: str) -> web.StreamResponse:
     """Show a job's log so far, line by line; 404 when it is not of this project."""
     job = await _known(request, query.project_id, job_id)
@@ -42,7 +42,7 @@ async def logs(request: web.Request, query: Scope, job_id: str) -> web.StreamRes
     return answer(JobLogsOut(job_id=job.id, project_id=job.project_id, chunks=list(lines)))
 
 
-@operation("GET", "/clusters/{cluster_id}/jobs", {200: (JobOut,)}, scope="read", problems=(404,))
+@operation("GET", "/clusters/{cluster_id}/jobs", {200: (JobOut,)}, scope="read")
 async def of_cluster(request: web.Request, query: Window, cluster_id: str) -> web.StreamResponse:
     """List a cluster's jobs, newest first, without logs; those of the clusters merged into it too."""
     given = services(request)

@@ -8,7 +8,7 @@ from soulcaster.web.api.models import KeyIn, KeyOut, NewKeyOut
 from soulcaster.web.api.operation import operation
 from soulcaster.web.caller import CALLER
 from soulcaster.web.parameters import Scope
-from soulcaster.web.problems import FieldProblem, Problem
+from soulcaster.web.problems import field_problem
 from soulcaster.web.services import services
 
 
@@ -25,8 +25,7 @@ async def make(request: web.Request, query: Scope, body: KeyIn) -> web.StreamRes
     given = services(request)
     now = given.clock()
     if body.expires_at is not None and body.expires_at <= now:
-        passed = FieldProblem(field="expires_at", message="lies in the past")
-        raise Problem(422, "expires_at: lies in the past", errors=[passed])
+        raise field_problem("expires_at", "lies in the past")
     secret, key = await make_key(
         given.publisher,
         query.project_id,
@@ -39,7 +38,7 @@ async def make(request: web.Request, query: Scope, body: KeyIn) -> web.StreamRes
     return answer(NewKeyOut.with_secret(key, secret), status=201)
 
 
-@operation("DELETE", "/keys/{key_id}", {202: KeyOut}, scope="admin", problems=(404,))
+@operation("DELETE", "/keys/{key_id}", {202: KeyOut}, scope="admin")
 async def revoke(request: web.Request, query: Scope, key_id: str) -> web.StreamResponse:
     """Revoke a key: 202 once Kafka has it; it is good no more a moment later."""
     given = services(request)

@@ -7,7 +7,6 @@ import base64
 import codecs
 import re
 from collections.abc import Sequence
-from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -615,9 +614,7 @@ class NewKeyOut(KeyOut):
 
 
 def _key_fields(key: ApiKey, last_used_at: datetime | None) -> dict[str, Any]:
-    shown = asdict(key)
-    del shown["hash"]
-    return {**shown, "scopes": list(key.scopes), "last_used_at": last_used_at}
+    return {**key.shown(), "scopes": list(key.scopes), "last_used_at": last_used_at}
 
 
 class RootOut(BaseModel):

@@ -13,8 +13,8 @@ from pydantic.json_schema import models_json_schema
 
 from soulcaster.web.api.answers import CURSOR_HEADER, TOTAL_HEADER
 from soulcaster.web.api.operation import Operation
-from soulcaster.web.caller import KEY_HEADER as CALLER_HEADER
-from soulcaster.web.parameters import ID_PATTERN, KEY_HEADER, MAX_KEY, PROJECT
+from soulcaster.web.caller import API_KEY_HEADER
+from soulcaster.web.parameters import ID_PATTERN, IDEMPOTENCY_HEADER, MAX_KEY, PROJECT
 from soulcaster.web.problems import ProblemDetails
 
 Mode = Literal["validation", "serialization"]
@@ -45,7 +45,7 @@ def document(operations: Iterable[Operation]) -> dict[str, Any]:
             "schemas": {name: shape for name, shape in shapes.items() if name not in queries},
             "securitySchemes": {
                 "bearer": {"type": "http", "scheme": "bearer", "description": "An API key."},
-                "header": {"type": "apiKey", "in": "header", "name": CALLER_HEADER, "description": "An API key."},
+                "header": {"type": "apiKey", "in": "header", "name": API_KEY_HEADER, "description": "An API key."},
             },
         },
     }
@@ -103,7 +103,7 @@ def _headers(operation: Operation) -> Iterable[dict[str, Any]]:
         return []
     schema = {"type": "string", "minLength": 1, "maxLength": MAX_KEY}
     described = "The same key again is the same request: what was done is not done twice."
-    return [{"name": KEY_HEADER, "in": "header", "required": False, "description": described, "schema": schema}]
+    return [{"name": IDEMPOTENCY_HEADER, "in": "header", "required": False, "description": described, "schema": schema}]
 
 
 def _given(schema: Mapping[str, Any]) -> dict[str, Any]:
