@@ -185,13 +185,14 @@ class RedisReadModel:
         async with self._answering() as redis:
             for kind, group in groupby(events, _alone):
                 run = list(group)
-                if kind is None:
-                    await self._stand(redis, project_id, run)
-                for some in _independent(e for e in run if isinstance(e, ClusterMerged)):
-                    await self._merge(redis, project_id, some)
-                for event in run:
-                    if isinstance(event, ClusterRestored):
+                if kind is ClusterMerged:
+                    for some in _independent(cast(list[ClusterMerged], run)):
+                        await self._merge(redis, project_id, some)
+                elif kind is ClusterRestored:
+                    for event in cast(list[ClusterRestored], run):
                         await self._restore(redis, project_id, event)
+                else:
+                    await self._stand(redis, project_id, run)
 
     async def _stand(self, redis: Redis, p: str, events: Sequence[ClusterEvent]) -> None:
         """Apply what is told in absolute terms; the last word on each thing counts, so only that is written."""

@@ -242,6 +242,11 @@ class Clusterer:
         """Return the number of items."""
         return self._seen
 
+    @property
+    def _live(self) -> int:
+        """Return the number of items that are not archived."""
+        return self._seen - self._archived
+
     # ---- online --------------------------------------------------------------------------------------------------
 
     def add(self, items: Sequence[Brief], vectors: Vectors, granularity: Granularity = "auto") -> Iterator[Added]:
@@ -251,7 +256,7 @@ class Clusterer:
         """
         at = 0
         while at < len(items):
-            until = self.until_due() if self._seen - self._archived < EARLY else None
+            until = self.until_due() if self._live < EARLY else None
             to = min(len(items), at + _BLOCK, len(items) if until is None else at + max(1, until))
             yield self._block(items[at:to], vectors[at:to])
             at = to
@@ -441,7 +446,7 @@ class Clusterer:
         """Return after how many items a round is due, zero or less where it is; by an explicit threshold, never."""
         if self._explicit is not None:
             return sys.maxsize
-        return max(FIRST_ROUND, math.ceil(GROWTH * (self._round_at - self._archived))) - (self._seen - self._archived)
+        return max(FIRST_ROUND, math.ceil(GROWTH * (self._round_at - self._archived))) - self._live
 
     def reconsider(self) -> None:
         """Have the next round look at everything anew: what it goes by has changed."""
