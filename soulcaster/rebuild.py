@@ -9,16 +9,15 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import KafkaError
 
 from agents.batches import MAX_RECORDS, Batch
 from agents.project import project
-from soulcaster.adapters.kafka import record_of
+from soulcaster.adapters.kafka import onlooker, record_of
 from soulcaster.adapters.kafka_offsets import Span, offsets_of
-from soulcaster.errors import KafkaUnavailable, NotFound
+from soulcaster.errors import NotFound
 from soulcaster.ports import Outgoing, ReadModel
 from soulcaster.settings import Settings
-from soulcaster.topics import AGENTS, DEAD_LETTERS
+from soulcaster.topics import AGENTS
 from soulcaster.transfer import bar, reading
 
 log = structlog.get_logger(__name__)
@@ -39,25 +38,14 @@ async def rebuild(settings: Settings, read_model: ReadModel, report: Report) -> 
     missing = topics - {tp.topic for tp in spans}
     if missing:
         raise NotFound(f"There is no topic {min(missing)}; `soulcaster topics` makes it.")
-    consumer = AIOKafkaConsumer(
-        bootstrap_servers=settings.kafka,
-        enable_auto_commit=False,
-        auto_offset_reset="earliest",
-        max_partition_fetch_bytes=DEAD_LETTERS.max_bytes,
-    )
     done = 0
-    try:
-        await consumer.start()
+    async with onlooker(settings.kafka) as consumer:
         consumer.assign(list(spans))
         for tp, span in spans.items():
             consumer.seek(tp, span.first)
         await read_model.clear()
         async for count in project(_batches(consumer, spans, report), read_model=read_model, publisher=_Known()):
             done += count
-    except (KafkaError, OSError) as error:
-        raise KafkaUnavailable(f"Kafka at {settings.kafka} does not answer ({error!r})") from error
-    finally:
-        await consumer.stop()
     return done
 
 

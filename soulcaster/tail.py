@@ -6,13 +6,12 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, ConsumerRecord
-from aiokafka.errors import KafkaError
+from aiokafka import ConsumerRecord
 
+from soulcaster.adapters.kafka import onlooker
 from soulcaster.adapters.kafka_offsets import offsets_of
-from soulcaster.errors import KafkaUnavailable, NotFound
+from soulcaster.errors import NotFound
 from soulcaster.settings import Settings
-from soulcaster.topics import DEAD_LETTERS
 
 
 async def tail_lines(
@@ -35,14 +34,7 @@ async def tail_lines(
     starts = {tp: span.first if from_beginning else span.end for tp, span in spans.items()}
     if not follow and all(starts[tp] == span.end for tp, span in spans.items()):
         return
-    consumer = AIOKafkaConsumer(
-        bootstrap_servers=settings.kafka,
-        max_partition_fetch_bytes=DEAD_LETTERS.max_bytes,
-        enable_auto_commit=False,
-        auto_offset_reset="earliest",
-    )
-    try:
-        await consumer.start()
+    async with onlooker(settings.kafka) as consumer:
         consumer.assign(list(spans))
         for tp, start in starts.items():
             consumer.seek(tp, start)
@@ -58,10 +50,6 @@ async def tail_lines(
                         break
                     count += 1
                     yield line(record)
-    except (KafkaError, OSError) as error:
-        raise KafkaUnavailable(f"Kafka at {settings.kafka} does not answer ({error!r})") from error
-    finally:
-        await consumer.stop()
 
 
 def line(record: ConsumerRecord) -> str:

@@ -195,6 +195,32 @@ def record_of(message: ConsumerRecord) -> Record:
     return Record(message.topic, message.partition, message.offset, message.timestamp, message.key, message.value)
 
 
+@asynccontextmanager
+async def onlooker(servers: str, *, max_wait_ms: int = 500) -> AsyncIterator[AIOKafkaConsumer]:
+    """Give a consumer that joins no group and commits nothing; who takes it assigns and seeks.
+
+    `max_wait_ms` is how long a broker holds a fetch back for what is to come.
+
+    Raises:
+        KafkaUnavailable: no broker answers, now or at any call.
+    """
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=servers,
+        max_partition_fetch_bytes=DEAD_LETTERS.max_bytes,
+        fetch_max_wait_ms=max_wait_ms,
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+    )
+    try:
+        await asyncio.wait_for(consumer.start(), REQUEST_SECONDS)
+        await asyncio.sleep(0)  # a task of the consumer's that has not begun yet would make its stop raise
+        yield consumer
+    except (KafkaError, OSError, TimeoutError) as error:
+        raise KafkaUnavailable(f"Kafka at {servers} does not answer ({error!r})") from error
+    finally:
+        await consumer.stop()
+
+
 class CommittedConsumer:
     """Records of one topic for a consumer group, each committed by hand when its work is done."""
 

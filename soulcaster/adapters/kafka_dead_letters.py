@@ -8,9 +8,8 @@ from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
-from aiokafka.errors import KafkaError
 
-from soulcaster.adapters.kafka import record_of
+from soulcaster.adapters.kafka import onlooker, record_of
 from soulcaster.adapters.kafka_offsets import TIMEOUT_SECONDS, Span, offsets_of
 from soulcaster.dead_letters import read_letter
 from soulcaster.errors import KafkaUnavailable
@@ -109,21 +108,10 @@ class KafkaDeadLetters:
             async with asyncio.timeout(self._timeout), self._one_at_a_time:
                 async with offsets_of(self._servers, timeout=self._timeout) as offsets:
                     spans = await offsets.spans([DEAD_LETTERS.name])
-                consumer = AIOKafkaConsumer(
-                    bootstrap_servers=self._servers,
-                    max_partition_fetch_bytes=DEAD_LETTERS.max_bytes,
-                    fetch_max_wait_ms=5,  # one that waits for what is to come holds up the next
-                    enable_auto_commit=False,
-                    auto_offset_reset="earliest",
-                )
-                try:
-                    await consumer.start()
-                    await asyncio.sleep(0)  # a task of the consumer's that has not begun yet would make its stop raise
+                async with onlooker(self._servers, max_wait_ms=5) as consumer:
                     yield consumer, spans
-                finally:
-                    await consumer.stop()
-        except (KafkaError, OSError, TimeoutError) as error:
-            raise KafkaUnavailable(f"Kafka at {self._servers} does not answer ({error!r})") from error
+        except TimeoutError as error:
+            raise KafkaUnavailable(f"Kafka at {self._servers} takes too long") from error
 
 
 class _Backwards:
