@@ -8,6 +8,7 @@ import json
 import logging
 import sys
 from collections.abc import Coroutine
+from contextlib import aclosing
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -360,10 +361,11 @@ def tail(
     from soulcaster.tail import tail_lines
 
     async def write() -> None:
-        lines = tail_lines(_load(data_dir), topic, from_beginning=from_beginning, most=most, follow=follow)
-        async for line in lines:
-            sys.stdout.write(line)
-            sys.stdout.flush()
+        settings = _load(data_dir)
+        async with aclosing(tail_lines(settings, topic, from_beginning=from_beginning, most=most, follow=follow)) as of:
+            async for line in of:
+                sys.stdout.write(line)
+                sys.stdout.flush()
 
     _complete(write())
 

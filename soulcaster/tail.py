@@ -2,7 +2,7 @@
 
 import base64
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,7 +16,7 @@ from soulcaster.settings import Settings
 
 async def tail_lines(
     settings: Settings, topic: str, *, from_beginning: bool, most: int | None, follow: bool
-) -> AsyncIterator[str]:
+) -> AsyncGenerator[str, None]:
     """Yield a topic's messages as JSON lines: those there are, if wanted, then, if wanted, those that come.
 
     No consumer group is joined and nothing is committed, so nobody else notices. Partitions are read side by side;
