@@ -4,6 +4,8 @@ The docstring of a class is its message where none is given; the command line pr
 else, so a message says what happened, where, and what to do about it.
 """
 
+from datetime import datetime
+
 
 class SoulcasterError(Exception):
     """Soulcaster could not go on."""
@@ -30,6 +32,22 @@ class EmbedderUnavailable(Unavailable):
 
 class EmbedderRefuses(Unavailable):
     """The embedder answers that it will not, until somebody has done something about its key or its settings."""
+
+
+class SourceUnavailable(Unavailable):
+    """A source of feedback does not answer, or not as it should."""
+
+
+class SourceLimited(SourceUnavailable):
+    """A source of feedback takes no more requests before `until`."""
+
+    def __init__(self, message: str, until: datetime) -> None:
+        super().__init__(f"{message}; the next may come at {until.isoformat(timespec='seconds')}.")
+        self.until = until
+
+
+class SourceRefuses(SoulcasterError):
+    """A source of feedback answers that it will not, until somebody has done something about it."""
 
 
 class InvalidMessage(SoulcasterError):

@@ -1,0 +1,232 @@
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from soulcaster.adapters.github import GitHubIssues
+from soulcaster.errors import SourceLimited, SourceRefuses, SourceUnavailable
+from soulcaster.github_sync import MOST_PAGES, Position, read_changes
+from tests.contract.github_issues import START, GitHub
+
+NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
+REPOSITORY = "acme/shop"
+
+
+@pytest.fixture
+async def github() -> AsyncIterator[GitHub]:
+    async with GitHub() as server:
+        yield server
+
+
+@pytest.fixture
+async def issues(github: GitHub) -> AsyncIterator[GitHubIssues]:
+    async with GitHubIssues(github.url, lambda: NOW, timeout=0.5) as client:
+        yield client
+
+
+class Reader:
+    """Whoever syncs: what was accepted, and the position that was kept."""
+
+    def __init__(self, issues: GitHubIssues, *, connected_at: datetime = START, token: str | None = None) -> None:
+        self.issues = issues
+        self.token = token
+        self.position = Position(connected_at)
+        self.accepted: list[Any] = []
+        self.dies_after: int | None = None
+
+    @property
+    def newest(self) -> dict[int, str]:
+        """Return the newest title accepted of each issue."""
+        versions: dict[int, tuple[str, str]] = {}
+        for issue in self.accepted:
+            version = (issue["updated_at"], issue["title"])
+            versions[issue["number"]] = max(version, versions.get(issue["number"], version))
+        return {number: title for number, (_, title) in versions.items()}
+
+    async def sync(self) -> bool:
+        async def accept(page: Sequence[Any]) -> None:
+            self.accepted += page
+
+        async def keep(position: Position) -> None:
+            if self.dies_after is not None:
+                self.dies_after -= 1
+                if self.dies_after < 0:
+                    raise asyncio.CancelledError
+            self.position = position
+
+        return await read_changes(self.issues, REPOSITORY, self.position, token=self.token, accept=accept, keep=keep)
+
+
+async def test_a_thousand_issues_come_once_each_while_some_are_edited(github: GitHub, issues: GitHubIssues) -> None:
+    for number in range(1000):
+        github.put(number)
+    github.put(1000, pull_request={"url": "..."})
+    edits = iter(range(0, 1000, 90))
+
+    def edit() -> None:
+        number = next(edits, None)
+        if number is not None:
+            github.put(number, title=f"edited {number}")
+
+    github.before_each = edit
+    reader = Reader(issues)
+    assert await reader.sync()
+    assert await reader.sync()
+    assert reader.newest == {number: issue["title"] for number, issue in github.issues.items()}
+    assert sum(title.startswith("edited") for title in reader.newest.values()) >= 11
+
+
+async def test_after_being_cut_off_anywhere_it_goes_on_from_the_last_page(github: GitHub, issues: GitHubIssues) -> None:
+    for number in range(450):
+        github.put(number)
+    reader = Reader(issues)
+    for pages in (0, 1, 0, 2):
+        reader.dies_after = pages
+        with pytest.raises(asyncio.CancelledError):
+            await reader.sync()
+    reader.dies_after = None
+    calls = len(github.calls)
+    assert await reader.sync()
+    assert len(github.calls) - calls <= 3  # what was kept is not read from the beginning
+    assert reader.newest == {number: issue["title"] for number, issue in github.issues.items()}
+
+
+async def test_the_first_sync_takes_what_is_open_and_the_next_every_change(
+    github: GitHub, issues: GitHubIssues
+) -> None:
+    github.put(1, state="closed")
+    github.put(2)
+    reader = Reader(issues, connected_at=github.now + timedelta(hours=1))
+    await reader.sync()
+    assert [issue["number"] for issue in reader.accepted] == [2]
+    github.put(2, after=timedelta(hours=2), state="closed")
+    await reader.sync()
+    assert reader.accepted[-1]["state"] == "closed"
+    assert 1 not in reader.newest
+
+
+async def test_a_repository_without_open_issues_is_known_from_then_on(github: GitHub, issues: GitHubIssues) -> None:
+    github.put(1, state="closed")
+    reader = Reader(issues, connected_at=github.now + timedelta(hours=1))
+    assert await reader.sync()
+    assert await reader.sync()
+    assert reader.accepted == []
+
+
+async def test_a_page_of_one_time_is_gone_on_from_by_its_link(github: GitHub, issues: GitHubIssues) -> None:
+    for number in range(350):
+        github.put(number, after=timedelta(0))
+    reader = Reader(issues)
+    assert await reader.sync()
+    assert len(reader.newest) == 350
+
+
+async def test_what_is_unchanged_is_not_read_again_by_who_has_a_token(github: GitHub, issues: GitHubIssues) -> None:
+    github.token = secrets.token_hex(8)
+    github.put(1)
+    reader = Reader(issues, token=github.token)
+    for _ in range(4):
+        assert await reader.sync()
+    assert github.statuses[-1] == 304
+    assert set(github.authorizations) == {f"Bearer {github.token}"}
+    count = len(reader.accepted)
+    github.put(1, title="changed", after=timedelta(hours=1))
+    assert await reader.sync()
+    assert reader.newest == {1: "changed"}
+    assert len(reader.accepted) == count + 1
+
+
+async def test_without_a_token_a_304_would_be_counted_so_it_is_not_asked_for(
+    github: GitHub, issues: GitHubIssues
+) -> None:
+    github.put(1)
+    reader = Reader(issues)
+    for _ in range(4):
+        await reader.sync()
+    assert set(github.statuses) == {200}
+
+
+async def test_more_than_a_sync_may_read_is_read_by_the_next(
+    github: GitHub, issues: GitHubIssues, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("soulcaster.github_sync.MOST_PAGES", 2)
+    assert MOST_PAGES > 2
+    for number in range(450):
+        github.put(number)
+    reader = Reader(issues)
+    assert not await reader.sync()
+    assert not await reader.sync()
+    assert await reader.sync()
+    assert len(reader.newest) == 450
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "body", "until"),
+    [
+        (403, {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": str(int(NOW.timestamp()) + 90)}, "", 90),
+        (429, {"Retry-After": "30"}, "", 30),
+        (403, {"Retry-After": "5"}, "", 5),
+        (403, {}, "You have exceeded a secondary rate limit.", 60),
+        (429, {}, "", 60),
+        (429, {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "0"}, "", 0),
+        (429, {"Retry-After": "9" * 30}, "", 86_400),
+    ],
+)
+async def test_a_limit_says_until_when(
+    github: GitHub, issues: GitHubIssues, status: int, headers: dict[str, str], body: str, until: int
+) -> None:
+    github.answers = [web.json_response({"message": body}, status=status, headers=headers)]
+    with pytest.raises(SourceLimited) as raised:
+        await Reader(issues).sync()
+    assert raised.value.until == NOW + timedelta(seconds=until)
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 410, 451])
+async def test_what_needs_somebody_is_refused(github: GitHub, issues: GitHubIssues, status: int) -> None:
+    github.answers = [web.json_response({"message": "no"}, status=status)]
+    with pytest.raises(SourceRefuses, match=str(status)):
+        await Reader(issues).sync()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        web.Response(status=500),
+        web.Response(text="<html>"),
+        web.Response(text='{"message": "hello"}'),
+        web.Response(text="[" * 100_000),
+    ],
+)
+async def test_what_is_no_list_of_issues_is_as_good_as_no_answer(
+    github: GitHub, issues: GitHubIssues, answer: web.Response
+) -> None:
+    github.answers = [answer]
+    with pytest.raises(SourceUnavailable):
+        await Reader(issues).sync()
+
+
+async def test_a_link_to_another_server_is_not_followed_with_our_token(github: GitHub, issues: GitHubIssues) -> None:
+    github.put(1)
+    github.answers = [
+        web.json_response([], headers={"Link": '<http://127.0.0.1:9/repos/acme/shop/issues?page=2>; rel="next"'})
+    ]
+    with pytest.raises(SourceUnavailable, match="another server"):
+        await Reader(issues).sync()
+
+
+async def test_a_github_that_is_not_there_does_not_answer() -> None:
+    async with GitHubIssues("http://127.0.0.1:9", lambda: NOW) as issues:
+        with pytest.raises(SourceUnavailable, match="does not answer"):
+            await Reader(issues).sync()
+
+
+async def test_issues_without_a_time_do_not_hold_up_the_others(github: GitHub, issues: GitHubIssues) -> None:
+    github.put(1, updated_at="2026-03-09T00:00:00Z")
+    github.answers = [web.json_response([{"number": 7}, None, {"updated_at": "yesterday"}, github.issues[1]])]
+    reader = Reader(issues)
+    assert await reader.sync()
+    assert len(reader.accepted) == 4
