@@ -70,10 +70,10 @@ async def test_a_thousand_issues_come_once_each_while_some_are_edited(github: Gi
     def edit() -> None:
         number = next(edits, None)
         if number is not None:
-            github.put(number, title=f"edited {number}")
+            github.put(number, title=f"edited {number}", after=timedelta(hours=1))
 
+    reader = Reader(issues, connected_at=github.now + timedelta(hours=1))  # what was before is not read a second time
     github.before_each = edit
-    reader = Reader(issues)
     assert await reader.sync()
     assert await reader.sync()
     assert reader.newest == {number: issue["title"] for number, issue in github.issues.items()}
