@@ -1,0 +1,82 @@
+"""Reading JSON of others: each function takes any JSON and returns what it was asked for, or None."""
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from soulcaster.domain.normalize import clean
+
+_MAX_ID_CHARS = 200
+_MAX_URL_CHARS = 2_000
+_MAX_NUMBER = 2**63
+_DIGITS = re.compile(r"[0-9]{1,18}")
+_URL = re.compile(r"https?://[^\s<>\"']+")
+_MILLISECONDS = 1e11
+"""A time since 1970 above this is in milliseconds: in seconds it would be the year 5138."""
+
+
+def at(value: Any, *path: str | int) -> Any:
+    """Return what lies at a path of keys and indexes, None where it leads nowhere."""
+    for step in path:
+        if isinstance(step, str):
+            value = value.get(step) if isinstance(value, dict) else None
+        else:
+            value = value[step] if isinstance(value, list) and -len(value) <= step < len(value) else None
+    return value
+
+
+def mapping(value: Any) -> Mapping[str, Any]:
+    """Return an object, or an empty one."""
+    return value if isinstance(value, dict) else {}
+
+
+def items(value: Any) -> list[Any]:
+    """Return a list, or an empty one."""
+    return value if isinstance(value, list) else []
+
+
+def text(value: Any) -> str | None:
+    """Return a text that holds something that can be read, trimmed."""
+    return value.strip() if isinstance(value, str) and clean(value) else None
+
+
+def identifier(value: Any) -> str | None:
+    """Return an id, which may be a text or a whole number, as text."""
+    number = whole(value) if isinstance(value, int) else None
+    if number is not None:
+        return str(number)
+    said = text(value)
+    return said if said and len(said) <= _MAX_ID_CHARS else None
+
+
+def whole(value: Any) -> int | None:
+    """Return a whole number from 0 up, which may be written as a text."""
+    if isinstance(value, str) and _DIGITS.fullmatch(value):
+        return int(value)
+    return value if type(value) is int and 0 <= value < _MAX_NUMBER else None
+
+
+def moment(value: Any) -> datetime | None:
+    """Return a time, in UTC: ISO 8601 (without a zone it is UTC), or seconds or milliseconds since 1970."""
+    try:
+        if isinstance(value, str) and not _DIGITS.fullmatch(value):
+            when = datetime.fromisoformat(value.strip())
+            return when.replace(tzinfo=UTC) if when.tzinfo is None else when.astimezone(UTC)
+        if isinstance(value, int | float | str) and not isinstance(value, bool):
+            since = float(value)
+            return datetime.fromtimestamp(since / 1000 if since > _MILLISECONDS else since, UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
+    return None
+
+
+def web_address(value: Any) -> str | None:
+    """Return an address that can be shown as a link: http or https, nothing else."""
+    said = text(value)
+    return said if said and len(said) <= _MAX_URL_CHARS and _URL.fullmatch(said) else None
+
+
+def known(**values: Any) -> dict[str, Any]:
+    """Return the values that are not None."""
+    return {name: value for name, value in values.items() if value is not None}

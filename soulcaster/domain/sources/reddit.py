@@ -1,0 +1,235 @@
+"""Reddit: posts, as the JSON API lists them and as the Atom feed has them.
+
+Both give the same item: its id is the post's without `t3_`, and the body is made from the HTML that both carry. Score
+and number of comments are in the JSON alone, and volatile.
+
+A post that its author deleted or a moderator removed is to be deleted here, too: that is what its author wanted and
+what Reddit's terms ask for. Where only the account is gone, the post stays, without an author.
+"""
+
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from html import unescape
+from typing import Any
+
+from soulcaster.domain.sources._outcomes import Delete, Nothing, Outcome, Upsert
+from soulcaster.domain.sources._reading import at, identifier, known, mapping, moment, text, web_address, whole
+
+HEADERS = ()
+
+_SITE = "https://www.reddit.com"
+_GONE = re.compile(r"\[\s*(?:(?:deleted|removed)(?: by user)?\s*\]$|removed by reddit\b)", re.IGNORECASE)
+"""What stands in the place of a title, a text or an author that is gone."""
+
+_IN_ADDRESS = re.compile(r"/r/([^/]+)/comments/([0-9a-z]+)")
+_LINK = re.compile(r'<a href="([^"<>]*)">\[link\]</a>')
+_TAG = re.compile(r"<([/!]?)([A-Za-z][A-Za-z0-9]*|--)([^<>]*)>")
+_MARKDOWN_DIV = re.compile(r'\bclass="md"')
+_HREF = re.compile(r'\bhref="([^"]*)"')
+_SPACE = re.compile(r"\s+")
+_BULLET = "- "
+_LINES = frozenset({"p", "div", "br", "li", "ul", "ol", "pre", "tr", "table", "hr", "blockquote"})
+_LINES |= {f"h{level}" for level in range(1, 7)}
+_PARAGRAPHS = frozenset({"p", "pre", "table", "ul", "ol", "blockquote"})
+
+
+def parse(headers: Mapping[str, str], payload: Any) -> tuple[Outcome, ...]:
+    """Return what one post says.
+
+    The payload is a child of a listing, `{"kind": "t3", "data": {...}}`, or an entry of the feed: `id`, `title`,
+    `content` (HTML), `author`, `updated`, `link`, and `published` and `category` where it has them. Author, link
+    and category may be objects, as they are in XML, with `name`, `href` and `term`.
+
+    Raises:
+        ValueError: it is neither, or a post without an id or a title.
+    """
+    if not isinstance(payload, dict):
+        raise ValueError("the payload is not a JSON object")
+    kind = payload.get("kind")
+    if kind is None:
+        return (_of_feed(payload),)
+    if kind == "t3":
+        return (_of_listing(mapping(payload.get("data"))),)
+    if isinstance(kind, str):
+        return (Nothing(f"not a post: {kind}"),)
+    raise ValueError("kind is not a text")
+
+
+def _of_listing(post: Mapping[str, Any]) -> Outcome:
+    html = post.get("selftext_html")
+    raw = isinstance(html, str) and html.lstrip().startswith("<")  # asked for with raw_json=1, nothing is escaped
+    permalink = text(post.get("permalink"))
+    address = web_address(_SITE + permalink) if permalink else None
+    body = _unescaped(post.get("selftext"), raw)
+    if isinstance(html, str) and not _gone(body):
+        body = _text_of(html if raw else unescape(html)) or body
+    edited = post.get("edited")
+    created_at = moment(post.get("created_utc"))
+    if text(post.get("removed_by_category")):
+        return Delete(_id(post, address), moment(edited) or created_at)
+    return _post(
+        external_id=_id(post, address),
+        title=_unescaped(post.get("title"), raw),
+        body=body,
+        created_at=created_at,
+        author=text(post.get("author")),
+        address=address,
+        subreddit=text(post.get("subreddit")),
+        link=_unescaped(post.get("url"), raw),
+        version=moment(edited) or created_at,
+        volatile=known(score=whole(post.get("score")), num_comments=whole(post.get("num_comments"))),
+    )
+
+
+def _of_feed(entry: Mapping[str, Any]) -> Outcome:
+    content = entry.get("content")
+    html = content if isinstance(content, str) else ""
+    link = entry.get("link")
+    category = entry.get("category")
+    address = web_address(at(link, "href") if isinstance(link, dict) else link)
+    author = entry.get("author")
+    name = text(at(author, "name") if isinstance(author, dict) else author)
+    updated = moment(entry.get("updated"))
+    links = _LINK.findall(html)  # the last is Reddit's own; an author may have written one like it
+    return _post(
+        external_id=_id(entry, address),
+        title=text(entry.get("title")),
+        body=_text_of(html),
+        created_at=moment(entry.get("published")) or updated,
+        author=name.removeprefix("/u/") if name else None,
+        address=address,
+        subreddit=text(at(category, "term") if isinstance(category, dict) else category),
+        link=unescape(links[-1]) if links else None,
+        version=updated,
+        volatile={},
+    )
+
+
+def _post(
+    *,
+    external_id: str,
+    title: str | None,
+    body: str | None,
+    created_at: datetime | None,
+    author: str | None,
+    address: str | None,
+    subreddit: str | None,
+    link: str | None,
+    version: datetime | None,
+    volatile: Mapping[str, Any],
+) -> Outcome:
+    if _gone(title) or _gone(body):
+        return Delete(external_id, version)
+    if author == "AutoModerator":
+        return Nothing("by a bot")
+    if not (title or body):
+        raise ValueError("the post has no title")
+    found = _IN_ADDRESS.search(address or "")
+    page = web_address(link)
+    return Upsert(
+        source="reddit",
+        external_id=external_id,
+        title=title,
+        body=body,
+        created_at=created_at,
+        author=None if _gone(author) else author,
+        url=address,
+        metadata=known(
+            subreddit=found[1] if found else subreddit,
+            link=page if page and not _IN_ADDRESS.search(page) else None,
+        ),
+        volatile=volatile,
+        version=version,
+    )
+
+
+def _id(post: Mapping[str, Any], address: str | None) -> str:
+    own = identifier(post.get("id")) or identifier(post.get("name"))
+    found = _IN_ADDRESS.search(address or "")
+    external_id = (own or "").removeprefix("t3_") or (found[2] if found else "")
+    if not external_id:
+        raise ValueError("the post has no id")
+    if re.match(r"t[0-9]_", external_id):
+        raise ValueError(f"{external_id} is not a post's id")
+    return external_id
+
+
+def _gone(said: str | None) -> bool:
+    return bool(said and _GONE.match(said))
+
+
+def _unescaped(value: Any, raw: bool) -> str | None:
+    """Return a text of the JSON API, which escapes these three unless it is asked not to."""
+    if not isinstance(value, str):
+        return None
+    return text(value if raw else value.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&"))
+
+
+def _text_of(html: str) -> str | None:
+    """Return as plain text what the author wrote: what is in `<div class="md">`, which Reddit itself makes."""
+    lines = _Lines()
+    depth = 0
+    end = 0
+    for tag in _TAG.finditer(html):
+        closing, name, rest = tag[1] == "/", tag[2].lower(), tag[3]
+        if depth:
+            lines.write(unescape(html[end : tag.start()]))
+            lines.tag(name, rest, closing=closing)
+        if name == "div" and (depth or (not closing and _MARKDOWN_DIV.search(rest))):
+            depth += -1 if closing else 1
+        end = tag.end()
+    return text(lines.text())
+
+
+class _Lines:
+    """Lines of plain text, written tag by tag."""
+
+    def __init__(self) -> None:
+        self._lines: list[str] = [""]
+        self._quotes = 0
+        self._preformatted = False
+        self._link: tuple[str, int] | None = None  # where it leads, and how long its line was before it
+
+    def write(self, said: str) -> None:
+        if self._preformatted:
+            first, *more = said.split("\n")
+            self._lines[-1] += first
+            self._lines += more
+            return
+        said = _SPACE.sub(" ", said)
+        if not self._lines[-1]:
+            said = said.lstrip()
+        if said:
+            self._lines[-1] = (self._lines[-1] or "> " * self._quotes) + said
+
+    def tag(self, name: str, rest: str, *, closing: bool) -> None:
+        if name in _LINES:
+            if self._lines[-1] and not (name == "p" and self._lines[-1].endswith(_BULLET)):
+                self._lines.append("")
+            if name in _PARAGRAPHS and closing:
+                self._lines.append("")
+        if name == "blockquote":
+            self._quotes = max(0, self._quotes + (-1 if closing else 1))
+        elif name == "pre":
+            self._preformatted = not closing
+        elif name == "li" and not closing:
+            self.write(_BULLET)
+        elif name in ("td", "th") and closing:
+            self.write(" ")
+        elif name == "a":
+            self._anchor(rest, closing=closing)
+
+    def _anchor(self, rest: str, *, closing: bool) -> None:
+        if not closing:
+            found = _HREF.search(rest)
+            address = web_address(unescape(found[1])) if found else None
+            self._link = (address, len(self._lines[-1])) if address else None
+        elif self._link:
+            address, start = self._link
+            self._link = None
+            if self._lines[-1][start:].strip() != address:
+                self.write(f" ({address})")
+
+    def text(self) -> str:
+        return re.sub(r"\n{3,}", "\n\n", "\n".join(line.rstrip() for line in self._lines))

@@ -1,0 +1,347 @@
+"""Sentry: issues, events and alerts, as integrations, the WebHooks plug-in and SDKs tell them.
+
+An item is a Sentry issue, and an event is an occurrence of it. What differs from event to event is not taken over at
+all (breadcrumbs, request, contexts, tags and above all the user, with address and e-mail), or is volatile (counts,
+release, environment), or is a sample (message, frames). A message about an issue has no trace: it is a summary, and
+brings the state.
+
+The id is that of Sentry's issue, which events and issues both carry. An event without one (an SDK's own, posted
+straight to us) gets `fingerprint:` and a hash of its fingerprint; unless the SDK set one, that is the exception's type
+and the functions of the frames that matter. An alert on a metric is one item a rule, and each time that it goes off is
+an occurrence.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from soulcaster.domain.normalize import one_line
+from soulcaster.domain.sources._outcomes import Nothing, Outcome, Upsert
+from soulcaster.domain.sources._reading import at, identifier, items, known, mapping, moment, text, web_address, whole
+
+HEADERS = ("sentry-hook-resource", "sentry-hook-timestamp")
+
+FRAMES = 3
+"""Frames of a trace that are shown, and that an event without an issue is recognised by."""
+
+_CAUSES = 3
+_EVIDENCE = 3
+_LINES = 5
+_LINE_CHARS = 500
+
+_NO_PROBLEM = frozenset({"comment", "installation", "preprod_artifact", "seer"})
+"""Resources that tell of no problem."""
+
+_STATES = {
+    "created": "unresolved",
+    "unresolved": "unresolved",
+    "resolved": "resolved",
+    "archived": "ignored",
+    "ignored": "ignored",
+}
+"""Sentry's own word for an issue's status after each action; `assigned` changes nothing of it."""
+
+_ISSUE_IN_ADDRESS = re.compile(r"/(?:issues|group)/([0-9]+)(?:/|$)")
+_EVENT_IN_ADDRESS = re.compile(r"/events/[^/]+/?$")
+_PROMPT = re.compile(r"^(?:critical|warning|resolved):\s+", re.IGNORECASE)
+_VARYING = re.compile(
+    r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|(?:0x)?[0-9a-f]{8,}|0x[0-9a-f]+|[0-9]+(?:[.,:-][0-9]+)*",
+    re.IGNORECASE,
+)
+"""Ids, hexadecimals and numbers in a message."""
+
+_DEFAULT = re.compile(r"\{\{\s*default\s*\}\}")
+
+
+def parse(headers: Mapping[str, str], payload: Any) -> tuple[Outcome, ...]:
+    """Return what a delivery says of an issue.
+
+    What is in it decides, not the header: it is what the signature is over, and plug-in and SDKs send no header.
+
+    Raises:
+        ValueError: there is no issue, event or alert in it, or one without an id or a text.
+    """
+    if not isinstance(payload, dict):
+        raise ValueError("the payload is not a JSON object")
+    data = mapping(payload.get("data"))
+    alert = data.get("metric_alert")
+    if isinstance(alert, dict):
+        return (_of_alert(headers, text(payload.get("action")), data, alert),)
+    layers = [layer for layer in (data.get("error"), data.get("event"), payload.get("event"), payload) if layer]
+    layers = [layer for layer in layers if isinstance(layer, dict)]
+    issue = mapping(data.get("issue") or payload.get("issue"))
+    if any(_first(layers, key) for key in ("event_id", "exception", "message", "logentry", "title")):
+        return (_of_event(layers, issue, payload),)
+    if issue:
+        return (_of_issue(headers, text(payload.get("action")), issue),)
+    resource = headers.get("sentry-hook-resource") or next(
+        (name for name in ("comment", "installation") if name in data), ""
+    )
+    if resource in _NO_PROBLEM:
+        return (Nothing(f"not about a problem: {resource}"),)
+    raise ValueError("there is no issue, event or alert in it" + (f", but {resource}" if resource else ""))
+
+
+def _of_issue(headers: Mapping[str, str], action: str | None, issue: Mapping[str, Any]) -> Upsert:
+    external_id = identifier(issue.get("id"))
+    if external_id is None:
+        raise ValueError("the issue has no id")
+    about = mapping(issue.get("metadata"))
+    kind, value = text(about.get("type")), text(about.get("value"))
+    title = text(issue.get("title")) or text(about.get("title")) or _named(kind, value)
+    if title is None:
+        raise ValueError("the issue has no title")
+    place, culprit = _place(about), text(issue.get("culprit"))
+    return Upsert(
+        source="sentry",
+        external_id=external_id,
+        title=title,
+        body=_body([_named(kind, value), f"at {place}" if place else f"in {culprit}" if culprit else None]),
+        created_at=moment(issue.get("firstSeen")),
+        url=web_address(issue.get("permalink")) or web_address(issue.get("web_url")),
+        metadata={
+            **_about_issue(issue),
+            "substatus": text(issue.get("substatus")),  # None is told, too: a resolved issue has none
+            **known(
+                state=text(issue.get("status")) or _STATES.get(action or ""),
+                level=text(issue.get("level")),
+                platform=text(issue.get("platform")),
+                culprit=culprit,
+                exception=kind,
+            ),
+        },
+        volatile=known(count=whole(issue.get("count")), users=whole(issue.get("userCount"))),
+        version=moment(headers.get("sentry-hook-timestamp")) or moment(issue.get("lastSeen")),
+        text="summary",
+    )
+
+
+def _of_event(layers: Sequence[Mapping[str, Any]], issue: Mapping[str, Any], payload: Mapping[str, Any]) -> Upsert:
+    exceptions = _exceptions(layers)
+    kinds = [_named(text(one.get("type")), text(one.get("value"))) for one in exceptions]
+    message = _message(layers)
+    occurrence = mapping(_first(layers, "occurrence"))
+    title = (
+        _text(layers, "title")
+        or text(occurrence.get("issueTitle"))
+        or text(at(_first(layers, "metadata"), "title"))
+        or message
+        or next((kind for kind in kinds if kind), None)
+        or text(issue.get("title"))
+    )
+    if title is None:
+        raise ValueError("the event has no title, message or exception")
+    frames = _frames(layers, exceptions)
+    culprit = _text(layers, "culprit") or _text(layers, "transaction") or text(occurrence.get("culprit"))
+    kind = text(exceptions[0].get("type")) if exceptions else None
+    address = _address(layers)
+    external_id = identifier(issue.get("id")) or _issue_id(layers, payload)
+    fingerprint = None if external_id else _fingerprint(layers, kind, frames, message or title, culprit)
+    happened = moment(_first(layers, "datetime")) or moment(_first(layers, "timestamp"))
+    return Upsert(
+        source="sentry",
+        external_id=external_id or f"fingerprint:{fingerprint}",
+        title=one_line(title, _LINE_CHARS),
+        body=_body(
+            [
+                *(f"caused by {kind}" if i else kind for i, kind in enumerate(filter(None, kinds))),
+                message if message != title else None,
+                text(occurrence.get("subtitle")),
+                *_evidence(occurrence),
+                f"in {culprit}" if culprit and not frames else None,
+                *(f"at {_place(frame)}" for frame in frames),
+            ]
+        ),
+        created_at=happened,
+        url=address,
+        metadata={
+            **_about_issue(issue),
+            **known(
+                level=_text(layers, "level") or _tag(layers, "level"),
+                platform=_text(layers, "platform"),
+                culprit=culprit,
+                exception=kind,
+                project=_text(layers, "project_slug"),
+            ),
+        },
+        volatile=known(
+            release=_text(layers, "release") or _tag(layers, "release"),
+            environment=_text(layers, "environment") or _tag(layers, "environment"),
+        ),
+        occurrence_id=_occurrence_id(layers, occurrence),
+        version=happened,
+        text="sample",
+    )
+
+
+def _of_alert(
+    headers: Mapping[str, str], action: str | None, data: Mapping[str, Any], alert: Mapping[str, Any]
+) -> Upsert:
+    rule = mapping(alert.get("alert_rule"))
+    incident = identifier(alert.get("id")) or identifier(alert.get("identifier"))
+    of = identifier(rule.get("id")) or incident
+    if of is None:
+        raise ValueError("neither the alert nor its rule has an id")
+    title = text(rule.get("name")) or text(_PROMPT.sub("", text(data.get("description_title")) or ""))
+    title = title or text(alert.get("title"))
+    if title is None:
+        raise ValueError("the alert has no title")
+    told = (text(data.get("description_text")) or "").replace("\\n", "\n")  # Sentry escapes the line ends
+    began = moment(alert.get("date_started")) or moment(alert.get("date_created"))
+    return Upsert(
+        source="sentry",
+        external_id=f"metric_alert:{of}",
+        title=one_line(title, _LINE_CHARS),
+        body=_body([told] if told else [text(rule.get("aggregate")), text(rule.get("query"))]),
+        created_at=began,
+        url=web_address(data.get("web_url")),
+        metadata=known(
+            state="resolved" if action == "resolved" else "unresolved",
+            projects=sorted({name for one in items(alert.get("projects")) if (name := text(one))}) or None,
+        ),
+        volatile=known(
+            severity=action if action in ("critical", "warning") else None,
+            environment=text(rule.get("environment")),
+        ),
+        occurrence_id=incident,
+        version=moment(headers.get("sentry-hook-timestamp")) or moment(alert.get("date_closed")) or began,
+        text="sample",
+    )
+
+
+def _about_issue(issue: Mapping[str, Any]) -> dict[str, Any]:
+    return known(
+        short_id=text(issue.get("shortId")) or text(issue.get("short_id")),
+        project=text(at(issue, "project", "slug")),
+        category=text(issue.get("issueCategory")),
+    )
+
+
+def _first(layers: Sequence[Mapping[str, Any]], key: str) -> Any:
+    """Return what the first layer that has something under a key has there."""
+    return next((layer[key] for layer in layers if layer.get(key)), None)
+
+
+def _text(layers: Sequence[Mapping[str, Any]], key: str) -> str | None:
+    return next((said for layer in layers if (said := text(layer.get(key)))), None)
+
+
+def _tag(layers: Sequence[Mapping[str, Any]], key: str) -> str | None:
+    """Return a tag; tags are an object, or a list of pairs or of objects, and old ones begin with `sentry:`."""
+    tags = _first(layers, "tags")
+    pairs = list(tags.items()) if isinstance(tags, dict) else [_pair(tag) for tag in items(tags)]
+    return next((said for name, value in pairs if name in (key, f"sentry:{key}") and (said := text(value))), None)
+
+
+def _pair(tag: Any) -> tuple[Any, Any]:
+    return (tag.get("key"), tag.get("value")) if isinstance(tag, dict) else (at(tag, 0), at(tag, 1))
+
+
+def _named(kind: str | None, value: str | None) -> str | None:
+    return f"{kind}: {value}" if kind and value else kind or value
+
+
+def _message(layers: Sequence[Mapping[str, Any]]) -> str | None:
+    """Return what was logged; `message` is a text or, as SDKs send it, an object like `logentry`."""
+    for key in ("message", "logentry", "sentry.interfaces.Message"):
+        for layer in layers:
+            value = layer.get(key)
+            if said := text(value) or text(at(value, "formatted")) or text(at(value, "message")):
+                return said
+    return None
+
+
+def _exceptions(layers: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return the exceptions of an event, what was raised last first, then its causes; at most three."""
+    given = _first(layers, "exception") or _first(layers, "sentry.interfaces.Exception")
+    values = given if isinstance(given, list) else items(at(given, "values"))
+    told = [one for one in values if isinstance(one, dict) and (text(one.get("type")) or text(one.get("value")))]
+    return told[: -_CAUSES - 1 : -1]
+
+
+def _frames(layers: Sequence[Mapping[str, Any]], exceptions: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the frames that matter: those of the application first, each newest first."""
+    crashed = [one for one in items(at(_first(layers, "threads"), "values")) if at(one, "crashed") is True]
+    traces = [
+        *(at(one, "stacktrace", "frames") for one in [*exceptions, *crashed]),
+        *(at(_first(layers, key), "frames") for key in ("stacktrace", "sentry.interfaces.Stacktrace")),
+    ]
+    frames = next((usable for trace in traces if (usable := [one for one in items(trace) if _place(one)])), [])
+    newest_first = frames[::-1]
+    ours = [frame for frame in newest_first if frame.get("in_app") is True]
+    return [*ours, *(frame for frame in newest_first if frame.get("in_app") is not True)][:FRAMES]
+
+
+def _place(frame: Any) -> str | None:
+    """Return where a frame is: `file:line in function`, as much of it as is known."""
+    file = text(at(frame, "filename")) or text(at(frame, "module")) or text(at(frame, "package"))
+    line = whole(at(frame, "lineno"))
+    function = text(at(frame, "function"))
+    where = f"{file}:{line}" if file and line else file
+    said = f"{where} in {function}" if where and function else where or function
+    return one_line(said, _LINE_CHARS) if said else None
+
+
+def _evidence(occurrence: Mapping[str, Any]) -> list[str]:
+    """Return what the occurrence of a cron, uptime or metric issue shows: what is important, else the first of it."""
+    shown = [
+        one for one in items(occurrence.get("evidenceDisplay")) if text(at(one, "name")) and text(at(one, "value"))
+    ]
+    shown = [one for one in shown if one.get("important") is True] or shown
+    return [f"{one['name'].strip()}: {one['value'].strip()}" for one in shown[:_EVIDENCE]]
+
+
+def _body(parts: Sequence[str | None]) -> str | None:
+    """Return parts as a text: of each a few lines, each line cut short and said once."""
+    lines = [line for part in parts if part for line in [said for said in part.split("\n") if said.strip()][:_LINES]]
+    return "\n".join(dict.fromkeys(one_line(line, _LINE_CHARS) for line in lines)) or None
+
+
+def _address(layers: Sequence[Mapping[str, Any]]) -> str | None:
+    """Return the issue's page, which is a part of its events' addresses (`web_url`); the plug-in has it as `url`."""
+    for layer in layers:
+        for key in ("web_url", "url"):
+            address = web_address(layer.get(key))
+            if address and "/api/0/" not in address and _ISSUE_IN_ADDRESS.search(address.partition("?")[0]):
+                return _EVENT_IN_ADDRESS.sub("/", address.partition("?")[0])
+    return None
+
+
+def _issue_id(layers: Sequence[Mapping[str, Any]], payload: Mapping[str, Any]) -> str | None:
+    """Return the id of the issue an event is of; the plug-in has it as `id`, beside the event."""
+    if own := identifier(_first(layers, "issue_id")) or identifier(_first(layers, "group_id")):
+        return own
+    plugin = "event" in payload or ("id" in payload and "event_id" not in payload and "project" in payload)
+    if plugin and (own := identifier(payload.get("id"))):
+        return own
+    for layer in layers:
+        for key in ("issue_url", "web_url", "url"):
+            if found := _ISSUE_IN_ADDRESS.search(web_address(layer.get(key)) or ""):
+                return found[1]
+    return None
+
+
+def _occurrence_id(layers: Sequence[Mapping[str, Any]], occurrence: Mapping[str, Any]) -> str | None:
+    return identifier(_first(layers, "event_id")) or identifier(occurrence.get("id"))
+
+
+def _fingerprint(
+    layers: Sequence[Mapping[str, Any]],
+    kind: str | None,
+    frames: Sequence[Mapping[str, Any]],
+    said: str,
+    culprit: str | None,
+) -> str:
+    """Return a hash that the events of one problem share, line numbers and values being left out."""
+    default: list[Any]
+    if kind and frames:
+        default = [kind, [text(frame.get("function")) or text(frame.get("filename")) for frame in frames]]
+    else:
+        template = text(at(_first(layers, "logentry"), "message")) or said
+        default = [kind, culprit, _VARYING.sub("#", template)]
+    own = [identifier(part) for part in items(_first(layers, "fingerprint"))]
+    parts = [default if _DEFAULT.fullmatch(part) else part for part in own if part] or [default]
+    of = [identifier(_first(layers, "project")), parts]
+    return hashlib.blake2b(json.dumps(of).encode(), digest_size=16).hexdigest()
