@@ -5,6 +5,7 @@ is dropped.
 """
 
 import json
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -15,7 +16,14 @@ from pydantic import TypeAdapter, ValidationError
 from soulcaster.domain.feedback import FeedbackItem
 from soulcaster.domain.ids import item_id
 from soulcaster.domain.normalize import title_and_body, well_formed
-from soulcaster.messages import MAX_ITEM_BYTES, SCHEMA_VERSION, RawFeedback
+from soulcaster.messages import (
+    MAX_EXTERNAL_ID,
+    MAX_ITEM_BYTES,
+    OTHER_SOURCE,
+    SCHEMA_VERSION,
+    SOURCE_PATTERN,
+    RawFeedback,
+)
 from soulcaster.ports import Record
 
 _RAW: TypeAdapter[RawFeedback] = TypeAdapter(RawFeedback)
@@ -32,11 +40,23 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """What could not be an item: the bytes, and why. `index` is its place in its envelope, None for all of it."""
+    """What could not be an item: the bytes, and why. `index` is its place in its envelope, None for all of it.
+
+    `faults` are the fields at fault, each with what is wrong; "" stands for all of the item.
+    """
 
     value: bytes
     reason: str
     index: int | None
+    faults: tuple[tuple[str, str], ...] = ()
+
+
+class _Wrong(ValueError):
+    """A field of an item is at fault."""
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(message)
+        self.field = field
 
 
 def read(record: Record) -> tuple[list[Accepted], list[Refusal]]:
@@ -52,7 +72,8 @@ def read(record: Record) -> tuple[list[Accepted], list[Refusal]]:
         try:
             items.append(_accept(part, record, index or 0))
         except ValueError as error:
-            refusals.append(Refusal(value if index is None else _own_bytes(part, value), _reason(error), index))
+            own = value if index is None else _own_bytes(part, value)
+            refusals.append(Refusal(own, _reason(error), index, _faults(error)))
     return items, refusals
 
 
@@ -130,13 +151,13 @@ def _accept(part: Any, record: Record, index: int) -> Accepted:
     raw = _RAW.validate_python(part)
     title, body = title_and_body(raw.title, raw.body)
     if not body:
-        raise ValueError("there is no text in it: title and body hold nothing that can be read")
+        raise _Wrong("body", "there is no text in it: title and body hold nothing that can be read")
     received = datetime.fromtimestamp(record.timestamp_ms / 1000, UTC)
-    external_id = raw.external_id or own_id(record, index)
+    source, external_id = _source_and_id(raw.source, raw.external_id or own_id(record, index))
     item = FeedbackItem(
-        id=item_id(raw.project_id, raw.source, external_id),
+        id=item_id(raw.project_id, source, external_id),
         project_id=raw.project_id,
-        source=raw.source,
+        source=source,
         external_id=external_id,
         title=title,
         body=body,
@@ -145,7 +166,7 @@ def _accept(part: Any, record: Record, index: int) -> Accepted:
         author=raw.author,
         url=raw.url,
         github_repo_url=raw.github_repo_url,
-        metadata=raw.metadata,
+        metadata=raw.metadata if source == raw.source else {"source": raw.source, **raw.metadata},
     )
     as_json = _ITEM.dump_json(item)
     if len(as_json) > MAX_ITEM_BYTES:
@@ -153,8 +174,29 @@ def _accept(part: Any, record: Record, index: int) -> Accepted:
     return Accepted(item, as_json)
 
 
+def _source_and_id(source: str, external_id: str) -> tuple[str, str]:
+    """Return where an item is from and its id there; what is no `Source` goes into the id, so that no two are one.
+
+    Raises:
+        ValueError: there is no room for it.
+    """
+    if re.fullmatch(SOURCE_PATTERN, source):
+        return source, external_id
+    external_id = f"{source.lower()}/{external_id}"
+    if len(external_id) > MAX_EXTERNAL_ID:
+        most = MAX_EXTERNAL_ID - len(source) - 1
+        raise _Wrong("external_id", f"with the source {source!r} an external_id may have {most} characters")
+    return OTHER_SOURCE, external_id
+
+
 def _reason(error: ValueError) -> str:
     if not isinstance(error, ValidationError):
         return str(error)
-    details = error.errors(include_url=False, include_input=False, include_context=False)
-    return "; ".join(f"{'.'.join(map(str, d['loc'])) or 'item'}: {d['msg']}" for d in details)
+    return "; ".join(f"{field or 'item'}: {message}" for field, message in _faults(error))
+
+
+def _faults(error: ValueError) -> tuple[tuple[str, str], ...]:
+    if isinstance(error, ValidationError):
+        details = error.errors(include_url=False, include_input=False, include_context=False)
+        return tuple((".".join(map(str, d["loc"])), d["msg"]) for d in details)
+    return ((error.field if isinstance(error, _Wrong) else "", str(error)),)

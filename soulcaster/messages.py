@@ -7,6 +7,7 @@ this program does not speak is dead-lettered. Messages travel in envelopes: what
 
 import base64
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -52,6 +53,7 @@ from soulcaster.domain.events import ClusterEvent, ProposalsChanged
 from soulcaster.domain.feedback import Brief, FeedbackItem
 from soulcaster.domain.keys import MAX_NAME, SCOPES, ApiKey, KeyScope
 from soulcaster.domain.lifecycle import JobStatus, JobStep
+from soulcaster.domain.normalize import clean
 from soulcaster.domain.runs import split_by_bytes
 from soulcaster.topics import ENVELOPE_BYTES
 
@@ -62,6 +64,9 @@ MAX_IDS = 1000
 
 MAX_PROPOSALS = 200
 """Proposals that travel: the likeliest. A reason has at most 500 characters, so they stay below `ENVELOPE_BYTES`."""
+
+ENVELOPE_ITEMS = 500
+"""Items that travel in one envelope of feedback.raw at most."""
 
 MAX_ITEM_BYTES = 256 * 1024
 """An item larger than this, as JSON, is not feedback a person can read; it goes to the dead letters."""
@@ -79,8 +84,30 @@ def _not_reserved(project_id: str) -> str:
 ProjectId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$"), AfterValidator(_not_reserved)]
 """A UUID or a CUID; any short word of letters, digits, hyphen and underscore that is not reserved is accepted."""
 
-Source = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,39}$", to_lower=True)]
+SOURCE_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,39}$"
+
+Source = Annotated[str, StringConstraints(pattern=SOURCE_PATTERN, to_lower=True)]
 """Where an item is from, in lower case; the pattern is held against what was given, before it is lowered."""
+
+OTHER_SOURCE = "generic"
+"""The source of an item that says it is from where no `Source` is; intake.py keeps what it says."""
+
+
+def _given_source(value: str) -> str:
+    """Return a source cleaned, in lower case where it is a `Source`."""
+    value = clean(value)
+    if not value:
+        raise ValueError("there is nothing to read in it")
+    return value.lower() if re.fullmatch(SOURCE_PATTERN, value) else value
+
+
+GivenSource = Annotated[str, StringConstraints(min_length=1, max_length=100), AfterValidator(_given_source)]
+"""Where an item is said to be from: a `Source`, or any other words."""
+
+MAX_EXTERNAL_ID = 512
+"""Characters of an item's id at its source."""
+
+ExternalId = Annotated[str, StringConstraints(min_length=1, max_length=MAX_EXTERNAL_ID)]
 
 
 def _aware(value: Any) -> Any:
@@ -148,10 +175,10 @@ class RawFeedback(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     project_id: ProjectId
-    source: Source
+    source: GivenSource
     title: str | None = None
     body: str | None = None
-    external_id: Annotated[str, StringConstraints(min_length=1, max_length=512)] | None = None
+    external_id: ExternalId | None = None
     created_at: Time | None = None
     author: str | None = None
     url: str | None = None
@@ -398,6 +425,14 @@ def control_message(value: bytes) -> ProjectDefined | KeyDefined:
         ValueError: it is none of what control carries.
     """
     return _CONTROL.validate_json(value)
+
+
+def raw_envelopes(items: Sequence[bytes]) -> Iterator[bytes]:
+    """Yield RawEnvelope messages of items that are JSON already, each below ENVELOPE_BYTES and ENVELOPE_ITEMS."""
+    head = b'{"schema_version":%d,"items":[' % SCHEMA_VERSION
+    for run in split_by_bytes([(item, len(item) + 1) for item in items], ENVELOPE_BYTES - len(head) - 2):
+        for start in range(0, len(run), ENVELOPE_ITEMS):
+            yield head + b",".join(run[start : start + ENVELOPE_ITEMS]) + b"]}"
 
 
 def items_envelopes(project_id: str, items: Sequence[bytes]) -> Iterator[bytes]:

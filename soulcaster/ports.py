@@ -35,7 +35,7 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """A message to be sent. `partition` None leaves the choice to the key."""
+    """A message to be sent; its key chooses the partition."""
 
     topic: str
     key: bytes | None
@@ -52,6 +52,17 @@ class Publisher(Protocol):
         Raises:
             KafkaUnavailable: at least one was not acknowledged in time; some may have been, so send all again.
             InvalidMessage: one is larger than its topic takes.
+        """
+
+
+class KeyedPublisher(Publisher, Protocol):
+    """A publisher that can tell where a key leads."""
+
+    async def partitions(self, topic: str, keys: Sequence[bytes]) -> Sequence[int]:
+        """Return the partition of each key: what is sent to a topic with keys of one partition stays in order there.
+
+        Raises:
+            KafkaUnavailable: it cannot be told, for Kafka does not answer.
         """
 
 

@@ -1,8 +1,11 @@
 """Doubles of ports for tests: they keep what they were given, and fail when told to."""
 
+import zlib
 from collections.abc import Sequence
 
 from soulcaster.ports import Outgoing
+
+PARTITIONS = 8
 
 
 class RecordingPublisher:
@@ -17,3 +20,9 @@ class RecordingPublisher:
         if self.fail is not None:
             raise self.fail
         self.sent.extend(messages)
+
+    async def partitions(self, topic: str, keys: Sequence[bytes]) -> Sequence[int]:
+        """Return one of `PARTITIONS` for each key, or raise `fail`."""
+        if self.fail is not None:
+            raise self.fail
+        return [zlib.crc32(key) % PARTITIONS for key in keys]

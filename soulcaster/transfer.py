@@ -4,8 +4,7 @@ import asyncio
 import hashlib
 import json
 import re
-import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -24,14 +23,13 @@ from soulcaster.adapters.kafka import KafkaPublisher
 from soulcaster.adapters.redis_read_model import RedisReadModel
 from soulcaster.domain.ids import project_id_for
 from soulcaster.domain.normalize import well_formed
-from soulcaster.domain.runs import split_by_bytes
 from soulcaster.errors import BadInput, KafkaUnavailable, NotFound
-from soulcaster.intake import read
-from soulcaster.messages import SCHEMA_VERSION, ProjectDefined
-from soulcaster.ports import ClusterView, Outgoing, Project, Publisher, ReadModel, Record, Stats
+from soulcaster.messages import SOURCE_PATTERN, ProjectDefined
+from soulcaster.ports import ClusterView, KeyedPublisher, Outgoing, Project, Publisher, ReadModel, Stats
+from soulcaster.posting import Ready, make_ready, post
 from soulcaster.settings import Settings
 from soulcaster.table_files import Row, open_table
-from soulcaster.topics import CONTROL, ENVELOPE_BYTES, FEEDBACK_RAW
+from soulcaster.topics import CONTROL
 
 TEXT_COLUMNS = (
     "text", "body", "message", "description", "content", "comment", "feedback", "review", "note", "question", "tweet",
@@ -43,8 +41,7 @@ TITLE_COLUMNS = ("title", "subject", "headline")
 FIELD_COLUMNS = ("author", "url", "github_repo_url")
 """Columns that are fields of an item by their names; every other one goes to its metadata."""
 
-ENVELOPE_ITEMS = 500
-IN_FLIGHT_ROWS = 4 * ENVELOPE_ITEMS
+IN_FLIGHT_ROWS = 2000
 """Rows read while the ones before them are on their way to Kafka."""
 
 REFUSALS_SHOWN = 20
@@ -105,8 +102,8 @@ def _first(wanted: Sequence[str], present: Sequence[str]) -> str | None:
     return next((by_name[name] for name in wanted if name in by_name), None)
 
 
-def raw_feedback(row: Row, columns: Columns, *, project_id: str, source: str) -> bytes:
-    """Return a row as the RawFeedback JSON that travels.
+def raw_feedback(row: Row, columns: Columns, *, project_id: str, source: str, at: datetime) -> Ready:
+    """Return a row, read at that time, as it can be posted.
 
     Raises:
         ValueError: it cannot be feedback; the message is the reason.
@@ -127,10 +124,10 @@ def raw_feedback(row: Row, columns: Columns, *, project_id: str, source: str) ->
         raise ValueError("has no text")
     as_json = well_formed(json.dumps(item, ensure_ascii=False, allow_nan=False)).encode()
     # What normalize would send to the dead letters is told here, where somebody is looking.
-    _, refused = read(Record(FEEDBACK_RAW.name, 0, 0, int(time.time() * 1000), None, as_json))
+    ready, refused = make_ready([as_json], at)
     if refused:
         raise ValueError(refused[0].reason)
-    return as_json
+    return ready[0]
 
 
 def _row_id(row: Row, values: dict[str, Any]) -> str:
@@ -198,26 +195,18 @@ def _wordy(text: str) -> datetime:
     return parsedate_to_datetime(text)
 
 
-def envelopes(items: Sequence[bytes]) -> Iterator[bytes]:
-    """Yield RawEnvelope messages of items that are JSON already, each below ENVELOPE_BYTES and ENVELOPE_ITEMS."""
-    head = b'{"schema_version":%d,"items":[' % SCHEMA_VERSION
-    for run in split_by_bytes([(item, len(item) + 1) for item in items], ENVELOPE_BYTES - len(head) - 2):
-        for start in range(0, len(run), ENVELOPE_ITEMS):
-            yield head + b",".join(run[start : start + ENVELOPE_ITEMS]) + b"]}"
-
-
 async def import_file(
     path: Path,
     columns: Columns,
     *,
     project_id: str,
     source: str,
-    publisher: Publisher,
+    publisher: KeyedPublisher,
     report: Callable[[int, int], None] = lambda read, posted: None,
 ) -> Imported:
     """Post a file's rows to feedback.raw; `report(bytes read, rows posted)` is called after every step.
 
-    All have the project as their key, so that of two rows with one id the later stays the later.
+    Of two rows with one id the later stays the later.
 
     Raises:
         BadInput: the file cannot be read.
@@ -231,16 +220,16 @@ async def import_file(
         try:
             while rows := list(islice(table.rows, IN_FLIGHT_ROWS)):
                 items = []
+                at = datetime.now(UTC)
                 for row in rows:
                     try:
-                        items.append(raw_feedback(row, columns, project_id=project_id, source=source))
+                        items.append(raw_feedback(row, columns, project_id=project_id, source=source, at=at))
                     except ValueError as error:
                         refused.append(Refused(row, str(error)))
                 if on_its_way is not None:
                     await on_its_way
                     report(table.position(), posted)
-                messages = [Outgoing(FEEDBACK_RAW.name, project_id.encode(), value) for value in envelopes(items)]
-                on_its_way = asyncio.create_task(publisher.publish(messages))
+                on_its_way = asyncio.create_task(post(publisher, items))
                 await asyncio.sleep(0)  # let it begin before the next rows are read
                 posted += len(items)
             if on_its_way is not None:
@@ -285,7 +274,7 @@ def source_word(source: str) -> str:
     Raises:
         BadInput: it is not a short word.
     """
-    if not re.fullmatch(r"[a-z0-9][a-z0-9_.-]{0,39}", source.lower()):
+    if not re.fullmatch(SOURCE_PATTERN, source):
         raise BadInput(f"{source!r} is no source: give a word of up to 40 letters, digits, '_', '.', '-'.")
     return source.lower()
 

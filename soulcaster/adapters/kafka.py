@@ -18,6 +18,7 @@ from aiokafka.errors import (
     TopicAlreadyExistsError,
     for_code,
 )
+from aiokafka.partitioner import DefaultPartitioner
 
 from soulcaster.errors import InvalidMessage, KafkaUnavailable
 from soulcaster.ports import Outgoing, Record
@@ -25,6 +26,8 @@ from soulcaster.topics import DEAD_LETTERS, Topic
 
 REQUEST_SECONDS = 10.0
 """Time limit of one call; shorter than any drain at shutdown."""
+
+_PARTITIONER = DefaultPartitioner()
 
 
 class KafkaPublisher:
@@ -50,6 +53,7 @@ class KafkaPublisher:
             max_request_size=DEAD_LETTERS.max_bytes,
             max_batch_size=256 * 1024,
             request_timeout_ms=int(self._timeout * 1000),
+            partitioner=_PARTITIONER,
         )
         try:
             await asyncio.wait_for(producer.start(), self._timeout)
@@ -73,21 +77,34 @@ class KafkaPublisher:
 
     async def publish(self, messages: Sequence[Outgoing]) -> None:
         """Send all and await every acknowledgement; see `ports.Publisher`."""
-        async with self._starting:
-            if self._producer is None:
-                await self.start()
-        assert self._producer is not None  # noqa: S101  start() set it or raised
+        producer = await self._started()
         try:
             async with asyncio.timeout(self._timeout):
                 sent = [
-                    await self._producer.send(m.topic, value=m.value, key=m.key, headers=list(m.headers))
-                    for m in messages
+                    await producer.send(m.topic, value=m.value, key=m.key, headers=list(m.headers)) for m in messages
                 ]
                 await asyncio.gather(*sent)
         except MessageSizeTooLargeError as error:
             raise InvalidMessage(f"a message is larger than its topic takes: {error}") from error
         except (KafkaError, OSError, TimeoutError) as error:
             raise KafkaUnavailable(f"Kafka at {self._servers} did not acknowledge ({error!r})") from error
+
+    async def partitions(self, topic: str, keys: Sequence[bytes]) -> Sequence[int]:
+        """Return the partition of each key; see `ports.KeyedPublisher`."""
+        producer = await self._started()
+        try:
+            async with asyncio.timeout(self._timeout):
+                known = sorted(await producer.partitions_for(topic))
+        except (KafkaError, OSError, TimeoutError) as error:
+            raise KafkaUnavailable(f"Kafka at {self._servers} does not answer ({error!r})") from error
+        return [_PARTITIONER(key, known, known) for key in keys]
+
+    async def _started(self) -> AIOKafkaProducer:
+        async with self._starting:
+            if self._producer is None:
+                await self.start()
+        assert self._producer is not None  # noqa: S101  start() set it or raised
+        return self._producer
 
 
 @asynccontextmanager

@@ -18,10 +18,7 @@ from soulcaster.bench.clustering_loop import Vectors
 from soulcaster.bench.scores import Codes, codes
 from soulcaster.domain.feedback import Brief, brief
 from soulcaster.errors import BadInput
-from soulcaster.intake import read
-from soulcaster.ports import Record
 from soulcaster.table_files import open_table
-from soulcaster.topics import FEEDBACK_RAW
 from soulcaster.transfer import Columns, raw_feedback
 
 Floats = TypeVar("Floats", npt.NDArray[np.float32], npt.NDArray[np.float64])
@@ -34,6 +31,7 @@ FEW_PER_CLASS = 3
 FEW_CLASSES = 15
 
 _SHOWN = 5
+_READ_AT = datetime(1970, 1, 1, tzinfo=UTC)  # the same at every run
 _EMBED_BLOCK = 1024
 
 
@@ -84,11 +82,10 @@ def read_labelled(path: Path, text: str, title: str | None, label: str, source: 
                 unlabelled.append(row.line)
                 continue
             try:
-                as_json = raw_feedback(row, columns, project_id=PROJECT, source=source)
+                ready = raw_feedback(row, columns, project_id=PROJECT, source=source, at=_READ_AT)
             except ValueError:
                 continue
-            accepted, _ = read(Record(FEEDBACK_RAW.name, 0, number, 0, None, as_json))
-            items.append(brief(accepted[0].item))
+            items.append(brief(ready.item))
             labels.append(of_row)
             rows.append(number - 1)
     if unlabelled:

@@ -36,6 +36,11 @@ def item_id(project_id: str, source: str, external_id: str) -> str:
     return _id("item", project_id, source, external_id)
 
 
+def posted_id(project_id: str, idempotency_key: str, index: int) -> str:
+    """Return the external id of an item that came without one under a key of its client's, at that place."""
+    return _id("posted", project_id, idempotency_key, str(index))
+
+
 def project_id_for(name: str) -> str:
     """Return the id of the project that is made for a name not known yet."""
     return _id("project", name)

@@ -53,8 +53,8 @@ def kind(schema: Mapping[str, Any]) -> Markup:
         return Markup("<code>{}</code>").format(json.dumps(schema["const"]))
     if "enum" in schema:
         return Markup(" or ").join(Markup("<code>{}</code>").format(json.dumps(value)) for value in schema["enum"])
-    if "anyOf" in schema:
-        return Markup(" or ").join(kind(one) for one in schema["anyOf"])
+    if "anyOf" in schema or "oneOf" in schema:
+        return Markup(" or ").join(kind(one) for one in schema.get("anyOf", schema.get("oneOf")))
     if schema.get("type") == "array":
         return Markup("list of {}").format(kind(schema.get("items", {})))
     return escape(schema.get("format", schema.get("type", "any")))

@@ -2,15 +2,18 @@
 
 import json
 import re
+import zlib
+from collections.abc import Sequence
 from typing import Annotated, TypeVar, get_origin
 
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, RootModel, StringConstraints, ValidationError
 
 from soulcaster.messages import ProjectId
 from soulcaster.web.problems import FieldProblem, Problem
 
 M = TypeVar("M", bound=BaseModel)
+T = TypeVar("T")
 
 ID_PATTERN = "^[A-Za-z0-9_-]{1,64}$"
 
@@ -31,6 +34,18 @@ Cursor = Annotated[
 """Where a part of a list goes on: what an earlier part gave. The offset does not count then."""
 
 MAX_OFFSET = 1_000_000_000
+
+MAX_BODY_BYTES = 256 * 1024
+"""Bytes of a body, as it is sent and decompressed."""
+
+MAX_BATCH_BYTES = 1024 * 1024
+"""The same of a body that is a batch."""
+
+MAX_FAULTS = 100
+"""Faults that an answer names; of a batch there may be thousands."""
+
+_WBITS = {"gzip": 16 + zlib.MAX_WBITS, "deflate": zlib.MAX_WBITS}
+"""How zlib is told what it reads, for each Content-Encoding that is taken."""
 
 
 class Query(BaseModel):
@@ -53,6 +68,16 @@ class Window(Scope):
     cursor: Cursor | None = None
 
 
+class Batch(BaseModel):
+    """Base of bodies that are batches: they may be larger than others."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class OneOrBatch(RootModel[T]):
+    """Base of bodies that are one thing or a batch, told apart by a discriminator."""
+
+
 def read_query(request: web.Request, model: type[M], **known: str | None) -> M:
     """Return the query as `model`; a parameter left empty counts as not given, one that is known as given so.
 
@@ -66,7 +91,7 @@ def read_query(request: web.Request, model: type[M], **known: str | None) -> M:
         faults = _faults(error)
         if issubclass(model, Scope) and PROJECT not in given:
             raise Problem(400, "project_id is required", errors=faults) from error
-        raise Problem(422, _sentence(faults), errors=faults) from error
+        raise of_fields(faults) from error
 
 
 async def read_json(request: web.Request, model: type[M]) -> M:
@@ -76,24 +101,72 @@ async def read_json(request: web.Request, model: type[M]) -> M:
     somebody's feedback.
 
     Raises:
-        Problem: 415 when it is not declared as JSON, 400 when it is not JSON, 422 when a field is not what it should
-            be.
+        Problem: 415 when it is not declared as JSON, 413 when it is too large, 400 when it is not JSON, 422 when a
+            field is not what it should be.
     """
     if request.content_type != "application/json":
         raise Problem(415, "Send JSON, with the header Content-Type: application/json.")
-    raw = await request.read()
+    raw = await read_body(request, MAX_BATCH_BYTES if issubclass(model, OneOrBatch) else MAX_BODY_BYTES)
     try:
         try:
-            return model.model_validate_json(raw)
+            read = model.model_validate_json(raw)
         except ValidationError as error:
             if not _is_not_json(error):
                 raise
-            return model.model_validate_json(_mended(raw, error))
+            read = model.model_validate_json(_mended(raw, error))
     except ValidationError as error:
         if _is_not_json(error):
             raise _not_json(error) from error
-        faults = _faults(error)
-        raise Problem(422, _sentence(faults), errors=faults) from error
+        raise of_fields(_faults(error, tagged=issubclass(model, OneOrBatch))) from error
+    if isinstance(read, OneOrBatch) and not isinstance(read.root, Batch) and len(raw) > MAX_BODY_BYTES:
+        raise _too_large(MAX_BODY_BYTES)
+    return read
+
+
+async def read_body(request: web.Request, limit: int) -> bytes:
+    """Return the body, decompressed; of what is larger than `limit` bytes no more than those are made.
+
+    Raises:
+        Problem: 413 when it has more bytes than that, as it is sent or decompressed; 415 when it is encoded as nothing
+            here decodes; 400 when it is not what its encoding says.
+    """
+    encoding = request.headers.get("Content-Encoding", "identity").strip().lower()
+    if encoding not in {"identity", *_WBITS}:
+        known = ", ".join(_WBITS)
+        headers = {"Accept-Encoding": known}
+        raise Problem(415, f"A body may be sent as it is, or with the Content-Encoding {known}.", headers=headers)
+    if (request.content_length or 0) > limit:
+        raise _too_large(limit)
+    raw = bytearray()
+    async for chunk in request.content.iter_any():
+        raw += chunk
+        if len(raw) > limit:
+            raise _too_large(limit)
+    return bytes(raw) if encoding == "identity" else _inflated(bytes(raw), _WBITS[encoding], limit)
+
+
+def _inflated(raw: bytes, wbits: int, limit: int) -> bytes:
+    """Return what was compressed; some send deflate without zlib's header."""
+    if wbits == zlib.MAX_WBITS and (len(raw) < 2 or raw[0] & 0x0F != zlib.DEFLATED or int.from_bytes(raw[:2]) % 31):
+        wbits = -zlib.MAX_WBITS
+    reader = zlib.decompressobj(wbits)
+    try:
+        out = reader.decompress(raw, limit + 1)
+    except zlib.error as error:
+        raise _not_as_encoded() from error
+    if len(out) > limit:
+        raise _too_large(limit)
+    if not reader.eof or reader.unused_data:
+        raise _not_as_encoded()
+    return out
+
+
+def _not_as_encoded() -> Problem:
+    return Problem(400, "The body could not be read as its headers describe it.")
+
+
+def _too_large(limit: int) -> Problem:
+    return Problem(413, f"The body is larger than is accepted here: {limit:,} bytes, as it is sent and decompressed.")
 
 
 async def read_form(request: web.Request, model: type[M]) -> M:
@@ -110,8 +183,7 @@ async def read_form(request: web.Request, model: type[M]) -> M:
     try:
         return model.model_validate(given)
     except ValidationError as error:
-        faults = _faults(error)
-        raise Problem(422, _sentence(faults), errors=faults) from error
+        raise of_fields(_faults(error)) from error
 
 
 def path_id(request: web.Request, name: str) -> str:
@@ -155,12 +227,18 @@ def _mended(raw: bytes, error: ValidationError) -> str:
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
-def _faults(error: ValidationError) -> list[FieldProblem]:
+def of_fields(faults: Sequence[FieldProblem]) -> Problem:
+    """Return the problem of fields that are not what they should be; of very many it names the first."""
+    said = "; ".join(f"{fault.field}: {fault.message}" for fault in faults[:5])
+    more = len(faults) - MAX_FAULTS
+    if more > 0:
+        said += f"; {more:,} more are not listed"
+    return Problem(422, said, errors=faults[:MAX_FAULTS])
+
+
+def _faults(error: ValidationError, *, tagged: bool = False) -> list[FieldProblem]:
+    """Return the faults; where they are `tagged`, a place begins with the name of a shape, which nobody wrote."""
     return [
-        FieldProblem(field=".".join(str(part) for part in fault["loc"]) or "body", message=fault["msg"])
+        FieldProblem(field=".".join(str(part) for part in fault["loc"][tagged:]) or "body", message=fault["msg"])
         for fault in error.errors(include_url=False, include_input=False, include_context=False)
     ]
-
-
-def _sentence(faults: list[FieldProblem]) -> str:
-    return "; ".join(f"{fault.field}: {fault.message}" for fault in faults[:5])

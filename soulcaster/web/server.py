@@ -7,22 +7,21 @@ import aiohttp_jinja2
 import jinja2
 from aiohttp import web
 
-from soulcaster.ports import Clock, DeadLetters, Publisher, ReadModel
+from soulcaster.ports import Clock, DeadLetters, KeyedPublisher, ReadModel
 from soulcaster.web import api, cors, described, pages
 from soulcaster.web.caller import USED
 from soulcaster.web.guards import LOOPBACK, only_hosts, same_origin
 from soulcaster.web.observe import add_headers, log_requests
 from soulcaster.web.pages.words import FILTERS
+from soulcaster.web.parameters import MAX_BODY_BYTES
 from soulcaster.web.problems import answer_problems
 from soulcaster.web.services import SERVICES, Answering, RateLimits, Services, SignIn
-
-MAX_BODY_BYTES = 256 * 1024
 
 
 def create_app(
     *,
     read_model: ReadModel,
-    publisher: Publisher,
+    publisher: KeyedPublisher,
     dead_letters: DeadLetters,
     kafka: Answering,
     sign_in: SignIn,
@@ -48,7 +47,8 @@ def create_app(
             only_hosts(allowed_hosts),
             same_origin(cors_origins),
         ],
-        client_max_size=MAX_BODY_BYTES,
+        client_max_size=MAX_BODY_BYTES,  # of forms; parameters.py reads other bodies
+        handler_args={"auto_decompress": False},  # else what nobody reads is decompressed as it is thrown away
     )
     app[SERVICES] = Services(read_model, publisher, dead_letters, kafka, sign_in, rate_limits, clock, keyless)
     app[USED] = {}

@@ -5,7 +5,7 @@ from typing import Protocol
 
 from aiohttp import web
 
-from soulcaster.ports import Clock, DeadLetters, Publisher, ReadModel
+from soulcaster.ports import Clock, DeadLetters, KeyedPublisher, ReadModel
 
 
 class Answering(Protocol):
@@ -46,7 +46,7 @@ class Services:
     """Everything a handler may call; `keyless` lets calls without a key pass as the local owner's."""
 
     read_model: ReadModel
-    publisher: Publisher
+    publisher: KeyedPublisher
     dead_letters: DeadLetters
     kafka: Answering
     sign_in: SignIn

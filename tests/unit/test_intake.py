@@ -226,7 +226,11 @@ def test_an_envelope_of_several_projects() -> None:
         (json.dumps(GOOD | {"project_id": "x|y"}).encode(), "project_id"),
         (json.dumps(GOOD | {"project_id": "p1\n"}).encode(), "project_id"),
         (json.dumps(GOOD | {"project_id": "jobs"}).encode(), "choose another"),
-        (json.dumps(GOOD | {"source": "../x"}).encode(), "source"),
+        (json.dumps(GOOD | {"source": ""}).encode(), "source"),
+        (json.dumps(GOOD | {"source": "\u200b"}).encode(), "source"),
+        (json.dumps(GOOD | {"source": 3}).encode(), "source"),
+        (json.dumps(GOOD | {"source": "x" * 101}).encode(), "source"),
+        (json.dumps(GOOD | {"source": "App Store", "external_id": "x" * 503}).encode(), "502 characters"),
         (json.dumps(GOOD | {"external_id": ""}).encode(), "external_id"),
         (json.dumps(GOOD | {"external_id": "x" * 513}).encode(), "external_id"),
         (json.dumps(GOOD | {"metadata": [1]}).encode(), "metadata"),
@@ -236,6 +240,27 @@ def test_refused_as_a_whole(value: bytes | None, reason: str) -> None:
     refused = refusal(value)
     assert reason in refused.reason
     assert (refused.value, refused.index) == (value or b"", None)
+
+
+@pytest.mark.parametrize("source", ["App Store", "../x", "应用商店", "a" * 41, "-x", "x\ny"])
+def test_a_source_of_another_form_is_kept_as_generic(source: str) -> None:
+    item = one(GOOD | {"source": source, "metadata": {"stars": 1}}).item
+    assert (item.source, item.metadata) == ("generic", {"source": source, "stars": 1})
+    assert item.id == item_id("p1", "generic", item.external_id)
+    assert one(GOOD | {"source": source.upper()}).item.id == item.id
+
+
+def test_two_sources_of_another_form_do_not_share_their_ids() -> None:
+    assert one(GOOD | {"source": "App Store"}).item.id != one(GOOD | {"source": "Play Store"}).item.id
+    assert one(GOOD | {"source": "App Store"}).item.id != one(GOOD | {"source": "generic"}).item.id
+
+
+def test_what_metadata_says_of_the_source_stays() -> None:
+    assert one(GOOD | {"source": "App Store", "metadata": {"source": 3}}).item.metadata == {"source": 3}
+
+
+def test_a_source_is_cleaned_before_its_form_is_looked_at() -> None:
+    assert one(GOOD | {"source": " GitHub\u200b "}).item == one(GOOD).item
 
 
 @pytest.mark.parametrize(

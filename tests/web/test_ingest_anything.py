@@ -1,4 +1,4 @@
-"""POST /ingest/feedback with whatever JSON there is: never a 5xx, and a 2xx is exactly one item."""
+"""The intake with whatever JSON there is: never a 5xx, and a 2xx is exactly what was sent."""
 
 import json
 from typing import Any
@@ -43,23 +43,32 @@ likely = st.fixed_dictionaries(
 
 
 @settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(body=likely | anything, in_query=st.booleans())
-async def test_anything(redis_server: RedisServer, body: Any, in_query: bool) -> None:
+@given(
+    path=st.sampled_from(["/ingest/feedback", "/ingest/reddit"]),
+    body=likely | anything | st.fixed_dictionaries({"items": st.lists(likely, max_size=40) | anything}),
+    in_query=st.booleans(),
+    key=st.none() | st.text("ab", max_size=2),
+)
+async def test_anything(redis_server: RedisServer, path: str, body: Any, in_query: bool, key: str | None) -> None:
     world = World(redis_server)
     async with TestClient(TestServer(world.app())) as client:
         answer = await client.post(
-            "/ingest/feedback",
+            path,
             params={"project_id": "p1"} if in_query else {},
             data=json.dumps(body).encode(),
-            headers={"Content-Type": "application/json"},
+            headers={"Content-Type": "application/json"} | ({} if key is None else {"Idempotency-Key": key}),
         )
         assert answer.status < 500, await answer.text()
         if answer.status < 300:
-            [message] = world.publisher.sent
-            [accepted], refused = read(Record(message.topic, 0, 0, 0, message.key, message.value))
-            assert refused == []
+            read_back = [read(Record(m.topic, 0, 0, 0, m.key, m.value)) for m in world.publisher.sent]
+            assert [refused for _, refused in read_back] == [[]] * len(read_back)
+            there = [(one.item.id, one.item.project_id) for accepted, _ in read_back for one in accepted]
             told = await answer.json()
-            assert (told["id"], told["project_id"]) == (accepted.item.id, accepted.item.project_id)
+            assert ("items" in told) == ("items" in body)
+            assert sorted(there) == sorted((one["id"], one["project_id"]) for one in told.get("items", [told]))
+            assert len(there) == len(body.get("items", [body]))
         else:
             assert world.publisher.sent == []
             assert answer.content_type == "application/problem+json"
+            details = await answer.json(content_type=None)
+            assert details.get("errors") or answer.status != 422 or key == ""

@@ -11,6 +11,7 @@ OPERATIONS: tuple[Operation, ...] = (
     health.ready,
     ingest.manual,
     ingest.generic,
+    ingest.reddit,
     feedback.search,
     feedback.one,
     feedback.stats,

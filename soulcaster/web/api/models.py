@@ -10,17 +10,32 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, RootModel, Tag, field_validator
 
 from soulcaster.domain.commands import Granularity
 from soulcaster.domain.events import By, Change, ClusteringStatus, Outcome, Proposal, Rule
 from soulcaster.domain.keys import ApiKey, KeyScope
 from soulcaster.domain.lifecycle import ClusterStatus, Job, JobStatus
-from soulcaster.messages import MAX_IDS, KeyName, KeyScopes, ProjectId, RawFeedback, Source, Threshold, Time, Title
+from soulcaster.messages import (
+    MAX_IDS,
+    ExternalId,
+    GivenSource,
+    KeyName,
+    KeyScopes,
+    Metadata,
+    ProjectId,
+    RawFeedback,
+    Threshold,
+    Time,
+    Title,
+)
 from soulcaster.ports import ClusterView, CommandView, DeadLetter, FeedbackView, Happening, HistoryEntry, Page, Stats
-from soulcaster.web.parameters import Id
+from soulcaster.web.parameters import Batch, Id, OneOrBatch
 
 METADATA_DEPTH = 16
+
+MAX_ITEMS = 1000
+"""Items of one batch."""
 
 _PREDECESSOR_SOURCES = ("github", "manual", "reddit", "sentry")
 
@@ -41,23 +56,24 @@ class ManualIn(Body):
 
 
 class FeedbackIn(Body):
-    """POST /ingest/feedback: one item of any source; the predecessor's FeedbackItem is one too.
+    """One item of any source; the predecessor's FeedbackItem is one too.
 
     `external_id` is the item's id at its source: the same one sent again is the same item, its newest version. Its
-    `id` stands in where there is none; with neither, every request is an item of its own.
+    `id` stands in where there is none, and then the Idempotency-Key with the item's place; with none of them, every
+    request is an item of its own.
     """
 
     project_id: ProjectId | None = None
-    source: Source
+    source: GivenSource
     title: str | None = None
     body: str | None = None
-    external_id: Annotated[str, StringConstraints(min_length=1, max_length=512)] | None = None
-    id: Annotated[str, StringConstraints(min_length=1, max_length=512)] | None = None
+    external_id: ExternalId | None = None
+    id: ExternalId | None = None
     created_at: Time | None = None
     author: str | None = None
     url: str | None = None
     github_repo_url: str | None = None
-    metadata: dict[str, Any] = Field(default_factory=dict)
+    metadata: Metadata = Field(default_factory=dict)
     raw_text: str | None = None
     repo: str | None = None
     github_issue_number: int | None = None
@@ -72,12 +88,15 @@ class FeedbackIn(Body):
         return value
 
     def to_raw(self, project_id: str, external_id: str) -> RawFeedback:
-        """Return the message for feedback.raw; what only the predecessor had fields for goes into the metadata."""
+        """Return the message for feedback.raw; what only the predecessor had fields for goes into the metadata.
+
+        Its reader has the last word on it, here nothing is checked again.
+        """
         theirs = self.model_dump(include=set(_IN_METADATA), exclude_none=True)
         repo_url = self.github_repo_url
         if repo_url is None and self.repo and _OWNER_AND_NAME.fullmatch(self.repo):
             repo_url = f"https://github.com/{self.repo}"
-        return RawFeedback(
+        return RawFeedback.model_construct(
             project_id=project_id,
             source=self.source,
             title=self.title,
@@ -107,6 +126,59 @@ def _deeper_than(value: Any, levels: int) -> bool:
     if not isinstance(value, list):
         return False
     return levels == 0 or any(_deeper_than(part, levels - 1) for part in value)
+
+
+class RedditIn(FeedbackIn):
+    """One item of Reddit's, as the predecessor's poller posts it."""
+
+    source: GivenSource = "reddit"
+
+
+class FeedbackBatchIn(Batch):
+    """Many items at once: all of them are taken, or none."""
+
+    items: Annotated[tuple[FeedbackIn, ...], Field(min_length=1, max_length=MAX_ITEMS)]
+
+
+class RedditBatchIn(Batch):
+    """Many items of Reddit's at once: all of them are taken, or none."""
+
+    items: Annotated[tuple[RedditIn, ...], Field(min_length=1, max_length=MAX_ITEMS)]
+
+
+def _one_or_batch(value: Any) -> Literal["one", "batch"] | None:
+    """Tell what has `items` from one item, as on feedback.raw."""
+    if isinstance(value, dict):
+        return "batch" if "items" in value else "one"
+    return None
+
+
+_KINDS = Discriminator(
+    _one_or_batch, custom_error_type="not_an_object", custom_error_message="Input should be an object"
+)
+_ONE = Field(json_schema_extra={"not": {"required": ["items"]}})
+
+
+class FeedbackOrBatchIn(
+    OneOrBatch[
+        Annotated[
+            Annotated[FeedbackIn, _ONE, Tag("one")] | Annotated[FeedbackBatchIn, Tag("batch")],
+            _KINDS,
+        ]
+    ]
+):
+    """POST /ingest/feedback: one item, or a batch."""
+
+
+class RedditOrBatchIn(
+    OneOrBatch[
+        Annotated[
+            Annotated[RedditIn, _ONE, Tag("one")] | Annotated[RedditBatchIn, Tag("batch")],
+            _KINDS,
+        ]
+    ]
+):
+    """POST /ingest/reddit: one item, or a batch."""
 
 
 Ids = Annotated[tuple[Id, ...], Field(min_length=1, max_length=MAX_IDS)]
@@ -176,6 +248,24 @@ class IngestOut(BaseModel):
     status: Literal["ok"] = "ok"
     id: str
     project_id: str
+
+
+class PlaceOut(BaseModel):
+    """Under which id an item of a batch shows, and in which project."""
+
+    id: str
+    project_id: str
+
+
+class IngestBatchOut(BaseModel):
+    """202 of a batch: Kafka has all its items, here in their order."""
+
+    status: Literal["ok"] = "ok"
+    items: list[PlaceOut]
+
+
+class IngestedOut(RootModel[IngestOut | IngestBatchOut]):
+    """202 of one item or of a batch, as it was sent."""
 
 
 class AssignmentOut(BaseModel):

@@ -1,0 +1,121 @@
+"""How large a body may be, as it is sent and decompressed."""
+
+import gzip
+import json
+import tracemalloc
+import zlib
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+
+from soulcaster.web.api.models import MAX_ITEMS
+from soulcaster.web.parameters import MAX_BATCH_BYTES, MAX_BODY_BYTES
+from tests.web.checks import problem
+from tests.web.conftest import Client, World
+
+HERE = {"project_id": "p1"}
+JSON = {"Content-Type": "application/json"}
+
+
+def raw_deflate(data: bytes) -> bytes:
+    writer = zlib.compressobj(wbits=-15)
+    return writer.compress(data) + writer.flush()
+
+
+ENCODINGS = [("gzip", gzip.compress), ("deflate", zlib.compress), ("deflate", raw_deflate)]
+
+
+def of_size(body: dict[str, Any], size: int) -> bytes:
+    """Return the body as JSON of so many bytes, by white space."""
+    data = json.dumps(body).encode()
+    return data + b" " * (size - len(data))
+
+
+ONE = {"source": "app", "text": "It crashes", "body": "It crashes"}
+MANY = {"items": [ONE] * 10}
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "limit"),
+    [
+        ("/ingest/manual", ONE, MAX_BODY_BYTES),
+        ("/ingest/feedback", ONE, MAX_BODY_BYTES),
+        ("/ingest/reddit", ONE, MAX_BODY_BYTES),
+        ("/ingest/feedback", MANY, MAX_BATCH_BYTES),
+        ("/ingest/reddit", MANY, MAX_BATCH_BYTES),
+        ("/clusters/c1/rename", {"title": "x"}, MAX_BODY_BYTES),
+    ],
+)
+@pytest.mark.parametrize("encode", [None, *ENCODINGS], ids=str)
+async def test_a_body_has_a_limit(
+    world: World,
+    client: Client,
+    path: str,
+    body: dict[str, Any],
+    limit: int,
+    encode: tuple[str, Callable[[bytes], bytes]] | None,
+) -> None:
+    await world.fill()
+    headers = JSON if encode is None else JSON | {"Content-Encoding": encode[0]}
+    for size, status in ((limit, 202), (limit + 1, 413)):
+        data = of_size(body, size)
+        answer = await client.post(path, params=HERE, data=data if encode is None else encode[1](data), headers=headers)
+        assert answer.status == status, await answer.text()
+    details = await problem(answer, 413)
+    assert f"{limit:,} bytes" in details["detail"]
+
+
+async def test_a_whole_batch_may_be_a_megabyte(world: World, client: Client) -> None:
+    batch = {"items": [{"source": "app", "body": f"{n} " + "x" * 1000} for n in range(MAX_ITEMS)]}
+    assert 1_000_000 < len(json.dumps(batch)) < MAX_BATCH_BYTES
+    assert (await client.post("/ingest/feedback", params=HERE, json=batch)).status == 202
+
+
+async def test_a_body_without_a_length_has_a_limit_too(world: World, client: Client) -> None:
+    async def endless() -> AsyncIterator[bytes]:
+        while True:
+            yield b" " * 65536
+
+    await problem(await client.post("/ingest/feedback", params=HERE, data=endless(), headers=JSON), 413)
+    assert world.publisher.sent == []
+
+
+@pytest.mark.parametrize(("encoding", "compress"), ENCODINGS, ids=str)
+async def test_a_bomb_is_not_inflated(
+    world: World, client: Client, encoding: str, compress: Callable[[bytes], bytes]
+) -> None:
+    """A megabyte that would be a gigabyte: no more than the limit is made of it, whoever sends it to what."""
+    bomb = compress(b"[" * 900_000_000)
+    assert len(bomb) < MAX_BATCH_BYTES
+    headers = JSON | {"Content-Encoding": encoding}
+    tracemalloc.start()
+    try:
+        for path in ("/ingest/feedback", "/ingest/manual"):
+            answer = await client.post(path, params=HERE, data=bomb, headers=headers)
+            assert answer.status == 413
+        answer = await client.post("/clusters/rebalance", params=HERE, data=bomb, headers=headers)  # reads no body
+        assert answer.status == 202
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 16 * MAX_BATCH_BYTES
+    await problem(await client.post("/ingest/feedback", params=HERE, data=bomb, headers=headers), 413)
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate"])
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"not compressed", gzip.compress(b"{}")[:-3], gzip.compress(b"{}") + b"x", zlib.compress(b"{}")[:-1]],
+)
+async def test_a_body_that_is_not_what_its_encoding_says(client: Client, encoding: str, data: bytes) -> None:
+    headers = JSON | {"Content-Encoding": encoding}
+    await problem(await client.post("/ingest/manual", params=HERE, data=data, headers=headers), 400)
+
+
+@pytest.mark.parametrize("encoding", ["br", "zstd", "gzip, gzip", "nope"])
+async def test_an_encoding_that_is_not_taken_is_told_those_that_are(client: Client, encoding: str) -> None:
+    headers = JSON | {"Content-Encoding": encoding}
+    answer = await client.post("/ingest/manual", params=HERE, data=b"{}", headers=headers)
+    await problem(answer, 415)
+    assert answer.headers["Accept-Encoding"] == "gzip, deflate"
