@@ -184,8 +184,9 @@ async def test_a_forged_state_is_refused(world: World, github: GitHub) -> None:
     await world.member(ME, "viewer")
     async with serving(world, github) as client:
         back = await to_github_and_back(client, github)
-        for state in ("forged", "", "é\x00"):
-            await page(await client.get(CALLBACK, params={"code": back.query["code"], "state": state}), 400)
+        for state in ("forged", "", "é\x00", "%ED%A0%80"):
+            forged = URL(f"{CALLBACK}?code={back.query['code']}&state={state}", encoded="%" in state)
+            await page(await client.get(forged), 400)
         assert TOKEN not in github.calls
         await page(await client.get(back.path_qs))
         await page(await client.get(back.path_qs), 400)

@@ -93,7 +93,7 @@ async def begin_sign_in(request: web.Request, state: str, verifier: str) -> None
 
 
 async def begun_sign_in(request: web.Request, state: str) -> str | None:
-    """Return the code verifier of the sign-in that was begun here with this state, or None; its end is a new session."""
+    """Return the code verifier of the sign-in that was begun here with this state, or None."""
     session = await get_session(request)
     if _STATE not in session or not secrets.compare_digest(state.encode(), str(session[_STATE]).encode()):
         return None
