@@ -26,11 +26,20 @@ MAX_KEY = 255
 """Characters of an Idempotency-Key."""
 
 Cursor = Annotated[
-    str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}~-?[0-9]{1,20}(\.[0-9]{1,20})?(e[+-]?[0-9]{1,3})?$")
+    str,
+    StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}~-?[0-9]{1,20}(\.[0-9]{1,20})?(e[+-]?[0-9]{1,3})?(~[0-9]{1,10})?$"),
 ]
 """Where a part of a list goes on: what an earlier part gave. The offset does not count then."""
 
 MAX_OFFSET = 1_000_000_000
+
+Words = Annotated[str, StringConstraints(max_length=200)]
+"""Words that are looked for, in upper or lower case."""
+
+Repo = Annotated[
+    str, StringConstraints(pattern=r"^(https?://(www\.)?github\.com/)?[A-Za-z0-9_.-]{1,100}/[A-Za-z0-9_.-]{1,100}/?$")
+]
+"""A repository at GitHub: "owner/name", or its address."""
 
 
 class Query(BaseModel):
@@ -51,6 +60,11 @@ class Window(Scope):
     limit: Annotated[int, Field(ge=1, le=1000)] = 100
     offset: Annotated[int, Field(ge=0, le=MAX_OFFSET)] = 0
     cursor: Cursor | None = None
+
+
+def words(q: str | None) -> tuple[str, ...]:
+    """Return the words of a search."""
+    return tuple((q or "").split())
 
 
 def read_query(request: web.Request, model: type[M], **known: str | None) -> M:

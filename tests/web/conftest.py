@@ -22,7 +22,7 @@ from soulcaster.domain.lifecycle import JobStatus, JobStep
 from soulcaster.errors import KafkaUnavailable
 from soulcaster.failures import dead_letter
 from soulcaster.keys import make_key
-from soulcaster.messages import ClusterCommand, KeyDefined, control_message
+from soulcaster.messages import ClusterCommand, JobEvent, KeyDefined, control_message
 from soulcaster.ports import DeadLetter, LettersPage, Outgoing, Record
 from soulcaster.testing import RecordingPublisher
 from soulcaster.web.server import create_app
@@ -79,7 +79,7 @@ class FakeDeadLetters:
 
 
 class Worker(RecordingPublisher):
-    """A publisher behind which keys are known at once, and commands carried out with `outcome`, if there is one."""
+    """A publisher behind which keys and jobs are known at once; commands are carried out with `outcome`, if any."""
 
     def __init__(self, read_model: RedisReadModel) -> None:
         super().__init__()
@@ -92,6 +92,8 @@ class Worker(RecordingPublisher):
         for message in messages:
             if message.topic == "control" and isinstance(defined := control_message(message.value), KeyDefined):
                 await self._read_model.put_key(defined.key())
+            if message.topic == "job.events":
+                await self._read_model.put_job(JobEvent.model_validate_json(message.value).step())
             if message.topic == "cluster.commands" and self.outcome is not None:
                 command = ClusterCommand.model_validate_json(message.value)
                 done = CommandDone(command.id, self.outcome, self.reason, NOW, command.type)
@@ -172,7 +174,7 @@ class World:
         for seq, status in enumerate(steps):
             at = NOW + timedelta(seconds=seq)
             await self.read_model.put_job(
-                JobStep(job_id, project, cluster, seq, status, at, log=f"{log} {seq}", pr_url=pr_url)
+                JobStep(f"{job_id}-{seq}", job_id, project, cluster, seq, status, at, log=f"{log} {seq}", pr_url=pr_url)
             )
 
 

@@ -127,6 +127,8 @@ async def test_clusters_largest_first(world: World, client: Client) -> None:
         "issue_title": None,
         "issue_description": None,
         "github_repo_url": None,
+        "github_branch": None,
+        "error_message": None,
         "project_id": "p1",
         "created_at": "2026-11-19T12:00:00Z",
         "updated_at": "2026-11-21T12:00:00Z",

@@ -20,6 +20,7 @@ def create_pages(session_key: str) -> web.Application:
             web.get("/projects/{project_id}", clusters.ranking),
             web.get("/projects/{project_id}/clusters/{cluster_id}", clusters.one),
             web.post("/projects/{project_id}/clusters/{cluster_id}/start-fix", clusters.start_fix),
+            web.post("/projects/{project_id}/clusters/{cluster_id}/cancel", clusters.cancel),
             web.post("/projects/{project_id}/clusters/{cluster_id}/rename", clusters.rename),
             web.post("/projects/{project_id}/clusters/{cluster_id}/pin", clusters.pin),
             web.post("/projects/{project_id}/clusters/{cluster_id}/merge", clusters.merge),
