@@ -79,12 +79,16 @@ class FakeDeadLetters:
 
 
 class Worker(RecordingPublisher):
-    """A publisher behind which keys and jobs are known at once; commands are carried out with `outcome`, if any."""
+    """A publisher behind which keys and jobs are known at once; commands are carried out with `outcome`, if any.
+
+    While it is `behind`, jobs wait.
+    """
 
     def __init__(self, read_model: RedisReadModel) -> None:
         super().__init__()
         self._read_model = read_model
         self.outcome: Outcome | None = None
+        self.behind = False
         self.reason = ""
 
     async def publish(self, messages: Sequence[Outgoing]) -> None:
@@ -92,7 +96,7 @@ class Worker(RecordingPublisher):
         for message in messages:
             if message.topic == "control" and isinstance(defined := control_message(message.value), KeyDefined):
                 await self._read_model.put_key(defined.key())
-            if message.topic == "job.events":
+            if message.topic == "job.events" and not self.behind:
                 await self._read_model.put_job(JobEvent.model_validate_json(message.value).step())
             if message.topic == "cluster.commands" and self.outcome is not None:
                 command = ClusterCommand.model_validate_json(message.value)
