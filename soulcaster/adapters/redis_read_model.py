@@ -41,9 +41,9 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Awaitable, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from itertools import groupby, product
+from itertools import groupby
 from typing import Any, Literal, cast, get_args
 
 from pydantic import TypeAdapter
@@ -101,6 +101,9 @@ _MADE_AGAIN = (
     "key:*", "keys:*", "project:*", "projects",
 )  # fmt: skip
 """The keys that are made again from Kafka, of those in the table above."""
+
+_LISTED = 1_000
+"""Clusters whose places in the lists are written in one transaction."""
 
 _MERGES = 100
 """Merges that are done in one go; all their items are in memory meanwhile."""
@@ -363,40 +366,23 @@ class RedisReadModel:
             await pipe.execute()
 
     async def _list(self, redis: Redis, p: str, clusters: Sequence[str]) -> None:
-        """Bring the lists of clusters up to date with these as they stand; one that is not shown is in none.
-
-        All or nothing, for what a cluster is listed under says what is to be taken back.
-        """
-        shown = {view.id: view for view in await self._views(redis, p, clusters)}
-        noted = await cast(Awaitable[list[str | None]], redis.hmget(f"clusters:{p}:narrowed", list(clusters)))
-        gone: dict[str, list[str]] = defaultdict(list)
-        listed: dict[str, dict[str, float]] = defaultdict(dict)
-        labels: dict[str, str] = {}
-        for cluster_id, text in zip(clusters, noted, strict=True):
-            view = shown.get(cluster_id)
-            now = [] if view is None else [f"status:{view.status}", *(f"source:{name}" for name in view.sources)]
-            keys = _ORDERS.values()
-            if view is None:
-                for key in keys:
-                    gone[f"clusters:{p}:{key}"].append(cluster_id)
-            else:
-                labels[cluster_id] = json.dumps(now)
-                scores = {"ranked": _rank(view), "all": view.created_at.timestamp()}
-                scores["updated"] = view.updated_at.timestamp()
-                for key, label in product(keys, ("", *(f":{name}" for name in now))):
-                    listed[f"clusters:{p}:{key}{label}"][cluster_id] = scores[key]
-            for key, label in product(keys, set(json.loads(text or "[]")) - set(now)):
-                gone[f"clusters:{p}:{key}:{label}"].append(cluster_id)
-        pipe = redis.pipeline()
-        for key, members in gone.items():
-            pipe.zrem(key, *members)
-        for key, at in listed.items():
-            pipe.zadd(key, at)
-        if labels:
-            pipe.hset(f"clusters:{p}:narrowed", mapping=cast(Any, labels))
-        if unlisted := [c for c in clusters if c not in shown]:
-            pipe.hdel(f"clusters:{p}:narrowed", *unlisted)
-        await pipe.execute()
+        """Bring the lists of clusters up to date with these as they stand; one that is not shown is in none."""
+        for first in range(0, len(clusters), _LISTED):
+            some = clusters[first : first + _LISTED]
+            pipe = redis.pipeline(transaction=False)
+            pipe.hmget(f"clusters:{p}:narrowed", list(some))
+            for cluster_id in some:
+                pipe.hmget(f"cluster:{p}:{cluster_id}", ["size", "sources", "created_at", "updated_at"])
+                pipe.zrevrange(f"cluster:jobs:{cluster_id}", 0, 0)
+            narrowed_by, *found = await pipe.execute()
+            newest = {job.id: job for job in await self._jobs(redis, [j for jobs in found[1::2] for j in jobs])}
+            before = {c: set(json.loads(text)) for c, text in zip(some, narrowed_by, strict=True) if text is not None}
+            now = {
+                c: _listed(fields, newest[jobs[0]] if jobs else None)
+                for c, fields, jobs in zip(some, found[0::2], found[1::2], strict=True)
+                if fields[0] is not None
+            }
+            await _relist(redis, p, some, before, now)
 
     async def put_job(self, step: JobStep) -> None:
         """Apply a step, with its log line; one that is known by its id changes nothing."""
@@ -669,36 +655,35 @@ class RedisReadModel:
         )
 
     async def _clusters(self, redis: Redis, p: str, ids: Sequence[str]) -> tuple[ClusterView, ...]:
-        """Return these clusters, with the repository that most of their newest items are about."""
-        views = await self._views(redis, p, ids)
-        if not views or not await redis.hlen(f"feedback:repos:{p}"):
-            return views
+        if not ids:
+            return ()
+        pipe = redis.pipeline(transaction=False)
+        pipe.hlen(f"feedback:repos:{p}")
+        for i in ids:
+            pipe.hgetall(f"cluster:{p}:{i}")
+            pipe.zrevrange(f"cluster:jobs:{i}", 0, 0)
+        repos, *answers = await pipe.execute()
+        newest = {job.id: job for job in await self._jobs(redis, [j for jobs in answers[1::2] for j in jobs])}
+        views = tuple(
+            _cluster(p, i, fields, newest[jobs[0]] if jobs else None)
+            for i, fields, jobs in zip(ids, answers[0::2], answers[1::2], strict=True)
+            if fields
+        )
+        return await self._with_repos(redis, p, views) if repos else views
+
+    async def _with_repos(self, redis: Redis, p: str, views: Sequence[ClusterView]) -> tuple[ClusterView, ...]:
+        """Return clusters with the repository that most of their newest items are about."""
         pipe = redis.pipeline(transaction=False)
         for view in views:
             pipe.zrevrange(f"cluster:items:{p}:{view.id}", 0, REPO_ITEMS - 1)
         items = cast(list[list[str]], await pipe.execute())
         asked = [i for some in items for i in some]
-        repos = iter(
-            await cast(Awaitable[list[str | None]], redis.hmget(f"feedback:repos:{p}", asked)) if asked else ()
-        )
+        if not asked:
+            return tuple(views)
+        found = iter(await cast(Awaitable[list[str | None]], redis.hmget(f"feedback:repos:{p}", asked)))
         return tuple(
-            replace(view, github_repo_url=_commonest([next(repos) for _ in some]))
+            replace(view, github_repo_url=_commonest([next(found) for _ in some]))
             for view, some in zip(views, items, strict=True)
-        )
-
-    async def _views(self, redis: Redis, p: str, ids: Sequence[str]) -> tuple[ClusterView, ...]:
-        if not ids:
-            return ()
-        pipe = redis.pipeline(transaction=False)
-        for i in ids:
-            pipe.hgetall(f"cluster:{p}:{i}")
-            pipe.zrevrange(f"cluster:jobs:{i}", 0, 0)
-        answers = await pipe.execute()
-        newest = {job.id: job for job in await self._jobs(redis, [j for jobs in answers[1::2] for j in jobs])}
-        return tuple(
-            _cluster(p, i, fields, newest[jobs[0]] if jobs else None)
-            for i, fields, jobs in zip(ids, answers[0::2], answers[1::2], strict=True)
-            if fields
         )
 
     async def _jobs(self, redis: Redis, ids: Sequence[str]) -> tuple[Job, ...]:
@@ -739,6 +724,58 @@ def _passes(error: ResponseError) -> bool:
         return True
     said = str(error).rpartition("caused error: ")[2].lstrip("('\"")
     return said.split(" ", 1)[0] in {"MISCONF", "BUSY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "NOREPLICAS"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Listed:
+    """Where a cluster stands in the lists: what they are narrowed down to, and its score in each order."""
+
+    labels: tuple[str, ...]
+    scores: Mapping[str, float]
+
+
+def _listed(fields: Sequence[str], job: Job | None) -> _Listed:
+    """Return where a cluster of this size, these sources, created and updated then stands."""
+    created, updated = (datetime.fromisoformat(at) for at in fields[2:])
+    labels = (f"status:{cluster_status(job)}", *(f"source:{name}" for name in json.loads(fields[1])))
+    scores = {
+        "largest": _rank(int(fields[0]), created),
+        "newest": created.timestamp(),
+        "updated": _updated(updated, job).timestamp(),
+    }
+    return _Listed(labels, {_ORDERS[order]: scores[order] for order in _ORDERS})
+
+
+async def _relist(
+    redis: Redis, p: str, clusters: Sequence[str], before: Mapping[str, set[str]], now: Mapping[str, _Listed]
+) -> None:
+    """Write the lists: all or nothing, for what a cluster is listed under says what is to be taken back."""
+    leaving: dict[str, list[str]] = defaultdict(list)
+    standing: dict[str, dict[str, float]] = defaultdict(dict)
+    for cluster_id in clusters:
+        listed = now.get(cluster_id)
+        labels = set(listed.labels) if listed is not None else set()
+        for label in before.get(cluster_id, set()) - labels:
+            for order in _ORDERS.values():
+                leaving[f"clusters:{p}:{order}:{label}"].append(cluster_id)
+        if listed is None:
+            for order in _ORDERS.values():
+                leaving[f"clusters:{p}:{order}"].append(cluster_id)
+            continue
+        for order, score in listed.scores.items():
+            standing[f"clusters:{p}:{order}"][cluster_id] = score
+            for label in listed.labels:
+                standing[f"clusters:{p}:{order}:{label}"][cluster_id] = score
+    pipe = redis.pipeline()
+    for key, members in leaving.items():
+        pipe.zrem(key, *members)
+    for key, scores in standing.items():
+        pipe.zadd(key, scores)
+    if now:
+        pipe.hset(f"clusters:{p}:narrowed", mapping={c: json.dumps(listed.labels) for c, listed in now.items()})
+    if gone := [c for c in clusters if c not in now]:
+        pipe.hdel(f"clusters:{p}:narrowed", *gone)
+    await pipe.execute()
 
 
 def _tell(pipe: Pipeline, p: str, events: Iterable[ClusterEvent]) -> None:
@@ -804,10 +841,15 @@ def _said(of: Mapping[str, str], *names: str) -> str:
     return "\n".join(of[name] for name in names)
 
 
-def _rank(cluster: ClusterView) -> float:
+def _rank(size: int, created_at: datetime) -> float:
     """Return what ranks a cluster: its size and, as a fraction of one, its age (2 ** 33 seconds is the year 2242)."""
-    at = min(max(cluster.created_at.timestamp(), 0.0), 2.0**33 - 1)
-    return cluster.size + at / 2**33
+    at = min(max(created_at.timestamp(), 0.0), 2.0**33 - 1)
+    return size + at / 2**33
+
+
+def _updated(at: datetime, job: Job | None) -> datetime:
+    """Return when a cluster that was updated then, or its newest job, last changed."""
+    return at if job is None else max(at, job.updated_at)
 
 
 def _cluster_fields(cluster: ClusterChanged) -> dict[Any, Any]:
@@ -827,7 +869,6 @@ def _cluster_fields(cluster: ClusterChanged) -> dict[Any, Any]:
 
 
 def _cluster(p: str, cluster_id: str, fields: dict[str, str], job: Job | None) -> ClusterView:
-    updated = datetime.fromisoformat(fields["updated_at"])
     return ClusterView(
         project_id=p,
         id=cluster_id,
@@ -837,7 +878,7 @@ def _cluster(p: str, cluster_id: str, fields: dict[str, str], job: Job | None) -
         size=int(fields["size"]),
         sources=tuple(json.loads(fields["sources"])),
         created_at=datetime.fromisoformat(fields["created_at"]),
-        updated_at=max(updated, job.updated_at) if job else updated,
+        updated_at=_updated(datetime.fromisoformat(fields["updated_at"]), job),
         github_pr_url=job.pr_url if job else None,
         error_message=job.error if job else None,
         # These a cluster may lack that was written before there were any.
