@@ -213,10 +213,15 @@ def record_of(message: ConsumerRecord) -> Record:
 
 
 @asynccontextmanager
-async def onlooker(servers: str, *, max_wait_ms: int = 500) -> AsyncIterator[AIOKafkaConsumer]:
+async def onlooker(
+    servers: str,
+    *,
+    timeout: float = REQUEST_SECONDS,  # noqa: ASYNC109
+    max_wait_ms: int = 500,
+) -> AsyncIterator[AIOKafkaConsumer]:
     """Give a consumer that joins no group and commits nothing; who takes it assigns and seeks.
 
-    `max_wait_ms` is how long a broker holds a fetch back for what is to come.
+    `timeout` is in seconds, to connect; `max_wait_ms` is how long a broker holds a fetch back for what is to come.
 
     Raises:
         KafkaUnavailable: no broker answers, now or at any call.
@@ -229,7 +234,7 @@ async def onlooker(servers: str, *, max_wait_ms: int = 500) -> AsyncIterator[AIO
         auto_offset_reset="earliest",
     )
     try:
-        await asyncio.wait_for(consumer.start(), REQUEST_SECONDS)
+        await asyncio.wait_for(consumer.start(), timeout)
         await asyncio.sleep(0)  # a task of the consumer's that has not begun yet would make its stop raise
         yield consumer
     except (KafkaError, OSError, TimeoutError) as error:
