@@ -75,6 +75,14 @@ class KafkaPublisher:
     async def __aexit__(self, *exc: object) -> None:
         await self.stop()
 
+    async def connect(self) -> None:
+        """Connect, if that was not done yet.
+
+        Raises:
+            KafkaUnavailable: no broker answered.
+        """
+        await self._started()
+
     async def publish(self, messages: Sequence[Outgoing]) -> None:
         """Send all and await every acknowledgement; see `ports.Publisher`."""
         producer = await self._started()
@@ -100,9 +108,10 @@ class KafkaPublisher:
         return [_PARTITIONER(key, known, known) for key in keys]
 
     async def _started(self) -> AIOKafkaProducer:
-        async with self._starting:
-            if self._producer is None:
-                await self.start()
+        if self._producer is None:
+            async with self._starting:
+                if self._producer is None:
+                    await self.start()
         assert self._producer is not None  # noqa: S101  start() set it or raised
         return self._producer
 

@@ -12,6 +12,7 @@ from redis.asyncio import Redis
 from yarl import URL
 
 from soulcaster.adapters import redis_read_model
+from soulcaster.adapters.redis_client import MAX_CONNECTIONS
 from soulcaster.adapters.redis_read_model import RedisReadModel
 from soulcaster.domain.events import ClusterChanged, ClusterEvent, ItemAssigned
 from soulcaster.errors import RedisUnavailable
@@ -243,3 +244,8 @@ class Cut:
             parts = max(0, int(head[1:])) * (2 if head[:1] == b"%" else 1)
             return head + b"".join([await self._answer(of) for _ in range(parts)])
         return head
+
+
+async def test_more_calls_at_once_than_there_are_connections_wait_for_one(model: RedisReadModel) -> None:
+    count = 4 * MAX_CONNECTIONS
+    assert await asyncio.gather(*(model.key("k") for _ in range(count))) == [None] * count
