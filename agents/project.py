@@ -14,7 +14,19 @@ from soulcaster.domain.events import ClusterEvent
 from soulcaster.domain.feedback import FeedbackItem
 from soulcaster.domain.lifecycle import JobStep
 from soulcaster.failures import until_available
-from soulcaster.messages import ClusterEvents, ItemsEnvelope, JobEvent, KeyDefined, ProjectDefined, control_message
+from soulcaster.messages import (
+    ClusterEvents,
+    ControlMessage,
+    ItemsEnvelope,
+    JobEvent,
+    KeyDefined,
+    ProjectConfigured,
+    ProjectDefined,
+    SourceKicked,
+    SourceReported,
+    WebhookSecretDefined,
+    control_message,
+)
 from soulcaster.ports import Project, Publisher, ReadModel, Record
 from soulcaster.topics import CLUSTER_EVENTS, CONTROL, FEEDBACK_ITEMS, JOB_EVENTS
 
@@ -27,7 +39,7 @@ async def project(batches: AsyncIterator[Batch], *, read_model: ReadModel, publi
         items: dict[str, list[FeedbackItem]] = defaultdict(list)
         events: dict[str, list[ClusterEvent]] = defaultdict(list)
         jobs: dict[str, list[JobStep]] = defaultdict(list)
-        defined: list[ProjectDefined | KeyDefined] = []
+        defined: list[ControlMessage] = []
         for record in records:
             value = record.value or b""
             if record.topic == FEEDBACK_ITEMS.name:
@@ -52,11 +64,20 @@ async def project(batches: AsyncIterator[Batch], *, read_model: ReadModel, publi
         for message in defined:
             await until_available(lambda message=message: define(message))  # type: ignore[misc]
 
-    async def define(message: ProjectDefined | KeyDefined) -> None:
-        if isinstance(message, KeyDefined):
-            await read_model.put_key(message.key())
-        else:
-            await read_model.put_project(Project(message.id, message.name, message.created_at))
+    async def define(message: ControlMessage) -> None:
+        match message:
+            case KeyDefined():
+                await read_model.put_key(message.key())
+            case ProjectConfigured():
+                await read_model.put_config(message.project_id, message.stored())
+            case WebhookSecretDefined():
+                await read_model.put_webhook_secret(message.secret())
+            case SourceReported():
+                await read_model.put_source_report(message.project_id, message.source, message.report())
+            case SourceKicked():
+                await read_model.put_source_kick(message.project_id, message.source, message.kicked_at)
+            case ProjectDefined():
+                await read_model.put_project(Project(message.id, message.name, message.created_at))
 
     async for batch in batches:
         await guard.run(batch.records, work)

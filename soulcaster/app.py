@@ -40,9 +40,11 @@ from soulcaster.launcher.dry_run import DryRun
 from soulcaster.launcher.launch import launch_all
 from soulcaster.logs import configure as configure_logs
 from soulcaster.ports import Embedder
+from soulcaster.project_config import RedditPolling, reddit_polling
 from soulcaster.settings import Settings
 from soulcaster.topics import AGENTS, DEAD_LETTERS, FIX_COMMANDS
 from soulcaster.web.server import create_app as create_web_app
+from soulcaster.webhooks import Seal
 from tables.segmented import SegmentedTable, declare, partition_of
 
 log = structlog.get_logger(__name__)
@@ -96,7 +98,7 @@ def create_app(settings: Settings, *, embedder: Embedder | None = None) -> faust
     faiss.omp_set_num_threads(1)
     threadpool_limits(1)
     publisher = KafkaPublisher(settings.kafka)
-    read_model = RedisReadModel(settings.redis_url)
+    read_model = RedisReadModel(settings.redis_url, notices=True)
     closing: list[Callable[[], Awaitable[None]]] = [publisher.stop, read_model.close]
     if embedder is None:
         embedder = made = make_embedder(settings)
@@ -206,16 +208,19 @@ def run_web(settings: Settings) -> None:
     """Run the web server until it is told to stop; blocks.
 
     Raises:
-        BadInput: there is no session key.
+        BadInput: there is no session key, or no key for secrets.
     """
     configure_logs(settings.log_level)
-    if not settings.session_key:
-        raise BadInput(
-            "SOULCASTER_SESSION_KEY is not set; make one, and keep it: "
-            'python -c "from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())"'
-        )
+    for name, key in (("SESSION", settings.session_key), ("SECRETS", settings.secrets_key)):
+        if not key:
+            raise BadInput(
+                f"SOULCASTER_{name}_KEY is not set; make one, and keep it: "
+                'python -c "from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())"'
+            )
+    seal = Seal(settings.secrets_key)
+    reddit = reddit_polling(settings.reddit_subreddits, settings.reddit_sorts, settings.reddit_poll_interval_seconds)
     web.run_app(
-        _web(settings),
+        _web(settings, seal, reddit),
         host=settings.host,
         port=settings.port,
         print=lambda line: log.info(line),
@@ -224,7 +229,7 @@ def run_web(settings: Settings) -> None:
     )
 
 
-async def _web(settings: Settings) -> web.Application:
+async def _web(settings: Settings, seal: Seal, reddit: RedditPolling) -> web.Application:
     publisher = KafkaPublisher(settings.kafka, timeout=INTAKE_SECONDS)
     read_model = RedisReadModel(settings.redis_url)
     kafka = KafkaReadiness(settings.kafka)
@@ -244,6 +249,8 @@ async def _web(settings: Settings) -> web.Application:
         rate_limits=rate_limits,
         clock=now,
         session_key=settings.session_key,
+        seal=seal,
+        reddit=reddit,
         keyless=settings.keyless,
         cors_origins=frozenset(origin.strip() for origin in settings.cors_origins.split(",") if origin.strip()),
     )

@@ -6,6 +6,8 @@ from typing import Protocol
 from aiohttp import web
 
 from soulcaster.ports import Clock, DeadLetters, Publisher, ReadModel
+from soulcaster.project_config import RedditPolling
+from soulcaster.webhooks import WebhookSecrets
 
 
 class Answering(Protocol):
@@ -43,7 +45,10 @@ class RateLimits(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """Everything a handler may call; `keyless` lets calls without a key pass as the local owner's."""
+    """Everything a handler may call; `keyless` lets calls without a key pass as the local owner's.
+
+    `reddit` is what is polled where a project has set nothing.
+    """
 
     read_model: ReadModel
     publisher: Publisher
@@ -53,6 +58,8 @@ class Services:
     rate_limits: RateLimits
     clock: Clock
     keyless: bool
+    webhooks: WebhookSecrets
+    reddit: RedditPolling
 
 
 SERVICES = web.AppKey("services", Services)

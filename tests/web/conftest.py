@@ -22,14 +22,27 @@ from soulcaster.domain.lifecycle import JobStatus, JobStep
 from soulcaster.errors import KafkaUnavailable
 from soulcaster.failures import dead_letter
 from soulcaster.keys import make_key
-from soulcaster.messages import ClusterCommand, KeyDefined, control_message
+from soulcaster.messages import (
+    ClusterCommand,
+    ControlMessage,
+    KeyDefined,
+    ProjectConfigured,
+    SourceKicked,
+    SourceReported,
+    WebhookSecretDefined,
+    control_message,
+)
 from soulcaster.ports import DeadLetter, LettersPage, Outgoing, Record
+from soulcaster.project_config import RedditPolling
 from soulcaster.testing import RecordingPublisher
 from soulcaster.web.server import create_app
+from soulcaster.webhooks import Seal, WebhookSecrets
 from tests.conftest import RedisServer
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 SESSION_KEY = "3kmW1YpBrXY7QFtLkPMbsdDWD0zGz1kUj0iQ3Yd5m1g="
+SECRETS_KEY = "0eYtlYNSb4BqOA8gNPgm4AW0fXpJ6dZ0k8p1wI0T6yY="
+POLLING = RedditPolling(("all",), ("new",), 300)
 
 Client = TestClient[web.Request, web.Application]
 
@@ -90,12 +103,25 @@ class Worker(RecordingPublisher):
     async def publish(self, messages: Sequence[Outgoing]) -> None:
         await super().publish(messages)
         for message in messages:
-            if message.topic == "control" and isinstance(defined := control_message(message.value), KeyDefined):
-                await self._read_model.put_key(defined.key())
+            if message.topic == "control":
+                await self._define(control_message(message.value))
             if message.topic == "cluster.commands" and self.outcome is not None:
                 command = ClusterCommand.model_validate_json(message.value)
                 done = CommandDone(command.id, self.outcome, self.reason, NOW, command.type)
                 await self._read_model.apply(command.project_id, [done])
+
+    async def _define(self, defined: ControlMessage) -> None:
+        match defined:
+            case KeyDefined():
+                await self._read_model.put_key(defined.key())
+            case ProjectConfigured():
+                await self._read_model.put_config(defined.project_id, defined.stored())
+            case WebhookSecretDefined():
+                await self._read_model.put_webhook_secret(defined.secret())
+            case SourceReported():
+                await self._read_model.put_source_report(defined.project_id, defined.source, defined.report())
+            case SourceKicked():
+                await self._read_model.put_source_kick(defined.project_id, defined.source, defined.kicked_at)
 
 
 class World:
@@ -103,7 +129,7 @@ class World:
 
     def __init__(self, redis: RedisServer) -> None:
         self.redis = redis
-        self.read_model = RedisReadModel(redis.url)
+        self.read_model = RedisReadModel(redis.url, notices=True)
         self.publisher = Worker(self.read_model)
         self.dead_letters = FakeDeadLetters()
         self.kafka = FakeKafka()
@@ -126,10 +152,15 @@ class World:
             rate_limits=self.rate_limits,
             clock=lambda: self.now,
             session_key=SESSION_KEY,
+            seal=Seal(SECRETS_KEY),
+            reddit=POLLING,
             allowed_hosts=given.allowed_hosts,
             keyless=given.keyless,
             cors_origins=given.cors_origins,
         )
+
+    def webhooks(self) -> WebhookSecrets:
+        return WebhookSecrets(self.read_model, self.publisher, Seal(SECRETS_KEY))
 
     async def key(self, *scopes: KeyScope, project: str = "p1", expires_at: datetime | None = None) -> dict[str, str]:
         """Make a key and return the header that carries it."""

@@ -2,7 +2,20 @@
 
 from aiohttp import web
 
-from soulcaster.web.api import clusters, commands, dead_letters, feedback, health, ingest, jobs, keys
+from soulcaster.web.api import (
+    clusters,
+    commands,
+    config,
+    dead_letters,
+    events,
+    feedback,
+    health,
+    ingest,
+    jobs,
+    keys,
+    sources,
+    webhook_secrets,
+)
 from soulcaster.web.api.operation import Operation
 
 OPERATIONS: tuple[Operation, ...] = (
@@ -38,6 +51,19 @@ OPERATIONS: tuple[Operation, ...] = (
     keys.search,
     keys.make,
     keys.revoke,
+    config.project,
+    config.set_project,
+    config.subreddits,
+    config.set_subreddits,
+    webhook_secrets.search,
+    webhook_secrets.make,
+    webhook_secrets.remove,
+    sources.search,
+    sources.cursor,
+    sources.report,
+    sources.poll,
+    sources.trigger_poll,
+    events.follow,
 )
 """All that can be asked, in the order in which it is documented."""
 
