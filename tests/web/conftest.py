@@ -92,18 +92,22 @@ class FakeDeadLetters:
 
 
 class Worker(RecordingPublisher):
-    """A publisher behind which keys are known at once, and commands carried out with `outcome`, if there is one."""
+    """A publisher behind which what control says is known at once, and commands carried out with `outcome`, if any.
+
+    With `delivers` off, what it says is not known yet.
+    """
 
     def __init__(self, read_model: RedisReadModel) -> None:
         super().__init__()
         self._read_model = read_model
         self.outcome: Outcome | None = None
         self.reason = ""
+        self.delivers = True
 
     async def publish(self, messages: Sequence[Outgoing]) -> None:
         await super().publish(messages)
         for message in messages:
-            if message.topic == "control":
+            if message.topic == "control" and self.delivers:
                 await self._define(control_message(message.value))
             if message.topic == "cluster.commands" and self.outcome is not None:
                 command = ClusterCommand.model_validate_json(message.value)
