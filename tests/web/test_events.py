@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from aiohttp import ClientResponse
+from aiohttp import ClientResponse, ClientSession, web
 from aiohttp.test_utils import TestClient, TestServer
 
 from soulcaster.adapters.redis_read_model import RedisReadModel
@@ -195,16 +195,26 @@ async def test_a_heartbeat_is_a_comment(client: Client, monkeypatch: pytest.Monk
         assert [await stream.comment() for _ in range(2)] == ["ping", "ping"]
 
 
-async def test_who_is_gone_is_forgotten(world: World, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_who_is_gone_is_forgotten(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a server as we run it: aiohttp's test server would cancel the handler by itself."""
     monkeypatch.setattr(events, "PING_SECONDS", 0.01)
-    here = client.app[FOLLOWING]
-    async with following(client) as stream:
-        await stream.next()
-        assert here._names == {"local owner": 1}
-        stream.answer.close()
-    async with asyncio.timeout(SOON):
-        while here._names or here._followers or here._at:
-            await asyncio.sleep(0.01)
+    app = world.app()
+    runner = web.AppRunner(app)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        address = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        here = app[FOLLOWING]
+        async with ClientSession(address) as session:
+            answer = await session.get("/events", params=HERE)
+            assert (await Stream(answer).next()).event == "open"
+            assert here._names == {"local owner": 1}
+            answer.close()
+            async with asyncio.timeout(SOON):
+                while here._names or here._followers or here._at:
+                    await asyncio.sleep(0.01)
+    finally:
+        await runner.cleanup()
 
 
 async def test_a_stream_ends_after_its_time(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -301,20 +311,54 @@ async def test_a_follower_that_ends_is_given_what_waits() -> None:
     assert await follower.next(until) is None
 
 
-async def test_what_was_trimmed_before_it_was_read_is_a_reset(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The reader was held up, and more came than is kept."""
+@pytest.mark.parametrize("away", [False, True])
+async def test_what_was_trimmed_before_it_was_read_is_a_reset(
+    world: World, monkeypatch: pytest.MonkeyPatch, away: bool
+) -> None:
+    """The reader was held up, or could not reach Redis, and more came than is kept."""
     monkeypatch.setattr("soulcaster.adapters.redis_read_model.NOTICES_KEPT", 10)
+    monkeypatch.setattr(follow, "PER_READ", 1000 if away else 20)
+    monkeypatch.setattr(follow, "QUEUE", 1000)
     here = Following(world.read_model)
     await put(world, 0)
     monkeypatch.setattr(here, "_read", asyncio.Event().wait)  # by hand, below
     follower = await here.follow("p1", "me", None)
     for n in range(400):
         await put(world, n)
-    while await here._round(check=False):
-        pass
-    told = await drained(follower)
-    assert "reset" in {one.event for one in told}
-    assert told[-1].id == (await world.read_model.notice_span("p1"))[1]
+    more = True
+    while more:
+        more = await here._round(check=away)
+    newest = (await world.read_model.notice_span("p1"))[1]
+    assert [(told.event, told.id) for told in await drained(follower)][1:] == [("reset", newest)]
+    await put(world, 1)
+    assert not await here._round(check=away)
+    assert [told.event for told in await drained(follower)] == ["changed"]
+    await here.close()
+
+
+async def test_what_was_read_for_those_who_have_left_is_not_told_who_came_since(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = Following(world.read_model)
+    monkeypatch.setattr(here, "_read", asyncio.Event().wait)
+    first = await here.follow("p1", "me", None)
+    await put(world, 1)
+    notices, read, go_on = world.read_model.notices, asyncio.Event(), asyncio.Event()
+
+    async def slow(after: Mapping[str, str], *, limit: int) -> Any:
+        found = await notices(after, limit=limit)
+        read.set()
+        await go_on.wait()
+        return found
+
+    monkeypatch.setattr(world.read_model, "notices", slow)
+    reading = asyncio.create_task(here._round(check=False))
+    await read.wait()
+    here.leave(first)
+    second = await here.follow("p1", "me", None)
+    go_on.set()
+    await reading
+    assert [told.event for told in await drained(second)] == ["open"]
     await here.close()
 
 
