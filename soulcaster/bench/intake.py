@@ -46,7 +46,8 @@ async def run(per_second: int, seconds: int, report: Callable[[int], None]) -> d
             await stack.provision()
             settings = stack.settings
             port = free_port()
-            web = {"PORT": str(port), "SOULCASTER_SESSION_KEY": Fernet.generate_key().decode()}
+            keys = {f"SOULCASTER_{name}_KEY": Fernet.generate_key().decode() for name in ("SESSION", "SECRETS")}
+            web = {"PORT": str(port), **keys}
             async with KafkaPublisher(settings.kafka) as publisher:
                 secret, _ = await make_key(
                     publisher, PROJECT, name="bench", scopes=["ingest", "read"], by="bench", at=datetime.now(UTC)

@@ -118,7 +118,10 @@ class _Run:
         self._launcher = self._program("launcher", "The launcher", OTHER_GRACE)
 
     def _program(self, command: str, name: str, grace: float) -> Child:
-        env = {"SOULCASTER_SESSION_KEY": _session_key(self._data_dir)} if command == "web" else {}
+        env = {}
+        if command == "web":
+            env["SOULCASTER_SESSION_KEY"] = _kept_key(self._data_dir / "session.key")
+            env["SOULCASTER_SECRETS_KEY"] = _kept_key(self._data_dir / "secrets.key")
         arguments = [sys.executable, "-m", "soulcaster", command, "--data-dir", str(self._data_dir)]
         return Child(name, arguments, log=self._stack.logs / f"{command}.log", grace=grace, env=env)
 
@@ -207,7 +210,7 @@ class _Run:
             return False
 
     def _leave_addresses(self) -> None:
-        """Tell the other commands where everything is; the key of sessions is no address and stays out."""
+        """Tell the other commands where everything is; keys are no addresses and stay out."""
         stack = {"pid": os.getpid(), "settings": self._settings.model_dump(mode="json", exclude={"session_key"})}
         _write(self._data_dir / STACK_FILE, json.dumps(stack, indent=2))
 
@@ -282,9 +285,8 @@ class _Run:
         self._console.print(table)
 
 
-def _session_key(data_dir: Path) -> str:
-    """Return the key that signs sessions, made once a data dir, so that a restart signs nobody out."""
-    path = data_dir / "session.key"
+def _kept_key(path: Path) -> str:
+    """Return a key made once a data dir, so that a restart signs nobody out, and opens what was sealed."""
     if not path.exists():
         _write(path, Fernet.generate_key().decode())
     return path.read_text().strip()
