@@ -1,7 +1,7 @@
 """`soulcaster rebuild`: the read model emptied and made again from Kafka, by the agent that keeps it.
 
-Everything it shows is on topics that are kept for ever: projects and keys on control, items, cluster events and job
-events. A worker may go on meanwhile. What is replayed may then overwrite what the worker has just written with
+Everything it shows is on topics that are kept for ever: projects, keys and settings on control, items, cluster events
+and job events. A worker may go on meanwhile. What is replayed may then overwrite what the worker has just written with
 something older; so it ends only when nothing has come while its last records were written, which are then the newest.
 """
 
