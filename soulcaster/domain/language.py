@@ -18,7 +18,7 @@ LOOKED_AT = 120
 _READ = 2 * LOOKED_AT
 _SHORTEST = 12
 _SUREST = 0.4
-"""Below this the model guesses: of short English questions it then takes every third for something else."""
+"""Below this the model guesses: of short English questions it then takes every fifth for something else."""
 
 
 @cache

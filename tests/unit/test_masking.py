@@ -37,6 +37,7 @@ def test_masked_text_stays_as_it_is(text: str) -> None:
         ("write to kim.o'neil+x@mail.example.co.uk, please", "write to kim.o'[email], please"),
         ("<kim@example.com>,jo@example.org.", "<[email]>,[email]."),
         ("müller@bücher.example", "[email]"),
+        ("a@b.example@c.example", "[email]@c.example"),
         ("from 83.12.4.17 and 83.12.4.18.", "from [ip] and [ip]."),
         ("http://83.12.4.17:8080/x", "http://[ip]:8080/x"),
         ("the server 8.8.4.4 is slow; 9.9.9.9:53 too", "the server [ip] is slow; [ip]:53 too"),
