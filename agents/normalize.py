@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Sequence
 from agents.batches import Batch
 from agents.guard import Guard
 from soulcaster.failures import dead_letter, set_aside, until_available
-from soulcaster.intake import read
+from soulcaster.intake import Masks, masks_all, read
 from soulcaster.messages import items_envelopes
 from soulcaster.ports import Outgoing, Publisher, Record
 from soulcaster.topics import FEEDBACK_ITEMS
@@ -19,8 +19,10 @@ _LARGE = 128 * 1024
 """A record of this many bytes takes long enough to read (tens of milliseconds) to do it in a thread."""
 
 
-async def normalize(batches: AsyncIterator[Batch], *, publisher: Publisher) -> AsyncIterator[int]:
-    """Normalize batch by batch; yield how many items each gave."""
+async def normalize(
+    batches: AsyncIterator[Batch], *, publisher: Publisher, masks: Masks = masks_all
+) -> AsyncIterator[int]:
+    """Normalize batch by batch; yield how many items each gave. `masks` is asked for each item, so it must be quick."""
     guard = Guard("normalize", publisher)
     count = 0
 
@@ -30,7 +32,7 @@ async def normalize(batches: AsyncIterator[Batch], *, publisher: Publisher) -> A
         letters: list[Outgoing] = []
         for record in records:
             large = len(record.value or b"") > _LARGE
-            accepted, refused = await asyncio.to_thread(read, record) if large else read(record)
+            accepted, refused = await asyncio.to_thread(read, record, masks) if large else read(record, masks)
             for one in accepted:
                 items[one.item.project_id].append(one.json)
             letters += [dead_letter(record, r.reason, value=r.value, index=r.index) for r in refused]

@@ -6,6 +6,7 @@ is dropped.
 
 import json
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -13,8 +14,9 @@ from typing import Any
 import pydantic_core
 from pydantic import TypeAdapter, ValidationError
 
-from soulcaster.domain.feedback import FeedbackItem
+from soulcaster.domain.feedback import FeedbackItem, mask_item
 from soulcaster.domain.ids import item_id
+from soulcaster.domain.language import language_of
 from soulcaster.domain.normalize import title_and_body, well_formed
 from soulcaster.messages import (
     MAX_EXTERNAL_ID,
@@ -28,6 +30,15 @@ from soulcaster.ports import Record
 
 _RAW: TypeAdapter[RawFeedback] = TypeAdapter(RawFeedback)
 _ITEM: TypeAdapter[FeedbackItem] = TypeAdapter(FeedbackItem)
+
+
+Masks = Callable[[str], bool]
+"""Tells of a project's id whether personal data in what the project keeps are masked."""
+
+
+def masks_all(project_id: str) -> bool:
+    """Mask personal data, whatever the project."""
+    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +70,8 @@ class _Wrong(ValueError):
         self.field = field
 
 
-def read(record: Record) -> tuple[list[Accepted], list[Refusal]]:
-    """Return the items of a record, cleaned, and what had to be refused."""
+def read(record: Record, masks: Masks = masks_all) -> tuple[list[Accepted], list[Refusal]]:
+    """Return the items of a record, cleaned and masked, and what had to be refused."""
     value = record.value or b""
     try:
         parts = _parts(value)
@@ -70,7 +81,7 @@ def read(record: Record) -> tuple[list[Accepted], list[Refusal]]:
     refusals = []
     for index, part in parts:
         try:
-            items.append(_accept(part, record, index or 0))
+            items.append(_accept(part, record, index or 0, masks))
         except ValueError as error:
             own = value if index is None else _own_bytes(part, value)
             refusals.append(Refusal(own, _reason(error), index, _faults(error)))
@@ -142,7 +153,7 @@ def own_id(record: Record, index: int) -> str:
     return f"{record.topic}/{record.partition}/{record.offset}/{record.timestamp_ms}/{index}"
 
 
-def _accept(part: Any, record: Record, index: int) -> Accepted:
+def _accept(part: Any, record: Record, index: int, masks: Masks) -> Accepted:
     """Return the item that a part of a record is.
 
     Raises:
@@ -167,10 +178,14 @@ def _accept(part: Any, record: Record, index: int) -> Accepted:
         url=raw.url,
         github_repo_url=raw.github_repo_url,
         metadata=raw.metadata if source == raw.source else {"source": raw.source, **raw.metadata},
+        language=language_of(body),
     )
     as_json = _ITEM.dump_json(item)
     if len(as_json) > MAX_ITEM_BYTES:
         raise ValueError(f"the item has {len(as_json):,} bytes; an item may have {MAX_ITEM_BYTES:,}")
+    # What was given is counted, masked or not: the web server, which knows no project's settings, counts the same.
+    if masks(item.project_id) and (masked := mask_item(item)) is not item:
+        return Accepted(masked, _ITEM.dump_json(masked))
     return Accepted(item, as_json)
 
 

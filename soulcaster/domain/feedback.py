@@ -3,14 +3,16 @@
 import hashlib
 import json
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from soulcaster.domain.normalize import CUT, GIVEN_TITLE_CHARS, one_line
+from soulcaster.domain.comparable import comparable
+from soulcaster.domain.masking import mask_personal, mask_values
+from soulcaster.domain.normalize import CUT, GIVEN_TITLE_CHARS, TITLE_CHARS, one_line
 
 BRIEF_CHARS = 2_000
-"""Characters of an item that are compared; the rest is kept but does not count."""
+"""Characters of an item that are compared, counted after what tells nothing is gone; the rest is kept all the same."""
 
 _REPO = re.compile(
     r"(?:https?://(?:www\.)?github\.com/)?([\w.-]{1,100}/[\w.-]{1,100}?)(?:\.git)?/?", re.ASCII | re.IGNORECASE
@@ -25,7 +27,10 @@ _canonical = json.JSONEncoder(sort_keys=True, default=str).encode
 
 @dataclass(frozen=True, slots=True)
 class FeedbackItem:
-    """One piece of feedback, cleaned. `created_at` is the author's time, `received_at` ours."""
+    """One piece of feedback, cleaned. `created_at` is the author's time, `received_at` ours.
+
+    `language` is an ISO 639-1 code, or None where the text does not tell.
+    """
 
     id: str
     project_id: str
@@ -39,6 +44,7 @@ class FeedbackItem:
     url: str | None = None
     github_repo_url: str | None = None
     metadata: dict[str, Any] = field(default_factory=dict)
+    language: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +62,41 @@ def brief(item: FeedbackItem) -> Brief:
     """Return what clustering needs of an item; a title that only repeats the body's start is not counted twice."""
     title = item.title.removesuffix(CUT)
     repeats = item.body.startswith(title) or one_line(item.body, GIVEN_TITLE_CHARS).startswith(title)
-    text = item.body if repeats else f"{item.title}\n{item.body}"
+    text = comparable(item.body, BRIEF_CHARS)
+    if not repeats:
+        text = f"{comparable(item.title, GIVEN_TITLE_CHARS)}\n{text}"
     return Brief(item.id, item.source, item.title, text[:BRIEF_CHARS].strip() or item.title, item.created_at)
+
+
+def mask_item(item: FeedbackItem) -> FeedbackItem:
+    """Return the item with personal data masked in title, body, author and the texts of its metadata.
+
+    A title that was made from the body is made anew: it may have been cut in the middle of what has to go. Addresses
+    (`url`, `github_repo_url`), ids and the names of metadata stay. It is the same object if there is nothing to mask.
+    """
+    body = mask_personal(item.body)
+    title = _title_after(item, body)
+    author = item.author and mask_personal(item.author)
+    metadata = mask_values(item.metadata)
+    if (title, body, author) == (item.title, item.body, item.author) and metadata is item.metadata:
+        return item
+    return replace(item, title=title, body=body, author=author, metadata=metadata)
+
+
+def _title_after(item: FeedbackItem, body: str) -> str:
+    """Return the masked title of an item whose body is masked as given."""
+    if body != item.body:
+        for limit in (TITLE_CHARS, GIVEN_TITLE_CHARS):
+            if item.title == one_line(item.body, limit):
+                return one_line(body, limit)
+    return mask_personal(item.title)
 
 
 def content_hash(item: FeedbackItem) -> bytes:
     """Return 8 bytes over all a source can change of an item; equal means nothing new was said.
 
-    Times of receipt are left out: they differ each time the same thing is sent.
+    Times of receipt are left out: they differ each time the same thing is sent. So is what is derived, as the
+    language: when it is derived in another way, nothing new was said.
     """
     said = [item.title, item.body, item.author, item.url, item.github_repo_url, item.metadata]
     return hashlib.blake2b(_canonical(said).encode(), digest_size=8).digest()

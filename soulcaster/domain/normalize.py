@@ -14,9 +14,15 @@ CUT = "…"
 
 _INVISIBLE = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f"  # control characters but tab and line feed
-    "\u200b\u2060\ufeff"  # zero-width space, word joiner, byte order mark (joiners stay: emoji and scripts need them)
-    "\u202a-\u202e\u2066-\u2069]"  # direction overrides, which make text read as it is not
+    "\u00ad\u034f\u180e\u200b\u2060-\u2064\u3164\ufeff\uffa0"  # nothing to see: soft hyphen, zero-width space, fillers
+    "\u202a-\u202e\u2066-\u206f"  # direction overrides, which make text read as it is not
+    "\ufff9-\ufffb\U000e0000-\U000e007f]"  # annotation marks; tags, in which unseen text can be written
 )
+_JOINER = re.compile(
+    "(?<=[\x21-\x7f])[\u200c\u200d]++|[\u200c\u200d](?<![\u200c\u200d].)[\u200c\u200d]*+(?=[\x21-\x7f])"
+)
+"""Joiners beside ASCII join nothing; elsewhere emoji and scripts need them."""
+
 _LINE_ENDS = re.compile("\r\n?|\u2028|\u2029")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -31,7 +37,10 @@ def clean(text: str) -> str:
     if text.isascii() and text.isprintable():
         return text.strip()
     text = _INVISIBLE.sub("", _LINE_ENDS.sub("\n", well_formed(text)))
-    return unicodedata.normalize("NFC", text).strip()
+    text = unicodedata.normalize("NFC", text)
+    if "\u200c" in text or "\u200d" in text:
+        text = unicodedata.normalize("NFC", _JOINER.sub("", text))
+    return text.strip()
 
 
 def one_line(text: str, limit: int) -> str:

@@ -78,6 +78,16 @@ async def test_an_item_of_an_envelope_is_set_aside_alone() -> None:
     assert "title or a body" in headers(letter)["reason"]
 
 
+async def test_a_project_may_keep_personal_data() -> None:
+    publisher = Flaky()
+    batch = [
+        record(TOPIC, raw(n, project, body="kim@example.com " * 10 ** (4 * n))) for n, project in ((0, "p1"), (1, "p2"))
+    ]
+    await collect(normalize(stream([batch]), publisher=publisher, masks=lambda project_id: project_id == "p1"))
+    first, second = (ItemsEnvelope.model_validate_json(m.value).items[0].body for m in publisher.of("feedback.items"))
+    assert (first, second[:15]) == ("[email]", "kim@example.com")
+
+
 async def test_a_large_envelope_becomes_several() -> None:
     publisher = Flaky()
     items = tuple(RawFeedback(project_id="p1", source="x", external_id=str(n), body="x" * 9_000) for n in range(300))

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -98,6 +99,10 @@ def test_nothing_raises_and_nothing_is_dropped(value: Any) -> None:
         assert places == sorted({p for p in places if p is not None and 0 <= p < len(value["items"])})
     elif not isinstance(value, dict) or "items" not in value:
         assert len(accepted) + len(refused) == 1
+    for a in accepted:
+        said = {"project_id": "p", "source": "s", "title": a.item.title, "body": a.item.body, "author": a.item.author}
+        normal = one(said).item
+        assert (normal.title, normal.body, normal.author) == (a.item.title, a.item.body, a.item.author)
     again, _ = read(record(value, at_ms=AT_MS))
     assert again == accepted  # read again after a crash: the same items, ids and all
     for a in accepted:
@@ -137,6 +142,30 @@ def test_an_item_as_it_is_documented() -> None:
     assert item.metadata == given["metadata"]
     assert (item.url, item.github_repo_url) == ("https://example.org/7", "https://github.com/a/b")
     assert item.id == item_id("p1", "github", "7")
+
+
+def test_personal_data_are_masked_unless_a_project_keeps_them() -> None:
+    given = GOOD | {"title": None, "body": "Write to kim@example.com", "author": "kim@example.com"}
+    given |= {"metadata": {"ip": "83.12.4.17"}, "url": "https://example.com/7"}
+    masked = one(given).item
+    assert (masked.title, masked.body, masked.author) == ("Write to [email]", "Write to [email]", "[email]")
+    assert (masked.metadata, masked.url) == ({"ip": "[ip]"}, "https://example.com/7")
+    travel([one(given)])
+    accepted, _ = read(record({"items": [given, given | {"project_id": "p2"}]}), lambda project_id: project_id == "p2")
+    assert [a.item.body for a in accepted] == ["Write to kim@example.com", "Write to [email]"]
+    assert accepted[1].item == replace(masked, id=accepted[1].item.id, project_id="p2")
+
+
+def test_an_item_is_as_large_as_it_was_given() -> None:
+    """Or else what the web server has accepted would be refused where the project's setting is known."""
+    addresses = "a@b.cc " * ((MAX_ITEM_BYTES - 1000) // 7)
+    assert "bytes" in refusal(GOOD | {"body": addresses * 2}).reason
+    assert len(one(GOOD | {"body": addresses}).json) > MAX_ITEM_BYTES
+
+
+def test_the_language_is_told() -> None:
+    assert one(GOOD | {"body": "Warum ist meine Karte noch nicht angekommen?"}).item.language == "de"
+    assert one(GOOD).item.language is None
 
 
 def test_without_a_time_that_of_receipt() -> None:

@@ -14,7 +14,8 @@ from soulcaster.domain.normalize import (
 )
 
 characters = "\r\n\t \x00\x0b\x1c\x85\u00a0\u0301\u0344\u200b\u2028\u202e\u212b\u3000\ufeff\ud83d\ude42"
-odd = st.sampled_from(characters) | st.sampled_from(["\r\n", "e\u0301", "\u1100\u1161", "👩\u200d💻"])
+unseen = "\u00ad\u200c\u200d\u3164\U000e0041K"
+odd = st.sampled_from(characters + unseen) | st.sampled_from(["\r\n", "e\u0301", "\u1100\u1161", "👩\u200d💻"])
 anything = st.lists(st.text(st.characters(), max_size=6) | odd, max_size=12).map("".join)
 words = st.lists(st.text("abcé🙂", min_size=1, max_size=30), min_size=1, max_size=40).map(" ".join)
 
@@ -29,6 +30,7 @@ def test_clean_text_stays_as_it_is(text: str) -> None:
     for char in cleaned:
         assert char in "\n\t" or unicodedata.category(char) != "Cc"
         assert char not in "\u200b\u2060\ufeff\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u2028\u2029"
+        assert char not in "\u00ad\u3164\U000e0041"
 
 
 @pytest.mark.parametrize(
@@ -43,6 +45,9 @@ def test_clean_text_stays_as_it_is(text: str) -> None:
         ("user\u202egnp.exe", "usergnp.exe"),
         ("👩\u200d💻", "👩\u200d💻"),  # a joiner makes one emoji of two
         ("\u0645\u06cc\u200c\u062e", "\u0645\u06cc\u200c\u062e"),  # and a non-joiner is part of Persian words
+        ("pass\u200d\u200cword so\u00adft", "password soft"),
+        ("read this\U000e0068\U000e0069", "read this"),
+        ("\u3164\u2063", ""),
         ("half \ud83d an emoji", "half \ufffd an emoji"),
         ("\x00\u200b \n", ""),
         ("", ""),

@@ -163,6 +163,7 @@ async def test_one_item_as_the_predecessor_gave_it(world: World, client: Client)
         "author": None,
         "url": None,
         "github_repo_url": None,
+        "language": None,
         "clustered": False,
         "cluster_id": None,
         "assignment": None,

@@ -342,6 +342,7 @@ class FeedbackOut(BaseModel):
     author: str | None
     url: str | None
     github_repo_url: str | None
+    language: str | None
     clustered: bool
     cluster_id: str | None
     assignment: AssignmentOut | None
@@ -372,6 +373,7 @@ class FeedbackOut(BaseModel):
             author=item.author,
             url=item.url,
             github_repo_url=item.github_repo_url,
+            language=item.language,
             clustered=view.cluster_id is not None,
             cluster_id=view.cluster_id,
             assignment=None if view.assignment is None else AssignmentOut.model_validate(view.assignment),

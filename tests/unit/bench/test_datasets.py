@@ -39,7 +39,7 @@ def test_rows_are_read_as_production_reads_them(tmp_path: Path) -> None:
         "head,said,kind,n\nLate,It is  late.\u200b,delay,1\nIt is late,It is late again,delay,2\n,Only this,other,3\n",
     )
     data = read_labelled(path, "said", "head", "kind")
-    assert [item.text for item in data.items] == ["Late\nIt is  late.", "It is late again", "Only this"]
+    assert [item.text for item in data.items] == ["Late\nIt is late.", "It is late again", "Only this"]
     assert [item.title for item in data.items] == ["Late", "It is late", "Only this"]
     assert (data.labels, data.rows.tolist(), data.rows_in_file) == (("delay", "delay", "other"), [0, 1, 2], 3)
     assert len({item.id for item in data.items}) == 3
