@@ -14,7 +14,17 @@ from soulcaster.domain.events import ClusterEvent
 from soulcaster.domain.feedback import FeedbackItem
 from soulcaster.domain.lifecycle import JobStep
 from soulcaster.failures import until_available
-from soulcaster.messages import ClusterEvents, ItemsEnvelope, JobEvent, KeyDefined, ProjectDefined, control_message
+from soulcaster.messages import (
+    ClusterEvents,
+    ControlMessage,
+    ItemsEnvelope,
+    JobEvent,
+    KeyDefined,
+    MemberDefined,
+    ProjectDefined,
+    UserDefined,
+    control_message,
+)
 from soulcaster.ports import Project, Publisher, ReadModel, Record
 from soulcaster.topics import CLUSTER_EVENTS, CONTROL, FEEDBACK_ITEMS, JOB_EVENTS
 
@@ -27,7 +37,7 @@ async def project(batches: AsyncIterator[Batch], *, read_model: ReadModel, publi
         items: dict[str, list[FeedbackItem]] = defaultdict(list)
         events: dict[str, list[ClusterEvent]] = defaultdict(list)
         jobs: dict[str, list[JobStep]] = defaultdict(list)
-        defined: list[ProjectDefined | KeyDefined] = []
+        defined: list[ControlMessage] = []
         for record in records:
             value = record.value or b""
             if record.topic == FEEDBACK_ITEMS.name:
@@ -50,14 +60,21 @@ async def project(batches: AsyncIterator[Batch], *, read_model: ReadModel, publi
 
         await asyncio.gather(*(of_project(project_id) for project_id in {**items, **events, **jobs}))
         for message in defined:
-            await until_available(lambda message=message: define(message))  # type: ignore[misc]
-
-    async def define(message: ProjectDefined | KeyDefined) -> None:
-        if isinstance(message, KeyDefined):
-            await read_model.put_key(message.key())
-        else:
-            await read_model.put_project(Project(message.id, message.name, message.created_at))
+            await until_available(lambda message=message: define(read_model, message))  # type: ignore[misc]
 
     async for batch in batches:
         await guard.run(batch.records, work)
         yield len(batch.records)
+
+
+async def define(read_model: ReadModel, message: ControlMessage) -> None:
+    """Write what a message of control says."""
+    match message:
+        case ProjectDefined():
+            await read_model.put_project(Project(message.id, message.name, message.created_at, message.created_by))
+        case KeyDefined():
+            await read_model.put_key(message.key())
+        case UserDefined():
+            await read_model.put_user(message.user())
+        case MemberDefined():
+            await read_model.put_member(message.membership())

@@ -1,6 +1,7 @@
 """The composition root: the only place where ports meet adapters and agents meet topics and tables."""
 
 import asyncio
+import ipaddress
 import logging
 import os
 import signal
@@ -10,7 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Seque
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast, get_args
 
 import faiss
 import faust
@@ -18,6 +19,7 @@ import mode
 import structlog
 from aiohttp import web
 from threadpoolctl import threadpool_limits
+from yarl import URL
 
 from agents.batches import Batch, InHand, batches
 from agents.cluster import cluster
@@ -26,6 +28,7 @@ from agents.embed import embed
 from agents.normalize import normalize
 from agents.project import project
 from soulcaster.adapters.embedders import make_embedder
+from soulcaster.adapters.github_sign_in import GitHubSignIn
 from soulcaster.adapters.kafka import CommittedConsumer, KafkaPublisher
 from soulcaster.adapters.kafka_dead_letters import KafkaDeadLetters
 from soulcaster.adapters.kafka_ready import KafkaReadiness
@@ -34,6 +37,7 @@ from soulcaster.adapters.redis_read_model import RedisReadModel
 from soulcaster.adapters.redis_sign_in import RedisSignIn
 from soulcaster.domain.clustering.project import RECORD_BYTES, ProjectClusters
 from soulcaster.domain.dedupe import HASH_BYTES, Seen
+from soulcaster.domain.people import SignUp
 from soulcaster.domain.segments import Segments
 from soulcaster.errors import BadInput
 from soulcaster.launcher.dry_run import DryRun
@@ -42,7 +46,9 @@ from soulcaster.logs import configure as configure_logs
 from soulcaster.ports import Embedder
 from soulcaster.settings import Settings
 from soulcaster.topics import AGENTS, DEAD_LETTERS, FIX_COMMANDS
+from soulcaster.web.guards import LOOPBACK, host_of
 from soulcaster.web.server import create_app as create_web_app
+from soulcaster.web.services import Entrance
 from tables.segmented import SegmentedTable, declare, partition_of
 
 log = structlog.get_logger(__name__)
@@ -206,9 +212,10 @@ def run_web(settings: Settings) -> None:
     """Run the web server until it is told to stop; blocks.
 
     Raises:
-        BadInput: there is no session key.
+        BadInput: there is no session key, or a setting of the web server cannot be used.
     """
     configure_logs(settings.log_level)
+    check_web(settings)
     if not settings.session_key:
         raise BadInput(
             "SOULCASTER_SESSION_KEY is not set; make one, and keep it: "
@@ -224,6 +231,51 @@ def run_web(settings: Settings) -> None:
     )
 
 
+def check_web(settings: Settings) -> None:
+    """Return when the web server's settings can be used together.
+
+    Raises:
+        BadInput: they cannot: above all, whoever reaches a server that lets calls without a key pass may do everything.
+    """
+    public = _public_url(settings)
+    if settings.keyless and not _is_loopback(settings.host):
+        raise BadInput(
+            f"SOULCASTER_KEYLESS lets everybody in who can reach {settings.host or 'every address of this machine'}; "
+            "it goes with a loopback SOULCASTER_HOST alone."
+        )
+    if settings.keyless and public is not None and not _is_loopback(public.host or ""):
+        raise BadInput(f"SOULCASTER_KEYLESS lets everybody in who can reach {public}; it goes with no public address.")
+    if bool(settings.github_id) != bool(settings.github_secret):
+        raise BadInput("GITHUB_ID and GITHUB_SECRET go together, and one is missing.")
+    if settings.sign_up not in get_args(SignUp):
+        raise BadInput(f"SOULCASTER_SIGN_UP is {' or '.join(get_args(SignUp))}, not {settings.sign_up!r}.")
+
+
+def _public_url(settings: Settings) -> URL | None:
+    """Return the origin by which browsers reach the web server, if one is set.
+
+    Raises:
+        BadInput: it is no origin.
+    """
+    if not settings.public_url:
+        return None
+    try:
+        url = URL(settings.public_url)
+        good = url.scheme in {"http", "https"} and url == url.origin()
+    except ValueError:
+        good = False
+    if good:
+        return url.origin()
+    raise BadInput("SOULCASTER_PUBLIC_URL is no address of a server: it should be as https://soulcaster.example.com.")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
 async def _web(settings: Settings) -> web.Application:
     publisher = KafkaPublisher(settings.kafka, timeout=INTAKE_SECONDS)
     read_model = RedisReadModel(settings.redis_url)
@@ -235,6 +287,14 @@ async def _web(settings: Settings) -> web.Application:
         per_project=settings.project_requests_per_minute,
         clock=now,
     )
+    public = _public_url(settings)
+    public_url = None if public is None else str(public)
+    entrance = None
+    if settings.github_id:
+        github = GitHubSignIn(
+            settings.github_id, settings.github_secret, url=settings.github_url, api_url=settings.github_api_url
+        )
+        entrance = Entrance(github, cast(SignUp, settings.sign_up), public_url)
     app = create_web_app(
         read_model=read_model,
         publisher=publisher,
@@ -245,6 +305,9 @@ async def _web(settings: Settings) -> web.Application:
         clock=now,
         session_key=settings.session_key,
         keyless=settings.keyless,
+        entrance=entrance,
+        secure_cookies=public is not None and public.scheme == "https",
+        allowed_hosts=(*LOOPBACK, *([] if public is None else [host_of(public)])),
         cors_origins=frozenset(origin.strip() for origin in settings.cors_origins.split(",") if origin.strip()),
     )
 

@@ -71,6 +71,18 @@ class IllegalTransition(SoulcasterError):
     """A job cannot go from its present status to the one asked for."""
 
 
+class GitHubUnavailable(Unavailable):
+    """GitHub does not answer."""
+
+
+class SignInRefused(SoulcasterError):
+    """GitHub did not sign this person in."""
+
+
+class Conflict(SoulcasterError):
+    """What was asked for does not go with what there is."""
+
+
 class NotFound(SoulcasterError):
     """There is nothing of that id here."""
 

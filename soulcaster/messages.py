@@ -54,6 +54,7 @@ from soulcaster.domain.feedback import Brief, FeedbackItem
 from soulcaster.domain.keys import MAX_NAME, SCOPES, ApiKey, KeyScope
 from soulcaster.domain.lifecycle import JobStatus, JobStep
 from soulcaster.domain.normalize import clean
+from soulcaster.domain.people import Membership, Role, User
 from soulcaster.domain.runs import split_by_bytes
 from soulcaster.topics import ENVELOPE_BYTES
 
@@ -263,6 +264,15 @@ ShortId = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 Ids = Annotated[tuple[ShortId, ...], Field(min_length=1, max_length=MAX_IDS)]
 KeyName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_NAME)]
 KeyScopes = Annotated[tuple[KeyScope, ...], Field(min_length=1, max_length=len(SCOPES))]
+UserId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+ProjectName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+PersonName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+Email = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, to_lower=True, pattern=r"^[^@\s<>:,;]{1,64}@[^@\s<>:,;]{1,189}$"),
+]
+"""An e-mail address, in small letters; only a message to it would show whether it is one."""
+GitHubLogin = Annotated[str, StringConstraints(pattern="^[A-Za-z0-9_-]{1,64}$")]
 Title = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
 Threshold = Annotated[float, Field(ge=0, le=1)]
 
@@ -383,12 +393,13 @@ class JobEvent(Message):
 
 
 class ProjectDefined(Message):
-    """control: a project and its name; the newest counts."""
+    """control: a project, its name and who made it, where that was a user; the newest counts."""
 
     type: Literal["project"] = "project"
     id: ProjectId
-    name: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+    name: ProjectName
     created_at: Time
+    created_by: UserId | None = None
 
 
 class KeyDefined(Message):
@@ -410,15 +421,51 @@ class KeyDefined(Message):
         return ApiKey(**self.model_dump(exclude={"schema_version", "type"}))
 
 
-_CONTROL: TypeAdapter[ProjectDefined | KeyDefined] = TypeAdapter(
+class UserDefined(Message):
+    """control: a user; the newest counts."""
+
+    type: Literal["user"] = "user"
+    id: UserId
+    email: Email | None = None
+    name: PersonName | None = None
+    github_id: ShortId | None = None
+    github_login: GitHubLogin | None = None
+    created_at: Time
+
+    def user(self) -> User:
+        """Return the user as the domain takes it."""
+        return User(**self.model_dump(exclude={"schema_version", "type"}))
+
+
+class MemberDefined(Message):
+    """control: what a user is in a project; the newest counts, so who was removed is sent again so."""
+
+    type: Literal["member"] = "member"
+    project_id: ProjectId
+    user_id: UserId
+    role: Role
+    at: Time
+    removed_at: Time | None = None
+
+    def membership(self) -> Membership:
+        """Return the membership as the domain takes it."""
+        return Membership(**self.model_dump(exclude={"schema_version", "type"}))
+
+
+ControlMessage = ProjectDefined | KeyDefined | UserDefined | MemberDefined
+
+_CONTROL: TypeAdapter[ControlMessage] = TypeAdapter(
     Annotated[
-        Annotated[ProjectDefined, Tag("project")] | Annotated[KeyDefined, Tag("key")],
+        Annotated[ProjectDefined, Tag("project")]
+        | Annotated[KeyDefined, Tag("key")]
+        | Annotated[UserDefined, Tag("user")]
+        | Annotated[MemberDefined, Tag("member")],
         Discriminator(lambda value: value.get("type", "project") if isinstance(value, dict) else None),
     ]
 )
 
 
-def control_message(value: bytes) -> ProjectDefined | KeyDefined:
+def control_message(value: bytes) -> ControlMessage:
     """Return what a record of control says; one without a type is a project.
 
     Raises:

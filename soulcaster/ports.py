@@ -17,6 +17,7 @@ from soulcaster.domain.events import By, Change, ClusterEvent, ClusteringStatus,
 from soulcaster.domain.feedback import FeedbackItem
 from soulcaster.domain.keys import ApiKey
 from soulcaster.domain.lifecycle import ClusterStatus, Job, JobStatus, JobStep
+from soulcaster.domain.people import Membership, User
 
 T = TypeVar("T")
 
@@ -167,11 +168,20 @@ class Embedder(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """A project; one that only its items made known is named by its id."""
+    """A project; one that only its items made known is named by its id. `created_by` is a user's id."""
 
     id: str
     name: str
     created_at: datetime | None = None
+    created_by: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MemberView:
+    """A member as it is read; of a user that was never defined there is only the id."""
+
+    membership: Membership
+    user: User | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -312,6 +322,27 @@ class ReadModel(Protocol):
 
     async def put_key(self, key: ApiKey) -> None:
         """Store a key; the newest version of it counts."""
+
+    async def put_user(self, user: User) -> None:
+        """Store a user; the newest version counts."""
+
+    async def put_member(self, membership: Membership) -> None:
+        """Store what a user is in a project, or that they are nothing any more; the newest version counts."""
+
+    async def user(self, user_id: str) -> User | None:
+        """Return one user, or None."""
+
+    async def member(self, project_id: str, user_id: str) -> Membership | None:
+        """Return what a user is in a project, or None."""
+
+    async def members(self, project_id: str) -> tuple[MemberView, ...]:
+        """Return a project's members, those of longest standing first."""
+
+    async def memberships(self, user_id: str) -> tuple[Membership, ...]:
+        """Return what a user is in which projects, by project id."""
+
+    async def projects_of(self, user_id: str) -> tuple[Project, ...]:
+        """Return the projects that a user is a member of, by name."""
 
     async def key(self, hashed: str) -> ApiKey | None:
         """Return the key whose secret has this hash, or None."""

@@ -65,8 +65,35 @@ class Settings(BaseSettings):
         validation_alias=AliasChoices("REDIS_URL", "UPSTASH_REDIS_URL"),
         description="Redis that holds the read model; it can be emptied and rebuilt.",
     )
-    host: str = Field("127.0.0.1", description="Address the web server binds to; loopback until there are accounts.")
+    host: str = Field(
+        "127.0.0.1", description="Address the web server binds to; loopback alone where calls without a key pass."
+    )
     port: int = Field(8080, validation_alias=AliasChoices("PORT"), description="Port of the web server.")
+    public_url: str = Field(
+        "",
+        description="Address by which browsers reach the web server, as https://soulcaster.example.com: its host name "
+        "is answered next to those of loopback, GitHub sends people back to it, and with https cookies are Secure.",
+    )
+    github_id: str = Field(
+        "",
+        validation_alias=AliasChoices("GITHUB_ID"),
+        description="Client id of the GitHub OAuth app that people sign in by; empty: nobody does. The app's callback "
+        "is /app/sign-in/github/callback at the public address.",
+    )
+    github_secret: str = Field(
+        "",
+        repr=False,
+        exclude=True,
+        validation_alias=AliasChoices("GITHUB_SECRET"),
+        description="Client secret of that OAuth app.",
+    )
+    github_url: str = Field("https://github.com", description="Where GitHub's pages are, where people sign in.")
+    github_api_url: str = Field("https://api.github.com", description="Where GitHub's API is.")
+    sign_up: str = Field(
+        "members",
+        description="Who may sign in by GitHub: `members`, who is a member of a project or was added to one by e-mail "
+        "address or login; `anyone`, and who is in no project is given one of their own.",
+    )
     app_id: str = Field("soulcaster", description="Consumer group of the worker and prefix of its changelog topics.")
     partitions: int = Field(
         8,

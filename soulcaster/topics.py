@@ -92,9 +92,9 @@ JOB_EVENTS = Topic(
 CONTROL = Topic(
     "control",
     "kind and id",
-    "ProjectDefined, KeyDefined",
+    "ProjectDefined, KeyDefined, UserDefined, MemberDefined",
     None,
-    "Projects and keys now, users and settings later: the newest of each is what counts, so it is compacted.",
+    "Projects, keys, users and members now, settings later: the newest of each is what counts, so it is compacted.",
     cleanup="compact",
 )
 DEAD_LETTERS = Topic(

@@ -25,7 +25,9 @@ Keys (`{p}` a project's id, `{c}` a cluster's):
 | cluster:jobs:{c} | zset | the same, of one cluster, those of the clusters merged into it too |
 | key:{hash}, keys:{p} | string, zset | an API key by the hash of its secret, JSON; hashes by created_at |
 | used:key:{id} | string | when a key was last used; not rebuilt |
-| projects, project:{p} | set, hash | the projects; name and created_at |
+| projects, project:{p} | set, hash | the projects; name, created_at and created_by |
+| user:{u} | string | a user, JSON |
+| members:{p}, user:projects:{u} | hash | what users are in a project, by user id, and one user in projects; JSON |
 
 Two things are kept as events say them: which cluster an item was assigned to, and which cluster a cluster was merged
 into. The rest follows from these: a cluster's items are those assigned to it or to any that was merged into it, and so
@@ -64,6 +66,7 @@ from soulcaster.domain.events import (
 from soulcaster.domain.feedback import FeedbackItem
 from soulcaster.domain.keys import ApiKey
 from soulcaster.domain.lifecycle import ClusterStatus, Job, JobStep, advance, cluster_status, start
+from soulcaster.domain.people import Membership, User
 from soulcaster.errors import IllegalTransition, RedisUnavailable
 from soulcaster.ports import (
     Assignment,
@@ -72,6 +75,7 @@ from soulcaster.ports import (
     FeedbackView,
     HistoryEntry,
     KeyView,
+    MemberView,
     Page,
     Project,
     Stats,
@@ -90,7 +94,7 @@ _CHUNK = 10_000
 
 _MADE_AGAIN = (
     "feedback:*", "assignments:*", "cluster:*", "clusters:*", "clustering:*", "command:*", "job:*", "jobs:*",
-    "key:*", "keys:*", "project:*", "projects",
+    "key:*", "keys:*", "members:*", "project:*", "projects", "user:*",
 )  # fmt: skip
 """The keys that are made again from Kafka, of those in the table above."""
 
@@ -99,6 +103,8 @@ _MERGES = 100
 
 _ITEM: TypeAdapter[FeedbackItem] = TypeAdapter(FeedbackItem)
 _KEY: TypeAdapter[ApiKey] = TypeAdapter(ApiKey)
+_USER: TypeAdapter[User] = TypeAdapter(User)
+_MEMBERSHIP: TypeAdapter[Membership] = TypeAdapter(Membership)
 _JOB: TypeAdapter[Job] = TypeAdapter(Job)
 _ASSIGNMENT: TypeAdapter[Assignment] = TypeAdapter(Assignment)
 _ENTRY: TypeAdapter[HistoryEntry] = TypeAdapter(HistoryEntry)
@@ -357,6 +363,8 @@ class RedisReadModel:
             fields = {"name": project.name}
             if project.created_at is not None:
                 fields["created_at"] = project.created_at.isoformat()
+            if project.created_by is not None:
+                fields["created_by"] = project.created_by
             pipe.hset(f"project:{project.id}", mapping=cast(Any, fields))
             pipe.sadd("projects", project.id)
             await pipe.execute()
@@ -374,17 +382,32 @@ class RedisReadModel:
         async with self._answering() as redis:
             await redis.set(f"used:key:{key_id}", at.isoformat())
 
+    async def put_user(self, user: User) -> None:
+        """Store a user under its id."""
+        async with self._answering() as redis:
+            await redis.set(f"user:{user.id}", _USER.dump_json(user))
+
+    async def put_member(self, membership: Membership) -> None:
+        """Store a membership on both its sides, or take it from both."""
+        p, u = membership.project_id, membership.user_id
+        async with self._answering() as redis:
+            pipe = redis.pipeline()
+            if membership.removed_at is None:
+                text = _MEMBERSHIP.dump_json(membership).decode()
+                pipe.hset(f"members:{p}", u, text)
+                pipe.hset(f"user:projects:{u}", p, text)
+            else:
+                pipe.hdel(f"members:{p}", u)
+                pipe.hdel(f"user:projects:{u}", p)
+            await pipe.execute()
+
     # ---- reads ---------------------------------------------------------------------------------------------------
 
     async def projects(self) -> tuple[Project, ...]:
         """Return every project, by name."""
         async with self._answering() as redis:
             ids = sorted(await cast(Awaitable[set[str]], redis.smembers("projects")))
-            pipe = redis.pipeline(transaction=False)
-            for i in ids:
-                pipe.hgetall(f"project:{i}")
-            found = [_project(i, fields) for i, fields in zip(ids, await pipe.execute(), strict=True)]
-        return tuple(sorted(found, key=lambda project: project.name.casefold()))
+            return await self._projects(redis, ids)
 
     async def project(self, id_or_name: str) -> Project | None:
         """Return the project of that id, else the oldest of that name, else None."""
@@ -394,6 +417,41 @@ class RedisReadModel:
                 return _project(id_or_name, fields)
         named = [project for project in await self.projects() if project.name == id_or_name]
         return min(named, key=lambda project: project.created_at or datetime.max.replace(tzinfo=UTC), default=None)
+
+    async def projects_of(self, user_id: str) -> tuple[Project, ...]:
+        """Return the projects that a user is a member of, by name."""
+        async with self._answering() as redis:
+            ids = sorted(await cast(Awaitable[list[str]], redis.hkeys(f"user:projects:{user_id}")))
+            return await self._projects(redis, ids)
+
+    async def user(self, user_id: str) -> User | None:
+        """Return one user, or None."""
+        async with self._answering() as redis:
+            text = await redis.get(f"user:{user_id}")
+        return None if text is None else _USER.validate_json(text)
+
+    async def member(self, project_id: str, user_id: str) -> Membership | None:
+        """Return what a user is in a project, or None."""
+        async with self._answering() as redis:
+            text = await cast(Awaitable[str | None], redis.hget(f"members:{project_id}", user_id))
+        return None if text is None else _MEMBERSHIP.validate_json(text)
+
+    async def members(self, project_id: str) -> tuple[MemberView, ...]:
+        """Return a project's members, those of longest standing first."""
+        async with self._answering() as redis:
+            texts = await cast(Awaitable[list[str]], redis.hvals(f"members:{project_id}"))
+            members = sorted(map(_MEMBERSHIP.validate_json, texts), key=lambda member: (member.at, member.user_id))
+            users = await redis.mget([f"user:{member.user_id}" for member in members]) if members else []
+        return tuple(
+            MemberView(member, None if user is None else _USER.validate_json(user))
+            for member, user in zip(members, users, strict=True)
+        )
+
+    async def memberships(self, user_id: str) -> tuple[Membership, ...]:
+        """Return what a user is in which projects, by project id."""
+        async with self._answering() as redis:
+            texts = await cast(Awaitable[list[str]], redis.hvals(f"user:projects:{user_id}"))
+        return tuple(sorted(map(_MEMBERSHIP.validate_json, texts), key=lambda member: member.project_id))
 
     async def key(self, hashed: str) -> ApiKey | None:
         """Return the key whose secret has this hash, or None."""
@@ -551,6 +609,14 @@ class RedisReadModel:
         async with self._answering() as redis:
             lines = await cast(Awaitable[dict[str, str]], redis.hgetall(f"job:{job_id}:logs"))
         return tuple(lines[seq] for seq in sorted(lines, key=int))
+
+    async def _projects(self, redis: Redis, ids: Sequence[str]) -> tuple[Project, ...]:
+        """Return projects by name."""
+        pipe = redis.pipeline(transaction=False)
+        for i in ids:
+            pipe.hgetall(f"project:{i}")
+        found = [_project(i, fields) for i, fields in zip(ids, await pipe.execute(), strict=True)]
+        return tuple(sorted(found, key=lambda project: project.name.casefold()))
 
     async def _page(self, redis: Redis, key: str, limit: int, offset: int, after: str | None) -> "_Ids":
         start = offset
@@ -776,4 +842,9 @@ def _job(fields: dict[str, str]) -> Job:
 
 def _project(project_id: str, fields: dict[str, str]) -> Project:
     created = fields.get("created_at")
-    return Project(project_id, fields.get("name", project_id), datetime.fromisoformat(created) if created else None)
+    return Project(
+        project_id,
+        fields.get("name", project_id),
+        datetime.fromisoformat(created) if created else None,
+        fields.get("created_by"),
+    )

@@ -22,9 +22,11 @@ from rich.table import Table
 from soulcaster.adapters.kafka import KafkaPublisher
 from soulcaster.adapters.redis_read_model import RedisReadModel
 from soulcaster.adapters.redis_sign_in import RedisSignIn
+from soulcaster.app import check_web
 from soulcaster.dev.kafka import VERSION, fetch_jars
 from soulcaster.dev.processes import POLL_SECONDS, Child, port_is_free
 from soulcaster.dev.stack import Stack
+from soulcaster.domain.people import LOCAL_OWNER
 from soulcaster.errors import BadInput, StackError
 from soulcaster.ports import Project, Stats
 from soulcaster.settings import STACK_FILE, Settings
@@ -54,8 +56,9 @@ def run(data_dir: Path, settings: Settings, *, port: int | None, demo: bool) -> 
     """
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
-    here = {"host": "127.0.0.1", "port": port or settings.port, "backend_url": ""}
+    here = {"host": "127.0.0.1", "port": port or settings.port, "keyless": True, "backend_url": ""}
     settings = settings.model_copy(update=here)
+    check_web(settings)
     console = Console()
     try:
         with _locked(data_dir):
@@ -174,7 +177,7 @@ class _Run:
             await self._demo()
         token = secrets.token_urlsafe(32)
         sign_in = RedisSignIn(self._settings.redis_url)
-        await sign_in.offer(token, "owner", seconds=SIGN_IN_SECONDS)
+        await sign_in.offer(token, LOCAL_OWNER, seconds=SIGN_IN_SECONDS)
         await sign_in.close()
         address = self._address()
         self._say(f"\nSoulcaster is up at {address}")

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Sequence
+from typing import Literal
 from uuid import UUID
 
 NAMESPACE = UUID("6f1d6a1e-3a52-5d0c-9d2e-0f6f3f2a7c11")
@@ -44,6 +45,24 @@ def posted_id(project_id: str, idempotency_key: str, index: int) -> str:
 def project_id_for(name: str) -> str:
     """Return the id of the project that is made for a name not known yet."""
     return _id("project", name)
+
+
+def user_id_for(kind: Literal["github", "email", "login"], value: str) -> str:
+    """Return the id of the user that a GitHub account (its number), an e-mail address or a GitHub login stands for.
+
+    Addresses and logins are the same in capitals and small letters.
+    """
+    return _id("user", kind, value.lower())
+
+
+def default_project_id_for(user_id: str) -> str:
+    """Return the id of the project of their own that a user begins with."""
+    return _id("project of", user_id)
+
+
+def users_project_id_for(user_id: str, name: str) -> str:
+    """Return the id of a project that a user makes: asked for twice, it is one."""
+    return _id("project of", user_id, name)
 
 
 def cluster_id_for(project_id: str, first_item_id: str) -> str:

@@ -6,6 +6,7 @@ The project comes from the key: what is another project's is answered as if it w
 import math
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Literal
 
 import structlog
 from aiohttp import web
@@ -14,6 +15,9 @@ from soulcaster.domain.keys import KeyScope, hash_of
 from soulcaster.errors import NotFound, Unavailable
 from soulcaster.web.problems import Problem
 from soulcaster.web.services import Services, services
+
+Needed = KeyScope | Literal["local"]
+"""What a caller needs: a key of that scope; "local": to be the local owner, whose word is about all projects."""
 
 API_KEY_HEADER = "X-API-Key"
 
@@ -47,7 +51,7 @@ USED = web.AppKey("used", dict[str, datetime])
 """When the use of each key was last noted, by its id."""
 
 
-async def identify(request: web.Request, scope: KeyScope) -> Caller:
+async def identify(request: web.Request, scope: Needed) -> Caller:
     """Return who calls, if they may do this.
 
     Raises:
@@ -65,6 +69,8 @@ async def identify(request: web.Request, scope: KeyScope) -> Caller:
     key = await given.read_model.key(hash_of(secret))
     if key is None or not key.stands(given.clock()):
         raise Problem(401, "This API key is unknown, expired or revoked.", headers=_CHALLENGE)
+    if scope == "local":
+        raise Problem(403, "An API key is of one project and may not do that; the local owner may.")
     if not key.allows(scope):
         raise Problem(403, f"This API key may not do that: it has not the scope {scope}.")
     wait = await given.rate_limits.take(key.id, key.project_id)

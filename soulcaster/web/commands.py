@@ -1,6 +1,7 @@
 """A person asks something of clusters. The API and the pages ask for it in the same way."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,6 +63,17 @@ async def done(services: Services, project_id: str, command_id: str, seconds: fl
         view = await services.read_model.command(project_id, command_id)
         if (view is not None and view.outcome != "waiting") or loop.time() >= until:
             return view
+        await asyncio.sleep(min(_POLL_SECONDS, seconds))
+
+
+async def until(shown: Callable[[], Awaitable[bool]], seconds: float) -> bool:
+    """Return whether something showed within so many seconds, as soon as it does."""
+    loop = asyncio.get_running_loop()
+    end = loop.time() + seconds
+    while True:
+        found = await shown()
+        if found or loop.time() >= end:
+            return found
         await asyncio.sleep(min(_POLL_SECONDS, seconds))
 
 

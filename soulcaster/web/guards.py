@@ -1,4 +1,4 @@
-"""Who may call at all: this server has no accounts yet, so a foreign web page must not reach it through a browser."""
+"""Who may call at all: no foreign web page may reach this server through the browser of who is signed in, or local."""
 
 import re
 from collections.abc import Collection, Iterable
@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
+from yarl import URL
 
 from soulcaster.web.problems import Problem, is_page
 
@@ -14,6 +15,11 @@ LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 _HOST = re.compile(r"(?P<name>\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:[0-9]{1,5})?")
 
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+def host_of(url: URL) -> str:
+    """Return the host name of an address as the header Host writes it."""
+    return url.host_subcomponent or ""
 
 
 def only_hosts(allowed: Iterable[str]) -> Middleware:

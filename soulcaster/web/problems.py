@@ -11,7 +11,15 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 from pydantic import BaseModel, ConfigDict, Field
 
-from soulcaster.errors import InvalidMessage, KafkaUnavailable, NotFound, RedisUnavailable, SoulcasterError, Unavailable
+from soulcaster.errors import (
+    GitHubUnavailable,
+    InvalidMessage,
+    KafkaUnavailable,
+    NotFound,
+    RedisUnavailable,
+    SoulcasterError,
+    Unavailable,
+)
 
 REQUEST_SECONDS = 15.0
 """Time limit of one request, above that of each call it makes."""
@@ -114,6 +122,8 @@ def _of(error: Exception) -> Problem:
             )
         case RedisUnavailable():
             return _unavailable("Redis does not answer, so nothing can be read now. Try again.")
+        case GitHubUnavailable():
+            return _unavailable("GitHub does not answer, so nobody can sign in by it now. Try again.")
         case Unavailable() | TimeoutError():
             return _unavailable("This took too long. Try again.")
         case web.RequestPayloadError():

@@ -15,7 +15,7 @@ from soulcaster.web.observe import add_headers, log_requests
 from soulcaster.web.pages.words import FILTERS
 from soulcaster.web.parameters import MAX_BODY_BYTES
 from soulcaster.web.problems import answer_problems
-from soulcaster.web.services import SERVICES, Answering, RateLimits, Services, SignIn
+from soulcaster.web.services import SERVICES, Answering, Entrance, RateLimits, Services, SignIn
 
 
 def create_app(
@@ -29,6 +29,8 @@ def create_app(
     clock: Clock,
     session_key: str,
     keyless: bool = False,
+    entrance: Entrance | None = None,
+    secure_cookies: bool = False,
     allowed_hosts: Iterable[str] = LOOPBACK,
     cors_origins: Collection[str] = (),
 ) -> web.Application:
@@ -36,7 +38,8 @@ def create_app(
 
     It closes none of what it is given; who made that closes it. `session_key` is a Fernet key (32 bytes in URL-safe
     base64) that encrypts the session cookie; with another key everybody is signed out. `keyless` lets calls without an
-    API key pass as the local owner's, which is for loopback alone. `allowed_hosts` are the host names, without port,
+    API key pass as the local owner's, which is for loopback alone. `entrance` lets people sign in by GitHub;
+    `secure_cookies` is for a server that browsers reach by https. `allowed_hosts` are the host names, without port,
     that it answers to; `cors_origins` the origins whose pages may call the API.
     """
     app = web.Application(
@@ -50,10 +53,10 @@ def create_app(
         client_max_size=MAX_BODY_BYTES,  # of forms; parameters.py reads other bodies
         handler_args={"auto_decompress": False},  # else what nobody reads is decompressed as it is thrown away
     )
-    app[SERVICES] = Services(read_model, publisher, dead_letters, kafka, sign_in, rate_limits, clock, keyless)
+    app[SERVICES] = Services(read_model, publisher, dead_letters, kafka, sign_in, rate_limits, clock, keyless, entrance)
     app[USED] = {}
     app.on_response_prepare.append(add_headers)
-    aiohttp_jinja2.setup(
+    environment = aiohttp_jinja2.setup(
         app,
         loader=jinja2.PackageLoader("soulcaster.web"),
         filters={**FILTERS, "kind": described.kind, "limits": described.limits},
@@ -61,7 +64,8 @@ def create_app(
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.globals["github"] = entrance is not None
     app.add_routes([*api.routes(), *described.routes()])
     app.router.add_static("/app/static", Path(__file__).parent / "static")
-    app.add_subapp("/app", pages.create_pages(session_key))
+    app.add_subapp("/app", pages.create_pages(session_key, secure=secure_cookies))
     return app

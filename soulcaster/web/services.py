@@ -5,6 +5,7 @@ from typing import Protocol
 
 from aiohttp import web
 
+from soulcaster.domain.people import GitHubPerson, SignUp
 from soulcaster.ports import Clock, DeadLetters, KeyedPublisher, ReadModel
 
 
@@ -30,6 +31,30 @@ class SignIn(Protocol):
         """
 
 
+class GitHub(Protocol):
+    """Signing in with GitHub."""
+
+    def begin(self, back_to: str) -> tuple[str, str, str]:
+        """Return the address to send a browser to, and the state and the code verifier to remember until it is back."""
+
+    async def person(self, code: str, verifier: str, back_to: str) -> GitHubPerson:
+        """Return who came back with this code.
+
+        Raises:
+            SignInRefused: the code is none, or GitHub does not take us.
+            Unavailable: GitHub does not answer.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Entrance:
+    """How people come in by GitHub: who may, and by which address they know this server (None: as they called it)."""
+
+    github: GitHub
+    sign_up: SignUp = "members"
+    public_url: str | None = None
+
+
 class RateLimits(Protocol):
     """How many requests a key and its project may make."""
 
@@ -43,7 +68,10 @@ class RateLimits(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """Everything a handler may call; `keyless` lets calls without a key pass as the local owner's."""
+    """Everything a handler may call; `keyless` lets calls without a key pass as the local owner's.
+
+    `entrance` is None where nobody signs in by GitHub.
+    """
 
     read_model: ReadModel
     publisher: KeyedPublisher
@@ -53,6 +81,7 @@ class Services:
     rate_limits: RateLimits
     clock: Clock
     keyless: bool
+    entrance: Entrance | None
 
 
 SERVICES = web.AppKey("services", Services)

@@ -25,8 +25,16 @@ from soulcaster.domain.events import (
 from soulcaster.domain.feedback import FeedbackItem
 from soulcaster.domain.lifecycle import JobStatus
 from soulcaster.errors import RedisUnavailable
-from soulcaster.messages import ClusterEvents, ItemsEnvelope, JobEvent, KeyDefined, ProjectDefined
-from soulcaster.ports import CommandView, Record
+from soulcaster.messages import (
+    ClusterEvents,
+    ItemsEnvelope,
+    JobEvent,
+    KeyDefined,
+    MemberDefined,
+    ProjectDefined,
+    UserDefined,
+)
+from soulcaster.ports import CommandView, MemberView, Project, Record
 from tests.agents.make import Flaky, collect, headers, record, stream
 from tests.conftest import RedisServer
 from tests.unit.make import NOW, item
@@ -75,6 +83,25 @@ async def test_keys_are_known_and_revoked(read_model: RedisReadModel) -> None:
     revoked = made.model_copy(update={"revoked_at": NOW})
     await run(read_model, [record("control", revoked.to_bytes(), key=b"key:k1")])
     assert [view.key for view in await read_model.keys("p1")] == [revoked.key()]
+
+
+async def test_people_are_known_and_removed(read_model: RedisReadModel) -> None:
+    user = UserDefined(id="u1", email="ada@example.com", created_at=NOW)
+    member = MemberDefined(project_id="p1", user_id="u1", role="owner", at=NOW)
+    made = ProjectDefined(id="p1", name="Mine", created_at=NOW, created_by="u1")
+    await run(
+        read_model,
+        [
+            record("control", member.to_bytes(), key=b"member:p1:u1"),
+            record("control", made.to_bytes(), key=b"project:p1"),
+            record("control", user.to_bytes(), key=b"user:u1"),
+        ],
+    )
+    assert await read_model.members("p1") == (MemberView(member.membership(), user.user()),)
+    assert await read_model.projects_of("u1") == (Project("p1", "Mine", NOW, "u1"),)
+    removed = member.model_copy(update={"removed_at": NOW})
+    await run(read_model, [record("control", removed.to_bytes(), key=b"member:p1:u1")])
+    assert await read_model.members("p1") == ()
 
 
 async def test_what_control_does_not_know_is_set_aside(read_model: RedisReadModel) -> None:

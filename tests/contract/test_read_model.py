@@ -10,7 +10,8 @@ import pytest
 
 from soulcaster.domain.events import ClusterChanged, ClusterEvent, ClusterMerged, ItemAssigned
 from soulcaster.domain.feedback import FeedbackItem
-from soulcaster.ports import FeedbackView, Page, Project, ReadModel, Stats
+from soulcaster.domain.people import Membership, User
+from soulcaster.ports import FeedbackView, MemberView, Page, Project, ReadModel, Stats
 from tests.unit.make import NOW, item, step
 
 EMPTY = Stats(total_feedback=0, unclustered=0, total_clusters=0, by_source={}, by_status={"new": 0}, jobs=0)
@@ -424,3 +425,64 @@ async def test_every_write_twice_is_as_once(read_model: ReadModel) -> None:
         await write()
     assert await everything(read_model) == once
     assert once[3] == Stats(4, 1, 1, {"manual": 2, "reddit": 2}, {"new": 1}, 1)
+
+
+# ---- people ---------------------------------------------------------------------------------------------------------
+
+ADA = User("ada", NOW, "ada@example.com", "Ada 🙂", "4711", "ada")
+
+
+async def test_a_user_comes_back_as_they_were(read_model: ReadModel) -> None:
+    assert await read_model.user("ada") is None
+    await read_model.put_user(replace(ADA, name=None))
+    await read_model.put_user(ADA)
+    assert await read_model.user("ada") == ADA
+
+
+async def test_a_project_says_who_made_it(read_model: ReadModel) -> None:
+    await read_model.put_project(Project("p1", "Mine", NOW, "ada"))
+    assert await read_model.project("p1") == Project("p1", "Mine", NOW, "ada")
+    await read_model.put_project(Project("p2", "Nobody's", NOW))
+    assert [project.created_by for project in await read_model.projects()] == ["ada", None]
+
+
+async def test_members_are_found_from_both_sides(read_model: ReadModel) -> None:
+    first = Membership("p1", "ada", "owner", NOW)
+    second = Membership("p1", "bob", "viewer", NOW - timedelta(days=1))
+    other = Membership("p2", "ada", "member", NOW)
+    await read_model.put_user(ADA)
+    await read_model.put_project(Project("p1", "z", NOW))
+    await read_model.put_project(Project("p2", "A", NOW))
+    await read_model.put_project(Project("p3", "b", NOW))
+    for one in (first, second, other):
+        await read_model.put_member(one)
+    assert await read_model.members("p1") == (MemberView(second), MemberView(first, ADA))
+    assert await read_model.memberships("ada") == (first, other)
+    assert [project.id for project in await read_model.projects_of("ada")] == ["p2", "p1"]
+    assert await read_model.member("p1", "bob") == second
+    for nobody in (await read_model.member("p2", "bob"), await read_model.member("p3", "ada")):
+        assert nobody is None
+    assert await read_model.members("p3") == ()
+    assert await read_model.memberships("eve") == ()
+    assert await read_model.projects_of("eve") == ()
+
+
+async def test_who_was_removed_is_no_member_until_they_are_one_again(read_model: ReadModel) -> None:
+    member = Membership("p1", "ada", "member", NOW)
+    for one in (member, replace(member, removed_at=NOW), replace(member, removed_at=NOW)):
+        await read_model.put_member(one)
+    assert await read_model.member("p1", "ada") is None
+    assert await read_model.members("p1") == ()
+    assert await read_model.memberships("ada") == ()
+    again = replace(member, role="owner")
+    await read_model.put_member(again)
+    assert await read_model.memberships("ada") == (again,)
+
+
+async def test_people_are_cleared_with_the_rest(read_model: ReadModel) -> None:
+    await read_model.put_user(ADA)
+    await read_model.put_member(Membership("p1", "ada", "owner", NOW))
+    await read_model.clear()
+    assert await read_model.user("ada") is None
+    assert await read_model.member("p1", "ada") is None
+    assert await read_model.memberships("ada") == ()

@@ -10,6 +10,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 from redis.asyncio import Redis
 
+from agents.project import define
 from soulcaster.adapters.redis_rate_limits import RedisRateLimits
 from soulcaster.adapters.redis_read_model import RedisReadModel
 from soulcaster.adapters.redis_sign_in import RedisSignIn
@@ -19,10 +20,11 @@ from soulcaster.domain.feedback import FeedbackItem
 from soulcaster.domain.ids import item_id
 from soulcaster.domain.keys import KeyScope
 from soulcaster.domain.lifecycle import JobStatus, JobStep
+from soulcaster.domain.people import Membership, Role
 from soulcaster.errors import KafkaUnavailable
 from soulcaster.failures import dead_letter
 from soulcaster.keys import make_key
-from soulcaster.messages import ClusterCommand, KeyDefined, control_message
+from soulcaster.messages import ClusterCommand, control_message
 from soulcaster.ports import DeadLetter, LettersPage, Outgoing, Record
 from soulcaster.testing import RecordingPublisher
 from soulcaster.web.server import create_app
@@ -79,7 +81,7 @@ class FakeDeadLetters:
 
 
 class Worker(RecordingPublisher):
-    """A publisher behind which keys are known at once, and commands carried out with `outcome`, if there is one."""
+    """A publisher behind which what control says is known at once, and commands end with `outcome`, if there is one."""
 
     def __init__(self, read_model: RedisReadModel) -> None:
         super().__init__()
@@ -90,8 +92,8 @@ class Worker(RecordingPublisher):
     async def publish(self, messages: Sequence[Outgoing]) -> None:
         await super().publish(messages)
         for message in messages:
-            if message.topic == "control" and isinstance(defined := control_message(message.value), KeyDefined):
-                await self._read_model.put_key(defined.key())
+            if message.topic == "control":
+                await define(self._read_model, control_message(message.value))
             if message.topic == "cluster.commands" and self.outcome is not None:
                 command = ClusterCommand.model_validate_json(message.value)
                 done = CommandDone(command.id, self.outcome, self.reason, NOW, command.type)
@@ -116,6 +118,7 @@ class World:
 
     def app(self, **more: object) -> web.Application:
         given = SimpleNamespace(allowed_hosts=("localhost", "127.0.0.1", "[::1]"), keyless=True, cors_origins=())
+        given.entrance, given.secure_cookies = None, False
         given.__dict__.update(more)
         return create_app(
             read_model=self.read_model,
@@ -128,6 +131,8 @@ class World:
             session_key=SESSION_KEY,
             allowed_hosts=given.allowed_hosts,
             keyless=given.keyless,
+            entrance=given.entrance,
+            secure_cookies=given.secure_cookies,
             cors_origins=given.cors_origins,
         )
 
@@ -137,6 +142,12 @@ class World:
             self.publisher, project, name="test", scopes=scopes, by="test", at=NOW, expires_at=expires_at
         )
         return {"Authorization": f"Bearer {secret}"}
+
+    async def member(self, user: str, role: Role, project: str = "p1", *, removed: bool = False) -> Membership:
+        """Make a user a member, or none any more."""
+        membership = Membership(project, user, role, NOW, NOW if removed else None)
+        await self.read_model.put_member(membership)
+        return membership
 
     async def fill(
         self,

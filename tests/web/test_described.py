@@ -23,7 +23,8 @@ Check = Callable[[Any, Any, Case[Any]], bool | None]
 DOCUMENT = document(OPERATIONS)
 
 MORE_THAN_A_SCHEMA_SAYS: list[Check] = [positive_data_acceptance]
-"""What says nothing that can be read is refused, and so is a key that has expired when it is made."""
+"""What says nothing that can be read is refused, and so are a key that has expired when it is made, and a member who is
+named twice or not at all."""
 
 
 async def test_every_route_of_the_api_is_in_it(client: Client) -> None:
@@ -96,13 +97,15 @@ async def test_whatever_is_sent_the_answer_is_as_described(guarded: Client, worl
         suppress_health_check=list(HealthCheck),
     )
     def call(case: Case[Any]) -> None:
+        if "project_id" in op.ids:
+            case.path_parameters["project_id"] = "p1"
         case.query.pop("wait", None)  # whoever waits for what is not coming waits long
         if "project_id" in case.query and re.fullmatch(ID_PATTERN, str(case.query["project_id"])):
             del case.query["project_id"]  # any other than the key's is not there
         response = case.call(base_url=url, headers=headers, allow_redirects=False)
         assert response.status_code < 500 or op.id == "health.ready"
         case.validate_response(
-            response, excluded_checks=MORE_THAN_A_SCHEMA_SAYS if op.group in {"ingest", "keys"} else None
+            response, excluded_checks=MORE_THAN_A_SCHEMA_SAYS if op.group in {"ingest", "keys", "people"} else None
         )
 
     await asyncio.to_thread(call)

@@ -2,7 +2,7 @@
 
 from aiohttp import web
 
-from soulcaster.web.api import clusters, commands, dead_letters, feedback, health, ingest, jobs, keys
+from soulcaster.web.api import clusters, commands, dead_letters, feedback, health, ingest, jobs, keys, people
 from soulcaster.web.api.operation import Operation
 
 OPERATIONS: tuple[Operation, ...] = (
@@ -39,6 +39,12 @@ OPERATIONS: tuple[Operation, ...] = (
     keys.search,
     keys.make,
     keys.revoke,
+    people.make,
+    people.projects,
+    people.make_one,
+    people.members,
+    people.put_member,
+    people.remove,
 )
 """All that can be asked, in the order in which it is documented."""
 

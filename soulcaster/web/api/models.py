@@ -8,28 +8,53 @@ import codecs
 import re
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, RootModel, Tag, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    RootModel,
+    Tag,
+    field_validator,
+    model_validator,
+)
 
 from soulcaster.domain.commands import Granularity
 from soulcaster.domain.events import By, Change, ClusteringStatus, Outcome, Proposal, Rule
 from soulcaster.domain.keys import ApiKey, KeyScope
 from soulcaster.domain.lifecycle import ClusterStatus, Job, JobStatus
+from soulcaster.domain.people import Role, User
 from soulcaster.messages import (
     MAX_IDS,
+    Email,
     ExternalId,
+    GitHubLogin,
     GivenSource,
     KeyName,
     KeyScopes,
     Metadata,
+    PersonName,
     ProjectId,
+    ProjectName,
     RawFeedback,
     Threshold,
     Time,
     Title,
 )
-from soulcaster.ports import ClusterView, CommandView, DeadLetter, FeedbackView, Happening, HistoryEntry, Page, Stats
+from soulcaster.ports import (
+    ClusterView,
+    CommandView,
+    DeadLetter,
+    FeedbackView,
+    Happening,
+    HistoryEntry,
+    MemberView,
+    Page,
+    Project,
+    Stats,
+)
 from soulcaster.web.parameters import Batch, Id, OneOrBatch
 
 METADATA_DEPTH = 16
@@ -705,6 +730,118 @@ class NewKeyOut(KeyOut):
 
 def _key_fields(key: ApiKey, last_used_at: datetime | None) -> dict[str, Any]:
     return {**key.shown(), "scopes": list(key.scopes), "last_used_at": last_used_at}
+
+
+class UserIn(Body):
+    """POST /users: a person, by e-mail address or GitHub's number of their account."""
+
+    email: Email | None = None
+    github_id: Id | None = None
+    name: PersonName | None = None
+
+    @model_validator(mode="after")
+    def _known_by_something(self) -> Self:
+        if self.email is None and self.github_id is None:
+            raise ValueError("email or github_id is needed")
+        return self
+
+
+class UserOut(BaseModel):
+    """A user."""
+
+    id: str
+    email: str | None
+    name: str | None
+    github_id: str | None
+    github_login: str | None
+    created_at: datetime
+
+    @classmethod
+    def of(cls, user: User) -> "UserOut":
+        """Return a user as it is read."""
+        return cls.model_validate(user, from_attributes=True)
+
+
+class ProjectIn(Body):
+    """POST /projects: a project for a user; without an id of yours, it has one that follows from user and name."""
+
+    name: ProjectName
+    user_id: Id
+    project_id: ProjectId | None = None
+
+
+class ProjectOut(BaseModel):
+    """A project; `user_id` is who made it, null where no user did."""
+
+    id: str
+    user_id: str | None
+    name: str
+    created_at: datetime | None
+
+    @classmethod
+    def of(cls, project: Project) -> "ProjectOut":
+        """Return a project as it is read."""
+        return cls(id=project.id, user_id=project.created_by, name=project.name, created_at=project.created_at)
+
+
+class MadeUserOut(BaseModel):
+    """POST /users: the user, and the project of their own."""
+
+    user: UserOut
+    default_project: ProjectOut
+
+
+class MadeProjectOut(BaseModel):
+    """POST /projects: the project."""
+
+    project: ProjectOut
+
+
+class ProjectsOut(BaseModel):
+    """GET /projects: projects by name."""
+
+    projects: list[ProjectOut]
+
+
+class MemberIn(Body):
+    """POST /projects/{id}/members: one of a user's id, an e-mail address or a GitHub login, and the role."""
+
+    user_id: Id | None = None
+    email: Email | None = None
+    github_login: GitHubLogin | None = None
+    role: Role
+
+    @model_validator(mode="after")
+    def _one_person(self) -> Self:
+        if sum(given is not None for given in (self.user_id, self.email, self.github_login)) != 1:
+            raise ValueError("one of user_id, email and github_login is needed, and no more")
+        return self
+
+
+class MemberOut(BaseModel):
+    """A member of a project since `since`; the address of who has signed in is not shown."""
+
+    project_id: str
+    user_id: str
+    role: Role
+    since: datetime
+    name: str | None
+    email: str | None
+    github_login: str | None
+
+    @classmethod
+    def of(cls, view: MemberView) -> "MemberOut":
+        """Return a member as it is read."""
+        member, user = view.membership, view.user
+        return cls(
+            project_id=member.project_id,
+            user_id=member.user_id,
+            role=member.role,
+            since=member.at,
+            name=user and user.name,
+            email=user.email if user is not None and user.github_id is None else None,
+            github_login=user and user.github_login,
+        )
 
 
 class RootOut(BaseModel):

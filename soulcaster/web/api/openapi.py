@@ -71,7 +71,7 @@ def _described(operation: Operation, schemas: _Schemas, shapes: Mapping[str, Any
         "parameters": [*_ids(operation), *_parameters(operation, shapes), *_headers(operation)],
         "responses": _responses(operation, schemas),
     }
-    if operation.scope is not None:
+    if operation.scope not in (None, "local"):
         described["security"] = [{"bearer": [operation.scope]}, {"header": [operation.scope]}]
     if rest:
         described["description"] = " ".join(rest.split())

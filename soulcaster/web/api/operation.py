@@ -13,8 +13,7 @@ from typing import Any, get_type_hints
 from aiohttp import web
 from pydantic import BaseModel
 
-from soulcaster.domain.keys import KeyScope
-from soulcaster.web.caller import CALLER, identify
+from soulcaster.web.caller import CALLER, Needed, identify
 from soulcaster.web.parameters import PROJECT, path_id, read_json, read_query
 
 Answer = type[BaseModel] | tuple[type[BaseModel]]
@@ -27,15 +26,15 @@ _IN_PATH = re.compile(r"{(\w+)}")
 class Operation:
     """What can be asked of the API at one address by one method.
 
-    `scope` is what a key must be good for, None where anyone may call; `answers` are the models by status, `problems`
-    the statuses of problems beyond those that any route may answer. One that is `keyed` takes an Idempotency-Key; one
-    that `redirects` may send a browser elsewhere.
+    `scope` is what a key must be good for, "local" where no key is, None where anyone may call; `answers` are the
+    models by status, `problems` the statuses of problems beyond those that any route may answer. One that is `keyed`
+    takes an Idempotency-Key; one that `redirects` may send a browser elsewhere.
     """
 
     method: str
     path: str
     handler: Callable[..., Awaitable[web.StreamResponse]]
-    scope: KeyScope | None
+    scope: Needed | None
     answers: Mapping[int, Answer]
     problems: tuple[int, ...]
     query: type[BaseModel] | None
@@ -74,6 +73,7 @@ class Operation:
         if self.scope is not None:
             request[CALLER] = caller = await identify(request, self.scope)
             project_id = caller.project(project_id)
+            caller.project(request.match_info.get(PROJECT))
         taken: dict[str, Any] = {name: path_id(request, name) for name in self.ids}
         if self.query is not None:
             taken["query"] = read_query(request, self.query, project_id=project_id)
@@ -87,7 +87,7 @@ def operation(
     path: str,
     answers: Mapping[int, Answer],
     *,
-    scope: KeyScope | None = None,
+    scope: Needed | None = None,
     problems: tuple[int, ...] = (),
     keyed: bool = False,
     redirects: bool = False,

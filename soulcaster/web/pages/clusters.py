@@ -15,7 +15,8 @@ from soulcaster.messages import MAX_IDS, Title
 from soulcaster.ports import Project
 from soulcaster.web.commands import FixUnderWay, ask, ask_for_fix, done
 from soulcaster.web.pages.paging import Paging, page_number
-from soulcaster.web.pages.session import leave_notice, remember_project, render, signed_in_user
+from soulcaster.web.pages.rights import ACCESS
+from soulcaster.web.pages.session import leave_notice, remember_project, render
 from soulcaster.web.parameters import Id, path_id, read_form
 from soulcaster.web.services import services
 
@@ -69,7 +70,7 @@ class CleanupForm(BaseModel):
 
 async def ranking(request: web.Request) -> web.StreamResponse:
     """GET /app/projects/{project_id}: clusters, largest first, and the project's figures."""
-    project = await _project(request)
+    project = request[ACCESS].project
     page = page_number(request)
     given = services(request)
     stats = await given.read_model.stats(project.id)
@@ -100,7 +101,7 @@ async def ranking(request: web.Request) -> web.StreamResponse:
 
 async def one(request: web.Request) -> web.StreamResponse:
     """GET /app/projects/{project_id}/clusters/{cluster_id}: a cluster, its items and its jobs."""
-    project = await _project(request)
+    project = request[ACCESS].project
     cluster_id = path_id(request, "cluster_id")
     page = page_number(request)
     given = services(request)
@@ -138,11 +139,10 @@ async def one(request: web.Request) -> web.StreamResponse:
 
 async def start_fix(request: web.Request) -> web.StreamResponse:
     """POST .../start-fix: ask for a fix, then show the cluster again with a notice."""
-    project = await _project(request)
+    project = request[ACCESS].project
     cluster_id = path_id(request, "cluster_id")
-    user = await signed_in_user(request) or "owner"
     try:
-        await ask_for_fix(services(request), project.id, cluster_id, requested_by=user)
+        await ask_for_fix(services(request), project.id, cluster_id, requested_by=request[ACCESS].user)
     except FixUnderWay as error:
         await leave_notice(request, str(error))
     else:
@@ -182,7 +182,7 @@ async def move(request: web.Request) -> web.StreamResponse:
     if not form.item_ids or form.into is None:
         return await _tick_first(request)
     back = path_id(request, "cluster_id")
-    return await _ask(request, "move", await _project(request), back, cluster_id=form.into, item_ids=form.item_ids)
+    return await _ask(request, "move", request[ACCESS].project, back, cluster_id=form.into, item_ids=form.item_ids)
 
 
 async def undo(request: web.Request) -> web.StreamResponse:
@@ -193,19 +193,19 @@ async def undo(request: web.Request) -> web.StreamResponse:
 
 async def rebalance(request: web.Request) -> web.StreamResponse:
     """POST /app/projects/{project_id}/rebalance: consolidate now."""
-    return await _ask(request, "rebalance", await _project(request), None)
+    return await _ask(request, "rebalance", request[ACCESS].project, None)
 
 
 async def cleanup(request: web.Request) -> web.StreamResponse:
     """POST /app/projects/{project_id}/cleanup: apply a proposal."""
     form = await read_form(request, CleanupForm)
-    return await _ask(request, "cleanup", await _project(request), None, proposal_ids=(form.proposal_id,))
+    return await _ask(request, "cleanup", request[ACCESS].project, None, proposal_ids=(form.proposal_id,))
 
 
 async def _ask_of_cluster(request: web.Request, kind: CommandKind, **fields: Any) -> web.StreamResponse:
     """Ask for a command of the cluster in the path, and show it again."""
     cluster_id = path_id(request, "cluster_id")
-    return await _ask(request, kind, await _project(request), cluster_id, cluster_id=cluster_id, **fields)
+    return await _ask(request, kind, request[ACCESS].project, cluster_id, cluster_id=cluster_id, **fields)
 
 
 async def _ask(
@@ -214,8 +214,7 @@ async def _ask(
     """Ask for a command, and show the cluster `back` (None: the list) again with what became of it."""
     given = services(request)
     command_id = str(uuid4())
-    user = await signed_in_user(request) or "owner"
-    await ask(given, project.id, kind, command_id, requested_by=user, **fields)
+    await ask(given, project.id, kind, command_id, requested_by=request[ACCESS].user, **fields)
     view = await done(given, project.id, command_id, OUTCOME_SECONDS)
     if view is None or view.outcome == "waiting":
         await leave_notice(request, "Asked for. What comes of it shows here in a moment: reload the page.")
@@ -228,7 +227,7 @@ async def _ask(
 
 async def _tick_first(request: web.Request) -> web.StreamResponse:
     await leave_notice(request, "Tick the items first, and choose where they are to go.")
-    raise web.HTTPSeeOther(_path(await _project(request), path_id(request, "cluster_id")))
+    raise web.HTTPSeeOther(_path(request[ACCESS].project, path_id(request, "cluster_id")))
 
 
 async def _titles(request: web.Request, project: Project, proposal: Proposal) -> Sequence[tuple[str, str]]:
@@ -240,11 +239,3 @@ async def _titles(request: web.Request, project: Project, proposal: Proposal) ->
 
 def _path(project: Project, cluster_id: str) -> str:
     return f"/app/projects/{project.id}/clusters/{cluster_id}"
-
-
-async def _project(request: web.Request) -> Project:
-    project_id = path_id(request, "project_id")
-    project = await services(request).read_model.project(project_id)
-    if project is None or project.id != project_id:
-        raise NotFound("There is no such project here.")
-    return project

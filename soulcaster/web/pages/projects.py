@@ -1,14 +1,18 @@
 """Which projects there are, and where /app leads."""
 
+from collections.abc import Sequence
+
 from aiohttp import web
 
-from soulcaster.web.pages.session import last_project, render
+from soulcaster.domain.people import LOCAL_OWNER
+from soulcaster.ports import Project
+from soulcaster.web.pages.session import last_project, render, signed_in_user
 from soulcaster.web.services import services
 
 
 async def start(request: web.Request) -> web.StreamResponse:
     """GET /app: go to the project looked at last, else to the only one, else to their list."""
-    found = [project.id for project in await services(request).read_model.projects()]
+    found = [project.id for project in await _projects(request)]
     last = await last_project(request)
     if last in found:
         raise web.HTTPSeeOther(f"/app/projects/{last}")
@@ -16,8 +20,18 @@ async def start(request: web.Request) -> web.StreamResponse:
 
 
 async def list_projects(request: web.Request) -> web.StreamResponse:
-    """GET /app/projects: every project and its figures."""
+    """GET /app/projects: every project of who is signed in, and its figures."""
     read_model = services(request).read_model
     # One after the other: at the same time, each would take a connection of its own.
-    rows = [(project, await read_model.stats(project.id)) for project in await read_model.projects()]
-    return await render(request, "projects.html", {"rows": rows, "host": request.host, "project_id": "my-project"})
+    rows = [(project, await read_model.stats(project.id)) for project in await _projects(request)]
+    local = await signed_in_user(request) == LOCAL_OWNER
+    context = {"rows": rows, "host": request.host, "project_id": "my-project", "local": local}
+    return await render(request, "projects.html", context)
+
+
+async def _projects(request: web.Request) -> Sequence[Project]:
+    """Return the projects that who is signed in may see."""
+    read_model, user = services(request).read_model, await signed_in_user(request)
+    if user is None:
+        return ()
+    return await (read_model.projects() if user == LOCAL_OWNER else read_model.projects_of(user))

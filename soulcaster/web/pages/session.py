@@ -10,36 +10,53 @@ from aiohttp.typedefs import Handler
 from aiohttp_session import get_session, new_session
 from aiohttp_session.cookie_storage import EncryptedCookieStorage
 
+from soulcaster.web.pages.rights import ACCESS, USER
 from soulcaster.web.problems import Problem
+from soulcaster.web.services import services
 
-SIGN_IN_ROUTE = "sign_in"
+OPEN = "open"
+"""What the names of the routes begin with that need no session."""
 
 _SECONDS = 7 * 24 * 3600
 
-_USER, _CSRF, _NOTICE, _LAST_PROJECT = "user", "csrf", "notice", "project"
+_CSRF, _NOTICE, _LAST_PROJECT, _STATE, _VERIFIER = "csrf", "notice", "project", "state", "verifier"
 
 
-def storage(session_key: str) -> EncryptedCookieStorage:
-    """Return where sessions are kept: in the visitor's cookie, which scripts cannot read nor other sites send along."""
+def storage(session_key: str, *, secure: bool) -> EncryptedCookieStorage:
+    """Return where sessions are kept: in the visitor's cookie, which scripts cannot read nor other sites send along.
+
+    One that is `secure` travels by https alone.
+    """
     return EncryptedCookieStorage(
-        session_key, cookie_name="soulcaster", path="/app", max_age=_SECONDS, httponly=True, samesite="Lax"
+        session_key,
+        cookie_name="soulcaster",
+        path="/app",
+        max_age=_SECONDS,
+        httponly=True,
+        samesite="Lax",
+        secure=secure,
     )
 
 
 @web.middleware
 async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Let in who is signed in, and a form only with the session's token."""
-    if request.match_info.route.name != SIGN_IN_ROUTE:
+    if not (request.match_info.route.name or "").startswith(OPEN):
         session = await get_session(request)
-        if _USER not in session:
-            raise Problem(
-                401, "Use the link that soulcaster run printed when it started; start it again for a new one."
-            )
+        if USER not in session:
+            raise Problem(401, how_to_sign_in(request))
         if request.method == "POST":
             sent = (await _form(request)).get("csrf_token")
             if not (isinstance(sent, str) and secrets.compare_digest(sent.encode(), session[_CSRF].encode())):
                 raise Problem(403, "This form is out of date. Go back, reload the page and send it again.")
     return await handler(request)
+
+
+def how_to_sign_in(request: web.Request) -> str:
+    """Return what to do to be signed in."""
+    if services(request).entrance is not None:
+        return "You are not signed in, or not any more."
+    return "Use the link that soulcaster run printed when it started; start it again for a new one."
 
 
 async def _form(request: web.Request) -> Mapping[str, Any]:
@@ -54,7 +71,7 @@ async def _form(request: web.Request) -> Mapping[str, Any]:
 async def open_session(request: web.Request, user: str) -> None:
     """Sign `user` in, in a session of its own."""
     session = await new_session(request)
-    session[_USER] = user
+    session[USER] = user
     session[_CSRF] = secrets.token_urlsafe(32)
 
 
@@ -65,8 +82,22 @@ async def close_session(request: web.Request) -> None:
 
 async def signed_in_user(request: web.Request) -> str | None:
     """Return who is signed in, or None."""
-    user = (await get_session(request)).get(_USER)
+    user = (await get_session(request)).get(USER)
     return None if user is None else str(user)
+
+
+async def begin_sign_in(request: web.Request, state: str, verifier: str) -> None:
+    """Remember what a sign-in by GitHub must come back with; one that was begun before counts no more."""
+    session = await get_session(request)
+    session[_STATE], session[_VERIFIER] = state, verifier
+
+
+async def begun_sign_in(request: web.Request, state: str) -> str | None:
+    """Return the code verifier of the sign-in that was begun here with this state, or None."""
+    session = await get_session(request)
+    if _STATE not in session or not secrets.compare_digest(state.encode(), str(session[_STATE]).encode()):
+        return None
+    return str(session[_VERIFIER])
 
 
 async def remember_project(request: web.Request, project_id: str) -> None:
@@ -92,4 +123,6 @@ async def render(request: web.Request, template: str, context: Mapping[str, Any]
     session = await get_session(request)
     notice = session.pop(_NOTICE) if _NOTICE in session else None
     shared = {"signed_in": True, "csrf_token": session[_CSRF], "notice": notice}
+    if ACCESS in request:
+        shared["may"] = request[ACCESS].may
     return aiohttp_jinja2.render_template(template, request, {**shared, **context})

@@ -1,21 +1,77 @@
-"""Signing in by a one-time link, and out."""
+"""Signing in, by a one-time link or by GitHub, and out."""
 
 from aiohttp import web
 
-from soulcaster.web.pages.session import close_session, open_session, signed_in_user
+from soulcaster import people
+from soulcaster.errors import SignInRefused
+from soulcaster.web.commands import until
+from soulcaster.web.pages.session import (
+    begin_sign_in,
+    begun_sign_in,
+    close_session,
+    how_to_sign_in,
+    open_session,
+    signed_in_user,
+)
 from soulcaster.web.problems import Problem
-from soulcaster.web.services import services
+from soulcaster.web.services import Entrance, services
+
+CALLBACK = "/app/sign-in/github/callback"
+"""Where GitHub sends people back to; the OAuth app at GitHub names it."""
+
+SHOWN_SECONDS = 2.0
+"""How long a first sign-in waits for its memberships to be known."""
 
 
 async def sign_in(request: web.Request) -> web.StreamResponse:
-    """GET /app/sign-in?token=...: use the token up, open a session and go to /app."""
-    user = await services(request).sign_in.consume(request.query.get("token", ""))
+    """GET /app/sign-in?token=...: use the token up, open a session and go to /app; without one, say how to sign in."""
+    token = request.query.get("token", "")
+    user = await services(request).sign_in.consume(token)
     if user is not None:
         await open_session(request, user)
     elif await signed_in_user(request) is None:
+        if not token:
+            raise Problem(401, how_to_sign_in(request))
         raise Problem(
             401, "This sign-in link was used already or has expired. Start soulcaster run again for a new one."
         )
+    raise web.HTTPSeeOther("/app")
+
+
+async def github(request: web.Request) -> web.StreamResponse:
+    """GET /app/sign-in/github: go to GitHub."""
+    entrance = _entrance(request)
+    address, state, verifier = entrance.github.begin(_back_to(request, entrance))
+    await begin_sign_in(request, state, verifier)
+    raise web.HTTPSeeOther(address)
+
+
+async def github_callback(request: web.Request) -> web.StreamResponse:
+    """GET /app/sign-in/github/callback: open a session for who comes back from GitHub."""
+    entrance, given = _entrance(request), services(request)
+    verifier = await begun_sign_in(request, request.query.get("state", ""))
+    if verifier is None:
+        raise Problem(400, "This sign-in was not begun in this browser, or was ended already. Begin again.")
+    if "error" in request.query:
+        raise Problem(403, "GitHub did not sign you in, for you said no or something went wrong there. Begin again.")
+    try:
+        person = await entrance.github.person(request.query.get("code", ""), verifier, _back_to(request, entrance))
+    except SignInRefused as error:
+        raise Problem(403, str(error)) from error
+    entered = await people.sign_in(given.publisher, given.read_model, person, entrance.sign_up, given.clock())
+    if entered is None:
+        raise Problem(
+            403,
+            f"{person.login} is no member of a project here. Ask an owner of one to add you, by this GitHub login or "
+            "by an e-mail address that GitHub has verified.",
+        )
+
+    async def shown() -> bool:
+        found = await given.read_model.memberships(entered.user.id)
+        return set(entered.memberships) <= set(found)
+
+    await until(shown, SHOWN_SECONDS)
+    await open_session(request, entered.user.id)
     raise web.HTTPSeeOther("/app")
 
 
@@ -23,3 +79,14 @@ async def sign_out(request: web.Request) -> web.StreamResponse:
     """POST /app/sign-out: end the session."""
     await close_session(request)
     raise web.HTTPSeeOther("/app")
+
+
+def _entrance(request: web.Request) -> Entrance:
+    entrance = services(request).entrance
+    if entrance is None:
+        raise Problem(404, "Nobody signs in by GitHub here.")
+    return entrance
+
+
+def _back_to(request: web.Request, entrance: Entrance) -> str:
+    return (entrance.public_url or f"{request.scheme}://{request.host}") + CALLBACK
