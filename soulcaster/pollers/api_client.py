@@ -1,7 +1,6 @@
 """Our own HTTP API, as a poller uses it: which projects there are, what is polled, where it goes on, and the intake."""
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal, TypeVar
@@ -23,8 +22,6 @@ MAX_BATCH_BYTES = 1_000_000
 
 MAX_SAID = 300
 """Characters of what the server says that are repeated."""
-
-_ITEM = re.compile(r"items\.([0-9]{1,4})\b")
 
 
 class _Answer(BaseModel):
@@ -114,19 +111,16 @@ class ApiClient:
     async def _batch(
         self, project_id: str, source: str, items: Sequence[Mapping[str, Any]], places: Sequence[int]
     ) -> Mapping[int, str]:
-        """Post the items at these places; a batch is taken whole or not at all, so what is refused is left out."""
-        if not places:
-            return {}
+        """Post the items at these places.
+
+        A batch is taken whole or not at all, so of one that is refused each half is tried.
+        """
         body = _json({"items": [items[place] for place in places]})
         try:
             await self._ask("POST", f"ingest/{source}", project_id, body)
-        except _NotTaken as error:
-            named = {places[at]: said for at, said in error.items.items() if at < len(places)}
+        except BadInput as error:
             if len(places) == 1:
                 return {places[0]: str(error)}
-            if named:
-                left = [place for place in places if place not in named]
-                return {**named, **await self._batch(project_id, source, items, left)}
             half = len(places) // 2
             return {
                 **await self._batch(project_id, source, items, places[:half]),
@@ -152,23 +146,14 @@ class ApiClient:
         status = response.status
         if 200 <= status < 300:
             return answer
-        said, named = _said(answer)
-        what = f"{method} /{path} was answered {status}: {said}"
+        what = f"{method} /{path} was answered {status}: {_said(answer)}"
         if status in {401, 403}:
             raise ApiRefuses(what)
         if status == 404:
             raise NotFound(what)
         if 400 <= status < 500 and status not in {408, 429}:
-            raise _NotTaken(what, named)
+            raise BadInput(what)
         raise ApiUnavailable(what, _seconds(response.headers.get("Retry-After")))
-
-
-class _NotTaken(BadInput):
-    """The server does not take a body; `items` are the places of items that it found fault with, and the fault."""
-
-    def __init__(self, message: str, items: Mapping[int, str]) -> None:
-        super().__init__(message)
-        self.items = items
 
 
 def _batches(items: Sequence[Mapping[str, Any]]) -> Sequence[Sequence[int]]:
@@ -196,18 +181,12 @@ def _read(model: type[M], body: bytes) -> M:
         raise ApiUnavailable(f"The API answers, but not as Soulcaster does: no {model.__name__}") from error
 
 
-def _said(answer: bytes) -> tuple[str, Mapping[int, str]]:
-    """Return what a problem says, and which items of a batch it names."""
+def _said(answer: bytes) -> str:
+    """Return what a problem says."""
     try:
-        problem = json.loads(answer)
-        named = {
-            int(found[1]): str(error["message"])[:MAX_SAID]
-            for error in problem.get("errors", [])
-            if (found := _ITEM.match(error["field"])) is not None
-        }
-        return str(problem["detail"])[:MAX_SAID], named
-    except (ValueError, LookupError, TypeError, AttributeError):
-        return "no problem details", {}
+        return str(json.loads(answer)["detail"])[:MAX_SAID]
+    except (ValueError, LookupError, TypeError):
+        return "no problem details"
 
 
 def _seconds(text: str | None) -> float | None:

@@ -136,7 +136,8 @@ class RedditPoller:
     async def look(self) -> None:
         """Ask the API what is polled, and who wants it now; returns when the API has answered."""
         ids = await _until_available(self._api.projects)
-        for gone in (self._projects.keys() | self._idle) - set(ids):
+        self._idle &= set(ids)
+        for gone in self._projects.keys() - set(ids):
             self._forget(gone)
         for project_id in ids:
             try:
@@ -178,7 +179,6 @@ class RedditPoller:
             self._schedule.kick(project_id, now)
 
     def _forget(self, project_id: str) -> None:
-        self._idle.discard(project_id)
         project = self._projects.pop(project_id, None)
         if project is not None:
             self._schedule.plan(project_id, (), 0.0, self._clock())

@@ -26,8 +26,8 @@ from soulcaster.settings import Settings
 
 REQUEST_SECONDS = 15.0
 
-MAX_BYTES = 16 * 1024 * 1024
-"""Of an answer; a hundred long posts are a third of it."""
+MAX_BYTES = 64 * 1024 * 1024
+"""Of an answer: a hundred posts of the greatest length are less, even where JSON escapes every letter of them."""
 
 PAGE_POSTS = 100
 """Posts in a page; Reddit gives no more, and in a feed may give 25 whatever is asked for."""
