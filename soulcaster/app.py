@@ -31,6 +31,7 @@ from soulcaster.adapters.embedders import make_embedder
 from soulcaster.adapters.github_sign_in import GitHubSignIn
 from soulcaster.adapters.kafka import CommittedConsumer, KafkaPublisher
 from soulcaster.adapters.kafka_dead_letters import KafkaDeadLetters
+from soulcaster.adapters.kafka_job_ends import KafkaJobEnds
 from soulcaster.adapters.kafka_ready import KafkaReadiness
 from soulcaster.adapters.redis_rate_limits import RedisRateLimits
 from soulcaster.adapters.redis_read_model import RedisReadModel
@@ -338,5 +339,10 @@ async def _launcher(settings: Settings) -> None:
     with suppress(asyncio.CancelledError):  # told to stop: a job under way is not committed and runs again
         async with KafkaPublisher(settings.kafka) as publisher, consumer:
             await launch_all(
-                consumer.records(), backend=DryRun(), publisher=publisher, clock=now, commit=consumer.commit
+                consumer.records(),
+                backend=DryRun(),
+                publisher=publisher,
+                ends=KafkaJobEnds(settings.kafka),
+                clock=now,
+                commit=consumer.commit,
             )

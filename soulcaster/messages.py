@@ -51,6 +51,7 @@ from soulcaster.domain.commands import (
 )
 from soulcaster.domain.events import ClusterEvent, ProposalsChanged
 from soulcaster.domain.feedback import Brief, FeedbackItem
+from soulcaster.domain.ids import step_id_for
 from soulcaster.domain.keys import MAX_NAME, SCOPES, ApiKey, KeyScope
 from soulcaster.domain.lifecycle import JobStatus, JobStep
 from soulcaster.domain.normalize import clean
@@ -375,8 +376,9 @@ class FixCommand(Message):
 
 
 class JobEvent(Message):
-    """job.events: a step of a job. `seq` orders the steps of one job and makes a second delivery harmless."""
+    """job.events: a step of a job. `id` makes a second delivery harmless; without one it is known by what it says."""
 
+    id: ShortId | None = None
     job_id: str
     project_id: ProjectId
     cluster_id: str
@@ -389,7 +391,9 @@ class JobEvent(Message):
 
     def step(self) -> JobStep:
         """Return the step as the state machine takes it."""
-        return JobStep(**self.model_dump(exclude={"schema_version"}))
+        said = (str(self.seq), self.status, self.log or "", self.pr_url or "", self.error or "")
+        known_by = self.id or step_id_for(self.job_id, *said)
+        return JobStep(**{**self.model_dump(exclude={"schema_version"}), "id": known_by})
 
 
 class ProjectDefined(Message):

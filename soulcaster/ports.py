@@ -4,7 +4,7 @@ Every adapter raises `errors.Unavailable` when its system does not answer within
 that; a caller may then try the same call again.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, Literal, Protocol, TypeVar
@@ -237,7 +237,11 @@ class ClusterView:
     titled_by: Literal["machine", "person"] = "machine"
     pinned: bool = False
     parent_id: str | None = None
+    github_repo_url: str | None = None
 
+
+ClusterOrder = Literal["largest", "newest", "updated"]
+"""What clusters are listed by: their size, the newer first among equals; when they were opened; when they changed."""
 
 Happening = Literal["merged", "merged_into", "split_off", "split_from", "restored", "move", "rename", "pin"]
 """What a cluster's history tells of: another was merged into it, or it into another; another was split off it, or it
@@ -280,11 +284,15 @@ class Stats:
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[T]):
-    """Part of a list, how long the whole of it is, and the cursor after its last element, None where it ends."""
+    """Part of a list, how long the whole of it is, and the cursor of what follows, None where it ends.
+
+    Where not all was looked at, `counted` is false and `total` is what was found so far.
+    """
 
     items: tuple[T, ...]
     total: int
     next: str | None = None
+    counted: bool = True
 
 
 class ReadModel(Protocol):
@@ -297,7 +305,8 @@ class ReadModel(Protocol):
     A cluster that was merged is read as the one it is part of now, by every method that takes a cluster's id.
 
     Lists are read from an `offset` on, or `after` a cursor that an earlier part gave: what has come or gone meanwhile
-    then shifts nothing.
+    then shifts nothing. What one call looks at is bounded: where a list is narrowed down by several things or by words,
+    a part may hold less than `limit`, or nothing, and still have a `next`. A cursor is good for the same question only.
 
     Every method raises RedisUnavailable (an Unavailable) when the store does not answer.
     """
@@ -315,7 +324,7 @@ class ReadModel(Protocol):
         """
 
     async def put_job(self, step: JobStep) -> None:
-        """Apply a step of a job, with its log line; a step seen before or out of order changes nothing."""
+        """Apply a step of a job, with its log line; the steps of a job may come in any order, and more than once."""
 
     async def put_project(self, project: Project) -> None:
         """Store a project's name."""
@@ -365,19 +374,37 @@ class ReadModel(Protocol):
         *,
         source: str | None,
         cluster_id: str | None,
+        repo: str | None = None,
+        words: Sequence[str] = (),
+        since: datetime | None = None,
         limit: int,
         offset: int,
         after: str | None = None,
     ) -> Page[FeedbackView]:
-        """Return items, newest first, of one source or one cluster where given."""
+        """Return items, newest first: of one source, one cluster, one repository ("owner/name") where given.
+
+        Title and body hold every one of `words`, in upper or lower case; nothing is older than `since`.
+        """
 
     async def feedback_item(self, project_id: str, item_id: str) -> FeedbackView | None:
         """Return one item, or None."""
 
     async def clusters(
-        self, project_id: str, *, limit: int, offset: int, after: str | None = None
+        self,
+        project_id: str,
+        *,
+        status: ClusterStatus | None = None,
+        source: str | None = None,
+        words: Sequence[str] = (),
+        order: ClusterOrder = "largest",
+        limit: int,
+        offset: int,
+        after: str | None = None,
     ) -> Page[ClusterView]:
-        """Return clusters, largest first, the newer first among equals."""
+        """Return clusters: of one status, with items of one source where given.
+
+        Title and summary hold every one of `words`, in upper or lower case.
+        """
 
     async def cluster(self, project_id: str, cluster_id: str) -> ClusterView | None:
         """Return one cluster, or None."""
@@ -406,7 +433,7 @@ class ReadModel(Protocol):
         """Return one job, or None."""
 
     async def job_logs(self, job_id: str) -> tuple[str, ...]:
-        """Return a job's log lines in order."""
+        """Return a job's log lines, by the time they were told."""
 
     async def ping(self) -> None:
         """Return when the store answers."""
@@ -429,8 +456,29 @@ class LaunchBackend(Protocol):
     def name(self) -> str:
         """What it is called in logs."""
 
-    def launch(self, fix: Fix) -> AsyncIterator[Progress]:
+    def launch(self, fix: Fix) -> AsyncGenerator[Progress, None]:
         """Run the job and yield its progress; launching the same job again must not do its work twice."""
+
+    async def stop(self, fix: Fix) -> None:
+        """Stop the job wherever it runs, also where a process that has died launched it; harmless where it does not.
+
+        Raises:
+            Unavailable: it cannot be told now; the same call may succeed later.
+        """
+
+
+class JobEnds(Protocol):
+    """Tells of the ends of jobs, whoever ended them; what is on job.events, and no memory of its own.
+
+    `asked` is the record of fix.commands that asks for the job: nothing ended it before.
+    Every method raises KafkaUnavailable (an Unavailable) when Kafka does not answer in time.
+    """
+
+    async def has_ended(self, job_id: str, asked: Record) -> bool:
+        """Tell whether the job has ended by what Kafka had acknowledged when this was called."""
+
+    async def until_ended(self, job_id: str, asked: Record) -> None:
+        """Return once the job has ended."""
 
 
 class Clock(Protocol):

@@ -8,6 +8,8 @@ Keys (`{p}` a project's id, `{c}` a cluster's):
 | feedback:created:{p} | zset | item ids by created_at, epoch seconds |
 | feedback:source:{p}:{source} | zset | the same, of one source |
 | feedback:sources:{p} | set | the sources there are |
+| feedback:repos:{p} | hash | item id -> the repository it is about, "owner/name", where it is about one |
+| feedback:repo:{p}:{owner/name} | zset | item ids by created_at, of one repository, in lower case |
 | feedback:external:{p}:{source}:{external_id} | string | the item's id |
 | feedback:unclustered:{p} | set | ids of items in no cluster yet |
 | feedback:cluster:{p} | hash | item id -> id of the cluster it was assigned to, which may have been merged since |
@@ -17,10 +19,13 @@ Keys (`{p}` a project's id, `{c}` a cluster's):
 | cluster:history:{p}:{c} | zset | what happened to it, JSON, by time; the newest |
 | clusters:{p}:all | zset | cluster ids by created_at |
 | clusters:{p}:ranked | zset | cluster ids by size, those of a size by created_at |
+| clusters:{p}:updated | zset | cluster ids by updated_at, that of their newest job included |
+| clusters:{p}:{order}:status:{status}, clusters:{p}:{order}:source:{source} | zset | each of the three, narrowed down |
+| clusters:{p}:narrowed | hash | cluster id -> the status and the sources by which it is among those, JSON |
 | clusters:{p}:alias | hash | id of a merged cluster -> id of the one it was merged into, which may be merged itself |
 | clustering:status:{p}, clustering:proposals:{p} | string | how clustering stands; what a person may want to do; JSON |
 | command:{p}:{id} | string | what became of a command, JSON; for a month |
-| job:{id}, job:{id}:logs | hash | the job; its log lines by step |
+| job:{id}, job:{id}:steps | hash | the job; its steps by their ids: place and log line, JSON |
 | jobs:{p} | zset | job ids by created_at |
 | cluster:jobs:{c} | zset | the same, of one cluster, those of the clusters merged into it too |
 | key:{hash}, keys:{p} | string, zset | an API key by the hash of its secret, JSON; hashes by created_at |
@@ -35,13 +40,13 @@ on down. So events that come again, from any point on, end in the same state, an
 """
 
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Awaitable, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
-from typing import Any, Literal, TypeVar, cast
+from typing import Any, Literal, cast, get_args
 
 from pydantic import TypeAdapter
 from redis.asyncio import Redis
@@ -51,6 +56,7 @@ from redis.exceptions import OutOfMemoryError, ReadOnlyError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from soulcaster.adapters.redis_client import address, redis_client
+from soulcaster.adapters.redis_lists import Window, narrowed, read_part
 from soulcaster.domain.events import (
     ClusterChanged,
     ClusterEvent,
@@ -63,13 +69,14 @@ from soulcaster.domain.events import (
     Proposal,
     ProposalsChanged,
 )
-from soulcaster.domain.feedback import FeedbackItem
+from soulcaster.domain.feedback import FeedbackItem, repo_of
 from soulcaster.domain.keys import ApiKey
 from soulcaster.domain.lifecycle import ClusterStatus, Job, JobStep, advance, cluster_status, start
 from soulcaster.domain.people import Membership, User
-from soulcaster.errors import IllegalTransition, RedisUnavailable
+from soulcaster.errors import RedisUnavailable
 from soulcaster.ports import (
     Assignment,
+    ClusterOrder,
     ClusterView,
     CommandView,
     FeedbackView,
@@ -81,11 +88,12 @@ from soulcaster.ports import (
     Stats,
 )
 
-T = TypeVar("T")
-
 TIMEOUT_SECONDS = 5.0
 
 HISTORY_ENTRIES = 100
+
+REPO_ITEMS = 20
+"""Items of a cluster, the newest, whose repositories are asked for when it is read."""
 
 COMMAND_KEPT = timedelta(days=30)
 
@@ -98,8 +106,13 @@ _MADE_AGAIN = (
 )  # fmt: skip
 """The keys that are made again from Kafka, of those in the table above."""
 
+_LISTED = 1_000
+"""Clusters whose places in the lists are written in one transaction."""
+
 _MERGES = 100
 """Merges that are done in one go; all their items are in memory meanwhile."""
+
+_ORDERS: Mapping[ClusterOrder, str] = {"largest": "ranked", "newest": "all", "updated": "updated"}
 
 _ITEM: TypeAdapter[FeedbackItem] = TypeAdapter(FeedbackItem)
 _KEY: TypeAdapter[ApiKey] = TypeAdapter(ApiKey)
@@ -173,7 +186,11 @@ class RedisReadModel:
             strings[f"feedback:external:{p}:{item.source}:{item.external_id}"] = item.id
         async with self._answering() as redis:
             ids = list(newest)
-            assigned = await cast(Awaitable[list[str | None]], redis.hmget(f"feedback:cluster:{p}", ids))
+            pipe = redis.pipeline(transaction=False)
+            pipe.hmget(f"feedback:cluster:{p}", ids)
+            pipe.hmget(f"feedback:repos:{p}", ids)
+            assigned, repos = await pipe.execute()
+            await self._put_repos(redis, p, newest, dict(zip(ids, repos, strict=True)))
             waiting = [i for i, cluster in zip(ids, assigned, strict=True) if cluster is None]
             pipe = redis.pipeline(transaction=False)
             pipe.mset(cast(Any, strings))
@@ -184,6 +201,22 @@ class RedisReadModel:
             if waiting:
                 pipe.sadd(f"feedback:unclustered:{p}", *waiting)
             pipe.sadd("projects", p)
+            await pipe.execute()
+
+    async def _put_repos(
+        self, redis: Redis, p: str, items: Mapping[str, FeedbackItem], before: Mapping[str, str | None]
+    ) -> None:
+        """Note which repository each item is about: all or nothing, for it says what is to be taken back."""
+        pipe = redis.pipeline()
+        for item in items.values():
+            was, now = before[item.id], repo_of(item)
+            if was is not None and (now is None or now.lower() != was.lower()):
+                pipe.zrem(f"feedback:repo:{p}:{was.lower()}", item.id)
+                pipe.hdel(f"feedback:repos:{p}", item.id)
+            if now is not None:
+                pipe.zadd(f"feedback:repo:{p}:{now.lower()}", {item.id: item.created_at.timestamp()})
+                pipe.hset(f"feedback:repos:{p}", item.id, now)
+        if len(pipe):
             await pipe.execute()
 
     async def apply(self, project_id: str, events: Sequence[ClusterEvent]) -> None:
@@ -218,17 +251,16 @@ class RedisReadModel:
                 pipe.zadd(f"cluster:items:{p}:{of}", at)
         # A cluster that is part of another is told of only when events come again; its merge does so, too.
         shown = {c: e for c, e in changed.items() if len(lines[c]) == 1}
-        if shown:
-            for cluster_id, cluster in shown.items():
-                pipe.hset(f"cluster:{p}:{cluster_id}", mapping=_cluster_fields(cluster))
-            pipe.zadd(f"clusters:{p}:all", {c: e.created_at.timestamp() for c, e in shown.items()})
-            pipe.zadd(f"clusters:{p}:ranked", {c: _rank(e) for c, e in shown.items()})
+        for cluster_id, cluster in shown.items():
+            pipe.hset(f"cluster:{p}:{cluster_id}", mapping=_cluster_fields(cluster))
         _tell(pipe, p, events)
         filled = {of for cluster_id in joining for of in lines[cluster_id]}
         in_doubt = ({of for cluster_id in leaving for of in lines[cluster_id]} | set(shown)) - filled
-        if in_doubt:
+        touched = sorted(in_doubt | set(shown))
+        if touched:
             await pipe.execute()
             await self._forget_empty(redis, p, sorted(in_doubt))
+            await self._list(redis, p, touched)
         if assigned:
             pipe.sadd("projects", p)
             pipe.srem(f"feedback:unclustered:{p}", *assigned)
@@ -265,6 +297,7 @@ class RedisReadModel:
             merged = HistoryEntry("merged", e.by, e.reason, e.at, e.cluster_id, e.command_id)
             _remember(pipe, p, e.into_id, merged)
         await pipe.execute()
+        await self._list(redis, p, [e.cluster_id for e in events])
 
     async def _restore(self, redis: Redis, p: str, event: ClusterRestored) -> None:
         await self._hang(redis, p, {event.cluster_id: None})
@@ -298,6 +331,7 @@ class RedisReadModel:
                         pipe.zadd(f"{kind}:{of}", chunk)
             await pipe.execute()
         await self._forget_empty(redis, p, sorted({of for part in changing for of in before[part]}))
+        await self._list(redis, p, sorted({of for part in changing for of in (*before[part], *after[part], part)}))
         # Last, for it says that all this is done: cut off before it, the same events do it again.
         gone = [part for part in changing if parts[part] is None]
         if gone:
@@ -337,24 +371,48 @@ class RedisReadModel:
                 _forget(pipe, p, cluster_id)
             await pipe.execute()
 
+    async def _list(self, redis: Redis, p: str, clusters: Sequence[str]) -> None:
+        """Bring the lists of clusters up to date with these as they stand; one that is not shown is in none."""
+        for first in range(0, len(clusters), _LISTED):
+            some = clusters[first : first + _LISTED]
+            pipe = redis.pipeline(transaction=False)
+            pipe.hmget(f"clusters:{p}:narrowed", list(some))
+            for cluster_id in some:
+                pipe.hmget(f"cluster:{p}:{cluster_id}", ["size", "sources", "created_at", "updated_at"])
+                pipe.zrevrange(f"cluster:jobs:{cluster_id}", 0, 0)
+            narrowed_by, *found = await pipe.execute()
+            newest = {job.id: job for job in await self._jobs(redis, [j for jobs in found[1::2] for j in jobs])}
+            before = {c: set(json.loads(text)) for c, text in zip(some, narrowed_by, strict=True) if text is not None}
+            now = {
+                c: _listed(fields, newest[jobs[0]] if jobs else None)
+                for c, fields, jobs in zip(some, found[0::2], found[1::2], strict=True)
+                if fields[0] is not None
+            }
+            await _relist(redis, p, some, before, now)
+
     async def put_job(self, step: JobStep) -> None:
-        """Apply a step; its log line is kept by its number, so that a second delivery overwrites itself."""
+        """Apply a step, with its log line; one that is known by its id changes nothing."""
+        place = json.dumps([step.place, step.log])
         async with self._answering() as redis:
-            known = await cast(Awaitable[dict[str, str]], redis.hgetall(f"job:{step.job_id}"))
-            try:
-                job = advance(_job(known), step) if known else start(step)
-            except IllegalTransition:
-                return  # seen before, or late: the job stands as it is
+            pipe = redis.pipeline(transaction=False)
+            pipe.hgetall(f"job:{step.job_id}")
+            pipe.hexists(f"job:{step.job_id}:steps", step.id)
+            fields, known = await pipe.execute()
+            job = _job(fields) if fields else start(step)
+            if not known:
+                job = advance(job, step)
             at = job.created_at.timestamp()
             lines = await self._lines(redis, job.project_id, {job.cluster_id})
             pipe = redis.pipeline()
-            pipe.hset(f"job:{job.id}", mapping=_job_fields(job))
-            if step.log is not None:
-                pipe.hset(f"job:{job.id}:logs", mapping={str(step.seq): step.log})
+            if not known:
+                pipe.delete(f"job:{job.id}")
+                pipe.hset(f"job:{job.id}", mapping=_job_fields(job))
+                pipe.hset(f"job:{job.id}:steps", step.id, place)
             pipe.zadd(f"jobs:{job.project_id}", {job.id: at})
             for of in lines[job.cluster_id]:
                 pipe.zadd(f"cluster:jobs:{of}", {job.id: at})
             await pipe.execute()
+            await self._list(redis, job.project_id, lines[job.cluster_id][-1:])
 
     async def put_project(self, project: Project) -> None:
         """Store a project's name."""
@@ -477,31 +535,33 @@ class RedisReadModel:
         *,
         source: str | None = None,
         cluster_id: str | None = None,
+        repo: str | None = None,
+        words: Sequence[str] = (),
+        since: datetime | None = None,
         limit: int,
         offset: int,
         after: str | None = None,
     ) -> Page[FeedbackView]:
-        """Return items, newest first; a source within a cluster is asked of the cluster's page, item by item."""
+        """Return items, newest first."""
         p = project_id
+        window = Window(limit, offset, after, float("-inf") if since is None else since.timestamp())
         async with self._answering() as redis:
+
+            async def said(ids: Sequence[str]) -> list[str | None]:
+                return [
+                    None if text is None else _said(json.loads(text), "title", "body")
+                    for text in await redis.mget([f"feedback:{p}:{i}" for i in ids])
+                ]
+
+            keys = []
             if cluster_id is not None:
-                key = f"cluster:items:{p}:{await self._standing(redis, p, cluster_id)}"
-            elif source is not None:
-                key = f"feedback:source:{p}:{source}"
-            else:
-                key = f"feedback:created:{p}"
-            if cluster_id is not None and source is not None:
-                both = f"feedback:source:{p}:{source}"
-                found = await redis.zinter([key, both], aggregate="MAX", withscores=True)
-                shared = cast(list[tuple[str, float]], found)[::-1]
-                start = offset
-                if after is not None:
-                    member, score = _cursor(after)
-                    start = sum((s, m) >= (score, member) for m, s in shared)
-                page = _Ids(shared[start : start + limit], len(shared), start)
-            else:
-                page = await self._page(redis, key, limit, offset, after)
-            return page.of(await self._items(redis, p, page.ids))
+                keys.append(f"cluster:items:{p}:{await self._standing(redis, p, cluster_id)}")
+            if source is not None:
+                keys.append(f"feedback:source:{p}:{source}")
+            if repo is not None:
+                keys.append(f"feedback:repo:{p}:{repo.lower()}")
+            found = await narrowed(redis, keys or [f"feedback:created:{p}"], window, words, said)
+            return found.of(await self._items(redis, p, found.ids))
 
     async def feedback_item(self, project_id: str, item_id: str) -> FeedbackView | None:
         """Return one item, or None."""
@@ -510,12 +570,35 @@ class RedisReadModel:
         return found[0] if found else None
 
     async def clusters(
-        self, project_id: str, *, limit: int, offset: int, after: str | None = None
+        self,
+        project_id: str,
+        *,
+        status: ClusterStatus | None = None,
+        source: str | None = None,
+        words: Sequence[str] = (),
+        order: ClusterOrder = "largest",
+        limit: int,
+        offset: int,
+        after: str | None = None,
     ) -> Page[ClusterView]:
-        """Return clusters, largest first."""
+        """Return clusters."""
+        p = project_id
+        key = f"clusters:{p}:{_ORDERS[order]}"
         async with self._answering() as redis:
-            page = await self._page(redis, f"clusters:{project_id}:ranked", limit, offset, after)
-            return page.of(await self._clusters(redis, project_id, page.ids))
+
+            async def said(ids: Sequence[str]) -> list[str | None]:
+                pipe = redis.pipeline(transaction=False)
+                for i in ids:
+                    pipe.hmget(f"cluster:{p}:{i}", ["title", "summary"])
+                return [None if title is None else f"{title}\n{summary}" for title, summary in await pipe.execute()]
+
+            keys = []
+            if status is not None:
+                keys.append(f"{key}:status:{status}")
+            if source is not None:
+                keys.append(f"{key}:source:{source}")
+            found = await narrowed(redis, keys or [key], Window(limit, offset, after), words, said)
+            return found.of(await self._clusters(redis, p, found.ids))
 
     async def cluster(self, project_id: str, cluster_id: str) -> ClusterView | None:
         """Return one cluster, or None."""
@@ -550,34 +633,29 @@ class RedisReadModel:
         return None if text is None else _STATUS.validate_json(text)
 
     async def stats(self, project_id: str) -> Stats:
-        """Return a project's figures; statuses are counted over the clusters that have had a job."""
+        """Return a project's figures."""
         p = project_id
+        statuses: tuple[ClusterStatus, ...] = get_args(ClusterStatus)
         async with self._answering() as redis:
             sources = sorted(await cast(Awaitable[set[str]], redis.smembers(f"feedback:sources:{p}")))
             pipe = redis.pipeline(transaction=False)
             pipe.zcard(f"feedback:created:{p}")
             pipe.scard(f"feedback:unclustered:{p}")
             pipe.zcard(f"clusters:{p}:ranked")
-            pipe.zrange(f"jobs:{p}", 0, -1)
+            pipe.zcard(f"jobs:{p}")
+            for status in statuses:
+                pipe.zcard(f"clusters:{p}:ranked:status:{status}")
             for source in sources:
                 pipe.zcard(f"feedback:source:{p}:{source}")
-            total, unclustered, clusters, job_ids, *counts = await pipe.execute()
-            jobs = await self._jobs(redis, job_ids)
-            lines = await self._lines(redis, p, {job.cluster_id for job in jobs})
-            newest = {lines[job.cluster_id][-1]: job for job in sorted(jobs, key=lambda job: job.created_at)}
-            known = await redis.zmscore(f"clusters:{p}:ranked", list(newest)) if newest else []
-        by_status: dict[str, int] = defaultdict(int)
-        for job, rank in zip(newest.values(), known, strict=True):
-            if rank is not None:  # a job may be known before its cluster is
-                by_status[cluster_status(job)] += 1
-        by_status["new"] = clusters - sum(n for status, n in by_status.items() if status != "new")
+            total, unclustered, clusters, jobs, *counts = await pipe.execute()
+        by_status = dict(zip(statuses, counts[: len(statuses)], strict=True))
         return Stats(
             total,
             unclustered,
             clusters,
-            dict(zip(sources, counts, strict=True)),
-            dict(by_status),
-            len(job_ids),
+            dict(zip(sources, counts[len(statuses) :], strict=True)),
+            {status: count for status, count in by_status.items() if count or status == "new"},
+            jobs,
         )
 
     async def jobs(
@@ -594,7 +672,7 @@ class RedisReadModel:
         async with self._answering() as redis:
             if cluster_id is not None:
                 key = f"cluster:jobs:{await self._standing(redis, project_id, cluster_id)}"
-            page = await self._page(redis, key, limit, offset, after)
+            page = await read_part(redis, key, Window(limit, offset, after))
             found = await self._jobs(redis, page.ids)
         return page.of(tuple(job for job in found if job.project_id == project_id))
 
@@ -607,8 +685,9 @@ class RedisReadModel:
     async def job_logs(self, job_id: str) -> tuple[str, ...]:
         """Return a job's log lines in order."""
         async with self._answering() as redis:
-            lines = await cast(Awaitable[dict[str, str]], redis.hgetall(f"job:{job_id}:logs"))
-        return tuple(lines[seq] for seq in sorted(lines, key=int))
+            steps = await cast(Awaitable[list[str]], redis.hvals(f"job:{job_id}:steps"))
+        lines = sorted(cast(list[list[Any]], [json.loads(step) for step in steps]), key=lambda line: line[0])
+        return tuple(log for _, log in lines if log is not None)
 
     async def _projects(self, redis: Redis, ids: Sequence[str]) -> tuple[Project, ...]:
         """Return projects by name."""
@@ -617,21 +696,6 @@ class RedisReadModel:
             pipe.hgetall(f"project:{i}")
         found = [_project(i, fields) for i, fields in zip(ids, await pipe.execute(), strict=True)]
         return tuple(sorted(found, key=lambda project: project.name.casefold()))
-
-    async def _page(self, redis: Redis, key: str, limit: int, offset: int, after: str | None) -> "_Ids":
-        start = offset
-        if after is not None:
-            member, score = _cursor(after)
-            pipe = redis.pipeline(transaction=False)
-            pipe.zrevrank(key, member)
-            pipe.zcount(key, f"({score!r}", "+inf")
-            rank, above = await pipe.execute()
-            start = above if rank is None else rank + 1  # it may be gone: then on from where it stood
-        pipe = redis.pipeline(transaction=False)
-        pipe.zrevrange(key, start, start + limit - 1, withscores=True)
-        pipe.zcard(key)
-        pairs, total = await pipe.execute()
-        return _Ids(pairs, total, start)
 
     async def _standing(self, redis: Redis, p: str, cluster_id: str) -> str:
         """Return the cluster that an id stands for: itself, or the one it is part of."""
@@ -660,15 +724,32 @@ class RedisReadModel:
         if not ids:
             return ()
         pipe = redis.pipeline(transaction=False)
+        pipe.hlen(f"feedback:repos:{p}")
         for i in ids:
             pipe.hgetall(f"cluster:{p}:{i}")
             pipe.zrevrange(f"cluster:jobs:{i}", 0, 0)
-        answers = await pipe.execute()
+        repos, *answers = await pipe.execute()
         newest = {job.id: job for job in await self._jobs(redis, [j for jobs in answers[1::2] for j in jobs])}
-        return tuple(
+        views = tuple(
             _cluster(p, i, fields, newest[jobs[0]] if jobs else None)
             for i, fields, jobs in zip(ids, answers[0::2], answers[1::2], strict=True)
             if fields
+        )
+        return await self._with_repos(redis, p, views) if repos else views
+
+    async def _with_repos(self, redis: Redis, p: str, views: Sequence[ClusterView]) -> tuple[ClusterView, ...]:
+        """Return clusters with the repository that most of their newest items are about."""
+        pipe = redis.pipeline(transaction=False)
+        for view in views:
+            pipe.zrevrange(f"cluster:items:{p}:{view.id}", 0, REPO_ITEMS - 1)
+        items = cast(list[list[str]], await pipe.execute())
+        asked = [i for some in items for i in some]
+        if not asked:
+            return tuple(views)
+        found = iter(await cast(Awaitable[list[str | None]], redis.hmget(f"feedback:repos:{p}", asked)))
+        return tuple(
+            replace(view, github_repo_url=_commonest([next(found) for _ in some]))
+            for view, some in zip(views, items, strict=True)
         )
 
     async def _jobs(self, redis: Redis, ids: Sequence[str]) -> tuple[Job, ...]:
@@ -699,30 +780,6 @@ def _independent(events: Iterable[ClusterMerged]) -> Iterable[list[ClusterMerged
         yield run
 
 
-@dataclass(frozen=True, slots=True)
-class _Ids:
-    """A part of a sorted set, highest first: (member, score) from a place on, and how many there are."""
-
-    pairs: Sequence[tuple[str, float]]
-    total: int
-    start: int
-
-    @property
-    def ids(self) -> list[str]:
-        return [member for member, _ in self.pairs]
-
-    def of(self, items: tuple[T, ...]) -> Page[T]:
-        """Return the page of what these ids stand for."""
-        last = self.start + len(self.pairs) >= self.total or not self.pairs
-        return Page(items, self.total, None if last else f"{self.pairs[-1][0]}~{self.pairs[-1][1]!r}")
-
-
-def _cursor(cursor: str) -> tuple[str, float]:
-    """Return the member and the score that a cursor stands for."""
-    member, _, score = cursor.rpartition("~")
-    return member, float(score)
-
-
 def _passes(error: ResponseError) -> bool:
     """Tell whether the server is there but cannot serve now: full, read-only, or with a disk it cannot write.
 
@@ -733,6 +790,58 @@ def _passes(error: ResponseError) -> bool:
         return True
     said = str(error).rpartition("caused error: ")[2].lstrip("('\"")
     return said.split(" ", 1)[0] in {"MISCONF", "BUSY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "NOREPLICAS"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Listed:
+    """Where a cluster stands in the lists: what they are narrowed down to, and its score in each order."""
+
+    labels: tuple[str, ...]
+    scores: Mapping[str, float]
+
+
+def _listed(fields: Sequence[str], job: Job | None) -> _Listed:
+    """Return where a cluster of this size, these sources, created and updated then stands."""
+    created, updated = (datetime.fromisoformat(at) for at in fields[2:])
+    labels = (f"status:{cluster_status(job)}", *(f"source:{name}" for name in json.loads(fields[1])))
+    scores = {
+        "largest": _rank(int(fields[0]), created),
+        "newest": created.timestamp(),
+        "updated": _updated(updated, job).timestamp(),
+    }
+    return _Listed(labels, {_ORDERS[order]: scores[order] for order in _ORDERS})
+
+
+async def _relist(
+    redis: Redis, p: str, clusters: Sequence[str], before: Mapping[str, set[str]], now: Mapping[str, _Listed]
+) -> None:
+    """Write the lists: all or nothing, for what a cluster is listed under says what is to be taken back."""
+    leaving: dict[str, list[str]] = defaultdict(list)
+    standing: dict[str, dict[str, float]] = defaultdict(dict)
+    for cluster_id in clusters:
+        listed = now.get(cluster_id)
+        labels = set(listed.labels) if listed is not None else set()
+        for label in before.get(cluster_id, set()) - labels:
+            for order in _ORDERS.values():
+                leaving[f"clusters:{p}:{order}:{label}"].append(cluster_id)
+        if listed is None:
+            for order in _ORDERS.values():
+                leaving[f"clusters:{p}:{order}"].append(cluster_id)
+            continue
+        for order, score in listed.scores.items():
+            standing[f"clusters:{p}:{order}"][cluster_id] = score
+            for label in listed.labels:
+                standing[f"clusters:{p}:{order}:{label}"][cluster_id] = score
+    pipe = redis.pipeline()
+    for key, members in leaving.items():
+        pipe.zrem(key, *members)
+    for key, scores in standing.items():
+        pipe.zadd(key, scores)
+    if now:
+        pipe.hset(f"clusters:{p}:narrowed", mapping={c: json.dumps(listed.labels) for c, listed in now.items()})
+    if gone := [c for c in clusters if c not in now]:
+        pipe.hdel(f"clusters:{p}:narrowed", *gone)
+    await pipe.execute()
 
 
 def _tell(pipe: Pipeline, p: str, events: Iterable[ClusterEvent]) -> None:
@@ -766,8 +875,6 @@ def _remember(pipe: Pipeline, p: str, cluster_id: str, entry: HistoryEntry) -> N
 
 def _forget(pipe: Pipeline, p: str, cluster_id: str) -> None:
     pipe.delete(f"cluster:{p}:{cluster_id}")
-    pipe.zrem(f"clusters:{p}:all", cluster_id)
-    pipe.zrem(f"clusters:{p}:ranked", cluster_id)
 
 
 def _why(event: ItemAssigned) -> bytes:
@@ -786,10 +893,29 @@ def _why(event: ItemAssigned) -> bytes:
     return _ASSIGNMENT.dump_json(why, exclude_defaults=True)
 
 
-def _rank(cluster: ClusterChanged) -> float:
+def _commonest(repos: Sequence[str | None]) -> str | None:
+    """Return the address of the repository that most of these are; among equals the first."""
+    names = [repo for repo in repos if repo is not None]
+    if not names:
+        return None
+    [(most, _)] = Counter(name.lower() for name in names).most_common(1)
+    return f"https://github.com/{next(name for name in names if name.lower() == most)}"
+
+
+def _said(of: Mapping[str, str], *names: str) -> str:
+    """Return the text in which words are looked for."""
+    return "\n".join(of[name] for name in names)
+
+
+def _rank(size: int, created_at: datetime) -> float:
     """Return what ranks a cluster: its size and, as a fraction of one, its age (2 ** 33 seconds is the year 2242)."""
-    at = min(max(cluster.created_at.timestamp(), 0.0), 2.0**33 - 1)
-    return cluster.size + at / 2**33
+    at = min(max(created_at.timestamp(), 0.0), 2.0**33 - 1)
+    return size + at / 2**33
+
+
+def _updated(at: datetime, job: Job | None) -> datetime:
+    """Return when a cluster that was updated then, or its newest job, last changed."""
+    return at if job is None else max(at, job.updated_at)
 
 
 def _cluster_fields(cluster: ClusterChanged) -> dict[Any, Any]:
@@ -809,18 +935,16 @@ def _cluster_fields(cluster: ClusterChanged) -> dict[Any, Any]:
 
 
 def _cluster(p: str, cluster_id: str, fields: dict[str, str], job: Job | None) -> ClusterView:
-    status: ClusterStatus = cluster_status(job) if job else "new"
-    updated = datetime.fromisoformat(fields["updated_at"])
     return ClusterView(
         project_id=p,
         id=cluster_id,
         title=fields["title"],
         summary=fields["summary"],
-        status=status,
+        status=cluster_status(job),
         size=int(fields["size"]),
         sources=tuple(json.loads(fields["sources"])),
         created_at=datetime.fromisoformat(fields["created_at"]),
-        updated_at=max(updated, job.updated_at) if job else updated,
+        updated_at=_updated(datetime.fromisoformat(fields["updated_at"]), job),
         github_pr_url=job.pr_url if job else None,
         error_message=job.error if job else None,
         # These a cluster may lack that was written before there were any.

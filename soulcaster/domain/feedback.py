@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -10,6 +11,14 @@ from soulcaster.domain.normalize import CUT, GIVEN_TITLE_CHARS, one_line
 
 BRIEF_CHARS = 2_000
 """Characters of an item that are compared; the rest is kept but does not count."""
+
+_REPO = re.compile(
+    r"(?:https?://(?:www\.)?github\.com/)?([\w.-]{1,100}/[\w.-]{1,100}?)(?:\.git)?/?", re.ASCII | re.IGNORECASE
+)
+_ISSUE = re.compile(
+    r"https?://(?:www\.)?github\.com/([\w.-]{1,100}/[\w.-]{1,100})/(?:issues|pull|discussions)/.*",
+    re.ASCII | re.IGNORECASE,
+)
 
 _canonical = json.JSONEncoder(sort_keys=True, default=str).encode
 
@@ -58,3 +67,20 @@ def content_hash(item: FeedbackItem) -> bytes:
     """
     said = [item.title, item.body, item.author, item.url, item.github_repo_url, item.metadata]
     return hashlib.blake2b(_canonical(said).encode(), digest_size=8).digest()
+
+
+def github_repo(named: object) -> str | None:
+    """Return "owner/name" of a repository at GitHub, named so or by its address; None for anything else."""
+    found = _REPO.fullmatch(named) if isinstance(named, str) else None
+    return found[1] if found else None
+
+
+def repo_of(item: FeedbackItem) -> str | None:
+    """Return the repository at GitHub that an item is about: named by it, or that of the issue it is; None if none."""
+    for named in (item.github_repo_url, item.metadata.get("repo")):
+        if repo := github_repo(named):
+            return repo
+    for address in (item.metadata.get("github_issue_url"), item.url):
+        if isinstance(address, str) and (found := _ISSUE.fullmatch(address)):
+            return found[1]
+    return None

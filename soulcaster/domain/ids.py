@@ -89,6 +89,16 @@ def job_id_for(command_id: str) -> str:
     return _id("job", command_id)
 
 
+def recorded_job_id(project_id: str, idempotency_key: str) -> str:
+    """Return the id of the job that a client records under a key of its own: recorded twice, it is one job."""
+    return _id("recorded job", project_id, idempotency_key)
+
+
+def step_id_for(job_id: str, *said: str) -> str:
+    """Return the id of a step of a job that is known by what it says."""
+    return _id("step", job_id, *said)
+
+
 def split_id_for(parent_id: str, first_item_id: str, cause: str) -> str:
     """Return the id of the cluster split off another; `cause` is the round or the command that did it."""
     return _id("split", parent_id, first_item_id, cause)

@@ -1,7 +1,12 @@
-"""The life of a job, and what it makes of its cluster's status; state machines without any system behind them."""
+"""The life of a job, and what it makes of its cluster's status; state machines without any system behind them.
+
+Several tell of one job: the clusterer that asks for it, the launcher, whoever reports through the API or cancels it.
+None of them waits for another, so a job is what its steps make of it in whatever order they come: `advance` takes any
+step, and the same steps end in the same job. Whoever is about to tell a step asks `may_become` first.
+"""
 
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Literal
 
 from soulcaster.errors import IllegalTransition
@@ -17,11 +22,17 @@ NEXT: dict[JobStatus, frozenset[JobStatus]] = {
 }
 """From a status, the statuses a step may lead to. A job that has ended stays as it ended."""
 
+_RANK: dict[JobStatus, int] = {"pending": 0, "running": 1, "success": 2, "failed": 2}
+
 
 @dataclass(frozen=True, slots=True)
 class JobStep:
-    """One step of a job: `seq` orders the steps, so that one delivered twice or late changes nothing."""
+    """One step of a job. `id` is its own: a step delivered twice is known by it.
 
+    Where `at` is the same, `seq` orders the steps that one program tells of a job; two programs may give the same.
+    """
+
+    id: str
     job_id: str
     project_id: str
     cluster_id: str
@@ -32,10 +43,18 @@ class JobStep:
     pr_url: str | None = None
     error: str | None = None
 
+    @property
+    def place(self) -> str:
+        """Return its place among the steps of its job, to be compared: by time, then by `seq`, then by id."""
+        return f"{self.at.astimezone(UTC).isoformat(timespec='microseconds')} {self.seq:020} {self.id}"
+
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A job as it stands after its steps so far."""
+    """A job as it stands after the steps that are known.
+
+    `seq` is the highest of them. The places are those of the steps that gave status and error, and the pull request.
+    """
 
     id: str
     project_id: str
@@ -46,10 +65,14 @@ class Job:
     updated_at: datetime
     pr_url: str | None = None
     error: str | None = None
+    status_place: str = ""
+    error_place: str = ""
+    pr_place: str = ""
 
 
 def start(step: JobStep) -> Job:
-    """Return the job whose first known step this is."""
+    """Return the job of which this step is known."""
+    place = step.place
     return Job(
         step.job_id,
         step.project_id,
@@ -60,27 +83,48 @@ def start(step: JobStep) -> Job:
         step.at,
         step.pr_url,
         step.error,
+        place,
+        place if step.error is not None else "",
+        place if step.pr_url is not None else "",
     )
 
 
 def advance(job: Job, step: JobStep) -> Job:
-    """Return the job after a step.
+    """Return the job with one more step known; in which order they become known makes no difference.
 
-    Raises:
-        IllegalTransition: the step is not newer than the job, or its status cannot follow the job's.
+    A job goes on from pending to running to its end, never back. Of several ends the earliest counts, with its error;
+    until then the latest error does. Of pull requests the latest counts.
     """
-    if step.seq <= job.seq:
-        raise IllegalTransition(f"job {job.id} has had step {step.seq} already (it is at {job.seq})")
-    if step.status not in NEXT[job.status]:
-        raise IllegalTransition(f"job {job.id} is {job.status}; it cannot become {step.status}")
+    other = start(step)
+    status, error = _status(job, other), _error(job, other)
+    pr = max(job, other, key=lambda known: known.pr_place)
     return replace(
         job,
-        status=step.status,
-        seq=step.seq,
-        updated_at=step.at,
-        pr_url=step.pr_url or job.pr_url,
-        error=step.error or job.error,
+        status=status.status,
+        status_place=status.status_place,
+        error=error.error,
+        error_place=error.error_place,
+        pr_url=pr.pr_url,
+        pr_place=pr.pr_place,
+        seq=max(job.seq, other.seq),
+        created_at=min(job.created_at, other.created_at),
+        updated_at=max(job.updated_at, other.updated_at),
     )
+
+
+def _status(one: Job, other: Job) -> Job:
+    """Return which of the two has the status that counts."""
+    ranks = _RANK[one.status], _RANK[other.status]
+    if ranks[0] != ranks[1]:
+        return one if ranks[0] > ranks[1] else other
+    return min(one, other, key=lambda known: known.status_place)
+
+
+def _error(one: Job, other: Job) -> Job:
+    """Return which of the two has the error that counts."""
+    if active(one) and active(other):
+        return max(one, other, key=lambda known: known.error_place)
+    return _status(one, other)
 
 
 def active(job: Job) -> bool:
@@ -88,8 +132,20 @@ def active(job: Job) -> bool:
     return bool(NEXT[job.status])
 
 
-def cluster_status(job: Job) -> ClusterStatus:
+def may_become(job: Job, status: JobStatus) -> None:
+    """Return where a job may be told to have this status now; the one it has may be told again.
+
+    Raises:
+        IllegalTransition: it cannot follow the job's.
+    """
+    if status != job.status and status not in NEXT[job.status]:
+        raise IllegalTransition(f"The job is {job.status}; it cannot become {status}.")
+
+
+def cluster_status(job: Job | None) -> ClusterStatus:
     """Return the status a cluster has by its newest job; one that succeeded without a pull request changes nothing."""
+    if job is None:
+        return "new"
     if active(job):
         return "fixing"
     if job.status == "failed":

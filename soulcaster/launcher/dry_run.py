@@ -1,7 +1,7 @@
 """The backend that changes nothing: it says what would be done, so that the way there can be seen and tested."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 from soulcaster.domain.commands import Fix
 from soulcaster.ports import Progress
@@ -16,7 +16,7 @@ class DryRun:
         """`step_seconds` is how long each step takes, for whoever watches."""
         self._step_seconds = step_seconds
 
-    async def launch(self, fix: Fix) -> AsyncIterator[Progress]:
+    async def launch(self, fix: Fix) -> AsyncGenerator[Progress, None]:
         """Yield the steps a coding agent would take."""
         yield Progress("running", f"dry run: a coding agent would now be sent for “{fix.cluster_title}”")
         for line in (
@@ -27,3 +27,6 @@ class DryRun:
             yield Progress("running", line)
         await asyncio.sleep(self._step_seconds)
         yield Progress("success", "dry run: done, nothing was changed")
+
+    async def stop(self, fix: Fix) -> None:
+        """Return at once: it runs nowhere but in `launch`."""

@@ -29,11 +29,20 @@ MAX_KEY = 255
 """Characters of an Idempotency-Key."""
 
 Cursor = Annotated[
-    str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}~-?[0-9]{1,20}(\.[0-9]{1,20})?(e[+-]?[0-9]{1,3})?$")
+    str,
+    StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}~-?[0-9]{1,20}(\.[0-9]{1,20})?(e[+-]?[0-9]{1,3})?(~[0-9]{1,10})?$"),
 ]
 """Where a part of a list goes on: what an earlier part gave. The offset does not count then."""
 
 MAX_OFFSET = 1_000_000_000
+
+Words = Annotated[str, StringConstraints(max_length=200)]
+"""Words that are looked for, in upper or lower case."""
+
+Repo = Annotated[
+    str, StringConstraints(pattern=r"^(https?://(www\.)?github\.com/)?[A-Za-z0-9_.-]{1,100}/[A-Za-z0-9_.-]{1,100}/?$")
+]
+"""A repository at GitHub: "owner/name", or its address."""
 
 MAX_BODY_BYTES = 256 * 1024
 """Bytes of a body, as it is sent and decompressed."""
@@ -76,6 +85,11 @@ class Batch(BaseModel):
 
 class OneOrBatch(RootModel[T]):
     """Base of bodies that are one thing or a batch, told apart by a discriminator."""
+
+
+def words(q: str | None) -> tuple[str, ...]:
+    """Return the words of a search."""
+    return tuple((q or "").split())
 
 
 def read_query(request: web.Request, model: type[M], **known: str | None) -> M:

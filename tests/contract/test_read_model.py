@@ -1,6 +1,7 @@
 """What every ReadModel must do."""
 
 import itertools
+import random
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -10,6 +11,7 @@ import pytest
 
 from soulcaster.domain.events import ClusterChanged, ClusterEvent, ClusterMerged, ItemAssigned
 from soulcaster.domain.feedback import FeedbackItem
+from soulcaster.domain.lifecycle import Job
 from soulcaster.domain.people import Membership, User
 from soulcaster.ports import FeedbackView, MemberView, Page, Project, ReadModel, Stats
 from tests.unit.make import NOW, item, step
@@ -281,22 +283,52 @@ STEPS = [
 
 
 @pytest.mark.parametrize("order", list(itertools.permutations(range(4))), ids=lambda o: "".join(map(str, o)))
-async def test_steps_out_of_order_never_take_a_job_back(read_model: ReadModel, order: tuple[int, ...]) -> None:
+async def test_steps_in_any_order_never_take_a_job_back_nor_lose_a_line(
+    read_model: ReadModel, order: tuple[int, ...]
+) -> None:
     newest = -1
-    for place in order:
+    for place in (*order, *order):
         await read_model.put_job(STEPS[place])
         newest = max(newest, place)
         job = await read_model.job("j1")
         assert job is not None
         assert (job.seq, job.status) == (newest, STEPS[newest].status)
-    for place in order:
-        await read_model.put_job(STEPS[place])
+    assert job is not None
+    assert (job.seq, job.status, job.error) == (3, "failed", "boom")
+    assert (job.created_at, job.updated_at) == (STEPS[0].at, STEPS[3].at)
+    assert await read_model.job_logs("j1") == ("0", "1", "2", "3")
+
+
+async def test_who_tells_of_a_job_at_once_loses_no_line_in_any_interleaving(read_model: ReadModel) -> None:
+    """The launcher, an agent in its sandbox and a person who cancels, each with a seq of its own."""
+    launcher = [replace(step(n, log=f"launcher {n}"), at=NOW + timedelta(seconds=n)) for n in range(1, 5)]
+    agent = [replace(step(n, log=f"agent {n}"), at=NOW + timedelta(seconds=n + 0.5)) for n in range(1, 5)]
+    end = replace(step(3, "failed", log="cancelled", error="cancelled by kim"), at=NOW + timedelta(seconds=3.2))
+    late = replace(step(5, "success", log="done"), at=NOW + timedelta(seconds=9))
+    chance = random.Random(7)
+    found: list[tuple[Job, tuple[str, ...]]] = []
+    for n in range(12):
+        sides = [list(launcher), list(agent), [end], [late]]
+        while sides:
+            side = chance.choice(sides)
+            await read_model.put_job(replace(side.pop(0), job_id=f"j{n}"))
+            sides = [one for one in sides if one]
+        job = await read_model.job(f"j{n}")
+        assert job is not None
+        found.append((replace(job, id=""), await read_model.job_logs(f"j{n}")))
+    told = sorted([*launcher, *agent, end, late], key=lambda one: one.at)
+    for one, logs in found:
+        assert one == found[0][0]
+        assert (one.status, one.error) == ("failed", "cancelled by kim")
+        assert logs == tuple(line.log for line in told)
+
+
+async def test_an_error_that_does_not_count_any_more_is_gone(read_model: ReadModel) -> None:
+    await read_model.put_job(step(1, "running", error="a hiccup"))
+    await read_model.put_job(step(2, "success"))
     job = await read_model.job("j1")
     assert job is not None
-    assert (job.seq, job.status, job.error, job.updated_at) == (3, "failed", "boom", STEPS[3].at)
-    logs = await read_model.job_logs("j1")
-    assert list(logs) == sorted(set(logs))
-    assert logs[-1] == "3"
+    assert (job.status, job.error) == ("success", None)
 
 
 async def test_more_than_ten_log_lines_are_in_order(read_model: ReadModel) -> None:

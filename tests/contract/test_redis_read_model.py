@@ -15,7 +15,7 @@ from soulcaster.adapters import redis_read_model
 from soulcaster.adapters.redis_read_model import RedisReadModel
 from soulcaster.domain.events import ClusterChanged, ClusterEvent, ItemAssigned
 from soulcaster.errors import RedisUnavailable
-from soulcaster.ports import Project
+from soulcaster.ports import ClusterOrder, Project
 from tests.conftest import RedisServer
 from tests.contract.upstash import Upstash
 from tests.unit.make import NOW, item, step
@@ -148,7 +148,7 @@ async def test_a_password_is_not_told() -> None:
     await model.close()
 
 
-MOVE_COMMANDS = 17
+MOVE_COMMANDS = 40
 """Commands of the move below; after fewer it is not done."""
 
 
@@ -186,6 +186,11 @@ async def test_cut_off_anywhere_and_done_again_is_as_done_once(
     found = await model.feedback("p1", cluster_id="c2", limit=10, offset=0)
     assert [(v.item.external_id, v.cluster_id) for v in found.items] == [("2", "c2"), ("1", "c2")]
     assert (await model.stats("p1")).unclustered == 0
+    orders: tuple[ClusterOrder, ...] = ("largest", "newest", "updated")
+    for order in orders:
+        for narrow in ({}, {"status": "new"}, {"source": "manual"}, {"status": "new", "source": "manual"}):
+            listed = await model.clusters("p1", **narrow, order=order, limit=10, offset=0)  # type: ignore[arg-type]
+            assert ([c.id for c in listed.items], listed.total) == (["c2"], 1)
     await model.close()
 
 

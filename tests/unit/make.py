@@ -56,4 +56,5 @@ def step(
     error: str | None = None,
 ) -> JobStep:
     at = NOW + timedelta(seconds=seq)
-    return JobStep(job, project, cluster, seq, status, at, log=log, pr_url=pr_url, error=error)
+    own = uid((job, seq, status, log, pr_url, error))
+    return JobStep(own, job, project, cluster, seq, status, at, log=log, pr_url=pr_url, error=error)

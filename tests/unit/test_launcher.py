@@ -1,6 +1,7 @@
 """From fix commands to steps of jobs, and from those to the job, whatever is delivered twice."""
 
-from collections.abc import AsyncIterator, Iterable, Iterator
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator
 from datetime import datetime, timedelta
 
 import pytest
@@ -8,7 +9,7 @@ import stamina
 
 from soulcaster.domain.commands import Fix
 from soulcaster.domain.lifecycle import Job, advance, start
-from soulcaster.errors import IllegalTransition, KafkaUnavailable
+from soulcaster.errors import KafkaUnavailable
 from soulcaster.launcher.dry_run import DryRun
 from soulcaster.launcher.launch import launch_all
 from soulcaster.messages import FixCommand, JobEvent
@@ -44,13 +45,66 @@ class Scripted:
         self.says = says
         self.then = then
         self.launched: list[Fix] = []
+        self.stopped: list[str] = []
+        self.failing: list[Exception] = []
 
-    async def launch(self, fix: Fix) -> AsyncIterator[Progress]:
+    async def launch(self, fix: Fix) -> AsyncGenerator[Progress, None]:
         self.launched.append(fix)
         for progress in self.says:
             yield progress
         if self.then is not None:
             raise self.then
+
+    async def stop(self, fix: Fix) -> None:
+        if self.failing:
+            raise self.failing.pop(0)
+        self.stopped.append(fix.job_id)
+
+
+class Endless(Scripted):
+    """A backend whose job runs until it is stopped; `closed` says that its generator was."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.begun = asyncio.Event()
+        self.closed = 0
+
+    async def launch(self, fix: Fix) -> AsyncGenerator[Progress, None]:
+        self.launched.append(fix)
+        try:
+            yield Progress("running", "at it")
+            self.begun.set()
+            await asyncio.Event().wait()
+        finally:
+            self.closed += 1
+
+
+class Told:
+    """JobEnds over what was published, and what others told."""
+
+    def __init__(self, launcher: "Launcher", *failures: Exception) -> None:
+        self.launcher = launcher
+        self.failures = list(failures)
+        self.others: list[JobEvent] = []
+
+    def _ended(self, job_id: str) -> bool:
+        if self.failures:
+            raise self.failures.pop(0)
+        events = (*self.launcher.events, *self.others)
+        return any(e.job_id == job_id and e.status in {"success", "failed"} for e in events)
+
+    async def has_ended(self, job_id: str, asked: Record) -> bool:
+        return self._ended(job_id)
+
+    async def until_ended(self, job_id: str, asked: Record) -> None:
+        while not self._ended(job_id):
+            await asyncio.sleep(0)
+
+    def cancel(self, job_id: str = "j1", seq: int = 1) -> None:
+        error = "cancelled by somebody"
+        self.others.append(
+            JobEvent(job_id=job_id, project_id="p1", cluster_id="c1", seq=seq, status="failed", at=NOW, error=error)
+        )
 
 
 class Launcher:
@@ -60,6 +114,7 @@ class Launcher:
         self.log: list[str] = []
         self.publisher = Flaky(*failures, log=self.log)
         self.commits: list[Exception] = []
+        self.ends = Told(self)
         self._seconds = 0
 
     def clock(self) -> datetime:
@@ -80,6 +135,7 @@ class Launcher:
             given(),
             backend=backend or DryRun(step_seconds=0),
             publisher=self.publisher,
+            ends=self.ends,
             clock=self.clock,
             commit=self.commit,
         )
@@ -92,11 +148,12 @@ class Launcher:
 def job(events: Iterable[JobEvent]) -> Job | None:
     """What the read model makes of the steps."""
     found: Job | None = None
+    known: set[str] = set()
     for event in events:
-        try:
-            found = start(event.step()) if found is None else advance(found, event.step())
-        except IllegalTransition:
-            continue
+        told = event.step()
+        if told.id not in known:
+            found = start(told) if found is None else advance(found, told)
+        known.add(told.id)
     return found
 
 
@@ -178,14 +235,24 @@ async def test_poison_is_set_aside_committed_and_the_others_run(value: bytes | N
     assert launcher.log[at + 1] == f"commit {poison.offset}"
 
 
-async def test_a_second_delivery_tells_the_same_steps_and_changes_nothing() -> None:
+async def test_a_second_delivery_of_a_job_that_was_cut_off_tells_the_same_steps_and_changes_nothing() -> None:
     launcher = Launcher()
     await launcher.run([command()])
     once = launcher.events
-    await launcher.run([command()])
-    twice = launcher.events[len(once) :]
+    again = Launcher()
+    await again.run([command()])
+    twice = again.events
     assert [(e.job_id, e.seq, e.status, e.log) for e in twice] == [(e.job_id, e.seq, e.status, e.log) for e in once]
     assert job(once + twice) == job(once)
+
+
+async def test_a_command_delivered_again_after_its_end_launches_nothing() -> None:
+    launcher = Launcher()
+    backend = Scripted(Progress("success"))
+    asked = command()
+    await launcher.run([asked, asked], backend)
+    assert len(backend.launched) == 1
+    assert launcher.log[-1] == f"commit {asked.offset}"
 
 
 @pytest.mark.parametrize("told", range(5))
@@ -212,3 +279,90 @@ async def test_a_letter_that_cannot_be_sent_ends_it_uncommitted() -> None:
     with pytest.raises(KafkaUnavailable):
         await launcher.run([record("fix.commands", b"poison"), command()])
     assert launcher.log == []
+
+
+# ---- jobs that somebody else ends ------------------------------------------------------------------------------------
+
+
+async def test_a_job_that_was_cancelled_before_it_began_is_never_launched() -> None:
+    launcher = Launcher()
+    launcher.ends.failures = [KafkaUnavailable(), KafkaUnavailable()]
+    launcher.ends.cancel("a")
+    first, second = command("a"), command("b")
+    backend = Scripted(Progress("success"))
+    await launcher.run([first, second], backend)
+    assert [fix.job_id for fix in backend.launched] == ["b"]
+    assert backend.stopped == ["a"]
+    assert launcher.log == [f"commit {first.offset}", "job.events", f"commit {second.offset}"]
+
+
+async def test_a_running_job_that_is_cancelled_is_stopped_and_the_next_one_runs() -> None:
+    launcher = Launcher()
+    backend = Endless()
+    first, second = command("a"), command("b")
+    running = asyncio.create_task(launcher.run([first, second], backend))
+    await backend.begun.wait()
+    assert backend.stopped == []
+    backend.begun.clear()
+    launcher.ends.cancel("a")
+    await backend.begun.wait()
+    assert (backend.closed, backend.stopped) == (1, ["a"])
+    launcher.ends.cancel("b")
+    await running
+    assert (backend.closed, backend.stopped) == (2, ["a", "b"])
+    assert [(e.job_id, e.status) for e in launcher.events] == [("a", "running"), ("b", "running")]
+    assert [entry for entry in launcher.log if "commit" in entry] == [f"commit {r.offset}" for r in (first, second)]
+
+
+async def test_a_job_cancelled_while_no_launcher_ran_is_stopped_by_the_next_and_not_launched_again() -> None:
+    """As after kill -9: what the first launcher knew is gone, what it began may still run somewhere."""
+    launcher = Launcher()
+    backend = Endless()
+    asked = command()
+    killed = asyncio.create_task(launcher.run([asked], backend))
+    await backend.begun.wait()
+    killed.cancel()
+    await asyncio.wait({killed})
+    assert killed.cancelled()
+    assert "commit" not in "".join(launcher.log)
+    launcher.ends.cancel()
+    await launcher.run([asked], backend)
+    assert (len(backend.launched), backend.stopped) == (1, ["j1"])
+    assert launcher.log[-1] == f"commit {asked.offset}"
+
+
+async def test_a_job_not_cancelled_is_launched_again_after_a_kill() -> None:
+    launcher = Launcher()
+    backend = Endless()
+    killed = asyncio.create_task(launcher.run([command()], backend))
+    await backend.begun.wait()
+    killed.cancel()
+    await asyncio.wait({killed})
+    await launcher.run([command()], done := Scripted(Progress("running", "at it"), Progress("success")))
+    assert len(done.launched) == 1
+    assert done.stopped == []
+
+
+async def test_one_that_cannot_be_stopped_now_is_tried_again_and_one_that_never_can_is_told() -> None:
+    launcher = Launcher()
+    backend = Scripted()
+    backend.failing = [KafkaUnavailable(), RuntimeError("no such sandbox")]
+    launcher.ends.cancel()
+    asked = command()
+    await launcher.run([asked], backend)
+    [told] = launcher.events
+    assert told.status == "failed"
+    assert "no such sandbox" in (told.log or "")
+    assert launcher.log[-1] == f"commit {asked.offset}"
+
+
+async def test_a_watch_that_breaks_is_no_end() -> None:
+    launcher = Launcher()
+    backend = Endless()
+    running = asyncio.create_task(launcher.run([command()], backend))
+    await backend.begun.wait()
+    launcher.ends.failures = [ValueError("broken")]
+    with pytest.raises(ValueError, match="broken"):
+        await running
+    assert backend.stopped == []
+    assert "commit" not in "".join(launcher.log)

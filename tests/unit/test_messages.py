@@ -3,6 +3,7 @@
 import base64
 import itertools
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
@@ -177,7 +178,11 @@ def test_messages_of_the_domain() -> None:
         log="l",
         error="boom",
     )
-    assert event.step() == one
+    known_by_what_it_says = event.step().id
+    assert event.step() == replace(one, id=known_by_what_it_says)
+    assert event.model_copy(update={"at": NOW + timedelta(days=1)}).step().id == known_by_what_it_says
+    assert event.model_copy(update={"log": "other"}).step().id != known_by_what_it_says
+    assert event.model_copy(update={"id": "own"}).step().id == "own"
 
 
 @pytest.mark.parametrize("kind", COMMANDS)

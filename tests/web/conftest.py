@@ -24,7 +24,7 @@ from soulcaster.domain.people import Membership, Role
 from soulcaster.errors import KafkaUnavailable
 from soulcaster.failures import dead_letter
 from soulcaster.keys import make_key
-from soulcaster.messages import ClusterCommand, control_message
+from soulcaster.messages import ClusterCommand, JobEvent, control_message
 from soulcaster.ports import DeadLetter, LettersPage, Outgoing, Record
 from soulcaster.testing import RecordingPublisher
 from soulcaster.web.server import create_app
@@ -81,12 +81,16 @@ class FakeDeadLetters:
 
 
 class Worker(RecordingPublisher):
-    """A publisher behind which what control says is known at once, and commands end with `outcome`, if there is one."""
+    """A publisher behind which what control and jobs say is known at once; commands end with `outcome`, if any.
+
+    While it is `behind`, jobs wait.
+    """
 
     def __init__(self, read_model: RedisReadModel) -> None:
         super().__init__()
         self._read_model = read_model
         self.outcome: Outcome | None = None
+        self.behind = False
         self.reason = ""
 
     async def publish(self, messages: Sequence[Outgoing]) -> None:
@@ -94,6 +98,8 @@ class Worker(RecordingPublisher):
         for message in messages:
             if message.topic == "control":
                 await define(self._read_model, control_message(message.value))
+            if message.topic == "job.events" and not self.behind:
+                await self._read_model.put_job(JobEvent.model_validate_json(message.value).step())
             if message.topic == "cluster.commands" and self.outcome is not None:
                 command = ClusterCommand.model_validate_json(message.value)
                 done = CommandDone(command.id, self.outcome, self.reason, NOW, command.type)
@@ -183,7 +189,7 @@ class World:
         for seq, status in enumerate(steps):
             at = NOW + timedelta(seconds=seq)
             await self.read_model.put_job(
-                JobStep(job_id, project, cluster, seq, status, at, log=f"{log} {seq}", pr_url=pr_url)
+                JobStep(f"{job_id}-{seq}", job_id, project, cluster, seq, status, at, log=f"{log} {seq}", pr_url=pr_url)
             )
 
 

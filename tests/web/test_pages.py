@@ -2,6 +2,7 @@ import json
 import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
+from html import unescape
 from typing import get_args
 
 import pytest
@@ -9,6 +10,7 @@ from aiohttp import CookieJar
 from aiohttp.test_utils import TestClient, TestServer
 from yarl import URL
 
+from soulcaster.adapters import redis_lists
 from soulcaster.adapters.redis_sign_in import sign_in_key
 from soulcaster.domain.events import (
     ClusterChanged,
@@ -152,6 +154,57 @@ async def test_many_clusters_come_in_pages(world: World, owner: Client) -> None:
     await page(await owner.get("/app/projects/p1?page=x"), 422)
 
 
+async def test_clusters_are_narrowed_down_and_sorted(world: World, owner: Client) -> None:
+    await world.fill(cluster="a", size=3, title="Late card")
+    await world.fill(cluster="b", size=1, title="Lost card", source="reddit")
+    await world.fill(cluster="c", size=2, title="Dark mode")
+    await world.job("j1", "pending", "running", cluster="b")
+
+    async def shown(**query: str) -> list[str]:
+        text = await page(await owner.get("/app/projects/p1", params=query))
+        assert 'method="get"' in text
+        return re.findall(r'clusters/(\w)">', text.partition('class="ranking"')[2])
+
+    assert await shown() == ["a", "c", "b"]
+    assert await shown(sort="updated") == ["b", "c", "a"]
+    assert await shown(status="fixing") == await shown(source="reddit") == ["b"]
+    assert await shown(q="CARD", source="", status="", sort="largest") == ["a", "b"]
+    assert await shown(q="card", status="new") == ["a"]
+    assert await shown(q="  ") == ["a", "c", "b"]
+    text = await page(await owner.get("/app/projects/p1", params={"q": '"><script>', "status": "failed"}))
+    assert "No cluster is like that." in text
+    assert 'value="&#34;&gt;&lt;script&gt;"' in text
+    assert '<option value="failed" selected>' in text
+    for bad in ("status", "sort", "cursor"):
+        await page(await owner.get("/app/projects/p1", params={bad: "x y"}), 422)
+
+
+async def test_pages_of_a_narrowed_list_keep_what_was_asked(world: World, owner: Client) -> None:
+    for n in range(27):
+        await world.fill(cluster=f"c{n}", size=1, title=f"Title {n}.")
+    first = await page(await owner.get("/app/projects/p1?q=title+&status=new"))
+    assert "1\u201325 of 27" in first
+    [following] = re.findall(r'rel="next" href="([^"]+)"', first)
+    second = await page(await owner.get("/app/projects/p1" + unescape(following)))
+    assert "26\u201327 of 27" in second
+
+
+async def test_where_not_all_was_looked_at_the_page_leads_on(
+    world: World, owner: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(redis_lists, "MOST_MEMBERS", 2)
+    for n in range(5):
+        await world.fill(cluster=f"c{n}", size=n + 1, title="Needle" if n == 0 else "Hay")
+    text = await page(await owner.get("/app/projects/p1?q=needle"))
+    parts = 1
+    while "Nothing among those looked at." in text:
+        [following] = re.findall(r'rel="next" href="([^"]+)"', text)
+        text = await page(await owner.get("/app/projects/p1" + unescape(following)))
+        parts += 1
+    assert parts == 3
+    assert "clusters/c0" in text
+
+
 async def test_items_that_wait_are_said_to(world: World, owner: Client) -> None:
     await world.read_model.put_items("p1", [item("alone")])
     assert "1 item waits to be clustered" in await page(await owner.get("/app/projects/p1"))
@@ -189,6 +242,30 @@ async def test_items_come_in_pages(world: World, owner: Client) -> None:
     await world.fill(size=21)
     assert "1\u201320 of 21" in await page(await owner.get(CLUSTER))
     assert "21\u201321 of 21" in await page(await owner.get(f"{CLUSTER}?page=2"))
+
+
+async def test_a_job_is_cancelled_from_the_page(world: World, owner: Client) -> None:
+    await world.fill()
+    await world.job("j1", "pending", "running")
+    text = await page(await owner.get(CLUSTER))
+    token = csrf(text)
+    assert f'action="{CLUSTER}/cancel"' in text
+    await page(await owner.post(f"{CLUSTER}/cancel", data={"job_id": "j1"}), 403)
+    answer = await owner.post(f"{CLUSTER}/cancel", data={"csrf_token": token, "job_id": "j1"})
+    text = await page(answer)
+    assert answer.url.path == CLUSTER
+    assert "The job is cancelled." in text
+    assert "cancelled by owner" in text
+    assert f'action="{CLUSTER}/cancel"' not in text
+    job = await world.read_model.job("j1")
+    assert job is not None
+    assert (job.status, job.error) == ("failed", "cancelled by owner")
+    await world.job("j2", "pending", "success")
+    text = await page(await owner.post(f"{CLUSTER}/cancel", data={"csrf_token": token, "job_id": "j2"}))
+    assert "The job has ended: it is success." in text
+    await world.job("j3", "pending", project="p2")
+    await page(await owner.post(f"{CLUSTER}/cancel", data={"csrf_token": token, "job_id": "j3"}), 404)
+    await page(await owner.post(f"{CLUSTER}/cancel", data={"csrf_token": token}), 422)
 
 
 async def test_start_fix_from_the_page(world: World, owner: Client) -> None:

@@ -1,5 +1,6 @@
 import pytest
 
+from soulcaster.adapters import redis_lists
 from soulcaster.domain.events import ClusterChanged, ClusterMerged, ItemAssigned
 from soulcaster.web.api.models import ClusterDetailOut, ClusterOut, FeedbackListOut, JobOut, StatsOut
 from tests.web.checks import problem
@@ -46,6 +47,76 @@ async def test_feedback_in_parts(
     body = await (await client.get("/feedback", params=HERE | query)).json()
     assert [i["external_id"] for i in body["items"]] == found
     assert body["total"] == total
+
+
+async def test_feedback_and_clusters_narrowed_down(world: World, client: Client) -> None:
+    await world.fill(size=3)
+    theirs = item(
+        "7", source="github", title="Export", body="Nothing happens", minutes=9, metadata={"repo": "Acme/App"}
+    )
+    await world.read_model.put_items("p1", [theirs])
+    for query in (
+        {"repo": "acme/app"},
+        {"repo": "https://github.com/acme/App/"},
+        {"q": "nothing EXPORT"},
+        {"since": "2026-11-21T11:09:00Z"},
+        {"since": "2026-11-21T12:09:00+01:00", "repo": "acme/app", "source": "github", "q": "export"},
+    ):
+        body = await (await client.get("/feedback", params=HERE | query)).json()
+        assert [i["external_id"] for i in body["items"]] == ["7"], query
+        assert (body["total"], body["next_cursor"]) == (1, None)
+    await world.fill(cluster="c2", size=1, title="Lost card", source="reddit")
+    await world.job("j1", "pending", cluster="c2")
+    for query, found in (
+        ({"status": "fixing"}, ["c2"]),
+        ({"source": "manual", "q": "card"}, ["c1"]),
+        ({"sort": "updated"}, ["c2", "c1"]),
+        ({"q": "card people", "limit": "1"}, ["c1"]),
+        ({"status": "failed"}, []),
+    ):
+        answer = await client.get("/clusters", params=HERE | query)
+        assert [c["id"] for c in await answer.json()] == found, query
+        assert ("X-Next-Cursor" in answer.headers) == ("limit" in query)
+        assert answer.headers["X-Total-Count"] == str(len(found) + ("limit" in query))
+
+
+async def test_where_not_all_was_looked_at_no_total_is_told(
+    world: World, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(redis_lists, "MOST_MEMBERS", 1)
+    await world.fill(size=2)
+    await world.fill(cluster="c2", size=1)
+    body = await (await client.get("/feedback", params=HERE | {"q": "nix"})).json()
+    assert (body["items"], body["total"]) == ([], None)
+    FeedbackListOut.model_validate(body)
+    again = await client.get("/feedback", params=HERE | {"q": "nix", "cursor": body["next_cursor"]})
+    assert again.status == 200
+    skipping = await (await client.get("/feedback", params=HERE | {"q": "card", "offset": "2"})).json()
+    assert skipping["items"] == []
+    assert (await client.get("/feedback", params=HERE | {"cursor": skipping["next_cursor"]})).status == 200
+    answer = await client.get("/clusters", params=HERE | {"q": "nix"})
+    assert "X-Total-Count" not in answer.headers
+    assert "X-Next-Cursor" in answer.headers
+
+
+@pytest.mark.parametrize(
+    ("path", "name", "value"),
+    [
+        ("/feedback", "repo", "acme"),
+        ("/feedback", "repo", "https://example.org/a/b"),
+        ("/feedback", "since", "yesterday"),
+        ("/feedback", "q", "x" * 201),
+        ("/feedback", "cluster_id", "a:b"),
+        ("/feedback", "source", "a b"),
+        ("/clusters", "status", "done"),
+        ("/clusters", "sort", "size"),
+        ("/clusters", "source", "a b"),
+        ("/clusters", "q", "x" * 201),
+    ],
+)
+async def test_a_bad_filter_is_named(client: Client, path: str, name: str, value: str) -> None:
+    details = await problem(await client.get(path, params=HERE | {name: value}), 422)
+    assert [error["field"] for error in details["errors"]] == [name]
 
 
 @pytest.mark.parametrize("path", ["/feedback", "/clusters", "/clusters/c1", "/jobs"])
@@ -127,6 +198,8 @@ async def test_clusters_largest_first(world: World, client: Client) -> None:
         "issue_title": None,
         "issue_description": None,
         "github_repo_url": None,
+        "github_branch": None,
+        "error_message": None,
         "project_id": "p1",
         "created_at": "2026-11-19T12:00:00Z",
         "updated_at": "2026-11-21T12:00:00Z",

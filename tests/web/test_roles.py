@@ -19,6 +19,7 @@ MEMBERS = f"{IN_PROJECT}/members"
 
 FORMS: dict[str, dict[str, str]] = {
     "start-fix": {},
+    "cancel": {"job_id": "j1"},
     "rename": {"title": "x"},
     "pin": {"pinned": "true"},
     "merge": {"other": "c2"},
@@ -125,6 +126,8 @@ async def test_a_role_does_what_it_may_and_no_more(
     if method == "GET":
         await page(await browser.get(address(path)), 200 if allowed else 403)
         return
+    if form == "cancel":
+        await world.job("j1", "running")
     data = form_of(path)
     for wrong in ({}, {"csrf_token": ""}, {"csrf_token": "x" * len(token)}):
         await page(await browser.post(address(path), data={**data, **wrong}), 403)

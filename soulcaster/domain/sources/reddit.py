@@ -29,6 +29,7 @@ _MARKDOWN_DIV = re.compile(r'\bclass="md"')
 _HREF = re.compile(r'\bhref="([^"]*)"')
 _SPACE = re.compile(r"\s+")
 _BULLET = "- "
+_MAX_QUOTES = 5
 _LINES = frozenset({"p", "div", "br", "li", "ul", "ol", "pre", "tr", "table", "hr", "blockquote"})
 _LINES |= {f"h{level}" for level in range(1, 7)}
 _PARAGRAPHS = frozenset({"p", "pre", "table", "ul", "ol", "blockquote"})
@@ -201,7 +202,7 @@ class _Lines:
         if not self._lines[-1]:
             said = said.lstrip()
         if said:
-            self._lines[-1] = (self._lines[-1] or "> " * self._quotes) + said
+            self._lines[-1] = (self._lines[-1] or "> " * min(self._quotes, _MAX_QUOTES)) + said
 
     def tag(self, name: str, rest: str, *, closing: bool) -> None:
         if name in _LINES:

@@ -69,8 +69,8 @@ def parse(headers: Mapping[str, str], payload: Any) -> tuple[Outcome, ...]:
     alert = data.get("metric_alert")
     if isinstance(alert, dict):
         return (_of_alert(headers, text(payload.get("action")), data, alert),)
-    layers = [layer for layer in (data.get("error"), data.get("event"), payload.get("event"), payload) if layer]
-    layers = [layer for layer in layers if isinstance(layer, dict)]
+    places = (data.get("error"), data.get("event"), payload.get("event"), payload)  # each may tell what another lacks
+    layers = [place for place in places if isinstance(place, dict)]
     issue = mapping(data.get("issue") or payload.get("issue"))
     if any(_first(layers, key) for key in ("event_id", "exception", "message", "logentry", "title")):
         return (_of_event(layers, issue, payload),)

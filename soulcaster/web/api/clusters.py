@@ -5,12 +5,15 @@ from typing import Annotated
 from aiohttp import web
 from pydantic import Field
 
+from soulcaster.domain.lifecycle import ClusterStatus
+from soulcaster.messages import Source
+from soulcaster.ports import ClusterOrder
 from soulcaster.web.api.answers import answer, answer_list
 from soulcaster.web.api.models import ClusterDetailOut, ClusterOut, StartFixOut
 from soulcaster.web.api.operation import operation
 from soulcaster.web.caller import CALLER
 from soulcaster.web.commands import FixUnderWay, ask_for_fix, known_cluster
-from soulcaster.web.parameters import Scope, Window
+from soulcaster.web.parameters import Scope, Window, Words, words
 from soulcaster.web.problems import Problem
 from soulcaster.web.services import services
 
@@ -19,15 +22,27 @@ class ClustersQuery(Window):
     """Query of GET /clusters; without a limit a client gets all it can, as the predecessor gave all."""
 
     limit: Annotated[int, Field(ge=1, le=1000)] = 1000
+    status: ClusterStatus | None = None
+    source: Source | None = None
+    sort: ClusterOrder = "largest"
+    q: Words | None = None
 
 
 @operation("GET", "/clusters", {200: (ClusterOut,)}, scope="read")
 async def search(request: web.Request, query: ClustersQuery) -> web.StreamResponse:
-    """List clusters, largest first; how many there are is in X-Total-Count."""
+    """List clusters, largest first or as asked; how many there are is in X-Total-Count, where that is known."""
     page = await services(request).read_model.clusters(
-        query.project_id, limit=query.limit, offset=query.offset, after=query.cursor
+        query.project_id,
+        status=query.status,
+        source=query.source,
+        words=words(query.q),
+        order=query.sort,
+        limit=query.limit,
+        offset=query.offset,
+        after=query.cursor,
     )
-    return answer_list([ClusterOut.of(view) for view in page.items], total=page.total, cursor=page.next)
+    total = page.total if page.counted else None
+    return answer_list([ClusterOut.of(view) for view in page.items], total=total, cursor=page.next)
 
 
 @operation("GET", "/clusters/{cluster_id}", {200: ClusterDetailOut}, scope="read")
@@ -45,8 +60,18 @@ async def one(request: web.Request, query: Window, cluster_id: str) -> web.Strea
 @operation("POST", "/clusters/{cluster_id}/start_fix", {202: StartFixOut}, scope="launch", problems=(409,))
 async def start_fix(request: web.Request, query: Scope, cluster_id: str) -> web.StreamResponse:
     """Ask for a fix: 202 once Kafka has the command; 404 unknown, 409 while a fix is under way."""
+    return await _ask_for_fix(request, query.project_id, cluster_id)
+
+
+@operation("POST", "/clusters/{cluster_id}/run_agent", {202: StartFixOut}, scope="launch", problems=(409,))
+async def run_agent(request: web.Request, query: Scope, cluster_id: str) -> web.StreamResponse:
+    """Ask for a fix; another name of start_fix."""
+    return await _ask_for_fix(request, query.project_id, cluster_id)
+
+
+async def _ask_for_fix(request: web.Request, project_id: str, cluster_id: str) -> web.StreamResponse:
     try:
-        asked = await ask_for_fix(services(request), query.project_id, cluster_id, requested_by=request[CALLER].name)
+        asked = await ask_for_fix(services(request), project_id, cluster_id, requested_by=request[CALLER].name)
     except FixUnderWay as error:
         raise Problem(409, str(error)) from error
     return answer(
@@ -55,7 +80,7 @@ async def start_fix(request: web.Request, query: Scope, cluster_id: str) -> web.
             job_id=asked.job_id,
             command_id=asked.command_id,
             cluster_id=asked.cluster_id,
-            project_id=query.project_id,
+            project_id=project_id,
         ),
         status=202,
     )

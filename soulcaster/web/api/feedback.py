@@ -2,12 +2,14 @@
 
 from aiohttp import web
 
+from soulcaster.domain.feedback import github_repo
 from soulcaster.errors import NotFound
-from soulcaster.messages import Source
+from soulcaster.messages import Source, Time
 from soulcaster.web.api.answers import answer
 from soulcaster.web.api.models import FeedbackListOut, FeedbackOut, StatsOut
 from soulcaster.web.api.operation import operation
-from soulcaster.web.parameters import Id, Scope, Window
+from soulcaster.web.parameters import Id, Repo, Scope, Window, Words, words
+from soulcaster.web.problems import field_problem
 from soulcaster.web.services import services
 
 
@@ -15,16 +17,22 @@ class FeedbackQuery(Window):
     """Query of GET /feedback."""
 
     source: Source | None = None
+    repo: Repo | None = None
     cluster_id: Id | None = None
+    q: Words | None = None
+    since: Time | None = None
 
 
 @operation("GET", "/feedback", {200: FeedbackListOut}, scope="read")
 async def search(request: web.Request, query: FeedbackQuery) -> web.StreamResponse:
-    """List items, newest first, of one source or one cluster where asked."""
+    """List items, newest first: of a source, repository or cluster, with words, not older than a time where asked."""
     page = await services(request).read_model.feedback(
         query.project_id,
         source=query.source,
         cluster_id=query.cluster_id,
+        repo=_repo(query.repo),
+        words=words(query.q),
+        since=query.since,
         limit=query.limit,
         offset=query.offset,
         after=query.cursor,
@@ -32,13 +40,25 @@ async def search(request: web.Request, query: FeedbackQuery) -> web.StreamRespon
     return answer(
         FeedbackListOut(
             items=[FeedbackOut.of(view) for view in page.items],
-            total=page.total,
+            total=page.total if page.counted else None,
             limit=query.limit,
             offset=query.offset,
             next_cursor=page.next,
             project_id=query.project_id,
         )
     )
+
+
+def _repo(given: str | None) -> str | None:
+    """Return "owner/name".
+
+    Raises:
+        Problem: 422 when it is no repository.
+    """
+    repo = github_repo(given)
+    if given is not None and repo is None:
+        raise field_problem("repo", "Give owner/name, or its address at GitHub.")
+    return repo
 
 
 @operation("GET", "/feedback/{item_id}", {200: FeedbackOut}, scope="read")

@@ -1,21 +1,43 @@
-"""Reading jobs."""
+"""Reading jobs, and telling of them: what is told is on Kafka when it is answered, and shows a moment later."""
+
+from collections.abc import Callable, Mapping
+from typing import Annotated
 
 from aiohttp import web
+from pydantic import Field
 
-from soulcaster.domain.lifecycle import Job
-from soulcaster.errors import NotFound
+from soulcaster.domain.lifecycle import Job, active
+from soulcaster.errors import IllegalTransition
 from soulcaster.web.api.answers import answer, answer_list
-from soulcaster.web.api.models import JobLogsOut, JobOut
-from soulcaster.web.api.operation import operation
+from soulcaster.web.api.models import JobIn, JobLogsOut, JobOut, JobPatchIn, JobToldOut
+from soulcaster.web.api.operation import Answer, operation
+from soulcaster.web.caller import CALLER
 from soulcaster.web.commands import known_cluster
-from soulcaster.web.parameters import Id, Scope, Window
+from soulcaster.web.jobs import cancel_job, known_job, record_job, shows, tell_of_job
+from soulcaster.web.parameters import Id, Scope, Window, idempotency_key
+from soulcaster.web.problems import Problem, allow_more
 from soulcaster.web.services import services
+
+_TOLD: Mapping[int, Answer] = {202: JobToldOut, 200: JobToldOut}
+"""200 where the caller waited and it shows, or there was nothing to tell."""
 
 
 class JobsQuery(Window):
     """Query of GET /jobs."""
 
     cluster_id: Id | None = None
+
+
+class TellQuery(Scope):
+    """Query of what is told of a job: how many seconds to wait until it shows."""
+
+    wait: Annotated[float, Field(ge=0, le=30)] = 0
+
+
+class RecordQuery(TellQuery):
+    """Query of POST /jobs; who records a job goes on to tell of it, so it waits unless told otherwise."""
+
+    wait: Annotated[float, Field(ge=0, le=30)] = 2
 
 
 @operation("GET", "/jobs", {200: (JobOut,)}, scope="read")
@@ -30,14 +52,14 @@ async def search(request: web.Request, query: JobsQuery) -> web.StreamResponse:
 @operation("GET", "/jobs/{job_id}", {200: JobOut}, scope="read")
 async def one(request: web.Request, query: Scope, job_id: str) -> web.StreamResponse:
     """Show a job and its logs; 404 when it is not of this project."""
-    job = await _known(request, query.project_id, job_id)
+    job = await known_job(services(request), query.project_id, job_id)
     return answer(JobOut.of(job, await services(request).read_model.job_logs(job.id)))
 
 
 @operation("GET", "/jobs/{job_id}/logs", {200: JobLogsOut}, scope="read")
 async def logs(request: web.Request, query: Scope, job_id: str) -> web.StreamResponse:
     """Show a job's log so far, line by line; 404 when it is not of this project."""
-    job = await _known(request, query.project_id, job_id)
+    job = await known_job(services(request), query.project_id, job_id)
     lines = await services(request).read_model.job_logs(job.id)
     return answer(JobLogsOut(job_id=job.id, project_id=job.project_id, chunks=list(lines)))
 
@@ -53,13 +75,48 @@ async def of_cluster(request: web.Request, query: Window, cluster_id: str) -> we
     return answer_list([JobOut.of(job) for job in page.items], total=page.total, cursor=page.next)
 
 
-async def _known(request: web.Request, project_id: str, job_id: str) -> Job:
-    """Return a job of this project.
+@operation("POST", "/jobs", {201: JobToldOut, 202: JobToldOut}, scope="launch", keyed=True)
+async def record(request: web.Request, query: RecordQuery, body: JobIn) -> web.StreamResponse:
+    """Record a job of a cluster, pending; nobody launches it. 201 once it shows, 202 when that takes longer."""
+    given = services(request)
+    key = idempotency_key(request)
+    job = await record_job(given, query.project_id, body.cluster_id, by=request[CALLER].name, key=key)
+    shown = await _shown(request, job, query.wait, lambda _job: True)
+    return answer(JobToldOut.of("Job recorded", shown or job), status=202 if shown is None else 201)
 
-    Raises:
-        NotFound: it has none of that id.
-    """
-    job = await services(request).read_model.job(job_id)
-    if job is None or job.project_id != project_id:
-        raise NotFound("Job not found for project")
-    return job
+
+@operation("PATCH", "/jobs/{job_id}", _TOLD, scope="launch", problems=(409,), keyed=True)
+async def patch(request: web.Request, query: TellQuery, body: JobPatchIn, job_id: str) -> web.StreamResponse:
+    """Tell of a job: its status, a part of its log, its pull request, its error; 409 once it has ended otherwise."""
+    given = services(request)
+    job = await known_job(given, query.project_id, job_id)
+    if not body.model_dump(exclude_none=True):
+        return answer(JobToldOut.of("No updates provided", job))
+    key = idempotency_key(request)
+    try:
+        told = await tell_of_job(given, job, body.status, log=body.logs, pr_url=body.pr_url, error=body.error, key=key)
+    except IllegalTransition as error:
+        raise Problem(409, str(error)) from error
+    shown = await _shown(request, told, query.wait, lambda job: job.seq >= told.seq)
+    return answer(JobToldOut.of("Job updated", shown or told), status=202 if shown is None else 200)
+
+
+@operation("POST", "/jobs/{job_id}/cancel", _TOLD, scope="launch", problems=(409,))
+async def cancel(request: web.Request, query: TellQuery, job_id: str) -> web.StreamResponse:
+    """End a job as failed, and have it stopped wherever it runs; 409 when it has ended otherwise."""
+    given = services(request)
+    job = await known_job(given, query.project_id, job_id)
+    try:
+        told = await cancel_job(given, job, by=request[CALLER].name)
+    except IllegalTransition as error:
+        raise Problem(409, str(error)) from error
+    shown = await _shown(request, told, query.wait, lambda job: not active(job))
+    return answer(JobToldOut.of("Job cancelled", shown or told), status=202 if shown is None else 200)
+
+
+async def _shown(request: web.Request, job: Job, wait: float, fits: Callable[[Job], bool]) -> Job | None:
+    """Return the job as it is read, or None where the caller does not want to wait so long."""
+    if not wait:
+        return None
+    allow_more(request, wait)
+    return await shows(services(request), job.id, fits, wait)

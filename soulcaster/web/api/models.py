@@ -16,6 +16,7 @@ from pydantic import (
     Discriminator,
     Field,
     RootModel,
+    StringConstraints,
     Tag,
     field_validator,
     model_validator,
@@ -259,6 +260,21 @@ class ConfigureIn(Body):
     granularity: Granularity = "auto"
 
 
+class JobIn(Body):
+    """POST /jobs: the cluster that the job is for."""
+
+    cluster_id: Id
+
+
+class JobPatchIn(Body):
+    """PATCH /jobs/{id}: what is to be told; `logs` is added to what there is."""
+
+    status: JobStatus | None = None
+    logs: Annotated[str, StringConstraints(max_length=100_000)] | None = None
+    pr_url: Annotated[str, StringConstraints(pattern=r"^https?://[!-~]{1,2000}$")] | None = None
+    error: Annotated[str, StringConstraints(max_length=2_000)] | None = None
+
+
 class KeyIn(Body):
     """POST /keys: what a key is called, what it may do, and until when."""
 
@@ -364,10 +380,10 @@ class FeedbackOut(BaseModel):
 
 
 class FeedbackListOut(BaseModel):
-    """GET /feedback: a part of the items, newest first, and how many there are in all."""
+    """GET /feedback: a part of the items, newest first; `total` is null where not all were looked at."""
 
     items: list[FeedbackOut]
-    total: int
+    total: int | None
     limit: int
     offset: int
     next_cursor: str | None
@@ -383,10 +399,12 @@ class ClusterOut(BaseModel):
     count: int
     status: ClusterStatus
     sources: list[str]
+    github_repo_url: str | None
+    github_branch: str | None = None
     github_pr_url: str | None
     issue_title: str | None = None
     issue_description: str | None = None
-    github_repo_url: str | None = None
+    error_message: str | None
     project_id: str
     created_at: datetime
     updated_at: datetime
@@ -421,8 +439,6 @@ class ClusterDetailOut(ClusterOut):
     Asked for a cluster that was merged, it is the one that was merged into: `id` says which.
     """
 
-    github_branch: str | None = None
-    error_message: str | None
     feedback_ids: list[str]
     feedback_items: list[FeedbackOut]
     total: int
@@ -444,7 +460,6 @@ class ClusterDetailOut(ClusterOut):
         """Return a cluster with a part of its items, and its history."""
         return cls(
             **_cluster_fields(view),
-            error_message=view.error_message,
             feedback_ids=[item.item.id for item in page.items],
             feedback_items=[FeedbackOut.of(item) for item in page.items],
             total=page.total,
@@ -463,7 +478,9 @@ def _cluster_fields(view: ClusterView) -> dict[str, Any]:
         "count": view.size,
         "status": view.status,
         "sources": list(view.sources),
+        "github_repo_url": view.github_repo_url,
         "github_pr_url": view.github_pr_url,
+        "error_message": view.error_message,
         "project_id": view.project_id,
         "created_at": view.created_at,
         "updated_at": view.updated_at,
@@ -616,6 +633,21 @@ class JobOut(BaseModel):
             created_at=job.created_at,
             updated_at=job.updated_at,
         )
+
+
+class JobToldOut(BaseModel):
+    """What was told of a job is on Kafka; `job` is the job with it."""
+
+    status: Literal["ok"] = "ok"
+    message: str
+    job_id: str
+    project_id: str
+    job: JobOut
+
+    @classmethod
+    def of(cls, message: str, job: Job) -> "JobToldOut":
+        """Return what was done with a job."""
+        return cls(message=message, job_id=job.id, project_id=job.project_id, job=JobOut.of(job))
 
 
 class JobLogsOut(BaseModel):

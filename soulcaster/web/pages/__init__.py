@@ -25,6 +25,7 @@ def create_pages(session_key: str, *, secure: bool) -> web.Application:
             web.get(project, to("read", clusters.ranking)),
             web.get(cluster, to("read", clusters.one)),
             web.post(f"{cluster}/start-fix", to("launch", clusters.start_fix)),
+            web.post(f"{cluster}/cancel", to("launch", clusters.cancel)),
             web.post(f"{cluster}/rename", to("write", clusters.rename)),
             web.post(f"{cluster}/pin", to("write", clusters.pin)),
             web.post(f"{cluster}/merge", to("write", clusters.merge)),

@@ -1,7 +1,7 @@
 """A project's clusters, ranked, and one of them."""
 
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 from uuid import uuid4
 
 from aiohttp import web
@@ -9,15 +9,17 @@ from pydantic import BaseModel, Field
 
 from soulcaster.domain.commands import CommandKind
 from soulcaster.domain.events import Proposal
-from soulcaster.domain.lifecycle import active
-from soulcaster.errors import NotFound
+from soulcaster.domain.lifecycle import ClusterStatus, active
+from soulcaster.errors import IllegalTransition, NotFound
 from soulcaster.messages import MAX_IDS, Title
 from soulcaster.ports import Project
 from soulcaster.web.commands import FixUnderWay, ask, ask_for_fix, done
-from soulcaster.web.pages.paging import Paging, page_number
+from soulcaster.web.jobs import cancel_job, known_job, shows
+from soulcaster.web.pages.paging import ClustersQuery, Paging, page_number
 from soulcaster.web.pages.rights import ACCESS
 from soulcaster.web.pages.session import leave_notice, remember_project, render
-from soulcaster.web.parameters import Id, path_id, read_form
+from soulcaster.web.pages.words import ORDER_WORDS
+from soulcaster.web.parameters import Id, path_id, read_form, read_query, words
 from soulcaster.web.services import services
 
 CLUSTERS_A_PAGE = 25
@@ -62,6 +64,12 @@ class UndoForm(BaseModel):
     command_id: Id
 
 
+class JobForm(BaseModel):
+    """The job to be cancelled."""
+
+    job_id: Id
+
+
 class CleanupForm(BaseModel):
     """The proposal to be applied."""
 
@@ -69,17 +77,28 @@ class CleanupForm(BaseModel):
 
 
 async def ranking(request: web.Request) -> web.StreamResponse:
-    """GET /app/projects/{project_id}: clusters, largest first, and the project's figures."""
+    """GET /app/projects/{project_id}: clusters, largest first or as asked, and the project's figures."""
     project = request[ACCESS].project
-    page = page_number(request)
+    asked = read_query(request, ClustersQuery)
     given = services(request)
     stats = await given.read_model.stats(project.id)
-    clusters = await given.read_model.clusters(project.id, limit=CLUSTERS_A_PAGE, offset=(page - 1) * CLUSTERS_A_PAGE)
-    paging = Paging(page, CLUSTERS_A_PAGE, clusters.total)
-    if page > paging.pages:
-        raise web.HTTPSeeOther(f"{request.path}?page={paging.pages}")
+    clusters = await given.read_model.clusters(
+        project.id,
+        status=asked.status,
+        source=asked.source,
+        words=words(asked.q),
+        order=asked.sort,
+        limit=CLUSTERS_A_PAGE,
+        offset=(asked.page - 1) * CLUSTERS_A_PAGE,
+        after=asked.cursor,
+    )
+    paging = None  # where not all was looked at there are no pages by number, nor after a cursor
+    if clusters.counted and asked.cursor is None:
+        paging = Paging(asked.page, CLUSTERS_A_PAGE, clusters.total, asked.again)
+        if asked.page > paging.pages:
+            raise web.HTTPSeeOther(request.path + paging.address(paging.pages))
     proposals = (await given.read_model.proposals(project.id))[:PROPOSALS_SHOWN]
-    top = clusters if page == 1 else await given.read_model.clusters(project.id, limit=1, offset=0)
+    top = await given.read_model.clusters(project.id, limit=1, offset=0)
     await remember_project(request, project.id)
     return await render(
         request,
@@ -88,7 +107,11 @@ async def ranking(request: web.Request) -> web.StreamResponse:
             "project": project,
             "project_id": project.id,
             "stats": stats,
+            "asked": asked,
+            "statuses": get_args(ClusterStatus),
+            "orders": ORDER_WORDS,
             "clusters": clusters.items,
+            "following": None if clusters.next is None or paging is not None else asked.after(clusters.next),
             "largest": max((cluster.size for cluster in top.items), default=1) or 1,
             "paging": paging,
             "proposals": [(one, await _titles(request, project, one)) for one in proposals],
@@ -148,6 +171,22 @@ async def start_fix(request: web.Request) -> web.StreamResponse:
     else:
         await leave_notice(request, "Fix asked for. Its job shows here in a moment: reload the page.")
     raise web.HTTPSeeOther(_path(project, cluster_id))
+
+
+async def cancel(request: web.Request) -> web.StreamResponse:
+    """POST .../cancel: cancel a job of the cluster, then show the cluster again with a notice."""
+    project = request[ACCESS].project
+    form = await read_form(request, JobForm)
+    given = services(request)
+    job = await known_job(given, project.id, form.job_id)
+    try:
+        await cancel_job(given, job, by=request[ACCESS].user)
+    except IllegalTransition as error:
+        await leave_notice(request, str(error))
+    else:
+        await shows(given, job.id, lambda known: not active(known), OUTCOME_SECONDS)
+        await leave_notice(request, "The job is cancelled.")
+    raise web.HTTPSeeOther(_path(project, path_id(request, "cluster_id")))
 
 
 async def rename(request: web.Request) -> web.StreamResponse:

@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from soulcaster.domain.feedback import FeedbackItem
+from soulcaster.ports import ClusterOrder
 
 STATUS_WORDS: Mapping[str, str] = {
     "new": "New",
@@ -15,6 +16,12 @@ STATUS_WORDS: Mapping[str, str] = {
     "pending": "Waiting",
     "running": "Running",
     "success": "Succeeded",
+}
+
+ORDER_WORDS: Mapping[ClusterOrder, str] = {
+    "largest": "Most reported first",
+    "newest": "Newest first",
+    "updated": "Last changed first",
 }
 
 HAPPENING_WORDS: Mapping[str, str] = {
