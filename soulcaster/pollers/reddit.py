@@ -22,7 +22,7 @@ import structlog
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from soulcaster.domain.ids import item_id
-from soulcaster.errors import ApiRefuses, ApiUnavailable, BadInput, NotFound
+from soulcaster.errors import ApiRefuses, ApiUnavailable, NotFound, SoulcasterError
 from soulcaster.pollers.addresses import address
 from soulcaster.pollers.api_client import ApiClient, SourceReport
 from soulcaster.pollers.reading import Mark, Reading, Taken, item
@@ -58,6 +58,10 @@ class _Cursor(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     newest: dict[str, tuple[str, float]] = {}
+
+
+class _Kept(SoulcasterError):
+    """It may not be deleted by this key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,7 +236,7 @@ class RedditPoller:
                 self._end(listing, project, None)
             case page:
                 taken = reading.take(page)
-                await self._deliver(listing, project, taken)
+                await self._deliver(listing, project, reading, taken)
                 if self._readings.get(listing) is not reading:
                     return
                 if taken.after is None:
@@ -265,7 +269,7 @@ class RedditPoller:
             project.newest[listing.subreddit] = mark
             project.changed = True
 
-    async def _deliver(self, listing: Listing, project: _Project, taken: Taken) -> None:
+    async def _deliver(self, listing: Listing, project: _Project, reading: Reading, taken: Taken) -> None:
         """Post what is new and delete what was removed; returns once the API has all of it that it will ever take."""
         to = listing.project_id
         items = [item(post) for post in taken.posts]
@@ -273,9 +277,12 @@ class RedditPoller:
         left_out = [f"post {items[place]['external_id']} was left out: {reason}" for place, reason in refused.items()]
         left_out += [f"a post was left out: {fault}" for fault in taken.faults]
         for external_id in taken.removed:
-            refusal = await self._delete(to, external_id)
-            if refusal is not None:
-                left_out.append(f"post {external_id} was removed at Reddit and is kept here: {refusal}")
+            try:
+                await self._delete(to, external_id)
+            except NotFound:  # it was never here; or it is still on its way, so it is asked for again
+                reading.seen.pop(external_id, None)
+            except _Kept as kept:
+                left_out.append(f"post {external_id} was removed at Reddit and is kept here: {kept}")
         if items or taken.removed:
             log.info(
                 "posted",
@@ -288,19 +295,21 @@ class RedditPoller:
         if left_out:
             self._say(project, f"{listing}: " + "; ".join(left_out))
 
-    async def _delete(self, project_id: str, external_id: str) -> str | None:
-        """Delete what was removed at Reddit, if it is here; return why that cannot be, if so."""
+    async def _delete(self, project_id: str, external_id: str) -> None:
+        """Delete what was removed at Reddit.
 
-        async def delete() -> str | None:
+        Raises:
+            NotFound: it is not here.
+            _Kept: this key may not.
+        """
+
+        async def delete() -> None:
             try:
                 await self._api.delete(project_id, item_id(project_id, SOURCE, external_id))
-            except NotFound:
-                return None  # it was never here, or is gone already
-            except (ApiRefuses, BadInput) as error:
-                return str(error)
-            return None
+            except ApiRefuses as error:  # that is no reason to wait
+                raise _Kept(str(error)) from error
 
-        return await _until_available(delete)
+        await _until_available(delete)
 
     def _block(self, listing: Listing, refused: Refused) -> None:
         """Leave alone what Reddit refuses, for every project: the subreddit, or all there is."""
