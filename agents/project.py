@@ -21,8 +21,12 @@ from soulcaster.messages import (
     JobEvent,
     KeyDefined,
     MemberDefined,
+    ProjectConfigured,
     ProjectDefined,
+    SourceKicked,
+    SourceReported,
     UserDefined,
+    WebhookSecretDefined,
     control_message,
 )
 from soulcaster.ports import Project, Publisher, ReadModel, Record
@@ -78,3 +82,11 @@ async def define(read_model: ReadModel, message: ControlMessage) -> None:
             await read_model.put_user(message.user())
         case MemberDefined():
             await read_model.put_member(message.membership())
+        case ProjectConfigured():
+            await read_model.put_config(message.project_id, message.stored())
+        case WebhookSecretDefined():
+            await read_model.put_webhook_secret(message.secret())
+        case SourceReported():
+            await read_model.put_source_report(message.project_id, message.source, message.report())
+        case SourceKicked():
+            await read_model.put_source_kick(message.project_id, message.source, message.kicked_at)

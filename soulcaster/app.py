@@ -1,6 +1,7 @@
 """The composition root: the only place where ports meet adapters and agents meet topics and tables."""
 
 import asyncio
+import gc
 import ipaddress
 import logging
 import os
@@ -40,16 +41,18 @@ from soulcaster.domain.clustering.project import RECORD_BYTES, ProjectClusters
 from soulcaster.domain.dedupe import HASH_BYTES, Seen
 from soulcaster.domain.people import SignUp
 from soulcaster.domain.segments import Segments
-from soulcaster.errors import BadInput
+from soulcaster.errors import BadInput, KafkaUnavailable
 from soulcaster.launcher.dry_run import DryRun
 from soulcaster.launcher.launch import launch_all
 from soulcaster.logs import configure as configure_logs
 from soulcaster.ports import Embedder
+from soulcaster.project_config import reddit_polling
 from soulcaster.settings import Settings
 from soulcaster.topics import AGENTS, DEAD_LETTERS, FIX_COMMANDS
 from soulcaster.web.guards import LOOPBACK, host_of
 from soulcaster.web.server import create_app as create_web_app
 from soulcaster.web.services import Entrance
+from soulcaster.webhooks import Seal
 from tables.segmented import SegmentedTable, declare, partition_of
 
 log = structlog.get_logger(__name__)
@@ -103,7 +106,7 @@ def create_app(settings: Settings, *, embedder: Embedder | None = None) -> faust
     faiss.omp_set_num_threads(1)
     threadpool_limits(1)
     publisher = KafkaPublisher(settings.kafka)
-    read_model = RedisReadModel(settings.redis_url)
+    read_model = RedisReadModel(settings.redis_url, notices=True)
     closing: list[Callable[[], Awaitable[None]]] = [publisher.stop, read_model.close]
     if embedder is None:
         embedder = made = make_embedder(settings)
@@ -213,15 +216,16 @@ def run_web(settings: Settings) -> None:
     """Run the web server until it is told to stop; blocks.
 
     Raises:
-        BadInput: there is no session key, or a setting of the web server cannot be used.
+        BadInput: there is no session key, no key for secrets, or a setting of the web server cannot be used.
     """
     configure_logs(settings.log_level)
     check_web(settings)
-    if not settings.session_key:
-        raise BadInput(
-            "SOULCASTER_SESSION_KEY is not set; make one, and keep it: "
-            'python -c "from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())"'
-        )
+    for name, key in (("SESSION", settings.session_key), ("SECRETS", settings.secrets_key)):
+        if not key:
+            raise BadInput(
+                f"SOULCASTER_{name}_KEY is not set; make one, and keep it: "
+                'python -c "from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())"'
+            )
     web.run_app(
         _web(settings),
         host=settings.host,
@@ -278,6 +282,8 @@ def _is_loopback(host: str) -> bool:
 
 
 async def _web(settings: Settings) -> web.Application:
+    seal = Seal(settings.secrets_key)
+    reddit = reddit_polling(settings.reddit_subreddits, settings.reddit_sorts, settings.reddit_poll_interval_seconds)
     publisher = KafkaPublisher(settings.kafka, timeout=INTAKE_SECONDS)
     read_model = RedisReadModel(settings.redis_url)
     kafka = KafkaReadiness(settings.kafka)
@@ -305,6 +311,8 @@ async def _web(settings: Settings) -> web.Application:
         rate_limits=rate_limits,
         clock=now,
         session_key=settings.session_key,
+        seal=seal,
+        reddit=reddit,
         keyless=settings.keyless,
         entrance=entrance,
         secure_cookies=public is not None and public.scheme == "https",
@@ -312,7 +320,10 @@ async def _web(settings: Settings) -> web.Application:
         cors_origins=frozenset(origin.strip() for origin in settings.cors_origins.split(",") if origin.strip()),
     )
 
+    connecting = asyncio.create_task(_connect(publisher))
+
     async def close(_app: web.Application) -> None:
+        await connecting
         await publisher.stop()
         await kafka.close()
         await sign_in.close()
@@ -320,7 +331,18 @@ async def _web(settings: Settings) -> web.Application:
         await read_model.close()
 
     app.on_cleanup.append(close)
+    # What is there now stays: without this a full collection looks at all of it, for which nobody is answered in 0.2 s.
+    gc.collect()
+    gc.freeze()
     return app
+
+
+async def _connect(publisher: KafkaPublisher) -> None:
+    """Connect before the first request has to wait for it; where Kafka is away, that one tries again."""
+    try:
+        await publisher.connect()
+    except KafkaUnavailable as error:
+        log.warning("Kafka does not answer yet", cause=str(error))
 
 
 def run_launcher(settings: Settings) -> None:

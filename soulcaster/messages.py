@@ -6,6 +6,7 @@ this program does not speak is dead-lettered. Messages travel in envelopes: what
 """
 
 import base64
+import json
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -57,6 +58,9 @@ from soulcaster.domain.lifecycle import JobStatus, JobStep
 from soulcaster.domain.normalize import clean
 from soulcaster.domain.people import Membership, Role, User
 from soulcaster.domain.runs import split_by_bytes
+from soulcaster.domain.source_state import MAX_CURSOR_BYTES, SourceReport, SourceStatus
+from soulcaster.domain.webhooks import WebhookSecret
+from soulcaster.project_config import ProjectConfig, StoredConfig
 from soulcaster.topics import ENVELOPE_BYTES
 
 SCHEMA_VERSION: Literal[1] = 1
@@ -153,6 +157,16 @@ def _storable(value: Any, depth: int = 0) -> Any:
 
 
 Metadata = Annotated[dict[str, Any], AfterValidator(_storable)]
+
+
+def _short(cursor: dict[str, Any]) -> dict[str, Any]:
+    if len(json.dumps(cursor, ensure_ascii=False).encode("utf-8", "surrogatepass")) > MAX_CURSOR_BYTES:
+        raise ValueError(f"may have {MAX_CURSOR_BYTES:,} bytes as JSON")
+    return cursor
+
+
+PollCursor = Annotated[dict[str, Any], AfterValidator(_storable), AfterValidator(_short)]
+"""Where a poller goes on; a small document of its own."""
 
 
 class Message(BaseModel):
@@ -456,14 +470,87 @@ class MemberDefined(Message):
         return Membership(**self.model_dump(exclude={"schema_version", "type"}))
 
 
-ControlMessage = ProjectDefined | KeyDefined | UserDefined | MemberDefined
+class ProjectConfigured(Message):
+    """control: all of a project's settings; the newest counts. `version` counts them."""
+
+    type: Literal["config"] = "config"
+    project_id: ProjectId
+    version: Annotated[int, Field(ge=1)]
+    config: ProjectConfig
+    updated_at: Time
+    updated_by: Annotated[str, StringConstraints(max_length=200)]
+
+    def stored(self) -> StoredConfig:
+        """Return the settings as they are kept."""
+        return StoredConfig(self.version, self.config, self.updated_at, self.updated_by)
+
+
+class WebhookSecretDefined(Message):
+    """control: a webhook secret, sealed; the newest counts, so a removed one is sent again so, with nothing sealed."""
+
+    type: Literal["webhook"] = "webhook"
+    id: ShortId
+    project_id: ProjectId
+    source: Source
+    sealed: Annotated[str, StringConstraints(max_length=4096)]
+    last4: Annotated[str, StringConstraints(max_length=4)]
+    created_at: Time
+    created_by: Annotated[str, StringConstraints(max_length=200)]
+    removed_at: Time | None = None
+
+    def secret(self) -> WebhookSecret:
+        """Return the secret as the domain takes it."""
+        return WebhookSecret(**self.model_dump(exclude={"schema_version", "type"}))
+
+
+class SourceReported(Message):
+    """control: what a source's poller says of itself; the newest of a project and source counts."""
+
+    type: Literal["source"] = "source"
+    project_id: ProjectId
+    source: Source
+    cursor: PollCursor
+    status: SourceStatus
+    reported_at: Time
+    polled_at: Time | None = None
+    last_error: Annotated[str, StringConstraints(max_length=1000)] | None = None
+    last_error_at: Time | None = None
+
+    def report(self) -> SourceReport:
+        """Return the report as the domain takes it."""
+        return SourceReport(**self.model_dump(exclude={"schema_version", "type", "project_id", "source"}))
+
+
+class SourceKicked(Message):
+    """control: somebody wants a source polled now; a message of its own, for its poller writes the other."""
+
+    type: Literal["kick"] = "kick"
+    project_id: ProjectId
+    source: Source
+    kicked_at: Time
+
+
+ControlMessage = (
+    ProjectDefined
+    | KeyDefined
+    | UserDefined
+    | MemberDefined
+    | ProjectConfigured
+    | WebhookSecretDefined
+    | SourceReported
+    | SourceKicked
+)
 
 _CONTROL: TypeAdapter[ControlMessage] = TypeAdapter(
     Annotated[
         Annotated[ProjectDefined, Tag("project")]
         | Annotated[KeyDefined, Tag("key")]
         | Annotated[UserDefined, Tag("user")]
-        | Annotated[MemberDefined, Tag("member")],
+        | Annotated[MemberDefined, Tag("member")]
+        | Annotated[ProjectConfigured, Tag("config")]
+        | Annotated[WebhookSecretDefined, Tag("webhook")]
+        | Annotated[SourceReported, Tag("source")]
+        | Annotated[SourceKicked, Tag("kick")],
         Discriminator(lambda value: value.get("type", "project") if isinstance(value, dict) else None),
     ]
 )

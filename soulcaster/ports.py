@@ -13,11 +13,23 @@ import numpy as np
 import numpy.typing as npt
 
 from soulcaster.domain.commands import Fix
-from soulcaster.domain.events import By, Change, ClusterEvent, ClusteringStatus, Outcome, Proposal, Rule
+from soulcaster.domain.events import (
+    By,
+    Change,
+    ClusterEvent,
+    ClusteringConfigured,
+    ClusteringStatus,
+    Outcome,
+    Proposal,
+    Rule,
+)
 from soulcaster.domain.feedback import FeedbackItem
 from soulcaster.domain.keys import ApiKey
 from soulcaster.domain.lifecycle import ClusterStatus, Job, JobStatus, JobStep
 from soulcaster.domain.people import Membership, User
+from soulcaster.domain.source_state import SourceReport, SourceState
+from soulcaster.domain.webhooks import WebhookSecret
+from soulcaster.project_config import StoredConfig
 
 T = TypeVar("T")
 
@@ -270,6 +282,43 @@ class CommandView:
     at: datetime
 
 
+NO_NOTICE = "0-0"
+"""The id before that of any notice. Ids grow: two numbers with a hyphen, compared as numbers."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobNotice:
+    """A job has got to a status."""
+
+    id: str
+    cluster_id: str
+    status: JobStatus
+
+
+@dataclass(frozen=True, slots=True)
+class CommandNotice:
+    """Something became of a command."""
+
+    id: str
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """What changed in a project, for whoever shows it: no more than where to look.
+
+    `items` is how many items came in or came anew. `clusters` are those that changed, were emptied or merged; with
+    `more_clusters` there were more than are named. `clustering` is its state, where its status was told.
+    """
+
+    items: int = 0
+    clusters: tuple[str, ...] = ()
+    more_clusters: bool = False
+    jobs: tuple[JobNotice, ...] = ()
+    commands: tuple[CommandNotice, ...] = ()
+    clustering: Literal["idle", "pending", "running"] | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Stats:
     """A project in figures."""
@@ -362,6 +411,33 @@ class ReadModel(Protocol):
     async def key_used(self, key_id: str, at: datetime) -> None:
         """Note when a key was last used; the only write that is not of agents/project, and no loss if it is lost."""
 
+    async def put_config(self, project_id: str, config: StoredConfig) -> None:
+        """Store a project's settings; the newest count."""
+
+    async def config(self, project_id: str) -> StoredConfig:
+        """Return a project's settings, the defaults as version 0 where none were set."""
+
+    async def claim_config(self, project_id: str, version: int) -> bool:
+        """Return whether nobody else is about to set this version; a write of whoever sets it, and no loss if lost."""
+
+    async def release_config(self, project_id: str, version: int) -> None:
+        """Give up a claim, so that the version can be set after all."""
+
+    async def put_webhook_secret(self, secret: WebhookSecret) -> None:
+        """Store a webhook secret; one that was removed is forgotten."""
+
+    async def webhook_secrets(self, project_id: str) -> tuple[WebhookSecret, ...]:
+        """Return the webhook secrets of a project that stand, newest first."""
+
+    async def put_source_report(self, project_id: str, source: str, report: SourceReport) -> None:
+        """Store what a source's poller says; the newest report counts."""
+
+    async def put_source_kick(self, project_id: str, source: str, at: datetime) -> None:
+        """Store that somebody wants a source polled now."""
+
+    async def sources(self, project_id: str) -> tuple[SourceState, ...]:
+        """Return every source that something is known of, by name."""
+
     async def projects(self) -> tuple[Project, ...]:
         """Return every project, by name."""
 
@@ -420,6 +496,18 @@ class ReadModel(Protocol):
 
     async def clustering_status(self, project_id: str) -> ClusteringStatus | None:
         """Return how the project's clustering stands, or None before it has said so."""
+
+    async def clustering_config(self, project_id: str) -> ClusteringConfigured | None:
+        """Return how the project is clustered, or None before anybody has said so."""
+
+    async def notices(self, after: Mapping[str, str], *, limit: int) -> Mapping[str, Sequence[tuple[str, Notice]]]:
+        """Return by project what was told after an id, oldest first, at most `limit` of each, and its own ids.
+
+        Only of projects of which something was. The newest few hundred are kept, and stay when the rest is cleared.
+        """
+
+    async def notice_span(self, project_id: str) -> tuple[str, str]:
+        """Return the ids of a project's oldest and newest notice; `NO_NOTICE` twice where there are none."""
 
     async def stats(self, project_id: str) -> Stats:
         """Return a project's figures."""

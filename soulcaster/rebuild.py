@@ -1,8 +1,9 @@
 """`soulcaster rebuild`: the read model emptied and made again from Kafka, by the agent that keeps it.
 
-Everything it shows is on topics that are kept for ever: projects and keys on control, items, cluster events and job
-events. A worker may go on meanwhile. What is replayed may then overwrite what the worker has just written with
-something older; so it ends only when nothing has come while its last records were written, which are then the newest.
+Everything it shows is on topics that are kept for ever: projects, people, keys and settings on control, items, cluster
+events and job events. A worker may go on meanwhile. What is replayed may then overwrite what the worker has just
+written with something older; so it ends only when nothing has come while its last records were written, which are then
+the newest.
 """
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence

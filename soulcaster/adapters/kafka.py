@@ -75,6 +75,14 @@ class KafkaPublisher:
     async def __aexit__(self, *exc: object) -> None:
         await self.stop()
 
+    async def connect(self) -> None:
+        """Connect, if that was not done yet.
+
+        Raises:
+            KafkaUnavailable: no broker answered.
+        """
+        await self._started()
+
     async def publish(self, messages: Sequence[Outgoing]) -> None:
         """Send all and await every acknowledgement; see `ports.Publisher`."""
         producer = await self._started()
@@ -100,9 +108,10 @@ class KafkaPublisher:
         return [_PARTITIONER(key, known, known) for key in keys]
 
     async def _started(self) -> AIOKafkaProducer:
-        async with self._starting:
-            if self._producer is None:
-                await self.start()
+        if self._producer is None:
+            async with self._starting:
+                if self._producer is None:
+                    await self.start()
         assert self._producer is not None  # noqa: S101  start() set it or raised
         return self._producer
 
@@ -213,10 +222,15 @@ def record_of(message: ConsumerRecord) -> Record:
 
 
 @asynccontextmanager
-async def onlooker(servers: str, *, max_wait_ms: int = 500) -> AsyncIterator[AIOKafkaConsumer]:
+async def onlooker(
+    servers: str,
+    *,
+    timeout: float = REQUEST_SECONDS,  # noqa: ASYNC109
+    max_wait_ms: int = 500,
+) -> AsyncIterator[AIOKafkaConsumer]:
     """Give a consumer that joins no group and commits nothing; who takes it assigns and seeks.
 
-    `max_wait_ms` is how long a broker holds a fetch back for what is to come.
+    `timeout` is in seconds, to connect; `max_wait_ms` is how long a broker holds a fetch back for what is to come.
 
     Raises:
         KafkaUnavailable: no broker answers, now or at any call.
@@ -229,7 +243,7 @@ async def onlooker(servers: str, *, max_wait_ms: int = 500) -> AsyncIterator[AIO
         auto_offset_reset="earliest",
     )
     try:
-        await asyncio.wait_for(consumer.start(), REQUEST_SECONDS)
+        await asyncio.wait_for(consumer.start(), timeout)
         await asyncio.sleep(0)  # a task of the consumer's that has not begun yet would make its stop raise
         yield consumer
     except (KafkaError, OSError, TimeoutError) as error:

@@ -5,15 +5,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
-from aiokafka.errors import KafkaError
 from pydantic import ValidationError
 
+from soulcaster.adapters.kafka import onlooker
 from soulcaster.adapters.kafka_offsets import TIMEOUT_SECONDS
 from soulcaster.domain.lifecycle import NEXT
-from soulcaster.errors import KafkaUnavailable
 from soulcaster.messages import JobEvent
 from soulcaster.ports import Record
-from soulcaster.topics import DEAD_LETTERS, JOB_EVENTS
+from soulcaster.topics import JOB_EVENTS
 
 CLOCKS_APART_MS = 3600 * 1000
 """How far the clocks of those who tell of jobs may be apart: events are read from so long before the command on."""
@@ -54,27 +53,14 @@ class KafkaJobEnds:
             KafkaUnavailable: no broker answers.
         """
         tp = TopicPartition(JOB_EVENTS.name, asked.partition)
-        consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._servers,
-            max_partition_fetch_bytes=DEAD_LETTERS.max_bytes,
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",
-        )
-        try:
-            try:
-                async with asyncio.timeout(self._timeout):
-                    await consumer.start()
-                    await asyncio.sleep(0)  # a task of the consumer's that has not begun yet would make its stop raise
-                    consumer.assign([tp])
-                    end = (await consumer.end_offsets([tp]))[tp]
-                    since = max(0, asked.timestamp_ms - CLOCKS_APART_MS)
-                    first = (await consumer.offsets_for_times({tp: since}))[tp]
-                    consumer.seek(tp, end if first is None else first.offset)
-                yield consumer, tp, end
-            finally:
-                await consumer.stop()
-        except (KafkaError, OSError, TimeoutError) as error:
-            raise KafkaUnavailable(f"Kafka at {self._servers} does not answer ({error!r})") from error
+        async with onlooker(self._servers, timeout=self._timeout) as consumer:
+            async with asyncio.timeout(self._timeout):
+                consumer.assign([tp])
+                end = (await consumer.end_offsets([tp]))[tp]
+                since = max(0, asked.timestamp_ms - CLOCKS_APART_MS)
+                first = (await consumer.offsets_for_times({tp: since}))[tp]
+                consumer.seek(tp, end if first is None else first.offset)
+            yield consumer, tp, end
 
 
 def _ends(record: ConsumerRecord, job_id: str) -> bool:

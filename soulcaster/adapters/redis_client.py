@@ -5,12 +5,15 @@ import math
 from typing import Any
 
 import hiredis
-from redis.asyncio import Connection, ConnectionPool, Redis
+from redis.asyncio import BlockingConnectionPool, Connection, Redis
 from redis.asyncio.connection import DefaultParser
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from yarl import URL
 
 from soulcaster.adapters.upstash import UpstashConnection
+
+MAX_CONNECTIONS = 50
+"""Of one client; who finds them all at work waits for one, as long as for an answer."""
 
 
 def redis_client(url: str, *, timeout: float, decode: bool = True) -> Redis:
@@ -18,21 +21,26 @@ def redis_client(url: str, *, timeout: float, decode: bool = True) -> Redis:
 
     Args:
         url: redis://, rediss:// or unix://; or https://:token@host, http:// too, of Upstash's REST API.
-        timeout: seconds to wait for a connection, and for an answer.
+        timeout: seconds to wait for a connection to be free, for a new one, and for an answer.
         decode: whether answers are text; else they are bytes.
     """
     options: dict[str, Any] = {
         "socket_timeout": timeout,
         "socket_connect_timeout": timeout,
         "decode_responses": decode,
+        "max_connections": MAX_CONNECTIONS,
+        "timeout": timeout,
     }
     if by_rest(url):
         bare = str(URL(url).with_user(None))
         # The shapes of its answers are those of Redis's protocol 2.
         token = URL(url).password or ""
-        pool = ConnectionPool(UpstashConnection, url=bare, password=token, protocol=2, **options)
-        return Redis.from_pool(pool)
-    return Redis.from_url(url, connection_class=_Connection, parser_class=_Parser, **options)
+        pool = BlockingConnectionPool(
+            connection_class=UpstashConnection, url=bare, password=token, protocol=2, **options
+        )
+    else:
+        pool = BlockingConnectionPool.from_url(url, connection_class=_Connection, parser_class=_Parser, **options)
+    return Redis.from_pool(pool)
 
 
 def by_rest(url: str) -> bool:

@@ -11,6 +11,7 @@ Keys (`{p}` a project's id, `{c}` a cluster's):
 | feedback:repos:{p} | hash | item id -> the repository it is about, "owner/name", where it is about one |
 | feedback:repo:{p}:{owner/name} | zset | item ids by created_at, of one repository, in lower case |
 | feedback:external:{p}:{source}:{external_id} | string | the item's id |
+| feedback:received:{p} | zset | sources by when their newest item came in |
 | feedback:unclustered:{p} | set | ids of items in no cluster yet |
 | feedback:cluster:{p} | hash | item id -> id of the cluster it was assigned to, which may have been merged since |
 | assignments:{p} | hash | item id -> why it was assigned, JSON |
@@ -24,6 +25,7 @@ Keys (`{p}` a project's id, `{c}` a cluster's):
 | clusters:{p}:narrowed | hash | cluster id -> the status and the sources by which it is among those, JSON |
 | clusters:{p}:alias | hash | id of a merged cluster -> id of the one it was merged into, which may be merged itself |
 | clustering:status:{p}, clustering:proposals:{p} | string | how clustering stands; what a person may want to do; JSON |
+| clustering:config:{p} | string | how the project is clustered, JSON |
 | command:{p}:{id} | string | what became of a command, JSON; for a month |
 | job:{id}, job:{id}:steps | hash | the job; its steps by their ids: place and log line, JSON |
 | jobs:{p} | zset | job ids by created_at |
@@ -33,6 +35,12 @@ Keys (`{p}` a project's id, `{c}` a cluster's):
 | projects, project:{p} | set, hash | the projects; name, created_at and created_by |
 | user:{u} | string | a user, JSON |
 | members:{p}, user:projects:{u} | hash | what users are in a project, by user id, and one user in projects; JSON |
+| config:{p}:project | string | the project's settings, JSON |
+| config:{p}:reddit:subreddits | string | the subreddits among them, JSON, for who reads Redis |
+| config:{p}:claim:{version} | string | somebody is about to set this version; for minutes, not rebuilt |
+| webhooks:{p} | hash | webhook secrets by id, sealed, JSON |
+| sources:{p} | hash | report:{source}: what its poller says, JSON; kick:{source}: when it was kicked |
+| events:{p} | stream | notices of what changed, JSON; the newest, not rebuilt |
 
 Two things are kept as events say them: which cluster an item was assigned to, and which cluster a cluster was merged
 into. The rest follows from these: a cluster's items are those assigned to it or to any that was merged into it, and so
@@ -60,6 +68,7 @@ from soulcaster.adapters.redis_lists import Window, narrowed, read_part
 from soulcaster.domain.events import (
     ClusterChanged,
     ClusterEvent,
+    ClusteringConfigured,
     ClusteringStatus,
     ClusterMerged,
     ClusterRestored,
@@ -73,20 +82,27 @@ from soulcaster.domain.feedback import FeedbackItem, repo_of
 from soulcaster.domain.keys import ApiKey
 from soulcaster.domain.lifecycle import ClusterStatus, Job, JobStep, advance, cluster_status, start
 from soulcaster.domain.people import Membership, User
+from soulcaster.domain.source_state import SourceReport, SourceState
+from soulcaster.domain.webhooks import WebhookSecret
 from soulcaster.errors import RedisUnavailable
 from soulcaster.ports import (
+    NO_NOTICE,
     Assignment,
     ClusterOrder,
     ClusterView,
+    CommandNotice,
     CommandView,
     FeedbackView,
     HistoryEntry,
+    JobNotice,
     KeyView,
     MemberView,
+    Notice,
     Page,
     Project,
     Stats,
 )
+from soulcaster.project_config import StoredConfig
 
 TIMEOUT_SECONDS = 5.0
 
@@ -97,12 +113,19 @@ REPO_ITEMS = 20
 
 COMMAND_KEPT = timedelta(days=30)
 
+CLAIM_KEPT = timedelta(minutes=5)
+"""Longer than settings take to be stored, unless the worker is down."""
+
+NOTICES_KEPT = 500
+NOTICE_CLUSTERS = 50
+"""Clusters that one notice names."""
+
 _CHUNK = 10_000
 """Members that one command moves from a cluster to another: more would keep everybody else waiting."""
 
 _MADE_AGAIN = (
     "feedback:*", "assignments:*", "cluster:*", "clusters:*", "clustering:*", "command:*", "job:*", "jobs:*",
-    "key:*", "keys:*", "members:*", "project:*", "projects", "user:*",
+    "key:*", "keys:*", "members:*", "project:*", "projects", "user:*", "config:*", "webhooks:*", "sources:*",
 )  # fmt: skip
 """The keys that are made again from Kafka, of those in the table above."""
 
@@ -124,14 +147,20 @@ _ENTRY: TypeAdapter[HistoryEntry] = TypeAdapter(HistoryEntry)
 _COMMAND: TypeAdapter[CommandView] = TypeAdapter(CommandView)
 _PROPOSALS: TypeAdapter[tuple[Proposal, ...]] = TypeAdapter(tuple[Proposal, ...])
 _STATUS: TypeAdapter[ClusteringStatus] = TypeAdapter(ClusteringStatus)
+_CONFIGURED: TypeAdapter[ClusteringConfigured] = TypeAdapter(ClusteringConfigured)
+_CONFIG: TypeAdapter[StoredConfig] = TypeAdapter(StoredConfig)
+_SECRET: TypeAdapter[WebhookSecret] = TypeAdapter(WebhookSecret)
+_REPORT: TypeAdapter[SourceReport] = TypeAdapter(SourceReport)
+_NOTICE: TypeAdapter[Notice] = TypeAdapter(Notice)
 
 
 class RedisReadModel:
     """ReadModel over one Redis; safe to use from many tasks."""
 
-    def __init__(self, url: str) -> None:
-        """Prepare; the first call connects."""
+    def __init__(self, url: str, *, notices: bool = False) -> None:
+        """Prepare; the first call connects. With `notices`, what changes items, clusters and jobs tells of it."""
         self._address = address(url)
+        self._notices = notices
         self._redis = redis_client(url, timeout=TIMEOUT_SECONDS)
 
     async def close(self) -> None:
@@ -177,10 +206,12 @@ class RedisReadModel:
         p = project_id
         by_source: dict[str, dict[str, float]] = defaultdict(dict)
         created: dict[str, float] = {}
+        received: dict[str, float] = {}
         strings: dict[str, str | bytes] = {}
         for item in newest.values():
             at = item.created_at.timestamp()
             created[item.id] = at
+            received[item.source] = max(received.get(item.source, 0.0), item.received_at.timestamp())
             by_source[item.source][item.id] = at
             strings[f"feedback:{p}:{item.id}"] = _ITEM.dump_json(item)
             strings[f"feedback:external:{p}:{item.source}:{item.external_id}"] = item.id
@@ -198,9 +229,11 @@ class RedisReadModel:
             for source, members in by_source.items():
                 pipe.zadd(f"feedback:source:{p}:{source}", members)
             pipe.sadd(f"feedback:sources:{p}", *by_source)
+            pipe.zadd(f"feedback:received:{p}", received, gt=True)
             if waiting:
                 pipe.sadd(f"feedback:unclustered:{p}", *waiting)
             pipe.sadd("projects", p)
+            self._notify(pipe, p, Notice(items=len(newest)))
             await pipe.execute()
 
     async def _put_repos(
@@ -267,6 +300,7 @@ class RedisReadModel:
             pipe.hset(f"assignments:{p}", mapping={i: _why(e) for i, e in assigned.items()})
             # Last, for it says what will have been left: cut off before it, the same events do it all again.
             pipe.hset(f"feedback:cluster:{p}", mapping={i: e.cluster_id for i, e in assigned.items()})
+        self._notify(pipe, p, _noticed(events, {lines[c][-1] for c in lines}))
         await pipe.execute()
 
     async def _leaving(
@@ -296,6 +330,7 @@ class RedisReadModel:
             _remember(pipe, p, e.cluster_id, into)
             merged = HistoryEntry("merged", e.by, e.reason, e.at, e.cluster_id, e.command_id)
             _remember(pipe, p, e.into_id, merged)
+        self._notify(pipe, p, _noticed(events, {c for e in events for c in (e.cluster_id, e.into_id)}))
         await pipe.execute()
         await self._list(redis, p, [e.cluster_id for e in events])
 
@@ -304,6 +339,7 @@ class RedisReadModel:
         pipe = redis.pipeline()
         restored = HistoryEntry("restored", "person", event.reason, event.at, command_id=event.command_id)
         _remember(pipe, p, event.cluster_id, restored)
+        self._notify(pipe, p, _noticed([event], {event.cluster_id}))
         await pipe.execute()
 
     async def _hang(self, redis: Redis, p: str, parts: Mapping[str, str | None]) -> None:
@@ -411,8 +447,17 @@ class RedisReadModel:
             pipe.zadd(f"jobs:{job.project_id}", {job.id: at})
             for of in lines[job.cluster_id]:
                 pipe.zadd(f"cluster:jobs:{of}", {job.id: at})
+            cluster_id = lines[job.cluster_id][-1]
+            notice = Notice(clusters=(cluster_id,), jobs=(JobNotice(job.id, cluster_id, job.status),))
+            self._notify(pipe, job.project_id, notice)
             await pipe.execute()
             await self._list(redis, job.project_id, lines[job.cluster_id][-1:])
+
+    def _notify(self, pipe: Pipeline, p: str, notice: Notice) -> None:
+        """Tell of what is written before in the same pipeline; whoever reads the notice finds it."""
+        if self._notices and notice != Notice():
+            fields: dict[Any, Any] = {"notice": _NOTICE.dump_json(notice, exclude_defaults=True)}
+            pipe.xadd(f"events:{p}", fields, maxlen=NOTICES_KEPT, approximate=True)
 
     async def put_project(self, project: Project) -> None:
         """Store a project's name."""
@@ -434,6 +479,48 @@ class RedisReadModel:
             pipe.set(f"key:{key.hash}", _KEY.dump_json(key))
             pipe.zadd(f"keys:{key.project_id}", {key.hash: key.created_at.timestamp()})
             await pipe.execute()
+
+    async def put_config(self, project_id: str, config: StoredConfig) -> None:
+        """Store a project's settings, and the subreddits once more where the predecessor's programs look for them."""
+        p, subreddits = project_id, config.config.sources.reddit.subreddits
+        async with self._answering() as redis:
+            pipe = redis.pipeline()
+            pipe.set(f"config:{p}:project", _CONFIG.dump_json(config))
+            if subreddits is None:
+                pipe.delete(f"config:{p}:reddit:subreddits")
+            else:
+                pipe.set(f"config:{p}:reddit:subreddits", json.dumps(subreddits))
+            await pipe.execute()
+
+    async def claim_config(self, project_id: str, version: int) -> bool:
+        """Set a key if it is not there."""
+        async with self._answering() as redis:
+            return bool(await redis.set(f"config:{project_id}:claim:{version}", "1", nx=True, ex=CLAIM_KEPT))
+
+    async def release_config(self, project_id: str, version: int) -> None:
+        """Delete that key."""
+        async with self._answering() as redis:
+            await redis.delete(f"config:{project_id}:claim:{version}")
+
+    async def put_webhook_secret(self, secret: WebhookSecret) -> None:
+        """Store a webhook secret, or forget it."""
+        async with self._answering() as redis:
+            key = f"webhooks:{secret.project_id}"
+            if secret.removed_at is None:
+                await redis.hset(key, secret.id, _SECRET.dump_json(secret).decode())
+            else:
+                await redis.hdel(key, secret.id)
+
+    async def put_source_report(self, project_id: str, source: str, report: SourceReport) -> None:
+        """Store a source's report."""
+        async with self._answering() as redis:
+            text = _REPORT.dump_json(report).decode()
+            await redis.hset(f"sources:{project_id}", f"report:{source}", text)
+
+    async def put_source_kick(self, project_id: str, source: str, at: datetime) -> None:
+        """Store a source's kick."""
+        async with self._answering() as redis:
+            await redis.hset(f"sources:{project_id}", f"kick:{source}", at.isoformat())
 
     async def key_used(self, key_id: str, at: datetime) -> None:
         """Note when a key was last used."""
@@ -528,6 +615,59 @@ class RedisReadModel:
         return tuple(
             KeyView(key, None if at is None else datetime.fromisoformat(at)) for key, at in zip(keys, used, strict=True)
         )
+
+    async def config(self, project_id: str) -> StoredConfig:
+        """Return a project's settings."""
+        async with self._answering() as redis:
+            text = await redis.get(f"config:{project_id}:project")
+        return StoredConfig() if text is None else _CONFIG.validate_json(text)
+
+    async def webhook_secrets(self, project_id: str) -> tuple[WebhookSecret, ...]:
+        """Return the webhook secrets of a project, newest first."""
+        async with self._answering() as redis:
+            found = await cast(Awaitable[dict[str, str]], redis.hgetall(f"webhooks:{project_id}"))
+        secrets = [_SECRET.validate_json(text) for text in found.values()]
+        return tuple(sorted(secrets, key=lambda secret: (secret.created_at, secret.id), reverse=True))
+
+    async def sources(self, project_id: str) -> tuple[SourceState, ...]:
+        """Return how sources stand, by name."""
+        async with self._answering() as redis:
+            pipe = redis.pipeline(transaction=False)
+            pipe.hgetall(f"sources:{project_id}")
+            pipe.zrange(f"feedback:received:{project_id}", 0, -1, withscores=True)
+            said, received = await pipe.execute()
+        at = {source: datetime.fromtimestamp(float(score), UTC) for source, score in received}
+        reports = {name.removeprefix("report:"): text for name, text in said.items() if name.startswith("report:")}
+        kicks = {name.removeprefix("kick:"): text for name, text in said.items() if name.startswith("kick:")}
+        return tuple(
+            SourceState(
+                source,
+                at.get(source),
+                datetime.fromisoformat(kicks[source]) if source in kicks else None,
+                _REPORT.validate_json(reports[source]) if source in reports else None,
+            )
+            for source in sorted({*at, *reports, *kicks})
+        )
+
+    async def notices(self, after: Mapping[str, str], *, limit: int) -> Mapping[str, Sequence[tuple[str, Notice]]]:
+        """Return what was told; never waits for more."""
+        if not after:
+            return {}
+        async with self._answering() as redis:
+            found = await redis.xread({f"events:{p}": last for p, last in after.items()}, count=limit)
+        return {
+            name.removeprefix("events:"): [(entry, _NOTICE.validate_json(of["notice"])) for entry, of in entries]
+            for name, entries in cast(Sequence[tuple[str, Sequence[tuple[str, dict[str, str]]]]], found)
+        }
+
+    async def notice_span(self, project_id: str) -> tuple[str, str]:
+        """Return the ids of the oldest and the newest notice."""
+        async with self._answering() as redis:
+            pipe = redis.pipeline(transaction=False)
+            pipe.xrange(f"events:{project_id}", count=1)
+            pipe.xrevrange(f"events:{project_id}", count=1)
+            oldest, newest = await pipe.execute()
+        return (oldest[0][0], newest[0][0]) if oldest and newest else (NO_NOTICE, NO_NOTICE)
 
     async def feedback(
         self,
@@ -631,6 +771,12 @@ class RedisReadModel:
         async with self._answering() as redis:
             text = await redis.get(f"clustering:status:{project_id}")
         return None if text is None else _STATUS.validate_json(text)
+
+    async def clustering_config(self, project_id: str) -> ClusteringConfigured | None:
+        """Return how the project is clustered, or None."""
+        async with self._answering() as redis:
+            text = await redis.get(f"clustering:config:{project_id}")
+        return None if text is None else _CONFIGURED.validate_json(text)
 
     async def stats(self, project_id: str) -> Stats:
         """Return a project's figures."""
@@ -864,6 +1010,20 @@ def _tell(pipe: Pipeline, p: str, events: Iterable[ClusterEvent]) -> None:
                 pipe.set(f"clustering:proposals:{p}", _PROPOSALS.dump_json(event.proposals))
             case ClusteringStatus():
                 pipe.set(f"clustering:status:{p}", _STATUS.dump_json(event))
+            case ClusteringConfigured():
+                pipe.set(f"clustering:config:{p}", _CONFIGURED.dump_json(event))
+
+
+def _noticed(events: Iterable[ClusterEvent], clusters: Collection[str]) -> Notice:
+    """Return what is told of events that changed these clusters."""
+    commands = {e.command_id: CommandNotice(e.command_id, e.outcome) for e in events if isinstance(e, CommandDone)}
+    states = [e.state for e in events if isinstance(e, ClusteringStatus)]
+    return Notice(
+        clusters=tuple(sorted(clusters)[:NOTICE_CLUSTERS]),
+        more_clusters=len(clusters) > NOTICE_CLUSTERS,
+        commands=tuple(commands.values()),
+        clustering=states[-1] if states else None,
+    )
 
 
 def _remember(pipe: Pipeline, p: str, cluster_id: str, entry: HistoryEntry) -> None:

@@ -57,6 +57,8 @@ def run(data_dir: Path, settings: Settings, *, port: int | None, demo: bool) -> 
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
     here = {"host": "127.0.0.1", "port": port or settings.port, "keyless": True, "backend_url": ""}
+    if "reddit_subreddits" not in settings.model_fields_set:
+        here["reddit_subreddits"] = ""  # nobody who only tries it out polls all of Reddit
     settings = settings.model_copy(update=here)
     check_web(settings)
     console = Console()
@@ -120,9 +122,15 @@ class _Run:
         self._poller = self._program("poll reddit", "The Reddit poller", OTHER_GRACE)
 
     def _program(self, command: str, name: str, grace: float) -> Child:
-        env = {"SOULCASTER_SESSION_KEY": _session_key(self._data_dir)} if command == "web" else {}
+        env = {}
+        if command == "web":
+            env["SOULCASTER_SESSION_KEY"] = _kept_key(self._data_dir / "session.key")
+            env["SOULCASTER_SECRETS_KEY"] = _kept_key(self._data_dir / "secrets.key")
+        if command == "poll reddit":
+            env["SOULCASTER_API_KEY"] = ""  # one there may be is for another server; this one wants none
         arguments = [sys.executable, "-m", "soulcaster", *command.split(), "--data-dir", str(self._data_dir)]
-        return Child(name, arguments, log=self._stack.logs / f"{command.replace(' ', '-')}.log", grace=grace, env=env)
+        log = self._stack.logs / f"{command.replace(' ', '-')}.log"
+        return Child(name, arguments, log=log, grace=grace, env=env)
 
     async def until_told(self, *, demo: bool) -> None:
         """Start all, wait for a signal or a death, stop all."""
@@ -209,7 +217,7 @@ class _Run:
             return False
 
     def _leave_addresses(self) -> None:
-        """Tell the other commands where everything is; the key of sessions is no address and stays out."""
+        """Tell the other commands where everything is; keys are no addresses and stay out."""
         stack = {"pid": os.getpid(), "settings": self._settings.model_dump(mode="json", exclude={"session_key"})}
         _write(self._data_dir / STACK_FILE, json.dumps(stack, indent=2))
 
@@ -284,9 +292,8 @@ class _Run:
         self._console.print(table)
 
 
-def _session_key(data_dir: Path) -> str:
-    """Return the key that signs sessions, made once a data dir, so that a restart signs nobody out."""
-    path = data_dir / "session.key"
+def _kept_key(path: Path) -> str:
+    """Return a key made once a data dir, so that a restart signs nobody out, and opens what was sealed."""
     if not path.exists():
         _write(path, Fernet.generate_key().decode())
     return path.read_text().strip()

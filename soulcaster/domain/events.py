@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from soulcaster.domain.commands import CommandKind
+from soulcaster.domain.commands import CommandKind, Granularity
 
 Change = Literal["opened", "joined", "moved"]
 
@@ -166,6 +166,17 @@ class ClusteringStatus:
     type: Literal["status"] = "status"
 
 
+@dataclass(frozen=True, slots=True)
+class ClusteringConfigured:
+    """How the project is clustered from now on: `threshold` is an explicit cosine (None: calibrated)."""
+
+    threshold: float | None
+    granularity: Granularity
+    at: datetime
+    command_id: str
+    type: Literal["configured"] = "configured"
+
+
 ClusterEvent = (
     ItemAssigned
     | ClusterChanged
@@ -175,4 +186,5 @@ ClusterEvent = (
     | CommandDone
     | ProposalsChanged
     | ClusteringStatus
+    | ClusteringConfigured
 )

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any, Literal, get_args
 
 KeyScope = Literal["ingest", "read", "write", "launch", "admin"]
-"""What a key may do: post feedback; read; change clusters; start fixes; everything, keys included."""
+"""What a key may do: post feedback; read; change clusters; start fixes; everything, keys and settings included."""
 
 SCOPES: tuple[KeyScope, ...] = get_args(KeyScope)
 

@@ -29,10 +29,11 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who calls; `project_id` is the key's project, None for the local owner, whose all are."""
+    """Who calls; `project_id` is the key's project, None for the local owner, whose all are. So is `key_id`."""
 
     name: str
     project_id: str | None = None
+    key_id: str | None = None
 
     def project(self, given: str | None) -> str | None:
         """Return the project that a call is about: the key's, or else the one that is given.
@@ -78,7 +79,7 @@ async def identify(request: web.Request, scope: Needed) -> Caller:
         headers = {"Retry-After": str(math.ceil(wait))}
         raise Problem(429, f"Too many requests; the next may come in {math.ceil(wait)} s.", headers=headers)
     await _note(request, given, key.id)
-    return Caller(f"key {key.name}", key.project_id)
+    return Caller(f"key {key.name}", key.project_id, key.id)
 
 
 def _secret(request: web.Request) -> str | None:

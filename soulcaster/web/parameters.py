@@ -25,6 +25,9 @@ PROJECT = "project_id"
 
 IDEMPOTENCY_HEADER = "Idempotency-Key"
 
+LAST_EVENT = "Last-Event-ID"
+"""The header by which whoever follows Server-Sent Events says which came last."""
+
 MAX_KEY = 255
 """Characters of an Idempotency-Key."""
 

@@ -84,6 +84,11 @@ def allow_more(request: web.Request, seconds: float) -> None:
         request[_LIMIT].reschedule(limit + seconds)
 
 
+def allow_all_time(request: web.Request) -> None:
+    """Lift the time limit of a request whose answer is a stream; it has to end by itself."""
+    request[_LIMIT].reschedule(None)
+
+
 def is_page(request: web.Request) -> bool:
     """Tell whether the request is for a page (HTML) and not for the API (JSON)."""
     return request.path == "/app" or request.path.startswith("/app/")

@@ -8,14 +8,17 @@ import jinja2
 from aiohttp import web
 
 from soulcaster.ports import Clock, DeadLetters, KeyedPublisher, ReadModel
+from soulcaster.project_config import RedditPolling
 from soulcaster.web import api, cors, described, pages
 from soulcaster.web.caller import USED
+from soulcaster.web.follow import FOLLOWING, Following
 from soulcaster.web.guards import LOOPBACK, only_hosts, same_origin
 from soulcaster.web.observe import add_headers, log_requests
 from soulcaster.web.pages.words import FILTERS
 from soulcaster.web.parameters import MAX_BODY_BYTES
 from soulcaster.web.problems import answer_problems
 from soulcaster.web.services import SERVICES, Answering, Entrance, RateLimits, Services, SignIn
+from soulcaster.webhooks import Seal, WebhookSecrets
 
 
 def create_app(
@@ -28,6 +31,8 @@ def create_app(
     rate_limits: RateLimits,
     clock: Clock,
     session_key: str,
+    seal: Seal,
+    reddit: RedditPolling,
     keyless: bool = False,
     entrance: Entrance | None = None,
     secure_cookies: bool = False,
@@ -37,8 +42,9 @@ def create_app(
     """Return the web application: JSON at /, pages at /app.
 
     It closes none of what it is given; who made that closes it. `session_key` is a Fernet key (32 bytes in URL-safe
-    base64) that encrypts the session cookie; with another key everybody is signed out. `keyless` lets calls without an
-    API key pass as the local owner's, which is for loopback alone. `entrance` lets people sign in by GitHub;
+    base64) that encrypts the session cookie; with another key everybody is signed out. `seal` closes webhook secrets;
+    `reddit` is what is polled where a project has set nothing. `keyless` lets calls without an API key pass as the
+    local owner's, which is for loopback alone. `entrance` lets people sign in by GitHub;
     `secure_cookies` is for a server that browsers reach by https. `allowed_hosts` are the host names, without port,
     that it answers to; `cors_origins` the origins whose pages may call the API.
     """
@@ -53,9 +59,23 @@ def create_app(
         client_max_size=MAX_BODY_BYTES,  # of forms; parameters.py reads other bodies
         handler_args={"auto_decompress": False},  # else what nobody reads is decompressed as it is thrown away
     )
-    app[SERVICES] = Services(read_model, publisher, dead_letters, kafka, sign_in, rate_limits, clock, keyless, entrance)
+    app[SERVICES] = Services(
+        read_model,
+        publisher,
+        dead_letters,
+        kafka,
+        sign_in,
+        rate_limits,
+        clock,
+        keyless,
+        entrance,
+        WebhookSecrets(read_model, publisher, seal),
+        reddit,
+    )
     app[USED] = {}
-    app.on_response_prepare.append(add_headers)
+    app[FOLLOWING] = following = Following(read_model)
+    app.on_response_prepare.extend([add_headers, cors.add_headers])
+    app.on_shutdown.append(following.close)
     environment = aiohttp_jinja2.setup(
         app,
         loader=jinja2.PackageLoader("soulcaster.web"),

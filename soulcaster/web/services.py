@@ -7,6 +7,8 @@ from aiohttp import web
 
 from soulcaster.domain.people import GitHubPerson, SignUp
 from soulcaster.ports import Clock, DeadLetters, KeyedPublisher, ReadModel
+from soulcaster.project_config import RedditPolling
+from soulcaster.webhooks import WebhookSecrets
 
 
 class Answering(Protocol):
@@ -70,7 +72,7 @@ class RateLimits(Protocol):
 class Services:
     """Everything a handler may call; `keyless` lets calls without a key pass as the local owner's.
 
-    `entrance` is None where nobody signs in by GitHub.
+    `entrance` is None where nobody signs in by GitHub; `reddit` is what is polled where a project has set nothing.
     """
 
     read_model: ReadModel
@@ -82,6 +84,8 @@ class Services:
     clock: Clock
     keyless: bool
     entrance: Entrance | None
+    webhooks: WebhookSecrets
+    reddit: RedditPolling
 
 
 SERVICES = web.AppKey("services", Services)

@@ -13,6 +13,7 @@ from soulcaster.adapters.redis_read_model import RedisReadModel
 from soulcaster.domain.events import (
     ClusterChanged,
     ClusterEvent,
+    ClusteringConfigured,
     ClusteringStatus,
     ClusterMerged,
     ClusterRestored,
@@ -31,10 +32,15 @@ from soulcaster.messages import (
     JobEvent,
     KeyDefined,
     MemberDefined,
+    ProjectConfigured,
     ProjectDefined,
+    SourceKicked,
+    SourceReported,
     UserDefined,
+    WebhookSecretDefined,
 )
 from soulcaster.ports import CommandView, MemberView, Project, Record
+from soulcaster.project_config import ProjectConfig
 from tests.agents.make import Flaky, collect, headers, record, stream
 from tests.conftest import RedisServer
 from tests.unit.make import NOW, item
@@ -73,6 +79,25 @@ def defined(name: str, project: str = "p1") -> Record:
     return record("control", ProjectDefined(id=project, name=name, created_at=NOW).to_bytes())
 
 
+def configured(version: int) -> Record:
+    message = ProjectConfigured(
+        project_id="p1",
+        version=version,
+        config=ProjectConfig(repositories=(f"example/v{version}",)),
+        updated_at=NOW,
+        updated_by="me",
+    )
+    return record("control", message.to_bytes())
+
+
+def reported(at: int) -> Record:
+    message = SourceReported(project_id="p1", source="reddit", cursor={"at": at}, status="ok", reported_at=NOW)
+    return record("control", message.to_bytes())
+
+
+KICKED = record("control", SourceKicked(project_id="p1", source="reddit", kicked_at=NOW).to_bytes())
+
+
 async def test_keys_are_known_and_revoked(read_model: RedisReadModel) -> None:
     made = KeyDefined(
         id="k1", project_id="p1", name="CI", hash="a" * 64, scopes=("read",), created_at=NOW, created_by="me"
@@ -104,6 +129,27 @@ async def test_people_are_known_and_removed(read_model: RedisReadModel) -> None:
     assert await read_model.members("p1") == ()
 
 
+async def test_settings_secrets_and_sources_are_known(read_model: RedisReadModel) -> None:
+    secret = WebhookSecretDefined(
+        id="w1", project_id="p1", source="sentry", sealed="sealed", last4="abcd", created_at=NOW, created_by="me"
+    )
+    report = reported(1)
+    await run(read_model, [configured(1), configured(2), record("control", secret.to_bytes()), report, KICKED])
+    stored = await read_model.config("p1")
+    assert (stored.version, stored.config.repositories, stored.updated_by) == (2, ("example/v2",), "me")
+    assert await read_model.webhook_secrets("p1") == (secret.secret(),)
+    assert [(s.source, s.kicked_at, s.report and s.report.cursor) for s in await read_model.sources("p1")] == [
+        ("reddit", NOW, {"at": 1})
+    ]
+    removed = secret.model_copy(update={"removed_at": NOW, "sealed": ""})
+    await run(read_model, [record("control", removed.to_bytes()), reported(2)])
+    assert await read_model.webhook_secrets("p1") == ()
+    [state] = await read_model.sources("p1")
+    assert state.kicked_at == NOW  # its poller's report does not take it back
+    assert state.report is not None
+    assert state.report.cursor == {"at": 2}
+
+
 async def test_what_control_does_not_know_is_set_aside(read_model: RedisReadModel) -> None:
     publisher = Flaky()
     await run(read_model, [record("control", b'{"schema_version": 1, "type": "nix"}')], publisher=publisher)
@@ -130,6 +176,7 @@ async def whole(model: RedisReadModel) -> dict[str, Any]:
             "by id": [await model.cluster(p, c) for c in CLUSTERS],
             "histories": [await model.history(p, c) for c in CLUSTERS],
             "clustering": (await model.clustering_status(p), await model.proposals(p), await model.command(p, "k1")),
+            "set": (await model.config(p), await model.clustering_config(p), await model.sources(p)),
         }
     return found
 
@@ -158,6 +205,7 @@ TOPICS: list[list[Record]] = [
         happened(ClusterSplit("c3", "c9", "person", "asked for", 2), ProposalsChanged(()), project="p2"),
         happened(assigned(Y, "c3"), changed("c3", 1), changed("c9", 1), project="p2"),
         happened(CommandDone("k1", "applied", "", NOW), project="p2"),
+        happened(ClusteringConfigured(0.5, "auto", NOW, "k2"), ClusteringConfigured(None, "fine", NOW, "k3")),
     ],
     [
         job(0, "pending"),
@@ -166,12 +214,12 @@ TOPICS: list[list[Record]] = [
         job(0, "pending", cluster="c2"),
         job(1, "failed", cluster="c2"),
     ],
-    [defined("Old name"), defined("Demo"), defined("Other", "p2")],
+    [defined("Old name"), defined("Demo"), defined("Other", "p2"), configured(1), reported(1), configured(2), KICKED],
 ]
 
 
 async def test_what_comes_out(read_model: RedisReadModel) -> None:
-    assert await run(read_model, *TOPICS) == [5, 13, 5, 3]
+    assert await run(read_model, *TOPICS) == [5, 14, 5, 7]
     seen = await whole(read_model)
     assert [(p.id, p.name) for p in seen["projects"]] == [("p1", "Demo"), ("p2", "Other")]
     one = seen["p1"]

@@ -37,6 +37,14 @@ async def read_model(redis_url: str, redis_server: RedisServer) -> AsyncIterator
 
 
 @pytest.fixture
+async def telling(redis_url: str, read_model: ReadModel) -> AsyncIterator[ReadModel]:
+    """The same, and what it writes it tells of."""
+    model = RedisReadModel(redis_url, notices=True)
+    yield model
+    await model.close()
+
+
+@pytest.fixture
 async def gemini() -> AsyncIterator[Gemini]:
     async with Gemini() as server:
         yield server

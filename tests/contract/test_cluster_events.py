@@ -14,6 +14,7 @@ from soulcaster.adapters.redis_read_model import HISTORY_ENTRIES, RedisReadModel
 from soulcaster.domain.events import (
     ClusterChanged,
     ClusterEvent,
+    ClusteringConfigured,
     ClusteringStatus,
     ClusterMerged,
     ClusterRestored,
@@ -407,3 +408,18 @@ async def the_same_state(server: RedisServer, url: str, clusters: Clusters, data
             assert found["items"][cluster] == ((standing, items) if items else None)
     finally:
         await model.close()
+
+
+# ---- how a project is clustered, as told -----------------------------------------------------------------------------
+
+
+async def test_how_a_project_is_clustered(read_model: ReadModel) -> None:
+    assert await read_model.clustering_config("p1") is None
+    first, second = ClusteringConfigured(0.5, "auto", NOW, "k1"), ClusteringConfigured(None, "finer", NOW, "k2")
+    await read_model.apply("p1", [first])
+    assert await read_model.clustering_config("p1") == first
+    await read_model.apply("p1", [first, second])
+    assert await read_model.clustering_config("p1") == second
+    assert await read_model.clustering_config("p2") is None
+    await read_model.clear()
+    assert await read_model.clustering_config("p1") is None

@@ -8,12 +8,37 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from redis.asyncio import Redis
 
-from soulcaster.domain.events import ClusterChanged, ClusterEvent, ClusterMerged, ItemAssigned
+from soulcaster.domain.events import (
+    ClusterChanged,
+    ClusterEvent,
+    ClusteringStatus,
+    ClusterMerged,
+    ClusterRestored,
+    CommandDone,
+    ItemAssigned,
+    ProposalsChanged,
+)
 from soulcaster.domain.feedback import FeedbackItem
 from soulcaster.domain.lifecycle import Job
 from soulcaster.domain.people import Membership, User
-from soulcaster.ports import FeedbackView, MemberView, Page, Project, ReadModel, Stats
+from soulcaster.domain.source_state import SourceReport, SourceState
+from soulcaster.domain.webhooks import WebhookSecret
+from soulcaster.ports import (
+    NO_NOTICE,
+    CommandNotice,
+    FeedbackView,
+    JobNotice,
+    MemberView,
+    Notice,
+    Page,
+    Project,
+    ReadModel,
+    Stats,
+)
+from soulcaster.project_config import ProjectConfig, RedditConfig, SourcesConfig, StoredConfig
+from tests.conftest import RedisServer
 from tests.unit.make import NOW, item, step
 
 EMPTY = Stats(total_feedback=0, unclustered=0, total_clusters=0, by_source={}, by_status={"new": 0}, jobs=0)
@@ -431,6 +456,138 @@ async def test_a_cursor_of_jobs(read_model: ReadModel) -> None:
     first = await read_model.jobs("p1", cluster_id=None, limit=2, offset=0)
     rest = await read_model.jobs("p1", cluster_id=None, limit=2, offset=0, after=first.next)
     assert [job.id for job in (*first.items, *rest.items)] == ["j2", "j1", "j0"]
+
+
+# ---- settings, secrets, sources --------------------------------------------------------------------------------------
+
+
+async def test_settings_as_they_were_set(read_model: ReadModel, redis_server: RedisServer) -> None:
+    assert await read_model.config("p1") == StoredConfig()
+    reddit = RedditConfig(subreddits=("one", "two"), enabled=False)
+    config = ProjectConfig(repositories=("a/b",), sources=SourcesConfig(reddit=reddit), mask_personal_data=False)
+    await read_model.put_config("p1", StoredConfig(1, config, NOW, "key CI"))
+    assert await read_model.config("p1") == StoredConfig(1, config, NOW, "key CI")
+    assert await read_model.config("p2") == StoredConfig()
+    async with Redis.from_url(redis_server.url) as redis:
+        assert await redis.get("config:p1:reddit:subreddits") == b'["one", "two"]'
+        await read_model.put_config("p1", StoredConfig(2))
+        assert await read_model.config("p1") == StoredConfig(2)
+        assert await redis.get("config:p1:reddit:subreddits") is None
+
+
+async def test_a_version_of_settings_is_claimed_once(read_model: ReadModel) -> None:
+    assert await read_model.claim_config("p1", 1)
+    assert not await read_model.claim_config("p1", 1)
+    assert await read_model.claim_config("p1", 2)
+    assert await read_model.claim_config("p2", 1)
+    await read_model.release_config("p1", 1)
+    assert await read_model.claim_config("p1", 1)
+
+
+async def test_webhook_secrets_until_they_are_removed(read_model: ReadModel) -> None:
+    old = WebhookSecret("w1", "p1", "sentry", "sealed 1", "aaaa", NOW, "me")
+    new = WebhookSecret("w2", "p1", "github", "sealed 2", "bbbb", NOW + timedelta(seconds=1), "me")
+    assert await read_model.webhook_secrets("p1") == ()
+    for secret in (old, new, old):
+        await read_model.put_webhook_secret(secret)
+    assert await read_model.webhook_secrets("p1") == (new, old)
+    assert await read_model.webhook_secrets("p2") == ()
+    await read_model.put_webhook_secret(replace(old, sealed="", removed_at=NOW))
+    assert await read_model.webhook_secrets("p1") == (new,)
+
+
+async def test_sources_as_they_stand(read_model: ReadModel) -> None:
+    assert await read_model.sources("p1") == ()
+    report = SourceReport({"one/new": "t3_a", "é": [1.5, None]}, "blocked", NOW, NOW, "403", NOW)
+    await read_model.put_source_report("p1", "reddit", replace(report, status="ok", cursor={}))
+    await read_model.put_source_report("p1", "reddit", report)
+    await read_model.put_source_kick("p1", "github", NOW)
+    await read_model.put_items("p1", [item(1, source="reddit", minutes=3), item(2, minutes=5)])
+    await read_model.put_items("p1", [item(3, source="reddit", minutes=1)])  # again, or from another partition
+    assert await read_model.sources("p1") == (
+        SourceState("github", None, NOW, None),
+        SourceState("manual", NOW + timedelta(minutes=5)),
+        SourceState("reddit", NOW + timedelta(minutes=3), None, report),
+    )
+    assert await read_model.sources("p2") == ()
+
+
+async def test_of_settings_secrets_and_sources_nothing_is_left_when_it_is_cleared(read_model: ReadModel) -> None:
+    await read_model.put_config("p1", StoredConfig(1))
+    await read_model.put_webhook_secret(WebhookSecret("w1", "p1", "sentry", "sealed", "aaaa", NOW, "me"))
+    await read_model.put_source_kick("p1", "reddit", NOW)
+    await read_model.clear()
+    assert await read_model.config("p1") == StoredConfig()
+    assert await read_model.webhook_secrets("p1") == ()
+    assert await read_model.sources("p1") == ()
+
+
+# ---- notices ---------------------------------------------------------------------------------------------------------
+
+
+async def told(model: ReadModel, project: str = "p1", after: str = NO_NOTICE) -> list[Notice]:
+    return [notice for _, notice in (await model.notices({project: after}, limit=1000)).get(project, ())]
+
+
+async def test_what_changes_is_told(telling: ReadModel) -> None:
+    assert await told(telling) == []
+    await telling.put_items("p1", [item(1), item(2)])
+    await telling.apply("p1", [assigned(item(1), "c1"), changed("c1"), assigned(item(2), "c2"), changed("c2")])
+    await telling.apply("p1", [assigned(item(2), "c1"), changed("c1", 2)])  # c2 is left empty
+    await telling.apply("p1", [CommandDone("k1", "waiting", "", NOW), CommandDone("k1", "applied", "", NOW)])
+    await telling.apply("p1", [ClusterMerged("c2", "c1", "person", "same", 0)])
+    await telling.apply("p1", [ClusterRestored("c2", "asked for")])
+    await telling.put_job(step(0, "pending"))
+    await telling.put_job(step(0, "pending"))  # seen before: nothing changes
+    await telling.apply("p1", [ClusteringStatus("running", 7, "", NOW, 0.5, 1, 1, 1, 0.0, 0.62, 4)])
+    await telling.apply("p1", [ProposalsChanged(())])
+    await telling.put_project(Project("p1", "Demo", NOW))
+    assert await told(telling) == [
+        Notice(items=2),
+        Notice(clusters=("c1", "c2")),
+        Notice(clusters=("c1", "c2")),
+        Notice(commands=(CommandNotice("k1", "applied"),)),
+        Notice(clusters=("c1", "c2")),
+        Notice(clusters=("c2",)),
+        Notice(clusters=("c1",), jobs=(JobNotice("j1", "c1", "pending"),)),
+        Notice(clustering="running"),
+    ]
+
+
+async def test_so_many_clusters_are_named_and_no_more(telling: ReadModel) -> None:
+    await telling.apply("p1", [assigned(item(n), f"c{n:03}") for n in range(51)])
+    [notice] = await told(telling)
+    assert (notice.clusters, notice.more_clusters) == (tuple(f"c{n:03}" for n in range(50)), True)
+
+
+async def test_notices_go_on_after_an_id_each_project_its_own(telling: ReadModel) -> None:
+    assert await telling.notice_span("p1") == (NO_NOTICE, NO_NOTICE)
+    for n in range(3):
+        await telling.put_items("p1", [item(n)] * (n + 1))
+    await telling.put_items("p2", [item(1, "p2")])
+    found = await telling.notices({"p1": NO_NOTICE, "p2": NO_NOTICE, "p3": NO_NOTICE}, limit=2)
+    assert {p: len(entries) for p, entries in found.items()} == {"p1": 2, "p2": 1}
+    last = found["p1"][-1][0]
+    [(newest, _)] = (await telling.notices({"p1": last}, limit=2))["p1"]
+    assert await telling.notice_span("p1") == (found["p1"][0][0], newest)
+    assert await telling.notices({"p1": newest}, limit=2) == {}
+    assert await telling.notices({}, limit=2) == {}
+
+
+async def test_old_notices_give_way_to_new_ones(telling: ReadModel) -> None:
+    for n in range(800):
+        await telling.put_job(step(0, "pending", job=f"j{n}"))
+    kept = await told(telling)
+    assert 500 <= len(kept) < 800
+    assert [n.jobs[0].id for n in kept] == [f"j{n}" for n in range(800 - len(kept), 800)]
+
+
+async def test_a_read_model_that_is_made_again_tells_nothing(telling: ReadModel, read_model: ReadModel) -> None:
+    await telling.put_items("p1", [item(1)])
+    await read_model.clear()
+    await read_model.put_items("p1", [item(1)])
+    await read_model.apply("p1", [assigned(item(1), "c1"), changed("c1")])
+    assert await told(telling) == [Notice(items=1)]  # what was told before the clearing stays
 
 
 # ---- all of it ------------------------------------------------------------------------------------------------------

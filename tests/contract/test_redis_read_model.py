@@ -12,10 +12,14 @@ from redis.asyncio import Redis
 from yarl import URL
 
 from soulcaster.adapters import redis_read_model
+from soulcaster.adapters.redis_client import MAX_CONNECTIONS
 from soulcaster.adapters.redis_read_model import RedisReadModel
 from soulcaster.domain.events import ClusterChanged, ClusterEvent, ItemAssigned
+from soulcaster.domain.source_state import SourceReport
+from soulcaster.domain.webhooks import WebhookSecret
 from soulcaster.errors import RedisUnavailable
 from soulcaster.ports import ClusterOrder, Project
+from soulcaster.project_config import StoredConfig
 from tests.conftest import RedisServer
 from tests.contract.upstash import Upstash
 from tests.unit.make import NOW, item, step
@@ -27,6 +31,11 @@ WRITES: dict[str, Any] = {
     "apply": ("p1", [ASSIGNED, CHANGED]),
     "put_job": (step(0, "pending", log="OOM"),),
     "put_project": (Project("p1", "Demo", NOW),),
+    "put_config": ("p1", StoredConfig(1)),
+    "claim_config": ("p1", 2),
+    "put_webhook_secret": (WebhookSecret("w1", "p1", "sentry", "sealed", "last", NOW, "me"),),
+    "put_source_report": ("p1", "reddit", SourceReport({}, "ok", NOW)),
+    "put_source_kick": ("p1", "reddit", NOW),
 }
 READS: dict[str, dict[str, Any]] = {
     "ping": {},
@@ -44,6 +53,12 @@ READS: dict[str, dict[str, Any]] = {
     "clustering_status": {"project_id": "p1"},
     "job": {"job_id": "j"},
     "job_logs": {"job_id": "j"},
+    "config": {"project_id": "p1"},
+    "clustering_config": {"project_id": "p1"},
+    "webhook_secrets": {"project_id": "p1"},
+    "sources": {"project_id": "p1"},
+    "notices": {"after": {"p1": "0-0"}, "limit": 1},
+    "notice_span": {"project_id": "p1"},
 }
 
 
@@ -59,7 +74,7 @@ def url(request: pytest.FixtureRequest, redis_to_break: RedisServer) -> Iterator
 
 @pytest.fixture
 async def model(url: str) -> AsyncIterator[RedisReadModel]:
-    model = RedisReadModel(url)
+    model = RedisReadModel(url, notices=True)
     yield model
     await model.close()
 
@@ -243,3 +258,8 @@ class Cut:
             parts = max(0, int(head[1:])) * (2 if head[:1] == b"%" else 1)
             return head + b"".join([await self._answer(of) for _ in range(parts)])
         return head
+
+
+async def test_more_calls_at_once_than_there_are_connections_wait_for_one(model: RedisReadModel) -> None:
+    count = 4 * MAX_CONNECTIONS
+    assert await asyncio.gather(*(model.key("k") for _ in range(count))) == [None] * count

@@ -16,7 +16,8 @@ pytestmark = pytest.mark.integration
 
 async def test_from_a_post_to_a_job_that_has_succeeded(on_stack: Program, fresh_settings: Settings) -> None:
     for command in ("worker", "web", "launcher"):
-        on_stack.start(command, SOULCASTER_SESSION_KEY=Fernet.generate_key().decode())
+        key = Fernet.generate_key().decode()
+        on_stack.start(command, SOULCASTER_SESSION_KEY=key, SOULCASTER_SECRETS_KEY=key)
     here = {"project_id": f"chain-{fresh_settings.app_id}"}
     async with aiohttp.ClientSession(f"http://127.0.0.1:{fresh_settings.port}") as http:
 

@@ -58,7 +58,7 @@ async def test_what_is_no_event_is_passed_over(fresh_settings: Settings) -> None
     asked = await tell(fresh_settings, job_id, "running")
     async with AIOKafkaProducer(bootstrap_servers=fresh_settings.kafka) as producer:
         for value in (b"poison", None):
-            await producer.send_and_wait(JOB_EVENTS.name, value, partition=asked.partition, timestamp_ms=AT_MS)
+            await producer.send_and_wait(JOB_EVENTS.name, value, b"k", asked.partition, timestamp_ms=AT_MS)
     await tell(fresh_settings, job_id, "success")
     assert await KafkaJobEnds(fresh_settings.kafka).has_ended(job_id, asked)
 

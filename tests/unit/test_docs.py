@@ -31,7 +31,7 @@ from soulcaster.messages import (
 from soulcaster.ports import Record
 from soulcaster.tail import line
 from soulcaster.topics import DAY_MS, FEEDBACK_RAW, MAX_MESSAGE_BYTES, TOPICS, Topic, all_topics
-from soulcaster.web.api import models, routes
+from soulcaster.web.api import config_models, models, routes
 from soulcaster.web.problems import ProblemDetails
 from tests.docs import DOCS, MESSAGES, fences, program, table
 
@@ -177,7 +177,9 @@ def test_every_route_is_documented_and_no_other() -> None:
 @pytest.mark.parametrize(("name", "text"), [(name, text) for _, name, text in fences(DOCS / "api.md")])
 def test_an_answer_is_its_model_and_nothing_else(name: str, text: str) -> None:
     shown = json.loads(text)
-    model = {**vars(models), "ProblemDetails": ProblemDetails}[name.removeprefix("list[").removesuffix("]")]
+    model = {**vars(models), **vars(config_models), "ProblemDetails": ProblemDetails}[
+        name.removeprefix("list[").removesuffix("]")
+    ]
     for one in shown if name.startswith("list[") else [shown]:
         assert model(**one).model_dump(mode="json", exclude_none=model is ProblemDetails) == one
 

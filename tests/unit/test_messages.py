@@ -5,7 +5,7 @@ import itertools
 import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -32,6 +32,7 @@ from soulcaster.domain.commands import (
 from soulcaster.domain.events import (
     ClusterChanged,
     ClusterEvent,
+    ClusteringConfigured,
     ClusteringStatus,
     ClusterMerged,
     ClusterRestored,
@@ -48,6 +49,7 @@ from soulcaster.messages import (
     MAX_PROPOSALS,
     ClusterCommand,
     ClusterEvents,
+    ControlMessage,
     EmbeddedEnvelope,
     EmbedderId,
     FixCommand,
@@ -55,13 +57,19 @@ from soulcaster.messages import (
     JobEvent,
     KeyDefined,
     Message,
+    ProjectConfigured,
     ProjectDefined,
     RawEnvelope,
     RawFeedback,
+    SourceKicked,
+    SourceReported,
+    WebhookSecretDefined,
+    control_message,
     embedded_envelopes,
     event_envelopes,
     pack_vectors,
 )
+from soulcaster.project_config import ProjectConfig, RedditConfig, SourcesConfig
 from soulcaster.topics import ENVELOPE_BYTES
 from tests.unit.make import NOW, brief, item, step, uid
 
@@ -80,6 +88,7 @@ EVENTS: tuple[ClusterEvent, ...] = (
     CommandDone("k1", "refused", "it is pinned", NOW, "split", (uid("c"),)),
     ProposalsChanged((Proposal(uid("p"), "merge", (uid("c"), uid("d")), 0.8, "near each other"),)),
     ClusteringStatus("idle", 7, "nothing to do", NOW, 0.5, 100, 90, 8, 0.01, 0.62, 4),
+    ClusteringConfigured(0.5, "finer", NOW, "k1"),
 )
 ASKED: dict[str, Any] = {"id": "k1", "requested_by": "owner", "requested_at": NOW}
 COMMANDS: dict[CommandKind, tuple[dict[str, Any], Command | RoundFinished]] = {
@@ -117,6 +126,25 @@ MESSAGES: list[Message] = [
     JobEvent(job_id="j", project_id="p1", cluster_id="c", seq=3, status="running", at=NOW, log="l", pr_url="u"),
     ProjectDefined(id="p1", name="Demo", created_at=NOW),
     KeyDefined(id="k1", project_id="p1", name="CI", hash="a" * 64, scopes=("read",), created_at=NOW, created_by="me"),
+    ProjectConfigured(
+        project_id="p1",
+        version=3,
+        config=ProjectConfig(repositories=("a/b",), sources=SourcesConfig(reddit=RedditConfig(subreddits=("one",)))),
+        updated_at=NOW,
+        updated_by="me",
+    ),
+    WebhookSecretDefined(
+        id="w1", project_id="p1", source="sentry", sealed="gAAA", last4="abcd", created_at=NOW, created_by="me"
+    ),
+    SourceReported(
+        project_id="p1",
+        source="reddit",
+        cursor={"one/new": ["t3_a", 1.5]},
+        status="failing",
+        reported_at=NOW,
+        last_error="429",
+    ),
+    SourceKicked(project_id="p1", source="reddit", kicked_at=NOW),
 ]
 every_message = pytest.mark.parametrize(
     "message", MESSAGES, ids=lambda m: f"{type(m).__name__} {getattr(m, 'type', '')}".strip()
@@ -138,7 +166,8 @@ def test_fields_of_a_newer_minor_version_are_passed_over(message: Message) -> No
 
     sent = newer(json.loads(message.to_bytes()))
     got = type(message).model_validate_json(json.dumps(sent))
-    if not isinstance(message, ItemsEnvelope | RawEnvelope):  # metadata is anyone's: a field added to it is data
+    # Metadata and cursors are anyone's: a field added to them is data.
+    if not isinstance(message, ItemsEnvelope | RawEnvelope | SourceReported):
         assert got == message
 
 
@@ -162,6 +191,18 @@ def test_without_a_version_it_is_the_first(message: Message) -> None:
 def test_what_is_no_message_is_refused(message: Message, value: bytes) -> None:
     with pytest.raises(ValidationError):
         type(message).model_validate_json(value)
+
+
+@pytest.mark.parametrize("message", [m for m in MESSAGES if isinstance(m, get_args(ControlMessage))], ids=repr)
+def test_control_tells_its_messages_apart(message: Message) -> None:
+    assert control_message(message.to_bytes()) == message
+
+
+@pytest.mark.parametrize("cursor", [{"x": "y" * 16_384}, {"x": float("inf")}, {"x": "é" * 8_192}, [], None])
+def test_a_cursor_is_a_small_document(cursor: Any) -> None:
+    SourceReported(project_id="p1", source="reddit", cursor={"x": "y" * 16_000}, status="ok", reported_at=NOW)
+    with pytest.raises(ValidationError, match="cursor"):
+        SourceReported(project_id="p1", source="reddit", cursor=cursor, status="ok", reported_at=NOW)
 
 
 def test_messages_of_the_domain() -> None:

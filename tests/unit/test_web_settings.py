@@ -76,6 +76,7 @@ async def test_the_public_address_is_what_people_use() -> None:
         github_id="id",
         github_secret="hidden",  # noqa: S106
         session_key=Fernet.generate_key().decode(),
+        secrets_key=Fernet.generate_key().decode(),
     )
     async with TestClient(TestServer(await _web(given))) as client:
         for host, status in (("sc.example.com", 200), ("sc.example.com:443", 200), ("localhost", 200), ("other", 421)):

@@ -26,12 +26,16 @@ from soulcaster.failures import dead_letter
 from soulcaster.keys import make_key
 from soulcaster.messages import ClusterCommand, JobEvent, control_message
 from soulcaster.ports import DeadLetter, LettersPage, Outgoing, Record
+from soulcaster.project_config import RedditPolling
 from soulcaster.testing import RecordingPublisher
 from soulcaster.web.server import create_app
+from soulcaster.webhooks import Seal, WebhookSecrets
 from tests.conftest import RedisServer
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 SESSION_KEY = "3kmW1YpBrXY7QFtLkPMbsdDWD0zGz1kUj0iQ3Yd5m1g="
+SECRETS_KEY = "0eYtlYNSb4BqOA8gNPgm4AW0fXpJ6dZ0k8p1wI0T6yY="
+POLLING = RedditPolling(("all",), ("new",), 300)
 
 Client = TestClient[web.Request, web.Application]
 
@@ -83,7 +87,7 @@ class FakeDeadLetters:
 class Worker(RecordingPublisher):
     """A publisher behind which what control and jobs say is known at once; commands end with `outcome`, if any.
 
-    While it is `behind`, jobs wait.
+    While it is `behind`, jobs wait. With `delivers` off, what control says is not known yet.
     """
 
     def __init__(self, read_model: RedisReadModel) -> None:
@@ -92,11 +96,12 @@ class Worker(RecordingPublisher):
         self.outcome: Outcome | None = None
         self.behind = False
         self.reason = ""
+        self.delivers = True
 
     async def publish(self, messages: Sequence[Outgoing]) -> None:
         await super().publish(messages)
         for message in messages:
-            if message.topic == "control":
+            if message.topic == "control" and self.delivers:
                 await define(self._read_model, control_message(message.value))
             if message.topic == "job.events" and not self.behind:
                 await self._read_model.put_job(JobEvent.model_validate_json(message.value).step())
@@ -111,7 +116,7 @@ class World:
 
     def __init__(self, redis: RedisServer) -> None:
         self.redis = redis
-        self.read_model = RedisReadModel(redis.url)
+        self.read_model = RedisReadModel(redis.url, notices=True)
         self.publisher = Worker(self.read_model)
         self.dead_letters = FakeDeadLetters()
         self.kafka = FakeKafka()
@@ -124,7 +129,7 @@ class World:
 
     def app(self, **more: object) -> web.Application:
         given = SimpleNamespace(allowed_hosts=("localhost", "127.0.0.1", "[::1]"), keyless=True, cors_origins=())
-        given.entrance, given.secure_cookies = None, False
+        given.entrance, given.secure_cookies, given.reddit = None, False, POLLING
         given.__dict__.update(more)
         return create_app(
             read_model=self.read_model,
@@ -135,12 +140,17 @@ class World:
             rate_limits=self.rate_limits,
             clock=lambda: self.now,
             session_key=SESSION_KEY,
+            seal=Seal(SECRETS_KEY),
+            reddit=given.reddit,
             allowed_hosts=given.allowed_hosts,
             keyless=given.keyless,
             entrance=given.entrance,
             secure_cookies=given.secure_cookies,
             cors_origins=given.cors_origins,
         )
+
+    def webhooks(self) -> WebhookSecrets:
+        return WebhookSecrets(self.read_model, self.publisher, Seal(SECRETS_KEY))
 
     async def key(self, *scopes: KeyScope, project: str = "p1", expires_at: datetime | None = None) -> dict[str, str]:
         """Make a key and return the header that carries it."""

@@ -21,8 +21,9 @@ from soulcaster.domain.ids import item_id
 from soulcaster.topics import FEEDBACK_RAW
 from soulcaster.web.api.health import CHECK_SECONDS
 from soulcaster.web.server import create_app
+from soulcaster.webhooks import Seal
 from tests.web.checks import problem
-from tests.web.conftest import SESSION_KEY, Client
+from tests.web.conftest import POLLING, SECRETS_KEY, SESSION_KEY, Client
 
 pytestmark = pytest.mark.integration
 
@@ -77,6 +78,8 @@ async def test_what_was_answered_202_is_on_kafka(tmp_path: Path) -> None:
                 rate_limits=RedisRateLimits(redis_url, per_key=1, per_project=1, clock=lambda: datetime.now(UTC)),
                 clock=lambda: datetime.now(UTC),
                 session_key=SESSION_KEY,
+                seal=Seal(SECRETS_KEY),
+                reddit=POLLING,
                 keyless=True,
             )
             async with TestClient(TestServer(app)) as client:

@@ -40,6 +40,7 @@ from soulcaster.domain.events import (
     By,
     ClusterChanged,
     ClusterEvent,
+    ClusteringConfigured,
     ClusteringStatus,
     ClusterMerged,
     ClusterRestored,
@@ -177,6 +178,7 @@ _TOLD: Mapping[str, type[ClusterEvent]] = {
     "restored": ClusterRestored,
     "command": CommandDone,
     "status": ClusteringStatus,
+    "configured": ClusteringConfigured,
 }
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -693,7 +695,7 @@ class ProjectClusters:
             case Cleanup():
                 return self._clean_up(command, change)
             case Configure():
-                return self._configure(command, change)
+                return self._configure(command, change, at)
             case Reset():
                 if self._config.threshold is not None:
                     raise BadInput("with an explicit threshold there is nothing to cluster anew")
@@ -770,7 +772,7 @@ class ProjectClusters:
             self._told(core, core.undo(undo), change)
         return f"{command.command_id} undone"
 
-    def _configure(self, command: Configure, change: _Change) -> str:
+    def _configure(self, command: Configure, change: _Change, at: datetime) -> str:
         if command.threshold != self._config.threshold and any(core.seen for core in self._cores.values()):
             raise BadInput("another threshold needs a reset: what is clustered already was clustered by the old one")
         self._config = command
@@ -780,6 +782,7 @@ class ProjectClusters:
             if not core.seen:
                 self._cores[key] = Clusterer(self._project_id, key.dimensions, threshold=command.threshold)
         change.blobs[_CONFIG + _SEPARATOR] = _encode(command)
+        change.events.append(ClusteringConfigured(command.threshold, command.granularity, at, command.id))
         return "the next round follows it"
 
     def _one_core(self, cores: Iterable[Clusterer]) -> Clusterer:

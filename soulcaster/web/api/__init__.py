@@ -2,7 +2,21 @@
 
 from aiohttp import web
 
-from soulcaster.web.api import clusters, commands, dead_letters, feedback, health, ingest, jobs, keys, people
+from soulcaster.web.api import (
+    clusters,
+    commands,
+    config,
+    dead_letters,
+    events,
+    feedback,
+    health,
+    ingest,
+    jobs,
+    keys,
+    people,
+    sources,
+    webhook_secrets,
+)
 from soulcaster.web.api.operation import Operation
 
 OPERATIONS: tuple[Operation, ...] = (
@@ -49,6 +63,19 @@ OPERATIONS: tuple[Operation, ...] = (
     people.members,
     people.put_member,
     people.remove,
+    config.project,
+    config.set_project,
+    config.subreddits,
+    config.set_subreddits,
+    webhook_secrets.search,
+    webhook_secrets.make,
+    webhook_secrets.remove,
+    sources.search,
+    sources.cursor,
+    sources.report,
+    sources.poll,
+    sources.trigger_poll,
+    events.follow,
 )
 """All that can be asked, in the order in which it is documented."""
 

@@ -14,7 +14,7 @@ from pydantic.json_schema import models_json_schema
 from soulcaster.web.api.answers import CURSOR_HEADER, TOTAL_HEADER
 from soulcaster.web.api.operation import Operation
 from soulcaster.web.caller import API_KEY_HEADER
-from soulcaster.web.parameters import ID_PATTERN, IDEMPOTENCY_HEADER, MAX_KEY, PROJECT
+from soulcaster.web.parameters import ID_PATTERN, IDEMPOTENCY_HEADER, LAST_EVENT, MAX_KEY, PROJECT
 from soulcaster.web.problems import ProblemDetails
 
 Mode = Literal["validation", "serialization"]
@@ -99,6 +99,10 @@ def _parameters(operation: Operation, shapes: Mapping[str, Any]) -> Iterable[dic
 
 
 def _headers(operation: Operation) -> Iterable[dict[str, Any]]:
+    if operation.streams:
+        described = "The id of the last event that came: what came after it is sent first."
+        last: dict[str, Any] = {"type": "string"}
+        return [{"name": LAST_EVENT, "in": "header", "required": False, "description": described, "schema": last}]
     if not operation.keyed:
         return []
     schema = {"type": "string", "minLength": 1, "maxLength": MAX_KEY}
@@ -119,6 +123,8 @@ def _responses(operation: Operation, schemas: _Schemas) -> dict[str, Any]:
         model, is_list = (answer[0], True) if isinstance(answer, tuple) else (answer, False)
         schema = schemas[model, "serialization"]
         content = {"application/json": {"schema": {"type": "array", "items": schema} if is_list else schema}}
+        if operation.streams:
+            content = {"text/event-stream": {"schema": _event(schema)}}
         responses[status] = {"description": HTTPStatus(status).phrase, "content": content}
         if is_list:
             total = {"description": "How many there are in all.", "schema": {"type": "integer", "minimum": 0}}
@@ -130,6 +136,18 @@ def _responses(operation: Operation, schemas: _Schemas) -> dict[str, Any]:
         content = {"application/problem+json": {"schema": schemas[ProblemDetails, "serialization"]}}
         responses[status] = {"description": HTTPStatus(status).phrase, "content": content}
     return {str(status): responses[status] for status in sorted(responses)}
+
+
+def _event(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the schema of one Server-Sent Event, with data of this schema, or none: an empty object."""
+    nothing = {"type": "object", "maxProperties": 0}
+    data = {"type": "string", "contentMediaType": "application/json", "contentSchema": {"anyOf": [schema, nothing]}}
+    text = {"type": "string"}
+    return {
+        "type": "object",
+        "properties": {"id": text, "event": text, "data": data},
+        "required": ["id", "event", "data"],
+    }
 
 
 def _problems(operation: Operation) -> set[int]:

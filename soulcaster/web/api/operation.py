@@ -28,7 +28,8 @@ class Operation:
 
     `scope` is what a key must be good for, "local" where no key is, None where anyone may call; `answers` are the
     models by status, `problems` the statuses of problems beyond those that any route may answer. One that is `keyed`
-    takes an Idempotency-Key; one that `redirects` may send a browser elsewhere.
+    takes an Idempotency-Key; one that `redirects` may send a browser elsewhere. One that `streams` answers with
+    Server-Sent Events, and the model in `answers` is that of their data.
     """
 
     method: str
@@ -41,6 +42,7 @@ class Operation:
     body: type[BaseModel] | None
     keyed: bool
     redirects: bool
+    streams: bool
 
     @property
     def id(self) -> str:
@@ -91,6 +93,7 @@ def operation(
     problems: tuple[int, ...] = (),
     keyed: bool = False,
     redirects: bool = False,
+    streams: bool = False,
 ) -> Callable[[Callable[..., Awaitable[web.StreamResponse]]], Operation]:
     """Make an operation of a handler.
 
@@ -105,6 +108,6 @@ def operation(
         if set(names) - models.keys() != set(_IN_PATH.findall(path)):
             raise TypeError(f"{handler.__qualname__} takes {names}, which is not what {path} has")
         query, body = models.get("query"), models.get("body")
-        return Operation(method, path, handler, scope, answers, problems, query, body, keyed, redirects)
+        return Operation(method, path, handler, scope, answers, problems, query, body, keyed, redirects, streams)
 
     return made

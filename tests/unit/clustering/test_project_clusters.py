@@ -33,6 +33,7 @@ from soulcaster.domain.commands import (
 )
 from soulcaster.domain.events import (
     ClusterChanged,
+    ClusteringConfigured,
     ClusterMerged,
     ClusterRestored,
     ClusterSplit,
@@ -232,6 +233,25 @@ def test_a_threshold_is_given_before_there_are_items_or_not_at_all() -> None:
     state.add(A, *say(CARD))
     assert "reset" in refused(state, Configure("c", *WHO, threshold=0.75))
     apply(state, Configure("d", *WHO, granularity="finer"))
+
+
+def test_what_is_configured_is_told_and_told_again_after_a_crash() -> None:
+    table: dict[str, bytes] = {}
+    state = load(table)
+    step = state.apply(Configure("c", *WHO, threshold=0.75, granularity="broad"), NOW)
+    write(table, step.rows)
+    told = ClusteringConfigured(0.75, "broad", NOW, "c")
+    assert told in step.events
+    assert told in load(table).unsent().events
+    step = state.apply(Configure("d", *WHO), NOW)
+    assert ClusteringConfigured(None, "auto", NOW, "d") in step.events
+
+
+def test_what_is_refused_is_not_told() -> None:
+    state = load({})
+    state.add(A, *say(CARD))
+    step = state.apply(Configure("c", *WHO, threshold=0.75), NOW)
+    assert not any(isinstance(event, ClusteringConfigured) for event in step.events)
 
 
 # ---- commands ---------------------------------------------------------------------------------------------------
