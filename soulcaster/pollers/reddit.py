@@ -116,10 +116,17 @@ class RedditPoller:
         self._looked = asyncio.Event()
 
     async def run(self) -> None:
-        """Poll until cancelled."""
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._keep_looking())
-            tasks.create_task(self._keep_polling())
+        """Poll until cancelled.
+
+        Raises:
+            BadInput: the API does not take what is asked; it may be no Soulcaster, or one of another version.
+        """
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._keep_looking())
+                tasks.create_task(self._keep_polling())
+        except ExceptionGroup as group:
+            raise group.exceptions[0] from group
 
     async def _keep_looking(self) -> None:
         while True:

@@ -6,6 +6,7 @@ import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -460,12 +461,10 @@ async def test_nothing_to_poll_is_said_once(setting: Setting) -> None:
 # ---- the program -----------------------------------------------------------------------------------------------------
 
 
-async def test_the_program_polls_until_it_is_told_to_stop(setting: Setting, tmp_path: Any) -> None:
-    add(setting.reddit, 1, 30)
-    await setting.configure("python")
+async def program(setting: Setting, folder: Path, **environment: str) -> asyncio.subprocess.Process:
+    arguments = ("-m", "soulcaster", "poll", "reddit", "--data-dir", str(folder))
     of = setting.reddit.settings()
-    environment = {
-        **os.environ,
+    given = {
         "BACKEND_URL": str(setting.api),
         "SOULCASTER_REDDIT_URL": of.reddit_url,
         "SOULCASTER_REDDIT_API_URL": of.reddit_api_url,
@@ -473,22 +472,47 @@ async def test_the_program_polls_until_it_is_told_to_stop(setting: Setting, tmp_
         "REDDIT_CLIENT_ID": CLIENT_ID,
         "REDDIT_CLIENT_SECRET": CLIENT_SECRET,
     }
-    arguments = ("-m", "soulcaster", "poll", "reddit", "--data-dir", str(tmp_path))
-    program = await asyncio.create_subprocess_exec(
-        sys.executable, *arguments, env=environment, stderr=asyncio.subprocess.PIPE
+    return await asyncio.create_subprocess_exec(
+        sys.executable, *arguments, env={**os.environ, **given, **environment}, stderr=asyncio.subprocess.PIPE
     )
+
+
+async def test_the_program_polls_until_it_is_told_to_stop(setting: Setting, tmp_path: Path) -> None:
+    add(setting.reddit, 1, 30)
+    await setting.configure("python")
+    runs = await program(setting, tmp_path)
     try:
         async with asyncio.timeout(30):
             while (await setting.state())["status"] is None:
-                assert program.returncode is None
+                assert runs.returncode is None
                 await asyncio.sleep(0.1)
-            program.terminate()
-            _, said = await program.communicate()
+            runs.terminate()
+            _, said = await runs.communicate()
     finally:
-        if program.returncode is None:
-            program.kill()
-            await program.wait()
-    assert program.returncode == 0, said.decode()
+        if runs.returncode is None:
+            runs.kill()
+            await runs.wait()
+    assert runs.returncode == 0, said.decode()
     assert set(setting.ids()) == names(1, 30)
     assert CLIENT_SECRET not in said.decode()
+    assert "Traceback" not in said.decode()
+
+
+@pytest.mark.parametrize(
+    ("environment", "sentence"),
+    [
+        ({}, "soulcaster: GET /projects was answered 421: "),
+        ({"BACKEND_URL": "feedback.example.com"}, "soulcaster: BACKEND_URL is no address"),
+        ({"REDDIT_CLIENT_SECRET": ""}, "soulcaster: REDDIT_CLIENT_ID and REDDIT_CLIENT_SECRET go together"),
+    ],
+)
+async def test_what_cannot_be_is_one_sentence(
+    setting: Setting, tmp_path: Path, environment: dict[str, str], sentence: str
+) -> None:
+    await setting.serve(allowed_hosts=("feedback.example.com",))
+    runs = await program(setting, tmp_path, **environment)
+    async with asyncio.timeout(30):
+        _, said = await runs.communicate()
+    assert runs.returncode == 1
+    assert said.decode().splitlines()[-1].startswith(sentence)
     assert "Traceback" not in said.decode()
