@@ -57,6 +57,8 @@ bench = typer.Typer(no_args_is_help=True, help="Measure how fast it is and how w
 app.add_typer(bench, name="bench")
 keys = typer.Typer(no_args_is_help=True, help="Make, list and revoke the API keys of a project.")
 app.add_typer(keys, name="keys")
+poll = typer.Typer(no_args_is_help=True, help="Run a poller: it reads a source and posts what is new to the HTTP API.")
+app.add_typer(poll, name="poll")
 
 DataDir = Annotated[
     Path,
@@ -127,6 +129,23 @@ def launcher(data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
     from soulcaster.app import run_launcher
 
     run_launcher(_load(data_dir))
+
+
+@poll.command("reddit")
+def poll_reddit(data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
+    """Poll Reddit: the subreddits of every project that the API shows, until Ctrl-C or SIGTERM.
+
+    What is polled is set with POST /config/reddit/subreddits, and POST /reddit/poll has it polled at once. It needs the
+    API alone (BACKEND_URL, SOULCASTER_API_KEY), so it may run anywhere. One is enough; docs/sources.md has the rest.
+
+    `BACKEND_URL=https://feedback.example.com SOULCASTER_API_KEY=$KEY soulcaster poll reddit`
+    """
+    from soulcaster.logs import configure
+    from soulcaster.pollers.reddit import run as run_poller
+
+    settings = _load(data_dir)
+    configure(settings.log_level)
+    run_poller(settings)
 
 
 @app.command()

@@ -50,6 +50,19 @@ class SourceRefuses(SoulcasterError):
     """A source of feedback answers that it will not, until somebody has done something about it."""
 
 
+class ApiUnavailable(Unavailable):
+    """The HTTP API does not answer."""
+
+    def __init__(self, message: str | None = None, asked: float | None = None) -> None:
+        """Make it; `asked` is how many seconds the server wants one to wait, where it says."""
+        super().__init__(message)
+        self.asked = asked
+
+
+class ApiRefuses(ApiUnavailable):
+    """The HTTP API will not do it, until somebody has done something about the key."""
+
+
 class InvalidMessage(SoulcasterError):
     """A message is not of the form its topic documents; it belongs in the dead letters."""
 

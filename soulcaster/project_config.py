@@ -128,13 +128,13 @@ class RedditPolling:
 
 
 def reddit_polling(subreddits: str, sorts: str, interval_seconds: int) -> RedditPolling:
-    """Return what the environment says, lists with commas in between.
+    """Return what the environment says, lists with commas in between; without a subreddit nothing is polled.
 
     Raises:
         BadInput: a name of a subreddit or a sort is none.
     """
     try:
-        read = RedditConfig(subreddits=_listed(subreddits), sorts=_listed(sorts))
+        read = RedditConfig(subreddits=_listed(subreddits) or None, sorts=_listed(sorts))
     except ValidationError as error:
         at, value = error.errors()[0]["loc"], error.errors()[0]["input"]
         variable = "REDDIT_SORTS" if at[0] == "sorts" else "REDDIT_SUBREDDITS"

@@ -169,7 +169,8 @@ class Settings(BaseSettings):
     reddit_subreddits: str = Field(
         "all",
         validation_alias=AliasChoices("REDDIT_SUBREDDITS", "REDDIT_SUBREDDIT"),
-        description="Subreddits that are polled, comma-separated, for projects that have set none.",
+        description="Subreddits that are polled, comma-separated, for projects that have set none; `soulcaster run` "
+        "polls none where it is not set.",
     )
     reddit_sorts: str = Field(
         "new",
@@ -181,6 +182,41 @@ class Settings(BaseSettings):
         ge=1,
         validation_alias=AliasChoices("REDDIT_POLL_INTERVAL_SECONDS"),
         description="Seconds between two rounds of polling, for projects that have set none.",
+    )
+    backend_url: str = Field(
+        "",
+        validation_alias=AliasChoices("BACKEND_URL"),
+        description="Where pollers find the HTTP API, as https://host; empty is the web server on this machine.",
+    )
+    api_key: str = Field(
+        "",
+        repr=False,
+        exclude=True,
+        description="API key that pollers use, with the scopes ingest, read and write; the server of `soulcaster run` "
+        "wants none.",
+    )
+    reddit_client_id: str = Field(
+        "",
+        validation_alias=AliasChoices("REDDIT_CLIENT_ID"),
+        description="Client id of an application at Reddit; with its secret its API is read, else the Atom feeds.",
+    )
+    reddit_client_secret: str = Field(
+        "",
+        repr=False,
+        exclude=True,
+        validation_alias=AliasChoices("REDDIT_CLIENT_SECRET"),
+        description="Secret of that application.",
+    )
+    reddit_user: str = Field(
+        "",
+        description="Name of the Reddit account that answers for the poller; it is told to Reddit, which asks for it.",
+    )
+    reddit_url: str = Field("https://www.reddit.com", description="Where Reddit's feeds and tokens are.")
+    reddit_api_url: str = Field("https://oauth.reddit.com", description="Where Reddit's API is.")
+    reddit_json_url: str = Field(
+        "",
+        description="A mirror that serves /r/NAME/new.json to anybody; read in place of the feeds where there are no "
+        "credentials. Reddit itself does not, any more.",
     )
 
 

@@ -56,7 +56,10 @@ def run(data_dir: Path, settings: Settings, *, port: int | None, demo: bool) -> 
     """
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
-    settings = settings.model_copy(update={"host": "127.0.0.1", "port": port or settings.port, "keyless": True})
+    here = {"host": "127.0.0.1", "port": port or settings.port, "keyless": True, "backend_url": ""}
+    if "reddit_subreddits" not in settings.model_fields_set:
+        here["reddit_subreddits"] = ""  # nobody who only tries it out polls all of Reddit
+    settings = settings.model_copy(update=here)
     check_web(settings)
     console = Console()
     try:
@@ -106,7 +109,7 @@ def _download() -> None:
 
 
 class _Run:
-    """One run: its stack, its three processes, and the way they are started and stopped."""
+    """One run: its stack, its four processes, and the way they are started and stopped."""
 
     def __init__(self, data_dir: Path, settings: Settings, console: Console) -> None:
         self._data_dir = data_dir
@@ -116,14 +119,18 @@ class _Run:
         self._worker = self._program("worker", "The worker", WORKER_GRACE)
         self._web = self._program("web", "The web server", OTHER_GRACE)
         self._launcher = self._program("launcher", "The launcher", OTHER_GRACE)
+        self._poller = self._program("poll reddit", "The Reddit poller", OTHER_GRACE)
 
     def _program(self, command: str, name: str, grace: float) -> Child:
         env = {}
         if command == "web":
             env["SOULCASTER_SESSION_KEY"] = _kept_key(self._data_dir / "session.key")
             env["SOULCASTER_SECRETS_KEY"] = _kept_key(self._data_dir / "secrets.key")
-        arguments = [sys.executable, "-m", "soulcaster", command, "--data-dir", str(self._data_dir)]
-        return Child(name, arguments, log=self._stack.logs / f"{command}.log", grace=grace, env=env)
+        if command == "poll reddit":
+            env["SOULCASTER_API_KEY"] = ""  # one there may be is for another server; this one wants none
+        arguments = [sys.executable, "-m", "soulcaster", *command.split(), "--data-dir", str(self._data_dir)]
+        log = self._stack.logs / f"{command.replace(' ', '-')}.log"
+        return Child(name, arguments, log=log, grace=grace, env=env)
 
     async def until_told(self, *, demo: bool) -> None:
         """Start all, wait for a signal or a death, stop all."""
@@ -163,15 +170,15 @@ class _Run:
             raise error
 
     def _children(self) -> Sequence[Child]:
-        return (*self._stack.children(), self._worker, self._web, self._launcher)
+        return (*self._stack.children(), self._worker, self._web, self._launcher, self._poller)
 
     async def _start(self, *, demo: bool) -> None:
         with self._console.status("Starting Redis and Kafka ...") as status:
             await self._stack.start()
             await self._stack.provision()
             self._leave_addresses()
-            status.update("Starting the worker, the web server and the launcher ...")
-            for child in (self._worker, self._web, self._launcher):
+            status.update("Starting the worker, the web server, the launcher and the Reddit poller ...")
+            for child in (self._worker, self._web, self._launcher, self._poller):
                 child.start()
             await self._web.wait_ready(self._web_answers, WEB_START_SECONDS)
         if demo:
@@ -192,7 +199,7 @@ class _Run:
             await self._worker.stop()
         else:
             await self._worker.kill()  # it could finish nothing without them, and loses nothing
-        await asyncio.gather(self._launcher.stop(), self._web.stop())
+        await asyncio.gather(self._poller.stop(), self._launcher.stop(), self._web.stop())
         await self._stack.stop()
 
     def _address(self) -> str:

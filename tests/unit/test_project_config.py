@@ -100,11 +100,12 @@ def test_what_is_not_set_is_as_the_environment_says(config: RedditConfig) -> Non
 
 def test_the_environment_is_read_with_commas() -> None:
     assert reddit_polling(" Foo, Bar,,foo", "new, top", 7) == RedditPolling(("foo", "bar"), ("new", "top"), 7)
+    assert reddit_polling(" , ", "new", 7).subreddits == ()
 
 
 @pytest.mark.parametrize(
     ("subreddits", "sorts", "named"),
-    [("", "new", "SUBREDDITS"), ("a/b", "new", "SUBREDDITS"), ("all", "best", "SORTS"), ("all", "", "SORTS")],
+    [("a/b", "new", "SUBREDDITS"), ("all", "best", "SORTS"), ("all", "", "SORTS")],
 )
 def test_an_environment_that_cannot_be_is_named(subreddits: str, sorts: str, named: str) -> None:
     with pytest.raises(BadInput, match=named):

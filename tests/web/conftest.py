@@ -129,7 +129,7 @@ class World:
 
     def app(self, **more: object) -> web.Application:
         given = SimpleNamespace(allowed_hosts=("localhost", "127.0.0.1", "[::1]"), keyless=True, cors_origins=())
-        given.entrance, given.secure_cookies = None, False
+        given.entrance, given.secure_cookies, given.reddit = None, False, POLLING
         given.__dict__.update(more)
         return create_app(
             read_model=self.read_model,
@@ -141,7 +141,7 @@ class World:
             clock=lambda: self.now,
             session_key=SESSION_KEY,
             seal=Seal(SECRETS_KEY),
-            reddit=POLLING,
+            reddit=given.reddit,
             allowed_hosts=given.allowed_hosts,
             keyless=given.keyless,
             entrance=given.entrance,

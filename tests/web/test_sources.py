@@ -4,8 +4,10 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from aiohttp.test_utils import TestClient, TestServer
 
 from soulcaster.messages import SourceKicked, SourceReported, control_message
+from soulcaster.project_config import RedditPolling
 from soulcaster.web.api.config_models import KickOut, SourceOut
 from tests.web.checks import problem
 from tests.web.conftest import NOW, Client, World
@@ -127,6 +129,15 @@ async def test_where_reddit_is_off_nobody_is_kicked(world: World, client: Client
     answer = await client.post("/reddit/poll", params=HERE)
     assert (answer.status, (await answer.json())["status"]) == (200, "skipped")
     assert len(world.publisher.sent) == sent
+
+
+async def test_where_no_subreddit_is_set_nobody_is_kicked(world: World) -> None:
+    app = world.app(reddit=RedditPolling((), ("new",), 300))
+    async with TestClient(TestServer(app)) as client:
+        answer = await client.post("/reddit/poll", params=HERE)
+        assert answer.status == 200
+        assert await answer.json() == {"status": "skipped", "message": "No subreddits configured", "project_id": "p1"}
+        assert world.publisher.sent == []
 
 
 async def test_a_poller_needs_to_ingest_and_read(guarded: Client, world: World) -> None:

@@ -54,7 +54,7 @@ async def report(request: web.Request, query: Scope, body: SourceReportIn, sourc
 
 @operation("POST", "/reddit/poll", {202: KickOut, 200: KickOut}, scope="write")
 async def poll(request: web.Request, query: Scope) -> web.StreamResponse:
-    """Have Reddit polled at once: 202 once Kafka has it, and nothing is polled here; 200 where Reddit is off."""
+    """Have Reddit polled at once: 202 once Kafka has it, and nothing is polled here; 200 where there is nothing to."""
     return await _kick(request, query.project_id)
 
 
@@ -69,9 +69,11 @@ async def _kick(request: web.Request, project_id: str) -> web.Response:
     reddit = (await given.read_model.config(project_id)).config.sources.reddit
     if not reddit.enabled:
         return answer(KickOut(status="skipped", message="Reddit is off in this project", project_id=project_id))
+    count = len(given.reddit.of(reddit).subreddits)
+    if not count:
+        return answer(KickOut(status="skipped", message="No subreddits configured", project_id=project_id))
     message = SourceKicked(project_id=project_id, source="reddit", kicked_at=given.clock())
     await _publish(request, f"kick:{project_id}:reddit", message)
-    count = len(given.reddit.of(reddit).subreddits)
     said = f"Poll of {count} {'subreddit' if count == 1 else 'subreddits'} asked for"
     return answer(KickOut(status="ok", message=said, project_id=project_id), status=202)
 
