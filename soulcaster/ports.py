@@ -4,7 +4,7 @@ Every adapter raises `errors.Unavailable` when its system does not answer within
 that; a caller may then try the same call again.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Generic, Literal, Protocol, TypeVar
@@ -16,7 +16,7 @@ from soulcaster.domain.commands import Fix
 from soulcaster.domain.events import By, Change, ClusterEvent, ClusteringStatus, Outcome, Proposal, Rule
 from soulcaster.domain.feedback import FeedbackItem
 from soulcaster.domain.keys import ApiKey
-from soulcaster.domain.lifecycle import ClusterStatus, Job, JobStatus, JobStep
+from soulcaster.domain.lifecycle import ClusterStatus, Job, JobStatus, JobStep, Triage
 
 T = TypeVar("T")
 
@@ -173,7 +173,10 @@ class FeedbackView:
 
 @dataclass(frozen=True, slots=True)
 class ClusterView:
-    """A cluster as it is read; the fields of `ClusterChanged` mean what they mean there."""
+    """A cluster as it is read; the fields of `ClusterChanged` mean what they mean there.
+
+    One whose title is empty there is called by its newest item.
+    """
 
     project_id: str
     id: str
@@ -191,11 +194,16 @@ class ClusterView:
     titled_by: Literal["machine", "person"] = "machine"
     pinned: bool = False
     parent_id: str | None = None
+    triage: Triage = "open"
 
 
-Happening = Literal["merged", "merged_into", "split_off", "split_from", "restored", "move", "rename", "pin"]
+Happening = Literal[
+    "merged", "merged_into", "split_off", "split_from", "restored", "move", "rename", "pin", "mute", "resolve",
+    "reopen", "reopened",
+]  # fmt: skip
 """What a cluster's history tells of: another was merged into it, or it into another; another was split off it, or it
-off another; its merge was undone; a person moved items to it, renamed or (un)pinned it."""
+off another; its merge was undone; a person moved items to it, renamed, (un)pinned, muted, resolved or reopened it; it
+was reopened because of newer feedback."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,6 +269,12 @@ class ReadModel(Protocol):
 
     async def put_items(self, project_id: str, items: Sequence[FeedbackItem]) -> None:
         """Store items, newest version wins; those not assigned to a cluster yet are unclustered."""
+
+    async def delete_items(self, project_id: str, item_ids: Collection[str]) -> None:
+        """Take items out for good: none of their versions comes back, whether it was before this or comes after it.
+
+        What clusters say of themselves changes with the `ItemRemoved` and `ClusterChanged` that follow.
+        """
 
     async def apply(self, project_id: str, events: Sequence[ClusterEvent]) -> None:
         """Apply cluster events in order; an assignment moves an item out of where it was.

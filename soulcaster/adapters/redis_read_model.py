@@ -11,12 +11,14 @@ Keys (`{p}` a project's id, `{c}` a cluster's):
 | feedback:external:{p}:{source}:{external_id} | string | the item's id |
 | feedback:unclustered:{p} | set | ids of items in no cluster yet |
 | feedback:cluster:{p} | hash | item id -> id of the cluster it was assigned to, which may have been merged since |
+| deleted:{p} | set | ids of items that were deleted: none of their versions comes back |
 | assignments:{p} | hash | item id -> why it was assigned, JSON |
 | cluster:{p}:{c} | hash | title, summary, size, sources, times and so on; status from jobs |
 | cluster:items:{p}:{c} | zset | item ids by created_at, those of the clusters merged into it too |
 | cluster:history:{p}:{c} | zset | what happened to it, JSON, by time; the newest |
 | clusters:{p}:all | zset | cluster ids by created_at |
 | clusters:{p}:ranked | zset | cluster ids by size, those of a size by created_at |
+| clusters:{p}:triage | hash | cluster id -> muted or resolved |
 | clusters:{p}:alias | hash | id of a merged cluster -> id of the one it was merged into, which may be merged itself |
 | clustering:status:{p}, clustering:proposals:{p} | string | how clustering stands; what a person may want to do; JSON |
 | command:{p}:{id} | string | what became of a command, JSON; for a month |
@@ -54,22 +56,25 @@ from soulcaster.domain.events import (
     ClusterEvent,
     ClusteringStatus,
     ClusterMerged,
+    ClusterReopened,
     ClusterRestored,
     ClusterSplit,
     CommandDone,
     ItemAssigned,
+    ItemRemoved,
     Proposal,
     ProposalsChanged,
 )
-from soulcaster.domain.feedback import FeedbackItem
+from soulcaster.domain.feedback import FeedbackItem, brief
 from soulcaster.domain.keys import ApiKey
-from soulcaster.domain.lifecycle import ClusterStatus, Job, JobStep, advance, cluster_status, start
+from soulcaster.domain.lifecycle import Job, JobStep, Triage, advance, cluster_status, start
 from soulcaster.errors import IllegalTransition, RedisUnavailable
 from soulcaster.ports import (
     Assignment,
     ClusterView,
     CommandView,
     FeedbackView,
+    Happening,
     HistoryEntry,
     KeyView,
     Page,
@@ -83,14 +88,20 @@ TIMEOUT_SECONDS = 5.0
 
 HISTORY_ENTRIES = 100
 
+SUMMARY_CHARS = 280
+"""Of the text of an item that a cluster is called by."""
+
+_TOLD_BY_COMMAND: frozenset[str] = frozenset({"move", "rename", "pin", "mute", "resolve", "reopen"})
+"""Commands that no event but their own answer tells the history of."""
+
 COMMAND_KEPT = timedelta(days=30)
 
 _CHUNK = 10_000
 """Members that one command moves from a cluster to another: more would keep everybody else waiting."""
 
 _MADE_AGAIN = (
-    "feedback:*", "assignments:*", "cluster:*", "clusters:*", "clustering:*", "command:*", "job:*", "jobs:*",
-    "key:*", "keys:*", "project:*", "projects",
+    "feedback:*", "deleted:*", "assignments:*", "cluster:*", "clusters:*", "clustering:*", "command:*", "job:*",
+    "jobs:*", "key:*", "keys:*", "project:*", "projects",
 )  # fmt: skip
 """The keys that are made again from Kafka, of those in the table above."""
 
@@ -151,34 +162,81 @@ class RedisReadModel:
                     await redis.unlink(*found)
 
     async def put_items(self, project_id: str, items: Sequence[FeedbackItem]) -> None:
-        """Store items in one round trip, after one that asks which of them are assigned already."""
-        newest = {item.id: item for item in items}
-        if not newest:
+        """Store items in one round trip, after one that asks which of them are assigned already, or deleted."""
+        if not items:
             return
         p = project_id
+        newest = {item.id: item for item in items}
         by_source: dict[str, dict[str, float]] = defaultdict(dict)
         created: dict[str, float] = {}
         strings: dict[str, str | bytes] = {}
-        for item in newest.values():
-            at = item.created_at.timestamp()
-            created[item.id] = at
-            by_source[item.source][item.id] = at
-            strings[f"feedback:{p}:{item.id}"] = _ITEM.dump_json(item)
-            strings[f"feedback:external:{p}:{item.source}:{item.external_id}"] = item.id
         async with self._answering() as redis:
-            ids = list(newest)
-            assigned = await cast(Awaitable[list[str | None]], redis.hmget(f"feedback:cluster:{p}", ids))
-            waiting = [i for i, cluster in zip(ids, assigned, strict=True) if cluster is None]
             pipe = redis.pipeline(transaction=False)
-            pipe.mset(cast(Any, strings))
-            pipe.zadd(f"feedback:created:{p}", created)
+            pipe.hmget(f"feedback:cluster:{p}", list(newest))
+            pipe.smismember(f"deleted:{p}", list(newest))
+            assigned, deleted = await pipe.execute()
+            known = zip(newest.values(), assigned, deleted, strict=True)
+            kept = [(item, cluster) for item, cluster, gone in known if not gone]
+            for item, _ in kept:
+                at = item.created_at.timestamp()
+                created[item.id] = at
+                by_source[item.source][item.id] = at
+                strings[f"feedback:{p}:{item.id}"] = _ITEM.dump_json(item)
+                strings[f"feedback:external:{p}:{item.source}:{item.external_id}"] = item.id
+            waiting = [item.id for item, cluster in kept if cluster is None]
+            pipe = redis.pipeline(transaction=False)
+            if kept:
+                pipe.mset(cast(Any, strings))
+                pipe.zadd(f"feedback:created:{p}", created)
+                pipe.sadd(f"feedback:sources:{p}", *by_source)
             for source, members in by_source.items():
                 pipe.zadd(f"feedback:source:{p}:{source}", members)
-            pipe.sadd(f"feedback:sources:{p}", *by_source)
             if waiting:
                 pipe.sadd(f"feedback:unclustered:{p}", *waiting)
             pipe.sadd("projects", p)
             await pipe.execute()
+
+    async def delete_items(self, project_id: str, item_ids: Collection[str]) -> None:
+        """Take items out; where they were assigned to is kept until their removal is told of, which comes in order."""
+        if item_ids:
+            async with self._answering() as redis:
+                await self._delete(redis, project_id, dict.fromkeys(item_ids))
+
+    async def _delete(self, redis: Redis, p: str, items: Mapping[str, str | None]) -> None:
+        """Delete items, each with the cluster that it is known to have been in."""
+        ids = list(items)
+        pipe = redis.pipeline(transaction=False)
+        pipe.sadd(f"deleted:{p}", *ids)
+        pipe.mget([f"feedback:{p}:{i}" for i in ids])
+        pipe.hmget(f"feedback:cluster:{p}", ids)
+        _, texts, before = await pipe.execute()
+        found = [_ITEM.validate_json(text) for text in texts if text is not None]
+        where: dict[str, set[str]] = defaultdict(set)
+        for i, assigned in zip(ids, before, strict=True):
+            for cluster_id in {assigned, items[i]} - {None}:
+                where[cluster_id].add(i)
+        lines = await self._lines(redis, p, where)
+        pipe = redis.pipeline(transaction=False)
+        for cluster_id, of_cluster in where.items():
+            for of in lines[cluster_id]:
+                pipe.zrem(f"cluster:items:{p}:{of}", *of_cluster)
+        pipe.zrem(f"feedback:created:{p}", *ids)
+        pipe.srem(f"feedback:unclustered:{p}", *ids)
+        pipe.hdel(f"assignments:{p}", *ids)
+        for item in found:
+            pipe.zrem(f"feedback:source:{p}:{item.source}", item.id)
+            pipe.delete(f"feedback:external:{p}:{item.source}:{item.external_id}")
+        await pipe.execute()
+        await self._forget_empty(redis, p, sorted({of for cluster_id in where for of in lines[cluster_id]}))
+        sources = sorted({item.source for item in found})
+        left = [await redis.zcard(f"feedback:source:{p}:{source}") for source in sources]
+        pipe = redis.pipeline(transaction=False)
+        for source, count in zip(sources, left, strict=True):
+            if not count:
+                pipe.srem(f"feedback:sources:{p}", source)
+        # Last, for it says what there is to do: cut off before it, the same tombstone does it again.
+        pipe.delete(*(f"feedback:{p}:{i}" for i in ids))
+        await pipe.execute()
 
     async def apply(self, project_id: str, events: Sequence[ClusterEvent]) -> None:
         """Apply events in their order: as many at once as do not depend on one another."""
@@ -191,6 +249,10 @@ class RedisReadModel:
                 elif kind is ClusterRestored:
                     for event in cast(list[ClusterRestored], run):
                         await self._restore(redis, project_id, event)
+                elif kind is ItemRemoved:
+                    gone = {event.item_id: event.cluster_id for event in cast(list[ItemRemoved], run)}
+                    await self._delete(redis, project_id, gone)
+                    await redis.hdel(f"feedback:cluster:{project_id}", *gone)
                 else:
                     await self._stand(redis, project_id, run)
 
@@ -215,6 +277,11 @@ class RedisReadModel:
         if shown:
             for cluster_id, cluster in shown.items():
                 pipe.hset(f"cluster:{p}:{cluster_id}", mapping=_cluster_fields(cluster))
+            triage = {c: e.triage for c, e in shown.items() if e.triage != "open"}
+            if triage:
+                pipe.hset(f"clusters:{p}:triage", mapping=cast(Any, triage))
+            if shown.keys() - triage.keys():
+                pipe.hdel(f"clusters:{p}:triage", *(shown.keys() - triage.keys()))
             pipe.zadd(f"clusters:{p}:all", {c: e.created_at.timestamp() for c, e in shown.items()})
             pipe.zadd(f"clusters:{p}:ranked", {c: _rank(e) for c, e in shown.items()})
         _tell(pipe, p, events)
@@ -492,7 +559,7 @@ class RedisReadModel:
         return None if text is None else _STATUS.validate_json(text)
 
     async def stats(self, project_id: str) -> Stats:
-        """Return a project's figures; statuses are counted over the clusters that have had a job."""
+        """Return a project's figures; statuses are counted over clusters that have had a job, or are not open."""
         p = project_id
         async with self._answering() as redis:
             sources = sorted(await cast(Awaitable[set[str]], redis.smembers(f"feedback:sources:{p}")))
@@ -501,17 +568,19 @@ class RedisReadModel:
             pipe.scard(f"feedback:unclustered:{p}")
             pipe.zcard(f"clusters:{p}:ranked")
             pipe.zrange(f"jobs:{p}", 0, -1)
+            pipe.hgetall(f"clusters:{p}:triage")
             for source in sources:
                 pipe.zcard(f"feedback:source:{p}:{source}")
-            total, unclustered, clusters, job_ids, *counts = await pipe.execute()
+            total, unclustered, clusters, job_ids, triage, *counts = await pipe.execute()
             jobs = await self._jobs(redis, job_ids)
             lines = await self._lines(redis, p, {job.cluster_id for job in jobs})
             newest = {lines[job.cluster_id][-1]: job for job in sorted(jobs, key=lambda job: job.created_at)}
-            known = await redis.zmscore(f"clusters:{p}:ranked", list(newest)) if newest else []
+            told = sorted(newest.keys() | triage.keys())
+            known = await redis.zmscore(f"clusters:{p}:ranked", told) if told else []
         by_status: dict[str, int] = defaultdict(int)
-        for job, rank in zip(newest.values(), known, strict=True):
+        for cluster_id, rank in zip(told, known, strict=True):
             if rank is not None:  # a job may be known before its cluster is
-                by_status[cluster_status(job)] += 1
+                by_status[cluster_status(newest.get(cluster_id), triage.get(cluster_id, "open"))] += 1
         by_status["new"] = clusters - sum(n for status, n in by_status.items() if status != "new")
         return Stats(
             total,
@@ -599,11 +668,23 @@ class RedisReadModel:
             pipe.zrevrange(f"cluster:jobs:{i}", 0, 0)
         answers = await pipe.execute()
         newest = {job.id: job for job in await self._jobs(redis, [j for jobs in answers[1::2] for j in jobs])}
+        nameless = [i for i, fields in zip(ids, answers[0::2], strict=True) if fields and not fields["title"]]
+        named = {i: await self._newest_item(redis, p, i) for i in nameless}
         return tuple(
-            _cluster(p, i, fields, newest[jobs[0]] if jobs else None)
+            _cluster(p, i, {**fields, **named.get(i, {})}, newest[jobs[0]] if jobs else None)
             for i, fields, jobs in zip(ids, answers[0::2], answers[1::2], strict=True)
             if fields
         )
+
+    async def _newest_item(self, redis: Redis, p: str, cluster_id: str) -> dict[str, str]:
+        """Return title and summary that a cluster without them is called by: its newest item's, as far as it is known.
+
+        Texts that it could have been called by were deleted, and its clusterer keeps no other.
+        """
+        newest = cast(list[str], await redis.zrevrange(f"cluster:items:{p}:{cluster_id}", 0, 0))
+        for view in await self._items(redis, p, newest):
+            return {"title": view.item.title, "summary": brief(view.item).text[:SUMMARY_CHARS]}
+        return {}
 
     async def _jobs(self, redis: Redis, ids: Sequence[str]) -> tuple[Job, ...]:
         pipe = redis.pipeline(transaction=False)
@@ -614,7 +695,7 @@ class RedisReadModel:
 
 def _alone(event: ClusterEvent) -> type | None:
     """Return the type of an event that is not told in absolute terms, or None."""
-    return type(event) if isinstance(event, ClusterMerged | ClusterRestored) else None
+    return type(event) if isinstance(event, ClusterMerged | ClusterRestored | ItemRemoved) else None
 
 
 def _independent(events: Iterable[ClusterMerged]) -> Iterable[list[ClusterMerged]]:
@@ -681,10 +762,14 @@ def _tell(pipe: Pipeline, p: str, events: Iterable[ClusterEvent]) -> None:
             case CommandDone():
                 done = CommandView(event.command_id, event.outcome, event.reason, event.at)
                 pipe.set(f"command:{p}:{event.command_id}", _COMMAND.dump_json(done), ex=COMMAND_KEPT)
-                if event.outcome == "applied" and event.kind in {"move", "rename", "pin"}:
-                    entry = HistoryEntry(event.kind, "person", event.reason, event.at, command_id=event.command_id)
+                if event.outcome == "applied" and event.kind in _TOLD_BY_COMMAND:
+                    kind = cast(Happening, event.kind)
+                    entry = HistoryEntry(kind, "person", event.reason, event.at, command_id=event.command_id)
                     for cluster_id in event.cluster_ids:
                         _remember(pipe, p, cluster_id, entry)
+            case ClusterReopened():
+                entry = HistoryEntry("reopened", "consolidation", event.reason, event.at)
+                _remember(pipe, p, event.cluster_id, entry)
             case ProposalsChanged():
                 pipe.set(f"clustering:proposals:{p}", _PROPOSALS.dump_json(event.proposals))
             case ClusteringStatus():
@@ -702,6 +787,7 @@ def _forget(pipe: Pipeline, p: str, cluster_id: str) -> None:
     pipe.delete(f"cluster:{p}:{cluster_id}")
     pipe.zrem(f"clusters:{p}:all", cluster_id)
     pipe.zrem(f"clusters:{p}:ranked", cluster_id)
+    pipe.hdel(f"clusters:{p}:triage", cluster_id)
 
 
 def _why(event: ItemAssigned) -> bytes:
@@ -739,18 +825,19 @@ def _cluster_fields(cluster: ClusterChanged) -> dict[Any, Any]:
         "titled_by": cluster.titled_by,
         "pinned": int(cluster.pinned),
         "parent_id": cluster.parent_id or "",
+        "triage": cluster.triage,
     }
 
 
 def _cluster(p: str, cluster_id: str, fields: dict[str, str], job: Job | None) -> ClusterView:
-    status: ClusterStatus = cluster_status(job) if job else "new"
+    triage = cast(Triage, fields.get("triage", "open"))
     updated = datetime.fromisoformat(fields["updated_at"])
     return ClusterView(
         project_id=p,
         id=cluster_id,
         title=fields["title"],
         summary=fields["summary"],
-        status=status,
+        status=cluster_status(job, triage),
         size=int(fields["size"]),
         sources=tuple(json.loads(fields["sources"])),
         created_at=datetime.fromisoformat(fields["created_at"]),
@@ -763,6 +850,7 @@ def _cluster(p: str, cluster_id: str, fields: dict[str, str], job: Job | None) -
         titled_by=cast(Literal["machine", "person"], fields.get("titled_by", "machine")),
         pinned=fields.get("pinned") == "1",
         parent_id=fields.get("parent_id") or None,
+        triage=triage,
     )
 
 
