@@ -14,7 +14,7 @@ from soulcaster.adapters.redis_rate_limits import RedisRateLimits
 from soulcaster.adapters.redis_read_model import RedisReadModel
 from soulcaster.adapters.redis_sign_in import RedisSignIn
 from soulcaster.dead_letters import read_letter
-from soulcaster.domain.events import ClusterChanged, CommandDone, ItemAssigned, Outcome
+from soulcaster.domain.events import ClusterChanged, CommandDone, ItemAssigned, ItemRemoved, Outcome
 from soulcaster.domain.feedback import FeedbackItem
 from soulcaster.domain.ids import item_id
 from soulcaster.domain.keys import KeyScope
@@ -22,7 +22,7 @@ from soulcaster.domain.lifecycle import JobStatus, JobStep
 from soulcaster.errors import KafkaUnavailable
 from soulcaster.failures import dead_letter
 from soulcaster.keys import make_key
-from soulcaster.messages import ClusterCommand, KeyDefined, control_message
+from soulcaster.messages import ClusterCommand, ItemsEnvelope, KeyDefined, control_message
 from soulcaster.ports import DeadLetter, LettersPage, Outgoing, Record
 from soulcaster.testing import RecordingPublisher
 from soulcaster.web.server import create_app
@@ -92,6 +92,12 @@ class Worker(RecordingPublisher):
         for message in messages:
             if message.topic == "control" and isinstance(defined := control_message(message.value), KeyDefined):
                 await self._read_model.put_key(defined.key())
+            if message.topic == "feedback.items":
+                envelope = ItemsEnvelope.model_validate_json(message.value)
+                for gone in envelope.deleted if self.outcome is not None else ():
+                    removed = ItemRemoved(gone.id, None, gone.at, gone.command_id)
+                    done = CommandDone(gone.command_id or "", "applied", "deleted", NOW)
+                    await self._read_model.apply(envelope.project_id, [removed, done])
             if message.topic == "cluster.commands" and self.outcome is not None:
                 command = ClusterCommand.model_validate_json(message.value)
                 done = CommandDone(command.id, self.outcome, self.reason, NOW, command.type)

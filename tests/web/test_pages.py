@@ -246,6 +246,9 @@ FORMS: dict[str, tuple[str, dict[str, str | list[str]], dict[str, object]]] = {
     "name back": (f"{CLUSTER}/rename", {"title": ""}, {"cluster_id": "c1"}),
     "pin": (f"{CLUSTER}/pin", {"pinned": "true"}, {"cluster_id": "c1", "pinned": True}),
     "unpin": (f"{CLUSTER}/pin", {"pinned": "false"}, {"cluster_id": "c1", "pinned": False}),
+    "mute": (f"{CLUSTER}/mute", {}, {"cluster_id": "c1"}),
+    "resolve": (f"{CLUSTER}/resolve", {}, {"cluster_id": "c1"}),
+    "reopen": (f"{CLUSTER}/reopen", {}, {"cluster_id": "c1"}),
     "merge": (f"{CLUSTER}/merge", {"other": "c2"}, {"cluster_id": "c1", "cluster_ids": ["c2"]}),
     "split": (
         f"{CLUSTER}/split",

@@ -745,6 +745,7 @@ class Clusterer:
     # ---- what changes clusters -----------------------------------------------------------------------------------
 
     def _merge(self, fates: Mapping[int, int]) -> None:
+        """Merge clusters into others, which stay as open, muted or resolved as they were."""
         for number, into in fates.items():
             loser, winner = self.clusters[number], self.clusters[into]
             for slot in loser.groups:

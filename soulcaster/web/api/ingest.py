@@ -4,6 +4,7 @@ from uuid import uuid4
 
 from aiohttp import web
 
+from soulcaster.domain.feedback import FeedbackItem
 from soulcaster.domain.normalize import title_and_body
 from soulcaster.intake import read
 from soulcaster.messages import ProjectId, RawFeedback
@@ -31,7 +32,7 @@ async def manual(request: web.Request, query: Scope, body: ManualIn) -> web.Stre
     raw = RawFeedback(
         project_id=query.project_id, source="manual", title=body.title, body=body.text, external_id=str(uuid4())
     )
-    return await _accept(request, raw)
+    return _taken(await accept(request, raw))
 
 
 @operation("POST", "/ingest/feedback", {202: IngestOut}, scope="ingest")
@@ -44,11 +45,18 @@ async def generic(request: web.Request, query: FeedbackInQuery, body: FeedbackIn
             400, "project_id is required", errors=[FieldProblem(field="project_id", message="Field required")]
         )
     _must_say_something("body", body.title, body.body)
-    return await _accept(request, body.to_raw(project_id, body.external_id or body.id or str(uuid4())))
+    return _taken(await accept(request, body.to_raw(project_id, body.external_id or body.id or str(uuid4()))))
 
 
-async def _accept(request: web.Request, raw: RawFeedback) -> web.Response:
-    """Publish an item that is known to pass the border behind Kafka: what is answered 202 is never refused later."""
+async def accept(request: web.Request, raw: RawFeedback) -> FeedbackItem:
+    """Publish an item that is known to pass the border behind Kafka, and return it as it will be.
+
+    What is answered 202 is never refused later.
+
+    Raises:
+        Problem: 422 when it would not pass.
+        Unavailable: Kafka does not answer.
+    """
     given = services(request)
     value = raw.model_dump_json().encode()
     received = int(given.clock().timestamp() * 1000)
@@ -58,6 +66,10 @@ async def _accept(request: web.Request, raw: RawFeedback) -> web.Response:
     item = accepted[0].item
     # Keyed by the item, so that its versions stay in order while a project's items spread over all partitions.
     await given.publisher.publish([Outgoing(FEEDBACK_RAW.name, item.id.encode(), value)])
+    return item
+
+
+def _taken(item: FeedbackItem) -> web.Response:
     return answer(IngestOut(id=item.id, project_id=item.project_id), status=202)
 
 
