@@ -18,7 +18,7 @@ from soulcaster.domain.events import ClusterChanged, CommandDone, ItemAssigned, 
 from soulcaster.domain.feedback import FeedbackItem
 from soulcaster.domain.ids import item_id
 from soulcaster.domain.keys import KeyScope
-from soulcaster.domain.lifecycle import JobStatus, JobStep
+from soulcaster.domain.lifecycle import JobStatus, JobStep, Triage
 from soulcaster.errors import KafkaUnavailable
 from soulcaster.failures import dead_letter
 from soulcaster.keys import make_key
@@ -164,6 +164,13 @@ class World:
             ],
         )
         return items
+
+    async def mark(self, cluster: str, triage: Triage, project: str = "p1") -> None:
+        """Have a cluster be muted, resolved or open."""
+        view = await self.read_model.cluster(project, cluster)
+        assert view is not None
+        as_it_is = view.title, view.summary, view.size, view.sources, view.created_at, view.updated_at
+        await self.read_model.apply(project, [ClusterChanged(cluster, *as_it_is, triage=triage)])
 
     async def job(
         self,
