@@ -56,7 +56,11 @@ async def cluster(
         done = []
         for embedder, run in groupby(messages, key=lambda m: m.embedder if isinstance(m, EmbeddedEnvelope) else None):
             if embedder is not None:
-                done.append(await _add(project, embedder, [m for m in run if isinstance(m, EmbeddedEnvelope)]))
+                envelopes = [m for m in run if isinstance(m, EmbeddedEnvelope)]
+                done.append(await _add(project, embedder, envelopes))
+                deleted = [one for envelope in envelopes for one in envelope.deleted]
+                if deleted:
+                    done.append(await asyncio.to_thread(project.remove, deleted, clock()))
                 continue
             for command in (message.command() for message in run if isinstance(message, ClusterCommand)):
                 if isinstance(command, RoundFinished):

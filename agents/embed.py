@@ -1,5 +1,7 @@
 """feedback.items -> feedback.embedded: drop what was seen just like that, embed the rest in one go.
 
+A tombstone goes on to the clusterer, after what there was of its item; what comes of it later is dropped.
+
 Dedupe and embed share a hop: a topic between them would carry the same bytes again. An item is marked as seen only
 after its vector was acknowledged, so a crash between the two embeds it twice and loses nothing.
 """
@@ -12,7 +14,7 @@ import numpy as np
 from agents.batches import Batch
 from agents.guard import Guard
 from soulcaster.domain.dedupe import Judged, Seen
-from soulcaster.domain.feedback import FeedbackItem, brief
+from soulcaster.domain.feedback import Deleted, FeedbackItem, brief
 from soulcaster.failures import until_available
 from soulcaster.messages import EmbedderId, ItemsEnvelope, embedded_envelopes
 from soulcaster.ports import Embedder, Outgoing, Publisher, Record
@@ -31,24 +33,29 @@ async def embed(
     async def work(batch: Batch, records: Sequence[Record]) -> None:
         nonlocal count
         items: dict[tuple[int, str], list[FeedbackItem]] = defaultdict(list)
+        deleted: dict[tuple[int, str], list[Deleted]] = defaultdict(list)
         for record in records:
             envelope = ItemsEnvelope.model_validate_json(record.value or b"")
             items[record.partition, envelope.project_id] += envelope.items
+            deleted[record.partition, envelope.project_id] += envelope.deleted
         judged: dict[tuple[int, str], Judged] = {}
         for (partition, project_id), of_project in items.items():
-            found = seen.state(partition, project_id).judge(of_project)
-            if found.fresh:
+            gone = deleted[partition, project_id]
+            found = seen.state(partition, project_id).judge(of_project, [one.id for one in gone])
+            if found.fresh or gone:
                 judged[partition, project_id] = found
+        if not judged:
+            return
         briefs = {key: [brief(item) for item in found.fresh] for key, found in judged.items()}
         texts = [b.text for of_project in briefs.values() for b in of_project]
-        if not texts:
-            return
-        vectors = await until_available(lambda: embedder.embed(texts))
+        vectors = np.zeros((0, embedder.dimensions), np.float32)
+        if texts:
+            vectors = await until_available(lambda: embedder.embed(texts))
         parts = np.split(vectors, np.cumsum([len(of_project) for of_project in briefs.values()])[:-1])
         messages = [
-            Outgoing(FEEDBACK_EMBEDDED.name, project_id.encode(), envelope)
-            for ((_, project_id), of_project), part in zip(briefs.items(), parts, strict=True)
-            for envelope in embedded_envelopes(project_id, embedder_id, of_project, part)
+            Outgoing(FEEDBACK_EMBEDDED.name, place[1].encode(), envelope)
+            for (place, of_project), part in zip(briefs.items(), parts, strict=True)
+            for envelope in embedded_envelopes(place[1], embedder_id, of_project, part, deleted[place])
         ]
         await until_available(lambda: publisher.publish(messages))
         try:

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Sequence
 from agents.batches import Batch
 from agents.guard import Guard
 from soulcaster.domain.events import ClusterEvent
-from soulcaster.domain.feedback import FeedbackItem
+from soulcaster.domain.feedback import Deleted, FeedbackItem
 from soulcaster.domain.lifecycle import JobStep
 from soulcaster.failures import until_available
 from soulcaster.messages import (
@@ -39,6 +39,7 @@ async def project(batches: AsyncIterator[Batch], *, read_model: ReadModel, publi
 
     async def work(records: Sequence[Record]) -> None:
         items: dict[str, list[FeedbackItem]] = defaultdict(list)
+        deleted: dict[str, list[Deleted]] = defaultdict(list)
         events: dict[str, list[ClusterEvent]] = defaultdict(list)
         jobs: dict[str, list[JobStep]] = defaultdict(list)
         defined: list[ControlMessage] = []
@@ -47,6 +48,7 @@ async def project(batches: AsyncIterator[Batch], *, read_model: ReadModel, publi
             if record.topic == FEEDBACK_ITEMS.name:
                 envelope = ItemsEnvelope.model_validate_json(value)
                 items[envelope.project_id] += envelope.items
+                deleted[envelope.project_id] += envelope.deleted
             elif record.topic == CLUSTER_EVENTS.name:
                 happened = ClusterEvents.model_validate_json(value)
                 events[happened.project_id] += happened.events
@@ -58,6 +60,8 @@ async def project(batches: AsyncIterator[Batch], *, read_model: ReadModel, publi
 
         async def of_project(project_id: str) -> None:
             await until_available(lambda: read_model.put_items(project_id, items.get(project_id, ())))
+            gone = [one.id for one in deleted.get(project_id, ())]
+            await until_available(lambda: read_model.delete_items(project_id, gone))
             await until_available(lambda: read_model.apply(project_id, events.get(project_id, ())))
             for step in jobs.get(project_id, ()):
                 await until_available(lambda step=step: read_model.put_job(step))  # type: ignore[misc]

@@ -41,17 +41,20 @@ from soulcaster.domain.commands import (
     Granularity,
     Merge,
     Move,
+    Mute,
     Pin,
     Rebalance,
     Rename,
+    Reopen,
     Reset,
+    Resolve,
     RoundFinished,
     Split,
     StartFix,
     Undo,
 )
 from soulcaster.domain.events import ClusterEvent, ProposalsChanged
-from soulcaster.domain.feedback import Brief, FeedbackItem
+from soulcaster.domain.feedback import Brief, Deleted, FeedbackItem
 from soulcaster.domain.ids import step_id_for
 from soulcaster.domain.keys import MAX_NAME, SCOPES, ApiKey, KeyScope
 from soulcaster.domain.lifecycle import JobStatus, JobStep
@@ -76,6 +79,9 @@ ENVELOPE_ITEMS = 500
 
 MAX_ITEM_BYTES = 256 * 1024
 """An item larger than this, as JSON, is not feedback a person can read; it goes to the dead letters."""
+
+_TOMBSTONE_BYTES = 512
+"""More than a tombstone takes as JSON."""
 
 RESERVED = frozenset({"all", "cluster", "created", "external", "items", "jobs", "source", "sources", "unclustered"})
 """Words that stand where a project's id stands in the read model's other keys."""
@@ -215,10 +221,14 @@ class RawEnvelope(Message):
 
 
 class ItemsEnvelope(Message):
-    """feedback.items: cleaned items of one project."""
+    """feedback.items: cleaned items of one project, and tombstones of items that are gone for good.
+
+    A tombstone holds wherever it stands: what comes of its item later counts no more.
+    """
 
     project_id: ProjectId
     items: tuple[FeedbackItem, ...]
+    deleted: tuple[Deleted, ...] = ()
 
 
 class EmbedderId(BaseModel):
@@ -232,7 +242,7 @@ class EmbedderId(BaseModel):
 
 
 class EmbeddedEnvelope(Message):
-    """feedback.embedded: briefs of one project and their vectors, row by row.
+    """feedback.embedded: briefs of one project and their vectors, row by row; and tombstones, as they came.
 
     `vectors` is base64 of float16, little-endian, shape (len(items), embedder.dimensions), unit length.
     """
@@ -241,6 +251,7 @@ class EmbeddedEnvelope(Message):
     embedder: EmbedderId
     items: tuple[Brief, ...]
     vectors: str
+    deleted: tuple[Deleted, ...] = ()
 
     @model_validator(mode="after")
     def _one_vector_each(self) -> Self:
@@ -298,6 +309,9 @@ _NEEDED: Mapping[CommandKind, tuple[str, ...]] = {
     "move": ("cluster_id", "item_ids"),
     "rename": ("cluster_id",),
     "pin": ("cluster_id", "pinned"),
+    "mute": ("cluster_id",),
+    "resolve": ("cluster_id",),
+    "reopen": ("cluster_id",),
     "undo": ("command_id",),
     "rebalance": (),
     "cleanup": ("proposal_ids",),
@@ -360,6 +374,12 @@ class ClusterCommand(Message):
                 return Rename(**asked, cluster_id=cluster_id, title=self.title)
             case "pin":
                 return Pin(**asked, cluster_id=cluster_id, pinned=bool(self.pinned))
+            case "mute":
+                return Mute(**asked, cluster_id=cluster_id)
+            case "resolve":
+                return Resolve(**asked, cluster_id=cluster_id)
+            case "reopen":
+                return Reopen(**asked, cluster_id=cluster_id)
             case "undo":
                 return Undo(**asked, command_id=self.command_id or "")
             case "rebalance":
@@ -581,9 +601,13 @@ def items_envelopes(project_id: str, items: Sequence[bytes]) -> Iterator[bytes]:
 
 
 def embedded_envelopes(
-    project_id: str, embedder: EmbedderId, items: Sequence[Brief], vectors: npt.NDArray[np.float32]
+    project_id: str,
+    embedder: EmbedderId,
+    items: Sequence[Brief],
+    vectors: npt.NDArray[np.float32],
+    deleted: Sequence[Deleted] = (),
 ) -> Iterator[bytes]:
-    """Yield EmbeddedEnvelope messages, each below `ENVELOPE_BYTES`."""
+    """Yield EmbeddedEnvelope messages, each below `ENVELOPE_BYTES`; tombstones come after all items."""
     row = embedder.dimensions * 3 + 512
     sizes = [(i, row + 4 * (len(item.title) + len(item.text))) for i, item in enumerate(items)]
     for run in split_by_bytes(sizes, ENVELOPE_BYTES):
@@ -592,6 +616,10 @@ def embedded_envelopes(
             embedder=embedder,
             items=tuple(items[i] for i in run),
             vectors=pack_vectors(vectors[run]),
+        ).to_bytes()
+    for gone in split_by_bytes([(one, _TOMBSTONE_BYTES) for one in deleted], ENVELOPE_BYTES):
+        yield EmbeddedEnvelope(
+            project_id=project_id, embedder=embedder, items=(), vectors="", deleted=tuple(gone)
         ).to_bytes()
 
 

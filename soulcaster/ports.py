@@ -4,7 +4,7 @@ Every adapter raises `errors.Unavailable` when its system does not answer within
 that; a caller may then try the same call again.
 """
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, Literal, Protocol, TypeVar
@@ -25,7 +25,7 @@ from soulcaster.domain.events import (
 )
 from soulcaster.domain.feedback import FeedbackItem
 from soulcaster.domain.keys import ApiKey
-from soulcaster.domain.lifecycle import ClusterStatus, Job, JobStatus, JobStep
+from soulcaster.domain.lifecycle import ClusterStatus, Job, JobStatus, JobStep, Triage
 from soulcaster.domain.people import Membership, User
 from soulcaster.domain.source_state import SourceReport, SourceState
 from soulcaster.domain.webhooks import WebhookSecret
@@ -231,7 +231,10 @@ class FeedbackView:
 
 @dataclass(frozen=True, slots=True)
 class ClusterView:
-    """A cluster as it is read; the fields of `ClusterChanged` mean what they mean there."""
+    """A cluster as it is read; the fields of `ClusterChanged` mean what they mean there.
+
+    One whose title is empty there is called by its newest item.
+    """
 
     project_id: str
     id: str
@@ -250,14 +253,19 @@ class ClusterView:
     pinned: bool = False
     parent_id: str | None = None
     github_repo_url: str | None = None
+    triage: Triage = "open"
 
 
 ClusterOrder = Literal["largest", "newest", "updated"]
 """What clusters are listed by: their size, the newer first among equals; when they were opened; when they changed."""
 
-Happening = Literal["merged", "merged_into", "split_off", "split_from", "restored", "move", "rename", "pin"]
+Happening = Literal[
+    "merged", "merged_into", "split_off", "split_from", "restored", "move", "rename", "pin", "mute", "resolve",
+    "reopen", "reopened",
+]  # fmt: skip
 """What a cluster's history tells of: another was merged into it, or it into another; another was split off it, or it
-off another; its merge was undone; a person moved items to it, renamed or (un)pinned it."""
+off another; its merge was undone; a person moved items to it, renamed, (un)pinned, muted, resolved or reopened it; it
+was reopened because of newer feedback."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -365,6 +373,12 @@ class ReadModel(Protocol):
 
     async def put_items(self, project_id: str, items: Sequence[FeedbackItem]) -> None:
         """Store items, newest version wins; those not assigned to a cluster yet are unclustered."""
+
+    async def delete_items(self, project_id: str, item_ids: Collection[str]) -> None:
+        """Take items out for good: none of their versions comes back, whether it was before this or comes after it.
+
+        What clusters say of themselves changes with the `ItemRemoved` and `ClusterChanged` that follow.
+        """
 
     async def apply(self, project_id: str, events: Sequence[ClusterEvent]) -> None:
         """Apply cluster events in order; an assignment moves an item out of where it was.

@@ -14,6 +14,7 @@ Keys (`{p}` a project's id, `{c}` a cluster's):
 | feedback:received:{p} | zset | sources by when their newest item came in |
 | feedback:unclustered:{p} | set | ids of items in no cluster yet |
 | feedback:cluster:{p} | hash | item id -> id of the cluster it was assigned to, which may have been merged since |
+| deleted:{p} | set | ids of items that were deleted: none of their versions comes back |
 | assignments:{p} | hash | item id -> why it was assigned, JSON |
 | cluster:{p}:{c} | hash | title, summary, size, sources, times and so on; status from jobs |
 | cluster:items:{p}:{c} | zset | item ids by created_at, those of the clusters merged into it too |
@@ -71,16 +72,18 @@ from soulcaster.domain.events import (
     ClusteringConfigured,
     ClusteringStatus,
     ClusterMerged,
+    ClusterReopened,
     ClusterRestored,
     ClusterSplit,
     CommandDone,
     ItemAssigned,
+    ItemRemoved,
     Proposal,
     ProposalsChanged,
 )
-from soulcaster.domain.feedback import FeedbackItem, repo_of
+from soulcaster.domain.feedback import FeedbackItem, brief, repo_of
 from soulcaster.domain.keys import ApiKey
-from soulcaster.domain.lifecycle import ClusterStatus, Job, JobStep, advance, cluster_status, start
+from soulcaster.domain.lifecycle import ClusterStatus, Job, JobStep, Triage, advance, cluster_status, start
 from soulcaster.domain.people import Membership, User
 from soulcaster.domain.source_state import SourceReport, SourceState
 from soulcaster.domain.webhooks import WebhookSecret
@@ -93,6 +96,7 @@ from soulcaster.ports import (
     CommandNotice,
     CommandView,
     FeedbackView,
+    Happening,
     HistoryEntry,
     JobNotice,
     KeyView,
@@ -111,6 +115,12 @@ HISTORY_ENTRIES = 100
 REPO_ITEMS = 20
 """Items of a cluster, the newest, whose repositories are asked for when it is read."""
 
+SUMMARY_CHARS = 280
+"""Of the text of an item that a cluster is called by."""
+
+_TOLD_BY_COMMAND: frozenset[str] = frozenset({"move", "rename", "pin", "mute", "resolve", "reopen"})
+"""Commands that no event but their own answer tells the history of."""
+
 COMMAND_KEPT = timedelta(days=30)
 
 CLAIM_KEPT = timedelta(minutes=5)
@@ -124,8 +134,8 @@ _CHUNK = 10_000
 """Members that one command moves from a cluster to another: more would keep everybody else waiting."""
 
 _MADE_AGAIN = (
-    "feedback:*", "assignments:*", "cluster:*", "clusters:*", "clustering:*", "command:*", "job:*", "jobs:*",
-    "key:*", "keys:*", "members:*", "project:*", "projects", "user:*", "config:*", "webhooks:*", "sources:*",
+    "feedback:*", "deleted:*", "assignments:*", "cluster:*", "clusters:*", "clustering:*", "command:*", "job:*",
+    "jobs:*", "key:*", "keys:*", "members:*", "project:*", "projects", "user:*", "config:*", "webhooks:*", "sources:*",
 )  # fmt: skip
 """The keys that are made again from Kafka, of those in the table above."""
 
@@ -199,42 +209,47 @@ class RedisReadModel:
                     await redis.unlink(*found)
 
     async def put_items(self, project_id: str, items: Sequence[FeedbackItem]) -> None:
-        """Store items in one round trip, after one that asks which of them are assigned already."""
-        newest = {item.id: item for item in items}
-        if not newest:
+        """Store items in one round trip, after one that asks which of them are assigned already, or deleted."""
+        if not items:
             return
         p = project_id
-        by_source: dict[str, dict[str, float]] = defaultdict(dict)
-        created: dict[str, float] = {}
-        received: dict[str, float] = {}
-        strings: dict[str, str | bytes] = {}
-        for item in newest.values():
-            at = item.created_at.timestamp()
-            created[item.id] = at
-            received[item.source] = max(received.get(item.source, 0.0), item.received_at.timestamp())
-            by_source[item.source][item.id] = at
-            strings[f"feedback:{p}:{item.id}"] = _ITEM.dump_json(item)
-            strings[f"feedback:external:{p}:{item.source}:{item.external_id}"] = item.id
+        newest = {item.id: item for item in items}
         async with self._answering() as redis:
-            ids = list(newest)
             pipe = redis.pipeline(transaction=False)
-            pipe.hmget(f"feedback:cluster:{p}", ids)
-            pipe.hmget(f"feedback:repos:{p}", ids)
-            assigned, repos = await pipe.execute()
-            await self._put_repos(redis, p, newest, dict(zip(ids, repos, strict=True)))
-            waiting = [i for i, cluster in zip(ids, assigned, strict=True) if cluster is None]
+            pipe.hmget(f"feedback:cluster:{p}", list(newest))
+            pipe.hmget(f"feedback:repos:{p}", list(newest))
+            pipe.smismember(f"deleted:{p}", list(newest))
+            assigned, repos, deleted = await pipe.execute()
+            before = dict(zip(newest, repos, strict=True))
+            waiting = [i for i, cluster, gone in zip(newest, assigned, deleted, strict=True) if not (cluster or gone)]
+            kept = {i: item for (i, item), gone in zip(newest.items(), deleted, strict=True) if not gone}
+            await self._put_repos(redis, p, kept, before)
             pipe = redis.pipeline(transaction=False)
-            pipe.mset(cast(Any, strings))
-            pipe.zadd(f"feedback:created:{p}", created)
-            for source, members in by_source.items():
-                pipe.zadd(f"feedback:source:{p}:{source}", members)
-            pipe.sadd(f"feedback:sources:{p}", *by_source)
-            pipe.zadd(f"feedback:received:{p}", received, gt=True)
+            if kept:
+                self._put(pipe, p, kept.values())
             if waiting:
                 pipe.sadd(f"feedback:unclustered:{p}", *waiting)
             pipe.sadd("projects", p)
-            self._notify(pipe, p, Notice(items=len(newest)))
+            self._notify(pipe, p, Notice(items=len(kept)))
             await pipe.execute()
+
+    def _put(self, pipe: Pipeline, p: str, items: Collection[FeedbackItem]) -> None:
+        """Write items and the lists that they are in."""
+        created: dict[str, float] = {}
+        received: dict[str, float] = {}
+        by_source: dict[str, dict[str, float]] = defaultdict(dict)
+        strings: dict[str, str | bytes] = {}
+        for item in items:
+            created[item.id] = by_source[item.source][item.id] = item.created_at.timestamp()
+            received[item.source] = max(received.get(item.source, 0.0), item.received_at.timestamp())
+            strings[f"feedback:{p}:{item.id}"] = _ITEM.dump_json(item)
+            strings[f"feedback:external:{p}:{item.source}:{item.external_id}"] = item.id
+        pipe.mset(cast(Any, strings))
+        pipe.zadd(f"feedback:created:{p}", created)
+        for source, members in by_source.items():
+            pipe.zadd(f"feedback:source:{p}:{source}", members)
+        pipe.sadd(f"feedback:sources:{p}", *by_source)
+        pipe.zadd(f"feedback:received:{p}", received, gt=True)
 
     async def _put_repos(
         self, redis: Redis, p: str, items: Mapping[str, FeedbackItem], before: Mapping[str, str | None]
@@ -252,6 +267,58 @@ class RedisReadModel:
         if len(pipe):
             await pipe.execute()
 
+    async def delete_items(self, project_id: str, item_ids: Collection[str]) -> None:
+        """Take items out; where they were assigned to is kept until their removal is told of, which comes in order."""
+        if item_ids:
+            async with self._answering() as redis:
+                await self._delete(redis, project_id, dict.fromkeys(item_ids))
+
+    async def _delete(self, redis: Redis, p: str, items: Mapping[str, str | None]) -> None:
+        """Delete items, each with the cluster that it is known to have been in."""
+        ids = list(items)
+        pipe = redis.pipeline(transaction=False)
+        pipe.sadd(f"deleted:{p}", *ids)
+        pipe.mget([f"feedback:{p}:{i}" for i in ids])
+        pipe.hmget(f"feedback:cluster:{p}", ids)
+        pipe.hmget(f"feedback:repos:{p}", ids)
+        _, texts, before, repos = await pipe.execute()
+        found = [_ITEM.validate_json(text) for text in texts if text is not None]
+        where: dict[str, set[str]] = defaultdict(set)
+        for i, assigned in zip(ids, before, strict=True):
+            for cluster_id in {assigned, items[i]} - {None}:
+                where[cluster_id].add(i)
+        lines = await self._lines(redis, p, where)
+        pipe = redis.pipeline(transaction=False)
+        for cluster_id, of_cluster in where.items():
+            for of in lines[cluster_id]:
+                pipe.zrem(f"cluster:items:{p}:{of}", *of_cluster)
+        pipe.zrem(f"feedback:created:{p}", *ids)
+        pipe.srem(f"feedback:unclustered:{p}", *ids)
+        pipe.hdel(f"assignments:{p}", *ids)
+        for i, repo in zip(ids, repos, strict=True):
+            if repo is not None:
+                pipe.zrem(f"feedback:repo:{p}:{repo.lower()}", i)
+        pipe.hdel(f"feedback:repos:{p}", *ids)
+        for item in found:
+            pipe.zrem(f"feedback:source:{p}:{item.source}", item.id)
+            pipe.delete(f"feedback:external:{p}:{item.source}:{item.external_id}")
+        await pipe.execute()
+        touched = sorted({of for cluster_id in where for of in lines[cluster_id]})
+        await self._forget_empty(redis, p, touched)
+        await self._list(redis, p, touched)
+        sources = sorted({item.source for item in found})
+        left = [await redis.zcard(f"feedback:source:{p}:{source}") for source in sources]
+        pipe = redis.pipeline(transaction=False)
+        for source, count in zip(sources, left, strict=True):
+            if not count:
+                pipe.srem(f"feedback:sources:{p}", source)
+        # Last, for it says what there is to do: cut off before it, the same tombstone does it again.
+        pipe.delete(*(f"feedback:{p}:{i}" for i in ids))
+        self._notify(
+            pipe, p, Notice(clusters=tuple(touched[:NOTICE_CLUSTERS]), more_clusters=len(touched) > NOTICE_CLUSTERS)
+        )
+        await pipe.execute()
+
     async def apply(self, project_id: str, events: Sequence[ClusterEvent]) -> None:
         """Apply events in their order: as many at once as do not depend on one another."""
         async with self._answering() as redis:
@@ -263,6 +330,10 @@ class RedisReadModel:
                 elif kind is ClusterRestored:
                     for event in cast(list[ClusterRestored], run):
                         await self._restore(redis, project_id, event)
+                elif kind is ItemRemoved:
+                    gone = {event.item_id: event.cluster_id for event in cast(list[ItemRemoved], run)}
+                    await self._delete(redis, project_id, gone)
+                    await redis.hdel(f"feedback:cluster:{project_id}", *gone)
                 else:
                     await self._stand(redis, project_id, run)
 
@@ -414,7 +485,7 @@ class RedisReadModel:
             pipe = redis.pipeline(transaction=False)
             pipe.hmget(f"clusters:{p}:narrowed", list(some))
             for cluster_id in some:
-                pipe.hmget(f"cluster:{p}:{cluster_id}", ["size", "sources", "created_at", "updated_at"])
+                pipe.hmget(f"cluster:{p}:{cluster_id}", ["size", "sources", "created_at", "updated_at", "triage"])
                 pipe.zrevrange(f"cluster:jobs:{cluster_id}", 0, 0)
             narrowed_by, *found = await pipe.execute()
             newest = {job.id: job for job in await self._jobs(redis, [j for jobs in found[1::2] for j in jobs])}
@@ -876,8 +947,10 @@ class RedisReadModel:
             pipe.zrevrange(f"cluster:jobs:{i}", 0, 0)
         repos, *answers = await pipe.execute()
         newest = {job.id: job for job in await self._jobs(redis, [j for jobs in answers[1::2] for j in jobs])}
+        nameless = [i for i, fields in zip(ids, answers[0::2], strict=True) if fields and not fields["title"]]
+        named = {i: await self._newest_item(redis, p, i) for i in nameless}
         views = tuple(
-            _cluster(p, i, fields, newest[jobs[0]] if jobs else None)
+            _cluster(p, i, {**fields, **named.get(i, {})}, newest[jobs[0]] if jobs else None)
             for i, fields, jobs in zip(ids, answers[0::2], answers[1::2], strict=True)
             if fields
         )
@@ -898,6 +971,16 @@ class RedisReadModel:
             for view, some in zip(views, items, strict=True)
         )
 
+    async def _newest_item(self, redis: Redis, p: str, cluster_id: str) -> dict[str, str]:
+        """Return title and summary that a cluster without them is called by: its newest item's, as far as it is known.
+
+        Texts that it could have been called by were deleted, and its clusterer keeps no other.
+        """
+        newest = cast(list[str], await redis.zrevrange(f"cluster:items:{p}:{cluster_id}", 0, 0))
+        for view in await self._items(redis, p, newest):
+            return {"title": view.item.title, "summary": brief(view.item).text[:SUMMARY_CHARS]}
+        return {}
+
     async def _jobs(self, redis: Redis, ids: Sequence[str]) -> tuple[Job, ...]:
         pipe = redis.pipeline(transaction=False)
         for i in ids:
@@ -907,7 +990,7 @@ class RedisReadModel:
 
 def _alone(event: ClusterEvent) -> type | None:
     """Return the type of an event that is not told in absolute terms, or None."""
-    return type(event) if isinstance(event, ClusterMerged | ClusterRestored) else None
+    return type(event) if isinstance(event, ClusterMerged | ClusterRestored | ItemRemoved) else None
 
 
 def _independent(events: Iterable[ClusterMerged]) -> Iterable[list[ClusterMerged]]:
@@ -947,9 +1030,10 @@ class _Listed:
 
 
 def _listed(fields: Sequence[str], job: Job | None) -> _Listed:
-    """Return where a cluster of this size, these sources, created and updated then stands."""
-    created, updated = (datetime.fromisoformat(at) for at in fields[2:])
-    labels = (f"status:{cluster_status(job)}", *(f"source:{name}" for name in json.loads(fields[1])))
+    """Return where a cluster of this size, these sources, created and updated then, and so triaged, stands."""
+    created, updated = (datetime.fromisoformat(at) for at in fields[2:4])
+    triage = cast(Triage, fields[4] or "open")
+    labels = (f"status:{cluster_status(job, triage)}", *(f"source:{name}" for name in json.loads(fields[1])))
     scores = {
         "largest": _rank(int(fields[0]), created),
         "newest": created.timestamp(),
@@ -1002,10 +1086,14 @@ def _tell(pipe: Pipeline, p: str, events: Iterable[ClusterEvent]) -> None:
             case CommandDone():
                 done = CommandView(event.command_id, event.outcome, event.reason, event.at)
                 pipe.set(f"command:{p}:{event.command_id}", _COMMAND.dump_json(done), ex=COMMAND_KEPT)
-                if event.outcome == "applied" and event.kind in {"move", "rename", "pin"}:
-                    entry = HistoryEntry(event.kind, "person", event.reason, event.at, command_id=event.command_id)
+                if event.outcome == "applied" and event.kind in _TOLD_BY_COMMAND:
+                    kind = cast(Happening, event.kind)
+                    entry = HistoryEntry(kind, "person", event.reason, event.at, command_id=event.command_id)
                     for cluster_id in event.cluster_ids:
                         _remember(pipe, p, cluster_id, entry)
+            case ClusterReopened():
+                entry = HistoryEntry("reopened", "consolidation", event.reason, event.at)
+                _remember(pipe, p, event.cluster_id, entry)
             case ProposalsChanged():
                 pipe.set(f"clustering:proposals:{p}", _PROPOSALS.dump_json(event.proposals))
             case ClusteringStatus():
@@ -1091,16 +1179,18 @@ def _cluster_fields(cluster: ClusterChanged) -> dict[Any, Any]:
         "titled_by": cluster.titled_by,
         "pinned": int(cluster.pinned),
         "parent_id": cluster.parent_id or "",
+        "triage": cluster.triage,
     }
 
 
 def _cluster(p: str, cluster_id: str, fields: dict[str, str], job: Job | None) -> ClusterView:
+    triage = cast(Triage, fields.get("triage", "open"))
     return ClusterView(
         project_id=p,
         id=cluster_id,
         title=fields["title"],
         summary=fields["summary"],
-        status=cluster_status(job),
+        status=cluster_status(job, triage),
         size=int(fields["size"]),
         sources=tuple(json.loads(fields["sources"])),
         created_at=datetime.fromisoformat(fields["created_at"]),
@@ -1113,6 +1203,7 @@ def _cluster(p: str, cluster_id: str, fields: dict[str, str], job: Job | None) -
         titled_by=cast(Literal["machine", "person"], fields.get("titled_by", "machine")),
         pinned=fields.get("pinned") == "1",
         parent_id=fields.get("parent_id") or None,
+        triage=triage,
     )
 
 

@@ -13,6 +13,9 @@ CommandKind = Literal[
     "move",
     "rename",
     "pin",
+    "mute",
+    "resolve",
+    "reopen",
     "undo",
     "rebalance",
     "cleanup",
@@ -80,8 +83,29 @@ class Pin(Asked):
 
 
 @dataclass(frozen=True, slots=True)
+class Mute(Asked):
+    """Nobody wants to hear of this cluster, whatever comes to it, until it is reopened."""
+
+    cluster_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Resolve(Asked):
+    """This cluster is done with; feedback that is newer opens it again."""
+
+    cluster_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reopen(Asked):
+    """This cluster is neither muted nor resolved any more."""
+
+    cluster_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class Undo(Asked):
-    """Take back a merge, split, move, rename or pin."""
+    """Take back a merge, split, move, rename, pin, mute, resolve or reopen."""
 
     command_id: str
 
@@ -116,7 +140,9 @@ class RoundFinished(Asked):
     """A round has decided; carry it out. The program tells itself, so that the project's single writer hears it."""
 
 
-ClusteringCommand = Merge | Split | Move | Rename | Pin | Undo | Rebalance | Cleanup | Reset | Configure
+ClusteringCommand = (
+    Merge | Split | Move | Rename | Pin | Mute | Resolve | Reopen | Undo | Rebalance | Cleanup | Reset | Configure
+)
 Command = StartFix | ClusteringCommand
 
 

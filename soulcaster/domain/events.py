@@ -1,8 +1,8 @@
 """What clustering says happened: the payload of cluster.events.
 
 What stands is told in absolute terms (`ItemAssigned`, `ClusterChanged`, `ProposalsChanged`, `ClusteringStatus`), so
-that an event applied twice changes nothing; what happened to a cluster's identity (`ClusterMerged`, `ClusterSplit`) and
-what became of a command (`CommandDone`) is told once and holds for good.
+that an event applied twice changes nothing; what happened to a cluster's identity (`ClusterMerged`, `ClusterSplit`),
+that an item is gone (`ItemRemoved`) and what became of a command (`CommandDone`) is told once and holds for good.
 """
 
 from dataclasses import dataclass
@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Literal
 
 from soulcaster.domain.commands import CommandKind, Granularity
+from soulcaster.domain.lifecycle import Triage
 
 Change = Literal["opened", "joined", "moved"]
 
@@ -49,11 +50,28 @@ class ItemAssigned:
 
 
 @dataclass(frozen=True, slots=True)
+class ItemRemoved:
+    """An item was deleted at `at`: it is in no cluster any more, and its id is never used again.
+
+    `cluster_id` is the cluster it was in, None where it was in none. One whose last item it was is gone with it, and so
+    are the names of what was merged into that; of one that stands its own event follows.
+    """
+
+    item_id: str
+    cluster_id: str | None
+    at: datetime
+    command_id: str | None = None
+    type: Literal["removed"] = "removed"
+
+
+@dataclass(frozen=True, slots=True)
 class ClusterChanged:
     """A cluster as it stands now.
 
-    `terms` tell it from the other clusters, best first; `coherence` is the mean cosine of its items to one another, -1
-    to 1, None where there is a single one. `titled_by` says who gave the title: what a person gave, no machine changes.
+    The title is empty where all texts that it could be taken from were deleted. `terms` tell it from the other
+    clusters, best first; `coherence` is the mean cosine of its items to one another, -1 to 1, None where there is a
+    single one. `titled_by` says who gave the title: what a person gave, no machine changes.
+    `triage` says whether people have muted or resolved it.
     """
 
     cluster_id: str
@@ -68,6 +86,7 @@ class ClusterChanged:
     titled_by: Literal["machine", "person"] = "machine"
     pinned: bool = False
     parent_id: str | None = None
+    triage: Triage = "open"
     type: Literal["changed"] = "changed"
 
 
@@ -108,6 +127,16 @@ class ClusterRestored:
     at: datetime | None = None
     command_id: str | None = None
     type: Literal["restored"] = "restored"
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterReopened:
+    """A cluster that was resolved is open again, for it got feedback that is newer, the newest of it of `at`."""
+
+    cluster_id: str
+    reason: str
+    at: datetime
+    type: Literal["reopened"] = "reopened"
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,10 +208,12 @@ class ClusteringConfigured:
 
 ClusterEvent = (
     ItemAssigned
+    | ItemRemoved
     | ClusterChanged
     | ClusterMerged
     | ClusterSplit
     | ClusterRestored
+    | ClusterReopened
     | CommandDone
     | ProposalsChanged
     | ClusteringStatus

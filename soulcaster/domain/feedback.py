@@ -48,6 +48,18 @@ class FeedbackItem:
 
 
 @dataclass(frozen=True, slots=True)
+class Deleted:
+    """A tombstone: the item of this id is gone for good since `at`, whatever else is still said of it.
+
+    `command_id` is that of who asked for it; None where nobody waits for an answer.
+    """
+
+    id: str
+    at: datetime
+    command_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Brief:
     """What clustering needs of an item: its id, where it is from, its title and the text that is compared."""
 

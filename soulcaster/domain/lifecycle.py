@@ -12,7 +12,10 @@ from typing import Literal
 from soulcaster.errors import IllegalTransition
 
 JobStatus = Literal["pending", "running", "success", "failed"]
-ClusterStatus = Literal["new", "fixing", "pr_opened", "failed"]
+ClusterStatus = Literal["new", "fixing", "pr_opened", "failed", "muted", "resolved"]
+
+Triage = Literal["open", "muted", "resolved"]
+"""What people have said of a cluster: nothing, that they do not want to hear of it, or that it is done with."""
 
 NEXT: dict[JobStatus, frozenset[JobStatus]] = {
     "pending": frozenset({"pending", "running", "success", "failed"}),
@@ -142,12 +145,19 @@ def may_become(job: Job, status: JobStatus) -> None:
         raise IllegalTransition(f"The job is {job.status}; it cannot become {status}.")
 
 
-def cluster_status(job: Job | None) -> ClusterStatus:
-    """Return the status a cluster has by its newest job; one that succeeded without a pull request changes nothing."""
+def cluster_status(job: Job | None, triage: Triage = "open") -> ClusterStatus:
+    """Return the status of a cluster by its newest job, if it has had one, and by what people have said of it.
+
+    A job under way comes first, for it is what happens now. Then counts what people said: that it is muted or resolved
+    is newer, or meant more, than how its last job ended. Of an open one the last job says the status; one that
+    succeeded without a pull request changes nothing.
+    """
+    if job is not None and active(job):
+        return "fixing"
+    if triage != "open":
+        return triage
     if job is None:
         return "new"
-    if active(job):
-        return "fixing"
     if job.status == "failed":
         return "failed"
     return "pr_opened" if job.pr_url else "new"

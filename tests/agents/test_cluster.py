@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from agents.cluster import cluster
-from soulcaster.domain.events import ClusterChanged, ClusterEvent, ItemAssigned
-from soulcaster.domain.feedback import Brief
+from soulcaster.domain.events import ClusterChanged, ClusterEvent, CommandDone, ItemAssigned, ItemRemoved
+from soulcaster.domain.feedback import Brief, Deleted
 from soulcaster.domain.ids import cluster_id_for, job_id_for
 from soulcaster.errors import KafkaUnavailable
 from soulcaster.messages import (
@@ -203,6 +203,57 @@ async def test_it_waits_while_kafka_is_away() -> None:
     await run(rows, publisher, [embedded(item), start_fix(1, cluster_id_for("p1", item.id))])
     assert list(where(publisher)) == [item.id]
     assert fixes(publisher) == [job_id_for("command 1")]
+
+
+def gone(*names: str, command: str | None = "k1") -> Record:
+    value = EmbeddedEnvelope(
+        project_id="p1",
+        embedder=EmbedderId(name="hash", version="1", dimensions=8),
+        items=(),
+        vectors="",
+        deleted=tuple(Deleted(uid(name), NOW, command) for name in names),
+    ).to_bytes()
+    return record(EMBEDDED, value)
+
+
+async def test_a_deleted_item_is_told_of_and_answered_once() -> None:
+    rows, publisher = Rows(), Flaky()
+    items = words("card late", "card gone", "login slow")
+    await run(rows, publisher, [embedded(*items), gone("card late"), gone("login slow", command=None)])
+    card, login = (cluster_id_for("p1", uid(text)) for text in ("card late", "login slow"))
+    told = events(publisher)
+    assert [e for e in told if isinstance(e, ItemRemoved)] == [
+        ItemRemoved(uid("card late"), card, NOW, "k1"),
+        ItemRemoved(uid("login slow"), login, NOW),
+    ]
+    assert told[-1] == CommandDone("k1", "applied", "deleted", NOW, None, (card,))
+    sizes = {e.cluster_id: e.size for e in told if isinstance(e, ClusterChanged)}
+    assert sizes == {card: 1, login: 1}  # the login's is of before
+    assert "card late" not in [e.title for e in told if isinstance(e, ClusterChanged)][-1:]
+    again = Flaky()
+    await run(rows, again, [embedded(*items), gone("card late"), gone("login slow", command=None)])
+    # The last step's once more after a restart; what is gone stays so.
+    assert not [e for e in events(again) if isinstance(e, ItemAssigned) and e.item_id != uid("card gone")]
+    state = rows.clusters().state(0, "p1")
+    assert state.cluster_of([i.id for i in items]) == [None, card, None]
+    assert state.cluster(login) is None
+
+
+async def test_a_deletion_that_was_stored_and_not_sent_is_sent_after_a_restart() -> None:
+    rows, publisher = Rows(), Flaky()
+    items = words("card late", "card gone")
+    await run(rows, publisher, [embedded(*items)])
+    rows.enter(0)
+    states = rows.clusters()
+    step = states.state(0, "p1").remove([Deleted(uid("card late"), NOW, "k1")], NOW)
+    states.write(0, "p1", step.rows)
+    again = Flaky()
+    await run(rows, again, [gone("card late")])
+    told = events(again)
+    assert ItemRemoved(uid("card late"), cluster_id_for("p1", uid("card late")), NOW, "k1") in told
+    assert [e.outcome for e in told if isinstance(e, CommandDone)] == ["applied"]
+    [changed] = [e for e in told if isinstance(e, ClusterChanged)]
+    assert (changed.size, changed.title) == (1, "card gone")
 
 
 POISON = [

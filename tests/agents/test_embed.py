@@ -5,12 +5,12 @@ import pytest
 
 from agents.embed import embed
 from soulcaster.adapters.static_embedder import StaticEmbedder
-from soulcaster.domain.feedback import FeedbackItem, brief
+from soulcaster.domain.feedback import Deleted, FeedbackItem, brief
 from soulcaster.errors import KafkaUnavailable, Unavailable
 from soulcaster.messages import EmbeddedEnvelope, ItemsEnvelope
 from soulcaster.ports import Embedder, Record
 from tests.agents.make import Flaky, HashEmbedder, Rows, collect, headers, record, stream
-from tests.unit.make import item
+from tests.unit.make import NOW, item
 
 TOPIC = "feedback.items"
 
@@ -129,6 +129,53 @@ async def test_poison_is_set_aside_and_the_others_pass(value: bytes | None) -> N
     [letter] = publisher.letters
     assert letter.value == (value or b"")
     assert headers(letter)["partition"] == "2"
+
+
+def gone(*ids: str, partition: int = 0) -> Record:
+    tombstones = tuple(Deleted(i, NOW, f"delete {i}") for i in ids)
+    value = ItemsEnvelope(project_id="p1", items=(), deleted=tombstones).to_bytes()
+    return record(TOPIC, value, partition=partition)
+
+
+def tombstones(publisher: Flaky) -> list[str]:
+    return [one.id for e in embedded(publisher) for one in e.deleted]
+
+
+async def test_what_was_deleted_is_told_and_never_embedded_again() -> None:
+    rows, publisher = Rows(), Flaky()
+    first, second = item(1), item(2)
+    await run(rows, publisher, [envelope(first)], [gone(first.id)])
+    assert [[*(i.id for i in e.items), *(d.id for d in e.deleted)] for e in embedded(publisher)] == [
+        [first.id],
+        [first.id],
+    ]
+    again = Flaky()
+    assert await run(rows, again, [envelope(item(1, body="anew"), second)], [gone(first.id)]) == [1, 0]
+    assert ids(again) == [second.id]
+    assert tombstones(again) == [first.id]  # who asked a second time waits for an answer, too
+
+
+async def test_an_item_and_its_tombstone_in_one_batch() -> None:
+    rows, publisher, embedder = Rows(), Flaky(), HashEmbedder()
+    batch = [envelope(item(1), item(2)), gone(item(1).id), envelope(item(1))]
+    assert await run(rows, publisher, batch, embedder=embedder) == [1]
+    assert (ids(publisher), tombstones(publisher), len(embedder.texts)) == ([item(2).id], [item(1).id], 1)
+    assert await run(rows, publisher, [envelope(item(1))]) == [0]
+
+
+async def test_a_tombstone_needs_no_embedder() -> None:
+    rows, publisher = Rows(), Flaky()
+    embedder = HashEmbedder(*[Unavailable()] * 99)
+    assert await run(rows, publisher, [gone(item(1).id)], embedder=embedder) == [0]
+    assert tombstones(publisher) == [item(1).id]
+
+
+async def test_a_tombstone_that_was_not_sent_is_not_marked() -> None:
+    rows, publisher = Rows(), Flaky(*[KafkaUnavailable()] * 2)
+    rows.fail = [RuntimeError("the changelog is away")]
+    await run(rows, publisher, [gone(item(1).id)])
+    assert set(tombstones(publisher)) == {item(1).id}
+    assert await run(rows, publisher, [envelope(item(1))]) == [0]
 
 
 async def test_an_empty_envelope_is_nothing() -> None:

@@ -20,10 +20,11 @@ from soulcaster.domain.events import (
     ClusterSplit,
     CommandDone,
     ItemAssigned,
+    ItemRemoved,
     Proposal,
     ProposalsChanged,
 )
-from soulcaster.domain.feedback import FeedbackItem
+from soulcaster.domain.feedback import Deleted, FeedbackItem
 from soulcaster.domain.lifecycle import JobStatus
 from soulcaster.errors import RedisUnavailable
 from soulcaster.messages import (
@@ -50,6 +51,11 @@ def items(*of: FeedbackItem) -> Record:
     return record("feedback.items", ItemsEnvelope(project_id=of[0].project_id, items=of).to_bytes())
 
 
+def gone(*of: FeedbackItem) -> Record:
+    tombstones = tuple(Deleted(one.id, NOW) for one in of)
+    return record("feedback.items", ItemsEnvelope(project_id="p1", items=(), deleted=tombstones).to_bytes())
+
+
 def happened(*of: ClusterEvent, project: str = "p1") -> Record:
     return record("cluster.events", ClusterEvents(project_id=project, events=of).to_bytes())
 
@@ -60,6 +66,10 @@ def assigned(one: FeedbackItem, cluster: str) -> ItemAssigned:
 
 def changed(cluster: str, size: int) -> ClusterChanged:
     return ClusterChanged(cluster, f"Title {cluster}", f"{size} of them", size, ("manual",), NOW, NOW)
+
+
+def removed(one: FeedbackItem, cluster: str | None) -> ItemRemoved:
+    return ItemRemoved(one.id, cluster, NOW)
 
 
 def job(seq: int, status: JobStatus, *, cluster: str = "c1", project: str = "p1") -> Record:
@@ -185,14 +195,26 @@ CLUSTERS = ["c1", "c2", "c3", "c8", "c9"]
 STATUS = ClusteringStatus("idle", 7, "nothing to do", NOW, 0.5, 100, 90, 8, 0.01, 0.62, 4)
 PROPOSAL = Proposal("p", "merge", ("c1", "c9"), 0.75, "alike")
 X, Y = item("x", "p2"), item("y", "p2", minutes=1)
+V, W, Z = (item(n, source="deleted", minutes=1) for n in "vwz")
 ITEMS = [item(n, minutes=n, source=["manual", "reddit"][n % 2]) for n in range(8)]
 CHANGED = [item(n, minutes=n, source=["manual", "reddit"][n % 2], body="said anew") for n in range(3)]
 TOPICS: list[list[Record]] = [
-    [items(*ITEMS[:3]), items(ITEMS[3]), items(*ITEMS[4:]), items(*CHANGED), items(X, Y)],
+    [
+        items(*ITEMS[:3]),
+        items(ITEMS[3], Z),
+        items(*ITEMS[4:]),
+        items(V, W),
+        items(*CHANGED),
+        items(X, Y),
+        gone(Z, V, W),
+        items(V, Z),
+    ],
     [
         happened(assigned(ITEMS[0], "c1"), assigned(ITEMS[1], "c1"), changed("c1", 2)),
         happened(assigned(ITEMS[2], "c2"), changed("c2", 1)),
-        happened(assigned(ITEMS[3], "c2"), assigned(ITEMS[4], "c1"), changed("c1", 3), changed("c2", 2)),
+        happened(assigned(Z, "c2"), assigned(V, "c8"), changed("c2", 2), changed("c8", 1)),
+        happened(assigned(ITEMS[3], "c2"), assigned(ITEMS[4], "c1"), changed("c1", 3), changed("c2", 3)),
+        happened(removed(Z, "c2"), removed(V, "c8"), removed(W, None), changed("c2", 2)),
         happened(assigned(ITEMS[2], "c1"), assigned(ITEMS[3], "c1"), changed("c1", 5)),  # c2 is left empty
         happened(assigned(ITEMS[5], "c3"), changed("c3", 1), assigned(ITEMS[5], "c1"), changed("c1", 6)),  # and c3
         happened(assigned(X, "c9"), assigned(Y, "c8"), changed("c9", 1), changed("c8", 1), project="p2"),
@@ -219,7 +241,7 @@ TOPICS: list[list[Record]] = [
 
 
 async def test_what_comes_out(read_model: RedisReadModel) -> None:
-    assert await run(read_model, *TOPICS) == [5, 14, 5, 7]
+    assert await run(read_model, *TOPICS) == [8, 16, 5, 7]
     seen = await whole(read_model)
     assert [(p.id, p.name) for p in seen["projects"]] == [("p1", "Demo"), ("p2", "Other")]
     one = seen["p1"]

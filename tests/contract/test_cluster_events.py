@@ -21,6 +21,7 @@ from soulcaster.domain.events import (
     ClusterSplit,
     CommandDone,
     ItemAssigned,
+    ItemRemoved,
     Proposal,
     ProposalsChanged,
 )
@@ -281,6 +282,13 @@ class Clusters:
         self.place: dict[int, str] = {}
         self.alias: dict[str, str] = {}
         self.moved: dict[str, set[int]] = {}
+        self.gone: list[int] = []
+
+    def remove(self, n: int) -> None:
+        cluster = self.place.pop(n)
+        self.gone.append(n)
+        self.events.append(ItemRemoved(item(n).id, cluster, NOW))
+        self.told({cluster})
 
     def standing(self, cluster: str) -> str:
         while cluster in self.alias:
@@ -315,7 +323,7 @@ class Clusters:
         now_in = self.standing(cluster)
         del self.alias[cluster]
         self.events.append(restored(cluster, minutes=len(self.events)))
-        for n in sorted(n for n in self.moved[cluster] if self.place[n] == now_in):
+        for n in sorted(n for n in self.moved[cluster] if self.place.get(n) == now_in):
             self.place[n] = cluster
             self.events.append(put(n, cluster))
         self.told({cluster, now_in})
@@ -334,13 +342,18 @@ def histories(draw: st.DrawFn) -> Clusters:
         # Empty clusters may be filled again, so ids come back; those of merged ones only by an undo.
         ids = [c for c in "abcde" if c not in clusters.alias]
         kinds = (
-            ["new"] + ["move"] * bool(here) + ["merge", "split"] * (len(live) > 1) + ["restore"] * bool(clusters.alias)
+            ["new"]
+            + ["move", "remove"] * bool(here)
+            + ["merge", "split"] * (len(live) > 1)
+            + ["restore"] * bool(clusters.alias)
         )
         match draw(st.sampled_from(kinds)):
             case "new" if ids:
                 clusters.assign(next(fresh), draw(st.sampled_from(ids)))
             case "move" if ids:
                 clusters.assign(draw(st.sampled_from(here)), draw(st.sampled_from(ids)))
+            case "remove":
+                clusters.remove(draw(st.sampled_from(here)))
             case "merge":
                 one, other = draw(st.permutations(live))[:2]
                 clusters.merge(one, other)
@@ -387,8 +400,10 @@ async def the_same_state(server: RedisServer, url: str, clusters: Clusters, data
         await redis.flushall()
     model = RedisReadModel(url)
     try:
+        late = data.draw(st.integers(0, len(events)))
+        everyone = [*clusters.place, *clusters.gone]
         for project in ("p1", "p2"):
-            await model.put_items(project, [replace(item(n, minutes=n), project_id=project) for n in clusters.place])
+            await model.put_items(project, [replace(item(n, minutes=n), project_id=project) for n in everyone])
         for event in events:
             await model.apply("p2", [event])
         position, rewinds = 0, data.draw(st.integers(0, 3))
@@ -396,6 +411,8 @@ async def the_same_state(server: RedisServer, url: str, clusters: Clusters, data
             end = data.draw(st.integers(position + 1, len(events)))
             await model.apply("p1", events[position:end])
             position = end
+            if position >= late:
+                await model.delete_items("p1", [item(n).id for n in clusters.gone])
             if rewinds:
                 position, rewinds = data.draw(st.integers(0, end)), rewinds - 1
         assert await whole(model, "p1") == await whole(model, "p2")

@@ -2,6 +2,7 @@
 
 import itertools
 import random
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -10,18 +11,21 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
+from soulcaster.domain.commands import CommandKind
 from soulcaster.domain.events import (
     ClusterChanged,
     ClusterEvent,
     ClusteringStatus,
     ClusterMerged,
+    ClusterReopened,
     ClusterRestored,
     CommandDone,
     ItemAssigned,
+    ItemRemoved,
     ProposalsChanged,
 )
 from soulcaster.domain.feedback import FeedbackItem
-from soulcaster.domain.lifecycle import Job
+from soulcaster.domain.lifecycle import Job, Triage
 from soulcaster.domain.people import Membership, User
 from soulcaster.domain.source_state import SourceReport, SourceState
 from soulcaster.domain.webhooks import WebhookSecret
@@ -29,6 +33,7 @@ from soulcaster.ports import (
     NO_NOTICE,
     CommandNotice,
     FeedbackView,
+    HistoryEntry,
     JobNotice,
     MemberView,
     Notice,
@@ -266,6 +271,135 @@ async def test_two_items_that_change_places(read_model: ReadModel) -> None:
     await read_model.apply("p1", [assigned(item(1), "c2"), assigned(item(2), "c1"), changed("c1"), changed("c2")])
     assert sorted(await ranked(read_model)) == ["c1", "c2"]
     assert (await listed(read_model, cluster_id="c1"), await listed(read_model, cluster_id="c2")) == (["2"], ["1"])
+
+
+# ---- deletion ------------------------------------------------------------------------------------------------------
+
+
+async def test_a_deleted_item_is_gone_everywhere_and_does_not_come_back(read_model: ReadModel) -> None:
+    items = [item(1), item(2, source="reddit"), item(3)]
+    await read_model.put_items("p1", items)
+    await read_model.put_items("p2", [item(1, "p2")])
+    await read_model.apply("p1", [*(assigned(i, "c1") for i in items[:2]), changed("c1", 2)])
+    for _ in range(2):
+        await read_model.delete_items("p1", [items[1].id])
+        await read_model.put_items("p1", [item(2, source="reddit", body="anew")])
+        assert await read_model.feedback_item("p1", items[1].id) is None
+        assert sorted(await listed(read_model)) == ["1", "3"]
+        assert await listed(read_model, source="reddit") == []
+        assert await listed(read_model, cluster_id="c1") == ["1"]
+        stats = await read_model.stats("p1")
+        assert (stats.total_feedback, stats.unclustered, stats.by_source) == (2, 1, {"manual": 2})
+    await read_model.delete_items("p1", [items[2].id])
+    assert (await read_model.stats("p1")).unclustered == 0
+    assert await listed(read_model, "p2") == ["1"]
+    await read_model.delete_items("p1", [])
+
+
+async def test_a_cluster_whose_last_item_is_removed_is_gone(read_model: ReadModel) -> None:
+    await read_model.put_items("p1", [item(1), item(2)])
+    await read_model.apply("p1", [assigned(item(1), "c1"), changed("c1"), assigned(item(2), "c2"), changed("c2")])
+    await read_model.put_job(step(0, "failed", cluster="c1"))
+    await read_model.delete_items("p1", [item(1).id])
+    assert await ranked(read_model) == ["c2"]
+    await read_model.apply("p1", [ItemRemoved(item(1).id, "c1", NOW), changed("c1", 0)])
+    assert await read_model.cluster("p1", "c1") is None
+    stats = await read_model.stats("p1")
+    assert (stats.total_feedback, stats.total_clusters, stats.by_status) == (1, 1, {"new": 1})
+
+
+async def test_whoever_is_told_that_it_was_done_sees_it_though_the_tombstone_is_late(read_model: ReadModel) -> None:
+    await read_model.put_items("p1", [item(1)])
+    await read_model.apply("p1", [assigned(item(1), "c1"), changed("c1")])
+    await read_model.apply(
+        "p1", [ItemRemoved(item(1).id, "c1", NOW, "k"), CommandDone("k", "applied", "deleted", NOW, None, ("c1",))]
+    )
+    assert await everything(read_model) == [
+        Page((), 0),
+        Page((), 0),
+        [],
+        EMPTY,
+        Page((), 0),
+        [],
+        await read_model.projects(),
+    ]
+    # Older events and versions again, as after a restart, and the tombstone at last.
+    await read_model.put_items("p1", [item(1)])
+    await read_model.apply("p1", [assigned(item(1), "c1"), changed("c1"), ItemRemoved(item(1).id, "c1", NOW, "k")])
+    await read_model.delete_items("p1", [item(1).id])
+    assert await read_model.stats("p1") == EMPTY
+    assert await read_model.clusters("p1", limit=9, offset=0) == Page((), 0)
+
+
+async def test_a_deleted_item_is_gone_from_what_its_cluster_was_merged_into(read_model: ReadModel) -> None:
+    await read_model.put_items("p1", [item(1), item(2)])
+    await read_model.apply("p1", [assigned(item(1), "c1"), changed("c1"), assigned(item(2), "c2"), changed("c2")])
+    await read_model.apply("p1", [ClusterMerged("c2", "c1", "person", "same", 0), changed("c1", 2)])
+    await read_model.delete_items("p1", [item(2).id])
+    assert await listed(read_model, cluster_id="c1") == await listed(read_model, cluster_id="c2") == ["1"]
+    await read_model.apply("p1", [ItemRemoved(item(2).id, "c1", NOW), changed("c1", 1)])
+    await read_model.apply("p1", [ClusterRestored("c2", "asked for"), changed("c1", 1)])
+    assert await listed(read_model, cluster_id="c2") == []
+    assert await ranked(read_model) == ["c1"]
+
+
+async def test_a_cluster_without_a_title_is_called_by_its_newest_item(read_model: ReadModel) -> None:
+    await read_model.put_items(
+        "p1", [item(1, title="Old", body="older"), item(2, title="New", body="x" * 999, minutes=1)]
+    )
+    nameless = replace(changed("c1", 2), title="", summary="")
+    await read_model.apply("p1", [assigned(item(1), "c1"), assigned(item(2), "c1"), nameless])
+    found = await read_model.cluster("p1", "c1")
+    assert found is not None
+    assert (found.title, found.summary) == ("New", ("New\n" + "x" * 999)[:280])
+    await read_model.delete_items("p1", [item(2).id])
+    [found] = (await read_model.clusters("p1", limit=9, offset=0)).items
+    assert (found.title, found.summary) == ("Old", "Old\nolder")
+    await read_model.apply("p1", [assigned(item(3), "c2"), replace(nameless, cluster_id="c2")])  # not there yet
+    found = await read_model.cluster("p1", "c2")
+    assert found is not None
+    assert found.title == ""
+
+
+# ---- muted and resolved --------------------------------------------------------------------------------------------
+
+
+async def test_what_people_made_of_a_cluster_is_its_status(read_model: ReadModel) -> None:
+    await read_model.apply("p1", [*opened("c1"), *opened("c2"), *opened("c3")])
+    await read_model.put_job(step(0, "running", job="j2", cluster="c2"))
+    await read_model.put_job(step(0, "failed", job="j3", cluster="c3"))
+
+    async def told(**triage: Triage) -> list[str]:
+        await read_model.apply("p1", [replace(changed(c), triage=t) for c, t in triage.items()])
+        found = [await read_model.cluster("p1", c) for c in ("c1", "c2", "c3")]
+        by_status = (await read_model.stats("p1")).by_status
+        assert {s: n for s, n in by_status.items() if n} == Counter(c.status for c in found if c)
+        return [c.status for c in found if c]
+
+    assert await told() == ["new", "fixing", "failed"]
+    assert await told(c1="muted", c2="resolved", c3="muted") == ["muted", "fixing", "muted"]
+    await read_model.put_job(step(1, "success", job="j2", cluster="c2"))
+    assert await told(c3="resolved") == ["muted", "resolved", "resolved"]
+    assert await told(c1="open", c2="open", c3="open") == ["new", "new", "failed"]
+    await told(c1="muted", c2="resolved")
+    await read_model.apply("p1", [ClusterMerged("c1", "c3", "person", "same", 0), changed("c3", 2)])
+    assert (await read_model.stats("p1")).by_status == {"failed": 1, "resolved": 1, "new": 0}
+    await read_model.apply("p1", [ItemRemoved(item("c2 0").id, "c2", NOW)])
+    assert (await read_model.stats("p1")).by_status == {"failed": 1, "new": 0}
+
+
+async def test_history_says_what_people_made_of_a_cluster_and_why_it_is_open_again(read_model: ReadModel) -> None:
+    at = [NOW + timedelta(minutes=n) for n in range(4)]
+    kinds: list[CommandKind] = ["mute", "reopen", "resolve"]
+    done = [CommandDone(f"k{n}", "applied", f"{k}!", at[n], k, ("c1",)) for n, k in enumerate(kinds)]
+    for _ in range(2):
+        await read_model.apply("p1", [*opened("c1"), *done, ClusterReopened("c1", "it came back", at[3])])
+    assert await read_model.history("p1", "c1") == (
+        HistoryEntry("reopened", "consolidation", "it came back", at[3]),
+        HistoryEntry("resolve", "person", "resolve!", at[2], None, "k2"),
+        HistoryEntry("reopen", "person", "reopen!", at[1], None, "k1"),
+        HistoryEntry("mute", "person", "mute!", at[0], None, "k0"),
+    )
 
 
 # ---- jobs -----------------------------------------------------------------------------------------------------------
@@ -604,6 +738,8 @@ async def test_every_write_twice_is_as_once(read_model: ReadModel) -> None:
         lambda: read_model.put_job(step(0, "pending", log="0")),
         lambda: read_model.put_job(step(1, "success", log="1")),
         lambda: read_model.put_project(Project("p1", "Demo", NOW)),
+        lambda: read_model.delete_items("p1", [items[2].id]),
+        lambda: read_model.apply("p1", [ItemRemoved(items[2].id, "c1", NOW), changed("c1", 2)]),
     ]
     for write in writes:
         await write()
@@ -613,7 +749,7 @@ async def test_every_write_twice_is_as_once(read_model: ReadModel) -> None:
     for write in writes:  # and all of it once more, from the start, as when a worker takes up an old offset
         await write()
     assert await everything(read_model) == once
-    assert once[3] == Stats(4, 1, 1, {"manual": 2, "reddit": 2}, {"new": 1}, 1)
+    assert once[3] == Stats(3, 1, 1, {"manual": 1, "reddit": 2}, {"new": 1}, 1)
 
 
 # ---- people ---------------------------------------------------------------------------------------------------------

@@ -29,6 +29,7 @@ ASSIGNED = ItemAssigned(item(1).id, NOW, "c1", "opened", -1.0, 0.75)
 WRITES: dict[str, Any] = {
     "put_items": ("p1", [item(1, body="OOM MISCONF READONLY")]),
     "apply": ("p1", [ASSIGNED, CHANGED]),
+    "delete_items": ("p1", [item(2).id]),
     "put_job": (step(0, "pending", log="OOM"),),
     "put_project": (Project("p1", "Demo", NOW),),
     "put_config": ("p1", StoredConfig(1)),

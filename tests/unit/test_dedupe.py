@@ -41,6 +41,20 @@ def test_of_one_item_in_a_batch_the_newest_counts() -> None:
     assert seen.judge([old, new]).fresh == ()
 
 
+def test_what_was_deleted_is_never_fresh_again() -> None:
+    seen = fresh_table()
+    seen.remember(seen.judge([item("1"), item("2")]))
+    judged = seen.judge([item("1", body="anew"), item("3"), item("4")], [item("1").id, item("3").id])
+    assert judged.verdicts == ("deleted", "deleted", "new")
+    assert judged.fresh == (item("4"),)
+    assert seen.judge([item("1")]).verdicts == ("duplicate",)  # judging remembers nothing
+    seen.remember(judged)
+    again = seen.judge([item("1"), item("1", body="anew"), item("3"), item("2", body="anew")], [item("3").id])
+    assert again.verdicts == ("deleted", "deleted", "deleted", "changed")
+    seen.remember(again)
+    assert seen.remember(seen.judge([], [item("1").id])) == []
+
+
 def test_nothing_fresh_is_no_row() -> None:
     seen = fresh_table()
     assert seen.judge([]).fresh == ()

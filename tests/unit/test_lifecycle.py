@@ -10,9 +10,11 @@ from hypothesis import strategies as st
 
 from soulcaster.domain.lifecycle import (
     NEXT,
+    ClusterStatus,
     Job,
     JobStatus,
     JobStep,
+    Triage,
     active,
     advance,
     cluster_status,
@@ -121,4 +123,24 @@ def test_a_pull_request_once_told_of_is_kept() -> None:
 )
 def test_what_a_job_makes_of_its_cluster(status: JobStatus, pr_url: str | None, expected: str) -> None:
     assert cluster_status(start(step(0, status, pr_url=pr_url))) == expected
-    assert cluster_status(None) == "new"
+
+
+@pytest.mark.parametrize(
+    ("job", "triage", "expected"),
+    [
+        (None, "open", "new"),
+        (None, "muted", "muted"),
+        (None, "resolved", "resolved"),
+        ("pending", "muted", "fixing"),
+        ("running", "resolved", "fixing"),
+        ("failed", "open", "failed"),
+        ("failed", "resolved", "resolved"),
+        ("success", "muted", "muted"),
+        ("success", "open", "pr_opened"),
+    ],
+)
+def test_what_is_under_way_comes_before_what_people_said_and_that_before_how_it_ended(
+    job: JobStatus | None, triage: Triage, expected: ClusterStatus
+) -> None:
+    of = None if job is None else start(step(0, job, pr_url="https://example.org/pull/1"))
+    assert cluster_status(of, triage) == expected

@@ -20,10 +20,13 @@ from soulcaster.domain.commands import (
     Configure,
     Merge,
     Move,
+    Mute,
     Pin,
     Rebalance,
     Rename,
+    Reopen,
     Reset,
+    Resolve,
     RoundFinished,
     Split,
     StartFix,
@@ -35,14 +38,16 @@ from soulcaster.domain.events import (
     ClusteringConfigured,
     ClusteringStatus,
     ClusterMerged,
+    ClusterReopened,
     ClusterRestored,
     ClusterSplit,
     CommandDone,
     ItemAssigned,
+    ItemRemoved,
     Proposal,
     ProposalsChanged,
 )
-from soulcaster.domain.feedback import BRIEF_CHARS, Brief
+from soulcaster.domain.feedback import BRIEF_CHARS, Brief, Deleted
 from soulcaster.domain.runs import split_by_bytes
 from soulcaster.messages import (
     MAX_IDS,
@@ -81,7 +86,10 @@ EVENTS: tuple[ClusterEvent, ...] = (
         uid(3), NOW, uid("c"), "moved", 0.9, 0.75, None, None, "person", 4, 7, "static@1", "somebody moved it here"
     ),
     ClusterChanged(uid("c"), "Title", "Summary", 2, ("github", "manual"), NOW, NOW + timedelta(hours=1)),
-    ClusterChanged(uid("d"), "T", "S", 2, (), NOW, NOW, ("late", "card"), 0.5, "person", True, uid("c")),
+    ClusterChanged(uid("d"), "T", "S", 2, (), NOW, NOW, ("late", "card"), 0.5, "person", True, uid("c"), "muted"),
+    ItemRemoved(uid(1), uid("c"), NOW, "k1"),
+    ItemRemoved(uid(2), None, NOW),
+    ClusterReopened(uid("c"), "it came back", NOW),
     ClusterMerged(uid("d"), uid("c"), "consolidation", "they say the same", 7),
     ClusterSplit(uid("e"), uid("c"), "person", "asked for", 7, NOW, "k1"),
     ClusterRestored(uid("d"), "the merge was undone", NOW, "k2"),
@@ -101,6 +109,9 @@ COMMANDS: dict[CommandKind, tuple[dict[str, Any], Command | RoundFinished]] = {
     "move": ({"cluster_id": "c", "item_ids": ("i", "j")}, Move(**ASKED, items=("i", "j"), into="c")),
     "rename": ({"cluster_id": "c", "title": "T"}, Rename(**ASKED, cluster_id="c", title="T")),
     "pin": ({"cluster_id": "c", "pinned": False}, Pin(**ASKED, cluster_id="c", pinned=False)),
+    "mute": ({"cluster_id": "c"}, Mute(**ASKED, cluster_id="c")),
+    "resolve": ({"cluster_id": "c"}, Resolve(**ASKED, cluster_id="c")),
+    "reopen": ({"cluster_id": "c"}, Reopen(**ASKED, cluster_id="c")),
     "undo": ({"command_id": "k0"}, Undo(**ASKED, command_id="k0")),
     "rebalance": ({}, Rebalance(**ASKED)),
     "cleanup": ({"proposal_ids": ("p",)}, Cleanup(**ASKED, proposals=("p",))),
@@ -114,6 +125,7 @@ COMMANDS: dict[CommandKind, tuple[dict[str, Any], Command | RoundFinished]] = {
 MESSAGES: list[Message] = [
     RawEnvelope(items=(RawFeedback(project_id="p1", source="manual", body="b", metadata={"a": [1, None]}),)),
     ItemsEnvelope(project_id="p1", items=(item("1"), item("2", author="a", url="u", metadata={"n": 1.5}))),
+    ItemsEnvelope(project_id="p1", items=(), deleted=(Deleted(uid(1), NOW, "k1"), Deleted(uid(2), NOW))),
     EmbeddedEnvelope(
         project_id="p1",
         embedder=EMBEDDER,
@@ -324,6 +336,27 @@ def test_embedded_envelopes_stay_small_and_keep_rows_together(count: int, chars:
     assert [i for e in read for i in e.items] == items
     assert np.array_equal(np.concatenate([e.matrix() for e in read]), vectors)
     assert all(e.embedder == wide and e.project_id == "p1" for e in read)
+
+
+def test_tombstones_come_after_the_items_in_envelopes_of_their_own() -> None:
+    gone = [Deleted(uid(n), NOW, "k" * 64) for n in range(3_000)]
+    vectors = np.eye(2, 3, dtype=np.float32)
+    envelopes = list(embedded_envelopes("p1", EMBEDDER, [brief(1), brief(2)], vectors, gone))
+    assert max(map(len, envelopes)) <= ENVELOPE_BYTES
+    first, *read = [EmbeddedEnvelope.model_validate_json(e) for e in envelopes]
+    assert (len(first.items), first.deleted) == (2, ())
+    assert len(read) > 1
+    assert [one for e in read for one in e.deleted] == gone
+    assert all(e.matrix().shape == (0, 3) for e in read)
+
+
+def test_an_event_from_before_clusters_could_be_muted_is_read() -> None:
+    old = {"type": "changed", "cluster_id": "c", "title": "T", "summary": "S", "size": 1, "sources": []}
+    times = {"created_at": NOW.isoformat(), "updated_at": NOW.isoformat()}
+    told = ClusterEvents.model_validate({"project_id": "p1", "events": [old | times]})
+    [event] = told.events
+    assert isinstance(event, ClusterChanged)
+    assert event.triage == "open"
 
 
 @pytest.mark.parametrize("text", ["x", "🙂", '"', "\x00"])

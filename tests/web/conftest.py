@@ -15,16 +15,16 @@ from soulcaster.adapters.redis_rate_limits import RedisRateLimits
 from soulcaster.adapters.redis_read_model import RedisReadModel
 from soulcaster.adapters.redis_sign_in import RedisSignIn
 from soulcaster.dead_letters import read_letter
-from soulcaster.domain.events import ClusterChanged, CommandDone, ItemAssigned, Outcome
+from soulcaster.domain.events import ClusterChanged, CommandDone, ItemAssigned, ItemRemoved, Outcome
 from soulcaster.domain.feedback import FeedbackItem
 from soulcaster.domain.ids import item_id
 from soulcaster.domain.keys import KeyScope
-from soulcaster.domain.lifecycle import JobStatus, JobStep
+from soulcaster.domain.lifecycle import JobStatus, JobStep, Triage
 from soulcaster.domain.people import Membership, Role
 from soulcaster.errors import KafkaUnavailable
 from soulcaster.failures import dead_letter
 from soulcaster.keys import make_key
-from soulcaster.messages import ClusterCommand, JobEvent, control_message
+from soulcaster.messages import ClusterCommand, ItemsEnvelope, JobEvent, control_message
 from soulcaster.ports import DeadLetter, LettersPage, Outgoing, Record
 from soulcaster.project_config import RedditPolling
 from soulcaster.testing import RecordingPublisher
@@ -105,6 +105,12 @@ class Worker(RecordingPublisher):
                 await define(self._read_model, control_message(message.value))
             if message.topic == "job.events" and not self.behind:
                 await self._read_model.put_job(JobEvent.model_validate_json(message.value).step())
+            if message.topic == "feedback.items":
+                envelope = ItemsEnvelope.model_validate_json(message.value)
+                for gone in envelope.deleted if self.outcome is not None else ():
+                    removed = ItemRemoved(gone.id, None, gone.at, gone.command_id)
+                    done = CommandDone(gone.command_id or "", "applied", "deleted", NOW)
+                    await self._read_model.apply(envelope.project_id, [removed, done])
             if message.topic == "cluster.commands" and self.outcome is not None:
                 command = ClusterCommand.model_validate_json(message.value)
                 done = CommandDone(command.id, self.outcome, self.reason, NOW, command.type)
@@ -185,6 +191,13 @@ class World:
             ],
         )
         return items
+
+    async def mark(self, cluster: str, triage: Triage, project: str = "p1") -> None:
+        """Have a cluster be muted, resolved or open."""
+        view = await self.read_model.cluster(project, cluster)
+        assert view is not None
+        as_it_is = view.title, view.summary, view.size, view.sources, view.created_at, view.updated_at
+        await self.read_model.apply(project, [ClusterChanged(cluster, *as_it_is, triage=triage)])
 
     async def job(
         self,

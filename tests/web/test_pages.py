@@ -16,17 +16,20 @@ from soulcaster.domain.events import (
     ClusterChanged,
     ClusteringStatus,
     ClusterMerged,
+    ClusterReopened,
     ClusterSplit,
+    CommandDone,
     ItemAssigned,
     Outcome,
     Proposal,
     ProposalsChanged,
     Rule,
 )
+from soulcaster.domain.lifecycle import ClusterStatus, JobStatus, Triage
 from soulcaster.errors import KafkaUnavailable
 from soulcaster.messages import ClusterCommand
 from soulcaster.ports import Happening, Project
-from soulcaster.web.pages.words import HAPPENING_WORDS, RULE_WORDS, exactly, web_link, when
+from soulcaster.web.pages.words import HAPPENING_WORDS, RULE_WORDS, STATUS_WORDS, exactly, web_link, when
 from tests.web.checks import page
 from tests.web.conftest import NOW, Client, World, item
 
@@ -323,6 +326,9 @@ FORMS: dict[str, tuple[str, dict[str, str | list[str]], dict[str, object]]] = {
     "name back": (f"{CLUSTER}/rename", {"title": ""}, {"cluster_id": "c1"}),
     "pin": (f"{CLUSTER}/pin", {"pinned": "true"}, {"cluster_id": "c1", "pinned": True}),
     "unpin": (f"{CLUSTER}/pin", {"pinned": "false"}, {"cluster_id": "c1", "pinned": False}),
+    "mute": (f"{CLUSTER}/mute", {}, {"cluster_id": "c1"}),
+    "resolve": (f"{CLUSTER}/resolve", {}, {"cluster_id": "c1"}),
+    "reopen": (f"{CLUSTER}/reopen", {}, {"cluster_id": "c1"}),
     "merge": (f"{CLUSTER}/merge", {"other": "c2"}, {"cluster_id": "c1", "cluster_ids": ["c2"]}),
     "split": (
         f"{CLUSTER}/split",
@@ -434,6 +440,30 @@ async def test_a_cluster_shows_why_and_what_happened(world: World, owner: Client
         assert f'<label for="{field}">' in text
 
 
+@pytest.mark.parametrize(
+    ("triage", "badge", "buttons"),
+    [("open", ">New<", {"Resolve", "Mute"}), ("muted", ">Muted<", {"Reopen"}), ("resolved", ">Resolved<", {"Reopen"})],
+)
+async def test_a_cluster_is_muted_resolved_and_reopened(
+    world: World, owner: Client, triage: Triage, badge: str, buttons: set[str]
+) -> None:
+    await world.fill()
+    await world.mark("c1", triage)
+    done = CommandDone("k1", "applied", "as you wished", NOW, "resolve", ("c1",))
+    await world.read_model.apply("p1", [done, ClusterReopened("c1", HOSTILE, NOW)])
+    text = await page(await owner.get(CLUSTER))
+    assert badge in text
+    assert set(re.findall(r">(Resolve|Mute|Reopen)</button>", text)) == buttons
+    assert "Resolved by a person." in text
+    assert "Opened again." in text
+    assert "<img src=x" not in text
+    assert re.findall(r'name="command_id" value="(\w+)"', text) == ["k1"]  # what opened by itself is not undone
+    await world.job("j1", "pending")
+    text = await page(await owner.get(CLUSTER))
+    assert ">Fix under way<" in text
+    assert set(re.findall(r">(Resolve|Mute|Reopen)</button>", text)) == buttons
+
+
 async def test_the_page_of_a_merged_cluster_is_the_others(world: World, owner: Client) -> None:
     await world.fill(cluster="c1")
     await world.fill(cluster="c2")
@@ -460,6 +490,7 @@ async def test_what_there_is_to_decide(world: World, owner: Client) -> None:
 def test_there_are_words_for_everything() -> None:
     assert set(HAPPENING_WORDS) == set(get_args(Happening))
     assert set(RULE_WORDS) == set(get_args(Rule))
+    assert set(STATUS_WORDS) == {*get_args(ClusterStatus), *get_args(JobStatus)}
 
 
 async def test_kafka_away_is_an_html_page_too(world: World, owner: Client) -> None:

@@ -19,6 +19,10 @@ class Archived(msgspec.Struct, array_like=True, frozen=True):
         """Return whether there is any item."""
         return self.items > 0
 
+    def less(self, items: int) -> "Archived":
+        """Return what is left without so many of the items; their times and sources, which nobody kept, still count."""
+        return msgspec.structs.replace(self, items=self.items - items) if items < self.items else NOTHING
+
     def __add__(self, other: "Archived") -> "Archived":
         """Return what both have together."""
         return Archived(

@@ -4,19 +4,23 @@ A merge or a move bonds groups; a split or a move puts groups on two sides. What
 its earlier bonds; but what was put on two sides is never put together again, unless that is undone first.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import msgspec
 
 from soulcaster.domain.clustering.consolidation import Sides
+from soulcaster.domain.lifecycle import Triage
 from soulcaster.errors import BadInput
+
+TRIAGE: Mapping[str, Triage] = {"mute": "muted", "resolve": "resolved", "reopen": "open"}
+"""What a word of these kinds makes of a cluster."""
 
 
 class Word(msgspec.Struct, array_like=True):
     """What a command has left: groups bonded, groups on two sides, and how to take it back.
 
-    `before` is the cluster number each changed group was in; `merged` the clusters that became other names; `title` and
-    `pinned` what a cluster had before.
+    `before` is the cluster number each changed group was in; `merged` the clusters that became other names; `title`,
+    `pinned`, `triage` and `resolved_at` what a cluster had before.
     """
 
     command_id: str
@@ -30,6 +34,17 @@ class Word(msgspec.Struct, array_like=True):
     cluster: int = -1
     title: str | None = None
     pinned: bool = False
+    triage: Triage = "open"
+    resolved_at: float = 0.0
+
+    @property
+    def of_cluster(self) -> bool:
+        """Return whether it is of a cluster as such and says nothing of which groups belong to it."""
+        return self.kind in {"rename", "pin", *TRIAGE}
+
+    def named(self) -> set[int]:
+        """Return every group that it names."""
+        return {slot for named in (self.together, self.one, self.other, self.before) for slot in named}
 
 
 class Constraints:
@@ -55,12 +70,26 @@ class Constraints:
 
     def named(self) -> set[int]:
         """Return every group that a word names."""
-        return {
-            slot
-            for word in self.words.values()
-            for named in (word.together, word.one, word.other, word.before)
-            for slot in named
-        }
+        return {slot for word in self.words.values() for slot in word.named()}
+
+    def forget(self, groups: Collection[int], clusters: Collection[int]) -> list[str]:
+        """Leave out groups and clusters (by their numbers) that are no more; return the commands of what has changed.
+
+        A word that says nothing of any other is gone with them.
+        """
+        changed = []
+        for word in list(self.words.values()):
+            gone = word.cluster in clusters if word.of_cluster else not word.named().isdisjoint(groups)
+            if not gone:
+                continue
+            for named in (word.together, word.one, word.other):
+                named[:] = [slot for slot in named if slot not in groups]
+            word.before = {slot: number for slot, number in word.before.items() if slot not in groups}
+            if not word.named():
+                del self.words[word.command_id]
+            changed.append(word.command_id)
+        self._derive()
+        return changed
 
     def inherit(self, carved: Mapping[int, int]) -> list[Word]:
         """Put groups that were carved out of others beside them wherever those are named; return the words changed."""

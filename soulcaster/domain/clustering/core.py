@@ -14,8 +14,8 @@ import math
 import struct
 import sys
 from bisect import insort
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -25,15 +25,16 @@ import numpy as np
 from soulcaster.domain.clustering import titles
 from soulcaster.domain.clustering.archive import NOTHING, Archived
 from soulcaster.domain.clustering.consolidation import NEIGHBOURS, Wishes
-from soulcaster.domain.clustering.constraints import Constraints, Word
+from soulcaster.domain.clustering.constraints import TRIAGE, Constraints, Word
 from soulcaster.domain.clustering.groups import Exemplar, Groups
 from soulcaster.domain.clustering.identity import Decision, Snapshot, decide
 from soulcaster.domain.clustering.lexical import Lexicon, fingerprints
 from soulcaster.domain.clustering.vectors import Vectors
-from soulcaster.domain.commands import Granularity, Merge, Move, Pin, Rename, Split, Undo
+from soulcaster.domain.commands import Granularity, Merge, Move, Mute, Pin, Rename, Reopen, Resolve, Split, Undo
 from soulcaster.domain.events import Change, Rule
 from soulcaster.domain.feedback import Brief
 from soulcaster.domain.ids import cluster_id_for, id_bytes, proposal_id_for, split_id_for
+from soulcaster.domain.lifecycle import Triage
 from soulcaster.errors import BadInput
 
 TIGHT = 0.8
@@ -62,7 +63,8 @@ class Cluster:
     """A cluster as it stands.
 
     `groups` are slots; `archived` is what it has besides, that of its aliases included; `into` is the cluster it was
-    merged into, its id then an alias; `told` is the size it had when its title and terms were taken.
+    merged into, its id then an alias; `told` is the size it had when its title and terms were taken; `resolved_at` the
+    time (epoch seconds) from which on feedback counts as newer.
     """
 
     id: str
@@ -81,6 +83,13 @@ class Cluster:
     parent_id: str | None = None
     into: int | None = None
     told: int = 0
+    triage: Triage = "open"
+    resolved_at: float = 0.0
+
+    @property
+    def gone(self) -> bool:
+        """Return whether all its items were deleted."""
+        return self.into is None and not self.groups and not self.archived
 
     @property
     def shown_title(self) -> str:
@@ -166,6 +175,8 @@ class _ClusterBlob(msgspec.Struct, array_like=True):
     parent_id: str | None
     into: int | None
     archived: Archived | None = None
+    triage: Triage = "open"
+    resolved_at: float = 0.0
 
 
 class _ToldBlob(msgspec.Struct, array_like=True):
@@ -425,6 +436,9 @@ class Clusterer:
         exemplar.first = min(exemplar.first, at)
         exemplar.last = max(exemplar.last, at)
         exemplar.members += _MEMBER.pack(id_bytes(item.id), at, text)
+        if not exemplar.summary:  # that of its first item was deleted
+            exemplar.text_of = id_bytes(item.id)
+            exemplar.title, exemplar.summary = item.title[:_TITLE_CHARS], item.text[:_SUMMARY_CHARS]
         cluster = self.clusters[number]
         cluster.size += 1
         cluster.sources = _with(cluster.sources, item.source)
@@ -456,11 +470,12 @@ class Clusterer:
     @property
     def settled(self) -> bool:
         """Return whether the last round left nothing to a later one."""
-        return self._settled
+        return self._settled or not len(self.groups)
 
     def stale(self) -> bool:
         """Return whether a round could change anything: there are items, commands or settings it has not seen."""
-        return self._explicit is None and (self._seen, self._epoch) != (self._round_at, self._round_epoch)
+        new = (self._seen, self._epoch) != (self._round_at, self._round_epoch)
+        return self._explicit is None and new and len(self.groups) > 0
 
     def snapshot(self, granularity: Granularity = "auto", *, anew: bool = False) -> Snapshot:
         """Return what a round works on; `anew` lets it change as much as it will."""
@@ -573,32 +588,44 @@ class Clusterer:
 
         A round that is under way is given up: it knows these groups.
         """
-        gone = set(slots)
-        lost: set[int] = set()
-        touched: set[int] = set()
         for slot in slots:
             number = int(self.groups.cluster[slot])
             self.clusters[number].archived += self._count_out(slot, int(self.groups.count[slot]))
-            masked, *exact = self.groups.exemplars[slot].prints
-            for text in {masked, *exact}:
-                if self._prints.get(text) == slot:
-                    del self._prints[text]
-                    if text not in exact:  # another group may have it, too
-                        lost.add(text)
-            touched.add(number)
-        for number in touched:
+        self._free(slots)
+        self._give_up_round()
+
+    def _free(self, slots: Sequence[int]) -> None:
+        """Take groups out of their clusters and give them up."""
+        gone = set(slots)
+        lost = {text for slot in slots for text in self._disown(slot, self.groups.exemplars[slot].prints)}
+        for number in set(self.groups.cluster[slots].tolist()):
             self.clusters[number].groups = [slot for slot in self.clusters[number].groups if slot not in gone]
         self.groups.free(slots)
-        for slot in self.groups.slots().tolist() if lost else ():
-            if self.groups.exemplars[slot].prints[0] in lost:
-                self._claim(slot)
+        self._claim_again(lost)
         self.suggestions = tuple(
             s
             for s in self.suggestions
             if gone.isdisjoint(s.groups) and all(self.clusters[n].groups for n in (s.one, s.other) if n >= 0)
         )
+
+    def _disown(self, slot: int, prints: tuple[int, ...], kept: tuple[int, ...] = (0,)) -> set[int]:
+        """Have a group's texts, but those it keeps, lead to it no more; return those that another group may have."""
+        masked, *exact = prints
+        owned = {text for text in {masked, *exact} - set(kept) if self._prints.get(text) == slot}
+        for text in owned:
+            del self._prints[text]
+        return owned - set(exact)
+
+    def _claim_again(self, lost: Collection[int]) -> None:
+        """Have masked texts that lead nowhere any more lead to a group that has them."""
+        for slot in self.groups.slots().tolist() if lost else ():
+            if self.groups.exemplars[slot].prints[0] in lost:
+                self._claim(slot)
+
+    def _give_up_round(self) -> None:
+        """Have a round that is under way come to nothing, and none be due for it."""
         if self._round_epoch == self._epoch:
-            self._round_epoch += 1  # a round has nothing to do for it
+            self._round_epoch += 1
         self._epoch += 1
 
     def _count_out(self, slot: int, items: int) -> Archived:
@@ -630,9 +657,95 @@ class Clusterer:
             self.clusters[number].archived = totals.get(number, NOTHING)
         return differs
 
+    # ---- deletion ------------------------------------------------------------------------------------------------
+
+    def remove(
+        self, items: Mapping[int, Collection[bytes]], archived: Mapping[int, int], texts: Mapping[bytes, int]
+    ) -> tuple[int, ...]:
+        """Take items out for good, and return the numbers of the clusters that are others without them.
+
+        `items` are ids (16 bytes) by group; `archived` is how many are archived, by their cluster's number; `texts` has
+        the fingerprint of what each of all these said. Vectors of single items are not kept, so what is left of a group
+        keeps its means. What has no items any more is gone, and with it what people have said of it. A round that is
+        under way is given up: it knows these items.
+        """
+        self._total -= sum(len(ids) * self.groups.dense[slot].astype(np.float64) for slot, ids in sorted(items.items()))
+        self._seen -= len(texts)
+        self._round_at = max(0, self._round_at - len(texts))
+        self._dirty = True
+        touched = {int(self.groups.cluster[slot]) for slot in items}
+        for slot, ids in items.items():
+            self._take_out(slot, ids)
+        for number, count in archived.items():
+            self._archive[number] = self._archive[number].less(count)
+            self._archived -= count
+            self._dirty_clusters.add(number)
+            touched.add(self.standing(number))
+        self._count_archived()
+        emptied = [slot for slot in sorted(items) if not self.groups.count[slot]]
+        if emptied:
+            self._free(emptied)
+        self._give_up_round()
+        touched |= self._silence(texts)
+        gone = set()
+        for number in touched:
+            self._recount(number)
+            cluster = self.clusters[number]
+            if not cluster.groups:
+                # Of what is archived there are no texts: the title may have been of an item that is gone.
+                self._tell(number, titles.NONE)
+            if cluster.gone:
+                cluster.given_title = None
+                self._dirty_clusters.add(number)
+                gone.add(number)
+        self._dirty_words.update(self.constraints.forget(set(emptied), gone))
+        self._retell(touched)
+        return tuple(sorted(touched))
+
+    def _take_out(self, slot: int, ids: Collection[bytes]) -> None:
+        """Take items out of a group."""
+        stay = [member for member in self.members(slot) if member[0] not in ids]
+        self.groups.recount(slot, len(stay))
+        if not stay:
+            return
+        old = self.groups.exemplars[slot]
+        said = {text for _, _, text in stay}
+        new = replace(
+            old,
+            item_id=min(item_id for item_id, _, _ in stay) if old.item_id in ids else old.item_id,
+            first=min(time for _, time, _ in stay),
+            last=max(time for _, time, _ in stay),
+            prints=(old.prints[0], *(text for text in old.prints[1:] if text in said)),
+            members=bytearray(b"".join(_MEMBER.pack(*member) for member in stay)),
+        )
+        self.groups.stand_for(slot, new)
+        self._disown(slot, old.prints, new.prints)
+
+    def _silence(self, texts: Mapping[bytes, int]) -> set[int]:
+        """Take the texts of these items from the groups that they stand for; return the clusters of those.
+
+        Not where another item says the same. A group may have the text of an item that has been moved to another.
+        """
+        changed = set()
+        for slot in self.groups.slots().tolist():
+            old = self.groups.exemplars[slot]
+            if old.text_of not in texts:
+                continue
+            same = [item_id for item_id, _, text in self.members(slot) if text == texts[old.text_of]]
+            if same:
+                self.groups.stand_for(slot, replace(old, text_of=min(same)))
+                continue
+            prints = (0, *old.prints[1:])
+            new = replace(old, title="", summary="", prints=prints, text_of=old.item_id)
+            self.groups.stand_for(slot, new)
+            self._claim_again(self._disown(slot, old.prints, prints))
+            changed.add(int(self.groups.cluster[slot]))
+        return changed
+
     # ---- what changes clusters -----------------------------------------------------------------------------------
 
     def _merge(self, fates: Mapping[int, int]) -> None:
+        """Merge clusters into others, which stay as open, muted or resolved as they were."""
         for number, into in fates.items():
             loser, winner = self.clusters[number], self.clusters[into]
             for slot in loser.groups:
@@ -694,6 +807,15 @@ class Clusterer:
             if len(slots):
                 of = titles.title(self.groups, self.groups.rows(slots), slots, self.groups.exemplars, self._lexicon)
                 self._tell(number, of)
+
+    def reopened(self, number: int) -> bool:
+        """Open a cluster that was resolved if it has newer feedback since; return whether it has."""
+        cluster = self.clusters[number]
+        if cluster.triage != "resolved" or cluster.last <= cluster.resolved_at:
+            return False
+        cluster.triage = "open"
+        self._dirty_clusters.add(number)
+        return True
 
     # ---- people's word -------------------------------------------------------------------------------------------
 
@@ -814,6 +936,18 @@ class Clusterer:
         self._dirty_clusters.add(number)
         return self._said(word, Outcome(changed=(number,)))
 
+    def triage(self, command: Mute | Resolve | Reopen) -> Outcome:
+        """Mute, resolve or reopen a cluster; what it has by now does not open it again, however new it says it is."""
+        number = self._known(command.cluster_id)
+        cluster = self.clusters[number]
+        kind = type(command).__name__.lower()
+        word = self._word(command.id, kind)
+        word.cluster, word.triage, word.resolved_at = number, cluster.triage, cluster.resolved_at
+        cluster.triage = TRIAGE[kind]
+        cluster.resolved_at = max(command.requested_at.timestamp(), cluster.last)
+        self._dirty_clusters.add(number)
+        return self._said(word, Outcome(changed=(number,)))
+
     def undo(self, command: Undo) -> Outcome:
         """Take a word back; groups go back to where they were, if they are still where the word has put them.
 
@@ -824,7 +958,7 @@ class Clusterer:
         if word is None:
             raise BadInput(f"no command {command.command_id} stands that could be undone")
         later = [w for w in self.constraints.words.values() if w.order > word.order]
-        if word.kind in ("rename", "pin"):
+        if word.of_cluster:
             self._unsay(word, later)
             self._take_back(self.constraints.without(command.command_id), word)
             return Outcome(changed=(word.cluster,) if self.clusters[word.cluster].into is None else ())
@@ -887,8 +1021,17 @@ class Clusterer:
         return restored, {slot: to for slot, to in back.items() if int(self.groups.cluster[slot]) != to}
 
     def _unsay(self, word: Word, later: Sequence[Word]) -> None:
-        """Give a cluster the title and the pin it had before a word, but for what later ones have said of it."""
+        """Give a cluster what it had before a word, but for what later ones have said of it."""
         cluster = self.clusters[word.cluster]
+        if word.kind in TRIAGE:
+            then = next((w for w in later if w.kind in TRIAGE and w.cluster == word.cluster), None)
+            if then is not None:
+                then.triage, then.resolved_at = word.triage, word.resolved_at
+                self._dirty_words.add(then.command_id)
+            else:
+                cluster.triage, cluster.resolved_at = word.triage, max(word.resolved_at, cluster.last)
+            self._dirty_clusters.add(word.cluster)
+            return
         for kind in ("rename", "pin") if word.kind == "merge" else (word.kind,):
             after = next((w for w in later if w.kind in (kind, "merge") and w.cluster == word.cluster), None)
             if after is not None:
@@ -911,6 +1054,8 @@ class Clusterer:
         number = self.resolve(cluster_id)
         if number is None:
             raise BadInput(f"there is no cluster {cluster_id}")
+        if self.clusters[number].gone:
+            raise BadInput(f"all items of cluster {cluster_id} were deleted; it is gone")
         return number
 
     def _check_live(self, number: int) -> None:
@@ -925,7 +1070,7 @@ class Clusterer:
         self.constraints.add(word)
         self._dirty_words.add(word.command_id)
         self._epoch += 1
-        if word.kind not in ("rename", "pin"):
+        if not word.of_cluster:
             self._retell(outcome.changed)
         return outcome
 
@@ -956,6 +1101,7 @@ class Clusterer:
                 max(time for _, time, _ in leaving),
                 (0, *prints),
                 bytearray(b"".join(_MEMBER.pack(*member) for member in leaving)),
+                old.text_of,
             )
             new = self.groups.divide(slot, exemplar, len(leaving))
             old.members = bytearray(b"".join(_MEMBER.pack(*member) for member in members if member[0] not in wanted))
@@ -982,13 +1128,15 @@ class Clusterer:
         blobs = self.groups.dump()
         for number in sorted(self._dirty_clusters):
             c = self.clusters[number]
-            of = _ClusterBlob(c.id, c.given_title, c.pinned, c.parent_id, c.into, self._archive.get(number))
+            of = _ClusterBlob(
+                c.id, c.given_title, c.pinned, c.parent_id, c.into, self._archive.get(number), c.triage, c.resolved_at
+            )
             blobs[b"c" + number.to_bytes(4, "big")] = _encode(of)
         told = {}
         for number in sorted(self._dirty_told):
             c = self.clusters[number]
             about = _ToldBlob(c.title, c.summary, c.terms, c.coherence, c.told)
-            told[b"t" + number.to_bytes(4, "big")] = _encode(about) if c.into is None else b""
+            told[b"t" + number.to_bytes(4, "big")] = _encode(about) if c.into is None and not c.gone else b""
         for command_id in sorted(self._dirty_words):
             word = self.constraints.words.get(command_id)
             blobs[b"w" + command_id.encode()] = b"" if word is None else _encode(word)
@@ -1028,11 +1176,12 @@ class Clusterer:
         for key, blob in blobs.items():
             if blob:
                 kinds[key[:1]][key[1:]] = blob
+        untold = set()
         for key in sorted(kinds[b"c"]):
             c = _decode_cluster(kinds[b"c"][key])
             self.numbers[c.id] = len(self.clusters)
             cluster = Cluster(c.id, "", "", given_title=c.given_title, pinned=c.pinned, parent_id=c.parent_id)
-            cluster.into = c.into
+            cluster.into, cluster.triage, cluster.resolved_at = c.into, c.triage, c.resolved_at
             if c.archived:
                 self._archive[len(self.clusters)] = c.archived
                 self._archived += c.archived.items
@@ -1040,6 +1189,8 @@ class Clusterer:
                 t = _decode_told(kinds[b"t"][key])
                 cluster.title, cluster.summary, cluster.terms = t.title, t.summary, t.terms
                 cluster.coherence, cluster.told = t.coherence, t.told
+            else:
+                untold.add(len(self.clusters))
             self.clusters.append(cluster)
         self.groups.load(kinds[b"g"], kinds[b"a"])
         for slot in self.groups.slots().tolist():
@@ -1051,7 +1202,7 @@ class Clusterer:
         self._count_archived()
         for number, cluster in enumerate(self.clusters):
             self._recount(number)
-            if cluster.groups and not cluster.title:  # what it is called was not stored any more
+            if cluster.groups and number in untold:  # what it is called was not stored any more
                 first = self.groups.exemplars[cluster.groups[0]]
                 cluster.title, cluster.summary = first.title, first.summary
                 self._dirty_told.add(number)
@@ -1090,4 +1241,4 @@ def _with(sources: tuple[str, ...], source: str) -> tuple[str, ...]:
 def _builds_on(later: Word, word: Word) -> bool:
     """Return whether a later word names what this one has put where it is."""
     named = {*later.together, *later.one, *later.other}
-    return later.kind not in ("rename", "pin") and not named.isdisjoint({*word.together, *word.one})
+    return not later.of_cluster and not named.isdisjoint({*word.together, *word.one})

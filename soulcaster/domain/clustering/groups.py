@@ -47,6 +47,8 @@ class Exemplar:
 
     `members` holds 32 bytes an item: its id, its time as a float64, the fingerprint of its text. `prints` are the
     texts that are taken for this group's: the first with what varies masked (0: none), the others as they are.
+    `text_of` is the item whose title and summary these are, which may have been moved to another group since; where it
+    was deleted they are empty.
     """
 
     item_id: bytes
@@ -57,6 +59,11 @@ class Exemplar:
     last: float
     prints: tuple[int, ...]
     members: bytearray = field(default_factory=bytearray)
+    text_of: bytes = b""
+
+    def __post_init__(self) -> None:
+        """Take the text to be the first item's, where nothing else is said."""
+        self.text_of = self.text_of or self.item_id
 
 
 _FREED = Exemplar(b"", "", "", (), float("inf"), float("-inf"), ())
@@ -78,6 +85,7 @@ class _Blob(msgspec.Struct, array_like=True):
     word_places: bytes
     word_values: bytes
     neighbours: bytes
+    text_of: bytes = b""
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -305,6 +313,11 @@ class Groups:
         self.count[slot] = items
         self._dirty.add(slot)
 
+    def stand_for(self, slot: int, exemplar: Exemplar) -> None:
+        """Have something else stand for a group; who has the old one goes on with it as it was."""
+        self.exemplars[slot] = exemplar
+        self._dirty.add(slot)
+
     def free(self, slots: Sequence[int]) -> None:
         """Give groups up: they are not found any more, and others may have their slots."""
         for slot in slots:
@@ -366,6 +379,7 @@ class Groups:
                 places.astype(np.uint8).tobytes(),
                 self.words[slot, places].tobytes(),
                 self.neighbours[slot].tobytes(),
+                b"" if e.text_of == e.item_id else e.text_of,
             )
             blobs[b"g" + slot.to_bytes(4, "big")] = _encode(blob)
         for block in sorted(self._dirty_blocks):
@@ -385,7 +399,14 @@ class Groups:
         for slot in slots:
             blob = _decode(blobs[slot.to_bytes(4, "big")])
             self.exemplars[slot] = Exemplar(
-                blob.item_id, blob.title, blob.summary, blob.sources, blob.first, blob.last, blob.prints
+                blob.item_id,
+                blob.title,
+                blob.summary,
+                blob.sources,
+                blob.first,
+                blob.last,
+                blob.prints,
+                text_of=blob.text_of,
             )
             self.dense[slot] = np.frombuffer(blob.dense, np.float16)
             self.words[slot, np.frombuffer(blob.word_places, np.uint8)] = np.frombuffer(blob.word_values, np.float16)

@@ -8,8 +8,8 @@ assigned and counted or neither.
 import json
 import math
 import struct
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, get_args
@@ -28,10 +28,13 @@ from soulcaster.domain.commands import (
     Fix,
     Merge,
     Move,
+    Mute,
     Pin,
     Rebalance,
     Rename,
+    Reopen,
     Reset,
+    Resolve,
     Split,
     StartFix,
     Undo,
@@ -43,16 +46,18 @@ from soulcaster.domain.events import (
     ClusteringConfigured,
     ClusteringStatus,
     ClusterMerged,
+    ClusterReopened,
     ClusterRestored,
     ClusterSplit,
     CommandDone,
     ItemAssigned,
+    ItemRemoved,
     Proposal,
     ProposalsChanged,
     Rule,
 )
 from soulcaster.domain.events import Outcome as Answer
-from soulcaster.domain.feedback import Brief
+from soulcaster.domain.feedback import Brief, Deleted
 from soulcaster.domain.ids import command_record_id, id_bytes, job_id_for
 from soulcaster.domain.runs import split_by_bytes
 from soulcaster.domain.segments import SEGMENT_BYTES, RowChange, Segments
@@ -65,6 +70,9 @@ RECORD_BYTES = _RECORD.size
 _NOTHING = 0xFFFFFFFF
 _DONE = _RECORD.pack(_NOTHING, 0, 0, 0, 0.0, 0.0, 0.0, _NOTHING, 0.0, 0, 0)
 """The record of a job or a command: it is known, and that is all."""
+
+_GONE = _RECORD.pack(_NOTHING, 0, 0, 0, 0.0, 0.0, 0.0, 0, 0.0, 0, 0)
+"""The record of an item that was deleted: it is known, and never comes again."""
 
 _ARCHIVED = 0xFFFFFFFE
 """Stands for the runner-up of an archived item, whose record names its cluster's number instead of a group."""
@@ -147,6 +155,8 @@ class _Change:
     command: Command | None = None
     about: list[str] = field(default_factory=list)
     """The clusters that the command has changed."""
+    whole: bool = False
+    """Whether what clusters are called is stored in the same row, for what they were called is to be forgotten."""
 
 
 class _Outbox(msgspec.Struct, array_like=True):
@@ -176,6 +186,8 @@ _TOLD: Mapping[str, type[ClusterEvent]] = {
     "merged": ClusterMerged,
     "split": ClusterSplit,
     "restored": ClusterRestored,
+    "reopened": ClusterReopened,
+    "removed": ItemRemoved,
     "command": CommandDone,
     "status": ClusteringStatus,
     "configured": ClusteringConfigured,
@@ -189,6 +201,9 @@ _KINDS: Mapping[type[Command], CommandKind] = {
     Move: "move",
     Rename: "rename",
     Pin: "pin",
+    Mute: "mute",
+    Resolve: "resolve",
+    Reopen: "reopen",
     Undo: "undo",
     Rebalance: "rebalance",
     Cleanup: "cleanup",
@@ -252,7 +267,7 @@ class ProjectClusters:
             core.load(saved[embedder_key.prefix().removesuffix(_SEPARATOR)], of_core)
             self._cores[embedder_key] = core
         if any(isinstance(command, Reset) for command in self._asked.values()):
-            self._anew = set(self._cores)
+            self._anew = self._filled()
 
     # ---- the outbox ----------------------------------------------------------------------------------------------
 
@@ -262,11 +277,12 @@ class ProjectClusters:
         events: list[ClusterEvent] = [msgspec.convert(told, _TOLD[kind]) for kind, told in box.told]
         ids = list(dict.fromkeys(box.items))
         for item_id, record in zip(ids, self._segments.get(ids), strict=True):
-            if record is not None:
+            if record is not None and record != _GONE:
                 events.append(self._stored(item_id, record))
         change = _Change(events)
-        for core, number in dict.fromkeys(self._known(cluster_id) for cluster_id in box.clusters):
-            self._changed(core, [number], change)
+        for found in dict.fromkeys(self._find(cluster_id) for cluster_id in box.clusters):
+            if found is not None:
+                self._changed(found[0], [found[1]], change)
         if box.proposals:
             change.events.append(self._proposals())
         return Step(tuple(change.events), tuple(box.fixes))
@@ -315,7 +331,7 @@ class ProjectClusters:
 
     def _places(self, item_ids: Sequence[str]) -> list[_Place | None]:
         records = self._segments.get([id_bytes(item_id) for item_id in item_ids])
-        return [None if record is None or record == _DONE else self._place(record) for record in records]
+        return [None if record in (None, _DONE, _GONE) else self._place(record) for record in records]
 
     def _place(self, record: bytes) -> _Place:
         slot, embedder, _, _, _, _, _, near, _, _, _ = _RECORD.unpack(record)
@@ -327,7 +343,8 @@ class ProjectClusters:
     def cluster(self, cluster_id: str) -> Cluster | None:
         """Return a cluster as it stands, by its id or an alias, or None."""
         found = self._find(cluster_id)
-        return found[0].clusters[found[1]] if found else None
+        cluster = found[0].clusters[found[1]] if found else None
+        return None if cluster is None or cluster.gone else cluster
 
     def _find(self, cluster_id: str) -> tuple[Clusterer, int] | None:
         for core in self._cores.values():
@@ -340,6 +357,8 @@ class ProjectClusters:
         found = self._find(core_id)
         if found is None:
             raise _Waits(f"waits for cluster {core_id}, which is not known yet")
+        if found[0].clusters[found[1]].gone:
+            raise BadInput(f"all items of cluster {core_id} were deleted; it is gone")
         return found
 
     # ---- items ---------------------------------------------------------------------------------------------------
@@ -347,11 +366,14 @@ class ProjectClusters:
     def add(self, embedder: EmbedderKey, items: Sequence[Brief], vectors: Vectors) -> Step:
         """Assign items that have no cluster yet; one that has keeps it, whatever its text says now.
 
-        In a small project the rounds that come due are done on the way; in a large one `round_due` says so.
+        One that was deleted has none, and gets none. In a small project the rounds that come due are done on the way;
+        in a large one `round_due` says so.
         """
         new: dict[str, int] = {}
-        for i, (item, place) in enumerate(zip(items, self._places([i.id for i in items]), strict=True)):
-            if place is None:
+        for i, (item, record) in enumerate(
+            zip(items, self._segments.get([id_bytes(i.id) for i in items]), strict=True)
+        ):
+            if record is None:
                 new[item.id] = i  # of one that comes twice, the newest version
         if not new:
             return Step()
@@ -376,6 +398,69 @@ class ProjectClusters:
         self._changed(core, touched, change)
         step = self._commit_and_try(change)
         return replace(step, rows=(*step.rows, *self._archive()[1])) if rounds else step
+
+    def remove(self, deleted: Sequence[Deleted], at: datetime) -> Step:
+        """Take items out for good, once each, whether they have come yet or not; answer who asked for it."""
+        change = _Change(at=at, whole=True)
+        ids = [id_bytes(one.id) for one in deleted]
+        commands = [id_bytes(command_record_id(one.command_id)) if one.command_id else b"" for one in deleted]
+        answered = dict(zip(filter(None, commands), self._segments.get(list(filter(None, commands))), strict=True))
+        records = dict(zip(ids, self._segments.get(ids), strict=True))
+        was_in: dict[bytes, str] = {}
+        live: dict[EmbedderKey, dict[int, list[bytes]]] = defaultdict(lambda: defaultdict(list))
+        archived: dict[EmbedderKey, Counter[int]] = defaultdict(Counter)
+        texts: dict[EmbedderKey, dict[bytes, int]] = defaultdict(dict)
+        for item_id, record in records.items():
+            if record is None or record in (_DONE, _GONE):
+                continue
+            slot, embedder, _, _, _, _, _, near, _, _, text = _RECORD.unpack(record)
+            key = self._keys[embedder]
+            texts[key][item_id] = text
+            if near == _ARCHIVED:
+                archived[key][slot] += 1
+            else:
+                live[key][slot].append(item_id)
+            place = self._place(record)
+            was_in[item_id] = place.core.clusters[place.number].id
+        for one, item_id in zip(deleted, ids, strict=True):
+            if records[item_id] != _GONE:
+                records[item_id] = change.records[item_id] = _GONE
+                change.events.append(ItemRemoved(one.id, was_in.get(item_id), one.at, one.command_id))
+        suggested = [core.suggestions for core in self._cores.values()]
+        for key, of_core in texts.items():
+            core = self._cores[key]
+            self._changed(core, core.remove(live[key], archived[key], of_core), change)
+            freed = {slot for slot in live[key] if not core.groups.count[slot]}
+            change.records.update(self._without_runner_up(self._keys.index(key), freed, change.records))
+        if suggested != [core.suggestions for core in self._cores.values()]:
+            change.events.append(self._proposals())
+        self._anew &= self._filled()
+        if self._asked and not self._anew and not self.stale():
+            self._answer(change, "applied", "nothing is left to cluster", at)
+        for one, item_id, command in zip(deleted, ids, commands, strict=True):
+            if one.command_id and answered[command] is None:
+                answered[command] = change.records[command] = _DONE
+                about = (was_in[item_id],) if item_id in was_in else ()
+                change.events.append(CommandDone(one.command_id, "applied", "deleted", at, None, about))
+        return self._commit_and_try(change) if change.events else Step()
+
+    def _without_runner_up(
+        self, embedder: int, freed: Collection[int], but: Collection[bytes]
+    ) -> list[tuple[bytes, bytes]]:
+        """Return the records of items still to be told of that have one of these groups for runner-up, without it.
+
+        The slot of a group that was given up may soon be another's.
+        """
+        ids = [item_id for item_id in dict.fromkeys(self._outbox.items) if freed and item_id not in but]
+        records = []
+        for item_id, record in zip(ids, self._segments.get(ids), strict=True):
+            if record is None or record == _GONE:
+                continue
+            slot, of, rule, calibration, time, score, threshold, near, _, round_, text = _RECORD.unpack(record)
+            if of == embedder and near in freed:
+                changed = (slot, of, rule, calibration, time, score, threshold, _NOTHING, math.nan, round_, text)
+                records.append((item_id, _RECORD.pack(*changed)))
+        return records
 
     def _assigned(self, core: Clusterer, embedder: EmbedderKey, a: Assignment, change: _Change) -> None:
         runner_up = None if a.runner_up is None else core.clusters[int(core.groups.cluster[a.runner_up])].id
@@ -447,10 +532,16 @@ class ProjectClusters:
         # Of two embedders, the one whose round comes first is not to keep the other waiting.
         for key, core in sorted(self._cores.items(), key=lambda of: not of[1].stale()):
             anew = key in self._anew
+            if not len(core.groups):
+                continue
             if anew or core.until_due() <= 0 or (self._asked and (core.stale() or not core.settled)):
                 self._running = True
                 return Round(key, core.snapshot(self._config.granularity, anew=anew))
         return None
+
+    def _filled(self) -> set[EmbedderKey]:
+        """Return the embedders that there are groups of."""
+        return {key for key, core in self._cores.items() if len(core.groups)}
 
     def stale(self) -> bool:
         """Return whether a round would have something to do."""
@@ -515,21 +606,14 @@ class ProjectClusters:
         And those of items still to be told of that have one of these for runner-up: it may soon be another group.
         """
         number_of = {item[0]: int(core.groups.cluster[slot]) for slot in slots for item in core.members(slot)}
-        ids = sorted(number_of.keys() | set(self._outbox.items))
-        gone = set(slots)
-        records = []
+        ids = sorted(number_of)
+        records = self._without_runner_up(key, set(slots), number_of)
         for item_id, record in zip(ids, self._segments.get(ids), strict=True):
             if record is None:
                 raise LookupError(f"item {item_id.hex()} has a group but no record")
-            slot, embedder, rule, calibration, time, score, threshold, near, _, round_, text = _RECORD.unpack(record)
-            if item_id in number_of:
-                slot, near = number_of[item_id], _ARCHIVED
-            elif embedder == key and near in gone:
-                near = _NOTHING
-            else:
-                continue
-            of = (slot, embedder, rule, calibration, time, score, threshold, near, math.nan, round_, text)
-            records.append((item_id, _RECORD.pack(*of)))
+            _, embedder, rule, calibration, time, score, threshold, _, _, round_, text = _RECORD.unpack(record)
+            of = (number_of[item_id], embedder, rule, calibration, time, score, threshold, _ARCHIVED, math.nan)
+            records.append((item_id, _RECORD.pack(*of, round_, text)))
         return records
 
     def _answer(self, change: _Change, answer: Answer, text: str, at: datetime) -> None:
@@ -571,7 +655,7 @@ class ProjectClusters:
             seconds=seconds,
             items=self._seen(),
             groups=sum(len(c.groups) for c in cores),
-            clusters=sum(1 for c in cores for cluster in c.clusters if cluster.into is None),
+            clusters=sum(1 for c in cores for cluster in c.clusters if cluster.into is None and not cluster.gone),
             moved_share=moved_share,
             threshold=core.cut,
             calibration=core.calibration,
@@ -685,6 +769,10 @@ class ProjectClusters:
                 core, _ = self._known(command.cluster_id)
                 self._told(core, core.pin(command), change)
                 return "pinned" if command.pinned else "unpinned"
+            case Mute() | Resolve() | Reopen():
+                core, _ = self._known(command.cluster_id)
+                self._told(core, core.triage(command), change)
+                return {Mute: "muted", Resolve: "resolved", Reopen: "reopened"}[type(command)]
             case Undo():
                 return self._undo(command, change)
             case Rebalance():
@@ -699,9 +787,9 @@ class ProjectClusters:
             case Reset():
                 if self._config.threshold is not None:
                     raise BadInput("with an explicit threshold there is nothing to cluster anew")
-                if not self._cores:
+                self._anew = self._filled()
+                if not self._anew:
                     return "there is nothing to cluster anew"
-                self._anew = set(self._cores)
                 self._ask(command, change)
                 return None
 
@@ -773,13 +861,13 @@ class ProjectClusters:
         return f"{command.command_id} undone"
 
     def _configure(self, command: Configure, change: _Change, at: datetime) -> str:
-        if command.threshold != self._config.threshold and any(core.seen for core in self._cores.values()):
+        if command.threshold != self._config.threshold and any(core.clusters for core in self._cores.values()):
             raise BadInput("another threshold needs a reset: what is clustered already was clustered by the old one")
         self._config = command
         for core in self._cores.values():
             core.reconsider()
         for key, core in list(self._cores.items()):
-            if not core.seen:
+            if not core.clusters:
                 self._cores[key] = Clusterer(self._project_id, key.dimensions, threshold=command.threshold)
         change.blobs[_CONFIG + _SEPARATOR] = _encode(command)
         change.events.append(ClusteringConfigured(command.threshold, command.granularity, at, command.id))
@@ -800,6 +888,8 @@ class ProjectClusters:
         items: dict[int, list[bytes]] = defaultdict(list)
         for item_id, place in zip(item_ids, places, strict=True):
             if place is None:
+                if self._segments.get([id_bytes(item_id)]) == [_GONE]:
+                    raise BadInput(f"item {item_id} was deleted")
                 raise _Waits(f"waits for item {item_id}, which is not known yet")
             if place.core is not core:
                 raise BadInput(f"item {item_id} is of another embedder, whose vectors cannot be compared")
@@ -869,8 +959,10 @@ class ProjectClusters:
     def _changed(self, core: Clusterer, numbers: Iterable[int], change: _Change) -> None:
         for number in sorted(set(numbers)):
             c = core.clusters[number]
-            if c.into is not None:
+            if c.into is not None or c.gone:
                 continue
+            if core.reopened(number):
+                change.events.append(ClusterReopened(c.id, "newer feedback came after it was resolved", c.updated_at))
             change.events.append(
                 ClusterChanged(
                     cluster_id=c.id,
@@ -885,6 +977,7 @@ class ProjectClusters:
                     titled_by="person" if c.given_title else "machine",
                     pinned=c.pinned,
                     parent_id=c.parent_id,
+                    triage=c.triage,
                 )
             )
 
@@ -906,6 +999,9 @@ class ProjectClusters:
             together, told = core.dump()
             change.blobs.update((prefix + name, blob) for name, blob in together.items())
             aside.update((prefix + name, blob) for name, blob in told.items())
+        if change.whole:
+            change.blobs |= aside
+            aside = {}
         if change.events or change.fixes:
             self._outbox.put(change.events, change.fixes)
             change.blobs[_OUTBOX + _SEPARATOR] = _encode(self._outbox)

@@ -8,6 +8,7 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Protocol
 
 import numpy as np
@@ -37,13 +38,20 @@ class Means(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Title:
-    """What a cluster is about: its most central item's title and text, its terms, how alike its items are."""
+    """What a cluster is about: its most central item's title and text, its terms, how alike its items are.
+
+    Groups whose text was deleted say nothing; where all were, title and text are empty.
+    """
 
     title: str
     summary: str
     terms: tuple[str, ...]
     coherence: float | None
     size: int
+
+
+NONE = Title("", "", (), None, 0)
+"""What to call a cluster none of whose texts there is."""
 
 
 def title(groups: Means, rows: Vectors, slots: Slots, exemplars: Sequence[Exemplar], lexicon: Lexicon) -> Title:
@@ -54,9 +62,10 @@ def title(groups: Means, rows: Vectors, slots: Slots, exemplars: Sequence[Exempl
         return Title(alone.title, alone.summary, (), None, 1)
     nearness = rows @ (rows * count[:, None]).sum(0)
     order = np.argsort(-nearness, kind="stable")
-    best = exemplars[int(slots[order[0]])]
-    near = [exemplars[int(slot)] for slot in slots[order[:_LOOKED_AT]]]
-    return Title(best.title, best.summary, terms(near, lexicon), coherence(groups, slots), int(count.sum()))
+    central = (exemplars[int(slot)] for slot in slots[order])
+    near = list(islice((exemplar for exemplar in central if exemplar.summary), _LOOKED_AT))
+    name, summary = (near[0].title, near[0].summary) if near else ("", "")
+    return Title(name, summary, terms(near, lexicon), coherence(groups, slots), int(count.sum()))
 
 
 def coherence(groups: Means, slots: Slots) -> float | None:

@@ -24,8 +24,10 @@ from pydantic import (
 
 from soulcaster.domain.commands import Granularity
 from soulcaster.domain.events import By, Change, ClusteringStatus, Outcome, Proposal, Rule
+from soulcaster.domain.feedback import FeedbackItem
 from soulcaster.domain.keys import ApiKey, KeyScope
 from soulcaster.domain.lifecycle import ClusterStatus, Job, JobStatus
+from soulcaster.domain.normalize import title_and_body
 from soulcaster.domain.people import Role, User
 from soulcaster.messages import (
     MAX_IDS,
@@ -68,6 +70,17 @@ _PREDECESSOR_SOURCES = ("github", "manual", "reddit", "sentry")
 _OWNER_AND_NAME = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)
 
 
+def _repo_url(repo: str | None) -> str | None:
+    """Return the address of a repository given as "owner/name"."""
+    return f"https://github.com/{repo}" if repo and _OWNER_AND_NAME.fullmatch(repo) else None
+
+
+def _not_too_deep(value: dict[str, Any] | None) -> dict[str, Any] | None:
+    if _deeper_than(value, METADATA_DEPTH):
+        raise ValueError(f"may be nested {METADATA_DEPTH} levels deep at most")
+    return value
+
+
 class Body(BaseModel):
     """Base of what the API takes; unknown fields are ignored."""
 
@@ -106,12 +119,7 @@ class FeedbackIn(Body):
     github_issue_url: str | None = None
     status: str | None = None
 
-    @field_validator("metadata")
-    @classmethod
-    def _not_too_deep(cls, value: dict[str, Any]) -> dict[str, Any]:
-        if _deeper_than(value, METADATA_DEPTH):
-            raise ValueError(f"may be nested {METADATA_DEPTH} levels deep at most")
-        return value
+    _depth = field_validator("metadata")(_not_too_deep)
 
     def to_raw(self, project_id: str, external_id: str) -> RawFeedback:
         """Return the message for feedback.raw; what only the predecessor had fields for goes into the metadata.
@@ -120,8 +128,8 @@ class FeedbackIn(Body):
         """
         theirs = self.model_dump(include=set(_IN_METADATA), exclude_none=True)
         repo_url = self.github_repo_url
-        if repo_url is None and self.repo and _OWNER_AND_NAME.fullmatch(self.repo):
-            repo_url = f"https://github.com/{self.repo}"
+        if repo_url is None:
+            repo_url = _repo_url(self.repo)
         return RawFeedback.model_construct(
             project_id=project_id,
             source=self.source,
@@ -134,6 +142,53 @@ class FeedbackIn(Body):
             github_repo_url=repo_url,
             metadata={**theirs, **self.metadata},
         )
+
+
+class EditIn(Body):
+    """PUT /feedback/{id}: what is to be different; what is left out stays, and null takes a field away.
+
+    `metadata` is replaced as a whole. A title that was made from the body is made anew from a new one.
+    """
+
+    title: str | None = None
+    body: str | None = None
+    github_repo_url: str | None = None
+    metadata: dict[str, Any] | None = None
+    raw_text: str | None = None
+    repo: str | None = None
+    status: str | None = None
+
+    _depth = field_validator("metadata")(_not_too_deep)
+
+    def changed(self, item: FeedbackItem) -> dict[str, Any] | None:
+        """Return the fields of the item's RawFeedback as they are to be, or None where nothing changes."""
+        given = self.model_dump(exclude_unset=True)
+        title, body = given.get("title", item.title), given.get("body", item.body)
+        if "title" not in given and item.title == title_and_body(None, item.body)[0]:
+            title = None
+        metadata = dict(given["metadata"] or {}) if "metadata" in given else dict(item.metadata)
+        for name in given.keys() & _IN_METADATA.keys():
+            metadata.pop(name, None)
+            if given[name] is not None:
+                metadata[name] = given[name]
+        repo_url = given.get("github_repo_url", item.github_repo_url)
+        if repo_url is None and "github_repo_url" not in given:
+            repo_url = _repo_url(self.repo)
+        said = (*title_and_body(title, body), repo_url, metadata)
+        if said == (item.title, item.body, item.github_repo_url, item.metadata):
+            return None
+        return {
+            "project_id": item.project_id,
+            "source": item.source,
+            "title": title,
+            "body": body,
+            "external_id": item.external_id,
+            "created_at": item.created_at,
+            "author": item.author,
+            "url": item.url,
+            "github_repo_url": repo_url,
+            "metadata": metadata,
+        }
 
 
 _IN_METADATA: dict[str, type] = {
@@ -379,6 +434,15 @@ class FeedbackOut(BaseModel):
             assignment=None if view.assignment is None else AssignmentOut.model_validate(view.assignment),
             **theirs,
         )
+
+
+class EditedOut(BaseModel):
+    """202 of PUT /feedback/{id}: Kafka has the item's new version, `item`; it can be read a moment later."""
+
+    status: Literal["ok"] = "ok"
+    id: str
+    project_id: str
+    item: FeedbackOut
 
 
 class FeedbackListOut(BaseModel):

@@ -201,6 +201,21 @@ async def pin(request: web.Request) -> web.StreamResponse:
     return await _ask_of_cluster(request, "pin", pinned=form.pinned)
 
 
+async def mute(request: web.Request) -> web.StreamResponse:
+    """POST .../mute: nobody wants to hear of the cluster."""
+    return await _ask_of_cluster(request, "mute")
+
+
+async def resolve(request: web.Request) -> web.StreamResponse:
+    """POST .../resolve: the cluster is done with."""
+    return await _ask_of_cluster(request, "resolve")
+
+
+async def reopen(request: web.Request) -> web.StreamResponse:
+    """POST .../reopen: the cluster is neither muted nor resolved any more."""
+    return await _ask_of_cluster(request, "reopen")
+
+
 async def merge(request: web.Request) -> web.StreamResponse:
     """POST .../merge: make another cluster part of this one."""
     form = await read_form(request, OtherForm)

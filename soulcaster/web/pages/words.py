@@ -13,6 +13,8 @@ STATUS_WORDS: Mapping[str, str] = {
     "fixing": "Fix under way",
     "pr_opened": "Pull request open",
     "failed": "Fix failed",
+    "muted": "Muted",
+    "resolved": "Resolved",
     "pending": "Waiting",
     "running": "Running",
     "success": "Succeeded",
@@ -33,6 +35,10 @@ HAPPENING_WORDS: Mapping[str, str] = {
     "move": "Items were moved",
     "rename": "Renamed",
     "pin": "Pinned or unpinned",
+    "mute": "Muted",
+    "resolve": "Resolved",
+    "reopen": "Reopened",
+    "reopened": "Opened again",
 }
 
 RULE_WORDS: Mapping[str, str] = {

@@ -3,12 +3,14 @@
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from uuid import UUID
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from soulcaster.domain.clustering.core import Cluster, Clusterer
 from soulcaster.domain.clustering.project import EmbedderKey, ProjectClusters, Step
 from soulcaster.domain.commands import (
     Cleanup,
@@ -16,10 +18,13 @@ from soulcaster.domain.commands import (
     Configure,
     Merge,
     Move,
+    Mute,
     Pin,
     Rebalance,
     Rename,
+    Reopen,
     Reset,
+    Resolve,
     Split,
     StartFix,
     Undo,
@@ -28,14 +33,17 @@ from soulcaster.domain.events import (
     ClusterChanged,
     ClusterEvent,
     ClusterMerged,
+    ClusterReopened,
     ClusterRestored,
     ClusterSplit,
     CommandDone,
     ItemAssigned,
+    ItemRemoved,
     ProposalsChanged,
 )
+from soulcaster.domain.feedback import Deleted
 from soulcaster.domain.ids import cluster_id_for, job_id_for
-from tests.unit.clustering.make import A, B, load, stream, write
+from tests.unit.clustering.make import A, B, load, stream, text, write
 from tests.unit.make import NOW, uid
 
 POOL = 240
@@ -68,6 +76,9 @@ class Fold:
         self.proposals: tuple[str, ...] = ()
         self.pinned: set[str] = set()
         self.archived: set[str] = set()
+        self.deleted: set[str] = set()
+        self.time: dict[str, datetime] = {}
+        self.reopened: set[str] = set()
         self._before: dict[str, str] = {}
         self._pairs: list[tuple[str, set[str]]] = []
 
@@ -83,10 +94,17 @@ class Fold:
     def take(self, events: Iterable[ClusterEvent], *, by_machine: bool = False) -> None:
         self._before = dict(self.where)
         self._pairs = []
+        self.reopened = set()
         for event in events:
             match event:
                 case ItemAssigned():
                     self.assigned(event)
+                case ItemRemoved():
+                    self.removed(event)
+                case ClusterReopened():
+                    assert self.changed[event.cluster_id].triage == "resolved"
+                    assert event.at == max(self.time[item] for item in self.items(event.cluster_id))
+                    self.reopened.add(event.cluster_id)
                 case ClusterSplit():
                     assert event.cluster_id not in self.embedder, "an id is given once"
                     assert event.by == "person" or event.parent_id not in self.pinned
@@ -103,6 +121,8 @@ class Fold:
                     old = self.changed.get(event.cluster_id)
                     if by_machine and old is not None and old.titled_by == "person":
                         assert (event.title, event.titled_by) == (old.title, "person")
+                    if event.cluster_id in self.reopened:
+                        assert event.triage == "open"
                     self.changed[event.cluster_id] = event
                 case CommandDone():
                     self.finished(event)
@@ -114,7 +134,9 @@ class Fold:
 
     def assigned(self, event: ItemAssigned) -> None:
         item, cluster_id = event.item_id, event.cluster_id
+        assert item not in self.deleted
         assert (item in self.where) == (event.change == "moved")
+        self.time[item] = event.item_created_at
         if event.change == "opened":
             assert cluster_id == cluster_id_for("p", item)
             assert cluster_id not in self.embedder, "an id is given once"
@@ -127,6 +149,17 @@ class Fold:
         self.where[item] = self.told[item] = cluster_id
         if event.rule != "person":
             self._before[item] = cluster_id
+
+    def removed(self, event: ItemRemoved) -> None:
+        assert event.item_id not in self.deleted, "an item goes once"
+        assert event.cluster_id == self.where.pop(event.item_id, None)
+        self.told.pop(event.item_id, None)
+        self._before.pop(event.item_id, None)
+        self.deleted.add(event.item_id)
+        self.archived.discard(event.item_id)
+        for said in self.said:
+            for items in (said.together, said.one, said.other):
+                items.discard(event.item_id)
 
     def merged(self, event: ClusterMerged) -> None:
         assert event.cluster_id in self.embedder
@@ -145,7 +178,7 @@ class Fold:
     def finished(self, event: CommandDone) -> None:
         assert self.done.get(event.command_id, "waiting") == "waiting", "a command is answered once"
         self.done[event.command_id] = event.outcome
-        command = self.commands[event.command_id]
+        command = self.commands.get(event.command_id)
         if event.outcome == "applied":
             match command:
                 case Merge():
@@ -249,9 +282,26 @@ class ProjectMachine(RuleBasedStateMachine):
         items, vectors = stream(numbers, key, apart=self.apart)
         known = set(self.fold.where)
         told = self.do(lambda state: state.add(key, items, vectors))
-        assert set(self.fold.where) == known | {item.id for item in items}
+        come = {item.id for item in items} - self.fold.deleted
+        assert set(self.fold.where) == known | come
         first = {e.item_id for e in told.events if isinstance(e, ItemAssigned) and e.change != "moved"}
-        assert first == {item.id for item in items} - known
+        assert first == come - known
+
+    @rule(data=st.data(), count=st.integers(1, 3), asked=st.booleans())
+    def delete(self, data: st.DataObject, count: int, asked: bool) -> None:
+        """Items there are, archived ones among them; some that are not there yet, and some that are gone already."""
+        kinds = [self.fold.where, self.fold.where, self.fold.where, self.fold.archived, self.fold.deleted, ITEM]
+        ids = [
+            data.draw(st.sampled_from(sorted(data.draw(st.sampled_from([kind for kind in kinds if kind])))))
+            for _ in range(count)
+        ]
+        command_id = self.asked()[0] if asked else None
+        tombstones = [Deleted(item_id, NOW, command_id) for item_id in ids]
+        known = self.fold.deleted | set(ids)
+        self.do(lambda state: state.remove(tombstones, NOW))
+        assert self.fold.deleted == known
+        assert command_id is None or self.fold.done[command_id] == "applied"
+        assert self.do(lambda state: state.remove(tombstones, NOW)) == Step()
 
     @rule(data=st.data())
     def merge(self, data: st.DataObject) -> None:
@@ -275,6 +325,14 @@ class ProjectMachine(RuleBasedStateMachine):
     @rule(data=st.data(), pinned=st.booleans())
     def pin(self, data: st.DataObject, pinned: bool) -> None:
         self.say(Pin(*self.asked(), NOW, self.cluster_id(data), pinned))
+
+    @rule(data=st.data(), kind=st.sampled_from([Mute, Resolve, Resolve, Reopen]))
+    def triage(self, data: st.DataObject, kind: type[Mute | Resolve | Reopen]) -> None:
+        command = kind(*self.asked(), NOW, self.cluster_id(data))
+        self.say(command)
+        if self.fold.done[command.id] == "applied":
+            wanted = {Mute: "muted", Resolve: "resolved", Reopen: "open"}[kind]
+            assert self.fold.changed[self.fold.resolve(command.cluster_id)].triage == wanted
 
     @precondition(lambda self: self.fold.said)
     @rule(data=st.data())
@@ -348,7 +406,10 @@ class ProjectMachine(RuleBasedStateMachine):
                 assert sorted(in_groups) == core.groups.slots().tolist()
                 assert len(in_groups) == len(core.groups)
                 for cluster in core.clusters:
-                    assert (cluster.into is None) == bool(cluster.groups or cluster.archived)
+                    assert cluster.into is None or not (cluster.groups or cluster.archived)
+                    assert cluster.gone or cluster.into is not None or cluster.id in expected
+                    assert not cluster.gone or (cluster.title, cluster.given_title, cluster.size) == ("", None, 0)
+                    self.says_nothing_of_what_is_gone(core, cluster)
                     for slot in cluster.groups:
                         of = core.members(slot)
                         assert len(of) == core.groups.count[slot] > 0
@@ -357,12 +418,45 @@ class ProjectMachine(RuleBasedStateMachine):
             assert {c: sorted(of) for c, of in members.items()} == expected_members
             assert sum(map(len, members.values())) + len(self.fold.archived) == len(items)
 
+    def says_nothing_of_what_is_gone(self, core: Clusterer, cluster: Cluster) -> None:
+        """Texts are of items that were not deleted, or of one that says the same; so are fingerprints."""
+        texts = {text(n) for item_id, n in ITEM.items() if item_id not in self.fold.deleted}
+        for slot in cluster.groups:
+            exemplar = core.groups.exemplars[slot]
+            if exemplar.summary:
+                assert exemplar.summary == text(ITEM[speaker := str(UUID(bytes=exemplar.text_of))])
+                assert speaker not in self.fold.deleted
+            else:
+                assert exemplar.prints[0] == 0
+            assert set(exemplar.prints[1:]) <= {says for _, _, says in core.members(slot)}
+        assert not cluster.groups or cluster.summary in {*texts, ""}
+
+    @invariant()
+    def no_word_names_what_is_gone(self) -> None:
+        for core in self.state._cores.values():
+            assert core.constraints.named() <= set(core.groups.slots().tolist())
+            assert core.constraints.words.keys() == self.load()._cores[self.key_of(core)].constraints.words.keys()
+
+    def key_of(self, core: Clusterer) -> EmbedderKey:
+        return next(key for key, of in self.state._cores.items() if of is core)
+
+    @invariant()
+    def a_resolved_cluster_has_nothing_newer(self) -> None:
+        for state in (self.state, self.load()):
+            for cluster_id in set(self.fold.where.values()):
+                cluster = state.cluster(cluster_id)
+                assert cluster is not None
+                assert cluster.triage == self.fold.changed[cluster_id].triage
+                assert cluster.triage != "resolved" or cluster.last <= cluster.resolved_at
+
     @invariant()
     def every_id_there_was_leads_to_a_standing_cluster(self) -> None:
         standing = set(self.fold.where.values())
         for cluster_id in self.fold.embedder:
             cluster = self.state.cluster(cluster_id)
-            assert cluster is not None
+            if cluster is None:
+                assert not self.fold.items(cluster_id)
+                continue
             assert cluster.id == self.fold.resolve(cluster_id)
             assert cluster.id in standing
             told = self.fold.changed[cluster.id]
@@ -427,7 +521,7 @@ class ArchivingMachine(ProjectMachine):
 
     @invariant()
     def what_is_archived_stays_so(self) -> None:
-        assert self.archived <= self.fold.archived
+        assert self.archived - self.fold.deleted <= self.fold.archived
         self.archived = self.fold.archived
 
 
