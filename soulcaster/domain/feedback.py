@@ -97,11 +97,11 @@ def mask_item(item: FeedbackItem) -> FeedbackItem:
 
 def _title_after(item: FeedbackItem, body: str) -> str:
     """Return the masked title of an item whose body is masked as given."""
+    title = item.title
     if body != item.body:
-        for limit in (TITLE_CHARS, GIVEN_TITLE_CHARS):
-            if item.title == one_line(item.body, limit):
-                return one_line(body, limit)
-    return mask_personal(item.title)
+        made = (limit for limit in (TITLE_CHARS, GIVEN_TITLE_CHARS) if title == one_line(item.body, limit))
+        title = next((one_line(body, limit) for limit in made), title)
+    return mask_personal(title)
 
 
 def content_hash(item: FeedbackItem) -> bytes:

@@ -82,9 +82,9 @@ _PRIVATE_KEY = re.compile(
     re.DOTALL,
 )
 _URL_PASSWORD = re.compile(r"://[^\s/@:]{0,64}:[^\s/@]{1,128}@")
-_GIVEN = re.compile(r"=[^\s=&\"'<>()\[\]{};,][^\s&\"'<>()\[\]{};,]{5,}+")
-_GIVEN_NAME = re.compile(r"(?:password|passwd|pwd|secret|token|api_?key|access_?key)$", re.IGNORECASE)
-_GIVEN_CHARS = 10
+_GIVEN = re.compile(
+    r"((?:password|passwd|pwd|secret|token|api_?key|access_?key)=)(?!=)[^\s&\"'<>()\[\]{};,]{6,}+", re.IGNORECASE
+)
 
 
 def _without_secrets(text: str) -> str:
@@ -94,12 +94,7 @@ def _without_secrets(text: str) -> str:
         text = _URL_PASSWORD.sub(f"://{SECRET}@", text)
     if any(map(text.__contains__, _TOKEN_SIGNS)):
         text = _TOKEN.sub(SECRET, text)
-    return _GIVEN.sub(_given, text) if "=" in text else text
-
-
-def _given(found: re.Match[str]) -> str:
-    at = found.start()
-    return f"={SECRET}" if _GIVEN_NAME.search(found.string[max(0, at - _GIVEN_CHARS) : at]) else found[0]
+    return _GIVEN.sub(rf"\1{SECRET}", text) if "=" in text else text
 
 
 # ---- e-mail addresses --------------------------------------------------------------------------------------------
@@ -131,8 +126,10 @@ def _without_emails(text: str) -> str:
 
 # ---- IP addresses, cards, phone numbers --------------------------------------------------------------------------
 
-_IPV4 = re.compile(r"[0-9](?<![\w.-].)(?<![^\W\d_]/.)\d{0,2}(?:\.\d{1,3}){3}(?!\w|[.+]\w|-[A-Za-z])")
-_IPV6 = re.compile(r"[0-9a-fA-F:](?<![\w:.].)[0-9a-fA-F:]{5,38}+(?![\w:])")
+# None begins after a bracket: what follows a number at once is no number of its own, and is none when that is masked.
+
+_IPV4 = re.compile(r"[0-9](?<![\w.\]-].)(?<![^\W\d_]/.)\d{0,2}(?:\.\d{1,3}){3}(?!\w|[.+]\w|-[A-Za-z])")
+_IPV6 = re.compile(r"[0-9a-fA-F:](?<![\w:.\]].)[0-9a-fA-F:]{5,38}+(?![\w:])")
 _VERSION_BEFORE = re.compile(r"(?:(?<![a-z])v|version|release|build|rev|update)\W{0,3}$", re.IGNORECASE)
 _ADDRESS_BEFORE = re.compile(
     r"(?:(?<![a-z\[])(?:ips?|ipv4|address|addr|host|server|client|dns|ping|gateway|peer|proxy)\W{0,3}(?:is|was)?\W{0,3}"
@@ -142,22 +139,24 @@ _ADDRESS_BEFORE = re.compile(
 _PORT_AFTER = re.compile(r":\d{2,5}\b|/\d\d?\b")
 _CONTEXT_CHARS = 24
 
-_CARD = re.compile(r"[2-6](?<![\w.,/=+-].)(?:[ -]?\d){12,18}(?!\w|[.,-]\d)")
-_CARD_GROUPS = {(4, 4, 4, 4), (4, 6, 5), (4, 6, 4), (4, 4, 4, 4, 3)}
+_CARD = re.compile(
+    r"[2-6](?<![\w.,/=+\]-].)"
+    r"(?:\d{12,18}|\d{3}([ -])\d{4}\1\d{4}\1\d{4}(?:\1\d{3})?|\d{3}([ -])\d{6}\2\d{4,5})(?!\w|[.,-]\d)"
+)
 _CARD_FORM = re.compile(r"4(?:\d{12}|\d{15}|\d{18})$|5[1-5]\d{14}$|2[2-7]\d{14}$|3[47]\d{13}$|3[0689]\d{12}$|6\d{15}$")
 
 _FEWEST_PHONE_DIGITS = 7
 _ABROAD = re.compile(
-    r"(?:\+(?<![\w.+/=-].)|00(?<![\w.+/=-]..)(?=[1-9]\d{0,2}[ .-]))[1-9]\d{0,2}[ ./-]?(?:\(\d{1,5}\)[ ./-]?)?"
+    r"(?:\+(?<![\w.+/=\]-].)|00(?<![\w.+/=\]-]..)(?=[1-9]\d{0,2}[ .-]))[1-9]\d{0,2}[ ./-]?(?:\(\d{1,5}\)[ ./-]?)?"
     r"\d(?:[ ./-]?\d){5,12}(?![\w+])"
 )
 _AMERICAN = re.compile(
-    r"[(1-9](?<![\w.+/=-].)(?:(?<=\()|(?<=1)[ .-]?\(|(?<=1)[ .-](?=[2-9])|(?=\d))"
+    r"[(1-9](?<![\w.+/=\]-].)(?:(?<=\()|(?<=1)[ .-]?\(|(?<=1)[ .-](?=[2-9])|(?=\d))"
     r"\d{2,3}(?:\) ?|[ .-])[2-9]\d\d[.-]\d{4}(?!\w|[.-]\w)"
 )
-_CALLED = re.compile(r"[(0-9](?<![\w.,/=+-].)(?:[ ()./-]{0,2}\d){6,14}(?!\w|[./-]\d)")
+_CALLED = re.compile(r"[(0-9](?<![\w.,/=+\]-].)(?:[ ()./-]{0,2}\d){6,14}(?!\w|[./-]\d)")
 _CALLED_BEFORE = re.compile(
-    r"(?<![a-z])(?:phone|tel|telephone|telefon|mobile|cell|call|fax|whatsapp|sms)\b[^\w\n+(]{1,4}"
+    r"(?<![a-z\[])(?:phone|tel|telephone|telefon|mobile|cell|call|fax|whatsapp|sms)\b[^\w\n+(]{1,4}"
     r"(?:(?:number|no|me|us|at|on|is)\b[^\w\n+(]{1,4}){0,3}$",
     re.IGNORECASE,
 )
@@ -170,7 +169,7 @@ def _without_numbers(text: str) -> str:
         text = _IPV4.sub(_ipv4, text)
     if count_digits(text) < _FEWEST_PHONE_DIGITS:
         return text
-    text = _CARD.sub(_card, text)
+    text = _without_cards(text)
     if "+" in text or "00" in text:
         text = _ABROAD.sub(PHONE, text)
     return _CALLED.sub(_called, _AMERICAN.sub(PHONE, text))
@@ -200,11 +199,18 @@ def _ipv6(found: re.Match[str]) -> str:
     return IP
 
 
-def _card(found: re.Match[str]) -> str:
-    groups = tuple(map(len, re.split("[ -]", found[0])))
-    digits = re.sub("[ -]", "", found[0])
-    grouped = len(groups) == 1 or groups in _CARD_GROUPS
-    return CARD if grouped and _CARD_FORM.match(digits) and _luhn(digits) else found[0]
+def _without_cards(text: str) -> str:
+    done = 0
+    parts = []
+    found = _CARD.search(text)
+    while found:
+        digits = re.sub("[ -]", "", found[0])
+        after = found.start() + 1  # a number that is no card may end in one
+        if _CARD_FORM.match(digits) and _luhn(digits):
+            parts += [text[done : found.start()], CARD]
+            done = after = found.end()
+        found = _CARD.search(text, after)
+    return "".join([*parts, text[done:]])
 
 
 def _luhn(digits: str) -> bool:

@@ -46,6 +46,8 @@ def test_masked_text_stays_as_it_is(text: str) -> None:
         ("+1-555-234-5678, 555-234-5678, 1-555-234-5678", "[phone], [phone], [phone]"),
         ("my phone number is 0171 234 5678", "my phone number is [phone]"),
         ("card 4111 1111 1111 1111, 378282246310005", "card [card], [card]"),
+        ("(555) 234-5678 4111 1111 1111 1111", "[phone] [card]"),
+        ("password=a=b=c=d&x=token=abcdef1", "password=[secret]&x=token=[secret]"),
         (f"key ghp_{TOKEN} here", "key [secret] here"),
         (f"sk-proj-{TOKEN} and AKIAABCDEFGHIJKLMNOP", "[secret] and [secret]"),
         ("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.c2ln", "[secret]"),
