@@ -4,7 +4,7 @@ import gzip
 import json
 import tracemalloc
 import zlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -18,12 +18,13 @@ HERE = {"project_id": "p1"}
 JSON = {"Content-Type": "application/json"}
 
 
-def raw_deflate(data: bytes) -> bytes:
-    writer = zlib.compressobj(wbits=-15)
-    return writer.compress(data) + writer.flush()
+ENCODINGS = [("gzip", 31), ("deflate", 15), ("deflate", -15)]
+"""With zlib's window bits: deflate comes with zlib's header and without."""
 
 
-ENCODINGS = [("gzip", gzip.compress), ("deflate", zlib.compress), ("deflate", raw_deflate)]
+def compressed(wbits: int, *parts: bytes) -> bytes:
+    writer = zlib.compressobj(wbits=wbits)
+    return b"".join([*map(writer.compress, parts), writer.flush()])
 
 
 def of_size(body: dict[str, Any], size: int) -> bytes:
@@ -54,13 +55,15 @@ async def test_a_body_has_a_limit(
     path: str,
     body: dict[str, Any],
     limit: int,
-    encode: tuple[str, Callable[[bytes], bytes]] | None,
+    encode: tuple[str, int] | None,
 ) -> None:
     await world.fill()
     headers = JSON if encode is None else JSON | {"Content-Encoding": encode[0]}
     for size, status in ((limit, 202), (limit + 1, 413)):
         data = of_size(body, size)
-        answer = await client.post(path, params=HERE, data=data if encode is None else encode[1](data), headers=headers)
+        answer = await client.post(
+            path, params=HERE, data=data if encode is None else compressed(encode[1], data), headers=headers
+        )
         assert answer.status == status, await answer.text()
     details = await problem(answer, 413)
     assert f"{limit:,} bytes" in details["detail"]
@@ -81,12 +84,10 @@ async def test_a_body_without_a_length_has_a_limit_too(world: World, client: Cli
     assert world.publisher.sent == []
 
 
-@pytest.mark.parametrize(("encoding", "compress"), ENCODINGS, ids=str)
-async def test_a_bomb_is_not_inflated(
-    world: World, client: Client, encoding: str, compress: Callable[[bytes], bytes]
-) -> None:
+@pytest.mark.parametrize(("encoding", "wbits"), ENCODINGS)
+async def test_a_bomb_is_not_inflated(world: World, client: Client, encoding: str, wbits: int) -> None:
     """A megabyte that would be a gigabyte: no more than the limit is made of it, whoever sends it to what."""
-    bomb = compress(b"[" * 900_000_000)
+    bomb = compressed(wbits, *[b"[" * 1_000_000] * 900)
     assert len(bomb) < MAX_BATCH_BYTES
     headers = JSON | {"Content-Encoding": encoding}
     tracemalloc.start()
