@@ -22,7 +22,7 @@ import structlog
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from soulcaster.domain.ids import item_id
-from soulcaster.errors import ApiRefuses, ApiUnavailable, NotFound, SoulcasterError
+from soulcaster.errors import ApiRefuses, ApiUnavailable, BadInput, NotFound, SoulcasterError
 from soulcaster.pollers.addresses import address
 from soulcaster.pollers.api_client import ApiClient, SourceReport
 from soulcaster.pollers.reading import Mark, Reading, Taken, item
@@ -61,7 +61,7 @@ class _Cursor(BaseModel):
 
 
 class _Kept(SoulcasterError):
-    """It may not be deleted by this key."""
+    """The API will not delete it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,13 +307,13 @@ class RedditPoller:
 
         Raises:
             NotFound: it is not here.
-            _Kept: this key may not.
+            _Kept: the API will not, because of the key or otherwise.
         """
 
         async def delete() -> None:
             try:
                 await self._api.delete(project_id, item_id(project_id, SOURCE, external_id))
-            except ApiRefuses as error:  # that is no reason to wait
+            except (ApiRefuses, BadInput) as error:  # that is no reason to wait, or to end
                 raise _Kept(str(error)) from error
 
         await _until_available(delete)

@@ -240,6 +240,23 @@ async def test_a_cursor_that_is_none_of_ours_is_not_gone_by(setting: Setting) ->
     assert set(setting.ids()) == names(1, 3)
 
 
+# ---- removed at Reddit -----------------------------------------------------------------------------------------------
+
+
+async def test_a_key_that_may_not_delete_says_so(setting: Setting) -> None:
+    add(setting.reddit, 1, 3)
+    await setting.configure("python")
+    setting.reddit.posts["python"][1].removed = True
+    await setting.serve(keyless=False)
+    header = await setting.world.key("ingest", "read")
+    await setting.settle(await setting.poller(key=header["Authorization"].removeprefix("Bearer ")))
+    await setting.serve()
+    state = await setting.state()
+    assert state["status"] == "ok"
+    assert "post p00002 was removed at Reddit and is kept here" in state["last_error"]
+    assert set(setting.ids()) == {"p00001", "p00003"}
+
+
 # ---- our API is not well ---------------------------------------------------------------------------------------------
 
 
