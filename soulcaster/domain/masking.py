@@ -82,9 +82,9 @@ _PRIVATE_KEY = re.compile(
     re.DOTALL,
 )
 _URL_PASSWORD = re.compile(r"://[^\s/@:]{0,64}:[^\s/@]{1,128}@")
-_GIVEN = re.compile(
-    r"((?:password|passwd|pwd|secret|token|api_?key|access_?key)=)(?!=)[^\s&\"'<>()\[\]{};,]{6,}+", re.IGNORECASE
-)
+_GIVEN = re.compile(r"=(?!=)[^\s&\"'<>()\[\]{};,]{6,}+")
+_GIVEN_NAME = re.compile(r"(?:password|passwd|pwd|secret|token|api_?key|access_?key)$", re.IGNORECASE)
+_GIVEN_CHARS = 10
 
 
 def _without_secrets(text: str) -> str:
@@ -94,7 +94,20 @@ def _without_secrets(text: str) -> str:
         text = _URL_PASSWORD.sub(f"://{SECRET}@", text)
     if any(map(text.__contains__, _TOKEN_SIGNS)):
         text = _TOKEN.sub(SECRET, text)
-    return _GIVEN.sub(rf"\1{SECRET}", text) if "=" in text else text
+    return _without_given(text) if "=" in text else text
+
+
+def _without_given(text: str) -> str:
+    done = 0
+    parts = []
+    at = text.find("=")
+    while at >= 0:
+        named = _GIVEN_NAME.search(text[max(done, at - _GIVEN_CHARS) : at])
+        if named and (given := _GIVEN.match(text, at)):
+            parts += [text[done:at], f"={SECRET}"]
+            done = given.end()
+        at = text.find("=", max(at + 1, done))
+    return "".join([*parts, text[done:]])
 
 
 # ---- e-mail addresses --------------------------------------------------------------------------------------------
