@@ -518,9 +518,10 @@ class RedisReadModel:
             pipe.zadd(f"jobs:{job.project_id}", {job.id: at})
             for of in lines[job.cluster_id]:
                 pipe.zadd(f"cluster:jobs:{of}", {job.id: at})
-            cluster_id = lines[job.cluster_id][-1]
-            notice = Notice(clusters=(cluster_id,), jobs=(JobNotice(job.id, cluster_id, job.status),))
-            self._notify(pipe, job.project_id, notice)
+            if not known:
+                cluster_id = lines[job.cluster_id][-1]
+                notice = Notice(clusters=(cluster_id,), jobs=(JobNotice(job.id, cluster_id, job.status),))
+                self._notify(pipe, job.project_id, notice)
             await pipe.execute()
             await self._list(redis, job.project_id, lines[job.cluster_id][-1:])
 

@@ -3,6 +3,7 @@
 import asyncio
 import shutil
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from yarl import URL
 from soulcaster.adapters import redis_read_model
 from soulcaster.adapters.redis_client import MAX_CONNECTIONS
 from soulcaster.adapters.redis_read_model import RedisReadModel
-from soulcaster.domain.events import ClusterChanged, ClusterEvent, ItemAssigned
+from soulcaster.domain.events import ClusterChanged, ClusterEvent, ItemAssigned, ItemRemoved
 from soulcaster.domain.source_state import SourceReport
 from soulcaster.domain.webhooks import WebhookSecret
 from soulcaster.errors import RedisUnavailable
@@ -264,3 +265,17 @@ class Cut:
 async def test_more_calls_at_once_than_there_are_connections_wait_for_one(model: RedisReadModel) -> None:
     count = 4 * MAX_CONNECTIONS
     assert await asyncio.gather(*(model.key("k") for _ in range(count))) == [None] * count
+
+
+async def test_nothing_is_left_of_what_was_deleted(redis_server: RedisServer) -> None:
+    model = RedisReadModel(redis_server.url)
+    try:
+        async with Redis.from_url(redis_server.url, decode_responses=True) as redis:
+            await redis.flushall()
+            await model.put_items("p1", [item(1)])
+            await model.apply("p1", [ASSIGNED, replace(CHANGED, triage="muted")])
+            await model.delete_items("p1", [item(1).id])
+            await model.apply("p1", [ItemRemoved(item(1).id, "c1", NOW)])
+            assert set(await redis.keys("*")) == {"deleted:p1", "projects"}
+    finally:
+        await model.close()

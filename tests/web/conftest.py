@@ -105,9 +105,9 @@ class Worker(RecordingPublisher):
                 await define(self._read_model, control_message(message.value))
             if message.topic == "job.events" and not self.behind:
                 await self._read_model.put_job(JobEvent.model_validate_json(message.value).step())
-            if message.topic == "feedback.items":
+            if message.topic == "feedback.items" and self.outcome is not None:
                 envelope = ItemsEnvelope.model_validate_json(message.value)
-                for gone in envelope.deleted if self.outcome is not None else ():
+                for gone in envelope.deleted:
                     removed = ItemRemoved(gone.id, None, gone.at, gone.command_id)
                     done = CommandDone(gone.command_id or "", "applied", "deleted", NOW)
                     await self._read_model.apply(envelope.project_id, [removed, done])
