@@ -3,6 +3,7 @@
 import asyncio
 import shutil
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from yarl import URL
 
 from soulcaster.adapters import redis_read_model
 from soulcaster.adapters.redis_read_model import RedisReadModel
-from soulcaster.domain.events import ClusterChanged, ClusterEvent, ItemAssigned
+from soulcaster.domain.events import ClusterChanged, ClusterEvent, ItemAssigned, ItemRemoved
 from soulcaster.errors import RedisUnavailable
 from soulcaster.ports import Project
 from tests.conftest import RedisServer
@@ -239,3 +240,17 @@ class Cut:
             parts = max(0, int(head[1:])) * (2 if head[:1] == b"%" else 1)
             return head + b"".join([await self._answer(of) for _ in range(parts)])
         return head
+
+
+async def test_nothing_is_left_of_what_was_deleted(redis_server: RedisServer) -> None:
+    model = RedisReadModel(redis_server.url)
+    try:
+        async with Redis.from_url(redis_server.url, decode_responses=True) as redis:
+            await redis.flushall()
+            await model.put_items("p1", [item(1)])
+            await model.apply("p1", [ASSIGNED, replace(CHANGED, triage="muted")])
+            await model.delete_items("p1", [item(1).id])
+            await model.apply("p1", [ItemRemoved(item(1).id, "c1", NOW)])
+            assert set(await redis.keys("*")) == {"deleted:p1", "projects"}
+    finally:
+        await model.close()

@@ -681,7 +681,8 @@ class Clusterer:
             self._archived -= count
             self._dirty_clusters.add(number)
             touched.add(self.standing(number))
-        self._count_archived()
+        if archived:
+            self._count_archived()
         emptied = [slot for slot in sorted(items) if not self.groups.count[slot]]
         if emptied:
             self._free(emptied)

@@ -34,7 +34,7 @@ from soulcaster.web.parameters import Scope, idempotency_key
 from soulcaster.web.problems import Problem, allow_more
 from soulcaster.web.services import services
 
-ASKED: Mapping[int, Answer] = {202: AskedOut, 200: AskedOut}
+_ASKED: Mapping[int, Answer] = {202: AskedOut, 200: AskedOut}
 """200 where the caller waited and it was applied."""
 
 
@@ -44,13 +44,13 @@ class CommandQuery(Scope):
     wait: Annotated[float, Field(ge=0, le=30)] = 0
 
 
-@operation("POST", "/clusters/{cluster_id}/merge", ASKED, scope="write", problems=(409,), keyed=True)
+@operation("POST", "/clusters/{cluster_id}/merge", _ASKED, scope="write", problems=(409,), keyed=True)
 async def merge(request: web.Request, query: CommandQuery, body: MergeIn, cluster_id: str) -> web.StreamResponse:
     """Other clusters become part of this one."""
     return await _of_cluster(request, query, cluster_id, "merge", "Merge asked for", cluster_ids=body.cluster_ids)
 
 
-@operation("POST", "/clusters/{cluster_id}/split", ASKED, scope="write", problems=(409,), keyed=True)
+@operation("POST", "/clusters/{cluster_id}/split", _ASKED, scope="write", problems=(409,), keyed=True)
 async def split(request: web.Request, query: CommandQuery, body: SplitIn, cluster_id: str) -> web.StreamResponse:
     """Some of its items become a cluster of their own."""
     return await _of_cluster(
@@ -58,68 +58,68 @@ async def split(request: web.Request, query: CommandQuery, body: SplitIn, cluste
     )
 
 
-@operation("POST", "/clusters/{cluster_id}/move", ASKED, scope="write", problems=(409,), keyed=True)
+@operation("POST", "/clusters/{cluster_id}/move", _ASKED, scope="write", problems=(409,), keyed=True)
 async def move(request: web.Request, query: CommandQuery, body: MoveIn, cluster_id: str) -> web.StreamResponse:
     """Items, wherever they are, belong to this cluster."""
     return await _of_cluster(request, query, cluster_id, "move", "Move asked for", item_ids=body.item_ids)
 
 
-@operation("POST", "/clusters/{cluster_id}/rename", ASKED, scope="write", problems=(409,), keyed=True)
+@operation("POST", "/clusters/{cluster_id}/rename", _ASKED, scope="write", problems=(409,), keyed=True)
 async def rename(request: web.Request, query: CommandQuery, body: RenameIn, cluster_id: str) -> web.StreamResponse:
     """Its title, for good; null gives it back to the machine."""
     return await _of_cluster(request, query, cluster_id, "rename", "New title asked for", title=body.title)
 
 
-@operation("POST", "/clusters/{cluster_id}/pin", ASKED, scope="write", problems=(409,), keyed=True)
+@operation("POST", "/clusters/{cluster_id}/pin", _ASKED, scope="write", problems=(409,), keyed=True)
 async def pin(request: web.Request, query: CommandQuery, body: PinIn, cluster_id: str) -> web.StreamResponse:
     """Consolidation leaves it as it is, or may change it again."""
     message = "Pin asked for" if body.pinned else "Unpin asked for"
     return await _of_cluster(request, query, cluster_id, "pin", message, pinned=body.pinned)
 
 
-@operation("POST", "/clusters/{cluster_id}/mute", ASKED, scope="write", problems=(409,), keyed=True)
+@operation("POST", "/clusters/{cluster_id}/mute", _ASKED, scope="write", problems=(409,), keyed=True)
 async def mute(request: web.Request, query: CommandQuery, cluster_id: str) -> web.StreamResponse:
     """Nobody wants to hear of it, whatever comes, until it is reopened."""
     return await _of_cluster(request, query, cluster_id, "mute", "Muting asked for")
 
 
-@operation("POST", "/clusters/{cluster_id}/resolve", ASKED, scope="write", problems=(409,), keyed=True)
+@operation("POST", "/clusters/{cluster_id}/resolve", _ASKED, scope="write", problems=(409,), keyed=True)
 async def resolve(request: web.Request, query: CommandQuery, cluster_id: str) -> web.StreamResponse:
     """It is done with; newer feedback opens it again."""
     return await _of_cluster(request, query, cluster_id, "resolve", "Resolving asked for")
 
 
-@operation("POST", "/clusters/{cluster_id}/reopen", ASKED, scope="write", problems=(409,), keyed=True)
+@operation("POST", "/clusters/{cluster_id}/reopen", _ASKED, scope="write", problems=(409,), keyed=True)
 async def reopen(request: web.Request, query: CommandQuery, cluster_id: str) -> web.StreamResponse:
     """It is neither muted nor resolved any more."""
     return await _of_cluster(request, query, cluster_id, "reopen", "Reopening asked for")
 
 
-@operation("POST", "/clusters/{cluster_id}/undo", ASKED, scope="write", problems=(409,), keyed=True)
+@operation("POST", "/clusters/{cluster_id}/undo", _ASKED, scope="write", problems=(409,), keyed=True)
 async def undo(request: web.Request, query: CommandQuery, body: UndoIn, cluster_id: str) -> web.StreamResponse:
     """Take back a command."""
     return await _of_cluster(request, query, cluster_id, "undo", "Undo asked for", command_id=body.command_id)
 
 
-@operation("POST", "/clusters/rebalance", ASKED, scope="write", problems=(409,), keyed=True)
+@operation("POST", "/clusters/rebalance", _ASKED, scope="write", problems=(409,), keyed=True)
 async def rebalance(request: web.Request, query: CommandQuery) -> web.StreamResponse:
     """Consolidate now."""
     return await _ask(request, query, "rebalance", "Rebalancing asked for")
 
 
-@operation("POST", "/clusters/cleanup", ASKED, scope="write", problems=(409,), keyed=True)
+@operation("POST", "/clusters/cleanup", _ASKED, scope="write", problems=(409,), keyed=True)
 async def cleanup(request: web.Request, query: CommandQuery, body: CleanupIn) -> web.StreamResponse:
     """Apply proposals."""
     return await _ask(request, query, "cleanup", "Clean-up asked for", proposal_ids=body.proposal_ids)
 
 
-@operation("POST", "/clusters/reset", ASKED, scope="write", problems=(409,), keyed=True)
+@operation("POST", "/clusters/reset", _ASKED, scope="write", problems=(409,), keyed=True)
 async def reset(request: web.Request, query: CommandQuery) -> web.StreamResponse:
     """Cluster everything anew."""
     return await _ask(request, query, "reset", "Reset asked for")
 
 
-@operation("PUT", "/clustering/config", ASKED, scope="write", problems=(409,), keyed=True)
+@operation("PUT", "/clustering/config", _ASKED, scope="write", problems=(409,), keyed=True)
 async def configure(request: web.Request, query: CommandQuery, body: ConfigureIn) -> web.StreamResponse:
     """How the project is clustered."""
     return await _ask(

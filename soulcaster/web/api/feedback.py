@@ -12,9 +12,9 @@ from soulcaster.messages import ItemsEnvelope, RawFeedback, Source
 from soulcaster.ports import FeedbackView, Outgoing
 from soulcaster.topics import FEEDBACK_ITEMS
 from soulcaster.web.api.answers import answer
-from soulcaster.web.api.commands import ASKED, CommandQuery, answered, own_id
+from soulcaster.web.api.commands import CommandQuery, answered, own_id
 from soulcaster.web.api.ingest import accept
-from soulcaster.web.api.models import EditedOut, EditIn, FeedbackListOut, FeedbackOut, StatsOut
+from soulcaster.web.api.models import AskedOut, EditedOut, EditIn, FeedbackListOut, FeedbackOut, StatsOut
 from soulcaster.web.api.operation import operation
 from soulcaster.web.parameters import Id, Scope, Window
 from soulcaster.web.problems import field_problem
@@ -75,7 +75,7 @@ async def edit(request: web.Request, query: Scope, body: EditIn, item_id: str) -
     return answer(EditedOut(id=item.id, project_id=query.project_id, item=newest), status=202)
 
 
-@operation("DELETE", "/feedback/{item_id}", ASKED, scope="write", problems=(409,), keyed=True)
+@operation("DELETE", "/feedback/{item_id}", {202: AskedOut, 200: AskedOut}, scope="write", problems=(409,), keyed=True)
 async def delete(request: web.Request, query: CommandQuery, item_id: str) -> web.StreamResponse:
     """Delete an item for good: whatever its source sends of it later, it does not come back."""
     given = services(request)

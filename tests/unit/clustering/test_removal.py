@@ -199,6 +199,16 @@ def test_it_is_said_once_and_every_command_is_answered_once() -> None:
     assert project.say(CARD) == Step()
 
 
+def test_texts_lead_where_they_lead_after_a_restart() -> None:
+    project = one_group()
+    state = project.state
+    write(project.table, state.remove([Deleted(uid(CARD), NOW)], NOW).rows)
+    [core] = state._cores.values()
+    assert core._prints == project.core._prints == {}
+    write(project.table, state.add(A, [brief(CARD + "0", text=CARD + "0")], vector(CARD)[None]).rows)
+    assert core._prints == project.core._prints
+
+
 def test_it_is_one_row_with_the_new_title_in_it() -> None:
     project = one_group()
     table = dict(project.table)
@@ -267,6 +277,7 @@ def test_a_project_whose_items_are_all_gone_goes_on() -> None:
     for n in range(40):
         project.keep(project.state.remove([Deleted(uid(n), NOW)], NOW))
     assert (project.core.seen, len(project.core.groups)) == (0, 0)
+    assert np.abs(project.core._total).max() < 0.05  # what is left is rounding
     for command in (Rebalance("r", *WHO), Reset("s", *WHO), Configure("c", *WHO, granularity="fine")):
         assert project.tell(command)[0] == "applied"
     project.keep(project.state.add(A, *stream(range(40, 90))))
