@@ -159,7 +159,7 @@ async def test_a_page_offers_no_form_that_would_be_refused(world: World, browser
         offered |= {found.rsplit("/", 1)[1] for found in re.findall(r'(?:action|formaction)="(/app/[^"]+)"', text)}
         assert ("/members" in text) == (role == "owner" and path == IN_PROJECT)
         assert ('type="checkbox"' in text) == (role != "viewer" and path == CLUSTER)
-    shown = {"start-fix", "rename", "pin", "split", "rebalance"}
+    shown = {"start-fix", "rename", "pin", "mute", "resolve", "split", "rebalance"}
     assert offered == {"sign-out"} | (shown if role != "viewer" else set())
 
 

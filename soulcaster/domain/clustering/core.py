@@ -436,7 +436,7 @@ class Clusterer:
         exemplar.first = min(exemplar.first, at)
         exemplar.last = max(exemplar.last, at)
         exemplar.members += _MEMBER.pack(id_bytes(item.id), at, text)
-        if not exemplar.summary:  # that of its first item was deleted
+        if not exemplar.title and not exemplar.summary:  # those of its first item were deleted
             exemplar.text_of = id_bytes(item.id)
             exemplar.title, exemplar.summary = item.title[:_TITLE_CHARS], item.text[:_SUMMARY_CHARS]
         cluster = self.clusters[number]

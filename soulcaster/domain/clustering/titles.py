@@ -63,7 +63,7 @@ def title(groups: Means, rows: Vectors, slots: Slots, exemplars: Sequence[Exempl
     nearness = rows @ (rows * count[:, None]).sum(0)
     order = np.argsort(-nearness, kind="stable")
     central = (exemplars[int(slot)] for slot in slots[order])
-    near = list(islice((exemplar for exemplar in central if exemplar.summary), _LOOKED_AT))
+    near = list(islice((exemplar for exemplar in central if exemplar.title or exemplar.summary), _LOOKED_AT))
     name, summary = (near[0].title, near[0].summary) if near else ("", "")
     return Title(name, summary, terms(near, lexicon), coherence(groups, slots), int(count.sum()))
 

@@ -77,3 +77,13 @@ def test_of_words_with_one_stem_the_most_frequent_stands_for_them() -> None:
 
 def test_numbers_and_short_words_are_no_terms() -> None:
     assert terms([Exemplar(bytes(16), "404", "it is 12345 ok", (), 0, 0, (0,))], Lexicon()) == ()
+
+
+def test_a_group_whose_text_was_deleted_says_nothing() -> None:
+    f = rows([1, 0.9], [1, 0.1])
+    groups = Means(np.zeros((2, 2), np.float16), np.array([9, 1]))
+    silent = Exemplar(bytes(16), "", "", (), 0.0, 0.0, (0,))
+    told = title(groups, f, np.arange(2), [silent, exemplar("card late", "Late")], Lexicon())
+    assert (told.title, told.summary, told.size) == ("Late", "card late", 10)
+    told = title(groups, f, np.arange(2), [silent, silent], Lexicon())
+    assert (told.title, told.summary, told.terms) == ("", "", ())
