@@ -229,6 +229,10 @@ class RedisReadModel:
                 self._put(pipe, p, kept.values())
             if waiting:
                 pipe.sadd(f"feedback:unclustered:{p}", *waiting)
+            received: dict[str, float] = {}
+            for item in newest.values():  # deleted or not: something came of the source
+                received[item.source] = max(received.get(item.source, 0.0), item.received_at.timestamp())
+            pipe.zadd(f"feedback:received:{p}", received, gt=True)
             pipe.sadd("projects", p)
             self._notify(pipe, p, Notice(items=len(kept)))
             await pipe.execute()
@@ -236,12 +240,10 @@ class RedisReadModel:
     def _put(self, pipe: Pipeline, p: str, items: Collection[FeedbackItem]) -> None:
         """Write items and the lists that they are in."""
         created: dict[str, float] = {}
-        received: dict[str, float] = {}
         by_source: dict[str, dict[str, float]] = defaultdict(dict)
         strings: dict[str, str | bytes] = {}
         for item in items:
             created[item.id] = by_source[item.source][item.id] = item.created_at.timestamp()
-            received[item.source] = max(received.get(item.source, 0.0), item.received_at.timestamp())
             strings[f"feedback:{p}:{item.id}"] = _ITEM.dump_json(item)
             strings[f"feedback:external:{p}:{item.source}:{item.external_id}"] = item.id
         pipe.mset(cast(Any, strings))
@@ -249,7 +251,6 @@ class RedisReadModel:
         for source, members in by_source.items():
             pipe.zadd(f"feedback:source:{p}:{source}", members)
         pipe.sadd(f"feedback:sources:{p}", *by_source)
-        pipe.zadd(f"feedback:received:{p}", received, gt=True)
 
     async def _put_repos(
         self, redis: Redis, p: str, items: Mapping[str, FeedbackItem], before: Mapping[str, str | None]

@@ -276,6 +276,6 @@ async def test_nothing_is_left_of_what_was_deleted(redis_server: RedisServer) ->
             await model.apply("p1", [ASSIGNED, replace(CHANGED, triage="muted")])
             await model.delete_items("p1", [item(1).id])
             await model.apply("p1", [ItemRemoved(item(1).id, "c1", NOW)])
-            assert set(await redis.keys("*")) == {"deleted:p1", "projects"}
+            assert set(await redis.keys("*")) == {"deleted:p1", "feedback:received:p1", "projects"}
     finally:
         await model.close()
