@@ -1,18 +1,21 @@
-"""feedback.raw -> feedback.items: parse, clean, give ids; what cannot be an item goes to the dead letters.
+"""feedback.raw -> feedback.items: parse, clean, give ids, mask; what cannot be an item goes to the dead letters.
 
+What a project does not take of a source is left out here: it stays on feedback.raw for as long as that is kept.
 Stateless, so it spreads over all partitions: here a project's items are still anywhere.
 """
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 from agents.batches import Batch
 from agents.guard import Guard
+from soulcaster.domain.feedback import Deleted
 from soulcaster.failures import dead_letter, set_aside, until_available
-from soulcaster.intake import Masks, masks_all, read
+from soulcaster.intake import masked, read
 from soulcaster.messages import items_envelopes
 from soulcaster.ports import Outgoing, Publisher, Record
+from soulcaster.project_config import ProjectConfig
 from soulcaster.topics import FEEDBACK_ITEMS
 
 _LARGE = 128 * 1024
@@ -20,26 +23,32 @@ _LARGE = 128 * 1024
 
 
 async def normalize(
-    batches: AsyncIterator[Batch], *, publisher: Publisher, masks: Masks = masks_all
+    batches: AsyncIterator[Batch], *, config_of: Callable[[str], Awaitable[ProjectConfig]], publisher: Publisher
 ) -> AsyncIterator[int]:
-    """Normalize batch by batch; yield how many items each gave. `masks` is asked for each item, so it must be quick."""
+    """Normalize batch by batch; yield how many items each gave. `config_of` is asked for each item: it must be quick."""
     guard = Guard("normalize", publisher)
     count = 0
 
     async def work(records: Sequence[Record]) -> None:
         nonlocal count
         items: dict[str, list[bytes]] = defaultdict(list)
+        gone: dict[str, list[Deleted]] = defaultdict(list)
         letters: list[Outgoing] = []
         for record in records:
             large = len(record.value or b"") > _LARGE
-            accepted, refused = await asyncio.to_thread(read, record, masks) if large else read(record, masks)
-            for one in accepted:
-                items[one.item.project_id].append(one.json)
-            letters += [dead_letter(record, r.reason, value=r.value, index=r.index) for r in refused]
+            contents = await asyncio.to_thread(read, record) if large else read(record)
+            for one in contents.items:
+                project_id = one.item.project_id
+                config = await until_available(lambda project_id=project_id: config_of(project_id))  # type: ignore[misc]
+                if config.sources.take(one.item):
+                    items[project_id].append((masked(one) if config.mask_personal_data else one).json)
+            for project_id, deleted in contents.gone:
+                gone[project_id].append(deleted)
+            letters += [dead_letter(record, r.reason, value=r.value, index=r.index) for r in contents.refused]
         messages = [
             Outgoing(FEEDBACK_ITEMS.name, project_id.encode(), envelope)
-            for project_id, of_project in items.items()
-            for envelope in items_envelopes(project_id, of_project)
+            for project_id in {**items, **gone}
+            for envelope in items_envelopes(project_id, items.get(project_id, ()), gone.get(project_id, ()))
         ]
         await until_available(lambda: publisher.publish(messages))
         await set_aside(publisher, letters)

@@ -37,10 +37,12 @@ from soulcaster.adapters.kafka_ready import KafkaReadiness
 from soulcaster.adapters.redis_rate_limits import RedisRateLimits
 from soulcaster.adapters.redis_read_model import RedisReadModel
 from soulcaster.adapters.redis_sign_in import RedisSignIn
+from soulcaster.configs import ProjectConfigs
 from soulcaster.domain.clustering.project import RECORD_BYTES, ProjectClusters
-from soulcaster.domain.dedupe import HASH_BYTES, Seen
+from soulcaster.domain.dedupe import Seen
 from soulcaster.domain.people import SignUp
 from soulcaster.domain.segments import Segments
+from soulcaster.domain.versions import MARK_BYTES
 from soulcaster.errors import BadInput, KafkaUnavailable
 from soulcaster.launcher.dry_run import DryRun
 from soulcaster.launcher.launch import launch_all
@@ -119,7 +121,7 @@ def create_app(settings: Settings, *, embedder: Embedder | None = None) -> faust
     def make_clusters(project_id: str, segments: Segments) -> ProjectClusters:
         return ProjectClusters(project_id, segments, archive_days=settings.archive_days)
 
-    seen = _table(app, "seen", settings.partitions, HASH_BYTES, make_seen)
+    seen = _table(app, "seen", settings.partitions, MARK_BYTES, make_seen)
     clusters = _table(app, "clusters", settings.partitions, RECORD_BYTES, make_clusters)
 
     in_hand = InHand(app)
@@ -135,7 +137,8 @@ def create_app(settings: Settings, *, embedder: Embedder | None = None) -> faust
     async def stored() -> None:
         await app.producer.flush()  # the changelogs of tables go through Faust's own producer
 
-    wire("normalize", lambda b: normalize(b, publisher=publisher))
+    configs = ProjectConfigs(read_model)
+    wire("normalize", lambda b: normalize(b, config_of=configs.of, publisher=publisher))
     wire("embed", lambda b: embed(b, seen=seen, embedder=used_embedder, publisher=publisher))
     wire("cluster", lambda b: cluster(b, clusters=clusters, stored=stored, publisher=publisher, clock=now))
     wire("project", lambda b: project(b, read_model=read_model, publisher=publisher))

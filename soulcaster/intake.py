@@ -6,39 +6,31 @@ is dropped.
 
 import json
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import pydantic_core
 from pydantic import TypeAdapter, ValidationError
 
-from soulcaster.domain.feedback import FeedbackItem, mask_item
+from soulcaster.domain.feedback import Deleted, FeedbackItem, mask_item
 from soulcaster.domain.ids import item_id
 from soulcaster.domain.language import language_of
 from soulcaster.domain.normalize import title_and_body, well_formed
+from soulcaster.domain.sources import SOURCES, Delete, Upsert
 from soulcaster.messages import (
     MAX_EXTERNAL_ID,
     MAX_ITEM_BYTES,
     OTHER_SOURCE,
     SCHEMA_VERSION,
     SOURCE_PATTERN,
+    Delivery,
     RawFeedback,
 )
 from soulcaster.ports import Record
 
 _RAW: TypeAdapter[RawFeedback] = TypeAdapter(RawFeedback)
 _ITEM: TypeAdapter[FeedbackItem] = TypeAdapter(FeedbackItem)
-
-
-Masks = Callable[[str], bool]
-"""Tells of a project's id whether personal data in what the project keeps are masked."""
-
-
-def masks_all(project_id: str) -> bool:
-    """Mask personal data, whatever the project."""
-    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,29 +62,70 @@ class _Wrong(ValueError):
         self.field = field
 
 
-def read(record: Record, masks: Masks = masks_all) -> tuple[list[Accepted], list[Refusal]]:
-    """Return the items of a record, cleaned and masked, and what had to be refused."""
+class Contents(NamedTuple):
+    """What is in a record: its items, what had to be refused, and what is no more at its source, by project."""
+
+    items: list[Accepted]
+    refused: list[Refusal]
+    gone: list[tuple[str, Deleted]]
+
+
+def read(record: Record) -> Contents:
+    """Return what is in a record; items are cleaned, and not masked yet (`masked`)."""
     value = record.value or b""
     try:
-        parts = _parts(value)
+        message = _message(value)
+        if "vendor" in message:
+            return _delivered(message, record)
+        parts = _parts(message)
     except ValueError as error:
-        return [], [Refusal(value, str(error), None)]
-    items = []
-    refusals = []
+        return Contents([], [Refusal(value, _reason(error), None)], [])
+    contents = Contents([], [], [])
     for index, part in parts:
         try:
-            items.append(_accept(part, record, index or 0, masks))
+            contents.items.append(_accept(_RAW.validate_python(part), record, index or 0))
         except ValueError as error:
             own = value if index is None else _own_bytes(part, value)
-            refusals.append(Refusal(own, _reason(error), index, _faults(error)))
-    return items, refusals
+            contents.refused.append(Refusal(own, _reason(error), index, _faults(error)))
+    return contents
 
 
-def _parts(value: bytes) -> list[tuple[int | None, Any]]:
-    """Return (index, JSON) of each item: one without an index, or those of an envelope.
+def masked(accepted: Accepted) -> Accepted:
+    """Return the item without personal data in it."""
+    item = mask_item(accepted.item)
+    return accepted if item is accepted.item else Accepted(item, _ITEM.dump_json(item))
+
+
+def _delivered(message: dict[str, Any], record: Record) -> Contents:
+    """Return what a vendor's delivery means.
 
     Raises:
-        ValueError: the bytes are not a message of a version this program speaks.
+        ValueError: it is not one, or its parser cannot make sense of it.
+    """
+    delivery = Delivery.model_validate(message)
+    source = SOURCES.get(delivery.vendor)
+    if source is None:
+        raise ValueError(f"vendor {delivery.vendor!r} is not known; this program knows {', '.join(SOURCES)}")
+    contents = Contents([], [], [])
+    for index, outcome in enumerate(source.parse(delivery.headers, delivery.payload)):
+        if isinstance(outcome, Upsert):
+            raw = RawFeedback(project_id=delivery.project_id, **outcome.fields())
+            contents.items.append(_accept(raw, record, index))
+        elif isinstance(outcome, Delete):
+            gone = item_id(delivery.project_id, delivery.vendor, outcome.external_id)
+            contents.gone.append((delivery.project_id, Deleted(gone, outcome.version or _received(record))))
+    return contents
+
+
+def _received(record: Record) -> datetime:
+    return datetime.fromtimestamp(record.timestamp_ms / 1000, UTC)
+
+
+def _message(value: bytes) -> dict[str, Any]:
+    """Return the message that the bytes are.
+
+    Raises:
+        ValueError: they are not a message of a version this program speaks.
     """
     if not value:
         raise ValueError("the message is empty")
@@ -102,6 +135,15 @@ def _parts(value: bytes) -> list[tuple[int | None, Any]]:
     version = message.get("schema_version", SCHEMA_VERSION)
     if version != SCHEMA_VERSION or isinstance(version, bool):
         raise ValueError(f"schema_version {version!r} is not known; this program speaks {SCHEMA_VERSION}")
+    return message
+
+
+def _parts(message: dict[str, Any]) -> list[tuple[int | None, Any]]:
+    """Return (index, JSON) of each item: one without an index, or those of an envelope.
+
+    Raises:
+        ValueError: it is an envelope without a list of items.
+    """
     if "items" not in message:
         return [(None, message)]
     if not isinstance(message["items"], list):
@@ -153,17 +195,16 @@ def own_id(record: Record, index: int) -> str:
     return f"{record.topic}/{record.partition}/{record.offset}/{record.timestamp_ms}/{index}"
 
 
-def _accept(part: Any, record: Record, index: int, masks: Masks) -> Accepted:
+def _accept(raw: RawFeedback, record: Record, index: int) -> Accepted:
     """Return the item that a part of a record is.
 
     Raises:
         ValueError: it is not valid, says nothing, or is too large.
     """
-    raw = _RAW.validate_python(part)
     title, body = title_and_body(raw.title, raw.body)
     if not body:
         raise _Wrong("body", "there is no text in it: title and body hold nothing that can be read")
-    received = datetime.fromtimestamp(record.timestamp_ms / 1000, UTC)
+    received = _received(record)
     source, external_id = _source_and_id(raw.source, raw.external_id or own_id(record, index))
     item = FeedbackItem(
         id=item_id(raw.project_id, source, external_id),
@@ -179,13 +220,13 @@ def _accept(part: Any, record: Record, index: int, masks: Masks) -> Accepted:
         github_repo_url=raw.github_repo_url,
         metadata=raw.metadata if source == raw.source else {"source": raw.source, **raw.metadata},
         language=language_of(body),
+        updated_at=raw.updated_at,
+        occurrence_id=raw.occurrence_id,
+        words=raw.words,
     )
     as_json = _ITEM.dump_json(item)
     if len(as_json) > MAX_ITEM_BYTES:
         raise ValueError(f"the item has {len(as_json):,} bytes; an item may have {MAX_ITEM_BYTES:,}")
-    # What was given is counted, masked or not: the web server, which knows no project's settings, counts the same.
-    if masks(item.project_id) and (masked := mask_item(item)) is not item:
-        return Accepted(masked, _ITEM.dump_json(masked))
     return Accepted(item, as_json)
 
 

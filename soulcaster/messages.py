@@ -54,7 +54,7 @@ from soulcaster.domain.commands import (
     Undo,
 )
 from soulcaster.domain.events import ClusterEvent, ProposalsChanged
-from soulcaster.domain.feedback import Brief, Deleted, FeedbackItem
+from soulcaster.domain.feedback import Brief, Deleted, FeedbackItem, Words
 from soulcaster.domain.ids import step_id_for
 from soulcaster.domain.keys import MAX_NAME, SCOPES, ApiKey, KeyScope
 from soulcaster.domain.lifecycle import JobStatus, JobStep
@@ -191,7 +191,8 @@ class RawFeedback(BaseModel):
     """One item on feedback.raw, as any producer may send it.
 
     `external_id` is the item's id at its source: the same one sent twice is one item, newest version wins. Without it
-    each message is an item of its own, so two people's identical words stay two items.
+    each message is an item of its own, so two people's identical words stay two items. `updated_at`, `occurrence_id`
+    and `words` are those of `FeedbackItem`: with a time, a version that comes late does not count.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -206,6 +207,9 @@ class RawFeedback(BaseModel):
     url: str | None = None
     github_repo_url: str | None = None
     metadata: Metadata = Field(default_factory=dict)
+    updated_at: Time | None = None
+    occurrence_id: ExternalId | None = None
+    words: Words = "own"
 
     @model_validator(mode="after")
     def _says_something(self) -> Self:
@@ -218,6 +222,18 @@ class RawEnvelope(Message):
     """Many items at once on feedback.raw; they may be of several projects."""
 
     items: tuple[RawFeedback, ...]
+
+
+class Delivery(Message):
+    """feedback.raw: what a vendor sent, as it was; agents/normalize parses it, and can do so again.
+
+    `vendor` names the parser (`domain.sources.SOURCES`), `headers` are those that it reads, in lower case.
+    """
+
+    project_id: ProjectId
+    vendor: Source
+    headers: dict[str, str]
+    payload: Any
 
 
 class ItemsEnvelope(Message):
@@ -593,11 +609,16 @@ def raw_envelopes(items: Sequence[bytes]) -> Iterator[bytes]:
             yield head + b",".join(run[start : start + ENVELOPE_ITEMS]) + b"]}"
 
 
-def items_envelopes(project_id: str, items: Sequence[bytes]) -> Iterator[bytes]:
-    """Yield ItemsEnvelope messages of items that are JSON already, each below `ENVELOPE_BYTES` where items allow."""
+def items_envelopes(project_id: str, items: Sequence[bytes], deleted: Sequence[Deleted] = ()) -> Iterator[bytes]:
+    """Yield ItemsEnvelope messages, each below `ENVELOPE_BYTES` where items allow; items are JSON already.
+
+    Tombstones come after all items.
+    """
     head = b'{"schema_version":%d,"project_id":"%s","items":[' % (SCHEMA_VERSION, project_id.encode())
     for run in split_by_bytes([(item, len(item) + 1) for item in items], ENVELOPE_BYTES - len(head)):
         yield head + b",".join(run) + b"]}"
+    for gone in split_by_bytes([(one, _TOMBSTONE_BYTES) for one in deleted], ENVELOPE_BYTES):
+        yield ItemsEnvelope(project_id=project_id, items=(), deleted=tuple(gone)).to_bytes()
 
 
 def embedded_envelopes(

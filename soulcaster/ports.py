@@ -222,11 +222,12 @@ class Assignment:
 
 @dataclass(frozen=True, slots=True)
 class FeedbackView:
-    """An item as it is read: with the cluster it is in, if it is in one yet, and why."""
+    """An item as it is read: with the cluster it is in, if it is in one yet, and why; and how often it has occurred."""
 
     item: FeedbackItem
     cluster_id: str | None
     assignment: Assignment | None = None
+    occurrences: int = 1
 
 
 @dataclass(frozen=True, slots=True)

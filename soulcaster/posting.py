@@ -1,14 +1,16 @@
 """Posting feedback: how items get onto feedback.raw, for the API and for files alike."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from soulcaster.domain.feedback import FeedbackItem
-from soulcaster.intake import Refusal, read
-from soulcaster.messages import raw_envelopes
-from soulcaster.ports import KeyedPublisher, Outgoing, Record
+from soulcaster.domain.ids import item_id
+from soulcaster.domain.sources import SOURCES, Nothing
+from soulcaster.intake import Refusal, read, read_json
+from soulcaster.messages import Delivery, raw_envelopes
+from soulcaster.ports import KeyedPublisher, Outgoing, Publisher, Record
 from soulcaster.topics import FEEDBACK_RAW
 
 
@@ -30,7 +32,7 @@ def make_ready(values: Sequence[bytes], at: datetime) -> tuple[list[Ready], list
     refusals = []
     received = int(at.timestamp() * 1000)
     for index, value in enumerate(values):
-        accepted, refused = read(Record(FEEDBACK_RAW.name, 0, 0, received, None, value))
+        accepted, refused, _ = read(Record(FEEDBACK_RAW.name, 0, 0, received, None, value))
         ready += [Ready(one.item, value) for one in accepted]
         refusals += [replace(one, index=index) for one in refused]
     return ready, refusals
@@ -61,6 +63,32 @@ async def _by_partition(publisher: KeyedPublisher, items: Sequence[Ready]) -> Se
     for partition, ready in zip(partitions, items, strict=True):
         groups[partition].append(ready)
     return list(groups.values())
+
+
+async def post_deliveries(
+    publisher: Publisher, project_id: str, vendor: str, deliveries: Sequence[tuple[Mapping[str, str], bytes]]
+) -> None:
+    """Publish what a vendor sent, each its headers (names in lower case) and a payload of JSON; as `post` does.
+
+    Those of one item go to one partition; what cannot be parsed goes anywhere, and is a dead letter behind Kafka.
+
+    Raises:
+        KafkaUnavailable: at least one was not acknowledged; to post all again is harmless.
+    """
+    await publisher.publish([_delivery(project_id, vendor, *delivery) for delivery in deliveries])
+
+
+def _delivery(project_id: str, vendor: str, headers: Mapping[str, str], payload: bytes) -> Outgoing:
+    source = SOURCES[vendor]
+    kept = {name: headers[name] for name in source.headers if name in headers}
+    message = Delivery(project_id=project_id, vendor=vendor, headers=kept, payload=read_json(payload))
+    try:
+        outcomes = source.parse(kept, message.payload)
+    except ValueError:
+        outcomes = ()
+    ids = [outcome.external_id for outcome in outcomes if not isinstance(outcome, Nothing)]
+    key = item_id(project_id, vendor, ids[0]) if ids else project_id
+    return Outgoing(FEEDBACK_RAW.name, key.encode(), message.to_bytes())
 
 
 def _messages(values: Sequence[bytes]) -> Sequence[bytes]:

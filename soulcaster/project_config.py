@@ -11,6 +11,7 @@ from typing import Annotated, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
+from soulcaster.domain.feedback import FeedbackItem
 from soulcaster.errors import BadInput
 
 H = TypeVar("H", bound=Hashable)
@@ -90,6 +91,23 @@ class SourcesConfig(_Section):
         """Return whether a source is on; one that cannot be set is."""
         section = getattr(self, source, None)
         return section.enabled if isinstance(section, RedditConfig | SentryConfig | GithubConfig) else True
+
+    def take(self, item: FeedbackItem) -> bool:
+        """Return whether an item is one that the project takes of its source; what is not told passes every filter."""
+        if not self.enabled(item.source):
+            return False
+        told = item.metadata
+        if item.source == "sentry":
+            return _passes(self.sentry.levels, told.get("level")) and _passes(
+                self.sentry.environments, told.get("environment")
+            )
+        if item.source == "github" and self.github.labels is not None and isinstance(told.get("labels"), list):
+            return not set(self.github.labels).isdisjoint(map(str, told["labels"]))
+        return True
+
+
+def _passes(wanted: Sequence[str] | None, value: object) -> bool:
+    return wanted is None or value is None or value in wanted
 
 
 class ProjectConfig(_Section):

@@ -43,7 +43,7 @@ class Topic:
 FEEDBACK_RAW = Topic(
     "feedback.raw",
     "any",
-    "RawFeedback",
+    "RawFeedback, Delivery",
     30 * DAY_MS,
     "What came in, untouched: kept so that a better parser can be run over it again; after a month only items matter.",
 )

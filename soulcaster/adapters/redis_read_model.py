@@ -13,6 +13,7 @@ Keys (`{p}` a project's id, `{c}` a cluster's):
 | feedback:external:{p}:{source}:{external_id} | string | the item's id |
 | feedback:received:{p} | zset | sources by when their newest item came in |
 | feedback:unclustered:{p} | set | ids of items in no cluster yet |
+| feedback:occurrences:{p}:{id} | HyperLogLog | ids of the events that are one item, to count them: within about 1% |
 | feedback:cluster:{p} | hash | item id -> id of the cluster it was assigned to, which may have been merged since |
 | deleted:{p} | set | ids of items that were deleted: none of their versions comes back |
 | assignments:{p} | hash | item id -> why it was assigned, JSON |
@@ -86,6 +87,7 @@ from soulcaster.domain.keys import ApiKey
 from soulcaster.domain.lifecycle import ClusterStatus, Job, JobStep, Triage, advance, cluster_status, start
 from soulcaster.domain.people import Membership, User
 from soulcaster.domain.source_state import SourceReport, SourceState
+from soulcaster.domain.versions import newest as newest_of
 from soulcaster.domain.webhooks import WebhookSecret
 from soulcaster.errors import RedisUnavailable
 from soulcaster.ports import (
@@ -213,8 +215,8 @@ class RedisReadModel:
         if not items:
             return
         p = project_id
-        newest = {item.id: item for item in items}
         async with self._answering() as redis:
+            newest = await self._newest(redis, p, items)
             pipe = redis.pipeline(transaction=False)
             pipe.hmget(f"feedback:cluster:{p}", list(newest))
             pipe.hmget(f"feedback:repos:{p}", list(newest))
@@ -227,6 +229,12 @@ class RedisReadModel:
             pipe = redis.pipeline(transaction=False)
             if kept:
                 self._put(pipe, p, kept.values())
+            occurrences: dict[str, set[str]] = defaultdict(set)
+            for item in items:
+                if item.occurrence_id is not None and item.id in kept:
+                    occurrences[item.id].add(item.occurrence_id)
+            for item_id, ids in occurrences.items():
+                pipe.pfadd(f"feedback:occurrences:{p}:{item_id}", *sorted(ids))
             if waiting:
                 pipe.sadd(f"feedback:unclustered:{p}", *waiting)
             received: dict[str, float] = {}
@@ -236,6 +244,18 @@ class RedisReadModel:
             pipe.sadd("projects", p)
             self._notify(pipe, p, Notice(items=len(kept)))
             await pipe.execute()
+
+    async def _newest(self, redis: Redis, p: str, items: Sequence[FeedbackItem]) -> dict[str, FeedbackItem]:
+        """Return each item as it is after all that is told of it, what is known of it included."""
+        told_in_parts = sorted({item.id for item in items if item.updated_at is not None or item.words != "own"})
+        newest: dict[str, FeedbackItem] = {}
+        if told_in_parts:
+            texts = await redis.mget([f"feedback:{p}:{i}" for i in told_in_parts])
+            newest = {item.id: item for item in (_ITEM.validate_json(text) for text in texts if text is not None)}
+        for item in items:
+            known = newest.get(item.id)
+            newest[item.id] = item if known is None else newest_of(known, item)
+        return newest
 
     def _put(self, pipe: Pipeline, p: str, items: Collection[FeedbackItem]) -> None:
         """Write items and the lists that they are in."""
@@ -314,7 +334,7 @@ class RedisReadModel:
             if not count:
                 pipe.srem(f"feedback:sources:{p}", source)
         # Last, for it says what there is to do: cut off before it, the same tombstone does it again.
-        pipe.delete(*(f"feedback:{p}:{i}" for i in ids))
+        pipe.delete(*(f"feedback:occurrences:{p}:{i}" for i in ids), *(f"feedback:{p}:{i}" for i in ids))
         self._notify(
             pipe, p, Notice(clusters=tuple(touched[:NOTICE_CLUSTERS]), more_clusters=len(touched) > NOTICE_CLUSTERS)
         )
@@ -929,14 +949,21 @@ class RedisReadModel:
         pipe.hmget(f"assignments:{p}", list(ids))
         texts, clusters, whys = await pipe.execute()
         lines = await self._lines(redis, p, {c for c in clusters if c is not None})
+        items = {i: _ITEM.validate_json(text) for i, text in zip(ids, texts, strict=True) if text is not None}
+        many = [i for i, item in items.items() if item.occurrence_id is not None]
+        pipe = redis.pipeline(transaction=False)
+        for i in many:
+            pipe.pfcount(f"feedback:occurrences:{p}:{i}")
+        counts = dict(zip(many, await pipe.execute() if many else (), strict=True))
         return tuple(
             FeedbackView(
-                _ITEM.validate_json(text),
+                items[i],
                 None if cluster is None else lines[cluster][-1],
                 None if why is None else _ASSIGNMENT.validate_json(why),
+                counts.get(i, 1),
             )
-            for text, cluster, why in zip(texts, clusters, whys, strict=True)
-            if text is not None
+            for i, cluster, why in zip(ids, clusters, whys, strict=True)
+            if i in items
         )
 
     async def _clusters(self, redis: Redis, p: str, ids: Sequence[str]) -> tuple[ClusterView, ...]:

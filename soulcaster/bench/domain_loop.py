@@ -13,9 +13,10 @@ import numpy as np
 from soulcaster.adapters.static_embedder import StaticEmbedder
 from soulcaster.bench.feeds import ENVELOPE, Feed, messages
 from soulcaster.domain.clustering.project import RECORD_BYTES, EmbedderKey, ProjectClusters
-from soulcaster.domain.dedupe import HASH_BYTES, Seen
+from soulcaster.domain.dedupe import Seen
 from soulcaster.domain.feedback import FeedbackItem, brief
 from soulcaster.domain.segments import Segments
+from soulcaster.domain.versions import MARK_BYTES
 from soulcaster.intake import read
 from soulcaster.ports import Record
 
@@ -40,7 +41,7 @@ def measure(feed: Feed, count: int, length: int) -> float:
                 items[accepted.item.project_id].append(accepted.item)
         for project_id in items:
             if project_id not in seen:
-                seen[project_id] = Seen(Segments(HASH_BYTES))
+                seen[project_id] = Seen(Segments(MARK_BYTES))
                 clusters[project_id] = ProjectClusters(project_id, Segments(RECORD_BYTES))
         judged = {project_id: seen[project_id].judge(of_project) for project_id, of_project in items.items()}
         briefs = {project_id: [brief(item) for item in found.fresh] for project_id, found in judged.items()}

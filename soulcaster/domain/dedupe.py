@@ -4,13 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from soulcaster.domain.feedback import FeedbackItem, content_hash
+from soulcaster.domain.feedback import FeedbackItem
 from soulcaster.domain.ids import id_bytes
 from soulcaster.domain.segments import RowChange, Segments
+from soulcaster.domain.versions import MARK_BYTES, is_news, mark
 
-HASH_BYTES = 8
-
-_GONE = bytes(HASH_BYTES)
+_GONE = bytes(MARK_BYTES)
 """Stands for the content of an item that was deleted."""
 
 Verdict = Literal["new", "changed", "duplicate", "deleted"]
@@ -31,7 +30,7 @@ class Judged:
 
 
 class Seen:
-    """What one project has said so far: item id -> hash of its content."""
+    """What one project has said so far: item id -> which version it was (`versions.mark`)."""
 
     def __init__(self, segments: Segments) -> None:
         """Work over the rows of one project in the table `seen`."""
@@ -43,21 +42,28 @@ class Seen:
         `deleted` are ids of items that are gone for good: none of their versions is fresh, before or after.
         """
         keys = [id_bytes(item.id) for item in items]
-        hashes = [content_hash(item) for item in items]
-        known = self._segments.get(keys)
         gone = [id_bytes(item_id) for item_id in deleted]
         leaving = {key for key, before in zip(gone, self._segments.get(gone), strict=True) if before != _GONE}
-        newest = {key: i for i, key in enumerate(keys)}
+        known = dict(zip(keys, self._segments.get(keys), strict=True)) | dict.fromkeys(leaving, _GONE)
+        standing = dict(known)
+        fresh: dict[bytes, int] = {}
         verdicts: list[Verdict] = []
-        for i, (key, now, before) in enumerate(zip(keys, hashes, known, strict=True)):
-            if before == _GONE or key in leaving:
+        for i, (key, item) in enumerate(zip(keys, items, strict=True)):
+            before = standing[key]
+            if before == _GONE:
                 verdicts.append("deleted")
-            elif now == before or newest[key] != i:
+            elif before is not None and not is_news(before, item):
                 verdicts.append("duplicate")
             else:
                 verdicts.append("new" if before is None else "changed")
-        marks = {k: h for k, h, v in zip(keys, hashes, verdicts, strict=True) if v in ("new", "changed")}
-        marks |= dict.fromkeys(sorted(leaving), _GONE)
+                if key in fresh:  # a version that another in the same batch has outdated
+                    verdicts[i], verdicts[fresh[key]] = verdicts[fresh[key]], "duplicate"
+                fresh[key], standing[key] = i, mark(item)
+        for key, i in list(fresh.items()):
+            if standing[key] == known[key]:  # there and back again
+                verdicts[i] = "duplicate"
+                del fresh[key]
+        marks = {key: mark(items[i]) for key, i in fresh.items()} | dict.fromkeys(sorted(leaving), _GONE)
         return Judged(tuple(items), tuple(verdicts), marks)
 
     def remember(self, judged: Judged) -> list[RowChange]:

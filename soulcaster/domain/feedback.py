@@ -5,7 +5,7 @@ import json
 import re
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from soulcaster.domain.comparable import comparable
 from soulcaster.domain.masking import mask_personal, mask_values
@@ -25,11 +25,17 @@ _ISSUE = re.compile(
 _canonical = json.JSONEncoder(sort_keys=True, default=str).encode
 
 
+Words = Literal["own", "sample", "summary"]
+"""What title, body and url of an item are worth: they are its own, and the newest version counts; those of one
+occurrence of many, and the first stays; or all that a message without details can say."""
+
+
 @dataclass(frozen=True, slots=True)
 class FeedbackItem:
     """One piece of feedback, cleaned. `created_at` is the author's time, `received_at` ours.
 
-    `language` is an ISO 639-1 code, or None where the text does not tell.
+    `language` is an ISO 639-1 code, or None where the text does not tell. `updated_at` is when it was so at its source,
+    where that says it; `occurrence_id` the id of the one event that told it, where many events are one item.
     """
 
     id: str
@@ -45,6 +51,9 @@ class FeedbackItem:
     github_repo_url: str | None = None
     metadata: dict[str, Any] = field(default_factory=dict)
     language: str | None = None
+    updated_at: datetime | None = None
+    occurrence_id: str | None = None
+    words: Words = "own"
 
 
 @dataclass(frozen=True, slots=True)

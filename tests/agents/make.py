@@ -10,7 +10,8 @@ import numpy.typing as npt
 
 from agents.batches import Batch
 from soulcaster.domain.clustering.project import RECORD_BYTES, ProjectClusters
-from soulcaster.domain.dedupe import HASH_BYTES, Seen
+from soulcaster.domain.dedupe import Seen
+from soulcaster.domain.versions import MARK_BYTES
 from soulcaster.ports import Outgoing, Record
 from soulcaster.testing import RecordingPublisher
 from tables.segmented import SegmentedTable, partition_of
@@ -53,7 +54,7 @@ class Rows(dict[bytes, bytes]):
         super().__delitem__(key)
 
     def seen(self) -> SegmentedTable[Seen]:
-        return SegmentedTable(self, HASH_BYTES, lambda _project, segments: Seen(segments))
+        return SegmentedTable(self, MARK_BYTES, lambda _project, segments: Seen(segments))
 
     def clusters(self) -> SegmentedTable[ProjectClusters]:
         return SegmentedTable(self, RECORD_BYTES, ProjectClusters)

@@ -7,6 +7,7 @@ from agents.normalize import normalize
 from soulcaster.errors import KafkaUnavailable
 from soulcaster.messages import ItemsEnvelope, RawEnvelope, RawFeedback
 from soulcaster.ports import Record
+from soulcaster.project_config import ProjectConfig
 from soulcaster.topics import ENVELOPE_BYTES
 from tests.agents.make import AT_MS, Flaky, collect, headers, record, stream
 
@@ -37,8 +38,11 @@ def accepted(publisher: Flaky) -> list[tuple[str, str]]:
     return found
 
 
-async def run(publisher: Flaky, *batches: list[Record]) -> list[int]:
-    return await collect(normalize(stream(batches), publisher=publisher))
+async def run(publisher: Flaky, *batches: list[Record], **configs: ProjectConfig) -> list[int]:
+    async def config_of(project_id: str) -> ProjectConfig:
+        return configs.get(project_id, ProjectConfig())
+
+    return await collect(normalize(stream(batches), config_of=config_of, publisher=publisher))
 
 
 async def test_a_batch_is_one_message_a_project() -> None:
@@ -83,7 +87,7 @@ async def test_a_project_may_keep_personal_data() -> None:
     batch = [
         record(TOPIC, raw(n, project, body="kim@example.com " * 10 ** (4 * n))) for n, project in ((0, "p1"), (1, "p2"))
     ]
-    await collect(normalize(stream([batch]), publisher=publisher, masks=lambda project_id: project_id == "p1"))
+    await run(publisher, batch, p2=ProjectConfig(mask_personal_data=False))
     first, second = (ItemsEnvelope.model_validate_json(m.value).items[0].body for m in publisher.of("feedback.items"))
     assert (first, second[:15]) == ("[email]", "kim@example.com")
 

@@ -101,8 +101,8 @@ async def test_a_letter_is_found_by_its_id_and_sent_again_it_is_the_item_it_was(
 
     sent = again(whole)
     assert (sent.topic, sent.key) == ("feedback.raw", b"key")
-    [late], _ = read(Record(sent.topic, 3, 4711, AT_MS + 99, sent.key, sent.value))
-    [then], _ = read(Record("feedback.raw", 0, 1, AT_MS, b"key", json.dumps({"items": [{}, long]}).encode()))
+    [late], _, _ = read(Record(sent.topic, 3, 4711, AT_MS + 99, sent.key, sent.value))
+    [then], _, _ = read(Record("feedback.raw", 0, 1, AT_MS, b"key", json.dumps({"items": [{}, long]}).encode()))
     assert late.item.id == then.item.id
 
     for nowhere in ("99-0", f"{shown.partition}-999999999999", "x", "-", "1", "-1-0"):

@@ -53,7 +53,7 @@ async def test_the_program_that_posts(fresh_settings: Settings, tmp_path: Path) 
     *_, new = records = await arrived(fresh_settings, "review-4711")
     assert len(records) == before + 1
     assert said == f"Kafka has it: partition {new.partition}, offset {new.offset}\n"
-    [accepted], refused = read(new)
+    [accepted], refused, _ = read(new)
     assert refused == []
     assert (accepted.item.project_id, accepted.item.title) == ("my-app", "Crash on login")
 

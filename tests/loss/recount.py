@@ -13,9 +13,9 @@ from redis.asyncio import Redis
 from agents.rounds import QUIET_SECONDS
 from soulcaster.adapters.kafka_offsets import offsets_of
 from soulcaster.domain.clustering.project import RECORD_BYTES, ProjectClusters
-from soulcaster.domain.dedupe import HASH_BYTES
 from soulcaster.domain.events import ClusterChanged, ClusterMerged, ClusterRestored, ItemAssigned
 from soulcaster.domain.segments import Segments
+from soulcaster.domain.versions import MARK_BYTES
 from soulcaster.messages import ClusterEvents, ItemsEnvelope, Message
 from soulcaster.ports import Record
 from soulcaster.settings import Settings
@@ -107,7 +107,7 @@ async def from_log(settings: Settings, project_id: str) -> Log:
         assert cluster is not None
         stored_sizes[cluster_id] = cluster.size
     seen_rows, seen_partition = await _table(settings, "seen", project_id)
-    seen = Segments(HASH_BYTES, _rows(seen_rows, seen_partition, project_id)).records()
+    seen = Segments(MARK_BYTES, _rows(seen_rows, seen_partition, project_id)).records()
     return Log(items, _standing(assigned, merged), sizes, stored, stored_sizes, {str(UUID(bytes=key)) for key in seen})
 
 

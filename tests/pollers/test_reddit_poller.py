@@ -109,9 +109,9 @@ class Setting:
     @property
     def posted(self) -> list[FeedbackItem]:
         records = [Record(m.topic, 0, 0, 0, m.key, m.value) for m in self.kafka.sent if m.topic == FEEDBACK_RAW.name]
-        found = [(read(record)) for record in records]
-        assert not [refused for _, refused in found if refused]
-        return [one.item for accepted, _ in found for one in accepted]
+        found = [read(record) for record in records]
+        assert not [contents.refused for contents in found if contents.refused]
+        return [one.item for contents in found for one in contents.items]
 
     def ids(self, project: str = "p1") -> list[str]:
         return [item.external_id for item in self.posted if item.project_id == project]

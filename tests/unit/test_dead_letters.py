@@ -81,8 +81,8 @@ def test_headers_of_somebody_elses_make_no_letter_and_no_error(
 @pytest.mark.parametrize("index", [None, 0, 3])
 def test_an_item_that_was_refused_becomes_the_item_it_would_have_been(index: int | None) -> None:
     envelope: Any = GOOD if index is None else {"items": [{}] * index + [GOOD]}
-    [then], _ = read(Record("feedback.raw", 5, 17, 99, b"k", json.dumps(envelope).encode()))
+    [then], _, _ = read(Record("feedback.raw", 5, 17, 99, b"k", json.dumps(envelope).encode()))
     letter = set_aside(Record("feedback.raw", 5, 17, 99, b"k", json.dumps(GOOD).encode()), index)
     assert letter is not None
-    [late], _ = read(Record("feedback.raw", 0, 1, 2, b"k", again(letter).value))
+    [late], _, _ = read(Record("feedback.raw", 0, 1, 2, b"k", again(letter).value))
     assert (late.item.id, late.item.external_id) == (then.item.id, then.item.external_id)

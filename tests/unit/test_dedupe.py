@@ -5,14 +5,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from soulcaster.domain.dedupe import HASH_BYTES, Seen
+from soulcaster.domain.dedupe import Seen
 from soulcaster.domain.feedback import BRIEF_CHARS, FeedbackItem, brief, content_hash
 from soulcaster.domain.segments import Segments
+from soulcaster.domain.versions import MARK_BYTES
 from tests.unit.make import item
 
 
 def fresh_table() -> Seen:
-    return Seen(Segments(HASH_BYTES))
+    return Seen(Segments(MARK_BYTES))
 
 
 def test_new_then_duplicate_then_changed() -> None:
@@ -96,7 +97,7 @@ def test_what_counts_as_said() -> None:
         replace(one, metadata={"a": 2, "b": 1})
     )
     assert content_hash(replace(one, language="en")) == content_hash(one)  # derived, not said
-    assert len(content_hash(one)) == HASH_BYTES
+    assert len(content_hash(one)) == MARK_BYTES
 
 
 def test_hashes_are_pinned() -> None:

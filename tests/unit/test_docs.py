@@ -113,7 +113,7 @@ def test_every_cluster_event_and_every_command_is_told() -> None:
 @pytest.mark.parametrize("name", ["RawFeedback", "RawEnvelope"])
 def test_what_others_may_post_is_accepted(name: str) -> None:
     [text] = [text for of, text in EXAMPLES if of == name]
-    accepted, refused = read(record(text.encode()))
+    accepted, refused, _ = read(record(text.encode()))
     assert refused == []
     assert len(accepted) == len(json.loads(text).get("items", [None]))
 
@@ -125,7 +125,7 @@ def test_the_message_of_the_program_that_posts_is_accepted() -> None:
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "MESSAGE"
     ]
     message = ast.literal_eval(value)
-    accepted, refused = read(record(json.dumps(message).encode()))
+    accepted, refused, _ = read(record(json.dumps(message).encode()))
     assert refused == []
     assert accepted[0].item.external_id == message["external_id"]
     assert set(message) <= set(RawFeedback.model_fields)
@@ -148,7 +148,7 @@ def test_a_dead_letter_looks_as_shown() -> None:
     [text] = [text for name, text in EXAMPLES if name == "tail"]
     shown = json.loads(text)
     original = record(json.dumps(shown["value"]).encode())
-    accepted, [refusal] = read(original)
+    accepted, [refusal], _ = read(original)
     assert accepted == []
     letter = dead_letter(original, refusal.reason, value=refusal.value, index=refusal.index)
     tailed = SimpleNamespace(

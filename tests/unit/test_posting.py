@@ -40,7 +40,7 @@ async def partitions(sent: list[Outgoing]) -> dict[int, list[tuple[str, str]]]:
         assert message.topic == FEEDBACK_RAW.name
         assert message.key is not None
         [partition] = await RecordingPublisher().partitions(message.topic, [message.key])
-        accepted, refused = read(Record(message.topic, partition, 0, 0, message.key, message.value))
+        accepted, refused, _ = read(Record(message.topic, partition, 0, 0, message.key, message.value))
         assert refused == []
         stand[partition] += [(one.item.external_id, one.item.body) for one in accepted]
     return stand

@@ -106,7 +106,7 @@ def test_whatever_a_row_holds_it_is_an_item_or_a_reason(values: dict[str, Any]) 
         ready = raw_feedback(Row(1, 1, values), columns, project_id="p", source="s", at=AT)
     except ValueError:
         return
-    [accepted], refused = read(Record("feedback.raw", 0, 0, 0, None, ready.value))
+    [accepted], refused, _ = read(Record("feedback.raw", 0, 0, 0, None, ready.value))
     assert (accepted.item.id, refused) == (ready.item.id, [])
 
 

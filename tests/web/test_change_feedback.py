@@ -31,7 +31,7 @@ def sent_item(world: World) -> FeedbackItem:
     [message] = world.publisher.sent
     assert (message.topic, message.key) == ("feedback.raw", GIVEN.id.encode())
     received = int(NOW.timestamp() * 1000)
-    [accepted], refused = read(Record(message.topic, 0, 0, received, message.key, message.value))
+    [accepted], refused, _ = read(Record(message.topic, 0, 0, received, message.key, message.value))
     assert refused == []
     return accepted.item
 

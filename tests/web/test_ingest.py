@@ -18,7 +18,7 @@ def the_item(sent: list[Outgoing]) -> RawFeedback:
     [message] = sent
     assert message.topic == "feedback.raw"
     raw = RawFeedback.model_validate_json(message.value)
-    accepted, refused = read(Record(message.topic, 0, 0, 0, message.key, message.value))
+    accepted, refused, _ = read(Record(message.topic, 0, 0, 0, message.key, message.value))
     assert refused == []
     assert message.key == accepted[0].item.id.encode()
     return raw

@@ -61,8 +61,8 @@ async def test_anything(redis_server: RedisServer, path: str, body: Any, in_quer
         assert answer.status < 500, await answer.text()
         if answer.status < 300:
             read_back = [read(Record(m.topic, 0, 0, 0, m.key, m.value)) for m in world.publisher.sent]
-            assert [refused for _, refused in read_back] == [[]] * len(read_back)
-            there = [(one.item.id, one.item.project_id) for accepted, _ in read_back for one in accepted]
+            assert [contents.refused for contents in read_back] == [[]] * len(read_back)
+            there = [(one.item.id, one.item.project_id) for contents in read_back for one in contents.items]
             told = await answer.json()
             assert ("items" in told) == ("items" in body)
             assert sorted(there) == sorted((one["id"], one["project_id"]) for one in told.get("items", [told]))

@@ -31,7 +31,7 @@ def items(sent: Sequence[Outgoing]) -> list[FeedbackItem]:
     found = []
     for offset, message in enumerate(sent):
         assert message.topic == "feedback.raw"
-        accepted, refused = read(Record(message.topic, 0, offset, 0, message.key, message.value))
+        accepted, refused, _ = read(Record(message.topic, 0, offset, 0, message.key, message.value))
         assert refused == []
         found += [one.item for one in accepted]
     return found

@@ -10,9 +10,9 @@ from importlib import import_module
 from pkgutil import iter_modules
 from types import MappingProxyType
 
-from soulcaster.domain.sources._outcomes import Delete, Nothing, Outcome, Parse, Source, Text, Upsert
+from soulcaster.domain.sources._outcomes import Delete, Nothing, Outcome, Parse, Source, Upsert
 
-__all__ = ["SOURCES", "Delete", "Nothing", "Outcome", "Parse", "Source", "Text", "Upsert"]
+__all__ = ["SOURCES", "Delete", "Nothing", "Outcome", "Parse", "Source", "Upsert"]
 
 
 def _sources() -> dict[str, Source]:

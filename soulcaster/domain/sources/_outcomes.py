@@ -3,17 +3,9 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 
-Text = Literal["own", "sample", "summary"]
-"""What title, body and url of an upsert are worth beside what is known of the item:
-
-- `own`: the item's own words, and its metadata whole; the newest version counts.
-- `sample`: those of one occurrence of many, each a little different; the first sample stays.
-- `summary`: all that a message without details can say; any sample is better.
-
-The metadata of the last two is what they happen to know: a key that is not in it was not told, and what is known stays.
-"""
+from soulcaster.domain.feedback import Words
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +33,7 @@ class Upsert:
     volatile: Mapping[str, Any] = field(default_factory=dict)
     occurrence_id: str | None = None
     version: datetime | None = None
-    text: Text = "own"
+    words: Words = "own"
 
     def fields(self) -> dict[str, Any]:
         """Return what `messages.RawFeedback` takes, but for the project; metadata and volatile are one there."""
@@ -55,6 +47,9 @@ class Upsert:
             "url": self.url,
             "github_repo_url": self.github_repo_url,
             "metadata": {**self.metadata, **self.volatile},
+            "updated_at": self.version,
+            "occurrence_id": self.occurrence_id,
+            "words": self.words,
         }
 
 

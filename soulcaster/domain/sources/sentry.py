@@ -114,7 +114,7 @@ def _of_issue(headers: Mapping[str, str], action: str | None, issue: Mapping[str
         },
         volatile=known(count=whole(issue.get("count")), users=whole(issue.get("userCount"))),
         version=moment(headers.get("sentry-hook-timestamp")) or moment(issue.get("lastSeen")),
-        text="summary",
+        words="summary",
     )
 
 
@@ -172,7 +172,7 @@ def _of_event(layers: Sequence[Mapping[str, Any]], issue: Mapping[str, Any], pay
         ),
         occurrence_id=_occurrence_id(layers, occurrence),
         version=happened,
-        text="sample",
+        words="sample",
     )
 
 
@@ -207,7 +207,7 @@ def _of_alert(
         ),
         occurrence_id=incident,
         version=moment(headers.get("sentry-hook-timestamp")) or moment(alert.get("date_closed")) or began,
-        text="sample",
+        words="sample",
     )
 
 

@@ -382,7 +382,10 @@ class AssignmentOut(BaseModel):
 
 
 class FeedbackOut(BaseModel):
-    """One item; it is `clustered` once it has a `cluster_id`, and `assignment` says why it is there."""
+    """One item; it is `clustered` once it has a `cluster_id`, and `assignment` says why it is there.
+
+    `occurrences` counts the events that are this one item, within about 1%; `updated_at` is its source's time.
+    """
 
     id: str
     project_id: str
@@ -398,6 +401,8 @@ class FeedbackOut(BaseModel):
     url: str | None
     github_repo_url: str | None
     language: str | None
+    updated_at: datetime | None
+    occurrences: int
     clustered: bool
     cluster_id: str | None
     assignment: AssignmentOut | None
@@ -425,6 +430,8 @@ class FeedbackOut(BaseModel):
             metadata=item.metadata,
             created_at=item.created_at,
             received_at=item.received_at,
+            updated_at=item.updated_at,
+            occurrences=view.occurrences,
             author=item.author,
             url=item.url,
             github_repo_url=item.github_repo_url,

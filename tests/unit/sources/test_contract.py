@@ -110,8 +110,8 @@ def hold_upsert(source: str, upsert: Upsert) -> None:
         assert said is None or said.strip()
     for address in (upsert.url, upsert.github_repo_url):
         assert address is None or address.startswith(("https://", "http://"))
-    assert upsert.text in ("own", "sample", "summary")
-    assert upsert.occurrence_id is None or upsert.text == "sample", "an occurrence is a sample of its item"
+    assert upsert.words in ("own", "sample", "summary")
+    assert upsert.occurrence_id is None or upsert.words == "sample", "an occurrence is a sample of its item"
     assert not upsert.metadata.keys() & upsert.volatile.keys()
     assert raw.metadata == {**upsert.metadata, **upsert.volatile}
     for value in raw.metadata.values():

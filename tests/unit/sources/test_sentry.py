@@ -60,7 +60,7 @@ def test_an_issue_and_its_events_are_one_item_and_tell_the_same_where_both_tell(
     told, sampled = only(issue.headers, issue.payload), only(HOOK, event())
     assert told.external_id == sampled.external_id
     assert {key: told.metadata[key] for key in sampled.metadata} == sampled.metadata
-    assert (told.text, sampled.text) == ("summary", "sample")
+    assert (told.words, sampled.words) == ("summary", "sample")
 
 
 def test_states_follow_the_action_where_the_issue_has_no_status() -> None:
