@@ -4,12 +4,14 @@ from typing import Any
 import pytest
 
 from agents.normalize import normalize
+from soulcaster.domain.ids import item_id
 from soulcaster.errors import KafkaUnavailable
-from soulcaster.messages import ItemsEnvelope, RawEnvelope, RawFeedback
+from soulcaster.messages import Delivery, ItemsEnvelope, RawEnvelope, RawFeedback
 from soulcaster.ports import Record
-from soulcaster.project_config import ProjectConfig
+from soulcaster.project_config import GithubConfig, ProjectConfig, SentryConfig, SourcesConfig
 from soulcaster.topics import ENVELOPE_BYTES
 from tests.agents.make import AT_MS, Flaky, collect, headers, record, stream
+from tests.unit.sources.captured import load
 
 TOPIC = "feedback.raw"
 POISON = [
@@ -90,6 +92,54 @@ async def test_a_project_may_keep_personal_data() -> None:
     await run(publisher, batch, p2=ProjectConfig(mask_personal_data=False))
     first, second = (ItemsEnvelope.model_validate_json(m.value).items[0].body for m in publisher.of("feedback.items"))
     assert (first, second[:15]) == ("[email]", "kim@example.com")
+
+
+def delivery(name: str, vendor: str = "github") -> Record:
+    """A payload of the fixtures as it was delivered."""
+    captured = load(vendor, name)
+    message = Delivery(project_id="p1", vendor=vendor, headers=captured.headers, payload=captured.payload)
+    return record(TOPIC, message.to_bytes())
+
+
+async def test_what_a_vendor_sent_is_parsed_here() -> None:
+    publisher = Flaky()
+    assert await run(publisher, [delivery("issue_opened"), delivery("ping"), delivery("event_alert", "sentry")]) == [2]
+    [envelope] = (ItemsEnvelope.model_validate_json(m.value) for m in publisher.of("feedback.items"))
+    assert [one.source for one in envelope.items] == ["github", "sentry"]
+    assert envelope.items[0].updated_at is not None
+    assert envelope.items[1].occurrence_id is not None
+    assert publisher.letters == []
+
+
+async def test_what_is_no_more_at_its_source_is_a_tombstone() -> None:
+    publisher = Flaky()
+    await run(publisher, [delivery("issue_opened"), delivery("issue_deleted")])
+    opened, deleted = (ItemsEnvelope.model_validate_json(m.value) for m in publisher.of("feedback.items"))
+    payload = load("github", "issue_deleted").payload
+    assert [gone.id for gone in deleted.deleted] == [item_id("p1", "github", str(payload["issue"]["id"]))]
+    assert (opened.deleted, deleted.items) == ((), ())
+
+
+async def test_what_a_parser_refuses_is_set_aside_whole() -> None:
+    publisher = Flaky()
+    unknown = Delivery(project_id="p1", vendor="x", headers={}, payload=1)
+    batch = [delivery("not_a_delivery"), record(TOPIC, unknown.to_bytes())]
+    await run(publisher, batch)
+    assert [letter.value for letter in publisher.letters] == [one.value for one in batch]
+    assert "vendor 'x' is not known" in headers(publisher.letters[1])["reason"]
+
+
+async def test_a_project_takes_what_its_filters_let_pass() -> None:
+    records = [delivery("issue_opened"), delivery("event_alert", "sentry")]
+    for sources, expected in (
+        (SourcesConfig(), 2),
+        (SourcesConfig(github=GithubConfig(enabled=False)), 1),
+        (SourcesConfig(github=GithubConfig(labels=("no such label",))), 1),
+        (SourcesConfig(sentry=SentryConfig(levels=("debug",))), 1),
+        (SourcesConfig(sentry=SentryConfig(environments=("nowhere",))), 1),
+    ):
+        publisher = Flaky()
+        assert await run(publisher, records, p1=ProjectConfig(sources=sources)) == [expected], sources
 
 
 async def test_a_large_envelope_becomes_several() -> None:

@@ -164,6 +164,33 @@ async def test_by_source_and_by_cluster(read_model: ReadModel) -> None:
 # ---- clusters -------------------------------------------------------------------------------------------------------
 
 
+async def test_a_version_that_comes_late_does_not_count(read_model: ReadModel) -> None:
+    old, new = (replace(item(1, body=str(n)), updated_at=NOW + timedelta(hours=n)) for n in (1, 2))
+    for batch in ([new], [old], [old, new], [new, old]):
+        await read_model.put_items("p1", batch)
+        assert await read_model.feedback_item("p1", new.id) == FeedbackView(new, None)
+
+
+async def test_events_of_one_item_are_counted_once_each(read_model: ReadModel) -> None:
+    events = [
+        replace(item(1, body=f"line {n}"), words="sample", occurrence_id=f"e{n}", updated_at=NOW + timedelta(hours=n))
+        for n in range(30)
+    ]
+    for batch in (events[:10], events[5:20], events[20:], events):
+        await read_model.put_items("p1", batch)
+    view = await read_model.feedback_item("p1", events[0].id)
+    assert view is not None
+    assert (view.item.body, view.occurrences) == ("line 0", 30)
+    assert (await read_model.stats("p1")).total_feedback == 1
+    resolved = replace(item(1, body="a summary"), words="summary", updated_at=NOW + timedelta(days=3))
+    await read_model.put_items("p1", [replace(resolved, metadata={"state": "resolved"})])
+    view = await read_model.feedback_item("p1", events[0].id)
+    assert view is not None
+    assert (view.item.body, view.item.metadata, view.occurrences) == ("line 0", {"state": "resolved"}, 30)
+    await read_model.delete_items("p1", [events[0].id])
+    assert await read_model.feedback_item("p1", events[0].id) is None
+
+
 async def test_an_item_is_unclustered_until_it_is_assigned(read_model: ReadModel) -> None:
     await read_model.put_items("p1", [item(1), item(2)])
     assert (await read_model.stats("p1")).unclustered == 2

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -10,6 +11,7 @@ import pytest
 from soulcaster.domain.events import CommandDone
 from soulcaster.domain.feedback import Deleted, FeedbackItem
 from soulcaster.domain.ids import command_id_for
+from soulcaster.domain.versions import newest
 from soulcaster.errors import KafkaUnavailable
 from soulcaster.intake import read
 from soulcaster.messages import ItemsEnvelope
@@ -69,6 +71,17 @@ async def test_it_is_a_new_version_of_the_same_item(
     shown = EditedOut.model_validate(await answer.json())
     assert replace(sent_item(world), language=None) == replace(GIVEN, received_at=NOW, **expected)
     assert (shown.id, shown.item.id, shown.item.title) == (GIVEN.id, GIVEN.id, sent_item(world).title)
+
+
+async def test_it_is_newer_than_what_the_source_said_and_older_than_what_it_says_next(
+    world: World, client: Client
+) -> None:
+    given = replace(GIVEN, updated_at=NOW - timedelta(hours=1))
+    assert (await put(world, client, {"body": "Mended"}, given)).status == 202
+    changed = sent_item(world)
+    assert newest(given, changed).body == newest(changed, given).body == "Mended"
+    later = replace(given, body="Said later", updated_at=NOW + timedelta(hours=1))
+    assert newest(changed, later).body == newest(later, changed).body == "Said later"
 
 
 async def test_a_title_that_was_made_from_the_body_is_made_anew(world: World, client: Client) -> None:

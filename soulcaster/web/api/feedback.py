@@ -82,13 +82,15 @@ async def edit(request: web.Request, query: Scope, body: EditIn, item_id: str) -
     changed = body.changed(view.item)
     if changed is None:
         return answer(EditedOut(id=item_id, project_id=query.project_id, item=FeedbackOut.of(view)))
+    given = services(request)
+    if view.item.updated_at is not None:  # what its source said before now is late
+        changed["updated_at"] = given.clock()
     if not title_and_body(changed["title"], changed["body"])[1]:
         raise field_problem("body", "there is nothing to read in it")
     try:
         raw = RawFeedback(**changed)
     except ValidationError as error:
         raise field_problem("metadata", error.errors(include_url=False, include_input=False)[0]["msg"]) from error
-    given = services(request)
     ready, refused = make_ready([raw.model_dump_json().encode()], given.clock())
     if refused:
         raise Problem(422, refused[0].reason)
