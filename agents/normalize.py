@@ -25,7 +25,7 @@ _LARGE = 128 * 1024
 async def normalize(
     batches: AsyncIterator[Batch], *, config_of: Callable[[str], Awaitable[ProjectConfig]], publisher: Publisher
 ) -> AsyncIterator[int]:
-    """Normalize batch by batch; yield how many items each gave. `config_of` is asked for each item: it must be quick."""
+    """Normalize batch by batch; yield how many items each gave. `config_of` is asked for each item, so it is quick."""
     guard = Guard("normalize", publisher)
     count = 0
 
