@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from uuid import uuid4
 
+import aiohttp
 import psutil
 import pytest
 import pytest_asyncio
@@ -161,3 +162,16 @@ async def settled(settings: Settings, project_id: str, items: int, seconds: floa
                 await asyncio.sleep(0.1)
     finally:
         await read_model.close()
+
+
+async def ready(http: aiohttp.ClientSession) -> None:
+    """Return once the web server answers and has its Kafka and Redis."""
+    async with asyncio.timeout(60):
+        while True:
+            try:
+                async with http.get("/ready") as answer:
+                    if answer.status == 200:
+                        return
+            except aiohttp.ClientConnectionError:
+                pass  # not listening yet
+            await asyncio.sleep(0.1)

@@ -9,7 +9,7 @@ from cryptography.fernet import Fernet
 from redis.asyncio import Redis
 
 from soulcaster.settings import Settings
-from tests.integration.conftest import Program, settled
+from tests.integration.conftest import Program, ready, settled
 
 pytestmark = pytest.mark.integration
 
@@ -26,7 +26,7 @@ async def test_from_a_post_to_a_job_that_has_succeeded(on_stack: Program, fresh_
                 assert answer.status == 200, await answer.text()
                 return await answer.json()
 
-        await _ready(http)
+        await ready(http)
         for text in ("the export is broken", "the export is broken", "I love the new colours"):
             async with http.post("/ingest/manual", params=here, json={"text": text}) as answer:
                 assert answer.status == 202, await answer.text()
@@ -92,15 +92,3 @@ async def test_from_a_post_to_a_job_that_has_succeeded(on_stack: Program, fresh_
         assert "Revoked 'CI'" in on_stack("keys", "revoke", key["id"], "--project", here["project_id"]).stdout
         await with_key(401)
         assert "revoked" in on_stack("keys", "list", "--project", here["project_id"]).stdout
-
-
-async def _ready(http: aiohttp.ClientSession) -> None:
-    async with asyncio.timeout(60):
-        while True:
-            try:
-                async with http.get("/ready") as answer:
-                    if answer.status == 200:
-                        return
-            except aiohttp.ClientConnectionError:
-                pass  # not listening yet
-            await asyncio.sleep(0.1)

@@ -110,8 +110,8 @@ def test_every_cluster_event_and_every_command_is_told() -> None:
     assert fields == set(ClusterCommand.model_fields) - common
 
 
-@pytest.mark.parametrize("name", ["RawFeedback", "RawEnvelope"])
-def test_what_others_may_post_is_accepted(name: str) -> None:
+@pytest.mark.parametrize("name", ["RawFeedback", "RawEnvelope", "Delivery"])
+def test_what_is_posted_is_accepted(name: str) -> None:
     [text] = [text for of, text in EXAMPLES if of == name]
     accepted, refused, _ = read(record(text.encode()))
     assert refused == []
