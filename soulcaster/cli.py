@@ -390,6 +390,28 @@ def tail(
 
 
 @app.command()
+def sources(project: ProjectName, as_json: AsJson = False, data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
+    """Say of each source of a project whether it is connected, what came last, what failed last, and what to do.
+
+    `soulcaster sources --project "My app"`
+    """
+    from soulcaster.source_admin import shown, sources_command
+
+    found = _complete(sources_command(_load(data_dir), project))
+    if as_json:
+        typer.echo(json.dumps([shown(one) for one in found], indent=2, default=str))
+        return
+    table = Table("Source", "Connected", "Last received", "Last error", "What to do", box=None, pad_edge=False)
+    for one in found:
+        error = one.state.report.last_error if one.state.report else None
+        connected = "off" if not one.enabled else "yes" if one.connected else "no"
+        received = one.state.last_received_at
+        when = "never" if received is None else received.isoformat(" ", "minutes")
+        table.add_row(one.state.source, connected, when, _plain(error or ""), one.to_do or "nothing")
+    Console(width=None if sys.stdout.isatty() else 160).print(table)
+
+
+@app.command()
 def doctor(as_json: AsJson = False, data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
     """Say what is reachable, which versions, how far behind each agent is, and what to do about what is wrong.
 

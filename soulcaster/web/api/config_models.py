@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints
 from soulcaster.domain.commands import Granularity
 from soulcaster.domain.events import Outcome
 from soulcaster.domain.lifecycle import JobStatus
-from soulcaster.domain.source_state import SourceState, SourceStatus
+from soulcaster.domain.source_state import SourceStatus
 from soulcaster.domain.webhooks import WebhookSecret
 from soulcaster.messages import PollCursor, Source, Threshold, Time
 from soulcaster.project_config import (
@@ -20,6 +20,7 @@ from soulcaster.project_config import (
     Sorts,
     StoredConfig,
 )
+from soulcaster.sources import Standing
 from soulcaster.web.api.models import Body
 from soulcaster.web.project_config import Clustering
 
@@ -165,12 +166,15 @@ class SourceReportIn(Body):
 class SourceOut(BaseModel):
     """How a source stands.
 
-    `last_received_at` is when its newest item came in, `kicked_at` when somebody wanted it polled at once. From
+    `last_received_at` is when its newest item came in, `kicked_at` when somebody wanted it polled at once. It is
+    `connected` once anything has come of it or it was polled; `to_do` says what to do, empty where all is well. From
     `status` on it is what its poller has said, null where none has.
     """
 
     source: str
     enabled: bool
+    connected: bool
+    to_do: str
     last_received_at: datetime | None
     kicked_at: datetime | None
     status: SourceStatus | None
@@ -182,12 +186,14 @@ class SourceOut(BaseModel):
     project_id: str
 
     @classmethod
-    def of(cls, project_id: str, state: SourceState, *, enabled: bool) -> "SourceOut":
+    def of(cls, project_id: str, standing: Standing) -> "SourceOut":
         """Return a source as it stands."""
-        report = state.report
+        state, report = standing.state, standing.state.report
         return cls(
             source=state.source,
-            enabled=enabled,
+            enabled=standing.enabled,
+            connected=standing.connected,
+            to_do=standing.to_do,
             last_received_at=state.last_received_at,
             kicked_at=state.kicked_at,
             status=report and report.status,

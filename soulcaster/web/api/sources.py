@@ -13,7 +13,7 @@ from soulcaster.domain.source_state import SourceReport, SourceState
 from soulcaster.errors import NotFound
 from soulcaster.messages import SourceKicked, SourceReported
 from soulcaster.ports import Outgoing
-from soulcaster.project_config import SourcesConfig
+from soulcaster.sources import sources_of, standing
 from soulcaster.topics import CONTROL
 from soulcaster.web.api.answers import answer, answer_list
 from soulcaster.web.api.config_models import KickOut, SourceOut, SourceReportIn
@@ -27,13 +27,8 @@ _SOURCE = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}", re.ASCII)
 @operation("GET", "/sources", {200: (SourceOut,)}, scope="read")
 async def search(request: web.Request, query: Scope) -> web.StreamResponse:
     """List every source that can be set or that something came from, by name."""
-    given = services(request)
-    config = (await given.read_model.config(query.project_id)).config.sources
-    known = {state.source: state for state in await given.read_model.sources(query.project_id)}
-    shown = [
-        SourceOut.of(query.project_id, known.get(name, SourceState(name)), enabled=config.enabled(name))
-        for name in sorted(known.keys() | SourcesConfig.model_fields.keys())
-    ]
+    found = await sources_of(services(request).read_model, query.project_id)
+    shown = [SourceOut.of(query.project_id, one) for one in found]
     return answer_list(shown, total=len(shown))
 
 
@@ -89,7 +84,9 @@ async def _shown(request: web.Request, project_id: str, source: str, reported: S
     state = next((state for state in found if state.source == source), SourceState(source))
     config = (await read_model.config(project_id)).config.sources
     state = state if reported is None else replace(state, report=reported)
-    return SourceOut.of(project_id, state, enabled=config.enabled(source))
+    secrets = await read_model.webhook_secrets(project_id)
+    has_secret = any(secret.source == source for secret in secrets)
+    return SourceOut.of(project_id, standing(state, config, has_secret=has_secret))
 
 
 def _name(source: str) -> str:
