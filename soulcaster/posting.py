@@ -5,9 +5,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from pydantic_core import PydanticSerializationError
+
 from soulcaster.domain.feedback import FeedbackItem
 from soulcaster.domain.ids import item_id
-from soulcaster.domain.sources import SOURCES, Nothing
+from soulcaster.domain.sources import SOURCES, Nothing, Outcome
 from soulcaster.intake import Refusal, read, read_json
 from soulcaster.messages import Delivery, raw_envelopes
 from soulcaster.ports import KeyedPublisher, Outgoing, Publisher, Record
@@ -75,20 +77,50 @@ async def post_deliveries(
     Raises:
         KafkaUnavailable: at least one was not acknowledged; to post all again is harmless.
     """
-    await publisher.publish([_delivery(project_id, vendor, *delivery) for delivery in deliveries])
+    ready = [make_delivery(project_id, vendor, *delivery) for delivery in deliveries]
+    await publisher.publish([delivery.message for delivery in ready])
 
 
-def _delivery(project_id: str, vendor: str, headers: Mapping[str, str], payload: bytes) -> Outgoing:
+@dataclass(frozen=True, slots=True)
+class ReadyDelivery:
+    """What a vendor sent, as it can be published, and what its parser makes of it now.
+
+    `item_ids` are the items that it tells of, each once. `ignored` is why it is no feedback, `refusal` why it will be
+    a dead letter; None where neither.
+    """
+
+    message: Outgoing
+    item_ids: tuple[str, ...]
+    ignored: str | None = None
+    refusal: str | None = None
+
+
+def make_delivery(project_id: str, vendor: str, headers: Mapping[str, str], payload: bytes) -> ReadyDelivery:
+    """Return what a vendor sent as it can be published; of the headers those are kept that its parser reads.
+
+    Raises:
+        ValueError: the payload is not JSON, or so deep that it cannot be written again.
+    """
     source = SOURCES[vendor]
     kept = {name: headers[name] for name in source.headers if name in headers}
     message = Delivery(project_id=project_id, vendor=vendor, headers=kept, payload=read_json(payload))
     try:
+        value = message.to_bytes()
+    except PydanticSerializationError as error:
+        raise ValueError("lists and objects are too deep in one another") from error
+    outcomes: Sequence[Outcome] = ()
+    refusal = None
+    try:
         outcomes = source.parse(kept, message.payload)
-    except ValueError:
-        outcomes = ()
-    ids = [outcome.external_id for outcome in outcomes if not isinstance(outcome, Nothing)]
-    key = item_id(project_id, vendor, ids[0]) if ids else project_id
-    return Outgoing(FEEDBACK_RAW.name, key.encode(), message.to_bytes())
+    except ValueError as error:
+        refusal = str(error)
+    told = [outcome.external_id for outcome in outcomes if not isinstance(outcome, Nothing)]
+    ids = tuple(dict.fromkeys(item_id(project_id, vendor, one) for one in told))
+    nothing = "; ".join(outcome.reason for outcome in outcomes if isinstance(outcome, Nothing))
+    key = ids[0] if ids else project_id
+    return ReadyDelivery(
+        Outgoing(FEEDBACK_RAW.name, key.encode(), value), ids, ignored=None if ids else nothing or None, refusal=refusal
+    )
 
 
 def _messages(values: Sequence[bytes]) -> Sequence[bytes]:

@@ -22,7 +22,7 @@ Needed = KeyScope | Literal["local"]
 API_KEY_HEADER = "X-API-Key"
 
 _NOTED_EVERY = timedelta(minutes=1)
-_CHALLENGE = {"WWW-Authenticate": 'Bearer realm="soulcaster"'}
+CHALLENGE = {"WWW-Authenticate": 'Bearer realm="soulcaster"'}
 
 _log = structlog.get_logger(__name__)
 
@@ -65,21 +65,31 @@ async def identify(request: web.Request, scope: Needed) -> Caller:
         if given.keyless:
             return Caller("local owner")
         raise Problem(
-            401, f"Send an API key, as Authorization: Bearer KEY or {API_KEY_HEADER}: KEY.", headers=_CHALLENGE
+            401, f"Send an API key, as Authorization: Bearer KEY or {API_KEY_HEADER}: KEY.", headers=CHALLENGE
         )
     key = await given.read_model.key(hash_of(secret))
     if key is None or not key.stands(given.clock()):
-        raise Problem(401, "This API key is unknown, expired or revoked.", headers=_CHALLENGE)
+        raise Problem(401, "This API key is unknown, expired or revoked.", headers=CHALLENGE)
     if scope == "local":
         raise Problem(403, "An API key is of one project and may not do that; the local owner may.")
     if not key.allows(scope):
         raise Problem(403, f"This API key may not do that: it has not the scope {scope}.")
-    wait = await given.rate_limits.take(key.id, key.project_id)
+    await count(given, key.id, key.project_id)
+    await _note(request, given, key.id)
+    return Caller(f"key {key.name}", key.project_id, key.id)
+
+
+async def count(given: Services, caller_id: str, project_id: str) -> None:
+    """Count a request of a caller and a project.
+
+    Raises:
+        Problem: 429 when there were too many.
+        Unavailable: Redis does not answer.
+    """
+    wait = await given.rate_limits.take(caller_id, project_id)
     if wait:
         headers = {"Retry-After": str(math.ceil(wait))}
         raise Problem(429, f"Too many requests; the next may come in {math.ceil(wait)} s.", headers=headers)
-    await _note(request, given, key.id)
-    return Caller(f"key {key.name}", key.project_id, key.id)
 
 
 def _secret(request: web.Request) -> str | None:
@@ -93,7 +103,7 @@ def _secret(request: web.Request) -> str | None:
         return request.headers.get(API_KEY_HEADER)
     scheme, _, secret = authorization.partition(" ")
     if scheme.lower() != "bearer" or not secret.strip():
-        raise Problem(401, "Authorization has to be: Bearer KEY.", headers=_CHALLENGE)
+        raise Problem(401, "Authorization has to be: Bearer KEY.", headers=CHALLENGE)
     return secret.strip()
 
 

@@ -147,11 +147,16 @@ async def read_body(request: web.Request, limit: int) -> bytes:
         Problem: 413 when it has more bytes than that, as it is sent or decompressed; 415 when it is encoded as nothing
             here decodes; 400 when it is not what its encoding says.
     """
-    encoding = request.headers.get("Content-Encoding", "identity").strip().lower()
-    if encoding not in {"identity", *_WBITS}:
-        known = ", ".join(_WBITS)
-        headers = {"Accept-Encoding": known}
-        raise Problem(415, f"A body may be sent as it is, or with the Content-Encoding {known}.", headers=headers)
+    encoding = _encoding(request)
+    return _decoded(await read_raw(request, limit), encoding, limit)
+
+
+async def read_raw(request: web.Request, limit: int) -> bytes:
+    """Return the body byte for byte as it was sent; no more than `limit` bytes and a chunk are read.
+
+    Raises:
+        Problem: 413 when it has more bytes than that.
+    """
     if (request.content_length or 0) > limit:
         raise _too_large(limit)
     raw = bytearray()
@@ -159,7 +164,25 @@ async def read_body(request: web.Request, limit: int) -> bytes:
         raw += chunk
         if len(raw) > limit:
             raise _too_large(limit)
-    return bytes(raw) if encoding == "identity" else _inflated(bytes(raw), _WBITS[encoding], limit)
+    return bytes(raw)
+
+
+def decoded(request: web.Request, raw: bytes, limit: int) -> bytes:
+    """Return a body that was read by `read_raw`, decompressed; the problems are those of `read_body`."""
+    return _decoded(raw, _encoding(request), limit)
+
+
+def _encoding(request: web.Request) -> str:
+    encoding = request.headers.get("Content-Encoding", "identity").strip().lower()
+    if encoding not in {"identity", *_WBITS}:
+        known = ", ".join(_WBITS)
+        headers = {"Accept-Encoding": known}
+        raise Problem(415, f"A body may be sent as it is, or with the Content-Encoding {known}.", headers=headers)
+    return encoding
+
+
+def _decoded(raw: bytes, encoding: str, limit: int) -> bytes:
+    return raw if encoding == "identity" else _inflated(raw, _WBITS[encoding], limit)
 
 
 def _inflated(raw: bytes, wbits: int, limit: int) -> bytes:

@@ -16,6 +16,7 @@ from soulcaster.web.api import (
     people,
     sources,
     webhook_secrets,
+    webhooks,
 )
 from soulcaster.web.api.operation import Operation
 
@@ -26,6 +27,8 @@ OPERATIONS: tuple[Operation, ...] = (
     ingest.manual,
     ingest.generic,
     ingest.reddit,
+    webhooks.sentry,
+    webhooks.github,
     feedback.search,
     feedback.one,
     feedback.edit,

@@ -364,6 +364,25 @@ class IngestedOut(RootModel[IngestOut | IngestBatchOut]):
     """202 of one item or of a batch, as it was sent."""
 
 
+class DeliveryOut(BaseModel):
+    """Of a webhook: 202, Kafka has what the vendor sent; 200, it is no feedback, or its source is off in the project.
+
+    `ids` are the items that it tells of, `id` the first. There are none where `reason` says why it cannot be read yet
+    (it is kept, as a dead letter), or why nothing was kept.
+    """
+
+    status: Literal["ok", "ignored", "skipped"]
+    id: str | None = None
+    ids: list[str] = Field(default_factory=list)
+    reason: str | None = None
+    project_id: str
+
+    @classmethod
+    def taken(cls, project_id: str, ids: Sequence[str], refusal: str | None) -> "DeliveryOut":
+        """Return the answer to what Kafka has."""
+        return cls(status="ok", id=ids[0] if ids else None, ids=list(ids), reason=refusal, project_id=project_id)
+
+
 class AssignmentOut(BaseModel):
     """Why an item was put into its cluster; docs/messages.md says what the fields are."""
 

@@ -11,11 +11,13 @@ from typing import Any, Literal
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from soulcaster.domain.sources import SOURCES
 from soulcaster.web.api.answers import CURSOR_HEADER, TOTAL_HEADER
 from soulcaster.web.api.operation import Operation
 from soulcaster.web.caller import API_KEY_HEADER
 from soulcaster.web.parameters import ID_PATTERN, IDEMPOTENCY_HEADER, LAST_EVENT, MAX_KEY, PROJECT
 from soulcaster.web.problems import ProblemDetails
+from soulcaster.web.signatures import SIGNATURES, Signature
 
 Mode = Literal["validation", "serialization"]
 _Schemas = Mapping[Any, Mapping[str, Any]]
@@ -46,6 +48,7 @@ def document(operations: Iterable[Operation]) -> dict[str, Any]:
             "securitySchemes": {
                 "bearer": {"type": "http", "scheme": "bearer", "description": "An API key."},
                 "header": {"type": "apiKey", "in": "header", "name": API_KEY_HEADER, "description": "An API key."},
+                **{source: _signature(how) for source, how in SIGNATURES.items()},
             },
         },
     }
@@ -73,12 +76,21 @@ def _described(operation: Operation, schemas: _Schemas, shapes: Mapping[str, Any
     }
     if operation.scope not in (None, "local"):
         described["security"] = [{"bearer": [operation.scope]}, {"header": [operation.scope]}]
+    if operation.signed is not None:
+        described["security"].append({operation.signed: []})
     if rest:
         described["description"] = " ".join(rest.split())
     if operation.body is not None:
         content = {"application/json": {"schema": schemas[operation.body, "validation"]}}
         described["requestBody"] = {"required": True, "content": content}
+    elif operation.signed is not None:
+        described["requestBody"] = {"required": True, "content": {"application/json": {"schema": {"type": "object"}}}}
     return described
+
+
+def _signature(how: Signature) -> dict[str, str]:
+    described = f"{how.prefix}HMAC-SHA256 of the body in lower-case hex, by {how.secret}."
+    return {"type": "apiKey", "in": "header", "name": how.header, "description": described}
 
 
 def _ids(operation: Operation) -> Iterable[dict[str, Any]]:
@@ -103,6 +115,9 @@ def _headers(operation: Operation) -> Iterable[dict[str, Any]]:
         described = "The id of the last event that came: what came after it is sent first."
         last: dict[str, Any] = {"type": "string"}
         return [{"name": LAST_EVENT, "in": "header", "required": False, "description": described, "schema": last}]
+    if operation.signed is not None:
+        names = SOURCES[operation.signed].headers
+        return [{"name": name, "in": "header", "required": False, "schema": {"type": "string"}} for name in names]
     if not operation.keyed:
         return []
     schema = {"type": "string", "minLength": 1, "maxLength": MAX_KEY}
@@ -158,7 +173,7 @@ def _problems(operation: Operation) -> set[int]:
         statuses.update(_OF_QUERY)
     if operation.scope is not None:
         statuses.update(_OF_KEYS)
-    if operation.body is not None:
+    if operation.body is not None or operation.signed is not None:
         statuses.update(_OF_BODY)
     if operation.method != "GET":
         statuses.update(_OF_WRITES)

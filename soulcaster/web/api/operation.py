@@ -13,8 +13,9 @@ from typing import Any, get_type_hints
 from aiohttp import web
 from pydantic import BaseModel
 
-from soulcaster.web.caller import CALLER, Needed, identify
+from soulcaster.web.caller import CALLER, Caller, Needed, identify
 from soulcaster.web.parameters import PROJECT, path_id, read_json, read_query
+from soulcaster.web.signatures import identify_sender
 
 Answer = type[BaseModel] | tuple[type[BaseModel]]
 """The model of an answer; in a tuple of one, a bare list of it."""
@@ -29,7 +30,8 @@ class Operation:
     `scope` is what a key must be good for, "local" where no key is, None where anyone may call; `answers` are the
     models by status, `problems` the statuses of problems beyond those that any route may answer. One that is `keyed`
     takes an Idempotency-Key; one that `redirects` may send a browser elsewhere. One that `streams` answers with
-    Server-Sent Events, and the model in `answers` is that of their data.
+    Server-Sent Events, and the model in `answers` is that of their data. One that is `signed` takes the webhooks of
+    that source, which prove by their signature whose they are and need no key; its handler reads the body.
     """
 
     method: str
@@ -43,6 +45,7 @@ class Operation:
     keyed: bool
     redirects: bool
     streams: bool
+    signed: str | None
 
     @property
     def id(self) -> str:
@@ -73,7 +76,7 @@ class Operation:
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         project_id = request.query.get(PROJECT) or None
         if self.scope is not None:
-            request[CALLER] = caller = await identify(request, self.scope)
+            request[CALLER] = caller = await self._caller(request, self.scope)
             project_id = caller.project(project_id)
             caller.project(request.match_info.get(PROJECT))
         taken: dict[str, Any] = {name: path_id(request, name) for name in self.ids}
@@ -82,6 +85,11 @@ class Operation:
         if self.body is not None:
             taken["body"] = await read_json(request, self.body)
         return await self.handler(request, **taken)
+
+    async def _caller(self, request: web.Request, scope: Needed) -> Caller:
+        if self.signed is None:
+            return await identify(request, scope)
+        return await identify_sender(request, self.signed, scope)
 
 
 def operation(
@@ -94,6 +102,7 @@ def operation(
     keyed: bool = False,
     redirects: bool = False,
     streams: bool = False,
+    signed: str | None = None,
 ) -> Callable[[Callable[..., Awaitable[web.StreamResponse]]], Operation]:
     """Make an operation of a handler.
 
@@ -108,6 +117,8 @@ def operation(
         if set(names) - models.keys() != set(_IN_PATH.findall(path)):
             raise TypeError(f"{handler.__qualname__} takes {names}, which is not what {path} has")
         query, body = models.get("query"), models.get("body")
-        return Operation(method, path, handler, scope, answers, problems, query, body, keyed, redirects, streams)
+        return Operation(
+            method, path, handler, scope, answers, problems, query, body, keyed, redirects, streams, signed
+        )
 
     return made
