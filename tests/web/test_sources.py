@@ -42,12 +42,16 @@ async def cursor(client: Client, source: str = "reddit", project: str = "p1") ->
 
 
 async def test_what_a_poller_says_is_read_back(world: World, client: Client) -> None:
-    assert await cursor(client) == {"source": "reddit", "enabled": True, **NOTHING}
+    todo = "Not connected: docs/sources.md has the steps."
+    assert await cursor(client) == {"source": "reddit", "enabled": True, "connected": False, "to_do": todo, **NOTHING}
     answer = await client.put("/sources/Reddit/cursor", params=HERE, json=REPORT)
     assert answer.status == 202
     after = await cursor(client)
     assert await answer.json() == after
+    todo = "Nothing yet: it is tried again by itself."
     assert after == {
+        "connected": True,
+        "to_do": todo,
         "source": "reddit", "enabled": True, **NOTHING, **REPORT, "reported_at": "2026-11-21T12:00:00Z"
     }  # fmt: skip
     [sent] = world.publisher.sent
@@ -57,7 +61,7 @@ async def test_what_a_poller_says_is_read_back(world: World, client: Client) -> 
     assert (await cursor(client, "github"))["cursor"] is None
     await client.put("/sources/reddit/cursor", params=HERE, json={"cursor": {}})
     assert await cursor(client) == {
-        "source": "reddit", "enabled": True, **NOTHING, "cursor": {}, "status": "ok",
+        "source": "reddit", "enabled": True, "connected": True, "to_do": "", **NOTHING, "cursor": {}, "status": "ok",
         "reported_at": "2026-11-21T12:00:00Z",
     }  # fmt: skip
 
