@@ -276,7 +276,7 @@ async def test_the_signature_is_over_the_bytes_as_they_were_sent(guarded: Client
 @pytest.mark.parametrize("project", [None, "", "jobs", "a b", "a:b", "x" * 65])
 async def test_a_webhook_names_its_project(guarded: Client, world: World, project: str | None) -> None:
     answer = await post(guarded, "sentry", b"{}", sign=signature("sentry", b"{}"), project=project)
-    await refused(world, answer, 422 if project else 400)
+    assert "project_id" in await refused(world, answer)
 
 
 # ---- without a signature ---------------------------------------------------------------------------------------------
