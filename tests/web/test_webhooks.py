@@ -439,6 +439,11 @@ async def test_however_deep_it_is_there_is_an_answer(client: Client, source: str
     }
     assert set(statuses.values()) == {202, 400}
     assert sorted(statuses, key=lambda depth: statuses[depth]) == sorted(statuses)  # up to some depth, and no deeper
+    for depth in (260, 20_000):
+        answer = await post(client, source, (opening * depth + "1" + closing * depth).encode())
+        said = (await problem(answer, 400))["detail"]
+        assert "too deep" in said or "recursion" in said
+        assert "serializ" not in said
 
 
 async def test_a_header_that_is_no_text_is_read_as_one(world: World, client: Client) -> None:
