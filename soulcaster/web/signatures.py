@@ -45,8 +45,8 @@ async def identify_sender(request: web.Request, source: str, scope: Needed) -> C
     the local owner as well, unless the project has a secret to sign with.
 
     Raises:
-        Problem: 400 or 422 when it names no project, 401 when it proves nothing, 413 when it is too large, and those
-            of `identify`.
+        Problem: 401 when it proves nothing or names no project that it could prove it to, 413 when it is too large,
+            and those of `identify`.
         SecretUnreadable: the project's secrets cannot be read.
         Unavailable: Redis does not answer.
     """
@@ -57,7 +57,13 @@ async def identify_sender(request: web.Request, source: str, scope: Needed) -> C
         if caller.key_id is None and await given.webhooks.standing_secrets(_project(request), source):
             raise _unproven(f"This has no signature, and the project has a webhook secret of {source}", how)
         return caller
-    project_id = _project(request)
+    try:
+        project_id = _project(request)
+    except Problem as problem:
+        said = (
+            f"{problem.detail}. Name the project in the URL, as ?project_id=my-app: the signature is by a secret of it."
+        )
+        raise Problem(401, said, errors=problem.errors, headers=CHALLENGE) from problem
     secrets = await given.webhooks.standing_secrets(project_id, source)
     raw = await read_raw(request, MAX_BATCH_BYTES)
     if not (signature.startswith(how.prefix) and signed(raw, signature.removeprefix(how.prefix), secrets)):
