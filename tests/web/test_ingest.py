@@ -61,6 +61,9 @@ async def test_feedback_with_everything(world: World, client: Client) -> None:
         "author": "Ada",
         "url": "https://example.com/42",
         "github_repo_url": "https://github.com/a/b",
+        "updated_at": "2026-11-20T11:00:00Z",
+        "occurrence_id": "event-1",
+        "words": "sample",
     }
     answer = await client.post("/ingest/feedback", params=HERE, json=body)
     assert answer.status == 202

@@ -164,6 +164,8 @@ async def test_one_item_as_the_predecessor_gave_it(world: World, client: Client)
         "url": None,
         "github_repo_url": None,
         "language": None,
+        "updated_at": None,
+        "occurrences": 1,
         "clustered": False,
         "cluster_id": None,
         "assignment": None,
@@ -357,7 +359,7 @@ async def test_a_log_line_by_line(client: Client, world: World) -> None:
         "job_id": "j1",
         "project_id": "p1",
         "source": "memory",
-        "chunks": ["line 0", "line 1", "line 2"],
+        "chunks": ["line 0\n", "line 1\n", "line 2\n"],
     }
     assert (await client.get("/jobs/j1/logs?project_id=p2")).status == 404
     assert (await client.get("/jobs/nix/logs?project_id=p1")).status == 404

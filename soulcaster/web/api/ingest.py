@@ -49,7 +49,7 @@ class IngestQuery(Query):
 @operation("POST", "/ingest/manual", {202: IngestOut}, scope="ingest", keyed=True)
 async def manual(request: web.Request, query: Scope, body: ManualIn) -> web.StreamResponse:
     """Take what somebody typed; without a title, its first line becomes one as it is normalized."""
-    item = FeedbackIn(source="manual", title=body.title, body=body.text)
+    item = FeedbackIn(source="manual", title=body.title, body=body.text, github_repo_url=body.github_repo_url)
     [taken] = await _take(request, query.project_id, [item], lambda _, field: "text" if field == "body" else field)
     return answer(IngestOut(id=taken.id, project_id=taken.project_id), status=202)
 

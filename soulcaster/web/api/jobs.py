@@ -61,7 +61,7 @@ async def logs(request: web.Request, query: Scope, job_id: str) -> web.StreamRes
     """Show a job's log so far, line by line; 404 when it is not of this project."""
     job = await known_job(services(request), query.project_id, job_id)
     lines = await services(request).read_model.job_logs(job.id)
-    return answer(JobLogsOut(job_id=job.id, project_id=job.project_id, chunks=list(lines)))
+    return answer(JobLogsOut(job_id=job.id, project_id=job.project_id, chunks=[f"{line}\n" for line in lines]))
 
 
 @operation("GET", "/clusters/{cluster_id}/jobs", {200: (JobOut,)}, scope="read")

@@ -24,7 +24,7 @@ from pydantic import (
 
 from soulcaster.domain.commands import Granularity
 from soulcaster.domain.events import By, Change, ClusteringStatus, Outcome, Proposal, Rule
-from soulcaster.domain.feedback import FeedbackItem
+from soulcaster.domain.feedback import FeedbackItem, Words
 from soulcaster.domain.keys import ApiKey, KeyScope
 from soulcaster.domain.lifecycle import ClusterStatus, Job, JobStatus
 from soulcaster.domain.normalize import title_and_body
@@ -92,6 +92,7 @@ class ManualIn(Body):
 
     text: str
     title: str | None = None
+    github_repo_url: str | None = None
 
 
 class FeedbackIn(Body):
@@ -113,6 +114,9 @@ class FeedbackIn(Body):
     url: str | None = None
     github_repo_url: str | None = None
     metadata: Metadata = Field(default_factory=dict)
+    updated_at: Time | None = None
+    occurrence_id: ExternalId | None = None
+    words: Words = "own"
     raw_text: str | None = None
     repo: str | None = None
     github_issue_number: int | None = None
@@ -141,6 +145,9 @@ class FeedbackIn(Body):
             url=self.url or self.github_issue_url,
             github_repo_url=repo_url,
             metadata={**theirs, **self.metadata},
+            updated_at=self.updated_at,
+            occurrence_id=self.occurrence_id,
+            words=self.words,
         )
 
 
@@ -743,7 +750,7 @@ class JobToldOut(BaseModel):
 
 
 class JobLogsOut(BaseModel):
-    """GET /jobs/{id}/logs: the log so far, one line a chunk; `source` is where the predecessor's clients look."""
+    """GET /jobs/{id}/logs: the log so far, a line with its end a chunk; the predecessor's clients join them."""
 
     job_id: str
     project_id: str
