@@ -75,10 +75,15 @@ async def post_deliveries(
     Raises:
         KafkaUnavailable: at least one was not acknowledged; to post all again is harmless.
     """
-    await publisher.publish([_delivery(project_id, vendor, *delivery) for delivery in deliveries])
+    await publisher.publish([delivery(project_id, vendor, *one) for one in deliveries])
 
 
-def _delivery(project_id: str, vendor: str, headers: Mapping[str, str], payload: bytes) -> Outgoing:
+def delivery(project_id: str, vendor: str, headers: Mapping[str, str], payload: bytes) -> Outgoing:
+    """Return the message by which what a vendor sent travels; see `post_deliveries`.
+
+    Raises:
+        ValueError: the payload is not JSON.
+    """
     source = SOURCES[vendor]
     kept = {name: headers[name] for name in source.headers if name in headers}
     message = Delivery(project_id=project_id, vendor=vendor, headers=kept, payload=read_json(payload))

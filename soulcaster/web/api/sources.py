@@ -9,8 +9,9 @@ from dataclasses import replace
 
 from aiohttp import web
 
-from soulcaster.domain.source_state import SourceReport, SourceState
+from soulcaster.domain.source_state import SourceReport, SourceState, github_report
 from soulcaster.errors import NotFound
+from soulcaster.github_sync import SOURCE as GITHUB
 from soulcaster.messages import SourceKicked, SourceReported
 from soulcaster.ports import Outgoing
 from soulcaster.project_config import SourcesConfig
@@ -19,7 +20,7 @@ from soulcaster.web.api.answers import answer, answer_list
 from soulcaster.web.api.config_models import KickOut, SourceOut, SourceReportIn
 from soulcaster.web.api.operation import operation
 from soulcaster.web.parameters import Scope
-from soulcaster.web.services import services
+from soulcaster.web.services import Services, services
 
 _SOURCE = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}", re.ASCII)
 
@@ -27,9 +28,7 @@ _SOURCE = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}", re.ASCII)
 @operation("GET", "/sources", {200: (SourceOut,)}, scope="read")
 async def search(request: web.Request, query: Scope) -> web.StreamResponse:
     """List every source that can be set or that something came from, by name."""
-    given = services(request)
-    config = (await given.read_model.config(query.project_id)).config.sources
-    known = {state.source: state for state in await given.read_model.sources(query.project_id)}
+    known, config = await _known(services(request), query.project_id)
     shown = [
         SourceOut.of(query.project_id, known.get(name, SourceState(name)), enabled=config.enabled(name))
         for name in sorted(known.keys() | SourcesConfig.model_fields.keys())
@@ -84,12 +83,20 @@ async def _publish(request: web.Request, key: str, message: SourceReported | Sou
 
 async def _shown(request: web.Request, project_id: str, source: str, reported: SourceReport | None = None) -> SourceOut:
     """Return a source as it stands, or as it will with a report that was just made."""
-    read_model = services(request).read_model
-    found = await read_model.sources(project_id)
-    state = next((state for state in found if state.source == source), SourceState(source))
-    config = (await read_model.config(project_id)).config.sources
+    known, config = await _known(services(request), project_id)
+    state = known.get(source, SourceState(source))
     state = state if reported is None else replace(state, report=reported)
     return SourceOut.of(project_id, state, enabled=config.enabled(source))
+
+
+async def _known(given: Services, project_id: str) -> tuple[dict[str, SourceState], SourcesConfig]:
+    """Return every source that something is known of, and how they are set; GitHub stands as its repositories do."""
+    config = (await given.read_model.config(project_id)).config
+    known = {state.source: state for state in await given.read_model.sources(project_id)}
+    synced = github_report(await given.github.states(project_id), config.repositories)
+    if synced is not None:
+        known[GITHUB] = replace(known.get(GITHUB, SourceState(GITHUB)), report=synced)
+    return known, config.sources
 
 
 def _name(source: str) -> str:
