@@ -98,7 +98,11 @@ def _at_the_end(position: Position, etag: str | None) -> Position:
 
 def updated_at(issue: Any) -> datetime | None:
     """Return when an issue was changed last, None where it does not say so."""
-    text = issue.get("updated_at") if isinstance(issue, dict) else None
+    return _time(issue, "updated_at")
+
+
+def _time(issue: Any, name: str) -> datetime | None:
+    text = issue.get(name) if isinstance(issue, dict) else None
     try:
         at = datetime.fromisoformat(text) if isinstance(text, str) else None
     except ValueError:
@@ -198,7 +202,7 @@ class GitHubSync:
         known = before is not None
         state = before or RepositoryState(repository, Position(self._clock()), "ok", self._clock())
         synced = Synced(repository)
-        page = _Page(self._read_model, project_id, config.sources, state.position.connected_at, synced)
+        page = _Page(self._read_model, project_id, config.sources, state.position, synced)
 
         async def keep(position: Position) -> None:
             nonlocal state, known
@@ -270,11 +274,15 @@ def _storable(position: Position) -> Position:
 
 
 class _Told(NamedTuple):
-    """What an issue means: the message it travels as, the item it is, and whether it is an issue that is taken."""
+    """What an issue means: the message it travels as, the item it is if it is one, and whether none can be made of it.
+
+    `closed_at` is when it was closed last, None for one that is open.
+    """
 
     message: Outgoing
     item: FeedbackItem | None
     refused: bool
+    closed_at: datetime | None
 
 
 @dataclass(slots=True)
@@ -284,7 +292,9 @@ class _Page:
     read_model: ReadModel
     project_id: str
     sources: SourcesConfig
-    connected_at: datetime
+    position: Position
+    """Where the sync began."""
+
     synced: Synced
     _looked_at: set[str] = field(default_factory=set)
     """Versions of issues; pages overlap."""
@@ -320,14 +330,14 @@ class _Page:
         if item.id in deleted or not self.sources.take(item):
             synced.skipped += 1
             return False
-        if item.id in known:
-            before = known[item.id]
-            if before is not None and item.updated_at is not None and item.updated_at <= before:
-                synced.unchanged += 1
-                return False
+        before = known.get(item.id)
+        if before is not None and item.updated_at is not None and item.updated_at <= before:
+            synced.unchanged += 1
+            return False
+        if item.id in known or self._was_open(item, told.closed_at):
             synced.updated += 1
-            synced.closed += _is_closed(item)
-        elif self._is_wanted(item):
+            synced.closed += told.closed_at is not None
+        elif self._is_wanted(told.closed_at):
             synced.new += 1
         else:
             synced.skipped += 1
@@ -336,16 +346,17 @@ class _Page:
         synced.ids[item.id] = None
         return True
 
-    def _is_wanted(self, item: FeedbackItem) -> bool:
+    def _was_open(self, item: FeedbackItem, closed_at: datetime | None) -> bool:
+        """Tell whether an issue has closed since the last sync, which posted it then: the read model may be behind."""
+        since = self.position.since if self.position.whole else None
+        return since is not None and closed_at is not None and item.created_at <= since < closed_at
+
+    def _is_wanted(self, closed_at: datetime | None) -> bool:
         """Tell whether an issue that is not known is taken, by its state."""
         wanted = self.sources.github.state
-        if _is_closed(item):
-            return wanted == "closed" or (wanted == "all" and item.created_at >= self.connected_at)
-        return wanted != "closed"
-
-
-def _is_closed(item: FeedbackItem) -> bool:
-    return item.metadata.get("state") == "closed"
+        if closed_at is None:
+            return wanted != "closed"
+        return wanted == "closed" or (wanted == "all" and closed_at >= self.position.connected_at)
 
 
 def _tell(project_id: str, issues: Sequence[Any], at: datetime) -> Sequence[_Told]:
@@ -362,5 +373,8 @@ def _tell(project_id: str, issues: Sequence[Any], at: datetime) -> Sequence[_Tol
             raise SourceUnavailable("GitHub answered with an issue that cannot be stored") from error
         contents = read(Record(message.topic, 0, 0, int(at.timestamp() * 1000), message.key, message.value))
         item = contents.items[0].item if contents.items else None
-        told.append(_Told(message, item, bool(contents.refused)))
+        closed_at = None
+        if item is not None and item.metadata.get("state") == "closed":
+            closed_at = _time(issue, "closed_at") or item.created_at
+        told.append(_Told(message, item, bool(contents.refused), closed_at))
     return told
