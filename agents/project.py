@@ -23,6 +23,7 @@ from soulcaster.messages import (
     MemberDefined,
     ProjectConfigured,
     ProjectDefined,
+    RepositorySynced,
     SourceKicked,
     SourceReported,
     UserDefined,
@@ -94,3 +95,5 @@ async def define(read_model: ReadModel, message: ControlMessage) -> None:
             await read_model.put_source_report(message.project_id, message.source, message.report())
         case SourceKicked():
             await read_model.put_source_kick(message.project_id, message.source, message.kicked_at)
+        case RepositorySynced():
+            await read_model.put_repository(message.project_id, message.state())

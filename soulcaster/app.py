@@ -29,6 +29,7 @@ from agents.embed import embed
 from agents.normalize import normalize
 from agents.project import project
 from soulcaster.adapters.embedders import make_embedder
+from soulcaster.adapters.github import GitHubIssues
 from soulcaster.adapters.github_sign_in import GitHubSignIn
 from soulcaster.adapters.kafka import CommittedConsumer, KafkaPublisher
 from soulcaster.adapters.kafka_dead_letters import KafkaDeadLetters
@@ -290,6 +291,7 @@ async def _web(settings: Settings) -> web.Application:
     publisher = KafkaPublisher(settings.kafka, timeout=INTAKE_SECONDS)
     read_model = RedisReadModel(settings.redis_url)
     kafka = KafkaReadiness(settings.kafka)
+    issues = GitHubIssues(settings.github_api_url, now)
     sign_in = RedisSignIn(settings.redis_url)
     rate_limits = RedisRateLimits(
         settings.redis_url,
@@ -316,6 +318,8 @@ async def _web(settings: Settings) -> web.Application:
         session_key=settings.session_key,
         seal=seal,
         reddit=reddit,
+        issues=issues,
+        github_token=settings.github_token,
         keyless=settings.keyless,
         entrance=entrance,
         secure_cookies=public is not None and public.scheme == "https",
@@ -329,6 +333,7 @@ async def _web(settings: Settings) -> web.Application:
         await connecting
         await publisher.stop()
         await kafka.close()
+        await issues.close()
         await sign_in.close()
         await rate_limits.close()
         await read_model.close()

@@ -148,6 +148,23 @@ def poll_reddit(data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
     run_poller(settings)
 
 
+@poll.command("github")
+def poll_github(data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
+    """Have the repositories of every project that the API shows synced every few minutes, until Ctrl-C or SIGTERM.
+
+    Which they are is set with PUT /config/project. It needs the API alone (BACKEND_URL, SOULCASTER_API_KEY), which does
+    the reading, so it may run anywhere. One is enough; docs/sources.md has the rest.
+
+    `BACKEND_URL=https://feedback.example.com SOULCASTER_API_KEY=$KEY soulcaster poll github`
+    """
+    from soulcaster.logs import configure
+    from soulcaster.pollers.github import run as run_poller
+
+    settings = _load(data_dir)
+    configure(settings.log_level)
+    run_poller(settings)
+
+
 @app.command()
 def topics(
     data_dir: DataDir = DEFAULT_DATA_DIR,

@@ -61,9 +61,16 @@ from soulcaster.domain.lifecycle import JobStatus, JobStep
 from soulcaster.domain.normalize import clean
 from soulcaster.domain.people import Membership, Role, User
 from soulcaster.domain.runs import split_by_bytes
-from soulcaster.domain.source_state import MAX_CURSOR_BYTES, SourceReport, SourceStatus
+from soulcaster.domain.source_state import (
+    MAX_CURSOR_BYTES,
+    MAX_ERROR,
+    Position,
+    RepositoryState,
+    SourceReport,
+    SourceStatus,
+)
 from soulcaster.domain.webhooks import WebhookSecret
-from soulcaster.project_config import ProjectConfig, StoredConfig
+from soulcaster.project_config import ProjectConfig, Repository, StoredConfig
 from soulcaster.topics import ENVELOPE_BYTES
 
 SCHEMA_VERSION: Literal[1] = 1
@@ -170,6 +177,9 @@ def _short(cursor: dict[str, Any]) -> dict[str, Any]:
         raise ValueError(f"may have {MAX_CURSOR_BYTES:,} bytes as JSON")
     return cursor
 
+
+MAX_ETAG = 256
+"""Characters of an ETag that is kept."""
 
 PollCursor = Annotated[dict[str, Any], AfterValidator(_storable), AfterValidator(_short)]
 """Where a poller goes on; a small document of its own."""
@@ -549,12 +559,38 @@ class SourceReported(Message):
     status: SourceStatus
     reported_at: Time
     polled_at: Time | None = None
-    last_error: Annotated[str, StringConstraints(max_length=1000)] | None = None
+    last_error: Annotated[str, StringConstraints(max_length=MAX_ERROR)] | None = None
     last_error_at: Time | None = None
 
     def report(self) -> SourceReport:
         """Return the report as the domain takes it."""
         return SourceReport(**self.model_dump(exclude={"schema_version", "type", "project_id", "source"}))
+
+
+class RepositorySynced(Message):
+    """control: how far a repository at GitHub was read for a project; the newest of each counts.
+
+    `connected_at`, `since`, `whole` and `etag` are those of `domain.source_state.Position`.
+    """
+
+    type: Literal["repository"] = "repository"
+    project_id: ProjectId
+    repository: Repository
+    connected_at: Time
+    since: Time | None = None
+    whole: bool = False
+    etag: Annotated[str, StringConstraints(max_length=MAX_ETAG)] | None = None
+    status: SourceStatus
+    reported_at: Time
+    synced_at: Time | None = None
+    last_error: Annotated[str, StringConstraints(max_length=MAX_ERROR)] | None = None
+    last_error_at: Time | None = None
+
+    def state(self) -> RepositoryState:
+        """Return the state as the domain takes it."""
+        position = Position(self.connected_at, self.since, self.whole, self.etag)
+        told = (self.status, self.reported_at, self.synced_at, self.last_error, self.last_error_at)
+        return RepositoryState(self.repository, position, *told)
 
 
 class SourceKicked(Message):
@@ -575,6 +611,7 @@ ControlMessage = (
     | WebhookSecretDefined
     | SourceReported
     | SourceKicked
+    | RepositorySynced
 )
 
 _CONTROL: TypeAdapter[ControlMessage] = TypeAdapter(
@@ -586,7 +623,8 @@ _CONTROL: TypeAdapter[ControlMessage] = TypeAdapter(
         | Annotated[ProjectConfigured, Tag("config")]
         | Annotated[WebhookSecretDefined, Tag("webhook")]
         | Annotated[SourceReported, Tag("source")]
-        | Annotated[SourceKicked, Tag("kick")],
+        | Annotated[SourceKicked, Tag("kick")]
+        | Annotated[RepositorySynced, Tag("repository")],
         Discriminator(lambda value: value.get("type", "project") if isinstance(value, dict) else None),
     ]
 )

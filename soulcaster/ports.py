@@ -27,7 +27,7 @@ from soulcaster.domain.feedback import FeedbackItem
 from soulcaster.domain.keys import ApiKey
 from soulcaster.domain.lifecycle import ClusterStatus, Job, JobStatus, JobStep, Triage
 from soulcaster.domain.people import Membership, User
-from soulcaster.domain.source_state import SourceReport, SourceState
+from soulcaster.domain.source_state import RepositoryState, SourceReport, SourceState
 from soulcaster.domain.webhooks import WebhookSecret
 from soulcaster.project_config import StoredConfig
 
@@ -228,6 +228,17 @@ class FeedbackView:
     cluster_id: str | None
     assignment: Assignment | None = None
     occurrences: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Versions:
+    """Of some items: when each that is known was changed last at its source, if that was told, and which are deleted.
+
+    An item that is neither known nor deleted is in neither.
+    """
+
+    known: Mapping[str, datetime | None]
+    deleted: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -452,6 +463,18 @@ class ReadModel(Protocol):
 
     async def sources(self, project_id: str) -> tuple[SourceState, ...]:
         """Return every source that something is known of, by name."""
+
+    async def put_repository(self, project_id: str, state: RepositoryState) -> None:
+        """Store how far a repository at GitHub was read; the newest state counts."""
+
+    async def repository(self, project_id: str, repository: str) -> RepositoryState | None:
+        """Return how far "owner/name", in capitals or not, was read, or None."""
+
+    async def repositories(self, project_id: str) -> tuple[RepositoryState, ...]:
+        """Return how far each repository was read, by name."""
+
+    async def versions(self, project_id: str, item_ids: Sequence[str]) -> Versions:
+        """Return what is known of these items' versions."""
 
     async def projects(self) -> tuple[Project, ...]:
         """Return every project, by name."""

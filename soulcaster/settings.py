@@ -89,6 +89,17 @@ class Settings(BaseSettings):
     )
     github_url: str = Field("https://github.com", description="Where GitHub's pages are, where people sign in.")
     github_api_url: str = Field("https://api.github.com", description="Where GitHub's API is.")
+    github_token: str = Field(
+        "",
+        repr=False,
+        exclude=True,
+        validation_alias=AliasChoices("GITHUB_TOKEN"),
+        description="Token by which issues are read for who brings none; without it GitHub answers 60 requests an hour."
+        " Every project may read by it whatever it may read.",
+    )
+    github_sync_minutes: int = Field(
+        10, ge=1, le=1440, description="Minutes between two syncs of a project's repositories by `poll github`."
+    )
     sign_up: str = Field(
         "members",
         description="Who may sign in by GitHub: `members`, who is a member of a project or was added to one by e-mail "

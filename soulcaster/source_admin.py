@@ -16,7 +16,7 @@ async def sources_command(settings: Settings, project: str) -> tuple[Standing, .
     """
     async with reading(settings) as read_model:
         found = await known_project(read_model, project)
-        return await sources_of(read_model, found.id)
+        return (await sources_of(read_model, found.id)).all()
 
 
 def shown(one: Standing) -> Mapping[str, object]:

@@ -1,12 +1,15 @@
 """How a project's sources stand, and what there is to do about each: for the API and the command line alike."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
-from soulcaster.domain.source_state import SourceState
+from soulcaster.domain.source_state import SourceReport, SourceState, github_report
 from soulcaster.ports import ReadModel
 from soulcaster.project_config import SourcesConfig
 
-SIGNED = frozenset({"sentry", "github"})
+GITHUB = "github"
+
+SIGNED = frozenset({"sentry", GITHUB})
 """Sources whose webhooks prove by a signature whose they are."""
 
 
@@ -20,19 +23,38 @@ class Standing:
     to_do: str
 
 
-async def sources_of(read_model: ReadModel, project_id: str) -> tuple[Standing, ...]:
-    """Return every source that can be set or that something came from, by name.
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """What is known of a project's sources, and how they are set; `signed` are those with a webhook secret."""
+
+    states: Mapping[str, SourceState]
+    config: SourcesConfig
+    signed: frozenset[str]
+
+    def of(self, name: str, reported: SourceReport | None = None) -> Standing:
+        """Return how one stands, or will with a report that was just made."""
+        state = self.states.get(name, SourceState(name))
+        state = state if reported is None else replace(state, report=reported)
+        return standing(state, self.config, has_secret=name in self.signed)
+
+    def all(self) -> tuple[Standing, ...]:
+        """Return every source that can be set or that something came from, by name."""
+        return tuple(self.of(name) for name in sorted(self.states.keys() | SourcesConfig.model_fields.keys()))
+
+
+async def sources_of(read_model: ReadModel, project_id: str) -> Sources:
+    """Return what is known of a project's sources; GitHub stands as the repositories do that are synced.
 
     Raises:
         Unavailable: Redis does not answer.
     """
-    config = (await read_model.config(project_id)).config.sources
-    known = {state.source: state for state in await read_model.sources(project_id)}
-    signed = {secret.source for secret in await read_model.webhook_secrets(project_id)}
-    return tuple(
-        standing(known.get(name, SourceState(name)), config, has_secret=name in signed)
-        for name in sorted(known.keys() | SourcesConfig.model_fields.keys())
-    )
+    config = (await read_model.config(project_id)).config
+    states = {state.source: state for state in await read_model.sources(project_id)}
+    synced = github_report(await read_model.repositories(project_id), config.repositories)
+    if synced is not None:
+        states[GITHUB] = replace(states.get(GITHUB, SourceState(GITHUB)), report=synced)
+    signed = frozenset(secret.source for secret in await read_model.webhook_secrets(project_id))
+    return Sources(states, config.sources, signed)
 
 
 def standing(state: SourceState, config: SourcesConfig, *, has_secret: bool) -> Standing:

@@ -93,7 +93,7 @@ CONTROL = Topic(
     "control",
     "kind and id",
     "ProjectDefined, KeyDefined, UserDefined, MemberDefined, ProjectConfigured, WebhookSecretDefined, SourceReported, "
-    "SourceKicked",
+    "SourceKicked, RepositorySynced",
     None,
     "Projects, keys, users, members, settings and how sources stand: the newest of each is what counts, so it is "
     "compacted.",

@@ -40,6 +40,10 @@ class GitHubIssues:
         return self
 
     async def __aexit__(self, *exc: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the connections."""
         await self._session.close()
 
     def first(self, repository: str, *, state: Literal["open", "all"], since: datetime | None) -> str:

@@ -41,6 +41,7 @@ Keys (`{p}` a project's id, `{c}` a cluster's):
 | config:{p}:reddit:subreddits | string | the subreddits among them, JSON, for who reads Redis |
 | config:{p}:claim:{version} | string | somebody is about to set this version; for minutes, not rebuilt |
 | webhooks:{p} | hash | webhook secrets by id, sealed, JSON |
+| repositories:{p} | hash | "owner/name" in lower case -> how far its issues were read, JSON |
 | sources:{p} | hash | report:{source}: what its poller says, JSON; kick:{source}: when it was kicked |
 | events:{p} | stream | notices of what changed, JSON; the newest, not rebuilt |
 
@@ -86,7 +87,7 @@ from soulcaster.domain.feedback import FeedbackItem, brief, repo_of
 from soulcaster.domain.keys import ApiKey
 from soulcaster.domain.lifecycle import ClusterStatus, Job, JobStep, Triage, advance, cluster_status, start
 from soulcaster.domain.people import Membership, User
-from soulcaster.domain.source_state import SourceReport, SourceState
+from soulcaster.domain.source_state import RepositoryState, SourceReport, SourceState
 from soulcaster.domain.versions import newest as newest_of
 from soulcaster.domain.webhooks import WebhookSecret
 from soulcaster.errors import RedisUnavailable
@@ -107,6 +108,7 @@ from soulcaster.ports import (
     Page,
     Project,
     Stats,
+    Versions,
 )
 from soulcaster.project_config import StoredConfig
 
@@ -138,6 +140,7 @@ _CHUNK = 10_000
 _MADE_AGAIN = (
     "feedback:*", "deleted:*", "assignments:*", "cluster:*", "clusters:*", "clustering:*", "command:*", "job:*",
     "jobs:*", "key:*", "keys:*", "members:*", "project:*", "projects", "user:*", "config:*", "webhooks:*", "sources:*",
+    "repositories:*",
 )  # fmt: skip
 """The keys that are made again from Kafka, of those in the table above."""
 
@@ -163,6 +166,7 @@ _CONFIGURED: TypeAdapter[ClusteringConfigured] = TypeAdapter(ClusteringConfigure
 _CONFIG: TypeAdapter[StoredConfig] = TypeAdapter(StoredConfig)
 _SECRET: TypeAdapter[WebhookSecret] = TypeAdapter(WebhookSecret)
 _REPORT: TypeAdapter[SourceReport] = TypeAdapter(SourceReport)
+_REPOSITORY: TypeAdapter[RepositoryState] = TypeAdapter(RepositoryState)
 _NOTICE: TypeAdapter[Notice] = TypeAdapter(Notice)
 
 
@@ -615,6 +619,12 @@ class RedisReadModel:
         async with self._answering() as redis:
             await redis.hset(f"sources:{project_id}", f"kick:{source}", at.isoformat())
 
+    async def put_repository(self, project_id: str, state: RepositoryState) -> None:
+        """Store a repository's state."""
+        async with self._answering() as redis:
+            text = _REPOSITORY.dump_json(state).decode()
+            await redis.hset(f"repositories:{project_id}", state.repository.lower(), text)
+
     async def key_used(self, key_id: str, at: datetime) -> None:
         """Note when a key was last used."""
         async with self._answering() as redis:
@@ -741,6 +751,31 @@ class RedisReadModel:
             )
             for source in sorted({*at, *reports, *kicks})
         )
+
+    async def repository(self, project_id: str, repository: str) -> RepositoryState | None:
+        """Return a repository's state, or None."""
+        async with self._answering() as redis:
+            text = await cast(Awaitable[str | None], redis.hget(f"repositories:{project_id}", repository.lower()))
+        return None if text is None else _REPOSITORY.validate_json(text)
+
+    async def repositories(self, project_id: str) -> tuple[RepositoryState, ...]:
+        """Return the states of repositories, by name."""
+        async with self._answering() as redis:
+            found = await cast(Awaitable[dict[str, str]], redis.hgetall(f"repositories:{project_id}"))
+        return tuple(_REPOSITORY.validate_json(found[name]) for name in sorted(found))
+
+    async def versions(self, project_id: str, item_ids: Sequence[str]) -> Versions:
+        """Return what is known of items' versions, in one round trip."""
+        if not item_ids:
+            return Versions({}, frozenset())
+        async with self._answering() as redis:
+            pipe = redis.pipeline(transaction=False)
+            pipe.mget([f"feedback:{project_id}:{i}" for i in item_ids])
+            pipe.smismember(f"deleted:{project_id}", list(item_ids))
+            texts, deleted = await pipe.execute()
+        items = [_ITEM.validate_json(text) for text in texts if text is not None]
+        gone = frozenset(i for i, is_gone in zip(item_ids, deleted, strict=True) if is_gone)
+        return Versions({item.id: item.updated_at for item in items if item.id not in gone}, gone)
 
     async def notices(self, after: Mapping[str, str], *, limit: int) -> Mapping[str, Sequence[tuple[str, Notice]]]:
         """Return what was told; never waits for more."""

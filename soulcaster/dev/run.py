@@ -109,7 +109,7 @@ def _download() -> None:
 
 
 class _Run:
-    """One run: its stack, its four processes, and the way they are started and stopped."""
+    """One run: its stack, its five processes, and the way they are started and stopped."""
 
     def __init__(self, data_dir: Path, settings: Settings, console: Console) -> None:
         self._data_dir = data_dir
@@ -119,14 +119,17 @@ class _Run:
         self._worker = self._program("worker", "The worker", WORKER_GRACE)
         self._web = self._program("web", "The web server", OTHER_GRACE)
         self._launcher = self._program("launcher", "The launcher", OTHER_GRACE)
-        self._poller = self._program("poll reddit", "The Reddit poller", OTHER_GRACE)
+        self._pollers = [
+            self._program("poll reddit", "The Reddit poller", OTHER_GRACE),
+            self._program("poll github", "The GitHub poller", OTHER_GRACE),
+        ]
 
     def _program(self, command: str, name: str, grace: float) -> Child:
         env = {}
         if command == "web":
             env["SOULCASTER_SESSION_KEY"] = _kept_key(self._data_dir / "session.key")
             env["SOULCASTER_SECRETS_KEY"] = _kept_key(self._data_dir / "secrets.key")
-        if command == "poll reddit":
+        if command.startswith("poll "):
             env["SOULCASTER_API_KEY"] = ""  # one there may be is for another server; this one wants none
         arguments = [sys.executable, "-m", "soulcaster", *command.split(), "--data-dir", str(self._data_dir)]
         log = self._stack.logs / f"{command.replace(' ', '-')}.log"
@@ -170,15 +173,15 @@ class _Run:
             raise error
 
     def _children(self) -> Sequence[Child]:
-        return (*self._stack.children(), self._worker, self._web, self._launcher, self._poller)
+        return (*self._stack.children(), self._worker, self._web, self._launcher, *self._pollers)
 
     async def _start(self, *, demo: bool) -> None:
         with self._console.status("Starting Redis and Kafka ...") as status:
             await self._stack.start()
             await self._stack.provision()
             self._leave_addresses()
-            status.update("Starting the worker, the web server, the launcher and the Reddit poller ...")
-            for child in (self._worker, self._web, self._launcher, self._poller):
+            status.update("Starting the worker, the web server, the launcher and the pollers ...")
+            for child in (self._worker, self._web, self._launcher, *self._pollers):
                 child.start()
             await self._web.wait_ready(self._web_answers, WEB_START_SECONDS)
         if demo:
@@ -199,7 +202,7 @@ class _Run:
             await self._worker.stop()
         else:
             await self._worker.kill()  # it could finish nothing without them, and loses nothing
-        await asyncio.gather(self._poller.stop(), self._launcher.stop(), self._web.stop())
+        await asyncio.gather(*(poller.stop() for poller in self._pollers), self._launcher.stop(), self._web.stop())
         await self._stack.stop()
 
     def _address(self) -> str:

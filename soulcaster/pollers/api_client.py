@@ -1,20 +1,25 @@
 """Our own HTTP API, as a poller uses it: which projects there are, what is polled, where it goes on, and the intake."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal, TypeVar
 
 import aiohttp
+import stamina
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from yarl import URL
 
 from soulcaster.errors import ApiRefuses, ApiUnavailable, BadInput, NotFound
 
 M = TypeVar("M", bound=BaseModel)
+T = TypeVar("T")
 
 REQUEST_SECONDS = 20.0
 """Longer than the server gives itself."""
+
+SYNC_SECONDS = 150.0
+"""The same of a sync, for which the server gives itself more."""
 
 MAX_ITEMS = 1000
 MAX_BATCH_BYTES = 1_000_000
@@ -43,6 +48,35 @@ class Polling(_Answer):
     sorts: tuple[str, ...]
     interval_seconds: float = Field(ge=1)
     enabled: bool
+
+
+class GitHubSyncing(_Answer):
+    """Which repositories of GitHub's a project has."""
+
+    repositories: tuple[str, ...]
+    enabled: bool
+
+
+class _GitHub(_Answer):
+    enabled: bool
+
+
+class _Sources(_Answer):
+    github: _GitHub
+
+
+class _Config(_Answer):
+    repositories: tuple[str, ...]
+    sources: _Sources
+
+
+class GitHubSynced(_Answer):
+    """What came of a sync; where it is not `complete` there is more than one sync reads."""
+
+    new: int
+    updated: int
+    complete: bool
+    success: bool
 
 
 class SourceReport(_Answer):
@@ -89,6 +123,15 @@ class ApiClient:
         """Return what is polled of Reddit."""
         return _read(Polling, await self._ask("GET", "config/reddit/subreddits", project_id))
 
+    async def github(self, project_id: str) -> GitHubSyncing:
+        """Return what is synced of GitHub."""
+        config = _read(_Config, await self._ask("GET", "config/project", project_id))
+        return GitHubSyncing(repositories=config.repositories, enabled=config.sources.github.enabled)
+
+    async def sync_github(self, project_id: str) -> GitHubSynced:
+        """Have the repositories of a project synced; returns when they are, or so much as one sync reads."""
+        return _read(GitHubSynced, await self._ask("POST", "ingest/github/sync", project_id, seconds=SYNC_SECONDS))
+
     async def source(self, project_id: str, source: str) -> SourceStands:
         """Return how a source stands."""
         return _read(SourceStands, await self._ask("GET", f"sources/{source}/cursor", project_id))
@@ -128,15 +171,24 @@ class ApiClient:
             }
         return {}
 
-    async def _ask(self, method: str, path: str, project_id: str | None = None, body: bytes | None = None) -> bytes:
-        """Return the body of an answer of 2xx."""
+    async def _ask(
+        self,
+        method: str,
+        path: str,
+        project_id: str | None = None,
+        body: bytes | None = None,
+        *,
+        seconds: float | None = None,
+    ) -> bytes:
+        """Return the body of an answer of 2xx, for which there may be another time limit than the others'."""
         url = self._base.joinpath(*path.split("/"))
         if project_id is not None:
             url = url.with_query(project_id=project_id)
+        timeout = self._timeout if seconds is None else aiohttp.ClientTimeout(total=seconds)
         headers = {**self._headers, **({"Content-Type": "application/json"} if body is not None else {})}
         try:
             async with self._session.request(
-                method, url, data=body, headers=headers, timeout=self._timeout, allow_redirects=False
+                method, url, data=body, headers=headers, timeout=timeout, allow_redirects=False
             ) as response:
                 answer = await response.read()
         except TimeoutError as error:
@@ -154,6 +206,20 @@ class ApiClient:
         if 400 <= status < 500 and status not in {408, 429}:
             raise BadInput(what)
         raise ApiUnavailable(what, _seconds(response.headers.get("Retry-After")))
+
+
+async def until_available(work: Callable[[], Awaitable[T]]) -> T:
+    """Return what `work` returns, trying again as long as the API is away, or refuses the key."""
+
+    def again(error: Exception) -> bool | float:
+        return isinstance(error, ApiUnavailable) and (error.asked or True)
+
+    async for attempt in stamina.retry_context(
+        on=again, attempts=None, timeout=None, wait_initial=0.5, wait_max=30.0, wait_jitter=0.5
+    ):
+        with attempt:
+            return await work()
+    raise AssertionError("stamina ended without a result or an error")
 
 
 def _batches(items: Sequence[Mapping[str, Any]]) -> Sequence[Sequence[int]]:

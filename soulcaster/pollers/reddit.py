@@ -10,21 +10,21 @@ import random
 import signal
 import time
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 import aiohttp
-import stamina
 import structlog
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from soulcaster.domain.ids import item_id
-from soulcaster.errors import ApiRefuses, ApiUnavailable, BadInput, NotFound, SoulcasterError
+from soulcaster.domain.source_state import MAX_ERROR
+from soulcaster.errors import ApiRefuses, BadInput, NotFound, SoulcasterError
 from soulcaster.pollers.addresses import address
-from soulcaster.pollers.api_client import ApiClient, SourceReport
+from soulcaster.pollers.api_client import ApiClient, SourceReport, until_available
 from soulcaster.pollers.reading import Mark, Reading, Taken, item
 from soulcaster.pollers.reddit_client import Later, RedditClient, Refused, Unchanged
 from soulcaster.pollers.schedule import Listing, Schedule
@@ -40,11 +40,6 @@ BLOCKED_SECONDS = 3_600.0
 
 REPORT_SECONDS = 60.0
 """A report that only says that all is still well comes so often at most."""
-
-MAX_ERROR = 1000
-"""Characters of an error that is reported."""
-
-T = TypeVar("T")
 
 log = structlog.get_logger(__name__)
 
@@ -146,7 +141,7 @@ class RedditPoller:
 
     async def look(self) -> None:
         """Ask the API what is polled, and who wants it now; returns when the API has answered."""
-        ids = await _until_available(self._api.projects)
+        ids = await until_available(self._api.projects)
         self._idle &= set(ids)
         for gone in self._projects.keys() - set(ids):
             self._forget(gone)
@@ -157,7 +152,7 @@ class RedditPoller:
                 self._forget(project_id)
 
     async def _look_at(self, project_id: str) -> None:
-        polling = await _until_available(lambda: self._api.polling(project_id))
+        polling = await until_available(lambda: self._api.polling(project_id))
         names = dict.fromkeys(polling.subreddits if polling.enabled else ())
         listings = frozenset(Listing(project_id, name, sort) for name in names for sort in polling.sorts)
         if not listings:
@@ -167,7 +162,7 @@ class RedditPoller:
                 log.info("no subreddits are set for this project, or Reddit is off in it", project=project_id)
             return
         self._idle.discard(project_id)
-        stands = await _until_available(lambda: self._api.source(project_id, SOURCE))
+        stands = await until_available(lambda: self._api.source(project_id, SOURCE))
         project = self._projects.get(project_id)
         if project is None:
             project = self._projects[project_id] = _Project(
@@ -280,7 +275,7 @@ class RedditPoller:
         """Post what is new and delete what was removed; returns once the API has all of it that it will ever take."""
         to = listing.project_id
         items = [item(post) for post in taken.posts]
-        refused = await _until_available(lambda: self._api.post(to, SOURCE, items)) if items else {}
+        refused = await until_available(lambda: self._api.post(to, SOURCE, items)) if items else {}
         left_out = [f"post {items[place]['external_id']} was left out: {reason}" for place, reason in refused.items()]
         left_out += [f"a post was left out: {fault}" for fault in taken.faults]
         for external_id in taken.removed:
@@ -316,7 +311,7 @@ class RedditPoller:
             except (ApiRefuses, BadInput) as error:  # that is no reason to wait, or to end
                 raise _Kept(str(error)) from error
 
-        await _until_available(delete)
+        await until_available(delete)
 
     def _block(self, listing: Listing, refused: Refused) -> None:
         """Leave alone what Reddit refuses, for every project: the subreddit, or all there is."""
@@ -348,7 +343,7 @@ class RedditPoller:
             if project.changed or project.reported_at is None or now - project.reported_at >= REPORT_SECONDS:
                 project.changed, project.reported_at = False, now
                 try:
-                    await _until_available(lambda: self._api.report(project_id, SOURCE, _report_of(project)))  # noqa: B023
+                    await until_available(lambda: self._api.report(project_id, SOURCE, _report_of(project)))  # noqa: B023
                 except NotFound:
                     self._forget(project_id)
 
@@ -380,20 +375,6 @@ def _newest(project_id: str, cursor: Mapping[str, Any] | None) -> dict[str, Mark
         log.warning("what the API has for a cursor is none of ours, so all is read anew", project=project_id)
         return {}
     return {name: Mark(*mark) for name, mark in newest.items()}
-
-
-async def _until_available(work: Callable[[], Awaitable[T]]) -> T:
-    """Return what `work` returns, trying again as long as the API is away, or refuses the key."""
-
-    def again(error: Exception) -> bool | float:
-        return isinstance(error, ApiUnavailable) and (error.asked or True)
-
-    async for attempt in stamina.retry_context(
-        on=again, attempts=None, timeout=None, wait_initial=0.5, wait_max=30.0, wait_jitter=0.5
-    ):
-        with attempt:
-            return await work()
-    raise AssertionError("stamina ended without a result or an error")
 
 
 def run(settings: Settings) -> None:

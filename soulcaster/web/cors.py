@@ -11,14 +11,14 @@ from aiohttp.typedefs import Handler, Middleware
 
 from soulcaster.web.api.answers import CURSOR_HEADER, TOTAL_HEADER
 from soulcaster.web.caller import API_KEY_HEADER
-from soulcaster.web.parameters import IDEMPOTENCY_HEADER, LAST_EVENT
+from soulcaster.web.parameters import GITHUB_HEADER, IDEMPOTENCY_HEADER, LAST_EVENT
 from soulcaster.web.problems import is_page
 
 MAX_AGE_SECONDS = 600
 """How long a browser may remember what a preflight was answered."""
 
 _METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE"
-_TAKEN = ", ".join(("Authorization", API_KEY_HEADER, "Content-Type", IDEMPOTENCY_HEADER, LAST_EVENT))
+_TAKEN = ", ".join(("Authorization", API_KEY_HEADER, "Content-Type", IDEMPOTENCY_HEADER, LAST_EVENT, GITHUB_HEADER))
 _SHOWN = ", ".join((TOTAL_HEADER, CURSOR_HEADER, "X-Request-Id", "Retry-After"))
 
 

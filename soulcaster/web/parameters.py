@@ -3,14 +3,14 @@
 import json
 import re
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, TypeVar, get_origin
 
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, RootModel, StringConstraints, ValidationError
 
 from soulcaster.messages import ProjectId
-from soulcaster.web.problems import FieldProblem, Problem
+from soulcaster.web.problems import FieldProblem, Problem, field_problem
 
 M = TypeVar("M", bound=BaseModel)
 T = TypeVar("T")
@@ -22,6 +22,15 @@ Id = Annotated[str, StringConstraints(pattern=ID_PATTERN)]
 
 PROJECT = "project_id"
 """The parameter that nearly every route takes."""
+
+NAMES: Mapping[str, str] = {
+    "owner": r"^[A-Za-z0-9][A-Za-z0-9-]{0,38}$",
+    "repo": r"^[A-Za-z0-9._-]{0,99}[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}$",
+}
+"""What stands in a path and is no id of ours, but a name at GitHub; its form."""
+
+GITHUB_HEADER = "X-GitHub-Token"
+GITHUB_HEADER_PATTERN = "^[A-Za-z0-9_.-]{1,1000}$"
 
 IDEMPOTENCY_HEADER = "Idempotency-Key"
 
@@ -227,12 +236,16 @@ async def read_form(request: web.Request, model: type[M]) -> M:
 
 
 def path_id(request: web.Request, name: str) -> str:
-    """Return the id in the path.
+    """Return the id, or the name, in the path.
 
     Raises:
-        Problem: 404 when it has a form no id has.
+        Problem: 404 when it has a form no id has, 422 when it has one that no such name has.
     """
     value = request.match_info[name]
+    if name in NAMES:
+        if not re.fullmatch(NAMES[name], value):
+            raise field_problem(name, "a repository is named as at GitHub: owner/name")
+        return value
     if not re.fullmatch(ID_PATTERN, value):
         raise Problem(404, "There is nothing of that id here.")
     return value
@@ -248,6 +261,18 @@ def idempotency_key(request: web.Request) -> str | None:
     if key is not None and not 1 <= len(key) <= MAX_KEY:
         raise Problem(422, f"{IDEMPOTENCY_HEADER} has 1 to {MAX_KEY} characters.")
     return key
+
+
+def github_token(request: web.Request) -> str | None:
+    """Return the caller's own token for GitHub, if there is one.
+
+    Raises:
+        Problem: 422 when it has a form no token has.
+    """
+    token = request.headers.get(GITHUB_HEADER)
+    if token and not re.fullmatch(GITHUB_HEADER_PATTERN, token):
+        raise Problem(422, f"{GITHUB_HEADER} is no token of GitHub's.")
+    return token or None
 
 
 def _is_not_json(error: ValidationError) -> bool:

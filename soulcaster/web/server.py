@@ -7,7 +7,8 @@ import aiohttp_jinja2
 import jinja2
 from aiohttp import web
 
-from soulcaster.ports import Clock, DeadLetters, KeyedPublisher, ReadModel
+from soulcaster.github_sync import GitHubSync
+from soulcaster.ports import Clock, DeadLetters, Issues, KeyedPublisher, ReadModel
 from soulcaster.project_config import RedditPolling
 from soulcaster.web import api, cors, described, pages
 from soulcaster.web.caller import USED
@@ -33,6 +34,8 @@ def create_app(
     session_key: str,
     seal: Seal,
     reddit: RedditPolling,
+    issues: Issues,
+    github_token: str = "",
     keyless: bool = False,
     entrance: Entrance | None = None,
     secure_cookies: bool = False,
@@ -43,7 +46,8 @@ def create_app(
 
     It closes none of what it is given; who made that closes it. `session_key` is a Fernet key (32 bytes in URL-safe
     base64) that encrypts the session cookie; with another key everybody is signed out. `seal` closes webhook secrets;
-    `reddit` is what is polled where a project has set nothing. `keyless` lets calls without an API key pass as the
+    `reddit` is what is polled where a project has set nothing. `issues` are GitHub's, `github_token` is the one for who
+    brings none. `keyless` lets calls without an API key pass as the
     local owner's, which is for loopback alone. `entrance` lets people sign in by GitHub;
     `secure_cookies` is for a server that browsers reach by https. `allowed_hosts` are the host names, without port,
     that it answers to; `cors_origins` the origins whose pages may call the API.
@@ -71,6 +75,7 @@ def create_app(
         entrance,
         WebhookSecrets(read_model, publisher, seal),
         reddit,
+        GitHubSync(issues, read_model, publisher, clock, token=github_token),
     )
     app[USED] = {}
     app[FOLLOWING] = following = Following(read_model)

@@ -6,6 +6,7 @@ from typing import Protocol
 from aiohttp import web
 
 from soulcaster.domain.people import GitHubPerson, SignUp
+from soulcaster.github_sync import GitHubSync
 from soulcaster.ports import Clock, DeadLetters, KeyedPublisher, ReadModel
 from soulcaster.project_config import RedditPolling
 from soulcaster.webhooks import WebhookSecrets
@@ -86,6 +87,7 @@ class Services:
     entrance: Entrance | None
     webhooks: WebhookSecrets
     reddit: RedditPolling
+    github: GitHubSync
 
 
 SERVICES = web.AppKey("services", Services)

@@ -35,6 +35,7 @@ from soulcaster.messages import (
     MemberDefined,
     ProjectConfigured,
     ProjectDefined,
+    RepositorySynced,
     SourceKicked,
     SourceReported,
     UserDefined,
@@ -105,6 +106,10 @@ def reported(at: int) -> Record:
     return record("control", message.to_bytes())
 
 
+SYNCED = RepositorySynced(
+    project_id="p1", repository="Acme/shop", connected_at=NOW, since=NOW, whole=True, status="ok", reported_at=NOW
+)
+READ = record("control", SYNCED.to_bytes())
 KICKED = record("control", SourceKicked(project_id="p1", source="reddit", kicked_at=NOW).to_bytes())
 
 
@@ -144,7 +149,8 @@ async def test_settings_secrets_and_sources_are_known(read_model: RedisReadModel
         id="w1", project_id="p1", source="sentry", sealed="sealed", last4="abcd", created_at=NOW, created_by="me"
     )
     report = reported(1)
-    await run(read_model, [configured(1), configured(2), record("control", secret.to_bytes()), report, KICKED])
+    await run(read_model, [configured(1), configured(2), record("control", secret.to_bytes()), report, KICKED, READ])
+    assert await read_model.repositories("p1") == (SYNCED.state(),)
     stored = await read_model.config("p1")
     assert (stored.version, stored.config.repositories, stored.updated_by) == (2, ("example/v2",), "me")
     assert await read_model.webhook_secrets("p1") == (secret.secret(),)
@@ -236,12 +242,21 @@ TOPICS: list[list[Record]] = [
         job(0, "pending", cluster="c2"),
         job(1, "failed", cluster="c2"),
     ],
-    [defined("Old name"), defined("Demo"), defined("Other", "p2"), configured(1), reported(1), configured(2), KICKED],
+    [
+        defined("Old name"),
+        defined("Demo"),
+        defined("Other", "p2"),
+        configured(1),
+        reported(1),
+        configured(2),
+        KICKED,
+        READ,
+    ],
 ]
 
 
 async def test_what_comes_out(read_model: RedisReadModel) -> None:
-    assert await run(read_model, *TOPICS) == [8, 16, 5, 7]
+    assert await run(read_model, *TOPICS) == [8, 16, 5, 8]
     seen = await whole(read_model)
     assert [(p.id, p.name) for p in seen["projects"]] == [("p1", "Demo"), ("p2", "Other")]
     one = seen["p1"]

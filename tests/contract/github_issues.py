@@ -58,6 +58,8 @@ class GitHub:
             "labels": [],
             "comments": 0,
         }
+        if fields.get("state", issue["state"]) != issue["state"] or number not in self.issues:
+            fields = {"closed_at": at if fields.get("state") == "closed" else None, **fields}
         self.issues[number] = {**issue, "updated_at": at, **fields}
         return self.issues[number]
 

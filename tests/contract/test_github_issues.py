@@ -8,8 +8,9 @@ import pytest
 from aiohttp import web
 
 from soulcaster.adapters.github import GitHubIssues
+from soulcaster.domain.source_state import Position
 from soulcaster.errors import SourceLimited, SourceRefuses, SourceUnavailable
-from soulcaster.github_sync import MOST_PAGES, Position, read_changes
+from soulcaster.github_sync import MOST_PAGES, read_changes
 from tests.contract.github_issues import START, GitHub
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)

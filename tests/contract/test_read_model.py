@@ -27,7 +27,7 @@ from soulcaster.domain.events import (
 from soulcaster.domain.feedback import FeedbackItem
 from soulcaster.domain.lifecycle import Job, Triage
 from soulcaster.domain.people import Membership, User
-from soulcaster.domain.source_state import SourceReport, SourceState
+from soulcaster.domain.source_state import Position, RepositoryState, SourceReport, SourceState
 from soulcaster.domain.webhooks import WebhookSecret
 from soulcaster.ports import (
     NO_NOTICE,
@@ -41,6 +41,7 @@ from soulcaster.ports import (
     Project,
     ReadModel,
     Stats,
+    Versions,
 )
 from soulcaster.project_config import ProjectConfig, RedditConfig, SourcesConfig, StoredConfig
 from tests.conftest import RedisServer
@@ -655,6 +656,35 @@ async def test_webhook_secrets_until_they_are_removed(read_model: ReadModel) -> 
     assert await read_model.webhook_secrets("p2") == ()
     await read_model.put_webhook_secret(replace(old, sealed="", removed_at=NOW))
     assert await read_model.webhook_secrets("p1") == (new,)
+
+
+async def test_repositories_as_they_were_read(read_model: ReadModel) -> None:
+    assert await read_model.repositories("p1") == ()
+    assert await read_model.repository("p1", "acme/shop") is None
+    position = Position(NOW, NOW + timedelta(hours=1), whole=True, etag='W/"é"')
+    state = RepositoryState("Acme/shop", position, "blocked", NOW, NOW, "no such repository", NOW)
+    other = RepositoryState("acme/app", Position(NOW), "ok", NOW)
+    for one in (replace(state, status="ok", repository="acme/Shop"), state, other):
+        await read_model.put_repository("p1", one)
+    assert await read_model.repositories("p1") == (other, state)
+    assert await read_model.repository("p1", "ACME/SHOP") == state
+    assert await read_model.repository("p2", "acme/shop") is None
+    assert await read_model.sources("p1") == ()
+    await read_model.clear()
+    assert await read_model.repositories("p1") == ()
+
+
+async def test_which_versions_of_items_are_known(read_model: ReadModel) -> None:
+    told = [replace(item(n), updated_at=NOW + timedelta(hours=n) if n < 3 else None) for n in range(1, 5)]
+    await read_model.put_items("p1", told)
+    await read_model.put_items("p1", [replace(told[0], updated_at=NOW)])  # late
+    await read_model.delete_items("p1", [told[3].id, "x"])
+    ids = [one.id for one in told]
+    assert await read_model.versions("p1", [*ids, "x", "y"]) == Versions(
+        {ids[0]: NOW + timedelta(hours=1), ids[1]: NOW + timedelta(hours=2), ids[2]: None}, frozenset({ids[3], "x"})
+    )
+    assert await read_model.versions("p1", []) == Versions({}, frozenset())
+    assert await read_model.versions("p2", ids) == Versions({}, frozenset())
 
 
 async def test_sources_as_they_stand(read_model: ReadModel) -> None:

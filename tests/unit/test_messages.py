@@ -66,6 +66,7 @@ from soulcaster.messages import (
     ProjectDefined,
     RawEnvelope,
     RawFeedback,
+    RepositorySynced,
     SourceKicked,
     SourceReported,
     WebhookSecretDefined,
@@ -157,6 +158,19 @@ MESSAGES: list[Message] = [
         last_error="429",
     ),
     SourceKicked(project_id="p1", source="reddit", kicked_at=NOW),
+    RepositorySynced(
+        project_id="p1",
+        repository="acme/shop",
+        connected_at=NOW,
+        since=NOW,
+        whole=True,
+        etag='W/"1"',
+        status="blocked",
+        reported_at=NOW,
+        synced_at=NOW,
+        last_error="no such repository",
+        last_error_at=NOW,
+    ),
 ]
 every_message = pytest.mark.parametrize(
     "message", MESSAGES, ids=lambda m: f"{type(m).__name__} {getattr(m, 'type', '')}".strip()

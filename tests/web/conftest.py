@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
+from typing import Literal
 
 import pytest
 from aiohttp import web
@@ -25,7 +26,7 @@ from soulcaster.errors import KafkaUnavailable
 from soulcaster.failures import dead_letter
 from soulcaster.keys import make_key
 from soulcaster.messages import ClusterCommand, ItemsEnvelope, JobEvent, control_message
-from soulcaster.ports import DeadLetter, LettersPage, Outgoing, Record
+from soulcaster.ports import DeadLetter, IssuesPage, LettersPage, Outgoing, Record
 from soulcaster.project_config import RedditPolling
 from soulcaster.testing import RecordingPublisher
 from soulcaster.web.server import create_app
@@ -84,6 +85,17 @@ class FakeDeadLetters:
         return next((letter for letter in self.letters if letter.id == letter_id), None)
 
 
+class OneIssue:
+    """A GitHub all of whose repositories have one issue."""
+
+    def first(self, repository: str, *, state: Literal["open", "all"], since: datetime | None) -> str:
+        return repository
+
+    async def page(self, at: str, *, token: str | None, etag: str | None = None) -> IssuesPage | None:
+        issue = {"id": 1, "number": 1, "title": "No way to pay", "state": "open", "updated_at": "2026-11-01T00:00:00Z"}
+        return IssuesPage(({**issue, "html_url": f"https://github.com/{at}/issues/1"},), None, None)
+
+
 class Worker(RecordingPublisher):
     """A publisher behind which what control and jobs say is known at once; commands end with `outcome`, if any.
 
@@ -135,6 +147,7 @@ class World:
 
     def app(self, **more: object) -> web.Application:
         given = SimpleNamespace(allowed_hosts=("localhost", "127.0.0.1", "[::1]"), keyless=True, cors_origins=())
+        given.issues, given.github_token = OneIssue(), ""
         given.entrance, given.secure_cookies, given.reddit = None, False, POLLING
         given.__dict__.update(more)
         return create_app(
@@ -148,6 +161,8 @@ class World:
             session_key=SESSION_KEY,
             seal=Seal(SECRETS_KEY),
             reddit=given.reddit,
+            issues=given.issues,
+            github_token=given.github_token,
             allowed_hosts=given.allowed_hosts,
             keyless=given.keyless,
             entrance=given.entrance,

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis import Case
 
 from soulcaster.domain.keys import PREFIX, SCOPES, KeyScope, hash_of, new_secret
-from soulcaster.domain.source_state import SourceReport
+from soulcaster.domain.source_state import Position, RepositoryState, SourceReport
 from soulcaster.messages import KeyDefined, control_message
 from soulcaster.ports import Record
 from soulcaster.project_config import ProjectConfig, StoredConfig
@@ -180,6 +180,7 @@ async def test_a_second_tenant_sees_nothing_and_changes_nothing(
     secret, _ = await world.webhooks().make("p1", "sentry", None, by="test", at=NOW)
     await world.read_model.put_config("p1", StoredConfig(1, ProjectConfig(repositories=("theirs/own",))))
     await world.read_model.put_source_report("p1", "reddit", SourceReport({"after": "t3_theirs"}, "ok", NOW))
+    await world.read_model.put_repository("p1", RepositoryState("theirs/own", Position(NOW), "ok", NOW))
     headers = await world.key("admin", project="p2")
     letter = world.dead_letters.put(
         Record("feedback.raw", 0, 0, 1, None, b'{"project_id": "p1", "title": "Lost card"}')
@@ -195,8 +196,10 @@ async def test_a_second_tenant_sees_nothing_and_changes_nothing(
         "user_id": "u1",
         "secret_id": secret.id,
         "source": "reddit",
+        "owner": "acme",
+        "repo": "shop",
     }
-    named_alike = op.ids == ("source",)  # a source is called the same in every project
+    named_alike = op.ids in {("source",), ("owner", "repo")}  # these are called the same in every project
     before, sent = await _everything(world), len(world.publisher.sent)
     url = str(guarded.make_url("")).rstrip("/")
 
@@ -246,4 +249,5 @@ async def _everything(world: World) -> object:
         await model.config("p1"),
         await model.webhook_secrets("p1"),
         await model.sources("p1"),
+        await model.repositories("p1"),
     ]

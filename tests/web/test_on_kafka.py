@@ -23,7 +23,7 @@ from soulcaster.web.api.health import CHECK_SECONDS
 from soulcaster.web.server import create_app
 from soulcaster.webhooks import Seal
 from tests.web.checks import problem
-from tests.web.conftest import POLLING, SECRETS_KEY, SESSION_KEY, Client
+from tests.web.conftest import POLLING, SECRETS_KEY, SESSION_KEY, Client, OneIssue
 
 pytestmark = pytest.mark.integration
 
@@ -80,6 +80,7 @@ async def test_what_was_answered_202_is_on_kafka(tmp_path: Path) -> None:
                 session_key=SESSION_KEY,
                 seal=Seal(SECRETS_KEY),
                 reddit=POLLING,
+                issues=OneIssue(),
                 keyless=True,
             )
             async with TestClient(TestServer(app)) as client:

@@ -1,6 +1,6 @@
 """The shapes of settings, webhook secrets, sources and notices: bodies the API takes and answers it gives."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -9,8 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints
 from soulcaster.domain.commands import Granularity
 from soulcaster.domain.events import Outcome
 from soulcaster.domain.lifecycle import JobStatus
-from soulcaster.domain.source_state import SourceStatus
+from soulcaster.domain.source_state import MAX_ERROR, SourceStatus
 from soulcaster.domain.webhooks import WebhookSecret
+from soulcaster.github_sync import Synced
 from soulcaster.messages import PollCursor, Source, Threshold, Time
 from soulcaster.project_config import (
     MAX_NAMES,
@@ -159,7 +160,7 @@ class SourceReportIn(Body):
     cursor: PollCursor
     status: SourceStatus = "ok"
     polled_at: Time | None = None
-    last_error: Annotated[str, StringConstraints(max_length=1000)] | None = None
+    last_error: Annotated[str, StringConstraints(max_length=MAX_ERROR)] | None = None
     last_error_at: Time | None = None
 
 
@@ -203,6 +204,90 @@ class SourceOut(BaseModel):
             last_error_at=report and report.last_error_at,
             cursor=report and report.cursor,
             project_id=project_id,
+        )
+
+
+class RepositorySyncOut(BaseModel):
+    """What came of the sync of one repository.
+
+    `new`, `updated`, `unchanged` and `skipped` (pull requests, what bots opened, what the settings leave out, what was
+    closed before it was connected) are `total`. Where it is not `complete` there is more; `error` is why GitHub was not
+    read to the end, if that is why. The fields from `new_issues` on are the predecessor's: there those that have closed
+    (`archived_issues`) are not among the updated.
+    """
+
+    success: bool
+    repo: str
+    project_id: str
+    new: int
+    updated: int
+    unchanged: int
+    skipped: int
+    total: int
+    complete: bool
+    error: str | None
+    new_issues: int
+    updated_issues: int
+    archived_issues: int
+    total_issues: int
+    last_synced: datetime
+    synced_ids: list[str]
+
+    @classmethod
+    def of(cls, project_id: str, synced: Synced, at: datetime) -> "RepositorySyncOut":
+        """Return what came of a sync that ended then."""
+        return cls(
+            success=synced.stopped_by is None,
+            repo=synced.repository,
+            project_id=project_id,
+            new=synced.new,
+            updated=synced.updated,
+            unchanged=synced.unchanged,
+            skipped=synced.skipped,
+            total=synced.total,
+            complete=synced.complete,
+            error=None if synced.stopped_by is None else str(synced.stopped_by),
+            new_issues=synced.new,
+            updated_issues=synced.updated - synced.closed,
+            archived_issues=synced.closed,
+            total_issues=synced.total,
+            last_synced=at,
+            synced_ids=list(synced.ids),
+        )
+
+
+class SyncOut(BaseModel):
+    """What came of the sync of all repositories of a project: the sums, and each that was read, in that order.
+
+    Where it is not `complete` there is more to read; `success` is false where GitHub, or another sync, kept a
+    repository from being read.
+    """
+
+    success: bool
+    project_id: str
+    new: int
+    updated: int
+    unchanged: int
+    skipped: int
+    total: int
+    complete: bool
+    last_synced: datetime
+    repositories: list[RepositorySyncOut]
+
+    @classmethod
+    def of(cls, project_id: str, read: Sequence[RepositorySyncOut], at: datetime, *, all_read: bool) -> "SyncOut":
+        """Return what came of these; `all_read` says whether there are no others."""
+        return cls(
+            success=all(one.success for one in read),
+            project_id=project_id,
+            new=sum(one.new for one in read),
+            updated=sum(one.updated for one in read),
+            unchanged=sum(one.unchanged for one in read),
+            skipped=sum(one.skipped for one in read),
+            total=sum(one.total for one in read),
+            complete=all_read and all(one.complete or not one.success for one in read),
+            last_synced=at,
+            repositories=list(read),
         )
 
 

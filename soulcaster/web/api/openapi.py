@@ -15,7 +15,16 @@ from soulcaster.domain.sources import SOURCES
 from soulcaster.web.api.answers import CURSOR_HEADER, TOTAL_HEADER
 from soulcaster.web.api.operation import Operation
 from soulcaster.web.caller import API_KEY_HEADER
-from soulcaster.web.parameters import ID_PATTERN, IDEMPOTENCY_HEADER, LAST_EVENT, MAX_KEY, PROJECT
+from soulcaster.web.parameters import (
+    GITHUB_HEADER,
+    GITHUB_HEADER_PATTERN,
+    ID_PATTERN,
+    IDEMPOTENCY_HEADER,
+    LAST_EVENT,
+    MAX_KEY,
+    NAMES,
+    PROJECT,
+)
 from soulcaster.web.problems import ProblemDetails
 from soulcaster.web.signatures import SIGNATURES, Signature
 
@@ -94,8 +103,8 @@ def _signature(how: Signature) -> dict[str, str]:
 
 
 def _ids(operation: Operation) -> Iterable[dict[str, Any]]:
-    schema = {"type": "string", "pattern": ID_PATTERN}
-    return [{"name": name, "in": "path", "required": True, "schema": schema} for name in operation.ids]
+    schemas = {name: {"type": "string", "pattern": NAMES.get(name, ID_PATTERN)} for name in operation.ids}
+    return [{"name": name, "in": "path", "required": True, "schema": schema} for name, schema in schemas.items()]
 
 
 def _parameters(operation: Operation, shapes: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
@@ -118,6 +127,10 @@ def _headers(operation: Operation) -> Iterable[dict[str, Any]]:
     if operation.signed is not None:
         names = SOURCES[operation.signed].headers
         return [{"name": name, "in": "header", "required": False, "schema": {"type": "string"}} for name in names]
+    if operation.with_token:
+        token = {"type": "string", "pattern": GITHUB_HEADER_PATTERN}
+        described = "A token for GitHub that may read the issues; without it the server's own is used, if it has one."
+        return [{"name": GITHUB_HEADER, "in": "header", "required": False, "description": described, "schema": token}]
     if not operation.keyed:
         return []
     schema = {"type": "string", "minLength": 1, "maxLength": MAX_KEY}

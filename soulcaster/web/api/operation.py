@@ -29,9 +29,10 @@ class Operation:
 
     `scope` is what a key must be good for, "local" where no key is, None where anyone may call; `answers` are the
     models by status, `problems` the statuses of problems beyond those that any route may answer. One that is `keyed`
-    takes an Idempotency-Key; one that `redirects` may send a browser elsewhere. One that `streams` answers with
-    Server-Sent Events, and the model in `answers` is that of their data. One that is `signed` takes the webhooks of
-    that source, which prove by their signature whose they are and need no key; its handler reads the body.
+    takes an Idempotency-Key, one `with_token` a token for GitHub; one that `redirects` may send a browser elsewhere.
+    One that `streams` answers with Server-Sent Events, and the model in `answers` is that of their data. One that is
+    `signed` takes the webhooks of that source, which prove by their signature whose they are and need no key; its
+    handler reads the body.
     """
 
     method: str
@@ -43,6 +44,7 @@ class Operation:
     query: type[BaseModel] | None
     body: type[BaseModel] | None
     keyed: bool
+    with_token: bool
     redirects: bool
     streams: bool
     signed: str | None
@@ -100,6 +102,7 @@ def operation(
     scope: Needed | None = None,
     problems: tuple[int, ...] = (),
     keyed: bool = False,
+    with_token: bool = False,
     redirects: bool = False,
     streams: bool = False,
     signed: str | None = None,
@@ -117,8 +120,7 @@ def operation(
         if set(names) - models.keys() != set(_IN_PATH.findall(path)):
             raise TypeError(f"{handler.__qualname__} takes {names}, which is not what {path} has")
         query, body = models.get("query"), models.get("body")
-        return Operation(
-            method, path, handler, scope, answers, problems, query, body, keyed, redirects, streams, signed
-        )
+        more = (keyed, with_token, redirects, streams, signed)
+        return Operation(method, path, handler, scope, answers, problems, query, body, *more)
 
     return made

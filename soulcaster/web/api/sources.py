@@ -5,15 +5,14 @@ polls when `kicked_at` is newer than its last round, and says how far it is and 
 """
 
 import re
-from dataclasses import replace
 
 from aiohttp import web
 
-from soulcaster.domain.source_state import SourceReport, SourceState
+from soulcaster.domain.source_state import SourceReport
 from soulcaster.errors import NotFound
 from soulcaster.messages import SourceKicked, SourceReported
 from soulcaster.ports import Outgoing
-from soulcaster.sources import sources_of, standing
+from soulcaster.sources import sources_of
 from soulcaster.topics import CONTROL
 from soulcaster.web.api.answers import answer, answer_list
 from soulcaster.web.api.config_models import KickOut, SourceOut, SourceReportIn
@@ -28,7 +27,7 @@ _SOURCE = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}", re.ASCII)
 async def search(request: web.Request, query: Scope) -> web.StreamResponse:
     """List every source that can be set or that something came from, by name."""
     found = await sources_of(services(request).read_model, query.project_id)
-    shown = [SourceOut.of(query.project_id, one) for one in found]
+    shown = [SourceOut.of(query.project_id, one) for one in found.all()]
     return answer_list(shown, total=len(shown))
 
 
@@ -79,14 +78,8 @@ async def _publish(request: web.Request, key: str, message: SourceReported | Sou
 
 async def _shown(request: web.Request, project_id: str, source: str, reported: SourceReport | None = None) -> SourceOut:
     """Return a source as it stands, or as it will with a report that was just made."""
-    read_model = services(request).read_model
-    found = await read_model.sources(project_id)
-    state = next((state for state in found if state.source == source), SourceState(source))
-    config = (await read_model.config(project_id)).config.sources
-    state = state if reported is None else replace(state, report=reported)
-    secrets = await read_model.webhook_secrets(project_id)
-    has_secret = any(secret.source == source for secret in secrets)
-    return SourceOut.of(project_id, standing(state, config, has_secret=has_secret))
+    found = await sources_of(services(request).read_model, project_id)
+    return SourceOut.of(project_id, found.of(source, reported))
 
 
 def _name(source: str) -> str:

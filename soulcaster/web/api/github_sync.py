@@ -1,0 +1,104 @@
+"""Syncing the issues of repositories at GitHub, as far as one request goes; what was read is kept, however it ends."""
+
+import asyncio
+import math
+from collections.abc import Callable
+
+from aiohttp import web
+
+from soulcaster.errors import SourceLimited, SourceRefuses
+from soulcaster.github_sync import Synced, SyncRunning
+from soulcaster.project_config import ProjectConfig
+from soulcaster.web.api.answers import answer
+from soulcaster.web.api.config_models import RepositorySyncOut, SyncOut
+from soulcaster.web.api.operation import operation
+from soulcaster.web.parameters import Scope, github_token
+from soulcaster.web.problems import Problem, allow_more
+from soulcaster.web.services import Services, services
+
+SYNC_SECONDS = 60.0
+"""After so long no further page is begun; the next request goes on from there."""
+
+_LAST_PAGE_SECONDS = 30.0
+"""How long the last one may take, until Kafka has it."""
+
+
+@operation(
+    "POST",
+    "/ingest/github/sync/{owner}/{repo}",
+    {200: RepositorySyncOut},
+    scope="ingest",
+    problems=(409, 502),
+    with_token=True,
+)
+async def one(request: web.Request, query: Scope, owner: str, repo: str) -> web.StreamResponse:
+    """Read what has changed of a repository's issues: 200 once Kafka has it.
+
+    409 while it is being synced already, or where GitHub is off in the project; 422 where GitHub refuses; 429 where it
+    takes no more requests for now; 502 where it does not answer. What was read by then is kept.
+    """
+    given, token = services(request), github_token(request)
+    config = await _config(given, query.project_id)
+    goes_on = _until_time_is_up(request)
+    try:
+        synced = await given.github.sync(query.project_id, f"{owner}/{repo}", config, token=token, goes_on=goes_on)
+    except SyncRunning as error:
+        raise Problem(409, str(error)) from error
+    if isinstance(synced.stopped_by, SourceRefuses):
+        raise Problem(422, f"{synced.repository}: {synced.stopped_by}")
+    _raise_where_github_is_away(given, synced)
+    return answer(RepositorySyncOut.of(query.project_id, synced, given.clock()))
+
+
+@operation("POST", "/ingest/github/sync", {200: SyncOut}, scope="ingest", problems=(409, 502), with_token=True)
+async def every(request: web.Request, query: Scope) -> web.StreamResponse:
+    """Do so for every repository in the project's settings, those first that were not read for the longest time.
+
+    One that GitHub refuses, or that is being synced already, is told of in the answer and keeps no other waiting.
+    """
+    given, token = services(request), github_token(request)
+    config = await _config(given, query.project_id)
+    goes_on = _until_time_is_up(request)
+    read_at = {
+        one.repository.lower(): one.reported_at.timestamp() for one in await given.github.states(query.project_id)
+    }
+    names = sorted(config.repositories, key=lambda name: read_at.get(name.lower(), 0.0))
+    read: list[RepositorySyncOut] = []
+    for name in names:
+        if read and not goes_on():
+            break
+        try:
+            synced = await given.github.sync(query.project_id, name, config, token=token, goes_on=goes_on)
+        except SyncRunning as error:
+            running = RepositorySyncOut.of(query.project_id, Synced(name), given.clock())
+            read.append(running.model_copy(update={"success": False, "error": str(error)}))
+            continue
+        _raise_where_github_is_away(given, synced)
+        read.append(RepositorySyncOut.of(query.project_id, synced, given.clock()))
+    return answer(SyncOut.of(query.project_id, read, given.clock(), all_read=len(read) == len(names)))
+
+
+async def _config(given: Services, project_id: str) -> ProjectConfig:
+    config = (await given.read_model.config(project_id)).config
+    if not config.sources.github.enabled:
+        raise Problem(409, "GitHub is off in this project's settings; turn it on there first.")
+    return config
+
+
+def _until_time_is_up(request: web.Request) -> Callable[[], bool]:
+    """Give a request the time of a sync, and return what tells whether another page may be begun in it."""
+    allow_more(request, SYNC_SECONDS + _LAST_PAGE_SECONDS)
+    loop = asyncio.get_running_loop()
+    until = loop.time() + SYNC_SECONDS
+    return lambda: loop.time() < until
+
+
+def _raise_where_github_is_away(given: Services, synced: Synced) -> None:
+    error = synced.stopped_by
+    if error is None or isinstance(error, SourceRefuses):
+        return
+    kept = f"{synced.repository}: {error} The {synced.total:,} issues that were read before it are kept."
+    if isinstance(error, SourceLimited):
+        seconds = max(1, math.ceil((error.until - given.clock()).total_seconds()))
+        raise Problem(429, kept, headers={"Retry-After": str(seconds)})
+    raise Problem(502, kept)
