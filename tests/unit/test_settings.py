@@ -109,7 +109,9 @@ def test_what_cannot_be_is_refused(monkeypatch: pytest.MonkeyPatch, partitions: 
 
 def test_keys_are_not_shown() -> None:
     upstash = {"upstash_redis_rest_url": "https://host", "upstash_redis_rest_token": "secret"}
-    settings = Settings.model_validate({"session_key": "secret", "gemini_key": "secret", **upstash})
+    settings = Settings.model_validate(
+        {"session_key": "secret", "gemini_key": "secret", "GITHUB_TOKEN": "secret", **upstash}
+    )
     assert "secret" in settings.redis_url
     assert "secret" not in repr(settings)
     settings = settings.model_copy(update={"redis_url": "redis://of-run"})
