@@ -12,6 +12,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 from structlog.testing import capture_logs
+from yarl import URL
 
 from soulcaster.adapters.github import GitHubIssues
 from soulcaster.domain.feedback import FeedbackItem
@@ -440,6 +441,18 @@ async def test_github_is_off(setting: Setting) -> None:
         for path in (ONE, ALL):
             await problem(await client.post(path, params=HERE), 409)
     assert setting.hub.calls == []
+
+
+async def test_a_repository_in_one_segment_is_sent_on_as_it_is(setting: Setting) -> None:
+    setting.hub.put(1)
+    async with setting.api() as client:
+        asked = URL("/ingest/github/sync/acme%2Fshop?project_id=p1", encoded=True)
+        answer = await client.post(asked, allow_redirects=False)
+        assert (answer.status, answer.headers["Location"]) == (308, f"{ONE}?project_id=p1")
+        assert (await (await client.post(asked)).json())["new_issues"] == 1
+        for wrong in ("shop", "a%2Fb%2Fc", "%2F%2Fevil.example%2Fx"):
+            answer = await client.post(URL(f"/ingest/github/sync/{wrong}?project_id=p1", encoded=True))
+            assert answer.status in {404, 422}, await answer.text()
 
 
 async def test_of_another_project_nothing_is_synced(setting: Setting) -> None:

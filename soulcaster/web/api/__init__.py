@@ -93,4 +93,7 @@ OPERATIONS: tuple[Operation, ...] = (
 
 def routes() -> list[web.RouteDef]:
     """Return every route of the API."""
-    return [operation.route() for operation in OPERATIONS]
+    return [
+        *(operation.route() for operation in OPERATIONS),
+        web.post("/ingest/github/sync/{repository}", github_sync.in_one_segment),
+    ]

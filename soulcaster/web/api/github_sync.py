@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from aiohttp import web
 
-from soulcaster.errors import SourceLimited, SourceRefuses
+from soulcaster.errors import NotFound, SourceLimited, SourceRefuses
 from soulcaster.github_sync import Synced, SyncRunning
 from soulcaster.project_config import ProjectConfig
 from soulcaster.web.api.answers import answer
@@ -15,6 +15,8 @@ from soulcaster.web.api.operation import operation
 from soulcaster.web.parameters import Scope, github_token
 from soulcaster.web.problems import Problem, allow_more
 from soulcaster.web.services import Services, services
+
+_SYNC = "/ingest/github/sync"
 
 SYNC_SECONDS = 60.0
 """After so long no further page is begun; the next request goes on from there."""
@@ -25,7 +27,7 @@ _LAST_PAGE_SECONDS = 30.0
 
 @operation(
     "POST",
-    "/ingest/github/sync/{owner}/{repo}",
+    f"{_SYNC}/{{owner}}/{{repo}}",
     {200: RepositorySyncOut},
     scope="ingest",
     problems=(409, 502),
@@ -50,7 +52,7 @@ async def one(request: web.Request, query: Scope, owner: str, repo: str) -> web.
     return answer(RepositorySyncOut.of(query.project_id, synced, given.clock()))
 
 
-@operation("POST", "/ingest/github/sync", {200: SyncOut}, scope="ingest", problems=(409, 502), with_token=True)
+@operation("POST", _SYNC, {200: SyncOut}, scope="ingest", problems=(409, 502), with_token=True)
 async def every(request: web.Request, query: Scope) -> web.StreamResponse:
     """Do so for every repository in the project's settings, those first that were not read for the longest time.
 
@@ -76,6 +78,14 @@ async def every(request: web.Request, query: Scope) -> web.StreamResponse:
         _raise_where_github_is_away(given, synced)
         read.append(RepositorySyncOut.of(query.project_id, synced, given.clock()))
     return answer(SyncOut.of(query.project_id, read, given.clock(), all_read=len(read) == len(names)))
+
+
+async def in_one_segment(request: web.Request) -> web.StreamResponse:
+    """Send on whoever has the repository as one segment, owner%2Fname, as the predecessor's dashboard does."""
+    owner, slash, repo = request.match_info["repository"].partition("/")
+    if not slash or "/" in repo:
+        raise NotFound("There is nothing at this address: a repository is owner/name.")
+    raise web.HTTPPermanentRedirect(request.rel_url.with_path(f"{_SYNC}/{owner}/{repo}", keep_query=True))
 
 
 async def _config(given: Services, project_id: str) -> ProjectConfig:
