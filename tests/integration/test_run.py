@@ -117,7 +117,7 @@ async def test_a_part_that_dies_stops_everything(jars: None, program: Program, w
 async def test_when_it_is_killed_itself_nothing_is_left(jars: None, program: Program) -> None:
     started = program.start("run", "--no-demo", "--port", str(free_port()))
     await program.said(started, UP)
-    assert len(program.processes()) == 7
+    assert len(program.processes()) == 8
     assert await end_with(started, signal.SIGKILL) == -signal.SIGKILL
     await program.gone()
     assert load_settings(program.data_dir).kafka == Settings().kafka  # what it left behind is not believed
