@@ -25,7 +25,7 @@ _LARGE = 128 * 1024
 async def normalize(
     batches: AsyncIterator[Batch], *, config_of: Callable[[str], Awaitable[ProjectConfig]], publisher: Publisher
 ) -> AsyncIterator[int]:
-    """Normalize batch by batch; yield how many items each gave. `config_of` is asked for each item, so it caches."""
+    """Normalize batch by batch; yield how many items each gave. `config_of` is asked once a batch and project."""
     guard = Guard("normalize", publisher)
     count = 0
 
@@ -34,12 +34,15 @@ async def normalize(
         items: dict[str, list[bytes]] = defaultdict(list)
         gone: dict[str, list[Deleted]] = defaultdict(list)
         letters: list[Outgoing] = []
+        configs: dict[str, ProjectConfig] = {}
         for record in records:
             large = len(record.value or b"") > _LARGE
             contents = await asyncio.to_thread(read, record) if large else read(record)
             for one in contents.items:
                 project_id = one.item.project_id
-                config = await until_available(lambda project_id=project_id: config_of(project_id))  # type: ignore[misc]
+                if project_id not in configs:
+                    configs[project_id] = await until_available(lambda project_id=project_id: config_of(project_id))  # type: ignore[misc]
+                config = configs[project_id]
                 if config.sources.take(one.item):
                     items[project_id].append((masked(one) if config.mask_personal_data else one).json)
             for project_id, deleted in contents.gone:
