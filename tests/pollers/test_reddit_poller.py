@@ -20,6 +20,7 @@ from soulcaster.domain.feedback import FeedbackItem
 from soulcaster.domain.ids import item_id
 from soulcaster.errors import ApiRefuses, KafkaUnavailable
 from soulcaster.intake import read
+from soulcaster.messages import ItemsEnvelope
 from soulcaster.pollers.api_client import ApiClient
 from soulcaster.pollers.reddit import BLOCKED_SECONDS, RedditPoller
 from soulcaster.pollers.reddit_client import RedditClient
@@ -112,6 +113,11 @@ class Setting:
         found = [read(record) for record in records]
         assert not [contents.refused for contents in found if contents.refused]
         return [one.item for contents in found for one in contents.items]
+
+    @property
+    def deleted(self) -> list[str]:
+        envelopes = [ItemsEnvelope.model_validate_json(m.value) for m in self.kafka.sent if m.topic == "feedback.items"]
+        return [one.id for envelope in envelopes for one in envelope.deleted]
 
     def ids(self, project: str = "p1") -> list[str]:
         return [item.external_id for item in self.posted if item.project_id == project]
@@ -241,6 +247,24 @@ async def test_a_cursor_that_is_none_of_ours_is_not_gone_by(setting: Setting) ->
 
 
 # ---- removed at Reddit -----------------------------------------------------------------------------------------------
+
+
+async def test_a_post_that_was_removed_is_deleted_here(setting: Setting) -> None:
+    add(setting.reddit, 1, 3)
+    await setting.configure("python")
+    poller = await setting.poller()
+    await setting.settle(poller)
+    setting.reddit.posts["python"][1].removed = True
+    setting.clock.at += INTERVAL
+    await setting.settle(poller)
+    assert setting.deleted == [], "it is still on its way"
+    await setting.world.read_model.put_items("p1", setting.posted)
+    for _ in range(2):
+        setting.clock.at += INTERVAL
+        await setting.settle(poller)
+        assert setting.deleted == [item_id("p1", "reddit", "p00002")]
+    assert len(setting.posted) == 3
+    assert (await setting.state())["last_error"] is None
 
 
 async def test_a_key_that_may_not_delete_says_so(setting: Setting) -> None:
