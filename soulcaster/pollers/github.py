@@ -4,7 +4,6 @@ The reading is the API's, and so is where it goes on: what is kept here is only 
 """
 
 import asyncio
-import signal
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -15,6 +14,7 @@ import structlog
 from soulcaster.errors import ApiUnavailable, BadInput, NotFound
 from soulcaster.pollers.addresses import address
 from soulcaster.pollers.api_client import ApiClient, until_available
+from soulcaster.pollers.running import run_until_told
 from soulcaster.settings import Settings
 
 LOOK_SECONDS = 15.0
@@ -99,17 +99,12 @@ def run(settings: Settings) -> None:
     Raises:
         BadInput: a setting cannot be used, or the API does not take what a poller asks.
     """
-    asyncio.run(_run(settings))
+    run_until_told(_poll(settings))  # told to stop: a sync under way is the API's, and goes on
 
 
-async def _run(settings: Settings) -> None:
-    task = asyncio.current_task()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, task.cancel if task else loop.stop)
+async def _poll(settings: Settings) -> None:
     backend = address("BACKEND_URL", settings.backend_url or f"http://127.0.0.1:{settings.port}")
-    with suppress(asyncio.CancelledError):  # told to stop: a sync under way is the API's, and goes on
-        async with aiohttp.ClientSession() as session:
-            log.info("GitHub poller starts", api=str(backend), minutes=settings.github_sync_minutes)
-            api = ApiClient(session, backend, settings.api_key)
-            await GitHubPoller(api, interval=settings.github_sync_minutes * 60.0, clock=time.monotonic).run()
+    async with aiohttp.ClientSession() as session:
+        log.info("GitHub poller starts", api=str(backend), minutes=settings.github_sync_minutes)
+        api = ApiClient(session, backend, settings.api_key)
+        await GitHubPoller(api, interval=settings.github_sync_minutes * 60.0, clock=time.monotonic).run()

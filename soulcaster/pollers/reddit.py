@@ -7,7 +7,6 @@ not finished is done again, and what is posted twice is one item.
 
 import asyncio
 import random
-import signal
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping
@@ -27,6 +26,7 @@ from soulcaster.pollers.addresses import address
 from soulcaster.pollers.api_client import ApiClient, SourceReport, until_available
 from soulcaster.pollers.reading import Mark, Reading, Taken, item
 from soulcaster.pollers.reddit_client import Later, RedditClient, Refused, Unchanged
+from soulcaster.pollers.running import run_until_told
 from soulcaster.pollers.schedule import Listing, Schedule
 from soulcaster.settings import Settings
 
@@ -383,25 +383,20 @@ def run(settings: Settings) -> None:
     Raises:
         BadInput: a setting cannot be used, or the API does not take what a poller asks.
     """
-    asyncio.run(_run(settings))
+    run_until_told(_poll(settings))  # told to stop: a reading under way is done again by the next start
 
 
-async def _run(settings: Settings) -> None:
-    task = asyncio.current_task()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, task.cancel if task else loop.stop)
+async def _poll(settings: Settings) -> None:
     backend = address("BACKEND_URL", settings.backend_url or f"http://127.0.0.1:{settings.port}")
-    with suppress(asyncio.CancelledError):  # told to stop: a reading under way is done again by the next start
-        async with (
-            aiohttp.ClientSession() as ours,
-            aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as theirs,
-        ):
-            reddit = RedditClient(theirs, settings, clock=time.monotonic)
-            log.info("Reddit poller starts", api=str(backend), reddit=reddit.way, user_agent=reddit.user_agent)
-            if not settings.reddit_user:
-                log.warning("SOULCASTER_REDDIT_USER is not set; Reddit wants to know who asks")
-            poller = RedditPoller(
-                ApiClient(ours, backend, settings.api_key), reddit, clock=time.monotonic, now=lambda: datetime.now(UTC)
-            )
-            await poller.run()
+    async with (
+        aiohttp.ClientSession() as ours,
+        aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as theirs,
+    ):
+        reddit = RedditClient(theirs, settings, clock=time.monotonic)
+        log.info("Reddit poller starts", api=str(backend), reddit=reddit.way, user_agent=reddit.user_agent)
+        if not settings.reddit_user:
+            log.warning("SOULCASTER_REDDIT_USER is not set; Reddit wants to know who asks")
+        poller = RedditPoller(
+            ApiClient(ours, backend, settings.api_key), reddit, clock=time.monotonic, now=lambda: datetime.now(UTC)
+        )
+        await poller.run()
