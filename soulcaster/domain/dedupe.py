@@ -48,22 +48,23 @@ class Seen:
         standing = dict(known)
         fresh: dict[bytes, int] = {}
         verdicts: list[Verdict] = []
-        for i, (key, item) in enumerate(zip(keys, items, strict=True)):
+        told = [mark(item) for item in items]
+        for i, (key, now) in enumerate(zip(keys, told, strict=True)):
             before = standing[key]
             if before == _GONE:
                 verdicts.append("deleted")
-            elif before is not None and not is_news(before, item):
+            elif before is not None and not is_news(before, now):
                 verdicts.append("duplicate")
             else:
                 verdicts.append("new" if before is None else "changed")
                 if key in fresh:  # a version that another in the same batch has outdated
                     verdicts[i], verdicts[fresh[key]] = verdicts[fresh[key]], "duplicate"
-                fresh[key], standing[key] = i, mark(item)
+                fresh[key], standing[key] = i, now
         for key, i in list(fresh.items()):
             if standing[key] == known[key]:  # there and back again
                 verdicts[i] = "duplicate"
                 del fresh[key]
-        marks = {key: mark(items[i]) for key, i in fresh.items()} | dict.fromkeys(sorted(leaving), _GONE)
+        marks = {key: told[i] for key, i in fresh.items()} | dict.fromkeys(sorted(leaving), _GONE)
         return Judged(tuple(items), tuple(verdicts), marks)
 
     def remember(self, judged: Judged) -> list[RowChange]:

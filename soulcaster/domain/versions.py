@@ -57,15 +57,15 @@ def mark(item: FeedbackItem) -> bytes:
     return value.to_bytes(MARK_BYTES, "big")
 
 
-def is_news(seen: bytes, item: FeedbackItem) -> bool:
-    """Return whether an item says something that the version which left this mark did not."""
-    before, now = (int.from_bytes(of, "big") for of in (seen, mark(item)))
+def is_news(seen: bytes, told: bytes) -> bool:
+    """Return whether a version says something that another did not, by the marks of what was seen and what is told."""
+    before, now = int.from_bytes(seen, "big"), int.from_bytes(told, "big")
     if not before & now & _MARKED:
         return before != now
     rank_before, rank = before >> 61 & 3, now >> 61 & 3
     if rank != rank_before:
         return rank > rank_before
-    if item.words == "sample":
+    if rank == _RANKS["sample"]:
         return False
     at_before, at = before >> 28 & _LAST_SECOND, now >> 28 & _LAST_SECOND
     late = 0 < at < at_before

@@ -59,7 +59,7 @@ def news(*versions: FeedbackItem) -> list[bool]:
     seen: bytes | None = None
     found = []
     for version in versions:
-        found.append(seen is None or is_news(seen, version))
+        found.append(seen is None or is_news(seen, mark(version)))
         if found[-1]:
             seen = mark(version)
     return found
