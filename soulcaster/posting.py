@@ -12,7 +12,7 @@ from soulcaster.domain.ids import item_id
 from soulcaster.domain.sources import SOURCES, Nothing, Outcome
 from soulcaster.intake import Refusal, read, read_json
 from soulcaster.messages import Delivery, raw_envelopes
-from soulcaster.ports import KeyedPublisher, Outgoing, Publisher, Record
+from soulcaster.ports import KeyedPublisher, Outgoing, Record
 from soulcaster.topics import FEEDBACK_RAW
 
 
@@ -65,20 +65,6 @@ async def _by_partition(publisher: KeyedPublisher, items: Sequence[Ready]) -> Se
     for partition, ready in zip(partitions, items, strict=True):
         groups[partition].append(ready)
     return list(groups.values())
-
-
-async def post_deliveries(
-    publisher: Publisher, project_id: str, vendor: str, deliveries: Sequence[tuple[Mapping[str, str], bytes]]
-) -> None:
-    """Publish what a vendor sent, each its headers (names in lower case) and a payload of JSON; as `post` does.
-
-    Those of one item go to one partition; what cannot be parsed goes anywhere, and is a dead letter behind Kafka.
-
-    Raises:
-        KafkaUnavailable: at least one was not acknowledged; to post all again is harmless.
-    """
-    ready = [make_delivery(project_id, vendor, *delivery) for delivery in deliveries]
-    await publisher.publish([delivery.message for delivery in ready])
 
 
 @dataclass(frozen=True, slots=True)
