@@ -2,6 +2,7 @@
 
 import zlib
 from collections.abc import Iterable, Sequence
+from functools import cache
 
 import numpy as np
 
@@ -29,6 +30,7 @@ def chance_rows(n: int, dimensions: int = DIMENSIONS, seed: int = 0) -> Vectors:
     return unit(np.random.default_rng(seed).standard_normal((n, dimensions)).astype(np.float32))
 
 
+@cache
 def text(n: int) -> str:
     """What item n says: of a topic; some say the same, some the same but for a number, some like no other."""
     topic = TOPICS[n % len(TOPICS)]
