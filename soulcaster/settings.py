@@ -206,6 +206,19 @@ class Settings(BaseSettings):
         description="API key that pollers use, with the scopes ingest, read and write; the server of `soulcaster run` "
         "wants none.",
     )
+    e2b_api_key: str = Field(
+        "",
+        repr=False,
+        exclude=True,
+        validation_alias=AliasChoices("E2B_API_KEY"),
+        description="Key of E2B, in whose sandboxes fixes will be made; the launcher, which only runs dry so far, does "
+        "not use it yet.",
+    )
+    kilocode_template: str = Field(
+        "base",
+        validation_alias=AliasChoices("KILOCODE_TEMPLATE_NAME", "KILOCODE_TEMPLATE_ID"),
+        description="Template of those sandboxes, by name or id; not used yet either.",
+    )
     reddit_client_id: str = Field(
         "",
         validation_alias=AliasChoices("REDDIT_CLIENT_ID"),
