@@ -6,11 +6,13 @@
    round by round, which for a reducible linkage gives what merging one pair at a time does (Murtagh 1983).
 4. The cut: linkage stops below
 
-       LOWEST where topics are large, HIGHEST where nearly everything stands alone, 1.55 - 0.35 ln m in between.
+       LOWEST where topics are large, HIGHEST where nearly everything stands alone, 1.62 - 0.48 ln m in between.
 
-   m is how many items are about as alike to an item as items of one topic are: all items, times the share of pairs
-   whose smoothed similarity is further above the median than `FAR` times what the 16th percentile is below it (or above
-   `FARTHEST`). The lower side of the spread is the measure because topics cannot widen it. The numbers were
+   m is how many items a topic has. Two items are alike when their smoothed similarity is further above the median than
+   `FAR` times what the 16th percentile is below it (or above `FARTHEST`); the lower side of the spread is the measure
+   because topics cannot widen it. If the alike were topics, an item with a that are alike to it, itself among them,
+   would be 1/a of one; so items, divided by the sum of all 1/a, are the items a topic has. (The mean of a would be
+   that of the largest: a few templates in a stream of single items would pass for topics everywhere.) The numbers were
    chosen once, to do well on many sets, embedders and shapes at once (docs/clustering.md); no label and no text domain
    is in them.
 """
@@ -169,16 +171,25 @@ def smoothed(rows: Vectors, graph: Slots, similarity: Vectors) -> Vectors:
 
 def calibrated_cut(count: Slots, smooth: Vectors) -> float:
     """Return the linkage below which nothing is merged."""
+    return min(HIGHEST, max(LOWEST, 1.62 - 0.48 * math.log(items_per_topic(count, smooth))))
+
+
+def items_per_topic(count: Slots, smooth: Vectors) -> float:
+    """Return about how many items a topic has; 1 where nothing is alike."""
     n = len(smooth)
     if n < 2:
-        return HIGHEST
+        return 1.0
     chance = np.random.default_rng(n)
-    sample = smooth if n <= _SAMPLE else smooth[np.sort(chance.choice(n, _SAMPLE, replace=False))]
+    chosen = np.arange(n) if n <= _SAMPLE else np.sort(chance.choice(n, _SAMPLE, replace=False))
+    sample = smooth[chosen]
     background = (sample @ sample.T)[~np.tri(len(sample), dtype=np.bool_)]
     low, middle = np.quantile(background, [0.16, 0.5])
     far = min(FARTHEST, middle + FAR * (middle - low))
-    alike = float(count.sum()) * float((background > far).mean())
-    return min(HIGHEST, max(LOWEST, 1.55 - 0.35 * math.log(max(1.0, alike))))
+    alike = np.zeros(len(sample), np.int64)
+    for at in range(0, n, _CHUNK):
+        alike += (sample @ smooth[at : at + _CHUNK].T > far) @ count[at : at + _CHUNK]
+    items = count[chosen]
+    return float(items.sum() / (items / np.maximum(alike, 1)).sum())
 
 
 def linkage(smooth: Vectors, count: Slots, graph: Slots, cut: float, wishes: Wishes) -> tuple[Slots, tuple[Near, ...]]:

@@ -11,17 +11,19 @@ from scipy.cluster.hierarchy import linkage as scipy_linkage
 from scipy.spatial.distance import squareform
 
 from soulcaster.domain.clustering.consolidation import (
+    HIGHEST,
     NEIGHBOURS,
     Wishes,
     best_clusters,
     calibrated_cut,
+    items_per_topic,
     linkage,
     nearest_graph,
     online_cut,
     plan,
     smoothed,
 )
-from soulcaster.domain.clustering.vectors import Slots, Vectors
+from soulcaster.domain.clustering.vectors import Slots, Vectors, unit
 from tests.unit.clustering.make import chance_rows
 
 steady = settings(max_examples=60, deadline=None, derandomize=True)
@@ -161,7 +163,7 @@ def test_planted_topics_are_found(topics: int) -> None:
 
 
 def test_a_wish_for_finer_or_broader_moves_the_cut() -> None:
-    rows, _ = planted(200, 10, 1.2)
+    rows, _ = planted(200, 10, 1.8)
     count = np.ones(200, np.int64)
     cuts, parts = [], []
     for granularity in ("finer", "fine", "auto", "broad", "broader"):
@@ -237,3 +239,24 @@ def test_the_cut_is_above_what_has_nothing_to_do_with_one_another() -> None:
     cut = calibrated_cut(np.ones(300, np.int64), smooth)
     dots = smooth @ smooth.T
     assert np.median(dots[of[:, None] != of]) < cut < np.median(dots[of[:, None] == of])
+
+
+def test_how_many_items_a_topic_has() -> None:
+    rows, _ = planted(300, 10, 0.5)
+    smooth = smoothed(rows, *nearest_graph(rows, arrivals(rows)))
+    once = items_per_topic(np.ones(300, np.int64), smooth)
+    assert 20 < once < 60
+    assert items_per_topic(np.full(300, 3), smooth) == pytest.approx(3 * once)
+
+
+def test_a_template_among_single_items_is_no_reason_to_merge_them() -> None:
+    alone = chance_rows(400, 64)
+    template = unit(chance_rows(1, 64, 1) + 0.2 * chance_rows(100, 64, 2))
+    rows = np.concatenate([alone, template])
+    smooth = smoothed(rows, *nearest_graph(rows, arrivals(rows)))
+    assert calibrated_cut(np.ones(len(rows), np.int64), smooth) > 0.9
+
+
+def test_one_group_alone_is_no_topic() -> None:
+    assert items_per_topic(np.array([7]), chance_rows(1)) == 1
+    assert calibrated_cut(np.array([7]), chance_rows(1)) == HIGHEST

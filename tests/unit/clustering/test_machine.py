@@ -287,6 +287,10 @@ class ProjectMachine(RuleBasedStateMachine):
         key=st.sampled_from([A, A, A, A, B]),
     )
     def add(self, start: int, count: int, step: int, key: EmbedderKey) -> None:
+        if any(
+            isinstance(c, Reset) and self.fold.done.get(c.id) in (None, "waiting") for c in self.fold.commands.values()
+        ):
+            key = A  # see round: no reset is of two embedders
         numbers = [(start + i * step) % POOL for i in range(count)]
         items, vectors = stream(numbers, key, apart=self.apart)
         known = set(self.fold.where)

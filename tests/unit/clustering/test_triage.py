@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from soulcaster.domain.clustering.project import ProjectClusters, Step
-from soulcaster.domain.commands import Command, Configure, Merge, Move, Mute, Reopen, Reset, Resolve, Undo
+from soulcaster.domain.commands import Command, Configure, Granularity, Merge, Move, Mute, Reopen, Reset, Resolve, Undo
 from soulcaster.domain.events import ClusterChanged, ClusterEvent, ClusterReopened, CommandDone
 from soulcaster.domain.ids import cluster_id_for
 from soulcaster.domain.lifecycle import Triage
@@ -117,20 +117,27 @@ def test_what_people_bring_to_a_resolved_cluster_opens_it_if_it_is_newer(kind: t
         assert (told(step), len(reopened(step))) == (expected, int(expected == "open"))
 
 
+def cluster_anew(state: ProjectClusters, granularity: Granularity) -> list[ClusterEvent]:
+    """Everything by that wish; return what was told."""
+    state.apply(Configure(f"{granularity}, please", "owner", NOW, granularity=granularity), NOW)
+    state.apply(Reset(f"{granularity}, now", "owner", NOW), NOW)
+    events: list[ClusterEvent] = []
+    while (due := state.round_due()) is not None:
+        events += state.finish(due, due.decide(), NOW, 0.1).events
+    return events
+
+
 def test_what_a_round_brings_to_a_resolved_cluster_opens_it() -> None:
-    state, _ = fed(120)
-    items = [uid(n) for n in range(120)]
+    state, _ = fed(200)
+    items = [uid(n) for n in range(200)]
+    cluster_anew(state, "finer")
     resolved = {}
     for n, cluster_id in enumerate(sorted({c for c in state.cluster_of(items) if c})):
         state.apply(Resolve(f"r{n}", "owner", NOW - HOUR, cluster_id), NOW)
         cluster = state.cluster(cluster_id)
         assert cluster is not None
         resolved[cluster_id] = cluster.last
-    state.apply(Configure("c", "owner", NOW, granularity="broader"), NOW)
-    state.apply(Reset("now", "owner", NOW), NOW)
-    events: list[ClusterEvent] = []
-    while (due := state.round_due()) is not None:
-        events += state.finish(due, due.decide(), NOW, 0.1).events
+    events = cluster_anew(state, "broader")
     opened = {e.cluster_id for e in events if isinstance(e, ClusterReopened)}
     standing = {c for c in state.cluster_of(items) if c} & resolved.keys()
     assert len(standing) > len(opened) > 0
