@@ -18,6 +18,7 @@ HERE = {"project_id": "p1"}
 JSON = {"Content-Type": "application/json"}
 
 
+ZIPPED = gzip.compress(b"{}", mtime=0)
 ENCODINGS = [("gzip", 31), ("deflate", 15), ("deflate", -15)]
 """With zlib's window bits: deflate comes with zlib's header and without."""
 
@@ -107,7 +108,7 @@ async def test_a_bomb_is_not_inflated(world: World, client: Client, encoding: st
 @pytest.mark.parametrize("encoding", ["gzip", "deflate"])
 @pytest.mark.parametrize(
     "data",
-    [b"", b"not compressed", gzip.compress(b"{}")[:-3], gzip.compress(b"{}") + b"x", zlib.compress(b"{}")[:-1]],
+    [b"", b"not compressed", ZIPPED[:-3], ZIPPED + b"x", zlib.compress(b"{}")[:-1]],
 )
 async def test_a_body_that_is_not_what_its_encoding_says(client: Client, encoding: str, data: bytes) -> None:
     headers = JSON | {"Content-Encoding": encoding}
