@@ -45,6 +45,7 @@ class RedisServer:
         self.process.send_signal(signal.SIGSTOP)
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep what shares one Kafka in one process, where pytest-xdist divides the tests among several."""
     for item in items:
