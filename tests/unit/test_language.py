@@ -18,6 +18,8 @@ from soulcaster.domain.normalize import clean
         ("로그인하면 앱이 종료됩니다", "ko"),
         ("Приложение закрывается при входе в систему", "ru"),
         ("<p>Warum ist meine <b>Karte</b> noch nicht\nangekommen?</p>", "de"),
+        ("What do you base your exchange rates on?", "en"),
+        ("Mein Freund sagt: to be or not to be, und die App stürzt ab, wenn ich das eingebe", "de"),
         ("", None),
         ("crash", None),
         ("12 345 678 90", None),
