@@ -24,6 +24,9 @@ class GitHub:
     token: str | None = None
     """Without this token there is no such repository."""
 
+    port: int | None = None
+    """Where it listens; None: anywhere."""
+
     before_each: Callable[[], None] = lambda: None
     now: datetime = START
     calls: list[URL] = field(default_factory=list)
@@ -33,7 +36,7 @@ class GitHub:
     async def __aenter__(self) -> Self:
         app = web.Application()
         app.router.add_get("/repos/acme/shop/issues", self._serve)
-        self._server = TestServer(app, host="127.0.0.1")
+        self._server = TestServer(app, host="127.0.0.1", port=self.port)
         await self._server.start_server()
         self.url = str(self._server.make_url("")).rstrip("/")
         return self

@@ -50,7 +50,11 @@ def stack(jars: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stac
 
 @pytest_asyncio.fixture
 async def fresh_settings(stack: Stack) -> Settings:
-    """Settings of an app of its own (group, changelogs) on an empty Redis database; the other topics are shared."""
+    return await fresh(stack)
+
+
+async def fresh(stack: Stack) -> Settings:
+    """Return settings of an app of its own (group, changelogs) on an empty Redis database; other topics are shared."""
     number = next(_numbers) % _REDIS_DATABASES
     settings = stack.settings.model_copy(
         update={
@@ -86,6 +90,12 @@ class Program:
         assert done.returncode == code, f"{done.returncode}: {done.stdout}\n{done.stderr}"
         assert "Traceback" not in done.stderr
         return done
+
+    def beside(self, settings: Settings) -> None:
+        """Have the data dir lead to a stack that runs already, as that of a `soulcaster run` does."""
+        self.data_dir.mkdir()
+        addresses = settings.model_dump(mode="json", exclude={"session_key"})
+        (self.data_dir / STACK_FILE).write_text(json.dumps({"pid": os.getpid(), "settings": addresses}))
 
     def command(self, *arguments: str) -> list[str]:
         """Return the command line."""
@@ -144,9 +154,7 @@ async def program(tmp_path: Path) -> AsyncIterator[Program]:
 @pytest.fixture
 def on_stack(program: Program, fresh_settings: Settings) -> Program:
     """The program on a data dir that leads to the shared stack, as beside a `soulcaster run`."""
-    program.data_dir.mkdir()
-    addresses = fresh_settings.model_dump(mode="json", exclude={"session_key"})
-    (program.data_dir / STACK_FILE).write_text(json.dumps({"pid": os.getpid(), "settings": addresses}))
+    program.beside(fresh_settings)
     return program
 
 
@@ -174,4 +182,14 @@ async def ready(http: aiohttp.ClientSession) -> None:
                         return
             except aiohttp.ClientConnectionError:
                 pass  # not listening yet
+            await asyncio.sleep(0.1)
+
+
+async def project_of(http: aiohttp.ClientSession) -> str:
+    """Return the project of the key that a session has, once the key is good."""
+    async with asyncio.timeout(30):
+        while True:
+            async with http.get("/stats") as answer:
+                if answer.status == 200:
+                    return str((await answer.json())["project_id"])
             await asyncio.sleep(0.1)

@@ -5,7 +5,6 @@ Kafka alone, and one that hangs, is in tests/web/test_on_kafka.py; workers that 
 
 import asyncio
 import json
-import os
 from collections import Counter
 from pathlib import Path
 
@@ -15,9 +14,8 @@ from cryptography.fernet import Fernet
 
 from soulcaster.dev.processes import free_port
 from soulcaster.dev.stack import Stack
-from soulcaster.settings import STACK_FILE
 from soulcaster.web.problems import REQUEST_SECONDS
-from tests.integration.conftest import Program, ready, settled
+from tests.integration.conftest import Program, project_of, ready, settled
 
 pytestmark = pytest.mark.integration
 
@@ -62,9 +60,7 @@ async def test_killed_while_many_post(jars: None, program: Program, tmp_path: Pa
     async with Stack(tmp_path / "stack", partitions=4) as stack:
         await stack.provision()
         settings = stack.settings.model_copy(update={"port": free_port()})
-        program.data_dir.mkdir()
-        addresses = settings.model_dump(mode="json", exclude={"session_key"})
-        (program.data_dir / STACK_FILE).write_text(json.dumps({"pid": os.getpid(), "settings": addresses}))
+        program.beside(settings)
         secret = Fernet.generate_key().decode()
         children = [
             program.start(command, SOULCASTER_SESSION_KEY=secret, SOULCASTER_SECRETS_KEY=secret)
@@ -75,7 +71,7 @@ async def test_killed_while_many_post(jars: None, program: Program, tmp_path: Pa
         key = {"Authorization": f"Bearer {made.stdout.strip()}"}
         async with aiohttp.ClientSession(f"http://127.0.0.1:{settings.port}", headers=key) as http:
             await ready(http)
-            project_id = await _project(http)
+            project_id = await project_of(http)
             crowd = Crowd(http)
             async with asyncio.TaskGroup() as group:
                 callers = [group.create_task(crowd.call()) for _ in range(CALLERS)]
@@ -95,13 +91,3 @@ async def test_killed_while_many_post(jars: None, program: Program, tmp_path: Pa
         assert all(child.running for child in children)
         for child in reversed(children):
             await child.stop()
-
-
-async def _project(http: aiohttp.ClientSession) -> str:
-    """Return the key's project, once the key is good."""
-    async with asyncio.timeout(30):
-        while True:
-            async with http.get("/stats") as answer:
-                if answer.status == 200:
-                    return str((await answer.json())["project_id"])
-            await asyncio.sleep(0.1)

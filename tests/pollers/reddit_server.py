@@ -87,8 +87,8 @@ class Reddit:
 
     def __init__(self) -> None:
         self.posts: dict[str, list[Post]] = {}
-        self.faults: list[Fault] = []
-        """What the next requests for a page are answered, one each."""
+        self.faults: list[Fault | None] = []
+        """What the next requests for a page are answered, one each; None: the page."""
         self.closed: dict[str, Fault] = {}
         """What every request for a subreddit is answered."""
         self.token_faults: list[Fault] = []
@@ -124,6 +124,17 @@ class Reddit:
         if way == "JSON":
             given |= {"reddit_json_url": f"{base}/mirror"}
         return Settings().model_copy(update={**given, **more})
+
+    def environment(self, *, way: str = "Atom") -> dict[str, str]:
+        """Return the variables of a poller that reads from here."""
+        of = self.settings(way=way)
+        return {
+            "SOULCASTER_REDDIT_URL": of.reddit_url,
+            "SOULCASTER_REDDIT_API_URL": of.reddit_api_url,
+            "SOULCASTER_REDDIT_USER": of.reddit_user,
+            "REDDIT_CLIENT_ID": of.reddit_client_id,
+            "REDDIT_CLIENT_SECRET": of.reddit_client_secret,
+        }
 
     def add(self, subreddit: str, *posts: Post) -> None:
         """Post, the newest last."""
@@ -190,8 +201,8 @@ class Reddit:
     async def _page(self, request: web.Request, kind: str) -> web.Response | tuple[str, Sequence[Post], bool]:
         self.asked.append(Asked(request.path_qs, request.headers))
         subreddit, sort = request.match_info["subreddit"], request.match_info["sort"]
-        if self.faults:
-            return await self._fail(self.faults.pop(0))
+        if self.faults and (fault := self.faults.pop(0)) is not None:
+            return await self._fail(fault)
         if subreddit in self.closed:
             return await self._fail(self.closed[subreddit])
         if subreddit not in self.posts:

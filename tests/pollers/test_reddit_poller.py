@@ -28,7 +28,7 @@ from soulcaster.ports import Outgoing, Project, Record
 from soulcaster.project_config import RedditPolling
 from soulcaster.topics import FEEDBACK_RAW
 from tests.pollers.conftest import Turned
-from tests.pollers.reddit_server import CLIENT_ID, CLIENT_SECRET, HANGS, USER, Fault, Reddit, post
+from tests.pollers.reddit_server import CLIENT_SECRET, HANGS, Fault, Reddit, post
 from tests.web.conftest import NOW, Worker, World
 from tests.web.conftest import world as world
 
@@ -504,15 +504,7 @@ async def test_nothing_to_poll_is_said_once(setting: Setting) -> None:
 
 async def program(setting: Setting, folder: Path, **environment: str) -> asyncio.subprocess.Process:
     arguments = ("-m", "soulcaster", "poll", "reddit", "--data-dir", str(folder))
-    of = setting.reddit.settings()
-    given = {
-        "BACKEND_URL": str(setting.api),
-        "SOULCASTER_REDDIT_URL": of.reddit_url,
-        "SOULCASTER_REDDIT_API_URL": of.reddit_api_url,
-        "SOULCASTER_REDDIT_USER": USER,
-        "REDDIT_CLIENT_ID": CLIENT_ID,
-        "REDDIT_CLIENT_SECRET": CLIENT_SECRET,
-    }
+    given = {"BACKEND_URL": str(setting.api), **setting.reddit.environment(way="OAuth")}
     return await asyncio.create_subprocess_exec(
         sys.executable, *arguments, env={**os.environ, **given, **environment}, stderr=asyncio.subprocess.PIPE
     )
