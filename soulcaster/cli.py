@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
 
-from soulcaster.bench import Order, Shape
+from soulcaster.bench import Order, PostedAs, Shape
 from soulcaster.domain.keys import MAX_NAME, SCOPES
 from soulcaster.errors import BadInput, SoulcasterError
 from soulcaster.settings import DEFAULT_DATA_DIR, Settings, load_settings, variables
@@ -464,19 +464,28 @@ def pipeline(
 
 @bench.command()
 def intake(
+    kind: Annotated[
+        PostedAs,
+        typer.Option("--as", metavar="KIND", help="`feedback`, or webhooks, signed: of `sentry` or of `github`."),
+    ] = "feedback",
     per_second: Annotated[int, typer.Option(min=1, help="Posts a second.")] = 500,
     seconds: Annotated[int, typer.Option(min=1, help="For how long.")] = 60,
+    worker_down: Annotated[
+        bool, typer.Option("--worker-down", help="Post while no worker runs, and count once one does again.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Post many small items a second to `/ingest/feedback` while a worker works; say how fast it is, and what is lost.
+    """Post many small items a second while a worker works; say how fast they are answered, and what is lost.
 
     It does so on a Kafka and a Redis of its own; stop what else runs on the machine.
 
     `soulcaster bench intake --per-second 500 --seconds 60`
+
+    `soulcaster bench intake --as sentry --per-second 10 --seconds 30 --worker-down`
     """
     from soulcaster.bench.intake import main as measure
 
-    measure(per_second, seconds, as_json)
+    measure(kind, per_second, seconds, worker_down=worker_down, as_json=as_json)
 
 
 @bench.command()

@@ -7,3 +7,4 @@ from typing import Literal
 
 Order = Literal["arrival", "shuffled", "topic"]
 Shape = Literal["as-is", "zipf", "few-per-class", "few-classes", "near-singletons", "mixed"]
+PostedAs = Literal["feedback", "sentry", "github"]

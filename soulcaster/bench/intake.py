@@ -3,7 +3,8 @@
 The load is open: a post goes out at its time whether or not the others were answered, so a server that falls behind is
 seen to. Time is from when a post should have gone out until its answer was read; how late it went out, which is this
 program's own doing, is told apart. The same load runs for a few seconds before it is measured. After the last post the
-items are counted in the read model: each that was answered 202 has to be there.
+items are counted in the read model: each that was answered 202 has to be there. Webhooks are measured in the same way;
+and so is how they are answered while no worker runs, which is started again to count them.
 """
 
 import asyncio
@@ -12,7 +13,8 @@ import json
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,11 +28,14 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from soulcaster.adapters.kafka import KafkaPublisher
 from soulcaster.adapters.redis_read_model import RedisReadModel
+from soulcaster.bench import PostedAs
 from soulcaster.bench.feeds import texts
+from soulcaster.bench.posts import request
 from soulcaster.bench.programs import WEB, WORKER, Program, until
 from soulcaster.dev.processes import free_port
 from soulcaster.dev.stack import Stack
 from soulcaster.keys import make_key
+from soulcaster.webhooks import Seal, WebhookSecrets
 
 PROJECT = "bench-intake"
 BYTES = 1024
@@ -41,8 +46,13 @@ WARM_SECONDS = 3
 AIM_MS = 250
 """What the slowest post in a hundred may take."""
 
+_Request = tuple[bytes, dict[str, str]]
+"""A body, and its headers."""
 
-async def run(per_second: int, seconds: int, report: Callable[[int], None]) -> dict[str, Any]:
+
+async def run(
+    kind: PostedAs, per_second: int, seconds: int, *, worker_down: bool, report: Callable[[int], None]
+) -> dict[str, Any]:
     """Return the figures; `report` hears how many posts were answered so far."""
     with tempfile.TemporaryDirectory(prefix="soulcaster-bench-") as folder:
         async with Stack(Path(folder)) as stack:
@@ -51,40 +61,56 @@ async def run(per_second: int, seconds: int, report: Callable[[int], None]) -> d
             port = free_port()
             keys = {f"SOULCASTER_{name}_KEY": Fernet.generate_key().decode() for name in ("SESSION", "SECRETS")}
             web = {"PORT": str(port), **keys}
+            read_model = RedisReadModel(settings.redis_url)
             async with KafkaPublisher(settings.kafka) as publisher:
-                secret, _ = await make_key(
-                    publisher, PROJECT, name="bench", scopes=["ingest", "read"], by="bench", at=datetime.now(UTC)
-                )
+                now = datetime.now(UTC)
+                if kind == "feedback":
+                    secret, _ = await make_key(publisher, PROJECT, name="bench", scopes=["ingest"], by="bench", at=now)
+                else:
+                    webhooks = WebhookSecrets(read_model, publisher, Seal(keys["SOULCASTER_SECRETS_KEY"]))
+                    _, secret = await webhooks.make(PROJECT, kind, None, by="bench", at=now)
+
+            async def settled(count: int) -> bool:
+                stats = await read_model.stats(PROJECT)
+                return stats.total_feedback >= count and not stats.unclustered
+
+            def requests(first: int, seconds: int) -> Sequence[_Request]:
+                numbered = enumerate(texts(per_second * seconds, BYTES, 0), first)
+                return [request(kind, number, text, secret) for number, text in numbered]
+
             async with (
-                Program(WORKER, settings),
+                AsyncExitStack() as at_work,
                 Program(WEB, settings, **web),
                 aiohttp.ClientSession(
-                    f"http://127.0.0.1:{port}",
-                    connector=aiohttp.TCPConnector(limit=CONNECTIONS),
-                    headers={"Authorization": f"Bearer {secret}"},
+                    f"http://127.0.0.1:{port}", connector=aiohttp.TCPConnector(limit=CONNECTIONS)
                 ) as http,
             ):
-                await until(lambda: _answers(http))
-                read_model = RedisReadModel(settings.redis_url)
-
-                async def settled(count: int) -> bool:
-                    stats = await read_model.stats(PROJECT)
-                    return stats.total_feedback >= count and not stats.unclustered
-
-                first = await _post(http, per_second, WARM_SECONDS, "first", lambda _: None)
-                await until(lambda: settled(first.statuses[202]))
+                worker = await at_work.enter_async_context(Program(WORKER, settings))
+                path = f"/ingest/{kind}?project_id={PROJECT}"
+                [one] = requests(0, 1)[:1]
+                await until(lambda: _taken(http, path, one))
+                warm = requests(1, WARM_SECONDS)
+                first = await _post(http, path, warm, per_second, lambda _: None)
+                await until(lambda: settled(1 + first.statuses[202]))
+                measured = requests(1 + len(warm), seconds)
+                if worker_down:
+                    await at_work.aclose()
                 gc.collect()
                 gc.freeze()
-                posted = await _post(http, per_second, seconds, "post", report)
-                accepted = first.statuses[202] + posted.statuses[202]
+                posted = await _post(http, path, measured, per_second, report)
+                if worker_down:
+                    await at_work.enter_async_context(worker)
+                accepted = 1 + first.statuses[202] + posted.statuses[202]
                 await until(lambda: settled(accepted))
                 found = (await read_model.stats(PROJECT)).total_feedback
                 await read_model.close()
     slow = Counter(int(due) for due, spent in zip(posted.due, posted.times, strict=True) if spent > AIM_MS)
     return {
+        "as": kind,
+        "worker_down": worker_down,
         "per_second": per_second,
         "seconds": seconds,
-        "bytes": BYTES,
+        "bytes": len(measured[0][0]),
         "posted": posted.statuses.total(),
         "answers": {str(status): count for status, count in sorted(posted.statuses.items())},
         "lost": max(0, accepted - found),
@@ -96,10 +122,11 @@ async def run(per_second: int, seconds: int, report: Callable[[int], None]) -> d
     }
 
 
-async def _answers(http: aiohttp.ClientSession) -> bool:
+async def _taken(http: aiohttp.ClientSession, path: str, one: _Request) -> bool:
+    body, headers = one
     try:
-        async with http.get("/stats") as answer:
-            return answer.status == 200
+        async with http.post(path, data=body, headers=headers) as answer:
+            return answer.status == 202
     except aiohttp.ClientConnectionError:
         return False
 
@@ -118,20 +145,19 @@ class _Posted:
 
 
 async def _post(
-    http: aiohttp.ClientSession, per_second: int, seconds: int, ids: str, report: Callable[[int], None]
+    http: aiohttp.ClientSession,
+    path: str,
+    requests: Sequence[_Request],
+    per_second: int,
+    report: Callable[[int], None],
 ) -> _Posted:
-    count = per_second * seconds
-    bodies = [
-        json.dumps({"source": "bench", "external_id": f"{ids}-{n}", "body": text}).encode()
-        for n, text in enumerate(texts(count, BYTES, 0))
-    ]
     posted = _Posted(Counter(), [], [], [])
-    headers = {"Content-Type": "application/json"}
 
-    async def post(body: bytes, due: float) -> None:
+    async def post(one: _Request, due: float) -> None:
         late = (time.perf_counter() - due) * 1000
+        body, headers = one
         try:
-            async with http.post("/ingest/feedback", data=body, headers=headers) as answer:
+            async with http.post(path, data=body, headers=headers) as answer:
                 await answer.read()
                 posted.statuses[answer.status] += 1
         except aiohttp.ClientError:
@@ -144,26 +170,33 @@ async def _post(
 
     begin = time.perf_counter()
     async with asyncio.TaskGroup() as posts:
-        for n, body in enumerate(bodies):
+        for n, one in enumerate(requests):
             due = begin + n / per_second
             if (early := due - time.perf_counter()) > 0:
                 await asyncio.sleep(early)
-            posts.create_task(post(body, due))
+            posts.create_task(post(one, due))
     return posted
 
 
-def main(per_second: int, seconds: int, as_json: bool) -> None:
+def main(kind: PostedAs, per_second: int, seconds: int, *, worker_down: bool, as_json: bool) -> None:
     """Measure and print: words, or JSON."""
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed:,}"), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True)) as progress:
         task = progress.add_task("Posting", total=per_second * seconds)
-        figures = asyncio.run(run(per_second, seconds, lambda done: progress.update(task, completed=done)))
+
+        def report(done: int) -> None:
+            progress.update(task, completed=done)
+
+        figures = asyncio.run(run(kind, per_second, seconds, worker_down=worker_down, report=report))
     if as_json:
         print(json.dumps(figures, indent=2))  # noqa: T201  the result
         return
     answered = ", ".join(f"{status}: {count:,}" for status, count in figures["answers"].items())
     out = Console()
-    out.print(f"{figures['posted']:,} posts of {BYTES} bytes, {per_second} a second; answered {answered}")
-    out.print(f"p50 {figures['p50_ms']} ms, p99 {figures['p99_ms']} ms; lost: {figures['lost']}")
+    what = f"{figures['posted']:,} posts of {figures['bytes']:,} bytes as {kind}"
+    out.print(f"{what}, {per_second} a second; answered {answered}")
+    out.print(
+        f"p50 {figures['p50_ms']} ms, p99 {figures['p99_ms']} ms, max {figures['max_ms']} ms; lost: {figures['lost']}"
+    )
     slow = ", ".join(f"{second}: {count}" for second, count in figures["slow_by_second"].items()) or "none"
     out.print(f"sent late by {figures['sent_late_p99_ms']} ms (p99); above {AIM_MS} ms, by the second: {slow}")

@@ -1,0 +1,69 @@
+"""What the bench of the intake posts: items of our own form, or webhooks as the vendors send and sign them."""
+
+import hashlib
+import hmac
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+from soulcaster.bench import PostedAs
+from soulcaster.web.signatures import SIGNATURES
+
+_FRAMES = 30
+"""Of a Sentry event; with the lines around each it is some twenty times as large as what it says."""
+
+_TIME = "2026-11-20T08:30:00Z"
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One of what is posted: its headers but for the proof, and how a body is made of an id and a text."""
+
+    headers: Mapping[str, str]
+    payload: Callable[[int, str], Mapping[str, Any]]
+
+
+def _item(number: int, text: str) -> Mapping[str, Any]:
+    return {"source": "bench", "external_id": str(number), "body": text}
+
+
+def _sentry(number: int, text: str) -> Mapping[str, Any]:
+    line = "    return prices[key] if key in prices else self.default(key, at=now())"
+    frame = {"function": "total", "lineno": 42, "in_app": True, "context_line": line}
+    frame |= {"pre_context": [line] * 3, "post_context": [line] * 3}
+    frames = [{**frame, "filename": f"shop/cart_{n}.py"} for n in range(_FRAMES)]
+    exception = {"values": [{"type": "CartError", "value": text, "stacktrace": {"frames": frames}}]}
+    event = {"event_id": f"{number:032x}", "issue_id": str(number), "title": f"CartError: {text[:100]}"}
+    return {"action": "created", "data": {"error": {**event, "datetime": _TIME, "exception": exception}}}
+
+
+def _github(number: int, text: str) -> Mapping[str, Any]:
+    issue = {"id": number, "number": number, "title": text[:100], "body": text, "state": "open"}
+    issue |= {"html_url": f"https://github.com/acme/shop/issues/{number}", "created_at": _TIME, "updated_at": _TIME}
+    return {"action": "opened", "issue": {**issue, "user": {"login": "kim", "type": "User"}}}
+
+
+KINDS: Mapping[PostedAs, Kind] = MappingProxyType(
+    {
+        "feedback": Kind({}, _item),
+        "sentry": Kind({"Sentry-Hook-Resource": "error"}, _sentry),
+        "github": Kind({"X-GitHub-Event": "issues"}, _github),
+    }
+)
+
+
+def request(kind: PostedAs, number: int, text: str, secret: str) -> tuple[bytes, dict[str, str]]:
+    """Return the body of a post and its headers, which prove it by `secret`: an API key, or what webhooks sign with.
+
+    Posts of different numbers are different items.
+    """
+    of = KINDS[kind]
+    body = json.dumps(of.payload(number, text)).encode()
+    headers = {"Content-Type": "application/json", **of.headers}
+    if kind == "feedback":
+        return body, {**headers, "Authorization": f"Bearer {secret}"}
+    how = SIGNATURES[kind]
+    digits = hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
+    return body, {**headers, how.header: how.prefix + digits}
