@@ -6,7 +6,7 @@
    round by round, which for a reducible linkage gives what merging one pair at a time does (Murtagh 1983).
 4. The cut: linkage stops below
 
-       LOWEST where topics are large, HIGHEST where nearly everything stands alone, 1.62 - 0.48 ln m in between.
+       LOWEST where topics are large, HIGHEST where nearly everything stands alone, 1.45 - 0.45 ln m in between.
 
    m is how many items a topic has. Two items are alike when their smoothed similarity is further above the median than
    `FAR` times what the 16th percentile is below it (or above `FARTHEST`); the lower side of the spread is the measure
@@ -30,13 +30,16 @@ NEIGHBOURS = 12
 """Groups that are looked at as the nearest of another, and kept when it opens."""
 
 LEAST = 0.2
-FAR = 4.0
+FAR = 4.5
 FARTHEST = 0.9
 LOWEST = 0.45
 HIGHEST = 0.97
 
 GRANULARITY: Mapping[str, float] = {"finer": 0.12, "fine": 0.06, "auto": 0.0, "broad": -0.06, "broader": -0.12}
 """What a person's wish adds to the cut."""
+
+NEW = 0.5
+"""How much it counts that what is new opens a cluster, against what is known joining its own: one to two."""
 
 _FRIENDS = 4
 _SAMPLE = 512
@@ -171,7 +174,7 @@ def smoothed(rows: Vectors, graph: Slots, similarity: Vectors) -> Vectors:
 
 def calibrated_cut(count: Slots, smooth: Vectors) -> float:
     """Return the linkage below which nothing is merged."""
-    return min(HIGHEST, max(LOWEST, 1.62 - 0.48 * math.log(items_per_topic(count, smooth))))
+    return min(HIGHEST, max(LOWEST, 1.45 - 0.45 * math.log(items_per_topic(count, smooth))))
 
 
 def items_per_topic(count: Slots, smooth: Vectors) -> float:
@@ -306,26 +309,33 @@ class OnlineCut:
 
 
 def online_cut(cluster: Slots, count: Slots, graph: Slots, similarity: Vectors) -> OnlineCut:
-    """Return the score at which giving each group to its best cluster, or none, best agrees with where it is.
+    """Return the score from which an item had best join its best cluster.
 
-    The score is `best_clusters`'; each group is looked at as if it came now, without itself.
+    The score is `best_clusters`'; each group is looked at as if it came now, without itself. It should go where it is,
+    or nowhere if it is alone; and, counted `NEW` times, nowhere as well if the rest of its cluster were not there yet:
+    the first of a topic that join another's cluster take all that follow with them.
     """
     size = np.bincount(cluster)
     own = cluster
     best, score = best_clusters(cluster, size, graph, similarity, own)
+    elsewhere = np.where((graph >= 0) & (cluster[graph] == own[:, None]), -1, graph)
+    _, strange = best_clusters(cluster, size, elsewhere, similarity, own)
     alone = size[own] == 1
     order = np.argsort(-score, kind="stable")
+    scores = score[order]
     weight = count[order].astype(np.float64)
     right = weight * ((best == own) & ~alone)[order]
     # Accepting the first i: those that are right join, those alone among the others rightly open.
     agreed = np.concatenate([[0], np.cumsum(right)]) - np.concatenate([[0], np.cumsum(weight * alone[order])])
-    at = int(agreed.argmax())
+    nothing = min(1.0, max(_LONELY, float(scores[0]) + 0.05))
+    cuts = np.concatenate([[nothing], (scores[:-1] + scores[1:]) / 2, [scores[-1] / 2]])
+    strangers = np.argsort(strange, kind="stable")
+    below = np.concatenate([[0], np.cumsum(count[strangers].astype(np.float64))])
+    lured = below[-1] - below[np.searchsorted(strange[strangers], cuts)]
+    one_score = np.concatenate([[False], scores[:-1] == scores[1:], [False]])
+    at = int(np.where(one_score, -np.inf, agreed - NEW * lured).argmax())
     total = float(agreed[at] + (count * alone).sum()) / max(1.0, float(count.sum()))
-    sorted_scores = score[order]
-    if at == 0:
-        return OnlineCut(min(1.0, max(_LONELY, float(sorted_scores[0]) + 0.05)), total)
-    below = float(sorted_scores[at]) if at < len(order) else 0.0
-    return OnlineCut(float((sorted_scores[at - 1] + below) / 2), total)
+    return OnlineCut(float(cuts[at]), total)
 
 
 def best_clusters(

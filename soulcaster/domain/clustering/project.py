@@ -58,7 +58,7 @@ from soulcaster.domain.events import (
 )
 from soulcaster.domain.events import Outcome as Answer
 from soulcaster.domain.feedback import Brief, Deleted
-from soulcaster.domain.ids import command_record_id, id_bytes, job_id_for
+from soulcaster.domain.ids import cluster_id_for, command_record_id, id_bytes, job_id_for
 from soulcaster.domain.runs import split_by_bytes
 from soulcaster.domain.segments import SEGMENT_BYTES, RowChange, Segments
 from soulcaster.errors import BadInput
@@ -302,11 +302,14 @@ class ProjectClusters:
         place = self._place(record)
         rule = _RULES[rule_number]
         moved = rule in ("consolidation", "person")
+        cluster_id = core.clusters[place.number].id
+        # One that it opened may have been merged within the step.
+        opened = cluster_id == cluster_id_for(self._project_id, str(UUID(bytes=item_id)))
         return ItemAssigned(
             item_id=str(UUID(bytes=item_id)),
             item_created_at=datetime.fromtimestamp(time, UTC),
-            cluster_id=core.clusters[place.number].id,
-            change="moved" if moved else "opened" if rule in ("far", "first") else "joined",
+            cluster_id=cluster_id,
+            change="moved" if moved else "opened" if opened else "joined",
             score=score,
             threshold=threshold,
             runner_up_id=None if near >= _ARCHIVED else core.clusters[int(core.groups.cluster[near])].id,

@@ -13,6 +13,7 @@ from scipy.spatial.distance import squareform
 from soulcaster.domain.clustering.consolidation import (
     HIGHEST,
     NEIGHBOURS,
+    NEW,
     Wishes,
     best_clusters,
     calibrated_cut,
@@ -151,7 +152,7 @@ def test_smoothing_is_a_weighted_mean_at_unit_length(seed: int, n: int) -> None:
 def planted(groups: int, topics: int, noise: float) -> tuple[Vectors, Slots]:
     chance = np.random.default_rng(5)
     of = np.arange(groups) % topics
-    rows = chance.standard_normal((topics, 64))[of] + noise * chance.standard_normal((groups, 64))
+    rows = chance.standard_normal((topics, 128))[of] + noise * chance.standard_normal((groups, 128))
     return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32), of
 
 
@@ -223,13 +224,22 @@ def test_no_other_cut_agrees_better_online(seed: int, n: int, clusters: int) -> 
     best, score = best_clusters(cluster, np.bincount(cluster), graph, similarity, cluster)
     alone = np.bincount(cluster)[cluster] == 1
 
+    away = graph.copy()
+    away[cluster[graph] == cluster[:, None]] = -1
+    _, strange = best_clusters(cluster, np.bincount(cluster), away, similarity, cluster)
+
     def agreement(cut: float) -> float:
         right = np.where(score >= cut, (best == cluster) & ~alone, alone)
         return float((right * count).sum() / count.sum())
 
+    def merit(cut: float) -> float:
+        return agreement(cut) + NEW * float(((strange < cut) * count).sum() / count.sum())
+
     found = online_cut(cluster, count, graph, similarity)
     assert found.agreement == pytest.approx(agreement(found.cut), abs=1e-6)
-    assert found.agreement == pytest.approx(max(agreement(cut) for cut in [*score.tolist(), 2.0]), abs=1e-6)
+    apart = np.unique(score)[::-1]
+    between = [*((apart[:-1] + apart[1:]) / 2).tolist(), float(apart[-1]) / 2, 2.0]
+    assert merit(found.cut) == pytest.approx(max(map(merit, between)), abs=1e-6)
 
 
 def test_the_cut_is_above_what_has_nothing_to_do_with_one_another() -> None:
