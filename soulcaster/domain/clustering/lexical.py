@@ -4,6 +4,8 @@ Meaning and words each find duplicates that the other misses. A word counts by i
 needs no language; weight (1 + ln tf) ln((n + 1) / (df + 1/2)), with the document frequencies of the texts seen so far,
 hashed with a sign into `DIMENSIONS` (the hashing trick, Weinberger et al. 2009). A text's vector is made when it comes
 and stays as it is. Frequencies are counted in `BUCKETS` shared by hash: rare words that share one count a little less.
+Numbers are different words of one frequency, that of all numbers: where they are rare, "error 404" is not "error 500";
+in a stream of templates with a number in each, no number tells much.
 """
 
 import hashlib
@@ -18,6 +20,10 @@ DIMENSIONS = 128
 BUCKETS = 2048
 
 _STEM = 5
+_NUMBERS = 0
+"""The bucket of all numbers."""
+_OF_BUCKET = 9
+"""Bits of a code that are not of its bucket: one for the sign, seven for the place."""
 _BLOCK = 64
 _CODES = 50_000
 _WORD = re.compile(r"\w+")
@@ -74,7 +80,10 @@ class _Codes(dict[str, int]):
     def __missing__(self, word: str) -> int:
         if len(self) >= _CODES:
             self.clear()
-        code = self[word] = zlib.crc32(word[:_STEM].encode())
+        code = zlib.crc32(word[:_STEM].encode())
+        if word.isdigit():
+            code = _NUMBERS << _OF_BUCKET | code & (1 << _OF_BUCKET) - 1
+        self[word] = code
         return code
 
 
@@ -150,4 +159,4 @@ class Lexicon:
 
 
 def _bucket(code: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    return (code >> 9) % BUCKETS
+    return (code >> _OF_BUCKET) % BUCKETS

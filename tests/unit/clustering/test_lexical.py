@@ -145,3 +145,14 @@ def test_a_lexicon_that_is_loaded_goes_on_as_the_one_that_was_dumped(before: lis
     assert np.array_equal(loaded.add(after), expected)
     assert dict(loaded.dump()) == dict(known.dump())
     assert np.array_equal(copied.add(after), expected)
+
+
+def test_a_number_tells_much_where_numbers_are_rare_and_little_in_a_stream_of_templates() -> None:
+    errors = Lexicon()
+    errors.add(["the card is late", "no refund", "login is down", "dark mode please", "map wrong"] * 20)
+    one, other = errors.add(["error 404", "error 500"])
+    assert one @ other < 0.7
+    templates = Lexicon()
+    templates.add([f"{say} {n}" for n in range(100) for say in ("disk almost full", "login refused", "job ended")])
+    one, other = templates.add(["disk almost full 404", "disk almost full 500"])
+    assert one @ other > 0.95

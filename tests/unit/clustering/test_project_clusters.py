@@ -447,7 +447,6 @@ def test_what_names_no_item_is_refused_and_what_is_not_known_waits() -> None:
 
 def test_proposals_are_carried_out_together_and_undone_together() -> None:
     state, _ = fed(30)
-    apply(state, Configure("finer", *WHO, granularity="finer"))
     step = round_of(state)
     [told] = [e for e in step.events if isinstance(e, ProposalsChanged)]
     assert len(told.proposals) > 1
@@ -459,6 +458,27 @@ def test_proposals_are_carried_out_together_and_undone_together() -> None:
         assert len({found.id for c in proposal.cluster_ids if (found := state.cluster(c))}) == 1
     apply(state, Undo("u", *WHO, "c"))
     assert state.cluster_of([uid(n) for n in range(30)]) == before
+
+
+@settings(max_examples=20, deadline=None, derandomize=True)
+@given(st.permutations(range(90)), st.integers(1, 90))
+def test_what_differs_by_a_number_only_is_one_cluster(order: list[int], batch: int) -> None:
+    templates = (
+        "The app crashes when I open the settings page; this is report {} of it",
+        "My card was declined at the shop, as customer {} says",
+        "Dark mode is missing from the web version since build {}",
+    )
+    texts = [f"Question {n}\n{templates[n % 3].format(n)}" for n in order]
+    embedder = StaticEmbedder()
+    key = EmbedderKey(embedder.name, embedder.version, embedder.dimensions)
+    vectors = embedder.embed_now(texts)
+    state = load({})
+    for at in range(0, len(order), batch):
+        items = [brief(n, text=says) for n, says in zip(order[at : at + batch], texts[at : at + batch], strict=True)]
+        state.add(key, items, vectors[at : at + batch])
+        while (due := state.round_due()) is not None:
+            state.finish(due, due.decide(), NOW, 0.1)
+    assert len(set(state.cluster_of([uid(n) for n in order]))) == 3
 
 
 # ---- rounds -----------------------------------------------------------------------------------------------------

@@ -83,6 +83,12 @@ def changed(step: Step) -> dict[str, tuple[int, str, str]]:
     return {e.cluster_id: (e.size, e.title, e.summary) for e in step.events if isinstance(e, ClusterChanged)}
 
 
+def by(step: Step) -> str:
+    """The rule by which the one item came to its cluster."""
+    [rule] = [e.rule for e in step.events if isinstance(e, ItemAssigned)]
+    return rule
+
+
 def one_group() -> Project:
     """Three items in one tight group, of which the text of the first is kept."""
     project = Project()
@@ -124,12 +130,11 @@ def test_who_says_the_same_goes_on_standing_for_the_group() -> None:
     project.say(CARD, named="twin")
     assert changed(project.delete(CARD)) == {of(CARD): (3, CARD, CARD)}
     assert project.core.groups.exemplars[0].text_of == UUID(uid("twin")).bytes
-    project.say(CARD, named="another twin", like="nothing like it")  # the same words lead to it
+    assert by(project.say(CARD, named="another twin", like="nothing like it")) == "same-text"
     assert project.where("another twin") == [of(CARD)]
     project.delete("twin", "another twin")
     assert changed(project.delete(LATER)) == {of(CARD): (1, "", "")}
-    project.say(CARD, named="stranger", like="nothing like it")
-    assert project.where("stranger") == [of("stranger")]
+    assert by(project.say(CARD, named="stranger", like="nothing like it")) == "near"
 
 
 def test_a_title_is_made_anew_from_what_is_left() -> None:
