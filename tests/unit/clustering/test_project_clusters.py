@@ -461,20 +461,16 @@ def test_proposals_are_carried_out_together_and_undone_together() -> None:
 
 
 @settings(max_examples=20, deadline=None, derandomize=True)
-@given(st.permutations(range(90)), st.integers(1, 90))
+@given(st.permutations(range(150)), st.integers(1, 60))
 def test_what_differs_by_a_number_only_is_one_cluster(order: list[int], batch: int) -> None:
-    templates = (
-        "The app crashes when I open the settings page; this is report {} of it",
-        "My card was declined at the shop, as customer {} says",
-        "Dark mode is missing from the web version since build {}",
-    )
-    texts = [f"Question {n}\n{templates[n % 3].format(n)}" for n in order]
+    says = ("The app crashes when I open the settings page", "My card was declined", "Dark mode is missing")
+    texts = [f"Question {n}\n{says[n % 3]} and this is report {n} of it" for n in order]
     embedder = StaticEmbedder()
     key = EmbedderKey(embedder.name, embedder.version, embedder.dimensions)
     vectors = embedder.embed_now(texts)
     state = load({})
     for at in range(0, len(order), batch):
-        items = [brief(n, text=says) for n, says in zip(order[at : at + batch], texts[at : at + batch], strict=True)]
+        items = [brief(n, text=text) for n, text in zip(order[at : at + batch], texts[at : at + batch], strict=True)]
         state.add(key, items, vectors[at : at + batch])
         while (due := state.round_due()) is not None:
             state.finish(due, due.decide(), NOW, 0.1)
