@@ -3,11 +3,16 @@
 import time
 from collections.abc import Callable
 
+from cachetools import TTLCache
+
 from soulcaster.ports import ReadModel
 from soulcaster.project_config import ProjectConfig
 
 CACHED_SECONDS = 3.0
-"""How long settings are remembered: a change passes within these."""
+"""How long settings and secrets are remembered: a change passes within these."""
+
+CACHED_MOST = 1000
+"""How many are, the last that were asked for."""
 
 
 class ProjectConfigs:
@@ -16,8 +21,7 @@ class ProjectConfigs:
     def __init__(self, read_model: ReadModel, ticks: Callable[[], float] = time.monotonic) -> None:
         """Prepare; `ticks` gives seconds of a clock that only goes on."""
         self._read_model = read_model
-        self._ticks = ticks
-        self._known: dict[str, tuple[ProjectConfig, float]] = {}
+        self._known: TTLCache[str, ProjectConfig] = TTLCache(CACHED_MOST, CACHED_SECONDS, timer=ticks)
 
     async def of(self, project_id: str) -> ProjectConfig:
         """Return a project's settings, as of at most `CACHED_SECONDS` ago.
@@ -25,8 +29,7 @@ class ProjectConfigs:
         Raises:
             Unavailable: Redis does not answer.
         """
-        config, until = self._known.get(project_id, (None, 0.0))
-        if config is None or self._ticks() >= until:
-            config = (await self._read_model.config(project_id)).config
-            self._known[project_id] = config, self._ticks() + CACHED_SECONDS
+        config = self._known.get(project_id)
+        if config is None:
+            config = self._known[project_id] = (await self._read_model.config(project_id)).config
         return config

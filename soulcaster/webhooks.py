@@ -6,25 +6,21 @@ signature: a vendor signs with the secret itself, so a hash would not do.
 
 import secrets
 import time
-from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from datetime import datetime
 from uuid import uuid4
 
 import structlog
+from cachetools import TTLCache
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
+from soulcaster.configs import CACHED_MOST, CACHED_SECONDS
 from soulcaster.domain.webhooks import MAX_STANDING, WebhookSecret
 from soulcaster.errors import BadInput, NotFound, SoulcasterError
 from soulcaster.messages import WebhookSecretDefined
 from soulcaster.ports import Outgoing, Publisher, ReadModel
 from soulcaster.topics import CONTROL
-
-CACHED_SECONDS = 3.0
-"""How long secrets are remembered: a rotation passes within these."""
-
-_CACHED_MOST = 1000
 
 _log = structlog.get_logger(__name__)
 
@@ -63,12 +59,6 @@ class Seal:
             return None
 
 
-@dataclass(frozen=True, slots=True)
-class _Known:
-    secrets: tuple[bytes, ...]
-    until: float
-
-
 class WebhookSecrets:
     """The secrets of all projects, by way of the read model."""
 
@@ -79,8 +69,7 @@ class WebhookSecrets:
         self._read_model = read_model
         self._publisher = publisher
         self._seal = seal
-        self._ticks = ticks
-        self._known: OrderedDict[tuple[str, str], _Known] = OrderedDict()
+        self._known: TTLCache[tuple[str, str], tuple[bytes, ...]] = TTLCache(CACHED_MOST, CACHED_SECONDS, timer=ticks)
 
     async def standing_secrets(self, project_id: str, source: str) -> tuple[bytes, ...]:
         """Return the secrets that a webhook of this source may be signed with, the newest first; at most two.
@@ -91,14 +80,11 @@ class WebhookSecrets:
             SecretUnreadable: there are some, and none was sealed with our key.
             Unavailable: Redis does not answer.
         """
-        key, now = (project_id, source), self._ticks()
+        key = project_id, source
         known = self._known.get(key)
-        if known is None or now >= known.until:
-            known = self._known[key] = _Known(await self._opened(project_id, source), now + CACHED_SECONDS)
-        self._known.move_to_end(key)
-        if len(self._known) > _CACHED_MOST:
-            self._known.popitem(last=False)
-        return known.secrets
+        if known is None:
+            known = self._known[key] = await self._opened(project_id, source)
+        return known
 
     async def _opened(self, project_id: str, source: str) -> tuple[bytes, ...]:
         standing = await self._of(project_id, source)

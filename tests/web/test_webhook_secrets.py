@@ -11,11 +11,12 @@ import structlog
 from cryptography.fernet import Fernet
 
 from soulcaster import logs, webhooks
+from soulcaster.configs import CACHED_SECONDS
 from soulcaster.domain.webhooks import signed
 from soulcaster.errors import BadInput, RedisUnavailable
 from soulcaster.messages import WebhookSecretDefined, control_message
 from soulcaster.web.api.config_models import NewWebhookSecretOut, WebhookSecretOut
-from soulcaster.webhooks import CACHED_SECONDS, Seal, SecretUnreadable, WebhookSecrets
+from soulcaster.webhooks import Seal, SecretUnreadable, WebhookSecrets
 from tests.web.checks import problem
 from tests.web.conftest import NOW, SECRETS_KEY, Client, World
 
@@ -136,7 +137,7 @@ async def test_they_are_remembered_for_seconds_and_no_longer(world: World, clien
 
 
 async def test_only_so_many_are_remembered(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(webhooks, "_CACHED_MOST", 2)
+    monkeypatch.setattr(webhooks, "CACHED_MOST", 2)
     known = WebhookSecrets(world.read_model, world.publisher, Seal(SECRETS_KEY), ticks=lambda: 0.0)
     made, _ = await known.make("p1", "sentry", VENDORS, by="me", at=NOW)
     for project in ("p1", "p2", "p1", "p3"):
