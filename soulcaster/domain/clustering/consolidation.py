@@ -43,6 +43,9 @@ NEW = 0.5
 
 _FRIENDS = 4
 _SAMPLE = 512
+"""Groups of which every pair is looked at, for what is usual."""
+_SOME = 256
+"""Groups that are compared with all others, for how many are alike."""
 _LONELY = 0.5
 """Where every group stands alone nothing says what is near enough to join; it is no less than this."""
 
@@ -183,16 +186,16 @@ def items_per_topic(count: Slots, smooth: Vectors) -> float:
     if n < 2:
         return 1.0
     chance = np.random.default_rng(n)
-    chosen = np.arange(n) if n <= _SAMPLE else np.sort(chance.choice(n, _SAMPLE, replace=False))
-    sample = smooth[chosen]
+    sample = smooth if n <= _SAMPLE else smooth[np.sort(chance.choice(n, _SAMPLE, replace=False))]
     background = (sample @ sample.T)[~np.tri(len(sample), dtype=np.bool_)]
     low, middle = np.quantile(background, [0.16, 0.5])
     far = min(FARTHEST, middle + FAR * (middle - low))
-    alike = np.zeros(len(sample), np.int64)
+    some = np.arange(n) if n <= _SOME else np.sort(chance.choice(n, _SOME, replace=False))
+    alike = np.zeros(len(some), np.float32)
+    items = count.astype(np.float32)  # of floats the product is many times as fast
     for at in range(0, n, _CHUNK):
-        alike += (sample @ smooth[at : at + _CHUNK].T > far) @ count[at : at + _CHUNK]
-    items = count[chosen]
-    return float(items.sum() / (items / np.maximum(alike, 1)).sum())
+        alike += (smooth[some] @ smooth[at : at + _CHUNK].T > far).astype(np.float32) @ items[at : at + _CHUNK]
+    return float(items[some].sum() / (items[some] / np.maximum(alike, 1)).sum())
 
 
 def linkage(smooth: Vectors, count: Slots, graph: Slots, cut: float, wishes: Wishes) -> tuple[Slots, tuple[Near, ...]]:
