@@ -191,11 +191,12 @@ def items_per_topic(count: Slots, smooth: Vectors) -> float:
     low, middle = np.quantile(background, [0.16, 0.5])
     far = min(FARTHEST, middle + FAR * (middle - low))
     some = np.arange(n) if n <= _SOME else np.sort(chance.choice(n, _SOME, replace=False))
-    alike = np.zeros(len(some), np.float32)
     items = count.astype(np.float32)  # of floats the product is many times as fast
+    rows, own = smooth[some], items[some]
+    alike = np.zeros(len(some), np.float32)
     for at in range(0, n, _CHUNK):
-        alike += (smooth[some] @ smooth[at : at + _CHUNK].T > far).astype(np.float32) @ items[at : at + _CHUNK]
-    return float(items[some].sum() / (items[some] / np.maximum(alike, 1)).sum())
+        alike += (rows @ smooth[at : at + _CHUNK].T > far).astype(np.float32) @ items[at : at + _CHUNK]
+    return float(own.sum() / (own / np.maximum(alike, 1)).sum())
 
 
 def linkage(smooth: Vectors, count: Slots, graph: Slots, cut: float, wishes: Wishes) -> tuple[Slots, tuple[Near, ...]]:
@@ -321,7 +322,7 @@ def online_cut(cluster: Slots, count: Slots, graph: Slots, similarity: Vectors) 
     size = np.bincount(cluster)
     own = cluster
     best, score = best_clusters(cluster, size, graph, similarity, own)
-    elsewhere = np.where((graph >= 0) & (cluster[graph] == own[:, None]), -1, graph)
+    elsewhere = np.where(cluster[graph] == own[:, None], -1, graph)
     _, strange = best_clusters(cluster, size, elsewhere, similarity, own)
     alone = size[own] == 1
     order = np.argsort(-score, kind="stable")

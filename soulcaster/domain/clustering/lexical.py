@@ -20,8 +20,6 @@ DIMENSIONS = 128
 BUCKETS = 2048
 
 _STEM = 5
-_NUMBERS = 0
-"""The bucket of all numbers."""
 _OF_BUCKET = 9
 """Bits of a code that are not of its bucket: one for the sign, seven for the place."""
 _BLOCK = 64
@@ -82,7 +80,7 @@ class _Codes(dict[str, int]):
             self.clear()
         code = zlib.crc32(word[:_STEM].encode())
         if word.isdigit():
-            code = _NUMBERS << _OF_BUCKET | code & (1 << _OF_BUCKET) - 1
+            code &= (1 << _OF_BUCKET) - 1  # numbers share the first bucket
         self[word] = code
         return code
 

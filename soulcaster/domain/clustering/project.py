@@ -302,11 +302,11 @@ class ProjectClusters:
         place = self._place(record)
         rule = _RULES[rule_number]
         moved = rule in ("consolidation", "person")
-        cluster_id = core.clusters[place.number].id
+        cluster_id, of = core.clusters[place.number].id, str(UUID(bytes=item_id))
         # One that it opened may have been merged within the step.
-        opened = cluster_id == cluster_id_for(self._project_id, str(UUID(bytes=item_id)))
+        opened = cluster_id == cluster_id_for(self._project_id, of)
         return ItemAssigned(
-            item_id=str(UUID(bytes=item_id)),
+            item_id=of,
             item_created_at=datetime.fromtimestamp(time, UTC),
             cluster_id=cluster_id,
             change="moved" if moved else "opened" if opened else "joined",
