@@ -13,7 +13,7 @@ ignored, so a crash between the two, or a row left over from before a rebalance,
 
 import struct
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import groupby
 
 import msgspec
@@ -32,6 +32,9 @@ _ID = 16
 _HEADER = struct.Struct("<4sBxHI")  # magic, height, record width, record count
 _MAGIC = b"SEG1"
 _FROZEN = 255
+_SIZE = 32
+"""Where a blob is is one number: that of its row's first commit and, in so many bits, how long it is."""
+_LARGEST = (1 << _SIZE) - 1
 
 _encode_blobs = msgspec.msgpack.Encoder().encode
 _decode_blobs = msgspec.msgpack.Decoder(dict[bytes, bytes]).decode
@@ -56,7 +59,6 @@ class _Row:
     raw: bytes
     blobs_at: int
     dead: int = 0
-    live: dict[bytes, int] = field(default_factory=dict)
 
     @property
     def key(self) -> str:
@@ -96,12 +98,13 @@ class Segments:
         """
         self._width = width
         self._rows: list[_Row] = []
-        self._where: dict[bytes, _Row] = {}
+        self._by_first: dict[int, _Row] = {}
+        self._where: dict[bytes, int] = {}
         found = [_parse(key, raw, width) for key, raw in (rows or {}).items()]
         for row in sorted(found, key=lambda row: (row.first, -row.last)):
             if not self._rows or row.last > self._rows[-1].last:
                 self._rows.append(row)
-                self._index(row, {key: len(blob) for key, blob in row.blobs().items()})
+                self._index(row, row.blobs())
         self._next = self._rows[-1].last + 1 if self._rows else 0
 
     def __len__(self) -> int:
@@ -146,7 +149,7 @@ class Segments:
         """Return every blob that is not empty; an empty one is one that is gone."""
         newest: dict[bytes, bytes] = {}
         for row in self._rows:
-            newest.update((key, blob) for key, blob in row.blobs().items() if key in row.live)
+            newest.update(self._live(row))
         return {key: blob for key, blob in newest.items() if blob}
 
     def commit(self, records: Mapping[bytes, bytes], blobs: Mapping[bytes, bytes]) -> list[RowChange]:
@@ -157,19 +160,24 @@ class Segments:
         self._next += 1
         row = self._make(first, first, 0, *_columns(records, self._width), dict(blobs))
         changes = [RowChange(row.key, row.raw)]
-        self._index(row, {key: len(blob) for key, blob in blobs.items()})
+        self._index(row, blobs)
         self._rows.append(row)
         changes += self._merge()
         changes += self._clean()
         return changes
 
-    def _index(self, row: _Row, sizes: Mapping[bytes, int]) -> None:
-        for key, size in sizes.items():
-            old = self._where.get(key)
-            if old is not None and old is not row:
-                old.dead += old.live.pop(key) + len(key)
-            self._where[key] = row
-            row.live[key] = size
+    def _index(self, row: _Row, blobs: Mapping[bytes, bytes]) -> None:
+        """Have these blobs be those of a row; of the same keys in other rows they are outdated."""
+        self._by_first[row.first] = row
+        for key, blob in blobs.items():
+            where = self._where.get(key)
+            if where is not None:
+                self._by_first[where >> _SIZE].dead += (where & _LARGEST) + len(key)
+            self._where[key] = row.first << _SIZE | len(blob)
+
+    def _live(self, row: _Row) -> dict[bytes, bytes]:
+        """Return the blobs of a row that are not outdated."""
+        return {key: blob for key, blob in row.blobs().items() if self._where[key] >> _SIZE == row.first}
 
     def _make(
         self,
@@ -222,10 +230,12 @@ class Segments:
 
     def _join(self, group: Sequence[_Row], height: int) -> _Row:
         records = _newest(group)
-        blobs = {key: blob for row in group for key, blob in row.blobs().items() if key in row.live}
+        blobs = {key: blob for row in group for key, blob in self._live(row).items()}
         merged = self._make(group[0].first, group[-1].last, height, *records, blobs)
-        merged.live.update((key, len(blob)) for key, blob in blobs.items())
-        self._where.update(dict.fromkeys(blobs, merged))
+        for row in group:
+            del self._by_first[row.first]
+        self._by_first[merged.first] = merged
+        self._where.update((key, merged.first << _SIZE | len(blob)) for key, blob in blobs.items())
         return merged
 
 

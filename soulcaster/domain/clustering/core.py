@@ -63,8 +63,9 @@ class Cluster:
     """A cluster as it stands.
 
     `groups` are slots; `archived` is what it has besides, that of its aliases included; `into` is the cluster it was
-    merged into, its id then an alias; `told` is the size it had when its title and terms were taken; `resolved_at` the
-    time (epoch seconds) from which on feedback counts as newer.
+    merged into, its id then an alias; `told` is the size it had when its title and terms were taken, which is one
+    while they are those of the item that opened it; `resolved_at` the time (epoch seconds) from which on feedback
+    counts as newer.
     """
 
     id: str
@@ -311,13 +312,14 @@ class Clusterer:
                     candidates += [(float(inner[i]), *opened[i]) for i in closer]
                     candidates.sort(key=lambda found: -found[0])
                     del candidates[NEIGHBOURS:]
+            title, summary, at = item.title[:_TITLE_CHARS], item.text[:_SUMMARY_CHARS], item.created_at.timestamp()
             exact, masked = fingerprints(item.text)
             same, rule = self._same(exact, masked)
             score = threshold = 1.0
             if same is not None and rule == "same-masked-text":
                 # What differs may be all that matters: "error 404" is not "error 500". So they must be near as well.
-                at = row_of.get(same)
-                other = features[at] if at is not None else groups.rows(np.array([same]))[0]
+                inside = row_of.get(same)
+                other = features[inside] if inside is not None else groups.rows(np.array([same]))[0]
                 score, threshold = float(features[row] @ other), self.cut
                 same = same if score >= threshold else None
             change: Change = "joined"
@@ -338,27 +340,16 @@ class Clusterer:
                 else:
                     rule, change = "far" if best else "first", "opened"
                     runner_up = best
-                    number = self._new_cluster(item)
-                slot = groups.open(
-                    Exemplar(
-                        id_bytes(item.id),
-                        item.title[:_TITLE_CHARS],
-                        item.text[:_SUMMARY_CHARS],
-                        (),
-                        item.created_at.timestamp(),
-                        item.created_at.timestamp(),
-                        (masked, exact),
-                    ),
-                    number,
-                    [candidate[1] for candidate in candidates],
-                )
+                    number = self._make(Cluster(cluster_id_for(self._project_id, item.id), title, summary, told=1))
+                exemplar = Exemplar(id_bytes(item.id), title, summary, (), at, at, (masked, exact))
+                slot = groups.open(exemplar, number, [candidate[1] for candidate in candidates])
                 insort(self.clusters[number].groups, slot)
                 self._claim(slot)
                 row_of[slot] = row
                 opened_rows[len(opened)] = row
                 opened.append((slot, number))
             joins.append(slot)
-            self._count_in(slot, number, item, exact)
+            self._count_in(slot, number, item, at, exact)
             assignments.append(
                 Assignment(
                     item,
@@ -416,22 +407,19 @@ class Clusterer:
                 second = (first[number], score)
         return best, second
 
-    def _new_cluster(self, item: Brief) -> int:
-        return self._make(
-            Cluster(cluster_id_for(self._project_id, item.id), item.title[:_TITLE_CHARS], item.text[:_SUMMARY_CHARS])
-        )
+    def _opens(self, exemplar: Exemplar, cluster: Cluster) -> bool:
+        """Return whether it is the first item of this group that has opened the cluster."""
+        return cluster_id_for(self._project_id, str(UUID(bytes=exemplar.item_id))) == cluster.id
 
     def _make(self, cluster: Cluster) -> int:
         number = len(self.clusters)
         self.clusters.append(cluster)
         self.numbers[cluster.id] = number
         self._dirty_clusters.add(number)
-        self._dirty_told.add(number)
         return number
 
-    def _count_in(self, slot: int, number: int, item: Brief, text: int) -> None:
-        at = item.created_at.timestamp()
-        exemplar = self.groups.exemplars[slot]
+    def _count_in(self, slot: int, number: int, item: Brief, at: float, text: int) -> None:
+        cluster, exemplar = self.clusters[number], self.groups.exemplars[slot]
         exemplar.sources = _with(exemplar.sources, item.source)
         exemplar.first = min(exemplar.first, at)
         exemplar.last = max(exemplar.last, at)
@@ -439,7 +427,8 @@ class Clusterer:
         if not exemplar.title and not exemplar.summary:  # those of its first item were deleted
             exemplar.text_of = id_bytes(item.id)
             exemplar.title, exemplar.summary = item.title[:_TITLE_CHARS], item.text[:_SUMMARY_CHARS]
-        cluster = self.clusters[number]
+            if cluster.told == 1:
+                self._dirty_told.add(number)
         cluster.size += 1
         cluster.sources = _with(cluster.sources, item.source)
         cluster.first = min(cluster.first, at)
@@ -452,7 +441,11 @@ class Clusterer:
 
     def _centre(self) -> None:
         self._centred_at = self._seen
-        self.groups.centre(self.groups.copy(self._background()).publish())
+        self._centre_around(self._background())
+
+    def _centre_around(self, background: Vectors) -> None:
+        copied = self.groups.copy(background)
+        self.groups.centre(copied.publish(copied.rows()))
 
     # ---- consolidation -------------------------------------------------------------------------------------------
 
@@ -591,6 +584,8 @@ class Clusterer:
         for slot in slots:
             number = int(self.groups.cluster[slot])
             self.clusters[number].archived += self._count_out(slot, int(self.groups.count[slot]))
+            if self.clusters[number].told == 1:  # the item that says what it is called may go with it
+                self._dirty_told.add(number)
         self._free(slots)
         self._give_up_round()
 
@@ -762,7 +757,8 @@ class Clusterer:
             loser.groups, loser.archived, loser.size = [], NOTHING, 0
             loser.into = into
             self._dirty_clusters.update((number, into))
-            self._dirty_told.add(number)
+            if loser.told > 1:
+                self._dirty_told.add(number)
         for into in set(fates.values()):
             self.clusters[into].groups.sort()
 
@@ -1203,10 +1199,14 @@ class Clusterer:
         self._count_archived()
         for number, cluster in enumerate(self.clusters):
             self._recount(number)
-            if cluster.groups and number in untold:  # what it is called was not stored any more
-                first = self.groups.exemplars[cluster.groups[0]]
+            if cluster.groups and number in untold:
+                exemplars = [self.groups.exemplars[slot] for slot in cluster.groups]
+                first = next((e for e in exemplars if self._opens(e, cluster)), None)
+                cluster.told = 1 if first else 0
+                if first is None:  # what it is called was not stored any more
+                    first = exemplars[0]
+                    self._dirty_told.add(number)
                 cluster.title, cluster.summary = first.title, first.summary
-                self._dirty_told.add(number)
         self.constraints = Constraints(_decode_word(blob) for blob in kinds[b"w"].values())
         if b"" not in kinds[b"m"]:
             return
@@ -1220,7 +1220,7 @@ class Clusterer:
         self._round_at, self._epoch = calibration.round_at, int(calibration.changed)
         self._settled = calibration.settled
         self.suggestions = tuple(Suggestion(*of) for of in calibration.suggestions)
-        self.groups.centre(self.groups.copy(np.frombuffer(calibration.background, np.float32)).publish())
+        self._centre_around(np.frombuffer(calibration.background, np.float32))
 
 
 def _nearest_beside(number: int, candidates: Sequence[tuple[float, int, int]]) -> tuple[int, float] | None:

@@ -16,6 +16,7 @@ Rows are slots. A slot names a group until that is freed; then the next group th
 lowest, so that a restart changes nothing.
 """
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -28,7 +29,7 @@ import numpy.typing as npt
 
 from soulcaster.domain.clustering.consolidation import NEIGHBOURS
 from soulcaster.domain.clustering.lexical import DIMENSIONS as WORD_DIMENSIONS
-from soulcaster.domain.clustering.vectors import Slots, Vectors, grown, unit
+from soulcaster.domain.clustering.vectors import Halves, Slots, Vectors, grown, lengths
 
 WORDS = 0.35
 """The share of words in a similarity; the rest is meaning."""
@@ -113,10 +114,15 @@ class Space:
         """Return the same space around another background."""
         return Space(background, self._words)
 
-    def features(self, dense: Vectors, words: Vectors) -> Vectors:
+    def features(self, dense: Vectors | Halves, words: Vectors | Halves) -> Vectors:
         """Return f, shape (n, dimensions + word dimensions)."""
-        meaning, saying = np.float32(np.sqrt(1 - self._words)), np.float32(np.sqrt(self._words))
-        return np.hstack([meaning * unit(dense - self.background), saying * unit(words)])
+        n, size = dense.shape
+        f = np.empty((n, size + words.shape[1]), np.float32)
+        np.subtract(dense, self.background, out=f[:, :size])
+        f[:, size:] = words
+        for part, share in ((f[:, :size], 1 - self._words), (f[:, size:], self._words)):
+            part *= math.sqrt(share) / lengths(part)
+        return f
 
     def coarse(self, features: Vectors) -> Vectors:
         """Return the projection of f, shape (n, COARSE)."""
@@ -126,14 +132,13 @@ class Space:
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """The f of all groups in a space, by slot, with room for more; and the index over their projections.
+    """A space and the index over the projections of all groups in it, by slot.
 
-    A free slot's row says nothing, its projection is not a number: no comparison with that comes out in its favour, so
-    it is never among the nearest.
+    A free slot's projection is not a number: no comparison with that comes out in its favour, so it is never among the
+    nearest.
     """
 
     space: Space
-    rows: Vectors
     index: faiss.IndexFlatIP
 
 
@@ -141,36 +146,33 @@ class Published:
 class GroupsCopy:
     """All groups as they were at one time, one after the other; `slots` has the slot of each.
 
-    `neighbours` are places in this order (-1: none); `size` is how many slots there were, free ones too, and `room` how
-    many there may be before arrays have to grow.
+    `neighbours` are places in this order (-1: none); `size` is how many slots there were, free ones too.
     """
 
     space: Space
     slots: Slots
     size: int
-    room: int
-    dense: npt.NDArray[np.float16]
-    words: npt.NDArray[np.float16]
+    dense: Halves
+    words: Halves
     count: Slots
     cluster: npt.NDArray[np.int32]
     neighbours: Slots
 
-    def publish(self) -> Published:
-        """Return what `Groups.centre` takes up: most of its work, done anywhere."""
-        rows = np.empty((self.room, self.dense.shape[1] + self.words.shape[1]), np.float32)
-        for at in range(0, len(self.slots), _CHUNK):
+    def rows(self) -> Vectors:
+        """Return f of all groups."""
+        rows = np.empty((len(self.slots), self.dense.shape[1] + self.words.shape[1]), np.float32)
+        for at in range(0, len(rows), _CHUNK):
             part = slice(at, at + _CHUNK)
-            dense, words = self.dense[part].astype(np.float32), self.words[part].astype(np.float32)
-            rows[self.slots[part]] = self.space.features(dense, words)
+            rows[part] = self.space.features(self.dense[part], self.words[part])
+        return rows
+
+    def publish(self, rows: Vectors) -> Published:
+        """Return what `Groups.centre` takes up, given f of all groups: most of its work, done anywhere."""
         coarse = np.full((self.size, COARSE), np.nan, np.float32)
-        coarse[self.slots] = self.space.coarse(self.rows(rows))
+        coarse[self.slots] = self.space.coarse(rows)
         index = faiss.IndexFlatIP(COARSE)
         index.add(coarse)
-        return Published(self.space, rows, index)
-
-    def rows(self, by_slot: Vectors) -> Vectors:
-        """Return the rows of these groups out of those of all slots; a view where no slot is free."""
-        return by_slot[: self.size] if len(self.slots) == self.size else by_slot[self.slots]
+        return Published(self.space, index)
 
 
 class Groups:
@@ -184,7 +186,6 @@ class Groups:
         self.count = np.zeros(0, np.int64)
         self.cluster = np.zeros(0, np.int32)
         self.neighbours = np.zeros((0, NEIGHBOURS), np.int32)
-        self._rows = np.zeros((0, dimensions + WORD_DIMENSIONS), np.float32)
         self._space = Space(np.zeros(dimensions, np.float32), words)
         self._index = faiss.IndexFlatIP(COARSE)
         self._free: list[int] = []
@@ -205,14 +206,13 @@ class Groups:
         """Return the slots of all groups, in order."""
         return np.flatnonzero(self.count[: len(self.exemplars)])
 
-    def features(self, dense: Vectors, words: Vectors) -> Vectors:
+    def features(self, dense: Vectors | Halves, words: Vectors | Halves) -> Vectors:
         """Return f of items or groups, shape (n, dimensions + word dimensions)."""
         return self._space.features(dense, words)
 
     def rows(self, slots: Slots) -> Vectors:
-        """Return f of these groups, as last published."""
-        rows: Vectors = self._rows[slots]
-        return rows
+        """Return f of these groups, shape (len(slots), dimensions + word dimensions)."""
+        return self.features(self.dense[slots], self.words[slots])
 
     def mark(self) -> None:
         """Remember what is published from now on, for the `centre` with what is copied now."""
@@ -227,7 +227,6 @@ class Groups:
             self._space.around(background),
             slots,
             size,
-            2 * len(self.count),
             self.dense[slots],
             self.words[slots],
             self.count[slots],
@@ -240,9 +239,7 @@ class Groups:
 
         It is taken as it is, not copied; only what has changed since is published again.
         """
-        self._space, self._rows, self._index = published.space, published.rows, published.index
-        if len(self._rows) < len(self.exemplars):
-            self._rows = grown(self._rows, len(self.count))
+        self._space, self._index = published.space, published.index
         self.publish([*self._since, *range(self._index.ntotal, len(self.exemplars))])
 
     def nearest(self, features: Vectors, k: int = NEIGHBOURS) -> tuple[Vectors, Slots]:
@@ -253,10 +250,12 @@ class Groups:
             return np.zeros((n, 0), np.float32), np.zeros((n, 0), np.int64)
         _, slots = self._index.search(self._space.coarse(features), wide)
         slots.sort(axis=1)  # of two that are equally near the older comes first, before a restart and after it
+        found, at = np.unique(slots, return_inverse=True)
+        rows = self.rows(found)
         exact = np.empty((n, wide), np.float32)
-        for at in range(0, n, 32):
-            part = slice(at, at + 32)
-            exact[part] = np.matmul(self._rows[slots[part]], features[part, :, None])[:, :, 0]
+        for i in range(0, n, 32):
+            part = slice(i, i + 32)
+            exact[part] = np.matmul(rows[at[part]], features[part, :, None])[:, :, 0]
         order = np.argsort(-exact, axis=1, kind="stable")[:, :k]
         return np.take_along_axis(exact, order, 1), np.take_along_axis(slots, order, 1)
 
@@ -267,8 +266,6 @@ class Groups:
             self.dense, self.words = grown(self.dense, n), grown(self.words, n)
             self.count, self.cluster = grown(self.count, n), grown(self.cluster, n)
             self.neighbours = grown(self.neighbours, n)
-        if n > len(self._rows):
-            self._rows = grown(self._rows, n)
 
     def open(self, exemplar: Exemplar, cluster: int, neighbours: Sequence[int]) -> int:
         """Add a group without items, in room reserved, and return its slot; `join` gives it some."""
@@ -334,13 +331,12 @@ class Groups:
         self._dirty_blocks.add(slot // _BLOCK)
 
     def publish(self, slots: Iterable[int]) -> None:
-        """Bring f and the index up to date: in place for groups the index has, at its end for the others."""
+        """Bring the index up to date: in place for groups it has, at its end for the others."""
         wanted = np.array(sorted(set(slots)), np.int64)
         if not len(wanted):
             return
         self._since.update(wanted.tolist())
-        self._rows[wanted] = self.features(self.dense[wanted].astype(np.float32), self.words[wanted].astype(np.float32))
-        coarse = self._space.coarse(self._rows[wanted])
+        coarse = self._space.coarse(self.rows(wanted))
         have = self._index.ntotal
         old = wanted < have
         if old.any():

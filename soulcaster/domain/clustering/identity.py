@@ -112,8 +112,7 @@ class Decision:
 def decide(snapshot: Snapshot) -> Decision:
     """Consolidate and return what is to change; takes a while, and may run anywhere."""
     groups = snapshot.groups
-    published = groups.publish()
-    rows = groups.rows(published.rows)
+    rows = groups.rows()
     found = plan(rows, groups.count, groups.neighbours, snapshot.wishes)
     keeper, fates, parents = _match(found.part, groups.cluster, groups.count)
     merged = dict(islice(fates.items(), MOST_MERGED))
@@ -149,7 +148,7 @@ def decide(snapshot: Snapshot) -> Decision:
             replace(torn, groups=tuple(groups.slots[list(torn.groups)].tolist()))
             for torn in _torn(found, clusters, final, base, groups.count, snapshot.wishes)
         ),
-        published,
+        groups.publish(rows),
     )
 
 

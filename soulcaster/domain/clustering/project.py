@@ -100,10 +100,6 @@ class EmbedderKey:
     version: str
     dimensions: int
 
-    def prefix(self) -> bytes:
-        """Return what the keys of this embedder's blobs start with."""
-        return _CORE + json.dumps([self.name, self.version, self.dimensions]).encode() + _SEPARATOR
-
     def label(self) -> str:
         """Return "name@version"."""
         return f"{self.name}@{self.version}"
@@ -262,9 +258,9 @@ class ProjectClusters:
             slot, embedder, _, _, time, _, _, near, _, _, text = _RECORD.unpack(record)
             if slot != _NOTHING and near != _ARCHIVED:
                 members[embedder].append((slot, item_id, time, text))
-        for embedder_key, of_core in zip(self._keys, members, strict=True):
+        for number, (embedder_key, of_core) in enumerate(zip(self._keys, members, strict=True)):
             core = Clusterer(self._project_id, embedder_key.dimensions, threshold=self._config.threshold)
-            core.load(saved[embedder_key.prefix().removesuffix(_SEPARATOR)], of_core)
+            core.load(saved[_core_key(number)], of_core)
             self._cores[embedder_key] = core
         if any(isinstance(command, Reset) for command in self._asked.values()):
             self._anew = self._filled()
@@ -997,9 +993,9 @@ class ProjectClusters:
 
     def _commit(self, change: _Change) -> Step:
         aside: dict[bytes, bytes] = {}
-        for key, core in self._cores.items():
-            prefix = key.prefix()
-            together, told = core.dump()
+        for number, embedder in enumerate(self._keys):
+            prefix = _core_key(number) + _SEPARATOR
+            together, told = self._cores[embedder].dump()
             change.blobs.update((prefix + name, blob) for name, blob in together.items())
             aside.update((prefix + name, blob) for name, blob in told.items())
         if change.whole:
@@ -1065,6 +1061,11 @@ def _folded(events: Sequence[ClusterEvent]) -> list[ClusterEvent]:
 
 def _kind(command: Command) -> CommandKind:
     return _KINDS[type(command)]
+
+
+def _core_key(number: int) -> bytes:
+    """Return what the keys of an embedder's blobs start with; they are very many, so it is short."""
+    return _CORE + str(number).encode()
 
 
 def _waiting_key(command_id: str) -> bytes:

@@ -8,14 +8,19 @@ import numpy.typing as npt
 T = TypeVar("T", bound=np.generic)
 
 Vectors = npt.NDArray[np.float32]
+Halves = npt.NDArray[np.float16]
 Slots = npt.NDArray[np.int64]
+
+
+def lengths(rows: Vectors) -> Vectors:
+    """Return the length of each row, shape (..., 1); of a zero row it is next to nothing, but can be divided by."""
+    norms: Vectors = np.sqrt(np.einsum("...i,...i->...", rows, rows))
+    return np.maximum(norms, np.float32(1e-12))[..., None]
 
 
 def unit(rows: Vectors) -> Vectors:
     """Return rows at length one; a zero row stays zero."""
-    norms = np.linalg.norm(rows, axis=-1, keepdims=True)
-    scaled: Vectors = (rows / np.maximum(norms, 1e-12)).astype(np.float32)
-    return scaled
+    return rows / lengths(rows)
 
 
 def grown(array: npt.NDArray[T], rows: int) -> npt.NDArray[T]:

@@ -341,3 +341,14 @@ def test_words_forget_groups_and_go_with_the_last() -> None:
     assert sorted(said.forget({1, 2}, ())) == ["m", "s"]
     assert said.words.keys() == {"q"}
     assert (said.bonds, said.sides) == ({}, {})
+
+
+def test_a_cluster_is_called_by_what_opened_it_though_another_group_has_a_lower_slot() -> None:
+    project = Project()
+    state = project.state
+    for says in (LOGIN, CARD):
+        project.keep(state.add(A, [brief(says, text=says)], vector(says)[None]))
+    project.keep(state.remove([Deleted(uid(LOGIN), NOW)], NOW))
+    project.keep(state.add(A, [brief("again", text="card late again")], vector(CARD)[None]))
+    assert [exemplar.title for exemplar in project.core.groups.exemplars] == ["card late again", CARD]
+    assert changed(project.say(CARD, named="once more")) == {of(CARD): (3, CARD, CARD)}
