@@ -16,6 +16,7 @@ from soulcaster.domain.clustering.identity import Decision
 from soulcaster.domain.clustering.project import ProjectClusters, Round
 from soulcaster.domain.commands import CommandKind
 from soulcaster.failures import until_available
+from soulcaster.memory import give_back
 from soulcaster.messages import ClusterCommand
 from soulcaster.ports import Clock, Outgoing, Publisher
 from soulcaster.topics import CLUSTER_COMMANDS
@@ -41,6 +42,12 @@ class Finished:
     decision: Decision | None
     error: str
     seconds: float
+
+
+def _decide(due: Round) -> Decision:
+    decision = due.decide()
+    give_back()
+    return decision
 
 
 class Rounds:
@@ -92,7 +99,7 @@ class Rounds:
         begin = time.perf_counter()
         decision, error = None, ""
         try:
-            decision = await asyncio.to_thread(due.decide)
+            decision = await asyncio.to_thread(_decide, due)
         except Exception as failure:
             log.exception("a round of consolidation failed", project=place[1])
             error = repr(failure)

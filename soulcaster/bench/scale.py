@@ -1,7 +1,8 @@
 """`soulcaster bench scale`: what the clusterer costs as a project grows, on one core.
 
 The stream is made up: topics in random directions, ten items each, of words drawn at random, every item a tight group
-of its own. That is the hardest case for memory and search, and says nothing of how good the clusters are.
+of its own. That is the hardest case for memory and search, and says nothing of how good the clusters are. The rows of
+the table are kept beside it, as a worker does, and count as memory, not as time.
 """
 
 import json
@@ -10,7 +11,7 @@ import random
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
@@ -25,10 +26,13 @@ from soulcaster.bench.clustering_loop import ONE_THREAD
 from soulcaster.bench.feeds import demo_topics
 from soulcaster.domain.clustering.core import Clusterer
 from soulcaster.domain.clustering.identity import decide
+from soulcaster.domain.clustering.project import RECORD_BYTES
 from soulcaster.domain.clustering.vectors import Vectors, unit
 from soulcaster.domain.feedback import Brief
-from soulcaster.domain.ids import item_id
+from soulcaster.domain.ids import id_bytes, item_id
+from soulcaster.domain.segments import Segments
 from soulcaster.errors import SoulcasterError
+from soulcaster.memory import give_back
 
 BATCH = 256
 DIMENSIONS = 256
@@ -48,12 +52,13 @@ class Step:
     pause_ms: float
     consolidation_us_per_item: float
     resident_bytes_per_group: int
-    """What the process has grown by; what the allocator keeps of a round's working memory is in it."""
+    """What the process has grown by, rows of the table and what the allocator keeps included."""
 
 
 def run(items: int, report: Callable[[int], None]) -> list[Step]:
     """Return a step for each round there is until so many items are in."""
     clusterer = Clusterer("bench", DIMENSIONS)
+    table = Segments(RECORD_BYTES)
     before = psutil.Process().memory_info().rss
     seconds: list[float] = []
     steps: list[Step] = []
@@ -61,6 +66,7 @@ def run(items: int, report: Callable[[int], None]) -> list[Step]:
         begin = time.perf_counter()
         list(clusterer.add(some, vectors))
         seconds.append(time.perf_counter() - begin)
+        _store(clusterer, some, table)
         if clusterer.until_due() <= 0:
             times = [time.perf_counter()]
             snapshot = clusterer.snapshot()
@@ -69,8 +75,9 @@ def run(items: int, report: Callable[[int], None]) -> list[Step]:
             times.append(time.perf_counter())
             clusterer.finish(snapshot, decision)
             times.append(time.perf_counter())
-            clusterer.dump()
+            _store(clusterer, (), table)
             del snapshot, decision
+            give_back()
             taking, deciding, finishing = np.diff(times).tolist()
             steps.append(
                 Step(
@@ -84,6 +91,11 @@ def run(items: int, report: Callable[[int], None]) -> list[Step]:
             )
         report(clusterer.seen)
     return steps
+
+
+def _store(clusterer: Clusterer, items: Sequence[Brief], table: Segments) -> None:
+    together, told = clusterer.dump()
+    table.commit({id_bytes(item.id): bytes(RECORD_BYTES) for item in items}, together | told)
 
 
 def stream(items: int) -> Iterator[tuple[list[Brief], Vectors]]:

@@ -17,6 +17,7 @@ from bisect import insort
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from operator import itemgetter
 from uuid import UUID
 
 import msgspec
@@ -297,7 +298,7 @@ class Clusterer:
         within = features @ features.T
         near = list(zip(similarities.tolist(), slots.tolist(), groups.cluster[slots].tolist(), strict=True))
         tight = TIGHT if self._explicit is None else self._explicit
-        opened_rows = np.empty(len(items), np.int64)
+        within_opened = np.empty((len(items), len(items)), np.float32)
         opened: list[tuple[int, int]] = []
         row_of: dict[int, int] = {}
         joins: list[int] = []
@@ -306,11 +307,11 @@ class Clusterer:
             candidates = list(zip(*near[row], strict=True))
             if opened:
                 floor = candidates[-1][0] if len(candidates) == NEIGHBOURS else -2.0
-                inner = within[row, opened_rows[: len(opened)]]
-                closer = np.flatnonzero(inner > floor).tolist()
+                inner = within_opened[row, : len(opened)]
+                closer = (inner > floor).nonzero()[0].tolist()
                 if closer:
                     candidates += [(float(inner[i]), *opened[i]) for i in closer]
-                    candidates.sort(key=lambda found: -found[0])
+                    candidates.sort(key=itemgetter(0), reverse=True)
                     del candidates[NEIGHBOURS:]
             title, summary, at = item.title[:_TITLE_CHARS], item.text[:_SUMMARY_CHARS], item.created_at.timestamp()
             exact, masked = fingerprints(item.text)
@@ -346,7 +347,7 @@ class Clusterer:
                 insort(self.clusters[number].groups, slot)
                 self._claim(slot)
                 row_of[slot] = row
-                opened_rows[len(opened)] = row
+                within_opened[:, len(opened)] = within[row]
                 opened.append((slot, number))
             joins.append(slot)
             self._count_in(slot, number, item, at, exact)
@@ -387,20 +388,18 @@ class Clusterer:
         self, candidates: Sequence[tuple[float, int, int]]
     ) -> tuple[tuple[int, float] | None, tuple[int, float] | None]:
         """Return (nearest group, score) of the best cluster among candidates, and of the next; see `best_clusters`."""
-        totals: dict[int, list[float]] = {}
+        nearest: dict[int, list[float]] = {}
         first: dict[int, int] = {}
         for similarity, slot, number in candidates:
-            if number in totals:
-                if totals[number][1] < 3:
-                    totals[number][0] += similarity
-                    totals[number][1] += 1
-            else:
-                totals[number] = [similarity, 1]
-                first[number] = slot
+            if number not in nearest:
+                nearest[number], first[number] = [similarity], slot
+            elif len(nearest[number]) < 3:
+                nearest[number].append(similarity)
         best: tuple[int, float] | None = None
         second: tuple[int, float] | None = None
-        for number, (total, _) in totals.items():
-            score = total / min(3, len(self.clusters[number].groups))
+        for number, found in nearest.items():
+            # Where all three are found there is nothing to look up.
+            score = sum(found) / (3 if len(found) == 3 else min(3, len(self.clusters[number].groups)))
             if best is None or score > best[1]:
                 best, second = (first[number], score), best
             elif second is None or score > second[1]:

@@ -38,7 +38,8 @@ COARSE = 64
 RERANKED = 32
 
 NONE = -1
-_CHUNK = 4096
+_CHUNK = 512
+"""Rows that are worked on at once: so few that they stay in the cache."""
 _BLOCK = 256
 
 
@@ -114,14 +115,17 @@ class Space:
         """Return the same space around another background."""
         return Space(background, self._words)
 
-    def features(self, dense: Vectors | Halves, words: Vectors | Halves) -> Vectors:
-        """Return f, shape (n, dimensions + word dimensions)."""
-        n, size = dense.shape
-        f = np.empty((n, size + words.shape[1]), np.float32)
-        np.subtract(dense, self.background, out=f[:, :size])
-        f[:, size:] = words
-        for part, share in ((f[:, :size], 1 - self._words), (f[:, size:], self._words)):
-            part *= math.sqrt(share) / lengths(part)
+    def features(self, dense: Vectors | Halves, words: Vectors | Halves, rows: Slots | None = None) -> Vectors:
+        """Return f of these rows, or of all: shape (n, dimensions + word dimensions)."""
+        rows = np.arange(len(dense)) if rows is None else rows
+        size = dense.shape[1]
+        f = np.empty((len(rows), size + words.shape[1]), np.float32)
+        for at in range(0, len(rows), _CHUNK):
+            some, wanted = f[at : at + _CHUNK], rows[at : at + _CHUNK]
+            np.subtract(dense[wanted], self.background, out=some[:, :size])
+            some[:, size:] = words[wanted]
+            for part, share in ((some[:, :size], 1 - self._words), (some[:, size:], self._words)):
+                part *= math.sqrt(share) / lengths(part)
         return f
 
     def coarse(self, features: Vectors) -> Vectors:
@@ -160,11 +164,7 @@ class GroupsCopy:
 
     def rows(self) -> Vectors:
         """Return f of all groups."""
-        rows = np.empty((len(self.slots), self.dense.shape[1] + self.words.shape[1]), np.float32)
-        for at in range(0, len(rows), _CHUNK):
-            part = slice(at, at + _CHUNK)
-            rows[part] = self.space.features(self.dense[part], self.words[part])
-        return rows
+        return self.space.features(self.dense, self.words)
 
     def publish(self, rows: Vectors) -> Published:
         """Return what `Groups.centre` takes up, given f of all groups: most of its work, done anywhere."""
@@ -212,7 +212,7 @@ class Groups:
 
     def rows(self, slots: Slots) -> Vectors:
         """Return f of these groups, shape (len(slots), dimensions + word dimensions)."""
-        return self.features(self.dense[slots], self.words[slots])
+        return self._space.features(self.dense, self.words, slots)
 
     def mark(self) -> None:
         """Remember what is published from now on, for the `centre` with what is copied now."""
