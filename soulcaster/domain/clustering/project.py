@@ -9,7 +9,7 @@ import json
 import math
 import struct
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, get_args
@@ -77,6 +77,9 @@ _GONE = _RECORD.pack(_NOTHING, 0, 0, 0, 0.0, 0.0, 0.0, 0, 0.0, 0, 0)
 _ARCHIVED = 0xFFFFFFFE
 """Stands for the runner-up of an archived item, whose record names its cluster's number instead of a group."""
 
+ARCHIVED_BYTES = SEGMENT_BYTES // 2
+"""What the groups that are archived in one step may take in a row: tens of milliseconds of work."""
+
 _DAY = 86_400.0
 _BLOB_BYTES = 256
 """About what a group that is archived takes in a row besides its items: its cluster's blob and its own, which goes."""
@@ -89,6 +92,7 @@ _WAITING = b"command"
 _CONFIG = b"config"
 _EMBEDDERS = b"embedders"
 _OUTBOX = b"outbox"
+_LAPSING = b"lapsing"
 _SEPARATOR = b"\0"
 
 
@@ -219,7 +223,7 @@ class ProjectClusters:
     def __init__(self, project_id: str, segments: Segments, *, archive_days: int = 0) -> None:
         """Take up the state the rows hold; `segments` has records of `RECORD_BYTES`.
 
-        Groups that nothing new has come to for so many days are archived at the end of a round; 0: never.
+        Groups that nothing new has come to for so many days are archived after a round; 0: never.
         """
         self._project_id = project_id
         self._segments = segments
@@ -232,6 +236,7 @@ class ProjectClusters:
         self._config = Configure("", "", datetime.fromtimestamp(0, UTC))
         self._running = False
         self._failed_at = 0
+        self._lapsing = False
         self._outbox = _Outbox()
         self._load(segments.blobs())
 
@@ -244,6 +249,7 @@ class ProjectClusters:
             self._config = msgspec.msgpack.decode(blob, type=Configure)
         for blob in saved.get(_OUTBOX, {}).values():
             self._outbox = msgspec.msgpack.decode(blob, type=_Outbox)
+        self._lapsing = bool(saved.get(_LAPSING))
         for blob in saved.get(_WAITING, {}).values():
             kind, of = msgspec.msgpack.decode(blob)
             command = msgspec.convert(of, _COMMANDS[kind])
@@ -396,7 +402,11 @@ class ProjectClusters:
         change.events = _folded(change.events)
         self._changed(core, touched, change)
         step = self._commit_and_try(change)
-        return replace(step, rows=(*step.rows, *self._archive()[1])) if rounds else step
+        if not (rounds or self._lapsing):
+            return step
+        archived, changes = self._archive()
+        then = self._commit(_Change([self._proposals()])) if archived else Step()
+        return Step(step.events + then.events, step.fixes, (*step.rows, *changes, *then.rows))
 
     def remove(self, deleted: Sequence[Deleted], at: datetime) -> Step:
         """Take items out for good, once each, whether they have come yet or not; answer who asked for it."""
@@ -576,28 +586,30 @@ class ProjectClusters:
         return Step(step.events + then.events, step.fixes, (*step.rows, *rows, *then.rows))
 
     def _archive(self) -> tuple[int, list[RowChange]]:
-        """Archive the groups that have lapsed; return how many, and the rows, each a whole step of its own.
+        """Archive some of the groups that have lapsed, after a round; the others follow in later steps.
 
-        Only a group whose items are too many for one row takes more; its first ones then are archived before it is, and
-        a crash in between leaves it with the others.
+        Return how many, and the row. Only a group whose items are too many for one row takes more; its first ones then
+        are archived before it is, and a crash in between leaves it with the others.
         """
         rows: list[RowChange] = []
-        archived = 0
         if not self._archive_seconds:
-            return archived, rows
+            return 0, rows
+        change = _Change()
         before = max((core.newest() for core in self._cores.values()), default=0.0) - self._archive_seconds
-        for key, core in self._cores.items():
-            counts = core.groups.count
-            sized = [(slot, int(counts[slot]) * (16 + RECORD_BYTES) + _BLOB_BYTES) for slot in core.lapsed(before)]
-            archived += len(sized)
-            for slots in split_by_bytes(sized, SEGMENT_BYTES):
-                records = [(of, 16 + RECORD_BYTES) for of in self._archived(core, self._keys.index(key), slots)]
-                core.archive(slots)
-                *first, last = split_by_bytes(records, SEGMENT_BYTES)
-                for run in first:
-                    rows += self._segments.commit(dict(run), {})
-                rows += self._commit(_Change(records=dict(last))).rows
-        return archived, rows
+        runs = [(core, slots) for core in self._cores.values() for slots in _runs(core, core.lapsed(before))]
+        for core, slots in runs[:1]:
+            number = list(self._cores.values()).index(core)
+            records = [(of, 16 + RECORD_BYTES) for of in self._archived(core, number, slots)]
+            core.archive(slots)
+            *first, last = split_by_bytes(records, SEGMENT_BYTES)
+            for run in first:
+                rows += self._segments.commit(dict(run), {})
+            change.records |= dict(last)
+        if self._lapsing != (len(runs) > 1):
+            self._lapsing = not self._lapsing
+            change.blobs[_LAPSING + _SEPARATOR] = b"more" if self._lapsing else b""
+        rows += self._commit(change).rows
+        return len(runs[0][1]) if runs else 0, rows
 
     def _archived(self, core: Clusterer, key: int, slots: Sequence[int]) -> list[tuple[bytes, bytes]]:
         """Return the records of the items of groups that are to be archived.
@@ -1061,6 +1073,12 @@ def _folded(events: Sequence[ClusterEvent]) -> list[ClusterEvent]:
 
 def _kind(command: Command) -> CommandKind:
     return _KINDS[type(command)]
+
+
+def _runs(core: Clusterer, slots: Sequence[int]) -> Iterator[list[int]]:
+    """Yield the groups of one step each."""
+    sized = [(slot, int(core.groups.count[slot]) * (16 + RECORD_BYTES) + _BLOB_BYTES) for slot in slots]
+    return split_by_bytes(sized, ARCHIVED_BYTES)
 
 
 def _core_key(number: int) -> bytes:

@@ -319,25 +319,32 @@ def test_a_crash_between_any_two_rows_leaves_a_state_that_goes_on() -> None:
     project.keep(state.apply(Rebalance("r", *WHO), NOW))
     due = state.round_due()
     assert due is not None
-    step = state.finish(due, due.decide(), NOW, 0.1)
+    rows = list(state.finish(due, due.decide(), NOW, 0.1).rows)
+    left = [len(state._cores[A].groups)]
+    while left[-1] > 5:
+        others, vectors = many(1, 30_000 + len(left), 20)
+        rows += state.add(A, others, vectors).rows
+        left.append(len(state._cores[A].groups))
+    assert len(left) > 1  # not all at once
     expected = state.cluster_of(ids)
-    written = [row for row in step.rows if row.value is not None]
+    written = [row for row in rows if row.value is not None]
     assert len(written) > 4
     assert max(len(row.value or b"") for row in written) < 2 * SEGMENT_BYTES
-    for cut in range(1, len(step.rows) + 1):
+    for cut in range(1, len(rows) + 1):
         table = dict(project.table)
-        write(table, step.rows[:cut])
+        write(table, rows[:cut])
         again = load(table, DAYS)
         assert again.cluster_of(ids) == expected
         assert_counted(again, ids)
-        others, vectors = many(2, 30_000, 20)
-        write(table, again.add(A, others, vectors).rows)
         write(table, again.apply(Rebalance("again", *WHO), NOW).rows)
         due = again.round_due()
         if due is not None:
             write(table, again.finish(due, due.decide(), NOW, 0.1).rows)
+        others, vectors = many(len(left), 40_000, 20)
+        for i, item in enumerate(others):
+            write(table, again.add(A, [item], vectors[i : i + 1]).rows)
         last = load(table, DAYS)
-        assert len(last._cores[A].groups) <= 5
+        assert len(last._cores[A].groups) <= 5 + 2 * len(left)
         assert_counted(last, [*ids, *(item.id for item in others)])
 
 

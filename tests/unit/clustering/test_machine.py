@@ -4,12 +4,14 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from unittest.mock import patch
 from uuid import UUID
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from soulcaster.domain.clustering import project
 from soulcaster.domain.clustering.core import Cluster, Clusterer
 from soulcaster.domain.clustering.project import EmbedderKey, ProjectClusters, Step
 from soulcaster.domain.commands import (
@@ -534,7 +536,7 @@ def sorted_events(events: Sequence[ClusterEvent]) -> list[ClusterEvent]:
 
 
 class ArchivingMachine(ProjectMachine):
-    """Items come from four days, in no order; what is two days older than the newest is archived."""
+    """Items come from four days, in no order; what is two days older than the newest is archived, a few at a time."""
 
     archive_days = 2
     apart = 60
@@ -542,6 +544,11 @@ class ArchivingMachine(ProjectMachine):
     def __init__(self) -> None:
         super().__init__()
         self.archived: set[str] = set()
+        self.few = patch.object(project, "ARCHIVED_BYTES", 2_000)
+        self.few.start()
+
+    def teardown(self) -> None:
+        self.few.stop()
 
     @invariant()
     def what_is_archived_stays_so(self) -> None:
