@@ -1,8 +1,9 @@
 """`soulcaster bench scale`: what the clusterer costs as a project grows, on one core.
 
 The stream is made up: topics in random directions, ten items each, of words drawn at random, every item a tight group
-of its own. That is the hardest case for memory and search, and says nothing of how good the clusters are. The rows of
-the table are kept beside it, as a worker does, and count as memory, not as time.
+of its own. That is the hardest case for memory and search, and says nothing of how good the clusters are. Then all of
+it comes once more, and nothing opens. The rows of the table are kept beside it, as a worker does, and count as memory,
+not as time.
 """
 
 import json
@@ -12,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 
 import faiss
@@ -55,8 +56,16 @@ class Step:
     """What the process has grown by, rows of the table and what the allocator keeps included."""
 
 
-def run(items: int, report: Callable[[int], None]) -> list[Step]:
-    """Return a step for each round there is until so many items are in."""
+@dataclass(frozen=True, slots=True)
+class Growth:
+    """A step for each round while groups open; and what an item more takes that says what another has said."""
+
+    steps: list[Step]
+    resident_bytes_per_item: int
+
+
+def run(items: int, report: Callable[[int], None]) -> Growth:
+    """Return what it costs until so many items are in, and as many again that open no group."""
     clusterer = Clusterer("bench", DIMENSIONS)
     table = Segments(RECORD_BYTES)
     before = psutil.Process().memory_info().rss
@@ -90,7 +99,16 @@ def run(items: int, report: Callable[[int], None]) -> list[Step]:
                 )
             )
         report(clusterer.seen)
-    return steps
+    give_back()
+    grown = psutil.Process().memory_info().rss
+    for some, vectors in stream(items):
+        again = [replace(item, id=item_id("bench", "again", item.id)) for item in some]
+        list(clusterer.add(again, vectors))
+        _store(clusterer, again, table)
+        report(clusterer.seen)
+    give_back()
+    more = clusterer.seen // 2
+    return Growth(steps, (psutil.Process().memory_info().rss - grown) // more)
 
 
 def _store(clusterer: Clusterer, items: Sequence[Brief], table: Segments) -> None:
@@ -131,15 +149,15 @@ def main(items: int, as_json: bool) -> None:
 def _show(items: int, as_json: bool) -> None:
     columns = (TextColumn("clustering"), BarColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True)) as progress:
-        task = progress.add_task("clustering", total=items)
-        steps = run(items, lambda done: progress.update(task, completed=done))
+        task = progress.add_task("clustering", total=2 * items)
+        growth = run(items, lambda done: progress.update(task, completed=done))
     if as_json:
-        print(json.dumps([asdict(step) for step in steps], indent=2))  # noqa: T201  the result
+        print(json.dumps(asdict(growth), indent=2))  # noqa: T201  the result
         return
     table = Table(title=f"one core, batches of {BATCH}, {DIMENSIONS} dimensions; every item a group of its own")
     for column in ("items", "groups", "items/s", "pause, ms", "round, µs an item", "bytes a group"):
         table.add_column(column, justify="right")
-    for step in steps:
+    for step in growth.steps:
         table.add_row(
             f"{step.items:,}",
             f"{step.groups:,}",
@@ -149,6 +167,7 @@ def _show(items: int, as_json: bool) -> None:
             f"{step.resident_bytes_per_group:,}",
         )
     Console().print(table)
+    Console().print(f"{growth.resident_bytes_per_item:,} bytes for an item more of a group there is")
 
 
 if __name__ == "__main__":

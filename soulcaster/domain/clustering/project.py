@@ -581,7 +581,8 @@ class ProjectClusters:
         archived, rows = self._archive()
         if not archived:
             return step
-        status = self._status(f"{text}; {archived} groups archived", at, seconds, outcome.moved_share)
+        text += f"; {archived} groups archived{', more with the next items' if self._lapsing else ''}"
+        status = self._status(text, at, seconds, outcome.moved_share)
         then = self._commit(_Change([self._proposals(), status]))
         return Step(step.events + then.events, step.fixes, (*step.rows, *rows, *then.rows))
 
