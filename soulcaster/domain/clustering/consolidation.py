@@ -6,7 +6,7 @@
    round by round, which for a reducible linkage gives what merging one pair at a time does (Murtagh 1983).
 4. The cut: linkage stops below
 
-       LOWEST where topics are large, HIGHEST where nearly everything stands alone, 1.45 - 0.45 ln m in between.
+       HIGHEST where nearly everything stands alone, 1.45 - 0.45 ln m in between, where clusters are best apart at last.
 
    m is how many items a topic has. Two items are alike when their smoothed similarity is further above the median than
    `FAR` times what the 16th percentile is below it (or above `FARTHEST`); the lower side of the spread is the measure
@@ -15,6 +15,12 @@
    that of the largest: a few templates in a stream of single items would pass for topics everywhere.) The numbers were
    chosen once, to do well on many sets, embedders and shapes at once (docs/clustering.md); no label and no text domain
    is in them.
+
+   How loose large topics are is not said by their size. For each of `CUTS`, how well apart are the clusters there would
+   be? An item is in its own with the mean similarity a to its other items, and the next best is at b: the margin a - b
+   and the silhouette (a - b) / (1 - min(a, b)) (Rousseeuw 1987), zero for one that is alone, are added up and averaged
+   over items. The margin alone would have it too coarse, the silhouette too fine. The cut is the mean of `CUTS`, each
+   weighed by exp(apart / SHARP), so that it moves little from round to round.
 """
 
 import math
@@ -32,8 +38,9 @@ NEIGHBOURS = 12
 LEAST = 0.2
 FAR = 4.5
 FARTHEST = 0.9
-LOWEST = 0.45
 HIGHEST = 0.97
+CUTS = (0.65, 0.6, 0.55, 0.5, 0.45, 0.4, 0.35, 0.3, 0.25, 0.2)
+SHARP = 0.05
 
 GRANULARITY: Mapping[str, float] = {"finer": 0.12, "fine": 0.06, "auto": 0.0, "broad": -0.06, "broader": -0.12}
 """What a person's wish adds to the cut."""
@@ -43,7 +50,7 @@ NEW = 0.5
 
 _FRIENDS = 4
 _SAMPLE = 512
-"""Groups of which every pair is looked at, for what is usual."""
+"""Groups of which every pair is looked at, for what is usual; and that are compared with all clusters."""
 _SOME = 256
 """Groups that are compared with all others, for how many are alike."""
 _LONELY = 0.5
@@ -103,7 +110,7 @@ def plan(rows: Vectors, count: Slots, neighbours: Slots, wishes: Wishes) -> Plan
     """
     graph, similarity = nearest_graph(rows, neighbours)
     smooth = smoothed(rows, graph, similarity)
-    cut = calibrated_cut(count, smooth) + GRANULARITY[wishes.granularity]
+    cut = calibrated_cut(smooth, count, graph) + GRANULARITY[wishes.granularity]
     part, apart = linkage(smooth, count, graph, cut, wishes)
     return Plan(part, smooth, graph, similarity, cut, apart)
 
@@ -175,9 +182,40 @@ def smoothed(rows: Vectors, graph: Slots, similarity: Vectors) -> Vectors:
     return smooth
 
 
-def calibrated_cut(count: Slots, smooth: Vectors) -> float:
+def calibrated_cut(smooth: Vectors, count: Slots, graph: Slots) -> float:
     """Return the linkage below which nothing is merged."""
-    return min(HIGHEST, max(LOWEST, 1.45 - 0.45 * math.log(items_per_topic(count, smooth))))
+    cut = min(HIGHEST, 1.45 - 0.45 * math.log(items_per_topic(count, smooth)))
+    return cut if cut >= CUTS[0] else max(cut, cut_best_apart(smooth, count, graph))
+
+
+def cut_best_apart(smooth: Vectors, count: Slots, graph: Slots) -> float:
+    """Return the cut at which clusters are best apart, between the least and the largest of `CUTS`."""
+    part = np.arange(len(smooth))
+    apart = []
+    for cut in CUTS:
+        part, _ = linkage(smooth, count, graph, cut, Wishes(bonds=dict(enumerate(part.tolist()))))
+        apart.append(how_apart(smooth, count, part))
+    weight = np.exp((np.array(apart) - max(apart)) / SHARP)
+    return float(weight @ np.array(CUTS) / weight.sum())
+
+
+def how_apart(smooth: Vectors, count: Slots, part: Slots) -> float:
+    """Return the mean margin and the mean silhouette of items, added up, by a sample of groups."""
+    n = len(smooth)
+    some = np.arange(n) if n <= _SAMPLE else np.sort(np.random.default_rng(n).choice(n, _SAMPLE, replace=False))
+    parts, own = np.unique(part, return_inverse=True)
+    sums, items = summed(smooth, count, part)[parts], np.bincount(own, weights=count)
+    if len(parts) < 2:
+        return 0.0
+    own, row = own[some], np.arange(len(some))
+    total = smooth[some] @ sums.T
+    a = (total[row, own] - 1) / np.maximum(items[own] - 1, 1)
+    total /= items
+    total[row, own] = -1
+    b = total.max(1)
+    margin = np.where(items[own] > 1, a - b, 0)
+    silhouette = margin / np.maximum(1 - np.minimum(a, b), 1e-6)
+    return float(np.average(margin + silhouette, weights=count[some]))
 
 
 def items_per_topic(count: Slots, smooth: Vectors) -> float:
@@ -215,9 +253,8 @@ def linkage(smooth: Vectors, count: Slots, graph: Slots, cut: float, wishes: Wis
     apart: dict[int, float] = {}
     while len(pairs):
         allowed = links >= cut
-        for pair, link in zip(pairs[~allowed].tolist(), links[~allowed].tolist(), strict=True):
-            if link >= cut - _NEARLY:
-                apart[pair] = link  # noqa: PERF403  a comprehension would make a dictionary each time
+        nearly = ~allowed & (links >= cut - _NEARLY)
+        apart.update(zip(pairs[nearly].tolist(), links[nearly].tolist(), strict=True))
         pairs, links = pairs[allowed], links[allowed]
         if fixed or sides:
             free = np.array([_may(pair // n, pair % n, fixed, sides) for pair in pairs.tolist()], dtype=np.bool_)

@@ -580,7 +580,7 @@ class ProjectClusters:
         step = self._commit(change)
         archived, rows = self._archive()
         if not archived:
-            return step
+            return replace(step, rows=(*step.rows, *rows))
         text += f"; {archived} groups archived{', more with the next items' if self._lapsing else ''}"
         status = self._status(text, at, seconds, outcome.moved_share)
         then = self._commit(_Change([self._proposals(), status]))

@@ -17,6 +17,8 @@ from soulcaster.domain.clustering.consolidation import (
     Wishes,
     best_clusters,
     calibrated_cut,
+    cut_best_apart,
+    how_apart,
     items_per_topic,
     linkage,
     nearest_graph,
@@ -246,7 +248,7 @@ def test_the_cut_is_above_what_has_nothing_to_do_with_one_another() -> None:
     rows, of = planted(300, 10, 0.5)
     graph, similarity = nearest_graph(rows, arrivals(rows))
     smooth = smoothed(rows, graph, similarity)
-    cut = calibrated_cut(np.ones(300, np.int64), smooth)
+    cut = calibrated_cut(smooth, np.ones(300, np.int64), graph)
     dots = smooth @ smooth.T
     assert np.median(dots[of[:, None] != of]) < cut < np.median(dots[of[:, None] == of])
 
@@ -263,10 +265,41 @@ def test_a_template_among_single_items_is_no_reason_to_merge_them() -> None:
     alone = chance_rows(400, 64)
     template = unit(chance_rows(1, 64, 1) + 0.2 * chance_rows(100, 64, 2))
     rows = np.concatenate([alone, template])
-    smooth = smoothed(rows, *nearest_graph(rows, arrivals(rows)))
-    assert calibrated_cut(np.ones(len(rows), np.int64), smooth) > 0.9
+    graph, similarity = nearest_graph(rows, arrivals(rows))
+    assert calibrated_cut(smoothed(rows, graph, similarity), np.ones(len(rows), np.int64), graph) > 0.9
 
 
 def test_one_group_alone_is_no_topic() -> None:
     assert items_per_topic(np.array([7]), chance_rows(1)) == 1
-    assert calibrated_cut(np.array([7]), chance_rows(1)) == HIGHEST
+    assert calibrated_cut(chance_rows(1), np.array([7]), complete(1)) == HIGHEST
+
+
+@steady
+@given(seeds, st.integers(2, 40), st.integers(1, 8))
+def test_how_far_apart_clusters_are_is_what_their_items_say(seed: int, n: int, parts: int) -> None:
+    chance = np.random.default_rng(seed)
+    rows, count = chance_rows(n, 8, seed), chance.integers(1, 4, n)
+    _, first, part = np.unique(chance.integers(0, parts, n), return_index=True, return_inverse=True)
+    items, of = np.repeat(rows, count, 0).astype(np.float64), np.repeat(part, count)
+    found = []
+    for i, own in enumerate(of.tolist()):
+        mine = (of == own) & (np.arange(len(of)) != i)
+        others = [float((items[of == other] @ items[i]).mean()) for other in set(of.tolist()) - {own}]
+        if mine.any() and others:
+            a, b = float((items[mine] @ items[i]).mean()), max(others)
+            found.append((a - b) + (a - b) / max(1e-6, 1 - min(a, b)))
+        else:
+            found.append(0.0)
+    assert how_apart(rows, count, first[part]) == pytest.approx(np.mean(found), abs=1e-4)
+
+
+@pytest.mark.parametrize("noise", [0.3, 0.6, 0.9, 1.1])
+def test_however_loose_large_topics_are_the_cut_is_where_they_are_apart(noise: float) -> None:
+    rows, of = planted(400, 8, noise)
+    graph, similarity = nearest_graph(rows, arrivals(rows))
+    smooth = smoothed(rows, graph, similarity)
+    count = np.ones(400, np.int64)
+    cut = cut_best_apart(smooth, count, graph)
+    part, _ = linkage(smooth, count, graph, cut, Wishes())
+    assert how_apart(smooth, count, part) > 0.9 * how_apart(smooth, count, of)
+    assert len(together(part) & together(of)) >= 6
