@@ -6,7 +6,8 @@
    round by round, which for a reducible linkage gives what merging one pair at a time does (Murtagh 1983).
 4. The cut: linkage stops below
 
-       HIGHEST where nearly everything stands alone, 1.45 - 0.45 ln m in between, where clusters are best apart at last.
+       HIGHEST where nearly everything stands alone, 1.45 - 0.45 ln m as topics grow, but never below where
+       clusters are best apart.
 
    m is how many items a topic has. Two items are alike when their smoothed similarity is further above the median than
    `FAR` times what the 16th percentile is below it (or above `FARTHEST`); the lower side of the spread is the measure

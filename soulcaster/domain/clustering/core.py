@@ -50,7 +50,7 @@ GROWTH = 1.5
 O(1) an item."""
 
 EARLY = 1024
-"""Up to so many items rounds are carried out on the way, for they take hundredths of a second."""
+"""Up to so many items rounds are carried out on the way, for they take a tenth of a second at most."""
 
 _BLOCK = 256
 _SHRINK = 16.0
