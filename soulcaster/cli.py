@@ -6,11 +6,13 @@ What a command needs is imported when it runs, so that help and tab completion a
 import asyncio
 import json
 import logging
+import signal
 import sys
 from collections.abc import Coroutine
 from contextlib import aclosing
 from datetime import datetime
 from pathlib import Path
+from types import FrameType
 from typing import Annotated, Any, TypeVar
 
 import typer
@@ -92,12 +94,11 @@ def run(
 
     `soulcaster run --port 9000 --data-dir /var/tmp/soulcaster --no-demo`
     """
-    try:
-        from soulcaster.dev.run import run as run_all
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _end_before_it_is_up)  # until the run takes them over
+    from soulcaster.dev.run import run as run_all
 
-        run_all(data_dir, _load(data_dir), port=port, demo=demo)
-    except KeyboardInterrupt:
-        typer.echo("Stopped before it was up.")
+    run_all(data_dir, _load(data_dir), port=port, demo=demo)
 
 
 @app.command()
@@ -588,6 +589,16 @@ def main() -> None:
     except SoulcasterError as error:
         typer.echo(f"soulcaster: {error}", err=True)
         sys.exit(1)
+
+
+def _end_before_it_is_up(_number: int, _frame: FrameType | None) -> None:
+    """Handle a signal while nothing runs yet that had to be stopped.
+
+    No KeyboardInterrupt: where one is raised within an `exec`, as dataclasses do it on import, CPython ends the process
+    by SIGINT even though it was caught (`run_eval_code_obj` in its pythonrun.c).
+    """
+    typer.echo("Stopped before it was up.")
+    sys.exit(0)
 
 
 def _complete(work: Coroutine[Any, Any, T]) -> T:

@@ -50,12 +50,11 @@ TOP = 5
 def run(data_dir: Path, settings: Settings, *, port: int | None, demo: bool) -> None:
     """Start everything, wait for SIGINT, SIGTERM or SIGHUP, and stop everything; blocks.
 
+    Whoever calls it answers for signals that come before anything was started.
+
     Raises:
-        KeyboardInterrupt: one of these came before anything was started.
         SoulcasterError: something could not be started, or died; everything that ran is stopped.
     """
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.default_int_handler)
     here = {"host": "127.0.0.1", "port": port or settings.port, "keyless": True, "backend_url": ""}
     if "reddit_subreddits" not in settings.model_fields_set:
         here["reddit_subreddits"] = ""  # nobody who only tries it out polls all of Reddit

@@ -127,13 +127,40 @@ async def test_when_it_is_killed_itself_nothing_is_left(jars: None, program: Pro
     await program.gone()
 
 
-@pytest.mark.parametrize("seconds", [1.5, 3.0, 5.0])
-async def test_stopped_while_it_starts_nothing_is_left(jars: None, program: Program, seconds: float) -> None:
+@pytest.mark.parametrize(
+    "part", ["redis-server", "kafka.Kafka", " worker ", " web ", " poll github "], ids=lambda part: part.strip()
+)
+async def test_stopped_while_it_starts_nothing_is_left(jars: None, program: Program, part: str) -> None:
     started = program.start("run", "--port", str(free_port()))
-    await asyncio.sleep(seconds)
+
+    async def is_there() -> bool:
+        return any(part in command for command in program.processes())
+
+    await started.wait_ready(is_there, 60)
     assert await end_with(started, signal.SIGINT) == 0
-    assert "Traceback" not in started.log.read_text()
+    said = started.log.read_text()
+    assert "Stopped. Nothing is left running" in said
+    assert "Traceback" not in said
     await program.gone()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+async def test_stopped_before_anything_is_started(program: Program, number: signal.Signals) -> None:
+    """The signal comes in the middle of an import, at a dataclass: the first that is made after `run` was called."""
+    hook = program.data_dir.with_name("hook")
+    hook.mkdir()
+    (hook / "sitecustomize.py").write_text(
+        "import dataclasses, os, sys\n"
+        "made = dataclasses._process_class\n"
+        "def process(cls, *arguments):\n"
+        "    if cls.__module__.startswith('soulcaster.adapters'):\n"
+        f"        exec('os.kill(os.getpid(), {int(number)})', {{'os': os}})\n"
+        "    return made(cls, *arguments)\n"
+        "dataclasses._process_class = process\n"
+    )
+    done = program("run", "--port", str(free_port()), PYTHONPATH=str(hook))
+    assert done.stdout == "Stopped before it was up.\n"
+    assert not program.data_dir.exists()
 
 
 def test_a_port_in_use_is_a_sentence(program: Program) -> None:
