@@ -6,16 +6,17 @@
    round by round, which for a reducible linkage gives what merging one pair at a time does (Murtagh 1983).
 4. The cut: linkage stops below
 
-       HIGHEST where nearly everything stands alone, 1.45 - 0.45 ln m as topics grow, but never below where
+       HIGHEST where nearly everything stands alone, 1.61 - 0.6 ln m as topics grow, but never below where
        clusters are best apart.
 
    m is how many items a topic has. Two items are alike when their smoothed similarity is further above the median than
    `FAR` times what the 16th percentile is below it (or above `FARTHEST`); the lower side of the spread is the measure
-   because topics cannot widen it. If the alike were topics, an item with a that are alike to it, itself among them,
-   would be 1/a of one; so items, divided by the sum of all 1/a, are the items a topic has. (The mean of a would be
-   that of the largest: a few templates in a stream of single items would pass for topics everywhere.) The numbers were
-   chosen once, to do well on many sets, embedders and shapes at once (docs/clustering.md); no label and no text domain
-   is in them.
+   because topics cannot widen it. Distances are those of artanh s (Fisher 1921), whose spread is the same near 0 and
+   near 1: where similarities of chance spread wide, five times that of s itself is more than there is. If the alike
+   were topics, an item with a that are alike to it, itself among them, would be 1/a of one; so items, divided by the
+   sum of all 1/a, are the items a topic has. (The mean of a would be that of the largest: a few templates in a stream
+   of single items would pass for topics everywhere.) The numbers were chosen once, to do well on many sets, embedders
+   and shapes at once (docs/clustering.md); no label and no text domain is in them.
 
    How loose large topics are is not said by their size. For each of `CUTS`, how well apart are the clusters there would
    be? An item is in its own with the mean similarity a to its other items, and the next best is at b: the margin a - b
@@ -37,7 +38,7 @@ NEIGHBOURS = 12
 """Groups that are looked at as the nearest of another, and kept when it opens."""
 
 LEAST = 0.2
-FAR = 4.5
+FAR = 5.0
 FARTHEST = 0.9
 HIGHEST = 0.97
 CUTS = (0.65, 0.6, 0.55, 0.5, 0.45, 0.4, 0.35, 0.3, 0.25, 0.2)
@@ -185,7 +186,7 @@ def smoothed(rows: Vectors, graph: Slots, similarity: Vectors) -> Vectors:
 
 def calibrated_cut(smooth: Vectors, count: Slots, graph: Slots) -> float:
     """Return the linkage below which nothing is merged."""
-    cut = min(HIGHEST, 1.45 - 0.45 * math.log(items_per_topic(count, smooth)))
+    cut = min(HIGHEST, 1.61 - 0.6 * math.log(items_per_topic(count, smooth)))
     return cut if cut >= CUTS[0] else max(cut, cut_best_apart(smooth, count, graph))
 
 
@@ -227,8 +228,8 @@ def items_per_topic(count: Slots, smooth: Vectors) -> float:
     chance = np.random.default_rng(n)
     sample = smooth if n <= _SAMPLE else smooth[np.sort(chance.choice(n, _SAMPLE, replace=False))]
     background = (sample @ sample.T)[~np.tri(len(sample), dtype=np.bool_)]
-    low, middle = np.quantile(background, [0.16, 0.5])
-    far = min(FARTHEST, middle + FAR * (middle - low))
+    low, middle = np.arctanh(np.clip(np.quantile(background, [0.16, 0.5]), -FARTHEST, FARTHEST))
+    far = min(FARTHEST, math.tanh(middle + FAR * (middle - low)))
     some = np.arange(n) if n <= _SOME else np.sort(chance.choice(n, _SOME, replace=False))
     items = count.astype(np.float32)  # of floats the product is many times as fast
     rows, own = smooth[some], items[some]
