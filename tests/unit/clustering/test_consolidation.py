@@ -261,6 +261,13 @@ def test_how_many_items_a_topic_has() -> None:
     assert items_per_topic(np.full(300, 3), smooth) == pytest.approx(3 * once)
 
 
+@pytest.mark.parametrize("dimensions", [24, 64, 256])
+def test_it_is_found_however_wide_chance_similarities_spread(dimensions: int) -> None:
+    topics = np.repeat(chance_rows(20, dimensions, 1), 20, axis=0)
+    rows = unit(topics + 0.4 * chance_rows(400, dimensions, 2))
+    assert items_per_topic(np.ones(400, np.int64), rows) == pytest.approx(20, rel=0.1)
+
+
 def test_a_template_among_single_items_is_no_reason_to_merge_them() -> None:
     alone = chance_rows(400, 64)
     template = unit(chance_rows(1, 64, 1) + 0.2 * chance_rows(100, 64, 2))
