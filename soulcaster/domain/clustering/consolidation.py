@@ -7,26 +7,31 @@
 4. The cut: linkage stops below
 
        HIGHEST where nearly everything stands alone, 1.61 - 0.6 ln m as topics grow, but never below where
-       clusters are best apart.
+       clusters are best apart, and just there if they are far apart.
 
-   m is how many items a topic has. Two items are alike when their smoothed similarity is further above the median than
-   `FAR` times what the 16th percentile is below it (or above `FARTHEST`); the lower side of the spread is the measure
-   because topics cannot widen it. Distances are those of artanh s (Fisher 1921), whose spread is the same near 0 and
+   A group counts once in this, however many items it has: what is said again and again makes a topic no larger. m is
+   how many groups a topic has. Two are alike when their smoothed similarity is further above the median than `FAR`
+   times what the 16th percentile is below it (or above `FARTHEST`); the lower side of the spread is the measure
+   because topics hardly widen it. Distances are those of artanh s (Fisher 1921), whose spread is the same near 0 and
    near 1: where similarities of chance spread wide, five times that of s itself is more than there is. If the alike
-   were topics, an item with a that are alike to it, itself among them, would be 1/a of one; so items, divided by the
-   sum of all 1/a, are the items a topic has. (The mean of a would be that of the largest: a few templates in a stream
-   of single items would pass for topics everywhere.) The numbers were chosen once, to do well on many sets, embedders
-   and shapes at once (docs/clustering.md); no label and no text domain is in them.
+   were topics, a group with a that are alike to it, itself among them, would be 1/a of one; so groups, divided by the
+   sum of all 1/a, are the groups a topic has. (The mean of a would be that of the largest: a few templates in a
+   stream of single items would pass for topics everywhere.) The numbers were chosen once, to do well on many sets,
+   embedders and shapes at once (docs/clustering.md); no label and no text domain is in them.
 
    How loose large topics are is not said by their size. For each of `CUTS`, how well apart are the clusters there would
-   be? An item is in its own with the mean similarity a to its other items, and the next best is at b: the margin a - b
-   and the silhouette (a - b) / (1 - min(a, b)) (Rousseeuw 1987), zero for one that is alone, are added up and averaged
-   over items. The margin alone would have it too coarse, the silhouette too fine. The cut is the mean of `CUTS`, each
-   weighed by exp(apart / SHARP), so that it moves little from round to round.
+   be? A group is in its own with the mean similarity a to the others, and the next best is at b: the margin a - b and
+   the silhouette (a - b) / (1 - min(a, b)) (Rousseeuw 1987), zero for one that is alone, are added up and averaged. The
+   margin alone would have it too coarse, the silhouette too fine. The cut is the mean of `CUTS`, each weighed by
+   exp(apart / SHARP), so that it moves little from round to round.
+
+   A few large topics do widen the similarities of chance, so that nothing seems alike. But then clusters are further
+   apart than what linkage makes of single items: from `UNSURE` to `SURE` (at the best of `CUTS`, less two standard
+   errors) m counts less and less.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -43,6 +48,7 @@ FARTHEST = 0.9
 HIGHEST = 0.97
 CUTS = (0.65, 0.6, 0.55, 0.5, 0.45, 0.4, 0.35, 0.3, 0.25, 0.2)
 SHARP = 0.05
+UNSURE, SURE = 0.65, 0.7
 
 GRANULARITY: Mapping[str, float] = {"finer": 0.12, "fine": 0.06, "auto": 0.0, "broad": -0.06, "broader": -0.12}
 """What a person's wish adds to the cut."""
@@ -53,6 +59,8 @@ NEW = 0.5
 _FRIENDS = 4
 _SAMPLE = 512
 """Groups of which every pair is looked at, for what is usual; and that are compared with all clusters."""
+_FEW = 1024
+"""Groups by which it is seen whether topics are large and far apart, although few are alike."""
 _SOME = 256
 """Groups that are compared with all others, for how many are alike."""
 _LONELY = 0.5
@@ -112,7 +120,7 @@ def plan(rows: Vectors, count: Slots, neighbours: Slots, wishes: Wishes) -> Plan
     """
     graph, similarity = nearest_graph(rows, neighbours)
     smooth = smoothed(rows, graph, similarity)
-    cut = calibrated_cut(smooth, count, graph) + GRANULARITY[wishes.granularity]
+    cut = calibrated_cut(smooth, graph) + GRANULARITY[wishes.granularity]
     part, apart = linkage(smooth, count, graph, cut, wishes)
     return Plan(part, smooth, graph, similarity, cut, apart)
 
@@ -184,65 +192,129 @@ def smoothed(rows: Vectors, graph: Slots, similarity: Vectors) -> Vectors:
     return smooth
 
 
-def calibrated_cut(smooth: Vectors, count: Slots, graph: Slots) -> float:
+def calibrated_cut(smooth: Vectors, graph: Slots) -> float:
     """Return the linkage below which nothing is merged."""
-    cut = min(HIGHEST, 1.61 - 0.6 * math.log(items_per_topic(count, smooth)))
-    return cut if cut >= CUTS[0] else max(cut, cut_best_apart(smooth, count, graph))
+    cut = min(HIGHEST, 1.61 - 0.6 * math.log(groups_per_topic(smooth)))
+    best = cut_best_apart(smooth, graph) if cut < CUTS[0] else cut_best_apart(*_some_groups(smooth, graph))
+    unsure = min(1.0, max(0.0, (SURE - best.at_least) / (SURE - UNSURE)))
+    return best.cut + unsure * max(0.0, cut - best.cut)
 
 
-def cut_best_apart(smooth: Vectors, count: Slots, graph: Slots) -> float:
+def _some_groups(smooth: Vectors, graph: Slots) -> tuple[Vectors, Slots]:
+    """Return some groups and the nearest of each; large topics are seen in any sample."""
+    n = len(smooth)
+    if n <= _FEW:
+        return smooth, graph
+    rows = smooth[np.sort(np.random.default_rng(n).choice(n, _FEW, replace=False))]
+    dots = rows @ rows.T
+    np.fill_diagonal(dots, -2)
+    return rows, np.argpartition(-dots, NEIGHBOURS, axis=1)[:, :NEIGHBOURS]
+
+
+@dataclass(frozen=True, slots=True)
+class BestApart:
+    """Where clusters are best apart: the cut, and how far apart they are there at least (two standard errors less)."""
+
+    cut: float
+    at_least: float
+
+
+def cut_best_apart(smooth: Vectors, graph: Slots) -> BestApart:
     """Return the cut at which clusters are best apart, between the least and the largest of `CUTS`."""
-    part = np.arange(len(smooth))
-    apart = []
-    for cut in CUTS:
-        part, _ = linkage(smooth, count, graph, cut, Wishes(bonds=dict(enumerate(part.tolist()))))
-        apart.append(how_apart(smooth, count, part))
-    weight = np.exp((np.array(apart) - max(apart)) / SHARP)
-    return float(weight @ np.array(CUTS) / weight.sum())
-
-
-def how_apart(smooth: Vectors, count: Slots, part: Slots) -> float:
-    """Return the mean margin and the mean silhouette of items, added up, by a sample of groups."""
     n = len(smooth)
     some = np.arange(n) if n <= _SAMPLE else np.sort(np.random.default_rng(n).choice(n, _SAMPLE, replace=False))
-    parts, own = np.unique(part, return_inverse=True)
-    sums, items = summed(smooth, count, part)[parts], np.bincount(own, weights=count)
-    if len(parts) < 2:
-        return 0.0
-    own, row = own[some], np.arange(len(some))
-    total = smooth[some] @ sums.T
-    a = (total[row, own] - 1) / np.maximum(items[own] - 1, 1)
-    total /= items
+    merges, _ = dendrogram(smooth, np.ones(n, np.int64), graph, CUTS[-1], Wishes())
+    sums, size = smooth.copy(), np.ones(n, np.int64)
+    found, above = [], math.inf
+    for cut in CUTS:
+        for into, gone in merges.between(cut, above):
+            sums[into] += sums[gone]
+            size[into] += size[gone]
+        parts, own = np.unique(merges.parts(cut), return_inverse=True)
+        found.append(how_apart(smooth[some], own[some], sums[parts], size[parts]))
+        above = cut
+    each = np.array(found)
+    mean = each.mean(1)
+    weight = np.exp((mean - mean.max()) / SHARP)
+    error = float(each[mean.argmax()].std()) / math.sqrt(len(some))
+    return BestApart(float(weight @ np.array(CUTS) / weight.sum()), float(mean.max()) - 2 * error)
+
+
+def how_apart(rows: Vectors, own: Slots, sums: Vectors, size: Slots) -> Vectors:
+    """Return the margin and the silhouette of each of these rows, added up; zero for one that is alone.
+
+    `own` is each one's part, `sums` the sum of the rows of each part, and `size` how many they are.
+    """
+    if len(sums) < 2:
+        return np.zeros(len(rows), np.float32)
+    row = np.arange(len(rows))
+    total = rows @ sums.T
+    a = (total[row, own] - 1) / np.maximum(size[own] - 1, 1)
+    total /= size
     total[row, own] = -1
     b = total.max(1)
-    margin = np.where(items[own] > 1, a - b, 0)
-    silhouette = margin / np.maximum(1 - np.minimum(a, b), 1e-6)
-    return float(np.average(margin + silhouette, weights=count[some]))
+    margin = np.where(size[own] > 1, a - b, 0)
+    apart: Vectors = margin + margin / np.maximum(1 - np.minimum(a, b), 1e-6)
+    return apart
 
 
-def items_per_topic(count: Slots, smooth: Vectors) -> float:
-    """Return about how many items a topic has; 1 where nothing is alike."""
+def groups_per_topic(smooth: Vectors) -> float:
+    """Return about how many groups a topic has; 1 where nothing is alike."""
     n = len(smooth)
     if n < 2:
         return 1.0
     chance = np.random.default_rng(n)
     sample = smooth if n <= _SAMPLE else smooth[np.sort(chance.choice(n, _SAMPLE, replace=False))]
-    background = (sample @ sample.T)[~np.tri(len(sample), dtype=np.bool_)]
-    low, middle = np.arctanh(np.clip(np.quantile(background, [0.16, 0.5]), -FARTHEST, FARTHEST))
+    usual = (sample @ sample.T)[~np.tri(len(sample), dtype=np.bool_)]
+    low, middle = np.arctanh(np.clip(np.quantile(usual, [0.16, 0.5]), -FARTHEST, FARTHEST))
     far = min(FARTHEST, math.tanh(middle + FAR * (middle - low)))
-    some = np.arange(n) if n <= _SOME else np.sort(chance.choice(n, _SOME, replace=False))
-    items = count.astype(np.float32)  # of floats the product is many times as fast
-    rows, own = smooth[some], items[some]
-    alike = np.zeros(len(some), np.float32)
+    some = smooth if n <= _SOME else smooth[np.sort(chance.choice(n, _SOME, replace=False))]
+    alike = np.zeros(len(some), np.int64)
     for at in range(0, n, _CHUNK):
-        alike += (rows @ smooth[at : at + _CHUNK].T > far).astype(np.float32) @ items[at : at + _CHUNK]
-    return float(own.sum() / (own / np.maximum(alike, 1)).sum())
+        alike += (some @ smooth[at : at + _CHUNK].T > far).sum(1)
+    return float(len(some) / (1 / np.maximum(alike, 1)).sum())
+
+
+@dataclass(frozen=True, slots=True)
+class Merges:
+    """What linkage has merged, as it was done: part `gone[i]` became one with `into[i]`, at the linkage `height[i]`.
+
+    `start` is the part of each group before. No merge is higher than those its two parts are made of.
+    """
+
+    start: Slots
+    into: Slots
+    gone: Slots
+    height: Vectors
+
+    def between(self, cut: float, above: float) -> Iterable[tuple[int, int]]:
+        """Return what became one, and into what, from the cut on and below the other, in order."""
+        some = (self.height >= cut) & (self.height < above)
+        return zip(self.into[some].tolist(), self.gone[some].tolist(), strict=True)
+
+    def parts(self, cut: float = -math.inf) -> Slots:
+        """Return each group's part where nothing below the cut is merged, as the slot of one of its groups."""
+        root = np.arange(len(self.start))
+        done = self.height >= cut
+        root[self.gone[done]] = self.into[done]
+        while not np.array_equal(further := root[root], root):
+            root = further
+        parts: Slots = root[self.start]
+        return parts
 
 
 def linkage(smooth: Vectors, count: Slots, graph: Slots, cut: float, wishes: Wishes) -> tuple[Slots, tuple[Near, ...]]:
     """Return each group's part, and the likeliest pairs of parts that stayed apart."""
+    merges, apart = dendrogram(smooth, count, graph, cut, wishes)
+    return merges.parts(), apart
+
+
+def dendrogram(
+    smooth: Vectors, count: Slots, graph: Slots, cut: float, wishes: Wishes
+) -> tuple[Merges, tuple[Near, ...]]:
+    """Return what is merged down to a cut, and the likeliest pairs of parts that stayed apart."""
     n = len(smooth)
-    part = _start(n, wishes.bonds)
+    start = part = _start(n, wishes.bonds)
     sums = summed(smooth, count, part)
     weight = np.zeros(n, np.float64)
     np.add.at(weight, part, count)
@@ -252,6 +324,8 @@ def linkage(smooth: Vectors, count: Slots, graph: Slots, cut: float, wishes: Wis
     other = graph.ravel()
     pairs = _pairs(part[one[other >= 0]], part[other[other >= 0]], n)
     links = _links(sums, weight, pairs, n)
+    height = np.ones(n, np.float32)
+    done: list[tuple[int, int, float]] = []
     apart: dict[int, float] = {}
     while len(pairs):
         allowed = links >= cut
@@ -278,6 +352,9 @@ def linkage(smooth: Vectors, count: Slots, graph: Slots, cut: float, wishes: Wis
             into[b] = a
             sums[a] += sums[b]
             weight[a] += weight[b]
+            # Of pairs that were no candidates, linkage can rise when a part is merged with one for which they are.
+            height[a] = min(height[a], height[b], links[at])
+            done.append((a, b, float(height[a])))
             if b in sides:
                 sides[a] = {**sides.get(a, {}), **sides.pop(b)}
         part = into[part]
@@ -289,7 +366,9 @@ def linkage(smooth: Vectors, count: Slots, graph: Slots, cut: float, wishes: Wis
         again = again[fresh]
         pairs = np.concatenate([pairs[~touched], again])
         links = np.concatenate([links[~touched], _links(sums, weight, again, n)])
-    return part, _still_apart(apart, part, sums, weight, n)
+    kept, gone, heights = np.array(done, np.float64).reshape(-1, 3).T
+    merges = Merges(start, kept.astype(np.int64), gone.astype(np.int64), heights.astype(np.float32))
+    return merges, _still_apart(apart, part, sums, weight, n)
 
 
 def summed(rows: Vectors, count: Slots, part: Slots) -> Vectors:

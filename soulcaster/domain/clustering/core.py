@@ -192,7 +192,6 @@ class _ToldBlob(msgspec.Struct, array_like=True):
 class _Calibration(msgspec.Struct, array_like=True):
     seen: int
     words_seen: int
-    total: bytes
     background: bytes
     centred_at: int
     cut: float
@@ -233,7 +232,6 @@ class Clusterer:
         self._prints: dict[int, int] = {}
         self._seen = 0
         self._archived = 0
-        self._total = np.zeros(dimensions, np.float64)
         self._centred_at = 0
         self.cut = PRIOR_CUT
         self.linkage_cut = PRIOR_CUT
@@ -287,10 +285,10 @@ class Clusterer:
 
     def _block(self, items: Sequence[Brief], vectors: Vectors) -> list[Assignment]:
         words = self._lexicon.add([item.text for item in items])
-        self._total += vectors.sum(0, dtype=np.float64)
         self._seen += len(items)
         if self._explicit is None and 2 * self._centred_at <= self._seen <= EARLY:
-            self._centre()
+            self._centred_at = self._seen
+            self._centre_around(self._background(vectors))
         groups = self.groups
         groups.reserve(len(items))
         features = groups.features(vectors, words)
@@ -433,14 +431,16 @@ class Clusterer:
         cluster.first = min(cluster.first, at)
         cluster.last = max(cluster.last, at)
 
-    def _background(self) -> Vectors:
-        """Return the mean of all vectors; few items say little of it, so it is drawn towards zero."""
-        mean: Vectors = (self._total / (self._seen + _SHRINK)).astype(np.float32)
-        return mean
+    def _background(self, coming: Vectors | None = None) -> Vectors:
+        """Return the mean vector of all groups, and of what is coming; few say little of it: it is drawn towards zero.
 
-    def _centre(self) -> None:
-        self._centred_at = self._seen
-        self._centre_around(self._background())
+        Of groups, for a message that comes ten thousand times would push all others to one side.
+        """
+        total, count = self.groups.total(), len(self.groups)
+        if coming is not None:
+            total, count = total + coming.sum(0), count + len(coming)
+        background: Vectors = total / np.float32(count + _SHRINK)
+        return background
 
     def _centre_around(self, background: Vectors) -> None:
         copied = self.groups.copy(background)
@@ -663,7 +663,6 @@ class Clusterer:
         keeps its means. What has no items any more is gone, and with it what people have said of it. A round that is
         under way is given up: it knows these items.
         """
-        self._total -= sum(len(ids) * self.groups.dense[slot].astype(np.float64) for slot, ids in sorted(items.items()))
         self._seen -= len(texts)
         self._round_at = max(0, self._round_at - len(texts))
         self._dirty = True
@@ -1143,7 +1142,6 @@ class Clusterer:
                 _Calibration(
                     self._seen,
                     self._lexicon.seen,
-                    self._total.tobytes(),
                     self.groups.background.tobytes(),
                     self._centred_at,
                     self.cut,
@@ -1212,7 +1210,6 @@ class Clusterer:
         calibration = _decode_calibration(kinds[b"m"][b""])
         self._seen = calibration.seen
         self._lexicon.load(calibration.words_seen, kinds[b"l"])
-        self._total = np.frombuffer(calibration.total, np.float64).copy()
         self._centred_at = calibration.centred_at
         self.cut, self.linkage_cut = calibration.cut, calibration.linkage_cut
         self.calibration, self.round = calibration.calibration, calibration.round

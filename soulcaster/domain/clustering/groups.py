@@ -214,6 +214,13 @@ class Groups:
         """Return f of these groups, shape (len(slots), dimensions + word dimensions)."""
         return self._space.features(self.dense, self.words, slots)
 
+    def total(self) -> Vectors:
+        """Return the sum of the groups' mean vectors."""
+        total, slots = np.zeros(self.dense.shape[1], np.float32), self.slots()
+        for at in range(0, len(slots), _CHUNK):
+            total += self.dense[slots[at : at + _CHUNK]].sum(0, dtype=np.float32)
+        return total
+
     def mark(self) -> None:
         """Remember what is published from now on, for the `centre` with what is copied now."""
         self._since = set()

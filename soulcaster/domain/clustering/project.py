@@ -401,8 +401,10 @@ class ProjectClusters:
                 touched.add(int(core.groups.cluster[assignment.slot]))
         change.events = _folded(change.events)
         self._changed(core, touched, change)
+        if rounds:
+            self._note_lapsing(bool(self._lapsed()), change)
         step = self._commit_and_try(change)
-        if not (rounds or self._lapsing):
+        if not self._lapsing:
             return step
         archived, changes = self._archive()
         then = self._commit(_Change([self._proposals()])) if archived else Step()
@@ -577,10 +579,11 @@ class ProjectClusters:
             self._anew.discard(of.embedder)
         if not self._anew and not any(other.stale() for other in self._cores.values() if other is not core):
             self._answer(change, "applied", text, at)
+        self._note_lapsing(bool(self._lapsed()), change)
         step = self._commit(change)
+        if not self._lapsing:
+            return step
         archived, rows = self._archive()
-        if not archived:
-            return replace(step, rows=(*step.rows, *rows))
         text += f"; {archived} groups archived{', more with the next items' if self._lapsing else ''}"
         status = self._status(text, at, seconds, outcome.moved_share)
         then = self._commit(_Change([self._proposals(), status]))
@@ -593,11 +596,8 @@ class ProjectClusters:
         are archived before it is, and a crash in between leaves it with the others.
         """
         rows: list[RowChange] = []
-        if not self._archive_seconds:
-            return 0, rows
         change = _Change()
-        before = max((core.newest() for core in self._cores.values()), default=0.0) - self._archive_seconds
-        runs = [(core, slots) for core in self._cores.values() for slots in _runs(core, core.lapsed(before))]
+        runs = self._lapsed()
         for core, slots in runs[:1]:
             number = list(self._cores.values()).index(core)
             records = [(of, 16 + RECORD_BYTES) for of in self._archived(core, number, slots)]
@@ -606,11 +606,22 @@ class ProjectClusters:
             for run in first:
                 rows += self._segments.commit(dict(run), {})
             change.records |= dict(last)
-        if self._lapsing != (len(runs) > 1):
-            self._lapsing = not self._lapsing
-            change.blobs[_LAPSING + _SEPARATOR] = b"more" if self._lapsing else b""
+        self._note_lapsing(len(runs) > 1, change)
         rows += self._commit(change).rows
         return len(runs[0][1]) if runs else 0, rows
+
+    def _lapsed(self) -> list[tuple[Clusterer, list[int]]]:
+        """Return the groups that are to be archived, those of one step each."""
+        if not self._archive_seconds:
+            return []
+        before = max((core.newest() for core in self._cores.values()), default=0.0) - self._archive_seconds
+        return [(core, slots) for core in self._cores.values() for slots in _runs(core, core.lapsed(before))]
+
+    def _note_lapsing(self, lapsing: bool, change: _Change) -> None:
+        """Remember whether groups are left to archive; a restart goes on with them."""
+        if self._lapsing != lapsing:
+            self._lapsing = lapsing
+            change.blobs[_LAPSING + _SEPARATOR] = b"more" if lapsing else b""
 
     def _archived(self, core: Clusterer, key: int, slots: Sequence[int]) -> list[tuple[bytes, bytes]]:
         """Return the records of the items of groups that are to be archived.

@@ -18,8 +18,9 @@ from soulcaster.domain.clustering.consolidation import (
     best_clusters,
     calibrated_cut,
     cut_best_apart,
+    dendrogram,
+    groups_per_topic,
     how_apart,
-    items_per_topic,
     linkage,
     nearest_graph,
     online_cut,
@@ -248,24 +249,22 @@ def test_the_cut_is_above_what_has_nothing_to_do_with_one_another() -> None:
     rows, of = planted(300, 10, 0.5)
     graph, similarity = nearest_graph(rows, arrivals(rows))
     smooth = smoothed(rows, graph, similarity)
-    cut = calibrated_cut(smooth, np.ones(300, np.int64), graph)
+    cut = calibrated_cut(smooth, graph)
     dots = smooth @ smooth.T
     assert np.median(dots[of[:, None] != of]) < cut < np.median(dots[of[:, None] == of])
 
 
-def test_how_many_items_a_topic_has() -> None:
+def test_how_many_groups_a_topic_has() -> None:
     rows, _ = planted(300, 10, 0.5)
     smooth = smoothed(rows, *nearest_graph(rows, arrivals(rows)))
-    once = items_per_topic(np.ones(300, np.int64), smooth)
-    assert 20 < once < 60
-    assert items_per_topic(np.full(300, 3), smooth) == pytest.approx(3 * once)
+    assert 20 < groups_per_topic(smooth) < 60
 
 
 @pytest.mark.parametrize("dimensions", [24, 64, 256])
 def test_it_is_found_however_wide_chance_similarities_spread(dimensions: int) -> None:
     topics = np.repeat(chance_rows(20, dimensions, 1), 20, axis=0)
     rows = unit(topics + 0.4 * chance_rows(400, dimensions, 2))
-    assert items_per_topic(np.ones(400, np.int64), rows) == pytest.approx(20, rel=0.1)
+    assert groups_per_topic(rows) == pytest.approx(20, rel=0.1)
 
 
 def test_a_template_among_single_items_is_no_reason_to_merge_them() -> None:
@@ -273,31 +272,31 @@ def test_a_template_among_single_items_is_no_reason_to_merge_them() -> None:
     template = unit(chance_rows(1, 64, 1) + 0.2 * chance_rows(100, 64, 2))
     rows = np.concatenate([alone, template])
     graph, similarity = nearest_graph(rows, arrivals(rows))
-    assert calibrated_cut(smoothed(rows, graph, similarity), np.ones(len(rows), np.int64), graph) > 0.9
+    assert calibrated_cut(smoothed(rows, graph, similarity), graph) > 0.9
 
 
 def test_one_group_alone_is_no_topic() -> None:
-    assert items_per_topic(np.array([7]), chance_rows(1)) == 1
-    assert calibrated_cut(chance_rows(1), np.array([7]), complete(1)) == HIGHEST
+    assert groups_per_topic(chance_rows(1)) == 1
+    assert calibrated_cut(chance_rows(1), complete(1)) == HIGHEST
 
 
 @steady
 @given(seeds, st.integers(2, 40), st.integers(1, 8))
 def test_how_far_apart_clusters_are_is_what_their_items_say(seed: int, n: int, parts: int) -> None:
-    chance = np.random.default_rng(seed)
-    rows, count = chance_rows(n, 8, seed), chance.integers(1, 4, n)
-    _, first, part = np.unique(chance.integers(0, parts, n), return_index=True, return_inverse=True)
-    items, of = np.repeat(rows, count, 0).astype(np.float64), np.repeat(part, count)
-    found = []
-    for i, own in enumerate(of.tolist()):
-        mine = (of == own) & (np.arange(len(of)) != i)
-        others = [float((items[of == other] @ items[i]).mean()) for other in set(of.tolist()) - {own}]
-        if mine.any() and others:
-            a, b = float((items[mine] @ items[i]).mean()), max(others)
-            found.append((a - b) + (a - b) / max(1e-6, 1 - min(a, b)))
+    rows = chance_rows(n, 8, seed)
+    of, part = np.unique(np.random.default_rng(seed).integers(0, parts, n), return_inverse=True)
+    wide = rows.astype(np.float64)
+    expected = []
+    for i, own in enumerate(part.tolist()):
+        mine = np.flatnonzero((part == own) & (np.arange(n) != i))
+        others = [float((wide[part == other] @ wide[i]).mean()) for other in range(len(of)) if other != own]
+        if len(mine) and others:
+            a, b = float((wide[mine] @ wide[i]).mean()), max(others)
+            expected.append((a - b) + (a - b) / max(1e-6, 1 - min(a, b)))
         else:
-            found.append(0.0)
-    assert how_apart(rows, count, first[part]) == pytest.approx(np.mean(found), abs=1e-4)
+            expected.append(0.0)
+    sums = np.array([wide[part == one].sum(0) for one in range(len(of))], np.float32)
+    assert how_apart(rows, part, sums, np.bincount(part)) == pytest.approx(np.array(expected), abs=1e-4)
 
 
 @pytest.mark.parametrize("noise", [0.3, 0.6, 0.9, 1.1])
@@ -305,8 +304,26 @@ def test_however_loose_large_topics_are_the_cut_is_where_they_are_apart(noise: f
     rows, of = planted(400, 8, noise)
     graph, similarity = nearest_graph(rows, arrivals(rows))
     smooth = smoothed(rows, graph, similarity)
-    count = np.ones(400, np.int64)
-    cut = cut_best_apart(smooth, count, graph)
-    part, _ = linkage(smooth, count, graph, cut, Wishes())
-    assert how_apart(smooth, count, part) > 0.9 * how_apart(smooth, count, of)
+    part, _ = linkage(smooth, np.ones(400, np.int64), graph, cut_best_apart(smooth, graph).cut, Wishes())
     assert len(together(part) & together(of)) >= 6
+
+
+@steady
+@given(seeds, st.integers(1, 24), st.lists(st.floats(-0.2, 0.9), min_size=1, max_size=5))
+def test_a_dendrogram_has_what_linkage_gives_at_every_cut_above_its_own(seed: int, n: int, some: list[float]) -> None:
+    rows = chance_rows(n, 6, seed)
+    graph, _ = nearest_graph(rows, arrivals(rows))
+    count = np.random.default_rng(seed).integers(1, 5, n)
+    merges, _ = dendrogram(rows, count, graph, min(some), Wishes())
+    for cut in some:
+        assert together(merges.parts(cut)) == together(linkage(rows, count, graph, cut, Wishes())[0])
+
+
+@pytest.mark.parametrize("groups", [120, 1500])
+def test_a_few_large_topics_are_seen_although_nothing_seems_alike(groups: int) -> None:
+    topics = chance_rows(2, 48, 1)
+    rows = unit(unit(topics - topics.mean(0))[np.arange(groups) % 2] + 1.7 * chance_rows(groups, 48, 2))
+    graph, similarity = nearest_graph(rows, arrivals(rows))
+    smooth = smoothed(rows, graph, similarity)
+    assert groups_per_topic(smooth) < 2
+    assert calibrated_cut(smooth, graph) < 0.5

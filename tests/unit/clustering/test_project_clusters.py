@@ -166,6 +166,18 @@ def test_rounds_of_a_small_project_are_done_on_the_way() -> None:
     assert len(others) == 200
 
 
+def test_what_is_said_again_and_again_does_not_push_the_rest_together() -> None:
+    state = load({})
+    often = [brief(n, text="the same again") for n in range(1000, 6000)]
+    state.add(A, often, np.repeat(vector("the same again")[None], len(often), axis=0))
+    state.add(A, *stream(range(200)))
+    state.apply(Rebalance("r", *WHO), NOW)
+    while (due := state.round_due()) is not None:
+        state.finish(due, due.decide(), NOW, 0.1)
+    found = state.cluster_of([uid(n) for n in range(200)])
+    assert len(set(found)) >= len(TOPICS) - 1
+
+
 def test_the_same_text_is_together_however_many_there_are() -> None:
     state = load({})
     numbers = [0, 1, 2, 3, 4, 5]
@@ -653,9 +665,9 @@ def test_a_split_that_is_proposed_is_done_when_asked() -> None:
 
 
 def test_a_reset_that_takes_several_rounds_is_answered_after_the_last(monkeypatch: pytest.MonkeyPatch) -> None:
-    state, _ = fed(400)
+    state, _ = fed(40)
     monkeypatch.setattr(identity, "MOST_MERGED", 1)
-    monkeypatch.setattr(identity, "MOST_ITEMS", 5)
+    monkeypatch.setattr(identity, "MOST_ITEMS", 1)
     apply(state, Configure("c", *WHO, granularity="finer"))
     state.apply(Reset("r", *WHO), NOW)
     answers: list[CommandDone] = []
