@@ -27,7 +27,7 @@ from soulcaster.domain.clustering import titles
 from soulcaster.domain.clustering.archive import NOTHING, Archived
 from soulcaster.domain.clustering.consolidation import NEIGHBOURS, Wishes
 from soulcaster.domain.clustering.constraints import TRIAGE, Constraints, Word
-from soulcaster.domain.clustering.groups import Exemplar, Groups
+from soulcaster.domain.clustering.groups import Exemplar, Groups, GroupsCopy
 from soulcaster.domain.clustering.identity import Decision, Snapshot, decide
 from soulcaster.domain.clustering.lexical import Lexicon, fingerprints
 from soulcaster.domain.clustering.vectors import Vectors
@@ -53,7 +53,6 @@ EARLY = 1024
 """Up to so many items rounds are carried out on the way, for they take a tenth of a second at most."""
 
 _BLOCK = 256
-_SHRINK = 16.0
 _PROPOSALS = 20
 _SUMMARY_CHARS = 280
 _TITLE_CHARS = 200
@@ -288,7 +287,7 @@ class Clusterer:
         self._seen += len(items)
         if self._explicit is None and 2 * self._centred_at <= self._seen <= EARLY:
             self._centred_at = self._seen
-            self._centre_around(self._background(vectors))
+            self._centre(self.groups.copy().centred(vectors))
         groups = self.groups
         groups.reserve(len(items))
         features = groups.features(vectors, words)
@@ -431,19 +430,7 @@ class Clusterer:
         cluster.first = min(cluster.first, at)
         cluster.last = max(cluster.last, at)
 
-    def _background(self, coming: Vectors | None = None) -> Vectors:
-        """Return the mean vector of all groups, and of what is coming; few say little of it: it is drawn towards zero.
-
-        Of groups, for a message that comes ten thousand times would push all others to one side.
-        """
-        total, count = self.groups.total(), len(self.groups)
-        if coming is not None:
-            total, count = total + coming.sum(0), count + len(coming)
-        background: Vectors = total / np.float32(count + _SHRINK)
-        return background
-
-    def _centre_around(self, background: Vectors) -> None:
-        copied = self.groups.copy(background)
+    def _centre(self, copied: GroupsCopy) -> None:
         self.groups.centre(copied.publish(copied.rows()))
 
     # ---- consolidation -------------------------------------------------------------------------------------------
@@ -474,7 +461,7 @@ class Clusterer:
         pinned = self._pinned()
         bonds = {**self.constraints.bonds, **{slot: -1 - number for slot, number in pinned.items()}}
         self.groups.mark()
-        groups = self.groups.copy(self._background())
+        groups = self.groups.copy()
         slots = groups.slots.tolist()
         place = {slot: at for at, slot in enumerate(slots)} if bonds or self.constraints.sides else {}
         wishes = Wishes(
@@ -1216,7 +1203,7 @@ class Clusterer:
         self._round_at, self._epoch = calibration.round_at, int(calibration.changed)
         self._settled = calibration.settled
         self.suggestions = tuple(Suggestion(*of) for of in calibration.suggestions)
-        self._centre_around(np.frombuffer(calibration.background, np.float32))
+        self._centre(self.groups.copy().around(np.frombuffer(calibration.background, np.float32)))
 
 
 def _nearest_beside(number: int, candidates: Sequence[tuple[float, int, int]]) -> tuple[int, float] | None:

@@ -6,7 +6,7 @@ of two groups (or an item and a group) is f . g with
 
     f = [sqrt(1 - WORDS) unit(mean - background), sqrt(WORDS) unit(mean of words)]
 
-where the background is the mean of all items: sentence embeddings share a large common part, so that the raw cosines
+where the background is the mean of all groups: sentence embeddings share a large common part, so that the raw cosines
 of unrelated texts run from 0.2 to 0.5 by domain.
 
 The search is in two steps: a random projection (Johnson and Lindenstrauss 1984) of every group to `COARSE` numbers,
@@ -18,7 +18,7 @@ lowest, so that a restart changes nothing.
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from heapq import heappop, heappush
 
@@ -38,6 +38,7 @@ COARSE = 64
 RERANKED = 32
 
 NONE = -1
+_SHRINK = 16.0
 _CHUNK = 512
 """Rows that are worked on at once: so few that they stay in the cache."""
 _BLOCK = 256
@@ -162,6 +163,23 @@ class GroupsCopy:
     cluster: npt.NDArray[np.int32]
     neighbours: Slots
 
+    def around(self, background: Vectors) -> "GroupsCopy":
+        """Return the same groups around another background."""
+        return replace(self, space=self.space.around(background))
+
+    def centred(self, coming: Vectors | None = None) -> "GroupsCopy":
+        """Return the same around their mean, that of `coming` counted in; few say little of it: it is nearer to zero.
+
+        Of groups and not of items, for a message that comes ten thousand times would push all others to one side.
+        """
+        count = len(self.slots)
+        total = np.zeros(self.dense.shape[1], np.float32)
+        for at in range(0, count, _CHUNK):
+            total += self.dense[at : at + _CHUNK].sum(0, dtype=np.float32)
+        if coming is not None:
+            total, count = total + coming.sum(0), count + len(coming)
+        return self.around(total / np.float32(count + _SHRINK))
+
     def rows(self) -> Vectors:
         """Return f of all groups."""
         return self.space.features(self.dense, self.words)
@@ -214,24 +232,17 @@ class Groups:
         """Return f of these groups, shape (len(slots), dimensions + word dimensions)."""
         return self._space.features(self.dense, self.words, slots)
 
-    def total(self) -> Vectors:
-        """Return the sum of the groups' mean vectors."""
-        total, slots = np.zeros(self.dense.shape[1], np.float32), self.slots()
-        for at in range(0, len(slots), _CHUNK):
-            total += self.dense[slots[at : at + _CHUNK]].sum(0, dtype=np.float32)
-        return total
-
     def mark(self) -> None:
         """Remember what is published from now on, for the `centre` with what is copied now."""
         self._since = set()
 
-    def copy(self, background: Vectors) -> "GroupsCopy":
+    def copy(self) -> "GroupsCopy":
         """Return what consolidation needs of all groups, as they are now."""
         slots, size = self.slots(), len(self.exemplars)
         place = np.full(size + 1, NONE)  # the last is that of none, and of free slots that a restart has cut off
         place[slots] = np.arange(len(slots))
         return GroupsCopy(
-            self._space.around(background),
+            self._space,
             slots,
             size,
             self.dense[slots],

@@ -111,7 +111,7 @@ class Decision:
 
 def decide(snapshot: Snapshot) -> Decision:
     """Consolidate and return what is to change; takes a while, and may run anywhere."""
-    groups = snapshot.groups
+    groups = snapshot.groups.centred()
     rows = groups.rows()
     found = plan(rows, groups.count, groups.neighbours, snapshot.wishes)
     keeper, fates, parents = _match(found.part, groups.cluster, groups.count)

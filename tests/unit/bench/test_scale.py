@@ -13,7 +13,7 @@ from soulcaster.errors import SoulcasterError
 def test_each_round_is_a_step() -> None:
     seen: list[int] = []
     steps = run(2_000, seen.append).steps
-    assert seen == [BATCH * n for n in range(1, 17)]
+    assert seen == [BATCH * n for n in range(1, 25)]
     assert [step.items for step in steps] == [1536]
     assert steps[0].groups == 1536
     assert steps[0].items_per_s > 0

@@ -95,7 +95,7 @@ def test_no_group_no_neighbour() -> None:
 
 
 def centre(groups: Groups, background: Vectors) -> None:
-    copied = groups.copy(background)
+    copied = groups.copy().around(background)
     groups.centre(copied.publish(copied.rows()))
 
 
@@ -114,7 +114,7 @@ def test_another_background_counts_for_groups_that_changed_meanwhile_too() -> No
     groups = filled(np.arange(100), dense[:100], said[:100], 256)
     background = 0.3 * chance_rows(1, D, 9)[0]
     groups.mark()
-    copied = groups.copy(background)
+    copied = groups.copy().around(background)
     published = copied.publish(copied.rows())
     groups.join([3] * 9, np.repeat(dense[100:101], 9, 0), np.repeat(said[100:101], 9, 0))
     groups.reserve(1)
@@ -132,7 +132,7 @@ def test_another_background_counts_for_groups_that_changed_meanwhile_too() -> No
 def test_a_copy_does_not_change() -> None:
     dense, said = chance_rows(20, D, 1), words(20, 1)
     groups = filled(np.arange(10), dense[:10], said[:10], 256)
-    copied = groups.copy(groups.background)
+    copied = groups.copy()
     before = copied.rows(), copied.count.copy(), copied.cluster.copy()
     groups.join(list(range(10)), dense[10:], said[10:])
     groups.assign(2, 99)
@@ -199,7 +199,7 @@ def test_a_group_that_was_given_up_is_never_found(n: int, data: st.DataObject, s
         assert slots.shape[1] == min(RERANKED, len(left))
         assert set(slots.ravel().tolist()) <= set(left)
         centre(groups, groups.background)
-    copied = groups.copy(groups.background)
+    copied = groups.copy()
     assert copied.slots.tolist() == left
     for place, slot in enumerate(left):
         near = [int(of) for of in groups.neighbours[slot] if of in left]
