@@ -215,9 +215,10 @@ class Segments:
         return changes
 
     def _clean(self) -> list[RowChange]:
-        """Rewrite the row with most outdated blobs, if they are over half of it; join it to a small neighbour."""
-        worst = max(self._rows, key=lambda row: row.dead, default=None)
-        if worst is None or worst.height != _FROZEN or worst.dead * 2 < len(worst.raw):
+        """Rewrite the row of which most over half is outdated blobs, if there is one; join it to a small neighbour."""
+        frozen = (row for row in self._rows if row.height == _FROZEN)
+        worst = max(frozen, key=lambda row: row.dead * 2 - len(row.raw), default=None)
+        if worst is None or worst.dead * 2 < len(worst.raw):
             return []
         at = self._rows.index(worst)
         neighbours = self._rows[max(0, at - 1) : at + 1]

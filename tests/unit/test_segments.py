@@ -5,6 +5,7 @@ import math
 from collections.abc import Mapping
 from uuid import uuid5
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -175,6 +176,19 @@ def test_blobs_written_over_and_over_do_not_pile_up(size: int) -> None:
     live = sum(len(key) + len(value) for key, value in state.blobs().items())
     assert most <= 2 * live + FANOUT * FANOUT * (SMALL + size)
     assert Segments(WIDTH, table).blobs() == state.blobs()
+
+
+@pytest.mark.parametrize("each", ["in turn", "by chance"])
+def test_many_blobs_that_are_written_over_do_not_pile_up(each: str) -> None:
+    """Rows of which less than half is outdated do not keep those from being rewritten of which more is."""
+    state = Segments(WIDTH)
+    chance = np.random.default_rng(1)
+    count = 4_000
+    for n in range(1_500):
+        some = range(16 * n, 16 * n + 16) if each == "in turn" else chance.integers(0, count, 16).tolist()
+        state.commit({uuid5(NAMESPACE, str(n)).bytes: bytes(WIDTH)}, {b"%d" % (of % count): bytes(60) for of in some})
+    live = sum(len(key) + len(value) for key, value in state.blobs().items()) + (16 + WIDTH) * 1_500
+    assert state.nbytes <= 2 * live + FANOUT * SMALL
 
 
 def test_nothing_to_commit_is_no_row() -> None:
