@@ -113,8 +113,9 @@ def figures(items: Stream, driven: Driven) -> dict[str, Any]:
     count = len(items.items)
     online, final = score(driven.online, items.labels), score(driven.final, items.labels)
     oracle = best_cut(items.vectors, items.labels) if count <= MOST_ROWS else None
-    consolidated = sum(done.seconds for done in driven.consolidations)
-    pauses = [*driven.batches, *(done.seconds - done.aside for done in driven.consolidations)]
+    consolidated = sum(driven.on_the_way) + sum(done.seconds for done in driven.consolidations)
+    apart = (done.seconds - done.aside for done in driven.consolidations)
+    pauses = [*driven.batches, *driven.on_the_way, *apart]
     return {
         "items": count,
         "labels": len(set(items.labels)),

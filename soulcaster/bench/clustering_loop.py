@@ -47,8 +47,11 @@ class Round:
 class Learner(Protocol):
     """A clusterer as it is measured: told items batch by batch, asked where they are."""
 
-    def add(self, items: Sequence[Brief], vectors: Vectors) -> None:
-        """Take items in, in order; vectors are unit rows, shape (len(items), dimensions)."""
+    def add(self, items: Sequence[Brief], vectors: Vectors) -> list[float]:
+        """Take items in, in order; vectors are unit rows, shape (len(items), dimensions).
+
+        Return the seconds of each consolidation that was done on the way.
+        """
 
     def consolidate(self, *, last: bool) -> Round | None:
         """Consolidate if it is due, or if this is the last time and something is left to do; None if nothing was done.
@@ -82,7 +85,9 @@ class Driven:
     final: list[int]
     """Of each item, after the last consolidation."""
     batches: list[float]
-    """Seconds of each call of `add`."""
+    """Seconds of each call of `add`, without consolidations on the way."""
+    on_the_way: list[float]
+    """Seconds of each of these."""
     consolidations: list[Consolidation]
     resident_bytes: int
     """What the process has grown by. The allocator takes and gives pages as it likes: rough below some MB."""
@@ -97,11 +102,17 @@ class Present:
         self._groups: list[int] = []
         self._closed = False
 
-    def add(self, items: Sequence[Brief], vectors: Vectors) -> None:
+    def add(self, items: Sequence[Brief], vectors: Vectors) -> list[float]:
         """Take items in; as long as they are few, rounds are part of it."""
+        rounds = []
+        begin = time.perf_counter()
         for done in self._core.add(items, vectors):
             if isinstance(done, list):
                 self._groups += [assignment.slot for assignment in done]
+            else:
+                rounds.append(time.perf_counter() - begin)
+            begin = time.perf_counter()
+        return rounds
 
     def consolidate(self, *, last: bool) -> Round | None:
         """Carry out a round if one is due; at last, until one leaves nothing to do."""
@@ -137,14 +148,16 @@ def drive(
     numbers: dict[str, int] = {}
     online = np.empty(len(items), np.int32)
     batches: list[float] = []
+    on_the_way: list[float] = []
     consolidations: list[Consolidation] = []
     now = online[:0]
     for at in range(0, len(items), batch):
         some = items[at : at + batch]
         rows = vectors[at : at + batch].copy()  # as they come off the wire: what the learner keeps is its own
         begin = time.perf_counter()
-        learner.add(some, rows)
-        batches.append(time.perf_counter() - begin)
+        rounds = learner.add(some, rows)
+        batches.append(time.perf_counter() - begin - sum(rounds))
+        on_the_way += rounds
         now = _numbered(numbers, learner.clusters())
         online[at : at + len(some)] = now[at:]
         now = _consolidated(learner, numbers, now, consolidations, last=False)
@@ -152,7 +165,7 @@ def drive(
     final = _consolidated(learner, numbers, now, consolidations, last=True)
     gc.collect()
     grown = psutil.Process().memory_info().rss - before
-    return Driven(online.tolist(), final.tolist(), batches, consolidations, grown)
+    return Driven(online.tolist(), final.tolist(), batches, on_the_way, consolidations, grown)
 
 
 def _consolidated(

@@ -33,9 +33,10 @@ class Scripted:
         self.ids = ""
         self.done = False
 
-    def add(self, items: Sequence[Brief], vectors: Vectors) -> None:
+    def add(self, items: Sequence[Brief], vectors: Vectors) -> list[float]:
         self.given.append((tuple(item.id for item in items), vectors.tolist()))
         self.ids = self.steps[0][0]
+        return []
 
     def consolidate(self, *, last: bool) -> Round | None:
         if self.done:
@@ -145,7 +146,7 @@ FOUR = Stream(
 
 def driven(**more: Any) -> Driven:
     known: dict[str, Any] = {
-        "online": [0, 1, 2, 3], "final": [0, 0, 2, 2], "batches": [1.0, 0.25], "resident_bytes": 4001,
+        "online": [0, 1, 2, 3], "final": [0, 0, 2, 2], "batches": [1.0, 0.25], "on_the_way": [], "resident_bytes": 4001,
         "consolidations": [Consolidation(0.5, 0.0, 0.0, 0.0), Consolidation(3.5, 3.0, 0.5, 0.25)],
     }  # fmt: skip
     return Driven(**{**known, **more})
@@ -168,6 +169,8 @@ def test_speed_is_without_consolidations_and_pauses_without_what_is_done_aside()
     assert (found["consolidation_s"], found["consolidation_us_per_item"]) == (4.0, 1_000_000)
     assert found["longest_pause_ms"] == 1000
     assert figures(FOUR, driven(consolidations=[Consolidation(3.5, 1.5, 0, 0)]))["longest_pause_ms"] == 2000
+    early = figures(FOUR, driven(on_the_way=[1.5]))
+    assert (early["items_per_s"], early["consolidation_s"], early["longest_pause_ms"]) == (3, 5.5, 1500)
     assert found["resident_bytes_per_item"] == 1000
 
 
@@ -176,6 +179,14 @@ def test_too_many_items_for_a_dendrogram_are_measured_without(monkeypatch: pytes
     found = figures(FOUR, driven())
     assert (found["oracle_bcubed_f1"], found["oracle_ratio"], found["oracle_threshold"]) == (None, None, None)
     assert found["bcubed_f1"] == pytest.approx(1)
+
+
+def test_rounds_of_the_first_items_are_consolidations() -> None:
+    items = [brief(n, text=f"item {n}") for n in range(60)]
+    found = drive(Present, items, np.eye(60, dtype=np.float32), 20)
+    assert len(found.batches) == 3
+    assert len(found.on_the_way) > 2
+    assert min(found.on_the_way) > 0
 
 
 # ---- the process of its own --------------------------------------------------------------------------------------
