@@ -63,6 +63,8 @@ _FEW = 1024
 """Groups by which it is seen whether topics are large and far apart, although few are alike."""
 _SOME = 256
 """Groups that are compared with all others, for how many are alike."""
+_ALONE = 0.5
+"""Where more of the groups stand alone, clusters count as not apart: to compare so many takes longest."""
 _LONELY = 0.5
 """Where every group stands alone nothing says what is near enough to join; it is no less than this."""
 
@@ -230,9 +232,13 @@ def cut_best_apart(smooth: Vectors, graph: Slots) -> BestApart:
         for into, gone in merges.between(cut, above):
             sums[into] += sums[gone]
             size[into] += size[gone]
-        parts, own = np.unique(merges.parts(cut), return_inverse=True)
-        found.append(how_apart(smooth[some], own[some], sums[parts], size[parts]))
         above = cut
+        part = merges.parts(cut)
+        if (size[part[some]] == 1).mean() > _ALONE:
+            found.append(np.zeros(len(some), np.float32))
+            continue
+        parts, own = np.unique(part, return_inverse=True)
+        found.append(how_apart(smooth[some], own[some], sums[parts], size[parts]))
     each = np.array(found)
     mean = each.mean(1)
     weight = np.exp((mean - mean.max()) / SHARP)
