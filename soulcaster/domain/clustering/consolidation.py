@@ -49,6 +49,8 @@ HIGHEST = 0.97
 CUTS = (0.65, 0.6, 0.55, 0.5, 0.45, 0.4, 0.35, 0.3, 0.25, 0.2)
 SHARP = 0.05
 UNSURE, SURE = 0.65, 0.7
+LARGE = 0.5
+"""A cut below which topics are so large that all groups are looked at for how far apart clusters are, not some."""
 
 GRANULARITY: Mapping[str, float] = {"finer": 0.12, "fine": 0.06, "auto": 0.0, "broad": -0.06, "broader": -0.12}
 """What a person's wish adds to the cut."""
@@ -197,7 +199,7 @@ def smoothed(rows: Vectors, graph: Slots, similarity: Vectors) -> Vectors:
 def calibrated_cut(smooth: Vectors, graph: Slots) -> float:
     """Return the linkage below which nothing is merged."""
     cut = min(HIGHEST, 1.61 - 0.6 * math.log(groups_per_topic(smooth)))
-    best = cut_best_apart(smooth, graph) if cut < CUTS[0] else cut_best_apart(*_some_groups(smooth, graph))
+    best = cut_best_apart(smooth, graph) if cut < LARGE else cut_best_apart(*_some_groups(smooth, graph))
     unsure = min(1.0, max(0.0, (SURE - best.at_least) / (SURE - UNSURE)))
     return best.cut + unsure * max(0.0, cut - best.cut)
 
