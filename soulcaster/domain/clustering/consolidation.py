@@ -204,12 +204,17 @@ def calibrated_cut(smooth: Vectors, graph: Slots) -> float:
     return best.cut + unsure * max(0.0, cut - best.cut)
 
 
+def _drawn(n: int, most: int, chance: np.random.Generator) -> Slots:
+    """Return so many of n places at most, in order."""
+    return np.arange(n) if n <= most else np.sort(chance.choice(n, most, replace=False))
+
+
 def _some_groups(smooth: Vectors, graph: Slots) -> tuple[Vectors, Slots]:
     """Return some groups and the nearest of each; large topics are seen in any sample."""
     n = len(smooth)
     if n <= _FEW:
         return smooth, graph
-    rows = smooth[np.sort(np.random.default_rng(n).choice(n, _FEW, replace=False))]
+    rows = smooth[_drawn(n, _FEW, np.random.default_rng(n))]
     dots = rows @ rows.T
     np.fill_diagonal(dots, -2)
     return rows, np.argpartition(-dots, NEIGHBOURS, axis=1)[:, :NEIGHBOURS]
@@ -226,7 +231,7 @@ class BestApart:
 def cut_best_apart(smooth: Vectors, graph: Slots) -> BestApart:
     """Return the cut at which clusters are best apart, between the least and the largest of `CUTS`."""
     n = len(smooth)
-    some = np.arange(n) if n <= _SAMPLE else np.sort(np.random.default_rng(n).choice(n, _SAMPLE, replace=False))
+    some = _drawn(n, _SAMPLE, np.random.default_rng(n))
     merges, _ = dendrogram(smooth, np.ones(n, np.int64), graph, CUTS[-1], Wishes())
     sums, size = smooth.copy(), np.ones(n, np.int64)
     found, above = [], math.inf
@@ -272,11 +277,11 @@ def groups_per_topic(smooth: Vectors) -> float:
     if n < 2:
         return 1.0
     chance = np.random.default_rng(n)
-    sample = smooth if n <= _SAMPLE else smooth[np.sort(chance.choice(n, _SAMPLE, replace=False))]
+    sample = smooth[_drawn(n, _SAMPLE, chance)]
     usual = (sample @ sample.T)[~np.tri(len(sample), dtype=np.bool_)]
     low, middle = np.arctanh(np.clip(np.quantile(usual, [0.16, 0.5]), -FARTHEST, FARTHEST))
     far = min(FARTHEST, math.tanh(middle + FAR * (middle - low)))
-    some = smooth if n <= _SOME else smooth[np.sort(chance.choice(n, _SOME, replace=False))]
+    some = smooth[_drawn(n, _SOME, chance)]
     alike = np.zeros(len(some), np.int64)
     for at in range(0, n, _CHUNK):
         alike += (some @ smooth[at : at + _CHUNK].T > far).sum(1)
@@ -322,15 +327,15 @@ def dendrogram(
 ) -> tuple[Merges, tuple[Near, ...]]:
     """Return what is merged down to a cut, and the likeliest pairs of parts that stayed apart."""
     n = len(smooth)
-    start = part = _start(n, wishes.bonds)
-    sums = summed(smooth, count, part)
+    start = _start(n, wishes.bonds)
+    sums = summed(smooth, count, start)
     weight = np.zeros(n, np.float64)
-    np.add.at(weight, part, count)
-    sides = _sides(part, wishes.sides)
-    fixed = {int(part[slot]) for slot in wishes.fixed}
+    np.add.at(weight, start, count)
+    sides = _sides(start, wishes.sides)
+    fixed = {int(start[slot]) for slot in wishes.fixed}
     one = np.repeat(np.arange(n), graph.shape[1])
     other = graph.ravel()
-    pairs = _pairs(part[one[other >= 0]], part[other[other >= 0]], n)
+    pairs = _pairs(start[one[other >= 0]], start[other[other >= 0]], n)
     links = _links(sums, weight, pairs, n)
     height = np.ones(n, np.float32)
     done: list[tuple[int, int, float]] = []
@@ -365,7 +370,6 @@ def dendrogram(
             done.append((a, b, float(height[a])))
             if b in sides:
                 sides[a] = {**sides.get(a, {}), **sides.pop(b)}
-        part = into[part]
         changed = np.zeros(n, bool)
         changed[list(taken)] = True
         touched = changed[low] | changed[high]
@@ -376,7 +380,7 @@ def dendrogram(
         links = np.concatenate([links[~touched], _links(sums, weight, again, n)])
     kept, gone, heights = np.array(done, np.float64).reshape(-1, 3).T
     merges = Merges(start, kept.astype(np.int64), gone.astype(np.int64), heights.astype(np.float32))
-    return merges, _still_apart(apart, part, sums, weight, n)
+    return merges, _still_apart(apart, merges.parts(), sums, weight, n)
 
 
 def summed(rows: Vectors, count: Slots, part: Slots) -> Vectors:

@@ -406,7 +406,7 @@ class ProjectClusters:
         step = self._commit_and_try(change)
         if not self._lapsing:
             return step
-        archived, changes = self._archive()
+        archived, changes = self._archive(self._lapsed())  # anew: a command that was waiting may have named some
         then = self._commit(_Change([self._proposals()])) if archived else Step()
         return Step(step.events + then.events, step.fixes, (*step.rows, *changes, *then.rows))
 
@@ -579,28 +579,28 @@ class ProjectClusters:
             self._anew.discard(of.embedder)
         if not self._anew and not any(other.stale() for other in self._cores.values() if other is not core):
             self._answer(change, "applied", text, at)
-        self._note_lapsing(bool(self._lapsed()), change)
+        runs = self._lapsed()
+        self._note_lapsing(bool(runs), change)
         step = self._commit(change)
-        if not self._lapsing:
+        if not runs:
             return step
-        archived, rows = self._archive()
+        archived, rows = self._archive(runs)
         text += f"; {archived} groups archived{', more with the next items' if self._lapsing else ''}"
         status = self._status(text, at, seconds, outcome.moved_share)
         then = self._commit(_Change([self._proposals(), status]))
         return Step(step.events + then.events, step.fixes, (*step.rows, *rows, *then.rows))
 
-    def _archive(self) -> tuple[int, list[RowChange]]:
-        """Archive some of the groups that have lapsed, after a round; the others follow in later steps.
+    def _archive(self, runs: Sequence[tuple[EmbedderKey, list[int]]]) -> tuple[int, list[RowChange]]:
+        """Archive the first of these groups that have lapsed, after a round; the others follow in later steps.
 
         Return how many, and the row. Only a group whose items are too many for one row takes more; its first ones then
         are archived before it is, and a crash in between leaves it with the others.
         """
         rows: list[RowChange] = []
         change = _Change()
-        runs = self._lapsed()
-        for core, slots in runs[:1]:
-            number = list(self._cores.values()).index(core)
-            records = [(of, 16 + RECORD_BYTES) for of in self._archived(core, number, slots)]
+        for key, slots in runs[:1]:
+            core = self._cores[key]
+            records = [(of, 16 + RECORD_BYTES) for of in self._archived(core, self._keys.index(key), slots)]
             core.archive(slots)
             *first, last = split_by_bytes(records, SEGMENT_BYTES)
             for run in first:
@@ -610,12 +610,12 @@ class ProjectClusters:
         rows += self._commit(change).rows
         return len(runs[0][1]) if runs else 0, rows
 
-    def _lapsed(self) -> list[tuple[Clusterer, list[int]]]:
+    def _lapsed(self) -> list[tuple[EmbedderKey, list[int]]]:
         """Return the groups that are to be archived, those of one step each."""
         if not self._archive_seconds:
             return []
         before = max((core.newest() for core in self._cores.values()), default=0.0) - self._archive_seconds
-        return [(core, slots) for core in self._cores.values() for slots in _runs(core, core.lapsed(before))]
+        return [(key, slots) for key, core in self._cores.items() for slots in _runs(core, core.lapsed(before))]
 
     def _note_lapsing(self, lapsing: bool, change: _Change) -> None:
         """Remember whether groups are left to archive; a restart goes on with them."""
