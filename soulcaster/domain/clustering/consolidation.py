@@ -36,6 +36,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
+from scipy import sparse
 
 from soulcaster.domain.clustering.vectors import Slots, Vectors, unit
 
@@ -117,6 +118,34 @@ class Plan:
     apart: tuple[Near, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Merges:
+    """What linkage has merged, as it was done: part `gone[i]` became one with `into[i]`, at the linkage `height[i]`.
+
+    `start` is the part of each group before. No merge is higher than those its two parts are made of.
+    """
+
+    start: Slots
+    into: Slots
+    gone: Slots
+    height: Vectors
+
+    def between(self, cut: float, above: float) -> Iterable[tuple[int, int]]:
+        """Return what became one, and into what, from the cut on and below the other, in order."""
+        some = (self.height >= cut) & (self.height < above)
+        return zip(self.into[some].tolist(), self.gone[some].tolist(), strict=True)
+
+    def parts(self, cut: float = -math.inf) -> Slots:
+        """Return each group's part where nothing below the cut is merged, as the slot of one of its groups."""
+        root = np.arange(len(self.start))
+        done = self.height >= cut
+        root[self.gone[done]] = self.into[done]
+        while not np.array_equal(further := root[root], root):
+            root = further
+        parts: Slots = root[self.start]
+        return parts
+
+
 def plan(rows: Vectors, count: Slots, neighbours: Slots, wishes: Wishes) -> Plan:
     """Return what the clusters should be.
 
@@ -124,9 +153,9 @@ def plan(rows: Vectors, count: Slots, neighbours: Slots, wishes: Wishes) -> Plan
     """
     graph, similarity = nearest_graph(rows, neighbours)
     smooth = smoothed(rows, graph, similarity)
-    cut = calibrated_cut(smooth, graph) + GRANULARITY[wishes.granularity]
-    part, apart = linkage(smooth, count, graph, cut, wishes)
-    return Plan(part, smooth, graph, similarity, cut, apart)
+    cut, merges = calibrated(smooth, count, graph, wishes)
+    part = merges.parts(cut)
+    return Plan(part, smooth, graph, similarity, cut, still_apart(smooth, count, graph, part, cut))
 
 
 def nearest_graph(rows: Vectors, neighbours: Slots) -> tuple[Slots, Vectors]:
@@ -196,12 +225,31 @@ def smoothed(rows: Vectors, graph: Slots, similarity: Vectors) -> Vectors:
     return smooth
 
 
-def calibrated_cut(smooth: Vectors, graph: Slots) -> float:
-    """Return the linkage below which nothing is merged."""
-    cut = min(HIGHEST, 1.61 - 0.6 * math.log(groups_per_topic(smooth)))
-    best = cut_best_apart(smooth, graph) if cut < LARGE else cut_best_apart(*_some_groups(smooth, graph))
+@dataclass(frozen=True, slots=True)
+class BestApart:
+    """Where clusters are best apart: the cut, and how far apart they are there at least (two standard errors less)."""
+
+    cut: float
+    at_least: float
+
+
+def calibrated(smooth: Vectors, count: Slots, graph: Slots, wishes: Wishes) -> tuple[float, Merges]:
+    """Return the linkage below which nothing is merged, and what is merged down to it, or further."""
+    wish = GRANULARITY[wishes.granularity]
+    by_size = min(HIGHEST, 1.61 - 0.6 * math.log(groups_per_topic(smooth)))
+    if by_size < LARGE:
+        merges = dendrogram(smooth, count, graph, CUTS[-1] + min(0.0, wish), wishes)
+        return _between(by_size, cut_best_apart(smooth, merges)) + wish, merges
+    some, nearest = _some_groups(smooth, graph)
+    of_some = dendrogram(some, np.ones(len(some), np.int64), nearest, CUTS[-1], Wishes())
+    cut = _between(by_size, cut_best_apart(some, of_some)) + wish
+    return cut, dendrogram(smooth, count, graph, cut, wishes)
+
+
+def _between(by_size: float, best: BestApart) -> float:
+    """Return the cut that the size of topics asks for, or where clusters are best apart if they surely are."""
     unsure = min(1.0, max(0.0, (SURE - best.at_least) / (SURE - UNSURE)))
-    return best.cut + unsure * max(0.0, cut - best.cut)
+    return best.cut + unsure * max(0.0, by_size - best.cut)
 
 
 def _drawn(n: int, most: int, chance: np.random.Generator) -> Slots:
@@ -220,20 +268,11 @@ def _some_groups(smooth: Vectors, graph: Slots) -> tuple[Vectors, Slots]:
     return rows, np.argpartition(-dots, NEIGHBOURS, axis=1)[:, :NEIGHBOURS]
 
 
-@dataclass(frozen=True, slots=True)
-class BestApart:
-    """Where clusters are best apart: the cut, and how far apart they are there at least (two standard errors less)."""
-
-    cut: float
-    at_least: float
-
-
-def cut_best_apart(smooth: Vectors, graph: Slots) -> BestApart:
+def cut_best_apart(smooth: Vectors, merges: Merges) -> BestApart:
     """Return the cut at which clusters are best apart, between the least and the largest of `CUTS`."""
     n = len(smooth)
     some = _drawn(n, _SAMPLE, np.random.default_rng(n))
-    merges, _ = dendrogram(smooth, np.ones(n, np.int64), graph, CUTS[-1], Wishes())
-    sums, size = smooth.copy(), np.ones(n, np.int64)
+    sums, size = summed(smooth, np.ones(n, np.int64), merges.start), np.bincount(merges.start, minlength=n)
     found, above = [], math.inf
     for cut in CUTS:
         for into, gone in merges.between(cut, above):
@@ -288,69 +327,31 @@ def groups_per_topic(smooth: Vectors) -> float:
     return float(len(some) / (1 / np.maximum(alike, 1)).sum())
 
 
-@dataclass(frozen=True, slots=True)
-class Merges:
-    """What linkage has merged, as it was done: part `gone[i]` became one with `into[i]`, at the linkage `height[i]`.
-
-    `start` is the part of each group before. No merge is higher than those its two parts are made of.
-    """
-
-    start: Slots
-    into: Slots
-    gone: Slots
-    height: Vectors
-
-    def between(self, cut: float, above: float) -> Iterable[tuple[int, int]]:
-        """Return what became one, and into what, from the cut on and below the other, in order."""
-        some = (self.height >= cut) & (self.height < above)
-        return zip(self.into[some].tolist(), self.gone[some].tolist(), strict=True)
-
-    def parts(self, cut: float = -math.inf) -> Slots:
-        """Return each group's part where nothing below the cut is merged, as the slot of one of its groups."""
-        root = np.arange(len(self.start))
-        done = self.height >= cut
-        root[self.gone[done]] = self.into[done]
-        while not np.array_equal(further := root[root], root):
-            root = further
-        parts: Slots = root[self.start]
-        return parts
-
-
-def linkage(smooth: Vectors, count: Slots, graph: Slots, cut: float, wishes: Wishes) -> tuple[Slots, tuple[Near, ...]]:
-    """Return each group's part, and the likeliest pairs of parts that stayed apart."""
-    merges, apart = dendrogram(smooth, count, graph, cut, wishes)
-    return merges.parts(), apart
-
-
-def dendrogram(
-    smooth: Vectors, count: Slots, graph: Slots, cut: float, wishes: Wishes
-) -> tuple[Merges, tuple[Near, ...]]:
-    """Return what is merged down to a cut, and the likeliest pairs of parts that stayed apart."""
+def dendrogram(smooth: Vectors, count: Slots, graph: Slots, cut: float, wishes: Wishes) -> Merges:
+    """Return what is merged down to a cut."""
     n = len(smooth)
     start = _start(n, wishes.bonds)
     sums = summed(smooth, count, start)
-    weight = np.zeros(n, np.float64)
-    np.add.at(weight, start, count)
+    weight = _weights(count, start)
     sides = _sides(start, wishes.sides)
-    fixed = {int(start[slot]) for slot in wishes.fixed}
+    sided, fixed = np.zeros((2, n), np.bool_)
+    sided[list(sides)] = True
+    fixed[start[list(wishes.fixed)]] = True
     one = np.repeat(np.arange(n), graph.shape[1])
     other = graph.ravel()
     pairs = _pairs(start[one[other >= 0]], start[other[other >= 0]], n)
     links = _links(sums, weight, pairs, n)
     height = np.ones(n, np.float32)
     done: list[tuple[int, int, float]] = []
-    apart: dict[int, float] = {}
     while len(pairs):
         allowed = links >= cut
-        nearly = ~allowed & (links >= cut - _NEARLY)
-        apart.update(zip(pairs[nearly].tolist(), links[nearly].tolist(), strict=True))
-        pairs, links = pairs[allowed], links[allowed]
-        if fixed or sides:
-            free = np.array([_may(pair // n, pair % n, fixed, sides) for pair in pairs.tolist()], dtype=np.bool_)
-            pairs, links = pairs[free], links[free]
+        low, high = pairs // n, pairs % n
+        allowed &= ~(fixed[low] | fixed[high])
+        for at in np.flatnonzero(allowed & sided[low] & sided[high]).tolist():
+            allowed[at] = _may(sides[int(low[at])], sides[int(high[at])])
+        pairs, links, low, high = pairs[allowed], links[allowed], low[allowed], high[allowed]
         if not len(pairs):
             break
-        low, high = pairs // n, pairs % n
         best = np.full(n, -2.0)
         np.maximum.at(best, low, links)
         np.maximum.at(best, high, links)
@@ -370,6 +371,7 @@ def dendrogram(
             done.append((a, b, float(height[a])))
             if b in sides:
                 sides[a] = {**sides.get(a, {}), **sides.pop(b)}
+                sided[a] = True
         changed = np.zeros(n, bool)
         changed[list(taken)] = True
         touched = changed[low] | changed[high]
@@ -379,17 +381,22 @@ def dendrogram(
         pairs = np.concatenate([pairs[~touched], again])
         links = np.concatenate([links[~touched], _links(sums, weight, again, n)])
     kept, gone, heights = np.array(done, np.float64).reshape(-1, 3).T
-    merges = Merges(start, kept.astype(np.int64), gone.astype(np.int64), heights.astype(np.float32))
-    return merges, _still_apart(apart, merges.parts(), sums, weight, n)
+    return Merges(start, kept.astype(np.int64), gone.astype(np.int64), heights.astype(np.float32))
 
 
 def summed(rows: Vectors, count: Slots, part: Slots) -> Vectors:
     """Return the sum of each part's rows, weighted by count, at the part's own place; zero elsewhere."""
-    order = np.argsort(part, kind="stable")
-    parts, starts = np.unique(part[order], return_index=True)
-    sums = np.zeros_like(rows)
-    sums[parts] = np.add.reduceat(rows[order] * count[order, None].astype(np.float32), starts, axis=0)
+    n = len(rows)
+    of = sparse.csr_array((count.astype(np.float32), (part, np.arange(n))), shape=(n, n))
+    sums: Vectors = of @ rows
     return sums
+
+
+def _weights(count: Slots, part: Slots) -> npt.NDArray[np.float64]:
+    """Return how many items each part has, at the part's own place."""
+    weight = np.zeros(len(part), np.float64)
+    np.add.at(weight, part, count)
+    return weight
 
 
 def _start(n: int, bonds: Mapping[int, int]) -> Slots:
@@ -408,11 +415,8 @@ def _sides(part: Slots, of_groups: Mapping[int, Sides]) -> dict[int, dict[int, i
     return sides
 
 
-def _may(one: int, other: int, fixed: set[int], sides: Mapping[int, Sides]) -> bool:
-    if one in fixed or other in fixed:
-        return False
-    a, b = sides.get(one), sides.get(other)
-    return not a or not b or all(a[key] == b[key] for key in a.keys() & b.keys())
+def _may(one: Sides, other: Sides) -> bool:
+    return all(one[key] == other[key] for key in one.keys() & other.keys())
 
 
 def _links(sums: Vectors, weight: npt.NDArray[np.float64], pairs: Slots, n: int) -> Vectors:
@@ -421,16 +425,14 @@ def _links(sums: Vectors, weight: npt.NDArray[np.float64], pairs: Slots, n: int)
     return links
 
 
-def _still_apart(
-    apart: Mapping[int, float], part: Slots, sums: Vectors, weight: npt.NDArray[np.float64], n: int
-) -> tuple[Near, ...]:
-    """Return the pairs that were refused, as the parts they ended up in, likeliest first."""
-    if not apart:
-        return ()
-    refused = np.array(list(apart), np.int64)
-    pairs = _pairs(part[refused // n], part[refused % n], n)
-    links = _links(sums, weight, pairs, n)
-    order = np.argsort(-links)[:100]
+def still_apart(smooth: Vectors, count: Slots, graph: Slots, part: Slots, cut: float) -> tuple[Near, ...]:
+    """Return pairs of parts that are nearly near enough to be merged, likeliest first."""
+    n = len(smooth)
+    one = np.repeat(part, graph.shape[1])[graph.ravel() >= 0]
+    pairs = _pairs(one, part[graph[graph >= 0]], n)
+    links = _links(summed(smooth, count, part), _weights(count, part), pairs, n)
+    nearly = np.flatnonzero((links < cut) & (links >= cut - _NEARLY))
+    order = nearly[np.argsort(-links[nearly])[:100]]
     return tuple(Near(int(pairs[i] // n), int(pairs[i] % n), float(links[i])) for i in order)
 
 

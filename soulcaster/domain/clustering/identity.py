@@ -116,9 +116,9 @@ def decide(snapshot: Snapshot) -> Decision:
     found = plan(rows, groups.count, groups.neighbours, snapshot.wishes)
     keeper, fates, parents = _match(found.part, groups.cluster, groups.count)
     merged = dict(islice(fates.items(), MOST_MERGED))
-    settled = groups.cluster.copy()
-    for number, into in merged.items():
-        settled[groups.cluster == number] = into
+    number = np.arange(int(groups.cluster.max(initial=0)) + 1, dtype=groups.cluster.dtype)
+    number[list(merged)] = list(merged.values())
+    settled = number[groups.cluster]
     wanted = np.array([keeper[part] for part in found.part.tolist()], np.int64)
     later = np.isin(groups.cluster, list(fates.keys() - merged.keys()))
     wanted[later] = groups.cluster[later]

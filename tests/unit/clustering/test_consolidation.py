@@ -11,21 +11,22 @@ from scipy.cluster.hierarchy import linkage as scipy_linkage
 from scipy.spatial.distance import squareform
 
 from soulcaster.domain.clustering.consolidation import (
+    CUTS,
     HIGHEST,
     NEIGHBOURS,
     NEW,
     Wishes,
     best_clusters,
-    calibrated_cut,
+    calibrated,
     cut_best_apart,
     dendrogram,
     groups_per_topic,
     how_apart,
-    linkage,
     nearest_graph,
     online_cut,
     plan,
     smoothed,
+    still_apart,
 )
 from soulcaster.domain.clustering.vectors import Slots, Vectors, unit
 from tests.unit.clustering.make import chance_rows
@@ -57,7 +58,7 @@ def together(part: Slots) -> set[frozenset[int]]:
 def test_along_a_complete_graph_it_is_average_linkage(seed: int, n: int, cut: float, weighted: bool) -> None:
     rows = chance_rows(n, 5, seed)
     count = np.random.default_rng(seed).integers(1, 4, n) if weighted else np.ones(n, np.int64)
-    part, _ = linkage(rows, count, complete(n), cut, Wishes())
+    part = dendrogram(rows, count, complete(n), cut, Wishes()).parts()
     each = np.repeat(np.arange(n), count)
     distance = 1 - rows[each].astype(np.float64) @ rows[each].T.astype(np.float64)
     np.fill_diagonal(distance, 0)
@@ -88,7 +89,7 @@ def test_what_people_want_comes_before_similarity(seed: int, n: int, cut: float,
         for slot, bond in bonds.items():
             if bond and separation == 0:
                 sides.setdefault(slot, {})[0] = bond - 1
-    part, apart = linkage(rows, np.ones(n, np.int64), complete(n), cut, Wishes(bonds, sides, fixed))
+    part = dendrogram(rows, np.ones(n, np.int64), complete(n), cut, Wishes(bonds, sides, fixed)).parts()
     for one, other in itertools.combinations(range(n), 2):
         if one in bonds and bonds[one] == bonds.get(other):
             assert part[one] == part[other]
@@ -97,21 +98,27 @@ def test_what_people_want_comes_before_similarity(seed: int, n: int, cut: float,
             assert part[one] != part[other]
         if (one in fixed) != (other in fixed):
             assert part[one] != part[other]
-    for near in apart:
-        assert {near.one, near.other} <= set(part.tolist())
-        assert near.one != near.other
 
 
 @steady
-@given(seeds, st.integers(2, 30), st.floats(0.0, 0.9))
-def test_what_was_refused_is_told_likeliest_first(seed: int, n: int, cut: float) -> None:
+@given(seeds, st.integers(2, 30), st.floats(0.0, 0.9), st.booleans())
+def test_what_is_nearly_near_enough_is_told_likeliest_first(seed: int, n: int, cut: float, weighted: bool) -> None:
     rows = chance_rows(n, 3, seed)
-    part, apart = linkage(rows, np.ones(n, np.int64), complete(n), cut, Wishes())
+    count = np.random.default_rng(seed).integers(1, 4, n) if weighted else np.ones(n, np.int64)
+    part = dendrogram(rows, count, complete(n), cut, Wishes()).parts()
+    expected = {}
+    for one, other in itertools.combinations(np.unique(part).tolist(), 2):
+        mine, theirs = part == one, part == other
+        expected[one, other] = float(
+            np.average(rows[mine] @ rows[theirs].T, weights=np.outer(count[mine], count[theirs]))
+        )
+    apart = still_apart(rows, count, complete(n), part, cut)
     assert [near.linkage for near in apart] == sorted((near.linkage for near in apart), reverse=True)
     for near in apart:
-        assert near.linkage < cut
-        one, other = rows[part == near.one], rows[part == near.other]
-        assert near.linkage == pytest.approx(float((one @ other.T).mean()), abs=1e-5)
+        assert near.linkage == pytest.approx(expected[near.one, near.other], abs=1e-5)
+        assert cut - 0.15 <= near.linkage < cut
+    told = {(near.one, near.other) for near in apart}
+    assert {pair for pair, link in expected.items() if cut - 0.1499 < link < cut - 0.0001} <= told
 
 
 @steady
@@ -249,7 +256,7 @@ def test_the_cut_is_above_what_has_nothing_to_do_with_one_another() -> None:
     rows, of = planted(300, 10, 0.5)
     graph, similarity = nearest_graph(rows, arrivals(rows))
     smooth = smoothed(rows, graph, similarity)
-    cut = calibrated_cut(smooth, graph)
+    cut, _ = calibrated(smooth, np.ones(300, np.int64), graph, Wishes())
     dots = smooth @ smooth.T
     assert np.median(dots[of[:, None] != of]) < cut < np.median(dots[of[:, None] == of])
 
@@ -272,12 +279,13 @@ def test_a_template_among_single_items_is_no_reason_to_merge_them() -> None:
     template = unit(chance_rows(1, 64, 1) + 0.2 * chance_rows(100, 64, 2))
     rows = np.concatenate([alone, template])
     graph, similarity = nearest_graph(rows, arrivals(rows))
-    assert calibrated_cut(smoothed(rows, graph, similarity), graph) > 0.9
+    cut, _ = calibrated(smoothed(rows, graph, similarity), np.ones(500, np.int64), graph, Wishes())
+    assert cut > 0.9
 
 
 def test_one_group_alone_is_no_topic() -> None:
     assert groups_per_topic(chance_rows(1)) == 1
-    assert calibrated_cut(chance_rows(1), complete(1)) == HIGHEST
+    assert calibrated(chance_rows(1), np.ones(1, np.int64), complete(1), Wishes())[0] == HIGHEST
 
 
 @steady
@@ -304,19 +312,27 @@ def test_however_loose_large_topics_are_the_cut_is_where_they_are_apart(noise: f
     rows, of = planted(400, 8, noise)
     graph, similarity = nearest_graph(rows, arrivals(rows))
     smooth = smoothed(rows, graph, similarity)
-    part, _ = linkage(smooth, np.ones(400, np.int64), graph, cut_best_apart(smooth, graph).cut, Wishes())
+    merges = dendrogram(smooth, np.ones(400, np.int64), graph, CUTS[-1], Wishes())
+    part = merges.parts(cut_best_apart(smooth, merges).cut)
     assert len(together(part) & together(of)) >= 6
 
 
 @steady
-@given(seeds, st.integers(1, 24), st.lists(st.floats(-0.2, 0.9), min_size=1, max_size=5))
-def test_a_dendrogram_has_what_linkage_gives_at_every_cut_above_its_own(seed: int, n: int, some: list[float]) -> None:
+@given(seeds, st.integers(1, 24), st.lists(st.floats(-0.2, 0.9), min_size=1, max_size=5), st.booleans())
+def test_a_dendrogram_has_what_one_to_a_higher_cut_has(seed: int, n: int, some: list[float], told: bool) -> None:
     rows = chance_rows(n, 6, seed)
+    chance = np.random.default_rng(seed)
     graph, _ = nearest_graph(rows, arrivals(rows))
-    count = np.random.default_rng(seed).integers(1, 5, n)
-    merges, _ = dendrogram(rows, count, graph, min(some), Wishes())
+    count = chance.integers(1, 5, n)
+    wishes = Wishes()
+    if told:
+        sides = {slot: {0: int(side)} for slot, side in enumerate(chance.integers(0, 6, n).tolist()) if side < 2}
+        fixed = np.flatnonzero(chance.random(n) < 0.2).tolist()
+        bonds = {slot: slot % 2 for slot in range(n) if slot not in sides and slot not in fixed and slot % 5 < 2}
+        wishes, graph = Wishes(bonds, sides, frozenset(fixed)), complete(n)
+    merges = dendrogram(rows, count, graph, min(some), wishes)
     for cut in some:
-        assert together(merges.parts(cut)) == together(linkage(rows, count, graph, cut, Wishes())[0])
+        assert together(merges.parts(cut)) == together(dendrogram(rows, count, graph, cut, wishes).parts())
 
 
 @pytest.mark.parametrize("groups", [120, 1500])
@@ -326,4 +342,4 @@ def test_a_few_large_topics_are_seen_although_nothing_seems_alike(groups: int) -
     graph, similarity = nearest_graph(rows, arrivals(rows))
     smooth = smoothed(rows, graph, similarity)
     assert groups_per_topic(smooth) < 2
-    assert calibrated_cut(smooth, graph) < 0.5
+    assert calibrated(smooth, np.ones(groups, np.int64), graph, Wishes())[0] < 0.5
