@@ -31,7 +31,7 @@
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -66,8 +66,6 @@ _FEW = 1024
 """Groups by which it is seen whether topics are large and far apart, although few are alike."""
 _SOME = 256
 """Groups that are compared with all others, for how many are alike."""
-_ALONE = 0.5
-"""Where more of the groups stand alone, clusters count as not apart: to compare so many takes longest."""
 _LONELY = 0.5
 """Where every group stands alone nothing says what is near enough to join; it is no less than this."""
 
@@ -130,10 +128,10 @@ class Merges:
     gone: Slots
     height: Vectors
 
-    def between(self, cut: float, above: float) -> Iterable[tuple[int, int]]:
-        """Return what became one, and into what, from the cut on and below the other, in order."""
+    def between(self, cut: float, above: float) -> Slots:
+        """Return pairs that became one, the part that stays first, from the cut on and below the other, in order."""
         some = (self.height >= cut) & (self.height < above)
-        return zip(self.into[some].tolist(), self.gone[some].tolist(), strict=True)
+        return np.stack([self.into[some], self.gone[some]], axis=1)
 
     def parts(self, cut: float = -math.inf) -> Slots:
         """Return each group's part where nothing below the cut is merged, as the slot of one of its groups."""
@@ -271,42 +269,53 @@ def _some_groups(smooth: Vectors, graph: Slots) -> tuple[Vectors, Slots]:
 def cut_best_apart(smooth: Vectors, merges: Merges) -> BestApart:
     """Return the cut at which clusters are best apart, between the least and the largest of `CUTS`."""
     n = len(smooth)
-    some = _drawn(n, _SAMPLE, np.random.default_rng(n))
-    sums, size = summed(smooth, np.ones(n, np.int64), merges.start), np.bincount(merges.start, minlength=n)
-    found, above = [], math.inf
-    for cut in CUTS:
-        for into, gone in merges.between(cut, above):
-            sums[into] += sums[gone]
-            size[into] += size[gone]
-        above = cut
-        part = merges.parts(cut)
-        if (size[part[some]] == 1).mean() > _ALONE:
-            found.append(np.zeros(len(some), np.float32))
-            continue
-        parts, own = np.unique(part, return_inverse=True)
-        found.append(how_apart(smooth[some], own[some], sums[parts], size[parts]))
-    each = np.array(found)
+    each = how_apart(smooth, merges, _drawn(n, _SAMPLE, np.random.default_rng(n)), CUTS)
     mean = each.mean(1)
     weight = np.exp((mean - mean.max()) / SHARP)
-    error = float(each[mean.argmax()].std()) / math.sqrt(len(some))
+    error = float(each[mean.argmax()].std()) / math.sqrt(each.shape[1])
     return BestApart(float(weight @ np.array(CUTS) / weight.sum()), float(mean.max()) - 2 * error)
 
 
-def how_apart(rows: Vectors, own: Slots, sums: Vectors, size: Slots) -> Vectors:
-    """Return the margin and the silhouette of each of these rows, added up; zero for one that is alone.
+def how_apart(smooth: Vectors, merges: Merges, some: Slots, cuts: Sequence[float]) -> Vectors:
+    """Return the margin and the silhouette of some groups, added up, at each cut (a row); zero for one that is alone.
 
-    `own` is each one's part, `sums` the sum of the rows of each part, and `size` how many they are.
+    Cuts are given from the highest on. A part is compared once, for all the cuts between which it stays as it is.
     """
-    if len(sums) < 2:
-        return np.zeros(len(rows), np.float32)
-    row = np.arange(len(rows))
-    total = rows @ sums.T
-    a = (total[row, own] - 1) / np.maximum(size[own] - 1, 1)
-    total /= size
-    total[row, own] = -1
-    b = total.max(1)
-    margin = np.where(size[own] > 1, a - b, 0)
-    apart: Vectors = margin + margin / np.maximum(1 - np.minimum(a, b), 1e-6)
+    n = len(smooth)
+    rows, own = smooth[some], merges.start[some]
+    sums, size = summed(smooth, np.ones(n, np.int64), merges.start), np.bincount(merges.start, minlength=n)
+    since = np.zeros(n, np.int64)
+    inside, beside = np.full((2, len(cuts), len(some)), -np.inf, np.float32)
+
+    def compare(gone: Slots, to: int) -> None:
+        """Compare parts that there are no more from a cut on."""
+        for at in np.unique(since[gone]).tolist():
+            parts = gone[since[gone] == at]
+            for some in np.split(parts, range(_CHUNK, len(parts), _CHUNK)):
+                total = rows @ sums[some].T
+                where = np.searchsorted(some, own).clip(0, len(some) - 1)
+                mine = np.flatnonzero((some[where] == own) & (size[own] > 1))
+                inside[at:to, mine] = (total[mine, where[mine]] - 1) / (size[own[mine]] - 1)
+                total /= size[some]
+                total[mine, where[mine]] = -np.inf
+                beside[at:to] = np.maximum(beside[at:to], total.max(1))
+
+    above = math.inf
+    for to, cut in enumerate(cuts):
+        merged = merges.between(cut, above)
+        if to:
+            compare(np.unique(merged), to)
+        for into, gone in merged.tolist():
+            sums[into] += sums[gone]
+            size[into] += size[gone]
+            size[gone] = 0
+        since[merged] = to
+        own = merges.parts(cut)[some]
+        above = cut
+    compare(np.flatnonzero(size), len(cuts))
+    told = np.isfinite(inside) & np.isfinite(beside)
+    margin = np.subtract(inside, beside, out=np.zeros_like(inside), where=told)
+    apart: Vectors = margin + margin / np.maximum(1 - np.minimum(inside, beside), 1e-6)
     return apart
 
 

@@ -289,22 +289,25 @@ def test_one_group_alone_is_no_topic() -> None:
 
 
 @steady
-@given(seeds, st.integers(2, 40), st.integers(1, 8))
-def test_how_far_apart_clusters_are_is_what_their_items_say(seed: int, n: int, parts: int) -> None:
-    rows = chance_rows(n, 8, seed)
-    of, part = np.unique(np.random.default_rng(seed).integers(0, parts, n), return_inverse=True)
+@given(seeds, st.integers(2, 40), st.lists(st.floats(-0.3, 0.9), min_size=1, max_size=5), st.booleans())
+def test_how_far_apart_clusters_are_is_what_their_groups_say(seed: int, n: int, some: list[float], told: bool) -> None:
+    rows = chance_rows(n, 6, seed)
+    chance = np.random.default_rng(seed)
+    cuts = sorted(some, reverse=True)
+    wishes = Wishes({slot: slot % 2 for slot in range(0, n, 5)}) if told else Wishes()
+    merges = dendrogram(rows, chance.integers(1, 5, n), complete(n), cuts[-1] - 0.1, wishes)
+    looked_at = np.flatnonzero(chance.random(n) < 0.7)
     wide = rows.astype(np.float64)
-    expected = []
-    for i, own in enumerate(part.tolist()):
-        mine = np.flatnonzero((part == own) & (np.arange(n) != i))
-        others = [float((wide[part == other] @ wide[i]).mean()) for other in range(len(of)) if other != own]
-        if len(mine) and others:
-            a, b = float((wide[mine] @ wide[i]).mean()), max(others)
-            expected.append((a - b) + (a - b) / max(1e-6, 1 - min(a, b)))
-        else:
-            expected.append(0.0)
-    sums = np.array([wide[part == one].sum(0) for one in range(len(of))], np.float32)
-    assert how_apart(rows, part, sums, np.bincount(part)) == pytest.approx(np.array(expected), abs=1e-4)
+    expected = np.zeros((len(cuts), len(looked_at)))
+    for at, cut in enumerate(cuts):
+        part = merges.parts(cut)
+        for place, i in enumerate(looked_at.tolist()):
+            mine = np.flatnonzero((part == part[i]) & (np.arange(n) != i))
+            others = [float((wide[part == other] @ wide[i]).mean()) for other in np.unique(part) if other != part[i]]
+            if len(mine) and others:
+                a, b = float((wide[mine] @ wide[i]).mean()), max(others)
+                expected[at, place] = (a - b) + (a - b) / max(1e-6, 1 - min(a, b))
+    assert how_apart(rows, merges, looked_at, cuts) == pytest.approx(expected, abs=1e-4)
 
 
 @pytest.mark.parametrize("noise", [0.3, 0.6, 0.9, 1.1])
