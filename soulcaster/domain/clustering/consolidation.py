@@ -50,8 +50,6 @@ HIGHEST = 0.97
 CUTS = (0.65, 0.6, 0.55, 0.5, 0.45, 0.4, 0.35, 0.3, 0.25, 0.2)
 SHARP = 0.05
 UNSURE, SURE = 0.65, 0.7
-LARGE = 0.5
-"""A cut below which topics are so large that all groups are looked at for how far apart clusters are, not some."""
 
 GRANULARITY: Mapping[str, float] = {"finer": 0.12, "fine": 0.06, "auto": 0.0, "broad": -0.06, "broader": -0.12}
 """What a person's wish adds to the cut."""
@@ -62,8 +60,6 @@ NEW = 0.5
 _FRIENDS = 4
 _SAMPLE = 512
 """Groups of which every pair is looked at, for what is usual; and that are compared with all clusters."""
-_FEW = 1024
-"""Groups by which it is seen whether topics are large and far apart, although few are alike."""
 _SOME = 256
 """Groups that are compared with all others, for how many are alike."""
 _LONELY = 0.5
@@ -232,38 +228,18 @@ class BestApart:
 
 
 def calibrated(smooth: Vectors, count: Slots, graph: Slots, wishes: Wishes) -> tuple[float, Merges]:
-    """Return the linkage below which nothing is merged, and what is merged down to it, or further."""
+    """Return the linkage below which nothing is merged, and what is merged down to it and further."""
     wish = GRANULARITY[wishes.granularity]
+    merges = dendrogram(smooth, count, graph, CUTS[-1] + min(0.0, wish), wishes)
     by_size = min(HIGHEST, 1.61 - 0.6 * math.log(groups_per_topic(smooth)))
-    if by_size < LARGE:
-        merges = dendrogram(smooth, count, graph, CUTS[-1] + min(0.0, wish), wishes)
-        return _between(by_size, cut_best_apart(smooth, merges)) + wish, merges
-    some, nearest = _some_groups(smooth, graph)
-    of_some = dendrogram(some, np.ones(len(some), np.int64), nearest, CUTS[-1], Wishes())
-    cut = _between(by_size, cut_best_apart(some, of_some)) + wish
-    return cut, dendrogram(smooth, count, graph, cut, wishes)
-
-
-def _between(by_size: float, best: BestApart) -> float:
-    """Return the cut that the size of topics asks for, or where clusters are best apart if they surely are."""
+    best = cut_best_apart(smooth, merges)
     unsure = min(1.0, max(0.0, (SURE - best.at_least) / (SURE - UNSURE)))
-    return best.cut + unsure * max(0.0, by_size - best.cut)
+    return best.cut + unsure * max(0.0, by_size - best.cut) + wish, merges
 
 
 def _drawn(n: int, most: int, chance: np.random.Generator) -> Slots:
     """Return so many of n places at most, in order."""
     return np.arange(n) if n <= most else np.sort(chance.choice(n, most, replace=False))
-
-
-def _some_groups(smooth: Vectors, graph: Slots) -> tuple[Vectors, Slots]:
-    """Return some groups and the nearest of each; large topics are seen in any sample."""
-    n = len(smooth)
-    if n <= _FEW:
-        return smooth, graph
-    rows = smooth[_drawn(n, _FEW, np.random.default_rng(n))]
-    dots = rows @ rows.T
-    np.fill_diagonal(dots, -2)
-    return rows, np.argpartition(-dots, NEIGHBOURS, axis=1)[:, :NEIGHBOURS]
 
 
 def cut_best_apart(smooth: Vectors, merges: Merges) -> BestApart:
@@ -291,12 +267,12 @@ def how_apart(smooth: Vectors, merges: Merges, some: Slots, cuts: Sequence[float
         """Compare parts that there are no more from a cut on."""
         for at in np.unique(since[gone]).tolist():
             parts = gone[since[gone] == at]
-            for some in np.split(parts, range(_CHUNK, len(parts), _CHUNK)):
-                total = rows @ sums[some].T
-                where = np.searchsorted(some, own).clip(0, len(some) - 1)
-                mine = np.flatnonzero((some[where] == own) & (size[own] > 1))
+            for these in np.split(parts, range(_CHUNK, len(parts), _CHUNK)):
+                total = rows @ sums[these].T
+                where = np.searchsorted(these, own).clip(0, len(these) - 1)
+                mine = np.flatnonzero((these[where] == own) & (size[own] > 1))
                 inside[at:to, mine] = (total[mine, where[mine]] - 1) / (size[own[mine]] - 1)
-                total /= size[some]
+                total /= size[these]
                 total[mine, where[mine]] = -np.inf
                 beside[at:to] = np.maximum(beside[at:to], total.max(1))
 

@@ -258,8 +258,8 @@ def test_a_cluster_from_which_all_but_what_is_archived_is_moved_stands() -> None
 
 def test_proposals_go_with_what_they_name() -> None:
     project = Project()
-    project.keep(project.state.add(A, *stream(range(60))))
-    project.tell(Configure("broader", *WHO, granularity="broader"))
+    project.keep(project.state.add(A, *stream(range(24))))
+    project.tell(Configure("fine", *WHO, granularity="fine"))
     [told] = [e for e in project.round().events if isinstance(e, ProposalsChanged)]
     assert told.proposals
     project.say("another thing", day=20)
