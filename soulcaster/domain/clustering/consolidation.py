@@ -3,8 +3,9 @@
 1. The graph of nearest groups: those each group had when it opened, and the other way round.
 2. Every group's f is smoothed once by its `NEIGHBOURS` nearest (weights s^2 where s > `LEAST`).
 3. Average linkage over the groups, weighted by size, along the graph's pairs: reciprocal nearest neighbours are merged
-   round by round, which for a reducible linkage gives what merging one pair at a time does (Murtagh 1983).
-4. The cut: linkage stops below
+   round by round, which for a reducible linkage gives what merging one pair at a time does (Murtagh 1983). It goes on
+   below any cut, and the clusters are what was merged down to the cut.
+4. The cut is
 
        HIGHEST where nearly everything stands alone, 1.61 - 0.6 ln m as topics grow, but never below where
        clusters are best apart, and just there if they are far apart.
