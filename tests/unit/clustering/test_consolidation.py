@@ -338,6 +338,19 @@ def test_a_dendrogram_has_what_one_to_a_higher_cut_has(seed: int, n: int, some: 
         assert together(merges.parts(cut)) == together(dendrogram(rows, count, graph, cut, wishes).parts())
 
 
+@steady
+@given(seeds, st.integers(2, 60), st.integers(1, 4))
+def test_no_merge_is_higher_than_what_its_parts_are_made_of(seed: int, n: int, near: int) -> None:
+    chance = np.random.default_rng(seed)
+    rows, graph = chance_rows(n, 4, seed), chance.integers(-1, n, (n, near))
+    merges = dendrogram(rows, chance.integers(1, 5, n), graph, -1.0, Wishes())
+    least = np.full(n, np.inf)
+    for into, gone, height in zip(merges.into, merges.gone, merges.height, strict=True):
+        assert height <= least[into]
+        assert height <= least[gone]
+        least[into] = height
+
+
 @pytest.mark.parametrize("groups", [120, 1500])
 def test_a_few_large_topics_are_seen_although_nothing_seems_alike(groups: int) -> None:
     topics = chance_rows(2, 48, 1)
