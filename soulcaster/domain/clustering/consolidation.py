@@ -163,11 +163,15 @@ def nearest_graph(rows: Vectors, neighbours: Slots) -> tuple[Slots, Vectors]:
     known = np.where(neighbours < n, neighbours, -1)
     first = known[:, :_FRIENDS]
     friends = np.where(first[:, :, None] >= 0, known[first][:, :, :_FRIENDS], -1).reshape(n, -1)
-    others = np.hstack([known, friends])
-    one = np.repeat(np.arange(n), others.shape[1])
-    other = others.ravel()
-    pairs = _pairs(one[other >= 0], other[other >= 0], n)
+    pairs = _near_pairs(np.hstack([known, friends]), np.arange(n))
     return _top(pairs, _dots(rows, pairs, n), n)
+
+
+def _near_pairs(near: Slots, part: Slots) -> Slots:
+    """Return the pairs of parts of which a group of one has one of the other near it (-1: none), as `_pairs` does."""
+    there = near >= 0
+    one = np.repeat(part, near.shape[1])[there.ravel()]
+    return _pairs(one, part[near[there]], len(part))
 
 
 def _pairs(one: Slots, other: Slots, n: int) -> Slots:
@@ -318,14 +322,12 @@ def dendrogram(smooth: Vectors, count: Slots, graph: Slots, cut: float, wishes: 
     n = len(smooth)
     start = _start(n, wishes.bonds)
     sums = summed(smooth, count, start)
-    weight = _weights(count, start)
+    weight = weighed(count, start)
     sides = _sides(start, wishes.sides)
     sided, fixed = np.zeros((2, n), np.bool_)
     sided[list(sides)] = True
     fixed[start[list(wishes.fixed)]] = True
-    one = np.repeat(np.arange(n), graph.shape[1])
-    other = graph.ravel()
-    pairs = _pairs(start[one[other >= 0]], start[other[other >= 0]], n)
+    pairs = _near_pairs(graph, start)
     links = _links(sums, weight, pairs, n)
     height = np.ones(n, np.float32)
     done: list[tuple[int, int, float]] = []
@@ -378,7 +380,7 @@ def summed(rows: Vectors, count: Slots, part: Slots) -> Vectors:
     return sums
 
 
-def _weights(count: Slots, part: Slots) -> npt.NDArray[np.float64]:
+def weighed(count: Slots, part: Slots) -> npt.NDArray[np.float64]:
     """Return how many items each part has, at the part's own place."""
     weight = np.zeros(len(part), np.float64)
     np.add.at(weight, part, count)
@@ -414,9 +416,8 @@ def _links(sums: Vectors, weight: npt.NDArray[np.float64], pairs: Slots, n: int)
 def still_apart(smooth: Vectors, count: Slots, graph: Slots, part: Slots, cut: float) -> tuple[Near, ...]:
     """Return pairs of parts that are nearly near enough to be merged, likeliest first."""
     n = len(smooth)
-    one = np.repeat(part, graph.shape[1])[graph.ravel() >= 0]
-    pairs = _pairs(one, part[graph[graph >= 0]], n)
-    links = _links(summed(smooth, count, part), _weights(count, part), pairs, n)
+    pairs = _near_pairs(graph, part)
+    links = _links(summed(smooth, count, part), weighed(count, part), pairs, n)
     nearly = np.flatnonzero((links < cut) & (links >= cut - _NEARLY))
     order = nearly[np.argsort(-links[nearly])[:100]]
     return tuple(Near(int(pairs[i] // n), int(pairs[i] % n), float(links[i])) for i in order)

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from soulcaster.domain.clustering import titles
-from soulcaster.domain.clustering.consolidation import OnlineCut, Plan, Wishes, online_cut, plan, summed
+from soulcaster.domain.clustering.consolidation import OnlineCut, Plan, Wishes, online_cut, plan, summed, weighed
 from soulcaster.domain.clustering.groups import Exemplar, GroupsCopy, Published
 from soulcaster.domain.clustering.lexical import Lexicon
 from soulcaster.domain.clustering.titles import Title
@@ -116,9 +116,9 @@ def decide(snapshot: Snapshot) -> Decision:
     found = plan(rows, groups.count, groups.neighbours, snapshot.wishes)
     keeper, fates, parents = _match(found.part, groups.cluster, groups.count)
     merged = dict(islice(fates.items(), MOST_MERGED))
-    number = np.arange(int(groups.cluster.max(initial=0)) + 1, dtype=groups.cluster.dtype)
-    number[list(merged)] = list(merged.values())
-    settled = number[groups.cluster]
+    into = np.arange(int(groups.cluster.max(initial=0)) + 1, dtype=groups.cluster.dtype)
+    into[list(merged)] = list(merged.values())
+    settled = into[groups.cluster]
     wanted = np.array([keeper[part] for part in found.part.tolist()], np.int64)
     later = np.isin(groups.cluster, list(fates.keys() - merged.keys()))
     wanted[later] = groups.cluster[later]
@@ -188,9 +188,7 @@ def _moves(
     if not len(moving):
         return (), True
     part_of = {number: part for part, number in keeper.items()}
-    n = len(wanted)
-    sums = summed(found.smooth, count, found.part)
-    weight = np.bincount(found.part, weights=count, minlength=n)
+    sums, weight = summed(found.smooth, count, found.part), weighed(count, found.part)
     own = count[moving].astype(np.float64)
     row = found.smooth[moving]
     to = found.part[moving]
