@@ -13,22 +13,19 @@ from itertools import groupby
 import numpy as np
 import structlog
 
-from agents.batches import Batch
-from agents.guard import Guard
 from agents.rounds import Place, Rounds
+from agents.runtime.batches import Batch
+from agents.runtime.guard import Guard
 from soulcaster.domain.clustering.project import EmbedderKey, ProjectClusters, Step
 from soulcaster.domain.commands import RoundFinished
-from soulcaster.failures import dead_letter, set_aside, until_available
-from soulcaster.messages import (
-    ClusterCommand,
-    EmbeddedEnvelope,
-    EmbedderId,
-    FixCommand,
-    JobEvent,
-    event_envelopes,
-)
-from soulcaster.ports import Clock, Outgoing, Publisher, Record
-from soulcaster.topics import CLUSTER_COMMANDS, CLUSTER_EVENTS, FIX_COMMANDS, JOB_EVENTS
+from soulcaster.ports.clock import Clock
+from soulcaster.ports.messaging import Outgoing, Publisher, Record
+from soulcaster.services.failures import dead_letter, set_aside, until_available
+from soulcaster.wire.cluster_commands import ClusterCommand
+from soulcaster.wire.cluster_events import event_envelopes
+from soulcaster.wire.embedded import EmbeddedEnvelope, EmbedderId
+from soulcaster.wire.jobs import FixCommand, JobEvent
+from soulcaster.wire.topics import CLUSTER_COMMANDS, CLUSTER_EVENTS, FIX_COMMANDS, JOB_EVENTS
 from tables.segmented import States
 
 log = structlog.get_logger(__name__)

@@ -11,14 +11,16 @@ from collections.abc import AsyncIterator, Sequence
 
 import numpy as np
 
-from agents.batches import Batch
-from agents.guard import Guard
-from soulcaster.domain.dedupe import Judged, Seen
-from soulcaster.domain.feedback import Deleted, FeedbackItem, brief
-from soulcaster.failures import until_available
-from soulcaster.messages import EmbedderId, ItemsEnvelope, embedded_envelopes
-from soulcaster.ports import Embedder, Outgoing, Publisher, Record
-from soulcaster.topics import FEEDBACK_EMBEDDED
+from agents.runtime.batches import Batch
+from agents.runtime.guard import Guard
+from soulcaster.domain.feedback.dedupe import Judged, Seen
+from soulcaster.domain.feedback.items import Deleted, FeedbackItem, brief
+from soulcaster.ports.embedder import Embedder
+from soulcaster.ports.messaging import Outgoing, Publisher, Record
+from soulcaster.services.failures import until_available
+from soulcaster.wire.embedded import EmbedderId, embedded_envelopes
+from soulcaster.wire.feedback import ItemsEnvelope
+from soulcaster.wire.topics import FEEDBACK_EMBEDDED
 from tables.segmented import States
 
 

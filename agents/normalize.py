@@ -8,15 +8,15 @@ import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
-from agents.batches import Batch
-from agents.guard import Guard
-from soulcaster.domain.feedback import Deleted
-from soulcaster.failures import dead_letter, set_aside, until_available
-from soulcaster.intake import masked, read
-from soulcaster.messages import items_envelopes
-from soulcaster.ports import Outgoing, Publisher, Record
-from soulcaster.project_config import ProjectConfig
-from soulcaster.topics import FEEDBACK_ITEMS
+from agents.runtime.batches import Batch
+from agents.runtime.guard import Guard
+from soulcaster.domain.feedback.items import Deleted
+from soulcaster.ports.messaging import Outgoing, Publisher, Record
+from soulcaster.services.failures import dead_letter, set_aside, until_available
+from soulcaster.services.intake import masked, read
+from soulcaster.wire.feedback import items_envelopes
+from soulcaster.wire.project_config import ProjectConfig
+from soulcaster.wire.topics import FEEDBACK_ITEMS
 
 _LARGE = 128 * 1024
 """A record of this many bytes takes long enough to read (tens of milliseconds) to do it in a thread."""

@@ -8,17 +8,18 @@ import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator, Sequence
 
-from agents.batches import Batch
-from agents.guard import Guard
+from agents.runtime.batches import Batch
+from agents.runtime.guard import Guard
 from soulcaster.domain.events import ClusterEvent
-from soulcaster.domain.feedback import Deleted, FeedbackItem
+from soulcaster.domain.feedback.items import Deleted, FeedbackItem
 from soulcaster.domain.lifecycle import JobStep
-from soulcaster.failures import until_available
-from soulcaster.messages import (
-    ClusterEvents,
+from soulcaster.ports.messaging import Publisher, Record
+from soulcaster.ports.projects import Project
+from soulcaster.ports.read_model import ReadModel
+from soulcaster.services.failures import until_available
+from soulcaster.wire.cluster_events import ClusterEvents
+from soulcaster.wire.control import (
     ControlMessage,
-    ItemsEnvelope,
-    JobEvent,
     KeyDefined,
     MemberDefined,
     ProjectConfigured,
@@ -30,8 +31,9 @@ from soulcaster.messages import (
     WebhookSecretDefined,
     control_message,
 )
-from soulcaster.ports import Project, Publisher, ReadModel, Record
-from soulcaster.topics import CLUSTER_EVENTS, CONTROL, FEEDBACK_ITEMS, JOB_EVENTS
+from soulcaster.wire.feedback import ItemsEnvelope
+from soulcaster.wire.jobs import JobEvent
+from soulcaster.wire.topics import CLUSTER_EVENTS, CONTROL, FEEDBACK_ITEMS, JOB_EVENTS
 
 
 async def project(batches: AsyncIterator[Batch], *, read_model: ReadModel, publisher: Publisher) -> AsyncIterator[int]:

@@ -12,14 +12,15 @@ from uuid import uuid4
 
 import structlog
 
+from agents.runtime.memory import give_back
 from soulcaster.domain.clustering.identity import Decision
 from soulcaster.domain.clustering.project import ProjectClusters, Round
 from soulcaster.domain.commands import CommandKind
-from soulcaster.failures import until_available
-from soulcaster.memory import give_back
-from soulcaster.messages import ClusterCommand
-from soulcaster.ports import Clock, Outgoing, Publisher
-from soulcaster.topics import CLUSTER_COMMANDS
+from soulcaster.ports.clock import Clock
+from soulcaster.ports.messaging import Outgoing, Publisher
+from soulcaster.services.failures import until_available
+from soulcaster.wire.cluster_commands import ClusterCommand
+from soulcaster.wire.topics import CLUSTER_COMMANDS
 
 QUIET_SECONDS = 20.0
 """After this long without an item or a command a project is put in order, however little is new; or, where rounds take

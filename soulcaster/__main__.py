@@ -1,6 +1,6 @@
 """`python -m soulcaster` is the program `soulcaster`."""
 
-from soulcaster.cli import main
+from soulcaster.cli.main import main
 
 if __name__ == "__main__":
     main()

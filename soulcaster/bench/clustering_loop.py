@@ -22,7 +22,7 @@ import psutil
 
 from soulcaster.domain.clustering.core import Clusterer
 from soulcaster.domain.clustering.identity import decide
-from soulcaster.domain.feedback import Brief
+from soulcaster.domain.feedback.items import Brief
 from soulcaster.errors import SoulcasterError
 
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_NUM_THREADS"), "1")

@@ -12,14 +12,14 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from soulcaster.adapters.static_embedder import DEFAULT_FOLDER, StaticEmbedder
+from soulcaster.adapters.embedders.static import DEFAULT_FOLDER, StaticEmbedder
+from soulcaster.adapters.table_files import open_table
 from soulcaster.bench import Order, Shape
 from soulcaster.bench.clustering_loop import Vectors
 from soulcaster.bench.scores import Codes, codes
-from soulcaster.domain.feedback import Brief, brief
+from soulcaster.domain.feedback.items import Brief, brief
 from soulcaster.errors import BadInput
-from soulcaster.table_files import open_table
-from soulcaster.transfer import Columns, raw_feedback
+from soulcaster.services.transfer import Columns, raw_feedback
 
 Floats = TypeVar("Floats", npt.NDArray[np.float32], npt.NDArray[np.float64])
 

@@ -10,15 +10,15 @@ from itertools import islice
 import faiss
 import numpy as np
 
-from soulcaster.adapters.static_embedder import StaticEmbedder
+from soulcaster.adapters.embedders.static import StaticEmbedder
 from soulcaster.bench.feeds import ENVELOPE, Feed, messages
 from soulcaster.domain.clustering.project import RECORD_BYTES, EmbedderKey, ProjectClusters
-from soulcaster.domain.dedupe import Seen
-from soulcaster.domain.feedback import FeedbackItem, brief
+from soulcaster.domain.feedback.dedupe import Seen
+from soulcaster.domain.feedback.items import FeedbackItem, brief
+from soulcaster.domain.feedback.versions import MARK_BYTES
 from soulcaster.domain.segments import Segments
-from soulcaster.domain.versions import MARK_BYTES
-from soulcaster.intake import read
-from soulcaster.ports import Record
+from soulcaster.ports.messaging import Record
+from soulcaster.services.intake import read
 
 
 def measure(feed: Feed, count: int, length: int) -> float:

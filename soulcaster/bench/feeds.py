@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Literal
 
-from soulcaster.messages import RawEnvelope, RawFeedback
+from soulcaster.wire.feedback import RawEnvelope, RawFeedback
 
 PROJECTS = 8
 ENVELOPE = 100

@@ -26,16 +26,16 @@ from cryptography.fernet import Fernet
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from soulcaster.adapters.kafka import KafkaPublisher
-from soulcaster.adapters.redis_read_model import RedisReadModel
+from soulcaster.adapters.kafka.client import KafkaPublisher
+from soulcaster.adapters.redis.read_model import RedisReadModel
 from soulcaster.bench import PostedAs
 from soulcaster.bench.feeds import texts
 from soulcaster.bench.posts import request
 from soulcaster.bench.programs import WEB, WORKER, Program, until
 from soulcaster.dev.processes import free_port
 from soulcaster.dev.stack import Stack
-from soulcaster.keys import make_key
-from soulcaster.webhooks import Seal, WebhookSecrets
+from soulcaster.services.api_keys import make_key
+from soulcaster.services.webhook_secrets import Seal, WebhookSecrets
 
 PROJECT = "bench-intake"
 BYTES = 1024

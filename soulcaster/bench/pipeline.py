@@ -22,17 +22,17 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from soulcaster.adapters.kafka import KafkaPublisher, provision
-from soulcaster.adapters.redis_read_model import RedisReadModel
+from soulcaster.adapters.kafka.client import KafkaPublisher, provision
+from soulcaster.adapters.redis.read_model import RedisReadModel
 from soulcaster.bench import forward
 from soulcaster.bench.feeds import Feed, messages, project_ids
 from soulcaster.bench.programs import WORKER, Program, until
 from soulcaster.dev.stack import Stack
 from soulcaster.errors import SoulcasterError
-from soulcaster.messages import RawFeedback
-from soulcaster.ports import Outgoing
-from soulcaster.settings import Settings
-from soulcaster.topics import FEEDBACK_RAW, Topic
+from soulcaster.ports.messaging import Outgoing
+from soulcaster.processes.settings import Settings
+from soulcaster.wire.feedback import RawFeedback
+from soulcaster.wire.topics import FEEDBACK_RAW, Topic
 
 LENGTHS = (75, 400)
 FEEDS: tuple[Feed, ...] = ("singles", "envelopes")

@@ -6,13 +6,18 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 
-from soulcaster.settings import Settings
+from soulcaster.processes.settings import Settings
 
 WAIT_SECONDS = 600.0
 
 
 def _run(what: str) -> list[str]:
-    return ["-c", f"from soulcaster.app import {what}; from soulcaster.settings import Settings; {what}(Settings())"]
+    program = (
+        f"from soulcaster.processes.app import {what}\n"
+        "from soulcaster.processes.settings import Settings\n"
+        f"{what}(Settings())\n"
+    )
+    return ["-c", program]
 
 
 WORKER = _run("run_worker")

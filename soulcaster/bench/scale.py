@@ -23,17 +23,17 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from agents.runtime.memory import give_back
 from soulcaster.bench.clustering_loop import ONE_THREAD
 from soulcaster.bench.feeds import demo_topics
 from soulcaster.domain.clustering.core import Clusterer
 from soulcaster.domain.clustering.identity import decide
 from soulcaster.domain.clustering.project import RECORD_BYTES
 from soulcaster.domain.clustering.vectors import Vectors, unit
-from soulcaster.domain.feedback import Brief
+from soulcaster.domain.feedback.items import Brief
 from soulcaster.domain.ids import id_bytes, item_id
 from soulcaster.domain.segments import Segments
 from soulcaster.errors import SoulcasterError
-from soulcaster.memory import give_back
 
 BATCH = 256
 DIMENSIONS = 256

@@ -16,10 +16,10 @@ import jgo
 import requests
 from filelock import FileLock
 
-from soulcaster.adapters.kafka_offsets import offsets_of
+from soulcaster.adapters.kafka.offsets import offsets_of
 from soulcaster.dev.processes import Child, accepts
 from soulcaster.errors import KafkaUnavailable, StackError
-from soulcaster.topics import DEAD_LETTERS
+from soulcaster.wire.topics import DEAD_LETTERS
 
 VERSION = "4.2.1"
 SERVER = f"org.apache.kafka:kafka_2.13:{VERSION}"

@@ -19,18 +19,18 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from soulcaster.adapters.kafka import KafkaPublisher
-from soulcaster.adapters.redis_read_model import RedisReadModel
-from soulcaster.adapters.redis_sign_in import RedisSignIn
-from soulcaster.app import check_web
+from soulcaster.adapters.kafka.client import KafkaPublisher
+from soulcaster.adapters.redis.read_model import RedisReadModel
+from soulcaster.adapters.redis.sign_in_tokens import RedisSignIn
 from soulcaster.dev.kafka import VERSION, fetch_jars
 from soulcaster.dev.processes import POLL_SECONDS, Child, port_is_free
 from soulcaster.dev.stack import Stack
-from soulcaster.domain.people import LOCAL_OWNER
+from soulcaster.domain.members import LOCAL_OWNER
 from soulcaster.errors import BadInput, StackError
-from soulcaster.ports import Project, Stats
-from soulcaster.settings import STACK_FILE, Settings
-from soulcaster.transfer import Columns, bar, find_or_make_project, import_file
+from soulcaster.ports.projects import Project, Stats
+from soulcaster.processes.app import check_web
+from soulcaster.processes.settings import STACK_FILE, Settings
+from soulcaster.services.transfer import Columns, bar, find_or_make_project, import_file
 
 LEAST_FREE_BYTES = 1_000_000_000
 WORKER_GRACE = 20.0

@@ -3,13 +3,13 @@
 from pathlib import Path
 from typing import Self
 
-from soulcaster.adapters.kafka import Provisioned, provision
+from soulcaster.adapters.kafka.client import Provisioned, provision
 from soulcaster.dev.kafka import Kafka
 from soulcaster.dev.processes import Child, free_port
 from soulcaster.dev.redis import redis_child, start_redis
 from soulcaster.errors import TopicsDiffer
-from soulcaster.settings import Settings
-from soulcaster.topics import all_topics
+from soulcaster.processes.settings import Settings
+from soulcaster.wire.topics import all_topics
 
 
 class Stack:

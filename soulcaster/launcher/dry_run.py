@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator
 
 from soulcaster.domain.commands import Fix
-from soulcaster.ports import Progress
+from soulcaster.ports.launch import Progress
 
 
 class DryRun:

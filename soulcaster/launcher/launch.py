@@ -13,10 +13,13 @@ import structlog
 from pydantic import ValidationError
 
 from soulcaster.domain.commands import Fix
-from soulcaster.failures import dead_letter, set_aside, until_available
-from soulcaster.messages import FixCommand, JobEvent
-from soulcaster.ports import Clock, JobEnds, LaunchBackend, Outgoing, Progress, Publisher, Record
-from soulcaster.topics import JOB_EVENTS
+from soulcaster.ports.clock import Clock
+from soulcaster.ports.job_ends import JobEnds
+from soulcaster.ports.launch import LaunchBackend, Progress
+from soulcaster.ports.messaging import Outgoing, Publisher, Record
+from soulcaster.services.failures import dead_letter, set_aside, until_available
+from soulcaster.wire.jobs import FixCommand, JobEvent
+from soulcaster.wire.topics import JOB_EVENTS
 
 log = structlog.get_logger(__name__)
 

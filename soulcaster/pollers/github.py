@@ -15,7 +15,7 @@ from soulcaster.errors import ApiUnavailable, BadInput, NotFound
 from soulcaster.pollers.addresses import address
 from soulcaster.pollers.api_client import ApiClient, until_available
 from soulcaster.pollers.running import run_until_told
-from soulcaster.settings import Settings
+from soulcaster.processes.settings import Settings
 
 LOOK_SECONDS = 15.0
 """How often the API is asked whether a project has other repositories; those are synced at once."""

@@ -28,7 +28,7 @@ from soulcaster.pollers.reading import Mark, Reading, Taken, item
 from soulcaster.pollers.reddit_client import Later, RedditClient, Refused, Unchanged
 from soulcaster.pollers.running import run_until_told
 from soulcaster.pollers.schedule import Listing, Schedule
-from soulcaster.settings import Settings
+from soulcaster.processes.settings import Settings
 
 SOURCE = "reddit"
 

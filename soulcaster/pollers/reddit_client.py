@@ -22,7 +22,7 @@ from yarl import URL
 from soulcaster.errors import BadInput, InvalidMessage
 from soulcaster.pollers.addresses import address
 from soulcaster.pollers.reddit_pages import Page, read_feed, read_listing
-from soulcaster.settings import Settings
+from soulcaster.processes.settings import Settings
 
 REQUEST_SECONDS = 15.0
 

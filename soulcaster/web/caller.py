@@ -11,10 +11,10 @@ from typing import Literal
 import structlog
 from aiohttp import web
 
-from soulcaster.domain.keys import KeyScope, hash_of
+from soulcaster.domain.api_keys import KeyScope, hash_of
 from soulcaster.errors import NotFound, Unavailable
+from soulcaster.web.dependencies import Services, services
 from soulcaster.web.problems import Problem
-from soulcaster.web.services import Services, services
 
 Needed = KeyScope | Literal["local"]
 """What a caller needs: a key of that scope; "local": to be the local owner, whose word is about all projects."""

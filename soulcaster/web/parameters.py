@@ -9,8 +9,8 @@ from typing import Annotated, TypeVar, get_origin
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, RootModel, StringConstraints, ValidationError
 
-from soulcaster.messages import ProjectId
 from soulcaster.web.problems import FieldProblem, Problem, field_problem
+from soulcaster.wire.fields import ProjectId
 
 M = TypeVar("M", bound=BaseModel)
 T = TypeVar("T")

@@ -7,19 +7,26 @@ import aiohttp_jinja2
 import jinja2
 from aiohttp import web
 
-from soulcaster.github_sync import GitHubSync
-from soulcaster.ports import Clock, DeadLetters, Issues, KeyedPublisher, ReadModel
-from soulcaster.project_config import RedditPolling
+from soulcaster.ports.clock import Clock
+from soulcaster.ports.dead_letters import DeadLetters
+from soulcaster.ports.issues import Issues
+from soulcaster.ports.messaging import KeyedPublisher
+from soulcaster.ports.rate_limits import RateLimits
+from soulcaster.ports.read_model import ReadModel
+from soulcaster.ports.readiness import Answering
+from soulcaster.ports.sign_in import Entrance, SignIn
+from soulcaster.services.github_sync import GitHubSync
+from soulcaster.services.live_updates import FOLLOWING, Following
+from soulcaster.services.webhook_secrets import Seal, WebhookSecrets
 from soulcaster.web import api, cors, described, pages
 from soulcaster.web.caller import USED
-from soulcaster.web.follow import FOLLOWING, Following
+from soulcaster.web.dependencies import SERVICES, Services
 from soulcaster.web.guards import LOOPBACK, only_hosts, same_origin
 from soulcaster.web.observe import add_headers, log_requests
-from soulcaster.web.pages.words import FILTERS
+from soulcaster.web.pages.formatting import FILTERS
 from soulcaster.web.parameters import MAX_BODY_BYTES
 from soulcaster.web.problems import answer_problems
-from soulcaster.web.services import SERVICES, Answering, Entrance, RateLimits, Services, SignIn
-from soulcaster.webhooks import Seal, WebhookSecrets
+from soulcaster.wire.project_config import RedditPolling
 
 
 def create_app(

@@ -11,11 +11,11 @@ from types import MappingProxyType
 
 from aiohttp import web
 
-from soulcaster.domain.webhooks import signed
+from soulcaster.domain.webhook_secrets import signed
 from soulcaster.web.caller import CHALLENGE, Caller, Needed, count, identify
+from soulcaster.web.dependencies import services
 from soulcaster.web.parameters import MAX_BATCH_BYTES, Scope, decoded, read_query, read_raw
 from soulcaster.web.problems import Problem
-from soulcaster.web.services import services
 
 
 @dataclass(frozen=True, slots=True)

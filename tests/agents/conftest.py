@@ -4,7 +4,7 @@ import pytest
 import stamina
 from redis.asyncio import Redis
 
-from soulcaster.adapters.redis_read_model import RedisReadModel
+from soulcaster.adapters.redis.read_model import RedisReadModel
 from tests.conftest import RedisServer
 
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from agents import batches as module
-from agents.batches import Batch, InHand, batches
+from agents.runtime import batches as module
+from agents.runtime.batches import Batch, InHand, batches
 
 
 class Message:

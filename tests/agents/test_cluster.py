@@ -5,21 +5,16 @@ import pytest
 
 from agents.cluster import cluster
 from soulcaster.domain.events import ClusterChanged, ClusterEvent, CommandDone, ItemAssigned, ItemRemoved
-from soulcaster.domain.feedback import Brief, Deleted
+from soulcaster.domain.feedback.items import Brief, Deleted
 from soulcaster.domain.ids import cluster_id_for, job_id_for
 from soulcaster.errors import KafkaUnavailable
-from soulcaster.messages import (
-    ClusterCommand,
-    ClusterEvents,
-    EmbeddedEnvelope,
-    EmbedderId,
-    FixCommand,
-    JobEvent,
-    pack_vectors,
-)
-from soulcaster.ports import Record
-from tests.agents.make import Flaky, HashEmbedder, Rows, collect, headers, record, stored, stream
-from tests.unit.make import NOW, brief, uid
+from soulcaster.ports.messaging import Record
+from soulcaster.wire.cluster_commands import ClusterCommand
+from soulcaster.wire.cluster_events import ClusterEvents
+from soulcaster.wire.embedded import EmbeddedEnvelope, EmbedderId, pack_vectors
+from soulcaster.wire.jobs import FixCommand, JobEvent
+from tests.support.agents import Flaky, HashEmbedder, Rows, collect, headers, record, stored, stream
+from tests.support.make import NOW, brief, uid
 
 EMBEDDED, COMMANDS = "feedback.embedded", "cluster.commands"
 

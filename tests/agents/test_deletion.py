@@ -8,14 +8,15 @@ from redis.asyncio import Redis
 from agents.cluster import cluster
 from agents.embed import embed
 from agents.project import project
-from soulcaster.adapters.redis_read_model import RedisReadModel
+from soulcaster.adapters.redis.read_model import RedisReadModel
 from soulcaster.domain.commands import CommandKind
-from soulcaster.domain.feedback import Deleted, FeedbackItem
-from soulcaster.messages import ClusterCommand, ItemsEnvelope
-from soulcaster.ports import Outgoing, Record
-from tests.agents.make import Flaky, HashEmbedder, Rows, collect, record, records, stored, stream
+from soulcaster.domain.feedback.items import Deleted, FeedbackItem
+from soulcaster.ports.messaging import Outgoing, Record
+from soulcaster.wire.cluster_commands import ClusterCommand
+from soulcaster.wire.feedback import ItemsEnvelope
 from tests.conftest import RedisServer
-from tests.unit.make import NOW, item
+from tests.support.agents import Flaky, HashEmbedder, Rows, collect, record, records, stored, stream
+from tests.support.make import NOW, item
 
 
 class Chain:

@@ -4,13 +4,15 @@ import numpy as np
 import pytest
 
 from agents.embed import embed
-from soulcaster.adapters.static_embedder import StaticEmbedder
-from soulcaster.domain.feedback import Deleted, FeedbackItem, brief
+from soulcaster.adapters.embedders.static import StaticEmbedder
+from soulcaster.domain.feedback.items import Deleted, FeedbackItem, brief
 from soulcaster.errors import KafkaUnavailable, Unavailable
-from soulcaster.messages import EmbeddedEnvelope, ItemsEnvelope
-from soulcaster.ports import Embedder, Record
-from tests.agents.make import Flaky, HashEmbedder, Rows, collect, headers, record, stream
-from tests.unit.make import NOW, item
+from soulcaster.ports.embedder import Embedder
+from soulcaster.ports.messaging import Record
+from soulcaster.wire.embedded import EmbeddedEnvelope
+from soulcaster.wire.feedback import ItemsEnvelope
+from tests.support.agents import Flaky, HashEmbedder, Rows, collect, headers, record, stream
+from tests.support.make import NOW, item
 
 TOPIC = "feedback.items"
 

@@ -2,10 +2,10 @@ from collections.abc import Sequence
 
 import pytest
 
-from agents.guard import ATTEMPTS, Guard
+from agents.runtime.guard import ATTEMPTS, Guard
 from soulcaster.errors import KafkaUnavailable
-from soulcaster.ports import Record
-from tests.agents.make import Flaky, headers, record
+from soulcaster.ports.messaging import Record
+from tests.support.agents import Flaky, headers, record
 
 
 class Work:

@@ -6,12 +6,12 @@ import pytest
 from agents.normalize import normalize
 from soulcaster.domain.ids import item_id
 from soulcaster.errors import KafkaUnavailable
-from soulcaster.messages import Delivery, ItemsEnvelope, RawEnvelope, RawFeedback
-from soulcaster.ports import Record
-from soulcaster.project_config import GithubConfig, ProjectConfig, SentryConfig, SourcesConfig
-from soulcaster.topics import ENVELOPE_BYTES
-from tests.agents.make import AT_MS, Flaky, collect, headers, record, stream
-from tests.unit.sources.captured import load
+from soulcaster.ports.messaging import Record
+from soulcaster.wire.feedback import Delivery, ItemsEnvelope, RawEnvelope, RawFeedback
+from soulcaster.wire.project_config import GithubConfig, ProjectConfig, SentryConfig, SourcesConfig
+from soulcaster.wire.topics import ENVELOPE_BYTES
+from tests.support.agents import AT_MS, Flaky, collect, headers, record, stream
+from tests.support.captured import load
 
 TOPIC = "feedback.raw"
 POISON = [

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from redis.asyncio import Redis
 
 from agents.project import project
-from soulcaster.adapters.redis_read_model import RedisReadModel
+from soulcaster.adapters.redis.read_model import RedisReadModel
 from soulcaster.domain.events import (
     ClusterChanged,
     ClusterEvent,
@@ -24,13 +24,15 @@ from soulcaster.domain.events import (
     Proposal,
     ProposalsChanged,
 )
-from soulcaster.domain.feedback import Deleted, FeedbackItem
+from soulcaster.domain.feedback.items import Deleted, FeedbackItem
 from soulcaster.domain.lifecycle import JobStatus
 from soulcaster.errors import RedisUnavailable
-from soulcaster.messages import (
-    ClusterEvents,
-    ItemsEnvelope,
-    JobEvent,
+from soulcaster.ports.clusters import CommandView
+from soulcaster.ports.members import MemberView
+from soulcaster.ports.messaging import Record
+from soulcaster.ports.projects import Project
+from soulcaster.wire.cluster_events import ClusterEvents
+from soulcaster.wire.control import (
     KeyDefined,
     MemberDefined,
     ProjectConfigured,
@@ -41,11 +43,12 @@ from soulcaster.messages import (
     UserDefined,
     WebhookSecretDefined,
 )
-from soulcaster.ports import CommandView, MemberView, Project, Record
-from soulcaster.project_config import ProjectConfig
-from tests.agents.make import Flaky, collect, headers, record, stream
+from soulcaster.wire.feedback import ItemsEnvelope
+from soulcaster.wire.jobs import JobEvent
+from soulcaster.wire.project_config import ProjectConfig
 from tests.conftest import RedisServer
-from tests.unit.make import NOW, item
+from tests.support.agents import Flaky, collect, headers, record, stream
+from tests.support.make import NOW, item
 
 
 def items(*of: FeedbackItem) -> Record:

@@ -8,17 +8,18 @@ from dataclasses import replace
 import pytest
 
 from agents import rounds as rounds_module
-from agents.batches import Batch
 from agents.cluster import cluster
+from agents.runtime.batches import Batch
 from soulcaster.domain.clustering.project import RECORD_BYTES, ProjectClusters, Round
 from soulcaster.domain.commands import CommandKind
 from soulcaster.domain.events import ClusteringStatus, CommandDone
-from soulcaster.messages import ClusterCommand, ClusterEvents
-from soulcaster.ports import Record
+from soulcaster.ports.messaging import Record
+from soulcaster.wire.cluster_commands import ClusterCommand
+from soulcaster.wire.cluster_events import ClusterEvents
 from tables.segmented import SegmentedTable
-from tests.agents.make import Flaky, Rows, collect, record, records, stored
 from tests.agents.test_cluster import COMMANDS, embedded, words
-from tests.unit.make import NOW
+from tests.support.agents import Flaky, Rows, collect, record, records, stored
+from tests.support.make import NOW
 
 
 class Writer:

@@ -4,10 +4,10 @@ import asyncio
 
 import pytest
 
-from soulcaster.app import create_app
-from soulcaster.settings import Settings
-from soulcaster.topics import TABLES, TOPICS, all_topics
-from tests.agents.make import HashEmbedder
+from soulcaster.processes.app import create_app
+from soulcaster.processes.settings import Settings
+from soulcaster.wire.topics import TABLES, TOPICS, all_topics
+from tests.support.agents import HashEmbedder
 
 SETTINGS = Settings(kafka="127.0.0.1:1,127.0.0.1:2", app_id="test", partitions=5, redis_url="redis://127.0.0.1:1/0")
 

@@ -1,20 +1,12 @@
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import pytest
 from redis.asyncio import Redis
 
-from soulcaster.adapters.redis_read_model import RedisReadModel
-from soulcaster.ports import ReadModel
+from soulcaster.adapters.redis.read_model import RedisReadModel
+from soulcaster.ports.read_model import ReadModel
 from tests.conftest import RedisServer
-from tests.contract.gemini import Gemini
-from tests.contract.upstash import Upstash
-
-
-@pytest.fixture(scope="session")
-def upstash_server(redis_server: RedisServer) -> Iterator[Upstash]:
-    """The REST API of the Redis that all tests share."""
-    with Upstash(redis_server.port) as server:
-        yield server
+from tests.support.upstash import Upstash
 
 
 @pytest.fixture(params=["redis", "upstash"])
@@ -42,9 +34,3 @@ async def telling(redis_url: str, read_model: ReadModel) -> AsyncIterator[ReadMo
     model = RedisReadModel(redis_url, notices=True)
     yield model
     await model.close()
-
-
-@pytest.fixture
-async def gemini() -> AsyncIterator[Gemini]:
-    async with Gemini() as server:
-        yield server

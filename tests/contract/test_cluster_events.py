@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from redis.asyncio import Redis
 
-from soulcaster.adapters.redis_read_model import HISTORY_ENTRIES, RedisReadModel
+from soulcaster.adapters.redis.read_model import HISTORY_ENTRIES, RedisReadModel
 from soulcaster.domain.events import (
     ClusterChanged,
     ClusterEvent,
@@ -25,10 +25,12 @@ from soulcaster.domain.events import (
     Proposal,
     ProposalsChanged,
 )
-from soulcaster.ports import Assignment, ClusterView, CommandView, HistoryEntry, ReadModel
+from soulcaster.ports.clusters import ClusterView, CommandView, HistoryEntry
+from soulcaster.ports.feedback import Assignment
+from soulcaster.ports.read_model import ReadModel
 from tests.conftest import RedisServer
-from tests.contract.upstash import Upstash
-from tests.unit.make import NOW, item, step
+from tests.support.make import NOW, item, step
+from tests.support.upstash import Upstash
 
 STATUS = ClusteringStatus("idle", 7, "nothing to do", NOW, 0.5, 100, 90, 8, 0.01, 0.62, 4)
 
@@ -178,7 +180,7 @@ async def test_a_merge_the_other_way_round_after_an_undo(read_model: ReadModel) 
 
 
 async def test_more_items_than_one_command_moves(read_model: ReadModel, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("soulcaster.adapters.redis_read_model._CHUNK", 3)
+    monkeypatch.setattr("soulcaster.adapters.redis.read_model._CHUNK", 3)
     await read_model.put_items("p1", [item(n, minutes=n) for n in range(10)])
     await read_model.apply("p1", [*(put(n, "b" if n else "a") for n in range(10)), stands("a", 1), stands("b", 9)])
     await read_model.apply("p1", [merged("b", "a"), stands("a", 10)])

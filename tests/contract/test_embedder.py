@@ -11,13 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from model2vec import StaticModel
 
-from soulcaster.adapters import static_embedder
-from soulcaster.adapters.gemini_embedder import GeminiEmbedder
-from soulcaster.adapters.static_embedder import DEFAULT_FOLDER, StaticEmbedder
-from soulcaster.domain.normalize import clean
+from soulcaster.adapters.embedders import static as static_embedder
+from soulcaster.adapters.embedders.gemini import GeminiEmbedder
+from soulcaster.adapters.embedders.static import DEFAULT_FOLDER, StaticEmbedder
+from soulcaster.domain.text.normalize import clean
 from soulcaster.errors import EmbedderUnavailable
-from soulcaster.ports import Embedder
-from tests.contract.gemini import KEY, Gemini
+from soulcaster.ports.embedder import Embedder
+from tests.support.gemini import KEY, Gemini
 
 STATIC = StaticEmbedder()
 LIBRARY = StaticModel.from_pretrained(DEFAULT_FOLDER)
@@ -142,7 +142,7 @@ def _embedding() -> list[psutil.Process]:
 
 _PARENT = """
 import asyncio, sys
-from soulcaster.adapters.static_embedder import StaticEmbedder
+from soulcaster.adapters.embedders.static import StaticEmbedder
 
 async def main():
     await StaticEmbedder().embed(["word"] * 100)

@@ -13,15 +13,17 @@ from redis.asyncio import Redis
 from structlog.testing import capture_logs
 
 from agents.embed import embed
-from soulcaster.adapters import gemini_embedder, redis_vector_cache
-from soulcaster.adapters.gemini_embedder import ATTEMPTS, GeminiEmbedder
-from soulcaster.adapters.redis_vector_cache import RedisVectorCache
+from soulcaster.adapters.embedders import gemini as gemini_embedder
+from soulcaster.adapters.embedders.gemini import ATTEMPTS, GeminiEmbedder
+from soulcaster.adapters.redis import vector_cache as redis_vector_cache
+from soulcaster.adapters.redis.vector_cache import RedisVectorCache
 from soulcaster.errors import EmbedderRefuses, EmbedderUnavailable, InvalidMessage
-from soulcaster.messages import EmbeddedEnvelope, ItemsEnvelope
-from tests.agents.make import Flaky, Rows, collect, record, stream
+from soulcaster.wire.embedded import EmbeddedEnvelope
+from soulcaster.wire.feedback import ItemsEnvelope
 from tests.conftest import RedisServer
-from tests.contract.gemini import KEY, Gemini, Time, error, vectors
-from tests.unit.make import item
+from tests.support.agents import Flaky, Rows, collect, record, stream
+from tests.support.gemini import KEY, Gemini, Time, error, vectors
+from tests.support.make import item
 
 Make = Callable[..., GeminiEmbedder]
 

@@ -11,15 +11,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from redis.asyncio import Redis
 
-from soulcaster.adapters import redis_lists
-from soulcaster.adapters.redis_lists import Window, narrowed
+from soulcaster.adapters.redis import lists as redis_lists
+from soulcaster.adapters.redis.lists import Window, narrowed
 from soulcaster.domain.events import ClusterChanged, ClusterMerged, ClusterRestored
-from soulcaster.domain.feedback import FeedbackItem, repo_of
+from soulcaster.domain.feedback.items import FeedbackItem, repo_of
 from soulcaster.domain.lifecycle import ClusterStatus, JobStatus
-from soulcaster.ports import ClusterOrder, ClusterView, Page, ReadModel
+from soulcaster.ports.clusters import ClusterOrder, ClusterView
+from soulcaster.ports.paging import Page
+from soulcaster.ports.read_model import ReadModel
 from tests.conftest import RedisServer
 from tests.contract.test_read_model import assigned, changed, opened
-from tests.unit.make import NOW, item, step
+from tests.support.make import NOW, item, step
 
 ORDERS: tuple[ClusterOrder, ...] = get_args(ClusterOrder)
 

@@ -24,28 +24,21 @@ from soulcaster.domain.events import (
     ItemRemoved,
     ProposalsChanged,
 )
-from soulcaster.domain.feedback import FeedbackItem
+from soulcaster.domain.feedback.items import FeedbackItem
 from soulcaster.domain.lifecycle import Job, Triage
-from soulcaster.domain.people import Membership, User
+from soulcaster.domain.members import Membership, User
 from soulcaster.domain.source_state import Position, RepositoryState, SourceReport, SourceState
-from soulcaster.domain.webhooks import WebhookSecret
-from soulcaster.ports import (
-    NO_NOTICE,
-    CommandNotice,
-    FeedbackView,
-    HistoryEntry,
-    JobNotice,
-    MemberView,
-    Notice,
-    Page,
-    Project,
-    ReadModel,
-    Stats,
-    Versions,
-)
-from soulcaster.project_config import ProjectConfig, RedditConfig, SourcesConfig, StoredConfig
+from soulcaster.domain.webhook_secrets import WebhookSecret
+from soulcaster.ports.clusters import HistoryEntry
+from soulcaster.ports.feedback import FeedbackView, Versions
+from soulcaster.ports.members import MemberView
+from soulcaster.ports.notices import NO_NOTICE, CommandNotice, JobNotice, Notice
+from soulcaster.ports.paging import Page
+from soulcaster.ports.projects import Project, Stats
+from soulcaster.ports.read_model import ReadModel
+from soulcaster.wire.project_config import ProjectConfig, RedditConfig, SourcesConfig, StoredConfig
 from tests.conftest import RedisServer
-from tests.unit.make import NOW, item, step
+from tests.support.make import NOW, item, step
 
 EMPTY = Stats(total_feedback=0, unclustered=0, total_clusters=0, by_source={}, by_status={"new": 0}, jobs=0)
 

@@ -12,18 +12,19 @@ import pytest
 from redis.asyncio import Redis
 from yarl import URL
 
-from soulcaster.adapters import redis_read_model
-from soulcaster.adapters.redis_client import MAX_CONNECTIONS
-from soulcaster.adapters.redis_read_model import RedisReadModel
+from soulcaster.adapters.redis import read_model as redis_read_model
+from soulcaster.adapters.redis.client import MAX_CONNECTIONS
+from soulcaster.adapters.redis.read_model import RedisReadModel
 from soulcaster.domain.events import ClusterChanged, ClusterEvent, ItemAssigned, ItemRemoved
 from soulcaster.domain.source_state import SourceReport
-from soulcaster.domain.webhooks import WebhookSecret
+from soulcaster.domain.webhook_secrets import WebhookSecret
 from soulcaster.errors import RedisUnavailable
-from soulcaster.ports import ClusterOrder, Project
-from soulcaster.project_config import StoredConfig
+from soulcaster.ports.clusters import ClusterOrder
+from soulcaster.ports.projects import Project
+from soulcaster.wire.project_config import StoredConfig
 from tests.conftest import RedisServer
-from tests.contract.upstash import Upstash
-from tests.unit.make import NOW, item, step
+from tests.support.make import NOW, item, step
+from tests.support.upstash import Upstash
 
 CHANGED = ClusterChanged("c1", "Title", "Summary", 1, ("manual",), NOW, NOW)
 ASSIGNED = ItemAssigned(item(1).id, NOW, "c1", "opened", -1.0, 0.75)

@@ -14,17 +14,18 @@ from redis.asyncio import Redis
 from redis.exceptions import DataError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from soulcaster.adapters import redis_read_model, upstash
-from soulcaster.adapters.redis_client import redis_client
-from soulcaster.adapters.redis_read_model import RedisReadModel
-from soulcaster.adapters.redis_sign_in import RedisSignIn
-from soulcaster.adapters.redis_vector_cache import RedisVectorCache
-from soulcaster.doctor import examine
+from soulcaster.adapters import upstash
+from soulcaster.adapters.redis import read_model as redis_read_model
+from soulcaster.adapters.redis.client import redis_client
+from soulcaster.adapters.redis.read_model import RedisReadModel
+from soulcaster.adapters.redis.sign_in_tokens import RedisSignIn
+from soulcaster.adapters.redis.vector_cache import RedisVectorCache
+from soulcaster.cli.doctor import examine
 from soulcaster.errors import RedisUnavailable
-from soulcaster.settings import Settings
+from soulcaster.processes.settings import Settings
 from tests.conftest import RedisServer
-from tests.contract.upstash import BAD_GATEWAY, MAX_BYTES, TOKEN, Upstash
-from tests.unit.make import item
+from tests.support.make import item
+from tests.support.upstash import BAD_GATEWAY, MAX_BYTES, TOKEN, Upstash
 
 
 @pytest.fixture

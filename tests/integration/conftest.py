@@ -16,15 +16,15 @@ import pytest
 import pytest_asyncio
 from redis.asyncio import Redis
 
-from soulcaster.adapters.kafka import provision
-from soulcaster.adapters.redis_read_model import RedisReadModel
+from soulcaster.adapters.kafka.client import provision
+from soulcaster.adapters.redis.read_model import RedisReadModel
 from soulcaster.dev.kafka import fetch_jars
 from soulcaster.dev.processes import Child, free_port
 from soulcaster.dev.stack import Stack
 from soulcaster.errors import StackError
-from soulcaster.ports import Stats
-from soulcaster.settings import STACK_FILE, Settings
-from soulcaster.topics import all_topics
+from soulcaster.ports.projects import Stats
+from soulcaster.processes.settings import STACK_FILE, Settings
+from soulcaster.wire.topics import all_topics
 
 _REDIS_DATABASES = 16
 _numbers = itertools.count(1)

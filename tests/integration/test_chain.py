@@ -8,7 +8,7 @@ import pytest
 from cryptography.fernet import Fernet
 from redis.asyncio import Redis
 
-from soulcaster.settings import Settings
+from soulcaster.processes.settings import Settings
 from tests.integration.conftest import Program, ready, settled
 
 pytestmark = pytest.mark.integration

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from soulcaster.adapters.kafka import KafkaPublisher
-from soulcaster.adapters.redis_read_model import RedisReadModel
-from soulcaster.ports import Outgoing, Project
-from soulcaster.settings import Settings, variables
-from soulcaster.topics import CLUSTER_COMMANDS, DEAD_LETTERS, FEEDBACK_RAW, all_topics, changelog
+from soulcaster.adapters.kafka.client import KafkaPublisher
+from soulcaster.adapters.redis.read_model import RedisReadModel
+from soulcaster.ports.messaging import Outgoing
+from soulcaster.ports.projects import Project
+from soulcaster.processes.settings import Settings, variables
+from soulcaster.wire.topics import CLUSTER_COMMANDS, DEAD_LETTERS, FEEDBACK_RAW, all_topics, changelog
 from tests.integration.conftest import Program
 
 COMMANDS = (

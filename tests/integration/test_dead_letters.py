@@ -6,15 +6,16 @@ from dataclasses import replace
 import pytest
 from aiokafka import AIOKafkaProducer
 
-from soulcaster.adapters import kafka_dead_letters
-from soulcaster.adapters.kafka_dead_letters import SHOWN_BYTES, KafkaDeadLetters
-from soulcaster.dead_letters import again
+from soulcaster.adapters.kafka import dead_letters as kafka_dead_letters
+from soulcaster.adapters.kafka.dead_letters import SHOWN_BYTES, KafkaDeadLetters
 from soulcaster.errors import KafkaUnavailable
-from soulcaster.failures import dead_letter
-from soulcaster.intake import read
-from soulcaster.ports import DeadLetter, LettersPage, Record
-from soulcaster.settings import Settings
-from soulcaster.topics import DEAD_LETTERS
+from soulcaster.ports.dead_letters import DeadLetter, LettersPage
+from soulcaster.ports.messaging import Record
+from soulcaster.processes.settings import Settings
+from soulcaster.services.dead_letters import again
+from soulcaster.services.failures import dead_letter
+from soulcaster.services.intake import read
+from soulcaster.wire.topics import DEAD_LETTERS
 
 pytestmark = pytest.mark.integration
 

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 from aiokafka import AIOKafkaProducer
 
-from soulcaster.failures import dead_letter
-from soulcaster.intake import read
-from soulcaster.ports import Record
-from soulcaster.settings import Settings
-from soulcaster.tail import tail_lines
-from soulcaster.topics import DEAD_LETTERS, FEEDBACK_RAW
-from tests.docs import program
+from soulcaster.adapters.kafka.tail import tail_lines
+from soulcaster.ports.messaging import Record
+from soulcaster.processes.settings import Settings
+from soulcaster.services.failures import dead_letter
+from soulcaster.services.intake import read
+from soulcaster.wire.topics import DEAD_LETTERS, FEEDBACK_RAW
+from tests.support.docs import program
 
 pytestmark = pytest.mark.integration
 

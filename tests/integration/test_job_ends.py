@@ -5,14 +5,14 @@ import asyncio
 import pytest
 from aiokafka import AIOKafkaProducer
 
-from soulcaster.adapters.kafka_job_ends import CLOCKS_APART_MS, KafkaJobEnds
+from soulcaster.adapters.kafka.job_ends import CLOCKS_APART_MS, KafkaJobEnds
 from soulcaster.domain.lifecycle import JobStatus
 from soulcaster.errors import KafkaUnavailable
-from soulcaster.messages import JobEvent
-from soulcaster.ports import Record
-from soulcaster.settings import Settings
-from soulcaster.topics import FIX_COMMANDS, JOB_EVENTS
-from tests.unit.make import NOW
+from soulcaster.ports.messaging import Record
+from soulcaster.processes.settings import Settings
+from soulcaster.wire.jobs import JobEvent
+from soulcaster.wire.topics import FIX_COMMANDS, JOB_EVENTS
+from tests.support.make import NOW
 
 pytestmark = pytest.mark.integration
 

@@ -9,9 +9,9 @@ import aiohttp
 import pytest
 from cryptography.fernet import Fernet
 
-from soulcaster.settings import Settings
-from tests.docs import DOCS
+from soulcaster.processes.settings import Settings
 from tests.integration.conftest import Program, ready
+from tests.support.docs import DOCS
 
 pytestmark = pytest.mark.integration
 

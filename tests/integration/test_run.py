@@ -13,12 +13,12 @@ import aiohttp
 import psutil
 import pytest
 
-from soulcaster.adapters.kafka_offsets import offsets_of
+from soulcaster.adapters.kafka.offsets import offsets_of
 from soulcaster.dev.processes import Child, free_port
 from soulcaster.dev.run import DEMO_NAME, run
 from soulcaster.errors import BadInput, StackError
-from soulcaster.settings import Settings, load_settings
-from soulcaster.topics import FEEDBACK_RAW
+from soulcaster.processes.settings import Settings, load_settings
+from soulcaster.wire.topics import FEEDBACK_RAW
 from tests.integration.conftest import Program
 
 pytestmark = pytest.mark.integration

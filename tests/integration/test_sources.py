@@ -24,18 +24,18 @@ import pytest_asyncio
 from cryptography.fernet import Fernet
 from yarl import URL
 
-from soulcaster.adapters.redis_read_model import RedisReadModel
-from soulcaster.adapters.redis_sign_in import RedisSignIn
+from soulcaster.adapters.redis.read_model import RedisReadModel
+from soulcaster.adapters.redis.sign_in_tokens import RedisSignIn
 from soulcaster.dev.processes import Child, free_port
 from soulcaster.dev.stack import Stack
 from soulcaster.domain.ids import item_id
 from soulcaster.domain.source_state import Position
-from soulcaster.settings import Settings
-from tests.contract.github_issues import GitHub
+from soulcaster.processes.settings import Settings
 from tests.integration.conftest import Program, fresh, project_of, ready, settled
 from tests.loss.recount import assert_nothing_lost, from_redis
-from tests.pollers.reddit_server import HANGS, Fault, Post, Reddit, post
-from tests.unit.sources.captured import load
+from tests.support.captured import load
+from tests.support.github_issues import GitHub
+from tests.support.reddit_server import HANGS, Fault, Post, Reddit, post
 from tests.web.test_webhooks import HEADER, SECRET, signature
 
 pytestmark = pytest.mark.integration

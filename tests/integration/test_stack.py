@@ -4,13 +4,13 @@ import psutil
 import pytest
 from redis.asyncio import Redis
 
-from soulcaster.adapters.kafka import KafkaPublisher
-from soulcaster.adapters.kafka_offsets import offsets_of
+from soulcaster.adapters.kafka.client import KafkaPublisher
+from soulcaster.adapters.kafka.offsets import offsets_of
 from soulcaster.dev.stack import Stack
 from soulcaster.errors import StackError, TopicsDiffer
-from soulcaster.ports import Outgoing
-from soulcaster.settings import Settings
-from soulcaster.topics import DEAD_LETTERS, FEEDBACK_RAW, MAX_MESSAGE_BYTES, TOPICS, all_topics
+from soulcaster.ports.messaging import Outgoing
+from soulcaster.processes.settings import Settings
+from soulcaster.wire.topics import DEAD_LETTERS, FEEDBACK_RAW, MAX_MESSAGE_BYTES, TOPICS, all_topics
 
 pytestmark = pytest.mark.integration
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from soulcaster.domain.ids import item_id, project_id_for
-from soulcaster.settings import Settings
+from soulcaster.processes.settings import Settings
 from tests.integration.conftest import Program, settled
 
 pytestmark = pytest.mark.integration

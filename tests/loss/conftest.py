@@ -12,12 +12,12 @@ from uuid import uuid4
 import pytest
 import pytest_asyncio
 
-from soulcaster.adapters.kafka import KafkaPublisher, provision
-from soulcaster.adapters.redis_read_model import RedisReadModel
+from soulcaster.adapters.kafka.client import KafkaPublisher, provision
+from soulcaster.adapters.redis.read_model import RedisReadModel
 from soulcaster.dev.processes import Child
 from soulcaster.dev.stack import Stack
-from soulcaster.settings import STACK_FILE, Settings
-from soulcaster.topics import all_topics
+from soulcaster.processes.settings import STACK_FILE, Settings
+from soulcaster.wire.topics import all_topics
 
 PARTITIONS = 4
 

@@ -11,15 +11,17 @@ from pydantic import ValidationError
 from redis.asyncio import Redis
 
 from agents.rounds import QUIET_SECONDS
-from soulcaster.adapters.kafka_offsets import offsets_of
+from soulcaster.adapters.kafka.offsets import offsets_of
 from soulcaster.domain.clustering.project import RECORD_BYTES, ProjectClusters
 from soulcaster.domain.events import ClusterChanged, ClusterMerged, ClusterRestored, ItemAssigned
+from soulcaster.domain.feedback.versions import MARK_BYTES
 from soulcaster.domain.segments import Segments
-from soulcaster.domain.versions import MARK_BYTES
-from soulcaster.messages import ClusterEvents, ItemsEnvelope, Message
-from soulcaster.ports import Record
-from soulcaster.settings import Settings
-from soulcaster.topics import CLUSTER_EVENTS, DEAD_LETTERS, FEEDBACK_ITEMS, changelog
+from soulcaster.ports.messaging import Record
+from soulcaster.processes.settings import Settings
+from soulcaster.wire.cluster_events import ClusterEvents
+from soulcaster.wire.feedback import ItemsEnvelope
+from soulcaster.wire.message import Message
+from soulcaster.wire.topics import CLUSTER_EVENTS, DEAD_LETTERS, FEEDBACK_ITEMS, changelog
 from tables.segmented import SegmentedTable
 
 M = TypeVar("M", bound=Message)

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from soulcaster.adapters.static_embedder import StaticEmbedder
-from soulcaster.app import run_worker
-from soulcaster.settings import load_settings
+from soulcaster.adapters.embedders.static import StaticEmbedder
+from soulcaster.processes.app import run_worker
+from soulcaster.processes.settings import load_settings
 
 
 class SlowEmbedder(StaticEmbedder):

@@ -11,9 +11,9 @@ import pytest
 
 from soulcaster.bench.feeds import texts
 from soulcaster.domain.ids import item_id
-from soulcaster.messages import RawEnvelope, RawFeedback
-from soulcaster.ports import Outgoing
-from soulcaster.topics import FEEDBACK_RAW
+from soulcaster.ports.messaging import Outgoing
+from soulcaster.wire.feedback import RawEnvelope, RawFeedback
+from soulcaster.wire.topics import FEEDBACK_RAW
 from tests.loss.conftest import Crew, publisher
 from tests.loss.recount import assert_nothing_lost, dead_letters, from_log
 

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.pollers.reddit_server import Reddit
+from tests.support.reddit_server import Reddit
 
 
 class Turned:

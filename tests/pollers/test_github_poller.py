@@ -17,14 +17,14 @@ from aiohttp.test_utils import TestServer
 from structlog.testing import capture_logs
 from yarl import URL
 
-from soulcaster.adapters.github import GitHubIssues
+from soulcaster.adapters.github.issues import GitHubIssues
 from soulcaster.errors import ApiRefuses
 from soulcaster.pollers.api_client import ApiClient
 from soulcaster.pollers.github import LOOK_SECONDS, GitHubPoller
-from soulcaster.ports import Project
+from soulcaster.ports.projects import Project
 from soulcaster.web.api import github_sync
-from tests.contract.github_issues import GitHub
 from tests.pollers.conftest import Turned
+from tests.support.github_issues import GitHub
 from tests.web.conftest import NOW, World
 from tests.web.conftest import world as world
 

@@ -10,7 +10,7 @@ from soulcaster.domain.sources import Upsert
 from soulcaster.domain.sources.reddit import parse
 from soulcaster.pollers.reading import MAX_PAGES, Mark, Reading, item
 from soulcaster.pollers.reddit_pages import Page
-from tests.pollers.reddit_server import Post, post
+from tests.support.reddit_server import Post, post
 
 
 def page(posts: Sequence[Post], *, more: bool = False) -> Page:

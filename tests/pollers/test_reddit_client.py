@@ -23,9 +23,9 @@ from soulcaster.pollers.reddit_client import (
     user_agent,
 )
 from soulcaster.pollers.reddit_pages import Page
-from soulcaster.settings import Settings
+from soulcaster.processes.settings import Settings
 from tests.pollers.conftest import Turned
-from tests.pollers.reddit_server import CLIENT_SECRET, HANGS, USER, Fault, Reddit, post
+from tests.support.reddit_server import CLIENT_SECRET, HANGS, USER, Fault, Reddit, post
 
 WAYS = ["OAuth", "JSON", "Atom"]
 

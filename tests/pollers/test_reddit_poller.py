@@ -16,19 +16,20 @@ from aiohttp.test_utils import TestServer
 from structlog.testing import capture_logs
 from yarl import URL
 
-from soulcaster.domain.feedback import FeedbackItem
+from soulcaster.domain.feedback.items import FeedbackItem
 from soulcaster.domain.ids import item_id
 from soulcaster.errors import ApiRefuses, KafkaUnavailable
-from soulcaster.intake import read
-from soulcaster.messages import ItemsEnvelope
 from soulcaster.pollers.api_client import ApiClient
 from soulcaster.pollers.reddit import BLOCKED_SECONDS, RedditPoller
 from soulcaster.pollers.reddit_client import RedditClient
-from soulcaster.ports import Outgoing, Project, Record
-from soulcaster.project_config import RedditPolling
-from soulcaster.topics import FEEDBACK_RAW
+from soulcaster.ports.messaging import Outgoing, Record
+from soulcaster.ports.projects import Project
+from soulcaster.services.intake import read
+from soulcaster.wire.feedback import ItemsEnvelope
+from soulcaster.wire.project_config import RedditPolling
+from soulcaster.wire.topics import FEEDBACK_RAW
 from tests.pollers.conftest import Turned
-from tests.pollers.reddit_server import CLIENT_SECRET, HANGS, Fault, Reddit, post
+from tests.support.reddit_server import CLIENT_SECRET, HANGS, Fault, Reddit, post
 from tests.web.conftest import NOW, Worker, World
 from tests.web.conftest import world as world
 

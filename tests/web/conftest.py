@@ -12,25 +12,30 @@ from aiohttp.test_utils import TestClient, TestServer
 from redis.asyncio import Redis
 
 from agents.project import define
-from soulcaster.adapters.redis_rate_limits import RedisRateLimits
-from soulcaster.adapters.redis_read_model import RedisReadModel
-from soulcaster.adapters.redis_sign_in import RedisSignIn
-from soulcaster.dead_letters import read_letter
+from soulcaster.adapters.redis.rate_limits import RedisRateLimits
+from soulcaster.adapters.redis.read_model import RedisReadModel
+from soulcaster.adapters.redis.sign_in_tokens import RedisSignIn
+from soulcaster.domain.api_keys import KeyScope
 from soulcaster.domain.events import ClusterChanged, CommandDone, ItemAssigned, ItemRemoved, Outcome
-from soulcaster.domain.feedback import FeedbackItem
+from soulcaster.domain.feedback.items import FeedbackItem
 from soulcaster.domain.ids import item_id
-from soulcaster.domain.keys import KeyScope
 from soulcaster.domain.lifecycle import JobStatus, JobStep, Triage
-from soulcaster.domain.people import Membership, Role
+from soulcaster.domain.members import Membership, Role
 from soulcaster.errors import KafkaUnavailable
-from soulcaster.failures import dead_letter
-from soulcaster.keys import make_key
-from soulcaster.messages import ClusterCommand, ItemsEnvelope, JobEvent, control_message
-from soulcaster.ports import DeadLetter, IssuesPage, LettersPage, Outgoing, Record
-from soulcaster.project_config import RedditPolling
+from soulcaster.ports.dead_letters import DeadLetter, LettersPage
+from soulcaster.ports.issues import IssuesPage
+from soulcaster.ports.messaging import Outgoing, Record
+from soulcaster.services.api_keys import make_key
+from soulcaster.services.dead_letters import read_letter
+from soulcaster.services.failures import dead_letter
+from soulcaster.services.webhook_secrets import Seal, WebhookSecrets
 from soulcaster.testing import RecordingPublisher
 from soulcaster.web.server import create_app
-from soulcaster.webhooks import Seal, WebhookSecrets
+from soulcaster.wire.cluster_commands import ClusterCommand
+from soulcaster.wire.control import control_message
+from soulcaster.wire.feedback import ItemsEnvelope
+from soulcaster.wire.jobs import JobEvent
+from soulcaster.wire.project_config import RedditPolling
 from tests.conftest import RedisServer
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)

@@ -11,7 +11,7 @@ import pytest
 
 from soulcaster.web.api.models import MAX_ITEMS
 from soulcaster.web.parameters import MAX_BATCH_BYTES, MAX_BODY_BYTES
-from tests.web.checks import problem
+from tests.support.answers import problem
 from tests.web.conftest import Client, World
 
 HERE = {"project_id": "p1"}

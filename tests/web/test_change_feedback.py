@@ -9,15 +9,15 @@ from uuid import UUID
 import pytest
 
 from soulcaster.domain.events import CommandDone
-from soulcaster.domain.feedback import Deleted, FeedbackItem
+from soulcaster.domain.feedback.items import Deleted, FeedbackItem
+from soulcaster.domain.feedback.versions import newest
 from soulcaster.domain.ids import command_id_for
-from soulcaster.domain.versions import newest
 from soulcaster.errors import KafkaUnavailable
-from soulcaster.intake import read
-from soulcaster.messages import ItemsEnvelope
-from soulcaster.ports import Record
+from soulcaster.ports.messaging import Record
+from soulcaster.services.intake import read
 from soulcaster.web.api.models import AskedOut, EditedOut
-from tests.web.checks import problem
+from soulcaster.wire.feedback import ItemsEnvelope
+from tests.support.answers import problem
 from tests.web.conftest import NOW, Client, World, item
 
 HERE = {"project_id": "p1"}

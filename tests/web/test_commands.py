@@ -26,9 +26,10 @@ from soulcaster.domain.commands import (
 from soulcaster.domain.events import ClusteringStatus, ClusterMerged, CommandDone, Proposal, ProposalsChanged
 from soulcaster.domain.ids import command_id_for
 from soulcaster.errors import KafkaUnavailable
-from soulcaster.messages import MAX_IDS, ClusterCommand
 from soulcaster.web.api.models import AskedOut, ClusteringOut, CommandOut
-from tests.web.checks import problem
+from soulcaster.wire.cluster_commands import ClusterCommand
+from soulcaster.wire.fields import MAX_IDS
+from tests.support.answers import problem
 from tests.web.conftest import NOW, Client, World
 
 HERE = {"project_id": "p1"}

@@ -9,10 +9,11 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from soulcaster.domain.events import ClusteringConfigured
 from soulcaster.errors import KafkaUnavailable
-from soulcaster.messages import ClusterCommand, ProjectConfigured, control_message
-from soulcaster.project_config import RedditPolling
 from soulcaster.web.api.config_models import ProjectConfigOut, SubredditsOut
-from tests.web.checks import problem
+from soulcaster.wire.cluster_commands import ClusterCommand
+from soulcaster.wire.control import ProjectConfigured, control_message
+from soulcaster.wire.project_config import RedditPolling
+from tests.support.answers import problem
 from tests.web.conftest import NOW, Client, World
 
 HERE = {"project_id": "p1"}

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
-from tests.web.checks import problem
+from tests.support.answers import problem
 from tests.web.conftest import Client, World
 
 FRIEND = "https://app.example.com"

@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from soulcaster.dead_letters import REPLAYED
-from soulcaster.ports import DeadLetter, Outgoing, Record
-from soulcaster.topics import TOPICS
-from tests.web.checks import problem
+from soulcaster.ports.dead_letters import DeadLetter
+from soulcaster.ports.messaging import Outgoing, Record
+from soulcaster.services.dead_letters import REPLAYED
+from soulcaster.wire.topics import TOPICS
+from tests.support.answers import problem
 from tests.web.conftest import Client, World
 
 RAW = {"project_id": "p1", "source": "reviews"}

@@ -11,12 +11,12 @@ import pytest
 from aiohttp import ClientResponse, ClientSession, web
 from aiohttp.test_utils import TestClient, TestServer
 
-from soulcaster.adapters.redis_read_model import RedisReadModel
-from soulcaster.web import follow
+from soulcaster.adapters.redis.read_model import RedisReadModel
+from soulcaster.services import live_updates as follow
+from soulcaster.services.live_updates import FOLLOWING, Follower, Following, Told
 from soulcaster.web.api import events
 from soulcaster.web.api.config_models import NoticeOut
-from soulcaster.web.follow import FOLLOWING, Follower, Following, Told
-from tests.web.checks import problem
+from tests.support.answers import problem
 from tests.web.conftest import Client, World, item
 
 HERE = {"project_id": "p1"}
@@ -316,7 +316,7 @@ async def test_what_was_trimmed_before_it_was_read_is_a_reset(
     world: World, monkeypatch: pytest.MonkeyPatch, away: bool
 ) -> None:
     """The reader was held up, or could not reach Redis, and more came than is kept."""
-    monkeypatch.setattr("soulcaster.adapters.redis_read_model.NOTICES_KEPT", 10)
+    monkeypatch.setattr("soulcaster.adapters.redis.read_model.NOTICES_KEPT", 10)
     monkeypatch.setattr(follow, "PER_READ", 1000 if away else 20)
     monkeypatch.setattr(follow, "QUEUE", 1000)
     here = Following(world.read_model)

@@ -14,17 +14,17 @@ from aiohttp.test_utils import TestClient, TestServer
 from structlog.testing import capture_logs
 from yarl import URL
 
-from soulcaster.adapters.github import GitHubIssues
-from soulcaster.domain.feedback import FeedbackItem
-from soulcaster.domain.versions import newest
+from soulcaster.adapters.github.issues import GitHubIssues
+from soulcaster.domain.feedback.items import FeedbackItem
+from soulcaster.domain.feedback.versions import newest
 from soulcaster.errors import KafkaUnavailable
-from soulcaster.intake import read
-from soulcaster.messages import RepositorySynced, control_message
-from soulcaster.ports import Outgoing, Record
+from soulcaster.ports.messaging import Outgoing, Record
+from soulcaster.services.intake import read
 from soulcaster.web.api import github_sync
 from soulcaster.web.api.config_models import RepositorySyncOut, SyncOut
-from tests.contract.github_issues import GitHub
-from tests.web.checks import problem
+from soulcaster.wire.control import RepositorySynced, control_message
+from tests.support.answers import problem
+from tests.support.github_issues import GitHub
 from tests.web.conftest import NOW, Client, Worker, World
 
 HERE = {"project_id": "p1"}

@@ -5,10 +5,10 @@ import pytest
 
 from soulcaster.domain.ids import item_id
 from soulcaster.errors import InvalidMessage, KafkaUnavailable
-from soulcaster.intake import read
-from soulcaster.messages import RawFeedback
-from soulcaster.ports import Outgoing, Record
-from tests.web.checks import problem
+from soulcaster.ports.messaging import Outgoing, Record
+from soulcaster.services.intake import read
+from soulcaster.wire.feedback import RawFeedback
+from tests.support.answers import problem
 from tests.web.conftest import Client, World
 
 HERE = {"project_id": "p1"}

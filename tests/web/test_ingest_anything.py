@@ -7,8 +7,8 @@ from aiohttp.test_utils import TestClient, TestServer
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from soulcaster.intake import read
-from soulcaster.ports import Record
+from soulcaster.ports.messaging import Record
+from soulcaster.services.intake import read
 from tests.conftest import RedisServer
 from tests.web.conftest import World
 

@@ -7,15 +7,15 @@ from typing import Any
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
-from soulcaster.domain.feedback import FeedbackItem
+from soulcaster.domain.feedback.items import FeedbackItem
 from soulcaster.domain.ids import item_id
 from soulcaster.errors import KafkaUnavailable
-from soulcaster.intake import read
-from soulcaster.ports import Outgoing, Record
+from soulcaster.ports.messaging import Outgoing, Record
+from soulcaster.services.intake import read
 from soulcaster.testing import PARTITIONS
 from soulcaster.web.api.models import MAX_ITEMS
 from soulcaster.web.parameters import MAX_FAULTS
-from tests.web.checks import problem
+from tests.support.answers import problem
 from tests.web.conftest import Client, World
 
 HERE = {"project_id": "p1"}

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from soulcaster.domain.lifecycle import JobStatus
 from soulcaster.errors import KafkaUnavailable
-from soulcaster.messages import JobEvent
 from soulcaster.web.api.models import JobToldOut
-from tests.web.checks import problem
+from soulcaster.wire.jobs import JobEvent
+from tests.support.answers import problem
 from tests.web.conftest import Client, World
 
 HERE = {"project_id": "p1"}

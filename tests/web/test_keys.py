@@ -11,14 +11,14 @@ from aiohttp.test_utils import TestClient, TestServer
 from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis import Case
 
-from soulcaster.domain.keys import PREFIX, SCOPES, KeyScope, hash_of, new_secret
+from soulcaster.domain.api_keys import PREFIX, SCOPES, KeyScope, hash_of, new_secret
 from soulcaster.domain.source_state import Position, RepositoryState, SourceReport
-from soulcaster.messages import KeyDefined, control_message
-from soulcaster.ports import Record
-from soulcaster.project_config import ProjectConfig, StoredConfig
+from soulcaster.ports.messaging import Record
 from soulcaster.web.api import OPERATIONS, events
 from soulcaster.web.api.openapi import document
 from soulcaster.web.signatures import SIGNATURES
+from soulcaster.wire.control import KeyDefined, control_message
+from soulcaster.wire.project_config import ProjectConfig, StoredConfig
 from tests.web.conftest import NOW, Client, World
 
 GUARDED = [op for op in OPERATIONS if op.scope is not None]

@@ -10,19 +10,19 @@ import pytest
 from aiohttp.test_utils import TestClient, TestServer
 from aiokafka import AIOKafkaConsumer
 
-from soulcaster.adapters.kafka import KafkaPublisher
-from soulcaster.adapters.kafka_dead_letters import KafkaDeadLetters
-from soulcaster.adapters.kafka_ready import KafkaReadiness
-from soulcaster.adapters.redis_rate_limits import RedisRateLimits
-from soulcaster.adapters.redis_read_model import RedisReadModel
-from soulcaster.adapters.redis_sign_in import RedisSignIn
+from soulcaster.adapters.kafka.client import KafkaPublisher
+from soulcaster.adapters.kafka.dead_letters import KafkaDeadLetters
+from soulcaster.adapters.kafka.readiness import KafkaReadiness
+from soulcaster.adapters.redis.rate_limits import RedisRateLimits
+from soulcaster.adapters.redis.read_model import RedisReadModel
+from soulcaster.adapters.redis.sign_in_tokens import RedisSignIn
 from soulcaster.dev.stack import Stack
 from soulcaster.domain.ids import item_id
-from soulcaster.topics import FEEDBACK_RAW
+from soulcaster.services.webhook_secrets import Seal
 from soulcaster.web.api.health import CHECK_SECONDS
 from soulcaster.web.server import create_app
-from soulcaster.webhooks import Seal
-from tests.web.checks import problem
+from soulcaster.wire.topics import FEEDBACK_RAW
+from tests.support.answers import problem
 from tests.web.conftest import POLLING, SECRETS_KEY, SESSION_KEY, Client, OneIssue
 
 pytestmark = pytest.mark.integration

@@ -10,8 +10,8 @@ from aiohttp import CookieJar
 from aiohttp.test_utils import TestClient, TestServer
 from yarl import URL
 
-from soulcaster.adapters import redis_lists
-from soulcaster.adapters.redis_sign_in import sign_in_key
+from soulcaster.adapters.redis import lists as redis_lists
+from soulcaster.adapters.redis.sign_in_tokens import sign_in_key
 from soulcaster.domain.events import (
     ClusterChanged,
     ClusteringStatus,
@@ -27,10 +27,11 @@ from soulcaster.domain.events import (
 )
 from soulcaster.domain.lifecycle import ClusterStatus, JobStatus, Triage
 from soulcaster.errors import KafkaUnavailable
-from soulcaster.messages import ClusterCommand
-from soulcaster.ports import Happening, Project
-from soulcaster.web.pages.words import HAPPENING_WORDS, RULE_WORDS, STATUS_WORDS, exactly, web_link, when
-from tests.web.checks import page
+from soulcaster.ports.clusters import Happening
+from soulcaster.ports.projects import Project
+from soulcaster.web.pages.formatting import HAPPENING_WORDS, RULE_WORDS, STATUS_WORDS, exactly, web_link, when
+from soulcaster.wire.cluster_commands import ClusterCommand
+from tests.support.answers import page
 from tests.web.conftest import NOW, Client, World, item
 
 CLUSTER = "/app/projects/p1/clusters/c1"

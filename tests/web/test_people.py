@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 
 from soulcaster.domain.ids import default_project_id_for, user_id_for, users_project_id_for
-from soulcaster.domain.people import User
+from soulcaster.domain.members import User
 from soulcaster.errors import KafkaUnavailable
-from soulcaster.ports import Project
-from tests.web.checks import problem
+from soulcaster.ports.projects import Project
+from tests.support.answers import problem
 from tests.web.conftest import NOW, Client, World
 
 AT = "2026-11-21T12:00:00Z"

@@ -10,7 +10,8 @@ import pytest
 from aiohttp import ClientResponse
 
 from soulcaster.domain.ids import item_id
-from soulcaster.messages import ClusterCommand, RawFeedback
+from soulcaster.wire.cluster_commands import ClusterCommand
+from soulcaster.wire.feedback import RawFeedback
 from tests.web.conftest import Client, World, item
 
 PROJECT = "clx3f0000000108l4h3d5a1b2"

@@ -1,9 +1,9 @@
 import pytest
 
-from soulcaster.adapters import redis_lists
+from soulcaster.adapters.redis import lists as redis_lists
 from soulcaster.domain.events import ClusterChanged, ClusterMerged, ItemAssigned
 from soulcaster.web.api.models import ClusterDetailOut, ClusterOut, FeedbackListOut, JobOut, StatsOut
-from tests.web.checks import problem
+from tests.support.answers import problem
 from tests.web.conftest import NOW, Client, World, item
 
 HERE = {"project_id": "p1"}

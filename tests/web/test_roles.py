@@ -7,10 +7,10 @@ import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
 from soulcaster.domain.ids import user_id_for
-from soulcaster.domain.people import LOCAL_OWNER, Role, User
-from soulcaster.messages import ClusterCommand
+from soulcaster.domain.members import LOCAL_OWNER, Role, User
 from soulcaster.web.pages import create_pages
-from tests.web.checks import page
+from soulcaster.wire.cluster_commands import ClusterCommand
+from tests.support.answers import page
 from tests.web.conftest import NOW, SESSION_KEY, Client, World
 
 IN_PROJECT = "/app/projects/p1"

@@ -7,7 +7,7 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from soulcaster.web import problems
 from soulcaster.web.api import health
-from tests.web.checks import page, problem
+from tests.support.answers import page, problem
 from tests.web.conftest import Client, World
 
 HERE = {"project_id": "p1"}

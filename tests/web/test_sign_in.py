@@ -11,16 +11,16 @@ from aiohttp.test_utils import TestClient, TestServer
 from cryptography.fernet import Fernet
 from yarl import URL
 
-from soulcaster.adapters.github_sign_in import GitHubSignIn
+from soulcaster.adapters.github.sign_in import GitHubSignIn
 from soulcaster.domain.ids import default_project_id_for, user_id_for
-from soulcaster.domain.people import LOCAL_OWNER, SignUp, User
+from soulcaster.domain.members import LOCAL_OWNER, SignUp, User
 from soulcaster.errors import KafkaUnavailable
-from soulcaster.ports import Project
+from soulcaster.ports.projects import Project
+from soulcaster.ports.sign_in import Entrance
 from soulcaster.web.pages.sign_in import CALLBACK
-from soulcaster.web.services import Entrance
-from tests.web.checks import page
+from tests.support.answers import page
+from tests.support.github_oauth import CLIENT_ID, CLIENT_SECRET, Account, GitHub
 from tests.web.conftest import NOW, SESSION_KEY, Client, World
-from tests.web.github import CLIENT_ID, CLIENT_SECRET, Account, GitHub
 
 ME = user_id_for("github", "4711")
 START = "/app/sign-in/github"

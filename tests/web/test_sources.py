@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
-from soulcaster.messages import SourceKicked, SourceReported, control_message
-from soulcaster.project_config import RedditPolling
 from soulcaster.web.api.config_models import KickOut, SourceOut
-from tests.web.checks import problem
+from soulcaster.wire.control import SourceKicked, SourceReported, control_message
+from soulcaster.wire.project_config import RedditPolling
+from tests.support.answers import problem
 from tests.web.conftest import NOW, Client, World
 
 HERE = {"project_id": "p1"}

@@ -6,8 +6,8 @@ from soulcaster.domain.events import ClusterMerged
 from soulcaster.domain.ids import job_id_for
 from soulcaster.domain.lifecycle import JobStatus
 from soulcaster.errors import KafkaUnavailable
-from soulcaster.messages import ClusterCommand
-from tests.web.checks import problem
+from soulcaster.wire.cluster_commands import ClusterCommand
+from tests.support.answers import problem
 from tests.web.conftest import NOW, Client, World
 
 HERE = {"project_id": "p1"}

@@ -11,14 +11,15 @@ import structlog
 from cryptography.fernet import Fernet
 from structlog.testing import capture_logs
 
-from soulcaster import logs, webhooks
-from soulcaster.configs import CACHED_SECONDS
-from soulcaster.domain.webhooks import signed
+from soulcaster.domain.webhook_secrets import signed
 from soulcaster.errors import BadInput, RedisUnavailable
-from soulcaster.messages import WebhookSecretDefined, control_message
+from soulcaster.processes import logs
+from soulcaster.services import webhook_secrets as webhooks
+from soulcaster.services.config_cache import CACHED_SECONDS
+from soulcaster.services.webhook_secrets import Seal, SecretUnreadable, WebhookSecrets
 from soulcaster.web.api.config_models import NewWebhookSecretOut, WebhookSecretOut
-from soulcaster.webhooks import Seal, SecretUnreadable, WebhookSecrets
-from tests.web.checks import problem
+from soulcaster.wire.control import WebhookSecretDefined, control_message
+from tests.support.answers import problem
 from tests.web.conftest import NOW, SECRETS_KEY, Client, World
 
 HERE = {"project_id": "p1"}

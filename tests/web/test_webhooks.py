@@ -15,19 +15,19 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from redis.asyncio import Redis
 
-from soulcaster import webhooks
 from soulcaster.domain.ids import item_id
 from soulcaster.domain.sources import Delete, Nothing, Upsert
 from soulcaster.errors import KafkaUnavailable
-from soulcaster.intake import read
-from soulcaster.messages import Delivery
-from soulcaster.ports import Record
-from soulcaster.project_config import GithubConfig, ProjectConfig, SentryConfig, SourcesConfig, StoredConfig
+from soulcaster.ports.messaging import Record
+from soulcaster.services import webhook_secrets as webhooks
+from soulcaster.services.intake import read
 from soulcaster.web.api.models import DeliveryOut
 from soulcaster.web.parameters import MAX_BATCH_BYTES
+from soulcaster.wire.feedback import Delivery
+from soulcaster.wire.project_config import GithubConfig, ProjectConfig, SentryConfig, SourcesConfig, StoredConfig
 from tests.conftest import RedisServer
-from tests.unit.sources.captured import CAPTURED, Captured, load
-from tests.web.checks import problem
+from tests.support.answers import problem
+from tests.support.captured import CAPTURED, Captured, load
 from tests.web.conftest import NOW, Client, World
 from tests.web.test_ingest_anything import anything
 

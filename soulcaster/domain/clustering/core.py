@@ -33,7 +33,7 @@ from soulcaster.domain.clustering.lexical import Lexicon, fingerprints
 from soulcaster.domain.clustering.vectors import Vectors
 from soulcaster.domain.commands import Granularity, Merge, Move, Mute, Pin, Rename, Reopen, Resolve, Split, Undo
 from soulcaster.domain.events import Change, Rule
-from soulcaster.domain.feedback import Brief
+from soulcaster.domain.feedback.items import Brief
 from soulcaster.domain.ids import cluster_id_for, id_bytes, proposal_id_for, split_id_for
 from soulcaster.domain.lifecycle import Triage
 from soulcaster.errors import BadInput

@@ -57,10 +57,10 @@ from soulcaster.domain.events import (
     Rule,
 )
 from soulcaster.domain.events import Outcome as Answer
-from soulcaster.domain.feedback import Brief, Deleted
+from soulcaster.domain.feedback.items import Brief, Deleted
 from soulcaster.domain.ids import cluster_id_for, command_record_id, id_bytes, job_id_for
-from soulcaster.domain.runs import split_by_bytes
 from soulcaster.domain.segments import SEGMENT_BYTES, RowChange, Segments
+from soulcaster.domain.splitting import split_by_bytes
 from soulcaster.errors import BadInput
 
 _RECORD = struct.Struct("<IBBHdeeIeHQ")

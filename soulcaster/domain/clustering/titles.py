@@ -17,7 +17,7 @@ import numpy.typing as npt
 from soulcaster.domain.clustering.groups import Exemplar
 from soulcaster.domain.clustering.lexical import Lexicon, stem, words
 from soulcaster.domain.clustering.vectors import Slots, Vectors
-from soulcaster.domain.normalize import CUT
+from soulcaster.domain.text.normalize import CUT
 
 TERMS = 5
 _SHORTEST = 3

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from soulcaster.domain.feedback import Words
+from soulcaster.domain.feedback.items import Words
 
 
 @dataclass(frozen=True, slots=True)

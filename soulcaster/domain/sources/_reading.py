@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from soulcaster.domain.normalize import clean
+from soulcaster.domain.text.normalize import clean
 
 _MAX_ID_CHARS = 200
 _MAX_URL_CHARS = 2_000

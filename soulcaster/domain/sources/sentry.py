@@ -17,9 +17,9 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from soulcaster.domain.normalize import one_line
 from soulcaster.domain.sources._outcomes import Nothing, Outcome, Upsert
 from soulcaster.domain.sources._reading import at, identifier, items, known, mapping, moment, text, web_address, whole
+from soulcaster.domain.text.normalize import one_line
 
 HEADERS = ("sentry-hook-resource", "sentry-hook-timestamp")
 

@@ -2,6 +2,7 @@
 
 from aiohttp import web
 
+from soulcaster.web.api import api_keys as keys
 from soulcaster.web.api import (
     clusters,
     commands,
@@ -13,12 +14,11 @@ from soulcaster.web.api import (
     health,
     ingest,
     jobs,
-    keys,
-    people,
     sources,
     webhook_secrets,
     webhooks,
 )
+from soulcaster.web.api import members as people
 from soulcaster.web.api.operation import Operation
 
 OPERATIONS: tuple[Operation, ...] = (

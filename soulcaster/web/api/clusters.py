@@ -6,16 +6,16 @@ from aiohttp import web
 from pydantic import Field
 
 from soulcaster.domain.lifecycle import ClusterStatus
-from soulcaster.messages import Source
-from soulcaster.ports import ClusterOrder
+from soulcaster.ports.clusters import ClusterOrder
+from soulcaster.services.cluster_commands import FixUnderWay, ask_for_fix, known_cluster
 from soulcaster.web.api.answers import answer, answer_list
 from soulcaster.web.api.models import ClusterDetailOut, ClusterOut, StartFixOut
 from soulcaster.web.api.operation import operation
 from soulcaster.web.caller import CALLER
-from soulcaster.web.commands import FixUnderWay, ask_for_fix, known_cluster
+from soulcaster.web.dependencies import services
 from soulcaster.web.parameters import Scope, Window, Words, words
 from soulcaster.web.problems import Problem
-from soulcaster.web.services import services
+from soulcaster.wire.fields import Source
 
 
 class ClustersQuery(Window):

@@ -13,6 +13,7 @@ from pydantic import Field
 from soulcaster.domain.commands import CommandKind
 from soulcaster.domain.ids import command_id_for
 from soulcaster.errors import NotFound
+from soulcaster.services.cluster_commands import ask, done, known_cluster
 from soulcaster.web.api.answers import answer
 from soulcaster.web.api.models import (
     AskedOut,
@@ -29,10 +30,9 @@ from soulcaster.web.api.models import (
 )
 from soulcaster.web.api.operation import Answer, operation
 from soulcaster.web.caller import CALLER
-from soulcaster.web.commands import ask, done, known_cluster
+from soulcaster.web.dependencies import services
 from soulcaster.web.parameters import Scope, idempotency_key
 from soulcaster.web.problems import Problem, allow_more
-from soulcaster.web.services import services
 
 _ASKED: Mapping[int, Answer] = {202: AskedOut, 200: AskedOut}
 """200 where the caller waited and it was applied."""

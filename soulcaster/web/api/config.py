@@ -5,15 +5,22 @@ from typing import Annotated
 from aiohttp import web
 from pydantic import Field
 
-from soulcaster.project_config import ProjectConfig
+from soulcaster.services.project_config import (
+    Clustering,
+    ClusteringRefused,
+    ConfigConflict,
+    clustering,
+    configure,
+    visible,
+)
 from soulcaster.web.api.answers import answer
 from soulcaster.web.api.config_models import ProjectConfigIn, ProjectConfigOut, SubredditsIn, SubredditsOut
 from soulcaster.web.api.operation import operation
 from soulcaster.web.caller import CALLER
+from soulcaster.web.dependencies import services
 from soulcaster.web.parameters import Scope
 from soulcaster.web.problems import FieldProblem, Problem, allow_more
-from soulcaster.web.project_config import Clustering, ClusteringRefused, ConfigConflict, clustering, configure, visible
-from soulcaster.web.services import services
+from soulcaster.wire.project_config import ProjectConfig
 
 _TRIES = 5
 

@@ -10,20 +10,13 @@ from soulcaster.domain.commands import Granularity
 from soulcaster.domain.events import Outcome
 from soulcaster.domain.lifecycle import JobStatus
 from soulcaster.domain.source_state import MAX_ERROR, SourceStatus
-from soulcaster.domain.webhooks import WebhookSecret
-from soulcaster.github_sync import Synced
-from soulcaster.messages import PollCursor, Source, Threshold, Time
-from soulcaster.project_config import (
-    MAX_NAMES,
-    ProjectConfig,
-    RedditPolling,
-    RedditSort,
-    Sorts,
-    StoredConfig,
-)
-from soulcaster.sources import Standing
+from soulcaster.domain.webhook_secrets import WebhookSecret
+from soulcaster.services.github_sync import Synced
+from soulcaster.services.project_config import Clustering
+from soulcaster.services.sources import Standing
 from soulcaster.web.api.models import Body
-from soulcaster.web.project_config import Clustering
+from soulcaster.wire.fields import PollCursor, Source, Threshold, Time
+from soulcaster.wire.project_config import MAX_NAMES, ProjectConfig, RedditPolling, RedditSort, Sorts, StoredConfig
 
 
 class ProjectConfigIn(ProjectConfig):

@@ -5,14 +5,14 @@ from typing import Annotated
 from aiohttp import web
 from pydantic import Field
 
-from soulcaster.dead_letters import REPLAYED, again
 from soulcaster.errors import NotFound
+from soulcaster.services.dead_letters import REPLAYED, again
 from soulcaster.web.api.answers import answer
 from soulcaster.web.api.models import DeadLetterOut, DeadLettersOut, ReplayedOut
 from soulcaster.web.api.operation import operation
+from soulcaster.web.dependencies import services
 from soulcaster.web.parameters import Scope
 from soulcaster.web.problems import Problem
-from soulcaster.web.services import services
 
 
 class DeadLettersQuery(Scope):

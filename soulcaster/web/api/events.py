@@ -5,10 +5,10 @@ import asyncio
 from aiohttp import web
 from aiohttp_sse import EventSourceResponse, sse_response
 
+from soulcaster.services.live_updates import FOLLOWING, Follower
 from soulcaster.web.api.config_models import NoticeOut
 from soulcaster.web.api.operation import operation
 from soulcaster.web.caller import CALLER
-from soulcaster.web.follow import FOLLOWING, Follower
 from soulcaster.web.parameters import LAST_EVENT, Scope
 from soulcaster.web.problems import allow_all_time
 

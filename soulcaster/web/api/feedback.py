@@ -5,20 +5,22 @@ from dataclasses import replace
 from aiohttp import web
 from pydantic import ValidationError
 
-from soulcaster.domain.feedback import Deleted, github_repo
-from soulcaster.domain.normalize import title_and_body
+from soulcaster.domain.feedback.items import Deleted, github_repo
+from soulcaster.domain.text.normalize import title_and_body
 from soulcaster.errors import NotFound
-from soulcaster.messages import ItemsEnvelope, RawFeedback, Source, Time
-from soulcaster.ports import FeedbackView, Outgoing
-from soulcaster.posting import make_ready, post
-from soulcaster.topics import FEEDBACK_ITEMS
+from soulcaster.ports.feedback import FeedbackView
+from soulcaster.ports.messaging import Outgoing
+from soulcaster.services.posting import make_ready, post
 from soulcaster.web.api.answers import answer
 from soulcaster.web.api.commands import CommandQuery, answered, own_id
 from soulcaster.web.api.models import AskedOut, EditedOut, EditIn, FeedbackListOut, FeedbackOut, StatsOut
 from soulcaster.web.api.operation import operation
+from soulcaster.web.dependencies import services
 from soulcaster.web.parameters import Id, Repo, Scope, Window, Words, words
 from soulcaster.web.problems import Problem, field_problem
-from soulcaster.web.services import services
+from soulcaster.wire.feedback import ItemsEnvelope, RawFeedback
+from soulcaster.wire.fields import Source, Time
+from soulcaster.wire.topics import FEEDBACK_ITEMS
 
 
 class FeedbackQuery(Window):

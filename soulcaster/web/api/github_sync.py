@@ -7,14 +7,14 @@ from collections.abc import Callable
 from aiohttp import web
 
 from soulcaster.errors import NotFound, SourceLimited, SourceRefuses
-from soulcaster.github_sync import Synced, SyncRunning
-from soulcaster.project_config import ProjectConfig
+from soulcaster.services.github_sync import Synced, SyncRunning
 from soulcaster.web.api.answers import answer
 from soulcaster.web.api.config_models import RepositorySyncOut, SyncOut
 from soulcaster.web.api.operation import operation
+from soulcaster.web.dependencies import Services, services
 from soulcaster.web.parameters import Scope, github_token
 from soulcaster.web.problems import Problem, allow_more
-from soulcaster.web.services import Services, services
+from soulcaster.wire.project_config import ProjectConfig
 
 _SYNC = "/ingest/github/sync"
 

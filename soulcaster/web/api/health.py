@@ -6,11 +6,12 @@ import structlog
 from aiohttp import web
 
 from soulcaster.errors import Unavailable
+from soulcaster.ports.readiness import Answering
 from soulcaster.web.api.answers import answer
 from soulcaster.web.api.models import HealthOut, ReadyOut, RootOut
 from soulcaster.web.api.operation import operation
+from soulcaster.web.dependencies import services
 from soulcaster.web.problems import RETRY_SECONDS, Problem
-from soulcaster.web.services import Answering, services
 
 CHECK_SECONDS = 2.0
 

@@ -12,10 +12,9 @@ from uuid import uuid4
 
 from aiohttp import web
 
-from soulcaster.domain.feedback import FeedbackItem
+from soulcaster.domain.feedback.items import FeedbackItem
 from soulcaster.domain.ids import posted_id
-from soulcaster.messages import ProjectId
-from soulcaster.posting import Ready, make_ready, post
+from soulcaster.services.posting import Ready, make_ready, post
 from soulcaster.web.api.answers import answer
 from soulcaster.web.api.models import (
     FeedbackIn,
@@ -29,9 +28,10 @@ from soulcaster.web.api.models import (
 )
 from soulcaster.web.api.operation import operation
 from soulcaster.web.caller import CALLER, Caller
+from soulcaster.web.dependencies import services
 from soulcaster.web.parameters import PROJECT, Query, Scope, idempotency_key, of_fields
 from soulcaster.web.problems import FieldProblem, Problem
-from soulcaster.web.services import services
+from soulcaster.wire.fields import ProjectId
 
 _MANY = 20
 """So many items take long enough to judge (a millisecond) to do it in a thread."""

@@ -8,15 +8,15 @@ from pydantic import Field
 
 from soulcaster.domain.lifecycle import Job, active
 from soulcaster.errors import IllegalTransition
+from soulcaster.services.cluster_commands import known_cluster
+from soulcaster.services.jobs import cancel_job, known_job, record_job, shows, tell_of_job
 from soulcaster.web.api.answers import answer, answer_list
 from soulcaster.web.api.models import JobIn, JobLogsOut, JobOut, JobPatchIn, JobToldOut
 from soulcaster.web.api.operation import Answer, operation
 from soulcaster.web.caller import CALLER
-from soulcaster.web.commands import known_cluster
-from soulcaster.web.jobs import cancel_job, known_job, record_job, shows, tell_of_job
+from soulcaster.web.dependencies import services
 from soulcaster.web.parameters import Id, Scope, Window, idempotency_key
 from soulcaster.web.problems import Problem, allow_more
-from soulcaster.web.services import services
 
 _TOLD: Mapping[int, Answer] = {202: JobToldOut, 200: JobToldOut}
 """200 where the caller waited and it shows, or there was nothing to tell."""

@@ -22,14 +22,22 @@ from pydantic import (
     model_validator,
 )
 
+from soulcaster.domain.api_keys import ApiKey, KeyScope
 from soulcaster.domain.commands import Granularity
 from soulcaster.domain.events import By, Change, ClusteringStatus, Outcome, Proposal, Rule
-from soulcaster.domain.feedback import FeedbackItem, Words
-from soulcaster.domain.keys import ApiKey, KeyScope
+from soulcaster.domain.feedback.items import FeedbackItem, Words
 from soulcaster.domain.lifecycle import ClusterStatus, Job, JobStatus
-from soulcaster.domain.normalize import title_and_body
-from soulcaster.domain.people import Role, User
-from soulcaster.messages import (
+from soulcaster.domain.members import Role, User
+from soulcaster.domain.text.normalize import title_and_body
+from soulcaster.ports.clusters import ClusterView, CommandView, Happening, HistoryEntry
+from soulcaster.ports.dead_letters import DeadLetter
+from soulcaster.ports.feedback import FeedbackView
+from soulcaster.ports.members import MemberView
+from soulcaster.ports.paging import Page
+from soulcaster.ports.projects import Project, Stats
+from soulcaster.web.parameters import Batch, Id, OneOrBatch
+from soulcaster.wire.feedback import RawFeedback
+from soulcaster.wire.fields import (
     MAX_IDS,
     Email,
     ExternalId,
@@ -41,24 +49,10 @@ from soulcaster.messages import (
     PersonName,
     ProjectId,
     ProjectName,
-    RawFeedback,
     Threshold,
     Time,
     Title,
 )
-from soulcaster.ports import (
-    ClusterView,
-    CommandView,
-    DeadLetter,
-    FeedbackView,
-    Happening,
-    HistoryEntry,
-    MemberView,
-    Page,
-    Project,
-    Stats,
-)
-from soulcaster.web.parameters import Batch, Id, OneOrBatch
 
 METADATA_DEPTH = 16
 

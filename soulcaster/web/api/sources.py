@@ -10,15 +10,15 @@ from aiohttp import web
 
 from soulcaster.domain.source_state import SourceReport
 from soulcaster.errors import NotFound
-from soulcaster.messages import SourceKicked, SourceReported
-from soulcaster.ports import Outgoing
-from soulcaster.sources import sources_of
-from soulcaster.topics import CONTROL
+from soulcaster.ports.messaging import Outgoing
+from soulcaster.services.sources import sources_of
 from soulcaster.web.api.answers import answer, answer_list
 from soulcaster.web.api.config_models import KickOut, SourceOut, SourceReportIn
 from soulcaster.web.api.operation import operation
+from soulcaster.web.dependencies import services
 from soulcaster.web.parameters import Scope
-from soulcaster.web.services import services
+from soulcaster.wire.control import SourceKicked, SourceReported
+from soulcaster.wire.topics import CONTROL
 
 _SOURCE = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}", re.ASCII)
 

@@ -2,14 +2,14 @@
 
 from aiohttp import web
 
+from soulcaster.services.webhook_secrets import TooManySecrets
 from soulcaster.web.api.answers import answer, answer_list
 from soulcaster.web.api.config_models import NewWebhookSecretOut, WebhookSecretIn, WebhookSecretOut
 from soulcaster.web.api.operation import operation
 from soulcaster.web.caller import CALLER
+from soulcaster.web.dependencies import services
 from soulcaster.web.parameters import Scope
 from soulcaster.web.problems import Problem
-from soulcaster.web.services import services
-from soulcaster.webhooks import TooManySecrets
 
 
 @operation("GET", "/webhook-secrets", {200: (WebhookSecretOut,)}, scope="admin")

@@ -6,15 +6,15 @@ what cannot be read now is kept, for a parser that can.
 
 from aiohttp import web
 
-from soulcaster.domain.normalize import well_formed
 from soulcaster.domain.sources import SOURCES
-from soulcaster.posting import make_delivery
+from soulcaster.domain.text.normalize import well_formed
+from soulcaster.services.posting import make_delivery
 from soulcaster.web.api.answers import answer
 from soulcaster.web.api.models import DeliveryOut
 from soulcaster.web.api.operation import operation
+from soulcaster.web.dependencies import services
 from soulcaster.web.parameters import Scope
 from soulcaster.web.problems import Problem
-from soulcaster.web.services import services
 from soulcaster.web.signatures import read_sent
 
 

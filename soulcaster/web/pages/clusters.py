@@ -11,16 +11,16 @@ from soulcaster.domain.commands import CommandKind
 from soulcaster.domain.events import Proposal
 from soulcaster.domain.lifecycle import ClusterStatus, active
 from soulcaster.errors import IllegalTransition, NotFound
-from soulcaster.messages import MAX_IDS, Title
-from soulcaster.ports import Project
-from soulcaster.web.commands import FixUnderWay, ask, ask_for_fix, done
-from soulcaster.web.jobs import cancel_job, known_job, shows
+from soulcaster.ports.projects import Project
+from soulcaster.services.cluster_commands import FixUnderWay, ask, ask_for_fix, done
+from soulcaster.services.jobs import cancel_job, known_job, shows
+from soulcaster.web.dependencies import services
+from soulcaster.web.pages.formatting import ORDER_WORDS
 from soulcaster.web.pages.paging import ClustersQuery, Paging, page_number
 from soulcaster.web.pages.rights import ACCESS
 from soulcaster.web.pages.session import leave_notice, remember_project, render
-from soulcaster.web.pages.words import ORDER_WORDS
 from soulcaster.web.parameters import Id, path_id, read_form, read_query, words
-from soulcaster.web.services import services
+from soulcaster.wire.fields import MAX_IDS, Title
 
 CLUSTERS_A_PAGE = 25
 ITEMS_A_PAGE = 20

@@ -6,15 +6,15 @@ from typing import Literal, TypeVar
 from aiohttp import web
 from pydantic import BaseModel
 
-from soulcaster.domain.people import ROLES, Membership, Role
+from soulcaster.domain.members import ROLES, Membership, Role
 from soulcaster.errors import Conflict
-from soulcaster.messages import Email, GitHubLogin
-from soulcaster.people import invite, remove_member, set_member
-from soulcaster.web.commands import until
+from soulcaster.services.cluster_commands import until
+from soulcaster.services.members import invite, remove_member, set_member
+from soulcaster.web.dependencies import services
 from soulcaster.web.pages.rights import ACCESS
 from soulcaster.web.pages.session import leave_notice, render
 from soulcaster.web.parameters import path_id, read_form
-from soulcaster.web.services import services
+from soulcaster.wire.fields import Email, GitHubLogin
 
 T = TypeVar("T")
 

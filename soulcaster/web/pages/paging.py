@@ -9,9 +9,9 @@ from aiohttp import web
 from pydantic import BaseModel, Field
 
 from soulcaster.domain.lifecycle import ClusterStatus
-from soulcaster.messages import Source
-from soulcaster.ports import ClusterOrder
+from soulcaster.ports.clusters import ClusterOrder
 from soulcaster.web.parameters import Cursor, Words, read_query, words
+from soulcaster.wire.fields import Source
 
 
 class PageQuery(BaseModel):

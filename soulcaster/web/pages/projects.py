@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 from aiohttp import web
 
-from soulcaster.domain.people import LOCAL_OWNER
-from soulcaster.ports import Project
+from soulcaster.domain.members import LOCAL_OWNER
+from soulcaster.ports.projects import Project
+from soulcaster.web.dependencies import services
 from soulcaster.web.pages.session import last_project, render, signed_in_user
-from soulcaster.web.services import services
 
 
 async def start(request: web.Request) -> web.StreamResponse:

@@ -6,13 +6,13 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 from aiohttp_session import get_session
 
-from soulcaster.domain.keys import KeyScope
-from soulcaster.domain.people import LOCAL_OWNER, Role, may
+from soulcaster.domain.api_keys import KeyScope
+from soulcaster.domain.members import LOCAL_OWNER, Role, may
 from soulcaster.errors import NotFound
-from soulcaster.ports import Project
+from soulcaster.ports.projects import Project
+from soulcaster.web.dependencies import services
 from soulcaster.web.parameters import path_id
 from soulcaster.web.problems import Problem
-from soulcaster.web.services import services
 
 USER = "user"
 """Under which name a session holds who is signed in: a user's id, or `LOCAL_OWNER`."""

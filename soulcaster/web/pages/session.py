@@ -10,9 +10,9 @@ from aiohttp.typedefs import Handler
 from aiohttp_session import get_session, new_session
 from aiohttp_session.cookie_storage import EncryptedCookieStorage
 
+from soulcaster.web.dependencies import services
 from soulcaster.web.pages.rights import ACCESS, USER
 from soulcaster.web.problems import Problem
-from soulcaster.web.services import services
 
 OPEN = "open"
 """What the names of the routes begin with that need no session."""

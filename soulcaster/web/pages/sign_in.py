@@ -2,9 +2,11 @@
 
 from aiohttp import web
 
-from soulcaster import people
 from soulcaster.errors import SignInRefused
-from soulcaster.web.commands import until
+from soulcaster.ports.sign_in import Entrance
+from soulcaster.services import members as people
+from soulcaster.services.cluster_commands import until
+from soulcaster.web.dependencies import services
 from soulcaster.web.pages.session import (
     begin_sign_in,
     begun_sign_in,
@@ -14,7 +16,6 @@ from soulcaster.web.pages.session import (
     signed_in_user,
 )
 from soulcaster.web.problems import Problem
-from soulcaster.web.services import Entrance, services
 
 CALLBACK = "/app/sign-in/github/callback"
 """Where GitHub sends people back to; the OAuth app at GitHub names it."""

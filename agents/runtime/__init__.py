@@ -1,0 +1,1 @@
+"""What runs an agent: batches, delivery, the guard, and the loop."""

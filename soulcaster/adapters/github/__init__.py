@@ -1,0 +1,1 @@
+"""GitHub: its issues, and signing in with it."""

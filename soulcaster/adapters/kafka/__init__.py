@@ -1,0 +1,1 @@
+"""Kafka, by aiokafka: one file a capability."""

@@ -1,0 +1,1 @@
+"""The read model and its neighbours in Redis: one file an aggregate."""

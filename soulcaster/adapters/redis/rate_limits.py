@@ -1,0 +1,46 @@
+"""How many requests a key and a project have made, in Redis, so that all web servers count together.
+
+Counted in windows of `WINDOW_SECONDS` that begin at fixed times: `rate:key:{id}:{window}` and
+`rate:project:{id}:{window}`. Around the end of a window a caller may so make up to twice as many as in one, for once;
+that is what it costs to need a single round trip and no script.
+"""
+
+from redis.exceptions import RedisError
+
+from soulcaster.adapters.redis.client import redis_client
+from soulcaster.errors import RedisUnavailable
+from soulcaster.ports.clock import Clock
+
+WINDOW_SECONDS = 10
+TIMEOUT_SECONDS = 2.0
+
+
+class RedisRateLimits:
+    """Counts requests; limits are requests a minute."""
+
+    def __init__(self, url: str, *, per_key: int, per_project: int, clock: Clock) -> None:
+        """Prepare; the first call connects."""
+        self._redis = redis_client(url, timeout=TIMEOUT_SECONDS)
+        self._per_key = max(1, per_key * WINDOW_SECONDS // 60)
+        self._per_project = max(1, per_project * WINDOW_SECONDS // 60)
+        self._clock = clock
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._redis.aclose()
+
+    async def take(self, key_id: str, project_id: str) -> float:
+        """Count a request; return how many seconds to wait before the next, 0 where there is room for this one."""
+        now = self._clock().timestamp()
+        window = int(now // WINDOW_SECONDS)
+        names = (f"rate:key:{key_id}:{window}", f"rate:project:{project_id}:{window}")
+        pipe = self._redis.pipeline(transaction=False)
+        for name in names:
+            pipe.incr(name)
+            pipe.expire(name, 2 * WINDOW_SECONDS)
+        try:
+            of_key, _, of_project, _ = await pipe.execute()
+        except (RedisError, OSError) as error:
+            raise RedisUnavailable("Redis does not answer, so requests cannot be counted") from error
+        over = of_key > self._per_key or of_project > self._per_project
+        return (window + 1) * WINDOW_SECONDS - now if over else 0.0

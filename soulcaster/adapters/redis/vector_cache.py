@@ -1,0 +1,75 @@
+"""Vectors that were paid for, in Redis: `embedding:{embedder}:{version}:{hash of the text}` holds float16 bytes.
+
+Only a cache: when Redis is away, slow or full, nothing is found and nothing is kept, and that is all.
+"""
+
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import cast
+
+import structlog
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from soulcaster.adapters.redis.client import address, redis_client
+
+TIMEOUT_SECONDS = 1.0
+
+AWAY_SECONDS = 30.0
+"""How long a Redis that did not answer is left alone: who waits for a cache could ask without one."""
+
+READ_AT_ONCE = 1_000
+
+log = structlog.get_logger(__name__)
+
+
+class RedisVectorCache:
+    """Values by key, for some days; never raises for Redis."""
+
+    def __init__(self, url: str, *, days: int, clock: Callable[[], float] = time.monotonic) -> None:
+        """Prepare; the first call connects."""
+        self._address = address(url)
+        self._redis = redis_client(url, timeout=TIMEOUT_SECONDS, decode=False)
+        self._seconds = days * 24 * 3600
+        self._clock = clock
+        self._away_until: float | None = None
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._redis.aclose()
+
+    async def get(self, keys: Sequence[str]) -> list[bytes | None]:
+        """Return what is kept under each key."""
+        found: list[bytes | None] = []
+        for at in range(0, len(keys), READ_AT_ONCE):
+            async with self._if_there() as redis:
+                if redis is not None:
+                    found += cast("list[bytes | None]", await redis.mget(keys[at : at + READ_AT_ONCE]))
+        return found + [None] * (len(keys) - len(found))
+
+    async def put(self, values: Mapping[str, bytes]) -> None:
+        """Keep the values."""
+        async with self._if_there() as redis:
+            if redis is not None:
+                async with redis.pipeline(transaction=False) as pipe:
+                    for key, value in values.items():
+                        pipe.set(key, value, ex=self._seconds)
+                    await pipe.execute()
+
+    @asynccontextmanager
+    async def _if_there(self) -> AsyncIterator[Redis | None]:
+        """Yield Redis, None while it is left alone; said once when it goes, and once when it comes back."""
+        if self._away_until is not None and self._clock() < self._away_until:
+            yield None
+            return
+        try:
+            yield self._redis
+        except (RedisError, OSError) as error:
+            if self._away_until is None:
+                log.warning("no cache of embeddings for now", redis=self._address, error=str(error))
+            self._away_until = self._clock() + AWAY_SECONDS
+        else:
+            if self._away_until is not None:
+                log.info("the cache of embeddings is back", redis=self._address)
+            self._away_until = None

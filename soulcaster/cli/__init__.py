@@ -1,0 +1,1 @@
+"""The program `soulcaster`: one file a group of commands."""

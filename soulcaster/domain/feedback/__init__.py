@@ -1,0 +1,1 @@
+"""Feedback items: what they are, whether they are new, and which version counts."""

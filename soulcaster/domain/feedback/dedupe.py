@@ -1,0 +1,72 @@
+"""Which items are new, which changed, which we have seen just like that, which are gone; in 24 bytes an item."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from soulcaster.domain.feedback.items import FeedbackItem
+from soulcaster.domain.feedback.versions import MARK_BYTES, is_news, mark
+from soulcaster.domain.ids import id_bytes
+from soulcaster.domain.segments import RowChange, Segments
+
+_GONE = bytes(MARK_BYTES)
+"""Stands for the content of an item that was deleted."""
+
+Verdict = Literal["new", "changed", "duplicate", "deleted"]
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """Items with their verdicts, and what to remember once they have been passed on."""
+
+    items: tuple[FeedbackItem, ...]
+    verdicts: tuple[Verdict, ...]
+    _marks: dict[bytes, bytes]
+
+    @property
+    def fresh(self) -> tuple[FeedbackItem, ...]:
+        """Return the items that say something new, each once, in its newest version."""
+        return tuple(i for i, v in zip(self.items, self.verdicts, strict=True) if v in ("new", "changed"))
+
+
+class Seen:
+    """What one project has said so far: item id -> which version it was (`versions.mark`)."""
+
+    def __init__(self, segments: Segments) -> None:
+        """Work over the rows of one project in the table `seen`."""
+        self._segments = segments
+
+    def judge(self, items: Sequence[FeedbackItem], deleted: Sequence[str] = ()) -> Judged:
+        """Judge items in their order; within them, too, only the newest version of one counts. Remembers nothing.
+
+        `deleted` are ids of items that are gone for good: none of their versions is fresh, before or after.
+        """
+        keys = [id_bytes(item.id) for item in items]
+        gone = [id_bytes(item_id) for item_id in deleted]
+        leaving = {key for key, before in zip(gone, self._segments.get(gone), strict=True) if before != _GONE}
+        known = dict(zip(keys, self._segments.get(keys), strict=True)) | dict.fromkeys(leaving, _GONE)
+        standing = dict(known)
+        fresh: dict[bytes, int] = {}
+        verdicts: list[Verdict] = []
+        told = [mark(item) for item in items]
+        for i, (key, now) in enumerate(zip(keys, told, strict=True)):
+            before = standing[key]
+            if before == _GONE:
+                verdicts.append("deleted")
+            elif before is not None and not is_news(before, now):
+                verdicts.append("duplicate")
+            else:
+                verdicts.append("new" if before is None else "changed")
+                if key in fresh:  # a version that another in the same batch has outdated
+                    verdicts[i], verdicts[fresh[key]] = verdicts[fresh[key]], "duplicate"
+                fresh[key], standing[key] = i, now
+        for key, i in list(fresh.items()):
+            if standing[key] == known[key]:  # there and back again
+                verdicts[i] = "duplicate"
+                del fresh[key]
+        marks = {key: told[i] for key, i in fresh.items()} | dict.fromkeys(sorted(leaving), _GONE)
+        return Judged(tuple(items), tuple(verdicts), marks)
+
+    def remember(self, judged: Judged) -> list[RowChange]:
+        """Mark fresh items as seen and others as gone, after that was passed on; return the table's changes."""
+        return self._segments.commit(judged._marks, {})

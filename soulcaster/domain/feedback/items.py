@@ -1,0 +1,140 @@
+"""What people said: the item, and the text of it that is compared."""
+
+import hashlib
+import json
+import re
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any, Literal
+
+from soulcaster.domain.text.comparable import comparable
+from soulcaster.domain.text.masking import mask_personal, mask_values
+from soulcaster.domain.text.normalize import CUT, GIVEN_TITLE_CHARS, TITLE_CHARS, one_line
+
+BRIEF_CHARS = 2_000
+"""Characters of an item that are compared, counted after what tells nothing is gone; the rest is kept all the same."""
+
+_REPO = re.compile(
+    r"(?:https?://(?:www\.)?github\.com/)?([\w.-]{1,100}/[\w.-]{1,100}?)(?:\.git)?/?", re.ASCII | re.IGNORECASE
+)
+_ISSUE = re.compile(
+    r"https?://(?:www\.)?github\.com/([\w.-]{1,100}/[\w.-]{1,100})/(?:issues|pull|discussions)/.*",
+    re.ASCII | re.IGNORECASE,
+)
+
+_canonical = json.JSONEncoder(sort_keys=True, default=str).encode
+
+
+Words = Literal["own", "sample", "summary"]
+"""What title, body and url of an item are worth: they are its own, and the newest version counts; those of one
+occurrence of many, and the first stays; or all that a message without details can say."""
+
+
+@dataclass(frozen=True, slots=True)
+class FeedbackItem:
+    """One piece of feedback, cleaned. `created_at` is the author's time, `received_at` ours.
+
+    `language` is an ISO 639-1 code, or None where the text does not tell. `updated_at` is when it was so at its source,
+    where that says it; `occurrence_id` the id of the one event that told it, where many events are one item.
+    """
+
+    id: str
+    project_id: str
+    source: str
+    external_id: str
+    title: str
+    body: str
+    created_at: datetime
+    received_at: datetime
+    author: str | None = None
+    url: str | None = None
+    github_repo_url: str | None = None
+    metadata: dict[str, Any] = field(default_factory=dict)
+    language: str | None = None
+    updated_at: datetime | None = None
+    occurrence_id: str | None = None
+    words: Words = "own"
+
+
+@dataclass(frozen=True, slots=True)
+class Deleted:
+    """A tombstone: the item of this id is gone for good since `at`, whatever else is still said of it.
+
+    `command_id` is that of who asked for it; None where nobody waits for an answer.
+    """
+
+    id: str
+    at: datetime
+    command_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Brief:
+    """What clustering needs of an item: its id, where it is from, its title and the text that is compared."""
+
+    id: str
+    source: str
+    title: str
+    text: str
+    created_at: datetime
+
+
+def brief(item: FeedbackItem) -> Brief:
+    """Return what clustering needs of an item; a title that only repeats the body's start is not counted twice."""
+    title = item.title.removesuffix(CUT)
+    repeats = item.body.startswith(title) or one_line(item.body, GIVEN_TITLE_CHARS).startswith(title)
+    text = comparable(item.body, BRIEF_CHARS)
+    if not repeats:
+        text = f"{comparable(item.title, GIVEN_TITLE_CHARS)}\n{text}"
+    return Brief(item.id, item.source, item.title, text[:BRIEF_CHARS].strip() or item.title, item.created_at)
+
+
+def mask_item(item: FeedbackItem) -> FeedbackItem:
+    """Return the item with personal data masked in title, body, author and the texts of its metadata.
+
+    A title that was made from the body is made anew: it may have been cut in the middle of what has to go. Addresses
+    (`url`, `github_repo_url`), ids and the names of metadata stay. It is the same object if there is nothing to mask.
+    """
+    body = mask_personal(item.body)
+    title = _title_after(item, body)
+    author = item.author and mask_personal(item.author)
+    metadata = mask_values(item.metadata)
+    if (title, body, author) == (item.title, item.body, item.author) and metadata is item.metadata:
+        return item
+    return replace(item, title=title, body=body, author=author, metadata=metadata)
+
+
+def _title_after(item: FeedbackItem, body: str) -> str:
+    """Return the masked title of an item whose body is masked as given."""
+    title = item.title
+    if body != item.body:
+        made = (limit for limit in (TITLE_CHARS, GIVEN_TITLE_CHARS) if title == one_line(item.body, limit))
+        title = next((one_line(body, limit) for limit in made), title)
+    return mask_personal(title)
+
+
+def content_hash(item: FeedbackItem) -> bytes:
+    """Return 8 bytes over all a source can change of an item; equal means nothing new was said.
+
+    Times of receipt are left out: they differ each time the same thing is sent. So is what is derived, as the
+    language: when it is derived in another way, nothing new was said.
+    """
+    said = [item.title, item.body, item.author, item.url, item.github_repo_url, item.metadata]
+    return hashlib.blake2b(_canonical(said).encode(), digest_size=8).digest()
+
+
+def github_repo(named: object) -> str | None:
+    """Return "owner/name" of a repository at GitHub, named so or by its address; None for anything else."""
+    found = _REPO.fullmatch(named) if isinstance(named, str) else None
+    return found[1] if found else None
+
+
+def repo_of(item: FeedbackItem) -> str | None:
+    """Return the repository at GitHub that an item is about: named by it, or that of the issue it is; None if none."""
+    for named in (item.github_repo_url, item.metadata.get("repo")):
+        if repo := github_repo(named):
+            return repo
+    for address in (item.metadata.get("github_issue_url"), item.url):
+        if isinstance(address, str) and (found := _ISSUE.fullmatch(address)):
+            return found[1]
+    return None

@@ -1,0 +1,1 @@
+"""Texts: cleaning, masking, and what of a text is compared."""

@@ -1,0 +1,32 @@
+"""The text of an item that is compared: a short brief of what its author says, without what tells nothing."""
+
+from soulcaster.domain.text.markup import to_text
+from soulcaster.domain.text.masking import count_digits, mask_ids, mask_personal
+from soulcaster.domain.text.normalize import clean
+from soulcaster.domain.text.trimming import trimmed
+
+LOOKED_AT = 16_000
+"""Characters of a text that are looked at for its brief; so a brief takes no longer than these do."""
+
+_PLAIN = bytes(byte for byte in range(32, 256) if byte > 127 or chr(byte).isalnum() or chr(byte) in " !\"'(),.-:;?$%+")
+_FEWEST_DIGITS = 4
+"""A text with fewer has no address and no number that is masked."""
+
+
+def comparable(text: str, limit: int) -> str:
+    """Return what is compared of a text, at most `limit` characters: without markup, trimmed, masked, blanks folded.
+
+    A text of which nothing would be left stays as it is.
+    """
+    text = text[:LOOKED_AT]
+    if _is_plain(text):
+        return " ".join(text.split())[:limit] if "  " in text else text[:limit].strip()
+    masked = mask_ids(mask_personal(trimmed(to_text(text))))
+    short = "\n".join(line for line in (" ".join(line.split()) for line in clean(masked).split("\n")) if line)
+    return (short or text)[:limit].strip()
+
+
+def _is_plain(text: str) -> bool:
+    """Tell whether there is surely nothing to do in a text but to fold blanks."""
+    as_bytes = text.encode("utf-8", "surrogatepass")
+    return not as_bytes.translate(None, _PLAIN) and count_digits(text) < _FEWEST_DIGITS

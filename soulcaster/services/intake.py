@@ -1,0 +1,252 @@
+"""From the bytes of feedback.raw to items: the border where anything may come in.
+
+Whatever the bytes are, each item in them becomes a FeedbackItem or a Refusal with its reason: nothing raises, nothing
+is dropped.
+"""
+
+import json
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+import pydantic_core
+from pydantic import TypeAdapter, ValidationError
+
+from soulcaster.domain.feedback.items import Deleted, FeedbackItem, mask_item
+from soulcaster.domain.ids import item_id
+from soulcaster.domain.sources import SOURCES, Delete, Upsert
+from soulcaster.domain.text.language import language_of
+from soulcaster.domain.text.normalize import title_and_body, well_formed
+from soulcaster.ports.messaging import Record
+from soulcaster.wire.feedback import MAX_ITEM_BYTES, Delivery, RawFeedback
+from soulcaster.wire.fields import MAX_EXTERNAL_ID, OTHER_SOURCE, SOURCE_PATTERN
+from soulcaster.wire.message import SCHEMA_VERSION
+
+_RAW: TypeAdapter[RawFeedback] = TypeAdapter(RawFeedback)
+_ITEM: TypeAdapter[FeedbackItem] = TypeAdapter(FeedbackItem)
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """An item, and the JSON it travels as."""
+
+    item: FeedbackItem
+    json: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """What could not be an item: the bytes, and why. `index` is its place in its envelope, None for all of it.
+
+    `faults` are the fields at fault, each with what is wrong; "" stands for all of the item.
+    """
+
+    value: bytes
+    reason: str
+    index: int | None
+    faults: tuple[tuple[str, str], ...] = ()
+
+
+class _Wrong(ValueError):
+    """A field of an item is at fault."""
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(message)
+        self.field = field
+
+
+class Contents(NamedTuple):
+    """What is in a record: its items, what had to be refused, and what is no more at its source, by project."""
+
+    items: list[Accepted]
+    refused: list[Refusal]
+    gone: list[tuple[str, Deleted]]
+
+
+def read(record: Record) -> Contents:
+    """Return what is in a record; items are cleaned, and not masked yet (`masked`)."""
+    value = record.value or b""
+    try:
+        message = _message(value)
+        if "vendor" in message:
+            return _delivered(message, record)
+        parts = _parts(message)
+    except ValueError as error:
+        return Contents([], [Refusal(value, _reason(error), None)], [])
+    contents = Contents([], [], [])
+    for index, part in parts:
+        try:
+            contents.items.append(_accept(_RAW.validate_python(part), record, index or 0))
+        except ValueError as error:
+            own = value if index is None else _own_bytes(part, value)
+            contents.refused.append(Refusal(own, _reason(error), index, _faults(error)))
+    return contents
+
+
+def masked(accepted: Accepted) -> Accepted:
+    """Return the item without personal data in it."""
+    item = mask_item(accepted.item)
+    return accepted if item is accepted.item else Accepted(item, _ITEM.dump_json(item))
+
+
+def _delivered(message: dict[str, Any], record: Record) -> Contents:
+    """Return what a vendor's delivery means.
+
+    Raises:
+        ValueError: it is not one, or its parser cannot make sense of it.
+    """
+    delivery = Delivery.model_validate(message)
+    source = SOURCES.get(delivery.vendor)
+    if source is None:
+        raise ValueError(f"vendor {delivery.vendor!r} is not known; this program knows {', '.join(SOURCES)}")
+    contents = Contents([], [], [])
+    for index, outcome in enumerate(source.parse(delivery.headers, delivery.payload)):
+        if isinstance(outcome, Upsert):
+            raw = RawFeedback(project_id=delivery.project_id, **outcome.fields())
+            contents.items.append(_accept(raw, record, index))
+        elif isinstance(outcome, Delete):
+            gone = item_id(delivery.project_id, delivery.vendor, outcome.external_id)
+            contents.gone.append((delivery.project_id, Deleted(gone, outcome.version or _received(record))))
+    return contents
+
+
+def _received(record: Record) -> datetime:
+    return datetime.fromtimestamp(record.timestamp_ms / 1000, UTC)
+
+
+def _message(value: bytes) -> dict[str, Any]:
+    """Return the message that the bytes are.
+
+    Raises:
+        ValueError: they are not a message of a version this program speaks.
+    """
+    if not value:
+        raise ValueError("the message is empty")
+    message = read_json(value)
+    if not isinstance(message, dict):
+        raise ValueError("the message is not a JSON object")
+    version = message.get("schema_version", SCHEMA_VERSION)
+    if version != SCHEMA_VERSION or isinstance(version, bool):
+        raise ValueError(f"schema_version {version!r} is not known; this program speaks {SCHEMA_VERSION}")
+    return message
+
+
+def _parts(message: dict[str, Any]) -> list[tuple[int | None, Any]]:
+    """Return (index, JSON) of each item: one without an index, or those of an envelope.
+
+    Raises:
+        ValueError: it is an envelope without a list of items.
+    """
+    if "items" not in message:
+        return [(None, message)]
+    if not isinstance(message["items"], list):
+        raise ValueError("items is not a list")
+    return list(enumerate(message["items"]))
+
+
+def read_json(value: bytes) -> Any:
+    """Return what the bytes say, read as leniently as JSON of others has to be.
+
+    Raises:
+        ValueError: they are not JSON.
+    """
+    try:
+        return pydantic_core.from_json(value, allow_inf_nan=False)
+    except ValueError as strict:
+        # Python's reader takes lone surrogates, which a client that cuts a text in the middle of an emoji sends.
+        try:
+            return _mended(json.loads(value, parse_constant=_no_constant))
+        except (ValueError, RecursionError):
+            raise ValueError(f"the message is not JSON: {strict}") from strict
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _mended(value: Any) -> Any:
+    if isinstance(value, str):
+        return well_formed(value)
+    if isinstance(value, list):
+        return [_mended(part) for part in value]
+    if isinstance(value, dict):
+        return {well_formed(key): _mended(part) for key, part in value.items()}
+    return value
+
+
+def _own_bytes(part: Any, value: bytes) -> bytes:
+    """Return one item of a message as JSON, or the whole message where that is shorter: a topic took it, so it fits."""
+    own = json.dumps(part, ensure_ascii=False, separators=(",", ":")).encode()
+    return min(own, value, key=len)
+
+
+def own_id(record: Record, index: int) -> str:
+    """Return the external id of a record's item that came without one.
+
+    Each is an item of its own, and stays that one however often the record is read.
+    """
+    return f"{record.topic}/{record.partition}/{record.offset}/{record.timestamp_ms}/{index}"
+
+
+def _accept(raw: RawFeedback, record: Record, index: int) -> Accepted:
+    """Return the item that a part of a record is.
+
+    Raises:
+        ValueError: it is not valid, says nothing, or is too large.
+    """
+    title, body = title_and_body(raw.title, raw.body)
+    if not body:
+        raise _Wrong("body", "there is no text in it: title and body hold nothing that can be read")
+    received = _received(record)
+    source, external_id = _source_and_id(raw.source, raw.external_id or own_id(record, index))
+    item = FeedbackItem(
+        id=item_id(raw.project_id, source, external_id),
+        project_id=raw.project_id,
+        source=source,
+        external_id=external_id,
+        title=title,
+        body=body,
+        created_at=raw.created_at or received,
+        received_at=received,
+        author=raw.author,
+        url=raw.url,
+        github_repo_url=raw.github_repo_url,
+        metadata=raw.metadata if source == raw.source else {"source": raw.source, **raw.metadata},
+        language=language_of(body),
+        updated_at=raw.updated_at,
+        occurrence_id=raw.occurrence_id,
+        words=raw.words,
+    )
+    as_json = _ITEM.dump_json(item)
+    if len(as_json) > MAX_ITEM_BYTES:
+        raise ValueError(f"the item has {len(as_json):,} bytes; an item may have {MAX_ITEM_BYTES:,}")
+    return Accepted(item, as_json)
+
+
+def _source_and_id(source: str, external_id: str) -> tuple[str, str]:
+    """Return where an item is from and its id there; what is no `Source` goes into the id, so that no two are one.
+
+    Raises:
+        ValueError: there is no room for it.
+    """
+    if re.fullmatch(SOURCE_PATTERN, source):
+        return source, external_id
+    external_id = f"{source.lower()}/{external_id}"
+    if len(external_id) > MAX_EXTERNAL_ID:
+        most = MAX_EXTERNAL_ID - len(source) - 1
+        raise _Wrong("external_id", f"with the source {source!r} an external_id may have {most} characters")
+    return OTHER_SOURCE, external_id
+
+
+def _reason(error: ValueError) -> str:
+    if not isinstance(error, ValidationError):
+        return str(error)
+    return "; ".join(f"{field or 'item'}: {message}" for field, message in _faults(error))
+
+
+def _faults(error: ValueError) -> tuple[tuple[str, str], ...]:
+    if isinstance(error, ValidationError):
+        details = error.errors(include_url=False, include_input=False, include_context=False)
+        return tuple((".".join(map(str, d["loc"])), d["msg"]) for d in details)
+    return ((error.field if isinstance(error, _Wrong) else "", str(error)),)

@@ -1,0 +1,45 @@
+"""What the handlers work with, and under which key the application holds it."""
+
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from soulcaster.ports.clock import Clock
+from soulcaster.ports.dead_letters import DeadLetters
+from soulcaster.ports.messaging import KeyedPublisher
+from soulcaster.ports.rate_limits import RateLimits
+from soulcaster.ports.read_model import ReadModel
+from soulcaster.ports.readiness import Answering
+from soulcaster.ports.sign_in import Entrance, SignIn
+from soulcaster.services.github_sync import GitHubSync
+from soulcaster.services.webhook_secrets import WebhookSecrets
+from soulcaster.wire.project_config import RedditPolling
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Everything a handler may call; `keyless` lets calls without a key pass as the local owner's.
+
+    `entrance` is None where nobody signs in by GitHub; `reddit` is what is polled where a project has set nothing.
+    """
+
+    read_model: ReadModel
+    publisher: KeyedPublisher
+    dead_letters: DeadLetters
+    kafka: Answering
+    sign_in: SignIn
+    rate_limits: RateLimits
+    clock: Clock
+    keyless: bool
+    entrance: Entrance | None
+    webhooks: WebhookSecrets
+    reddit: RedditPolling
+    github: GitHubSync
+
+
+SERVICES = web.AppKey("services", Services)
+
+
+def services(request: web.Request) -> Services:
+    """Return what the request's handler works with."""
+    return request.config_dict[SERVICES]

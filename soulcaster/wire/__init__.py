@@ -1,0 +1,1 @@
+"""What travels on Kafka: the topics and their messages."""

@@ -1,0 +1,101 @@
+"""feedback.raw and feedback.items: what producers send, and the items that come of it."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from soulcaster.domain.feedback.items import Deleted, FeedbackItem, Words
+from soulcaster.domain.splitting import split_by_bytes
+from soulcaster.wire.fields import ExternalId, GivenSource, Metadata, ProjectId, Source, Time
+from soulcaster.wire.message import SCHEMA_VERSION, Message
+from soulcaster.wire.topics import ENVELOPE_BYTES
+
+ENVELOPE_ITEMS = 500
+"""Items that travel in one envelope of feedback.raw at most."""
+
+MAX_ITEM_BYTES = 256 * 1024
+"""An item larger than this, as JSON, is not feedback a person can read; it goes to the dead letters."""
+
+TOMBSTONE_BYTES = 512
+"""More than a tombstone takes as JSON."""
+
+
+class RawFeedback(BaseModel):
+    """One item on feedback.raw, as any producer may send it.
+
+    `external_id` is the item's id at its source: the same one sent twice is one item, newest version wins. Without it
+    each message is an item of its own, so two people's identical words stay two items. `updated_at`, `occurrence_id`
+    and `words` are those of `FeedbackItem`: with a time, a version that comes late does not count.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    project_id: ProjectId
+    source: GivenSource
+    title: str | None = None
+    body: str | None = None
+    external_id: ExternalId | None = None
+    created_at: Time | None = None
+    author: str | None = None
+    url: str | None = None
+    github_repo_url: str | None = None
+    metadata: Metadata = Field(default_factory=dict)
+    updated_at: Time | None = None
+    occurrence_id: ExternalId | None = None
+    words: Words = "own"
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if not (self.title or self.body):
+            raise ValueError("give a title or a body")
+        return self
+
+
+class RawEnvelope(Message):
+    """Many items at once on feedback.raw; they may be of several projects."""
+
+    items: tuple[RawFeedback, ...]
+
+
+class Delivery(Message):
+    """feedback.raw: what a vendor sent, as it was; agents/normalize parses it, and can do so again.
+
+    `vendor` names the parser (`domain.sources.SOURCES`), `headers` are those that it reads, in lower case.
+    """
+
+    project_id: ProjectId
+    vendor: Source
+    headers: dict[str, str]
+    payload: Any
+
+
+class ItemsEnvelope(Message):
+    """feedback.items: cleaned items of one project, and tombstones of items that are gone for good.
+
+    A tombstone holds wherever it stands: what comes of its item later counts no more.
+    """
+
+    project_id: ProjectId
+    items: tuple[FeedbackItem, ...]
+    deleted: tuple[Deleted, ...] = ()
+
+
+def raw_envelopes(items: Sequence[bytes]) -> Iterator[bytes]:
+    """Yield RawEnvelope messages of items that are JSON already, each below ENVELOPE_BYTES and ENVELOPE_ITEMS."""
+    head = b'{"schema_version":%d,"items":[' % SCHEMA_VERSION
+    for run in split_by_bytes([(item, len(item) + 1) for item in items], ENVELOPE_BYTES - len(head) - 2):
+        for start in range(0, len(run), ENVELOPE_ITEMS):
+            yield head + b",".join(run[start : start + ENVELOPE_ITEMS]) + b"]}"
+
+
+def items_envelopes(project_id: str, items: Sequence[bytes], deleted: Sequence[Deleted] = ()) -> Iterator[bytes]:
+    """Yield ItemsEnvelope messages, each below `ENVELOPE_BYTES` where items allow; items are JSON already.
+
+    Tombstones come after all items.
+    """
+    head = b'{"schema_version":%d,"project_id":"%s","items":[' % (SCHEMA_VERSION, project_id.encode())
+    for run in split_by_bytes([(item, len(item) + 1) for item in items], ENVELOPE_BYTES - len(head)):
+        yield head + b",".join(run) + b"]}"
+    for gone in split_by_bytes([(one, TOMBSTONE_BYTES) for one in deleted], ENVELOPE_BYTES):
+        yield ItemsEnvelope(project_id=project_id, items=(), deleted=tuple(gone)).to_bytes()

@@ -1,0 +1,135 @@
+"""The fields that messages share: each type says what a value may be."""
+
+import json
+import math
+import re
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, StringConstraints
+
+from soulcaster.domain.api_keys import MAX_NAME, SCOPES, KeyScope
+from soulcaster.domain.source_state import MAX_CURSOR_BYTES
+from soulcaster.domain.text.normalize import clean
+
+MAX_IDS = 1000
+"""Ids that a command may name at once."""
+
+RESERVED = frozenset({"all", "cluster", "created", "external", "items", "jobs", "source", "sources", "unclustered"})
+"""Words that stand where a project's id stands in the read model's other keys."""
+
+
+def _not_reserved(project_id: str) -> str:
+    if project_id in RESERVED:
+        raise ValueError(f"{project_id!r} is a word of Soulcaster's own; choose another id")
+    return project_id
+
+
+ProjectId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$"), AfterValidator(_not_reserved)]
+"""A UUID or a CUID; any short word of letters, digits, hyphen and underscore that is not reserved is accepted."""
+
+SOURCE_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,39}$"
+
+Source = Annotated[str, StringConstraints(pattern=SOURCE_PATTERN, to_lower=True)]
+"""Where an item is from, in lower case; the pattern is held against what was given, before it is lowered."""
+
+OTHER_SOURCE = "generic"
+"""The source of an item that says it is from where no `Source` is; intake.py keeps what it says."""
+
+
+def _given_source(value: str) -> str:
+    """Return a source cleaned, in lower case where it is a `Source`."""
+    value = clean(value)
+    if not value:
+        raise ValueError("there is nothing to read in it")
+    return value.lower() if re.fullmatch(SOURCE_PATTERN, value) else value
+
+
+GivenSource = Annotated[str, StringConstraints(min_length=1, max_length=100), AfterValidator(_given_source)]
+"""Where an item is said to be from: a `Source`, or any other words."""
+
+MAX_EXTERNAL_ID = 512
+"""Characters of an item's id at its source."""
+
+ExternalId = Annotated[str, StringConstraints(min_length=1, max_length=MAX_EXTERNAL_ID)]
+
+
+def _aware(value: Any) -> Any:
+    """Read a time without a zone as UTC; leave everything else to pydantic."""
+    if isinstance(value, str):
+        value = value.strip()
+        if "T" in value or " " in value:
+            time = value[11:]
+            return value if time.endswith(("Z", "z")) or "+" in time or "-" in time else value + "Z"
+    if isinstance(value, datetime) and value.tzinfo is None:
+        return value.astimezone()
+    return value
+
+
+def _in_utc(value: datetime) -> datetime:
+    """Refuse a time that is before the year 1 or after 9999 in UTC: it could be read, but not worked with."""
+    try:
+        value.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError("the time is out of range in UTC") from error
+    return value
+
+
+Time = Annotated[AwareDatetime, BeforeValidator(_aware), AfterValidator(_in_utc)]
+
+MAX_DEPTH = 64
+"""Lists and objects in one another in an item's metadata; JSON readers give up at some depth, pydantic's at 200."""
+
+
+def _storable(value: Any, depth: int = 0) -> Any:
+    """Refuse what was read as JSON but could not be read again: too deep, or a number beyond a float's range."""
+    if isinstance(value, dict | list):
+        if depth >= MAX_DEPTH:
+            raise ValueError(f"lists and objects may be {MAX_DEPTH} deep in one another, no deeper")
+        for part in value.values() if isinstance(value, dict) else value:
+            _storable(part, depth + 1)
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise ValueError("a number in it is not finite, or larger than a float can be")
+    return value
+
+
+Metadata = Annotated[dict[str, Any], AfterValidator(_storable)]
+
+
+def _short(cursor: dict[str, Any]) -> dict[str, Any]:
+    if len(json.dumps(cursor, ensure_ascii=False).encode("utf-8", "surrogatepass")) > MAX_CURSOR_BYTES:
+        raise ValueError(f"may have {MAX_CURSOR_BYTES:,} bytes as JSON")
+    return cursor
+
+
+MAX_ETAG = 256
+"""Characters of an ETag that is kept."""
+
+PollCursor = Annotated[dict[str, Any], AfterValidator(_storable), AfterValidator(_short)]
+"""Where a poller goes on; a small document of its own."""
+
+ShortId = Annotated[str, StringConstraints(min_length=1, max_length=64)]
+
+Ids = Annotated[tuple[ShortId, ...], Field(min_length=1, max_length=MAX_IDS)]
+
+KeyName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_NAME)]
+
+KeyScopes = Annotated[tuple[KeyScope, ...], Field(min_length=1, max_length=len(SCOPES))]
+
+UserId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+
+ProjectName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+
+PersonName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+
+Email = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, to_lower=True, pattern=r"^[^@\s<>:,;]{1,64}@[^@\s<>:,;]{1,189}$"),
+]
+"""An e-mail address, in small letters; only a message to it would show whether it is one."""
+
+GitHubLogin = Annotated[str, StringConstraints(pattern="^[A-Za-z0-9_-]{1,64}$")]
+
+Title = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+
+Threshold = Annotated[float, Field(ge=0, le=1)]

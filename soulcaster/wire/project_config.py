@@ -1,0 +1,164 @@
+"""What a project has set: its repositories, its sources and their filters, and what is masked.
+
+How it is clustered is not among it: that is the clusterer's own, which refuses what cannot be, and says what it goes by
+(`domain.events.ClusteringConfigured`). A setting stands here only once something reads it, or is about to.
+"""
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Annotated, Literal, TypeVar
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from soulcaster.domain.feedback.items import FeedbackItem
+from soulcaster.errors import BadInput
+
+H = TypeVar("H", bound=Hashable)
+
+RedditSort = Literal["new", "hot", "top"]
+SentryLevel = Literal["fatal", "error", "warning", "info", "debug"]
+
+MAX_NAMES = 100
+"""Subreddits, environments or labels that one filter may name."""
+
+
+def _once(values: tuple[H, ...]) -> tuple[H, ...]:
+    """Return each value once, in the order of their first."""
+    return tuple(dict.fromkeys(values))
+
+
+Subreddit = Annotated[
+    str,
+    StringConstraints(pattern=r"^\s*[A-Za-z0-9_]{2,24}\s*$"),
+    AfterValidator(lambda name: name.strip().lower()),
+]
+"""The name of a subreddit, without r/; it becomes part of an address."""
+
+Repository = Annotated[
+    str,
+    StringConstraints(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9-]{0,38}/[A-Za-z0-9._-]*[A-Za-z0-9_-][A-Za-z0-9._-]*$", max_length=140
+    ),
+]
+"""A repository on GitHub, as owner/name; it becomes part of an address."""
+
+Word = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
+Words = Annotated[tuple[Word, ...], Field(min_length=1, max_length=MAX_NAMES), AfterValidator(_once)]
+Subreddits = Annotated[tuple[Subreddit, ...], Field(min_length=1, max_length=MAX_NAMES), AfterValidator(_once)]
+Sorts = Annotated[tuple[RedditSort, ...], Field(min_length=1, max_length=10), AfterValidator(_once)]
+
+
+class _Section(BaseModel):
+    """Base of all parts: frozen, unknown fields ignored (they may be of a newer minor version)."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class RedditConfig(_Section):
+    """What is polled of Reddit; what is null is as the environment says."""
+
+    enabled: bool = True
+    subreddits: Subreddits | None = None
+    sorts: Sorts | None = None
+    interval_seconds: Annotated[int, Field(ge=10, le=86_400)] | None = None
+
+
+class SentryConfig(_Section):
+    """Which of Sentry's events are taken; null is all of them."""
+
+    enabled: bool = True
+    environments: Words | None = None
+    levels: Annotated[tuple[SentryLevel, ...], Field(min_length=1, max_length=10), AfterValidator(_once)] | None = None
+
+
+class GithubConfig(_Section):
+    """Which of GitHub's issues are taken: those with one of these labels (null: any), in this state."""
+
+    enabled: bool = True
+    labels: Words | None = None
+    state: Literal["open", "closed", "all"] = "all"
+
+
+class SourcesConfig(_Section):
+    """The sources that can be set; each has `enabled`, and a field for every filter."""
+
+    reddit: RedditConfig = RedditConfig()
+    sentry: SentryConfig = SentryConfig()
+    github: GithubConfig = GithubConfig()
+
+    def enabled(self, source: str) -> bool:
+        """Return whether a source is on; one that cannot be set is."""
+        section = getattr(self, source, None)
+        return section.enabled if isinstance(section, RedditConfig | SentryConfig | GithubConfig) else True
+
+    def take(self, item: FeedbackItem) -> bool:
+        """Return whether an item is one that the project takes of its source; what is not told passes every filter."""
+        if not self.enabled(item.source):
+            return False
+        told = item.metadata
+        if item.source == "sentry":
+            return _passes(self.sentry.levels, told.get("level")) and _passes(
+                self.sentry.environments, told.get("environment")
+            )
+        if item.source == "github" and self.github.labels is not None and isinstance(told.get("labels"), list):
+            return not set(self.github.labels).isdisjoint(map(str, told["labels"]))
+        return True
+
+
+def _passes(wanted: Sequence[str] | None, value: object) -> bool:
+    return wanted is None or value is None or value in wanted
+
+
+class ProjectConfig(_Section):
+    """All of a project's settings; with `mask_personal_data` none of it is in what is stored."""
+
+    repositories: Annotated[tuple[Repository, ...], Field(max_length=1000), AfterValidator(_once)] = ()
+    sources: SourcesConfig = SourcesConfig()
+    mask_personal_data: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class StoredConfig:
+    """A project's settings as they stand; `version` counts how often they were set."""
+
+    version: int = 0
+    config: ProjectConfig = field(default_factory=ProjectConfig)
+    updated_at: datetime | None = None
+    updated_by: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RedditPolling:
+    """What is polled of Reddit, every `interval_seconds`."""
+
+    subreddits: tuple[str, ...]
+    sorts: tuple[RedditSort, ...]
+    interval_seconds: int
+
+    def of(self, config: RedditConfig) -> "RedditPolling":
+        """Return what is polled for a project: what it has set, and else what stands here."""
+        return RedditPolling(
+            config.subreddits or self.subreddits,
+            config.sorts or self.sorts,
+            config.interval_seconds or self.interval_seconds,
+        )
+
+
+def reddit_polling(subreddits: str, sorts: str, interval_seconds: int) -> RedditPolling:
+    """Return what the environment says, lists with commas in between; without a subreddit nothing is polled.
+
+    Raises:
+        BadInput: a name of a subreddit or a sort is none.
+    """
+    try:
+        read = RedditConfig(subreddits=_listed(subreddits) or None, sorts=_listed(sorts))
+    except ValidationError as error:
+        at, value = error.errors()[0]["loc"], error.errors()[0]["input"]
+        variable = "REDDIT_SORTS" if at[0] == "sorts" else "REDDIT_SUBREDDITS"
+        raise BadInput(f"{variable} cannot be as it is: {value!r}.") from error
+    return RedditPolling(read.subreddits or (), read.sorts or (), interval_seconds)
+
+
+def _listed(text: str) -> Sequence[str]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())

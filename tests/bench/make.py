@@ -1,0 +1,30 @@
+"""Labelled sets for tests, short to write."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from soulcaster.bench.clustering_loop import Vectors
+from soulcaster.bench.datasets import Labelled
+from tests.support.make import brief
+
+
+def labelled(sizes: Sequence[int], words: Sequence[str] = ()) -> tuple[Labelled, Vectors]:
+    """A set with so many items of each class, the classes taking turns; vector i is (i, 1), so it tells its row."""
+    left = list(sizes)
+    labels = []
+    while any(left):
+        for number, count in enumerate(left):
+            if count:
+                labels.append(number)
+                left[number] -= 1
+    items = tuple(brief(n, text=f"{words[of] if words else 'text'} of {of}") for n, of in enumerate(labels))
+    rows = np.arange(len(labels))
+    data = Labelled(items, tuple(f"class {of}" for of in labels), rows, len(labels))
+    return data, np.stack([rows, np.ones(len(rows))], axis=1).astype(np.float32)
+
+
+def write(path: Path, text: str) -> Path:
+    path.write_text(text, encoding="utf-8")
+    return path

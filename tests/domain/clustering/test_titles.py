@@ -1,0 +1,89 @@
+"""What a cluster is called, and how alike its items are."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from soulcaster.domain.clustering.groups import Exemplar
+from soulcaster.domain.clustering.lexical import Lexicon
+from soulcaster.domain.clustering.titles import TERMS, coherence, terms, title
+from soulcaster.domain.clustering.vectors import Slots
+from tests.domain.clustering.make import chance_rows, rows
+
+
+def exemplar(says: str, title: str = "") -> Exemplar:
+    return Exemplar(bytes(16), title, says, (), 0.0, 0.0, (0,))
+
+
+def lexicon(*others: str, says: tuple[str, ...]) -> Lexicon:
+    made = Lexicon()
+    made.add([*others, *says])
+    return made
+
+
+steady = settings(deadline=None)
+
+
+@dataclass
+class Means:
+    dense: npt.NDArray[np.float16]
+    count: Slots
+
+
+@steady
+@given(st.lists(st.integers(1, 5), min_size=1, max_size=8), st.integers(0, 999), st.sampled_from([0.1, 1.0, 5.0]))
+def test_coherence_is_the_mean_cosine_of_its_items(counts: list[int], seed: int, common: float) -> None:
+    items = chance_rows(sum(counts), seed=seed) + np.float32(common)
+    items /= np.linalg.norm(items, axis=1, keepdims=True)
+    ends = np.cumsum(counts)
+    means = np.stack([items[end - n : end].mean(0) for end, n in zip(ends, counts, strict=True)])
+    # A group of another cluster is left out.
+    groups = Means(np.vstack([means[:1], means]).astype(np.float16), np.array([7, *counts]))
+    found = coherence(groups, np.arange(1, len(counts) + 1))
+    if len(items) == 1:
+        assert found is None
+    else:
+        pairs = (items @ items.T)[np.triu_indices(len(items), 1)]
+        assert found == pytest.approx(float(pairs.mean()), abs=3e-3)
+
+
+def test_it_is_called_by_its_most_central_item() -> None:
+    f = rows([1, 0.9], [1, 0.1], [0.1, 1])
+    groups = Means(np.zeros((4, 2), np.float16), np.array([100, 1, 3, 1]))
+    exemplars = [exemplar(says, f"title {says}") for says in ("elsewhere", "one", "two", "three")]
+    told = title(groups, f, np.array([1, 2, 3]), exemplars, lexicon(says=("x",)))
+    assert (told.title, told.summary, told.size) == ("title one", "one", 5)
+    heavier = title(Means(groups.dense, np.array([100, 1, 1, 30])), f, np.array([1, 2, 3]), exemplars, Lexicon())
+    assert heavier.title == "title three"
+
+
+def test_terms_are_what_the_others_do_not_say() -> None:
+    says = ("the card is late", "card late again", "Cards are so late", "my card")
+    known = lexicon(*["the app is slow again"] * 20, says=says)
+    found = terms([exemplar(s) for s in says], known)
+    assert found[:2] == ("card", "late")
+    assert len(found) == TERMS == len(set(found))
+    assert not {"is", "my", "so"} & set(found)
+
+
+def test_of_words_with_one_stem_the_most_frequent_stands_for_them() -> None:
+    says = ("refunded", "refunds", "refunds")
+    assert terms([exemplar(s) for s in says], lexicon("hello", says=says))[0] == "refunds"
+
+
+def test_numbers_and_short_words_are_no_terms() -> None:
+    assert terms([Exemplar(bytes(16), "404", "it is 12345 ok", (), 0, 0, (0,))], Lexicon()) == ()
+
+
+def test_a_group_whose_text_was_deleted_says_nothing() -> None:
+    f = rows([1, 0.9], [1, 0.1])
+    groups = Means(np.zeros((2, 2), np.float16), np.array([9, 1]))
+    silent = Exemplar(bytes(16), "", "", (), 0.0, 0.0, (0,))
+    told = title(groups, f, np.arange(2), [silent, exemplar("card late", "Late")], Lexicon())
+    assert (told.title, told.summary, told.size) == ("Late", "card late", 10)
+    told = title(groups, f, np.arange(2), [silent, silent], Lexicon())
+    assert (told.title, told.summary, told.terms) == ("", "", ())

@@ -1,0 +1,184 @@
+"""Clusters that people mute, resolve and reopen, and those that open again by themselves."""
+
+from datetime import timedelta
+
+import numpy as np
+import pytest
+
+from soulcaster.domain.clustering.project import ProjectClusters, Step
+from soulcaster.domain.commands import Command, Configure, Granularity, Merge, Move, Mute, Reopen, Reset, Resolve, Undo
+from soulcaster.domain.events import ClusterChanged, ClusterEvent, ClusterReopened, CommandDone
+from soulcaster.domain.ids import cluster_id_for
+from soulcaster.domain.lifecycle import Triage
+from tests.domain.clustering.make import A, fed, load, vector, write
+from tests.support.make import NOW, brief, uid
+
+CARD, LOGIN = "card late", "login down"
+HOUR = timedelta(hours=1)
+
+
+class Project:
+    """A project with its table, which is loaded from it again before every step."""
+
+    def __init__(self, *texts: str) -> None:
+        self.table: dict[str, bytes] = {}
+        self.asked = 0
+        self.say(*texts)
+
+    @property
+    def state(self) -> ProjectClusters:
+        return load(self.table)
+
+    def keep(self, step: Step) -> Step:
+        write(self.table, step.rows)
+        return step
+
+    def say(self, *texts: str, like: str | None = None, hours: float = 0) -> Step:
+        items = [brief(says, text=says, minutes=60 * hours) for says in texts]
+        return self.keep(self.state.add(A, items, np.stack([vector(like or says) for says in texts])))
+
+    def tell(self, kind: type[Mute | Resolve | Reopen], name: str = CARD, *, hours: float = 0) -> str:
+        """Ask for it at that hour; return the command's id."""
+        self.asked += 1
+        self.do(kind(f"k{self.asked}", "owner", NOW + hours * HOUR, of(name)))
+        return f"k{self.asked}"
+
+    def do(self, command: Command) -> Step:
+        step = self.keep(self.state.apply(command, NOW))
+        [done] = [e for e in step.events if isinstance(e, CommandDone)]
+        assert done.outcome == "applied", done.reason
+        return step
+
+    def triage(self, name: str = CARD) -> Triage:
+        found = self.state.cluster(of(name))
+        assert found is not None
+        return found.triage
+
+
+def of(name: str) -> str:
+    return cluster_id_for("p", uid(name))
+
+
+def told(step: Step, name: str = CARD) -> Triage:
+    return [e.triage for e in step.events if isinstance(e, ClusterChanged) and e.cluster_id == of(name)][-1]
+
+
+def reopened(step: Step) -> list[ClusterReopened]:
+    return [e for e in step.events if isinstance(e, ClusterReopened)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "triage", "reason"),
+    [(Mute, "muted", "muted"), (Resolve, "resolved", "resolved"), (Reopen, "open", "reopened")],
+)
+def test_what_a_person_says_is_kept_and_told(kind: type[Mute | Resolve | Reopen], triage: Triage, reason: str) -> None:
+    project = Project(CARD, LOGIN)
+    step = project.do(kind("k", "owner", NOW, of(CARD)))
+    assert (told(step), project.triage(), project.triage(LOGIN)) == (triage, triage, "open")
+    [done] = [e for e in step.events if isinstance(e, CommandDone)]
+    assert (done.kind, done.reason, done.cluster_ids) == (kind.__name__.lower(), reason, (of(CARD),))
+
+
+def test_a_resolved_cluster_opens_when_newer_feedback_comes() -> None:
+    project = Project(CARD)
+    project.tell(Resolve, hours=5)
+    step = project.say("card late today", like=CARD, hours=5)  # said before it was resolved, or just then
+    assert (reopened(step), told(step)) == ([], "resolved")
+    step = project.say("card late again", like=CARD, hours=6)
+    assert reopened(step) == [ClusterReopened(of(CARD), "newer feedback came after it was resolved", NOW + 6 * HOUR)]
+    assert (told(step), project.triage()) == ("open", "open")
+    assert reopened(project.say("card late for me", like=CARD, hours=7)) == []
+
+
+def test_what_was_there_when_it_was_resolved_does_not_open_it() -> None:
+    project = Project(CARD)
+    project.say("card late tomorrow", like=CARD, hours=48)
+    project.tell(Resolve, hours=5)
+    assert project.triage() == "resolved"
+    assert reopened(project.say("card late today", like=CARD, hours=47)) == []
+    assert len(reopened(project.say("card late again", like=CARD, hours=49))) == 1
+
+
+def test_a_muted_cluster_stays_muted() -> None:
+    project = Project(CARD)
+    project.tell(Mute)
+    step = project.say("card late today", like=CARD, hours=99)
+    assert (reopened(step), told(step)) == ([], "muted")
+
+
+@pytest.mark.parametrize("kind", [Merge, Move])
+def test_what_people_bring_to_a_resolved_cluster_opens_it_if_it_is_newer(kind: type[Merge | Move]) -> None:
+    for hours, expected in ((1, "resolved"), (9, "open")):
+        project = Project(CARD)
+        project.say(LOGIN, hours=hours)
+        project.tell(Resolve, hours=5)
+        merge = Merge("m", "owner", NOW, of(CARD), (of(LOGIN),))
+        step = project.do(merge if kind is Merge else Move("m", "owner", NOW, (uid(LOGIN),), of(CARD)))
+        assert (told(step), len(reopened(step))) == (expected, int(expected == "open"))
+
+
+def cluster_anew(state: ProjectClusters, granularity: Granularity) -> list[ClusterEvent]:
+    """Everything by that wish; return what was told."""
+    state.apply(Configure(f"{granularity}, please", "owner", NOW, granularity=granularity), NOW)
+    state.apply(Reset(f"{granularity}, now", "owner", NOW), NOW)
+    events: list[ClusterEvent] = []
+    while (due := state.round_due()) is not None:
+        events += state.finish(due, due.decide(), NOW, 0.1).events
+    return events
+
+
+def test_what_a_round_brings_to_a_resolved_cluster_opens_it() -> None:
+    state, _ = fed(200)
+    items = [uid(n) for n in range(200)]
+    cluster_anew(state, "finer")
+    resolved = {}
+    for n, cluster_id in enumerate(sorted({c for c in state.cluster_of(items) if c})):
+        state.apply(Resolve(f"r{n}", "owner", NOW - HOUR, cluster_id), NOW)
+        cluster = state.cluster(cluster_id)
+        assert cluster is not None
+        resolved[cluster_id] = cluster.last
+    events = cluster_anew(state, "broader")
+    opened = {e.cluster_id for e in events if isinstance(e, ClusterReopened)}
+    standing = {c for c in state.cluster_of(items) if c} & resolved.keys()
+    assert len(standing) > len(opened) > 0
+    for cluster_id in standing:
+        cluster = state.cluster(cluster_id)
+        assert cluster is not None
+        assert (cluster.triage == "open") == (cluster.last > resolved[cluster_id]) == (cluster_id in opened)
+
+
+def test_of_merged_clusters_the_one_that_stays_says_what_it_is_and_an_undo_gives_the_other_back() -> None:
+    project = Project(CARD, LOGIN)
+    project.tell(Mute, LOGIN)
+    merge = Merge("m", "owner", NOW, of(CARD), (of(LOGIN),))
+    assert told(project.do(merge)) == "open"
+    step = project.do(Undo("u", "owner", NOW, "m"))
+    assert (told(step, CARD), told(step, LOGIN)) == ("open", "muted")
+
+
+def test_undo_gives_back_what_it_was_before_but_for_what_was_said_later() -> None:
+    project = Project(CARD)
+    mute, resolve, reopen = project.tell(Mute), project.tell(Resolve), project.tell(Reopen)
+    assert project.triage() == "open"
+    project.do(Undo("u1", "owner", NOW, resolve))  # the reopening, which is later, stands
+    assert project.triage() == "open"
+    assert told(project.do(Undo("u2", "owner", NOW, reopen))) == "muted"
+    assert told(project.do(Undo("u3", "owner", NOW, mute))) == "open"
+
+
+def test_a_resolution_that_comes_back_by_an_undo_holds() -> None:
+    project = Project(CARD)
+    project.tell(Resolve)
+    reopen = project.tell(Reopen)
+    project.say("card late today", like=CARD, hours=9)
+    assert told(project.do(Undo("u", "owner", NOW, reopen))) == "resolved"
+    assert len(reopened(project.say("card late again", like=CARD, hours=10))) == 1
+
+
+def test_a_reopening_that_was_stored_and_not_sent_is_sent_after_a_restart() -> None:
+    project = Project(CARD)
+    project.tell(Resolve)
+    project.say("card late today", like=CARD, hours=9)
+    step = project.state.unsent()
+    assert [e.cluster_id for e in reopened(step)] == [of(CARD)]
+    assert told(step) == "open"

@@ -1,0 +1,150 @@
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+from yarl import URL
+
+from soulcaster.errors import BadInput
+from soulcaster.processes.settings import STACK_FILE, Settings, load_settings, variables
+
+DOCS = Path(__file__).parents[2] / "docs" / "settings.md"
+
+STACK = {"kafka": "stack:1", "redis_url": "redis://stack", "port": 2, "session_key": "of the stack"}
+ENVIRONMENT = {
+    "SOULCASTER_KAFKA": "environment:1",
+    "REDIS_URL": "redis://environment",
+    "PORT": "3",
+    "SOULCASTER_SESSION_KEY": "of the environment",
+    "SOULCASTER_PARTITIONS": "5",
+}
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for names, _, _ in variables():
+        for name in names.split(", "):
+            monkeypatch.delenv(name, raising=False)
+
+
+def stack(folder: Path, pid: int) -> Path:
+    (folder / STACK_FILE).write_text(json.dumps({"pid": pid, "settings": STACK}))
+    return folder
+
+
+def a_dead_pid() -> int:
+    with subprocess.Popen([sys.executable, "-c", ""]) as process:
+        process.wait()
+    return process.pid
+
+
+def test_the_stack_that_runs_wins_over_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
+    settings = load_settings(stack(tmp_path, os.getpid()))
+    assert (settings.kafka, settings.redis_url, settings.port) == ("stack:1", "redis://stack", 2)
+    assert settings.session_key == "of the stack"
+    assert settings.partitions == 5  # not in the stack file: from the environment
+
+
+def test_a_stack_whose_process_is_gone_is_ignored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
+    settings = load_settings(stack(tmp_path, a_dead_pid()))
+    assert (settings.kafka, settings.redis_url, settings.port) == ("environment:1", "redis://environment", 3)
+
+
+def test_without_either_the_defaults(tmp_path: Path) -> None:
+    assert load_settings(tmp_path) == Settings()
+    settings = Settings()
+    assert (settings.kafka, settings.port, settings.host) == ("127.0.0.1:9092", 8080, "127.0.0.1")
+
+
+def test_the_other_name_of_redis(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UPSTASH_REDIS_URL", "redis://upstash")
+    assert Settings().redis_url == "redis://upstash"
+    monkeypatch.setenv("REDIS_URL", "redis://first")
+    assert Settings().redis_url == "redis://first"
+
+
+UPSTASH = {"UPSTASH_REDIS_REST_URL": "https://eu1-a-name.upstash.io/", "UPSTASH_REDIS_REST_TOKEN": "a/token+of=@it"}
+
+
+def test_upstash_by_rest_where_no_other_redis_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name, value in UPSTASH.items():
+        monkeypatch.setenv(name, value)
+    chosen = URL(Settings().redis_url)
+    assert (chosen.scheme, chosen.host, chosen.password) == ("https", "eu1-a-name.upstash.io", "a/token+of=@it")
+    assert load_settings(stack(tmp_path, os.getpid())).redis_url == "redis://stack"
+    monkeypatch.setenv("UPSTASH_REDIS_URL", "redis://upstash")
+    assert Settings().redis_url == "redis://upstash"
+
+
+@pytest.mark.parametrize("name", UPSTASH)
+def test_half_of_upstash_is_refused(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(name, UPSTASH[name])
+    with pytest.raises(BadInput, match="go together") as raised:
+        Settings()
+    assert "a/token" not in str(raised.value)
+
+
+@pytest.mark.parametrize("url", ["eu1-a-name.upstash.io", "redis://host", "https://", "https://host:port"])
+def test_what_is_no_address_of_upstash_is_refused(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    monkeypatch.setenv("UPSTASH_REDIS_REST_URL", url)
+    monkeypatch.setenv("UPSTASH_REDIS_REST_TOKEN", "token")
+    with pytest.raises(BadInput, match="is no address"):
+        Settings()
+
+
+@pytest.mark.parametrize("partitions", ["0", "-1", "1025", "many"])
+def test_what_cannot_be_is_refused(monkeypatch: pytest.MonkeyPatch, partitions: str) -> None:
+    monkeypatch.setenv("SOULCASTER_PARTITIONS", partitions)
+    with pytest.raises(ValidationError, match=r"(?i)partitions"):
+        Settings()
+
+
+def test_keys_are_not_shown() -> None:
+    upstash = {"upstash_redis_rest_url": "https://host", "upstash_redis_rest_token": "secret"}
+    settings = Settings.model_validate(
+        {"session_key": "secret", "gemini_key": "secret", "GITHUB_TOKEN": "secret", **upstash}
+    )
+    assert "secret" in settings.redis_url
+    assert "secret" not in repr(settings)
+    settings = settings.model_copy(update={"redis_url": "redis://of-run"})
+    assert "secret" not in repr(settings)
+    # Stack files are made of this.
+    assert "secret" not in json.dumps(settings.model_dump(mode="json", exclude={"session_key"}))
+
+
+def test_the_other_name_of_the_gemini_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GOOGLE_GENERATIVE_AI_API_KEY", "of the predecessor")
+    assert Settings().gemini_key == "of the predecessor"
+
+
+def test_variables_are_what_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    listed = variables()
+    assert len(listed) == len(Settings.model_fields)
+    for (names, default, text), field in zip(listed, Settings.model_fields, strict=True):
+        assert default == str(getattr(Settings(), field))
+        assert text.endswith(".")
+        for name in names.split(", "):
+            with monkeypatch.context() as patch:
+                other = "True" if default == "False" else "7"
+                patch.setenv("UPSTASH_REDIS_URL", "redis://")  # or Upstash's URL and token would have to go together
+                patch.setenv(name, other)
+                assert str(getattr(Settings(), field)) == other, name
+
+
+@pytest.mark.skipif(not DOCS.exists(), reason="docs/settings.md is not written yet")
+def test_the_documented_table_is_the_code() -> None:
+    rows = [
+        tuple(cell.strip() for cell in re.split(r"(?<!\\)\|", line.strip().strip("|")))
+        for line in DOCS.read_text().splitlines()
+        if line.lstrip().startswith("|")
+    ]
+    documented = [tuple(cell.replace("`", "") for cell in row) for row in rows[2:]]
+    assert documented == [(names, default, text.replace("`", "")) for names, default, text in variables()]

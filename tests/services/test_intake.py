@@ -1,0 +1,367 @@
+"""The border: whatever the bytes are, each item in them is accepted or refused with a reason, and none is lost."""
+
+import json
+import re
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from soulcaster.domain.ids import item_id
+from soulcaster.ports.messaging import Record
+from soulcaster.services.intake import Accepted, Refusal, masked, read
+from soulcaster.wire.feedback import MAX_ITEM_BYTES, ItemsEnvelope, items_envelopes
+from soulcaster.wire.fields import MAX_DEPTH
+from soulcaster.wire.topics import ENVELOPE_BYTES, MAX_MESSAGE_BYTES
+
+AT_MS = 1_700_000_000_123
+GOOD: dict[str, Any] = {"project_id": "p1", "source": "github", "external_id": "7", "title": "Late", "body": "Card."}
+
+
+def record(value: Any, *, offset: int = 5, partition: int = 3, at_ms: int = AT_MS) -> Record:
+    data = value if isinstance(value, bytes) or value is None else json.dumps(value).encode()
+    return Record("feedback.raw", partition, offset, at_ms, None, data)
+
+
+def one(value: Any) -> Accepted:
+    accepted, refused, _ = read(record(value))
+    assert refused == []
+    [single] = accepted
+    return single
+
+
+def refusal(value: Any) -> Refusal:
+    accepted, refused, _ = read(record(value))
+    assert accepted == []
+    [single] = refused
+    assert single.reason
+    return single
+
+
+def travel(accepted: list[Accepted]) -> None:
+    """What was accepted is read by the next agent just as it is here."""
+    for project in {a.item.project_id for a in accepted}:
+        mine = [a for a in accepted if a.item.project_id == project]
+        envelopes = list(items_envelopes(project, [a.json for a in mine]))
+        back = [item for e in envelopes for item in ItemsEnvelope.model_validate_json(e).items]
+        assert back == [a.item for a in mine]
+
+
+text = st.text(st.characters(), max_size=30)  # surrogates too: json.dumps escapes them
+
+
+def values(numbers: st.SearchStrategy[float]) -> st.SearchStrategy[Any]:
+    return st.recursive(
+        st.none() | st.booleans() | st.integers() | numbers | text | st.sampled_from([10**40, -(10**400), 1e300]),
+        lambda inner: st.lists(inner, max_size=4) | st.dictionaries(text, inner, max_size=4),
+        max_leaves=10,
+    )
+
+
+anything = values(st.floats())  # NaN and infinity too: json.dumps writes them, though JSON has none
+json_values = values(st.floats(allow_nan=False, allow_infinity=False))
+likely = st.fixed_dictionaries(
+    {"project_id": st.sampled_from(["p1", "p2"]) | text, "source": st.sampled_from(["github", "Reddit"]) | text},
+    optional={
+        "title": text,
+        "body": text | json_values,
+        "external_id": text | st.integers(),
+        "created_at": st.datetimes().map(str)
+        | st.datetimes(timezones=st.timezones()).map(lambda at: at.isoformat())
+        | st.integers()
+        | st.sampled_from(["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "2026-01-01", ""]),
+        "author": text | json_values,
+        "url": text,
+        "github_repo_url": text,
+        "metadata": st.dictionaries(text, json_values, max_size=4) | json_values,
+        "unknown": json_values,
+        "schema_version": st.sampled_from([1, 2, 0, "1", True, None, 1.0]),
+    },
+)
+envelope = st.fixed_dictionaries(
+    {"items": st.lists(likely | anything | st.just(GOOD), max_size=8) | anything},
+    optional={"schema_version": st.sampled_from([1, 2, "1"]), "project_id": text},
+)
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.none() | st.binary(max_size=200) | anything | likely | envelope)
+def test_nothing_raises_and_nothing_is_dropped(value: Any) -> None:
+    accepted, refused, _ = read(record(value))
+    assert all(r.reason and isinstance(r.value, bytes) for r in refused)
+    travel(accepted)
+    if isinstance(value, dict) and isinstance(value.get("items"), list) and accepted:
+        assert len(accepted) + len(refused) == len(value["items"])
+        places = [r.index for r in refused]
+        assert places == sorted({p for p in places if p is not None and 0 <= p < len(value["items"])})
+    elif not isinstance(value, dict) or "items" not in value:
+        assert len(accepted) + len(refused) == 1
+    for a in accepted:
+        said = {"project_id": "p", "source": "s", "title": a.item.title, "body": a.item.body, "author": a.item.author}
+        normal = one(said).item
+        assert (normal.title, normal.body, normal.author) == (a.item.title, a.item.body, a.item.author)
+    again, _, _ = read(record(value, at_ms=AT_MS))
+    assert again == accepted  # read again after a crash: the same items, ids and all
+    for a in accepted:
+        assert UUID(a.item.id).version == 5
+        assert a.item.title
+        assert a.item.body
+        assert a.item.id == item_id(a.item.project_id, a.item.source, a.item.external_id)
+        assert a.item.created_at.astimezone(UTC)
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.lists(likely | json_values, max_size=6), st.data())
+def test_good_items_between_bad_ones_survive(others: list[Any], data: st.DataObject) -> None:
+    parts = list(others)
+    good = [GOOD | {"external_id": f"good {n}"} for n in range(3)]
+    for g in good:
+        parts.insert(data.draw(st.integers(0, len(parts))), g)
+    accepted, refused, _ = read(record({"items": parts}))
+    assert len(accepted) + len(refused) == len(parts)
+    assert {g["external_id"] for g in good} <= {a.item.external_id for a in accepted}
+    travel(accepted)
+
+
+def test_an_item_as_it_is_documented() -> None:
+    given = GOOD | {
+        "created_at": "2026-11-20T10:00:00+02:00",
+        "author": "someone",
+        "url": "https://example.org/7",
+        "github_repo_url": "https://github.com/a/b",
+        "metadata": {"stars": 3, "deep": {"a": [1, None, True]}},
+    }
+    item = one(given).item
+    assert (item.project_id, item.source, item.external_id) == ("p1", "github", "7")
+    assert (item.title, item.body, item.author) == ("Late", "Card.", "someone")
+    assert item.created_at == datetime(2026, 11, 20, 8, tzinfo=UTC)
+    assert item.received_at == datetime(2023, 11, 14, 22, 13, 20, 123000, tzinfo=UTC)
+    assert item.metadata == given["metadata"]
+    assert (item.url, item.github_repo_url) == ("https://example.org/7", "https://github.com/a/b")
+    assert item.id == item_id("p1", "github", "7")
+
+
+def test_personal_data_are_masked() -> None:
+    given = GOOD | {"title": None, "body": "Write to kim@example.com", "author": "kim@example.com"}
+    given |= {"metadata": {"ip": "83.12.4.17"}, "url": "https://example.com/7"}
+    item = masked(one(given)).item
+    assert (item.title, item.body, item.author) == ("Write to [email]", "Write to [email]", "[email]")
+    assert (item.metadata, item.url) == ({"ip": "[ip]"}, "https://example.com/7")
+    travel([masked(one(given))])
+    assert one(given).item.body == "Write to kim@example.com"
+
+
+def test_an_item_is_as_large_as_it_was_given() -> None:
+    """Or else what the web server has accepted would be refused where the project's setting is known."""
+    addresses = "a@b.cc " * ((MAX_ITEM_BYTES - 1000) // 7)
+    assert "bytes" in refusal(GOOD | {"body": addresses * 2}).reason
+    assert len(masked(one(GOOD | {"body": addresses})).json) > MAX_ITEM_BYTES
+
+
+def test_the_language_is_told() -> None:
+    assert one(GOOD | {"body": "Warum ist meine Karte noch nicht angekommen?"}).item.language == "de"
+    assert one(GOOD).item.language is None
+
+
+def test_without_a_time_that_of_receipt() -> None:
+    item = one(GOOD).item
+    assert item.created_at == item.received_at == datetime.fromtimestamp(AT_MS / 1000, UTC)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("2026-11-20 10:00", datetime(2026, 11, 20, 10, tzinfo=UTC)),
+        ("2026-11-20T10:00:00", datetime(2026, 11, 20, 10, tzinfo=UTC)),
+        ("2026-11-20T10:00:00Z", datetime(2026, 11, 20, 10, tzinfo=UTC)),
+        ("2026-11-20T10:00:00.5-05:00", datetime(2026, 11, 20, 15, 0, 0, 500000, tzinfo=UTC)),
+        (1_700_000_000, datetime(2023, 11, 14, 22, 13, 20, tzinfo=UTC)),
+        ("0001-01-01T00:00:00Z", datetime(1, 1, 1, tzinfo=UTC)),
+        ("9999-12-31T23:59:59Z", datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)),
+    ],
+)
+def test_times(given: str | int, expected: datetime) -> None:
+    assert one(GOOD | {"created_at": given}).item.created_at == expected
+
+
+@pytest.mark.parametrize("given", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "soon", 1e300, True])
+def test_times_that_cannot_be(given: Any) -> None:
+    assert "created_at" in refusal(GOOD | {"created_at": given}).reason
+
+
+def test_without_an_id_each_place_is_an_item_of_its_own() -> None:
+    words = {"project_id": "p1", "source": "manual", "body": "The same words"}
+    ids = {one(words).item.id}
+    for other in (record(words, offset=6), record(words, partition=2), record(words, at_ms=AT_MS + 1)):
+        [single], _, _ = read(other)
+        ids.add(single.item.id)
+    accepted, _, _ = read(record({"items": [words, words, words]}))
+    ids |= {a.item.id for a in accepted}
+    assert len(ids) == 6  # a single one and the first of an envelope stand at the same place of their topic
+    assert one(words) == one(words)
+
+
+def test_the_same_id_is_the_same_item_wherever_it_comes() -> None:
+    [a], _, _ = read(record(GOOD, offset=1))
+    [b], _, _ = read(record(GOOD | {"body": "changed"}, offset=2, at_ms=AT_MS + 5))
+    assert a.item.id == b.item.id
+    assert one(GOOD | {"source": "GitHub"}).item.id == a.item.id
+    assert one(GOOD | {"project_id": "p2"}).item.id != a.item.id
+    assert one(GOOD | {"source": "manual"}).item.id != a.item.id
+
+
+def test_an_envelope_of_several_projects() -> None:
+    parts = [
+        GOOD,
+        GOOD | {"project_id": "p2"},
+        {"project_id": "p3"},
+        7,
+        GOOD | {"project_id": "p4", "external_id": "8"},
+    ]
+    accepted, refused, _ = read(record({"schema_version": 1, "items": parts}))
+    assert [(a.item.project_id, a.item.external_id) for a in accepted] == [("p1", "7"), ("p2", "7"), ("p4", "8")]
+    assert [(r.index, json.loads(r.value)) for r in refused] == [(2, {"project_id": "p3"}), (3, 7)]
+    assert "source" in refused[0].reason
+    travel(accepted)
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        (None, "empty"),
+        (b"", "empty"),
+        (b"hello", "not JSON"),
+        (b"\x00\xff\xfe", "not JSON"),
+        (b'{"a": 1', "not JSON"),
+        (b"[]", "not a JSON object"),
+        (b'"text"', "not a JSON object"),
+        (b"null", "not a JSON object"),
+        (json.dumps(GOOD | {"schema_version": 2}).encode(), "schema_version 2"),
+        (json.dumps(GOOD | {"schema_version": True}).encode(), "schema_version True"),
+        (json.dumps({"schema_version": "1", "items": [GOOD]}).encode(), "schema_version '1'"),
+        (json.dumps({"items": GOOD}).encode(), "items is not a list"),
+        (b'{"project_id":"p1","source":"x","body":"b","metadata":{"a":NaN}}', "not JSON"),
+        (b'{"project_id":"p1","source":"x","body":"b","metadata":{"a":-Infinity}}', "not JSON"),
+        (b'{"project_id":"p1","source":"x","body":"\\ud800","metadata":{"a":NaN}}', "not JSON"),
+        (b'{"project_id":"p1","source":"x","body":"b","metadata":{"a":1e999}}', "finite"),
+        (json.dumps(GOOD | {"body": "", "title": None}).encode(), "title or a body"),
+        (json.dumps(GOOD | {"body": "\x00\u200b", "title": " "}).encode(), "no text"),
+        (json.dumps(GOOD | {"project_id": "a b"}).encode(), "project_id"),
+        (json.dumps(GOOD | {"project_id": "x|y"}).encode(), "project_id"),
+        (json.dumps(GOOD | {"project_id": "p1\n"}).encode(), "project_id"),
+        (json.dumps(GOOD | {"project_id": "jobs"}).encode(), "choose another"),
+        (json.dumps(GOOD | {"source": ""}).encode(), "source"),
+        (json.dumps(GOOD | {"source": "\u200b"}).encode(), "source"),
+        (json.dumps(GOOD | {"source": 3}).encode(), "source"),
+        (json.dumps(GOOD | {"source": "x" * 101}).encode(), "source"),
+        (json.dumps(GOOD | {"source": "App Store", "external_id": "x" * 503}).encode(), "502 characters"),
+        (json.dumps(GOOD | {"external_id": ""}).encode(), "external_id"),
+        (json.dumps(GOOD | {"external_id": "x" * 513}).encode(), "external_id"),
+        (json.dumps(GOOD | {"metadata": [1]}).encode(), "metadata"),
+    ],
+)
+def test_refused_as_a_whole(value: bytes | None, reason: str) -> None:
+    refused = refusal(value)
+    assert reason in refused.reason
+    assert (refused.value, refused.index) == (value or b"", None)
+
+
+@pytest.mark.parametrize("source", ["App Store", "../x", "应用商店", "a" * 41, "-x", "x\ny"])
+def test_a_source_of_another_form_is_kept_as_generic(source: str) -> None:
+    item = one(GOOD | {"source": source, "metadata": {"stars": 1}}).item
+    assert (item.source, item.metadata) == ("generic", {"source": source, "stars": 1})
+    assert item.id == item_id("p1", "generic", item.external_id)
+    assert one(GOOD | {"source": source.upper()}).item.id == item.id
+
+
+def test_two_sources_of_another_form_do_not_share_their_ids() -> None:
+    assert one(GOOD | {"source": "App Store"}).item.id != one(GOOD | {"source": "Play Store"}).item.id
+    assert one(GOOD | {"source": "App Store"}).item.id != one(GOOD | {"source": "generic"}).item.id
+
+
+def test_what_metadata_says_of_the_source_stays() -> None:
+    assert one(GOOD | {"source": "App Store", "metadata": {"source": 3}}).item.metadata == {"source": 3}
+
+
+def test_a_source_is_cleaned_before_its_form_is_looked_at() -> None:
+    assert one(GOOD | {"source": " GitHub\u200b "}).item == one(GOOD).item
+
+
+@pytest.mark.parametrize(
+    "depth", [*range(1, 12), *range(60, 70), *range(190, 260), 300, 480, 500, 990, 1000, 5000, 10**5]
+)
+def test_any_depth_is_accepted_and_travels_or_is_refused(depth: int) -> None:
+    deep = b'{"a":' + b"[" * (depth - 1) + b"]" * (depth - 1) + b"}" if depth > 1 else b'{"a":1}'
+    part = b'{"project_id":"p1","source":"x","external_id":"d","body":"b","metadata":' + deep + b"}"
+    good = json.dumps(GOOD).encode()
+    for value in (part, b'{"items":[' + good + b"," + part + b"," + good + b"]}"):
+        accepted, refused, _ = read(record(value))
+        travel(accepted)
+        if depth <= MAX_DEPTH:
+            assert refused == []
+        else:
+            assert [a.item.external_id for a in accepted] in ([], ["7", "7"])
+            assert len(refused) == 1
+
+
+@pytest.mark.parametrize("digits", [1, 18, 19, 20, 40, 4000, 4300, 4301, 100_000])
+def test_integers_of_any_length(digits: int) -> None:
+    number = b"9" * digits
+    for value in (
+        b'{"project_id":"p1","source":"x","body":"b","metadata":{"a":%s}}' % number,
+        b'{"items":[{"project_id":"p1","source":"x","body":"b","metadata":{"a":%s}},{"a":%s}]}' % (number, number),
+        b'{"project_id":"p1","source":"x","body":"\\ud800","metadata":{"a":%s}}' % number,
+        b'{"schema_version":%s}' % number,
+        b'{"project_id":"p1","source":"x","body":"b","created_at":%s}' % number,
+    ):
+        accepted, refused, _ = read(record(value))
+        assert accepted or refused
+        travel(accepted)
+
+
+def test_half_an_emoji_is_mended_wherever_it_is() -> None:
+    broken = json.dumps(
+        GOOD | {"body": "cut \ud83d", "author": "\ude42", "metadata": {"\ud800": ["\udfff", {"x": "ok"}]}}
+    )
+    item = one(broken.encode()).item
+    assert (item.body, item.author) == ("cut \ufffd", "\ufffd")
+    assert item.metadata == {"\ufffd": ["\ufffd", {"x": "ok"}]}
+    assert one(json.dumps(GOOD | {"body": "whole \U0001f642"}).encode()).item.body == "whole 🙂"
+
+
+def test_an_item_may_be_large_but_not_too_large() -> None:
+    assert one(GOOD | {"body": "x" * (MAX_ITEM_BYTES - 2_000)}).item.body
+    large = refusal(GOOD | {"body": "x" * 2 * 1024 * 1024})
+    assert re.search(r"2,097,\d\d\d bytes.*262,144", large.reason)
+    # It is the bytes that count, and metadata count too.
+    assert "bytes" in refusal(GOOD | {"body": "🙂" * (MAX_ITEM_BYTES // 4)}).reason
+    assert "bytes" in refusal(GOOD | {"metadata": {"a": "x" * MAX_ITEM_BYTES}}).reason
+    accepted, refused, _ = read(record({"items": [GOOD, GOOD | {"body": "x" * 2 * 1024 * 1024}, GOOD]}))
+    assert (len(accepted), [r.index for r in refused]) == (2, [1])
+
+
+@pytest.mark.parametrize(
+    "filling", ["🙂" * 900_000, [1] * 1_800_000, [1e15] * 170_000, "\x01" * 600_000, "\u2028" * 10**6]
+)
+def test_a_dead_letter_is_no_larger_than_the_message(filling: Any) -> None:
+    value = json.dumps({"items": [{"a": filling}]}, ensure_ascii=False, separators=(",", ":")).encode()
+    assert len(value) < MAX_MESSAGE_BYTES
+    [refused] = read(record(value))[1]
+    assert len(refused.value) <= len(value)
+
+
+def test_numbers_that_grow_when_they_are_written_out_make_no_larger_letter() -> None:
+    value = b'{"items":[{"a":[' + b",".join([b"1e15"] * 700_000) + b"]}]}"
+    [refused] = read(record(value))[1]
+    assert len(refused.value) <= len(value) < MAX_MESSAGE_BYTES
+
+
+def test_envelopes_of_items_stay_small() -> None:
+    accepted, _, _ = read(record({"items": [GOOD | {"external_id": str(n), "body": "x" * 5_000} for n in range(300)]}))
+    envelopes = list(items_envelopes("p1", [a.json for a in accepted]))
+    assert len(envelopes) == 4
+    assert all(len(e) <= ENVELOPE_BYTES for e in envelopes)
+    travel(accepted)

@@ -1,0 +1,127 @@
+"""What agents stand on, in tests: batches by hand, a table that minds its partition, a publisher that fails."""
+
+import hashlib
+from collections.abc import AsyncIterator, Iterable, Sequence
+from itertools import count
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from agents.runtime.batches import Batch
+from soulcaster.domain.clustering.project import RECORD_BYTES, ProjectClusters
+from soulcaster.domain.feedback.dedupe import Seen
+from soulcaster.domain.feedback.versions import MARK_BYTES
+from soulcaster.ports.messaging import Outgoing, Record
+from soulcaster.testing import RecordingPublisher
+from tables.segmented import SegmentedTable, partition_of
+
+AT_MS = 1_700_000_000_000
+_offsets = count()
+
+
+def record(topic: str, value: bytes | None, *, partition: int = 0, key: bytes | None = b"p1") -> Record:
+    """A record of a topic, at an offset of its own."""
+    return Record(topic, partition, next(_offsets), AT_MS, key, value)
+
+
+def records(messages: Iterable[Outgoing], topic: str, partition: int = 0) -> list[Record]:
+    """What was sent to a topic, as the next agent gets it."""
+    return [record(topic, m.value, partition=partition, key=m.key) for m in messages if m.topic == topic]
+
+
+class Rows(dict[bytes, bytes]):
+    """A table that can be written only while an event of the row's partition is current, as Faust's; may fail."""
+
+    def __init__(self, log: list[str] | None = None) -> None:
+        super().__init__()
+        self.log: list[str] = [] if log is None else log
+        self.current: int | None = None
+        self.fail: list[Exception] = []
+
+    def enter(self, partition: int) -> None:
+        self.current = partition
+
+    def __setitem__(self, key: bytes, value: bytes) -> None:
+        assert partition_of(key) == self.current
+        if self.fail:
+            raise self.fail.pop(0)
+        self.log.append("row")
+        super().__setitem__(key, value)
+
+    def __delitem__(self, key: bytes) -> None:
+        assert partition_of(key) == self.current
+        super().__delitem__(key)
+
+    def seen(self) -> SegmentedTable[Seen]:
+        return SegmentedTable(self, MARK_BYTES, lambda _project, segments: Seen(segments))
+
+    def clusters(self) -> SegmentedTable[ProjectClusters]:
+        return SegmentedTable(self, RECORD_BYTES, ProjectClusters)
+
+
+class Flaky(RecordingPublisher):
+    """Raises what stands in `failures`, one a call, before it keeps anything; logs the topics it was given."""
+
+    def __init__(self, *failures: Exception, log: list[str] | None = None) -> None:
+        super().__init__()
+        self.failures = list(failures)
+        self.log: list[str] = [] if log is None else log
+        self.refuses: bytes | None = None
+
+    async def publish(self, messages: Sequence[Outgoing]) -> None:
+        if self.failures:
+            raise self.failures.pop(0)
+        if self.refuses and any(self.refuses in m.value for m in messages if m.topic != "dead-letters"):
+            raise ValueError("this cannot be sent")
+        self.log += dict.fromkeys(m.topic for m in messages)
+        await super().publish(messages)
+
+    def of(self, topic: str) -> list[Outgoing]:
+        return [m for m in self.sent if m.topic == topic]
+
+    @property
+    def letters(self) -> list[Outgoing]:
+        return self.of("dead-letters")
+
+
+class HashEmbedder:
+    """Embedder whose vectors are a hash of the first word: same first word, same direction."""
+
+    name = "hash"
+    version = "1"
+    dimensions = 8
+
+    def __init__(self, *failures: Exception) -> None:
+        self.failures = list(failures)
+        self.texts: list[str] = []
+
+    async def embed(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
+        if self.failures:
+            raise self.failures.pop(0)
+        self.texts += texts
+        rows = [self.vector(text) for text in texts]
+        return np.stack(rows) if rows else np.zeros((0, self.dimensions), np.float32)
+
+    def vector(self, text: str) -> npt.NDArray[np.float32]:
+        seed = int.from_bytes(hashlib.sha256(text.split()[0].encode()).digest()[:4], "big")
+        one = np.random.default_rng(seed).normal(size=self.dimensions)
+        return (one / np.linalg.norm(one)).astype(np.float32)
+
+
+async def stream(given: Iterable[Sequence[Record]], rows: Rows | None = None) -> AsyncIterator[Batch]:
+    """Batches of these records; with `rows`, tables are written as in Faust."""
+    for some in given:
+        yield Batch(tuple(some), rows.enter) if rows is not None else Batch(tuple(some))
+
+
+def headers(letter: Outgoing) -> dict[str, str]:
+    return {name: value.decode() for name, value in letter.headers}
+
+
+async def collect(results: AsyncIterator[Any]) -> list[Any]:
+    return [result async for result in results]
+
+
+async def stored() -> None:
+    """Rows in a dict are kept the moment they are written."""

@@ -1,0 +1,60 @@
+"""Values for tests, short to write."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import NAMESPACE_DNS, uuid5
+
+from soulcaster.domain.feedback.items import Brief, FeedbackItem
+from soulcaster.domain.ids import item_id
+from soulcaster.domain.lifecycle import JobStatus, JobStep
+
+NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
+
+
+def uid(name: object) -> str:
+    """A UUID of its own for everything that has one."""
+    return str(uuid5(NAMESPACE_DNS, str(name)))
+
+
+def item(
+    external_id: object = "1",
+    project: str = "p1",
+    *,
+    source: str = "manual",
+    title: str = "My card is late",
+    body: str = "It has been two weeks now.",
+    minutes: float = 0,
+    **more: Any,
+) -> FeedbackItem:
+    at = NOW + timedelta(minutes=minutes)
+    return FeedbackItem(
+        id=item_id(project, source, str(external_id)),
+        project_id=project,
+        source=source,
+        external_id=str(external_id),
+        title=title,
+        body=body,
+        created_at=at,
+        received_at=at,
+        **more,
+    )
+
+
+def brief(name: object, *, source: str = "manual", text: str = "It is late.", minutes: float = 0) -> Brief:
+    return Brief(uid(name), source, text[:80], text, NOW + timedelta(minutes=minutes))
+
+
+def step(
+    seq: int,
+    status: JobStatus = "running",
+    *,
+    job: str = "j1",
+    project: str = "p1",
+    cluster: str = "c1",
+    log: str | None = None,
+    pr_url: str | None = None,
+    error: str | None = None,
+) -> JobStep:
+    at = NOW + timedelta(seconds=seq)
+    own = uid((job, seq, status, log, pr_url, error))
+    return JobStep(own, job, project, cluster, seq, status, at, log=log, pr_url=pr_url, error=error)
