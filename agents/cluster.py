@@ -13,7 +13,7 @@ from itertools import groupby
 import numpy as np
 import structlog
 
-from agents.rounds import Place, Rounds
+from agents.rounds import ProjectPartition, Rounds
 from agents.runtime.batches import Batch
 from agents.runtime.guard import Guard
 from soulcaster.domain.clustering.project import EmbedderKey, ProjectClusters, Step
@@ -47,7 +47,7 @@ async def cluster(
     rounds = Rounds(publisher, clock)
     count = 0
 
-    async def steps(place: Place, messages: Sequence[EmbeddedEnvelope | ClusterCommand]) -> list[Step]:
+    async def steps(place: ProjectPartition, messages: Sequence[EmbeddedEnvelope | ClusterCommand]) -> list[Step]:
         """Take messages in order; neighbouring envelopes of one embedder in one step."""
         project = clusters.state(*place)
         done = []
@@ -66,7 +66,7 @@ async def cluster(
                     done.append(await asyncio.to_thread(project.apply, command, clock()))
         return done
 
-    async def finish(place: Place, project: ProjectClusters) -> Step:
+    async def finish(place: ProjectPartition, project: ProjectClusters) -> Step:
         """Carry out a round, if it is one of this state."""
         finished = rounds.take(place, project)
         if finished is None:
@@ -75,19 +75,19 @@ async def cluster(
             return project.failed(finished.error, clock())
         return await asyncio.to_thread(project.finish, finished.round, finished.decision, clock(), finished.seconds)
 
-    async def send(done: dict[Place, list[Step]]) -> None:
+    async def send(done: dict[ProjectPartition, list[Step]]) -> None:
         events, commands = _messages(done, clock)
         await until_available(lambda: publisher.publish(events))
         # A job is known as pending before anyone can launch it.
         await until_available(lambda: publisher.publish(commands))
 
-    def sent(batch: Batch, place: Place) -> None:
+    def sent(batch: Batch, place: ProjectPartition) -> None:
         rows = clusters.state(*place).sent()
         if rows:
             with batch.writing(place[0]):
                 clusters.write(*place, rows)
 
-    async def send_unsent(batch: Batch, place: Place) -> None:
+    async def send_unsent(batch: Batch, place: ProjectPartition) -> None:
         """Send what was stored and not sent; what never can be is set aside, or it would hold up its project."""
         step = clusters.state(*place).unsent()
         if not step.events and not step.fixes:
@@ -107,12 +107,12 @@ async def cluster(
 
     async def work(batch: Batch, records: Sequence[Record]) -> None:
         nonlocal count
-        asked: dict[Place, list[EmbeddedEnvelope | ClusterCommand]] = defaultdict(list)
+        asked: dict[ProjectPartition, list[EmbeddedEnvelope | ClusterCommand]] = defaultdict(list)
         for record in records:
             kind = ClusterCommand if record.topic == CLUSTER_COMMANDS.name else EmbeddedEnvelope
             message = kind.model_validate_json(record.value or b"")
             asked[record.partition, message.project_id].append(message)
-        done: dict[Place, list[Step]] = {}
+        done: dict[ProjectPartition, list[Step]] = {}
         try:
             for place, messages in asked.items():
                 await send_unsent(batch, place)
@@ -153,7 +153,7 @@ async def _add(project: ProjectClusters, embedder: EmbedderId, envelopes: Sequen
     return await asyncio.to_thread(project.add, key, items, vectors)
 
 
-def _messages(done: dict[Place, list[Step]], clock: Clock) -> tuple[list[Outgoing], list[Outgoing]]:
+def _messages(done: dict[ProjectPartition, list[Step]], clock: Clock) -> tuple[list[Outgoing], list[Outgoing]]:
     """Return what happened, and what is to be launched."""
     events: list[Outgoing] = []
     commands: list[Outgoing] = []

@@ -30,7 +30,7 @@ QUIET_ROUNDS = 50
 
 log = structlog.get_logger(__name__)
 
-Place = tuple[int, str]
+ProjectPartition = tuple[int, str]
 """A partition and a project."""
 
 
@@ -58,12 +58,12 @@ class Rounds:
         """Start with none."""
         self._publisher = publisher
         self._clock = clock
-        self._tasks: dict[Place, asyncio.Task[None]] = {}
-        self._finished: dict[Place, Finished] = {}
-        self._quiet: dict[Place, asyncio.TimerHandle] = {}
-        self._seconds: dict[Place, float] = {}
+        self._tasks: dict[ProjectPartition, asyncio.Task[None]] = {}
+        self._finished: dict[ProjectPartition, Finished] = {}
+        self._quiet: dict[ProjectPartition, asyncio.TimerHandle] = {}
+        self._seconds: dict[ProjectPartition, float] = {}
 
-    def begin(self, place: Place, project: ProjectClusters) -> bool:
+    def begin(self, place: ProjectPartition, project: ProjectClusters) -> bool:
         """Start a round if one is due; return whether it is."""
         due = project.round_due() if place not in self._tasks else None
         if due is None:
@@ -71,7 +71,7 @@ class Rounds:
         self._tasks[place] = asyncio.create_task(self._run(place, project, due))
         return True
 
-    def rest(self, place: Place, project: ProjectClusters) -> None:
+    def rest(self, place: ProjectPartition, project: ProjectClusters) -> None:
         """See to it that a round is asked for when the project has become quiet."""
         timer = self._quiet.pop(place, None)
         if timer is not None:
@@ -80,7 +80,7 @@ class Rounds:
             wait = max(QUIET_SECONDS, QUIET_ROUNDS * self._seconds.get(place, 0.0))
             self._quiet[place] = asyncio.get_running_loop().call_later(wait, self._ask, place)
 
-    def take(self, place: Place, project: ProjectClusters) -> Finished | None:
+    def take(self, place: ProjectPartition, project: ProjectClusters) -> Finished | None:
         """Return the round that has decided on this state, once; None where it was thrown away meanwhile."""
         finished = self._finished.pop(place, None)
         return finished if finished is not None and finished.project is project else None
@@ -92,11 +92,11 @@ class Rounds:
         for task in self._tasks.values():
             task.cancel()
 
-    def _ask(self, place: Place) -> None:
+    def _ask(self, place: ProjectPartition) -> None:
         if place not in self._tasks:
             self._tasks[place] = asyncio.create_task(self._say(place, "rebalance"))
 
-    async def _run(self, place: Place, project: ProjectClusters, due: Round) -> None:
+    async def _run(self, place: ProjectPartition, project: ProjectClusters, due: Round) -> None:
         begin = time.perf_counter()
         decision, error = None, ""
         try:
@@ -113,7 +113,7 @@ class Rounds:
             self._finished.pop(place)
             project.give_up()
 
-    async def _say(self, place: Place, kind: CommandKind) -> None:
+    async def _say(self, place: ProjectPartition, kind: CommandKind) -> None:
         try:
             command = ClusterCommand(
                 id=str(uuid4()),

@@ -20,7 +20,7 @@ nearest cluster, no cluster to compare with, no cluster near enough, a round of 
 
 
 By = Literal["consolidation", "person"]
-Outcome = Literal["applied", "refused", "waiting"]
+CommandOutcome = Literal["applied", "refused", "waiting"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +147,7 @@ class CommandDone:
     """
 
     command_id: str
-    outcome: Outcome
+    outcome: CommandOutcome
     reason: str
     at: datetime
     kind: CommandKind | None = None

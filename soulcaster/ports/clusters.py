@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from soulcaster.domain.events import By, Outcome
+from soulcaster.domain.events import By, CommandOutcome
 from soulcaster.domain.lifecycle import ClusterStatus, Triage
 
 
@@ -64,6 +64,6 @@ class CommandView:
     """What became of a command."""
 
     id: str
-    outcome: Outcome
+    outcome: CommandOutcome
     reason: str
     at: datetime

@@ -33,7 +33,7 @@ class DeadLetter:
 
 
 @dataclass(frozen=True, slots=True)
-class LettersPage:
+class DeadLetterPage:
     """A part of a project's dead letters, newest first; `before` is where older ones go on, None at the end."""
 
     items: tuple[DeadLetter, ...]
@@ -46,7 +46,7 @@ class DeadLetters(Protocol):
     Every method raises KafkaUnavailable (an Unavailable) when Kafka does not answer in time.
     """
 
-    async def newest(self, project_id: str, *, limit: int, before: Sequence[int] | None) -> LettersPage:
+    async def newest(self, project_id: str, *, limit: int, before: Sequence[int] | None) -> DeadLetterPage:
         """Return a project's letters, newest first; of long ones the beginning.
 
         `before` is that of the page before. So much is read and no more, of all projects: a page may hold fewer than

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from soulcaster.domain.events import Outcome
+from soulcaster.domain.events import CommandOutcome
 from soulcaster.domain.lifecycle import JobStatus
 
 NO_NOTICE = "0-0"
@@ -24,7 +24,7 @@ class CommandNotice:
     """Something became of a command."""
 
     id: str
-    outcome: Outcome
+    outcome: CommandOutcome
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from soulcaster.domain.lifecycle import active
 from soulcaster.errors import NotFound, SoulcasterError
 from soulcaster.ports.clusters import ClusterView, CommandView
 from soulcaster.ports.messaging import Outgoing
-from soulcaster.web.dependencies import Services
+from soulcaster.web.dependencies import Dependencies
 from soulcaster.wire.cluster_commands import ClusterCommand
 from soulcaster.wire.topics import CLUSTER_COMMANDS
 
@@ -34,7 +34,7 @@ class AskedFix:
 
 
 async def ask(
-    services: Services, project_id: str, kind: CommandKind, own_id: str, /, *, requested_by: str, **fields: Any
+    services: Dependencies, project_id: str, kind: CommandKind, own_id: str, /, *, requested_by: str, **fields: Any
 ) -> None:
     """Publish a command, and return once Kafka has it; `fields` are those of `ClusterCommand` that its kind has.
 
@@ -52,7 +52,7 @@ async def ask(
     await services.publisher.publish([Outgoing(CLUSTER_COMMANDS.name, project_id.encode(), command.to_bytes())])
 
 
-async def done(services: Services, project_id: str, command_id: str, seconds: float) -> CommandView | None:
+async def done(services: Dependencies, project_id: str, command_id: str, seconds: float) -> CommandView | None:
     """Return what became of a command as soon as it is known for good, or what is known after so many seconds.
 
     Raises:
@@ -78,7 +78,7 @@ async def until(shown: Callable[[], Awaitable[bool]], seconds: float) -> bool:
         await asyncio.sleep(min(_POLL_SECONDS, seconds))
 
 
-async def known_cluster(services: Services, project_id: str, cluster_id: str) -> ClusterView:
+async def known_cluster(services: Dependencies, project_id: str, cluster_id: str) -> ClusterView:
     """Return the cluster that an id stands for.
 
     Raises:
@@ -91,7 +91,7 @@ async def known_cluster(services: Services, project_id: str, cluster_id: str) ->
     return view
 
 
-async def ask_for_fix(services: Services, project_id: str, cluster_id: str, *, requested_by: str) -> AskedFix:
+async def ask_for_fix(services: Dependencies, project_id: str, cluster_id: str, *, requested_by: str) -> AskedFix:
     """Publish the command that starts a fix of a cluster, and return once Kafka has it.
 
     The job shows in the read model a moment later, so two who ask at the same time may both be told yes; they are told

@@ -10,7 +10,7 @@ from soulcaster.domain.lifecycle import Job, JobStatus, active, advance, may_bec
 from soulcaster.errors import IllegalTransition, NotFound
 from soulcaster.ports.messaging import Outgoing
 from soulcaster.services.cluster_commands import known_cluster
-from soulcaster.web.dependencies import Services
+from soulcaster.web.dependencies import Dependencies
 from soulcaster.wire.jobs import JobEvent
 from soulcaster.wire.topics import JOB_EVENTS
 
@@ -19,7 +19,7 @@ _POLL_SECONDS = 0.05
 _CANCELLED = "cancelled by "
 
 
-async def known_job(services: Services, project_id: str, job_id: str) -> Job:
+async def known_job(services: Dependencies, project_id: str, job_id: str) -> Job:
     """Return a job of this project.
 
     Raises:
@@ -32,7 +32,7 @@ async def known_job(services: Services, project_id: str, job_id: str) -> Job:
     return job
 
 
-async def record_job(services: Services, project_id: str, cluster_id: str, *, by: str, key: str | None) -> Job:
+async def record_job(services: Dependencies, project_id: str, cluster_id: str, *, by: str, key: str | None) -> Job:
     """Tell of a new job of a cluster, which nobody launches, and return it once Kafka has it.
 
     `key` is the client's own: told again under it, it is the job it was.
@@ -60,7 +60,7 @@ async def record_job(services: Services, project_id: str, cluster_id: str, *, by
 
 
 async def tell_of_job(
-    services: Services,
+    services: Dependencies,
     job: Job,
     status: JobStatus | None,
     *,
@@ -96,7 +96,7 @@ async def tell_of_job(
     return advance(job, event.step())
 
 
-async def cancel_job(services: Services, job: Job, *, by: str) -> Job:
+async def cancel_job(services: Dependencies, job: Job, *, by: str) -> Job:
     """Tell that a job is cancelled, and return it so once Kafka has it; one that was cancelled stays as it is.
 
     Raises:
@@ -111,7 +111,7 @@ async def cancel_job(services: Services, job: Job, *, by: str) -> Job:
     return await tell_of_job(services, job, "failed", log=error, error=error)
 
 
-async def shows(services: Services, job_id: str, fits: Callable[[Job], bool], seconds: float) -> Job | None:
+async def shows(services: Dependencies, job_id: str, fits: Callable[[Job], bool], seconds: float) -> Job | None:
     """Return the job as soon as it is read so, or None after so many seconds.
 
     Raises:
@@ -133,6 +133,6 @@ def _after(job: Job, now: datetime) -> datetime:
     return max(now, job.updated_at)
 
 
-async def _tell(services: Services, event: JobEvent) -> None:
+async def _tell(services: Dependencies, event: JobEvent) -> None:
     message = Outgoing(JOB_EVENTS.name, event.project_id.encode(), event.to_bytes())
     await services.publisher.publish([message])

@@ -9,7 +9,7 @@ from soulcaster.domain.commands import Granularity
 from soulcaster.errors import SoulcasterError
 from soulcaster.ports.messaging import Outgoing
 from soulcaster.services.cluster_commands import ask, done
-from soulcaster.web.dependencies import Services
+from soulcaster.web.dependencies import Dependencies
 from soulcaster.wire.control import ProjectConfigured
 from soulcaster.wire.project_config import ProjectConfig, StoredConfig
 from soulcaster.wire.topics import CONTROL
@@ -33,7 +33,7 @@ class Clustering:
     granularity: Granularity = "auto"
 
 
-async def clustering(services: Services, project_id: str) -> Clustering:
+async def clustering(services: Dependencies, project_id: str) -> Clustering:
     """Return how a project is clustered: what the clusterer says, who alone knows.
 
     Raises:
@@ -44,7 +44,7 @@ async def clustering(services: Services, project_id: str) -> Clustering:
 
 
 async def configure(
-    services: Services,
+    services: Dependencies,
     project_id: str,
     version: int,
     change: Callable[[ProjectConfig], ProjectConfig],
@@ -92,7 +92,7 @@ async def configure(
     return new, command_id
 
 
-async def visible(services: Services, project_id: str, version: int, seconds: float) -> bool:
+async def visible(services: Dependencies, project_id: str, version: int, seconds: float) -> bool:
     """Return whether settings of this version can be read, as soon as they can or after so many seconds.
 
     Raises:

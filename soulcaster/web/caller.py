@@ -13,7 +13,7 @@ from aiohttp import web
 
 from soulcaster.domain.api_keys import KeyScope, hash_of
 from soulcaster.errors import NotFound, Unavailable
-from soulcaster.web.dependencies import Services, services
+from soulcaster.web.dependencies import Dependencies, dependencies
 from soulcaster.web.problems import Problem
 
 Needed = KeyScope | Literal["local"]
@@ -59,7 +59,7 @@ async def identify(request: web.Request, scope: Needed) -> Caller:
         Problem: 401 without a key that stands, 403 when it has not the scope, 429 when there were too many requests.
         Unavailable: Redis does not answer.
     """
-    given = services(request)
+    given = dependencies(request)
     secret = _secret(request)
     if secret is None:
         if given.keyless:
@@ -79,7 +79,7 @@ async def identify(request: web.Request, scope: Needed) -> Caller:
     return Caller(f"key {key.name}", key.project_id, key.id)
 
 
-async def count(given: Services, caller_id: str, project_id: str) -> None:
+async def count(given: Dependencies, caller_id: str, project_id: str) -> None:
     """Count a request of a caller and a project.
 
     Raises:
@@ -107,7 +107,7 @@ def _secret(request: web.Request) -> str | None:
     return secret.strip()
 
 
-async def _note(request: web.Request, given: Services, key_id: str) -> None:
+async def _note(request: web.Request, given: Dependencies, key_id: str) -> None:
     """Note now and then that a key is used; a call does not fail for it."""
     used, now = request.config_dict[USED], given.clock()
     if key_id not in used or now - used[key_id] >= _NOTED_EVERY:

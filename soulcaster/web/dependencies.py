@@ -17,7 +17,7 @@ from soulcaster.wire.project_config import RedditPolling
 
 
 @dataclass(frozen=True, slots=True)
-class Services:
+class Dependencies:
     """Everything a handler may call; `keyless` lets calls without a key pass as the local owner's.
 
     `entrance` is None where nobody signs in by GitHub; `reddit` is what is polled where a project has set nothing.
@@ -37,9 +37,9 @@ class Services:
     github: GitHubSync
 
 
-SERVICES = web.AppKey("services", Services)
+DEPENDENCIES = web.AppKey("dependencies", Dependencies)
 
 
-def services(request: web.Request) -> Services:
+def dependencies(request: web.Request) -> Dependencies:
     """Return what the request's handler works with."""
-    return request.config_dict[SERVICES]
+    return request.config_dict[DEPENDENCIES]

@@ -81,7 +81,7 @@ class Scope(Query):
     project_id: ProjectId
 
 
-class Window(Scope):
+class PageQuery(Scope):
     """Query of every list: which part of it."""
 
     limit: Annotated[int, Field(ge=1, le=1000)] = 100
@@ -89,7 +89,7 @@ class Window(Scope):
     cursor: Cursor | None = None
 
 
-class Batch(BaseModel):
+class BatchBody(BaseModel):
     """Base of bodies that are batches: they may be larger than others."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -144,7 +144,7 @@ async def read_json(request: web.Request, model: type[M]) -> M:
         if _is_not_json(error):
             raise _not_json(error) from error
         raise of_fields(_faults(error, tagged=issubclass(model, OneOrBatch))) from error
-    if isinstance(read, OneOrBatch) and not isinstance(read.root, Batch) and len(raw) > MAX_BODY_BYTES:
+    if isinstance(read, OneOrBatch) and not isinstance(read.root, BatchBody) and len(raw) > MAX_BODY_BYTES:
         raise _too_large(MAX_BODY_BYTES)
     return read
 

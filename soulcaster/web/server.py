@@ -20,7 +20,7 @@ from soulcaster.services.live_updates import FOLLOWING, Following
 from soulcaster.services.webhook_secrets import Seal, WebhookSecrets
 from soulcaster.web import api, cors, described, pages
 from soulcaster.web.caller import USED
-from soulcaster.web.dependencies import SERVICES, Services
+from soulcaster.web.dependencies import DEPENDENCIES, Dependencies
 from soulcaster.web.guards import LOOPBACK, only_hosts, same_origin
 from soulcaster.web.observe import add_headers, log_requests
 from soulcaster.web.pages.formatting import FILTERS
@@ -70,7 +70,7 @@ def create_app(
         client_max_size=MAX_BODY_BYTES,  # of forms; parameters.py reads other bodies
         handler_args={"auto_decompress": False},  # else what nobody reads is decompressed as it is thrown away
     )
-    app[SERVICES] = Services(
+    app[DEPENDENCIES] = Dependencies(
         read_model,
         publisher,
         dead_letters,

@@ -13,7 +13,7 @@ from aiohttp import web
 
 from soulcaster.domain.webhook_secrets import signed
 from soulcaster.web.caller import CHALLENGE, Caller, Needed, count, identify
-from soulcaster.web.dependencies import services
+from soulcaster.web.dependencies import dependencies
 from soulcaster.web.parameters import MAX_BATCH_BYTES, Scope, decoded, read_query, read_raw
 from soulcaster.web.problems import Problem
 
@@ -50,7 +50,7 @@ async def identify_sender(request: web.Request, source: str, scope: Needed) -> C
         SecretUnreadable: the project's secrets cannot be read.
         Unavailable: Redis does not answer.
     """
-    given, how = services(request), SIGNATURES[source]
+    given, how = dependencies(request), SIGNATURES[source]
     signature = request.headers.get(how.header)
     if signature is None:
         caller = await identify(request, scope)

@@ -5,7 +5,7 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from soulcaster.domain.feedback.items import Deleted, FeedbackItem, Words
+from soulcaster.domain.feedback.items import Deleted, FeedbackItem, TextOrigin
 from soulcaster.domain.splitting import split_by_bytes
 from soulcaster.wire.fields import ExternalId, GivenSource, Metadata, ProjectId, Source, Time
 from soulcaster.wire.message import SCHEMA_VERSION, Message
@@ -43,7 +43,7 @@ class RawFeedback(BaseModel):
     metadata: Metadata = Field(default_factory=dict)
     updated_at: Time | None = None
     occurrence_id: ExternalId | None = None
-    words: Words = "own"
+    words: TextOrigin = "own"
 
     @model_validator(mode="after")
     def _says_something(self) -> Self:

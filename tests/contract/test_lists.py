@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from redis.asyncio import Redis
 
 from soulcaster.adapters.redis import lists as redis_lists
-from soulcaster.adapters.redis.lists import Window, narrowed
+from soulcaster.adapters.redis.lists import ListRange, narrowed
 from soulcaster.domain.events import ClusterChanged, ClusterMerged, ClusterRestored
 from soulcaster.domain.feedback.items import FeedbackItem, repo_of
 from soulcaster.domain.lifecycle import ClusterStatus, JobStatus
@@ -357,7 +357,7 @@ async def test_the_parts_of_a_list_are_the_list(
                 return ["a Needle" if names[i][3] else "hay" for i in ids]
 
             bottom = float("-inf") if lowest is None else float(lowest)
-            asked = Window(limit, offset, None, bottom)
+            asked = ListRange(limit, offset, None, bottom)
             shown: list[str] = []
             wanted = [
                 name
@@ -371,5 +371,5 @@ async def test_the_parts_of_a_list_are_the_list(
                 shown += found.ids
                 if found.next is None:
                     break
-                asked = Window(limit, 0, found.next, bottom)
+                asked = ListRange(limit, 0, found.next, bottom)
             assert shown == wanted[offset:]

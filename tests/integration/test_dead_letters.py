@@ -9,7 +9,7 @@ from aiokafka import AIOKafkaProducer
 from soulcaster.adapters.kafka import dead_letters as kafka_dead_letters
 from soulcaster.adapters.kafka.dead_letters import SHOWN_BYTES, KafkaDeadLetters
 from soulcaster.errors import KafkaUnavailable
-from soulcaster.ports.dead_letters import DeadLetter, LettersPage
+from soulcaster.ports.dead_letters import DeadLetter, DeadLetterPage
 from soulcaster.ports.messaging import Record
 from soulcaster.processes.settings import Settings
 from soulcaster.services.dead_letters import again
@@ -70,7 +70,7 @@ async def test_pages_hold_every_letter_of_a_project_once_newest_first(
     assert [len(page) for page in found[:2]] == [40, 40]
     assert all(letter.reason == f"reason {letter.original.offset}" for page in found for letter in page)
 
-    assert await letters.newest(mine, limit=2, before=[0] * fresh_settings.partitions) == LettersPage((), None)
+    assert await letters.newest(mine, limit=2, before=[0] * fresh_settings.partitions) == DeadLetterPage((), None)
 
     first = await letters.newest(mine, limit=2, before=None)
     await put(fresh_settings, mine, range(300, 310))  # what comes in meanwhile moves nothing

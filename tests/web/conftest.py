@@ -16,13 +16,13 @@ from soulcaster.adapters.redis.rate_limits import RedisRateLimits
 from soulcaster.adapters.redis.read_model import RedisReadModel
 from soulcaster.adapters.redis.sign_in_tokens import RedisSignIn
 from soulcaster.domain.api_keys import KeyScope
-from soulcaster.domain.events import ClusterChanged, CommandDone, ItemAssigned, ItemRemoved, Outcome
+from soulcaster.domain.events import ClusterChanged, CommandDone, CommandOutcome, ItemAssigned, ItemRemoved
 from soulcaster.domain.feedback.items import FeedbackItem
 from soulcaster.domain.ids import item_id
 from soulcaster.domain.lifecycle import JobStatus, JobStep, Triage
 from soulcaster.domain.members import Membership, Role
 from soulcaster.errors import KafkaUnavailable
-from soulcaster.ports.dead_letters import DeadLetter, LettersPage
+from soulcaster.ports.dead_letters import DeadLetter, DeadLetterPage
 from soulcaster.ports.issues import IssuesPage
 from soulcaster.ports.messaging import Outgoing, Record
 from soulcaster.services.api_keys import make_key
@@ -76,13 +76,13 @@ class FakeDeadLetters:
         self.letters.append(letter)
         return letter
 
-    async def newest(self, project_id: str, *, limit: int, before: Sequence[int] | None) -> LettersPage:
+    async def newest(self, project_id: str, *, limit: int, before: Sequence[int] | None) -> DeadLetterPage:
         if self.away:
             raise KafkaUnavailable
         older = self.letters[: before[0]] if before else self.letters
         found = [letter for letter in reversed(older) if letter.project_id == project_id]
         shown = found[:limit]
-        return LettersPage(tuple(shown), (shown[-1].offset,) if len(found) > limit else None)
+        return DeadLetterPage(tuple(shown), (shown[-1].offset,) if len(found) > limit else None)
 
     async def letter(self, letter_id: str) -> DeadLetter | None:
         if self.away:
@@ -110,7 +110,7 @@ class Worker(RecordingPublisher):
     def __init__(self, read_model: RedisReadModel) -> None:
         super().__init__()
         self._read_model = read_model
-        self.outcome: Outcome | None = None
+        self.outcome: CommandOutcome | None = None
         self.behind = False
         self.reason = ""
         self.delivers = True

@@ -19,8 +19,8 @@ from soulcaster.domain.events import (
     ClusterReopened,
     ClusterSplit,
     CommandDone,
+    CommandOutcome,
     ItemAssigned,
-    Outcome,
     Proposal,
     ProposalsChanged,
     Rule,
@@ -370,7 +370,7 @@ async def test_a_form_is_a_command(world: World, owner: Client, name: str) -> No
     ("outcome", "says"), [("refused", "This was not done: it is pinned"), ("waiting", "Asked for.")]
 )
 async def test_a_page_says_what_became_of_a_command(
-    world: World, owner: Client, outcome: Outcome, says: str, monkeypatch: pytest.MonkeyPatch
+    world: World, owner: Client, outcome: CommandOutcome, says: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("soulcaster.web.pages.clusters.OUTCOME_SECONDS", 0)
     await world.fill()

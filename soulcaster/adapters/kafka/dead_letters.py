@@ -12,7 +12,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from soulcaster.adapters.kafka.client import onlooker, record_of
 from soulcaster.adapters.kafka.offsets import TIMEOUT_SECONDS, Span, offsets_of
 from soulcaster.errors import KafkaUnavailable
-from soulcaster.ports.dead_letters import DeadLetter, LettersPage
+from soulcaster.ports.dead_letters import DeadLetter, DeadLetterPage
 from soulcaster.services.dead_letters import read_letter
 from soulcaster.wire.topics import DEAD_LETTERS
 
@@ -67,7 +67,7 @@ class KafkaDeadLetters:
         self._timeout = timeout
         self._one_at_a_time = asyncio.Lock()
 
-    async def newest(self, project_id: str, *, limit: int, before: Sequence[int] | None) -> LettersPage:
+    async def newest(self, project_id: str, *, limit: int, before: Sequence[int] | None) -> DeadLetterPage:
         """Return a project's letters, newest first; see `ports.DeadLetters`.
 
         Partitions are read backwards side by side, the newest record of all next. `before` is an offset for each
@@ -82,7 +82,7 @@ class KafkaDeadLetters:
                     break
                 if looked.letter is not None and looked.letter.project_id == project_id:
                     found.append(looked.letter)
-            return LettersPage(tuple(found), backwards.place())
+            return DeadLetterPage(tuple(found), backwards.place())
 
     async def letter(self, letter_id: str) -> DeadLetter | None:
         """Return one whole letter, or None; see `ports.DeadLetters`."""

@@ -28,7 +28,7 @@ _Pair = tuple[str, float]
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
+class ListRange:
     """Which part is asked for: so many, from an offset on or after a cursor, nothing of a lower score than `lowest`."""
 
     limit: int
@@ -51,7 +51,7 @@ class Part:
         return Page(items, self.total, self.next, self.counted)
 
 
-async def read_part(redis: Redis, key: str, window: Window) -> Part:
+async def read_part(redis: Redis, key: str, window: ListRange) -> Part:
     """Return a part of one sorted set."""
     start = await _start(redis, key, window)
     pipe = redis.pipeline(transaction=False)
@@ -63,7 +63,7 @@ async def read_part(redis: Redis, key: str, window: Window) -> Part:
     return Part(tuple(member for member, _ in pairs), total, None if last else _cursor(pairs[-1]))
 
 
-async def narrowed(redis: Redis, keys: Sequence[str], window: Window, words: Sequence[str], said: Said) -> Part:
+async def narrowed(redis: Redis, keys: Sequence[str], window: ListRange, words: Sequence[str], said: Said) -> Part:
     """Return a part of what is in all these sorted sets, whose scores are the same, and whose text holds all words."""
     if len(keys) == 1 and not words:
         return await read_part(redis, keys[0], window)
@@ -163,7 +163,7 @@ def _says(text: str, words: Sequence[str]) -> bool:
     return all(word.casefold() in folded for word in words)
 
 
-async def _start(redis: Redis, key: str, window: Window) -> int:
+async def _start(redis: Redis, key: str, window: ListRange) -> int:
     """Return the rank at which a part begins."""
     if window.after is None:
         return window.offset

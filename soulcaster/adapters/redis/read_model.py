@@ -67,7 +67,7 @@ from redis.exceptions import OutOfMemoryError, ReadOnlyError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from soulcaster.adapters.redis.client import address, redis_client
-from soulcaster.adapters.redis.lists import Window, narrowed, read_part
+from soulcaster.adapters.redis.lists import ListRange, narrowed, read_part
 from soulcaster.domain.api_keys import ApiKey
 from soulcaster.domain.events import (
     ClusterChanged,
@@ -800,7 +800,7 @@ class RedisReadModel:
     ) -> Page[FeedbackView]:
         """Return items, newest first."""
         p = project_id
-        window = Window(limit, offset, after, float("-inf") if since is None else since.timestamp())
+        window = ListRange(limit, offset, after, float("-inf") if since is None else since.timestamp())
         async with self._answering() as redis:
 
             async def said(ids: Sequence[str]) -> list[str | None]:
@@ -853,7 +853,7 @@ class RedisReadModel:
                 keys.append(f"{key}:status:{status}")
             if source is not None:
                 keys.append(f"{key}:source:{source}")
-            found = await narrowed(redis, keys or [key], Window(limit, offset, after), words, said)
+            found = await narrowed(redis, keys or [key], ListRange(limit, offset, after), words, said)
             return found.of(await self._clusters(redis, p, found.ids))
 
     async def cluster(self, project_id: str, cluster_id: str) -> ClusterView | None:
@@ -934,7 +934,7 @@ class RedisReadModel:
         async with self._answering() as redis:
             if cluster_id is not None:
                 key = f"cluster:jobs:{await self._standing(redis, project_id, cluster_id)}"
-            page = await read_part(redis, key, Window(limit, offset, after))
+            page = await read_part(redis, key, ListRange(limit, offset, after))
             found = await self._jobs(redis, page.ids)
         return page.of(tuple(job for job in found if job.project_id == project_id))
 

@@ -109,7 +109,7 @@ class Cluster:
 
 
 @dataclass(frozen=True, slots=True)
-class Assignment:
+class Placement:
     """Where an item went and why; `runner_up` is the next best cluster's nearest group, if there was one.
 
     Groups are slots; `text` is the fingerprint of what the item says.
@@ -136,7 +136,7 @@ class Moved:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class ClusterChanges:
     """What a round or a command has done; clusters by their numbers."""
 
     moved: tuple[Moved, ...] = ()
@@ -154,7 +154,7 @@ class Failed:
     reason: str
 
 
-Added = list[Assignment] | Outcome | Failed
+Added = list[Placement] | ClusterChanges | Failed
 """What `add` has done: items assigned, or a round carried out, or not."""
 
 
@@ -282,7 +282,7 @@ class Clusterer:
                 if outcome is not None:
                     yield outcome
 
-    def _block(self, items: Sequence[Brief], vectors: Vectors) -> list[Assignment]:
+    def _block(self, items: Sequence[Brief], vectors: Vectors) -> list[Placement]:
         words = self._lexicon.add([item.text for item in items])
         self._seen += len(items)
         if self._explicit is None and 2 * self._centred_at <= self._seen <= EARLY:
@@ -349,7 +349,7 @@ class Clusterer:
             joins.append(slot)
             self._count_in(slot, number, item, at, exact)
             assignments.append(
-                Assignment(
+                Placement(
                     item,
                     slot,
                     change,
@@ -486,7 +486,7 @@ class Clusterer:
         pinned = ((n, c) for n, c in enumerate(self.clusters) if c.pinned and c.into is None)
         return {slot: number for number, cluster in pinned for slot in cluster.groups}
 
-    def finish(self, snapshot: Snapshot, decision: Decision) -> Outcome | None:
+    def finish(self, snapshot: Snapshot, decision: Decision) -> ClusterChanges | None:
         """Carry out what a round decided; None, and nothing is done, if a command or another round came in between."""
         if snapshot.epoch != self._epoch or snapshot.seen < self._round_at:
             return None
@@ -506,7 +506,7 @@ class Clusterer:
         self._round_at, self._round_epoch, self._settled = snapshot.seen, self._epoch, decision.settled
         self._suggest(decision)
         changed = {born.get(number, number) for number in decision.titles}
-        return Outcome(
+        return ClusterChanges(
             tuple(Moved(move.slot, move.linkage, move.old_linkage) for move in decision.moves),
             tuple(sorted(decision.merged.items())),
             tuple(born.values()),
@@ -812,7 +812,7 @@ class Clusterer:
             number = into
         return number
 
-    def merge(self, command: Merge) -> Outcome:
+    def merge(self, command: Merge) -> ClusterChanges:
         """Make clusters one.
 
         Raises:
@@ -832,9 +832,9 @@ class Clusterer:
         word.title, word.pinned = self.clusters[into].given_title, self.clusters[into].pinned
         fates = dict.fromkeys(others, into)
         self._merge(fates)
-        return self._said(word, Outcome(merged=tuple(fates.items()), changed=(into,)))
+        return self._said(word, ClusterChanges(merged=tuple(fates.items()), changed=(into,)))
 
-    def split(self, command: Split, items: Mapping[int, Sequence[bytes]]) -> Outcome:
+    def split(self, command: Split, items: Mapping[int, Sequence[bytes]]) -> ClusterChanges:
         """Make a cluster of some items; `items` are their ids (16 bytes) by group.
 
         Raises:
@@ -863,9 +863,9 @@ class Clusterer:
         word = self._word(command.id, "split", together=one, one=one, other=other, before=before)
         word.cluster = new
         moved = tuple(Moved(slot, 1.0, 1.0) for slot in one)
-        return self._said(word, Outcome(moved=moved, split=(new,), changed=(number, new)))
+        return self._said(word, ClusterChanges(moved=moved, split=(new,), changed=(number, new)))
 
-    def move(self, command: Move, items: Mapping[int, Sequence[bytes]]) -> Outcome:
+    def move(self, command: Move, items: Mapping[int, Sequence[bytes]]) -> ClusterChanges:
         """Put items into a cluster.
 
         Raises:
@@ -898,27 +898,27 @@ class Clusterer:
         changed = (into, *(number for number in sources if number not in emptied))
         moved = tuple(Moved(slot, 1.0, 1.0) for slot in one)
         merged = tuple((number, into) for number in emptied)
-        return self._said(word, Outcome(moved=moved, merged=merged, changed=changed))
+        return self._said(word, ClusterChanges(moved=moved, merged=merged, changed=changed))
 
-    def rename(self, command: Rename) -> Outcome:
+    def rename(self, command: Rename) -> ClusterChanges:
         """Give a cluster a title, or give it back to the machine."""
         number = self._known(command.cluster_id)
         word = self._word(command.id, "rename")
         word.cluster, word.title = number, self.clusters[number].given_title
         self.clusters[number].given_title = command.title
         self._dirty_clusters.add(number)
-        return self._said(word, Outcome(changed=(number,)))
+        return self._said(word, ClusterChanges(changed=(number,)))
 
-    def pin(self, command: Pin) -> Outcome:
+    def pin(self, command: Pin) -> ClusterChanges:
         """Pin or unpin a cluster."""
         number = self._known(command.cluster_id)
         word = self._word(command.id, "pin")
         word.cluster, word.pinned = number, self.clusters[number].pinned
         self.clusters[number].pinned = command.pinned
         self._dirty_clusters.add(number)
-        return self._said(word, Outcome(changed=(number,)))
+        return self._said(word, ClusterChanges(changed=(number,)))
 
-    def triage(self, command: Mute | Resolve | Reopen) -> Outcome:
+    def triage(self, command: Mute | Resolve | Reopen) -> ClusterChanges:
         """Mute, resolve or reopen a cluster; what it has by now does not open it again, however new it says it is."""
         number = self._known(command.cluster_id)
         cluster = self.clusters[number]
@@ -928,9 +928,9 @@ class Clusterer:
         cluster.triage = TRIAGE[kind]
         cluster.resolved_at = max(command.requested_at.timestamp(), cluster.last)
         self._dirty_clusters.add(number)
-        return self._said(word, Outcome(changed=(number,)))
+        return self._said(word, ClusterChanges(changed=(number,)))
 
-    def undo(self, command: Undo) -> Outcome:
+    def undo(self, command: Undo) -> ClusterChanges:
         """Take a word back; groups go back to where they were, if they are still where the word has put them.
 
         Raises:
@@ -943,7 +943,7 @@ class Clusterer:
         if word.of_cluster:
             self._unsay(word, later)
             self._take_back(self.constraints.without(command.command_id), word)
-            return Outcome(changed=(word.cluster,) if self.clusters[word.cluster].into is None else ())
+            return ClusterChanges(changed=(word.cluster,) if self.clusters[word.cluster].into is None else ())
         self.check_undo([command.command_id])
         rest = self.constraints.without(command.command_id)
         restored, back = self._way_back(word, rest)
@@ -968,7 +968,7 @@ class Clusterer:
             changed.add(word.cluster)
         self._retell(changed)
         moved = tuple(Moved(slot, 1.0, 1.0) for slot in back)
-        return Outcome(moved, tuple(merged), (), restored, tuple(sorted(changed)))
+        return ClusterChanges(moved, tuple(merged), (), restored, tuple(sorted(changed)))
 
     def check_undo(self, command_ids: Sequence[str]) -> None:
         """Return if no later word builds on these, but one of these.
@@ -1048,7 +1048,7 @@ class Clusterer:
     def _word(self, command_id: str, kind: str, **parts: object) -> Word:
         return Word(command_id, kind, self.constraints.next_order(), **parts)  # type: ignore[arg-type]
 
-    def _said(self, word: Word, outcome: Outcome) -> Outcome:
+    def _said(self, word: Word, outcome: ClusterChanges) -> ClusterChanges:
         self.constraints.add(word)
         self._dirty_words.add(word.command_id)
         self._epoch += 1

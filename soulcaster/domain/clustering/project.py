@@ -17,7 +17,7 @@ from uuid import UUID
 
 import msgspec
 
-from soulcaster.domain.clustering.core import Assignment, Cluster, Clusterer, Failed, Outcome, Suggestion
+from soulcaster.domain.clustering.core import Cluster, ClusterChanges, Clusterer, Failed, Placement, Suggestion
 from soulcaster.domain.clustering.identity import Decision, Snapshot, decide
 from soulcaster.domain.clustering.vectors import Vectors
 from soulcaster.domain.commands import (
@@ -50,13 +50,13 @@ from soulcaster.domain.events import (
     ClusterRestored,
     ClusterSplit,
     CommandDone,
+    CommandOutcome,
     ItemAssigned,
     ItemRemoved,
     Proposal,
     ProposalsChanged,
     Rule,
 )
-from soulcaster.domain.events import Outcome as Answer
 from soulcaster.domain.feedback.items import Brief, Deleted
 from soulcaster.domain.ids import cluster_id_for, command_record_id, id_bytes, job_id_for
 from soulcaster.domain.segments import SEGMENT_BYTES, RowChange, Segments
@@ -388,7 +388,7 @@ class ProjectClusters:
         touched: set[int] = set()
         rounds = 0
         for done in core.add([items[i] for i in rows], vectors[rows], self._config.granularity):
-            if isinstance(done, Outcome):
+            if isinstance(done, ClusterChanges):
                 self._tell(core, embedder, done, "consolidation", change, changed=False)
                 touched.update(done.changed)
                 rounds += 1
@@ -473,7 +473,7 @@ class ProjectClusters:
                 records.append((item_id, _RECORD.pack(*changed)))
         return records
 
-    def _assigned(self, core: Clusterer, embedder: EmbedderKey, a: Assignment, change: _Change) -> None:
+    def _assigned(self, core: Clusterer, embedder: EmbedderKey, a: Placement, change: _Change) -> None:
         runner_up = None if a.runner_up is None else core.clusters[int(core.groups.cluster[a.runner_up])].id
         change.events.append(
             ItemAssigned(
@@ -639,7 +639,7 @@ class ProjectClusters:
             records.append((item_id, _RECORD.pack(*of, round_, text)))
         return records
 
-    def _answer(self, change: _Change, answer: Answer, text: str, at: datetime) -> None:
+    def _answer(self, change: _Change, answer: CommandOutcome, text: str, at: datetime) -> None:
         """Tell who asked for a round what came of it."""
         for command in self._asked.values():
             change.events.append(CommandDone(command.id, answer, text, at, _kind(command)))
@@ -923,7 +923,7 @@ class ProjectClusters:
 
     # ---- telling -------------------------------------------------------------------------------------------------
 
-    def _told(self, core: Clusterer, outcome: Outcome, change: _Change) -> None:
+    def _told(self, core: Clusterer, outcome: ClusterChanges, change: _Change) -> None:
         self._tell(core, next(key for key, of in self._cores.items() if of is core), outcome, "person", change)
         if outcome.merged:
             change.events.append(self._proposals())
@@ -934,7 +934,7 @@ class ProjectClusters:
         self,
         core: Clusterer,
         embedder: EmbedderKey,
-        outcome: Outcome,
+        outcome: ClusterChanges,
         by: By,
         change: _Change,
         *,

@@ -25,7 +25,7 @@ _ISSUE = re.compile(
 _canonical = json.JSONEncoder(sort_keys=True, default=str).encode
 
 
-Words = Literal["own", "sample", "summary"]
+TextOrigin = Literal["own", "sample", "summary"]
 """What title, body and url of an item are worth: they are its own, and the newest version counts; those of one
 occurrence of many, and the first stays; or all that a message without details can say."""
 
@@ -53,7 +53,7 @@ class FeedbackItem:
     language: str | None = None
     updated_at: datetime | None = None
     occurrence_id: str | None = None
-    words: Words = "own"
+    words: TextOrigin = "own"
 
 
 @dataclass(frozen=True, slots=True)

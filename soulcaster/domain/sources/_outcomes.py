@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from soulcaster.domain.feedback.items import Words
+from soulcaster.domain.feedback.items import TextOrigin
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Upsert:
     volatile: Mapping[str, Any] = field(default_factory=dict)
     occurrence_id: str | None = None
     version: datetime | None = None
-    words: Words = "own"
+    words: TextOrigin = "own"
 
     def fields(self) -> dict[str, Any]:
         """Return what `messages.RawFeedback` takes, but for the project; metadata and volatile are one there."""

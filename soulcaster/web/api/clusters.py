@@ -12,13 +12,13 @@ from soulcaster.web.api.answers import answer, answer_list
 from soulcaster.web.api.models import ClusterDetailOut, ClusterOut, StartFixOut
 from soulcaster.web.api.operation import operation
 from soulcaster.web.caller import CALLER
-from soulcaster.web.dependencies import services
-from soulcaster.web.parameters import Scope, Window, Words, words
+from soulcaster.web.dependencies import dependencies
+from soulcaster.web.parameters import PageQuery, Scope, Words, words
 from soulcaster.web.problems import Problem
 from soulcaster.wire.fields import Source
 
 
-class ClustersQuery(Window):
+class ClustersQuery(PageQuery):
     """Query of GET /clusters; without a limit a client gets all it can, as the predecessor gave all."""
 
     limit: Annotated[int, Field(ge=1, le=1000)] = 1000
@@ -31,7 +31,7 @@ class ClustersQuery(Window):
 @operation("GET", "/clusters", {200: (ClusterOut,)}, scope="read")
 async def search(request: web.Request, query: ClustersQuery) -> web.StreamResponse:
     """List clusters, largest first or as asked; how many there are is in X-Total-Count, where that is known."""
-    page = await services(request).read_model.clusters(
+    page = await dependencies(request).read_model.clusters(
         query.project_id,
         status=query.status,
         source=query.source,
@@ -46,9 +46,9 @@ async def search(request: web.Request, query: ClustersQuery) -> web.StreamRespon
 
 
 @operation("GET", "/clusters/{cluster_id}", {200: ClusterDetailOut}, scope="read")
-async def one(request: web.Request, query: Window, cluster_id: str) -> web.StreamResponse:
+async def one(request: web.Request, query: PageQuery, cluster_id: str) -> web.StreamResponse:
     """Show a cluster and a part of its items; 404 when this project has none of that id."""
-    given = services(request)
+    given = dependencies(request)
     view = await known_cluster(given, query.project_id, cluster_id)
     page = await given.read_model.feedback(
         query.project_id, source=None, cluster_id=view.id, limit=query.limit, offset=query.offset, after=query.cursor
@@ -71,7 +71,7 @@ async def run_agent(request: web.Request, query: Scope, cluster_id: str) -> web.
 
 async def _ask_for_fix(request: web.Request, project_id: str, cluster_id: str) -> web.StreamResponse:
     try:
-        asked = await ask_for_fix(services(request), project_id, cluster_id, requested_by=request[CALLER].name)
+        asked = await ask_for_fix(dependencies(request), project_id, cluster_id, requested_by=request[CALLER].name)
     except FixUnderWay as error:
         raise Problem(409, str(error)) from error
     return answer(

@@ -30,7 +30,7 @@ from soulcaster.web.api.models import (
 )
 from soulcaster.web.api.operation import Answer, operation
 from soulcaster.web.caller import CALLER
-from soulcaster.web.dependencies import services
+from soulcaster.web.dependencies import dependencies
 from soulcaster.web.parameters import Scope, idempotency_key
 from soulcaster.web.problems import Problem, allow_more
 
@@ -130,7 +130,7 @@ async def configure(request: web.Request, query: CommandQuery, body: ConfigureIn
 @operation("GET", "/clustering/status", {200: ClusteringOut}, scope="read")
 async def status(request: web.Request, query: Scope) -> web.StreamResponse:
     """Show how the project's clustering stands, and what a person may want to do."""
-    read_model = services(request).read_model
+    read_model = dependencies(request).read_model
     stands = await read_model.clustering_status(query.project_id)
     return answer(ClusteringOut.of(query.project_id, stands, await read_model.proposals(query.project_id)))
 
@@ -138,7 +138,7 @@ async def status(request: web.Request, query: Scope) -> web.StreamResponse:
 @operation("GET", "/commands/{command_id}", {200: CommandOut}, scope="read")
 async def one(request: web.Request, query: Scope, command_id: str) -> web.StreamResponse:
     """Show what became of a command; 404 while nothing is known of it."""
-    view = await services(request).read_model.command(query.project_id, command_id)
+    view = await dependencies(request).read_model.command(query.project_id, command_id)
     if view is None:
         raise NotFound("Nothing is known of this command, or not yet")
     return answer(CommandOut.of(query.project_id, view))
@@ -148,7 +148,7 @@ async def _of_cluster(
     request: web.Request, query: CommandQuery, cluster_id: str, kind: CommandKind, message: str, **fields: Any
 ) -> web.StreamResponse:
     """Ask for a command of the cluster in the path, by the id it has now."""
-    cluster = await known_cluster(services(request), query.project_id, cluster_id)
+    cluster = await known_cluster(dependencies(request), query.project_id, cluster_id)
     return await _ask(request, query, kind, message, cluster_id=cluster.id, **fields)
 
 
@@ -156,7 +156,7 @@ async def _ask(
     request: web.Request, query: CommandQuery, kind: CommandKind, message: str, **fields: Any
 ) -> web.StreamResponse:
     command_id = own_id(request, query.project_id)
-    await ask(services(request), query.project_id, kind, command_id, requested_by=request[CALLER].name, **fields)
+    await ask(dependencies(request), query.project_id, kind, command_id, requested_by=request[CALLER].name, **fields)
     return await answered(request, query, command_id, message, cluster_id=fields.get("cluster_id"))
 
 
@@ -174,7 +174,7 @@ async def answered(
     Raises:
         Problem: 409 when it was refused.
     """
-    given = services(request)
+    given = dependencies(request)
     view = None
     if query.wait:
         allow_more(request, query.wait)

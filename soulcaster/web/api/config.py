@@ -17,7 +17,7 @@ from soulcaster.web.api.answers import answer
 from soulcaster.web.api.config_models import ProjectConfigIn, ProjectConfigOut, SubredditsIn, SubredditsOut
 from soulcaster.web.api.operation import operation
 from soulcaster.web.caller import CALLER
-from soulcaster.web.dependencies import services
+from soulcaster.web.dependencies import dependencies
 from soulcaster.web.parameters import Scope
 from soulcaster.web.problems import FieldProblem, Problem, allow_more
 from soulcaster.wire.project_config import ProjectConfig
@@ -40,7 +40,7 @@ class SubredditsQuery(Scope):
 @operation("GET", "/config/project", {200: ProjectConfigOut}, scope="read")
 async def project(request: web.Request, query: Scope) -> web.StreamResponse:
     """Show all settings of the project, the defaults where none were set."""
-    given = services(request)
+    given = dependencies(request)
     stored = await given.read_model.config(query.project_id)
     return answer(ProjectConfigOut.of(query.project_id, stored, await clustering(given, query.project_id)))
 
@@ -52,7 +52,7 @@ async def set_project(request: web.Request, query: ConfigQuery, body: ProjectCon
     What is left out has its default. Another threshold or granularity is sent to the clusterer as a command; with a
     wait, 409 and nothing is set where it is refused.
     """
-    given, wanted = services(request), Clustering(body.threshold, body.granularity)
+    given, wanted = dependencies(request), Clustering(body.threshold, body.granularity)
     if query.wait:
         allow_more(request, 2 * query.wait)
     try:
@@ -75,7 +75,7 @@ async def set_project(request: web.Request, query: ConfigQuery, body: ProjectCon
 @operation("GET", "/config/reddit/subreddits", {200: SubredditsOut}, scope="read")
 async def subreddits(request: web.Request, query: Scope) -> web.StreamResponse:
     """Show what is polled of Reddit: what the project has set, and else what the environment says."""
-    given = services(request)
+    given = dependencies(request)
     stored = await given.read_model.config(query.project_id)
     return answer(SubredditsOut.of(query.project_id, stored, given.reddit))
 
@@ -83,7 +83,7 @@ async def subreddits(request: web.Request, query: Scope) -> web.StreamResponse:
 @operation("POST", "/config/reddit/subreddits", {200: SubredditsOut}, scope="admin", problems=(409,))
 async def set_subreddits(request: web.Request, query: SubredditsQuery, body: SubredditsIn) -> web.StreamResponse:
     """Set what is polled of Reddit: once Kafka has it, and as a rule once it can be read."""
-    given = services(request)
+    given = dependencies(request)
     names = tuple(dict.fromkeys(name.strip().lower() for name in body.subreddits if name.strip()))
     if not names:
         detail = "At least one subreddit is required."

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints
 
 from soulcaster.domain.commands import Granularity
-from soulcaster.domain.events import Outcome
+from soulcaster.domain.events import CommandOutcome
 from soulcaster.domain.lifecycle import JobStatus
 from soulcaster.domain.source_state import MAX_ERROR, SourceStatus
 from soulcaster.domain.webhook_secrets import WebhookSecret
@@ -296,7 +296,7 @@ class CommandNoticeOut(BaseModel):
     """Something became of a command."""
 
     id: str
-    outcome: Outcome
+    outcome: CommandOutcome
 
 
 class NoticeOut(BaseModel):

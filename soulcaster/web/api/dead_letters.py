@@ -10,7 +10,7 @@ from soulcaster.services.dead_letters import REPLAYED, again
 from soulcaster.web.api.answers import answer
 from soulcaster.web.api.models import DeadLetterOut, DeadLettersOut, ReplayedOut
 from soulcaster.web.api.operation import operation
-from soulcaster.web.dependencies import services
+from soulcaster.web.dependencies import dependencies
 from soulcaster.web.parameters import Scope
 from soulcaster.web.problems import Problem
 
@@ -30,7 +30,7 @@ async def search(request: web.Request, query: DeadLettersQuery) -> web.StreamRes
     nobody's: it is in no list, whoever asks, and `soulcaster tail dead-letters` alone shows it.
     """
     before = None if query.before is None else [int(offset) for offset in query.before.split("-")]
-    page = await services(request).dead_letters.newest(query.project_id, limit=query.limit, before=before)
+    page = await dependencies(request).dead_letters.newest(query.project_id, limit=query.limit, before=before)
     return answer(
         DeadLettersOut(
             items=[DeadLetterOut.of(letter) for letter in page.items],
@@ -47,7 +47,7 @@ async def replay(request: web.Request, query: Scope, letter_id: str) -> web.Stre
     Sent twice, it is one item. The letter stays in the list. 409 for what is no feedback: ask for a command again, and
     `soulcaster rebuild` reads events again.
     """
-    given = services(request)
+    given = dependencies(request)
     letter = await given.dead_letters.letter(letter_id)
     if letter is None or letter.project_id != query.project_id:
         raise NotFound("Dead letter not found for project")

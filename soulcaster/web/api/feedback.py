@@ -15,15 +15,15 @@ from soulcaster.web.api.answers import answer
 from soulcaster.web.api.commands import CommandQuery, answered, own_id
 from soulcaster.web.api.models import AskedOut, EditedOut, EditIn, FeedbackListOut, FeedbackOut, StatsOut
 from soulcaster.web.api.operation import operation
-from soulcaster.web.dependencies import services
-from soulcaster.web.parameters import Id, Repo, Scope, Window, Words, words
+from soulcaster.web.dependencies import dependencies
+from soulcaster.web.parameters import Id, PageQuery, Repo, Scope, Words, words
 from soulcaster.web.problems import Problem, field_problem
 from soulcaster.wire.feedback import ItemsEnvelope, RawFeedback
 from soulcaster.wire.fields import Source, Time
 from soulcaster.wire.topics import FEEDBACK_ITEMS
 
 
-class FeedbackQuery(Window):
+class FeedbackQuery(PageQuery):
     """Query of GET /feedback."""
 
     source: Source | None = None
@@ -36,7 +36,7 @@ class FeedbackQuery(Window):
 @operation("GET", "/feedback", {200: FeedbackListOut}, scope="read")
 async def search(request: web.Request, query: FeedbackQuery) -> web.StreamResponse:
     """List items, newest first: of a source, repository or cluster, with words, not older than a time where asked."""
-    page = await services(request).read_model.feedback(
+    page = await dependencies(request).read_model.feedback(
         query.project_id,
         source=query.source,
         cluster_id=query.cluster_id,
@@ -84,7 +84,7 @@ async def edit(request: web.Request, query: Scope, body: EditIn, item_id: str) -
     changed = body.changed(view.item)
     if changed is None:
         return answer(EditedOut(id=item_id, project_id=query.project_id, item=FeedbackOut.of(view)))
-    given = services(request)
+    given = dependencies(request)
     if view.item.updated_at is not None:  # what its source said before now is late
         changed["updated_at"] = given.clock()
     if not title_and_body(changed["title"], changed["body"])[1]:
@@ -105,7 +105,7 @@ async def edit(request: web.Request, query: Scope, body: EditIn, item_id: str) -
 @operation("DELETE", "/feedback/{item_id}", {202: AskedOut, 200: AskedOut}, scope="write", problems=(409,), keyed=True)
 async def delete(request: web.Request, query: CommandQuery, item_id: str) -> web.StreamResponse:
     """Delete an item for good: whatever its source sends of it later, it does not come back."""
-    given = services(request)
+    given = dependencies(request)
     command_id = own_id(request, query.project_id)
     view = await given.read_model.feedback_item(query.project_id, item_id)
     if view is None and await given.read_model.command(query.project_id, command_id) is None:
@@ -122,7 +122,7 @@ async def delete(request: web.Request, query: CommandQuery, item_id: str) -> web
 @operation("GET", "/stats", {200: StatsOut}, scope="read")
 async def stats(request: web.Request, query: Scope) -> web.StreamResponse:
     """Show a project in figures; zeros for a project nothing is known of."""
-    return answer(StatsOut.of(query.project_id, await services(request).read_model.stats(query.project_id)))
+    return answer(StatsOut.of(query.project_id, await dependencies(request).read_model.stats(query.project_id)))
 
 
 async def _known(request: web.Request, project_id: str, item_id: str) -> FeedbackView:
@@ -132,7 +132,7 @@ async def _known(request: web.Request, project_id: str, item_id: str) -> Feedbac
         NotFound: this project has none of that id.
         Unavailable: Redis does not answer.
     """
-    view = await services(request).read_model.feedback_item(project_id, item_id)
+    view = await dependencies(request).read_model.feedback_item(project_id, item_id)
     if view is None:
         raise NotFound("Feedback item not found")
     return view

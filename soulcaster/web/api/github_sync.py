@@ -11,7 +11,7 @@ from soulcaster.services.github_sync import Synced, SyncRunning
 from soulcaster.web.api.answers import answer
 from soulcaster.web.api.config_models import RepositorySyncOut, SyncOut
 from soulcaster.web.api.operation import operation
-from soulcaster.web.dependencies import Services, services
+from soulcaster.web.dependencies import Dependencies, dependencies
 from soulcaster.web.parameters import Scope, github_token
 from soulcaster.web.problems import Problem, allow_more
 from soulcaster.wire.project_config import ProjectConfig
@@ -39,7 +39,7 @@ async def one(request: web.Request, query: Scope, owner: str, repo: str) -> web.
     409 while it is being synced already, or where GitHub is off in the project; 422 where GitHub refuses; 429 where it
     takes no more requests for now; 502 where it does not answer. What was read by then is kept.
     """
-    given, token = services(request), github_token(request)
+    given, token = dependencies(request), github_token(request)
     config = await _config(given, query.project_id)
     goes_on = _until_time_is_up(request)
     try:
@@ -58,7 +58,7 @@ async def every(request: web.Request, query: Scope) -> web.StreamResponse:
 
     One that GitHub refuses, or that is being synced already, is told of in the answer and keeps no other waiting.
     """
-    given, token = services(request), github_token(request)
+    given, token = dependencies(request), github_token(request)
     config = await _config(given, query.project_id)
     goes_on = _until_time_is_up(request)
     read_at = {
@@ -88,7 +88,7 @@ async def in_one_segment(request: web.Request) -> web.StreamResponse:
     raise web.HTTPPermanentRedirect(request.rel_url.with_path(f"{_SYNC}/{owner}/{repo}", keep_query=True))
 
 
-async def _config(given: Services, project_id: str) -> ProjectConfig:
+async def _config(given: Dependencies, project_id: str) -> ProjectConfig:
     config = (await given.read_model.config(project_id)).config
     if not config.sources.github.enabled:
         raise Problem(409, "GitHub is off in this project's settings; turn it on there first.")
@@ -103,7 +103,7 @@ def _until_time_is_up(request: web.Request) -> Callable[[], bool]:
     return lambda: loop.time() < until
 
 
-def _raise_where_github_is_away(given: Services, synced: Synced) -> None:
+def _raise_where_github_is_away(given: Dependencies, synced: Synced) -> None:
     error = synced.stopped_by
     if error is None or isinstance(error, SourceRefuses):
         return

@@ -10,7 +10,7 @@ from soulcaster.ports.readiness import Answering
 from soulcaster.web.api.answers import answer
 from soulcaster.web.api.models import HealthOut, ReadyOut, RootOut
 from soulcaster.web.api.operation import operation
-from soulcaster.web.dependencies import services
+from soulcaster.web.dependencies import dependencies
 from soulcaster.web.problems import RETRY_SECONDS, Problem
 
 CHECK_SECONDS = 2.0
@@ -31,7 +31,7 @@ async def root(request: web.Request) -> web.StreamResponse:
 @operation("GET", "/health", {200: HealthOut})
 async def health(request: web.Request) -> web.StreamResponse:
     """Say that the server is up, and whether its storage answers."""
-    given = services(request)
+    given = dependencies(request)
     connected = await _answers("Redis", given.read_model)
     return answer(HealthOut(storage="connected" if connected else "disconnected", timestamp=given.clock()))
 
@@ -39,7 +39,7 @@ async def health(request: web.Request) -> web.StreamResponse:
 @operation("GET", "/ready", {200: ReadyOut})
 async def ready(request: web.Request) -> web.StreamResponse:
     """Answer 200 when Kafka and Redis do, else 503 naming which does not; within two seconds."""
-    given = services(request)
+    given = dependencies(request)
     systems: dict[str, Answering] = {"Kafka": given.kafka, "Redis": given.read_model}
     found = await asyncio.gather(*(_answers(name, system) for name, system in systems.items()))
     checks = {name.lower(): "ok" if good else "no answer" for name, good in zip(systems, found, strict=True)}

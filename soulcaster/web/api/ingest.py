@@ -28,7 +28,7 @@ from soulcaster.web.api.models import (
 )
 from soulcaster.web.api.operation import operation
 from soulcaster.web.caller import CALLER, Caller
-from soulcaster.web.dependencies import services
+from soulcaster.web.dependencies import dependencies
 from soulcaster.web.parameters import PROJECT, Query, Scope, idempotency_key, of_fields
 from soulcaster.web.problems import FieldProblem, Problem
 from soulcaster.wire.fields import ProjectId
@@ -93,7 +93,7 @@ async def _take(
         Problem: 400 when one names none, 422 when one cannot be an item; none is published.
         Unavailable: Kafka does not answer.
     """
-    given = services(request)
+    given = dependencies(request)
     judge = partial(_judge, items, project_id, request[CALLER], idempotency_key(request), given.clock(), named)
     ready = await asyncio.to_thread(judge) if len(items) >= _MANY else judge()
     await post(given.publisher, ready)

@@ -14,15 +14,15 @@ from soulcaster.web.api.answers import answer, answer_list
 from soulcaster.web.api.models import JobIn, JobLogsOut, JobOut, JobPatchIn, JobToldOut
 from soulcaster.web.api.operation import Answer, operation
 from soulcaster.web.caller import CALLER
-from soulcaster.web.dependencies import services
-from soulcaster.web.parameters import Id, Scope, Window, idempotency_key
+from soulcaster.web.dependencies import dependencies
+from soulcaster.web.parameters import Id, PageQuery, Scope, idempotency_key
 from soulcaster.web.problems import Problem, allow_more
 
 _TOLD: Mapping[int, Answer] = {202: JobToldOut, 200: JobToldOut}
 """200 where the caller waited and it shows, or there was nothing to tell."""
 
 
-class JobsQuery(Window):
+class JobsQuery(PageQuery):
     """Query of GET /jobs."""
 
     cluster_id: Id | None = None
@@ -43,7 +43,7 @@ class RecordQuery(TellQuery):
 @operation("GET", "/jobs", {200: (JobOut,)}, scope="read")
 async def search(request: web.Request, query: JobsQuery) -> web.StreamResponse:
     """List jobs, newest first, without logs; how many there are is in X-Total-Count."""
-    page = await services(request).read_model.jobs(
+    page = await dependencies(request).read_model.jobs(
         query.project_id, cluster_id=query.cluster_id, limit=query.limit, offset=query.offset, after=query.cursor
     )
     return answer_list([JobOut.of(job) for job in page.items], total=page.total, cursor=page.next)
@@ -52,22 +52,22 @@ async def search(request: web.Request, query: JobsQuery) -> web.StreamResponse:
 @operation("GET", "/jobs/{job_id}", {200: JobOut}, scope="read")
 async def one(request: web.Request, query: Scope, job_id: str) -> web.StreamResponse:
     """Show a job and its logs; 404 when it is not of this project."""
-    job = await known_job(services(request), query.project_id, job_id)
-    return answer(JobOut.of(job, await services(request).read_model.job_logs(job.id)))
+    job = await known_job(dependencies(request), query.project_id, job_id)
+    return answer(JobOut.of(job, await dependencies(request).read_model.job_logs(job.id)))
 
 
 @operation("GET", "/jobs/{job_id}/logs", {200: JobLogsOut}, scope="read")
 async def logs(request: web.Request, query: Scope, job_id: str) -> web.StreamResponse:
     """Show a job's log so far, line by line; 404 when it is not of this project."""
-    job = await known_job(services(request), query.project_id, job_id)
-    lines = await services(request).read_model.job_logs(job.id)
+    job = await known_job(dependencies(request), query.project_id, job_id)
+    lines = await dependencies(request).read_model.job_logs(job.id)
     return answer(JobLogsOut(job_id=job.id, project_id=job.project_id, chunks=[f"{line}\n" for line in lines]))
 
 
 @operation("GET", "/clusters/{cluster_id}/jobs", {200: (JobOut,)}, scope="read")
-async def of_cluster(request: web.Request, query: Window, cluster_id: str) -> web.StreamResponse:
+async def of_cluster(request: web.Request, query: PageQuery, cluster_id: str) -> web.StreamResponse:
     """List a cluster's jobs, newest first, without logs; those of the clusters merged into it too."""
-    given = services(request)
+    given = dependencies(request)
     cluster = await known_cluster(given, query.project_id, cluster_id)
     page = await given.read_model.jobs(
         query.project_id, cluster_id=cluster.id, limit=query.limit, offset=query.offset, after=query.cursor
@@ -78,7 +78,7 @@ async def of_cluster(request: web.Request, query: Window, cluster_id: str) -> we
 @operation("POST", "/jobs", {201: JobToldOut, 202: JobToldOut}, scope="launch", keyed=True)
 async def record(request: web.Request, query: RecordQuery, body: JobIn) -> web.StreamResponse:
     """Record a job of a cluster, pending; nobody launches it. 201 once it shows, 202 when that takes longer."""
-    given = services(request)
+    given = dependencies(request)
     key = idempotency_key(request)
     job = await record_job(given, query.project_id, body.cluster_id, by=request[CALLER].name, key=key)
     shown = await _shown(request, job, query.wait, lambda _job: True)
@@ -88,7 +88,7 @@ async def record(request: web.Request, query: RecordQuery, body: JobIn) -> web.S
 @operation("PATCH", "/jobs/{job_id}", _TOLD, scope="launch", problems=(409,), keyed=True)
 async def patch(request: web.Request, query: TellQuery, body: JobPatchIn, job_id: str) -> web.StreamResponse:
     """Tell of a job: its status, a part of its log, its pull request, its error; 409 once it has ended otherwise."""
-    given = services(request)
+    given = dependencies(request)
     job = await known_job(given, query.project_id, job_id)
     if not body.model_dump(exclude_none=True):
         return answer(JobToldOut.of("No updates provided", job))
@@ -104,7 +104,7 @@ async def patch(request: web.Request, query: TellQuery, body: JobPatchIn, job_id
 @operation("POST", "/jobs/{job_id}/cancel", _TOLD, scope="launch", problems=(409,))
 async def cancel(request: web.Request, query: TellQuery, job_id: str) -> web.StreamResponse:
     """End a job as failed, and have it stopped wherever it runs; 409 when it has ended otherwise."""
-    given = services(request)
+    given = dependencies(request)
     job = await known_job(given, query.project_id, job_id)
     try:
         told = await cancel_job(given, job, by=request[CALLER].name)
@@ -119,4 +119,4 @@ async def _shown(request: web.Request, job: Job, wait: float, fits: Callable[[Jo
     if not wait:
         return None
     allow_more(request, wait)
-    return await shows(services(request), job.id, fits, wait)
+    return await shows(dependencies(request), job.id, fits, wait)

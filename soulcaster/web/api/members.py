@@ -19,7 +19,7 @@ from soulcaster.web.api.models import (
 )
 from soulcaster.web.api.operation import operation
 from soulcaster.web.caller import CALLER
-from soulcaster.web.dependencies import services
+from soulcaster.web.dependencies import dependencies
 from soulcaster.web.parameters import Id, Query
 from soulcaster.web.problems import Problem
 
@@ -33,7 +33,7 @@ class ProjectsQuery(Query):
 @operation("POST", "/users", {200: MadeUserOut, 201: MadeUserOut}, scope="local")
 async def make(request: web.Request, body: UserIn) -> web.StreamResponse:
     """Make a user and a project of their own; the same address or GitHub account again is the same user."""
-    given = services(request)
+    given = dependencies(request)
     user, project, made = await make_user(
         given.publisher,
         given.read_model,
@@ -49,7 +49,7 @@ async def make(request: web.Request, body: UserIn) -> web.StreamResponse:
 @operation("GET", "/projects", {200: ProjectsOut}, scope="read")
 async def projects(request: web.Request, query: ProjectsQuery) -> web.StreamResponse:
     """List projects by name, those of one user where asked; a key sees its own alone."""
-    read_model = services(request).read_model
+    read_model = dependencies(request).read_model
     user_id, own = query.user_id, request[CALLER].project_id
     found = await (read_model.projects() if user_id is None else read_model.projects_of(user_id))
     return answer(ProjectsOut(projects=[ProjectOut.of(one) for one in found if own in (None, one.id)]))
@@ -58,7 +58,7 @@ async def projects(request: web.Request, query: ProjectsQuery) -> web.StreamResp
 @operation("POST", "/projects", {200: MadeProjectOut, 201: MadeProjectOut}, scope="local", problems=(409,))
 async def make_one(request: web.Request, body: ProjectIn) -> web.StreamResponse:
     """Make a project for a user, who becomes its owner; 200 with the one there is when it is theirs already."""
-    given = services(request)
+    given = dependencies(request)
     try:
         project, made = await make_project(
             given.publisher,
@@ -77,14 +77,14 @@ async def make_one(request: web.Request, body: ProjectIn) -> web.StreamResponse:
 async def members(request: web.Request, project_id: str) -> web.StreamResponse:
     """List a project's members, those of longest standing first."""
     await _known(request, project_id)
-    views = await services(request).read_model.members(project_id)
+    views = await dependencies(request).read_model.members(project_id)
     return answer_list([MemberOut.of(view) for view in views], total=len(views))
 
 
 @operation("POST", "/projects/{project_id}/members", {200: MemberOut, 201: MemberOut}, scope="admin", problems=(409,))
 async def put_member(request: web.Request, project_id: str, body: MemberIn) -> web.StreamResponse:
     """Invite somebody by e-mail address or GitHub login, or give a member another role."""
-    given = services(request)
+    given = dependencies(request)
     await _known(request, project_id)
     to = (given.publisher, given.read_model, project_id)
     try:
@@ -105,7 +105,7 @@ async def put_member(request: web.Request, project_id: str, body: MemberIn) -> w
 @operation("DELETE", "/projects/{project_id}/members/{user_id}", {202: MemberOut}, scope="admin", problems=(409,))
 async def remove(request: web.Request, project_id: str, user_id: str) -> web.StreamResponse:
     """Remove a member: 202 once Kafka has it; a moment later they see nothing of the project any more."""
-    given = services(request)
+    given = dependencies(request)
     await _known(request, project_id)
     try:
         member = await remove_member(given.publisher, given.read_model, project_id, user_id, given.clock())
@@ -121,6 +121,6 @@ async def _known(request: web.Request, project_id: str) -> None:
         NotFound: there is none.
         Unavailable: Redis does not answer.
     """
-    project = await services(request).read_model.project(project_id)
+    project = await dependencies(request).read_model.project(project_id)
     if project is None or project.id != project_id:
         raise NotFound("There is no such project here")

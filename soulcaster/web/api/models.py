@@ -24,8 +24,8 @@ from pydantic import (
 
 from soulcaster.domain.api_keys import ApiKey, KeyScope
 from soulcaster.domain.commands import Granularity
-from soulcaster.domain.events import By, Change, ClusteringStatus, Outcome, Proposal, Rule
-from soulcaster.domain.feedback.items import FeedbackItem, Words
+from soulcaster.domain.events import By, Change, ClusteringStatus, CommandOutcome, Proposal, Rule
+from soulcaster.domain.feedback.items import FeedbackItem, TextOrigin
 from soulcaster.domain.lifecycle import ClusterStatus, Job, JobStatus
 from soulcaster.domain.members import Role, User
 from soulcaster.domain.text.normalize import title_and_body
@@ -35,7 +35,7 @@ from soulcaster.ports.feedback import FeedbackView
 from soulcaster.ports.members import MemberView
 from soulcaster.ports.paging import Page
 from soulcaster.ports.projects import Project, Stats
-from soulcaster.web.parameters import Batch, Id, OneOrBatch
+from soulcaster.web.parameters import BatchBody, Id, OneOrBatch
 from soulcaster.wire.feedback import RawFeedback
 from soulcaster.wire.fields import (
     MAX_IDS,
@@ -110,7 +110,7 @@ class FeedbackIn(Body):
     metadata: Metadata = Field(default_factory=dict)
     updated_at: Time | None = None
     occurrence_id: ExternalId | None = None
-    words: Words = "own"
+    words: TextOrigin = "own"
     raw_text: str | None = None
     repo: str | None = None
     github_issue_number: int | None = None
@@ -216,13 +216,13 @@ class RedditIn(FeedbackIn):
     source: GivenSource = "reddit"
 
 
-class FeedbackBatchIn(Batch):
+class FeedbackBatchIn(BatchBody):
     """Many items at once: all of them are taken, or none."""
 
     items: Annotated[tuple[FeedbackIn, ...], Field(min_length=1, max_length=MAX_ITEMS)]
 
 
-class RedditBatchIn(Batch):
+class RedditBatchIn(BatchBody):
     """Many items of Reddit's at once: all of them are taken, or none."""
 
     items: Annotated[tuple[RedditIn, ...], Field(min_length=1, max_length=MAX_ITEMS)]
@@ -633,7 +633,7 @@ class AskedOut(BaseModel):
     command_id: str
     cluster_id: str | None
     project_id: str
-    outcome: Outcome | None
+    outcome: CommandOutcome | None
     reason: str | None
 
 
@@ -641,7 +641,7 @@ class CommandOut(BaseModel):
     """GET /commands/{id}: what became of a command."""
 
     command_id: str
-    outcome: Outcome
+    outcome: CommandOutcome
     reason: str
     at: datetime
     project_id: str

@@ -15,7 +15,7 @@ from soulcaster.services.sources import sources_of
 from soulcaster.web.api.answers import answer, answer_list
 from soulcaster.web.api.config_models import KickOut, SourceOut, SourceReportIn
 from soulcaster.web.api.operation import operation
-from soulcaster.web.dependencies import services
+from soulcaster.web.dependencies import dependencies
 from soulcaster.web.parameters import Scope
 from soulcaster.wire.control import SourceKicked, SourceReported
 from soulcaster.wire.topics import CONTROL
@@ -26,7 +26,7 @@ _SOURCE = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}", re.ASCII)
 @operation("GET", "/sources", {200: (SourceOut,)}, scope="read")
 async def search(request: web.Request, query: Scope) -> web.StreamResponse:
     """List every source that can be set or that something came from, by name."""
-    found = await sources_of(services(request).read_model, query.project_id)
+    found = await sources_of(dependencies(request).read_model, query.project_id)
     shown = [SourceOut.of(query.project_id, one) for one in found.all()]
     return answer_list(shown, total=len(shown))
 
@@ -40,7 +40,7 @@ async def cursor(request: web.Request, query: Scope, source: str) -> web.StreamR
 @operation("PUT", "/sources/{source}/cursor", {202: SourceOut}, scope="ingest")
 async def report(request: web.Request, query: Scope, body: SourceReportIn, source: str) -> web.StreamResponse:
     """Say where a poller goes on and how it fares: 202 once Kafka has it. It is all there is of it from then on."""
-    given, name = services(request), _name(source)
+    given, name = dependencies(request), _name(source)
     message = SourceReported(project_id=query.project_id, source=name, reported_at=given.clock(), **body.model_dump())
     await _publish(request, f"source:{query.project_id}:{name}", message)
     return answer(await _shown(request, query.project_id, name, message.report()), status=202)
@@ -59,7 +59,7 @@ async def trigger_poll(request: web.Request, query: Scope) -> web.StreamResponse
 
 
 async def _kick(request: web.Request, project_id: str) -> web.Response:
-    given = services(request)
+    given = dependencies(request)
     reddit = (await given.read_model.config(project_id)).config.sources.reddit
     if not reddit.enabled:
         return answer(KickOut(status="skipped", message="Reddit is off in this project", project_id=project_id))
@@ -73,12 +73,12 @@ async def _kick(request: web.Request, project_id: str) -> web.Response:
 
 
 async def _publish(request: web.Request, key: str, message: SourceReported | SourceKicked) -> None:
-    await services(request).publisher.publish([Outgoing(CONTROL.name, key.encode(), message.to_bytes())])
+    await dependencies(request).publisher.publish([Outgoing(CONTROL.name, key.encode(), message.to_bytes())])
 
 
 async def _shown(request: web.Request, project_id: str, source: str, reported: SourceReport | None = None) -> SourceOut:
     """Return a source as it stands, or as it will with a report that was just made."""
-    found = await sources_of(services(request).read_model, project_id)
+    found = await sources_of(dependencies(request).read_model, project_id)
     return SourceOut.of(project_id, found.of(source, reported))
 
 

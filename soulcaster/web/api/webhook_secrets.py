@@ -7,7 +7,7 @@ from soulcaster.web.api.answers import answer, answer_list
 from soulcaster.web.api.config_models import NewWebhookSecretOut, WebhookSecretIn, WebhookSecretOut
 from soulcaster.web.api.operation import operation
 from soulcaster.web.caller import CALLER
-from soulcaster.web.dependencies import services
+from soulcaster.web.dependencies import dependencies
 from soulcaster.web.parameters import Scope
 from soulcaster.web.problems import Problem
 
@@ -15,7 +15,7 @@ from soulcaster.web.problems import Problem
 @operation("GET", "/webhook-secrets", {200: (WebhookSecretOut,)}, scope="admin")
 async def search(request: web.Request, query: Scope) -> web.StreamResponse:
     """List the webhook secrets that stand, newest first; the secrets themselves are not shown."""
-    found = await services(request).read_model.webhook_secrets(query.project_id)
+    found = await dependencies(request).read_model.webhook_secrets(query.project_id)
     return answer_list([WebhookSecretOut.of(secret) for secret in found], total=len(found))
 
 
@@ -25,7 +25,7 @@ async def make(request: web.Request, query: Scope, body: WebhookSecretIn) -> web
 
     One that is made here is in the answer and is not shown again; one that is given is not shown at all.
     """
-    given = services(request)
+    given = dependencies(request)
     vendors = None if body.secret is None else body.secret.get_secret_value()
     try:
         made, plain = await given.webhooks.make(
@@ -39,6 +39,6 @@ async def make(request: web.Request, query: Scope, body: WebhookSecretIn) -> web
 @operation("DELETE", "/webhook-secrets/{secret_id}", {202: WebhookSecretOut}, scope="admin")
 async def remove(request: web.Request, query: Scope, secret_id: str) -> web.StreamResponse:
     """Remove a secret: 202 once Kafka has it; what is signed with it is refused a few seconds later."""
-    given = services(request)
+    given = dependencies(request)
     removed = await given.webhooks.remove(query.project_id, secret_id, given.clock())
     return answer(WebhookSecretOut.of(removed), status=202)

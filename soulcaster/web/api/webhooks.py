@@ -12,7 +12,7 @@ from soulcaster.services.posting import make_delivery
 from soulcaster.web.api.answers import answer
 from soulcaster.web.api.models import DeliveryOut
 from soulcaster.web.api.operation import operation
-from soulcaster.web.dependencies import services
+from soulcaster.web.dependencies import dependencies
 from soulcaster.web.parameters import Scope
 from soulcaster.web.problems import Problem
 from soulcaster.web.signatures import read_sent
@@ -37,7 +37,7 @@ async def _take(request: web.Request, project_id: str, source: str) -> web.Strea
         Problem: 415 when it is not declared as JSON, 413 when it is too large, 400 when it is not JSON.
         Unavailable: Kafka or Redis does not answer.
     """
-    given = services(request)
+    given = dependencies(request)
     if not (await given.read_model.config(project_id)).config.sources.enabled(source):
         off = DeliveryOut(status="skipped", project_id=project_id, reason=f"{source} is off in this project")
         return answer(off)

@@ -14,7 +14,7 @@ from soulcaster.errors import IllegalTransition, NotFound
 from soulcaster.ports.projects import Project
 from soulcaster.services.cluster_commands import FixUnderWay, ask, ask_for_fix, done
 from soulcaster.services.jobs import cancel_job, known_job, shows
-from soulcaster.web.dependencies import services
+from soulcaster.web.dependencies import dependencies
 from soulcaster.web.pages.formatting import ORDER_WORDS
 from soulcaster.web.pages.paging import ClustersQuery, Paging, page_number
 from soulcaster.web.pages.rights import ACCESS
@@ -80,7 +80,7 @@ async def ranking(request: web.Request) -> web.StreamResponse:
     """GET /app/projects/{project_id}: clusters, largest first or as asked, and the project's figures."""
     project = request[ACCESS].project
     asked = read_query(request, ClustersQuery)
-    given = services(request)
+    given = dependencies(request)
     stats = await given.read_model.stats(project.id)
     clusters = await given.read_model.clusters(
         project.id,
@@ -127,7 +127,7 @@ async def one(request: web.Request) -> web.StreamResponse:
     project = request[ACCESS].project
     cluster_id = path_id(request, "cluster_id")
     page = page_number(request)
-    given = services(request)
+    given = dependencies(request)
     cluster = await given.read_model.cluster(project.id, cluster_id)
     if cluster is None:
         raise NotFound("There is no such cluster in this project. Its items may all have moved to others.")
@@ -165,7 +165,7 @@ async def start_fix(request: web.Request) -> web.StreamResponse:
     project = request[ACCESS].project
     cluster_id = path_id(request, "cluster_id")
     try:
-        await ask_for_fix(services(request), project.id, cluster_id, requested_by=request[ACCESS].user)
+        await ask_for_fix(dependencies(request), project.id, cluster_id, requested_by=request[ACCESS].user)
     except FixUnderWay as error:
         await leave_notice(request, str(error))
     else:
@@ -177,7 +177,7 @@ async def cancel(request: web.Request) -> web.StreamResponse:
     """POST .../cancel: cancel a job of the cluster, then show the cluster again with a notice."""
     project = request[ACCESS].project
     form = await read_form(request, JobForm)
-    given = services(request)
+    given = dependencies(request)
     job = await known_job(given, project.id, form.job_id)
     try:
         await cancel_job(given, job, by=request[ACCESS].user)
@@ -266,7 +266,7 @@ async def _ask(
     request: web.Request, kind: CommandKind, project: Project, back: str | None, **fields: Any
 ) -> web.StreamResponse:
     """Ask for a command, and show the cluster `back` (None: the list) again with what became of it."""
-    given = services(request)
+    given = dependencies(request)
     command_id = str(uuid4())
     await ask(given, project.id, kind, command_id, requested_by=request[ACCESS].user, **fields)
     view = await done(given, project.id, command_id, OUTCOME_SECONDS)
@@ -286,7 +286,7 @@ async def _tick_first(request: web.Request) -> web.StreamResponse:
 
 async def _titles(request: web.Request, project: Project, proposal: Proposal) -> Sequence[tuple[str, str]]:
     """Return id and title of the clusters that a proposal names."""
-    read_model = services(request).read_model
+    read_model = dependencies(request).read_model
     found = [await read_model.cluster(project.id, cluster_id) for cluster_id in proposal.cluster_ids]
     return [(cluster.id, cluster.title) for cluster in found if cluster is not None]
 

@@ -10,7 +10,7 @@ from soulcaster.domain.members import ROLES, Membership, Role
 from soulcaster.errors import Conflict
 from soulcaster.services.cluster_commands import until
 from soulcaster.services.members import invite, remove_member, set_member
-from soulcaster.web.dependencies import services
+from soulcaster.web.dependencies import dependencies
 from soulcaster.web.pages.rights import ACCESS
 from soulcaster.web.pages.session import leave_notice, render
 from soulcaster.web.parameters import path_id, read_form
@@ -37,7 +37,7 @@ class RoleForm(BaseModel):
 
 async def listed(request: web.Request) -> web.StreamResponse:
     """GET /app/projects/{project_id}/members: who they are, and forms to change that."""
-    given, access = services(request), request[ACCESS]
+    given, access = dependencies(request), request[ACCESS]
     context = {
         "project": access.project,
         "members": await given.read_model.members(access.project.id),
@@ -51,7 +51,7 @@ async def listed(request: web.Request) -> web.StreamResponse:
 async def add(request: web.Request) -> web.StreamResponse:
     """POST .../members: make somebody a member."""
     form = await read_form(request, AddForm)
-    given, project_id = services(request), request[ACCESS].project.id
+    given, project_id = dependencies(request), request[ACCESS].project.id
     kind: Literal["email", "login"] = "email" if "@" in form.who else "login"  # no login has one
     to = (given.publisher, given.read_model, project_id)
     member, _, _ = await _or_say(request, invite(*to, kind, form.who, form.role, given.clock()))
@@ -62,7 +62,7 @@ async def add(request: web.Request) -> web.StreamResponse:
 async def change(request: web.Request) -> web.StreamResponse:
     """POST .../members/{user_id}/role: give a member another role."""
     form = await read_form(request, RoleForm)
-    given, user_id = services(request), await _member(request)
+    given, user_id = dependencies(request), await _member(request)
     to = (given.publisher, given.read_model, request[ACCESS].project.id)
     member, _ = await _or_say(request, set_member(*to, user_id, form.role, given.clock()))
     await _show(request, member, "Changed.")
@@ -71,7 +71,7 @@ async def change(request: web.Request) -> web.StreamResponse:
 
 async def remove(request: web.Request) -> web.StreamResponse:
     """POST .../members/{user_id}/remove: remove a member."""
-    given, user_id = services(request), await _member(request)
+    given, user_id = dependencies(request), await _member(request)
     to = (given.publisher, given.read_model, request[ACCESS].project.id)
     await _show(request, await _or_say(request, remove_member(*to, user_id, given.clock())), "Removed.")
     raise web.HTTPSeeOther(_next(request, user_id))
@@ -84,7 +84,7 @@ async def _member(request: web.Request) -> str:
         HTTPSeeOther: they are none, or not any more; the page says so.
     """
     user_id = path_id(request, "user_id")
-    if await services(request).read_model.member(request[ACCESS].project.id, user_id) is None:
+    if await dependencies(request).read_model.member(request[ACCESS].project.id, user_id) is None:
         await leave_notice(request, "They are no member of this project any more.")
         raise web.HTTPSeeOther(_path(request))
     return user_id
@@ -105,7 +105,7 @@ async def _or_say(request: web.Request, work: Awaitable[T]) -> T:
 
 async def _show(request: web.Request, asked: Membership, notice: str) -> None:
     """Wait for a change to be known, and tell of it."""
-    read_model = services(request).read_model
+    read_model = dependencies(request).read_model
     expected = asked if asked.removed_at is None else None
 
     async def shown() -> bool:

@@ -6,7 +6,7 @@ from aiohttp import web
 
 from soulcaster.domain.members import LOCAL_OWNER
 from soulcaster.ports.projects import Project
-from soulcaster.web.dependencies import services
+from soulcaster.web.dependencies import dependencies
 from soulcaster.web.pages.session import last_project, render, signed_in_user
 
 
@@ -21,7 +21,7 @@ async def start(request: web.Request) -> web.StreamResponse:
 
 async def list_projects(request: web.Request) -> web.StreamResponse:
     """GET /app/projects: every project of who is signed in, and its figures."""
-    read_model = services(request).read_model
+    read_model = dependencies(request).read_model
     # One after the other: at the same time, each would take a connection of its own.
     rows = [(project, await read_model.stats(project.id)) for project in await _projects(request)]
     local = await signed_in_user(request) == LOCAL_OWNER
@@ -31,7 +31,7 @@ async def list_projects(request: web.Request) -> web.StreamResponse:
 
 async def _projects(request: web.Request) -> Sequence[Project]:
     """Return the projects that who is signed in may see."""
-    read_model, user = services(request).read_model, await signed_in_user(request)
+    read_model, user = dependencies(request).read_model, await signed_in_user(request)
     if user is None:
         return ()
     return await (read_model.projects() if user == LOCAL_OWNER else read_model.projects_of(user))

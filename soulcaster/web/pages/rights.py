@@ -10,7 +10,7 @@ from soulcaster.domain.api_keys import KeyScope
 from soulcaster.domain.members import LOCAL_OWNER, Role, may
 from soulcaster.errors import NotFound
 from soulcaster.ports.projects import Project
-from soulcaster.web.dependencies import services
+from soulcaster.web.dependencies import dependencies
 from soulcaster.web.parameters import path_id
 from soulcaster.web.problems import Problem
 
@@ -52,7 +52,7 @@ def to(scope: KeyScope, handler: Handler) -> Handler:
 async def _access(request: web.Request) -> Access:
     project_id = path_id(request, "project_id")
     user = str((await get_session(request))[USER])
-    read_model = services(request).read_model
+    read_model = dependencies(request).read_model
     project = await read_model.project(project_id)
     member = None if user == LOCAL_OWNER else await read_model.member(project_id, user)
     if project is None or project.id != project_id or (member is None and user != LOCAL_OWNER):

@@ -10,7 +10,7 @@ from aiohttp.typedefs import Handler
 from aiohttp_session import get_session, new_session
 from aiohttp_session.cookie_storage import EncryptedCookieStorage
 
-from soulcaster.web.dependencies import services
+from soulcaster.web.dependencies import dependencies
 from soulcaster.web.pages.rights import ACCESS, USER
 from soulcaster.web.problems import Problem
 
@@ -54,7 +54,7 @@ async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 def how_to_sign_in(request: web.Request) -> str:
     """Return what to do to be signed in."""
-    if services(request).entrance is not None:
+    if dependencies(request).entrance is not None:
         return "You are not signed in, or not any more."
     return "Use the link that soulcaster run printed when it started; start it again for a new one."
 

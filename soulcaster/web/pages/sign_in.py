@@ -6,7 +6,7 @@ from soulcaster.errors import SignInRefused
 from soulcaster.ports.sign_in import Entrance
 from soulcaster.services import members as people
 from soulcaster.services.cluster_commands import until
-from soulcaster.web.dependencies import services
+from soulcaster.web.dependencies import dependencies
 from soulcaster.web.pages.session import (
     begin_sign_in,
     begun_sign_in,
@@ -27,7 +27,7 @@ SHOWN_SECONDS = 2.0
 async def sign_in(request: web.Request) -> web.StreamResponse:
     """GET /app/sign-in?token=...: use the token up, open a session and go to /app; without one, say how to sign in."""
     token = request.query.get("token", "")
-    user = await services(request).sign_in.consume(token)
+    user = await dependencies(request).sign_in.consume(token)
     if user is not None:
         await open_session(request, user)
     elif await signed_in_user(request) is None:
@@ -49,7 +49,7 @@ async def github(request: web.Request) -> web.StreamResponse:
 
 async def github_callback(request: web.Request) -> web.StreamResponse:
     """GET /app/sign-in/github/callback: open a session for who comes back from GitHub."""
-    entrance, given = _entrance(request), services(request)
+    entrance, given = _entrance(request), dependencies(request)
     verifier = await begun_sign_in(request, request.query.get("state", ""))
     if verifier is None:
         raise Problem(400, "This sign-in was not begun in this browser, or was ended already. Begin again.")
@@ -83,7 +83,7 @@ async def sign_out(request: web.Request) -> web.StreamResponse:
 
 
 def _entrance(request: web.Request) -> Entrance:
-    entrance = services(request).entrance
+    entrance = dependencies(request).entrance
     if entrance is None:
         raise Problem(404, "Nobody signs in by GitHub here.")
     return entrance

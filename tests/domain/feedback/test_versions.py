@@ -9,13 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from soulcaster.domain.feedback.dedupe import Seen
-from soulcaster.domain.feedback.items import FeedbackItem, Words
+from soulcaster.domain.feedback.items import FeedbackItem, TextOrigin
 from soulcaster.domain.feedback.versions import MARK_BYTES, is_news, mark, newest
 from soulcaster.domain.segments import Segments
 from tests.support.make import NOW, item
 
 
-def told(body: str, minutes: int | None = None, words: Words = "own", **metadata: object) -> FeedbackItem:
+def told(body: str, minutes: int | None = None, words: TextOrigin = "own", **metadata: object) -> FeedbackItem:
     at = None if minutes is None else NOW + timedelta(minutes=minutes)
     return replace(item("1", body=body), updated_at=at, words=words, metadata=metadata)
 
