@@ -67,10 +67,6 @@ class InvalidMessage(SoulcasterError):
     """A message is not of the form its topic documents; it belongs in the dead letters."""
 
 
-class IllegalTransition(SoulcasterError):
-    """A job cannot go from its present status to the one asked for."""
-
-
 class GitHubUnavailable(Unavailable):
     """GitHub does not answer."""
 
@@ -80,7 +76,15 @@ class SignInRefused(SoulcasterError):
 
 
 class Conflict(SoulcasterError):
-    """What was asked for does not go with what there is."""
+    """The request does not fit the present state."""
+
+
+class IllegalTransition(Conflict):
+    """A job cannot go from its present status to the requested one."""
+
+
+class LimitReached(SoulcasterError):
+    """A limit is reached for now; the same request may succeed later."""
 
 
 class NotFound(SoulcasterError):

@@ -51,7 +51,7 @@ from soulcaster.ports.sign_in import Entrance
 from soulcaster.processes.embedder import make_embedder
 from soulcaster.processes.logs import configure as configure_logs
 from soulcaster.processes.settings import Settings
-from soulcaster.services.config_cache import ProjectConfigs
+from soulcaster.services.project_config import ConfigCache
 from soulcaster.services.webhook_secrets import Seal
 from soulcaster.web.guards import LOOPBACK, host_of
 from soulcaster.web.server import create_app as create_web_app
@@ -139,8 +139,8 @@ def create_app(settings: Settings, *, embedder: Embedder | None = None) -> faust
     async def stored() -> None:
         await app.producer.flush()  # the changelogs of tables go through Faust's own producer
 
-    configs = ProjectConfigs(read_model)
-    wire("normalize", lambda b: normalize(b, config_of=configs.of, publisher=publisher))
+    configs = ConfigCache(read_model)
+    wire("normalize", lambda b: normalize(b, config_of=configs.get, publisher=publisher))
     wire("embed", lambda b: embed(b, seen=seen, embedder=used_embedder, publisher=publisher))
     wire("cluster", lambda b: cluster(b, clusters=clusters, stored=stored, publisher=publisher, clock=now))
     wire("project", lambda b: project(b, read_model=read_model, publisher=publisher))

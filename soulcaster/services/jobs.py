@@ -1,138 +1,130 @@
-"""Telling of jobs: what a person or an agent says of one, sent as a step on job.events."""
+"""Jobs as people and coding agents report them: each report is a step on job.events."""
 
-import asyncio
 from collections.abc import Callable
 from datetime import datetime
 from uuid import uuid4
 
 from soulcaster.domain.ids import recorded_job_id, step_id_for
 from soulcaster.domain.lifecycle import Job, JobStatus, active, advance, may_become, start
-from soulcaster.errors import IllegalTransition, NotFound
-from soulcaster.ports.messaging import Outgoing
-from soulcaster.services.cluster_commands import known_cluster
-from soulcaster.web.dependencies import Dependencies
+from soulcaster.errors import IllegalTransition
+from soulcaster.ports.clock import Clock
+from soulcaster.ports.messaging import Outgoing, Publisher
+from soulcaster.ports.read_model import ReadModel
+from soulcaster.services.lookup import known_cluster
+from soulcaster.services.waiting import until
 from soulcaster.wire.jobs import JobEvent
 from soulcaster.wire.topics import JOB_EVENTS
 
-_POLL_SECONDS = 0.05
+POLL_SECONDS = 0.05
+"""Pause between two reads of a job that a caller waits for."""
 
 _CANCELLED = "cancelled by "
 
 
-async def known_job(services: Dependencies, project_id: str, job_id: str) -> Job:
-    """Return a job of this project.
+class Jobs:
+    """Records, reports and cancels jobs.
 
-    Raises:
-        NotFound: it has none of that id.
-        Unavailable: Redis does not answer.
+    A step that is sent again with the same idempotency key is the same step and changes nothing.
     """
-    job = await services.read_model.job(job_id)
-    if job is None or job.project_id != project_id:
-        raise NotFound("Job not found for project")
-    return job
 
+    def __init__(self, publisher: Publisher, read_model: ReadModel, clock: Clock) -> None:
+        self._publisher = publisher
+        self._read_model = read_model
+        self._clock = clock
 
-async def record_job(services: Dependencies, project_id: str, cluster_id: str, *, by: str, key: str | None) -> Job:
-    """Tell of a new job of a cluster, which nobody launches, and return it once Kafka has it.
+    async def record(self, project_id: str, cluster_id: str, *, by: str, idempotency_key: str | None) -> Job:
+        """Publish a new pending job of a cluster, which no launcher runs, and return it.
 
-    `key` is the client's own: told again under it, it is the job it was.
+        With an idempotency key that was used before, this returns the job of that time.
 
-    Raises:
-        NotFound: there is no such cluster in this project.
-        Unavailable: Kafka or Redis does not answer.
-    """
-    cluster = await known_cluster(services, project_id, cluster_id)
-    job_id = str(uuid4()) if key is None else recorded_job_id(project_id, key)
-    known = None if key is None else await services.read_model.job(job_id)
-    if known is not None:
-        return known
-    event = JobEvent(
-        job_id=job_id,
-        project_id=project_id,
-        cluster_id=cluster.id,
-        seq=0,
-        status="pending",
-        at=services.clock(),
-        log=f"recorded by {by}",
-    )
-    await _tell(services, event)
-    return start(event.step())
+        Raises:
+            NotFound: the project has no such cluster.
+            Unavailable: Kafka or Redis does not answer.
+        """
+        cluster = await known_cluster(self._read_model, project_id, cluster_id)
+        job_id = str(uuid4()) if idempotency_key is None else recorded_job_id(project_id, idempotency_key)
+        known = None if idempotency_key is None else await self._read_model.job(job_id)
+        if known is not None:
+            return known
+        event = JobEvent(
+            job_id=job_id,
+            project_id=project_id,
+            cluster_id=cluster.id,
+            seq=0,
+            status="pending",
+            at=self._clock(),
+            log=f"recorded by {by}",
+        )
+        await self._publish(event)
+        return start(event.step())
 
+    async def report(
+        self,
+        job: Job,
+        status: JobStatus | None,
+        *,
+        log: str | None = None,
+        pr_url: str | None = None,
+        error: str | None = None,
+        idempotency_key: str | None = None,
+    ) -> Job:
+        """Publish a step of a job, and return the job with it; without a status the job keeps the one it has.
 
-async def tell_of_job(
-    services: Dependencies,
-    job: Job,
-    status: JobStatus | None,
-    *,
-    log: str | None = None,
-    pr_url: str | None = None,
-    error: str | None = None,
-    key: str | None = None,
-) -> Job:
-    """Tell of a step of a job, and return the job with it once Kafka has it; no status is the one it has.
+        Others may report steps at the same time, and the job is what all steps make of it (`domain.lifecycle`).
 
-    Others may tell of it at the same time: what becomes of the job is what all steps make of it. `key` is the client's
-    own: told again under it, it is the same step.
+        Raises:
+            IllegalTransition: the job can no longer have this status.
+            Unavailable: Kafka does not acknowledge it.
+        """
+        may_become(job, status or job.status)
+        content = (status or "", log or "", pr_url or "", error or "")
+        event = JobEvent(
+            id=str(uuid4()) if idempotency_key is None else step_id_for(job.id, idempotency_key, *content),
+            job_id=job.id,
+            project_id=job.project_id,
+            cluster_id=job.cluster_id,
+            seq=job.seq + 1,
+            status=status or job.status,
+            at=_not_before(job, self._clock()),
+            log=log,
+            pr_url=pr_url,
+            error=error,
+        )
+        await self._publish(event)
+        return advance(job, event.step())
 
-    Raises:
-        IllegalTransition: it cannot have this status any more.
-        Unavailable: Kafka does not answer.
-    """
-    may_become(job, status or job.status)
-    said = (status or "", log or "", pr_url or "", error or "")
-    event = JobEvent(
-        id=str(uuid4()) if key is None else step_id_for(job.id, key, *said),
-        job_id=job.id,
-        project_id=job.project_id,
-        cluster_id=job.cluster_id,
-        seq=job.seq + 1,
-        status=status or job.status,
-        at=_after(job, services.clock()),
-        log=log,
-        pr_url=pr_url,
-        error=error,
-    )
-    await _tell(services, event)
-    return advance(job, event.step())
+    async def cancel(self, job: Job, *, by: str) -> Job:
+        """Publish that a job is cancelled, and return it; a job that was cancelled before stays as it is.
 
-
-async def cancel_job(services: Dependencies, job: Job, *, by: str) -> Job:
-    """Tell that a job is cancelled, and return it so once Kafka has it; one that was cancelled stays as it is.
-
-    Raises:
-        IllegalTransition: it has ended otherwise.
-        Unavailable: Kafka does not answer.
-    """
-    if job.status == "failed" and (job.error or "").startswith(_CANCELLED):
-        return job
-    if not active(job):
-        raise IllegalTransition(f"The job has ended: it is {job.status}.")
-    error = f"{_CANCELLED}{by}"
-    return await tell_of_job(services, job, "failed", log=error, error=error)
-
-
-async def shows(services: Dependencies, job_id: str, fits: Callable[[Job], bool], seconds: float) -> Job | None:
-    """Return the job as soon as it is read so, or None after so many seconds.
-
-    Raises:
-        Unavailable: Redis does not answer.
-    """
-    loop = asyncio.get_running_loop()
-    until = loop.time() + seconds
-    while True:
-        job = await services.read_model.job(job_id)
-        if job is not None and fits(job):
+        Raises:
+            IllegalTransition: the job has ended in another way.
+            Unavailable: Kafka does not acknowledge it.
+        """
+        if job.status == "failed" and (job.error or "").startswith(_CANCELLED):
             return job
-        if loop.time() >= until:
-            return None
-        await asyncio.sleep(min(_POLL_SECONDS, seconds))
+        if not active(job):
+            raise IllegalTransition(f"The job has ended: it is {job.status}.")
+        error = f"{_CANCELLED}{by}"
+        return await self.report(job, "failed", log=error, error=error)
+
+    async def until(self, job_id: str, matches: Callable[[Job], bool], *, seconds: float) -> Job | None:
+        """Return the job as soon as it is read in a state that `matches`, or None after `seconds`.
+
+        Raises:
+            Unavailable: Redis does not answer.
+        """
+        job = await until(
+            lambda: self._read_model.job(job_id),
+            lambda job: job is not None and matches(job),
+            seconds=seconds,
+            poll_seconds=POLL_SECONDS,
+        )
+        return job if job is not None and matches(job) else None
+
+    async def _publish(self, event: JobEvent) -> None:
+        await self._publisher.publish([Outgoing(JOB_EVENTS.name, event.project_id.encode(), event.to_bytes())])
 
 
-def _after(job: Job, now: datetime) -> datetime:
-    """Return the time of a step that follows what is known of a job: clocks differ, and what is said last is last."""
+def _not_before(job: Job, now: datetime) -> datetime:
+    """Return the time of a step that follows the known ones: clocks differ, and the newest step has to be the last."""
     return max(now, job.updated_at)
-
-
-async def _tell(services: Dependencies, event: JobEvent) -> None:
-    message = Outgoing(JOB_EVENTS.name, event.project_id.encode(), event.to_bytes())
-    await services.publisher.publish([message])

@@ -1,88 +1,87 @@
-"""Following what changes: one reader a process asks Redis for all who follow, and each has a short queue of its own.
+"""Live updates: what changes in a project, sent to everybody who subscribes to it.
 
-While somebody follows, the notices of all projects that are followed are asked for every half a second by one command
-that never waits; while nobody does, nothing is asked. Whoever cannot keep up, or comes back after more than is kept,
-is told to begin anew (`reset`): to read what is shown again, and then to go on.
+One reader per process asks Redis for the notices of all projects that have subscribers, every half second, by one
+command that never blocks. Without subscribers it asks for nothing. Each subscriber has a short queue of its own. A
+subscriber that cannot keep up, or that comes back after more than Redis keeps, gets a `reset`: read everything that is
+shown again, then go on.
 """
 
 import asyncio
 import re
 from collections import Counter, defaultdict, deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import structlog
-from aiohttp import web
 from pydantic import TypeAdapter
 
-from soulcaster.errors import Unavailable
+from soulcaster.errors import LimitReached, Unavailable
 from soulcaster.ports.notices import Notice
 from soulcaster.ports.read_model import ReadModel
-from soulcaster.web.problems import RETRY_SECONDS, Problem
 
 POLL_SECONDS = 0.5
+"""Pause between two reads of notices."""
 
-QUEUE = 100
-"""Events that wait for one follower; more are a reset."""
+MAX_QUEUED = 100
+"""Updates that wait for one subscriber; one more turns all of them into a reset."""
 
-PER_READ = 200
+MAX_NOTICES = 200
 """Notices of one project that are read at once."""
 
-MAX_FOLLOWERS = 20
-"""Streams that one key may have open on one server."""
+MAX_SUBSCRIPTIONS = 20
+"""Subscriptions that one name may have at once in this process."""
 
 _log = structlog.get_logger(__name__)
 
 _NOTICE: TypeAdapter[Notice] = TypeAdapter(Notice)
 
-_ID = re.compile(r"[0-9]{1,18}-[0-9]{1,18}", re.ASCII)
+_NOTICE_ID = re.compile(r"[0-9]{1,18}-[0-9]{1,18}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """An event for a follower; `data` is JSON, `id` where to go on after it. A `comment` has neither."""
+class LiveUpdate:
+    """What a subscriber receives: `data` is JSON, `id` the notice to go on after. A comment has text and no id."""
 
     event: Literal["open", "changed", "reset", "comment"]
     data: str
     id: str | None = None
 
 
-class Follower:
-    """One who follows a project."""
+class Subscriber:
+    """One subscription to a project; `name` is whose it is."""
 
     def __init__(self, project_id: str, name: str) -> None:
-        """Make one; `Following.follow` does."""
         self.project_id = project_id
         self.name = name
-        self._queue: deque[Told] = deque()
+        self._queue: deque[LiveUpdate] = deque()
         self._ended = False
         self._woken = asyncio.Event()
 
-    def put(self, told: Told) -> None:
-        """Let it have an event; one too many, and all that wait give way to a reset."""
-        if len(self._queue) >= QUEUE:
-            if told.id is None:
-                return  # a comment says nothing that has to arrive
+    def put(self, update: LiveUpdate) -> None:
+        """Queue an update; where the queue is full, one reset replaces all of it."""
+        if len(self._queue) >= MAX_QUEUED:
+            if update.id is None:
+                return  # a comment may be lost
             self._queue.clear()
-            told = Told("reset", "{}", told.id)
-        self._queue.append(told)
+            update = LiveUpdate("reset", "{}", update.id)
+        self._queue.append(update)
         self._woken.set()
 
-    def put_first(self, told: Sequence[Told]) -> None:
-        """Let it have events before those that wait already."""
-        self._queue.extendleft(reversed(told))
+    def put_first(self, updates: Sequence[LiveUpdate]) -> None:
+        """Queue updates before those that wait already."""
+        self._queue.extendleft(reversed(updates))
         self._woken.set()
 
     def end(self) -> None:
-        """Let it have no more than what waits."""
+        """End the subscription after the updates that wait."""
         self._ended = True
         self._woken.set()
 
-    async def next(self, until: float) -> Told | None:
-        """Return the next event; None at the end, or at `until` by the loop's clock."""
+    async def next(self, deadline: float) -> LiveUpdate | None:
+        """Return the next update; None at the end of the subscription, or at `deadline` by the event loop's clock."""
         try:
-            async with asyncio.timeout_at(until):
+            async with asyncio.timeout_at(deadline):
                 while not self._queue and not self._ended:
                     self._woken.clear()
                     await self._woken.wait()
@@ -91,140 +90,161 @@ class Follower:
         return self._queue.popleft() if self._queue else None
 
 
-class Following:
-    """All followers of this process."""
+class LiveUpdates:
+    """All subscriptions of this process, and the one reader of notices."""
 
     def __init__(self, read_model: ReadModel) -> None:
-        """Prepare; nothing is asked before somebody follows."""
         self._read_model = read_model
-        self._followers: dict[str, set[Follower]] = defaultdict(set)
-        self._at: dict[str, str] = {}
-        self._names: Counter[str] = Counter()
+        self._subscribers: dict[str, set[Subscriber]] = defaultdict(set)
+        self._positions: dict[str, str] = {}
+        self._counts: Counter[str] = Counter()
         self._reader: asyncio.Task[None] | None = None
         self._closed = False
 
-    async def follow(self, project_id: str, name: str, last: str | None) -> Follower:
-        """Return a new follower, who is first told where it stands, and what came after `last`.
+    def subscribers(self) -> Iterator[Subscriber]:
+        """Yield every present subscriber."""
+        for of_project in list(self._subscribers.values()):
+            yield from list(of_project)
 
-        `name` is whose it is; one name may have `MAX_FOLLOWERS`.
+    def subscriptions(self, name: str) -> int:
+        """Return how many subscriptions a name has."""
+        return self._counts[name]
+
+    def position(self, project_id: str) -> str | None:
+        """Return the id of the newest notice that was read of a project; None where nobody subscribes to it."""
+        return self._positions.get(project_id)
+
+    @property
+    def reading(self) -> bool:
+        """Whether the reader runs."""
+        return self._reader is not None and not self._reader.done()
+
+    async def subscribe(self, project_id: str, name: str, last_id: str | None) -> Subscriber:
+        """Return a new subscriber; its first updates are `open` and what came after the notice `last_id`.
 
         Raises:
-            Problem: 429 where it has them already.
+            LimitReached: this name has `MAX_SUBSCRIPTIONS` already.
             Unavailable: Redis does not answer.
         """
-        if self._names[name] >= MAX_FOLLOWERS:
-            headers = {"Retry-After": RETRY_SECONDS}
-            raise Problem(429, f"One key may follow {MAX_FOLLOWERS} times at once, and does.", headers=headers)
-        follower = Follower(project_id, name)
-        self._names[name] += 1
+        if self._counts[name] >= MAX_SUBSCRIPTIONS:
+            raise LimitReached(f"One API key may follow {MAX_SUBSCRIPTIONS} streams at once; close another one first.")
+        subscriber = Subscriber(project_id, name)
+        self._counts[name] += 1
         try:
             oldest, newest = await self._read_model.notice_span(project_id)
-            # From here to where it is among the followers nothing else runs: it misses nothing and hears nothing twice.
-            here = self._at.setdefault(project_id, newest)
-            self._followers[project_id].add(follower)
+            # Nothing awaits between here and the addition, so the subscriber misses nothing and hears nothing twice.
+            position = self._positions.setdefault(project_id, newest)
+            self._subscribers[project_id].add(subscriber)
             if self._closed:
-                follower.end()
-            elif self._reader is None or self._reader.done():
-                self._reader = asyncio.create_task(self._read())
-            follower.put_first(await self._beginning(project_id, last, here, oldest))
+                subscriber.end()
+            elif not self.reading:
+                self._reader = asyncio.create_task(self.read_while_subscribed())
+            subscriber.put_first(await self._first_updates(project_id, last_id, position, oldest))
         except BaseException:
-            self.leave(follower)
+            self.unsubscribe(subscriber)
             raise
-        return follower
+        return subscriber
 
-    async def _beginning(self, project_id: str, last: str | None, here: str, oldest: str) -> list[Told]:
-        """Return what a follower is told first: that it stands `here`, and what came between `last` and here."""
-        opened = Told("open", "{}", here)
-        if last is None or last == here:
-            return [opened]
-        if _ID.fullmatch(last) is None or not _place(oldest) <= _place(last) <= _place(here):
-            return [opened, Told("reset", "{}", here)]
-        found = (await self._read_model.notices({project_id: last}, limit=QUEUE)).get(project_id, ())
-        missed = [_changed(*entry) for entry in found if _place(entry[0]) <= _place(here)]
-        if len(missed) == QUEUE:
-            return [opened, Told("reset", "{}", here)]
-        return [Told("open", "{}", last), *missed]
+    def unsubscribe(self, subscriber: Subscriber) -> None:
+        """Forget a subscriber."""
+        self._counts[subscriber.name] -= 1
+        if not self._counts[subscriber.name]:
+            del self._counts[subscriber.name]
+        of_project = self._subscribers.get(subscriber.project_id, set())
+        of_project.discard(subscriber)
+        if not of_project:
+            self._subscribers.pop(subscriber.project_id, None)
+            self._positions.pop(subscriber.project_id, None)
 
-    def leave(self, follower: Follower) -> None:
-        """Forget a follower."""
-        self._names[follower.name] -= 1
-        if not self._names[follower.name]:
-            del self._names[follower.name]
-        followers = self._followers.get(follower.project_id, set())
-        followers.discard(follower)
-        if not followers:
-            self._followers.pop(follower.project_id, None)
-            self._at.pop(follower.project_id, None)
-
-    async def close(self, _app: web.Application | None = None) -> None:
-        """End all of it; whoever follows from now on is told where it stands and ended."""
+    async def close(self) -> None:
+        """Stop the reader and end all subscriptions, those that begin later as well."""
         self._closed = True
         if self._reader is not None:
             self._reader.cancel()
             await asyncio.gather(self._reader, return_exceptions=True)
-        self._end()
+        self._end_all()
 
-    def _end(self) -> None:
-        for followers in self._followers.values():
-            for follower in followers:
-                follower.end()
-
-    async def _read(self) -> None:
+    async def read_while_subscribed(self) -> None:
+        """Pass on new notices until nobody subscribes; `subscribe` starts it."""
         try:
-            away = False
-            while self._followers:
+            redis_is_away = False
+            while self._subscribers:
                 try:
-                    more = await self._round(check=away)
+                    more = await self.pass_on(check_for_gaps=redis_is_away)
                 except Unavailable as error:
-                    if not away:
-                        _log.warning("followers hear nothing for now", cause=repr(error.__cause__ or error))
-                        self._tell_all("Redis does not answer; this goes on when it does")
-                    away, more = True, False
+                    if not redis_is_away:
+                        _log.warning("live updates stop: Redis does not answer", cause=repr(error.__cause__ or error))
+                        self._comment("Redis does not answer; this goes on when it does")
+                    redis_is_away, more = True, False
                 else:
-                    if away:
-                        self._tell_all("Redis answers again")
-                    away = False
+                    if redis_is_away:
+                        self._comment("Redis answers again")
+                    redis_is_away = False
                 if not more:
                     await asyncio.sleep(POLL_SECONDS)
         except Exception:
-            _log.exception("the reader of notices failed; those who follow come again")
-            self._end()
+            _log.exception("the reader of notices failed; subscribers have to come back")
+            self._end_all()
 
-    async def _round(self, *, check: bool) -> bool:
-        """Pass on what is new; return whether there is more. With `check`, some may have been lost meanwhile."""
-        asked = dict(self._at)
-        found = await self._read_model.notices(asked, limit=PER_READ)
-        full = {project_id for project_id, entries in found.items() if len(entries) == PER_READ}
-        for project_id in full.union(asked if check else ()):
+    async def pass_on(self, *, check_for_gaps: bool) -> bool:
+        """Read new notices once and queue them for their subscribers; return whether there are more.
+
+        With `check_for_gaps`, or where a project had more than fits one read, subscribers get a reset if Redis has
+        dropped notices that were not read yet.
+
+        Raises:
+            Unavailable: Redis does not answer.
+        """
+        positions = dict(self._positions)
+        found = await self._read_model.notices(positions, limit=MAX_NOTICES)
+        full = {project_id for project_id, notices in found.items() if len(notices) == MAX_NOTICES}
+        for project_id in full.union(positions if check_for_gaps else ()):
             oldest, newest = await self._read_model.notice_span(project_id)
-            here = self._at.get(project_id)
-            if here is not None and not _place(oldest) <= _place(here) <= _place(newest):
-                self._at[project_id] = newest
-                self._tell(project_id, Told("reset", "{}", newest))
-        for project_id, entries in found.items():
-            for entry in entries:
-                here = self._at.get(project_id)
-                if here is not None and _place(entry[0]) > _place(here):
-                    self._at[project_id] = entry[0]
-                    self._tell(project_id, _changed(*entry))
+            position = self._positions.get(project_id)
+            if position is not None and not _order(oldest) <= _order(position) <= _order(newest):
+                self._positions[project_id] = newest
+                self._send(project_id, LiveUpdate("reset", "{}", newest))
+        for project_id, notices in found.items():
+            for notice_id, notice in notices:
+                position = self._positions.get(project_id)
+                if position is not None and _order(notice_id) > _order(position):
+                    self._positions[project_id] = notice_id
+                    self._send(project_id, _changed(notice_id, notice))
         return bool(full)
 
-    def _tell(self, project_id: str, told: Told) -> None:
-        for follower in self._followers.get(project_id, ()):
-            follower.put(told)
+    async def _first_updates(
+        self, project_id: str, last_id: str | None, position: str, oldest: str
+    ) -> Sequence[LiveUpdate]:
+        """Return `open` at the project's position, and what the subscriber missed between `last_id` and there."""
+        opened = LiveUpdate("open", "{}", position)
+        if last_id is None or last_id == position:
+            return [opened]
+        if _NOTICE_ID.fullmatch(last_id) is None or not _order(oldest) <= _order(last_id) <= _order(position):
+            return [opened, LiveUpdate("reset", "{}", position)]
+        found = (await self._read_model.notices({project_id: last_id}, limit=MAX_QUEUED)).get(project_id, ())
+        missed = [_changed(*entry) for entry in found if _order(entry[0]) <= _order(position)]
+        if len(missed) == MAX_QUEUED:
+            return [opened, LiveUpdate("reset", "{}", position)]
+        return [LiveUpdate("open", "{}", last_id), *missed]
 
-    def _tell_all(self, comment: str) -> None:
-        for project_id in self._followers:
-            self._tell(project_id, Told("comment", comment))
+    def _end_all(self) -> None:
+        for subscriber in self.subscribers():
+            subscriber.end()
+
+    def _send(self, project_id: str, update: LiveUpdate) -> None:
+        for subscriber in self._subscribers.get(project_id, ()):
+            subscriber.put(update)
+
+    def _comment(self, text: str) -> None:
+        for subscriber in self.subscribers():
+            subscriber.put(LiveUpdate("comment", text))
 
 
-FOLLOWING = web.AppKey("following", Following)
-
-
-def _place(notice_id: str) -> tuple[int, int]:
+def _order(notice_id: str) -> tuple[int, int]:
+    """Return what notice ids are compared by: time in ms, then a counter."""
     at, _, number = notice_id.partition("-")
     return int(at), int(number)
 
 
-def _changed(notice_id: str, notice: Notice) -> Told:
-    return Told("changed", _NOTICE.dump_json(notice).decode(), notice_id)
+def _changed(notice_id: str, notice: Notice) -> LiveUpdate:
+    return LiveUpdate("changed", _NOTICE.dump_json(notice).decode(), notice_id)

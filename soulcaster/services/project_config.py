@@ -1,108 +1,186 @@
-"""Setting what a project's settings are. The API and the pages do it in the same way."""
+"""A project's settings: reading them often, and changing them.
 
-import asyncio
+Threshold and granularity are not among the stored settings. Only the clusterer knows them, because it may refuse them;
+a change of them is a command.
+"""
+
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from uuid import uuid4
 
+from cachetools import TTLCache
+
 from soulcaster.domain.commands import Granularity
-from soulcaster.errors import SoulcasterError
-from soulcaster.ports.messaging import Outgoing
-from soulcaster.services.cluster_commands import ask, done
-from soulcaster.web.dependencies import Dependencies
+from soulcaster.errors import Conflict
+from soulcaster.ports.clock import Clock
+from soulcaster.ports.messaging import Outgoing, Publisher
+from soulcaster.ports.read_model import ReadModel
+from soulcaster.services.cluster_commands import ClusterCommands
+from soulcaster.services.waiting import until
 from soulcaster.wire.control import ProjectConfigured
 from soulcaster.wire.project_config import ProjectConfig, StoredConfig
 from soulcaster.wire.topics import CONTROL
 
-_POLL_SECONDS = 0.1
+CACHED_SECONDS = 3.0
+"""How long settings and webhook secrets are cached: a change takes effect within this time."""
+
+CACHED_MOST = 1000
+"""How many are cached: those asked for last."""
+
+MAX_ATTEMPTS = 5
+"""How often a change to the newest settings is tried when others change them at the same time."""
 
 
-class ConfigConflict(SoulcasterError):
-    """Somebody else has set these settings meanwhile; read them again, and send them with their new version."""
+class ConfigConflict(Conflict):
+    """Somebody else changed these settings meanwhile. Read them again, and send your change with their new version."""
 
 
-class ClusteringRefused(SoulcasterError):
-    """The clusterer does not take how the project is to be clustered."""
+class ClusteringRefused(Conflict):
+    """The clusterer refuses these clustering settings."""
 
 
 @dataclass(frozen=True, slots=True)
 class Clustering:
-    """How a project is to be clustered, as `domain.commands.Configure` says it."""
+    """How a project is clustered; the fields mean what they mean in `domain.commands.Configure`."""
 
     threshold: float | None = None
     granularity: Granularity = "auto"
 
 
-async def clustering(services: Dependencies, project_id: str) -> Clustering:
-    """Return how a project is clustered: what the clusterer says, who alone knows.
+@dataclass(frozen=True, slots=True)
+class ConfigChange:
+    """New settings, and the id of the command to the clusterer where clustering changes too."""
 
-    Raises:
-        Unavailable: Redis does not answer.
-    """
-    told = await services.read_model.clustering_config(project_id)
-    return Clustering() if told is None else Clustering(told.threshold, told.granularity)
+    stored: StoredConfig
+    command_id: str | None = None
 
 
-async def configure(
-    services: Dependencies,
-    project_id: str,
-    version: int,
-    change: Callable[[ProjectConfig], ProjectConfig],
-    *,
-    by: str,
-    clustered: Clustering | None = None,
-    wait: float = 0,
-) -> tuple[StoredConfig, str | None]:
-    """Return a project's settings as they will stand, and the id of the command to the clusterer, if there is one.
+class ConfigCache:
+    """Projects' settings for callers that need them with every item."""
 
-    Returns once Kafka has them. How the project is clustered is a command, which goes first; with `wait`, nothing is
-    set before it is known that the clusterer takes it. `version` is that of the settings that are changed.
+    def __init__(self, read_model: ReadModel, ticks: Callable[[], float] = time.monotonic) -> None:
+        """`ticks` is a monotonic clock in seconds."""
+        self._read_model = read_model
+        self._cache: TTLCache[str, ProjectConfig] = TTLCache(CACHED_MOST, CACHED_SECONDS, timer=ticks)
 
-    Raises:
-        ConfigConflict: they have another version, or somebody is about to give them one.
-        ClusteringRefused: the clusterer does not take it, and nothing is set.
-        Unavailable: Kafka or Redis does not answer.
-    """
-    read_model = services.read_model
-    stored = await read_model.config(project_id)
-    if stored.version != version or not await read_model.claim_config(project_id, version + 1):
-        raise ConfigConflict
-    try:
-        command_id = None
-        if clustered is not None and clustered != await clustering(services, project_id):
-            command_id = str(uuid4())
-            fields = {"threshold": clustered.threshold, "granularity": clustered.granularity}
-            await ask(services, project_id, "configure", command_id, requested_by=by, **fields)
-            told = await done(services, project_id, command_id, wait) if wait else None
-            if told is not None and told.outcome == "refused":
-                raise ClusteringRefused(told.reason)
-        new = StoredConfig(version + 1, change(stored.config), services.clock(), by)
-        message = ProjectConfigured(
-            project_id=project_id,
-            version=new.version,
-            config=new.config,
-            updated_at=services.clock(),
-            updated_by=by,
-        )
-        sent = Outgoing(CONTROL.name, f"config:{project_id}".encode(), message.to_bytes())
-        await services.publisher.publish([sent])
-    except BaseException:
-        await read_model.release_config(project_id, version + 1)
-        raise
-    return new, command_id
+    async def get(self, project_id: str) -> ProjectConfig:
+        """Return a project's settings, at most `CACHED_SECONDS` old.
+
+        Raises:
+            Unavailable: Redis does not answer.
+        """
+        config = self._cache.get(project_id)
+        if config is None:
+            config = self._cache[project_id] = (await self._read_model.config(project_id)).config
+        return config
 
 
-async def visible(services: Dependencies, project_id: str, version: int, seconds: float) -> bool:
-    """Return whether settings of this version can be read, as soon as they can or after so many seconds.
+class ProjectConfigs:
+    """Reads and changes projects' settings."""
 
-    Raises:
-        Unavailable: Redis does not answer.
-    """
-    loop = asyncio.get_running_loop()
-    until = loop.time() + seconds
-    while True:
-        if (await services.read_model.config(project_id)).version >= version:
-            return True
-        if loop.time() >= until:
-            return False
-        await asyncio.sleep(min(_POLL_SECONDS, seconds))
+    def __init__(self, publisher: Publisher, read_model: ReadModel, commands: ClusterCommands, clock: Clock) -> None:
+        self._publisher = publisher
+        self._read_model = read_model
+        self._commands = commands
+        self._clock = clock
+
+    async def get(self, project_id: str) -> StoredConfig:
+        """Return a project's settings; the defaults, as version 0, where nobody has set any.
+
+        Raises:
+            Unavailable: Redis does not answer.
+        """
+        return await self._read_model.config(project_id)
+
+    async def clustering(self, project_id: str) -> Clustering:
+        """Return how a project is clustered, as the clusterer last reported it.
+
+        Raises:
+            Unavailable: Redis does not answer.
+        """
+        reported = await self._read_model.clustering_config(project_id)
+        return Clustering() if reported is None else Clustering(reported.threshold, reported.granularity)
+
+    async def change(
+        self,
+        project_id: str,
+        version: int,
+        changed: Callable[[ProjectConfig], ProjectConfig],
+        *,
+        by: str,
+        clustering: Clustering | None = None,
+        seconds: float = 0,
+    ) -> ConfigChange:
+        """Publish new settings, made by `changed` of those of this `version`.
+
+        Another clustering is a command, which is sent first. With `seconds`, its outcome is awaited so long, and
+        nothing is set where the clusterer refuses it.
+
+        Raises:
+            ConfigConflict: the settings have another version by now, or somebody is just about to change them.
+            ClusteringRefused: the clusterer refuses the clustering; nothing is set.
+            Unavailable: Kafka or Redis does not answer.
+        """
+        stored = await self.get(project_id)
+        if stored.version != version or not await self._read_model.claim_config(project_id, version + 1):
+            raise ConfigConflict
+        try:
+            command_id = None
+            if clustering is not None and clustering != await self.clustering(project_id):
+                command_id = await self._send(project_id, clustering, by, seconds)
+            now = self._clock()
+            new = StoredConfig(version + 1, changed(stored.config), now, by)
+            message = ProjectConfigured(
+                project_id=project_id, version=new.version, config=new.config, updated_at=now, updated_by=by
+            )
+            key = f"config:{project_id}".encode()
+            await self._publisher.publish([Outgoing(CONTROL.name, key, message.to_bytes())])
+        except BaseException:
+            await self._read_model.release_config(project_id, version + 1)
+            raise
+        return ConfigChange(new, command_id)
+
+    async def change_newest(
+        self, project_id: str, changed: Callable[[ProjectConfig], ProjectConfig], *, by: str, seconds: float
+    ) -> StoredConfig:
+        """Publish a change of the newest settings, and wait up to `seconds` until it can be read.
+
+        A change that somebody else makes at the same time is not a reason to fail: this one is then applied to theirs.
+
+        Raises:
+            ConfigConflict: others were faster `MAX_ATTEMPTS` times.
+            Unavailable: Kafka or Redis does not answer.
+        """
+        attempt = 0
+        while True:
+            attempt += 1
+            version = (await self.get(project_id)).version
+            try:
+                new = (await self.change(project_id, version, changed, by=by)).stored
+                break
+            except ConfigConflict:
+                if attempt == MAX_ATTEMPTS:
+                    raise
+            await self.until_visible(project_id, version + 1, seconds=seconds / MAX_ATTEMPTS)
+        await self.until_visible(project_id, new.version, seconds=seconds)
+        return new
+
+    async def until_visible(self, project_id: str, version: int, *, seconds: float) -> bool:
+        """Return True as soon as settings of this version, or a newer one, can be read; False after `seconds`.
+
+        Raises:
+            Unavailable: Redis does not answer.
+        """
+        stored = await until(lambda: self.get(project_id), lambda stored: stored.version >= version, seconds=seconds)
+        return stored.version >= version
+
+    async def _send(self, project_id: str, clustering: Clustering, by: str, seconds: float) -> str:
+        """Send the clustering to the clusterer, and return the command's id."""
+        command_id = str(uuid4())
+        fields = {"threshold": clustering.threshold, "granularity": clustering.granularity}
+        await self._commands.send(project_id, "configure", command_id, requested_by=by, **fields)
+        outcome = await self._commands.outcome(project_id, command_id, seconds=seconds) if seconds else None
+        if outcome is not None and outcome.outcome == "refused":
+            raise ClusteringRefused(outcome.reason)
+        return command_id

@@ -16,17 +16,17 @@ from cachetools import TTLCache
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
 from soulcaster.domain.webhook_secrets import MAX_STANDING, WebhookSecret
-from soulcaster.errors import BadInput, NotFound, SoulcasterError
+from soulcaster.errors import BadInput, Conflict, NotFound, SoulcasterError
 from soulcaster.ports.messaging import Outgoing, Publisher
 from soulcaster.ports.read_model import ReadModel
-from soulcaster.services.config_cache import CACHED_MOST, CACHED_SECONDS
+from soulcaster.services.project_config import CACHED_MOST, CACHED_SECONDS
 from soulcaster.wire.control import WebhookSecretDefined
 from soulcaster.wire.topics import CONTROL
 
 _log = structlog.get_logger(__name__)
 
 
-class TooManySecrets(SoulcasterError):
+class TooManySecrets(Conflict):
     """Two secrets of this source stand already; remove one first."""
 
 

@@ -11,7 +11,11 @@ from soulcaster.ports.rate_limits import RateLimits
 from soulcaster.ports.read_model import ReadModel
 from soulcaster.ports.readiness import Answering
 from soulcaster.ports.sign_in import Entrance, SignIn
+from soulcaster.services.cluster_commands import ClusterCommands
 from soulcaster.services.github_sync import GitHubSync
+from soulcaster.services.jobs import Jobs
+from soulcaster.services.live_updates import LiveUpdates
+from soulcaster.services.project_config import ProjectConfigs
 from soulcaster.services.webhook_secrets import WebhookSecrets
 from soulcaster.wire.project_config import RedditPolling
 
@@ -35,6 +39,10 @@ class Dependencies:
     webhooks: WebhookSecrets
     reddit: RedditPolling
     github: GitHubSync
+    commands: ClusterCommands
+    jobs: Jobs
+    configs: ProjectConfigs
+    live_updates: LiveUpdates
 
 
 DEPENDENCIES = web.AppKey("dependencies", Dependencies)

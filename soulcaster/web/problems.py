@@ -12,9 +12,11 @@ from aiohttp.typedefs import Handler
 from pydantic import BaseModel, ConfigDict, Field
 
 from soulcaster.errors import (
+    Conflict,
     GitHubUnavailable,
     InvalidMessage,
     KafkaUnavailable,
+    LimitReached,
     NotFound,
     RedisUnavailable,
     SoulcasterError,
@@ -119,6 +121,10 @@ def _of(error: Exception) -> Problem:
             return error
         case NotFound():
             return Problem(404, str(error))
+        case Conflict():
+            return Problem(409, str(error))
+        case LimitReached():
+            return Problem(429, str(error), headers={"Retry-After": RETRY_SECONDS})
         case InvalidMessage():
             return Problem(413, "This is larger than one message may be.")
         case KafkaUnavailable():

@@ -15,8 +15,11 @@ from soulcaster.ports.rate_limits import RateLimits
 from soulcaster.ports.read_model import ReadModel
 from soulcaster.ports.readiness import Answering
 from soulcaster.ports.sign_in import Entrance, SignIn
+from soulcaster.services.cluster_commands import ClusterCommands
 from soulcaster.services.github_sync import GitHubSync
-from soulcaster.services.live_updates import FOLLOWING, Following
+from soulcaster.services.jobs import Jobs
+from soulcaster.services.live_updates import LiveUpdates
+from soulcaster.services.project_config import ProjectConfigs
 from soulcaster.services.webhook_secrets import Seal, WebhookSecrets
 from soulcaster.web import api, cors, described, pages
 from soulcaster.web.caller import USED
@@ -70,6 +73,8 @@ def create_app(
         client_max_size=MAX_BODY_BYTES,  # of forms; parameters.py reads other bodies
         handler_args={"auto_decompress": False},  # else what nobody reads is decompressed as it is thrown away
     )
+    commands = ClusterCommands(publisher, read_model, clock)
+    live_updates = LiveUpdates(read_model)
     app[DEPENDENCIES] = Dependencies(
         read_model,
         publisher,
@@ -83,11 +88,18 @@ def create_app(
         WebhookSecrets(read_model, publisher, seal),
         reddit,
         GitHubSync(issues, read_model, publisher, clock, token=github_token),
+        commands,
+        Jobs(publisher, read_model, clock),
+        ProjectConfigs(publisher, read_model, commands, clock),
+        live_updates,
     )
     app[USED] = {}
-    app[FOLLOWING] = following = Following(read_model)
+
+    async def end_streams(_app: web.Application) -> None:
+        await live_updates.close()
+
     app.on_response_prepare.extend([add_headers, cors.add_headers])
-    app.on_shutdown.append(following.close)
+    app.on_shutdown.append(end_streams)
     environment = aiohttp_jinja2.setup(
         app,
         loader=jinja2.PackageLoader("soulcaster.web"),

@@ -12,10 +12,11 @@ from aiohttp import ClientResponse, ClientSession, web
 from aiohttp.test_utils import TestClient, TestServer
 
 from soulcaster.adapters.redis.read_model import RedisReadModel
-from soulcaster.services import live_updates as follow
-from soulcaster.services.live_updates import FOLLOWING, Follower, Following, Told
+from soulcaster.services import live_updates
+from soulcaster.services.live_updates import LiveUpdate, LiveUpdates, Subscriber
 from soulcaster.web.api import events
 from soulcaster.web.api.config_models import NoticeOut
+from soulcaster.web.dependencies import DEPENDENCIES
 from tests.support.answers import problem
 from tests.web.conftest import Client, World, item
 
@@ -70,7 +71,7 @@ async def following(client: Client, **headers: str) -> AsyncIterator[Stream]:
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(follow, "POLL_SECONDS", 0.01)
+    monkeypatch.setattr(live_updates, "POLL_SECONDS", 0.01)
 
 
 async def put(world: World, n: int, project: str = "p1") -> None:
@@ -140,7 +141,7 @@ async def test_after_redis_was_emptied_one_begins_anew(world: World, client: Cli
 async def test_who_comes_back_after_too_much_begins_anew(world: World, client: Client) -> None:
     await put(world, 0)
     last = (await world.read_model.notice_span("p1"))[1]
-    for n in range(follow.QUEUE):
+    for n in range(live_updates.MAX_QUEUED):
         await put(world, n)
     async with following(client, **{"Last-Event-ID": last}) as stream:
         assert [(await stream.next()).event for _ in range(2)] == ["open", "reset"]
@@ -157,7 +158,8 @@ async def test_all_who_follow_are_told_by_one_reader(
         return await notices(after, limit=limit)
 
     monkeypatch.setattr(world.read_model, "notices", counted)
-    assert client.app[FOLLOWING]._reader is None
+    here = client.app[DEPENDENCIES].live_updates
+    assert not here.reading
     async with (
         following(client) as one,
         following(client) as two,
@@ -172,13 +174,13 @@ async def test_all_who_follow_are_told_by_one_reader(
         for stream in (one, two, elsewhere):
             assert (await stream.next()).data["items"] == 1
         assert {frozenset(projects) for projects in asked} == {frozenset({"p1", "p2"})}
-    reader = client.app[FOLLOWING]._reader
-    assert reader is not None
+    assert here.reading
     # Nobody is left: with its next ping each stream sees that, here by the end of its connection.
-    for followers in list(client.app[FOLLOWING]._followers.values()):
-        for follower in followers:
-            follower.end()
-    await asyncio.wait_for(reader, SOON)
+    for subscriber in here.subscribers():
+        subscriber.end()
+    async with asyncio.timeout(SOON):
+        while here.reading:
+            await asyncio.sleep(0.01)
     asked.clear()
     await asyncio.sleep(0)
     assert asked == []
@@ -204,14 +206,14 @@ async def test_who_is_gone_is_forgotten(world: World, monkeypatch: pytest.Monkey
     try:
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         address = f"http://127.0.0.1:{runner.addresses[0][1]}"
-        here = app[FOLLOWING]
+        here = app[DEPENDENCIES].live_updates
         async with ClientSession(address) as session:
             answer = await session.get("/events", params=HERE)
             assert (await Stream(answer).next()).event == "open"
-            assert here._names == {"local owner": 1}
+            assert here.subscriptions("local owner") == 1
             answer.close()
             async with asyncio.timeout(SOON):
-                while here._names or here._followers or here._at:
+                while here.subscriptions("local owner") or list(here.subscribers()) or here.position("p1"):
                     await asyncio.sleep(0.01)
     finally:
         await runner.cleanup()
@@ -258,7 +260,7 @@ async def test_redis_away_and_back(fragile: World, fragile_client: Client) -> No
 
 
 async def test_one_key_may_follow_so_often(guarded: Client, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(follow, "MAX_FOLLOWERS", 2)
+    monkeypatch.setattr(live_updates, "MAX_SUBSCRIPTIONS", 2)
     mine, other = await world.key("read"), await world.key("read")
     async with guarded.get("/events", headers=mine) as one, guarded.get("/events", headers=mine):
         refused = await guarded.get("/events", headers=mine)
@@ -285,30 +287,30 @@ async def test_there_is_nothing_to_head(client: Client) -> None:
 # ---- queues, without HTTP --------------------------------------------------------------------------------------------
 
 
-async def drained(follower: Follower) -> list[Told]:
+async def drained(subscriber: Subscriber) -> list[LiveUpdate]:
     found = []
-    while (told := await follower.next(0.0)) is not None:
-        found.append(told)
+    while (update := await subscriber.next(0.0)) is not None:
+        found.append(update)
     return found
 
 
 async def test_a_slow_follower_is_told_to_begin_anew_and_holds_no_more() -> None:
-    follower = Follower("p1", "me")
-    for n in range(1, follow.QUEUE + 1):
-        follower.put(Told("changed", "{}", f"{n}-0"))
-    follower.put(Told("comment", "nobody needs this"))
-    follower.put(Told("changed", "{}", "1000-0"))
-    follower.put(Told("changed", "{}", "1001-0"))
-    assert await drained(follower) == [Told("reset", "{}", "1000-0"), Told("changed", "{}", "1001-0")]
+    subscriber = Subscriber("p1", "me")
+    for n in range(1, live_updates.MAX_QUEUED + 1):
+        subscriber.put(LiveUpdate("changed", "{}", f"{n}-0"))
+    subscriber.put(LiveUpdate("comment", "nobody needs this"))
+    subscriber.put(LiveUpdate("changed", "{}", "1000-0"))
+    subscriber.put(LiveUpdate("changed", "{}", "1001-0"))
+    assert await drained(subscriber) == [LiveUpdate("reset", "{}", "1000-0"), LiveUpdate("changed", "{}", "1001-0")]
 
 
 async def test_a_follower_that_ends_is_given_what_waits() -> None:
-    follower = Follower("p1", "me")
-    follower.put(Told("changed", "{}", "1-0"))
-    follower.end()
+    subscriber = Subscriber("p1", "me")
+    subscriber.put(LiveUpdate("changed", "{}", "1-0"))
+    subscriber.end()
     until = asyncio.get_running_loop().time() + SOON
-    assert await follower.next(until) == Told("changed", "{}", "1-0")
-    assert await follower.next(until) is None
+    assert await subscriber.next(until) == LiveUpdate("changed", "{}", "1-0")
+    assert await subscriber.next(until) is None
 
 
 @pytest.mark.parametrize("away", [False, True])
@@ -317,31 +319,31 @@ async def test_what_was_trimmed_before_it_was_read_is_a_reset(
 ) -> None:
     """The reader was held up, or could not reach Redis, and more came than is kept."""
     monkeypatch.setattr("soulcaster.adapters.redis.read_model.NOTICES_KEPT", 10)
-    monkeypatch.setattr(follow, "PER_READ", 1000 if away else 20)
-    monkeypatch.setattr(follow, "QUEUE", 1000)
-    here = Following(world.read_model)
+    monkeypatch.setattr(live_updates, "MAX_NOTICES", 1000 if away else 20)
+    monkeypatch.setattr(live_updates, "MAX_QUEUED", 1000)
+    here = LiveUpdates(world.read_model)
     await put(world, 0)
-    monkeypatch.setattr(here, "_read", asyncio.Event().wait)  # by hand, below
-    follower = await here.follow("p1", "me", None)
+    monkeypatch.setattr(here, "read_while_subscribed", asyncio.Event().wait)  # by hand, below
+    subscriber = await here.subscribe("p1", "me", None)
     for n in range(400):
         await put(world, n)
     more = True
     while more:
-        more = await here._round(check=away)
+        more = await here.pass_on(check_for_gaps=away)
     newest = (await world.read_model.notice_span("p1"))[1]
-    assert [(told.event, told.id) for told in await drained(follower)][1:] == [("reset", newest)]
+    assert [(told.event, told.id) for told in await drained(subscriber)][1:] == [("reset", newest)]
     await put(world, 1)
-    assert not await here._round(check=away)
-    assert [told.event for told in await drained(follower)] == ["changed"]
+    assert not await here.pass_on(check_for_gaps=away)
+    assert [told.event for told in await drained(subscriber)] == ["changed"]
     await here.close()
 
 
 async def test_what_was_read_for_those_who_have_left_is_not_told_who_came_since(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    here = Following(world.read_model)
-    monkeypatch.setattr(here, "_read", asyncio.Event().wait)
-    first = await here.follow("p1", "me", None)
+    here = LiveUpdates(world.read_model)
+    monkeypatch.setattr(here, "read_while_subscribed", asyncio.Event().wait)
+    first = await here.subscribe("p1", "me", None)
     await put(world, 1)
     notices, read, go_on = world.read_model.notices, asyncio.Event(), asyncio.Event()
 
@@ -352,10 +354,10 @@ async def test_what_was_read_for_those_who_have_left_is_not_told_who_came_since(
         return found
 
     monkeypatch.setattr(world.read_model, "notices", slow)
-    reading = asyncio.create_task(here._round(check=False))
+    reading = asyncio.create_task(here.pass_on(check_for_gaps=False))
     await read.wait()
-    here.leave(first)
-    second = await here.follow("p1", "me", None)
+    here.unsubscribe(first)
+    second = await here.subscribe("p1", "me", None)
     go_on.set()
     await reading
     assert [told.event for told in await drained(second)] == ["open"]
@@ -363,24 +365,24 @@ async def test_what_was_read_for_those_who_have_left_is_not_told_who_came_since(
 
 
 async def test_nothing_is_missed_or_told_twice_by_who_comes_amid_changes(world: World) -> None:
-    here = Following(world.read_model)
-    first = await here.follow("p1", "me", None)
+    here = LiveUpdates(world.read_model)
+    first = await here.subscribe("p1", "me", None)
     writing = asyncio.create_task(_write(world, 60))
-    late: list[Follower] = []
+    late: list[Subscriber] = []
     for _ in range(5):
         await asyncio.sleep(0.01)
-        late.append(await here.follow("p1", "me", None))
+        late.append(await here.subscribe("p1", "me", None))
         oldest, newest = await world.read_model.notice_span("p1")
-        late.append(await here.follow("p1", "me", oldest))
+        late.append(await here.subscribe("p1", "me", oldest))
     await writing
     newest = (await world.read_model.notice_span("p1"))[1]
     async with asyncio.timeout(SOON):
-        while here._at["p1"] != newest:
+        while here.position("p1") != newest:
             await asyncio.sleep(0.01)
     ids = [told.id for told in await drained(first) if told.event == "changed"]
     assert len(ids) == 60
-    for follower in late:
-        opened, *told = await drained(follower)
+    for subscriber in late:
+        opened, *told = await drained(subscriber)
         after = [one.id for one in told if one.event == "changed"]
         assert after == [i for i in ids if _place(i) > _place(opened.id)]
     await here.close()

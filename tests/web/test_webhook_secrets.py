@@ -15,7 +15,7 @@ from soulcaster.domain.webhook_secrets import signed
 from soulcaster.errors import BadInput, RedisUnavailable
 from soulcaster.processes import logs
 from soulcaster.services import webhook_secrets as webhooks
-from soulcaster.services.config_cache import CACHED_SECONDS
+from soulcaster.services.project_config import CACHED_SECONDS
 from soulcaster.services.webhook_secrets import Seal, SecretUnreadable, WebhookSecrets
 from soulcaster.web.api.config_models import NewWebhookSecretOut, WebhookSecretOut
 from soulcaster.wire.control import WebhookSecretDefined, control_message

@@ -7,14 +7,13 @@ from pydantic import Field
 
 from soulcaster.domain.lifecycle import ClusterStatus
 from soulcaster.ports.clusters import ClusterOrder
-from soulcaster.services.cluster_commands import FixUnderWay, ask_for_fix, known_cluster
+from soulcaster.services.lookup import known_cluster
 from soulcaster.web.api.answers import answer, answer_list
 from soulcaster.web.api.models import ClusterDetailOut, ClusterOut, StartFixOut
 from soulcaster.web.api.operation import operation
 from soulcaster.web.caller import CALLER
 from soulcaster.web.dependencies import dependencies
 from soulcaster.web.parameters import PageQuery, Scope, Words, words
-from soulcaster.web.problems import Problem
 from soulcaster.wire.fields import Source
 
 
@@ -49,7 +48,7 @@ async def search(request: web.Request, query: ClustersQuery) -> web.StreamRespon
 async def one(request: web.Request, query: PageQuery, cluster_id: str) -> web.StreamResponse:
     """Show a cluster and a part of its items; 404 when this project has none of that id."""
     given = dependencies(request)
-    view = await known_cluster(given, query.project_id, cluster_id)
+    view = await known_cluster(given.read_model, query.project_id, cluster_id)
     page = await given.read_model.feedback(
         query.project_id, source=None, cluster_id=view.id, limit=query.limit, offset=query.offset, after=query.cursor
     )
@@ -70,10 +69,7 @@ async def run_agent(request: web.Request, query: Scope, cluster_id: str) -> web.
 
 
 async def _ask_for_fix(request: web.Request, project_id: str, cluster_id: str) -> web.StreamResponse:
-    try:
-        asked = await ask_for_fix(dependencies(request), project_id, cluster_id, requested_by=request[CALLER].name)
-    except FixUnderWay as error:
-        raise Problem(409, str(error)) from error
+    asked = await dependencies(request).commands.start_fix(project_id, cluster_id, requested_by=request[CALLER].name)
     return answer(
         StartFixOut(
             message="Fix asked for",

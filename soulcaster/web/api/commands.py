@@ -13,7 +13,7 @@ from pydantic import Field
 from soulcaster.domain.commands import CommandKind
 from soulcaster.domain.ids import command_id_for
 from soulcaster.errors import NotFound
-from soulcaster.services.cluster_commands import ask, done, known_cluster
+from soulcaster.services.lookup import known_cluster
 from soulcaster.web.api.answers import answer
 from soulcaster.web.api.models import (
     AskedOut,
@@ -148,7 +148,7 @@ async def _of_cluster(
     request: web.Request, query: CommandQuery, cluster_id: str, kind: CommandKind, message: str, **fields: Any
 ) -> web.StreamResponse:
     """Ask for a command of the cluster in the path, by the id it has now."""
-    cluster = await known_cluster(dependencies(request), query.project_id, cluster_id)
+    cluster = await known_cluster(dependencies(request).read_model, query.project_id, cluster_id)
     return await _ask(request, query, kind, message, cluster_id=cluster.id, **fields)
 
 
@@ -156,7 +156,8 @@ async def _ask(
     request: web.Request, query: CommandQuery, kind: CommandKind, message: str, **fields: Any
 ) -> web.StreamResponse:
     command_id = own_id(request, query.project_id)
-    await ask(dependencies(request), query.project_id, kind, command_id, requested_by=request[CALLER].name, **fields)
+    commands = dependencies(request).commands
+    await commands.send(query.project_id, kind, command_id, requested_by=request[CALLER].name, **fields)
     return await answered(request, query, command_id, message, cluster_id=fields.get("cluster_id"))
 
 
@@ -178,7 +179,7 @@ async def answered(
     view = None
     if query.wait:
         allow_more(request, query.wait)
-        view = await done(given, query.project_id, command_id, query.wait)
+        view = await given.commands.outcome(query.project_id, command_id, seconds=query.wait)
     if view is not None and view.outcome == "refused":
         raise Problem(409, view.reason or "This was refused.")
     asked = AskedOut(

@@ -5,14 +5,7 @@ from typing import Annotated
 from aiohttp import web
 from pydantic import Field
 
-from soulcaster.services.project_config import (
-    Clustering,
-    ClusteringRefused,
-    ConfigConflict,
-    clustering,
-    configure,
-    visible,
-)
+from soulcaster.services.project_config import Clustering
 from soulcaster.web.api.answers import answer
 from soulcaster.web.api.config_models import ProjectConfigIn, ProjectConfigOut, SubredditsIn, SubredditsOut
 from soulcaster.web.api.operation import operation
@@ -21,8 +14,6 @@ from soulcaster.web.dependencies import dependencies
 from soulcaster.web.parameters import Scope
 from soulcaster.web.problems import FieldProblem, Problem, allow_more
 from soulcaster.wire.project_config import ProjectConfig
-
-_TRIES = 5
 
 
 class ConfigQuery(Scope):
@@ -41,8 +32,8 @@ class SubredditsQuery(Scope):
 async def project(request: web.Request, query: Scope) -> web.StreamResponse:
     """Show all settings of the project, the defaults where none were set."""
     given = dependencies(request)
-    stored = await given.read_model.config(query.project_id)
-    return answer(ProjectConfigOut.of(query.project_id, stored, await clustering(given, query.project_id)))
+    stored = await given.configs.get(query.project_id)
+    return answer(ProjectConfigOut.of(query.project_id, stored, await given.configs.clustering(query.project_id)))
 
 
 @operation("PUT", "/config/project", {202: ProjectConfigOut, 200: ProjectConfigOut}, scope="admin", problems=(409,))
@@ -52,23 +43,20 @@ async def set_project(request: web.Request, query: ConfigQuery, body: ProjectCon
     What is left out has its default. Another threshold or granularity is sent to the clusterer as a command; with a
     wait, 409 and nothing is set where it is refused.
     """
-    given, wanted = dependencies(request), Clustering(body.threshold, body.granularity)
+    configs, wanted = dependencies(request).configs, Clustering(body.threshold, body.granularity)
     if query.wait:
         allow_more(request, 2 * query.wait)
-    try:
-        stored, command_id = await configure(
-            given,
-            query.project_id,
-            body.version,
-            lambda _: body.config(),
-            by=request[CALLER].name,
-            clustered=wanted,
-            wait=query.wait,
-        )
-    except (ConfigConflict, ClusteringRefused) as error:
-        raise Problem(409, str(error)) from error
-    shown = bool(query.wait) and await visible(given, query.project_id, stored.version, query.wait)
-    out = ProjectConfigOut.of(query.project_id, stored, wanted, command_id)
+    change = await configs.change(
+        query.project_id,
+        body.version,
+        lambda _: body.config(),
+        by=request[CALLER].name,
+        clustering=wanted,
+        seconds=query.wait,
+    )
+    version = change.stored.version
+    shown = bool(query.wait) and await configs.until_visible(query.project_id, version, seconds=query.wait)
+    out = ProjectConfigOut.of(query.project_id, change.stored, wanted, change.command_id)
     return answer(out, status=200 if shown else 202)
 
 
@@ -76,7 +64,7 @@ async def set_project(request: web.Request, query: ConfigQuery, body: ProjectCon
 async def subreddits(request: web.Request, query: Scope) -> web.StreamResponse:
     """Show what is polled of Reddit: what the project has set, and else what the environment says."""
     given = dependencies(request)
-    stored = await given.read_model.config(query.project_id)
+    stored = await given.configs.get(query.project_id)
     return answer(SubredditsOut.of(query.project_id, stored, given.reddit))
 
 
@@ -95,15 +83,5 @@ async def set_subreddits(request: web.Request, query: SubredditsQuery, body: Sub
         return config.model_copy(update={"sources": config.sources.model_copy(update={"reddit": reddit})})
 
     allow_more(request, query.wait)
-    # Whoever set something else a moment ago is no reason to refuse this.
-    for tries_left in reversed(range(_TRIES)):
-        version = (await given.read_model.config(query.project_id)).version
-        try:
-            stored, _ = await configure(given, query.project_id, version, changed, by=request[CALLER].name)
-            break
-        except ConfigConflict as error:
-            if not tries_left:
-                raise Problem(409, str(error)) from error
-            await visible(given, query.project_id, version + 1, query.wait / _TRIES)
-    await visible(given, query.project_id, stored.version, query.wait)
+    stored = await given.configs.change_newest(query.project_id, changed, by=request[CALLER].name, seconds=query.wait)
     return answer(SubredditsOut.of(query.project_id, stored, given.reddit))

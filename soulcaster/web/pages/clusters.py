@@ -12,8 +12,8 @@ from soulcaster.domain.events import Proposal
 from soulcaster.domain.lifecycle import ClusterStatus, active
 from soulcaster.errors import IllegalTransition, NotFound
 from soulcaster.ports.projects import Project
-from soulcaster.services.cluster_commands import FixUnderWay, ask, ask_for_fix, done
-from soulcaster.services.jobs import cancel_job, known_job, shows
+from soulcaster.services.cluster_commands import FixUnderWay
+from soulcaster.services.lookup import known_job
 from soulcaster.web.dependencies import dependencies
 from soulcaster.web.pages.formatting import ORDER_WORDS
 from soulcaster.web.pages.paging import ClustersQuery, Paging, page_number
@@ -165,7 +165,7 @@ async def start_fix(request: web.Request) -> web.StreamResponse:
     project = request[ACCESS].project
     cluster_id = path_id(request, "cluster_id")
     try:
-        await ask_for_fix(dependencies(request), project.id, cluster_id, requested_by=request[ACCESS].user)
+        await dependencies(request).commands.start_fix(project.id, cluster_id, requested_by=request[ACCESS].user)
     except FixUnderWay as error:
         await leave_notice(request, str(error))
     else:
@@ -178,13 +178,13 @@ async def cancel(request: web.Request) -> web.StreamResponse:
     project = request[ACCESS].project
     form = await read_form(request, JobForm)
     given = dependencies(request)
-    job = await known_job(given, project.id, form.job_id)
+    job = await known_job(given.read_model, project.id, form.job_id)
     try:
-        await cancel_job(given, job, by=request[ACCESS].user)
+        await given.jobs.cancel(job, by=request[ACCESS].user)
     except IllegalTransition as error:
         await leave_notice(request, str(error))
     else:
-        await shows(given, job.id, lambda known: not active(known), OUTCOME_SECONDS)
+        await given.jobs.until(job.id, lambda known: not active(known), seconds=OUTCOME_SECONDS)
         await leave_notice(request, "The job is cancelled.")
     raise web.HTTPSeeOther(_path(project, path_id(request, "cluster_id")))
 
@@ -268,8 +268,8 @@ async def _ask(
     """Ask for a command, and show the cluster `back` (None: the list) again with what became of it."""
     given = dependencies(request)
     command_id = str(uuid4())
-    await ask(given, project.id, kind, command_id, requested_by=request[ACCESS].user, **fields)
-    view = await done(given, project.id, command_id, OUTCOME_SECONDS)
+    await given.commands.send(project.id, kind, command_id, requested_by=request[ACCESS].user, **fields)
+    view = await given.commands.outcome(project.id, command_id, seconds=OUTCOME_SECONDS)
     if view is None or view.outcome == "waiting":
         await leave_notice(request, "Asked for. What comes of it shows here in a moment: reload the page.")
     elif view.outcome == "refused":

@@ -8,8 +8,8 @@ from pydantic import BaseModel
 
 from soulcaster.domain.members import ROLES, Membership, Role
 from soulcaster.errors import Conflict
-from soulcaster.services.cluster_commands import until
 from soulcaster.services.members import invite, remove_member, set_member
+from soulcaster.services.waiting import until
 from soulcaster.web.dependencies import dependencies
 from soulcaster.web.pages.rights import ACCESS
 from soulcaster.web.pages.session import leave_notice, render
@@ -107,12 +107,12 @@ async def _show(request: web.Request, asked: Membership, notice: str) -> None:
     """Wait for a change to be known, and tell of it."""
     read_model = dependencies(request).read_model
     expected = asked if asked.removed_at is None else None
-
-    async def shown() -> bool:
-        return await read_model.member(asked.project_id, asked.user_id) == expected
-
-    known = await until(shown, SHOWN_SECONDS)
-    await leave_notice(request, notice if known else "Asked for. It shows here in a moment: reload the page.")
+    found = await until(
+        lambda: read_model.member(asked.project_id, asked.user_id),
+        lambda member: member == expected,
+        seconds=SHOWN_SECONDS,
+    )
+    await leave_notice(request, notice if found == expected else "Requested. Reload the page in a moment to see it.")
 
 
 def _path(request: web.Request) -> str:

@@ -5,7 +5,7 @@ from aiohttp import web
 from soulcaster.errors import SignInRefused
 from soulcaster.ports.sign_in import Entrance
 from soulcaster.services import members as people
-from soulcaster.services.cluster_commands import until
+from soulcaster.services.waiting import until
 from soulcaster.web.dependencies import dependencies
 from soulcaster.web.pages.session import (
     begin_sign_in,
@@ -66,12 +66,11 @@ async def github_callback(request: web.Request) -> web.StreamResponse:
             f"{person.login} is no member of a project here. Ask an owner of one to add you, by this GitHub login or "
             "by an e-mail address that GitHub has verified.",
         )
-
-    async def shown() -> bool:
-        found = await given.read_model.memberships(entered.user.id)
-        return set(entered.memberships) <= set(found)
-
-    await until(shown, SHOWN_SECONDS)
+    await until(
+        lambda: given.read_model.memberships(entered.user.id),
+        lambda known: set(entered.memberships) <= set(known),
+        seconds=SHOWN_SECONDS,
+    )
     await open_session(request, entered.user.id)
     raise web.HTTPSeeOther("/app")
 
