@@ -9,7 +9,8 @@ from soulcaster.ports.api_keys import KeyView
 from soulcaster.ports.projects import Project
 from soulcaster.processes.settings import Settings
 from soulcaster.services.api_keys import make_key, revoke_key
-from soulcaster.services.transfer import find_or_make_project, known_project, reading
+from soulcaster.services.projects import find_or_create_project, known_project
+from soulcaster.services.transfer import reading
 
 BY = "command line"
 
@@ -26,7 +27,7 @@ async def create(
     now = datetime.now(UTC)
     until = None if days is None else now + timedelta(days=days)
     async with reading(settings) as read_model, KafkaPublisher(settings.kafka) as publisher:
-        found = await find_or_make_project(project, read_model, publisher)
+        found = await find_or_create_project(publisher, read_model, project, at=now)
         secret, key = await make_key(publisher, found.id, name=name, scopes=scopes, by=BY, at=now, expires_at=until)
     return secret, key, found
 

@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 
 from soulcaster.processes.settings import Settings
+from soulcaster.services.projects import known_project
 from soulcaster.services.sources import Standing, sources_of
-from soulcaster.services.transfer import known_project, reading
+from soulcaster.services.transfer import reading
 
 
 async def sources_command(settings: Settings, project: str) -> tuple[Standing, ...]:

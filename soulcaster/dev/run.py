@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 import aiohttp
@@ -30,7 +31,8 @@ from soulcaster.errors import BadInput, StackError
 from soulcaster.ports.projects import Project, Stats
 from soulcaster.processes.app import check_web
 from soulcaster.processes.settings import STACK_FILE, Settings
-from soulcaster.services.transfer import Columns, bar, find_or_make_project, import_file
+from soulcaster.services.projects import find_or_create_project
+from soulcaster.services.transfer import Columns, bar, import_file
 
 LEAST_FREE_BYTES = 1_000_000_000
 WORKER_GRACE = 20.0
@@ -234,7 +236,7 @@ class _Run:
         read_model = RedisReadModel(self._settings.redis_url)
         try:
             async with KafkaPublisher(self._settings.kafka) as publisher:
-                project = await find_or_make_project(DEMO_NAME, read_model, publisher)
+                project = await find_or_create_project(publisher, read_model, DEMO_NAME, at=datetime.now(UTC))
                 if mark.exists():
                     expected = int(json.loads(mark.read_text())["items"])
                 else:

@@ -4,7 +4,6 @@ from soulcaster.domain.lifecycle import Job
 from soulcaster.errors import NotFound
 from soulcaster.ports.clusters import ClusterView
 from soulcaster.ports.feedback import FeedbackView
-from soulcaster.ports.projects import Project
 from soulcaster.ports.read_model import ReadModel
 
 
@@ -45,16 +44,3 @@ async def known_job(read_model: ReadModel, project_id: str, job_id: str) -> Job:
     if job is None or job.project_id != project_id:
         raise NotFound("Job not found for project")
     return job
-
-
-async def known_project(read_model: ReadModel, project_id: str) -> Project:
-    """Return the project of this id; its name is not accepted.
-
-    Raises:
-        NotFound: there is no such project.
-        Unavailable: Redis does not answer.
-    """
-    project = await read_model.project(project_id)
-    if project is None or project.id != project_id:
-        raise NotFound("There is no such project here")
-    return project

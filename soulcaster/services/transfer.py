@@ -12,7 +12,6 @@ from email.utils import parsedate_to_datetime
 from itertools import islice
 from pathlib import Path
 from typing import Any, cast
-from uuid import UUID
 
 import pydantic_core
 import typer
@@ -22,18 +21,15 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from soulcaster.adapters.kafka.client import KafkaPublisher
 from soulcaster.adapters.redis.read_model import RedisReadModel
 from soulcaster.adapters.table_files import Row, open_table
-from soulcaster.domain.ids import project_id_for
 from soulcaster.domain.text.normalize import well_formed
-from soulcaster.errors import BadInput, KafkaUnavailable, NotFound
+from soulcaster.errors import BadInput, KafkaUnavailable
 from soulcaster.ports.clusters import ClusterView
-from soulcaster.ports.messaging import KeyedPublisher, Outgoing, Publisher
-from soulcaster.ports.projects import Project, Stats
-from soulcaster.ports.read_model import ReadModel
+from soulcaster.ports.messaging import KeyedPublisher
+from soulcaster.ports.projects import Stats
 from soulcaster.processes.settings import Settings
 from soulcaster.services.posting import Ready, make_ready, post
-from soulcaster.wire.control import ProjectDefined
+from soulcaster.services.projects import find_or_create_project, known_project
 from soulcaster.wire.fields import SOURCE_PATTERN
-from soulcaster.wire.topics import CONTROL
 
 TEXT_COLUMNS = (
     "text", "body", "message", "description", "content", "comment", "feedback", "review", "note", "question", "tweet",
@@ -246,32 +242,6 @@ async def import_file(
     return Imported(posted, tuple(refused))
 
 
-async def find_or_make_project(id_or_name: str, read_model: ReadModel, publisher: Publisher) -> Project:
-    """Return the project of that id or name; one that is not known is made (a UUID becomes the id of the new one).
-
-    Raises:
-        BadInput: the name is empty or too long.
-        Unavailable: Redis or Kafka does not answer.
-    """
-    known = await read_model.project(id_or_name)
-    if known is not None:
-        return known
-    now = datetime.now(UTC)
-    try:
-        made = ProjectDefined(id=_uuid(id_or_name) or project_id_for(id_or_name), name=id_or_name, created_at=now)
-    except pydantic_core.ValidationError as error:
-        raise BadInput(f"A project's name has 1 to 200 characters, {id_or_name[:40]!r} has not.") from error
-    await publisher.publish([Outgoing(CONTROL.name, f"project:{made.id}".encode(), made.to_bytes())])
-    return Project(made.id, made.name, made.created_at)
-
-
-def _uuid(text: str) -> str | None:
-    try:
-        return str(UUID(text))
-    except ValueError:
-        return None
-
-
 def source_word(source: str) -> str:
     """Return a source as messages want it.
 
@@ -290,7 +260,7 @@ async def import_command(settings: Settings, path: Path, project: str, columns: 
         size = table.size
         chosen(columns, table.columns)  # what is wrong with the file or its columns is told before a project is made
     async with reading(settings) as read_model, KafkaPublisher(settings.kafka) as publisher:
-        target = await find_or_make_project(project, read_model, publisher)
+        target = await find_or_create_project(publisher, read_model, project, at=datetime.now(UTC))
         with bar("Posting", "[green]{task.fields[count]:,} rows") as progress:
             task = progress.add_task("", total=size, count=0)
             done = 0
@@ -346,19 +316,6 @@ async def reading(settings: Settings) -> AsyncIterator[RedisReadModel]:
         yield read_model
     finally:
         await read_model.close()
-
-
-async def known_project(read_model: ReadModel, id_or_name: str) -> Project:
-    """Return the project.
-
-    Raises:
-        NotFound: there is none; the message names those there are.
-    """
-    project = await read_model.project(id_or_name)
-    if project is None:
-        names = ", ".join(repr(p.name) for p in (await read_model.projects())[:20]) or "none yet"
-        raise NotFound(f"There is no project {id_or_name!r}; there are: {names}.")
-    return project
 
 
 async def export_lines(settings: Settings, id_or_name: str) -> AsyncIterator[str]:
