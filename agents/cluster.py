@@ -20,7 +20,8 @@ from soulcaster.domain.clustering.project import EmbedderKey, ProjectClusters, S
 from soulcaster.domain.commands import RoundFinished
 from soulcaster.ports.clock import Clock
 from soulcaster.ports.messaging import Outgoing, Publisher, Record
-from soulcaster.services.failures import dead_letter, set_aside, until_available
+from soulcaster.services.dead_letters import dead_letter, send_dead_letters
+from soulcaster.services.retrying import until_available
 from soulcaster.wire.cluster_commands import ClusterCommand
 from soulcaster.wire.cluster_events import event_envelopes
 from soulcaster.wire.embedded import EmbeddedEnvelope, EmbedderId
@@ -102,7 +103,7 @@ async def cluster(
                 except Exception as error:
                     messages = [message for of in _messages({place: [piece]}, clock) for message in of]
                     lost = [Record(m.topic, place[0], -1, 0, m.key, m.value) for m in messages]
-                    await set_aside(publisher, [dead_letter(record, f"cluster: {error!r}") for record in lost])
+                    await send_dead_letters(publisher, [dead_letter(record, f"cluster: {error!r}") for record in lost])
         sent(batch, place)
 
     async def work(batch: Batch, records: Sequence[Record]) -> None:

@@ -17,7 +17,7 @@ from soulcaster.domain.feedback.dedupe import Judged, Seen
 from soulcaster.domain.feedback.items import Deleted, FeedbackItem, brief
 from soulcaster.ports.embedder import Embedder
 from soulcaster.ports.messaging import Outgoing, Publisher, Record
-from soulcaster.services.failures import until_available
+from soulcaster.services.retrying import until_available
 from soulcaster.wire.embedded import EmbedderId, embedded_envelopes
 from soulcaster.wire.feedback import ItemsEnvelope
 from soulcaster.wire.topics import FEEDBACK_EMBEDDED

@@ -12,8 +12,9 @@ from agents.runtime.batches import Batch
 from agents.runtime.guard import Guard
 from soulcaster.domain.feedback.items import Deleted
 from soulcaster.ports.messaging import Outgoing, Publisher, Record
-from soulcaster.services.failures import dead_letter, set_aside, until_available
+from soulcaster.services.dead_letters import dead_letter, send_dead_letters
 from soulcaster.services.intake import masked, read
+from soulcaster.services.retrying import until_available
 from soulcaster.wire.feedback import items_envelopes
 from soulcaster.wire.project_config import ProjectConfig
 from soulcaster.wire.topics import FEEDBACK_ITEMS
@@ -54,7 +55,7 @@ async def normalize(
             for envelope in items_envelopes(project_id, items.get(project_id, ()), gone.get(project_id, ()))
         ]
         await until_available(lambda: publisher.publish(messages))
-        await set_aside(publisher, letters)
+        await send_dead_letters(publisher, letters)
         count += sum(map(len, items.values()))
 
     async for batch in batches:

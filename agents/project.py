@@ -16,7 +16,7 @@ from soulcaster.domain.lifecycle import JobStep
 from soulcaster.ports.messaging import Publisher, Record
 from soulcaster.ports.projects import Project
 from soulcaster.ports.read_model import ReadModel
-from soulcaster.services.failures import until_available
+from soulcaster.services.retrying import until_available
 from soulcaster.wire.cluster_events import ClusterEvents
 from soulcaster.wire.control import (
     ControlMessage,

@@ -18,7 +18,7 @@ from soulcaster.domain.clustering.project import ProjectClusters, Round
 from soulcaster.domain.commands import CommandKind
 from soulcaster.ports.clock import Clock
 from soulcaster.ports.messaging import Outgoing, Publisher
-from soulcaster.services.failures import until_available
+from soulcaster.services.retrying import until_available
 from soulcaster.wire.cluster_commands import ClusterCommand
 from soulcaster.wire.topics import CLUSTER_COMMANDS
 

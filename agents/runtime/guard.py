@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 import structlog
 
 from soulcaster.ports.messaging import Publisher, Record
-from soulcaster.services.failures import dead_letter, set_aside
+from soulcaster.services.dead_letters import dead_letter, send_dead_letters
 
 ATTEMPTS = 3
 """How often a single record that raises is tried before it is set aside."""
@@ -45,7 +45,7 @@ class Guard:
                 if attempt < ATTEMPTS:
                     continue
                 log.exception("a record failed for good", agent=self._agent, record=_place(records[0]))
-                await set_aside(self._publisher, [dead_letter(records[0], f"{self._agent}: {error!r}")])
+                await send_dead_letters(self._publisher, [dead_letter(records[0], f"{self._agent}: {error!r}")])
             return
 
 

@@ -17,7 +17,8 @@ from soulcaster.ports.clock import Clock
 from soulcaster.ports.job_ends import JobEnds
 from soulcaster.ports.launch import LaunchBackend, Progress
 from soulcaster.ports.messaging import Outgoing, Publisher, Record
-from soulcaster.services.failures import dead_letter, set_aside, until_available
+from soulcaster.services.dead_letters import dead_letter, send_dead_letters
+from soulcaster.services.retrying import until_available
 from soulcaster.wire.jobs import FixCommand, JobEvent
 from soulcaster.wire.topics import JOB_EVENTS
 
@@ -42,7 +43,7 @@ async def launch_all(
         try:
             command = FixCommand.model_validate_json(record.value or b"")
         except ValidationError as error:
-            await set_aside(publisher, [dead_letter(record, f"launcher: {error}")])
+            await send_dead_letters(publisher, [dead_letter(record, f"launcher: {error}")])
         else:
             await _Launch(command, backend, publisher, clock).unless_ended(ends, record)
         await until_available(lambda record=record: commit(record))  # type: ignore[misc]

@@ -1,16 +1,20 @@
-"""Dead letters read back: what was set aside, whose it is, and how it is sent again."""
+"""Dead letters: what a consumer cannot process is kept with its reason, read back, and sent again on request."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from soulcaster.ports.dead_letters import DeadLetter
-from soulcaster.ports.messaging import Outgoing, Record
-from soulcaster.services.intake import own_id, read_json
+import stamina
+
+from soulcaster.errors import Conflict, KafkaUnavailable, NotFound
+from soulcaster.ports.dead_letters import DeadLetter, DeadLetters
+from soulcaster.ports.messaging import Outgoing, Publisher, Record
+from soulcaster.services.intake import generated_external_id, read_json
 from soulcaster.wire.topics import (
     CLUSTER_COMMANDS,
     CLUSTER_EVENTS,
+    DEAD_LETTERS,
     FEEDBACK_EMBEDDED,
     FEEDBACK_ITEMS,
     FEEDBACK_RAW,
@@ -18,30 +22,76 @@ from soulcaster.wire.topics import (
     JOB_EVENTS,
 )
 
-REPLAYED = frozenset(topic.name for topic in (FEEDBACK_RAW, FEEDBACK_ITEMS, FEEDBACK_EMBEDDED))
-"""Topics whose letters are sent again.
+SEND_SECONDS = 60.0
+"""How long sending dead letters is retried; after that the process ends rather than lose them."""
 
-Feedback may come late, and twice. A command is asked again where it was asked, by whoever may; it may start a fix. An
-event sent again would stand after newer ones, and a key's definition would undo that it was revoked.
+MAX_WAIT_SECONDS = 5.0
+"""Longest wait between two of these tries."""
+
+MAX_REASON = 2_000
+"""Characters of a reason that are kept."""
+
+REPLAYABLE = frozenset(topic.name for topic in (FEEDBACK_RAW, FEEDBACK_ITEMS, FEEDBACK_EMBEDDED))
+"""Topics whose dead letters can be sent again.
+
+Feedback may come late, and twice. A command is sent again through its own route, which checks the sender's rights; it
+may start a fix. An event that is sent again would follow newer ones. An API key's definition would undo its revocation.
 """
 
-_OF_PROJECTS = frozenset(
+_KEYED_BY_PROJECT = frozenset(
     topic.name
     for topic in (FEEDBACK_ITEMS, FEEDBACK_EMBEDDED, CLUSTER_COMMANDS, CLUSTER_EVENTS, FIX_COMMANDS, JOB_EVENTS)
 )
 """Topics whose messages have their project as key."""
 
 
-def read_letter(record: Record, headers: Iterable[tuple[str, bytes | None]]) -> DeadLetter | None:
-    """Return the dead letter that a record is; None when its headers are not those of `failures.dead_letter`."""
-    said = {name: (value or b"").decode("utf-8", "replace") for name, value in headers}
+def dead_letter(record: Record, reason: str, *, value: bytes | None = None, index: int | None = None) -> Outgoing:
+    """Return the dead letter of a record, or of the one item `value` at `index` in it.
+
+    Its value is the bytes as they came; its headers say where they came from and why they cannot be processed.
+    """
+    headers = {
+        "topic": record.topic,
+        "partition": str(record.partition),
+        "offset": str(record.offset),
+        "timestamp": str(record.timestamp_ms),
+        "reason": reason[:MAX_REASON],
+    }
+    if index is not None:
+        headers["index"] = str(index)
+    return Outgoing(
+        DEAD_LETTERS.name,
+        record.key,
+        (record.value or b"") if value is None else value,
+        tuple((name, text.encode("utf-8", "replace")) for name, text in headers.items()),
+    )
+
+
+async def send_dead_letters(publisher: Publisher, letters: Sequence[Outgoing]) -> None:
+    """Send dead letters, retrying for `SEND_SECONDS`.
+
+    Raises:
+        KafkaUnavailable: Kafka did not acknowledge them; the process must end, with nothing acknowledged.
+    """
+    if not letters:
+        return
+    async for attempt in stamina.retry_context(
+        on=KafkaUnavailable, attempts=None, timeout=SEND_SECONDS, wait_max=MAX_WAIT_SECONDS
+    ):
+        with attempt:
+            await publisher.publish(letters)
+
+
+def read_dead_letter(record: Record, headers: Iterable[tuple[str, bytes | None]]) -> DeadLetter | None:
+    """Return the dead letter in a record; None where its headers are not those that `dead_letter` writes."""
+    texts = {name: (value or b"").decode("utf-8", "replace") for name, value in headers}
     value = record.value or b""
     try:
         original = Record(
-            said["topic"],
-            int(said["partition"]),
-            int(said["offset"]),
-            int(said["timestamp"]),
+            texts["topic"],
+            int(texts["partition"]),
+            int(texts["offset"]),
+            int(texts["timestamp"]),
             record.key,
             value,
         )
@@ -51,36 +101,36 @@ def read_letter(record: Record, headers: Iterable[tuple[str, bytes | None]]) -> 
             at=datetime.fromtimestamp(record.timestamp_ms / 1000, UTC),
             original=original,
             size=len(value),
-            reason=said["reason"],
-            index=int(said["index"]) if "index" in said else None,
+            reason=texts["reason"],
+            index=int(texts["index"]) if "index" in texts else None,
             project_id=project_of(original),
         )
-    except (KeyError, ValueError):  # a program of somebody else's may write here too
+    except (KeyError, ValueError):  # another program may write to the topic too
         return None
 
 
 def project_of(record: Record) -> str | None:
-    """Return the project that a record is of: the one that it names, by its key or in its value, and no other.
+    """Return the one project that a record names, by its key or in its value.
 
-    None where it names none or several, as where it is not JSON, and for `control`, which holds keys: such a letter is
-    nobody's, and `soulcaster tail` alone shows it.
+    None where it names no project or several, where it is not JSON, and for `control`, which holds API keys. Such a
+    letter belongs to no project, and only `soulcaster tail` shows it.
     """
     try:
         message = read_json(record.value or b"")
     except ValueError:
         message = None
     if record.topic == FEEDBACK_RAW.name:
-        named = list(_named(message))
-    elif record.topic in _OF_PROJECTS:
+        named = list(_named_projects(message))
+    elif record.topic in _KEYED_BY_PROJECT:
         key = (record.key or b"").decode("utf-8", "replace")
-        named = [key, *(name for name in _named(message) if name is not None)]
+        named = [key, *(name for name in _named_projects(message) if name is not None)]
     else:
         return None
     first = named[0] if named else None
     return first if isinstance(first, str) and first and all(name == first for name in named) else None
 
 
-def _named(message: Any) -> Iterator[Any]:
+def _named_projects(message: Any) -> Iterator[Any]:
     """Yield the project that each part of a message names; None for a part that names none."""
     if not isinstance(message, dict):
         return
@@ -92,37 +142,62 @@ def _named(message: Any) -> Iterator[Any]:
         yield part.get("project_id") if isinstance(part, dict) else None
 
 
-def again(letter: DeadLetter) -> Outgoing:
-    """Return the message that a whole letter is sent again as: to the topic it came from, with its key.
+class DeadLetterReplay:
+    """Sends dead letters again to the topics they came from."""
 
-    An item of feedback.raw that has no external id gets the one that it would have had, so that it is the same item
-    however often it is sent again.
+    def __init__(self, dead_letters: DeadLetters, publisher: Publisher) -> None:
+        self._dead_letters = dead_letters
+        self._publisher = publisher
+
+    async def replay(self, project_id: str, letter_id: str) -> DeadLetter:
+        """Send a dead letter of a project again, and return it. Sent twice, it is still one item.
+
+        Raises:
+            NotFound: the project has no such dead letter.
+            Conflict: it is not feedback (`REPLAYABLE`).
+            Unavailable: Kafka does not answer.
+        """
+        letter = await self._dead_letters.letter(letter_id)
+        if letter is None or letter.project_id != project_id:
+            raise NotFound("Dead letter not found for project")
+        topic = letter.original.topic
+        if topic not in REPLAYABLE:
+            raise Conflict(f"Only feedback can be sent again; this letter was on {topic}.")
+        await self._publisher.publish([replayed(letter)])
+        return letter
+
+
+def replayed(letter: DeadLetter) -> Outgoing:
+    """Return the message that a whole dead letter is sent again as: to its own topic, with its own key.
+
+    An item of feedback.raw without an external id gets the one that it would have had, so that it is the same item
+    however often it is sent.
     """
     original = letter.original
     value = original.value or b""
     if original.topic == FEEDBACK_RAW.name:
-        value = _with_ids(letter, value)
+        value = _with_external_ids(letter, value)
     return Outgoing(original.topic, original.key, value)
 
 
-def _with_ids(letter: DeadLetter, value: bytes) -> bytes:
-    """Return a message of feedback.raw with an external id for each item; where one item was refused, that item."""
+def _with_external_ids(letter: DeadLetter, value: bytes) -> bytes:
+    """Return a message of feedback.raw with an external id for each item; the refused item alone, where it is one."""
     try:
         message = read_json(value)
         items = message.get("items") if isinstance(message, dict) else None
         sent: Any
         if not isinstance(items, list):
-            sent = _with_id(letter, message, letter.index or 0)
+            sent = _with_external_id(letter, message, letter.index or 0)
         elif letter.index is None:
-            sent = message | {"items": [_with_id(letter, item, index) for index, item in enumerate(items)]}
-        else:  # the envelope was shorter than its one item; the others in it have gone on
-            sent = _with_id(letter, items[letter.index], letter.index)
+            sent = message | {"items": [_with_external_id(letter, item, index) for index, item in enumerate(items)]}
+        else:  # the letter holds the whole envelope, which was shorter than the item; the other items were processed
+            sent = _with_external_id(letter, items[letter.index], letter.index)
         return value if sent == message else json.dumps(sent, ensure_ascii=False, separators=(",", ":")).encode()
     except (ValueError, IndexError, RecursionError):
         return value  # as it came: it is refused again, with its reason
 
 
-def _with_id(letter: DeadLetter, item: Any, index: int) -> Any:
+def _with_external_id(letter: DeadLetter, item: Any, index: int) -> Any:
     if isinstance(item, dict) and item.get("external_id") is None:
-        return item | {"external_id": own_id(letter.original, index)}
+        return item | {"external_id": generated_external_id(letter.original, index)}
     return item

@@ -181,7 +181,7 @@ def _own_bytes(part: Any, value: bytes) -> bytes:
     return min(own, value, key=len)
 
 
-def own_id(record: Record, index: int) -> str:
+def generated_external_id(record: Record, index: int) -> str:
     """Return the external id of a record's item that came without one.
 
     Each is an item of its own, and stays that one however often the record is read.
@@ -199,7 +199,7 @@ def _accept(raw: RawFeedback, record: Record, index: int) -> Accepted:
     if not body:
         raise _Wrong("body", "there is no text in it: title and body hold nothing that can be read")
     received = _received(record)
-    source, external_id = _source_and_id(raw.source, raw.external_id or own_id(record, index))
+    source, external_id = _source_and_id(raw.source, raw.external_id or generated_external_id(record, index))
     item = FeedbackItem(
         id=item_id(raw.project_id, source, external_id),
         project_id=raw.project_id,

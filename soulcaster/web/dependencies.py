@@ -12,6 +12,7 @@ from soulcaster.ports.read_model import ReadModel
 from soulcaster.ports.readiness import Answering
 from soulcaster.ports.sign_in import Entrance, SignIn
 from soulcaster.services.cluster_commands import ClusterCommands
+from soulcaster.services.dead_letters import DeadLetterReplay
 from soulcaster.services.github_sync import GitHubSync
 from soulcaster.services.jobs import Jobs
 from soulcaster.services.live_updates import LiveUpdates
@@ -43,6 +44,7 @@ class Dependencies:
     jobs: Jobs
     configs: ProjectConfigs
     live_updates: LiveUpdates
+    replay: DeadLetterReplay
 
 
 DEPENDENCIES = web.AppKey("dependencies", Dependencies)

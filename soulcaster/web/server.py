@@ -16,6 +16,7 @@ from soulcaster.ports.read_model import ReadModel
 from soulcaster.ports.readiness import Answering
 from soulcaster.ports.sign_in import Entrance, SignIn
 from soulcaster.services.cluster_commands import ClusterCommands
+from soulcaster.services.dead_letters import DeadLetterReplay
 from soulcaster.services.github_sync import GitHubSync
 from soulcaster.services.jobs import Jobs
 from soulcaster.services.live_updates import LiveUpdates
@@ -92,6 +93,7 @@ def create_app(
         Jobs(publisher, read_model, clock),
         ProjectConfigs(publisher, read_model, commands, clock),
         live_updates,
+        DeadLetterReplay(dead_letters, publisher),
     )
     app[USED] = {}
 

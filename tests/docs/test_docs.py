@@ -18,7 +18,7 @@ from soulcaster.domain.events import ClusterEvent
 from soulcaster.domain.ids import item_id
 from soulcaster.domain.lifecycle import NEXT
 from soulcaster.ports.messaging import Record
-from soulcaster.services.failures import dead_letter
+from soulcaster.services.dead_letters import dead_letter
 from soulcaster.services.intake import read
 from soulcaster.web.api import config_models, models, routes
 from soulcaster.web.problems import ProblemDetails

@@ -12,8 +12,7 @@ from soulcaster.errors import KafkaUnavailable
 from soulcaster.ports.dead_letters import DeadLetter, DeadLetterPage
 from soulcaster.ports.messaging import Record
 from soulcaster.processes.settings import Settings
-from soulcaster.services.dead_letters import again
-from soulcaster.services.failures import dead_letter
+from soulcaster.services.dead_letters import dead_letter, replayed
 from soulcaster.services.intake import read
 from soulcaster.wire.topics import DEAD_LETTERS
 
@@ -100,7 +99,7 @@ async def test_a_letter_is_found_by_its_id_and_sent_again_it_is_the_item_it_was(
     assert json.loads(whole.original.value or b"") == long
     assert replace(whole, original=shown.original) == shown
 
-    sent = again(whole)
+    sent = replayed(whole)
     assert (sent.topic, sent.key) == ("feedback.raw", b"key")
     [late], _, _ = read(Record(sent.topic, 3, 4711, AT_MS + 99, sent.key, sent.value))
     [then], _, _ = read(Record("feedback.raw", 0, 1, AT_MS, b"key", json.dumps({"items": [{}, long]}).encode()))

@@ -11,7 +11,7 @@ from aiokafka import AIOKafkaProducer
 from soulcaster.adapters.kafka.tail import tail_lines
 from soulcaster.ports.messaging import Record
 from soulcaster.processes.settings import Settings
-from soulcaster.services.failures import dead_letter
+from soulcaster.services.dead_letters import dead_letter
 from soulcaster.services.intake import read
 from soulcaster.wire.topics import DEAD_LETTERS, FEEDBACK_RAW
 from tests.support.docs import program

@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 
 from soulcaster.ports.dead_letters import DeadLetter
 from soulcaster.ports.messaging import Record
-from soulcaster.services.dead_letters import again, project_of, read_letter
-from soulcaster.services.failures import dead_letter
+from soulcaster.services.dead_letters import dead_letter, project_of, read_dead_letter, replayed
 from soulcaster.services.intake import read
 from soulcaster.wire.topics import DEAD_LETTERS, TOPICS
 
@@ -28,7 +27,7 @@ json_values = st.recursive(
 
 def set_aside(original: Record, index: int | None = None) -> DeadLetter | None:
     sent = dead_letter(original, "because", index=index)
-    return read_letter(Record(sent.topic, 3, 4, 1_000, sent.key, sent.value), sent.headers)
+    return read_dead_letter(Record(sent.topic, 3, 4, 1_000, sent.key, sent.value), sent.headers)
 
 
 def named(value: bytes) -> list[Any]:
@@ -55,7 +54,7 @@ def test_whatever_is_set_aside_is_read_back_and_can_be_sent_again(
     letter = set_aside(original, index)
     assert letter is not None
     assert (letter.id, letter.original, letter.index, letter.size) == ("3-4", original, index, len(value))
-    message = again(letter)
+    message = replayed(letter)
     assert (message.topic, message.key) == (topic, key)
     if letter.project_id == "p1":
         assert "p2" not in named(value)
@@ -76,7 +75,7 @@ def test_headers_of_somebody_elses_make_no_letter_and_no_error(
 ) -> None:
     whole = dead_letter(Record("feedback.raw", 0, 0, 1, None, b""), "because").headers
     for all_of_them in (headers, [*whole, *headers]):
-        read_letter(Record(DEAD_LETTERS.name, 0, 0, timestamp_ms, None, None), all_of_them)
+        read_dead_letter(Record(DEAD_LETTERS.name, 0, 0, timestamp_ms, None, None), all_of_them)
 
 
 @pytest.mark.parametrize("index", [None, 0, 3])
@@ -85,5 +84,5 @@ def test_an_item_that_was_refused_becomes_the_item_it_would_have_been(index: int
     [then], _, _ = read(Record("feedback.raw", 5, 17, 99, b"k", json.dumps(envelope).encode()))
     letter = set_aside(Record("feedback.raw", 5, 17, 99, b"k", json.dumps(GOOD).encode()), index)
     assert letter is not None
-    [late], _, _ = read(Record("feedback.raw", 0, 1, 2, b"k", again(letter).value))
+    [late], _, _ = read(Record("feedback.raw", 0, 1, 2, b"k", replayed(letter).value))
     assert (late.item.id, late.item.external_id) == (then.item.id, then.item.external_id)

@@ -26,8 +26,7 @@ from soulcaster.ports.dead_letters import DeadLetter, DeadLetterPage
 from soulcaster.ports.issues import IssuesPage
 from soulcaster.ports.messaging import Outgoing, Record
 from soulcaster.services.api_keys import make_key
-from soulcaster.services.dead_letters import read_letter
-from soulcaster.services.failures import dead_letter
+from soulcaster.services.dead_letters import dead_letter, read_dead_letter
 from soulcaster.services.webhook_secrets import Seal, WebhookSecrets
 from soulcaster.testing import RecordingPublisher
 from soulcaster.web.server import create_app
@@ -71,7 +70,7 @@ class FakeDeadLetters:
         """Set a record aside as the agents do."""
         sent = dead_letter(original, reason, index=index)
         record = Record(sent.topic, 0, len(self.letters), int(NOW.timestamp() * 1000), sent.key, sent.value)
-        letter = read_letter(record, sent.headers)
+        letter = read_dead_letter(record, sent.headers)
         assert letter is not None
         self.letters.append(letter)
         return letter

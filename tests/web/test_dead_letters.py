@@ -9,7 +9,7 @@ import pytest
 
 from soulcaster.ports.dead_letters import DeadLetter
 from soulcaster.ports.messaging import Outgoing, Record
-from soulcaster.services.dead_letters import REPLAYED
+from soulcaster.services.dead_letters import REPLAYABLE
 from soulcaster.wire.topics import TOPICS
 from tests.support.answers import problem
 from tests.web.conftest import Client, World
@@ -139,7 +139,7 @@ async def test_an_item_without_an_id_is_the_same_item_however_often(client: Clie
         assert json.loads((await replayed(client, world, in_envelope)).value) == RAW | {"external_id": f"{place}/1"}
 
 
-@pytest.mark.parametrize("topic", [t.name for t in TOPICS if t.name not in {*REPLAYED, "control", "dead-letters"}])
+@pytest.mark.parametrize("topic", [t.name for t in TOPICS if t.name not in {*REPLAYABLE, "control", "dead-letters"}])
 async def test_what_is_no_feedback_is_not_sent_again(client: Client, world: World, topic: str) -> None:
     letter = world.dead_letters.put(Record(topic, 0, 0, 1, b"p1", b'{"type": "start_fix", "project_id": "p1"}'))
     assert [item["topic"] for item in (await listed(client))["items"]] == [topic]

@@ -13,7 +13,7 @@ from soulcaster.adapters.kafka.client import onlooker, record_of
 from soulcaster.adapters.kafka.offsets import TIMEOUT_SECONDS, Span, offsets_of
 from soulcaster.errors import KafkaUnavailable
 from soulcaster.ports.dead_letters import DeadLetter, DeadLetterPage
-from soulcaster.services.dead_letters import read_letter
+from soulcaster.services.dead_letters import read_dead_letter
 from soulcaster.wire.topics import DEAD_LETTERS
 
 MOST_RECORDS = 2_000
@@ -172,7 +172,7 @@ async def _read(
 
 
 def _letter(message: ConsumerRecord) -> DeadLetter | None:
-    return read_letter(record_of(message), message.headers)
+    return read_dead_letter(record_of(message), message.headers)
 
 
 def _look(messages: Sequence[ConsumerRecord]) -> list[_Looked]:

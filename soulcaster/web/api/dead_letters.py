@@ -5,14 +5,11 @@ from typing import Annotated
 from aiohttp import web
 from pydantic import Field
 
-from soulcaster.errors import NotFound
-from soulcaster.services.dead_letters import REPLAYED, again
 from soulcaster.web.api.answers import answer
 from soulcaster.web.api.models import DeadLetterOut, DeadLettersOut, ReplayedOut
 from soulcaster.web.api.operation import operation
 from soulcaster.web.dependencies import dependencies
 from soulcaster.web.parameters import Scope
-from soulcaster.web.problems import Problem
 
 
 class DeadLettersQuery(Scope):
@@ -47,12 +44,5 @@ async def replay(request: web.Request, query: Scope, letter_id: str) -> web.Stre
     Sent twice, it is one item. The letter stays in the list. 409 for what is no feedback: ask for a command again, and
     `soulcaster rebuild` reads events again.
     """
-    given = dependencies(request)
-    letter = await given.dead_letters.letter(letter_id)
-    if letter is None or letter.project_id != query.project_id:
-        raise NotFound("Dead letter not found for project")
-    topic = letter.original.topic
-    if topic not in REPLAYED:
-        raise Problem(409, f"What was on {topic} is not sent again; feedback is.")
-    await given.publisher.publish([again(letter)])
-    return answer(ReplayedOut(id=letter.id, topic=topic, project_id=query.project_id), status=202)
+    letter = await dependencies(request).replay.replay(query.project_id, letter_id)
+    return answer(ReplayedOut(id=letter.id, topic=letter.original.topic, project_id=query.project_id), status=202)

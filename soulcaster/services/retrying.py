@@ -1,0 +1,32 @@
+"""Retrying in place while a system is unavailable."""
+
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import stamina
+
+from soulcaster.errors import Unavailable
+
+T = TypeVar("T")
+
+FIRST_WAIT_SECONDS = 0.2
+MAX_WAIT_SECONDS = 5.0
+JITTER_SECONDS = 0.5
+
+
+async def until_available(work: Callable[[], Awaitable[T]]) -> T:
+    """Return what `work` returns, retrying without limit while it raises `Unavailable`.
+
+    Waits grow from `FIRST_WAIT_SECONDS` to `MAX_WAIT_SECONDS`; every other error of `work` passes through.
+    """
+    async for attempt in stamina.retry_context(
+        on=Unavailable,
+        attempts=None,
+        timeout=None,
+        wait_initial=FIRST_WAIT_SECONDS,
+        wait_max=MAX_WAIT_SECONDS,
+        wait_jitter=JITTER_SECONDS,
+    ):
+        with attempt:
+            return await work()
+    raise AssertionError("stamina ended without a result or an error")
