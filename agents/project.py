@@ -15,7 +15,7 @@ from soulcaster.domain.feedback.items import Deleted, FeedbackItem
 from soulcaster.domain.lifecycle import JobStep
 from soulcaster.ports.messaging import Publisher, Record
 from soulcaster.ports.projects import Project
-from soulcaster.ports.read_model import ReadModel
+from soulcaster.ports.read_model_writer import ReadModelWriter
 from soulcaster.services.retrying import until_available
 from soulcaster.wire.cluster_events import ClusterEvents
 from soulcaster.wire.control import (
@@ -36,7 +36,9 @@ from soulcaster.wire.jobs import JobEvent
 from soulcaster.wire.topics import CLUSTER_EVENTS, CONTROL, FEEDBACK_ITEMS, JOB_EVENTS
 
 
-async def project(batches: AsyncIterator[Batch], *, read_model: ReadModel, publisher: Publisher) -> AsyncIterator[int]:
+async def project(
+    batches: AsyncIterator[Batch], *, writer: ReadModelWriter, publisher: Publisher
+) -> AsyncIterator[int]:
     """Project batch by batch; yield how many records each held."""
     guard = Guard("project", publisher)
 
@@ -62,40 +64,40 @@ async def project(batches: AsyncIterator[Batch], *, read_model: ReadModel, publi
                 defined.append(control_message(value))
 
         async def of_project(project_id: str) -> None:
-            await until_available(lambda: read_model.put_items(project_id, items.get(project_id, ())))
+            await until_available(lambda: writer.put_items(project_id, items.get(project_id, ())))
             gone = [one.id for one in deleted.get(project_id, ())]
-            await until_available(lambda: read_model.delete_items(project_id, gone))
-            await until_available(lambda: read_model.apply(project_id, events.get(project_id, ())))
+            await until_available(lambda: writer.delete_items(project_id, gone))
+            await until_available(lambda: writer.apply(project_id, events.get(project_id, ())))
             for step in jobs.get(project_id, ()):
-                await until_available(lambda step=step: read_model.put_job(step))  # type: ignore[misc]
+                await until_available(lambda step=step: writer.put_job(step))  # type: ignore[misc]
 
         await asyncio.gather(*(of_project(project_id) for project_id in {**items, **events, **jobs}))
         for message in defined:
-            await until_available(lambda message=message: define(read_model, message))  # type: ignore[misc]
+            await until_available(lambda message=message: define(writer, message))  # type: ignore[misc]
 
     async for batch in batches:
         await guard.run(batch.records, work)
         yield len(batch.records)
 
 
-async def define(read_model: ReadModel, message: ControlMessage) -> None:
+async def define(writer: ReadModelWriter, message: ControlMessage) -> None:
     """Write what a message of control says."""
     match message:
         case ProjectDefined():
-            await read_model.put_project(Project(message.id, message.name, message.created_at, message.created_by))
+            await writer.put_project(Project(message.id, message.name, message.created_at, message.created_by))
         case KeyDefined():
-            await read_model.put_key(message.key())
+            await writer.put_api_key(message.key())
         case UserDefined():
-            await read_model.put_user(message.user())
+            await writer.put_user(message.user())
         case MemberDefined():
-            await read_model.put_member(message.membership())
+            await writer.put_member(message.membership())
         case ProjectConfigured():
-            await read_model.put_config(message.project_id, message.stored())
+            await writer.put_project_config(message.project_id, message.stored())
         case WebhookSecretDefined():
-            await read_model.put_webhook_secret(message.secret())
+            await writer.put_webhook_secret(message.secret())
         case SourceReported():
-            await read_model.put_source_report(message.project_id, message.source, message.report())
+            await writer.put_source_report(message.project_id, message.source, message.report())
         case SourceKicked():
-            await read_model.put_source_kick(message.project_id, message.source, message.kicked_at)
+            await writer.put_source_kick(message.project_id, message.source, message.kicked_at)
         case RepositorySynced():
-            await read_model.put_repository(message.project_id, message.state())
+            await writer.put_repository(message.project_id, message.state())

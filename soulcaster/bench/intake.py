@@ -71,7 +71,7 @@ async def run(
                     _, secret = await webhooks.make(PROJECT, kind, None, by="bench", at=now)
 
             async def settled(count: int) -> bool:
-                stats = await read_model.stats(PROJECT)
+                stats = await read_model.projects.stats(PROJECT)
                 return stats.total_feedback >= count and not stats.unclustered
 
             def requests(first: int, seconds: int) -> Sequence[_Request]:
@@ -102,7 +102,7 @@ async def run(
                     await at_work.enter_async_context(worker)
                 accepted = 1 + first.statuses[202] + posted.statuses[202]
                 await until(lambda: settled(accepted))
-                found = (await read_model.stats(PROJECT)).total_feedback
+                found = (await read_model.projects.stats(PROJECT)).total_feedback
                 await read_model.close()
     slow = Counter(int(due) for due, spent in zip(posted.due, posted.times, strict=True) if spent > AIM_MS)
     return {

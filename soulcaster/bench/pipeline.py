@@ -114,7 +114,7 @@ async def _chain(settings: Settings, feed: Feed, count: int, length: int) -> flo
         await _warm(publisher, read_model, f"warm-{run_id}")
 
         async def visible() -> bool:
-            figures = [await read_model.stats(project_id) for project_id in project_ids(run_id)]
+            figures = [await read_model.projects.stats(project_id) for project_id in project_ids(run_id)]
             return sum(f.total_feedback - f.unclustered for f in figures) >= count
 
         rate = await _measure(process, publisher, FEEDBACK_RAW.name, values, count, visible)
@@ -129,12 +129,12 @@ async def _latency(settings: Settings) -> list[float]:
     async with KafkaPublisher(settings.kafka) as publisher, Program(WORKER, settings):
         await _warm(publisher, read_model, "warm-latency")
         project_id = "bench-latency"
-        before = await read_model.stats(project_id)
+        before = await read_model.projects.stats(project_id)
         seen = before.total_feedback
 
         async def follow(number: int, acked: float) -> None:
             async def visible() -> bool:
-                now = await read_model.stats(project_id)
+                now = await read_model.projects.stats(project_id)
                 return now.total_feedback - now.unclustered >= number
 
             await until(visible, every=0.002)
@@ -158,7 +158,7 @@ async def _warm(publisher: KafkaPublisher, read_model: RedisReadModel, project_i
     await publisher.publish([Outgoing(FEEDBACK_RAW.name, None, body.encode())])
 
     async def done() -> bool:
-        stats = await read_model.stats(project_id)
+        stats = await read_model.projects.stats(project_id)
         return stats.total_feedback == 1 and not stats.unclustered
 
     await until(done)

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from soulcaster.adapters.kafka.client import KafkaPublisher
 from soulcaster.domain.api_keys import ApiKey, KeyScope
-from soulcaster.ports.api_keys import KeyView
+from soulcaster.ports.api_keys import ApiKeyView
 from soulcaster.ports.projects import Project
 from soulcaster.processes.settings import Settings
 from soulcaster.services.api_keys import make_key, revoke_key
@@ -32,7 +32,7 @@ async def create(
     return secret, key, found
 
 
-async def listed(settings: Settings, project: str) -> tuple[KeyView, ...]:
+async def listed(settings: Settings, project: str) -> tuple[ApiKeyView, ...]:
     """Return a project's keys, newest first.
 
     Raises:
@@ -41,7 +41,7 @@ async def listed(settings: Settings, project: str) -> tuple[KeyView, ...]:
     """
     async with reading(settings) as read_model:
         found = await known_project(read_model, project)
-        return await read_model.keys(found.id)
+        return await read_model.api_keys.list(found.id)
 
 
 async def revoke(settings: Settings, project: str, key_id: str) -> ApiKey:

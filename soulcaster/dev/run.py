@@ -271,7 +271,7 @@ class _Run:
         with bar("Clustering", "{task.completed:,} of {task.total:,}") as progress:
             task = progress.add_task("", total=expected)
             while True:
-                stats = await read_model.stats(project.id)
+                stats = await read_model.projects.stats(project.id)
                 clustered = stats.total_feedback - stats.unclustered
                 progress.update(task, completed=clustered)
                 if clustered >= expected:
@@ -286,7 +286,7 @@ class _Run:
                 await asyncio.sleep(POLL_SECONDS * 4)
 
     async def _show(self, project: Project, stats: Stats, read_model: RedisReadModel) -> None:
-        top = (await read_model.clusters(project.id, limit=TOP, offset=0)).items
+        top = (await read_model.clusters.list(project.id, limit=TOP, offset=0)).items
         self._say(
             f"\n{project.name}: {stats.total_feedback:,} messages in {stats.total_clusters:,} clusters. The largest:"
         )

@@ -1,18 +1,21 @@
-"""Clusters and commands as they are read."""
+"""Clusters as the read model shows them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Literal, Protocol
 
-from soulcaster.domain.events import By, CommandOutcome
+from soulcaster.domain.events import By
 from soulcaster.domain.lifecycle import ClusterStatus, Triage
+from soulcaster.ports.paging import Page
 
 
 @dataclass(frozen=True, slots=True)
 class ClusterView:
-    """A cluster as it is read; the fields of `ClusterChanged` mean what they mean there.
+    """A cluster; its fields mean what they mean in `ClusterChanged`.
 
-    One whose title is empty there is called by its newest item.
+    A cluster without a title gets title and summary from its newest item. The status and the pull request come from its
+    newest job. `github_repo_url` is the repository that most of its newest items are about.
     """
 
     project_id: str
@@ -36,20 +39,20 @@ class ClusterView:
 
 
 ClusterOrder = Literal["largest", "newest", "updated"]
-"""What clusters are listed by: their size, the newer first among equals; when they were opened; when they changed."""
+"""By size (the newer first among equals), by when they were opened, by when they changed; always descending."""
 
 Happening = Literal[
     "merged", "merged_into", "split_off", "split_from", "restored", "move", "rename", "pin", "mute", "resolve",
     "reopen", "reopened",
 ]  # fmt: skip
-"""What a cluster's history tells of: another was merged into it, or it into another; another was split off it, or it
-off another; its merge was undone; a person moved items to it, renamed, (un)pinned, muted, resolved or reopened it; it
-was reopened because of newer feedback."""
+"""What happened to a cluster: another was merged into it, or it into another; another was split off it, or it off
+another; its merge was undone; a person moved items to it, renamed, (un)pinned, muted, resolved or reopened it; newer
+feedback reopened it."""
 
 
 @dataclass(frozen=True, slots=True)
 class HistoryEntry:
-    """What happened to a cluster, with the cluster it happened with and the command that asked for it, if any."""
+    """One event of a cluster's history, with the other cluster and the command that asked for it, if there are any."""
 
     kind: Happening
     by: By
@@ -59,11 +62,39 @@ class HistoryEntry:
     command_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class CommandView:
-    """What became of a command."""
+class ClusterReader(Protocol):
+    """Reads clusters. The id of a merged cluster is an alias: every method resolves it.
 
-    id: str
-    outcome: CommandOutcome
-    reason: str
-    at: datetime
+    Every method raises RedisUnavailable (an Unavailable) when the store does not answer.
+    """
+
+    async def list(
+        self,
+        project_id: str,
+        *,
+        status: ClusterStatus | None = None,
+        source: str | None = None,
+        words: Sequence[str] = (),
+        order: ClusterOrder = "largest",
+        limit: int,
+        offset: int,
+        after: str | None = None,
+    ) -> Page[ClusterView]:
+        """Return one page of clusters; see `ports.paging` for offset, cursor and what one call may look at.
+
+        Args:
+            project_id: the project.
+            status: only clusters with this status.
+            source: only clusters with items of this source.
+            words: only clusters whose title and summary contain each of these, in any case.
+            order: how the list is sorted.
+            limit: most clusters on the page.
+            offset: how many to skip, where `after` is None.
+            after: `Page.next` of the page before.
+        """
+
+    async def get(self, project_id: str, cluster_id: str) -> ClusterView | None:
+        """Return one cluster, or None."""
+
+    async def history(self, project_id: str, cluster_id: str) -> tuple[HistoryEntry, ...]:
+        """Return what happened to a cluster, newest first; at most the newest hundred."""

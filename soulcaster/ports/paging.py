@@ -1,4 +1,9 @@
-"""A part of a list."""
+"""Pages of a list.
+
+A list is read from an `offset` on, or `after` the cursor of the page before: items that come or go meanwhile then shift
+nothing. A cursor is valid for the same question only. One call looks at a bounded part of the list: where several
+conditions or words narrow it down, a page may hold fewer items than `limit`, or none, and still have a `next`.
+"""
 
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -8,9 +13,9 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[T]):
-    """Part of a list, how long the whole of it is, and the cursor of what follows, None where it ends.
+    """Part of a list, the length of the whole list, and the cursor of the next page, None at the end.
 
-    Where not all was looked at, `counted` is false and `total` is what was found so far.
+    Where `counted` is false, the call did not look at the whole list, and `total` is what it found so far.
     """
 
     items: tuple[T, ...]

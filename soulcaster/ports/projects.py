@@ -1,13 +1,14 @@
-"""Projects as they are read."""
+"""Projects as the read model shows them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Protocol
 
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """A project; one that only its items made known is named by its id. `created_by` is a user's id."""
+    """A project. One that is known from its items only has its id for a name. `created_by` is a user's id."""
 
     id: str
     name: str
@@ -17,7 +18,7 @@ class Project:
 
 @dataclass(frozen=True, slots=True)
 class Stats:
-    """A project in figures."""
+    """Counts of a project."""
 
     total_feedback: int
     unclustered: int
@@ -25,3 +26,25 @@ class Stats:
     by_source: Mapping[str, int]
     by_status: Mapping[str, int]
     jobs: int
+
+
+class ProjectReader(Protocol):
+    """Reads projects.
+
+    Every method raises RedisUnavailable (an Unavailable) when the store does not answer.
+    """
+
+    async def get(self, project_id: str) -> Project | None:
+        """Return the project with this id, or None."""
+
+    async def find(self, id_or_name: str) -> Project | None:
+        """Return the project with this id, else the oldest with this name, else None."""
+
+    async def list(self) -> tuple[Project, ...]:
+        """Return all projects, by name."""
+
+    async def of_user(self, user_id: str) -> tuple[Project, ...]:
+        """Return all projects of which a user is a member, by name."""
+
+    async def stats(self, project_id: str) -> Stats:
+        """Return a project's counts."""

@@ -143,7 +143,7 @@ def create_app(settings: Settings, *, embedder: Embedder | None = None) -> faust
     wire("normalize", lambda b: normalize(b, config_of=configs.get, publisher=publisher))
     wire("embed", lambda b: embed(b, seen=seen, embedder=used_embedder, publisher=publisher))
     wire("cluster", lambda b: cluster(b, clusters=clusters, stored=stored, publisher=publisher, clock=now))
-    wire("project", lambda b: project(b, read_model=read_model, publisher=publisher))
+    wire("project", lambda b: project(b, writer=read_model.writer, publisher=publisher))
 
     app.add_dependency(_Connections(closing))
     return app

@@ -41,7 +41,7 @@ async def revoke_key(publisher: Publisher, read_model: ReadModel, project_id: st
         NotFound: the project has no such key.
         Unavailable: Kafka or Redis does not answer.
     """
-    known = next((view.key for view in await read_model.keys(project_id) if view.key.id == key_id), None)
+    known = next((view.key for view in await read_model.api_keys.list(project_id) if view.key.id == key_id), None)
     if known is None:
         raise NotFound("There is no key of that id in this project")
     if known.revoked_at is not None:

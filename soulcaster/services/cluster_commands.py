@@ -8,7 +8,7 @@ from soulcaster.domain.ids import fix_command_id, job_id_for
 from soulcaster.domain.lifecycle import active
 from soulcaster.errors import Conflict
 from soulcaster.ports.clock import Clock
-from soulcaster.ports.clusters import CommandView
+from soulcaster.ports.commands import CommandView
 from soulcaster.ports.messaging import Outgoing, Publisher
 from soulcaster.ports.read_model import ReadModel
 from soulcaster.services.lookup import known_cluster
@@ -68,7 +68,7 @@ class ClusterCommands:
             Unavailable: Redis does not answer.
         """
         return await until(
-            lambda: self._read_model.command(project_id, command_id),
+            lambda: self._read_model.commands.get(project_id, command_id),
             lambda view: view is not None and view.outcome != "waiting",
             seconds=seconds,
         )
@@ -85,7 +85,7 @@ class ClusterCommands:
             Unavailable: Kafka or Redis does not answer.
         """
         cluster = await known_cluster(self._read_model, project_id, cluster_id)
-        jobs = await self._read_model.jobs(project_id, cluster_id=cluster.id, limit=NEWEST_JOBS, offset=0)
+        jobs = await self._read_model.jobs.list(project_id, cluster_id=cluster.id, limit=NEWEST_JOBS, offset=0)
         if any(active(job) for job in jobs.items):
             raise FixUnderWay
         command_id = fix_command_id(cluster.id, jobs.items[0].id if jobs.items else "")

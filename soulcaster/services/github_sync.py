@@ -168,7 +168,7 @@ class GitHubSync:
         Raises:
             RedisUnavailable: it cannot be told.
         """
-        stored = {one.repository.lower(): one for one in await self._read_model.repositories(project_id)}
+        stored = {one.repository.lower(): one for one in await self._read_model.sources.repositories(project_id)}
         names = {**stored, **{name: None for project, name in self._kept if project == project_id}}
         return [state for name in names if (state := self._known(project_id, name, stored.get(name))) is not None]
 
@@ -201,7 +201,7 @@ class GitHubSync:
     async def _sync(
         self, project_id: str, repository: str, config: ProjectConfig, token: str | None, goes_on: Callable[[], bool]
     ) -> Synced:
-        stored = await self._read_model.repository(project_id, repository)
+        stored = await self._read_model.sources.repository(project_id, repository)
         before = self._known(project_id, repository.lower(), stored)
         known = before is not None
         state = before or RepositoryState(repository, Position(self._clock()), "ok", self._clock())
@@ -320,7 +320,7 @@ class _Page:
                 self._looked_at.add(version)
                 fresh.append(issue)
         told = await asyncio.to_thread(_tell, self.project_id, fresh, at)
-        versions = await self.read_model.versions(
+        versions = await self.read_model.feedback.versions(
             self.project_id, [one.item.id for one in told if one.item is not None]
         )
         known = {**versions.known, **self._posted}

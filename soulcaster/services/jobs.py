@@ -43,7 +43,7 @@ class Jobs:
         """
         cluster = await known_cluster(self._read_model, project_id, cluster_id)
         job_id = str(uuid4()) if idempotency_key is None else recorded_job_id(project_id, idempotency_key)
-        known = None if idempotency_key is None else await self._read_model.job(job_id)
+        known = None if idempotency_key is None else await self._read_model.jobs.get(job_id)
         if known is not None:
             return known
         event = JobEvent(
@@ -114,7 +114,7 @@ class Jobs:
             Unavailable: Redis does not answer.
         """
         job = await until(
-            lambda: self._read_model.job(job_id),
+            lambda: self._read_model.jobs.get(job_id),
             lambda job: job is not None and matches(job),
             seconds=seconds,
             poll_seconds=POLL_SECONDS,

@@ -131,7 +131,7 @@ class LiveUpdates:
         subscriber = Subscriber(project_id, name)
         self._counts[name] += 1
         try:
-            oldest, newest = await self._read_model.notice_span(project_id)
+            oldest, newest = await self._read_model.notices.span(project_id)
             # Nothing awaits between here and the addition, so the subscriber misses nothing and hears nothing twice.
             position = self._positions.setdefault(project_id, newest)
             self._subscribers[project_id].add(subscriber)
@@ -196,10 +196,10 @@ class LiveUpdates:
             Unavailable: Redis does not answer.
         """
         positions = dict(self._positions)
-        found = await self._read_model.notices(positions, limit=MAX_NOTICES)
+        found = await self._read_model.notices.after(positions, limit=MAX_NOTICES)
         full = {project_id for project_id, notices in found.items() if len(notices) == MAX_NOTICES}
         for project_id in full.union(positions if check_for_gaps else ()):
-            oldest, newest = await self._read_model.notice_span(project_id)
+            oldest, newest = await self._read_model.notices.span(project_id)
             position = self._positions.get(project_id)
             if position is not None and not _order(oldest) <= _order(position) <= _order(newest):
                 self._positions[project_id] = newest
@@ -221,7 +221,7 @@ class LiveUpdates:
             return [opened]
         if _NOTICE_ID.fullmatch(last_id) is None or not _order(oldest) <= _order(last_id) <= _order(position):
             return [opened, LiveUpdate("reset", "{}", position)]
-        found = (await self._read_model.notices({project_id: last_id}, limit=MAX_QUEUED)).get(project_id, ())
+        found = (await self._read_model.notices.after({project_id: last_id}, limit=MAX_QUEUED)).get(project_id, ())
         missed = [_changed(*entry) for entry in found if _order(entry[0]) <= _order(position)]
         if len(missed) == MAX_QUEUED:
             return [opened, LiveUpdate("reset", "{}", position)]

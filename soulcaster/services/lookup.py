@@ -14,7 +14,7 @@ async def known_cluster(read_model: ReadModel, project_id: str, cluster_id: str)
         NotFound: the project has no such cluster.
         Unavailable: Redis does not answer.
     """
-    view = await read_model.cluster(project_id, cluster_id)
+    view = await read_model.clusters.get(project_id, cluster_id)
     if view is None:
         raise NotFound("Cluster not found")
     return view
@@ -27,7 +27,7 @@ async def known_item(read_model: ReadModel, project_id: str, item_id: str) -> Fe
         NotFound: the project has no such item.
         Unavailable: Redis does not answer.
     """
-    view = await read_model.feedback_item(project_id, item_id)
+    view = await read_model.feedback.get(project_id, item_id)
     if view is None:
         raise NotFound("Feedback item not found")
     return view
@@ -40,7 +40,7 @@ async def known_job(read_model: ReadModel, project_id: str, job_id: str) -> Job:
         NotFound: the project has no such job.
         Unavailable: Redis does not answer.
     """
-    job = await read_model.job(job_id)
+    job = await read_model.jobs.get(job_id)
     if job is None or job.project_id != project_id:
         raise NotFound("Job not found for project")
     return job

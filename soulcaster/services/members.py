@@ -61,9 +61,9 @@ async def make_user(
         user_id = user_id_for("email", email)
     else:
         raise ValueError("a user has a GitHub account or an e-mail address")
-    known = await read_model.user(user_id)
+    known = await read_model.members.user(user_id)
     user = known or User(user_id, at, email, name, github_id)
-    project = await _project(read_model, default_project_id_for(user_id))
+    project = await read_model.projects.get(default_project_id_for(user_id))
     messages = [] if known else [_of_user(user)]
     if project is None:
         project, of_project = _own_project(user_id, at)
@@ -82,8 +82,10 @@ async def make_project(
         Unavailable: Kafka or Redis does not answer.
     """
     own_id = project_id or users_project_id_for(user_id, name)
-    known = await _project(read_model, own_id)
-    owners = {view.membership.user_id for view in await read_model.members(own_id) if view.membership.role == "owner"}
+    known = await read_model.projects.get(own_id)
+    owners = {
+        view.membership.user_id for view in await read_model.members.list(own_id) if view.membership.role == "owner"
+    }
     if known is not None and user_id in owners:
         return known, False
     if owners:
@@ -112,7 +114,7 @@ async def invite(
         Unavailable: Kafka or Redis does not answer.
     """
     user_id = user_id_for(kind, address)
-    user = await read_model.user(user_id)
+    user = await read_model.members.user(user_id)
     if user is None:
         user = User(user_id, at, email=address) if kind == "email" else User(user_id, at, github_login=address)
         await publisher.publish([_of_user(user)])
@@ -129,7 +131,7 @@ async def set_member(
         Conflict: the project would have no owner.
         Unavailable: Kafka or Redis does not answer.
     """
-    members = [view.membership for view in await read_model.members(project_id)]
+    members = [view.membership for view in await read_model.members.list(project_id)]
     known = next((member for member in members if member.user_id == user_id), None)
     if known is not None and known.role == role:
         return known, False
@@ -150,7 +152,7 @@ async def remove_member(
         Conflict: the project would have no owner.
         Unavailable: Kafka or Redis does not answer.
     """
-    members = [view.membership for view in await read_model.members(project_id)]
+    members = [view.membership for view in await read_model.members.list(project_id)]
     known = next((member for member in members if member.user_id == user_id), None)
     if known is None:
         raise NotFound("There is no member of that id in this project")
@@ -172,9 +174,9 @@ async def sign_in(
         Unavailable: Kafka or Redis does not answer.
     """
     user_id = user_id_for("github", person.id)
-    known = await read_model.user(user_id)
-    standing = {member.project_id: member for member in await read_model.memberships(user_id)}
-    invitations = [member for invited in person.invited_as() for member in await read_model.memberships(invited)]
+    known = await read_model.members.user(user_id)
+    standing = {member.project_id: member for member in await read_model.members.of_user(user_id)}
+    invitations = [member for invited in person.invited_as() for member in await read_model.members.of_user(invited)]
     if not standing and not invitations and sign_up == "members":
         return None
     user = User(
@@ -217,12 +219,6 @@ def _taken_over(
 def _own_project(user_id: str, at: datetime) -> tuple[Project, list[Outgoing]]:
     project = Project(default_project_id_for(user_id), DEFAULT_PROJECT, at, user_id)
     return project, [_of_project(project), _of_member(Membership(project.id, user_id, "owner", at))]
-
-
-async def _project(read_model: ReadModel, project_id: str) -> Project | None:
-    """Return the project of that id; `ReadModel.project` takes names as well."""
-    found = await read_model.project(project_id)
-    return found if found is not None and found.id == project_id else None
 
 
 def _of_user(user: User) -> Outgoing:

@@ -72,7 +72,7 @@ class ConfigCache:
         """
         config = self._cache.get(project_id)
         if config is None:
-            config = self._cache[project_id] = (await self._read_model.config(project_id)).config
+            config = self._cache[project_id] = (await self._read_model.project_config.get(project_id)).config
         return config
 
 
@@ -91,7 +91,7 @@ class ProjectConfigs:
         Raises:
             Unavailable: Redis does not answer.
         """
-        return await self._read_model.config(project_id)
+        return await self._read_model.project_config.get(project_id)
 
     async def clustering(self, project_id: str) -> Clustering:
         """Return how a project is clustered, as the clusterer last reported it.
@@ -99,7 +99,7 @@ class ProjectConfigs:
         Raises:
             Unavailable: Redis does not answer.
         """
-        reported = await self._read_model.clustering_config(project_id)
+        reported = await self._read_model.clustering.config(project_id)
         return Clustering() if reported is None else Clustering(reported.threshold, reported.granularity)
 
     async def change(
@@ -123,7 +123,7 @@ class ProjectConfigs:
             Unavailable: Kafka or Redis does not answer.
         """
         stored = await self.get(project_id)
-        if stored.version != version or not await self._read_model.claim_config(project_id, version + 1):
+        if stored.version != version or not await self._read_model.project_config.claim(project_id, version + 1):
             raise ConfigConflict
         try:
             command_id = None
@@ -137,7 +137,7 @@ class ProjectConfigs:
             key = f"config:{project_id}".encode()
             await self._publisher.publish([Outgoing(CONTROL.name, key, message.to_bytes())])
         except BaseException:
-            await self._read_model.release_config(project_id, version + 1)
+            await self._read_model.project_config.release(project_id, version + 1)
             raise
         return ConfigChange(new, command_id)
 

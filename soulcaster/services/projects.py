@@ -24,9 +24,9 @@ async def known_project(read_model: ReadModel, id_or_name: str) -> Project:
         NotFound: there is no such project; the message names those that exist.
         Unavailable: Redis does not answer.
     """
-    project = await read_model.project(id_or_name)
+    project = await read_model.projects.find(id_or_name)
     if project is None:
-        names = ", ".join(repr(one.name) for one in (await read_model.projects())[:NAMES_SHOWN]) or "none yet"
+        names = ", ".join(repr(one.name) for one in (await read_model.projects.list())[:NAMES_SHOWN]) or "none yet"
         raise NotFound(f"There is no project {id_or_name!r}; there are: {names}.")
     return project
 
@@ -42,7 +42,7 @@ async def find_or_create_project(
         BadInput: the name is empty or too long.
         Unavailable: Kafka or Redis does not answer.
     """
-    known = await read_model.project(id_or_name)
+    known = await read_model.projects.find(id_or_name)
     if known is not None:
         return known
     try:

@@ -17,7 +17,7 @@ from soulcaster.adapters.kafka.client import onlooker, record_of
 from soulcaster.adapters.kafka.offsets import Span, offsets_of
 from soulcaster.errors import NotFound
 from soulcaster.ports.messaging import Outgoing
-from soulcaster.ports.read_model import ReadModel
+from soulcaster.ports.read_model_writer import ReadModelWriter
 from soulcaster.processes.settings import Settings
 from soulcaster.services.transfer import bar, reading
 from soulcaster.wire.topics import AGENTS
@@ -27,7 +27,7 @@ log = structlog.get_logger(__name__)
 Report = Callable[[int, int], None]
 
 
-async def rebuild(settings: Settings, read_model: ReadModel, report: Report) -> int:
+async def rebuild(settings: Settings, writer: ReadModelWriter, report: Report) -> int:
     """Empty the read model and make it again; return how many records it took. `report` gets (done, of how many).
 
     Raises:
@@ -45,8 +45,8 @@ async def rebuild(settings: Settings, read_model: ReadModel, report: Report) -> 
         consumer.assign(list(spans))
         for tp, span in spans.items():
             consumer.seek(tp, span.first)
-        await read_model.clear()
-        async for count in project(_batches(consumer, spans, report), read_model=read_model, publisher=_Known()):
+        await writer.clear()
+        async for count in project(_batches(consumer, spans, report), writer=writer, publisher=_Known()):
             done += count
     return done
 
@@ -85,4 +85,4 @@ async def rebuild_command(settings: Settings) -> int:
             def report(done: int, total: int) -> None:
                 progress.update(task, completed=done, total=total, count=done)
 
-            return await rebuild(settings, read_model, report)
+            return await rebuild(settings, read_model.writer, report)

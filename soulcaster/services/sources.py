@@ -48,12 +48,12 @@ async def sources_of(read_model: ReadModel, project_id: str) -> Sources:
     Raises:
         Unavailable: Redis does not answer.
     """
-    config = (await read_model.config(project_id)).config
-    states = {state.source: state for state in await read_model.sources(project_id)}
-    synced = github_report(await read_model.repositories(project_id), config.repositories)
+    config = (await read_model.project_config.get(project_id)).config
+    states = {state.source: state for state in await read_model.sources.list(project_id)}
+    synced = github_report(await read_model.sources.repositories(project_id), config.repositories)
     if synced is not None:
         states[GITHUB] = replace(states.get(GITHUB, SourceState(GITHUB)), report=synced)
-    signed = frozenset(secret.source for secret in await read_model.webhook_secrets(project_id))
+    signed = frozenset(secret.source for secret in await read_model.webhook_secrets.list(project_id))
     return Sources(states, config.sources, signed)
 
 

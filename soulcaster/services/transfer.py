@@ -331,7 +331,7 @@ async def export_lines(settings: Settings, id_or_name: str) -> AsyncIterator[str
         project = await known_project(read_model, id_or_name)
         after = None
         while True:
-            page = await read_model.feedback(project.id, limit=PAGE_ITEMS, offset=0, after=after)
+            page = await read_model.feedback.list(project.id, limit=PAGE_ITEMS, offset=0, after=after)
             for view in page.items:
                 yield _line(view.item.id, view.item.external_id, view.cluster_id, view.item.title)
             after = page.next
@@ -353,8 +353,8 @@ async def cluster_rows(settings: Settings, id_or_name: str, limit: int | None) -
     """
     async with reading(settings) as read_model:
         project = await known_project(read_model, id_or_name)
-        stats = await read_model.stats(project.id)
-        page = await read_model.clusters(project.id, limit=limit or max(stats.total_clusters, 1), offset=0)
+        stats = await read_model.projects.stats(project.id)
+        page = await read_model.clusters.list(project.id, limit=limit or max(stats.total_clusters, 1), offset=0)
     return stats, [_cluster(view) for view in page.items]
 
 

@@ -99,7 +99,7 @@ class WebhookSecrets:
         return found
 
     async def _of(self, project_id: str, source: str) -> list[WebhookSecret]:
-        return [secret for secret in await self._read_model.webhook_secrets(project_id) if secret.source == source]
+        return [secret for secret in await self._read_model.webhook_secrets.list(project_id) if secret.source == source]
 
     async def make(
         self, project_id: str, source: str, given: str | None, *, by: str, at: datetime
@@ -124,7 +124,9 @@ class WebhookSecrets:
             NotFound: the project has no such secret.
             Unavailable: Kafka or Redis does not answer.
         """
-        known = next((one for one in await self._read_model.webhook_secrets(project_id) if one.id == secret_id), None)
+        known = next(
+            (one for one in await self._read_model.webhook_secrets.list(project_id) if one.id == secret_id), None
+        )
         if known is None:
             raise NotFound("There is no webhook secret of that id in this project")
         removed = replace(known, sealed="", removed_at=at)

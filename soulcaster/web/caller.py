@@ -67,7 +67,7 @@ async def identify(request: web.Request, scope: Needed) -> Caller:
         raise Problem(
             401, f"Send an API key, as Authorization: Bearer KEY or {API_KEY_HEADER}: KEY.", headers=CHALLENGE
         )
-    key = await given.read_model.key(hash_of(secret))
+    key = await given.read_model.api_keys.get(hash_of(secret))
     if key is None or not key.stands(given.clock()):
         raise Problem(401, "This API key is unknown, expired or revoked.", headers=CHALLENGE)
     if scope == "local":
@@ -113,6 +113,6 @@ async def _note(request: web.Request, given: Dependencies, key_id: str) -> None:
     if key_id not in used or now - used[key_id] >= _NOTED_EVERY:
         used[key_id] = now
         try:
-            await given.read_model.key_used(key_id, now)
+            await given.read_model.api_keys.mark_used(key_id, now)
         except Unavailable as error:
             _log.warning("the use of a key was not noted", key=key_id, cause=repr(error.__cause__ or error))

@@ -64,21 +64,22 @@ class Chain:
 
     async def project(self, *batches: list[Record]) -> None:
         publisher = Flaky()
-        await collect(project(stream(batches), read_model=self.read_model, publisher=publisher))
+        await collect(project(stream(batches), writer=self.read_model.writer, publisher=publisher))
         assert publisher.letters == []
 
     async def answers(self) -> dict[str, Any]:
         """Return all that can be read of the project."""
         model = self.read_model
-        clusters = await model.clusters("p1", limit=100, offset=0)
+        clusters = await model.clusters.list("p1", limit=100, offset=0)
         return {
-            "items": await model.feedback("p1", source=None, cluster_id=None, limit=100, offset=0),
+            "items": await model.feedback.list("p1", source=None, cluster_id=None, limit=100, offset=0),
             "clusters": clusters,
             "in": [
-                await model.feedback("p1", source=None, cluster_id=c.id, limit=100, offset=0) for c in clusters.items
+                await model.feedback.list("p1", source=None, cluster_id=c.id, limit=100, offset=0)
+                for c in clusters.items
             ],
-            "histories": [await model.history("p1", c.id) for c in clusters.items],
-            "stats": await model.stats("p1"),
+            "histories": [await model.clusters.history("p1", c.id) for c in clusters.items],
+            "stats": await model.projects.stats("p1"),
         }
 
 
@@ -93,16 +94,16 @@ async def test_a_deleted_item_is_gone_and_a_rebuild_answers_the_same(
     items = [said(n, f"{['card', 'login', 'map'][n % 3]} {n}") for n in range(9)]
     await chain.send(*items)
     card, login, map_ = [
-        view.cluster_id or "" for n in range(3) if (view := await read_model.feedback_item("p1", items[n].id))
+        view.cluster_id or "" for n in range(3) if (view := await read_model.feedback.get("p1", items[n].id))
     ]
     await chain.ask("merge", login, cluster_ids=(map_,))
     await chain.ask("resolve", card)
     for n in (0, 2, 5, 8):
         await chain.send(deleted=[Deleted(items[n].id, NOW, f"delete {n}")])
-        done = await read_model.command("p1", f"delete {n}")
+        done = await read_model.commands.get("p1", f"delete {n}")
         assert done is not None
         assert done.outcome == "applied"
-        assert await read_model.feedback_item("p1", items[n].id) is None
+        assert await read_model.feedback.get("p1", items[n].id) is None
     await chain.send(said(0, "card anew"), said(2, "map anew"), said(20, "card again"))
     answers = await chain.answers()
     assert {view.item.external_id for view in answers["items"].items} == {"1", "3", "4", "6", "7", "20"}
@@ -118,7 +119,7 @@ async def test_a_deleted_item_is_gone_and_a_rebuild_answers_the_same(
         [*([one] for one in happened), *([one] for one in chain.items)],
         [[*happened, *chain.items]],
     ):
-        await read_model.clear()
+        await read_model.writer.clear()
         await chain.project(*batches)
         assert await chain.answers() == answers
     async with Redis.from_url(redis_server.url, decode_responses=True) as redis:
@@ -131,8 +132,8 @@ async def test_what_a_person_changes_is_the_newest_version(read_model: RedisRead
     chain = Chain(read_model)
     await chain.send(said(1, "card late"), said(2, "card gone"))
     await chain.send(said(1, "login late"))
-    view = await read_model.feedback_item("p1", said(1, "").id)
+    view = await read_model.feedback.get("p1", said(1, "").id)
     assert view is not None
     assert view.item.title == "login late"
-    [only] = (await read_model.clusters("p1", limit=9, offset=0)).items
+    [only] = (await read_model.clusters.list("p1", limit=9, offset=0)).items
     assert view.cluster_id == only.id  # it keeps its cluster

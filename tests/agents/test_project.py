@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from redis.asyncio import Redis
 
 from agents.project import project
-from soulcaster.adapters.redis.read_model import RedisReadModel
+from soulcaster.adapters.redis.read_model import RedisReadModel, RedisStore
 from soulcaster.domain.events import (
     ClusterChanged,
     ClusterEvent,
@@ -27,10 +27,11 @@ from soulcaster.domain.events import (
 from soulcaster.domain.feedback.items import Deleted, FeedbackItem
 from soulcaster.domain.lifecycle import JobStatus
 from soulcaster.errors import RedisUnavailable
-from soulcaster.ports.clusters import CommandView
+from soulcaster.ports.commands import CommandView
 from soulcaster.ports.members import MemberView
 from soulcaster.ports.messaging import Record
 from soulcaster.ports.projects import Project
+from soulcaster.ports.read_model_writer import ReadModelWriter
 from soulcaster.wire.cluster_events import ClusterEvents
 from soulcaster.wire.control import (
     KeyDefined,
@@ -120,12 +121,12 @@ async def test_keys_are_known_and_revoked(read_model: RedisReadModel) -> None:
     made = KeyDefined(
         id="k1", project_id="p1", name="CI", hash="a" * 64, scopes=("read",), created_at=NOW, created_by="me"
     )
-    await run(read_model, [record("control", made.to_bytes(), key=b"key:k1")])
-    assert await read_model.key("a" * 64) == made.key()
-    assert await read_model.key("b" * 64) is None
+    await run(read_model.writer, [record("control", made.to_bytes(), key=b"key:k1")])
+    assert await read_model.api_keys.get("a" * 64) == made.key()
+    assert await read_model.api_keys.get("b" * 64) is None
     revoked = made.model_copy(update={"revoked_at": NOW})
-    await run(read_model, [record("control", revoked.to_bytes(), key=b"key:k1")])
-    assert [view.key for view in await read_model.keys("p1")] == [revoked.key()]
+    await run(read_model.writer, [record("control", revoked.to_bytes(), key=b"key:k1")])
+    assert [view.key for view in await read_model.api_keys.list("p1")] == [revoked.key()]
 
 
 async def test_people_are_known_and_removed(read_model: RedisReadModel) -> None:
@@ -133,18 +134,18 @@ async def test_people_are_known_and_removed(read_model: RedisReadModel) -> None:
     member = MemberDefined(project_id="p1", user_id="u1", role="owner", at=NOW)
     made = ProjectDefined(id="p1", name="Mine", created_at=NOW, created_by="u1")
     await run(
-        read_model,
+        read_model.writer,
         [
             record("control", member.to_bytes(), key=b"member:p1:u1"),
             record("control", made.to_bytes(), key=b"project:p1"),
             record("control", user.to_bytes(), key=b"user:u1"),
         ],
     )
-    assert await read_model.members("p1") == (MemberView(member.membership(), user.user()),)
-    assert await read_model.projects_of("u1") == (Project("p1", "Mine", NOW, "u1"),)
+    assert await read_model.members.list("p1") == (MemberView(member.membership(), user.user()),)
+    assert await read_model.projects.of_user("u1") == (Project("p1", "Mine", NOW, "u1"),)
     removed = member.model_copy(update={"removed_at": NOW})
-    await run(read_model, [record("control", removed.to_bytes(), key=b"member:p1:u1")])
-    assert await read_model.members("p1") == ()
+    await run(read_model.writer, [record("control", removed.to_bytes(), key=b"member:p1:u1")])
+    assert await read_model.members.list("p1") == ()
 
 
 async def test_settings_secrets_and_sources_are_known(read_model: RedisReadModel) -> None:
@@ -152,18 +153,20 @@ async def test_settings_secrets_and_sources_are_known(read_model: RedisReadModel
         id="w1", project_id="p1", source="sentry", sealed="sealed", last4="abcd", created_at=NOW, created_by="me"
     )
     report = reported(1)
-    await run(read_model, [configured(1), configured(2), record("control", secret.to_bytes()), report, KICKED, READ])
-    assert await read_model.repositories("p1") == (SYNCED.state(),)
-    stored = await read_model.config("p1")
+    await run(
+        read_model.writer, [configured(1), configured(2), record("control", secret.to_bytes()), report, KICKED, READ]
+    )
+    assert await read_model.sources.repositories("p1") == (SYNCED.state(),)
+    stored = await read_model.project_config.get("p1")
     assert (stored.version, stored.config.repositories, stored.updated_by) == (2, ("example/v2",), "me")
-    assert await read_model.webhook_secrets("p1") == (secret.secret(),)
-    assert [(s.source, s.kicked_at, s.report and s.report.cursor) for s in await read_model.sources("p1")] == [
+    assert await read_model.webhook_secrets.list("p1") == (secret.secret(),)
+    assert [(s.source, s.kicked_at, s.report and s.report.cursor) for s in await read_model.sources.list("p1")] == [
         ("reddit", NOW, {"at": 1})
     ]
     removed = secret.model_copy(update={"removed_at": NOW, "sealed": ""})
-    await run(read_model, [record("control", removed.to_bytes()), reported(2)])
-    assert await read_model.webhook_secrets("p1") == ()
-    [state] = await read_model.sources("p1")
+    await run(read_model.writer, [record("control", removed.to_bytes()), reported(2)])
+    assert await read_model.webhook_secrets.list("p1") == ()
+    [state] = await read_model.sources.list("p1")
     assert state.kicked_at == NOW  # its poller's report does not take it back
     assert state.report is not None
     assert state.report.cursor == {"at": 2}
@@ -171,31 +174,37 @@ async def test_settings_secrets_and_sources_are_known(read_model: RedisReadModel
 
 async def test_what_control_does_not_know_is_set_aside(read_model: RedisReadModel) -> None:
     publisher = Flaky()
-    await run(read_model, [record("control", b'{"schema_version": 1, "type": "nix"}')], publisher=publisher)
+    await run(read_model.writer, [record("control", b'{"schema_version": 1, "type": "nix"}')], publisher=publisher)
     assert len(publisher.letters) == 1
 
 
-async def run(model: RedisReadModel, *batches: list[Record], publisher: Flaky | None = None) -> list[int]:
-    return await collect(project(stream(batches), read_model=model, publisher=publisher or Flaky()))
+async def run(writer: ReadModelWriter, *batches: list[Record], publisher: Flaky | None = None) -> list[int]:
+    return await collect(project(stream(batches), writer=writer, publisher=publisher or Flaky()))
 
 
 async def whole(model: RedisReadModel) -> dict[str, Any]:
     """Everything a reader can see."""
-    found: dict[str, Any] = {"projects": await model.projects()}
+    found: dict[str, Any] = {"projects": await model.projects.list()}
     for one in found["projects"]:
         p = one.id
-        clusters = await model.clusters(p, limit=100, offset=0)
+        clusters = await model.clusters.list(p, limit=100, offset=0)
         found[p] = {
-            "feedback": await model.feedback(p, source=None, cluster_id=None, limit=100, offset=0),
+            "feedback": await model.feedback.list(p, source=None, cluster_id=None, limit=100, offset=0),
             "clusters": clusters,
-            "stats": await model.stats(p),
-            "jobs": (jobs := await model.jobs(p, cluster_id=None, limit=100, offset=0)),
-            "logs": [await model.job_logs(j.id) for j in jobs.items],
-            "in": [await model.feedback(p, source=None, cluster_id=c.id, limit=100, offset=0) for c in clusters.items],
-            "by id": [await model.cluster(p, c) for c in CLUSTERS],
-            "histories": [await model.history(p, c) for c in CLUSTERS],
-            "clustering": (await model.clustering_status(p), await model.proposals(p), await model.command(p, "k1")),
-            "set": (await model.config(p), await model.clustering_config(p), await model.sources(p)),
+            "stats": await model.projects.stats(p),
+            "jobs": (jobs := await model.jobs.list(p, cluster_id=None, limit=100, offset=0)),
+            "logs": [await model.jobs.logs(j.id) for j in jobs.items],
+            "in": [
+                await model.feedback.list(p, source=None, cluster_id=c.id, limit=100, offset=0) for c in clusters.items
+            ],
+            "by id": [await model.clusters.get(p, c) for c in CLUSTERS],
+            "histories": [await model.clusters.history(p, c) for c in CLUSTERS],
+            "clustering": (
+                await model.clustering.status(p),
+                await model.clustering.proposals(p),
+                await model.commands.get(p, "k1"),
+            ),
+            "set": (await model.project_config.get(p), await model.clustering.config(p), await model.sources.list(p)),
         }
     return found
 
@@ -259,7 +268,7 @@ TOPICS: list[list[Record]] = [
 
 
 async def test_what_comes_out(read_model: RedisReadModel) -> None:
-    assert await run(read_model, *TOPICS) == [8, 16, 5, 8]
+    assert await run(read_model.writer, *TOPICS) == [8, 16, 5, 8]
     seen = await whole(read_model)
     assert [(p.id, p.name) for p in seen["projects"]] == [("p1", "Demo"), ("p2", "Other")]
     one = seen["p1"]
@@ -289,7 +298,7 @@ async def test_any_interleaving_and_any_cut_end_the_same(redis_server: RedisServ
         await redis.flushall()
         model = RedisReadModel(redis_server.url)
         try:
-            await run(model, *TOPICS)
+            await run(model.writer, *TOPICS)
             expected = await whole(model)
             await redis.flushall()
             # Each topic keeps its own order; between them there is none. A part of a topic may come once more.
@@ -303,18 +312,18 @@ async def test_any_interleaving_and_any_cut_end_the_same(redis_server: RedisServ
                 if data.draw(st.booleans()):
                     batches.append([])
                 batches[-1].append(queue.pop(0))
-            await run(model, *[batch for batch in batches if batch])
+            await run(model.writer, *[batch for batch in batches if batch])
             assert await whole(model) == expected
         finally:
             await model.close()
 
 
 async def test_an_item_shows_before_it_is_embedded(read_model: RedisReadModel) -> None:
-    await run(read_model, [items(ITEMS[0])])
-    view = await read_model.feedback_item("p1", ITEMS[0].id)
+    await run(read_model.writer, [items(ITEMS[0])])
+    view = await read_model.feedback.get("p1", ITEMS[0].id)
     assert view is not None
     assert (view.item, view.cluster_id) == (ITEMS[0], None)
-    assert (await read_model.stats("p1")).unclustered == 1
+    assert (await read_model.projects.stats("p1")).unclustered == 1
 
 
 @pytest.mark.parametrize("topic", ["feedback.items", "cluster.events", "job.events", "control"])
@@ -324,15 +333,15 @@ async def test_poison_is_set_aside_and_the_others_pass(
 ) -> None:
     publisher = Flaky()
     poison = record(topic, value)
-    await run(read_model, [items(ITEMS[0]), poison, happened(assigned(ITEMS[0], "c1"))], publisher=publisher)
-    view = await read_model.feedback_item("p1", ITEMS[0].id)
+    await run(read_model.writer, [items(ITEMS[0]), poison, happened(assigned(ITEMS[0], "c1"))], publisher=publisher)
+    view = await read_model.feedback.get("p1", ITEMS[0].id)
     assert view is not None
     assert view.cluster_id == "c1"
     assert [letter.value for letter in publisher.letters] == [value or b""]
     assert headers(publisher.letters[0])["topic"] == topic
 
 
-class Away(RedisReadModel):
+class Away(RedisStore):
     """A read model that is away for so many calls."""
 
     calls = 0
@@ -351,4 +360,4 @@ async def test_it_waits_while_redis_is_away(redis_server: RedisServer, read_mode
     finally:
         await away.close()
     assert publisher.sent == []
-    assert await read_model.feedback_item("p1", ITEMS[0].id) is not None
+    assert await read_model.feedback.get("p1", ITEMS[0].id) is not None

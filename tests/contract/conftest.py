@@ -4,7 +4,6 @@ import pytest
 from redis.asyncio import Redis
 
 from soulcaster.adapters.redis.read_model import RedisReadModel
-from soulcaster.ports.read_model import ReadModel
 from tests.conftest import RedisServer
 from tests.support.upstash import Upstash
 
@@ -19,7 +18,7 @@ def redis_url(request: pytest.FixtureRequest, redis_server: RedisServer) -> str:
 
 
 @pytest.fixture
-async def read_model(redis_url: str, redis_server: RedisServer) -> AsyncIterator[ReadModel]:
+async def read_model(redis_url: str, redis_server: RedisServer) -> AsyncIterator[RedisReadModel]:
     """The read model by every way to it, empty."""
     async with Redis.from_url(redis_server.url) as redis:
         await redis.flushall()
@@ -29,7 +28,7 @@ async def read_model(redis_url: str, redis_server: RedisServer) -> AsyncIterator
 
 
 @pytest.fixture
-async def telling(redis_url: str, read_model: ReadModel) -> AsyncIterator[ReadModel]:
+async def telling(redis_url: str, read_model: RedisReadModel) -> AsyncIterator[RedisReadModel]:
     """The same, and what it writes it tells of."""
     model = RedisReadModel(redis_url, notices=True)
     yield model

@@ -1,4 +1,4 @@
-"""What a ReadModel makes of clusters that merge, split and come back, and of commands, proposals and the status."""
+"""Clusters in the read model that merge, split and come back; commands, proposals and the state of clustering."""
 
 from collections import Counter
 from dataclasses import replace
@@ -25,9 +25,9 @@ from soulcaster.domain.events import (
     Proposal,
     ProposalsChanged,
 )
-from soulcaster.ports.clusters import ClusterView, CommandView, HistoryEntry
+from soulcaster.ports.clusters import ClusterView, HistoryEntry
+from soulcaster.ports.commands import CommandView
 from soulcaster.ports.feedback import Assignment
-from soulcaster.ports.read_model import ReadModel
 from tests.conftest import RedisServer
 from tests.support.make import NOW, item, step
 from tests.support.upstash import Upstash
@@ -51,118 +51,120 @@ def restored(cluster: str, *, minutes: float = 0) -> ClusterRestored:
     return ClusterRestored(cluster, "asked for", NOW + timedelta(minutes=minutes), "k1")
 
 
-async def read(model: ReadModel, cluster: str, project: str = "p1") -> tuple[str, list[str]] | None:
+async def read(model: RedisReadModel, cluster: str, project: str = "p1") -> tuple[str, list[str]] | None:
     """The id of the cluster that is answered with and its items; None when there is none."""
-    found = await model.cluster(project, cluster)
+    found = await model.clusters.get(project, cluster)
     if found is None:
         return None
-    page = await model.feedback(project, source=None, cluster_id=cluster, limit=100, offset=0)
+    page = await model.feedback.list(project, source=None, cluster_id=cluster, limit=100, offset=0)
     assert {view.cluster_id for view in page.items} <= {found.id}
     return found.id, [view.item.external_id for view in reversed(page.items)]
 
 
-async def two_clusters(model: ReadModel) -> None:
-    await model.put_items("p1", [item(n, minutes=n) for n in range(5)])
-    await model.apply("p1", [put(0, "a"), put(1, "a"), put(2, "b"), put(3, "b"), stands("a", 2), stands("b", 2)])
+async def two_clusters(model: RedisReadModel) -> None:
+    await model.writer.put_items("p1", [item(n, minutes=n) for n in range(5)])
+    await model.writer.apply("p1", [put(0, "a"), put(1, "a"), put(2, "b"), put(3, "b"), stands("a", 2), stands("b", 2)])
 
 
 # ---- why, and what a cluster is ------------------------------------------------------------------------------------
 
 
-async def test_why_an_item_is_where_it_is(read_model: ReadModel) -> None:
+async def test_why_an_item_is_where_it_is(read_model: RedisReadModel) -> None:
     why = ItemAssigned(
         item(1).id, NOW, "a", "moved", 0.75, 0.5, "b", 0.25, "person", 3, 7, "static@1", "Grüße 🙂 <script>"
     )
-    await read_model.put_items("p1", [item(1), item(2)])
-    await read_model.apply("p1", [put(1, "b"), put(2, "b"), why])
-    view = await read_model.feedback_item("p1", item(1).id)
+    await read_model.writer.put_items("p1", [item(1), item(2)])
+    await read_model.writer.apply("p1", [put(1, "b"), put(2, "b"), why])
+    view = await read_model.feedback.get("p1", item(1).id)
     assert view is not None
     assert view.assignment == Assignment("moved", 0.75, 0.5, "b", 0.25, "person", 3, 7, "static@1", "Grüße 🙂 <script>")
-    view = await read_model.feedback_item("p1", item(2).id)
+    view = await read_model.feedback.get("p1", item(2).id)
     assert view is not None
     assert view.assignment == Assignment("joined", 0.9, 0.5)
 
 
-async def test_all_of_a_cluster(read_model: ReadModel) -> None:
+async def test_all_of_a_cluster(read_model: RedisReadModel) -> None:
     full = ClusterChanged(
         "a", "T", "S", 2, (), NOW, NOW, ("late", 'card "x"'), -0.25, "person", pinned=True, parent_id="b"
     )
-    await read_model.apply("p1", [put(1, "a"), full])
-    found = await read_model.cluster("p1", "a")
+    await read_model.writer.apply("p1", [put(1, "a"), full])
+    found = await read_model.clusters.get("p1", "a")
     assert found == ClusterView(
         "p1", "a", "T", "S", "new", 2, (), NOW, NOW, None, None, ("late", 'card "x"'), -0.25, "person", True, "b"
     )
-    await read_model.apply("p1", [stands("a", 1)])
-    found = await read_model.cluster("p1", "a")
+    await read_model.writer.apply("p1", [stands("a", 1)])
+    found = await read_model.clusters.get("p1", "a")
     assert found is not None
     assert (found.terms, found.coherence, found.titled_by, found.pinned, found.parent_id) == (
         (), None, "machine", False, None,
     )  # fmt: skip
 
 
-async def test_a_cluster_shows_while_it_has_items(read_model: ReadModel) -> None:
-    await read_model.apply("p1", [stands("a", 1)])
-    assert await read_model.cluster("p1", "a") is None
-    await read_model.apply("p1", [put(1, "a"), stands("a", 1)])
-    assert await read_model.cluster("p1", "a") is not None
-    await read_model.apply("p1", [put(1, "b"), stands("b", 1), stands("a", 0)])
-    assert await read_model.cluster("p1", "a") is None
+async def test_a_cluster_shows_while_it_has_items(read_model: RedisReadModel) -> None:
+    await read_model.writer.apply("p1", [stands("a", 1)])
+    assert await read_model.clusters.get("p1", "a") is None
+    await read_model.writer.apply("p1", [put(1, "a"), stands("a", 1)])
+    assert await read_model.clusters.get("p1", "a") is not None
+    await read_model.writer.apply("p1", [put(1, "b"), stands("b", 1), stands("a", 0)])
+    assert await read_model.clusters.get("p1", "a") is None
     # What was told before it was left is told again.
-    await read_model.apply("p1", [stands("a", 1), put(1, "b"), stands("b", 1), stands("a", 0)])
-    assert await read_model.cluster("p1", "a") is None
+    await read_model.writer.apply("p1", [stands("a", 1), put(1, "b"), stands("b", 1), stands("a", 0)])
+    assert await read_model.clusters.get("p1", "a") is None
 
 
 # ---- merge, split, restore -----------------------------------------------------------------------------------------
 
 
-async def test_a_merged_cluster_is_read_as_the_other(read_model: ReadModel) -> None:
+async def test_a_merged_cluster_is_read_as_the_other(read_model: RedisReadModel) -> None:
     await two_clusters(read_model)
-    await read_model.apply("p1", [merged("b", "a"), stands("a", 4)])
+    await read_model.writer.apply("p1", [merged("b", "a"), stands("a", 4)])
     assert await read(read_model, "a") == await read(read_model, "b") == ("a", ["0", "1", "2", "3"])
-    page = await read_model.clusters("p1", limit=9, offset=0)
+    page = await read_model.clusters.list("p1", limit=9, offset=0)
     assert ([c.id for c in page.items], page.total) == (["a"], 1)
-    assert (await read_model.stats("p1")).total_clusters == 1
-    view = await read_model.feedback_item("p1", item(2).id)
+    assert (await read_model.projects.stats("p1")).total_clusters == 1
+    view = await read_model.feedback.get("p1", item(2).id)
     assert view is not None
     assert view.cluster_id == "a"
-    assert await read_model.cluster("p2", "b") is None
+    assert await read_model.clusters.get("p2", "b") is None
 
 
-async def test_an_assignment_to_a_merged_cluster_lands_right(read_model: ReadModel) -> None:
+async def test_an_assignment_to_a_merged_cluster_lands_right(read_model: RedisReadModel) -> None:
     await two_clusters(read_model)
-    await read_model.apply("p1", [merged("b", "a"), stands("a", 4)])
-    await read_model.apply("p1", [put(4, "b"), stands("b", 3)])
+    await read_model.writer.apply("p1", [merged("b", "a"), stands("a", 4)])
+    await read_model.writer.apply("p1", [put(4, "b"), stands("b", 3)])
     assert await read(read_model, "b") == ("a", ["0", "1", "2", "3", "4"])
-    assert (await read_model.stats("p1")).total_clusters == 1
+    assert (await read_model.projects.stats("p1")).total_clusters == 1
 
 
-async def test_chains_resolve_and_can_be_undone_in_the_middle(read_model: ReadModel) -> None:
+async def test_chains_resolve_and_can_be_undone_in_the_middle(read_model: RedisReadModel) -> None:
     await two_clusters(read_model)
-    await read_model.apply("p1", [put(4, "c"), stands("c", 1), merged("b", "a"), merged("a", "c"), stands("c", 5)])
+    await read_model.writer.apply(
+        "p1", [put(4, "c"), stands("c", 1), merged("b", "a"), merged("a", "c"), stands("c", 5)]
+    )
     everything = ("c", ["0", "1", "2", "3", "4"])
     assert [await read(read_model, c) for c in "abc"] == [everything] * 3
     own = [put(n, "a") for n in range(4)]
-    await read_model.apply("p1", [restored("a"), *own, stands("a", 4), stands("c", 1)])
+    await read_model.writer.apply("p1", [restored("a"), *own, stands("a", 4), stands("c", 1)])
     assert [await read(read_model, c) for c in "abc"] == [("a", ["0", "1", "2", "3"])] * 2 + [("c", ["4"])]
 
 
-async def test_an_item_that_leaves_after_the_merge_has_left_for_good(read_model: ReadModel) -> None:
+async def test_an_item_that_leaves_after_the_merge_has_left_for_good(read_model: RedisReadModel) -> None:
     await two_clusters(read_model)
-    await read_model.apply("p1", [merged("b", "a"), put(2, "c"), stands("a", 3), stands("c", 1)])
+    await read_model.writer.apply("p1", [merged("b", "a"), put(2, "c"), stands("a", 3), stands("c", 1)])
     assert await read(read_model, "b") == ("a", ["0", "1", "3"])
-    await read_model.apply("p1", [restored("b"), put(3, "b"), stands("b", 1), stands("a", 2)])
+    await read_model.writer.apply("p1", [restored("b"), put(3, "b"), stands("b", 1), stands("a", 2)])
     assert [await read(read_model, c) for c in "abc"] == [("a", ["0", "1"]), ("b", ["3"]), ("c", ["2"])]
 
 
-async def test_a_cluster_left_empty_by_an_undo_is_gone(read_model: ReadModel) -> None:
+async def test_a_cluster_left_empty_by_an_undo_is_gone(read_model: RedisReadModel) -> None:
     await two_clusters(read_model)
-    await read_model.apply("p1", [merged("b", "a"), put(0, "b"), put(1, "b"), stands("a", 4)])
-    await read_model.apply("p1", [restored("b"), *(put(n, "b") for n in range(4)), stands("b", 4)])
+    await read_model.writer.apply("p1", [merged("b", "a"), put(0, "b"), put(1, "b"), stands("a", 4)])
+    await read_model.writer.apply("p1", [restored("b"), *(put(n, "b") for n in range(4)), stands("b", 4)])
     assert await read(read_model, "a") is None
     assert await read(read_model, "b") == ("b", ["0", "1", "2", "3"])
 
 
-async def test_a_merge_the_other_way_round_after_an_undo(read_model: ReadModel) -> None:
+async def test_a_merge_the_other_way_round_after_an_undo(read_model: RedisReadModel) -> None:
     await two_clusters(read_model)
     events: list[ClusterEvent] = [
         merged("b", "a"),
@@ -173,38 +175,40 @@ async def test_a_merge_the_other_way_round_after_an_undo(read_model: ReadModel) 
         stands("b", 4),
     ]
     for _ in range(2):  # the second time, each is told of what it was merged into
-        await read_model.apply("p1", events)
+        await read_model.writer.apply("p1", events)
         assert await read(read_model, "a") == await read(read_model, "b") == ("b", ["0", "1", "2", "3"])
-    await read_model.apply("p1", [merged("b", "a"), stands("a", 4)])
+    await read_model.writer.apply("p1", [merged("b", "a"), stands("a", 4)])
     assert await read(read_model, "a") == await read(read_model, "b") == ("a", ["0", "1", "2", "3"])
 
 
-async def test_more_items_than_one_command_moves(read_model: ReadModel, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_more_items_than_one_command_moves(read_model: RedisReadModel, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("soulcaster.adapters.redis.read_model._CHUNK", 3)
-    await read_model.put_items("p1", [item(n, minutes=n) for n in range(10)])
-    await read_model.apply("p1", [*(put(n, "b" if n else "a") for n in range(10)), stands("a", 1), stands("b", 9)])
-    await read_model.apply("p1", [merged("b", "a"), stands("a", 10)])
+    await read_model.writer.put_items("p1", [item(n, minutes=n) for n in range(10)])
+    await read_model.writer.apply(
+        "p1", [*(put(n, "b" if n else "a") for n in range(10)), stands("a", 1), stands("b", 9)]
+    )
+    await read_model.writer.apply("p1", [merged("b", "a"), stands("a", 10)])
     assert await read(read_model, "b") == ("a", [str(n) for n in range(10)])
 
 
-async def test_jobs_of_a_merged_cluster_are_the_others(read_model: ReadModel) -> None:
+async def test_jobs_of_a_merged_cluster_are_the_others(read_model: RedisReadModel) -> None:
     await two_clusters(read_model)
-    await read_model.put_job(step(0, "pending", job="before", cluster="b"))
-    await read_model.apply("p1", [merged("b", "a"), stands("a", 4)])
-    await read_model.put_job(step(5, "failed", job="after", cluster="b", error="boom"))
+    await read_model.writer.put_job(step(0, "pending", job="before", cluster="b"))
+    await read_model.writer.apply("p1", [merged("b", "a"), stands("a", 4)])
+    await read_model.writer.put_job(step(5, "failed", job="after", cluster="b", error="boom"))
     for cluster_id in "ab":
-        jobs = await read_model.jobs("p1", cluster_id=cluster_id, limit=9, offset=0)
+        jobs = await read_model.jobs.list("p1", cluster_id=cluster_id, limit=9, offset=0)
         assert ([job.id for job in jobs.items], jobs.total) == (["after", "before"], 2)
-        found = await read_model.cluster("p1", cluster_id)
+        found = await read_model.clusters.get("p1", cluster_id)
         assert found is not None
         assert (found.status, found.error_message) == ("failed", "boom")
-    assert (await read_model.stats("p1")).by_status == {"failed": 1, "new": 0}
-    await read_model.apply("p1", [restored("b"), put(2, "b"), put(3, "b"), stands("a", 2), stands("b", 2)])
-    assert (await read_model.jobs("p1", cluster_id="a", limit=9, offset=0)).total == 0
-    assert (await read_model.stats("p1")).by_status == {"failed": 1, "new": 1}
+    assert (await read_model.projects.stats("p1")).by_status == {"failed": 1, "new": 0}
+    await read_model.writer.apply("p1", [restored("b"), put(2, "b"), put(3, "b"), stands("a", 2), stands("b", 2)])
+    assert (await read_model.jobs.list("p1", cluster_id="a", limit=9, offset=0)).total == 0
+    assert (await read_model.projects.stats("p1")).by_status == {"failed": 1, "new": 1}
 
 
-async def test_history_newest_first_and_once(read_model: ReadModel) -> None:
+async def test_history_newest_first_and_once(read_model: RedisReadModel) -> None:
     await two_clusters(read_model)
     at = [NOW + timedelta(minutes=n) for n in range(9)]
     events: list[ClusterEvent] = [
@@ -218,31 +222,31 @@ async def test_history_newest_first_and_once(read_model: ReadModel) -> None:
         CommandDone("k4", "applied", "asked for", at[5], "merge", ("a",)),  # told of by the merge itself
     ]
     for _ in range(2):
-        await read_model.apply("p1", events)
+        await read_model.writer.apply("p1", events)
     rename = HistoryEntry("rename", "person", "now “Late”", at[3], None, "k2")
-    assert await read_model.history("p1", "a") == (
+    assert await read_model.clusters.history("p1", "a") == (
         rename,
         HistoryEntry("merged", "consolidation", "they say the same", at[2], "b"),
         HistoryEntry("split_off", "person", "<b>asked</b>", at[1], "c", "k1"),
     )
-    assert await read_model.history("p1", "c") == (
+    assert await read_model.clusters.history("p1", "c") == (
         rename,
         HistoryEntry("split_from", "person", "<b>asked</b>", at[1], "a", "k1"),
     )
-    assert await read_model.history("p1", "b") == await read_model.history("p1", "a")
-    await read_model.apply("p1", [restored("b", minutes=6)])
-    assert await read_model.history("p1", "b") == (
+    assert await read_model.clusters.history("p1", "b") == await read_model.clusters.history("p1", "a")
+    await read_model.writer.apply("p1", [restored("b", minutes=6)])
+    assert await read_model.clusters.history("p1", "b") == (
         HistoryEntry("restored", "person", "asked for", at[6], None, "k1"),
         HistoryEntry("merged_into", "consolidation", "they say the same", at[2], "a"),
     )
-    assert await read_model.history("p1", "nope") == await read_model.history("p2", "a") == ()
+    assert await read_model.clusters.history("p1", "nope") == await read_model.clusters.history("p2", "a") == ()
 
 
-async def test_of_a_long_history_the_newest_is_kept(read_model: ReadModel) -> None:
+async def test_of_a_long_history_the_newest_is_kept(read_model: RedisReadModel) -> None:
     events = [merged(f"c{n}", "a", minutes=n) for n in range(HISTORY_ENTRIES + 5)]
-    await read_model.apply("p1", events)
-    await read_model.apply("p1", events[:9])
-    assert [e.other_id for e in await read_model.history("p1", "a")] == [
+    await read_model.writer.apply("p1", events)
+    await read_model.writer.apply("p1", events[:9])
+    assert [e.other_id for e in await read_model.clusters.history("p1", "a")] == [
         f"c{n}" for n in reversed(range(5, HISTORY_ENTRIES + 5))
     ]
 
@@ -250,27 +254,29 @@ async def test_of_a_long_history_the_newest_is_kept(read_model: ReadModel) -> No
 # ---- commands, proposals, status -----------------------------------------------------------------------------------
 
 
-async def test_what_became_of_a_command(read_model: ReadModel, redis_server: RedisServer) -> None:
-    assert await read_model.command("p1", "k") is None
-    await read_model.apply("p1", [CommandDone("k", "waiting", "no such item yet", NOW)])
-    assert await read_model.command("p1", "k") == CommandView("k", "waiting", "no such item yet", NOW)
-    await read_model.apply("p1", [CommandDone("k", "refused", "it is <pinned>", NOW + timedelta(1), "merge", ("c",))])
-    assert await read_model.command("p1", "k") == CommandView("k", "refused", "it is <pinned>", NOW + timedelta(1))
-    assert await read_model.command("p2", "k") is None
-    assert await read_model.projects() == ()  # anybody may name a project in a command
+async def test_what_became_of_a_command(read_model: RedisReadModel, redis_server: RedisServer) -> None:
+    assert await read_model.commands.get("p1", "k") is None
+    await read_model.writer.apply("p1", [CommandDone("k", "waiting", "no such item yet", NOW)])
+    assert await read_model.commands.get("p1", "k") == CommandView("k", "waiting", "no such item yet", NOW)
+    await read_model.writer.apply(
+        "p1", [CommandDone("k", "refused", "it is <pinned>", NOW + timedelta(1), "merge", ("c",))]
+    )
+    assert await read_model.commands.get("p1", "k") == CommandView("k", "refused", "it is <pinned>", NOW + timedelta(1))
+    assert await read_model.commands.get("p2", "k") is None
+    assert await read_model.projects.list() == ()  # anybody may name a project in a command
     async with Redis.from_url(redis_server.url) as redis:
         assert timedelta(days=29).total_seconds() < await redis.ttl("command:p1:k") <= 30 * 24 * 3600
 
 
-async def test_proposals_and_status_are_the_newest(read_model: ReadModel) -> None:
-    assert (await read_model.proposals("p1"), await read_model.clustering_status("p1")) == ((), None)
+async def test_proposals_and_status_are_the_newest(read_model: RedisReadModel) -> None:
+    assert (await read_model.clustering.proposals("p1"), await read_model.clustering.status("p1")) == ((), None)
     one, two = (Proposal(n, "merge", ("a", "b"), 0.75, "alike") for n in "12")
-    await read_model.apply("p1", [ProposalsChanged((one, two)), replace(STATUS, state="running"), STATUS])
-    assert await read_model.proposals("p1") == (one, two)
-    assert await read_model.clustering_status("p1") == STATUS
-    await read_model.apply("p1", [ProposalsChanged(())])
-    assert (await read_model.proposals("p1"), await read_model.proposals("p2")) == ((), ())
-    assert await read_model.clustering_status("p2") is None
+    await read_model.writer.apply("p1", [ProposalsChanged((one, two)), replace(STATUS, state="running"), STATUS])
+    assert await read_model.clustering.proposals("p1") == (one, two)
+    assert await read_model.clustering.status("p1") == STATUS
+    await read_model.writer.apply("p1", [ProposalsChanged(())])
+    assert (await read_model.clustering.proposals("p1"), await read_model.clustering.proposals("p2")) == ((), ())
+    assert await read_model.clustering.status("p2") is None
 
 
 # ---- delivered again -----------------------------------------------------------------------------------------------
@@ -369,14 +375,14 @@ def histories(draw: st.DrawFn) -> Clusters:
     return clusters
 
 
-async def whole(model: ReadModel, project: str) -> dict[str, Any]:
+async def whole(model: RedisReadModel, project: str) -> dict[str, Any]:
     """Everything a reader can see."""
-    page = await model.clusters(project, limit=100, offset=0)
+    page = await model.clusters.list(project, limit=100, offset=0)
     return {
         "clusters": [replace(c, project_id="") for c in page.items],
         "items": {c: await read(model, c, project) for c in "abcde"},
-        "histories": {c: await model.history(project, c) for c in "abcde"},
-        "stats": await model.stats(project),
+        "histories": {c: await model.clusters.history(project, c) for c in "abcde"},
+        "stats": await model.projects.stats(project),
     }
 
 
@@ -405,16 +411,16 @@ async def the_same_state(server: RedisServer, url: str, clusters: Clusters, data
         late = data.draw(st.integers(0, len(events)))
         everyone = [*clusters.place, *clusters.gone]
         for project in ("p1", "p2"):
-            await model.put_items(project, [replace(item(n, minutes=n), project_id=project) for n in everyone])
+            await model.writer.put_items(project, [replace(item(n, minutes=n), project_id=project) for n in everyone])
         for event in events:
-            await model.apply("p2", [event])
+            await model.writer.apply("p2", [event])
         position, rewinds = 0, data.draw(st.integers(0, 3))
         while position < len(events):
             end = data.draw(st.integers(position + 1, len(events)))
-            await model.apply("p1", events[position:end])
+            await model.writer.apply("p1", events[position:end])
             position = end
             if position >= late:
-                await model.delete_items("p1", [item(n).id for n in clusters.gone])
+                await model.writer.delete_items("p1", [item(n).id for n in clusters.gone])
             if rewinds:
                 position, rewinds = data.draw(st.integers(0, end)), rewinds - 1
         assert await whole(model, "p1") == await whole(model, "p2")
@@ -432,13 +438,13 @@ async def the_same_state(server: RedisServer, url: str, clusters: Clusters, data
 # ---- how a project is clustered, as told -----------------------------------------------------------------------------
 
 
-async def test_how_a_project_is_clustered(read_model: ReadModel) -> None:
-    assert await read_model.clustering_config("p1") is None
+async def test_how_a_project_is_clustered(read_model: RedisReadModel) -> None:
+    assert await read_model.clustering.config("p1") is None
     first, second = ClusteringConfigured(0.5, "auto", NOW, "k1"), ClusteringConfigured(None, "finer", NOW, "k2")
-    await read_model.apply("p1", [first])
-    assert await read_model.clustering_config("p1") == first
-    await read_model.apply("p1", [first, second])
-    assert await read_model.clustering_config("p1") == second
-    assert await read_model.clustering_config("p2") is None
-    await read_model.clear()
-    assert await read_model.clustering_config("p1") is None
+    await read_model.writer.apply("p1", [first])
+    assert await read_model.clustering.config("p1") == first
+    await read_model.writer.apply("p1", [first, second])
+    assert await read_model.clustering.config("p1") == second
+    assert await read_model.clustering.config("p2") is None
+    await read_model.writer.clear()
+    assert await read_model.clustering.config("p1") is None

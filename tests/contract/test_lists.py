@@ -13,12 +13,12 @@ from redis.asyncio import Redis
 
 from soulcaster.adapters.redis import lists as redis_lists
 from soulcaster.adapters.redis.lists import ListRange, narrowed
+from soulcaster.adapters.redis.read_model import RedisReadModel
 from soulcaster.domain.events import ClusterChanged, ClusterMerged, ClusterRestored
 from soulcaster.domain.feedback.items import FeedbackItem, repo_of
 from soulcaster.domain.lifecycle import ClusterStatus, JobStatus
 from soulcaster.ports.clusters import ClusterOrder, ClusterView
 from soulcaster.ports.paging import Page
-from soulcaster.ports.read_model import ReadModel
 from tests.conftest import RedisServer
 from tests.contract.test_read_model import assigned, changed, opened
 from tests.support.make import NOW, item, step
@@ -26,24 +26,24 @@ from tests.support.make import NOW, item, step
 ORDERS: tuple[ClusterOrder, ...] = get_args(ClusterOrder)
 
 
-async def items_of(model: ReadModel, **where: Any) -> list[str]:
+async def items_of(model: RedisReadModel, **where: Any) -> list[str]:
     """The external ids of all parts, three an answer, by cursor."""
     return [view.item.external_id for page in await item_pages(model, **where) for view in page.items]
 
 
-async def item_pages(model: ReadModel, *, limit: int = 3, **where: Any) -> list[Page[Any]]:
+async def item_pages(model: RedisReadModel, *, limit: int = 3, **where: Any) -> list[Page[Any]]:
     asked = {"source": None, "cluster_id": None, "limit": limit, "offset": 0} | where
-    pages = [await model.feedback("p1", **asked)]
+    pages = [await model.feedback.list("p1", **asked)]
     while pages[-1].next is not None:
-        pages.append(await model.feedback("p1", **asked, after=pages[-1].next))
+        pages.append(await model.feedback.list("p1", **asked, after=pages[-1].next))
         assert len(pages) < 100
     return pages
 
 
-async def clusters_of(model: ReadModel, *, limit: int = 2, **where: Any) -> list[str]:
-    pages = [await model.clusters("p1", **where, limit=limit, offset=0)]
+async def clusters_of(model: RedisReadModel, *, limit: int = 2, **where: Any) -> list[str]:
+    pages = [await model.clusters.list("p1", **where, limit=limit, offset=0)]
     while pages[-1].next is not None:
-        pages.append(await model.clusters("p1", **where, limit=limit, offset=0, after=pages[-1].next))
+        pages.append(await model.clusters.list("p1", **where, limit=limit, offset=0, after=pages[-1].next))
         assert len(pages) < 100
     found = [cluster.id for page in pages for cluster in page.items]
     assert {page.total for page in pages if page.counted} <= {len(found)}
@@ -92,11 +92,11 @@ NARROW: list[dict[str, Any]] = [
 @pytest.mark.parametrize("narrow", NARROW, ids=lambda narrow: "-".join(narrow))
 @pytest.mark.parametrize("bounds", [(10_000, 200), (5, 2)], ids=["all at once", "bit by bit"])
 async def test_items_by_all_that_is_asked_for(
-    read_model: ReadModel, narrow: dict[str, list[Any]], bounds: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+    read_model: RedisReadModel, narrow: dict[str, list[Any]], bounds: tuple[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     items = some_items()
-    await read_model.put_items("p1", items)
-    await read_model.apply("p1", [assigned(i, f"c{int(i.external_id) % 5}") for i in items])
+    await read_model.writer.put_items("p1", items)
+    await read_model.writer.apply("p1", [assigned(i, f"c{int(i.external_id) % 5}") for i in items])
     monkeypatch.setattr(redis_lists, "MOST_MEMBERS", bounds[0])
     monkeypatch.setattr(redis_lists, "_CHUNK", bounds[1])
     names = list(narrow)
@@ -112,17 +112,19 @@ async def test_items_by_all_that_is_asked_for(
             assert all(page.counted for page in pages)
             assert len(pages) == max(1, -(-len(expected) // 3)), "no part is empty, none is too many"
             for offset in range(0, len(expected) + 3, 2):
-                page = await read_model.feedback(
+                page = await read_model.feedback.list(
                     "p1", **{"source": None, "cluster_id": None, **where}, limit=2, offset=offset
                 )
                 assert [view.item.external_id for view in page.items] == expected[offset : offset + 2]
                 assert (page.total, page.next is None) == (len(expected), offset + 2 >= len(expected))
         else:
             shown: list[str] = []
-            page = await read_model.feedback("p1", **{"source": None, "cluster_id": None, **where}, limit=100, offset=2)
+            page = await read_model.feedback.list(
+                "p1", **{"source": None, "cluster_id": None, **where}, limit=100, offset=2
+            )
             shown += [view.item.external_id for view in page.items]
             while page.next is not None:
-                page = await read_model.feedback(
+                page = await read_model.feedback.list(
                     "p1", **{"source": None, "cluster_id": None, **where}, limit=100, offset=0, after=page.next
                 )
                 shown += [view.item.external_id for view in page.items]
@@ -130,11 +132,13 @@ async def test_items_by_all_that_is_asked_for(
 
 
 async def test_what_a_request_looks_at_is_bounded_and_what_was_left_is_said(
-    read_model: ReadModel, monkeypatch: pytest.MonkeyPatch
+    read_model: RedisReadModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(redis_lists, "_CHUNK", 10)
     monkeypatch.setattr(redis_lists, "MOST_BYTES", 1)
-    await read_model.put_items("p1", [item(n, minutes=n, body="needle" if n in {1, 35} else "hay") for n in range(40)])
+    await read_model.writer.put_items(
+        "p1", [item(n, minutes=n, body="needle" if n in {1, 35} else "hay") for n in range(40)]
+    )
     pages = await item_pages(read_model, words=("needle",))
     assert [[view.item.external_id for view in page.items] for page in pages] == [["35"], [], [], ["1"]]
     assert not any(page.counted for page in pages)
@@ -143,18 +147,18 @@ async def test_what_a_request_looks_at_is_bounded_and_what_was_left_is_said(
     assert (whole.total, whole.counted) == (2, True)
 
 
-async def test_a_cursor_of_a_narrowed_list_goes_on_whatever_has_come(read_model: ReadModel) -> None:
-    await read_model.put_items("p1", [item(n, minutes=n, source="github") for n in range(6)])
-    first = await read_model.feedback("p1", source="github", cluster_id=None, words=("card",), limit=2, offset=0)
-    await read_model.put_items("p1", [item(n, minutes=n, source="github") for n in range(6, 9)])
-    rest = await read_model.feedback(
+async def test_a_cursor_of_a_narrowed_list_goes_on_whatever_has_come(read_model: RedisReadModel) -> None:
+    await read_model.writer.put_items("p1", [item(n, minutes=n, source="github") for n in range(6)])
+    first = await read_model.feedback.list("p1", source="github", cluster_id=None, words=("card",), limit=2, offset=0)
+    await read_model.writer.put_items("p1", [item(n, minutes=n, source="github") for n in range(6, 9)])
+    rest = await read_model.feedback.list(
         "p1", source="github", cluster_id=None, words=("card",), limit=9, offset=0, after=first.next
     )
     assert [view.item.external_id for view in rest.items] == ["3", "2", "1", "0"]
     assert (rest.total, rest.next) == (9, None)
 
 
-async def test_an_item_whose_new_version_is_of_another_repository_has_moved(read_model: ReadModel) -> None:
+async def test_an_item_whose_new_version_is_of_another_repository_has_moved(read_model: RedisReadModel) -> None:
     def version(repo: str | None) -> FeedbackItem:
         return item(1, github_repo_url=repo)
 
@@ -165,36 +169,36 @@ async def test_an_item_whose_new_version_is_of_another_repository_has_moved(read
         (None, None),
     ):
         for _ in range(2):
-            await read_model.put_items("p1", [version(repo)])
+            await read_model.writer.put_items("p1", [version(repo)])
             for name in ("a/b", "c/d"):
                 assert await items_of(read_model, repo=name) == (["1"] if name == of else [])
 
 
-async def test_a_repository_is_of_one_project(read_model: ReadModel) -> None:
-    await read_model.put_items("p2", [item(1, "p2", github_repo_url="https://github.com/a/b")])
+async def test_a_repository_is_of_one_project(read_model: RedisReadModel) -> None:
+    await read_model.writer.put_items("p2", [item(1, "p2", github_repo_url="https://github.com/a/b")])
     assert await items_of(read_model, repo="a/b") == []
 
 
 # ---- clusters --------------------------------------------------------------------------------------------------------
 
 
-async def fill(model: ReadModel) -> None:
+async def fill(model: RedisReadModel) -> None:
     """Clusters of all sizes, ages and statuses; `updated` of those that had a job is the job's."""
     for n in range(9):
         sources = ("github", "manual") if n % 2 else ("reddit",)
         at = NOW - timedelta(days=n * 7 % 9)
-        await model.apply(
+        await model.writer.apply(
             "p1",
             [
                 assigned(item(n), f"c{n}"),
                 ClusterChanged(f"c{n}", f"Title {n % 3}", "An Export", n * 5 % 9 + 1, sources, at, at),
             ],
         )
-    await model.put_job(step(0, "pending", job="j1", cluster="c1"))
-    await model.put_job(step(1, "running", job="j2", cluster="c2"))
-    await model.put_job(step(2, "failed", job="j3", cluster="c3", error="boom"))
-    await model.put_job(step(3, "success", job="j4", cluster="c4", pr_url="https://example.org/pull/1"))
-    await model.put_job(step(4, "success", job="j5", cluster="c5"))
+    await model.writer.put_job(step(0, "pending", job="j1", cluster="c1"))
+    await model.writer.put_job(step(1, "running", job="j2", cluster="c2"))
+    await model.writer.put_job(step(2, "failed", job="j3", cluster="c3", error="boom"))
+    await model.writer.put_job(step(3, "success", job="j4", cluster="c4", pr_url="https://example.org/pull/1"))
+    await model.writer.put_job(step(4, "success", job="j5", cluster="c5"))
 
 
 def order_of(order: ClusterOrder, cluster: ClusterView) -> Any:
@@ -205,10 +209,10 @@ def order_of(order: ClusterOrder, cluster: ClusterView) -> Any:
     }[order]
 
 
-async def check_lists(model: ReadModel, words: Sequence[Sequence[str]] = ((),)) -> None:
+async def check_lists(model: RedisReadModel, words: Sequence[Sequence[str]] = ((),)) -> None:
     """Hold every list against the clusters as they are read one by one."""
     ids = await clusters_of(model)
-    every = [cluster for i in ids if (cluster := await model.cluster("p1", i)) is not None]
+    every = [cluster for i in ids if (cluster := await model.clusters.get("p1", i)) is not None]
     assert len(every) == len(ids) == len(set(ids))
     for order in ORDERS:
         ordered = sorted(every, key=lambda one: (order_of(order, one), one.id), reverse=True)
@@ -224,12 +228,12 @@ async def check_lists(model: ReadModel, words: Sequence[Sequence[str]] = ((),)) 
                         and all(word in f"{one.title}\n{one.summary}".lower() for word in some)
                     ]
                     assert found == expected, (order, status, source, some)
-    counts = (await model.stats("p1")).by_status
+    counts = (await model.projects.stats("p1")).by_status
     assert {status: sum(one.status == status for one in every) for status in counts} == counts
     assert sum(counts.values()) == len(every)
 
 
-async def test_clusters_by_all_that_is_asked_for(read_model: ReadModel) -> None:
+async def test_clusters_by_all_that_is_asked_for(read_model: RedisReadModel) -> None:
     await fill(read_model)
     assert await clusters_of(read_model, status="fixing") == ["c1", "c2"]
     assert await clusters_of(read_model, status="failed", source="github", order="updated") == ["c3"]
@@ -238,31 +242,31 @@ async def test_clusters_by_all_that_is_asked_for(read_model: ReadModel) -> None:
     await check_lists(read_model, words=[(), ("1",), ("export", "nix")])
 
 
-async def test_the_lists_follow_jobs_changes_merges_and_what_is_left(read_model: ReadModel) -> None:
+async def test_the_lists_follow_jobs_changes_merges_and_what_is_left(read_model: RedisReadModel) -> None:
     await fill(read_model)
     at = NOW + timedelta(days=1)
     changed = ClusterChanged("c6", "Another", "Other", 3, ("github",), at, at)
-    await read_model.put_job(step(9, "failed", job="j1", cluster="c1"))
+    await read_model.writer.put_job(step(9, "failed", job="j1", cluster="c1"))
     await check_lists(read_model)
-    await read_model.apply("p1", [changed])
+    await read_model.writer.apply("p1", [changed])
     await check_lists(read_model)
-    await read_model.apply("p1", [ClusterMerged("c3", "c6", "person", "same", 1)])
+    await read_model.writer.apply("p1", [ClusterMerged("c3", "c6", "person", "same", 1)])
     assert "c6" in await clusters_of(read_model, status="failed")
     await check_lists(read_model)
-    await read_model.put_job(step(20, "running", job="j9", cluster="c3"))
+    await read_model.writer.put_job(step(20, "running", job="j9", cluster="c3"))
     assert "c6" in await clusters_of(read_model, status="fixing")
     await check_lists(read_model)
     undone = replace(changed, cluster_id="c3")
-    await read_model.apply("p1", [ClusterRestored("c3", "undone"), assigned(item(3), "c3"), undone, changed])
+    await read_model.writer.apply("p1", [ClusterRestored("c3", "undone"), assigned(item(3), "c3"), undone, changed])
     assert {"c3"} <= set(await clusters_of(read_model, status="fixing"))
     assert "c6" in await clusters_of(read_model, status="new")
     await check_lists(read_model)
-    await read_model.apply("p1", [assigned(item(4), "c0"), replace(changed, cluster_id="c0", size=2)])
+    await read_model.writer.apply("p1", [assigned(item(4), "c0"), replace(changed, cluster_id="c0", size=2)])
     assert await clusters_of(read_model, status="pr_opened") == []
     await check_lists(read_model)
 
 
-async def test_the_lists_are_the_same_in_whatever_order_items_events_and_jobs_come(read_model: ReadModel) -> None:
+async def test_the_lists_are_the_same_in_whatever_order_items_events_and_jobs_come(read_model: RedisReadModel) -> None:
     """Events keep their order among themselves; jobs come step by step, shuffled, some twice."""
     items = [item(n, github_repo_url=f"https://github.com/a/{'b' if n % 3 else 'c'}") for n in range(6)]
     events = [
@@ -286,31 +290,33 @@ async def test_the_lists_are_the_same_in_whatever_order_items_events_and_jobs_co
         for kind, n in writes:
             if kind == "items":
                 one = replace(items[n], project_id=project)
-                await read_model.put_items(project, [one])
+                await read_model.writer.put_items(project, [one])
             elif kind == "step":
-                await read_model.put_job(replace(steps[n], project_id=project, job_id=f"{project}-{steps[n].job_id}"))
+                await read_model.writer.put_job(
+                    replace(steps[n], project_id=project, job_id=f"{project}-{steps[n].job_id}")
+                )
             else:
-                await read_model.apply(project, [left.pop(0)])
-        clusters = [await read_model.clusters(project, order=o, limit=9, offset=0) for o in ORDERS]
-        failed = await read_model.clusters(project, status="failed", limit=9, offset=0)
+                await read_model.writer.apply(project, [left.pop(0)])
+        clusters = [await read_model.clusters.list(project, order=o, limit=9, offset=0) for o in ORDERS]
+        failed = await read_model.clusters.list(project, status="failed", limit=9, offset=0)
         pages = [
             replace(page, items=tuple(replace(c, project_id="") for c in page.items)) for page in (*clusters, failed)
         ]
-        found = (pages, await read_model.stats(project))
+        found = (pages, await read_model.projects.stats(project))
         seen = seen or [found]
         assert found == seen[0]
         assert {c.id: c.github_repo_url for c in clusters[0].items} == {"c2": "https://github.com/a/b", "c3": None}
         assert {c.id for c in failed.items} == {"c2", "c3"}
 
 
-async def test_the_repository_of_a_cluster_is_the_commonest_of_its_newest_items(read_model: ReadModel) -> None:
+async def test_the_repository_of_a_cluster_is_the_commonest_of_its_newest_items(read_model: RedisReadModel) -> None:
     repos = ["a/x", "a/Y", "a/y", "a/x", "a/y", None]
     items = [item(n, minutes=n, github_repo_url=repo) for n, repo in enumerate(repos)]
-    await read_model.put_items("p1", items)
-    await read_model.apply("p1", [*(assigned(one, "c1") for one in items), opened("c1")[-1], *opened("c2")])
-    found = [await read_model.cluster("p1", c) for c in ("c1", "c2")]
+    await read_model.writer.put_items("p1", items)
+    await read_model.writer.apply("p1", [*(assigned(one, "c1") for one in items), opened("c1")[-1], *opened("c2")])
+    found = [await read_model.clusters.get("p1", c) for c in ("c1", "c2")]
     assert [one and one.github_repo_url for one in found] == ["https://github.com/a/y", None]
-    listed = (await read_model.clusters("p1", limit=9, offset=0)).items
+    listed = (await read_model.clusters.list("p1", limit=9, offset=0)).items
     assert {one.id: one.github_repo_url for one in listed} == {"c1": "https://github.com/a/y", "c2": None}
 
 

@@ -5,6 +5,7 @@ import shutil
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from datetime import timedelta
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -29,39 +30,39 @@ from tests.support.upstash import Upstash
 CHANGED = ClusterChanged("c1", "Title", "Summary", 1, ("manual",), NOW, NOW)
 ASSIGNED = ItemAssigned(item(1).id, NOW, "c1", "opened", -1.0, 0.75)
 WRITES: dict[str, Any] = {
-    "put_items": ("p1", [item(1, body="OOM MISCONF READONLY")]),
-    "apply": ("p1", [ASSIGNED, CHANGED]),
-    "delete_items": ("p1", [item(2).id]),
-    "put_job": (step(0, "pending", log="OOM"),),
-    "put_project": (Project("p1", "Demo", NOW),),
-    "put_config": ("p1", StoredConfig(1)),
-    "claim_config": ("p1", 2),
-    "put_webhook_secret": (WebhookSecret("w1", "p1", "sentry", "sealed", "last", NOW, "me"),),
-    "put_source_report": ("p1", "reddit", SourceReport({}, "ok", NOW)),
-    "put_source_kick": ("p1", "reddit", NOW),
+    "writer.put_items": ("p1", [item(1, body="OOM MISCONF READONLY")]),
+    "writer.apply": ("p1", [ASSIGNED, CHANGED]),
+    "writer.delete_items": ("p1", [item(2).id]),
+    "writer.put_job": (step(0, "pending", log="OOM"),),
+    "writer.put_project": (Project("p1", "Demo", NOW),),
+    "writer.put_project_config": ("p1", StoredConfig(1)),
+    "project_config.claim": ("p1", 2),
+    "writer.put_webhook_secret": (WebhookSecret("w1", "p1", "sentry", "sealed", "last", NOW, "me"),),
+    "writer.put_source_report": ("p1", "reddit", SourceReport({}, "ok", NOW)),
+    "writer.put_source_kick": ("p1", "reddit", NOW),
 }
 READS: dict[str, dict[str, Any]] = {
     "ping": {},
-    "projects": {},
-    "project": {"id_or_name": "p1"},
-    "feedback": {"project_id": "p1", "limit": 1, "offset": 0},
-    "feedback_item": {"project_id": "p1", "item_id": "i"},
-    "clusters": {"project_id": "p1", "limit": 1, "offset": 0},
-    "cluster": {"project_id": "p1", "cluster_id": "c"},
-    "stats": {"project_id": "p1"},
-    "jobs": {"project_id": "p1", "limit": 1, "offset": 0},
-    "history": {"project_id": "p1", "cluster_id": "c"},
-    "command": {"project_id": "p1", "command_id": "k"},
-    "proposals": {"project_id": "p1"},
-    "clustering_status": {"project_id": "p1"},
-    "job": {"job_id": "j"},
-    "job_logs": {"job_id": "j"},
-    "config": {"project_id": "p1"},
-    "clustering_config": {"project_id": "p1"},
-    "webhook_secrets": {"project_id": "p1"},
-    "sources": {"project_id": "p1"},
-    "notices": {"after": {"p1": "0-0"}, "limit": 1},
-    "notice_span": {"project_id": "p1"},
+    "projects.list": {},
+    "projects.find": {"id_or_name": "p1"},
+    "feedback.list": {"project_id": "p1", "limit": 1, "offset": 0},
+    "feedback.get": {"project_id": "p1", "item_id": "i"},
+    "clusters.list": {"project_id": "p1", "limit": 1, "offset": 0},
+    "clusters.get": {"project_id": "p1", "cluster_id": "c"},
+    "projects.stats": {"project_id": "p1"},
+    "jobs.list": {"project_id": "p1", "limit": 1, "offset": 0},
+    "clusters.history": {"project_id": "p1", "cluster_id": "c"},
+    "commands.get": {"project_id": "p1", "command_id": "k"},
+    "clustering.proposals": {"project_id": "p1"},
+    "clustering.status": {"project_id": "p1"},
+    "jobs.get": {"job_id": "j"},
+    "jobs.logs": {"job_id": "j"},
+    "project_config.get": {"project_id": "p1"},
+    "clustering.config": {"project_id": "p1"},
+    "webhook_secrets.list": {"project_id": "p1"},
+    "sources.list": {"project_id": "p1"},
+    "notices.after": {"positions": {"p1": "0-0"}, "limit": 1},
+    "notices.span": {"project_id": "p1"},
 }
 
 
@@ -85,12 +86,12 @@ async def model(url: str) -> AsyncIterator[RedisReadModel]:
 async def every_write_is_unavailable(model: RedisReadModel) -> None:
     for name, arguments in WRITES.items():
         with pytest.raises(RedisUnavailable):
-            await getattr(model, name)(*arguments)
+            await attrgetter(name)(model)(*arguments)
 
 
 async def every_write_works(model: RedisReadModel) -> None:
     for name, arguments in WRITES.items():
-        await getattr(model, name)(*arguments)
+        await attrgetter(name)(model)(*arguments)
 
 
 async def test_a_killed_server(redis_to_break: RedisServer, url: str, model: RedisReadModel) -> None:
@@ -99,7 +100,7 @@ async def test_a_killed_server(redis_to_break: RedisServer, url: str, model: Red
     await every_write_is_unavailable(model)
     for name, arguments in READS.items():
         with pytest.raises(RedisUnavailable, match=str(URL(url).port)):
-            await getattr(model, name)(**arguments)
+            await attrgetter(name)(model)(**arguments)
 
 
 async def test_a_server_that_hangs(redis_to_break: RedisServer, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -111,7 +112,7 @@ async def test_a_server_that_hangs(redis_to_break: RedisServer, url: str, monkey
         with pytest.raises(RedisUnavailable):
             await quick.ping()
         with pytest.raises(RedisUnavailable):
-            await quick.put_items("p1", [item(1)])
+            await quick.writer.put_items("p1", [item(1)])
     finally:
         await quick.close()
 
@@ -153,7 +154,7 @@ async def test_what_is_wrong_with_the_data_is_no_outage(redis_to_break: RedisSer
     async with Redis.from_url(redis_to_break.url) as redis:
         await redis.set("feedback:created:p1", "not a sorted set")
     with pytest.raises(Exception, match="WRONGTYPE") as raised:
-        await model.put_items("p1", [item(1, title="OOM caused error: MISCONF", body="MISCONF OOM BUSY")])
+        await model.writer.put_items("p1", [item(1, title="OOM caused error: MISCONF", body="MISCONF OOM BUSY")])
     assert not isinstance(raised.value, RedisUnavailable)
 
 
@@ -179,8 +180,8 @@ async def test_cut_off_anywhere_and_done_again_is_as_done_once(
         await redis.flushall()
     monkeypatch.setattr(redis_read_model, "TIMEOUT_SECONDS", 0.2)
     model = RedisReadModel(redis_server.url)
-    await model.put_items("p1", [item(1), item(2, minutes=1)])
-    await model.apply("p1", [ASSIGNED, CHANGED])
+    await model.writer.put_items("p1", [item(1), item(2, minutes=1)])
+    await model.writer.apply("p1", [ASSIGNED, CHANGED])
     later = item(2, minutes=1)
     move: list[ClusterEvent] = [
         ItemAssigned(item(1).id, NOW, "c2", "joined", 0.9, 0.5),
@@ -190,24 +191,24 @@ async def test_cut_off_anywhere_and_done_again_is_as_done_once(
     async with Cut(redis_server.port, commands) as cut:
         through = RedisReadModel(f"redis://127.0.0.1:{cut.port}/0")
         try:
-            await through.apply("p1", move)
+            await through.writer.apply("p1", move)
         except RedisUnavailable:
             assert cut.passed == commands
         else:
             assert cut.passed == MOVE_COMMANDS <= commands
         await through.close()
-    await model.apply("p1", move)
-    clusters = await model.clusters("p1", limit=10, offset=0)
+    await model.writer.apply("p1", move)
+    clusters = await model.clusters.list("p1", limit=10, offset=0)
     assert [(c.id, c.size) for c in clusters.items] == [("c2", 2)]
-    assert await model.cluster("p1", "c1") is None
-    assert (await model.feedback("p1", cluster_id="c1", limit=10, offset=0)).total == 0
-    found = await model.feedback("p1", cluster_id="c2", limit=10, offset=0)
+    assert await model.clusters.get("p1", "c1") is None
+    assert (await model.feedback.list("p1", cluster_id="c1", limit=10, offset=0)).total == 0
+    found = await model.feedback.list("p1", cluster_id="c2", limit=10, offset=0)
     assert [(v.item.external_id, v.cluster_id) for v in found.items] == [("2", "c2"), ("1", "c2")]
-    assert (await model.stats("p1")).unclustered == 0
+    assert (await model.projects.stats("p1")).unclustered == 0
     orders: tuple[ClusterOrder, ...] = ("largest", "newest", "updated")
     for order in orders:
         for narrow in ({}, {"status": "new"}, {"source": "manual"}, {"status": "new", "source": "manual"}):
-            listed = await model.clusters("p1", **narrow, order=order, limit=10, offset=0)  # type: ignore[arg-type]
+            listed = await model.clusters.list("p1", **narrow, order=order, limit=10, offset=0)  # type: ignore[arg-type]
             assert ([c.id for c in listed.items], listed.total) == (["c2"], 1)
     await model.close()
 
@@ -265,7 +266,7 @@ class Cut:
 
 async def test_more_calls_at_once_than_there_are_connections_wait_for_one(model: RedisReadModel) -> None:
     count = 4 * MAX_CONNECTIONS
-    assert await asyncio.gather(*(model.key("k") for _ in range(count))) == [None] * count
+    assert await asyncio.gather(*(model.api_keys.get("k") for _ in range(count))) == [None] * count
 
 
 async def test_nothing_is_left_of_what_was_deleted(redis_server: RedisServer) -> None:
@@ -273,10 +274,10 @@ async def test_nothing_is_left_of_what_was_deleted(redis_server: RedisServer) ->
     try:
         async with Redis.from_url(redis_server.url, decode_responses=True) as redis:
             await redis.flushall()
-            await model.put_items("p1", [item(1)])
-            await model.apply("p1", [ASSIGNED, replace(CHANGED, triage="muted")])
-            await model.delete_items("p1", [item(1).id])
-            await model.apply("p1", [ItemRemoved(item(1).id, "c1", NOW)])
+            await model.writer.put_items("p1", [item(1)])
+            await model.writer.apply("p1", [ASSIGNED, replace(CHANGED, triage="muted")])
+            await model.writer.delete_items("p1", [item(1).id])
+            await model.writer.apply("p1", [ItemRemoved(item(1).id, "c1", NOW)])
             assert set(await redis.keys("*")) == {"deleted:p1", "feedback:received:p1", "projects"}
     finally:
         await model.close()

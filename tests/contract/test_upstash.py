@@ -92,9 +92,9 @@ async def test_a_server_that_is_slow(server: Upstash, monkeypatch: pytest.Monkey
     await model.ping()
     server.delay = 5
     with pytest.raises(RedisUnavailable, match=r"no answer in 0\.1 seconds"):
-        await model.put_items("p1", [item(1)])
+        await model.writer.put_items("p1", [item(1)])
     server.delay = 0
-    await model.put_items("p1", [item(1)])
+    await model.writer.put_items("p1", [item(1)])
     await model.close()
 
 
@@ -123,9 +123,9 @@ async def test_a_server_that_is_slow(server: Upstash, monkeypatch: pytest.Monkey
 async def test_an_answer_that_is_none(server: Upstash, model: RedisReadModel, status: int, text: str) -> None:
     server.answers = [(status, text)]
     with pytest.raises(RedisUnavailable, match="127") as raised:
-        await model.command("p1", "k")
+        await model.commands.get("p1", "k")
     assert TOKEN not in told(raised.value)
-    assert await model.command("p1", "k") is None  # it works again as soon as the server does
+    assert await model.commands.get("p1", "k") is None  # it works again as soon as the server does
 
 
 async def test_commands_are_not_taken_elsewhere(
@@ -381,9 +381,9 @@ async def test_what_cannot_be_cut_has_the_time_for_it(server: Upstash, redis: Re
 
 async def test_many_items(server: Upstash, model: RedisReadModel) -> None:
     items = [item(n, minutes=n, body="x" * 1_000) for n in range(3_000)]
-    await model.put_items("p1", items)
-    assert (await model.stats("p1")).total_feedback == 3_000
-    page = await model.feedback("p1", limit=3_000, offset=0)
+    await model.writer.put_items("p1", items)
+    assert (await model.projects.stats("p1")).total_feedback == 3_000
+    page = await model.feedback.list("p1", limit=3_000, offset=0)
     assert [view.item for view in page.items] == items[::-1]
 
 

@@ -164,7 +164,7 @@ async def settled(settings: Settings, project_id: str, items: int, seconds: floa
     try:
         async with asyncio.timeout(seconds):
             while True:
-                stats = await read_model.stats(project_id)
+                stats = await read_model.projects.stats(project_id)
                 if stats.total_feedback - stats.unclustered >= items:
                     return stats
                 await asyncio.sleep(0.1)

@@ -156,7 +156,7 @@ async def test_doctor_finds_lag_a_missing_worker_and_dead_letters(on_stack: Prog
 @pytest.mark.integration
 async def test_an_unknown_project_is_answered_with_those_there_are(on_stack: Program, fresh_settings: Settings) -> None:
     read_model = RedisReadModel(fresh_settings.redis_url)
-    await read_model.put_project(Project("p1", "The [one]"))
+    await read_model.writer.put_project(Project("p1", "The [one]"))
     await read_model.close()
     done = on_stack("clusters", "-p", "other", code=1)
     assert done.stderr == "soulcaster: There is no project 'other'; there are: 'The [one]'.\n"

@@ -249,7 +249,7 @@ async def test_a_thousand_issues_synced_by_a_web_server_that_is_killed(running: 
             page_of_kill.pop(page)()
 
     async def position() -> Position | None:
-        state = await read_model.repository(project_id, "acme/shop")
+        state = await read_model.sources.repository(project_id, "acme/shop")
         return None if state is None else state.position
 
     async def sync() -> dict[str, Any] | None:

@@ -63,7 +63,7 @@ class Crew:
         try:
             async with asyncio.timeout(seconds):
                 while True:
-                    stats = await read_model.stats(project_id)
+                    stats = await read_model.projects.stats(project_id)
                     if stats.total_feedback >= count and not stats.unclustered:
                         return
                     await asyncio.sleep(0.1)
@@ -76,7 +76,7 @@ class Crew:
         """Return how many items of a project can be read in their clusters."""
         read_model = RedisReadModel(self.settings.redis_url)
         try:
-            stats = await read_model.stats(project_id)
+            stats = await read_model.projects.stats(project_id)
         finally:
             await read_model.close()
         return stats.total_feedback - stats.unclustered

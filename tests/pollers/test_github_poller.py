@@ -49,8 +49,8 @@ class Setting:
         self.api = server.make_url("")
 
     async def configure(self, *repositories: str, project: str = "p1", enabled: bool = True) -> None:
-        await self.world.read_model.put_project(Project(project, project, NOW))
-        version = (await self.world.read_model.config(project)).version
+        await self.world.read_model.writer.put_project(Project(project, project, NOW))
+        version = (await self.world.read_model.project_config.get(project)).version
         body = {"version": version, "repositories": repositories, "sources": {"github": {"enabled": enabled}}}
         async with (
             aiohttp.ClientSession() as session,

@@ -81,7 +81,7 @@ class Setting:
             return await answer.json()
 
     async def configure(self, *subreddits: str, project: str = "p1", **more: Any) -> None:
-        await self.world.read_model.put_project(Project(project, project, NOW))
+        await self.world.read_model.writer.put_project(Project(project, project, NOW))
         body = {"subreddits": subreddits, "sorts": ["new"], "interval_seconds": INTERVAL, **more}
         await self.ask("POST", "/config/reddit/subreddits", project, body)
 
@@ -259,7 +259,7 @@ async def test_a_post_that_was_removed_is_deleted_here(setting: Setting) -> None
     setting.clock.at += INTERVAL
     await setting.settle(poller)
     assert setting.deleted == [], "it is still on its way"
-    await setting.world.read_model.put_items("p1", setting.posted)
+    await setting.world.read_model.writer.put_items("p1", setting.posted)
     for _ in range(2):
         setting.clock.at += INTERVAL
         await setting.settle(poller)
@@ -485,7 +485,7 @@ async def test_what_is_polled_may_change_any_time(setting: Setting) -> None:
 
 
 async def test_nothing_to_poll_is_said_once(setting: Setting) -> None:
-    await setting.world.read_model.put_project(Project("p1", "p1", NOW))
+    await setting.world.read_model.writer.put_project(Project("p1", "p1", NOW))
     await setting.serve(reddit=NOTHING)
     with capture_logs() as logs:
         poller = await setting.poller()

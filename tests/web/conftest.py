@@ -118,19 +118,19 @@ class Worker(RecordingPublisher):
         await super().publish(messages)
         for message in messages:
             if message.topic == "control" and self.delivers:
-                await define(self._read_model, control_message(message.value))
+                await define(self._read_model.writer, control_message(message.value))
             if message.topic == "job.events" and not self.behind:
-                await self._read_model.put_job(JobEvent.model_validate_json(message.value).step())
+                await self._read_model.writer.put_job(JobEvent.model_validate_json(message.value).step())
             if message.topic == "feedback.items" and self.outcome is not None:
                 envelope = ItemsEnvelope.model_validate_json(message.value)
                 for gone in envelope.deleted:
                     removed = ItemRemoved(gone.id, None, gone.at, gone.command_id)
                     done = CommandDone(gone.command_id or "", "applied", "deleted", NOW)
-                    await self._read_model.apply(envelope.project_id, [removed, done])
+                    await self._read_model.writer.apply(envelope.project_id, [removed, done])
             if message.topic == "cluster.commands" and self.outcome is not None:
                 command = ClusterCommand.model_validate_json(message.value)
                 done = CommandDone(command.id, self.outcome, self.reason, NOW, command.type)
-                await self._read_model.apply(command.project_id, [done])
+                await self._read_model.writer.apply(command.project_id, [done])
 
 
 class World:
@@ -187,7 +187,7 @@ class World:
     async def member(self, user: str, role: Role, project: str = "p1", *, removed: bool = False) -> Membership:
         """Make a user a member, or none any more."""
         membership = Membership(project, user, role, NOW, NOW if removed else None)
-        await self.read_model.put_member(membership)
+        await self.read_model.writer.put_member(membership)
         return membership
 
     async def fill(
@@ -201,8 +201,8 @@ class World:
     ) -> list[FeedbackItem]:
         """Put a cluster of so many items into a project; the newest item is the last."""
         items = [item(f"{cluster}-{n}", project, source=source, minutes=n) for n in range(size)]
-        await self.read_model.put_items(project, items)
-        await self.read_model.apply(
+        await self.read_model.writer.put_items(project, items)
+        await self.read_model.writer.apply(
             project,
             [
                 *(ItemAssigned(i.id, i.created_at, cluster, "joined", 0.9, 0.5) for i in items),
@@ -213,10 +213,10 @@ class World:
 
     async def mark(self, cluster: str, triage: Triage, project: str = "p1") -> None:
         """Have a cluster be muted, resolved or open."""
-        view = await self.read_model.cluster(project, cluster)
+        view = await self.read_model.clusters.get(project, cluster)
         assert view is not None
         as_it_is = view.title, view.summary, view.size, view.sources, view.created_at, view.updated_at
-        await self.read_model.apply(project, [ClusterChanged(cluster, *as_it_is, triage=triage)])
+        await self.read_model.writer.apply(project, [ClusterChanged(cluster, *as_it_is, triage=triage)])
 
     async def job(
         self,
@@ -230,7 +230,7 @@ class World:
         """Put a job that went through `steps` into the read model."""
         for seq, status in enumerate(steps):
             at = NOW + timedelta(seconds=seq)
-            await self.read_model.put_job(
+            await self.read_model.writer.put_job(
                 JobStep(f"{job_id}-{seq}", job_id, project, cluster, seq, status, at, log=f"{log} {seq}", pr_url=pr_url)
             )
 

@@ -39,7 +39,7 @@ def sent_item(world: World) -> FeedbackItem:
 
 
 async def put(world: World, client: Client, body: Any, given: FeedbackItem = GIVEN) -> Any:
-    await world.read_model.put_items("p1", [given])
+    await world.read_model.writer.put_items("p1", [given])
     return await client.put(f"/feedback/{given.id}", params=HERE, json=body)
 
 
@@ -123,7 +123,7 @@ async def test_what_cannot_be_an_item_is_refused(
 
 
 async def test_a_number_that_is_too_large_and_an_item_that_is_too_large(world: World, client: Client) -> None:
-    await world.read_model.put_items("p1", [GIVEN])
+    await world.read_model.writer.put_items("p1", [GIVEN])
     for body in ('{"metadata": {"a": 1e999}}', json.dumps({"metadata": {"a": "\u00e9" * 100_000}})):
         answer = await client.put(
             f"/feedback/{GIVEN.id}", params=HERE, data=body, headers={"Content-Type": "application/json"}
@@ -134,7 +134,7 @@ async def test_a_number_that_is_too_large_and_an_item_that_is_too_large(world: W
 
 async def test_an_item_that_is_not_here_cannot_be_changed(world: World, client: Client) -> None:
     await world.fill(project="p2")
-    [of_p2] = (await world.read_model.feedback("p2", source=None, cluster_id=None, limit=1, offset=0)).items
+    [of_p2] = (await world.read_model.feedback.list("p2", source=None, cluster_id=None, limit=1, offset=0)).items
     await problem(await client.put(f"/feedback/{of_p2.item.id}", params=HERE, json={"title": "T"}), 404)
     await problem(await client.put("/feedback/nope", params=HERE, json={"title": "T"}), 404)
     assert world.publisher.sent == []
@@ -202,10 +202,10 @@ async def test_without_kafka_nothing_is_deleted(world: World, client: Client) ->
 
 async def test_what_people_made_of_a_cluster_shows(world: World, client: Client) -> None:
     await world.fill()
-    told = (await world.read_model.clusters("p1", limit=1, offset=0)).items[0]
+    told = (await world.read_model.clusters.list("p1", limit=1, offset=0)).items[0]
     assert told.status == "new"
     await world.mark("c1", "resolved")
-    await world.read_model.apply("p1", [CommandDone("k", "applied", "resolved", NOW, "resolve", ("c1",))])
+    await world.read_model.writer.apply("p1", [CommandDone("k", "applied", "resolved", NOW, "resolve", ("c1",))])
     [listed] = await (await client.get("/clusters", params=HERE)).json()
     shown = await (await client.get("/clusters/c1", params=HERE)).json()
     stats = await (await client.get("/stats", params=HERE)).json()

@@ -109,7 +109,7 @@ async def test_404_for_a_cluster_that_is_not_here(world: World, client: Client, 
 async def test_of_a_merged_cluster_it_is_asked_of_the_other(world: World, client: Client) -> None:
     await world.fill(cluster="c1")
     await world.fill(cluster="c0")
-    await world.read_model.apply("p1", [ClusterMerged("c1", "c0", "person", "same", 1)])
+    await world.read_model.writer.apply("p1", [ClusterMerged("c1", "c0", "person", "same", 1)])
     assert (await (await send(client, "rename")).json())["cluster_id"] == "c0"
     [command] = sent(world)
     assert isinstance(command, Rename)
@@ -192,9 +192,9 @@ async def test_what_waits_first_and_is_done_later(world: World, client: Client) 
     await world.fill()
     world.publisher.outcome = "waiting"
     asking = asyncio.create_task(send(client, "split", wait="30", headers={"Idempotency-Key": "k"}))
-    while await world.read_model.command("p1", command_id_for("p1", "k")) is None:
+    while await world.read_model.commands.get("p1", command_id_for("p1", "k")) is None:
         await asyncio.sleep(0)
-    await world.read_model.apply("p1", [CommandDone(command_id_for("p1", "k"), "applied", "", NOW)])
+    await world.read_model.writer.apply("p1", [CommandDone(command_id_for("p1", "k"), "applied", "", NOW)])
     assert (await asking).status == 200
 
 
@@ -217,7 +217,7 @@ async def test_a_bad_wait_is_named(world: World, client: Client, wait: str) -> N
 
 async def test_what_became_of_a_command(world: World, client: Client) -> None:
     await problem(await client.get("/commands/k1", params=HERE), 404)
-    await world.read_model.apply("p1", [CommandDone("k1", "refused", "<b>pinned</b>", NOW)])
+    await world.read_model.writer.apply("p1", [CommandDone("k1", "refused", "<b>pinned</b>", NOW)])
     body = await (await client.get("/commands/k1", params=HERE)).json()
     CommandOut.model_validate(body)
     assert body == {
@@ -236,7 +236,7 @@ async def test_how_the_clustering_stands(world: World, client: Client) -> None:
     assert body == {"status": None, "proposals": [], "project_id": "p1"}
     status = ClusteringStatus("running", 7, "merged <1>", NOW, 0.5, 100, 90, 8, 0.25, 0.62, 4)
     proposal = Proposal("p", "merge", ("c1", "c2"), 0.75, "alike")
-    await world.read_model.apply("p1", [status, ProposalsChanged((proposal,))])
+    await world.read_model.writer.apply("p1", [status, ProposalsChanged((proposal,))])
     body = await (await client.get("/clustering/status", params=HERE)).json()
     ClusteringOut.model_validate(body)
     assert body["status"] == {

@@ -150,7 +150,7 @@ async def test_another_threshold_is_a_command_and_its_truth_the_clusterers(world
     assert (await answer.json())["command_id"] == command.id
     before = await get(client)
     assert (before["threshold"], before["granularity"], before["version"]) == (None, "auto", 1)
-    await world.read_model.apply("p1", [ClusteringConfigured(0.75, "fine", NOW, command.id)])
+    await world.read_model.writer.apply("p1", [ClusteringConfigured(0.75, "fine", NOW, command.id)])
     after = await get(client)
     assert (after["threshold"], after["granularity"]) == (0.75, "fine")
     await put(client, {**after, "repositories": []})
@@ -236,15 +236,15 @@ async def test_without_a_subreddit_nothing_is_set(
 
 
 async def test_it_is_set_over_what_somebody_sets_at_the_same_time(world: World, client: Client) -> None:
-    assert await world.read_model.claim_config("p1", 1)  # about to be set by another
+    assert await world.read_model.project_config.claim("p1", 1)  # about to be set by another
 
     async def by_another() -> None:
         await asyncio.sleep(0.05)
-        await world.read_model.release_config("p1", 1)
+        await world.read_model.project_config.release("p1", 1)
 
     posted, _ = await asyncio.gather(post(client, {"subreddits": ["one"]}), by_another())
     assert posted.status == 200
-    assert await world.read_model.claim_config("p1", 2)
+    assert await world.read_model.project_config.claim("p1", 2)
     answer = await client.post(
         "/config/reddit/subreddits", params={**HERE, "wait": "0.01"}, json={"subreddits": ["two"]}
     )

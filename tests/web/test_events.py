@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from aiohttp import ClientResponse, ClientSession, web
 from aiohttp.test_utils import TestClient, TestServer
+from redis.asyncio import Redis
 
 from soulcaster.adapters.redis.read_model import RedisReadModel
 from soulcaster.services import live_updates
@@ -75,7 +76,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def put(world: World, n: int, project: str = "p1") -> None:
-    await world.read_model.put_items(project, [item(str(n), project)])
+    await world.read_model.writer.put_items(project, [item(str(n), project)])
 
 
 async def test_what_changes_is_told_once_it_can_be_read(world: World, client: Client) -> None:
@@ -124,15 +125,15 @@ async def test_who_comes_back_from_nowhere_begins_anew(world: World, client: Cli
     async with following(client, **{"Last-Event-ID": last}) as stream:
         opened, reset = await stream.next(), await stream.next()
         assert (opened.event, reset.event, reset.data) == ("open", "reset", {})
-        assert opened.id == reset.id == (await world.read_model.notice_span("p1"))[1]
+        assert opened.id == reset.id == (await world.read_model.notices.span("p1"))[1]
         await put(world, 2)
         assert (await stream.next()).event == "changed"
 
 
 async def test_after_redis_was_emptied_one_begins_anew(world: World, client: Client) -> None:
     await put(world, 1)
-    last = (await world.read_model.notice_span("p1"))[1]
-    async with world.read_model._answering() as redis:
+    last = (await world.read_model.notices.span("p1"))[1]
+    async with Redis.from_url(world.redis.url) as redis:
         await redis.flushall()
     async with following(client, **{"Last-Event-ID": last}) as stream:
         assert [(await stream.next()).event for _ in range(2)] == ["open", "reset"]
@@ -140,7 +141,7 @@ async def test_after_redis_was_emptied_one_begins_anew(world: World, client: Cli
 
 async def test_who_comes_back_after_too_much_begins_anew(world: World, client: Client) -> None:
     await put(world, 0)
-    last = (await world.read_model.notice_span("p1"))[1]
+    last = (await world.read_model.notices.span("p1"))[1]
     for n in range(live_updates.MAX_QUEUED):
         await put(world, n)
     async with following(client, **{"Last-Event-ID": last}) as stream:
@@ -151,13 +152,13 @@ async def test_all_who_follow_are_told_by_one_reader(
     world: World, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[set[str]] = []
-    notices = world.read_model.notices
+    notices = world.read_model.notices.after
 
     async def counted(after: Mapping[str, str], *, limit: int) -> Any:
         asked.append(set(after))
         return await notices(after, limit=limit)
 
-    monkeypatch.setattr(world.read_model, "notices", counted)
+    monkeypatch.setattr(world.read_model.notices, "after", counted)
     here = client.app[DEPENDENCIES].live_updates
     assert not here.reading
     async with (
@@ -330,7 +331,7 @@ async def test_what_was_trimmed_before_it_was_read_is_a_reset(
     more = True
     while more:
         more = await here.pass_on(check_for_gaps=away)
-    newest = (await world.read_model.notice_span("p1"))[1]
+    newest = (await world.read_model.notices.span("p1"))[1]
     assert [(told.event, told.id) for told in await drained(subscriber)][1:] == [("reset", newest)]
     await put(world, 1)
     assert not await here.pass_on(check_for_gaps=away)
@@ -345,7 +346,7 @@ async def test_what_was_read_for_those_who_have_left_is_not_told_who_came_since(
     monkeypatch.setattr(here, "read_while_subscribed", asyncio.Event().wait)
     first = await here.subscribe("p1", "me", None)
     await put(world, 1)
-    notices, read, go_on = world.read_model.notices, asyncio.Event(), asyncio.Event()
+    notices, read, go_on = world.read_model.notices.after, asyncio.Event(), asyncio.Event()
 
     async def slow(after: Mapping[str, str], *, limit: int) -> Any:
         found = await notices(after, limit=limit)
@@ -353,7 +354,7 @@ async def test_what_was_read_for_those_who_have_left_is_not_told_who_came_since(
         await go_on.wait()
         return found
 
-    monkeypatch.setattr(world.read_model, "notices", slow)
+    monkeypatch.setattr(world.read_model.notices, "after", slow)
     reading = asyncio.create_task(here.pass_on(check_for_gaps=False))
     await read.wait()
     here.unsubscribe(first)
@@ -372,10 +373,10 @@ async def test_nothing_is_missed_or_told_twice_by_who_comes_amid_changes(world: 
     for _ in range(5):
         await asyncio.sleep(0.01)
         late.append(await here.subscribe("p1", "me", None))
-        oldest, newest = await world.read_model.notice_span("p1")
+        oldest, newest = await world.read_model.notices.span("p1")
         late.append(await here.subscribe("p1", "me", oldest))
     await writing
-    newest = (await world.read_model.notice_span("p1"))[1]
+    newest = (await world.read_model.notices.span("p1"))[1]
     async with asyncio.timeout(SOON):
         while here.position("p1") != newest:
             await asyncio.sleep(0.01)
@@ -391,7 +392,7 @@ async def test_nothing_is_missed_or_told_twice_by_who_comes_amid_changes(world: 
 async def _write(world: World, count: int) -> None:
     model = RedisReadModel(world.redis.url, notices=True)
     for n in range(count):
-        await model.put_items("p1", [item(str(n))])
+        await model.writer.put_items("p1", [item(str(n))])
     await model.close()
 
 

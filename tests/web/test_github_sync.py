@@ -93,7 +93,7 @@ class Setting:
 
     async def project(self) -> None:
         """Have the worker catch up with what was posted."""
-        await self.world.read_model.put_items("p1", self.posted)
+        await self.world.read_model.writer.put_items("p1", self.posted)
 
 
 @pytest.fixture
@@ -199,7 +199,7 @@ async def test_what_is_known_is_not_posted_again(setting: Setting) -> None:
     assert counts(body) == (0, 0, 4, 0)
     assert body["synced_ids"] == []
     assert len(setting.posted) == 4
-    await setting.world.read_model.delete_items("p1", [setting.posted[0].id])
+    await setting.world.read_model.writer.delete_items("p1", [setting.posted[0].id])
     hub.put(1, title="edited, and deleted here")
     hub.put(2, title="edited")
     hub.put(3, state="closed")

@@ -65,7 +65,7 @@ async def test_recorded_twice_under_one_key_it_is_one_job(world: World, client: 
     again = await record(client, **{"Idempotency-Key": "k1"})
     assert (again["job_id"], again["job"]["status"]) == (first["job_id"], "running")
     assert (await record(client, **{"Idempotency-Key": "k2"}))["job_id"] != first["job_id"]
-    assert (await world.read_model.jobs("p1", cluster_id=None, limit=9, offset=0)).total == 2
+    assert (await world.read_model.jobs.list("p1", cluster_id=None, limit=9, offset=0)).total == 2
 
 
 async def test_what_is_not_there_yet_is_answered_202(world: World, client: Client) -> None:
@@ -173,7 +173,7 @@ async def test_the_same_patch_under_one_key_counts_once(world: World, client: Cl
         body = {"logs": "compiling"}
         answer = await client.patch("/jobs/j1", params=HERE, json=body, headers={"Idempotency-Key": key})
         assert answer.status == 202
-    assert await world.read_model.job_logs("j1") == ("line 0", "compiling", "compiling")
+    assert await world.read_model.jobs.logs("j1") == ("line 0", "compiling", "compiling")
 
 
 @given(
@@ -186,7 +186,7 @@ async def test_who_patches_at_once_loses_no_line(
     """All read the job before any of them has told; some say the same; it comes in another order, and twice."""
     await world.fill()
     job_id = (await record(client))["job_id"]
-    job = await world.read_model.job(job_id)
+    job = await world.read_model.jobs.get(job_id)
     assert job is not None
     before = len(world.publisher.sent)
     world.publisher.behind = True
@@ -201,8 +201,8 @@ async def test_who_patches_at_once_loses_no_line(
     assert {event.seq for event in events} == {1}
     for event, (_, twice) in zip(reversed(events), told, strict=True):
         for _ in range(1 + twice):
-            await world.read_model.put_job(event.step())
-    assert sorted(await world.read_model.job_logs(job_id)) == sorted(
+            await world.read_model.writer.put_job(event.step())
+    assert sorted(await world.read_model.jobs.logs(job_id)) == sorted(
         ["recorded by local owner", *(f"line {n % 2}" for n in range(len(told)))]
     )
 

@@ -78,7 +78,7 @@ async def test_expired_and_revoked_keys_are_refused(guarded: Client, world: Worl
     admin, read = await world.key("admin"), await world.key("read")
     [key_id] = [
         view.key.id
-        for view in await world.read_model.keys("p1")
+        for view in await world.read_model.api_keys.list("p1")
         if view.key.hash == hash_of(read["Authorization"].removeprefix("Bearer "))
     ]
     for _ in range(2):
@@ -176,11 +176,11 @@ async def test_a_second_tenant_sees_nothing_and_changes_nothing(
     await world.job("j1", "pending")
     await world.member("u1", "owner", "p1")
     await world.key("read")
-    [theirs] = await world.read_model.keys("p1")
+    [theirs] = await world.read_model.api_keys.list("p1")
     secret, _ = await world.webhooks().make("p1", "sentry", None, by="test", at=NOW)
-    await world.read_model.put_config("p1", StoredConfig(1, ProjectConfig(repositories=("theirs/own",))))
-    await world.read_model.put_source_report("p1", "reddit", SourceReport({"after": "t3_theirs"}, "ok", NOW))
-    await world.read_model.put_repository("p1", RepositoryState("theirs/own", Position(NOW), "ok", NOW))
+    await world.read_model.writer.put_project_config("p1", StoredConfig(1, ProjectConfig(repositories=("theirs/own",))))
+    await world.read_model.writer.put_source_report("p1", "reddit", SourceReport({"after": "t3_theirs"}, "ok", NOW))
+    await world.read_model.writer.put_repository("p1", RepositoryState("theirs/own", Position(NOW), "ok", NOW))
     headers = await world.key("admin", project="p2")
     letter = world.dead_letters.put(
         Record("feedback.raw", 0, 0, 1, None, b'{"project_id": "p1", "title": "Lost card"}')
@@ -239,15 +239,15 @@ async def test_a_second_tenant_sees_nothing_and_changes_nothing(
 async def _everything(world: World) -> object:
     model = world.read_model
     return [
-        await model.stats("p1"),
-        await model.feedback("p1", source=None, cluster_id=None, limit=100, offset=0),
-        await model.clusters("p1", limit=100, offset=0),
-        await model.jobs("p1", cluster_id=None, limit=100, offset=0),
-        await model.keys("p1"),
-        await model.members("p1"),
-        await model.projects(),
-        await model.config("p1"),
-        await model.webhook_secrets("p1"),
-        await model.sources("p1"),
-        await model.repositories("p1"),
+        await model.projects.stats("p1"),
+        await model.feedback.list("p1", source=None, cluster_id=None, limit=100, offset=0),
+        await model.clusters.list("p1", limit=100, offset=0),
+        await model.jobs.list("p1", cluster_id=None, limit=100, offset=0),
+        await model.api_keys.list("p1"),
+        await model.members.list("p1"),
+        await model.projects.list(),
+        await model.project_config.get("p1"),
+        await model.webhook_secrets.list("p1"),
+        await model.sources.list("p1"),
+        await model.sources.repositories("p1"),
     ]

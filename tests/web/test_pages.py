@@ -123,7 +123,7 @@ async def test_app_goes_to_the_only_project(world: World, owner: Client) -> None
 async def test_app_goes_to_the_project_looked_at_last(world: World, owner: Client) -> None:
     for project in ("p1", "p2", "p3"):
         await world.fill(project=project)
-    await world.read_model.put_project(Project("p2", "Second <b>", NOW))
+    await world.read_model.writer.put_project(Project("p2", "Second <b>", NOW))
     answer = await owner.get("/app")
     assert answer.url.path == "/app/projects"
     assert "Second &lt;b&gt;" in await page(answer)
@@ -137,7 +137,7 @@ async def test_app_goes_to_the_project_looked_at_last(world: World, owner: Clien
 async def test_clusters_are_ranked(world: World, owner: Client) -> None:
     await world.fill(cluster="small", size=1, title="Small one")
     await world.fill(cluster="large", size=4, title="Large one")
-    await world.read_model.put_items("p1", [item("alone")])
+    await world.read_model.writer.put_items("p1", [item("alone")])
     text = await page(await owner.get("/app/projects/p1"))
     assert text.index("Large one") < text.index("Small one")
     assert re.search(r"Still unclustered</dt><dd>1<", text)
@@ -210,12 +210,12 @@ async def test_where_not_all_was_looked_at_the_page_leads_on(
 
 
 async def test_items_that_wait_are_said_to(world: World, owner: Client) -> None:
-    await world.read_model.put_items("p1", [item("alone")])
+    await world.read_model.writer.put_items("p1", [item("alone")])
     assert "1 item waits to be clustered" in await page(await owner.get("/app/projects/p1"))
 
 
 async def test_a_project_without_items_says_what_to_do(world: World, owner: Client) -> None:
-    await world.read_model.put_project(Project("p1", "Mine", NOW))
+    await world.read_model.writer.put_project(Project("p1", "Mine", NOW))
     text = await page(await owner.get("/app/projects/p1"))
     assert "No items yet" in text
     assert "--project p1" in text
@@ -261,7 +261,7 @@ async def test_a_job_is_cancelled_from_the_page(world: World, owner: Client) -> 
     assert "The job is cancelled." in text
     assert "cancelled by owner" in text
     assert f'action="{CLUSTER}/cancel"' not in text
-    job = await world.read_model.job("j1")
+    job = await world.read_model.jobs.get("j1")
     assert job is not None
     assert (job.status, job.error) == ("failed", "cancelled by owner")
     await world.job("j2", "pending", "success")
@@ -402,7 +402,7 @@ async def test_a_form_filled_in_wrongly(world: World, owner: Client, form: str, 
 async def test_a_cluster_shows_why_and_what_happened(world: World, owner: Client) -> None:
     items = await world.fill(size=2)
     await world.fill(cluster="c2", size=5, title="The other <one>")
-    await world.read_model.apply(
+    await world.read_model.writer.apply(
         "p1",
         [
             ItemAssigned(
@@ -451,7 +451,7 @@ async def test_a_cluster_is_muted_resolved_and_reopened(
     await world.fill()
     await world.mark("c1", triage)
     done = CommandDone("k1", "applied", "as you wished", NOW, "resolve", ("c1",))
-    await world.read_model.apply("p1", [done, ClusterReopened("c1", HOSTILE, NOW)])
+    await world.read_model.writer.apply("p1", [done, ClusterReopened("c1", HOSTILE, NOW)])
     text = await page(await owner.get(CLUSTER))
     assert badge in text
     assert set(re.findall(r">(Resolve|Mute|Reopen)</button>", text)) == buttons
@@ -468,7 +468,7 @@ async def test_a_cluster_is_muted_resolved_and_reopened(
 async def test_the_page_of_a_merged_cluster_is_the_others(world: World, owner: Client) -> None:
     await world.fill(cluster="c1")
     await world.fill(cluster="c2")
-    await world.read_model.apply("p1", [ClusterMerged("c1", "c2", "person", "same", 1)])
+    await world.read_model.writer.apply("p1", [ClusterMerged("c1", "c2", "person", "same", 1)])
     assert (await owner.get(CLUSTER)).url.path == "/app/projects/p1/clusters/c2"
 
 
@@ -480,7 +480,7 @@ async def test_what_there_is_to_decide(world: World, owner: Client) -> None:
         Proposal("q", "split", ("gone",), 0.5, "two topics"),
     )
     status = ClusteringStatus("idle", 7, HOSTILE, NOW, 0.5, 6, 6, 2, 0.0, 0.62, 4)
-    await world.read_model.apply("p1", [ProposalsChanged(proposals), status])
+    await world.read_model.writer.apply("p1", [ProposalsChanged(proposals), status])
     text = await page(await owner.get("/app/projects/p1"))
     assert "<img src=x" not in text
     assert re.findall(r'name="proposal_id" value="(\w)"', text) == ["p", "q"]
@@ -504,15 +504,15 @@ async def test_kafka_away_is_an_html_page_too(world: World, owner: Client) -> No
 
 async def test_everyones_text_is_escaped(world: World, owner: Client) -> None:
     hostile = replace(item("x", title=HOSTILE, body="y" + HOSTILE * 30, url="javascript:alert(1)"), author=HOSTILE)
-    await world.read_model.put_items("p1", [hostile])
-    await world.read_model.apply(
+    await world.read_model.writer.put_items("p1", [hostile])
+    await world.read_model.writer.apply(
         "p1",
         [
             ItemAssigned(hostile.id, hostile.created_at, "c1", "opened", 0.1, 0.5),
             ClusterChanged("c1", HOSTILE, HOSTILE + "!", 1, (HOSTILE,), NOW, NOW),
         ],
     )
-    await world.read_model.put_project(Project("p1", HOSTILE, NOW))
+    await world.read_model.writer.put_project(Project("p1", HOSTILE, NOW))
     await world.job("j1", "pending", "success", pr_url="javascript:alert(2)", log=HOSTILE)
     for path in ("/app/projects", "/app/projects/p1", CLUSTER):
         text = await page(await owner.get(path))
@@ -527,8 +527,8 @@ async def test_the_page_of_the_oddest_times(world: World, owner: Client) -> None
         replace(item("old"), created_at=datetime(1, 1, 1, tzinfo=edge)),
         replace(item("new"), created_at=datetime(9999, 12, 31, 23, 59, tzinfo=timezone(-timedelta(hours=14)))),
     ]
-    await world.read_model.put_items("p1", odd)
-    await world.read_model.apply(
+    await world.read_model.writer.put_items("p1", odd)
+    await world.read_model.writer.apply(
         "p1",
         [
             *(ItemAssigned(i.id, i.created_at, "c1", "joined", 0.9, 0.5) for i in odd),

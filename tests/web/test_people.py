@@ -44,7 +44,7 @@ async def test_a_user_and_a_project_of_their_own(world: World, client: Client) -
         f"member:{own}:{ADA}".encode(),
     }
     assert await projects_of(client, ADA) == [own]
-    [view] = await world.read_model.members(own)
+    [view] = await world.read_model.members.list(own)
     assert view.membership.role == "owner"
     # Said again, it is the same user, and nothing is sent.
     sent = len(world.publisher.sent)
@@ -68,7 +68,7 @@ async def test_a_user_who_was_removed_from_their_own_project_is_not_put_back(wor
 
 
 async def test_who_was_invited_gets_a_project_with_post_users(world: World, client: Client) -> None:
-    await world.read_model.put_user(User(ADA, NOW, "ada@example.com"))
+    await world.read_model.writer.put_user(User(ADA, NOW, "ada@example.com"))
     assert (await client.post("/users", json={"email": "ada@example.com"})).status == 201
     assert await projects_of(client, ADA) == [default_project_id_for(ADA)]
 
@@ -108,14 +108,14 @@ async def test_a_project_without_an_owner_is_taken_as_it_is(world: World, client
     await world.fill()  # known by its items alone
     answer = await (await client.post("/projects", json={"project_id": "p1", "user_id": CUID, "name": "Mine"})).json()
     assert answer["project"] == {"id": "p1", "user_id": CUID, "name": "Mine", "created_at": AT}
-    await world.read_model.put_project(Project("p2", "Named", NOW))
+    await world.read_model.writer.put_project(Project("p2", "Named", NOW))
     answer = await (await client.post("/projects", json={"project_id": "p2", "user_id": CUID, "name": "Mine"})).json()
     assert answer["project"]["name"] == "Named"
     assert set(await projects_of(client, CUID)) == {"p1", "p2"}
 
 
 async def test_a_name_is_no_id(world: World, client: Client) -> None:
-    await world.read_model.put_project(Project("p1", "Named", NOW))
+    await world.read_model.writer.put_project(Project("p1", "Named", NOW))
     await world.member("u1", "owner")
     answer = await client.post("/projects", json={"project_id": "Named", "user_id": CUID, "name": "x"})
     assert (await answer.json())["project"]["id"] == "Named"
@@ -141,7 +141,7 @@ async def test_without_kafka_nobody_is_made(world: World, client: Client) -> Non
     world.publisher.fail = KafkaUnavailable()
     await problem(await client.post("/users", json={"email": "ada@example.com"}), 503)
     await problem(await client.post("/projects", json={"user_id": CUID, "name": "x"}), 503)
-    assert await world.read_model.user(ADA) is None
+    assert await world.read_model.members.user(ADA) is None
 
 
 # ---- members --------------------------------------------------------------------------------------------------------
@@ -182,7 +182,7 @@ async def test_members_come_change_and_go(guarded: Client, world: World) -> None
     assert (answer.status, await answer.json()) == (202, ada)
     await problem(await guarded.delete(f"{path}/{ADA}", headers=admin), 404)
     assert [m["user_id"] for m in await (await guarded.get(path, headers=admin)).json()] == [octocat]
-    assert await world.read_model.projects_of(ADA) == ()
+    assert await world.read_model.projects.of_user(ADA) == ()
 
 
 @pytest.mark.parametrize(
@@ -206,7 +206,7 @@ async def test_a_key_learns_nothing_of_who_is_elsewhere(guarded: Client, world: 
     """Ids follow from addresses, so whoever knows one could ask for the person behind it."""
     await world.fill()
     theirs = user_id_for("github", "4711")
-    await world.read_model.put_user(User(theirs, NOW, "mona@example.com", "Mona", "4711", "octocat"))
+    await world.read_model.writer.put_user(User(theirs, NOW, "mona@example.com", "Mona", "4711", "octocat"))
     await world.member(theirs, "owner", "p2")
     admin = await world.key("admin")
     path = "/projects/p1/members"

@@ -137,7 +137,7 @@ async def test_the_list_of_feedback(world: World, client: Client) -> None:
         "a", PROJECT, source="github", metadata={"repo": "acme/app", "github_issue_number": 7, "status": "open"}
     )
     others = [item(name, PROJECT, source="reddit", minutes=n) for n, name in enumerate("bcde")]
-    await world.read_model.put_items(PROJECT, [first, *others])
+    await world.read_model.writer.put_items(PROJECT, [first, *others])
     shown = await ok(await client.get(f"/feedback{HERE}&limit=2&offset=2"))
     assert (len(shown["items"]), shown["total"], shown["limit"], shown["offset"]) == (2, 5, 2, 2)
     assert shown["project_id"] == PROJECT
@@ -161,7 +161,7 @@ async def test_the_list_of_feedback(world: World, client: Client) -> None:
 
 async def test_one_item(world: World, client: Client) -> None:
     one = item("a", PROJECT, metadata={"key": "value"})
-    await world.read_model.put_items(PROJECT, [one])
+    await world.read_model.writer.put_items(PROJECT, [one])
     shown = await ok(await client.get(f"/feedback/{one.id}{HERE}"))
     assert (shown["id"], shown["title"], shown["metadata"]["key"]) == (one.id, one.title, "value")
     missing = await client.get(f"/feedback/9a0f5a52-8a55-4d5c-8a3e-7a0b4f1d2c66{HERE}")
@@ -171,7 +171,7 @@ async def test_one_item(world: World, client: Client) -> None:
 
 async def test_the_form_that_changes_an_item(world: World, client: Client) -> None:
     one = item("a", PROJECT)
-    await world.read_model.put_items(PROJECT, [one])
+    await world.read_model.writer.put_items(PROJECT, [one])
     body = {"body": "It has been three weeks now.", "github_repo_url": "https://github.com/acme/app"}
     said = await ok(await client.put(f"/feedback/{one.id}{HERE}", json=body, headers=JSON))
     assert said["status"] == "ok"

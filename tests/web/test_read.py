@@ -11,7 +11,7 @@ HERE = {"project_id": "p1"}
 
 async def test_feedback_newest_first(world: World, client: Client) -> None:
     items = await world.fill(size=3)
-    await world.read_model.put_items("p1", [item("alone", source="reddit", minutes=9)])
+    await world.read_model.writer.put_items("p1", [item("alone", source="reddit", minutes=9)])
     body = await (await client.get("/feedback", params=HERE)).json()
     FeedbackListOut.model_validate(body)
     assert {k: body[k] for k in ("total", "limit", "offset", "project_id")} == {
@@ -43,7 +43,7 @@ async def test_feedback_in_parts(
     world: World, client: Client, query: dict[str, str], found: list[str], total: int
 ) -> None:
     await world.fill(size=3)
-    await world.read_model.put_items("p1", [item("alone", source="reddit", minutes=9)])
+    await world.read_model.writer.put_items("p1", [item("alone", source="reddit", minutes=9)])
     body = await (await client.get("/feedback", params=HERE | query)).json()
     assert [i["external_id"] for i in body["items"]] == found
     assert body["total"] == total
@@ -54,7 +54,7 @@ async def test_feedback_and_clusters_narrowed_down(world: World, client: Client)
     theirs = item(
         "7", source="github", title="Export", body="Nothing happens", minutes=9, metadata={"repo": "Acme/App"}
     )
-    await world.read_model.put_items("p1", [theirs])
+    await world.read_model.writer.put_items("p1", [theirs])
     for query in (
         {"repo": "acme/app"},
         {"repo": "https://github.com/acme/App/"},
@@ -148,7 +148,7 @@ async def test_one_item_as_the_predecessor_gave_it(world: World, client: Client)
         "github_issue_url": "https://x",
     }
     one = item("7", source="github", metadata={**theirs, "labels": ["bug"]})
-    await world.read_model.put_items("p1", [one])
+    await world.read_model.writer.put_items("p1", [one])
     body = await (await client.get(f"/feedback/{one.id}", params=HERE)).json()
     assert body == {
         "id": one.id,
@@ -175,7 +175,7 @@ async def test_one_item_as_the_predecessor_gave_it(world: World, client: Client)
 
 async def test_hostile_metadata_does_not_break_an_item(world: World, client: Client) -> None:
     one = item("7", metadata={"repo": ["a"], "github_issue_number": "x", "status": {}})
-    await world.read_model.put_items("p1", [one])
+    await world.read_model.writer.put_items("p1", [one])
     answer = await client.get(f"/feedback/{one.id}", params=HERE)
     assert answer.status == 200
     assert (await answer.json())["repo"] is None
@@ -232,9 +232,9 @@ async def test_one_cluster_and_its_items_in_parts(world: World, client: Client) 
 
 async def test_why_an_item_is_where_it_is(world: World, client: Client) -> None:
     one = item("7")
-    await world.read_model.put_items("p1", [one])
+    await world.read_model.writer.put_items("p1", [one])
     why = ItemAssigned(one.id, one.created_at, "c1", "joined", 0.75, 0.5, "c2", 0.25, "near", 3, 7, "static@1", "<b>")
-    await world.read_model.apply("p1", [why])
+    await world.read_model.writer.apply("p1", [why])
     body = await (await client.get(f"/feedback/{one.id}", params=HERE)).json()
     assert body["assignment"] == {
         "change": "joined",
@@ -257,7 +257,7 @@ async def test_a_merged_cluster_is_answered_with_the_other(world: World, client:
     full = ClusterChanged(
         "c1", "T", "S", 3, ("manual",), NOW, NOW, ("late", "card"), 0.5, "person", pinned=True, parent_id="c0"
     )
-    await world.read_model.apply("p1", [ClusterMerged("c2", "c1", "person", "<i>same</i>", 7, NOW, "k1"), full])
+    await world.read_model.writer.apply("p1", [ClusterMerged("c2", "c1", "person", "<i>same</i>", 7, NOW, "k1"), full])
     body = await (await client.get("/clusters/c2", params=HERE)).json()
     ClusterDetailOut.model_validate(body)
     assert (body["id"], body["count"], body["total"], body["status"]) == ("c1", 3, 3, "fixing")
@@ -283,7 +283,7 @@ async def test_a_merged_cluster_is_answered_with_the_other(world: World, client:
 async def test_stats(world: World, client: Client) -> None:
     await world.fill(cluster="c1", size=3)
     await world.fill(cluster="c2", size=2, source="intercom")
-    await world.read_model.put_items("p1", [item("alone", source="reddit")])
+    await world.read_model.writer.put_items("p1", [item("alone", source="reddit")])
     await world.job("j1", "pending", "success", pr_url="https://github.com/a/b/pull/1")
     body = await (await client.get("/stats", params=HERE)).json()
     StatsOut.model_validate(body)

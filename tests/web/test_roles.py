@@ -102,7 +102,7 @@ async def test_a_stranger_sees_nothing_and_changes_nothing(
     if who == "removed":
         assert "Members" in await page(await browser.get(IN_PROJECT))
         await world.member(who, "owner", removed=True)
-    members = await world.read_model.members("p1")
+    members = await world.read_model.members.list("p1")
     if method == "GET":
         answer = await browser.get(address(path))
     else:
@@ -114,7 +114,7 @@ async def test_a_stranger_sees_nothing_and_changes_nothing(
         assert await page(await browser.get(address(path, "p9")), 404) == text
     assert '/projects/p1"' not in await page(await browser.get("/app/projects"))
     assert world.publisher.sent == []
-    assert await world.read_model.members("p1") == members
+    assert await world.read_model.members.list("p1") == members
 
 
 @pytest.mark.parametrize(("method", "path"), ROUTES)
@@ -177,7 +177,7 @@ async def test_the_local_owner_sees_all(world: World, browser: Client) -> None:
     assert '/projects/p1"' in text
     assert '/projects/p2"' in text
     await page(await browser.post(f"{MEMBERS}/other/role", data={"role": "member", "csrf_token": token}))
-    member = await world.read_model.member("p1", "other")
+    member = await world.read_model.members.get("p1", "other")
     assert member is not None
     assert member.role == "member"
 
@@ -210,7 +210,7 @@ async def test_an_owner_adds_changes_and_removes(world: World, browser: Client) 
         assert f"<strong>{who.lower()}</strong>" not in text
         answer = await browser.post(f"{MEMBERS}/{user_id}/role", data={"role": "owner", "csrf_token": token})
         assert "no member of this project any more" in await page(answer)
-    assert {view.membership.user_id for view in await world.read_model.members("p1")} == {"owner-1", "other"}
+    assert {view.membership.user_id for view in await world.read_model.members.list("p1")} == {"owner-1", "other"}
 
 
 @pytest.mark.parametrize("form", ["role", "remove"])
@@ -235,7 +235,7 @@ async def test_who_is_nobody_cannot_be_added(world: World, browser: Client, who:
 
 
 async def test_names_of_people_are_text(world: World, browser: Client) -> None:
-    await world.read_model.put_user(User("other", NOW, "me@example.com", "<img src=x>", "1", "<b>"))
+    await world.read_model.writer.put_user(User("other", NOW, "me@example.com", "<img src=x>", "1", "<b>"))
     await signed_in(world, browser, "owner-1")
     text = await page(await browser.get(MEMBERS))
     assert "<img src=x>" not in text

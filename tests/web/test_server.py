@@ -98,7 +98,7 @@ async def test_a_fault_of_ours_tells_nothing(world: World, monkeypatch: pytest.M
     async def broken(*_: object, **__: object) -> None:
         raise RuntimeError("password123")
 
-    monkeypatch.setattr(world.read_model, "stats", broken)
+    monkeypatch.setattr(world.read_model.projects, "stats", broken)
     async with TestClient(TestServer(world.app())) as client:
         answer = await client.get("/stats", params=HERE)
         assert "password123" not in await answer.text()

@@ -79,7 +79,7 @@ async def test_a_member_signs_in(world: World, github: GitHub) -> None:
         assert "Late card" in await page(answer)
         assert github.asked[0].query["scope"] == "read:user user:email"
         assert github.asked[0].query["redirect_uri"] == str(client.make_url(CALLBACK))
-    assert await world.read_model.user(ME) == User(ME, NOW, None, "Mona", "4711", "octocat")
+    assert await world.read_model.members.user(ME) == User(ME, NOW, None, "Mona", "4711", "octocat")
 
 
 async def test_a_second_sign_in_says_nothing_new(world: World, github: GitHub) -> None:
@@ -102,7 +102,7 @@ async def test_who_is_no_member_stays_outside(world: World, github: GitHub) -> N
         assert "octocat is no member" in text
         await page(await client.get("/app/projects"), 401)
     assert world.publisher.sent == []
-    assert await world.read_model.user(ME) is None
+    assert await world.read_model.members.user(ME) is None
 
 
 async def test_anyone_gets_a_project_of_their_own_once(world: World, github: GitHub) -> None:
@@ -117,7 +117,7 @@ async def test_anyone_gets_a_project_of_their_own_once(world: World, github: Git
         answer = await sign_in(client, github)
         assert answer.url.path == "/app/projects"
         assert "You are in no project" in await page(answer)
-    assert await world.read_model.memberships(ME) == ()
+    assert await world.read_model.members.of_user(ME) == ()
 
 
 @pytest.mark.parametrize(
@@ -145,7 +145,9 @@ async def test_an_invitation_is_taken_up_by_its_holder_alone(
         github.account.email(address, verified=verified, primary=primary)
     async with serving(world, github) as client:
         await page(await sign_in(client, github), 200 if enters else 403)
-        members = [(view.membership.user_id, view.membership.role) for view in await world.read_model.members("p1")]
+        members = [
+            (view.membership.user_id, view.membership.role) for view in await world.read_model.members.list("p1")
+        ]
         assert members == ([(ME, "member")] if enters else [(invited, "member")])
         if enters:
             await world.member(ME, "member", removed=True)
@@ -162,7 +164,7 @@ async def test_of_several_roles_the_highest_counts_and_the_first_address_is_kept
     github.account.email("a@example.com").email("b@example.com", primary=True)
     async with serving(world, github) as client:
         await page(await sign_in(client, github))
-    [view] = await world.read_model.members("p1")
+    [view] = await world.read_model.members.list("p1")
     assert (view.membership.user_id, view.membership.role) == (ME, "owner")
     assert view.user is not None
     assert view.user.email == "b@example.com"
@@ -266,7 +268,7 @@ async def test_without_kafka_a_first_sign_in_waits_for_another_time(world: World
     world.publisher.fail = KafkaUnavailable()
     async with serving(world, github) as client:
         await page(await sign_in(client, github), 503)
-        assert await world.read_model.member("p1", invited) is not None
+        assert await world.read_model.members.get("p1", invited) is not None
         world.publisher.fail = None
         await page(await sign_in(client, github))
 
@@ -351,7 +353,7 @@ async def test_signing_out(world: World, github: GitHub) -> None:
 
 async def test_the_link_of_run_is_good_next_to_github(world: World, github: GitHub) -> None:
     await world.fill()
-    await world.read_model.put_project(Project("p2", "Second", NOW))
+    await world.read_model.writer.put_project(Project("p2", "Second", NOW))
     await world.sign_in.offer("once", LOCAL_OWNER, seconds=60)
     async with serving(world, github) as client:
         text = await page(await client.get("/app/sign-in?token=once"))

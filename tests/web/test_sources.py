@@ -92,7 +92,7 @@ async def test_what_is_no_source_is_not_there(client: Client, source: str) -> No
 
 async def test_all_sources_as_they_stand(world: World, client: Client) -> None:
     await world.fill(source="reviews")
-    await world.read_model.put_source_kick("p1", "reddit", NOW)
+    await world.read_model.writer.put_source_kick("p1", "reddit", NOW)
     body = {"version": 0, "sources": {"sentry": {"enabled": False}}}
     await client.put("/config/project", params=HERE, json=body)
     answer = await client.get("/sources", params=HERE)

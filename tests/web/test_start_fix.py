@@ -51,7 +51,7 @@ async def test_a_fix_of_a_merged_cluster_is_the_others(world: World, client: Cli
     await world.fill(cluster="c2")
     await world.job("j1", "pending", "failed", cluster="c1")
     first = await (await client.post("/clusters/c1/start_fix", params=HERE)).json()
-    await world.read_model.apply("p1", [ClusterMerged("c2", "c1", "person", "same", 1)])
+    await world.read_model.writer.apply("p1", [ClusterMerged("c2", "c1", "person", "same", 1)])
     again = await (await client.post("/clusters/c2/start_fix", params=HERE)).json()
     assert again == first
     await world.job("j2", "pending", "failed", cluster="c2")

@@ -45,7 +45,7 @@ async def test_one_that_is_given_is_stored_sealed_and_not_shown(world: World, cl
     [sent] = world.publisher.sent
     assert sent.key == f"webhook:p1:{made['id']}".encode()
     assert isinstance(control_message(sent.value), WebhookSecretDefined)
-    [kept] = await world.read_model.webhook_secrets("p1")
+    [kept] = await world.read_model.webhook_secrets.list("p1")
     for shown in (sent.value.decode(), str(kept), str(listed), str(made), str(said)):
         assert VENDORS not in shown
     assert await world.webhooks().standing_secrets("p1", "sentry") == (VENDORS.encode(),)
@@ -182,7 +182,7 @@ async def test_of_three_that_came_at_once_the_newest_two_stand(world: World) -> 
         later = replace(
             made, id=f"w{n}", sealed=Seal(SECRETS_KEY).close(f"s{n}"), created_at=NOW + timedelta(seconds=n)
         )
-        await world.read_model.put_webhook_secret(later)
+        await world.read_model.writer.put_webhook_secret(later)
     assert await world.webhooks().standing_secrets("p1", "sentry") == (b"s2", b"s1")
 
 

@@ -153,7 +153,7 @@ async def test_a_source_that_is_off_is_no_error_and_is_not_kept(world: World, cl
         sentry=SentryConfig(enabled=source != "sentry"), github=GithubConfig(enabled=source != "github")
     )
     await stand(world, source)
-    await world.read_model.put_config("p1", StoredConfig(1, ProjectConfig(sources=off)))
+    await world.read_model.writer.put_project_config("p1", StoredConfig(1, ProjectConfig(sources=off)))
     body = raw(ISSUE[source])
     told = await accepted(await post(client, source, body, sign=signature(source, body)), 200)
     assert (told.status, told.ids) == ("skipped", [])
@@ -389,7 +389,7 @@ async def test_it_is_answered_while_nobody_reads(world: World, guarded: Client, 
     body = raw(ISSUE[source])
     told = await accepted(await post(guarded, source, body, ISSUE[source].headers, sign=signature(source, body)))
     assert told.id is not None
-    assert await world.read_model.feedback_item("p1", told.id) is None
+    assert await world.read_model.feedback.get("p1", told.id) is None
 
 
 @pytest.mark.parametrize("source", SOURCES)

@@ -91,13 +91,16 @@ from soulcaster.domain.members import Membership, User
 from soulcaster.domain.source_state import RepositoryState, SourceReport, SourceState
 from soulcaster.domain.webhook_secrets import WebhookSecret
 from soulcaster.errors import RedisUnavailable
-from soulcaster.ports.api_keys import KeyView
-from soulcaster.ports.clusters import ClusterOrder, ClusterView, CommandView, Happening, HistoryEntry
+from soulcaster.ports.api_keys import ApiKeyView
+from soulcaster.ports.clusters import ClusterOrder, ClusterView, Happening, HistoryEntry
+from soulcaster.ports.commands import CommandView
 from soulcaster.ports.feedback import Assignment, FeedbackView, Versions
 from soulcaster.ports.members import MemberView
 from soulcaster.ports.notices import NO_NOTICE, CommandNotice, JobNotice, Notice
 from soulcaster.ports.paging import Page
 from soulcaster.ports.projects import Project, Stats
+from soulcaster.ports.read_model import ReadModel
+from soulcaster.ports.read_model_writer import ReadModelWriter
 from soulcaster.wire.project_config import StoredConfig
 
 TIMEOUT_SECONDS = 5.0
@@ -158,8 +161,8 @@ _REPOSITORY: TypeAdapter[RepositoryState] = TypeAdapter(RepositoryState)
 _NOTICE: TypeAdapter[Notice] = TypeAdapter(Notice)
 
 
-class RedisReadModel:
-    """ReadModel over one Redis; safe to use from many tasks."""
+class RedisStore:
+    """Reads and writes the read model in one Redis; safe to use from many tasks."""
 
     def __init__(self, url: str, *, notices: bool = False) -> None:
         """Prepare; the first call connects. With `notices`, what changes items, clusters and jobs tells of it."""
@@ -557,7 +560,7 @@ class RedisReadModel:
             pipe.sadd("projects", project.id)
             await pipe.execute()
 
-    async def put_key(self, key: ApiKey) -> None:
+    async def put_api_key(self, key: ApiKey) -> None:
         """Store a key under its hash."""
         async with self._answering() as redis:
             pipe = redis.pipeline()
@@ -565,7 +568,7 @@ class RedisReadModel:
             pipe.zadd(f"keys:{key.project_id}", {key.hash: key.created_at.timestamp()})
             await pipe.execute()
 
-    async def put_config(self, project_id: str, config: StoredConfig) -> None:
+    async def put_project_config(self, project_id: str, config: StoredConfig) -> None:
         """Store a project's settings, and the subreddits once more where the predecessor's programs look for them."""
         p, subreddits = project_id, config.config.sources.reddit.subreddits
         async with self._answering() as redis:
@@ -645,12 +648,18 @@ class RedisReadModel:
             ids = sorted(await cast(Awaitable[set[str]], redis.smembers("projects")))
             return await self._projects(redis, ids)
 
-    async def project(self, id_or_name: str) -> Project | None:
-        """Return the project of that id, else the oldest of that name, else None."""
+    async def project(self, project_id: str) -> Project | None:
+        """Return the project of that id, or None."""
         async with self._answering() as redis:
-            if await cast(Awaitable[int], redis.sismember("projects", id_or_name)):
-                fields = await cast(Awaitable[dict[str, str]], redis.hgetall(f"project:{id_or_name}"))
-                return _project(id_or_name, fields)
+            if await cast(Awaitable[int], redis.sismember("projects", project_id)):
+                fields = await cast(Awaitable[dict[str, str]], redis.hgetall(f"project:{project_id}"))
+                return _project(project_id, fields)
+        return None
+
+    async def find_project(self, id_or_name: str) -> Project | None:
+        """Return the project of that id, else the oldest of that name, else None."""
+        if (known := await self.project(id_or_name)) is not None:
+            return known
         named = [project for project in await self.projects() if project.name == id_or_name]
         return min(named, key=lambda project: project.created_at or datetime.max.replace(tzinfo=UTC), default=None)
 
@@ -695,7 +704,7 @@ class RedisReadModel:
             text = await redis.get(f"key:{hashed}")
         return None if text is None else _KEY.validate_json(text)
 
-    async def keys(self, project_id: str) -> tuple[KeyView, ...]:
+    async def keys(self, project_id: str) -> tuple[ApiKeyView, ...]:
         """Return a project's keys, newest first."""
         async with self._answering() as redis:
             hashes = cast(list[str], await redis.zrevrange(f"keys:{project_id}", 0, -1))
@@ -704,7 +713,8 @@ class RedisReadModel:
             keys = [_KEY.validate_json(text) for text in await redis.mget([f"key:{h}" for h in hashes]) if text]
             used = cast(list[str | None], await redis.mget([f"used:key:{key.id}" for key in keys]))
         return tuple(
-            KeyView(key, None if at is None else datetime.fromisoformat(at)) for key, at in zip(keys, used, strict=True)
+            ApiKeyView(key, None if at is None else datetime.fromisoformat(at))
+            for key, at in zip(keys, used, strict=True)
         )
 
     async def config(self, project_id: str) -> StoredConfig:
@@ -765,12 +775,12 @@ class RedisReadModel:
         gone = frozenset(i for i, is_gone in zip(item_ids, deleted, strict=True) if is_gone)
         return Versions({item.id: item.updated_at for item in items if item.id not in gone}, gone)
 
-    async def notices(self, after: Mapping[str, str], *, limit: int) -> Mapping[str, Sequence[tuple[str, Notice]]]:
+    async def notices(self, positions: Mapping[str, str], *, limit: int) -> Mapping[str, Sequence[tuple[str, Notice]]]:
         """Return what was told; never waits for more."""
-        if not after:
+        if not positions:
             return {}
         async with self._answering() as redis:
-            found = await redis.xread({f"events:{p}": last for p, last in after.items()}, count=limit)
+            found = await redis.xread({f"events:{p}": last for p, last in positions.items()}, count=limit)
         return {
             name.removeprefix("events:"): [(entry, _NOTICE.validate_json(of["notice"])) for entry, of in entries]
             for name, entries in cast(Sequence[tuple[str, Sequence[tuple[str, dict[str, str]]]]], found)
@@ -1038,6 +1048,115 @@ class RedisReadModel:
         for i in ids:
             pipe.hgetall(f"job:{i}")
         return tuple(_job(fields) for fields in await pipe.execute() if fields)
+
+
+class RedisReadModel(ReadModel):
+    """The read model in one Redis, with its writer; safe to use from many tasks."""
+
+    writer: ReadModelWriter
+
+    def __init__(self, url: str, *, notices: bool = False) -> None:
+        """Prepare; the first call connects. With `notices`, the writer adds a notice of what it changes."""
+        store = RedisStore(url, notices=notices)
+        super().__init__(
+            feedback=_Feedback(store),
+            clusters=_Clusters(store),
+            clustering=_Clustering(store),
+            commands=_Commands(store),
+            jobs=_Jobs(store),
+            projects=_Projects(store),
+            members=_Members(store),
+            api_keys=_ApiKeys(store),
+            project_config=_ProjectConfig(store),
+            webhook_secrets=_WebhookSecrets(store),
+            sources=_Sources(store),
+            notices=_Notices(store),
+            store=store,
+        )
+        self.writer = store
+        self.close = store.close
+
+
+class _Feedback:
+    def __init__(self, store: RedisStore) -> None:
+        self.list = store.feedback
+        self.get = store.feedback_item
+        self.versions = store.versions
+
+
+class _Clusters:
+    def __init__(self, store: RedisStore) -> None:
+        self.list = store.clusters
+        self.get = store.cluster
+        self.history = store.history
+
+
+class _Clustering:
+    def __init__(self, store: RedisStore) -> None:
+        self.status = store.clustering_status
+        self.config = store.clustering_config
+        self.proposals = store.proposals
+
+
+class _Commands:
+    def __init__(self, store: RedisStore) -> None:
+        self.get = store.command
+
+
+class _Jobs:
+    def __init__(self, store: RedisStore) -> None:
+        self.list = store.jobs
+        self.get = store.job
+        self.logs = store.job_logs
+
+
+class _Projects:
+    def __init__(self, store: RedisStore) -> None:
+        self.list = store.projects
+        self.get = store.project
+        self.find = store.find_project
+        self.of_user = store.projects_of
+        self.stats = store.stats
+
+
+class _Members:
+    def __init__(self, store: RedisStore) -> None:
+        self.user = store.user
+        self.get = store.member
+        self.list = store.members
+        self.of_user = store.memberships
+
+
+class _ApiKeys:
+    def __init__(self, store: RedisStore) -> None:
+        self.get = store.key
+        self.list = store.keys
+        self.mark_used = store.key_used
+
+
+class _ProjectConfig:
+    def __init__(self, store: RedisStore) -> None:
+        self.get = store.config
+        self.claim = store.claim_config
+        self.release = store.release_config
+
+
+class _WebhookSecrets:
+    def __init__(self, store: RedisStore) -> None:
+        self.list = store.webhook_secrets
+
+
+class _Sources:
+    def __init__(self, store: RedisStore) -> None:
+        self.list = store.sources
+        self.repository = store.repository
+        self.repositories = store.repositories
+
+
+class _Notices:
+    def __init__(self, store: RedisStore) -> None:
+        self.after = store.notices
+        self.span = store.notice_span
 
 
 def _alone(event: ClusterEvent) -> type | None:

@@ -15,7 +15,7 @@ from soulcaster.web.problems import field_problem
 @operation("GET", "/keys", {200: (KeyOut,)}, scope="admin")
 async def search(request: web.Request, query: Scope) -> web.StreamResponse:
     """List the project's keys, newest first, those that were revoked too; their secrets are not known."""
-    views = await dependencies(request).read_model.keys(query.project_id)
+    views = await dependencies(request).read_model.api_keys.list(query.project_id)
     return answer_list([KeyOut.of(view.key, view.last_used_at) for view in views], total=len(views))
 
 

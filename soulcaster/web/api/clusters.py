@@ -30,7 +30,7 @@ class ClustersQuery(PageQuery):
 @operation("GET", "/clusters", {200: (ClusterOut,)}, scope="read")
 async def search(request: web.Request, query: ClustersQuery) -> web.StreamResponse:
     """List clusters, largest first or as asked; how many there are is in X-Total-Count, where that is known."""
-    page = await dependencies(request).read_model.clusters(
+    page = await dependencies(request).read_model.clusters.list(
         query.project_id,
         status=query.status,
         source=query.source,
@@ -49,10 +49,10 @@ async def one(request: web.Request, query: PageQuery, cluster_id: str) -> web.St
     """Show a cluster and a part of its items; 404 when this project has none of that id."""
     given = dependencies(request)
     view = await known_cluster(given.read_model, query.project_id, cluster_id)
-    page = await given.read_model.feedback(
+    page = await given.read_model.feedback.list(
         query.project_id, source=None, cluster_id=view.id, limit=query.limit, offset=query.offset, after=query.cursor
     )
-    history = await given.read_model.history(query.project_id, view.id)
+    history = await given.read_model.clusters.history(query.project_id, view.id)
     return answer(ClusterDetailOut.with_items(view, page, history, limit=query.limit, offset=query.offset))
 
 

@@ -131,14 +131,14 @@ async def configure(request: web.Request, query: CommandQuery, body: ConfigureIn
 async def status(request: web.Request, query: Scope) -> web.StreamResponse:
     """Show how the project's clustering stands, and what a person may want to do."""
     read_model = dependencies(request).read_model
-    stands = await read_model.clustering_status(query.project_id)
-    return answer(ClusteringOut.of(query.project_id, stands, await read_model.proposals(query.project_id)))
+    stands = await read_model.clustering.status(query.project_id)
+    return answer(ClusteringOut.of(query.project_id, stands, await read_model.clustering.proposals(query.project_id)))
 
 
 @operation("GET", "/commands/{command_id}", {200: CommandOut}, scope="read")
 async def one(request: web.Request, query: Scope, command_id: str) -> web.StreamResponse:
     """Show what became of a command; 404 while nothing is known of it."""
-    view = await dependencies(request).read_model.command(query.project_id, command_id)
+    view = await dependencies(request).read_model.commands.get(query.project_id, command_id)
     if view is None:
         raise NotFound("Nothing is known of this command, or not yet")
     return answer(CommandOut.of(query.project_id, view))

@@ -36,7 +36,7 @@ class FeedbackQuery(PageQuery):
 @operation("GET", "/feedback", {200: FeedbackListOut}, scope="read")
 async def search(request: web.Request, query: FeedbackQuery) -> web.StreamResponse:
     """List items, newest first: of a source, repository or cluster, with words, not older than a time where asked."""
-    page = await dependencies(request).read_model.feedback(
+    page = await dependencies(request).read_model.feedback.list(
         query.project_id,
         source=query.source,
         cluster_id=query.cluster_id,
@@ -107,8 +107,8 @@ async def delete(request: web.Request, query: CommandQuery, item_id: str) -> web
     """Delete an item for good: whatever its source sends of it later, it does not come back."""
     given = dependencies(request)
     command_id = own_id(request, query.project_id)
-    view = await given.read_model.feedback_item(query.project_id, item_id)
-    if view is None and await given.read_model.command(query.project_id, command_id) is None:
+    view = await given.read_model.feedback.get(query.project_id, item_id)
+    if view is None and await given.read_model.commands.get(query.project_id, command_id) is None:
         raise NotFound("Feedback item not found")
     if view is not None:  # or else it is gone already, and the same request has come again
         gone = ItemsEnvelope(
@@ -122,7 +122,9 @@ async def delete(request: web.Request, query: CommandQuery, item_id: str) -> web
 @operation("GET", "/stats", {200: StatsOut}, scope="read")
 async def stats(request: web.Request, query: Scope) -> web.StreamResponse:
     """Show a project in figures; zeros for a project nothing is known of."""
-    return answer(StatsOut.of(query.project_id, await dependencies(request).read_model.stats(query.project_id)))
+    return answer(
+        StatsOut.of(query.project_id, await dependencies(request).read_model.projects.stats(query.project_id))
+    )
 
 
 async def _known(request: web.Request, project_id: str, item_id: str) -> FeedbackView:
@@ -132,7 +134,7 @@ async def _known(request: web.Request, project_id: str, item_id: str) -> Feedbac
         NotFound: this project has none of that id.
         Unavailable: Redis does not answer.
     """
-    view = await dependencies(request).read_model.feedback_item(project_id, item_id)
+    view = await dependencies(request).read_model.feedback.get(project_id, item_id)
     if view is None:
         raise NotFound("Feedback item not found")
     return view

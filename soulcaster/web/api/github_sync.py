@@ -89,7 +89,7 @@ async def in_one_segment(request: web.Request) -> web.StreamResponse:
 
 
 async def _config(given: Dependencies, project_id: str) -> ProjectConfig:
-    config = (await given.read_model.config(project_id)).config
+    config = (await given.read_model.project_config.get(project_id)).config
     if not config.sources.github.enabled:
         raise Problem(409, "GitHub is off in this project's settings; turn it on there first.")
     return config

@@ -41,7 +41,7 @@ class RecordQuery(TellQuery):
 @operation("GET", "/jobs", {200: (JobOut,)}, scope="read")
 async def search(request: web.Request, query: JobsQuery) -> web.StreamResponse:
     """List jobs, newest first, without logs; how many there are is in X-Total-Count."""
-    page = await dependencies(request).read_model.jobs(
+    page = await dependencies(request).read_model.jobs.list(
         query.project_id, cluster_id=query.cluster_id, limit=query.limit, offset=query.offset, after=query.cursor
     )
     return answer_list([JobOut.of(job) for job in page.items], total=page.total, cursor=page.next)
@@ -51,14 +51,14 @@ async def search(request: web.Request, query: JobsQuery) -> web.StreamResponse:
 async def one(request: web.Request, query: Scope, job_id: str) -> web.StreamResponse:
     """Show a job and its logs; 404 when it is not of this project."""
     job = await known_job(dependencies(request).read_model, query.project_id, job_id)
-    return answer(JobOut.of(job, await dependencies(request).read_model.job_logs(job.id)))
+    return answer(JobOut.of(job, await dependencies(request).read_model.jobs.logs(job.id)))
 
 
 @operation("GET", "/jobs/{job_id}/logs", {200: JobLogsOut}, scope="read")
 async def logs(request: web.Request, query: Scope, job_id: str) -> web.StreamResponse:
     """Show a job's log so far, line by line; 404 when it is not of this project."""
     job = await known_job(dependencies(request).read_model, query.project_id, job_id)
-    lines = await dependencies(request).read_model.job_logs(job.id)
+    lines = await dependencies(request).read_model.jobs.logs(job.id)
     return answer(JobLogsOut(job_id=job.id, project_id=job.project_id, chunks=[f"{line}\n" for line in lines]))
 
 
@@ -67,7 +67,7 @@ async def of_cluster(request: web.Request, query: PageQuery, cluster_id: str) ->
     """List a cluster's jobs, newest first, without logs; those of the clusters merged into it too."""
     given = dependencies(request)
     cluster = await known_cluster(given.read_model, query.project_id, cluster_id)
-    page = await given.read_model.jobs(
+    page = await given.read_model.jobs.list(
         query.project_id, cluster_id=cluster.id, limit=query.limit, offset=query.offset, after=query.cursor
     )
     return answer_list([JobOut.of(job) for job in page.items], total=page.total, cursor=page.next)

@@ -51,7 +51,7 @@ async def projects(request: web.Request, query: ProjectsQuery) -> web.StreamResp
     """List projects by name, those of one user where asked; a key sees its own alone."""
     read_model = dependencies(request).read_model
     user_id, own = query.user_id, request[CALLER].project_id
-    found = await (read_model.projects() if user_id is None else read_model.projects_of(user_id))
+    found = await (read_model.projects.list() if user_id is None else read_model.projects.of_user(user_id))
     return answer(ProjectsOut(projects=[ProjectOut.of(one) for one in found if own in (None, one.id)]))
 
 
@@ -77,7 +77,7 @@ async def make_one(request: web.Request, body: ProjectIn) -> web.StreamResponse:
 async def members(request: web.Request, project_id: str) -> web.StreamResponse:
     """List a project's members, those of longest standing first."""
     await _known(request, project_id)
-    views = await dependencies(request).read_model.members(project_id)
+    views = await dependencies(request).read_model.members.list(project_id)
     return answer_list([MemberOut.of(view) for view in views], total=len(views))
 
 
@@ -89,10 +89,10 @@ async def put_member(request: web.Request, project_id: str, body: MemberIn) -> w
     to = (given.publisher, given.read_model, project_id)
     try:
         if body.user_id is not None:
-            if request[CALLER].project_id and await given.read_model.member(project_id, body.user_id) is None:
+            if request[CALLER].project_id and await given.read_model.members.get(project_id, body.user_id) is None:
                 raise NotFound("There is no member of that id in this project")
             member, made = await set_member(*to, body.user_id, body.role, given.clock())
-            user = await given.read_model.user(body.user_id)
+            user = await given.read_model.members.user(body.user_id)
         elif body.email is not None:
             member, user, made = await invite(*to, "email", body.email, body.role, given.clock())
         else:
@@ -111,7 +111,7 @@ async def remove(request: web.Request, project_id: str, user_id: str) -> web.Str
         member = await remove_member(given.publisher, given.read_model, project_id, user_id, given.clock())
     except Conflict as error:
         raise Problem(409, str(error)) from error
-    return answer(MemberOut.of(MemberView(member, await given.read_model.user(user_id))), status=202)
+    return answer(MemberOut.of(MemberView(member, await given.read_model.members.user(user_id))), status=202)
 
 
 async def _known(request: web.Request, project_id: str) -> None:
@@ -121,6 +121,5 @@ async def _known(request: web.Request, project_id: str) -> None:
         NotFound: there is none.
         Unavailable: Redis does not answer.
     """
-    project = await dependencies(request).read_model.project(project_id)
-    if project is None or project.id != project_id:
+    if await dependencies(request).read_model.projects.get(project_id) is None:
         raise NotFound("There is no such project here")

@@ -29,7 +29,8 @@ from soulcaster.domain.feedback.items import FeedbackItem, TextOrigin
 from soulcaster.domain.lifecycle import ClusterStatus, Job, JobStatus
 from soulcaster.domain.members import Role, User
 from soulcaster.domain.text.normalize import title_and_body
-from soulcaster.ports.clusters import ClusterView, CommandView, Happening, HistoryEntry
+from soulcaster.ports.clusters import ClusterView, Happening, HistoryEntry
+from soulcaster.ports.commands import CommandView
 from soulcaster.ports.dead_letters import DeadLetter
 from soulcaster.ports.feedback import FeedbackView
 from soulcaster.ports.members import MemberView

@@ -60,7 +60,7 @@ async def trigger_poll(request: web.Request, query: Scope) -> web.StreamResponse
 
 async def _kick(request: web.Request, project_id: str) -> web.Response:
     given = dependencies(request)
-    reddit = (await given.read_model.config(project_id)).config.sources.reddit
+    reddit = (await given.read_model.project_config.get(project_id)).config.sources.reddit
     if not reddit.enabled:
         return answer(KickOut(status="skipped", message="Reddit is off in this project", project_id=project_id))
     count = len(given.reddit.of(reddit).subreddits)

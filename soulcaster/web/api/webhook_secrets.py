@@ -15,7 +15,7 @@ from soulcaster.web.problems import Problem
 @operation("GET", "/webhook-secrets", {200: (WebhookSecretOut,)}, scope="admin")
 async def search(request: web.Request, query: Scope) -> web.StreamResponse:
     """List the webhook secrets that stand, newest first; the secrets themselves are not shown."""
-    found = await dependencies(request).read_model.webhook_secrets(query.project_id)
+    found = await dependencies(request).read_model.webhook_secrets.list(query.project_id)
     return answer_list([WebhookSecretOut.of(secret) for secret in found], total=len(found))
 
 

@@ -38,7 +38,7 @@ async def _take(request: web.Request, project_id: str, source: str) -> web.Strea
         Unavailable: Kafka or Redis does not answer.
     """
     given = dependencies(request)
-    if not (await given.read_model.config(project_id)).config.sources.enabled(source):
+    if not (await given.read_model.project_config.get(project_id)).config.sources.enabled(source):
         off = DeliveryOut(status="skipped", project_id=project_id, reason=f"{source} is off in this project")
         return answer(off)
     _json_only(request)

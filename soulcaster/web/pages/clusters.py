@@ -81,8 +81,8 @@ async def ranking(request: web.Request) -> web.StreamResponse:
     project = request[ACCESS].project
     asked = read_query(request, ClustersQuery)
     given = dependencies(request)
-    stats = await given.read_model.stats(project.id)
-    clusters = await given.read_model.clusters(
+    stats = await given.read_model.projects.stats(project.id)
+    clusters = await given.read_model.clusters.list(
         project.id,
         status=asked.status,
         source=asked.source,
@@ -97,8 +97,8 @@ async def ranking(request: web.Request) -> web.StreamResponse:
         paging = Paging(asked.page, CLUSTERS_A_PAGE, clusters.total, asked.again)
         if asked.page > paging.pages:
             raise web.HTTPSeeOther(request.path + paging.address(paging.pages))
-    proposals = (await given.read_model.proposals(project.id))[:PROPOSALS_SHOWN]
-    top = await given.read_model.clusters(project.id, limit=1, offset=0)
+    proposals = (await given.read_model.clustering.proposals(project.id))[:PROPOSALS_SHOWN]
+    top = await given.read_model.clusters.list(project.id, limit=1, offset=0)
     await remember_project(request, project.id)
     return await render(
         request,
@@ -115,7 +115,7 @@ async def ranking(request: web.Request) -> web.StreamResponse:
             "largest": max((cluster.size for cluster in top.items), default=1) or 1,
             "paging": paging,
             "proposals": [(one, await _titles(request, project, one)) for one in proposals],
-            "clustering": await given.read_model.clustering_status(project.id),
+            "clustering": await given.read_model.clustering.status(project.id),
             "now": given.clock(),
             "host": request.host,
         },
@@ -128,19 +128,19 @@ async def one(request: web.Request) -> web.StreamResponse:
     cluster_id = path_id(request, "cluster_id")
     page = page_number(request)
     given = dependencies(request)
-    cluster = await given.read_model.cluster(project.id, cluster_id)
+    cluster = await given.read_model.clusters.get(project.id, cluster_id)
     if cluster is None:
         raise NotFound("There is no such cluster in this project. Its items may all have moved to others.")
     if cluster.id != cluster_id:  # it was merged
         raise web.HTTPSeeOther(_path(project, cluster.id))
-    items = await given.read_model.feedback(
+    items = await given.read_model.feedback.list(
         project.id, source=None, cluster_id=cluster_id, limit=ITEMS_A_PAGE, offset=(page - 1) * ITEMS_A_PAGE
     )
     paging = Paging(page, ITEMS_A_PAGE, items.total)
     if page > paging.pages:
         raise web.HTTPSeeOther(f"{request.path}?page={paging.pages}")
-    jobs = await given.read_model.jobs(project.id, cluster_id=cluster_id, limit=JOBS_SHOWN, offset=0)
-    others = await given.read_model.clusters(project.id, limit=OTHERS_OFFERED + 1, offset=0)
+    jobs = await given.read_model.jobs.list(project.id, cluster_id=cluster_id, limit=JOBS_SHOWN, offset=0)
+    others = await given.read_model.clusters.list(project.id, limit=OTHERS_OFFERED + 1, offset=0)
     await remember_project(request, project.id)
     return await render(
         request,
@@ -150,9 +150,9 @@ async def one(request: web.Request) -> web.StreamResponse:
             "cluster": cluster,
             "items": items.items,
             "others": [other for other in others.items if other.id != cluster_id],
-            "history": await given.read_model.history(project.id, cluster_id),
+            "history": await given.read_model.clusters.history(project.id, cluster_id),
             "paging": paging,
-            "jobs": [(job, await given.read_model.job_logs(job.id)) for job in jobs.items],
+            "jobs": [(job, await given.read_model.jobs.logs(job.id)) for job in jobs.items],
             "jobs_total": jobs.total,
             "under_way": any(active(job) for job in jobs.items),
             "now": given.clock(),
@@ -287,7 +287,7 @@ async def _tick_first(request: web.Request) -> web.StreamResponse:
 async def _titles(request: web.Request, project: Project, proposal: Proposal) -> Sequence[tuple[str, str]]:
     """Return id and title of the clusters that a proposal names."""
     read_model = dependencies(request).read_model
-    found = [await read_model.cluster(project.id, cluster_id) for cluster_id in proposal.cluster_ids]
+    found = [await read_model.clusters.get(project.id, cluster_id) for cluster_id in proposal.cluster_ids]
     return [(cluster.id, cluster.title) for cluster in found if cluster is not None]
 
 

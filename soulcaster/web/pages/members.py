@@ -40,7 +40,7 @@ async def listed(request: web.Request) -> web.StreamResponse:
     given, access = dependencies(request), request[ACCESS]
     context = {
         "project": access.project,
-        "members": await given.read_model.members(access.project.id),
+        "members": await given.read_model.members.list(access.project.id),
         "me": access.user,
         "roles": ROLES,
         "now": given.clock(),
@@ -84,7 +84,7 @@ async def _member(request: web.Request) -> str:
         HTTPSeeOther: they are none, or not any more; the page says so.
     """
     user_id = path_id(request, "user_id")
-    if await dependencies(request).read_model.member(request[ACCESS].project.id, user_id) is None:
+    if await dependencies(request).read_model.members.get(request[ACCESS].project.id, user_id) is None:
         await leave_notice(request, "They are no member of this project any more.")
         raise web.HTTPSeeOther(_path(request))
     return user_id
@@ -108,7 +108,7 @@ async def _show(request: web.Request, asked: Membership, notice: str) -> None:
     read_model = dependencies(request).read_model
     expected = asked if asked.removed_at is None else None
     found = await until(
-        lambda: read_model.member(asked.project_id, asked.user_id),
+        lambda: read_model.members.get(asked.project_id, asked.user_id),
         lambda member: member == expected,
         seconds=SHOWN_SECONDS,
     )

@@ -23,7 +23,7 @@ async def list_projects(request: web.Request) -> web.StreamResponse:
     """GET /app/projects: every project of who is signed in, and its figures."""
     read_model = dependencies(request).read_model
     # One after the other: at the same time, each would take a connection of its own.
-    rows = [(project, await read_model.stats(project.id)) for project in await _projects(request)]
+    rows = [(project, await read_model.projects.stats(project.id)) for project in await _projects(request)]
     local = await signed_in_user(request) == LOCAL_OWNER
     context = {"rows": rows, "host": request.host, "project_id": "my-project", "local": local}
     return await render(request, "projects.html", context)
@@ -34,4 +34,4 @@ async def _projects(request: web.Request) -> Sequence[Project]:
     read_model, user = dependencies(request).read_model, await signed_in_user(request)
     if user is None:
         return ()
-    return await (read_model.projects() if user == LOCAL_OWNER else read_model.projects_of(user))
+    return await (read_model.projects.list() if user == LOCAL_OWNER else read_model.projects.of_user(user))

@@ -53,8 +53,8 @@ async def _access(request: web.Request) -> Access:
     project_id = path_id(request, "project_id")
     user = str((await get_session(request))[USER])
     read_model = dependencies(request).read_model
-    project = await read_model.project(project_id)
-    member = None if user == LOCAL_OWNER else await read_model.member(project_id, user)
-    if project is None or project.id != project_id or (member is None and user != LOCAL_OWNER):
+    project = await read_model.projects.get(project_id)
+    member = None if user == LOCAL_OWNER else await read_model.members.get(project_id, user)
+    if project is None or (member is None and user != LOCAL_OWNER):
         raise NotFound("There is no such project here.")
     return Access(project, user, "owner" if member is None else member.role)

@@ -67,7 +67,7 @@ async def github_callback(request: web.Request) -> web.StreamResponse:
             "by an e-mail address that GitHub has verified.",
         )
     await until(
-        lambda: given.read_model.memberships(entered.user.id),
+        lambda: given.read_model.members.of_user(entered.user.id),
         lambda known: set(entered.memberships) <= set(known),
         seconds=SHOWN_SECONDS,
     )

@@ -1,0 +1,24 @@
+"""Jobs as the read model shows them."""
+
+from typing import Protocol
+
+from soulcaster.domain.lifecycle import Job
+from soulcaster.ports.paging import Page
+
+
+class JobReader(Protocol):
+    """Reads jobs.
+
+    Every method raises RedisUnavailable (an Unavailable) when the store does not answer.
+    """
+
+    async def list(
+        self, project_id: str, *, cluster_id: str | None = None, limit: int, offset: int, after: str | None = None
+    ) -> Page[Job]:
+        """Return one page of jobs, newest first; of one cluster where given, an alias is resolved."""
+
+    async def get(self, job_id: str) -> Job | None:
+        """Return one job, or None."""
+
+    async def logs(self, job_id: str) -> tuple[str, ...]:
+        """Return all log lines of a job, oldest first."""
