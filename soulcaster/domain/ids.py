@@ -1,4 +1,4 @@
-"""Every id Soulcaster makes: UUIDv5 (RFC 9562) of what it stands for, so that work done twice gives the same answer."""
+"""Every id Soulcaster makes: a UUIDv5 (RFC 9562) of what it identifies, so that work done twice gives the same id."""
 
 import hashlib
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ _PREFIX = NAMESPACE.bytes
 
 
 def _id(*of: str) -> str:
-    """Return what `str(uuid.uuid5(NAMESPACE, json.dumps(of)))` returns, at a third of its cost: an item needs one."""
+    """Return `str(uuid.uuid5(NAMESPACE, json.dumps(of)))` at a third of its cost: every item needs one."""
     named = _PREFIX + f"[{', '.join(map(encode_basestring_ascii, of))}]".encode()
     digest = bytearray(hashlib.sha1(named, usedforsecurity=False).digest()[:16])
     digest[6] = digest[6] & 0x0F | 0x50
@@ -21,10 +21,10 @@ def _id(*of: str) -> str:
 
 
 def id_bytes(of: str) -> bytes:
-    """Return the 16 bytes of a UUID; several times as fast as `uuid.UUID`, which parses more forms than ids here have.
+    """Return the 16 bytes of a UUID, several times as fast as `uuid.UUID`, which also parses forms not used here.
 
     Raises:
-        ValueError: it is not a UUID.
+        ValueError: `of` is not a UUID.
     """
     raw = bytes.fromhex(of.replace("-", ""))
     if len(raw) != 16:
@@ -33,82 +33,82 @@ def id_bytes(of: str) -> bytes:
 
 
 def item_id(project_id: str, source: str, external_id: str) -> str:
-    """Return the id of an item: the same thing of the same source sent twice is one item."""
+    """Return the id of an item; an external id sent twice by one source is one item."""
     return _id("item", project_id, source, external_id)
 
 
 def posted_id(project_id: str, idempotency_key: str, index: int) -> str:
-    """Return the external id of an item that came without one under a key of its client's, at that place."""
+    """Return the external id of an item that a client posted without one, at `index` of a request with this key."""
     return _id("posted", project_id, idempotency_key, str(index))
 
 
 def project_id_for(name: str) -> str:
-    """Return the id of the project that is made for a name not known yet."""
+    """Return the id of the project created for a new name."""
     return _id("project", name)
 
 
 def user_id_for(kind: Literal["github", "email", "login"], value: str) -> str:
-    """Return the id of the user that a GitHub account (its number), an e-mail address or a GitHub login stands for.
+    """Return the id of the user behind a GitHub account (its number), an e-mail address or a GitHub login.
 
-    Addresses and logins are the same in capitals and small letters.
+    Upper and lower case make no difference.
     """
     return _id("user", kind, value.lower())
 
 
 def default_project_id_for(user_id: str) -> str:
-    """Return the id of the project of their own that a user begins with."""
+    """Return the id of the project that every new user gets."""
     return _id("project of", user_id)
 
 
 def users_project_id_for(user_id: str, name: str) -> str:
-    """Return the id of a project that a user makes: asked for twice, it is one."""
+    """Return the id of a project that a user creates; the same request twice creates one project."""
     return _id("project of", user_id, name)
 
 
 def cluster_id_for(project_id: str, first_item_id: str) -> str:
-    """Return the id of the cluster that an item opens."""
+    """Return the id of the cluster opened by an item."""
     return _id("cluster", project_id, first_item_id)
 
 
 def fix_command_id(cluster_id: str, last_job_id: str) -> str:
-    """Return the id of the command for a cluster's next fix: who asks twice at once asks the same thing.
+    """Return the id of the command for a cluster's next fix; two simultaneous requests give the same command.
 
-    It derives from the cluster's newest job ("" where there is none) and not from their number, which an undone merge
-    takes back.
+    It derives from the cluster's newest job ("" for the first fix), not from the number of jobs, which shrinks when a
+    merge is undone.
     """
     return _id("start_fix", cluster_id, last_job_id)
 
 
 def command_id_for(project_id: str, idempotency_key: str) -> str:
-    """Return the id of the command that a client asks for under a key of its own: asked twice, it is one command."""
+    """Return the id of a command requested with an idempotency key; the same request twice is one command."""
     return _id("asked", project_id, idempotency_key)
 
 
 def job_id_for(command_id: str) -> str:
-    """Return the id of the job that a command asks for."""
+    """Return the id of the job started by a command."""
     return _id("job", command_id)
 
 
 def recorded_job_id(project_id: str, idempotency_key: str) -> str:
-    """Return the id of the job that a client records under a key of its own: recorded twice, it is one job."""
+    """Return the id of a job recorded with an idempotency key; the same request twice is one job."""
     return _id("recorded job", project_id, idempotency_key)
 
 
-def step_id_for(job_id: str, *said: str) -> str:
-    """Return the id of a step of a job that is known by what it says."""
-    return _id("step", job_id, *said)
+def step_id_for(job_id: str, *content: str) -> str:
+    """Return the id of a job step that brought none: it derives from the step's content."""
+    return _id("step", job_id, *content)
 
 
 def split_id_for(parent_id: str, first_item_id: str, cause: str) -> str:
-    """Return the id of the cluster split off another; `cause` is the round or the command that did it."""
+    """Return the id of a cluster split off another; `cause` is the round or the command that split it."""
     return _id("split", parent_id, first_item_id, cause)
 
 
 def proposal_id_for(kind: str, cluster_ids: Sequence[str]) -> str:
-    """Return the id of a proposal: the same thing proposed again is the same proposal."""
+    """Return the id of a proposal; proposing the same again gives the same id."""
     return _id("proposal", kind, *sorted(cluster_ids))
 
 
 def command_record_id(command_id: str) -> str:
-    """Return the id under which a command that was carried out is remembered."""
+    """Return the id under which a finished command is recorded."""
     return _id("command", command_id)

@@ -1,8 +1,8 @@
-"""The life of a job, and what it makes of its cluster's status; state machines without any system behind them.
+"""The life of a job, and the status it gives its cluster: pure state machines.
 
-Several tell of one job: the clusterer that asks for it, the launcher, whoever reports through the API or cancels it.
-None of them waits for another, so a job is what its steps make of it in whatever order they come: `advance` takes any
-step, and the same steps end in the same job. Whoever is about to tell a step asks `may_become` first.
+Several programs report steps of one job: the clusterer that requests it, the launcher, an agent through the API, a
+person who cancels it. None waits for another, so a job is a function of the set of its steps: `advance` takes steps in
+any order, and the same steps always end in the same job. A program calls `may_become` before it reports a step.
 """
 
 from dataclasses import dataclass, replace
@@ -15,7 +15,7 @@ JobStatus = Literal["pending", "running", "success", "failed"]
 ClusterStatus = Literal["new", "fixing", "pr_opened", "failed", "muted", "resolved"]
 
 Triage = Literal["open", "muted", "resolved"]
-"""What people have said of a cluster: nothing, that they do not want to hear of it, or that it is done with."""
+"""What people decided about a cluster: nothing yet, that they ignore it, or that it is done."""
 
 NEXT: dict[JobStatus, frozenset[JobStatus]] = {
     "pending": frozenset({"pending", "running", "success", "failed"}),
@@ -23,16 +23,16 @@ NEXT: dict[JobStatus, frozenset[JobStatus]] = {
     "success": frozenset(),
     "failed": frozenset(),
 }
-"""From a status, the statuses a step may lead to. A job that has ended stays as it ended."""
+"""The statuses that may follow each status. A job that has ended does not change its status."""
 
 _RANK: dict[JobStatus, int] = {"pending": 0, "running": 1, "success": 2, "failed": 2}
 
 
 @dataclass(frozen=True, slots=True)
 class JobStep:
-    """One step of a job. `id` is its own: a step delivered twice is known by it.
+    """One step of a job. A step delivered twice is recognised by its `id`.
 
-    Where `at` is the same, `seq` orders the steps that one program tells of a job; two programs may give the same.
+    `seq` orders steps of one program that have the same `at`; two programs may use the same `seq`.
     """
 
     id: str
@@ -48,15 +48,16 @@ class JobStep:
 
     @property
     def place(self) -> str:
-        """Return its place among the steps of its job, to be compared: by time, then by `seq`, then by id."""
+        """Return the sort key among the steps of the job: time, then `seq`, then id."""
         return f"{self.at.astimezone(UTC).isoformat(timespec='microseconds')} {self.seq:020} {self.id}"
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A job as it stands after the steps that are known.
+    """A job after the steps known so far.
 
-    `seq` is the highest of them. The places are those of the steps that gave status and error, and the pull request.
+    `seq` is the highest of them. The three `*_place` fields are the sort keys of the steps that set status, error and
+    pull request.
     """
 
     id: str
@@ -74,7 +75,7 @@ class Job:
 
 
 def start(step: JobStep) -> Job:
-    """Return the job of which this step is known."""
+    """Return the job of which only this step is known."""
     place = step.place
     return Job(
         step.job_id,
@@ -93,10 +94,10 @@ def start(step: JobStep) -> Job:
 
 
 def advance(job: Job, step: JobStep) -> Job:
-    """Return the job with one more step known; in which order they become known makes no difference.
+    """Return the job with one more step applied; the order of steps makes no difference.
 
-    A job goes on from pending to running to its end, never back. Of several ends the earliest counts, with its error;
-    until then the latest error does. Of pull requests the latest counts.
+    A job goes from pending to running to its end, never back. Of several ends the earliest counts, with its error.
+    Before the end the latest error counts. The latest pull request counts.
     """
     other = start(step)
     status, error = _status(job, other), _error(job, other)
@@ -116,7 +117,7 @@ def advance(job: Job, step: JobStep) -> Job:
 
 
 def _status(one: Job, other: Job) -> Job:
-    """Return which of the two has the status that counts."""
+    """Return the one of the two whose status counts."""
     ranks = _RANK[one.status], _RANK[other.status]
     if ranks[0] != ranks[1]:
         return one if ranks[0] > ranks[1] else other
@@ -124,33 +125,32 @@ def _status(one: Job, other: Job) -> Job:
 
 
 def _error(one: Job, other: Job) -> Job:
-    """Return which of the two has the error that counts."""
+    """Return the one of the two whose error counts."""
     if active(one) and active(other):
         return max(one, other, key=lambda known: known.error_place)
     return _status(one, other)
 
 
 def active(job: Job) -> bool:
-    """Tell whether the job is still under way."""
+    """Return whether the job has not ended."""
     return bool(NEXT[job.status])
 
 
 def may_become(job: Job, status: JobStatus) -> None:
-    """Return where a job may be told to have this status now; the one it has may be told again.
+    """Return if a job may get this status now; reporting its present status again is allowed.
 
     Raises:
-        IllegalTransition: it cannot follow the job's.
+        IllegalTransition: the status cannot follow the present one.
     """
     if status != job.status and status not in NEXT[job.status]:
         raise IllegalTransition(f"The job is {job.status}; it cannot become {status}.")
 
 
 def cluster_status(job: Job | None, triage: Triage = "open") -> ClusterStatus:
-    """Return the status of a cluster by its newest job, if it has had one, and by what people have said of it.
+    """Return the status of a cluster, from its newest job (if any) and its triage.
 
-    A job under way comes first, for it is what happens now. Then counts what people said: that it is muted or resolved
-    is newer, or meant more, than how its last job ended. Of an open one the last job says the status; one that
-    succeeded without a pull request changes nothing.
+    A running job comes first: it is what happens now. Then triage counts: a person's decision outweighs how the last
+    job ended. For an open cluster the last job decides; one that succeeded without a pull request changes nothing.
     """
     if job is not None and active(job):
         return "fixing"

@@ -1,8 +1,8 @@
-"""People: who somebody is, which projects they belong to, and what they may do there.
+"""Users, the projects they belong to, and what they may do there.
 
-A user is known by one thing: a GitHub account, or, until they sign in, the e-mail address or the GitHub login they were
-invited by. The id follows from that thing (`domain/ids.py`), so whoever is seen twice is one user, and whoever signs in
-finds the invitations of each of their addresses without a search.
+A user is identified by a GitHub account or, before the first sign-in, by the e-mail address or GitHub login of an
+invitation. The user id derives from it (`domain/ids.py`), so the same person is always the same user, and a sign-in finds
+the invitations of all their addresses without a search.
 """
 
 from collections.abc import Iterable, Mapping
@@ -14,18 +14,18 @@ from soulcaster.domain.api_keys import SCOPES, KeyScope
 from soulcaster.domain.ids import user_id_for
 
 Role = Literal["owner", "member", "viewer"]
-"""Who may what in a project: everything, members and keys included; change clusters and start fixes; read."""
+"""What a member may do: everything, members and API keys included; change clusters and start fixes; read."""
 
 ROLES: tuple[Role, ...] = get_args(Role)
 
 SignUp = Literal["members", "anyone"]
-"""Who may sign in: who is a member of a project or invited to one; or anyone, who is given a project of their own."""
+"""Who may sign in: members of a project and people invited to one; or anyone, who then gets a project."""
 
 LOCAL_OWNER = "owner"
-"""Whom the one-time link of `soulcaster run` signs in: they may do everything in every project. No user's id."""
+"""The person whom the one-time link of `soulcaster run` signs in: they may do everything. It is no user id."""
 
 DEFAULT_PROJECT = "My Project"
-"""What the project of their own is called that a user begins with."""
+"""The name of the project that every new user gets."""
 
 _MAY: Mapping[Role, frozenset[KeyScope]] = {
     "owner": frozenset(SCOPES),
@@ -36,7 +36,7 @@ _MAY: Mapping[Role, frozenset[KeyScope]] = {
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """A person; one without a `github_id` has not signed in yet."""
+    """A person; without a `github_id` they have not signed in yet."""
 
     id: str
     created_at: datetime
@@ -48,7 +48,7 @@ class User:
 
 @dataclass(frozen=True, slots=True)
 class Membership:
-    """What a user is in a project, since when; one with `removed_at` is none any more."""
+    """The role of a user in a project since `at`; with `removed_at` the user is no longer a member."""
 
     project_id: str
     user_id: str
@@ -59,7 +59,7 @@ class Membership:
 
 @dataclass(frozen=True, slots=True)
 class GitHubPerson:
-    """Who signed in, as GitHub tells it; `emails` are those that GitHub has verified, the primary one first."""
+    """A person who signed in with GitHub; `emails` are the verified ones, the primary one first."""
 
     id: str
     login: str
@@ -67,26 +67,26 @@ class GitHubPerson:
     emails: tuple[str, ...]
 
     def invited_as(self) -> tuple[str, ...]:
-        """Return the ids of the users that invitations of this person were made for."""
+        """Return the ids of the users that invitations of this person belong to."""
         by_email = (user_id_for("email", email) for email in self.emails)
         return (*by_email, user_id_for("login", self.login))
 
 
 def may(role: Role, scope: KeyScope) -> bool:
-    """Return whether a role allows this."""
+    """Return whether a role includes this scope."""
     return scope in _MAY[role]
 
 
 def higher(roles: Iterable[Role]) -> Role:
-    """Return the role that may most.
+    """Return the role that allows most.
 
     Raises:
-        ValueError: there is none.
+        ValueError: `roles` is empty.
     """
     return min(roles, key=ROLES.index)
 
 
 def leaves_no_owner(members: Iterable[Membership], user_id: str, role: Role | None) -> bool:
-    """Return whether a project would lose its last owner if this user got this role; None: if they were removed."""
+    """Return whether a project loses its last owner when this user gets this role (None: is removed)."""
     owners = [member.user_id for member in members if member.role == "owner"]
     return owners == [user_id] and role != "owner"

@@ -1,4 +1,4 @@
-"""How a source of a project stands: what whoever reads it reports, what has come of it, and who wants it read now."""
+"""The state of a project's source: the report of its poller, the last item received, the last poll request."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -6,20 +6,20 @@ from datetime import datetime
 from typing import Any, Literal
 
 SourceStatus = Literal["ok", "failing", "blocked"]
-"""All is well; it fails and is tried again; the vendor refuses, and somebody has to do something."""
+"""Working; failing and retried; refused by the vendor until a person acts."""
 
 MAX_CURSOR_BYTES = 16 * 1024
-"""A cursor as JSON may have so many bytes."""
+"""Bytes that a cursor may have as JSON."""
 
 MAX_ERROR = 1000
-"""Characters of an error that is told."""
+"""Characters that are kept of an error."""
 
 
 @dataclass(frozen=True, slots=True)
 class SourceReport:
-    """What a poller says of itself: where it goes on (`cursor` is its own affair), and how it fares.
+    """The state a poller reports: where it continues (only the poller reads `cursor`), and whether it works.
 
-    The newest report counts, and is all there is of it: one that goes well again says the last error once more.
+    Only the newest report is kept, so a poller that works again repeats its last error.
     """
 
     cursor: Mapping[str, Any]
@@ -34,9 +34,8 @@ class SourceReport:
 class Position:
     """How far a repository was read: every change up to `since` is known.
 
-    The first sync takes the issues that are open, the others every change since the first began, which was at
-    `connected_at`; `whole` is False until the first has come to the end. `etag` is that of the answer which the next
-    sync asks for.
+    The first sync takes the open issues; later ones take every change since the first began, at `connected_at`.
+    `whole` is False until the first sync is complete. `etag` belongs to the response that the next sync revalidates.
     """
 
     connected_at: datetime
@@ -47,9 +46,9 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class RepositoryState:
-    """How far a repository at GitHub was read for a project, and how that went; the newest counts.
+    """How far a GitHub repository was read for a project, and the result; the newest state counts.
 
-    `synced_at` is when it was last read to its end. The last error stays when all goes well again.
+    `synced_at` is when it was last read to the end. The last error stays after a later success.
     """
 
     repository: str
@@ -65,10 +64,10 @@ _WORST: tuple[SourceStatus, ...] = ("ok", "failing", "blocked")
 
 
 def github_report(states: Collection[RepositoryState], wanted: Collection[str]) -> SourceReport | None:
-    """Return how GitHub stands, made of how its repositories do; None where none was read yet.
+    """Return the report of GitHub as a source, from the states of its repositories; None before the first sync.
 
-    Of those that are not `wanted` any more (names in any case) only what they brought is told: whoever asks for one
-    by hand is answered what went wrong.
+    Repositories that are no longer `wanted` (names in any case) count only as received; their errors are shown to
+    the caller who syncs them.
     """
     if not states:
         return None
@@ -91,7 +90,7 @@ def github_report(states: Collection[RepositoryState], wanted: Collection[str]) 
 
 @dataclass(frozen=True, slots=True)
 class SourceState:
-    """A source as it stands; `last_received_at` is when the newest item came in, `kicked_at` the last kick."""
+    """The state of a source; `last_received_at` is when the newest item arrived, `kicked_at` the last poll request."""
 
     source: str
     last_received_at: datetime | None = None

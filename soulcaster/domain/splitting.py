@@ -1,4 +1,4 @@
-"""Cutting a sequence into runs that fit: into a message, into a table's row."""
+"""Cutting a sequence into runs that fit into a message or a table row."""
 
 from collections.abc import Iterator, Sequence
 from typing import TypeVar
@@ -7,7 +7,7 @@ T = TypeVar("T")
 
 
 def split_by_bytes(parts: Sequence[tuple[T, int]], limit: int) -> Iterator[list[T]]:
-    """Yield runs of parts, in order, each of at most `limit` bytes; a part larger than that travels alone."""
+    """Yield runs of parts, in order, each of at most `limit` bytes; a larger part gets a run of its own."""
     run: list[T] = []
     total = 0
     for part, size in parts:

@@ -1,4 +1,4 @@
-"""Secrets by which a vendor's webhooks prove that they are the vendor's, and the proof itself."""
+"""Secrets that vendors sign their webhooks with, and the check of a signature."""
 
 import hashlib
 import hmac
@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from datetime import datetime
 
 MAX_STANDING = 2
-"""Secrets of one source that are valid at the same time: the old one and the new one, while one takes over."""
+"""Secrets of one source that are valid at the same time: the old and the new one during a rotation."""
 
 
 @dataclass(frozen=True, slots=True)
 class WebhookSecret:
     """A secret of one project and source: `sealed` is the encrypted secret, `last4` its last four characters.
 
-    One that was removed has `removed_at`, and nothing is left in `sealed`.
+    A removed secret has `removed_at`, and its `sealed` is empty.
     """
 
     id: str
@@ -28,14 +28,14 @@ class WebhookSecret:
 
 
 def signed(body: bytes, signature: str, secrets: Sequence[bytes]) -> bool:
-    """Tell whether a signature is the HMAC-SHA256 of a body by any of these secrets.
+    """Return whether a signature is the HMAC-SHA256 of a body with one of these secrets.
 
-    All are tried, each in constant time, so that how long it takes says nothing.
+    All secrets are tried, each in constant time, so the duration reveals nothing.
 
     Args:
-        body: as it came, byte for byte.
-        signature: in lower-case hex, without the vendor's prefix.
-        secrets: those that stand; by none of them nothing is signed.
+        body: the request body, byte for byte.
+        signature: lower-case hex, without the vendor's prefix.
+        secrets: the valid secrets; without any, nothing is signed.
     """
     given = signature.encode("utf-8", "surrogateescape")
     found = False
