@@ -1,8 +1,8 @@
 """Users, the projects they belong to, and what they may do there.
 
 A user is identified by a GitHub account or, before the first sign-in, by the e-mail address or GitHub login of an
-invitation. The user id derives from it (`domain/ids.py`), so the same person is always the same user, and a sign-in finds
-the invitations of all their addresses without a search.
+invitation. The user id derives from it (`domain/ids.py`), so the same person is always the same user, and a sign-in
+finds the invitations of all their addresses without a search.
 """
 
 from collections.abc import Iterable, Mapping

@@ -28,7 +28,7 @@ from soulcaster.wire.project_config import ProjectConfig, Repository, StoredConf
 
 
 class ProjectDefined(Message):
-    """control: a project, its name and who made it, where that was a user; the newest counts."""
+    """control: a project, its name, and the user who created it, if any; the newest message counts."""
 
     type: Literal["project"] = "project"
     id: ProjectId
@@ -38,7 +38,7 @@ class ProjectDefined(Message):
 
 
 class KeyDefined(Message):
-    """control: an API key, of which only the hash is known; the newest counts, so a revoked one is sent again so."""
+    """control: an API key, by its hash; the newest message counts, so revoking sends it again with `revoked_at`."""
 
     type: Literal["key"] = "key"
     id: ShortId
@@ -52,12 +52,12 @@ class KeyDefined(Message):
     revoked_at: Time | None = None
 
     def key(self) -> ApiKey:
-        """Return the key as the domain takes it."""
+        """Return the API key as the domain has it."""
         return ApiKey(**self.model_dump(exclude={"schema_version", "type"}))
 
 
 class UserDefined(Message):
-    """control: a user; the newest counts."""
+    """control: a user; the newest message counts."""
 
     type: Literal["user"] = "user"
     id: UserId
@@ -68,12 +68,12 @@ class UserDefined(Message):
     created_at: Time
 
     def user(self) -> User:
-        """Return the user as the domain takes it."""
+        """Return the user as the domain has it."""
         return User(**self.model_dump(exclude={"schema_version", "type"}))
 
 
 class MemberDefined(Message):
-    """control: what a user is in a project; the newest counts, so who was removed is sent again so."""
+    """control: a member; the newest message counts, so removing sends it again with `removed_at`."""
 
     type: Literal["member"] = "member"
     project_id: ProjectId
@@ -83,12 +83,12 @@ class MemberDefined(Message):
     removed_at: Time | None = None
 
     def membership(self) -> Membership:
-        """Return the membership as the domain takes it."""
+        """Return the membership as the domain has it."""
         return Membership(**self.model_dump(exclude={"schema_version", "type"}))
 
 
 class ProjectConfigured(Message):
-    """control: all of a project's settings; the newest counts. `version` counts them."""
+    """control: all settings of a project; the newest message counts. `version` counts the changes."""
 
     type: Literal["config"] = "config"
     project_id: ProjectId
@@ -98,12 +98,12 @@ class ProjectConfigured(Message):
     updated_by: Annotated[str, StringConstraints(max_length=200)]
 
     def stored(self) -> StoredConfig:
-        """Return the settings as they are kept."""
+        """Return the settings as the read model stores them."""
         return StoredConfig(self.version, self.config, self.updated_at, self.updated_by)
 
 
 class WebhookSecretDefined(Message):
-    """control: a webhook secret, sealed; the newest counts, so a removed one is sent again so, with nothing sealed."""
+    """control: a webhook secret, sealed; the newest message counts, so removing sends it again with nothing sealed."""
 
     type: Literal["webhook"] = "webhook"
     id: ShortId
@@ -116,12 +116,12 @@ class WebhookSecretDefined(Message):
     removed_at: Time | None = None
 
     def secret(self) -> WebhookSecret:
-        """Return the secret as the domain takes it."""
+        """Return the secret as the domain has it."""
         return WebhookSecret(**self.model_dump(exclude={"schema_version", "type"}))
 
 
 class SourceReported(Message):
-    """control: what a source's poller says of itself; the newest of a project and source counts."""
+    """control: the report of a source's poller; the newest of a project and source counts."""
 
     type: Literal["source"] = "source"
     project_id: ProjectId
@@ -134,12 +134,12 @@ class SourceReported(Message):
     last_error_at: Time | None = None
 
     def report(self) -> SourceReport:
-        """Return the report as the domain takes it."""
+        """Return the report as the domain has it."""
         return SourceReport(**self.model_dump(exclude={"schema_version", "type", "project_id", "source"}))
 
 
 class RepositorySynced(Message):
-    """control: how far a repository at GitHub was read for a project; the newest of each counts.
+    """control: how far a GitHub repository was read for a project; the newest of each counts.
 
     `connected_at`, `since`, `whole` and `etag` are those of `domain.source_state.Position`.
     """
@@ -158,14 +158,14 @@ class RepositorySynced(Message):
     last_error_at: Time | None = None
 
     def state(self) -> RepositoryState:
-        """Return the state as the domain takes it."""
+        """Return the state as the domain has it."""
         position = Position(self.connected_at, self.since, self.whole, self.etag)
         told = (self.status, self.reported_at, self.synced_at, self.last_error, self.last_error_at)
         return RepositoryState(self.repository, position, *told)
 
 
 class SourceKicked(Message):
-    """control: somebody wants a source polled now; a message of its own, for its poller writes the other."""
+    """control: a request to poll a source now; a message of its own, because the poller writes `SourceReported`."""
 
     type: Literal["kick"] = "kick"
     project_id: ProjectId
@@ -202,9 +202,9 @@ _CONTROL: TypeAdapter[ControlMessage] = TypeAdapter(
 
 
 def control_message(value: bytes) -> ControlMessage:
-    """Return what a record of control says; one without a type is a project.
+    """Return the message in a record of control; one without a type is a project.
 
     Raises:
-        ValueError: it is none of what control carries.
+        ValueError: the record is no control message.
     """
     return _CONTROL.validate_json(value)

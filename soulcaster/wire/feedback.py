@@ -1,4 +1,4 @@
-"""feedback.raw and feedback.items: what producers send, and the items that come of it."""
+"""feedback.raw and feedback.items: what producers send, and the items made from it."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any, Self
@@ -12,17 +12,17 @@ from soulcaster.wire.message import SCHEMA_VERSION, Message
 from soulcaster.wire.topics import ENVELOPE_BYTES
 
 ENVELOPE_ITEMS = 500
-"""Items that travel in one envelope of feedback.raw at most."""
+"""Items in one envelope of feedback.raw at most."""
 
 MAX_ITEM_BYTES = 256 * 1024
-"""An item larger than this, as JSON, is not feedback a person can read; it goes to the dead letters."""
+"""A larger item (as JSON) is no feedback that a person can read; it is dead-lettered."""
 
 TOMBSTONE_BYTES = 512
-"""More than a tombstone takes as JSON."""
+"""An upper bound of a tombstone's size as JSON."""
 
 
 class RawFeedback(BaseModel):
-    """One item on feedback.raw, as any producer may send it.
+    """feedback.raw: one item, as any producer may send it.
 
     `external_id` is the item's id at its source: the same one sent twice is one item, newest version wins. Without it
     each message is an item of its own, so two people's identical words stay two items. `updated_at`, `occurrence_id`
@@ -53,13 +53,13 @@ class RawFeedback(BaseModel):
 
 
 class RawEnvelope(Message):
-    """Many items at once on feedback.raw; they may be of several projects."""
+    """feedback.raw: many items at once, possibly of several projects."""
 
     items: tuple[RawFeedback, ...]
 
 
 class Delivery(Message):
-    """feedback.raw: what a vendor sent, as it was; agents/normalize parses it, and can do so again.
+    """feedback.raw: what a vendor sent, unchanged; agents/normalize parses it, also again on a replay.
 
     `vendor` names the parser (`domain.sources.SOURCES`), `headers` are those that it reads, in lower case.
     """
@@ -71,7 +71,7 @@ class Delivery(Message):
 
 
 class ItemsEnvelope(Message):
-    """feedback.items: cleaned items of one project, and tombstones of items that are gone for good.
+    """feedback.items: cleaned items of one project, and tombstones of deleted items.
 
     A tombstone holds wherever it stands: what comes of its item later counts no more.
     """
@@ -82,7 +82,7 @@ class ItemsEnvelope(Message):
 
 
 def raw_envelopes(items: Sequence[bytes]) -> Iterator[bytes]:
-    """Yield RawEnvelope messages of items that are JSON already, each below ENVELOPE_BYTES and ENVELOPE_ITEMS."""
+    """Yield RawEnvelope messages of items given as JSON, each below `ENVELOPE_BYTES` and `ENVELOPE_ITEMS`."""
     head = b'{"schema_version":%d,"items":[' % SCHEMA_VERSION
     for run in split_by_bytes([(item, len(item) + 1) for item in items], ENVELOPE_BYTES - len(head) - 2):
         for start in range(0, len(run), ENVELOPE_ITEMS):
@@ -90,7 +90,7 @@ def raw_envelopes(items: Sequence[bytes]) -> Iterator[bytes]:
 
 
 def items_envelopes(project_id: str, items: Sequence[bytes], deleted: Sequence[Deleted] = ()) -> Iterator[bytes]:
-    """Yield ItemsEnvelope messages, each below `ENVELOPE_BYTES` where items allow; items are JSON already.
+    """Yield ItemsEnvelope messages of items given as JSON, each below `ENVELOPE_BYTES` where items allow.
 
     Tombstones come after all items.
     """

@@ -1,4 +1,4 @@
-"""The fields that messages share: each type says what a value may be."""
+"""The field types that messages share: each limits the values a field may have."""
 
 import json
 import math
@@ -16,7 +16,7 @@ MAX_IDS = 1000
 """Ids that a command may name at once."""
 
 RESERVED = frozenset({"all", "cluster", "created", "external", "items", "jobs", "source", "sources", "unclustered"})
-"""Words that stand where a project's id stands in the read model's other keys."""
+"""Words that other keys of the read model have in the place of a project's id."""
 
 
 def _not_reserved(project_id: str) -> str:
@@ -26,15 +26,15 @@ def _not_reserved(project_id: str) -> str:
 
 
 ProjectId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$"), AfterValidator(_not_reserved)]
-"""A UUID or a CUID; any short word of letters, digits, hyphen and underscore that is not reserved is accepted."""
+"""A UUID, a CUID or any other short word of letters, digits, hyphens and underscores that is not reserved."""
 
 SOURCE_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,39}$"
 
 Source = Annotated[str, StringConstraints(pattern=SOURCE_PATTERN, to_lower=True)]
-"""Where an item is from, in lower case; the pattern is held against what was given, before it is lowered."""
+"""Where an item is from, in lower case; the pattern is checked before the value is lowered."""
 
 OTHER_SOURCE = "generic"
-"""The source of an item that says it is from where no `Source` is; intake.py keeps what it says."""
+"""The source of an item whose given source is not a valid `Source`; services/intake.py keeps the given one."""
 
 
 def _given_source(value: str) -> str:
@@ -46,7 +46,7 @@ def _given_source(value: str) -> str:
 
 
 GivenSource = Annotated[str, StringConstraints(min_length=1, max_length=100), AfterValidator(_given_source)]
-"""Where an item is said to be from: a `Source`, or any other words."""
+"""Where a producer says an item is from: a `Source`, or any other words."""
 
 MAX_EXTERNAL_ID = 512
 """Characters of an item's id at its source."""
@@ -67,7 +67,7 @@ def _aware(value: Any) -> Any:
 
 
 def _in_utc(value: datetime) -> datetime:
-    """Refuse a time that is before the year 1 or after 9999 in UTC: it could be read, but not worked with."""
+    """Refuse a time that is before the year 1 or after 9999 in UTC: Python can read it but not convert it."""
     try:
         value.astimezone(UTC)
     except OverflowError as error:
@@ -78,11 +78,11 @@ def _in_utc(value: datetime) -> datetime:
 Time = Annotated[AwareDatetime, BeforeValidator(_aware), AfterValidator(_in_utc)]
 
 MAX_DEPTH = 64
-"""Lists and objects in one another in an item's metadata; JSON readers give up at some depth, pydantic's at 200."""
+"""Nesting levels of an item's metadata; JSON parsers give up at some depth, pydantic's at 200."""
 
 
 def _storable(value: Any, depth: int = 0) -> Any:
-    """Refuse what was read as JSON but could not be read again: too deep, or a number beyond a float's range."""
+    """Refuse a value that could not be read again from JSON: nested too deep, or a number beyond a float's range."""
     if isinstance(value, dict | list):
         if depth >= MAX_DEPTH:
             raise ValueError(f"lists and objects may be {MAX_DEPTH} deep in one another, no deeper")
@@ -106,7 +106,7 @@ MAX_ETAG = 256
 """Characters of an ETag that is kept."""
 
 PollCursor = Annotated[dict[str, Any], AfterValidator(_storable), AfterValidator(_short)]
-"""Where a poller goes on; a small document of its own."""
+"""Where a poller continues; a small document that only the poller reads."""
 
 ShortId = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 
@@ -126,7 +126,7 @@ Email = Annotated[
     str,
     StringConstraints(strip_whitespace=True, to_lower=True, pattern=r"^[^@\s<>:,;]{1,64}@[^@\s<>:,;]{1,189}$"),
 ]
-"""An e-mail address, in small letters; only a message to it would show whether it is one."""
+"""An e-mail address in lower case; only sending to it would show whether it exists."""
 
 GitHubLogin = Annotated[str, StringConstraints(pattern="^[A-Za-z0-9_-]{1,64}$")]
 

@@ -1,7 +1,7 @@
-"""What a project has set: its repositories, its sources and their filters, and what is masked.
+"""The settings of a project: its repositories, its sources and their filters, and masking.
 
-How it is clustered is not among it: that is the clusterer's own, which refuses what cannot be, and says what it goes by
-(`domain.events.ClusteringConfigured`). A setting stands here only once something reads it, or is about to.
+Threshold and granularity are not among them: the clusterer owns these, may refuse a value, and publishes the values in
+use (`domain.events.ClusteringConfigured`). A setting is added here only together with the code that reads it.
 """
 
 from collections.abc import Hashable, Sequence
@@ -20,11 +20,11 @@ RedditSort = Literal["new", "hot", "top"]
 SentryLevel = Literal["fatal", "error", "warning", "info", "debug"]
 
 MAX_NAMES = 100
-"""Subreddits, environments or labels that one filter may name."""
+"""Subreddits, environments or labels that one filter may list."""
 
 
 def _once(values: tuple[H, ...]) -> tuple[H, ...]:
-    """Return each value once, in the order of their first."""
+    """Return each value once, in order of first appearance."""
     return tuple(dict.fromkeys(values))
 
 
@@ -33,7 +33,7 @@ Subreddit = Annotated[
     StringConstraints(pattern=r"^\s*[A-Za-z0-9_]{2,24}\s*$"),
     AfterValidator(lambda name: name.strip().lower()),
 ]
-"""The name of a subreddit, without r/; it becomes part of an address."""
+"""The name of a subreddit, without r/; it becomes part of a URL."""
 
 Repository = Annotated[
     str,
@@ -41,7 +41,7 @@ Repository = Annotated[
         pattern=r"^[A-Za-z0-9][A-Za-z0-9-]{0,38}/[A-Za-z0-9._-]*[A-Za-z0-9_-][A-Za-z0-9._-]*$", max_length=140
     ),
 ]
-"""A repository on GitHub, as owner/name; it becomes part of an address."""
+"""A GitHub repository, as owner/name; it becomes part of a URL."""
 
 Word = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
 Words = Annotated[tuple[Word, ...], Field(min_length=1, max_length=MAX_NAMES), AfterValidator(_once)]
@@ -56,7 +56,7 @@ class _Section(BaseModel):
 
 
 class RedditConfig(_Section):
-    """What is polled of Reddit; what is null is as the environment says."""
+    """What is polled at Reddit; null means the value from the environment."""
 
     enabled: bool = True
     subreddits: Subreddits | None = None
@@ -65,7 +65,7 @@ class RedditConfig(_Section):
 
 
 class SentryConfig(_Section):
-    """Which of Sentry's events are taken; null is all of them."""
+    """Which Sentry events are accepted; null means all."""
 
     enabled: bool = True
     environments: Words | None = None
@@ -73,7 +73,7 @@ class SentryConfig(_Section):
 
 
 class GithubConfig(_Section):
-    """Which of GitHub's issues are taken: those with one of these labels (null: any), in this state."""
+    """Which GitHub issues are accepted: those with one of these labels (null: any), in this state."""
 
     enabled: bool = True
     labels: Words | None = None
@@ -81,19 +81,19 @@ class GithubConfig(_Section):
 
 
 class SourcesConfig(_Section):
-    """The sources that can be set; each has `enabled`, and a field for every filter."""
+    """The sources with settings; each has `enabled` and one field per filter."""
 
     reddit: RedditConfig = RedditConfig()
     sentry: SentryConfig = SentryConfig()
     github: GithubConfig = GithubConfig()
 
     def enabled(self, source: str) -> bool:
-        """Return whether a source is on; one that cannot be set is."""
+        """Return whether a source is enabled; a source without settings always is."""
         section = getattr(self, source, None)
         return section.enabled if isinstance(section, RedditConfig | SentryConfig | GithubConfig) else True
 
     def take(self, item: FeedbackItem) -> bool:
-        """Return whether an item is one that the project takes of its source; what is not told passes every filter."""
+        """Return whether the project accepts an item from its source; an item without the filtered field passes."""
         if not self.enabled(item.source):
             return False
         told = item.metadata
@@ -111,7 +111,7 @@ def _passes(wanted: Sequence[str] | None, value: object) -> bool:
 
 
 class ProjectConfig(_Section):
-    """All of a project's settings; with `mask_personal_data` none of it is in what is stored."""
+    """All settings of a project; `mask_personal_data` masks personal data before items are stored."""
 
     repositories: Annotated[tuple[Repository, ...], Field(max_length=1000), AfterValidator(_once)] = ()
     sources: SourcesConfig = SourcesConfig()
@@ -120,7 +120,7 @@ class ProjectConfig(_Section):
 
 @dataclass(frozen=True, slots=True)
 class StoredConfig:
-    """A project's settings as they stand; `version` counts how often they were set."""
+    """The present settings of a project; `version` counts the changes."""
 
     version: int = 0
     config: ProjectConfig = field(default_factory=ProjectConfig)
@@ -130,14 +130,14 @@ class StoredConfig:
 
 @dataclass(frozen=True, slots=True)
 class RedditPolling:
-    """What is polled of Reddit, every `interval_seconds`."""
+    """What is polled at Reddit, every `interval_seconds`."""
 
     subreddits: tuple[str, ...]
     sorts: tuple[RedditSort, ...]
     interval_seconds: int
 
     def of(self, config: RedditConfig) -> "RedditPolling":
-        """Return what is polled for a project: what it has set, and else what stands here."""
+        """Return what is polled for a project: its own settings, else these defaults."""
         return RedditPolling(
             config.subreddits or self.subreddits,
             config.sorts or self.sorts,
@@ -146,7 +146,7 @@ class RedditPolling:
 
 
 def reddit_polling(subreddits: str, sorts: str, interval_seconds: int) -> RedditPolling:
-    """Return what the environment says, lists with commas in between; without a subreddit nothing is polled.
+    """Return the defaults from the environment, lists separated by commas; without a subreddit nothing is polled.
 
     Raises:
         BadInput: a name of a subreddit or a sort is none.

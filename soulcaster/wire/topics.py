@@ -1,8 +1,8 @@
-"""Every topic: its name, what its key is, which message it carries, and how long it is kept and why.
+"""Every topic: its name, its key, the message it carries, and how long it is kept and why.
 
 All topics have one partition count (`Settings.partitions`), because Faust puts partition n of every topic and
-every table of a worker together; from `feedback.items` on the key is the project, so that all of a project is in
-one partition. Broker auto-creation stays off: `soulcaster topics` creates what is here.
+every table of a worker together. From `feedback.items` on the key is the project, so all of a project is in
+one partition. Broker auto-creation stays off: `soulcaster topics` creates the topics declared here.
 """
 
 from collections.abc import Mapping
@@ -11,17 +11,17 @@ from types import MappingProxyType
 from typing import Literal
 
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
-"""What a topic accepts, one message; producers of our own stay under `ENVELOPE_BYTES`."""
+"""The largest message a topic accepts; our own producers stay under `ENVELOPE_BYTES`."""
 
 ENVELOPE_BYTES = 512 * 1024
-"""An envelope of ours is split before it grows beyond this many bytes."""
+"""Our producers split an envelope before it grows beyond this size."""
 
 DAY_MS = 24 * 3600 * 1000
 
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """One topic. `retention_ms` None keeps for ever; `reason` says why it is what it is."""
+    """One topic. `retention_ms` None keeps records for ever; `reason` explains the retention."""
 
     name: str
     key: str
@@ -32,7 +32,7 @@ class Topic:
     max_bytes: int = MAX_MESSAGE_BYTES
 
     def config(self) -> Mapping[str, str]:
-        """Return the broker's settings for this topic."""
+        """Return the broker settings of this topic."""
         config = {"cleanup.policy": self.cleanup, "max.message.bytes": str(self.max_bytes)}
         if self.cleanup == "delete":
             config["retention.ms"] = str(-1 if self.retention_ms is None else self.retention_ms)
@@ -45,35 +45,35 @@ FEEDBACK_RAW = Topic(
     "any",
     "RawFeedback, Delivery",
     30 * DAY_MS,
-    "What came in, untouched: kept so that a better parser can be run over it again; after a month only items matter.",
+    "What came in, unchanged: kept so that a better parser can read it again; after a month only items matter.",
 )
 FEEDBACK_ITEMS = Topic(
     "feedback.items",
     "project id",
     "ItemsEnvelope",
     None,
-    "The record of what we know: its retention is the items' own, and the read model is rebuilt from it.",
+    "The record of what we know: it is kept as long as the items themselves, and the read model is rebuilt from it.",
 )
 FEEDBACK_EMBEDDED = Topic(
     "feedback.embedded",
     "project id",
     "EmbeddedEnvelope",
     30 * DAY_MS,
-    "Vectors can be made again from the items, but not cheaply by a paid embedder: a month to cluster anew from.",
+    "Vectors can be made again from items, but a paid embedder makes that expensive: a month to cluster again from.",
 )
 CLUSTER_COMMANDS = Topic(
     "cluster.commands",
     "project id",
     "ClusterCommand",
     None,
-    "What people asked for; their word is law, and it is short.",
+    "What people asked for: corrections are permanent, and commands are short.",
 )
 CLUSTER_EVENTS = Topic(
     "cluster.events",
     "project id",
     "ClusterEvents",
     None,
-    "Every change of every cluster with its reason: the history of the product, and what other programs follow.",
+    "Every change of every cluster with its reason: the history of the product, which other programs follow too.",
 )
 FIX_COMMANDS = Topic(
     "fix.commands",
@@ -95,16 +95,16 @@ CONTROL = Topic(
     "ProjectDefined, KeyDefined, UserDefined, MemberDefined, ProjectConfigured, WebhookSecretDefined, SourceReported, "
     "SourceKicked, RepositorySynced",
     None,
-    "Projects, keys, users, members, settings and how sources stand: the newest of each is what counts, so it is "
+    "Projects, API keys, users, members, settings and the state of sources: only the newest of each counts, so it is "
     "compacted.",
     cleanup="compact",
 )
 DEAD_LETTERS = Topic(
     "dead-letters",
-    "that of the original",
-    "the original bytes; where from and why in the headers",
+    "the key of the original",
+    "the original bytes; origin and reason in the headers",
     None,
-    "Nothing accepted is lost: kept until a person has looked.",
+    "Nothing accepted is lost: dead letters are kept until a person has looked.",
     max_bytes=MAX_MESSAGE_BYTES + 256 * 1024,
 )
 
