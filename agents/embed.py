@@ -1,18 +1,14 @@
-"""feedback.items -> feedback.embedded: drop what was seen just like that, embed the rest in one go.
+"""feedback.items -> feedback.embedded: drop duplicates, embed the rest in one call.
 
-A tombstone goes on to the clusterer, after what there was of its item; what comes of it later is dropped.
-
-Dedupe and embed share a hop: a topic between them would carry the same bytes again. An item is marked as seen only
-after its vector was acknowledged, so a crash between the two embeds it twice and loses nothing.
+Dedupe and embed share a hop, because a topic between them would carry the same bytes again.
 """
 
 from collections import defaultdict
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from agents.runtime.batches import Batch
-from agents.runtime.guard import Guard
 from soulcaster.domain.feedback.dedupe import Judged, Seen
 from soulcaster.domain.feedback.items import Deleted, FeedbackItem, brief
 from soulcaster.ports.embedder import Embedder
@@ -21,56 +17,74 @@ from soulcaster.services.retrying import until_available
 from soulcaster.wire.embedded import EmbedderId, embedded_envelopes
 from soulcaster.wire.feedback import ItemsEnvelope
 from soulcaster.wire.topics import FEEDBACK_EMBEDDED
-from tables.segmented import States
+from tables.segmented import ProjectPartition, States
 
 
-async def embed(
-    batches: AsyncIterator[Batch], *, seen: States[Seen], embedder: Embedder, publisher: Publisher
-) -> AsyncIterator[int]:
-    """Embed batch by batch; yield how many items of each were new or changed."""
-    guard = Guard("embed", publisher)
-    embedder_id = EmbedderId(name=embedder.name, version=embedder.version, dimensions=embedder.dimensions)
-    count = 0
+class Embed:
+    """Embeds new and changed items and passes tombstones on.
 
-    async def work(batch: Batch, records: Sequence[Record]) -> None:
-        nonlocal count
-        items: dict[tuple[int, str], list[FeedbackItem]] = defaultdict(list)
-        deleted: dict[tuple[int, str], list[Deleted]] = defaultdict(list)
+    1. Judge the items against the table `seen`: new, changed, duplicate or deleted.
+    2. Embed the new and changed ones of all projects in one call.
+    3. Publish vectors and tombstones, one message a project, and await Kafka's acknowledgement.
+    4. Mark the items as seen. A crash before this embeds them twice; marked first, they would be lost.
+    """
+
+    name = "embed"
+
+    def __init__(self, *, seen: States[Seen], embedder: Embedder, publisher: Publisher) -> None:
+        """Embed with `embedder`; remember in `seen` what was embedded."""
+        self._seen = seen
+        self._embedder = embedder
+        self._embedder_id = EmbedderId(name=embedder.name, version=embedder.version, dimensions=embedder.dimensions)
+        self._publisher = publisher
+
+    async def process(self, batch: Batch, records: Sequence[Record]) -> int:
+        """Embed the items of records; return how many were new or changed."""
+        items: dict[ProjectPartition, list[FeedbackItem]] = defaultdict(list)
+        deleted: dict[ProjectPartition, list[Deleted]] = defaultdict(list)
         for record in records:
             envelope = ItemsEnvelope.model_validate_json(record.value or b"")
             items[record.partition, envelope.project_id] += envelope.items
             deleted[record.partition, envelope.project_id] += envelope.deleted
-        judged: dict[tuple[int, str], Judged] = {}
-        for (partition, project_id), of_project in items.items():
-            gone = deleted[partition, project_id]
-            found = seen.state(partition, project_id).judge(of_project, [one.id for one in gone])
-            if found.fresh or gone:
-                judged[partition, project_id] = found
+        judged: dict[ProjectPartition, Judged] = {}
+        for place, of_project in items.items():
+            found = self._seen.state(*place).judge(of_project, [tombstone.id for tombstone in deleted[place]])
+            if found.fresh or deleted[place]:
+                judged[place] = found
         if not judged:
-            return
-        briefs = {key: [brief(item) for item in found.fresh] for key, found in judged.items()}
+            return 0
+        messages, embedded = await self._messages(judged, deleted)
+        await until_available(lambda: self._publisher.publish(messages))
+        self._remember(batch, judged)
+        return embedded
+
+    async def close(self) -> None:
+        """Do nothing: the agent runs nothing beside `process`."""
+
+    async def _messages(
+        self, judged: Mapping[ProjectPartition, Judged], deleted: Mapping[ProjectPartition, Sequence[Deleted]]
+    ) -> tuple[list[Outgoing], int]:
+        """Embed what is fresh; return the messages and how many items they hold."""
+        briefs = {place: [brief(item) for item in found.fresh] for place, found in judged.items()}
         texts = [b.text for of_project in briefs.values() for b in of_project]
-        vectors = np.zeros((0, embedder.dimensions), np.float32)
+        vectors = np.zeros((0, self._embedder.dimensions), np.float32)
         if texts:
-            vectors = await until_available(lambda: embedder.embed(texts))
+            vectors = await until_available(lambda: self._embedder.embed(texts))
         parts = np.split(vectors, np.cumsum([len(of_project) for of_project in briefs.values()])[:-1])
         messages = [
             Outgoing(FEEDBACK_EMBEDDED.name, place[1].encode(), envelope)
             for (place, of_project), part in zip(briefs.items(), parts, strict=True)
-            for envelope in embedded_envelopes(place[1], embedder_id, of_project, part, deleted[place])
+            for envelope in embedded_envelopes(place[1], self._embedder_id, of_project, part, deleted[place])
         ]
-        await until_available(lambda: publisher.publish(messages))
+        return messages, len(texts)
+
+    def _remember(self, batch: Batch, judged: Mapping[ProjectPartition, Judged]) -> None:
         try:
             for (partition, project_id), found in judged.items():
                 with batch.writing(partition):
-                    seen.write(partition, project_id, seen.state(partition, project_id).remember(found))
+                    rows = self._seen.state(partition, project_id).remember(found)
+                    self._seen.write(partition, project_id, rows)
         except BaseException:
             for place in judged:
-                seen.forget(*place)
+                self._seen.forget(*place)
             raise
-        count += len(texts)
-
-    async for batch in batches:
-        count = 0
-        await guard.run(batch.records, lambda records, batch=batch: work(batch, records))  # type: ignore[misc]
-        yield count

@@ -1,15 +1,13 @@
-"""feedback.raw -> feedback.items: parse, clean, give ids, mask; what cannot be an item goes to the dead letters.
+"""feedback.raw -> feedback.items: parse, clean, identify and mask items.
 
-What a project does not take of a source is left out here: it stays on feedback.raw for as long as that is kept.
-Stateless, so it spreads over all partitions: here a project's items are still anywhere.
+The agent is stateless, so it runs on all partitions; a project's items are still spread over them here.
 """
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from agents.runtime.batches import Batch
-from agents.runtime.guard import Guard
 from soulcaster.domain.feedback.items import Deleted
 from soulcaster.ports.messaging import Outgoing, Publisher, Record
 from soulcaster.services.dead_letters import dead_letter, send_dead_letters
@@ -19,46 +17,59 @@ from soulcaster.wire.feedback import items_envelopes
 from soulcaster.wire.project_config import ProjectConfig
 from soulcaster.wire.topics import FEEDBACK_ITEMS
 
-_LARGE = 128 * 1024
-"""A record of this many bytes takes long enough to read (tens of milliseconds) to do it in a thread."""
+THREAD_BYTES = 128 * 1024
+"""A record of more bytes is read in a thread: that takes tens of milliseconds, which would hold up the event loop."""
+
+ConfigOf = Callable[[str], Awaitable[ProjectConfig]]
+"""Returns a project's settings by its id."""
 
 
-async def normalize(
-    batches: AsyncIterator[Batch], *, config_of: Callable[[str], Awaitable[ProjectConfig]], publisher: Publisher
-) -> AsyncIterator[int]:
-    """Normalize batch by batch; yield how many items each gave. `config_of` is asked once a batch and project."""
-    guard = Guard("normalize", publisher)
-    count = 0
+class Normalize:
+    """Turns what sources sent into items.
 
-    async def work(records: Sequence[Record]) -> None:
-        nonlocal count
+    1. Read the records: items, tombstones and refusals.
+    2. Leave out what a project's source filters exclude; it stays on feedback.raw for as long as that is kept.
+    3. Publish items and tombstones, one message a project.
+    4. Dead-letter the refusals. They come last, so a batch that fails at 3 is read again without dead letters of it.
+    """
+
+    name = "normalize"
+
+    def __init__(self, *, config_of: ConfigOf, publisher: Publisher) -> None:
+        """`config_of` is called once for each batch and project."""
+        self._config_of = config_of
+        self._publisher = publisher
+
+    async def process(self, _batch: Batch, records: Sequence[Record]) -> int:
+        """Normalize records; return how many items they gave."""
         items: dict[str, list[bytes]] = defaultdict(list)
-        gone: dict[str, list[Deleted]] = defaultdict(list)
-        letters: list[Outgoing] = []
+        deleted: dict[str, list[Deleted]] = defaultdict(list)
+        dead_letters: list[Outgoing] = []
         configs: dict[str, ProjectConfig] = {}
         for record in records:
-            large = len(record.value or b"") > _LARGE
+            large = len(record.value or b"") > THREAD_BYTES
             contents = await asyncio.to_thread(read, record) if large else read(record)
             for one in contents.items:
                 project_id = one.item.project_id
                 if project_id not in configs:
-                    configs[project_id] = await until_available(lambda project_id=project_id: config_of(project_id))  # type: ignore[misc]
+                    configs[project_id] = await self._config(project_id)
                 config = configs[project_id]
                 if config.sources.take(one.item):
                     items[project_id].append((masked(one) if config.mask_personal_data else one).json)
-            for project_id, deleted in contents.gone:
-                gone[project_id].append(deleted)
-            letters += [dead_letter(record, r.reason, value=r.value, index=r.index) for r in contents.refused]
+            for project_id, tombstones in contents.gone:
+                deleted[project_id].append(tombstones)
+            dead_letters += [dead_letter(record, r.reason, value=r.value, index=r.index) for r in contents.refused]
         messages = [
             Outgoing(FEEDBACK_ITEMS.name, project_id.encode(), envelope)
-            for project_id in {**items, **gone}
-            for envelope in items_envelopes(project_id, items.get(project_id, ()), gone.get(project_id, ()))
+            for project_id in {**items, **deleted}
+            for envelope in items_envelopes(project_id, items.get(project_id, ()), deleted.get(project_id, ()))
         ]
-        await until_available(lambda: publisher.publish(messages))
-        await send_dead_letters(publisher, letters)
-        count += sum(map(len, items.values()))
+        await until_available(lambda: self._publisher.publish(messages))
+        await send_dead_letters(self._publisher, dead_letters)
+        return sum(map(len, items.values()))
 
-    async for batch in batches:
-        count = 0
-        await guard.run(batch.records, work)
-        yield count
+    async def close(self) -> None:
+        """Do nothing: the agent runs nothing beside `process`."""
+
+    async def _config(self, project_id: str) -> ProjectConfig:
+        return await until_available(lambda: self._config_of(project_id))

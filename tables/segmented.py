@@ -12,6 +12,9 @@ from soulcaster.domain.segments import RowChange, Segments
 T_co = TypeVar("T_co", covariant=True)
 T = TypeVar("T")
 
+ProjectPartition = tuple[int, str]
+"""A partition and the id of a project whose records come in it; a table has one state for each."""
+
 
 class States(Protocol[T_co]):
     """What an agent needs of a table: the state of a project, and a way to write its rows."""

@@ -1,7 +1,7 @@
-"""What an agent does with a record that makes its own handling fail: set it aside, and go on with the others.
+"""A record that cannot be processed becomes a dead letter; the other records of its batch go on.
 
-Faust commits the offset of an event whose agent raised, so nothing may pass. If even the dead letter cannot be sent the
-process must end, with nothing acknowledged; `soulcaster.app` sees to it.
+An agent must not raise into Faust, which commits the offset of an event whose agent raised: the record would be lost.
+When not even the dead letter can be sent, the process ends with nothing acknowledged (`soulcaster.processes.app`).
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -12,42 +12,51 @@ from soulcaster.ports.messaging import Publisher, Record
 from soulcaster.services.dead_letters import dead_letter, send_dead_letters
 
 ATTEMPTS = 3
-"""How often a single record that raises is tried before it is set aside."""
+"""How often a single record that raises is tried before it becomes a dead letter."""
 
 log = structlog.get_logger(__name__)
 
 
 class Guard:
-    """Runs an agent's work on records so that whatever is wrong with one of them stops none of the others."""
+    """Runs an agent's work so that one bad record does not stop the others."""
 
     def __init__(self, agent: str, publisher: Publisher) -> None:
-        """Name the agent, for the logs, and give it a way to the dead letters."""
+        """`agent` is the name in logs and dead letters; `publisher` sends the dead letters."""
         self._agent = agent
         self._publisher = publisher
 
-    async def run(self, records: Sequence[Record], work: Callable[[Sequence[Record]], Awaitable[None]]) -> None:
-        """Do the work on all records; if it raises, on each alone, and set aside those that raise again.
+    async def run(self, records: Sequence[Record], work: Callable[[Sequence[Record]], Awaitable[int | None]]) -> int:
+        """Do the work on all records; if it raises, on each alone. Return the sum of what `work` returned.
 
-        `work` must be idempotent. Waiting for systems that are away is its own affair (`until_available`).
+        A record that raises `ATTEMPTS` times alone becomes a dead letter and counts 0. `work` must be idempotent, and
+        it waits for unavailable systems itself (`until_available`).
+
+        Raises:
+            KafkaUnavailable: a dead letter could not be sent.
         """
-        if len(records) > 1:
-            try:
-                await work(records)
-            except Exception:
-                log.exception("a batch failed; trying its records one by one", agent=self._agent, records=len(records))
-                for record in records:
-                    await self.run([record], work)
-            return
+        if not records:
+            return 0
+        if len(records) == 1:
+            return await self._run_one(records, work)
+        try:
+            return await work(records) or 0
+        except Exception:
+            log.exception("a batch failed; trying its records one by one", agent=self._agent, records=len(records))
+        return sum([await self._run_one([record], work) for record in records])
+
+    async def _run_one(
+        self, records: Sequence[Record], work: Callable[[Sequence[Record]], Awaitable[int | None]]
+    ) -> int:
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                await work(records)
+                return await work(records) or 0
             except Exception as error:
-                if attempt < ATTEMPTS:
-                    continue
-                log.exception("a record failed for good", agent=self._agent, record=_place(records[0]))
-                await send_dead_letters(self._publisher, [dead_letter(records[0], f"{self._agent}: {error!r}")])
-            return
+                if attempt == ATTEMPTS:
+                    [record] = records
+                    log.exception("a record failed for good", agent=self._agent, record=_position(record))
+                    await send_dead_letters(self._publisher, [dead_letter(record, f"{self._agent}: {error!r}")])
+        return 0
 
 
-def _place(record: Record) -> str:
+def _position(record: Record) -> str:
     return f"{record.topic}[{record.partition}]@{record.offset}"

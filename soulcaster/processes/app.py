@@ -23,11 +23,12 @@ from threadpoolctl import threadpool_limits
 from yarl import URL
 
 from agents.cluster import cluster
-from agents.embed import embed
-from agents.normalize import normalize
+from agents.embed import Embed
+from agents.normalize import Normalize
 from agents.project import project
 from agents.runtime.batches import Batch, InHand, batches
 from agents.runtime.delivery import OrderlyApp
+from agents.runtime.runner import Agent, run_agent
 from soulcaster.adapters.github.issues import GitHubIssues
 from soulcaster.adapters.github.sign_in import GitHubSignIn
 from soulcaster.adapters.kafka.client import CommittedConsumer, KafkaPublisher
@@ -66,8 +67,6 @@ SESSION_SECONDS = 10.0
 
 INTAKE_SECONDS = 5.0
 """How long an intake waits for Kafka's acknowledgement before it answers 503."""
-
-Agent = Callable[[AsyncIterator[Batch]], AsyncIterator[int]]
 
 
 def now() -> datetime:
@@ -128,7 +127,7 @@ def create_app(settings: Settings, *, embedder: Embedder | None = None) -> faust
 
     in_hand = InHand(app)
 
-    def wire(name: str, agent: Agent) -> None:
+    def wire(name: str, agent: Callable[[AsyncIterator[Batch]], AsyncIterator[int]]) -> None:
         channel = app.topic(*(t.name for t in AGENTS[name]), key_type=bytes, value_type=bytes, allow_empty=True)
 
         async def actor(stream: Any) -> None:
@@ -136,12 +135,15 @@ def create_app(settings: Settings, *, embedder: Embedder | None = None) -> faust
 
         app.agent(channel, name=name, concurrency=1)(actor)
 
+    def run(agent: Agent) -> None:
+        wire(agent.name, lambda batches: run_agent(agent, batches, publisher=publisher))
+
     async def stored() -> None:
         await app.producer.flush()  # the changelogs of tables go through Faust's own producer
 
     configs = ConfigCache(read_model)
-    wire("normalize", lambda b: normalize(b, config_of=configs.get, publisher=publisher))
-    wire("embed", lambda b: embed(b, seen=seen, embedder=used_embedder, publisher=publisher))
+    run(Normalize(config_of=configs.get, publisher=publisher))
+    run(Embed(seen=seen, embedder=used_embedder, publisher=publisher))
     wire("cluster", lambda b: cluster(b, clusters=clusters, stored=stored, publisher=publisher, clock=now))
     wire("project", lambda b: project(b, writer=read_model.writer, publisher=publisher))
 

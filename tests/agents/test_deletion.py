@@ -6,7 +6,7 @@ from typing import Any
 from redis.asyncio import Redis
 
 from agents.cluster import cluster
-from agents.embed import embed
+from agents.embed import Embed
 from agents.project import project
 from soulcaster.adapters.redis.read_model import RedisReadModel
 from soulcaster.domain.commands import CommandKind
@@ -15,7 +15,7 @@ from soulcaster.ports.messaging import Outgoing, Record
 from soulcaster.wire.cluster_commands import ClusterCommand
 from soulcaster.wire.feedback import ItemsEnvelope
 from tests.conftest import RedisServer
-from tests.support.agents import Flaky, HashEmbedder, Rows, collect, record, records, stored, stream
+from tests.support.agents import Flaky, HashEmbedder, Rows, collect, record, records, run_batches, stored, stream
 from tests.support.make import NOW, item
 
 
@@ -34,9 +34,8 @@ class Chain:
         new = record("feedback.items", envelope.to_bytes())
         self.items.append(new)
         embedded = Flaky()
-        await collect(
-            embed(stream([[new]], self.seen), seen=self.seen.seen(), embedder=HashEmbedder(), publisher=embedded)
-        )
+        agent = Embed(seen=self.seen.seen(), embedder=HashEmbedder(), publisher=embedded)
+        await run_batches(agent, [[new]], embedded, self.seen)
         await self.project([new])
         await self.cluster(records(embedded.sent, "feedback.embedded"))
 

@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from agents.embed import embed
+from agents.embed import Embed
 from soulcaster.adapters.embedders.static import StaticEmbedder
 from soulcaster.domain.feedback.items import Deleted, FeedbackItem, brief
 from soulcaster.errors import KafkaUnavailable, Unavailable
@@ -11,7 +11,7 @@ from soulcaster.ports.embedder import Embedder
 from soulcaster.ports.messaging import Record
 from soulcaster.wire.embedded import EmbeddedEnvelope
 from soulcaster.wire.feedback import ItemsEnvelope
-from tests.support.agents import Flaky, HashEmbedder, Rows, collect, headers, record, stream
+from tests.support.agents import Flaky, HashEmbedder, Rows, headers, record, run_batches
 from tests.support.make import NOW, item
 
 TOPIC = "feedback.items"
@@ -37,9 +37,8 @@ def ids(publisher: Flaky) -> list[str]:
 
 async def run(rows: Rows, publisher: Flaky, *batches: list[Record], embedder: Embedder | None = None) -> list[int]:
     """Run as after a restart: the states are made from the rows."""
-    return await collect(
-        embed(stream(batches, rows), seen=rows.seen(), embedder=embedder or HashEmbedder(), publisher=publisher)
-    )
+    agent = Embed(seen=rows.seen(), embedder=embedder or HashEmbedder(), publisher=publisher)
+    return await run_batches(agent, batches, publisher, rows)
 
 
 @pytest.mark.parametrize("embedder", [HashEmbedder(), StaticEmbedder()], ids=["hash", "static"])

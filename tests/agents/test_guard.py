@@ -16,7 +16,7 @@ class Work:
         self.done: list[bytes | None] = []
         self.passes: dict[bytes, int] = {}
 
-    async def __call__(self, records: Sequence[Record]) -> None:
+    async def __call__(self, records: Sequence[Record]) -> int:
         self.calls.append([r.value for r in records])
         for one in records:
             if one.value == b"bad":
@@ -25,6 +25,7 @@ class Work:
                 self.passes[one.value or b""] -= 1
                 raise OSError("not now")
         self.done += [r.value for r in records]
+        return len(records)
 
 
 def some(*values: bytes) -> list[Record]:

@@ -3,14 +3,14 @@ from typing import Any
 
 import pytest
 
-from agents.normalize import normalize
+from agents.normalize import Normalize
 from soulcaster.domain.ids import item_id
 from soulcaster.errors import KafkaUnavailable
 from soulcaster.ports.messaging import Record
 from soulcaster.wire.feedback import Delivery, ItemsEnvelope, RawEnvelope, RawFeedback
 from soulcaster.wire.project_config import GithubConfig, ProjectConfig, SentryConfig, SourcesConfig
 from soulcaster.wire.topics import ENVELOPE_BYTES
-from tests.support.agents import AT_MS, Flaky, collect, headers, record, stream
+from tests.support.agents import AT_MS, Flaky, headers, record, run_batches
 from tests.support.captured import load
 
 TOPIC = "feedback.raw"
@@ -44,7 +44,7 @@ async def run(publisher: Flaky, *batches: list[Record], **configs: ProjectConfig
     async def config_of(project_id: str) -> ProjectConfig:
         return configs.get(project_id, ProjectConfig())
 
-    return await collect(normalize(stream(batches), config_of=config_of, publisher=publisher))
+    return await run_batches(Normalize(config_of=config_of, publisher=publisher), batches, publisher)
 
 
 async def test_a_batch_is_one_message_a_project() -> None:

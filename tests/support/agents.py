@@ -9,10 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from agents.runtime.batches import Batch
+from agents.runtime.runner import Agent, run_agent
 from soulcaster.domain.clustering.project import RECORD_BYTES, ProjectClusters
 from soulcaster.domain.feedback.dedupe import Seen
 from soulcaster.domain.feedback.versions import MARK_BYTES
-from soulcaster.ports.messaging import Outgoing, Record
+from soulcaster.ports.messaging import Outgoing, Publisher, Record
 from soulcaster.testing import RecordingPublisher
 from tables.segmented import SegmentedTable, partition_of
 
@@ -117,6 +118,13 @@ async def stream(given: Iterable[Sequence[Record]], rows: Rows | None = None) ->
 
 def headers(letter: Outgoing) -> dict[str, str]:
     return {name: value.decode() for name, value in letter.headers}
+
+
+async def run_batches(
+    agent: Agent, batches: Iterable[Sequence[Record]], publisher: Publisher, rows: Rows | None = None
+) -> list[int]:
+    """Run an agent over batches of these records; return what it gave for each."""
+    return await collect(run_agent(agent, stream(batches, rows), publisher=publisher))
 
 
 async def collect(results: AsyncIterator[Any]) -> list[Any]:

@@ -1,0 +1,49 @@
+"""The loop of every agent: take a batch, process it under the guard, report how much it produced."""
+
+from collections.abc import AsyncIterator, Sequence
+from functools import partial
+from typing import Protocol
+
+from agents.runtime.batches import Batch
+from agents.runtime.guard import Guard
+from soulcaster.ports.messaging import Publisher, Record
+
+
+class Agent(Protocol):
+    """One hop of the stream: it turns records of its topics into messages, rows of a table or writes to Redis."""
+
+    name: str
+    """The agent's key in `soulcaster.wire.topics.AGENTS`; logs and dead letters carry it."""
+
+    async def process(self, batch: Batch, records: Sequence[Record]) -> int:
+        """Process records of a batch and return how many results they gave.
+
+        It must be idempotent: the guard calls it again, with all records of the batch or with one, after it raised.
+        It waits for unavailable systems itself (`until_available`).
+
+        Args:
+            batch: the batch the records come from; tables are written within `batch.writing(partition)`.
+            records: all records of the batch, or one of them.
+        """
+
+    async def close(self) -> None:
+        """Stop what the agent runs besides `process`; called once, after its last batch."""
+
+
+async def run_agent(agent: Agent, batches: AsyncIterator[Batch], *, publisher: Publisher) -> AsyncIterator[int]:
+    """Process batch after batch; yield how many results each gave.
+
+    Args:
+        agent: what processes them.
+        batches: the batches; asking for the next one acknowledges the one before.
+        publisher: sends the dead letters of records that cannot be processed.
+
+    Raises:
+        KafkaUnavailable: a dead letter could not be sent. The process must end: the batch is not acknowledged.
+    """
+    guard = Guard(agent.name, publisher)
+    try:
+        async for batch in batches:
+            yield await guard.run(batch.records, partial(agent.process, batch))
+    finally:
+        await agent.close()
