@@ -26,7 +26,7 @@ from cryptography.fernet import Fernet
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from soulcaster.adapters.kafka.client import KafkaPublisher
+from soulcaster.adapters.kafka.publisher import KafkaPublisher
 from soulcaster.adapters.redis.read_model import RedisReadModel
 from soulcaster.bench import PostedAs
 from soulcaster.bench.feeds import texts

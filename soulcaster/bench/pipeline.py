@@ -22,7 +22,8 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from soulcaster.adapters.kafka.client import KafkaPublisher, provision
+from soulcaster.adapters.kafka.provisioning import provision
+from soulcaster.adapters.kafka.publisher import KafkaPublisher
 from soulcaster.adapters.redis.read_model import RedisReadModel
 from soulcaster.bench import forward
 from soulcaster.bench.feeds import Feed, messages, project_ids

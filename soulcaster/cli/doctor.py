@@ -17,8 +17,8 @@ from redis.exceptions import RedisError
 from rich.console import Console
 from rich.table import Table
 
-from soulcaster.adapters.kafka.client import provision
 from soulcaster.adapters.kafka.offsets import KafkaOffsets, offsets_of
+from soulcaster.adapters.kafka.provisioning import provision
 from soulcaster.adapters.redis.client import address, by_rest, redis_client
 from soulcaster.errors import BadInput, KafkaUnavailable, Unavailable
 from soulcaster.processes.settings import STACK_FILE, Settings

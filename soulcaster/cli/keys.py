@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
-from soulcaster.adapters.kafka.client import KafkaPublisher
+from soulcaster.adapters.kafka.publisher import KafkaPublisher
 from soulcaster.domain.api_keys import ApiKey, KeyScope
 from soulcaster.ports.api_keys import ApiKeyView
 from soulcaster.ports.projects import Project

@@ -175,7 +175,7 @@ def topics(
 
     Never changes a topic that exists. Ends with 1 if any differs (with --check: or is missing).
     """
-    from soulcaster.adapters.kafka.client import provision
+    from soulcaster.adapters.kafka.provisioning import provision
     from soulcaster.wire.topics import all_topics
 
     s = _load(data_dir)
@@ -398,9 +398,10 @@ def tail(
     from soulcaster.adapters.kafka.tail import tail_lines
 
     async def write() -> None:
-        settings = _load(data_dir)
-        async with aclosing(tail_lines(settings, topic, from_beginning=from_beginning, most=most, follow=follow)) as of:
-            async for line in of:
+        servers = _load(data_dir).kafka
+        lines = tail_lines(servers, topic, from_beginning=from_beginning, limit=most, follow=follow)
+        async with aclosing(lines):
+            async for line in lines:
                 sys.stdout.write(line)
                 sys.stdout.flush()
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Self
 
-from soulcaster.adapters.kafka.client import Provisioned, provision
+from soulcaster.adapters.kafka.provisioning import Provisioned, provision
 from soulcaster.dev.kafka import Kafka
 from soulcaster.dev.processes import Child, free_port
 from soulcaster.dev.redis import redis_child, start_redis

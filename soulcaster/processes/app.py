@@ -31,9 +31,10 @@ from agents.runtime.delivery import OrderlyApp
 from agents.runtime.runner import Agent, run_agent
 from soulcaster.adapters.github.issues import GitHubIssues
 from soulcaster.adapters.github.sign_in import GitHubSignIn
-from soulcaster.adapters.kafka.client import CommittedConsumer, KafkaPublisher
+from soulcaster.adapters.kafka.consumers import GroupConsumer
 from soulcaster.adapters.kafka.dead_letters import KafkaDeadLetters
 from soulcaster.adapters.kafka.job_ends import KafkaJobEnds
+from soulcaster.adapters.kafka.publisher import KafkaPublisher
 from soulcaster.adapters.kafka.readiness import KafkaReadiness
 from soulcaster.adapters.redis.rate_limits import RedisRateLimits
 from soulcaster.adapters.redis.read_model import RedisReadModel
@@ -369,7 +370,7 @@ async def _launcher(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, task.cancel if task else loop.stop)
     log.info("launcher starts", kafka=settings.kafka)
-    consumer = CommittedConsumer(settings.kafka, FIX_COMMANDS.name, f"{settings.app_id}-launcher")
+    consumer = GroupConsumer(settings.kafka, FIX_COMMANDS.name, f"{settings.app_id}-launcher")
     with suppress(asyncio.CancelledError):  # told to stop: a job under way is not committed and runs again
         async with KafkaPublisher(settings.kafka) as publisher, consumer:
             await launch_all(

@@ -13,8 +13,9 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from agents.project import project
 from agents.runtime.batches import MAX_RECORDS, Batch
-from soulcaster.adapters.kafka.client import onlooker, record_of
+from soulcaster.adapters.kafka.consumers import standalone_consumer
 from soulcaster.adapters.kafka.offsets import Span, offsets_of
+from soulcaster.adapters.kafka.records import record_of
 from soulcaster.errors import NotFound
 from soulcaster.ports.messaging import Outgoing
 from soulcaster.ports.read_model_writer import ReadModelWriter
@@ -41,7 +42,7 @@ async def rebuild(settings: Settings, writer: ReadModelWriter, report: Report) -
     if missing:
         raise NotFound(f"There is no topic {min(missing)}; `soulcaster topics` makes it.")
     done = 0
-    async with onlooker(settings.kafka) as consumer:
+    async with standalone_consumer(settings.kafka) as consumer:
         consumer.assign(list(spans))
         for tp, span in spans.items():
             consumer.seek(tp, span.first)

@@ -18,7 +18,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from soulcaster.adapters.kafka.client import KafkaPublisher
+from soulcaster.adapters.kafka.publisher import KafkaPublisher
 from soulcaster.adapters.redis.read_model import RedisReadModel
 from soulcaster.adapters.table_files import Row, open_table
 from soulcaster.domain.text.normalize import well_formed

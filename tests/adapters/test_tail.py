@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from soulcaster.adapters.kafka.tail import line
+from soulcaster.adapters.kafka.tail import json_line
 
 
 @dataclass
@@ -35,7 +35,7 @@ class Consumed:
     ],
 )
 def test_a_message_is_one_line_of_json(message: Any, shown: dict[str, Any]) -> None:
-    text = line(message)
+    text = json_line(message)
     assert text.count("\n") == 1
     place = {"partition": 3, "offset": 7, "timestamp": "2023-11-14T22:13:20.123+00:00"}
     assert json.loads(text) == {**place, **shown}

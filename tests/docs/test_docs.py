@@ -12,7 +12,7 @@ from typing import Any, get_args, get_type_hints
 
 import pytest
 
-from soulcaster.adapters.kafka.tail import line
+from soulcaster.adapters.kafka.tail import json_line
 from soulcaster.domain.commands import CommandKind
 from soulcaster.domain.events import ClusterEvent
 from soulcaster.domain.ids import item_id
@@ -154,7 +154,7 @@ def test_a_dead_letter_looks_as_shown() -> None:
         headers=letter.headers,
         value=letter.value,
     )
-    assert json.loads(line(tailed)) == shown
+    assert json.loads(json_line(tailed)) == shown
     _, *rows = table(MESSAGES, "## Bad messages")
     with_index = dead_letter(original, "", index=0)
     assert [row[0].strip("`") for row in rows] == [name for name, _ in with_index.headers]

@@ -16,7 +16,7 @@ import pytest
 import pytest_asyncio
 from redis.asyncio import Redis
 
-from soulcaster.adapters.kafka.client import provision
+from soulcaster.adapters.kafka.provisioning import provision
 from soulcaster.adapters.redis.read_model import RedisReadModel
 from soulcaster.dev.kafka import fetch_jars
 from soulcaster.dev.processes import Child, free_port

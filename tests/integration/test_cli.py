@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from soulcaster.adapters.kafka.client import KafkaPublisher
+from soulcaster.adapters.kafka.publisher import KafkaPublisher
 from soulcaster.adapters.redis.read_model import RedisReadModel
 from soulcaster.ports.messaging import Outgoing
 from soulcaster.ports.projects import Project

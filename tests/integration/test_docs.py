@@ -34,7 +34,7 @@ def run(name: str, folder: Path, settings: Settings, stdin: str = "") -> str:
 
 
 async def lines(settings: Settings, topic: str) -> list[str]:
-    return [text async for text in tail_lines(settings, topic, from_beginning=True, most=None, follow=False)]
+    return [text async for text in tail_lines(settings.kafka, topic, from_beginning=True, limit=None, follow=False)]
 
 
 async def arrived(settings: Settings, external_id: str) -> list[Record]:

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from aiokafka import AIOKafkaProducer
 
-from soulcaster.adapters.kafka.job_ends import CLOCKS_APART_MS, KafkaJobEnds
+from soulcaster.adapters.kafka.job_ends import CLOCK_SKEW_MS, KafkaJobEnds
 from soulcaster.domain.lifecycle import JobStatus
 from soulcaster.errors import KafkaUnavailable
 from soulcaster.ports.messaging import Record
@@ -47,7 +47,7 @@ async def test_a_job_has_ended_once_its_end_is_told(fresh_settings: Settings) ->
 async def test_what_clocks_that_are_apart_told_is_found(fresh_settings: Settings) -> None:
     ends = KafkaJobEnds(fresh_settings.kafka)
     job_id = f"{fresh_settings.app_id}-c"
-    asked = await tell(fresh_settings, job_id, "failed", at_ms=AT_MS - CLOCKS_APART_MS)
+    asked = await tell(fresh_settings, job_id, "failed", at_ms=AT_MS - CLOCK_SKEW_MS)
     assert await ends.has_ended(job_id, Record(asked.topic, asked.partition, 0, AT_MS, asked.key, b""))
     newer = Record(asked.topic, asked.partition, 0, 10 * AT_MS, asked.key, b"")
     assert not await ends.has_ended(job_id, newer)  # nothing is so new

@@ -4,8 +4,8 @@ import psutil
 import pytest
 from redis.asyncio import Redis
 
-from soulcaster.adapters.kafka.client import KafkaPublisher
 from soulcaster.adapters.kafka.offsets import offsets_of
+from soulcaster.adapters.kafka.publisher import KafkaPublisher
 from soulcaster.dev.stack import Stack
 from soulcaster.errors import StackError, TopicsDiffer
 from soulcaster.ports.messaging import Outgoing

@@ -12,7 +12,8 @@ from uuid import uuid4
 import pytest
 import pytest_asyncio
 
-from soulcaster.adapters.kafka.client import KafkaPublisher, provision
+from soulcaster.adapters.kafka.provisioning import provision
+from soulcaster.adapters.kafka.publisher import KafkaPublisher
 from soulcaster.adapters.redis.read_model import RedisReadModel
 from soulcaster.dev.processes import Child
 from soulcaster.dev.stack import Stack

@@ -10,8 +10,8 @@ import pytest
 from aiohttp.test_utils import TestClient, TestServer
 from aiokafka import AIOKafkaConsumer
 
-from soulcaster.adapters.kafka.client import KafkaPublisher
 from soulcaster.adapters.kafka.dead_letters import KafkaDeadLetters
+from soulcaster.adapters.kafka.publisher import KafkaPublisher
 from soulcaster.adapters.kafka.readiness import KafkaReadiness
 from soulcaster.adapters.redis.rate_limits import RedisRateLimits
 from soulcaster.adapters.redis.read_model import RedisReadModel

@@ -9,8 +9,10 @@ from typing import TypeAlias
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
-from soulcaster.adapters.kafka.client import onlooker, record_of
-from soulcaster.adapters.kafka.offsets import TIMEOUT_SECONDS, Span, offsets_of
+from soulcaster.adapters.kafka.connection import REQUEST_SECONDS
+from soulcaster.adapters.kafka.consumers import standalone_consumer
+from soulcaster.adapters.kafka.offsets import Span, offsets_of
+from soulcaster.adapters.kafka.records import record_of
 from soulcaster.errors import KafkaUnavailable
 from soulcaster.ports.dead_letters import DeadLetter, DeadLetterPage
 from soulcaster.services.dead_letters import read_dead_letter
@@ -61,7 +63,7 @@ class _Side:
 class KafkaDeadLetters:
     """DeadLetters over a consumer for each call; calls wait for one another, so that memory is bounded."""
 
-    def __init__(self, servers: str, *, timeout: float = TIMEOUT_SECONDS) -> None:
+    def __init__(self, servers: str, *, timeout: float = REQUEST_SECONDS) -> None:
         """Prepare; `timeout` is in seconds, for one call."""
         self._servers = servers
         self._timeout = timeout
@@ -108,7 +110,7 @@ class KafkaDeadLetters:
             async with asyncio.timeout(self._timeout), self._one_at_a_time:
                 async with offsets_of(self._servers, timeout=self._timeout) as offsets:
                     spans = await offsets.spans([DEAD_LETTERS.name])
-                async with onlooker(self._servers, max_wait_ms=5) as consumer:
+                async with standalone_consumer(self._servers, max_wait_ms=5) as consumer:
                     yield consumer, spans
         except TimeoutError as error:
             raise KafkaUnavailable(f"Kafka at {self._servers} takes too long") from error

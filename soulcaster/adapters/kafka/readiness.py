@@ -3,18 +3,17 @@
 import asyncio
 
 from aiokafka.client import AIOKafkaClient
-from aiokafka.errors import KafkaError
 
-from soulcaster.errors import KafkaUnavailable
+from soulcaster.adapters.kafka.connection import unavailable_errors
 
-TIMEOUT_SECONDS = 2.0
+PING_SECONDS = 2.0
 
 
 class KafkaReadiness:
-    """Asks the brokers for metadata over one connection that is kept between calls."""
+    """Asks the brokers for metadata over one connection that it keeps between calls."""
 
-    def __init__(self, servers: str, *, timeout: float = TIMEOUT_SECONDS) -> None:
-        """Prepare; the first call connects. `timeout` is in seconds, for one `ping`."""
+    def __init__(self, servers: str, *, timeout: float = PING_SECONDS) -> None:
+        """Connect nothing yet; the first `ping` does. `timeout` is in seconds, for one `ping`."""
         self._servers = servers
         self._timeout = timeout
         self._client: AIOKafkaClient | None = None
@@ -26,11 +25,9 @@ class KafkaReadiness:
         Raises:
             KafkaUnavailable: none did in time.
         """
-        try:
+        with unavailable_errors(self._servers):
             async with asyncio.timeout(self._timeout), self._one_at_a_time:
-                await self._ask()
-        except (KafkaError, OSError, TimeoutError) as error:
-            raise KafkaUnavailable(f"Kafka at {self._servers} does not answer ({error!r})") from error
+                await self._fetch_metadata()
 
     async def close(self) -> None:
         """Close the connection."""
@@ -38,7 +35,7 @@ class KafkaReadiness:
             client, self._client = self._client, None
             await client.close()
 
-    async def _ask(self) -> None:
+    async def _fetch_metadata(self) -> None:
         if self._client is None:
             client = AIOKafkaClient(
                 bootstrap_servers=self._servers,
@@ -47,7 +44,7 @@ class KafkaReadiness:
             )
             try:
                 await client.bootstrap()
-            except BaseException:  # a time limit too: its sockets would stay open
+            except BaseException:  # a timeout too: its sockets would stay open
                 await client.close()
                 raise
             self._client = client

@@ -1,4 +1,4 @@
-"""`soulcaster tail`: the messages of a topic as JSON lines."""
+"""The records of a topic as JSON lines."""
 
 import base64
 import json
@@ -8,25 +8,24 @@ from typing import Any
 
 from aiokafka import ConsumerRecord
 
-from soulcaster.adapters.kafka.client import onlooker
+from soulcaster.adapters.kafka.consumers import standalone_consumer
 from soulcaster.adapters.kafka.offsets import offsets_of
 from soulcaster.errors import NotFound
-from soulcaster.processes.settings import Settings
 
 
 async def tail_lines(
-    settings: Settings, topic: str, *, from_beginning: bool, most: int | None, follow: bool
+    servers: str, topic: str, *, from_beginning: bool, limit: int | None, follow: bool
 ) -> AsyncGenerator[str, None]:
-    """Yield a topic's messages as JSON lines: those there are, if wanted, then, if wanted, those that come.
+    """Yield a topic's records as JSON lines: with `from_beginning` those that exist, with `follow` those that come.
 
-    No consumer group is joined and nothing is committed, so nobody else notices. Partitions are read side by side;
-    only within one is there an order.
+    At most `limit` lines. No consumer group is joined and nothing is committed, so nobody else notices. Partitions are
+    read side by side; only within one is there an order.
 
     Raises:
         NotFound: there is no such topic.
         KafkaUnavailable: no broker answers.
     """
-    async with offsets_of(settings.kafka) as offsets:
+    async with offsets_of(servers) as offsets:
         spans = await offsets.spans([topic])
         known = await offsets.topics()
     if not spans:
@@ -34,26 +33,26 @@ async def tail_lines(
     starts = {tp: span.first if from_beginning else span.end for tp, span in spans.items()}
     if not follow and all(starts[tp] == span.end for tp, span in spans.items()):
         return
-    async with onlooker(settings.kafka) as consumer:
+    async with standalone_consumer(servers) as consumer:
         consumer.assign(list(spans))
         for tp, start in starts.items():
             consumer.seek(tp, start)
         count = 0
-        while most is None or count < most:
-            left = [tp for tp, span in spans.items() if await consumer.position(tp) < span.end]
-            if not follow and not left:
+        while limit is None or count < limit:
+            unread = [tp for tp, span in spans.items() if await consumer.position(tp) < span.end]
+            if not follow and not unread:
                 return
-            batch = await consumer.getmany(*(left if not follow else ()), timeout_ms=500)
+            batch = await consumer.getmany(*(unread if not follow else ()), timeout_ms=500)
             for tp, records in batch.items():
                 for record in records:
-                    if (most is not None and count >= most) or (not follow and record.offset >= spans[tp].end):
+                    if (limit is not None and count >= limit) or (not follow and record.offset >= spans[tp].end):
                         break
                     count += 1
-                    yield line(record)
+                    yield json_line(record)
 
 
-def line(record: ConsumerRecord) -> str:
-    """Return a message as one line of JSON."""
+def json_line(record: ConsumerRecord) -> str:
+    """Return a record as one line of JSON."""
     shown: dict[str, Any] = {
         "partition": record.partition,
         "offset": record.offset,

@@ -1,0 +1,100 @@
+"""The two kinds of consumer: one outside any group, which commits nothing, and one of a group, which commits."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Self
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
+
+from soulcaster.adapters.kafka.connection import REQUEST_SECONDS, unavailable_errors
+from soulcaster.adapters.kafka.records import record_of
+from soulcaster.errors import KafkaUnavailable
+from soulcaster.ports.messaging import Record
+from soulcaster.wire.topics import DEAD_LETTERS
+
+SESSION_MS = 12_000
+"""After this long without a heartbeat the group takes a consumer for dead."""
+
+HEARTBEAT_MS = 3_000
+
+
+@asynccontextmanager
+async def standalone_consumer(
+    servers: str,
+    *,
+    timeout: float = REQUEST_SECONDS,  # noqa: ASYNC109
+    max_wait_ms: int = 500,
+) -> AsyncIterator[AIOKafkaConsumer]:
+    """Give a consumer that joins no group and commits nothing; the caller assigns partitions and seeks.
+
+    `timeout` is in seconds, to connect; `max_wait_ms` is how long a broker holds back a fetch that has no data yet.
+
+    Raises:
+        KafkaUnavailable: no broker answers, now or at any later call.
+    """
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=servers,
+        max_partition_fetch_bytes=DEAD_LETTERS.max_bytes,
+        fetch_max_wait_ms=max_wait_ms,
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+    )
+    try:
+        with unavailable_errors(servers):
+            await asyncio.wait_for(consumer.start(), timeout)
+            await asyncio.sleep(0)  # a task of the consumer's that has not begun yet would make its stop raise
+            yield consumer
+    finally:
+        await consumer.stop()
+
+
+class GroupConsumer:
+    """Reads one topic as a member of a consumer group; each record is committed once its work is done."""
+
+    def __init__(self, servers: str, topic: str, group: str) -> None:
+        """Connect nothing yet; `async with` does."""
+        self._servers = servers
+        self._consumer = AIOKafkaConsumer(
+            topic,
+            bootstrap_servers=servers,
+            group_id=group,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            session_timeout_ms=SESSION_MS,
+            heartbeat_interval_ms=HEARTBEAT_MS,
+            max_partition_fetch_bytes=DEAD_LETTERS.max_bytes,
+        )
+
+    async def __aenter__(self) -> Self:
+        try:
+            with unavailable_errors(self._servers):
+                await asyncio.wait_for(self._consumer.start(), REQUEST_SECONDS)
+        except KafkaUnavailable:
+            await self._consumer.stop()
+            raise
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self._consumer.stop()
+
+    async def records(self) -> AsyncIterator[Record]:
+        """Yield records without end."""
+        async for message in self._consumer:
+            yield record_of(message)
+
+    async def commit(self, record: Record) -> None:
+        """Commit a record and all before it in its partition.
+
+        Raises:
+            KafkaUnavailable: the group's coordinator does not answer.
+        """
+        offsets = {TopicPartition(record.topic, record.partition): record.offset + 1}
+        try:
+            await asyncio.wait_for(self._consumer.commit(offsets), REQUEST_SECONDS)
+        except (IllegalStateError, CommitFailedError):
+            # The partition has moved: its new owner reads the record again, which is harmless.
+            return
+        except (KafkaError, TimeoutError) as error:
+            raise KafkaUnavailable(f"Kafka at {self._servers} did not take a commit ({error!r})") from error

@@ -1,0 +1,101 @@
+"""The publisher that every process sends with."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Self
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import MessageSizeTooLargeError
+from aiokafka.partitioner import DefaultPartitioner
+
+from soulcaster.adapters.kafka.connection import REQUEST_SECONDS, unavailable_errors
+from soulcaster.errors import InvalidMessage
+from soulcaster.ports.messaging import Outgoing
+from soulcaster.wire.topics import DEAD_LETTERS
+
+MAX_BATCH_BYTES = 256 * 1024
+"""What the producer collects for one partition before it sends."""
+
+_PARTITIONER = DefaultPartitioner()
+
+
+class KafkaPublisher:
+    """Publisher over one idempotent aiokafka producer.
+
+    It connects with `async with KafkaPublisher(servers)`, with `connect`, or with the first message.
+    """
+
+    def __init__(self, servers: str, *, timeout: float = REQUEST_SECONDS) -> None:
+        """Connect nothing yet. `timeout` is in seconds, for connecting and for one `publish`."""
+        self._servers = servers
+        self._timeout = timeout
+        self._producer: AIOKafkaProducer | None = None
+        self._connecting = asyncio.Lock()
+
+    async def connect(self) -> None:
+        """Connect, unless it is connected.
+
+        Raises:
+            KafkaUnavailable: no broker answers.
+        """
+        await self._connected()
+
+    async def stop(self) -> None:
+        """Send what is under way and close the connection."""
+        if self._producer is not None:
+            producer, self._producer = self._producer, None
+            await producer.stop()
+
+    async def __aenter__(self) -> Self:
+        await self.connect()
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self.stop()
+
+    async def publish(self, messages: Sequence[Outgoing]) -> None:
+        """Send all and await every acknowledgement; see `ports.messaging.Publisher`."""
+        producer = await self._connected()
+        with unavailable_errors(self._servers, "did not acknowledge"):
+            try:
+                async with asyncio.timeout(self._timeout):
+                    acknowledgements = [
+                        await producer.send(m.topic, value=m.value, key=m.key, headers=list(m.headers))
+                        for m in messages
+                    ]
+                    await asyncio.gather(*acknowledgements)
+            except MessageSizeTooLargeError as error:
+                raise InvalidMessage(f"a message is larger than its topic takes: {error}") from error
+
+    async def partitions(self, topic: str, keys: Sequence[bytes]) -> Sequence[int]:
+        """Return the partition of each key; see `ports.messaging.KeyedPublisher`."""
+        producer = await self._connected()
+        with unavailable_errors(self._servers):
+            async with asyncio.timeout(self._timeout):
+                partitions = sorted(await producer.partitions_for(topic))
+        return [_PARTITIONER(key, partitions, partitions) for key in keys]
+
+    async def _connected(self) -> AIOKafkaProducer:
+        if self._producer is None:
+            async with self._connecting:
+                if self._producer is None:
+                    self._producer = await self._new_producer()
+        return self._producer
+
+    async def _new_producer(self) -> AIOKafkaProducer:
+        producer = AIOKafkaProducer(
+            bootstrap_servers=self._servers,
+            acks="all",
+            enable_idempotence=True,
+            max_request_size=DEAD_LETTERS.max_bytes,
+            max_batch_size=MAX_BATCH_BYTES,
+            request_timeout_ms=int(self._timeout * 1000),
+            partitioner=_PARTITIONER,
+        )
+        try:
+            with unavailable_errors(self._servers):
+                await asyncio.wait_for(producer.start(), self._timeout)
+        except BaseException:
+            await producer.stop()
+            raise
+        return producer
