@@ -9,7 +9,7 @@ from pydantic_core import PydanticSerializationError
 
 from soulcaster.domain.feedback.items import FeedbackItem
 from soulcaster.domain.ids import item_id
-from soulcaster.domain.sources import SOURCES, Nothing, Outcome
+from soulcaster.domain.sources import SOURCES, Ignore, SourceChange
 from soulcaster.ports.messaging import KeyedPublisher, Outgoing, Record
 from soulcaster.services.intake import Refusal, read, read_json
 from soulcaster.wire.feedback import Delivery, raw_envelopes
@@ -94,15 +94,15 @@ def make_delivery(project_id: str, vendor: str, headers: Mapping[str, str], payl
         value = message.to_bytes()
     except PydanticSerializationError as error:
         raise ValueError("lists and objects are too deep in one another") from error
-    outcomes: Sequence[Outcome] = ()
+    outcomes: Sequence[SourceChange] = ()
     refusal = None
     try:
         outcomes = source.parse(kept, message.payload)
     except ValueError as error:
         refusal = str(error)
-    told = [outcome.external_id for outcome in outcomes if not isinstance(outcome, Nothing)]
+    told = [outcome.external_id for outcome in outcomes if not isinstance(outcome, Ignore)]
     ids = tuple(dict.fromkeys(item_id(project_id, vendor, one) for one in told))
-    nothing = "; ".join(outcome.reason for outcome in outcomes if isinstance(outcome, Nothing))
+    nothing = "; ".join(outcome.reason for outcome in outcomes if isinstance(outcome, Ignore))
     key = ids[0] if ids else project_id
     return ReadyDelivery(
         Outgoing(FEEDBACK_RAW.name, key.encode(), value), ids, ignored=None if ids else nothing or None, refusal=refusal

@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from soulcaster.domain.sources import SOURCES, Outcome
+from soulcaster.domain.sources import SOURCES, SourceChange
 
 FIXTURES = Path(__file__).with_name("fixtures")
 
@@ -26,7 +26,7 @@ class Captured:
     payload: Any
     expected: Any
 
-    def outcomes(self) -> Sequence[Outcome]:
+    def outcomes(self) -> Sequence[SourceChange]:
         return SOURCES[self.source].parse(self.headers, self.payload)
 
 
@@ -37,7 +37,7 @@ def load(source: str, name: str) -> Captured:
 CAPTURED = [load(path.parent.name, path.stem) for path in sorted(FIXTURES.glob("*/*.json"))]
 
 
-def as_written(outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
+def as_written(outcomes: Sequence[SourceChange]) -> list[dict[str, Any]]:
     """Return outcomes as fixtures have them: named, times as ISO 8601, without what is None or empty."""
     written = []
     for outcome in outcomes:

@@ -1,4 +1,4 @@
-"""Which items are new, which changed, which we have seen just like that, which are gone; in 24 bytes an item."""
+"""Which items are new, changed, duplicates or deleted; the state takes 24 bytes an item."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,14 +10,14 @@ from soulcaster.domain.ids import id_bytes
 from soulcaster.domain.segments import RowChange, Segments
 
 _GONE = bytes(MARK_BYTES)
-"""Stands for the content of an item that was deleted."""
+"""The mark of a deleted item."""
 
 Verdict = Literal["new", "changed", "duplicate", "deleted"]
 
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """Items with their verdicts, and what to remember once they have been passed on."""
+    """Items with their verdicts, and the marks to remember once the items are published."""
 
     items: tuple[FeedbackItem, ...]
     verdicts: tuple[Verdict, ...]
@@ -25,48 +25,48 @@ class Judged:
 
     @property
     def fresh(self) -> tuple[FeedbackItem, ...]:
-        """Return the items that say something new, each once, in its newest version."""
+        """Return the new and changed items, each once, in its newest version."""
         return tuple(i for i, v in zip(self.items, self.verdicts, strict=True) if v in ("new", "changed"))
 
 
 class Seen:
-    """What one project has said so far: item id -> which version it was (`versions.mark`)."""
+    """What was seen of one project: item id -> mark of its version (`versions.mark`)."""
 
     def __init__(self, segments: Segments) -> None:
         """Work over the rows of one project in the table `seen`."""
         self._segments = segments
 
     def judge(self, items: Sequence[FeedbackItem], deleted: Sequence[str] = ()) -> Judged:
-        """Judge items in their order; within them, too, only the newest version of one counts. Remembers nothing.
+        """Judge items in order; of several versions in the batch the newest counts. Remembers nothing.
 
-        `deleted` are ids of items that are gone for good: none of their versions is fresh, before or after.
+        `deleted` are ids of deleted items: none of their versions is fresh, before or after.
         """
         keys = [id_bytes(item.id) for item in items]
         gone = [id_bytes(item_id) for item_id in deleted]
         leaving = {key for key, before in zip(gone, self._segments.get(gone), strict=True) if before != _GONE}
         known = dict(zip(keys, self._segments.get(keys), strict=True)) | dict.fromkeys(leaving, _GONE)
-        standing = dict(known)
+        current = dict(known)
         fresh: dict[bytes, int] = {}
         verdicts: list[Verdict] = []
         told = [mark(item) for item in items]
         for i, (key, now) in enumerate(zip(keys, told, strict=True)):
-            before = standing[key]
+            before = current[key]
             if before == _GONE:
                 verdicts.append("deleted")
             elif before is not None and not is_news(before, now):
                 verdicts.append("duplicate")
             else:
                 verdicts.append("new" if before is None else "changed")
-                if key in fresh:  # a version that another in the same batch has outdated
+                if key in fresh:  # a later item of the batch outdates this version
                     verdicts[i], verdicts[fresh[key]] = verdicts[fresh[key]], "duplicate"
-                fresh[key], standing[key] = i, now
+                fresh[key], current[key] = i, now
         for key, i in list(fresh.items()):
-            if standing[key] == known[key]:  # there and back again
+            if current[key] == known[key]:  # changed and changed back within the batch
                 verdicts[i] = "duplicate"
                 del fresh[key]
         marks = {key: told[i] for key, i in fresh.items()} | dict.fromkeys(sorted(leaving), _GONE)
         return Judged(tuple(items), tuple(verdicts), marks)
 
     def remember(self, judged: Judged) -> list[RowChange]:
-        """Mark fresh items as seen and others as gone, after that was passed on; return the table's changes."""
+        """Mark fresh items as seen and deleted ones as deleted, once they are published; return the row changes."""
         return self._segments.commit(judged._marks, {})

@@ -1,4 +1,4 @@
-"""What people said: the item, and the text of it that is compared."""
+"""Feedback items, and the brief of an item that clustering compares."""
 
 import hashlib
 import json
@@ -12,7 +12,7 @@ from soulcaster.domain.text.masking import mask_personal, mask_values
 from soulcaster.domain.text.normalize import CUT, GIVEN_TITLE_CHARS, TITLE_CHARS, one_line
 
 BRIEF_CHARS = 2_000
-"""Characters of an item that are compared, counted after what tells nothing is gone; the rest is kept all the same."""
+"""Characters of an item that are compared, counted after trimming and masking; all of the item is kept."""
 
 _REPO = re.compile(
     r"(?:https?://(?:www\.)?github\.com/)?([\w.-]{1,100}/[\w.-]{1,100}?)(?:\.git)?/?", re.ASCII | re.IGNORECASE
@@ -26,16 +26,16 @@ _canonical = json.JSONEncoder(sort_keys=True, default=str).encode
 
 
 TextOrigin = Literal["own", "sample", "summary"]
-"""What title, body and url of an item are worth: they are its own, and the newest version counts; those of one
-occurrence of many, and the first stays; or all that a message without details can say."""
+"""Where an item's title, body and url come from: its own text, of which the newest version counts; one sample of many
+occurrences, of which the first stays; or a summary made from a message without details."""
 
 
 @dataclass(frozen=True, slots=True)
 class FeedbackItem:
     """One piece of feedback, cleaned. `created_at` is the author's time, `received_at` ours.
 
-    `language` is an ISO 639-1 code, or None where the text does not tell. `updated_at` is when it was so at its source,
-    where that says it; `occurrence_id` the id of the one event that told it, where many events are one item.
+    `language` is an ISO 639-1 code, or None if unknown. `updated_at` is the source's time of this version, if it gives
+    one. `occurrence_id` is the id of the event behind this version, where many events are one item.
     """
 
     id: str
@@ -58,9 +58,9 @@ class FeedbackItem:
 
 @dataclass(frozen=True, slots=True)
 class Deleted:
-    """A tombstone: the item of this id is gone for good since `at`, whatever else is still said of it.
+    """A tombstone: the item is deleted for good since `at`; later versions of it are dropped.
 
-    `command_id` is that of who asked for it; None where nobody waits for an answer.
+    `command_id` is the id of the request that deleted it; None if nobody waits for the outcome.
     """
 
     id: str
@@ -70,7 +70,7 @@ class Deleted:
 
 @dataclass(frozen=True, slots=True)
 class Brief:
-    """What clustering needs of an item: its id, where it is from, its title and the text that is compared."""
+    """What clustering needs of an item: id, source, title, compared text and time."""
 
     id: str
     source: str
@@ -80,7 +80,7 @@ class Brief:
 
 
 def brief(item: FeedbackItem) -> Brief:
-    """Return what clustering needs of an item; a title that only repeats the body's start is not counted twice."""
+    """Return the brief of an item; a title that repeats the start of the body is left out of the text."""
     title = item.title.removesuffix(CUT)
     repeats = item.body.startswith(title) or one_line(item.body, GIVEN_TITLE_CHARS).startswith(title)
     text = comparable(item.body, BRIEF_CHARS)
@@ -92,8 +92,8 @@ def brief(item: FeedbackItem) -> Brief:
 def mask_item(item: FeedbackItem) -> FeedbackItem:
     """Return the item with personal data masked in title, body, author and the texts of its metadata.
 
-    A title that was made from the body is made anew: it may have been cut in the middle of what has to go. Addresses
-    (`url`, `github_repo_url`), ids and the names of metadata stay. It is the same object if there is nothing to mask.
+    A title that was made from the body is made again: it may have been cut in the middle of personal data. URLs (`url`,
+    `github_repo_url`), ids and the names of metadata stay. Returns the same object if there is nothing to mask.
     """
     body = mask_personal(item.body)
     title = _title_after(item, body)
@@ -114,23 +114,23 @@ def _title_after(item: FeedbackItem, body: str) -> str:
 
 
 def content_hash(item: FeedbackItem) -> bytes:
-    """Return 8 bytes over all a source can change of an item; equal means nothing new was said.
+    """Return a hash of 8 bytes over all that a source can change of an item; an equal hash means no new content.
 
-    Times of receipt are left out: they differ each time the same thing is sent. So is what is derived, as the
-    language: when it is derived in another way, nothing new was said.
+    Times of receipt are left out: they differ each time the same item is sent. Derived fields, such as the language,
+    are left out too: deriving them differently is no new content.
     """
-    said = [item.title, item.body, item.author, item.url, item.github_repo_url, item.metadata]
-    return hashlib.blake2b(_canonical(said).encode(), digest_size=8).digest()
+    content = [item.title, item.body, item.author, item.url, item.github_repo_url, item.metadata]
+    return hashlib.blake2b(_canonical(content).encode(), digest_size=8).digest()
 
 
 def github_repo(named: object) -> str | None:
-    """Return "owner/name" of a repository at GitHub, named so or by its address; None for anything else."""
+    """Return "owner/name" of a GitHub repository given by name or URL; None for anything else."""
     found = _REPO.fullmatch(named) if isinstance(named, str) else None
     return found[1] if found else None
 
 
 def repo_of(item: FeedbackItem) -> str | None:
-    """Return the repository at GitHub that an item is about: named by it, or that of the issue it is; None if none."""
+    """Return the GitHub repository an item is about: the one it names, or that of its issue; None if there is none."""
     for named in (item.github_repo_url, item.metadata.get("repo")):
         if repo := github_repo(named):
             return repo

@@ -1,4 +1,4 @@
-"""Versions of an item: which one counts, and what is kept of the others. They may come late, and more than once."""
+"""Versions of an item: which one counts, and what is kept of the others. They may arrive late and more than once."""
 
 import hashlib
 from dataclasses import replace
@@ -14,52 +14,52 @@ _LAST_SECOND = (1 << 33) - 1
 """The year 2242."""
 
 
-def newest(known: FeedbackItem, told: FeedbackItem) -> FeedbackItem:
-    """Return the item after something more was told of it.
+def newest(known: FeedbackItem, new: FeedbackItem) -> FeedbackItem:
+    """Return the item after one more version of it arrived.
 
-    An item's own words: the newest version counts, by the source's time where it gives one, else the one that came
-    last. Of samples the first stays, for the next is no better; a summary gives way to any sample. What is told beside
-    the words is taken over name by name, unless it is late.
+    Of an item's own text the newest version counts: by the source's time where it gives one, else by arrival. Of
+    samples the first stays, because the next is no better; any sample replaces a summary. Metadata beside the text is
+    merged name by name; a late version does not overwrite newer values.
     """
-    late = _is_late(known, told)
-    if told.words == "own" and known.words == "own":
-        return known if late else told
-    words = known if _RANKS[told.words] < _RANKS[known.words] or told.words == known.words == "sample" else told
-    if late and told.words == known.words:
+    late = _is_late(known, new)
+    if new.words == "own" and known.words == "own":
+        return known if late else new
+    words = known if _RANKS[new.words] < _RANKS[known.words] or new.words == known.words == "sample" else new
+    if late and new.words == known.words:
         words = known
-    before, after = (told, known) if late else (known, told)
+    before, after = (new, known) if late else (known, new)
     return replace(
         words,
-        created_at=min(known.created_at, told.created_at),
+        created_at=min(known.created_at, new.created_at),
         received_at=after.received_at,
         updated_at=after.updated_at or before.updated_at,
         metadata={**before.metadata, **after.metadata},
-        occurrence_id=told.occurrence_id or known.occurrence_id,
+        occurrence_id=new.occurrence_id or known.occurrence_id,
     )
 
 
-def _is_late(known: FeedbackItem, told: FeedbackItem) -> bool:
-    return known.updated_at is not None and told.updated_at is not None and told.updated_at < known.updated_at
+def _is_late(known: FeedbackItem, new: FeedbackItem) -> bool:
+    return known.updated_at is not None and new.updated_at is not None and new.updated_at < known.updated_at
 
 
 def mark(item: FeedbackItem) -> bytes:
-    """Return 8 bytes that say which version of an item was seen, for `is_news`; never all zeros.
+    """Return 8 bytes that identify the version of an item, for `is_news`; never all zeros.
 
-    Without a time and in its own words that is a hash of 63 bits. Otherwise, from the highest bit on: one that is set,
-    two for the worth of its words, 33 for the second of its time (0 where it has none), 28 of the hash.
+    An item with its own text and without a time gets a hash of 63 bits. Any other gets, from the highest bit: one bit
+    that is set, two for the rank of its text, 33 for the second of its time (0: none), 28 of the hash.
     """
     if item.updated_at is None and item.words == "own":
         return ((int.from_bytes(content_hash(item), "big") & (_MARKED - 1)) or 1).to_bytes(MARK_BYTES, "big")
-    # What changes beside the text, as counts do, is for the read model; what is compared stays the same.
+    # Counts and other metadata change beside the text: the read model needs them, the clusterer does not.
     text = hashlib.blake2b(f"{item.title}\0{item.body}".encode(), digest_size=4).digest()
     hashed = int.from_bytes(text, "big") & ((1 << 28) - 1)
     value = _MARKED | _RANKS[item.words] << 61 | _second(item.updated_at) << 28 | hashed
     return value.to_bytes(MARK_BYTES, "big")
 
 
-def is_news(seen: bytes, told: bytes) -> bool:
-    """Return whether a version says something that another did not, by the marks of what was seen and what is told."""
-    before, now = int.from_bytes(seen, "big"), int.from_bytes(told, "big")
+def is_news(seen: bytes, new: bytes) -> bool:
+    """Return whether a version has new content, by the mark that was seen and the mark of the new version."""
+    before, now = int.from_bytes(seen, "big"), int.from_bytes(new, "big")
     if not before & now & _MARKED:
         return before != now
     rank_before, rank = before >> 61 & 3, now >> 61 & 3

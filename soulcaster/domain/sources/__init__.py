@@ -1,8 +1,8 @@
-"""What the payloads of other systems mean for feedback: pure, one file a source.
+"""Parsers of vendors' payloads: pure, one file a source.
 
-A file here that does not start with an underscore is a source and named as one. It has `HEADERS`, the names of the
-headers it reads, and `parse`, which is a `Parse`. Its fixtures lie in tests/unit/sources/fixtures, in a folder of the
-same name; tests/unit/sources/test_contract.py holds every source to the same contract.
+Every file here that does not start with an underscore is a source of that name. It defines `HEADERS`, the headers it
+reads, and `parse`, a `Parse`. Its fixtures are in tests/support/fixtures, in a folder of the same name;
+tests/domain/sources/test_contract.py holds every source to the same contract.
 """
 
 from collections.abc import Mapping
@@ -10,9 +10,9 @@ from importlib import import_module
 from pkgutil import iter_modules
 from types import MappingProxyType
 
-from soulcaster.domain.sources._outcomes import Delete, Nothing, Outcome, Parse, Source, Upsert
+from soulcaster.domain.sources._changes import Delete, Ignore, SourceChange, Parse, Source, Upsert
 
-__all__ = ["SOURCES", "Delete", "Nothing", "Outcome", "Parse", "Source", "Upsert"]
+__all__ = ["SOURCES", "Delete", "Ignore", "SourceChange", "Parse", "Source", "Upsert"]
 
 
 def _sources() -> dict[str, Source]:

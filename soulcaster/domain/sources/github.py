@@ -14,8 +14,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from soulcaster.domain.sources._outcomes import Delete, Nothing, Outcome, Upsert
-from soulcaster.domain.sources._reading import at, identifier, items, known, mapping, moment, text, web_address, whole
+from soulcaster.domain.sources._changes import Delete, Ignore, SourceChange, Upsert
+from soulcaster.domain.sources._json import at, identifier, items, known, mapping, moment, text, web_address, whole
 
 HEADERS = ("x-github-event",)
 
@@ -24,7 +24,7 @@ _REPOSITORY = re.compile(r"(https?://[^/]+/([^/]+/[^/]+))/issues/[0-9]+")
 _OF_API = re.compile(r"https?://.+/repos/([^/]+/[^/]+)")
 
 
-def parse(headers: Mapping[str, str], payload: Any) -> tuple[Outcome, ...]:
+def parse(headers: Mapping[str, str], payload: Any) -> tuple[SourceChange, ...]:
     """Return what a delivery says of its issue; an issue of the REST API may stand there without a header, too.
 
     Raises:
@@ -36,14 +36,14 @@ def parse(headers: Mapping[str, str], payload: Any) -> tuple[Outcome, ...]:
     if event == "issue":
         return parse_issue(payload)
     if event not in ("issues", "issue_comment"):
-        return (Nothing("a ping" if event == "ping" else f"not about an issue: {event}"),)
+        return (Ignore("a ping" if event == "ping" else f"not about an issue: {event}"),)
     issue = payload.get("issue")
     if event == "issues" and text(payload.get("action")) in _GONE and not _is_pull_request(issue):
         return (Delete(_id(issue), moment(at(issue, "updated_at"))),)
     return parse_issue(issue, payload.get("repository"))
 
 
-def parse_issue(issue: Any, repository: Any = None) -> tuple[Outcome, ...]:
+def parse_issue(issue: Any, repository: Any = None) -> tuple[SourceChange, ...]:
     """Return what an issue says, as `GET /repos/{owner}/{repo}/issues` lists it and as webhooks carry it.
 
     Raises:
@@ -52,10 +52,10 @@ def parse_issue(issue: Any, repository: Any = None) -> tuple[Outcome, ...]:
     if not isinstance(issue, dict):
         raise ValueError("there is no issue in it")
     if _is_pull_request(issue):
-        return (Nothing("a pull request"),)
+        return (Ignore("a pull request"),)
     author = text(at(issue, "user", "login"))
     if at(issue, "user", "type") == "Bot" or (author or "").endswith("[bot]"):
-        return (Nothing("by a bot"),)
+        return (Ignore("by a bot"),)
     external_id = _id(issue)
     title, body = text(issue.get("title")), text(issue.get("body"))
     if not (title or body):

@@ -13,8 +13,8 @@ from datetime import datetime
 from html import unescape
 from typing import Any
 
-from soulcaster.domain.sources._outcomes import Delete, Nothing, Outcome, Upsert
-from soulcaster.domain.sources._reading import at, identifier, known, mapping, moment, text, web_address, whole
+from soulcaster.domain.sources._changes import Delete, Ignore, SourceChange, Upsert
+from soulcaster.domain.sources._json import at, identifier, known, mapping, moment, text, web_address, whole
 
 HEADERS = ()
 
@@ -35,7 +35,7 @@ _LINES |= {f"h{level}" for level in range(1, 7)}
 _PARAGRAPHS = frozenset({"p", "pre", "table", "ul", "ol", "blockquote"})
 
 
-def parse(headers: Mapping[str, str], payload: Any) -> tuple[Outcome, ...]:
+def parse(headers: Mapping[str, str], payload: Any) -> tuple[SourceChange, ...]:
     """Return what one post says.
 
     The payload is a child of a listing, `{"kind": "t3", "data": {...}}`, or an entry of the feed: `id`, `title`,
@@ -53,11 +53,11 @@ def parse(headers: Mapping[str, str], payload: Any) -> tuple[Outcome, ...]:
     if kind == "t3":
         return (_of_listing(mapping(payload.get("data"))),)
     if isinstance(kind, str):
-        return (Nothing(f"not a post: {kind}"),)
+        return (Ignore(f"not a post: {kind}"),)
     raise ValueError("kind is not a text")
 
 
-def _of_listing(post: Mapping[str, Any]) -> Outcome:
+def _of_listing(post: Mapping[str, Any]) -> SourceChange:
     html = post.get("selftext_html")
     raw = isinstance(html, str) and html.lstrip().startswith("<")  # asked for with raw_json=1, nothing is escaped
     permalink = text(post.get("permalink"))
@@ -83,7 +83,7 @@ def _of_listing(post: Mapping[str, Any]) -> Outcome:
     )
 
 
-def _of_feed(entry: Mapping[str, Any]) -> Outcome:
+def _of_feed(entry: Mapping[str, Any]) -> SourceChange:
     content = entry.get("content")
     html = content if isinstance(content, str) else ""
     link = entry.get("link")
@@ -119,11 +119,11 @@ def _post(
     link: str | None,
     version: datetime | None,
     volatile: Mapping[str, Any],
-) -> Outcome:
+) -> SourceChange:
     if _gone(title) or _gone(body):
         return Delete(external_id, version)
     if author == "AutoModerator":
-        return Nothing("by a bot")
+        return Ignore("by a bot")
     if not (title or body):
         raise ValueError("the post has no title")
     found = _IN_ADDRESS.search(address or "")

@@ -17,8 +17,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from soulcaster.domain.sources._outcomes import Nothing, Outcome, Upsert
-from soulcaster.domain.sources._reading import at, identifier, items, known, mapping, moment, text, web_address, whole
+from soulcaster.domain.sources._changes import Ignore, SourceChange, Upsert
+from soulcaster.domain.sources._json import at, identifier, items, known, mapping, moment, text, web_address, whole
 from soulcaster.domain.text.normalize import one_line
 
 HEADERS = ("sentry-hook-resource", "sentry-hook-timestamp")
@@ -55,7 +55,7 @@ _VARYING = re.compile(
 _DEFAULT = re.compile(r"\{\{\s*default\s*\}\}")
 
 
-def parse(headers: Mapping[str, str], payload: Any) -> tuple[Outcome, ...]:
+def parse(headers: Mapping[str, str], payload: Any) -> tuple[SourceChange, ...]:
     """Return what a delivery says of an issue.
 
     What is in it decides, not the header: it is what the signature is over, and plug-in and SDKs send no header.
@@ -80,7 +80,7 @@ def parse(headers: Mapping[str, str], payload: Any) -> tuple[Outcome, ...]:
         (name for name in ("comment", "installation") if name in data), ""
     )
     if resource in _NO_PROBLEM:
-        return (Nothing(f"not about a problem: {resource}"),)
+        return (Ignore(f"not about a problem: {resource}"),)
     raise ValueError("there is no issue, event or alert in it" + (f", but {resource}" if resource else ""))
 
 

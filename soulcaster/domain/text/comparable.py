@@ -1,4 +1,4 @@
-"""The text of an item that is compared: a short brief of what its author says, without what tells nothing."""
+"""The text of an item that is compared: the author's own words, short, without noise."""
 
 from soulcaster.domain.text.markup import to_text
 from soulcaster.domain.text.masking import count_digits, mask_ids, mask_personal
@@ -6,17 +6,17 @@ from soulcaster.domain.text.normalize import clean
 from soulcaster.domain.text.trimming import trimmed
 
 LOOKED_AT = 16_000
-"""Characters of a text that are looked at for its brief; so a brief takes no longer than these do."""
+"""Characters of a text that are read for its brief; this bounds the time a brief takes."""
 
 _PLAIN = bytes(byte for byte in range(32, 256) if byte > 127 or chr(byte).isalnum() or chr(byte) in " !\"'(),.-:;?$%+")
 _FEWEST_DIGITS = 4
-"""A text with fewer has no address and no number that is masked."""
+"""A text with fewer digits has no IP address and no number to mask."""
 
 
 def comparable(text: str, limit: int) -> str:
     """Return what is compared of a text, at most `limit` characters: without markup, trimmed, masked, blanks folded.
 
-    A text of which nothing would be left stays as it is.
+    A text of which nothing would be left is returned as it is.
     """
     text = text[:LOOKED_AT]
     if _is_plain(text):
@@ -27,6 +27,6 @@ def comparable(text: str, limit: int) -> str:
 
 
 def _is_plain(text: str) -> bool:
-    """Tell whether there is surely nothing to do in a text but to fold blanks."""
+    """Return whether a text surely needs nothing but folding of blanks."""
     as_bytes = text.encode("utf-8", "surrogatepass")
     return not as_bytes.translate(None, _PLAIN) and count_digits(text) < _FEWEST_DIGITS

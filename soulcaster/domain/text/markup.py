@@ -1,8 +1,8 @@
-"""HTML and Markdown to the text that a reader would see, for comparing.
+"""HTML and Markdown to the text that a reader sees, for comparing.
 
-What people write is neither: prose with a few tags, a list, a link; and often about markup (`<textarea>` loses focus,
-`List<String>`). So nothing is parsed: what is surely markup goes, everything else stays as it is. Each expression here
-takes time in proportion to the text, whatever the text.
+People rarely write valid markup: prose with a few tags, a list, a link; and they often write about markup (`<textarea>`
+loses focus, `List<String>`). So nothing is parsed: what is surely markup is removed, everything else stays. Every
+expression takes time proportional to the text, for any text.
 """
 
 import html
@@ -36,7 +36,7 @@ _CELLS = re.compile(r"(?m)^[ \t]*+\|(.*)\|[ \t]*+$")
 
 
 def to_text(text: str) -> str:
-    """Return what a reader sees of a text in HTML, Markdown or neither; links by their words, not their address."""
+    """Return what a reader sees of a text in HTML, Markdown or neither; links by their words, not their URL."""
     if "<" in text:
         text = _without_html(text)
     if "&" in text:
@@ -63,7 +63,7 @@ def _without_html(text: str) -> str:
 
 
 def _without(text: str, start: str, end: str) -> str:
-    """Return the text without what stands between these, and without them; a start without an end stays."""
+    """Return the text without everything from `start` to `end`; a start without an end stays."""
     parts = []
     done = 0
     at = text.find(start)

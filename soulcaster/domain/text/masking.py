@@ -1,10 +1,10 @@
-"""What is put in place of personal data in a text that is kept, and of ids in a text that is compared.
+"""Masking: personal data in text that is kept, ids in text that is compared.
 
-Personal data are e-mail addresses, IP addresses, phone numbers, payment cards, keys and passwords: what has a form that
-can be told. People's names have none, so they stay. Every function takes any text, in time in proportion to its length,
-and changes nothing in what it has made itself.
+Personal data are e-mail addresses, IP addresses, phone numbers, payment cards, API keys and passwords: everything with
+a recognisable form. People's names have none and stay. Every function takes any text, in time proportional to its
+length, and leaves text that it has already masked unchanged.
 
-Expressions begin with the character they look for and look behind it only then: `re` skips to it quickly.
+Expressions begin with the character they search for and look behind it only then, so `re` skips to it quickly.
 """
 
 import re
@@ -12,14 +12,14 @@ from ipaddress import IPv6Address
 from typing import Any
 
 EMAIL, IP, PHONE, CARD, SECRET = "[email]", "[ip]", "[phone]", "[card]", "[secret]"
-"""What stands where personal data stood."""
+"""The replacements of personal data."""
 
 ID, NUMBER = "[id]", "[number]"
-"""What stands, in what is compared, for UUIDs, hashes and addresses in memory, and for long numbers."""
+"""In compared text, the replacements of UUIDs, hashes and memory addresses, and of long numbers."""
 
 _DIGITS = b"0123456789"
 _FEWEST_DIGITS = 4
-"""An IP address has so many; a phone number and a card have more."""
+"""An IP address has at least so many; a phone number and a card have more."""
 
 
 def mask_personal(text: str) -> str:
@@ -33,9 +33,9 @@ def mask_personal(text: str) -> str:
 
 
 def mask_values(value: Any) -> Any:
-    """Return a JSON value with personal data masked in every text of it, names of fields aside.
+    """Return a JSON value with personal data masked in every text except names of fields.
 
-    It is the same object if there is nothing to mask.
+    Returns the same object if there is nothing to mask.
     """
     if isinstance(value, str):
         masked = mask_personal(value)
@@ -120,7 +120,7 @@ _DOMAIN = re.compile(
     r"(?!(?:png|jpe?g|gif|svg|webp|js|css|json|xpi)\b)[^\W\d_]{2,24}+(?!\w|-|\.xpi\b)"  # icon@2x.png, add-on@who.xpi
 )
 _NOBODY = "git"
-"""The local part of git@github.com:owner/name, which is a place."""
+"""The local part of git@github.com:owner/name, which is no e-mail address."""
 
 
 def _without_emails(text: str) -> str:
@@ -139,7 +139,7 @@ def _without_emails(text: str) -> str:
 
 # ---- IP addresses, cards, phone numbers --------------------------------------------------------------------------
 
-# None begins after a bracket: what follows a number at once is no number of its own, and is none when that is masked.
+# No match begins after a bracket, so the text after a replacement is not taken for another number.
 
 _IPV4 = re.compile(r"[0-9](?<![\w.\]-].)(?<![^\W\d_]/.)\d{0,2}(?:\.\d{1,3}){3}(?!\w|[.+]\w|-[A-Za-z])")
 _IPV6 = re.compile(r"[0-9a-fA-F:](?<![\w:.\]].)[0-9a-fA-F:]{5,38}+(?![\w:])")
@@ -189,7 +189,7 @@ def _without_numbers(text: str) -> str:
 
 
 def _ipv4(found: re.Match[str]) -> str:
-    """Return what stands for four numbers with dots: a version, most of all one that begins with 0 to 9, is none."""
+    """Return the replacement of four dotted numbers; versions stay, which mostly begin with a single digit."""
     address, text = found[0], found.string
     parts = address.split(".")
     before = text[max(0, found.start() - _CONTEXT_CHARS) : found.start()]
@@ -203,7 +203,7 @@ def _ipv4(found: re.Match[str]) -> str:
 def _ipv6(found: re.Match[str]) -> str:
     address = found[0]
     groups = [group for group in address.split(":") if group]
-    if len(groups) < 3 or not any(map(str.isdigit, address)):  # ::1 is nobody's, and programs have a::b
+    if len(groups) < 3 or not any(map(str.isdigit, address)):  # ::1 identifies nobody, and a::b is program code
         return address
     try:
         IPv6Address(address)
@@ -218,7 +218,7 @@ def _without_cards(text: str) -> str:
     found = _CARD.search(text)
     while found:
         digits = re.sub("[ -]", "", found[0])
-        after = found.start() + 1  # a number that is no card may end in one
+        after = found.start() + 1  # the end of a number that is no card may be one
         if _CARD_FORM.match(digits) and _luhn(digits):
             parts += [text[done : found.start()], CARD]
             done = after = found.end()
@@ -252,11 +252,11 @@ _LONG_NUMBER = re.compile(r"[0-9](?<![\w.,].)\d{6,}+(?!\w|[.,]\d)")
 
 
 def mask_ids(text: str) -> str:
-    """Return the text with what machines name things by masked, for comparing.
+    """Return the text with machine-made names masked, for comparing.
 
-    Of an address the host and the words of its path stay, of a path the file's name: two pages that fail are not one.
-    So do short numbers: which of "error 404" and "iOS 17" it is matters. The clusterer's second fingerprint
-    (`clustering/lexical.py`) leaves them out where the meaning is near.
+    URLs keep host and words of the path, file paths keep the file name: two failing pages are two problems. Short
+    numbers stay, because "error 404" is not "error 500". The clusterer's second fingerprint (`clustering/lexical.py`)
+    masks numbers too, and then requires similar vectors.
     """
     if "Mozilla/5.0 (" in text:
         text = _BROWSER.sub(" ", text)

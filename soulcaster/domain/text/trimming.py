@@ -1,16 +1,16 @@
-"""What stands in a text but is not its author's word: quoted replies, signatures, frames of a stack trace, dumps.
+"""Removing what an author did not write: quoted replies, signatures, most frames of a stack trace, dumps.
 
-Line by line, in time in proportion to the text. A text of which nothing would be left stays as it is.
+Text is read line by line, in time proportional to its length. A text of which nothing would be left stays as it is.
 """
 
 import re
 from itertools import islice
 
 FRAMES = 3
-"""Frames that are kept of a stack trace: the application's own, nearest to the fault."""
+"""Frames kept of a stack trace: the application's own, nearest to the fault."""
 
 _FEWEST_WORDS = 5
-"""A reply of fewer words says what it says by what it quotes."""
+"""A shorter reply needs its quotation to be understood, so it keeps it."""
 
 _SIGNATURE_LINES = 8
 _LONG_LINE = 400
@@ -68,13 +68,13 @@ _BLOB = re.compile(r"(?:data:[\w/+.;=-]{1,100},)?(?<![A-Za-z0-9+/=])[A-Za-z0-9+/
 
 
 def trimmed(text: str) -> str:
-    """Return the author's own lines of a text, with what is telling of a stack trace; all of it if nothing is left."""
+    """Return the author's own lines and the telling frames of stack traces; the whole text if nothing is left."""
     lines = _without_machines(_without_replies(text.split("\n")))
     return "\n".join(lines) if _says(lines, 1) else text
 
 
 def _says(lines: list[str], words: int) -> bool:
-    """Tell whether there are so many words in the lines."""
+    """Return whether the lines have at least so many words."""
     found = (word for line in lines for word in _WORD.finditer(line))
     return sum(1 for _ in islice(found, words)) == words
 
@@ -83,14 +83,14 @@ def _says(lines: list[str], words: int) -> bool:
 
 
 def _without_replies(lines: list[str]) -> list[str]:
-    """Return the lines without quoted replies, what leads to them, and the signature; all if little is left."""
+    """Return the lines without quoted replies, their introductions and the signature; all lines if little is left."""
     own: list[str] = []
     before = ""  # the last line that is not empty, nor quoted
     cited = replied = False
     for at, line in enumerate(lines):
         bare = line.strip()
         if bare.startswith(">"):
-            # What a line with a colon leads to is cited by the author: an error's text, say.
+            # After a line that ends in a colon the author cites something: an error message, say.
             cited = cited or before.endswith(":")
             if cited:
                 own.append(bare.lstrip("> "))
@@ -117,7 +117,7 @@ def _without_replies(lines: list[str]) -> list[str]:
 
 
 def _nothing_follows(line: str, bare: str, lines: list[str], at: int) -> bool:
-    """Tell whether a line begins the message that is answered, or a signature."""
+    """Return whether a line begins the original message or a signature."""
     if bare == "--" and (line == "-- " or not lines[at - 1].strip()):
         return len(lines) - at - 1 <= _SIGNATURE_LINES
     if bare.startswith("----"):
@@ -129,7 +129,7 @@ def _nothing_follows(line: str, bare: str, lines: list[str], at: int) -> bool:
 
 
 def _without_machines(lines: list[str]) -> list[str]:
-    """Return the lines without dumps and most frames; long blobs, times of logs and the rest of long lines cut."""
+    """Return the lines without dumps and most frames, and with blobs, log times and the ends of long lines cut."""
     kept: list[str] = []
     python: list[tuple[str, bool]] = []
     others: list[tuple[str, bool]] = []
@@ -137,7 +137,7 @@ def _without_machines(lines: list[str]) -> list[str]:
     for line in lines:
         bare = line.strip()
         if python and (len(line) - len(line.lstrip()) > indent or _MARKS.match(line)):
-            continue  # the source of the frame
+            continue  # the source line of the frame
         if bare.startswith('File "') and (found := _PYTHON.match(bare)):
             indent = len(line) - len(line.lstrip())
             python.append((f"{_file(found[1])} {found[2] or ''}".strip(), not _THEIRS.search(found[1])))
@@ -155,7 +155,7 @@ def _without_machines(lines: list[str]) -> list[str]:
 
 
 def _frame(bare: str) -> tuple[str, bool] | None:
-    """Return what is kept of a frame, and whether it is the application's; None if the line is none."""
+    """Return what is kept of a frame and whether it is the application's; None if the line is no frame."""
     for form in _FRAME:
         if found := form.match(bare):
             name, place = found[1], found[2] or ""
@@ -169,8 +169,8 @@ def _file(path: str) -> str:
 
 
 def _nearest(frames: list[tuple[str, bool]]) -> list[str]:
-    """Return what is kept of frames that stand newest first."""
-    return [said for said, ours in frames if ours][:FRAMES] or [said for said, _ in frames[:1]]
+    """Return the frames to keep, of frames ordered newest first."""
+    return [text for text, ours in frames if ours][:FRAMES] or [text for text, _ in frames[:1]]
 
 
 def _shortened(line: str) -> str:

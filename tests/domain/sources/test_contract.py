@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from soulcaster.domain.sources import SOURCES, Delete, Nothing, Outcome, Upsert
+from soulcaster.domain.sources import SOURCES, Delete, Ignore, SourceChange, Upsert
 from soulcaster.wire.feedback import RawFeedback
 from tests.support.captured import CAPTURED, FIXTURES, PRIVATE, Captured, as_written
 
@@ -73,7 +73,7 @@ def damaged(draw: st.DrawFn, payload: Any) -> Any:
     return payload
 
 
-def outcomes(source: str, headers: Mapping[str, str], payload: Any) -> Sequence[Outcome] | str:
+def outcomes(source: str, headers: Mapping[str, str], payload: Any) -> Sequence[SourceChange] | str:
     """What a parser makes of a payload, or why it refuses it; anything else that it raises fails the test."""
     try:
         return SOURCES[source].parse(headers, payload)
@@ -98,7 +98,7 @@ def hold_to_contract(source: str, headers: Mapping[str, str], payload: Any) -> N
                 assert isinstance(external_id, str)
                 assert 0 < len(external_id) <= 512
                 in_utc(version)
-            case Nothing(reason):
+            case Ignore(reason):
                 assert reason.strip()
 
 

@@ -1,4 +1,4 @@
-"""Reading JSON of others: each function takes any JSON and returns what it was asked for, or None."""
+"""Reading untrusted JSON: each function takes any value and returns the requested type, or None."""
 
 import re
 from collections.abc import Mapping
@@ -13,11 +13,11 @@ _MAX_NUMBER = 2**63
 _DIGITS = re.compile(r"[0-9]{1,18}")
 _URL = re.compile(r"https?://[^\s<>\"']+")
 _MILLISECONDS = 1e11
-"""A time since 1970 above this is in milliseconds: in seconds it would be the year 5138."""
+"""A larger epoch time is in milliseconds: in seconds it would be the year 5138."""
 
 
 def at(value: Any, *path: str | int) -> Any:
-    """Return what lies at a path of keys and indexes, None where it leads nowhere."""
+    """Return the value at a path of keys and indexes; None if there is no such path."""
     for step in path:
         if isinstance(step, str):
             value = value.get(step) if isinstance(value, dict) else None
@@ -37,12 +37,12 @@ def items(value: Any) -> list[Any]:
 
 
 def text(value: Any) -> str | None:
-    """Return a text that holds something that can be read, trimmed."""
+    """Return a text with visible characters, trimmed."""
     return value.strip() if isinstance(value, str) and clean(value) else None
 
 
 def identifier(value: Any) -> str | None:
-    """Return an id, which may be a text or a whole number, as text."""
+    """Return an id (a text or a whole number) as text."""
     number = whole(value) if isinstance(value, int) else None
     if number is not None:
         return str(number)
@@ -51,14 +51,14 @@ def identifier(value: Any) -> str | None:
 
 
 def whole(value: Any) -> int | None:
-    """Return a whole number from 0 up, which may be written as a text."""
+    """Return a whole number from 0 up, given as a number or as text."""
     if isinstance(value, str) and _DIGITS.fullmatch(value):
         return int(value)
     return value if type(value) is int and 0 <= value < _MAX_NUMBER else None
 
 
 def moment(value: Any) -> datetime | None:
-    """Return a time, in UTC: ISO 8601 (without a zone it is UTC), or seconds or milliseconds since 1970."""
+    """Return a time in UTC, given as ISO 8601 (without a zone: UTC) or as seconds or milliseconds since 1970."""
     try:
         if isinstance(value, str) and not _DIGITS.fullmatch(value):
             when = datetime.fromisoformat(value.strip())
@@ -72,7 +72,7 @@ def moment(value: Any) -> datetime | None:
 
 
 def web_address(value: Any) -> str | None:
-    """Return an address that can be shown as a link: http or https, nothing else."""
+    """Return a URL that can be shown as a link: http or https only."""
     said = text(value)
     return said if said and len(said) <= _MAX_URL_CHARS and _URL.fullmatch(said) else None
 

@@ -1,4 +1,4 @@
-"""What a vendor's payload means for feedback."""
+"""What a vendor's payload changes: an item appears or changes, an item is deleted, or nothing happens."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,15 +10,14 @@ from soulcaster.domain.feedback.items import TextOrigin
 
 @dataclass(frozen=True, slots=True)
 class Upsert:
-    """An item as its source tells it now: the fields of `messages.RawFeedback` but the project, and some more.
+    """A new or changed item as its source has it: `wire.feedback.RawFeedback` without the project, and some more fields.
 
-    `metadata` holds what is steady. `volatile` holds what changes without anybody having said anything: counts, and
-    release and environment of the newest occurrence. It belongs with the metadata for whoever reads the item, but is no
-    edit of it.
+    `metadata` holds stable values. `volatile` holds values that change without new feedback: counts, and release and
+    environment of the newest occurrence. Readers see both as metadata, but a change of `volatile` is no edit.
 
-    `occurrence_id` is the id of the one event that this tells of, where many events are one item: counting different
-    ones counts the events. `version` is when this was so at the source; what is older than the known version is late.
-    Both are None where the source does not say.
+    `occurrence_id` is the id of the event behind this payload, where many events are one item: distinct ids count the
+    events. `version` is the source's time of this state; a state older than the known version is late. Both are None if
+    the source does not give them.
     """
 
     source: str
@@ -36,7 +35,7 @@ class Upsert:
     words: TextOrigin = "own"
 
     def fields(self) -> dict[str, Any]:
-        """Return what `messages.RawFeedback` takes, but for the project; metadata and volatile are one there."""
+        """Return the fields of `wire.feedback.RawFeedback` without the project; metadata and volatile are joined."""
         return {
             "source": self.source,
             "external_id": self.external_id,
@@ -55,28 +54,28 @@ class Upsert:
 
 @dataclass(frozen=True, slots=True)
 class Delete:
-    """The item is no more at its source, so it must be no more here; `version` is as in `Upsert`."""
+    """The source deleted the item, so it is deleted here; `version` is as in `Upsert`."""
 
     external_id: str
     version: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Nothing:
-    """The payload is understood and is no feedback."""
+class Ignore:
+    """The payload is valid but is no feedback; `reason` says why."""
 
     reason: str
 
 
-Outcome = Upsert | Delete | Nothing
+SourceChange = Upsert | Delete | Ignore
 
-Parse = Callable[[Mapping[str, str], Any], Sequence[Outcome]]
-"""From headers (names in lower case) and JSON to outcomes, at least one; ValueError says what is missing."""
+Parse = Callable[[Mapping[str, str], Any], Sequence[SourceChange]]
+"""Turns headers (names in lower case) and JSON into changes, at least one; raises ValueError for an invalid payload."""
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A vendor: its name (which is `Upsert.source`), the headers its parser reads, and the parser."""
+    """A source: its name (as in `Upsert.source`), the headers its parser reads, and the parser."""
 
     name: str
     headers: tuple[str, ...]
