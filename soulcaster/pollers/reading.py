@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from soulcaster.domain.sources import Delete, Ignore, Upsert
+from soulcaster.domain.sources import Delete, Nothing, Upsert
 from soulcaster.domain.sources.reddit import parse
 from soulcaster.pollers.reddit_pages import Page
 
@@ -85,7 +85,7 @@ class Reading:
                 faults.append(str(error))
                 continue
             for outcome in outcomes:
-                if isinstance(outcome, Ignore):
+                if isinstance(outcome, Nothing):
                     continue
                 said = _said(outcome)
                 at = None

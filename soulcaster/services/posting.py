@@ -9,7 +9,7 @@ from pydantic_core import PydanticSerializationError
 
 from soulcaster.domain.feedback.items import FeedbackItem
 from soulcaster.domain.ids import item_id
-from soulcaster.domain.sources import SOURCES, Ignore, SourceChange
+from soulcaster.domain.sources import SOURCES, Nothing, SourceChange
 from soulcaster.ports.messaging import KeyedPublisher, Outgoing, Record
 from soulcaster.services.intake import Refusal, read, read_json
 from soulcaster.wire.feedback import Delivery, raw_envelopes
@@ -100,9 +100,9 @@ def make_delivery(project_id: str, vendor: str, headers: Mapping[str, str], payl
         outcomes = source.parse(kept, message.payload)
     except ValueError as error:
         refusal = str(error)
-    told = [outcome.external_id for outcome in outcomes if not isinstance(outcome, Ignore)]
+    told = [outcome.external_id for outcome in outcomes if not isinstance(outcome, Nothing)]
     ids = tuple(dict.fromkeys(item_id(project_id, vendor, one) for one in told))
-    nothing = "; ".join(outcome.reason for outcome in outcomes if isinstance(outcome, Ignore))
+    nothing = "; ".join(outcome.reason for outcome in outcomes if isinstance(outcome, Nothing))
     key = ids[0] if ids else project_id
     return ReadyDelivery(
         Outgoing(FEEDBACK_RAW.name, key.encode(), value), ids, ignored=None if ids else nothing or None, refusal=refusal

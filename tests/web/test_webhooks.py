@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from redis.asyncio import Redis
 
 from soulcaster.domain.ids import item_id
-from soulcaster.domain.sources import Delete, Ignore, Upsert
+from soulcaster.domain.sources import Delete, Nothing, Upsert
 from soulcaster.errors import KafkaUnavailable
 from soulcaster.ports.messaging import Record
 from soulcaster.services import webhook_secrets as webhooks
@@ -108,7 +108,7 @@ async def test_what_vendors_send_is_published_as_it_is(guarded: Client, world: W
         refusal = captured.expected["error"]
     else:
         outcomes = list(captured.outcomes())
-    if outcomes and all(isinstance(outcome, Ignore) for outcome in outcomes):
+    if outcomes and all(isinstance(outcome, Nothing) for outcome in outcomes):
         told = await accepted(answer, 200)
         assert (told.status, told.id, told.ids) == ("ignored", None, [])
         assert told.reason == captured.expected[0]["nothing"]["reason"]

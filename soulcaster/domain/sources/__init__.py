@@ -10,9 +10,9 @@ from importlib import import_module
 from pkgutil import iter_modules
 from types import MappingProxyType
 
-from soulcaster.domain.sources._changes import Delete, Ignore, SourceChange, Parse, Source, Upsert
+from soulcaster.domain.sources._changes import Delete, Nothing, Parse, Source, SourceChange, Upsert
 
-__all__ = ["SOURCES", "Delete", "Ignore", "SourceChange", "Parse", "Source", "Upsert"]
+__all__ = ["SOURCES", "Delete", "Nothing", "Parse", "Source", "SourceChange", "Upsert"]
 
 
 def _sources() -> dict[str, Source]:

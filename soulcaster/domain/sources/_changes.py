@@ -10,7 +10,7 @@ from soulcaster.domain.feedback.items import TextOrigin
 
 @dataclass(frozen=True, slots=True)
 class Upsert:
-    """A new or changed item as its source has it: `wire.feedback.RawFeedback` without the project, and some more fields.
+    """A new or changed item as its source has it: `wire.feedback.RawFeedback` without the project, and more fields.
 
     `metadata` holds stable values. `volatile` holds values that change without new feedback: counts, and release and
     environment of the newest occurrence. Readers see both as metadata, but a change of `volatile` is no edit.
@@ -61,13 +61,13 @@ class Delete:
 
 
 @dataclass(frozen=True, slots=True)
-class Ignore:
+class Nothing:
     """The payload is valid but is no feedback; `reason` says why."""
 
     reason: str
 
 
-SourceChange = Upsert | Delete | Ignore
+SourceChange = Upsert | Delete | Nothing
 
 Parse = Callable[[Mapping[str, str], Any], Sequence[SourceChange]]
 """Turns headers (names in lower case) and JSON into changes, at least one; raises ValueError for an invalid payload."""

@@ -14,7 +14,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from soulcaster.domain.sources._changes import Delete, Ignore, SourceChange, Upsert
+from soulcaster.domain.sources._changes import Delete, Nothing, SourceChange, Upsert
 from soulcaster.domain.sources._json import at, identifier, items, known, mapping, moment, text, web_address, whole
 
 HEADERS = ("x-github-event",)
@@ -36,7 +36,7 @@ def parse(headers: Mapping[str, str], payload: Any) -> tuple[SourceChange, ...]:
     if event == "issue":
         return parse_issue(payload)
     if event not in ("issues", "issue_comment"):
-        return (Ignore("a ping" if event == "ping" else f"not about an issue: {event}"),)
+        return (Nothing("a ping" if event == "ping" else f"not about an issue: {event}"),)
     issue = payload.get("issue")
     if event == "issues" and text(payload.get("action")) in _GONE and not _is_pull_request(issue):
         return (Delete(_id(issue), moment(at(issue, "updated_at"))),)
@@ -52,10 +52,10 @@ def parse_issue(issue: Any, repository: Any = None) -> tuple[SourceChange, ...]:
     if not isinstance(issue, dict):
         raise ValueError("there is no issue in it")
     if _is_pull_request(issue):
-        return (Ignore("a pull request"),)
+        return (Nothing("a pull request"),)
     author = text(at(issue, "user", "login"))
     if at(issue, "user", "type") == "Bot" or (author or "").endswith("[bot]"):
-        return (Ignore("by a bot"),)
+        return (Nothing("by a bot"),)
     external_id = _id(issue)
     title, body = text(issue.get("title")), text(issue.get("body"))
     if not (title or body):

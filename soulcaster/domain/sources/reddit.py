@@ -13,7 +13,7 @@ from datetime import datetime
 from html import unescape
 from typing import Any
 
-from soulcaster.domain.sources._changes import Delete, Ignore, SourceChange, Upsert
+from soulcaster.domain.sources._changes import Delete, Nothing, SourceChange, Upsert
 from soulcaster.domain.sources._json import at, identifier, known, mapping, moment, text, web_address, whole
 
 HEADERS = ()
@@ -53,7 +53,7 @@ def parse(headers: Mapping[str, str], payload: Any) -> tuple[SourceChange, ...]:
     if kind == "t3":
         return (_of_listing(mapping(payload.get("data"))),)
     if isinstance(kind, str):
-        return (Ignore(f"not a post: {kind}"),)
+        return (Nothing(f"not a post: {kind}"),)
     raise ValueError("kind is not a text")
 
 
@@ -123,7 +123,7 @@ def _post(
     if _gone(title) or _gone(body):
         return Delete(external_id, version)
     if author == "AutoModerator":
-        return Ignore("by a bot")
+        return Nothing("by a bot")
     if not (title or body):
         raise ValueError("the post has no title")
     found = _IN_ADDRESS.search(address or "")

@@ -17,7 +17,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from soulcaster.domain.sources._changes import Ignore, SourceChange, Upsert
+from soulcaster.domain.sources._changes import Nothing, SourceChange, Upsert
 from soulcaster.domain.sources._json import at, identifier, items, known, mapping, moment, text, web_address, whole
 from soulcaster.domain.text.normalize import one_line
 
@@ -80,7 +80,7 @@ def parse(headers: Mapping[str, str], payload: Any) -> tuple[SourceChange, ...]:
         (name for name in ("comment", "installation") if name in data), ""
     )
     if resource in _NO_PROBLEM:
-        return (Ignore(f"not about a problem: {resource}"),)
+        return (Nothing(f"not about a problem: {resource}"),)
     raise ValueError("there is no issue, event or alert in it" + (f", but {resource}" if resource else ""))
 
 

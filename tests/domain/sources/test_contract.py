@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from soulcaster.domain.sources import SOURCES, Delete, Ignore, SourceChange, Upsert
+from soulcaster.domain.sources import SOURCES, Delete, Nothing, SourceChange, Upsert
 from soulcaster.wire.feedback import RawFeedback
 from tests.support.captured import CAPTURED, FIXTURES, PRIVATE, Captured, as_written
 
@@ -98,7 +98,7 @@ def hold_to_contract(source: str, headers: Mapping[str, str], payload: Any) -> N
                 assert isinstance(external_id, str)
                 assert 0 < len(external_id) <= 512
                 in_utc(version)
-            case Ignore(reason):
+            case Nothing(reason):
                 assert reason.strip()
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from soulcaster.domain.sources import Delete, Ignore, Upsert
+from soulcaster.domain.sources import Delete, Nothing, Upsert
 from soulcaster.domain.sources.github import parse, parse_issue
 from tests.support.captured import load
 
@@ -62,12 +62,12 @@ def test_what_is_gone(action: str) -> None:
     (outcome,) = parse(ISSUES, payload)
     assert isinstance(outcome, Delete)
     payload["issue"]["pull_request"] = {"url": "https://api.github.com/repos/acme/shop/pulls/17"}
-    assert parse(ISSUES, payload) == (Ignore("a pull request"),)
+    assert parse(ISSUES, payload) == (Nothing("a pull request"),)
 
 
 @pytest.mark.parametrize("author", [{"login": "renovate[bot]"}, {"login": "helper", "type": "Bot"}])
 def test_bots(author: dict[str, str]) -> None:
-    assert parse(ISSUES, delivery(user=author)) == (Ignore("by a bot"),)
+    assert parse(ISSUES, delivery(user=author)) == (Nothing("by a bot"),)
 
 
 def test_a_deleted_comment_deletes_no_issue() -> None:
