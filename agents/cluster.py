@@ -60,7 +60,7 @@ async def cluster(
                 if deleted:
                     done.append(await asyncio.to_thread(project.remove, deleted, clock()))
                 continue
-            for command in (message.command() for message in run if isinstance(message, ClusterCommand)):
+            for command in (message.command for message in run if isinstance(message, ClusterCommand)):
                 if isinstance(command, RoundFinished):
                     done.append(await finish(place, project))
                 else:

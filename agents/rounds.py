@@ -15,7 +15,7 @@ import structlog
 from agents.runtime.memory import give_back
 from soulcaster.domain.clustering.identity import Decision
 from soulcaster.domain.clustering.project import ProjectClusters, Round
-from soulcaster.domain.commands import CommandKind
+from soulcaster.domain.commands import Rebalance, RoundFinished
 from soulcaster.ports.clock import Clock
 from soulcaster.ports.messaging import Outgoing, Publisher
 from soulcaster.services.retrying import until_available
@@ -94,7 +94,7 @@ class Rounds:
 
     def _ask(self, place: ProjectPartition) -> None:
         if place not in self._tasks:
-            self._tasks[place] = asyncio.create_task(self._say(place, "rebalance"))
+            self._tasks[place] = asyncio.create_task(self._say(place, Rebalance))
 
     async def _run(self, place: ProjectPartition, project: ProjectClusters, due: Round) -> None:
         begin = time.perf_counter()
@@ -107,21 +107,15 @@ class Rounds:
         self._seconds[place] = time.perf_counter() - begin
         self._finished[place] = Finished(project, due, decision, error, self._seconds[place])
         try:
-            await self._say(place, "round_finished")
+            await self._say(place, RoundFinished)
         except Exception:
             log.exception("a round that has decided could not be told of", project=place[1])
             self._finished.pop(place)
             project.give_up()
 
-    async def _say(self, place: ProjectPartition, kind: CommandKind) -> None:
+    async def _say(self, place: ProjectPartition, kind: type[Rebalance | RoundFinished]) -> None:
         try:
-            command = ClusterCommand(
-                id=str(uuid4()),
-                type=kind,
-                project_id=place[1],
-                requested_by="soulcaster",
-                requested_at=self._clock(),
-            )
+            command = ClusterCommand(project_id=place[1], command=kind(str(uuid4()), "soulcaster", self._clock()))
             message = Outgoing(CLUSTER_COMMANDS.name, place[1].encode(), command.to_bytes())
             await until_available(lambda: self._publisher.publish([message]))
         finally:

@@ -1,8 +1,19 @@
-"""What people ask of clusters, and what comes of it; a command's `id` makes a second delivery harmless."""
+"""What people ask of clusters. A command's `id` makes a second delivery harmless.
 
-from dataclasses import dataclass
+A new kind of command is one dataclass here, in the union `Command` and by name in `CommandKind`, and its handler in
+`domain/clustering/command_handlers.py`; people reach it through a route in `web/api/commands.py`. Kafka, the rows and
+the commands that wait follow from the dataclass: its fields have the names and the limits of the JSON on
+cluster.commands. The limits are checked where a command comes in (`wire/cluster_commands.py`), not when one is made.
+"""
+
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal
+from typing import Annotated, Literal
+
+from annotated_types import Interval, Len
+from pydantic import StringConstraints
+
+from soulcaster.domain.ids import ShortId
 
 Granularity = Literal["finer", "fine", "auto", "broad", "broader"]
 
@@ -24,131 +35,179 @@ CommandKind = Literal[
     "round_finished",
 ]
 
+MAX_IDS = 1000
+"""Ids that a command may name at once."""
+
+MAX_TITLE_CHARS = 200
+"""Characters of a title that a person gives."""
+
+Ids = Annotated[tuple[ShortId, ...], Len(1, MAX_IDS)]
+
+Title = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_TITLE_CHARS)]
+
+Threshold = Annotated[float, Interval(ge=0, le=1)]
+"""A cosine similarity."""
+
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What every command says: its id, who asked, and when."""
+    """What every command has: its id, who asked, and when."""
 
-    id: str
-    requested_by: str
+    id: ShortId
+    requested_by: Annotated[str, StringConstraints(max_length=200)]
     requested_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
 class StartFix(Asked):
-    """Send a coding agent for a cluster."""
+    """Send a coding agent to work on a cluster."""
 
-    cluster_id: str
+    cluster_id: ShortId
+    type: Literal["start_fix"] = "start_fix"
 
 
 @dataclass(frozen=True, slots=True)
 class Merge(Asked):
-    """These clusters are one, for good; it keeps the id of `cluster_id`."""
+    """Merge `cluster_ids` into `cluster_id`, permanently."""
 
-    cluster_id: str
-    others: tuple[str, ...]
+    cluster_id: ShortId
+    cluster_ids: Ids
+    type: Literal["merge"] = "merge"
 
 
 @dataclass(frozen=True, slots=True)
 class Split(Asked):
-    """These items of a cluster are a cluster of their own, and what stays never joins it."""
+    """Make a new cluster of these items of a cluster. What stays never joins it again."""
 
-    cluster_id: str
-    items: tuple[str, ...]
-    title: str | None = None
+    cluster_id: ShortId
+    item_ids: Ids
+    title: Title | None = None
+    type: Literal["split"] = "split"
 
 
 @dataclass(frozen=True, slots=True)
 class Move(Asked):
-    """These items belong to `into`, and not to the clusters they are in."""
+    """Put items into `cluster_id`, out of the clusters they are in."""
 
-    items: tuple[str, ...]
-    into: str
+    item_ids: Ids
+    cluster_id: ShortId
+    type: Literal["move"] = "move"
 
 
 @dataclass(frozen=True, slots=True)
 class Rename(Asked):
-    """A cluster's title, for good; None gives it back to the machine."""
+    """Set a cluster's title, permanently; None gives it an automatic one again."""
 
-    cluster_id: str
-    title: str | None
+    cluster_id: ShortId
+    title: Title | None = None
+    type: Literal["rename"] = "rename"
 
 
 @dataclass(frozen=True, slots=True)
 class Pin(Asked):
-    """Consolidation leaves this cluster as it is (new items may join it), or, unpinned, may change it again."""
+    """Keep consolidation from changing a cluster, which new items may still join; or, unpinned, allow it again."""
 
-    cluster_id: str
+    cluster_id: ShortId
     pinned: bool
+    type: Literal["pin"] = "pin"
 
 
 @dataclass(frozen=True, slots=True)
 class Mute(Asked):
-    """Nobody wants to hear of this cluster, whatever comes to it, until it is reopened."""
+    """Stop mentioning a cluster, whatever feedback it gets, until it is reopened."""
 
-    cluster_id: str
+    cluster_id: ShortId
+    type: Literal["mute"] = "mute"
 
 
 @dataclass(frozen=True, slots=True)
 class Resolve(Asked):
-    """This cluster is done with; feedback that is newer opens it again."""
+    """Mark a cluster as done; newer feedback reopens it."""
 
-    cluster_id: str
+    cluster_id: ShortId
+    type: Literal["resolve"] = "resolve"
 
 
 @dataclass(frozen=True, slots=True)
 class Reopen(Asked):
-    """This cluster is neither muted nor resolved any more."""
+    """Mark a cluster as neither muted nor resolved."""
 
-    cluster_id: str
+    cluster_id: ShortId
+    type: Literal["reopen"] = "reopen"
 
 
 @dataclass(frozen=True, slots=True)
 class Undo(Asked):
-    """Take back a merge, split, move, rename, pin, mute, resolve or reopen."""
+    """Take back a merge, split, move, rename, pin, mute, resolve or reopen, or a cleanup with all its parts.
 
-    command_id: str
+    `cluster_id` is the cluster in whose route it was asked, which tells something to people who read the topic.
+    """
+
+    command_id: ShortId
+    cluster_id: ShortId | None = field(default=None, compare=False)
+    type: Literal["undo"] = "undo"
 
 
 @dataclass(frozen=True, slots=True)
 class Rebalance(Asked):
     """Consolidate now."""
 
+    type: Literal["rebalance"] = "rebalance"
+
 
 @dataclass(frozen=True, slots=True)
 class Cleanup(Asked):
-    """Apply these proposals, and no other."""
+    """Apply these proposals, and no others."""
 
-    proposals: tuple[str, ...]
+    proposal_ids: Ids
+    type: Literal["cleanup"] = "cleanup"
 
 
 @dataclass(frozen=True, slots=True)
 class Reset(Asked):
-    """Cluster everything anew; clusters that are the same in substance keep their ids, and people's word holds."""
+    """Cluster everything again. A cluster that stays the same in substance keeps its id; people's constraints hold."""
+
+    type: Literal["reset"] = "reset"
 
 
 @dataclass(frozen=True, slots=True)
 class Configure(Asked):
-    """How a project is clustered: `threshold` is an explicit cosine (None: calibrated), `granularity` moves the cut."""
+    """Set how a project is clustered: its granularity, and an explicit join threshold (None: calibrated)."""
 
-    threshold: float | None = None
-    granularity: Granularity = "auto"
+    threshold: Threshold | None = None
+    granularity: Granularity = field(kw_only=True)
+    type: Literal["configure"] = "configure"
 
 
 @dataclass(frozen=True, slots=True)
 class RoundFinished(Asked):
-    """A round has decided; carry it out. The program tells itself, so that the project's single writer hears it."""
+    """Carry out the round that has decided. The program sends this to itself, so the single writer receives it."""
+
+    type: Literal["round_finished"] = "round_finished"
 
 
-ClusteringCommand = (
-    Merge | Split | Move | Rename | Pin | Mute | Resolve | Reopen | Undo | Rebalance | Cleanup | Reset | Configure
+Command = (
+    StartFix
+    | Merge
+    | Split
+    | Move
+    | Rename
+    | Pin
+    | Mute
+    | Resolve
+    | Reopen
+    | Undo
+    | Rebalance
+    | Cleanup
+    | Reset
+    | Configure
 )
-Command = StartFix | ClusteringCommand
+"""What a person may ask."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fix:
-    """A job that is to be launched, once, for a cluster."""
+    """A coding agent's work on a cluster, to be launched once."""
 
     job_id: str
     cluster_id: str

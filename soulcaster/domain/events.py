@@ -9,43 +9,25 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from soulcaster.domain.assignment import Assignment
 from soulcaster.domain.commands import CommandKind, Granularity
 from soulcaster.domain.lifecycle import Triage
-
-Change = Literal["opened", "joined", "moved"]
-
-Rule = Literal["same-text", "same-masked-text", "near", "first", "far", "consolidation", "person"]
-"""What decided: equal text, equal but for what differs from one message to the next (numbers, ids, addresses), the
-nearest cluster, no cluster to compare with, no cluster near enough, a round of consolidation, a person's command."""
-
 
 By = Literal["consolidation", "person"]
 CommandOutcome = Literal["applied", "refused", "waiting"]
 
 
 @dataclass(frozen=True, slots=True)
-class ItemAssigned:
-    """An item is in this cluster from now on, and in no other; the rest says why.
+class ItemAssigned(Assignment):
+    """An item is in this cluster from now on, and in no other; the assignment says why.
 
-    `score` is the similarity that decided, `threshold` what it had to reach, the runner-up the next best cluster. An
-    item that opened its cluster scored below the threshold everywhere: its score is that of the best it was refused by.
-    `calibration` counts how often the threshold had been taken anew, `round` the rounds of consolidation until then;
-    `embedder` is "name@version". `reason` is for people, where there is more to say.
+    It is an `Assignment` rather than having one: the JSON on the wire is flat, and of all events this one is by far the
+    most frequent, so pydantic's serializer writes it without any code of ours.
     """
 
     item_id: str
     item_created_at: datetime
     cluster_id: str
-    change: Change
-    score: float
-    threshold: float
-    runner_up_id: str | None = None
-    runner_up_score: float | None = None
-    rule: Rule = "near"
-    calibration: int = 0
-    round: int = 0
-    embedder: str = ""
-    reason: str | None = None
     type: Literal["assigned"] = "assigned"
 
 

@@ -3,11 +3,16 @@
 import hashlib
 from collections.abc import Sequence
 from json.encoder import encode_basestring_ascii
-from typing import Literal
+from typing import Annotated, Literal
 from uuid import UUID
+
+from pydantic import StringConstraints
 
 NAMESPACE = UUID("6f1d6a1e-3a52-5d0c-9d2e-0f6f3f2a7c11")
 _PREFIX = NAMESPACE.bytes
+
+ShortId = Annotated[str, StringConstraints(min_length=1, max_length=64)]
+"""An id that somebody else may have made."""
 
 
 def _id(*of: str) -> str:

@@ -5,25 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from soulcaster.domain.events import Change, Rule
+from soulcaster.domain.assignment import Assignment
 from soulcaster.domain.feedback.items import FeedbackItem
 from soulcaster.ports.paging import Page
-
-
-@dataclass(frozen=True, slots=True)
-class Assignment:
-    """Why an item is in its cluster, as `ItemAssigned` said it; later merges of the cluster do not change it."""
-
-    change: Change
-    score: float
-    threshold: float
-    runner_up_id: str | None = None
-    runner_up_score: float | None = None
-    rule: Rule = "near"
-    calibration: int = 0
-    round: int = 0
-    embedder: str = ""
-    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,14 +49,8 @@ class ClusterCommands:
         Raises:
             Unavailable: Kafka does not acknowledge it.
         """
-        command = ClusterCommand(
-            id=command_id,
-            type=kind,
-            project_id=project_id,
-            requested_by=requested_by,
-            requested_at=self._clock(),
-            **fields,
-        )
+        asked = {"id": command_id, "type": kind, "requested_by": requested_by, "requested_at": self._clock(), **fields}
+        command = ClusterCommand.model_validate({"project_id": project_id, **asked})
         await self._publisher.publish([Outgoing(CLUSTER_COMMANDS.name, project_id.encode(), command.to_bytes())])
 
     async def outcome(self, project_id: str, command_id: str, *, seconds: float) -> CommandView | None:

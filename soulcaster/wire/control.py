@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Discriminator, Field, StringConstraints, Tag, TypeAdapter
 
 from soulcaster.domain.api_keys import ApiKey
+from soulcaster.domain.ids import ShortId
 from soulcaster.domain.members import Membership, Role, User
 from soulcaster.domain.source_state import MAX_ERROR, Position, RepositoryState, SourceReport, SourceStatus
 from soulcaster.domain.webhook_secrets import WebhookSecret
@@ -18,7 +19,6 @@ from soulcaster.wire.fields import (
     PollCursor,
     ProjectId,
     ProjectName,
-    ShortId,
     Source,
     Time,
     UserId,

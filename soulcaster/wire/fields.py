@@ -12,9 +12,6 @@ from soulcaster.domain.api_keys import MAX_NAME, SCOPES, KeyScope
 from soulcaster.domain.source_state import MAX_CURSOR_BYTES
 from soulcaster.domain.text.normalize import clean
 
-MAX_IDS = 1000
-"""Ids that a command may name at once."""
-
 RESERVED = frozenset({"all", "cluster", "created", "external", "items", "jobs", "source", "sources", "unclustered"})
 """Words that other keys of the read model have in the place of a project's id."""
 
@@ -108,10 +105,6 @@ MAX_ETAG = 256
 PollCursor = Annotated[dict[str, Any], AfterValidator(_storable), AfterValidator(_short)]
 """Where a poller continues; a small document that only the poller reads."""
 
-ShortId = Annotated[str, StringConstraints(min_length=1, max_length=64)]
-
-Ids = Annotated[tuple[ShortId, ...], Field(min_length=1, max_length=MAX_IDS)]
-
 KeyName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_NAME)]
 
 KeyScopes = Annotated[tuple[KeyScope, ...], Field(min_length=1, max_length=len(SCOPES))]
@@ -129,7 +122,3 @@ Email = Annotated[
 """An e-mail address in lower case; only sending to it would show whether it exists."""
 
 GitHubLogin = Annotated[str, StringConstraints(pattern="^[A-Za-z0-9_-]{1,64}$")]
-
-Title = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
-
-Threshold = Annotated[float, Field(ge=0, le=1)]

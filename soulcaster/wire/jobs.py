@@ -5,9 +5,9 @@ from typing import Annotated
 from pydantic import Field
 
 from soulcaster.domain.commands import Fix
-from soulcaster.domain.ids import step_id_for
+from soulcaster.domain.ids import ShortId, step_id_for
 from soulcaster.domain.lifecycle import JobStatus, JobStep
-from soulcaster.wire.fields import ProjectId, ShortId, Time
+from soulcaster.wire.fields import ProjectId, Time
 from soulcaster.wire.message import Message
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from agents.cluster import cluster
+from soulcaster.domain.commands import StartFix
 from soulcaster.domain.events import ClusterChanged, ClusterEvent, CommandDone, ItemAssigned, ItemRemoved
 from soulcaster.domain.feedback.items import Brief, Deleted
 from soulcaster.domain.ids import cluster_id_for, job_id_for
@@ -31,14 +32,7 @@ def embedded(*items: Brief, project: str = "p1", partition: int = 0, version: st
 
 
 def start_fix(n: int, cluster_id: str, *, project: str = "p1", partition: int = 0) -> Record:
-    command = ClusterCommand(
-        id=f"command {n}",
-        type="start_fix",
-        project_id=project,
-        cluster_id=cluster_id,
-        requested_by="owner",
-        requested_at=NOW,
-    )
+    command = ClusterCommand(project_id=project, command=StartFix(f"command {n}", "owner", NOW, cluster_id))
     return record(COMMANDS, command.to_bytes(), partition=partition, key=project.encode())
 
 

@@ -40,15 +40,8 @@ class Chain:
         await self.cluster(records(embedded.sent, "feedback.embedded"))
 
     async def ask(self, kind: CommandKind, cluster_id: str, **fields: Any) -> None:
-        command = ClusterCommand(
-            id=f"{kind} {len(self.events)}",
-            type=kind,
-            project_id="p1",
-            requested_by="me",
-            requested_at=NOW,
-            cluster_id=cluster_id,
-            **fields,
-        )
+        asked = {"id": f"{kind} {len(self.events)}", "type": kind, "requested_by": "me", "requested_at": NOW}
+        command = ClusterCommand.model_validate({"project_id": "p1", "cluster_id": cluster_id, **asked, **fields})
         await self.cluster([record("cluster.commands", command.to_bytes())])
 
     async def cluster(self, batch: list[Record]) -> None:

@@ -66,7 +66,7 @@ def happened(*of: ClusterEvent, project: str = "p1") -> Record:
 
 
 def assigned(one: FeedbackItem, cluster: str) -> ItemAssigned:
-    return ItemAssigned(one.id, one.created_at, cluster, "joined", 0.9, 0.5)
+    return ItemAssigned(one.id, one.created_at, cluster, change="joined", score=0.9, threshold=0.5)
 
 
 def changed(cluster: str, size: int) -> ClusterChanged:

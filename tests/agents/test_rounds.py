@@ -11,7 +11,7 @@ from agents import rounds as rounds_module
 from agents.cluster import cluster
 from agents.runtime.batches import Batch
 from soulcaster.domain.clustering.project import RECORD_BYTES, ProjectClusters, Round
-from soulcaster.domain.commands import CommandKind
+from soulcaster.domain.commands import Configure, Rebalance, RoundFinished
 from soulcaster.domain.events import ClusteringStatus, CommandDone
 from soulcaster.ports.messaging import Record
 from soulcaster.wire.cluster_commands import ClusterCommand
@@ -85,13 +85,13 @@ async def writing(rows: Rows, clusters: SegmentedTable[ProjectClusters] | None =
     await running
 
 
-def command(name: str, kind: CommandKind = "rebalance") -> Record:
-    asked = ClusterCommand(id=name, type=kind, project_id="p1", requested_by="owner", requested_at=NOW)
+def command(name: str, kind: type[Rebalance | RoundFinished] = Rebalance) -> Record:
+    asked = ClusterCommand(project_id="p1", command=kind(name, "owner", NOW))
     return record(COMMANDS, asked.to_bytes())
 
 
 def kind(of: Record) -> str:
-    return ClusterCommand.model_validate_json(of.value or b"").type
+    return ClusterCommand.model_validate_json(of.value or b"").command.type
 
 
 async def test_a_rebalance_runs_beside_the_stream_and_ends_when_it_was_carried_out() -> None:
@@ -185,9 +185,7 @@ async def test_a_command_in_between_makes_the_round_run_again() -> None:
     async with writing(Rows()) as writer:
         await writer.give(embedded(*words("card late", "login slow")), command("please"))
         [finished] = await writer.commands(1)
-        asked = ClusterCommand(
-            id="finer", type="configure", project_id="p1", granularity="finer", requested_by="owner", requested_at=NOW
-        )
+        asked = ClusterCommand(project_id="p1", command=Configure("finer", "owner", NOW, granularity="finer"))
         await writer.give(record(COMMANDS, asked.to_bytes()))
         await writer.give(finished)
         assert writer.statuses()[-1].outcome.startswith("given up")
@@ -213,7 +211,7 @@ async def test_a_project_that_has_become_quiet_is_put_in_order(monkeypatch: pyte
 async def test_rounds_of_two_projects_are_apart() -> None:
     rows = Rows()
     async with writing(rows) as writer:
-        other = ClusterCommand(id="q", type="rebalance", project_id="p2", requested_by="owner", requested_at=NOW)
+        other = ClusterCommand(project_id="p2", command=Rebalance("q", "owner", NOW))
         await writer.give(
             embedded(*words("card late")),
             embedded(*words("card late"), project="p2", partition=3),

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from redis.asyncio import Redis
 
 from soulcaster.adapters.redis.read_model import HISTORY_ENTRIES, RedisReadModel
+from soulcaster.domain.assignment import Assignment
 from soulcaster.domain.events import (
     ClusterChanged,
     ClusterEvent,
@@ -27,7 +28,6 @@ from soulcaster.domain.events import (
 )
 from soulcaster.ports.clusters import ClusterView, HistoryEntry
 from soulcaster.ports.commands import CommandView
-from soulcaster.ports.feedback import Assignment
 from tests.conftest import RedisServer
 from tests.support.make import NOW, item, step
 from tests.support.upstash import Upstash
@@ -36,7 +36,7 @@ STATUS = ClusteringStatus("idle", 7, "nothing to do", NOW, 0.5, 100, 90, 8, 0.01
 
 
 def put(n: int, cluster: str) -> ItemAssigned:
-    return ItemAssigned(item(n).id, NOW + timedelta(minutes=n), cluster, "joined", 0.9, 0.5)
+    return ItemAssigned(item(n).id, NOW + timedelta(minutes=n), cluster, change="joined", score=0.9, threshold=0.5)
 
 
 def stands(cluster: str, size: int) -> ClusterChanged:
@@ -71,16 +71,39 @@ async def two_clusters(model: RedisReadModel) -> None:
 
 async def test_why_an_item_is_where_it_is(read_model: RedisReadModel) -> None:
     why = ItemAssigned(
-        item(1).id, NOW, "a", "moved", 0.75, 0.5, "b", 0.25, "person", 3, 7, "static@1", "Grüße 🙂 <script>"
+        item(1).id,
+        NOW,
+        "a",
+        change="moved",
+        score=0.75,
+        threshold=0.5,
+        runner_up_id="b",
+        runner_up_score=0.25,
+        rule="person",
+        calibration=3,
+        round=7,
+        embedder="static@1",
+        reason="Grüße 🙂 <script>",
     )
     await read_model.writer.put_items("p1", [item(1), item(2)])
     await read_model.writer.apply("p1", [put(1, "b"), put(2, "b"), why])
     view = await read_model.feedback.get("p1", item(1).id)
     assert view is not None
-    assert view.assignment == Assignment("moved", 0.75, 0.5, "b", 0.25, "person", 3, 7, "static@1", "Grüße 🙂 <script>")
+    assert view.assignment == Assignment(
+        change="moved",
+        score=0.75,
+        threshold=0.5,
+        runner_up_id="b",
+        runner_up_score=0.25,
+        rule="person",
+        calibration=3,
+        round=7,
+        embedder="static@1",
+        reason="Grüße 🙂 <script>",
+    )
     view = await read_model.feedback.get("p1", item(2).id)
     assert view is not None
-    assert view.assignment == Assignment("joined", 0.9, 0.5)
+    assert view.assignment == Assignment(change="joined", score=0.9, threshold=0.5)
 
 
 async def test_all_of_a_cluster(read_model: RedisReadModel) -> None:

@@ -44,7 +44,7 @@ EMPTY = Stats(total_feedback=0, unclustered=0, total_clusters=0, by_source={}, b
 
 
 def assigned(one: FeedbackItem, cluster: str) -> ItemAssigned:
-    return ItemAssigned(one.id, one.created_at, cluster, "joined", 0.9, 0.5)
+    return ItemAssigned(one.id, one.created_at, cluster, change="joined", score=0.9, threshold=0.5)
 
 
 def changed(cluster: str, size: int = 1, *, hours: float = 0, title: str = "Late card") -> ClusterChanged:

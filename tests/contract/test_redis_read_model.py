@@ -28,7 +28,7 @@ from tests.support.make import NOW, item, step
 from tests.support.upstash import Upstash
 
 CHANGED = ClusterChanged("c1", "Title", "Summary", 1, ("manual",), NOW, NOW)
-ASSIGNED = ItemAssigned(item(1).id, NOW, "c1", "opened", -1.0, 0.75)
+ASSIGNED = ItemAssigned(item(1).id, NOW, "c1", change="opened", score=-1.0, threshold=0.75)
 WRITES: dict[str, Any] = {
     "writer.put_items": ("p1", [item(1, body="OOM MISCONF READONLY")]),
     "writer.apply": ("p1", [ASSIGNED, CHANGED]),
@@ -184,8 +184,8 @@ async def test_cut_off_anywhere_and_done_again_is_as_done_once(
     await model.writer.apply("p1", [ASSIGNED, CHANGED])
     later = item(2, minutes=1)
     move: list[ClusterEvent] = [
-        ItemAssigned(item(1).id, NOW, "c2", "joined", 0.9, 0.5),
-        ItemAssigned(later.id, later.created_at, "c2", "joined", 0.9, 0.5),
+        ItemAssigned(item(1).id, NOW, "c2", change="joined", score=0.9, threshold=0.5),
+        ItemAssigned(later.id, later.created_at, "c2", change="joined", score=0.9, threshold=0.5),
         ClusterChanged("c2", "Title", "Summary", 2, ("manual",), NOW, NOW + timedelta(hours=1)),
     ]
     async with Cut(redis_server.port, commands) as cut:

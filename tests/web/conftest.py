@@ -128,9 +128,9 @@ class Worker(RecordingPublisher):
                     done = CommandDone(gone.command_id or "", "applied", "deleted", NOW)
                     await self._read_model.writer.apply(envelope.project_id, [removed, done])
             if message.topic == "cluster.commands" and self.outcome is not None:
-                command = ClusterCommand.model_validate_json(message.value)
-                done = CommandDone(command.id, self.outcome, self.reason, NOW, command.type)
-                await self._read_model.writer.apply(command.project_id, [done])
+                asked = ClusterCommand.model_validate_json(message.value)
+                done = CommandDone(asked.command.id, self.outcome, self.reason, NOW, asked.command.type)
+                await self._read_model.writer.apply(asked.project_id, [done])
 
 
 class World:
@@ -205,7 +205,7 @@ class World:
         await self.read_model.writer.apply(
             project,
             [
-                *(ItemAssigned(i.id, i.created_at, cluster, "joined", 0.9, 0.5) for i in items),
+                *(ItemAssigned(i.id, i.created_at, cluster, change="joined", score=0.9, threshold=0.5) for i in items),
                 ClusterChanged(cluster, title, "People wait for it", size, (source,), NOW - timedelta(days=2), NOW),
             ],
         )

@@ -1,12 +1,14 @@
 """What a person asks of clusters through the API."""
 
 import asyncio
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 import pytest
 
 from soulcaster.domain.commands import (
+    MAX_IDS,
     Cleanup,
     Command,
     Configure,
@@ -28,12 +30,13 @@ from soulcaster.domain.ids import command_id_for
 from soulcaster.errors import KafkaUnavailable
 from soulcaster.web.api.models import AskedOut, ClusteringOut, CommandOut
 from soulcaster.wire.cluster_commands import ClusterCommand
-from soulcaster.wire.fields import MAX_IDS
 from tests.support.answers import problem
 from tests.web.conftest import NOW, Client, World
 
 HERE = {"project_id": "p1"}
 OF = {"requested_by": "local owner", "requested_at": NOW}
+
+FINE, AUTO = partial(Configure, granularity="fine"), partial(Configure, granularity="auto")
 
 # The route, what is posted there, and the command that comes of it; the id is put in when it is known.
 ROUTES: dict[str, tuple[str, str, Any, Any]] = {
@@ -51,8 +54,13 @@ ROUTES: dict[str, tuple[str, str, Any, Any]] = {
     "rebalance": ("POST", "/clusters/rebalance", None, (Rebalance,)),
     "cleanup": ("POST", "/clusters/cleanup", {"proposal_ids": ["p", "q"]}, (Cleanup, ("p", "q"))),
     "reset": ("POST", "/clusters/reset", None, (Reset,)),
-    "configure": ("PUT", "/clustering/config", {"threshold": 0.5, "granularity": "fine"}, (Configure, 0.5, "fine")),
-    "configure anew": ("PUT", "/clustering/config", {}, (Configure, None, "auto")),
+    "configure": (
+        "PUT",
+        "/clustering/config",
+        {"threshold": 0.5, "granularity": "fine"},
+        (FINE, 0.5),
+    ),
+    "configure anew": ("PUT", "/clustering/config", {}, (AUTO, None)),
 }
 every_route = pytest.mark.parametrize("name", ROUTES)
 
@@ -64,7 +72,7 @@ async def send(client: Client, name: str, *, headers: dict[str, str] | None = No
 
 def sent(world: World) -> list[Command | RoundFinished]:
     assert {(m.topic, m.key) for m in world.publisher.sent} <= {("cluster.commands", b"p1")}
-    return [ClusterCommand.model_validate_json(m.value).command() for m in world.publisher.sent]
+    return [ClusterCommand.model_validate_json(m.value).command for m in world.publisher.sent]
 
 
 @every_route

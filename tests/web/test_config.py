@@ -7,6 +7,7 @@ import pytest
 from aiohttp import ClientResponse
 from aiohttp.test_utils import TestClient, TestServer
 
+from soulcaster.domain.commands import Command, Configure, RoundFinished
 from soulcaster.domain.events import ClusteringConfigured
 from soulcaster.errors import KafkaUnavailable
 from soulcaster.web.api.config_models import ProjectConfigOut, SubredditsOut
@@ -32,8 +33,12 @@ async def get(client: Client) -> dict[str, Any]:
     return body
 
 
-def commands(world: World) -> list[ClusterCommand]:
-    return [ClusterCommand.model_validate_json(m.value) for m in world.publisher.sent if m.topic == "cluster.commands"]
+def commands(world: World) -> list[Command | RoundFinished]:
+    return [
+        ClusterCommand.model_validate_json(m.value).command
+        for m in world.publisher.sent
+        if m.topic == "cluster.commands"
+    ]
 
 
 def configured(world: World) -> list[ProjectConfigured]:
@@ -146,6 +151,7 @@ async def test_what_cannot_be_names_its_field(world: World, client: Client, body
 async def test_another_threshold_is_a_command_and_its_truth_the_clusterers(world: World, client: Client) -> None:
     answer = await put(client, {**REPOSITORIES, "threshold": 0.75, "granularity": "fine"})
     [command] = commands(world)
+    assert isinstance(command, Configure)
     assert (command.type, command.threshold, command.granularity) == ("configure", 0.75, "fine")
     assert (await answer.json())["command_id"] == command.id
     before = await get(client)

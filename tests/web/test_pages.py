@@ -12,6 +12,8 @@ from yarl import URL
 
 from soulcaster.adapters.redis import lists as redis_lists
 from soulcaster.adapters.redis.sign_in_tokens import sign_in_key
+from soulcaster.domain.assignment import Rule
+from soulcaster.domain.commands import StartFix
 from soulcaster.domain.events import (
     ClusterChanged,
     ClusteringStatus,
@@ -23,7 +25,6 @@ from soulcaster.domain.events import (
     ItemAssigned,
     Proposal,
     ProposalsChanged,
-    Rule,
 )
 from soulcaster.domain.lifecycle import ClusterStatus, JobStatus, Triage
 from soulcaster.errors import KafkaUnavailable
@@ -279,7 +280,8 @@ async def test_start_fix_from_the_page(world: World, owner: Client) -> None:
     assert answer.url.path == CLUSTER
     assert "Fix asked for" in await page(answer)
     [message] = world.publisher.sent
-    command = ClusterCommand.model_validate_json(message.value)
+    command = ClusterCommand.model_validate_json(message.value).command
+    assert isinstance(command, StartFix)
     assert (message.key, command.cluster_id, command.requested_by) == (b"p1", "c1", "owner")
     assert "Fix asked for" not in await page(await owner.get(CLUSTER))
 
@@ -409,16 +411,16 @@ async def test_a_cluster_shows_why_and_what_happened(world: World, owner: Client
                 items[0].id,
                 items[0].created_at,
                 "c1",
-                "joined",
-                0.714,
-                0.62,
-                "c2",
-                0.4,
-                "near",
-                3,
-                7,
-                "static@1",
-                HOSTILE,
+                change="joined",
+                score=0.714,
+                threshold=0.62,
+                runner_up_id="c2",
+                runner_up_score=0.4,
+                rule="near",
+                calibration=3,
+                round=7,
+                embedder="static@1",
+                reason=HOSTILE,
             ),
             ClusterChanged(
                 "c1", HOSTILE, "S", 2, (), NOW, NOW, ("late", HOSTILE), 0.5, "person", pinned=True, parent_id="c0"
@@ -508,7 +510,7 @@ async def test_everyones_text_is_escaped(world: World, owner: Client) -> None:
     await world.read_model.writer.apply(
         "p1",
         [
-            ItemAssigned(hostile.id, hostile.created_at, "c1", "opened", 0.1, 0.5),
+            ItemAssigned(hostile.id, hostile.created_at, "c1", change="opened", score=0.1, threshold=0.5),
             ClusterChanged("c1", HOSTILE, HOSTILE + "!", 1, (HOSTILE,), NOW, NOW),
         ],
     )
@@ -531,7 +533,7 @@ async def test_the_page_of_the_oddest_times(world: World, owner: Client) -> None
     await world.read_model.writer.apply(
         "p1",
         [
-            *(ItemAssigned(i.id, i.created_at, "c1", "joined", 0.9, 0.5) for i in odd),
+            *(ItemAssigned(i.id, i.created_at, "c1", change="joined", score=0.9, threshold=0.5) for i in odd),
             ClusterChanged("c1", "Odd", "Odd", 2, ("manual",), odd[0].created_at, odd[1].created_at),
         ],
     )

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from aiohttp import ClientResponse
 
+from soulcaster.domain.commands import StartFix
 from soulcaster.domain.ids import item_id
 from soulcaster.wire.cluster_commands import ClusterCommand
 from soulcaster.wire.feedback import RawFeedback
@@ -217,7 +218,8 @@ async def test_a_fix(world: World, client: Client) -> None:
     said = await ok(await client.post(f"/clusters/c1/start_fix{HERE}", headers=FIX_HEADERS))
     assert said["status"] == "ok"
     [message] = world.publisher.sent
-    command = ClusterCommand.model_validate_json(message.value)
+    command = ClusterCommand.model_validate_json(message.value).command
+    assert isinstance(command, StartFix)
     assert (command.type, command.cluster_id) == ("start_fix", "c1")
     assert FIX_HEADERS["X-GitHub-Token"].encode() not in message.value
     missing = await client.post(f"/clusters/none/start_fix{HERE}", headers=FIX_HEADERS)

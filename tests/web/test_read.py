@@ -233,7 +233,21 @@ async def test_one_cluster_and_its_items_in_parts(world: World, client: Client) 
 async def test_why_an_item_is_where_it_is(world: World, client: Client) -> None:
     one = item("7")
     await world.read_model.writer.put_items("p1", [one])
-    why = ItemAssigned(one.id, one.created_at, "c1", "joined", 0.75, 0.5, "c2", 0.25, "near", 3, 7, "static@1", "<b>")
+    why = ItemAssigned(
+        one.id,
+        one.created_at,
+        "c1",
+        change="joined",
+        score=0.75,
+        threshold=0.5,
+        runner_up_id="c2",
+        runner_up_score=0.25,
+        rule="near",
+        calibration=3,
+        round=7,
+        embedder="static@1",
+        reason="<b>",
+    )
     await world.read_model.writer.apply("p1", [why])
     body = await (await client.get(f"/feedback/{one.id}", params=HERE)).json()
     assert body["assignment"] == {

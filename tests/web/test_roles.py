@@ -140,7 +140,7 @@ async def test_a_role_does_what_it_may_and_no_more(
     assert bool(world.publisher.sent) == allowed
     for message in world.publisher.sent:
         if message.topic == "cluster.commands":
-            assert ClusterCommand.model_validate_json(message.value).requested_by == "me"
+            assert ClusterCommand.model_validate_json(message.value).command.requested_by == "me"
 
 
 @pytest.mark.parametrize(("method", "path"), ROUTES)

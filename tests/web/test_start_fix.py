@@ -2,6 +2,7 @@ from uuid import UUID
 
 import pytest
 
+from soulcaster.domain.commands import StartFix
 from soulcaster.domain.events import ClusterMerged
 from soulcaster.domain.ids import job_id_for
 from soulcaster.domain.lifecycle import JobStatus
@@ -19,8 +20,10 @@ async def test_a_fix_is_a_command_on_kafka(world: World, client: Client) -> None
     assert answer.status == 202
     [message] = world.publisher.sent
     assert (message.topic, message.key) == ("cluster.commands", b"p1")
-    command = ClusterCommand.model_validate_json(message.value)
-    assert (command.type, command.project_id, command.cluster_id) == ("start_fix", "p1", "c1")
+    envelope = ClusterCommand.model_validate_json(message.value)
+    command = envelope.command
+    assert isinstance(command, StartFix)
+    assert (command.type, envelope.project_id, command.cluster_id) == ("start_fix", "p1", "c1")
     assert (command.requested_at, UUID(command.id).version) == (NOW, 5)
     assert await answer.json() == {
         "status": "ok",

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from soulcaster.domain.commands import (
+    MAX_IDS,
     Cleanup,
     Command,
     CommandKind,
@@ -64,7 +65,6 @@ from soulcaster.wire.control import (
 )
 from soulcaster.wire.embedded import EmbeddedEnvelope, EmbedderId, embedded_envelopes, pack_vectors
 from soulcaster.wire.feedback import ItemsEnvelope, RawEnvelope, RawFeedback
-from soulcaster.wire.fields import MAX_IDS
 from soulcaster.wire.jobs import FixCommand, JobEvent
 from soulcaster.wire.message import Message
 from soulcaster.wire.project_config import ProjectConfig, RedditConfig, SourcesConfig
@@ -73,10 +73,24 @@ from tests.support.make import NOW, brief, item, step, uid
 
 EMBEDDER = EmbedderId(name="m", version="1", dimensions=3)
 EVENTS: tuple[ClusterEvent, ...] = (
-    ItemAssigned(uid(1), NOW, uid("c"), "opened", -1.0, 0.75),
-    ItemAssigned(uid(2), NOW, uid("c"), "joined", 0.9, 0.75, uid("d"), 0.5),
+    ItemAssigned(uid(1), NOW, uid("c"), change="opened", score=-1.0, threshold=0.75),
     ItemAssigned(
-        uid(3), NOW, uid("c"), "moved", 0.9, 0.75, None, None, "person", 4, 7, "static@1", "somebody moved it here"
+        uid(2), NOW, uid("c"), change="joined", score=0.9, threshold=0.75, runner_up_id=uid("d"), runner_up_score=0.5
+    ),
+    ItemAssigned(
+        uid(3),
+        NOW,
+        uid("c"),
+        change="moved",
+        score=0.9,
+        threshold=0.75,
+        runner_up_id=None,
+        runner_up_score=None,
+        rule="person",
+        calibration=4,
+        round=7,
+        embedder="static@1",
+        reason="somebody moved it here",
     ),
     ClusterChanged(uid("c"), "Title", "Summary", 2, ("github", "manual"), NOW, NOW + timedelta(hours=1)),
     ClusterChanged(uid("d"), "T", "S", 2, (), NOW, NOW, ("late", "card"), 0.5, "person", True, uid("c"), "muted"),
@@ -94,12 +108,12 @@ EVENTS: tuple[ClusterEvent, ...] = (
 ASKED: dict[str, Any] = {"id": "k1", "requested_by": "owner", "requested_at": NOW}
 COMMANDS: dict[CommandKind, tuple[dict[str, Any], Command | RoundFinished]] = {
     "start_fix": ({"cluster_id": "c"}, StartFix(**ASKED, cluster_id="c")),
-    "merge": ({"cluster_id": "c", "cluster_ids": ("d", "e")}, Merge(**ASKED, cluster_id="c", others=("d", "e"))),
+    "merge": ({"cluster_id": "c", "cluster_ids": ("d", "e")}, Merge(**ASKED, cluster_id="c", cluster_ids=("d", "e"))),
     "split": (
         {"cluster_id": "c", "item_ids": ("i",), "title": " Grüße "},
-        Split(**ASKED, cluster_id="c", items=("i",), title="Grüße"),
+        Split(**ASKED, cluster_id="c", item_ids=("i",), title="Grüße"),
     ),
-    "move": ({"cluster_id": "c", "item_ids": ("i", "j")}, Move(**ASKED, items=("i", "j"), into="c")),
+    "move": ({"cluster_id": "c", "item_ids": ("i", "j")}, Move(**ASKED, item_ids=("i", "j"), cluster_id="c")),
     "rename": ({"cluster_id": "c", "title": "T"}, Rename(**ASKED, cluster_id="c", title="T")),
     "pin": ({"cluster_id": "c", "pinned": False}, Pin(**ASKED, cluster_id="c", pinned=False)),
     "mute": ({"cluster_id": "c"}, Mute(**ASKED, cluster_id="c")),
@@ -107,7 +121,7 @@ COMMANDS: dict[CommandKind, tuple[dict[str, Any], Command | RoundFinished]] = {
     "reopen": ({"cluster_id": "c"}, Reopen(**ASKED, cluster_id="c")),
     "undo": ({"command_id": "k0"}, Undo(**ASKED, command_id="k0")),
     "rebalance": ({}, Rebalance(**ASKED)),
-    "cleanup": ({"proposal_ids": ("p",)}, Cleanup(**ASKED, proposals=("p",))),
+    "cleanup": ({"proposal_ids": ("p",)}, Cleanup(**ASKED, proposal_ids=("p",))),
     "reset": ({}, Reset(**ASKED)),
     "configure": (
         {"threshold": 0.5, "granularity": "finer"},
@@ -248,7 +262,7 @@ def test_messages_of_the_domain() -> None:
 def test_a_command_is_the_domains_and_says_no_more_than_it_has(kind: CommandKind) -> None:
     fields, expected = COMMANDS[kind]
     sent = ClusterCommand(type=kind, project_id="p1", **ASKED, **fields)
-    assert sent.command() == expected
+    assert sent.command == expected
     assert set(json.loads(sent.to_bytes())) == {"schema_version", "type", "project_id", *ASKED, *fields}
     for name in set(fields) - {"title", "threshold"}:
         with pytest.raises(ValidationError, match=f"{kind} needs {name}"):
@@ -257,11 +271,11 @@ def test_a_command_is_the_domains_and_says_no_more_than_it_has(kind: CommandKind
 
 def test_what_a_command_may_leave_out() -> None:
     def command(kind: CommandKind, **fields: Any) -> Command | RoundFinished:
-        return ClusterCommand(type=kind, project_id="p1", **ASKED, **fields).command()
+        return ClusterCommand(type=kind, project_id="p1", **ASKED, **fields).command
 
     assert command("rename", cluster_id="c") == Rename(**ASKED, cluster_id="c", title=None)
-    assert command("split", cluster_id="c", item_ids=("i",)) == Split(**ASKED, cluster_id="c", items=("i",))
-    assert command("configure", granularity="auto") == Configure(**ASKED)
+    assert command("split", cluster_id="c", item_ids=("i",)) == Split(**ASKED, cluster_id="c", item_ids=("i",))
+    assert command("configure", granularity="auto") == Configure(**ASKED, granularity="auto")
 
 
 @pytest.mark.parametrize(
@@ -371,7 +385,7 @@ def test_event_envelopes_stay_small_and_in_order(text: str) -> None:
         ClusterChanged(
             uid("c"), text * 500, text * 280, 9, tuple(f"{n:040}" for n in range(200)), NOW, NOW, (text * 80,) * 9
         ),
-        ItemAssigned(uid(1), NOW, uid("c"), "moved", 0.9, 0.75, reason=text * 500),
+        ItemAssigned(uid(1), NOW, uid("c"), change="moved", score=0.9, threshold=0.75, reason=text * 500),
         ClusterMerged(uid("d"), uid("c"), "person", text * 500, 7),
     ]
     events = [*EVENTS * 100, *large * 300]

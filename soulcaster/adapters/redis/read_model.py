@@ -69,6 +69,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from soulcaster.adapters.redis.client import address, redis_client
 from soulcaster.adapters.redis.lists import ListRange, narrowed, read_part
 from soulcaster.domain.api_keys import ApiKey
+from soulcaster.domain.assignment import Assignment
 from soulcaster.domain.events import (
     ClusterChanged,
     ClusterEvent,
@@ -94,7 +95,7 @@ from soulcaster.errors import RedisUnavailable
 from soulcaster.ports.api_keys import ApiKeyView
 from soulcaster.ports.clusters import ClusterOrder, ClusterView, Happening, HistoryEntry
 from soulcaster.ports.commands import CommandView
-from soulcaster.ports.feedback import Assignment, FeedbackView, Versions
+from soulcaster.ports.feedback import FeedbackView, Versions
 from soulcaster.ports.members import MemberView
 from soulcaster.ports.notices import NO_NOTICE, CommandNotice, JobNotice, Notice
 from soulcaster.ports.paging import Page
@@ -384,7 +385,10 @@ class RedisStore:
         if assigned:
             pipe.sadd("projects", p)
             pipe.srem(f"feedback:unclustered:{p}", *assigned)
-            pipe.hset(f"assignments:{p}", mapping={i: _why(e) for i, e in assigned.items()})
+            pipe.hset(
+                f"assignments:{p}",
+                mapping={i: _ASSIGNMENT.dump_json(e, exclude_defaults=True) for i, e in assigned.items()},
+            )
             # Last, for it says what will have been left: cut off before it, the same events do it all again.
             pipe.hset(f"feedback:cluster:{p}", mapping={i: e.cluster_id for i, e in assigned.items()})
         self._notify(pipe, p, _noticed(events, {lines[c][-1] for c in lines}))
@@ -1294,22 +1298,6 @@ def _remember(pipe: Pipeline, p: str, cluster_id: str, entry: HistoryEntry) -> N
 
 def _forget(pipe: Pipeline, p: str, cluster_id: str) -> None:
     pipe.delete(f"cluster:{p}:{cluster_id}")
-
-
-def _why(event: ItemAssigned) -> bytes:
-    why = Assignment(
-        event.change,
-        event.score,
-        event.threshold,
-        event.runner_up_id,
-        event.runner_up_score,
-        event.rule,
-        event.calibration,
-        event.round,
-        event.embedder,
-        event.reason,
-    )
-    return _ASSIGNMENT.dump_json(why, exclude_defaults=True)
 
 
 def _commonest(repos: Sequence[str | None]) -> str | None:

@@ -23,6 +23,7 @@ from uuid import UUID
 import msgspec
 import numpy as np
 
+from soulcaster.domain.assignment import Change, Rule
 from soulcaster.domain.clustering import titles
 from soulcaster.domain.clustering.archive import NOTHING, Archived
 from soulcaster.domain.clustering.consolidation import NEIGHBOURS, Wishes
@@ -32,7 +33,6 @@ from soulcaster.domain.clustering.identity import Decision, Snapshot, decide
 from soulcaster.domain.clustering.lexical import Lexicon, fingerprints
 from soulcaster.domain.clustering.vectors import Vectors
 from soulcaster.domain.commands import Granularity, Merge, Move, Mute, Pin, Rename, Reopen, Resolve, Split, Undo
-from soulcaster.domain.events import Change, Rule
 from soulcaster.domain.feedback.items import Brief
 from soulcaster.domain.ids import cluster_id_for, id_bytes, proposal_id_for, split_id_for
 from soulcaster.domain.lifecycle import Triage
@@ -819,7 +819,7 @@ class Clusterer:
             BadInput: a person has put some of them apart, they are one already, or of one all items are archived.
         """
         into = self._known(command.cluster_id)
-        others = sorted({self._known(other) for other in command.others} - {into})
+        others = sorted({self._known(other) for other in command.cluster_ids} - {into})
         if not others:
             raise BadInput("these are one cluster already")
         for number in (into, *others):
@@ -872,7 +872,7 @@ class Clusterer:
             BadInput: they are there already, a person has put them apart from what is there, or all that is there is
                 archived.
         """
-        into = self._known(command.into)
+        into = self._known(command.cluster_id)
         self._check_live(into)
         items = {slot: ids for slot, ids in items.items() if int(self.groups.cluster[slot]) != into}
         if not items:
@@ -922,10 +922,9 @@ class Clusterer:
         """Mute, resolve or reopen a cluster; what it has by now does not open it again, however new it says it is."""
         number = self._known(command.cluster_id)
         cluster = self.clusters[number]
-        kind = type(command).__name__.lower()
-        word = self._word(command.id, kind)
+        word = self._word(command.id, command.type)
         word.cluster, word.triage, word.resolved_at = number, cluster.triage, cluster.resolved_at
-        cluster.triage = TRIAGE[kind]
+        cluster.triage = TRIAGE[command.type]
         cluster.resolved_at = max(command.requested_at.timestamp(), cluster.last)
         self._dirty_clusters.add(number)
         return self._said(word, ClusterChanges(changed=(number,)))

@@ -17,13 +17,19 @@ from uuid import UUID
 
 import msgspec
 
+from soulcaster.domain.assignment import Rule
+from soulcaster.domain.clustering.command_codec import (
+    dump_command,
+    dump_configuration,
+    load_command,
+    load_configuration,
+)
 from soulcaster.domain.clustering.core import Cluster, ClusterChanges, Clusterer, Failed, Placement, Suggestion
 from soulcaster.domain.clustering.identity import Decision, Snapshot, decide
 from soulcaster.domain.clustering.vectors import Vectors
 from soulcaster.domain.commands import (
     Cleanup,
     Command,
-    CommandKind,
     Configure,
     Fix,
     Merge,
@@ -55,7 +61,6 @@ from soulcaster.domain.events import (
     ItemRemoved,
     Proposal,
     ProposalsChanged,
-    Rule,
 )
 from soulcaster.domain.feedback.items import Brief, Deleted
 from soulcaster.domain.ids import cluster_id_for, command_record_id, id_bytes, job_id_for
@@ -194,23 +199,6 @@ _TOLD: Mapping[str, type[ClusterEvent]] = {
 }
 
 _encode = msgspec.msgpack.Encoder().encode
-_KINDS: Mapping[type[Command], CommandKind] = {
-    StartFix: "start_fix",
-    Merge: "merge",
-    Split: "split",
-    Move: "move",
-    Rename: "rename",
-    Pin: "pin",
-    Mute: "mute",
-    Resolve: "resolve",
-    Reopen: "reopen",
-    Undo: "undo",
-    Rebalance: "rebalance",
-    Cleanup: "cleanup",
-    Reset: "reset",
-    Configure: "configure",
-}
-_COMMANDS: Mapping[str, type[Command]] = {kind: command for command, kind in _KINDS.items()}
 
 
 class ProjectClusters:
@@ -233,7 +221,7 @@ class ProjectClusters:
         self._waiting: dict[str, Command] = {}
         self._asked: dict[str, Rebalance | Reset] = {}
         self._anew: set[EmbedderKey] = set()
-        self._config = Configure("", "", datetime.fromtimestamp(0, UTC))
+        self._config = Configure("", "", datetime.fromtimestamp(0, UTC), granularity="auto")
         self._running = False
         self._failed_at = 0
         self._lapsing = False
@@ -246,13 +234,12 @@ class ProjectClusters:
             head, _, rest = key.partition(_SEPARATOR)
             saved[head][rest] = blob
         for blob in saved.get(_CONFIG, {}).values():
-            self._config = msgspec.msgpack.decode(blob, type=Configure)
+            self._config = load_configuration(blob)
         for blob in saved.get(_OUTBOX, {}).values():
             self._outbox = msgspec.msgpack.decode(blob, type=_Outbox)
         self._lapsing = bool(saved.get(_LAPSING))
         for blob in saved.get(_WAITING, {}).values():
-            kind, of = msgspec.msgpack.decode(blob)
-            command = msgspec.convert(of, _COMMANDS[kind])
+            command = load_command(blob)
             if isinstance(command, Rebalance | Reset):
                 self._asked[command.id] = command
             else:
@@ -642,7 +629,7 @@ class ProjectClusters:
     def _answer(self, change: _Change, answer: CommandOutcome, text: str, at: datetime) -> None:
         """Tell who asked for a round what came of it."""
         for command in self._asked.values():
-            change.events.append(CommandDone(command.id, answer, text, at, _kind(command)))
+            change.events.append(CommandDone(command.id, answer, text, at, command.type))
             change.records[id_bytes(command_record_id(command.id))] = _DONE
             change.blobs[_waiting_key(command.id)] = b""
         self._asked = {}
@@ -720,7 +707,7 @@ class ProjectClusters:
                 self._refuse(command, "too many commands wait for what is not known", change, at)
             else:
                 self._waiting[command.id] = command
-                change.blobs[_waiting_key(command.id)] = _encode([_kind(command), command])
+                change.blobs[_waiting_key(command.id)] = dump_command(command)
         return self._commit_and_try(change)
 
     def _commit_and_try(self, change: _Change) -> Step:
@@ -746,19 +733,19 @@ class ProjectClusters:
             reason = self._carry_out(command, change, at)
         except _Waits as waits:
             if not again:
-                change.events.append(CommandDone(command.id, "waiting", str(waits), at, _kind(command)))
+                change.events.append(CommandDone(command.id, "waiting", str(waits), at, command.type))
             return False
         except BadInput as error:
             self._refuse(command, str(error), change, at)
             return True
         if reason is not None:
             about = tuple(dict.fromkeys(change.about))
-            change.events.append(CommandDone(command.id, "applied", reason, at, _kind(command), about))
+            change.events.append(CommandDone(command.id, "applied", reason, at, command.type, about))
             change.records[id_bytes(command_record_id(command.id))] = _DONE
         return True
 
     def _refuse(self, command: Command, reason: str, change: _Change, at: datetime) -> None:
-        change.events.append(CommandDone(command.id, "refused", reason, at, _kind(command)))
+        change.events.append(CommandDone(command.id, "refused", reason, at, command.type))
         change.records[id_bytes(command_record_id(command.id))] = _DONE
 
     def _carry_out(self, command: Command, change: _Change, at: datetime) -> str | None:
@@ -772,18 +759,18 @@ class ProjectClusters:
             case StartFix():
                 return self._start_fix(command, change)
             case Merge():
-                found = [self._known(cluster_id) for cluster_id in (command.cluster_id, *command.others)]
+                found = [self._known(cluster_id) for cluster_id in (command.cluster_id, *command.cluster_ids)]
                 core = self._one_core(core for core, _ in found)
                 self._told(core, core.merge(command), change)
-                return f"{len(command.others)} merged into {command.cluster_id}"
+                return f"{len(command.cluster_ids)} merged into {command.cluster_id}"
             case Split():
                 core, _ = self._known(command.cluster_id)
-                self._told(core, core.split(command, self._items(core, command.items)), change)
-                return f"{len(command.items)} split off"
+                self._told(core, core.split(command, self._items(core, command.item_ids)), change)
+                return f"{len(command.item_ids)} split off"
             case Move():
-                core, _ = self._known(command.into)
-                self._told(core, core.move(command, self._items(core, command.items)), change)
-                return f"{len(command.items)} moved to {command.into}"
+                core, _ = self._known(command.cluster_id)
+                self._told(core, core.move(command, self._items(core, command.item_ids)), change)
+                return f"{len(command.item_ids)} moved to {command.cluster_id}"
             case Rename():
                 core, _ = self._known(command.cluster_id)
                 self._told(core, core.rename(command), change)
@@ -819,7 +806,7 @@ class ProjectClusters:
     def _ask(self, command: Rebalance | Reset, change: _Change) -> None:
         """Keep a command until the round it asks for is done."""
         self._asked[command.id] = command
-        change.blobs[_waiting_key(command.id)] = _encode([_kind(command), command])
+        change.blobs[_waiting_key(command.id)] = dump_command(command)
 
     def _start_fix(self, command: StartFix, change: _Change) -> str:
         """Ask for a fix, marking it as launched: the job's id has a record, as items have."""
@@ -835,11 +822,11 @@ class ProjectClusters:
 
     def _clean_up(self, command: Cleanup, change: _Change) -> str:
         standing = {s.id: (core, s) for core in self._cores.values() for s in core.suggestions}
-        for proposal in command.proposals:
+        for proposal in command.proposal_ids:
             if proposal not in standing:
                 raise BadInput(f"proposal {proposal} does not stand any more")
         refused = []
-        for proposal in command.proposals:
+        for proposal in command.proposal_ids:
             core, s = standing[proposal]
             said = f"{command.id}/{proposal}"
             if s.groups:
@@ -859,7 +846,7 @@ class ProjectClusters:
             except BadInput as error:
                 refused.append(str(error))
         change.events.append(self._proposals())
-        return "; ".join([f"{len(command.proposals) - len(refused)} applied", *refused])
+        return "; ".join([f"{len(command.proposal_ids) - len(refused)} applied", *refused])
 
     def _undo(self, command: Undo, change: _Change) -> str:
         """Take back a command, or one that waits; a cleanup is as many merges as it had proposals, newest first."""
@@ -892,7 +879,7 @@ class ProjectClusters:
         for key, core in list(self._cores.items()):
             if not core.clusters:
                 self._cores[key] = Clusterer(self._project_id, key.dimensions, threshold=command.threshold)
-        change.blobs[_CONFIG + _SEPARATOR] = _encode(command)
+        change.blobs[_CONFIG + _SEPARATOR] = dump_configuration(command)
         change.events.append(ClusteringConfigured(command.threshold, command.granularity, at, command.id))
         return "the next round follows it"
 
@@ -1081,10 +1068,6 @@ def _folded(events: Sequence[ClusterEvent]) -> list[ClusterEvent]:
         else:
             folded.append(e)
     return folded
-
-
-def _kind(command: Command) -> CommandKind:
-    return _KINDS[type(command)]
 
 
 def _runs(core: Clusterer, slots: Sequence[int]) -> Iterator[list[int]]:

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints
 
-from soulcaster.domain.commands import Granularity
+from soulcaster.domain.commands import Granularity, Threshold
 from soulcaster.domain.events import CommandOutcome
 from soulcaster.domain.lifecycle import JobStatus
 from soulcaster.domain.source_state import MAX_ERROR, SourceStatus
@@ -15,7 +15,7 @@ from soulcaster.services.github_sync import Synced
 from soulcaster.services.project_config import Clustering
 from soulcaster.services.sources import Standing
 from soulcaster.web.api.models import Body
-from soulcaster.wire.fields import PollCursor, Source, Threshold, Time
+from soulcaster.wire.fields import PollCursor, Source, Time
 from soulcaster.wire.project_config import MAX_NAMES, ProjectConfig, RedditPolling, RedditSort, Sorts, StoredConfig
 
 

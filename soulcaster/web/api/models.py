@@ -7,6 +7,7 @@ import base64
 import codecs
 import re
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
@@ -21,10 +22,12 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+from pydantic.dataclasses import dataclass
 
 from soulcaster.domain.api_keys import ApiKey, KeyScope
-from soulcaster.domain.commands import Granularity
-from soulcaster.domain.events import By, Change, ClusteringStatus, CommandOutcome, Proposal, Rule
+from soulcaster.domain.assignment import Assignment
+from soulcaster.domain.commands import MAX_IDS, Granularity, Threshold, Title
+from soulcaster.domain.events import By, ClusteringStatus, CommandOutcome, Proposal
 from soulcaster.domain.feedback.items import FeedbackItem, TextOrigin
 from soulcaster.domain.lifecycle import ClusterStatus, Job, JobStatus
 from soulcaster.domain.members import Role, User
@@ -39,7 +42,6 @@ from soulcaster.ports.projects import Project, Stats
 from soulcaster.web.parameters import BatchBody, Id, OneOrBatch
 from soulcaster.wire.feedback import RawFeedback
 from soulcaster.wire.fields import (
-    MAX_IDS,
     Email,
     ExternalId,
     GitHubLogin,
@@ -50,9 +52,7 @@ from soulcaster.wire.fields import (
     PersonName,
     ProjectId,
     ProjectName,
-    Threshold,
     Time,
-    Title,
 )
 
 METADATA_DEPTH = 16
@@ -385,21 +385,9 @@ class DeliveryOut(BaseModel):
         return cls(status="ok", id=ids[0] if ids else None, ids=list(ids), reason=refusal, project_id=project_id)
 
 
-class AssignmentOut(BaseModel):
+@dataclass(frozen=True, kw_only=True, config=ConfigDict(json_schema_serialization_defaults_required=True))
+class AssignmentOut(Assignment):
     """Why an item was put into its cluster; docs/messages.md says what the fields are."""
-
-    model_config = ConfigDict(from_attributes=True)
-
-    change: Change
-    score: float
-    threshold: float
-    runner_up_id: str | None
-    runner_up_score: float | None
-    rule: Rule
-    calibration: int
-    round: int
-    embedder: str
-    reason: str | None
 
 
 class FeedbackOut(BaseModel):
@@ -459,7 +447,7 @@ class FeedbackOut(BaseModel):
             language=item.language,
             clustered=view.cluster_id is not None,
             cluster_id=view.cluster_id,
-            assignment=None if view.assignment is None else AssignmentOut.model_validate(view.assignment),
+            assignment=None if view.assignment is None else AssignmentOut(**asdict(view.assignment)),
             **theirs,
         )
 

@@ -7,7 +7,7 @@ from uuid import uuid4
 from aiohttp import web
 from pydantic import BaseModel, Field
 
-from soulcaster.domain.commands import CommandKind
+from soulcaster.domain.commands import MAX_IDS, CommandKind, Title
 from soulcaster.domain.events import Proposal
 from soulcaster.domain.lifecycle import ClusterStatus, active
 from soulcaster.errors import IllegalTransition, NotFound
@@ -20,7 +20,6 @@ from soulcaster.web.pages.paging import ClustersQuery, Paging, page_number
 from soulcaster.web.pages.rights import ACCESS
 from soulcaster.web.pages.session import leave_notice, remember_project, render
 from soulcaster.web.parameters import Id, path_id, read_form, read_query, words
-from soulcaster.wire.fields import MAX_IDS, Title
 
 CLUSTERS_A_PAGE = 25
 ITEMS_A_PAGE = 20

@@ -189,10 +189,10 @@ class Fold:
                     for _, items in self._pairs:
                         self.say(Said(command.id, items))
                 case Split():
-                    one = set(command.items)
+                    one = set(command.item_ids)
                     self.say(Said(command.id, one, one, self.items(command.cluster_id) - one))
                 case Move():
-                    one = {i for i in command.items if self._before[i] != self.where[i]}
+                    one = {i for i in command.item_ids if self._before[i] != self.where[i]}
                     sources = {self._before[i] for i in one} - self.alias.keys()
                     other = {i for source in sources for i in self.items(source)}
                     self.say(Said(command.id, one, one, other))
@@ -373,7 +373,7 @@ class ProjectMachine(RuleBasedStateMachine):
     @rule(granularity=st.sampled_from(["finer", "auto", "broader"]), threshold=st.sampled_from([None, None, 0.9]))
     def configure(self, granularity: str, threshold: float | None) -> None:
         if threshold is None or self.fold.where:
-            self.say(Configure(*self.asked(), NOW, threshold, granularity))  # type: ignore[arg-type]
+            self.say(Configure(*self.asked(), NOW, threshold, granularity=granularity))  # type: ignore[arg-type]
 
     @rule(data=st.data())
     def start_fix(self, data: st.DataObject) -> None:

@@ -207,7 +207,7 @@ def test_an_explicit_threshold_is_a_plain_leader_by_the_mean(seed: int, n: int, 
     rows = unit(rows).astype(np.float16).astype(np.float32)
     items = [brief((seed, i), text=CARD) for i in range(n)]  # words count for nothing
     table: dict[str, bytes] = {}
-    write(table, load(table).apply(Configure("c", *WHO, threshold=0.75), NOW).rows)
+    write(table, load(table).apply(Configure("c", *WHO, threshold=0.75, granularity="auto"), NOW).rows)
     for at in range(0, n, batch):
         write(table, load(table).add(A, items[at : at + batch], rows[at : at + batch]).rows)
 
@@ -243,7 +243,7 @@ def test_an_explicit_threshold_is_a_plain_leader_by_the_mean(seed: int, n: int, 
 def test_a_threshold_is_given_before_there_are_items_or_not_at_all() -> None:
     state = load({})
     state.add(A, *say(CARD))
-    assert "reset" in refused(state, Configure("c", *WHO, threshold=0.75))
+    assert "reset" in refused(state, Configure("c", *WHO, threshold=0.75, granularity="auto"))
     apply(state, Configure("d", *WHO, granularity="finer"))
 
 
@@ -255,14 +255,14 @@ def test_what_is_configured_is_told_and_told_again_after_a_crash() -> None:
     told = ClusteringConfigured(0.75, "broad", NOW, "c")
     assert told in step.events
     assert told in load(table).unsent().events
-    step = state.apply(Configure("d", *WHO), NOW)
+    step = state.apply(Configure("d", *WHO, granularity="auto"), NOW)
     assert ClusteringConfigured(None, "auto", NOW, "d") in step.events
 
 
 def test_what_is_refused_is_not_told() -> None:
     state = load({})
     state.add(A, *say(CARD))
-    step = state.apply(Configure("c", *WHO, threshold=0.75), NOW)
+    step = state.apply(Configure("c", *WHO, threshold=0.75, granularity="auto"), NOW)
     assert not any(isinstance(event, ClusteringConfigured) for event in step.events)
 
 
