@@ -36,7 +36,9 @@ def clusters(redis: RedisServer, environment: dict[str, str | None], folder: Pat
         async with Redis.from_url(redis.url) as server:
             await server.flushall()
         model = RedisReadModel(redis.url)
-        await model.writer.apply("p1", [ItemAssigned(item(1).id, NOW, "c1", change="joined", score=0.9, threshold=0.5), FULL])
+        await model.writer.apply(
+            "p1", [ItemAssigned(item(1).id, NOW, "c1", change="joined", score=0.9, threshold=0.5), FULL]
+        )
         await model.close()
 
     asyncio.run(fill())
