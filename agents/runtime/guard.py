@@ -1,7 +1,7 @@
 """A record that cannot be processed becomes a dead letter; the other records of its batch go on.
 
 An agent must not raise into Faust, which commits the offset of an event whose agent raised: the record would be lost.
-When not even the dead letter can be sent, the process ends with nothing acknowledged (`soulcaster.processes.app`).
+When not even the dead letter can be sent, the process ends with nothing acknowledged (`soulcaster.processes.worker`).
 """
 
 from collections.abc import Awaitable, Callable, Sequence

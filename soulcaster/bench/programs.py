@@ -11,17 +11,17 @@ from soulcaster.processes.settings import Settings
 WAIT_SECONDS = 600.0
 
 
-def _run(what: str) -> list[str]:
+def _run(module: str, what: str) -> list[str]:
     program = (
-        f"from soulcaster.processes.app import {what}\n"
+        f"from soulcaster.processes.{module} import {what}\n"
         "from soulcaster.processes.settings import Settings\n"
         f"{what}(Settings())\n"
     )
     return ["-c", program]
 
 
-WORKER = _run("run_worker")
-WEB = _run("run_web")
+WORKER = _run("worker", "run_worker")
+WEB = _run("web", "run_web")
 
 
 async def until(done: Callable[[], Awaitable[bool]], every: float = 0.05) -> None:

@@ -108,7 +108,7 @@ def worker(data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
     Start as many as there are partitions at most; they share the work. SIGTERM or Ctrl-C lets it finish what it has
     begun. Create the topics first: `soulcaster topics`
     """
-    from soulcaster.processes.app import run_worker
+    from soulcaster.processes.worker import run_worker
 
     run_worker(_load(data_dir))
 
@@ -119,7 +119,7 @@ def web(data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
 
     `PORT=9000 soulcaster web`
     """
-    from soulcaster.processes.app import run_web
+    from soulcaster.processes.web import run_web
 
     run_web(_load(data_dir))
 
@@ -127,7 +127,7 @@ def web(data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
 @app.command()
 def launcher(data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
     """Run the launcher: it takes approved fixes from fix.commands and runs a job for each (for now a dry run)."""
-    from soulcaster.processes.app import run_launcher
+    from soulcaster.processes.launcher import run_launcher
 
     run_launcher(_load(data_dir))
 

@@ -29,7 +29,6 @@ from soulcaster.dev.stack import Stack
 from soulcaster.domain.members import LOCAL_OWNER
 from soulcaster.errors import BadInput, StackError
 from soulcaster.ports.projects import Project, Stats
-from soulcaster.processes.app import check_web
 from soulcaster.processes.settings import STACK_FILE, Settings
 from soulcaster.services.projects import find_or_create_project
 from soulcaster.services.transfer import Columns, bar, import_file
@@ -61,7 +60,7 @@ def run(data_dir: Path, settings: Settings, *, port: int | None, demo: bool) -> 
     if "reddit_subreddits" not in settings.model_fields_set:
         here["reddit_subreddits"] = ""  # nobody who only tries it out polls all of Reddit
     settings = settings.model_copy(update=here)
-    check_web(settings)
+    settings.check_web()
     console = Console()
     try:
         with _locked(data_dir):

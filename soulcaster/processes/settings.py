@@ -4,16 +4,18 @@ A value comes from the stack file that `soulcaster run` leaves in the data direc
 environment, else from the default here. docs/settings.md is checked against this file by a test.
 """
 
+import ipaddress
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import psutil
 from pydantic import AliasChoices, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from yarl import URL
 
+from soulcaster.domain.members import SignUp
 from soulcaster.errors import BadInput
 
 DEFAULT_DATA_DIR = Path(".soulcaster")
@@ -242,6 +244,65 @@ class Settings(BaseSettings):
         description="A mirror that serves /r/NAME/new.json to anybody; read in place of the feeds where there are no "
         "credentials. Reddit itself does not, any more.",
     )
+
+    def check_web(self) -> None:
+        """Return when the web server's settings can be used together.
+
+        Raises:
+            BadInput: they cannot. Above all, a server that accepts calls without an API key gives everybody who
+                reaches it full access.
+        """
+        origin = self.public_origin()
+        if self.keyless and not _is_loopback(self.host):
+            raise BadInput(
+                f"SOULCASTER_KEYLESS lets everybody in who can reach {self.host or 'every address of this machine'}; "
+                "use it with a loopback SOULCASTER_HOST only."
+            )
+        if self.keyless and origin is not None and not _is_loopback(origin.host or ""):
+            raise BadInput(
+                f"SOULCASTER_KEYLESS lets everybody in who can reach {origin}; do not use it with a public address."
+            )
+        if bool(self.github_id) != bool(self.github_secret):
+            raise BadInput("GITHUB_ID and GITHUB_SECRET go together, and one is missing.")
+        self.sign_up_policy()
+
+    def public_origin(self) -> URL | None:
+        """Return the origin at which browsers reach the web server, None when it is not set.
+
+        Raises:
+            BadInput: the value is not an origin.
+        """
+        if not self.public_url:
+            return None
+        try:
+            url = URL(self.public_url)
+            good = url.scheme in {"http", "https"} and url == url.origin()
+        except ValueError:
+            good = False
+        if good:
+            return url.origin()
+        raise BadInput(
+            "SOULCASTER_PUBLIC_URL is not the address of a server; it should look like https://soulcaster.example.com."
+        )
+
+    def sign_up_policy(self) -> SignUp:
+        """Return who may sign in.
+
+        Raises:
+            BadInput: the value is not a policy.
+        """
+        policy: SignUp
+        for policy in get_args(SignUp):
+            if policy == self.sign_up:
+                return policy
+        raise BadInput(f"SOULCASTER_SIGN_UP must be {' or '.join(get_args(SignUp))}, not {self.sign_up!r}.")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def variables() -> list[tuple[str, str, str]]:

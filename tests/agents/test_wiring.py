@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from soulcaster.processes.app import create_app
 from soulcaster.processes.settings import Settings
+from soulcaster.processes.worker import create_app
 from soulcaster.wire.topics import TABLES, TOPICS, all_topics
 from tests.support.agents import HashEmbedder
 

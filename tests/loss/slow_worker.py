@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from soulcaster.adapters.embedders.static import StaticEmbedder
-from soulcaster.processes.app import run_worker
 from soulcaster.processes.settings import load_settings
+from soulcaster.processes.worker import run_worker
 
 
 class SlowEmbedder(StaticEmbedder):

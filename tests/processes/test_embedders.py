@@ -13,9 +13,9 @@ from soulcaster.adapters.embedders.gemini import GeminiEmbedder
 from soulcaster.adapters.embedders.static import DEFAULT_FOLDER, StaticEmbedder
 from soulcaster.cli.doctor import examine
 from soulcaster.errors import BadInput
-from soulcaster.processes.app import create_app
 from soulcaster.processes.embedder import make_embedder
 from soulcaster.processes.settings import Settings
+from soulcaster.processes.worker import create_app
 from tests.support.gemini import KEY, Gemini, error
 
 TEXTS = ["My card has not arrived", "the card", "login", "words nobody knows", ""]

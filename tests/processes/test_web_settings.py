@@ -8,8 +8,8 @@ from cryptography.fernet import Fernet
 from yarl import URL
 
 from soulcaster.errors import BadInput
-from soulcaster.processes.app import _web, check_web, run_web
 from soulcaster.processes.settings import Settings
+from soulcaster.processes.web import create_app, run_web
 
 
 def settings(**values: Any) -> Settings:
@@ -18,28 +18,28 @@ def settings(**values: Any) -> Settings:
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "::1", "localhost"])
 def test_calls_without_a_key_pass_on_loopback(host: str) -> None:
-    check_web(settings(keyless=True, host=host))
-    check_web(settings(keyless=True, host=host, public_url="http://localhost:8080"))
+    settings(keyless=True, host=host).check_web()
+    settings(keyless=True, host=host, public_url="http://localhost:8080").check_web()
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "", "::", "10.0.0.1", "soulcaster.example.com", "localhost.example.com"])  # noqa: S104
 def test_and_nowhere_else(host: str) -> None:
     with pytest.raises(BadInput, match="loopback"):
         run_web(settings(keyless=True, host=host, session_key=Fernet.generate_key().decode()))
-    check_web(settings(keyless=False, host=host))
+    settings(keyless=False, host=host).check_web()
 
 
 def test_nor_behind_a_public_address() -> None:
     """A proxy on this machine would let the world in."""
     with pytest.raises(BadInput, match="public address"):
-        check_web(settings(keyless=True, public_url="https://soulcaster.example.com"))
+        settings(keyless=True, public_url="https://soulcaster.example.com").check_web()
 
 
 @pytest.mark.parametrize(
     "url", ["https://sc.example.com", "https://sc.example.com/", "http://sc:8080", "https://[::1]:1"]
 )
 def test_a_public_address(url: str) -> None:
-    check_web(settings(public_url=url))
+    settings(public_url=url).check_web()
 
 
 @pytest.mark.parametrize(
@@ -48,20 +48,20 @@ def test_a_public_address(url: str) -> None:
 )
 def test_what_is_no_public_address(url: str) -> None:
     with pytest.raises(BadInput, match="SOULCASTER_PUBLIC_URL"):
-        check_web(settings(public_url=url))
+        settings(public_url=url).check_web()
 
 
 @pytest.mark.parametrize("name", ["github_id", "github_secret"])
 def test_half_an_oauth_app_is_refused(name: str) -> None:
     with pytest.raises(BadInput, match="go together") as raised:
-        check_web(settings(**{name: "given"}))
+        settings(**{name: "given"}).check_web()
     assert "given" not in str(raised.value)
 
 
 def test_who_may_sign_up() -> None:
-    check_web(settings(sign_up="anyone"))
+    settings(sign_up="anyone").check_web()
     with pytest.raises(BadInput, match="members or anyone"):
-        check_web(settings(sign_up="everyone"))
+        settings(sign_up="everyone").check_web()
 
 
 def test_the_apps_secret_is_not_shown() -> None:
@@ -78,7 +78,7 @@ async def test_the_public_address_is_what_people_use() -> None:
         session_key=Fernet.generate_key().decode(),
         secrets_key=Fernet.generate_key().decode(),
     )
-    async with TestClient(TestServer(await _web(given))) as client:
+    async with TestClient(TestServer(await create_app(given))) as client:
         for host, status in (("sc.example.com", 200), ("sc.example.com:443", 200), ("localhost", 200), ("other", 421)):
             assert (await client.get("/", headers={"Host": host})).status == status
         answer = await client.get("/app/sign-in/github", headers={"Host": "sc.example.com"}, allow_redirects=False)

@@ -1,0 +1,131 @@
+"""The process `soulcaster web`: pages, the JSON API and the intake of feedback."""
+
+import asyncio
+import gc
+
+import structlog
+from aiohttp import web
+from yarl import URL
+
+from soulcaster.adapters.github.issues import GitHubIssues
+from soulcaster.adapters.github.sign_in import GitHubSignIn
+from soulcaster.adapters.kafka.dead_letters import KafkaDeadLetters
+from soulcaster.adapters.kafka.publisher import KafkaPublisher
+from soulcaster.adapters.kafka.readiness import KafkaReadiness
+from soulcaster.adapters.redis.rate_limits import RedisRateLimits
+from soulcaster.adapters.redis.read_model import RedisReadModel
+from soulcaster.adapters.redis.sign_in_tokens import RedisSignIn
+from soulcaster.errors import BadInput, KafkaUnavailable
+from soulcaster.ports.sign_in import Entrance
+from soulcaster.processes.clock import utc_now
+from soulcaster.processes.logs import configure as configure_logs
+from soulcaster.processes.settings import Settings
+from soulcaster.services.webhook_secrets import Seal
+from soulcaster.web import server
+from soulcaster.web.guards import LOOPBACK, host_of
+from soulcaster.wire.project_config import reddit_polling
+
+INTAKE_SECONDS = 5.0
+"""How long an intake waits for Kafka's acknowledgement before it answers 503."""
+
+SHUTDOWN_SECONDS = 10.0
+"""How long requests in progress may take after SIGTERM."""
+
+log = structlog.get_logger(__name__)
+
+
+def run_web(settings: Settings) -> None:
+    """Run the web server until SIGTERM or SIGINT; blocks.
+
+    Raises:
+        BadInput: the session key or the secrets key is missing, or another setting of the web server cannot be used.
+    """
+    configure_logs(settings.log_level)
+    settings.check_web()
+    for name, key in (("SESSION", settings.session_key), ("SECRETS", settings.secrets_key)):
+        if not key:
+            raise BadInput(
+                f"SOULCASTER_{name}_KEY is not set; make one, and keep it: "
+                'python -c "from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())"'
+            )
+    web.run_app(
+        create_app(settings),
+        host=settings.host,
+        port=settings.port,
+        print=lambda line: log.info(line),
+        access_log=None,  # the application logs its own requests
+        shutdown_timeout=SHUTDOWN_SECONDS,
+    )
+
+
+async def create_app(settings: Settings) -> web.Application:
+    """Return the web application on Kafka, Redis and GitHub; it closes its connections when it is cleaned up.
+
+    Raises:
+        BadInput: a setting of the web server cannot be used.
+    """
+    origin = settings.public_origin()
+    seal = Seal(settings.secrets_key)
+    reddit = reddit_polling(settings.reddit_subreddits, settings.reddit_sorts, settings.reddit_poll_interval_seconds)
+    publisher = KafkaPublisher(settings.kafka, timeout=INTAKE_SECONDS)
+    read_model = RedisReadModel(settings.redis_url)
+    kafka = KafkaReadiness(settings.kafka)
+    issues = GitHubIssues(settings.github_api_url, utc_now)
+    sign_in = RedisSignIn(settings.redis_url)
+    rate_limits = RedisRateLimits(
+        settings.redis_url,
+        per_key=settings.key_requests_per_minute,
+        per_project=settings.project_requests_per_minute,
+        clock=utc_now,
+    )
+    app = server.create_app(
+        read_model=read_model,
+        publisher=publisher,
+        dead_letters=KafkaDeadLetters(settings.kafka),
+        kafka=kafka,
+        sign_in=sign_in,
+        rate_limits=rate_limits,
+        clock=utc_now,
+        session_key=settings.session_key,
+        seal=seal,
+        reddit=reddit,
+        issues=issues,
+        github_token=settings.github_token,
+        keyless=settings.keyless,
+        entrance=_entrance(settings, origin),
+        secure_cookies=origin is not None and origin.scheme == "https",
+        allowed_hosts=(*LOOPBACK, *([] if origin is None else [host_of(origin)])),
+        cors_origins=frozenset(origin.strip() for origin in settings.cors_origins.split(",") if origin.strip()),
+    )
+    connecting = asyncio.create_task(_connect(publisher))
+
+    async def close(_app: web.Application) -> None:
+        await connecting
+        await publisher.stop()
+        for connection in (kafka, issues, sign_in, rate_limits, read_model):
+            await connection.close()
+
+    app.on_cleanup.append(close)
+    # The objects of the application live as long as the process. Frozen, they cost no full collection, which would
+    # otherwise stop every response for 0.2 s.
+    gc.collect()
+    gc.freeze()
+    return app
+
+
+def _entrance(settings: Settings, origin: URL | None) -> Entrance | None:
+    """Return how people sign in by GitHub; None when no OAuth app is set."""
+    if not settings.github_id:
+        return None
+    github = GitHubSignIn(
+        settings.github_id, settings.github_secret, url=settings.github_url, api_url=settings.github_api_url
+    )
+    return Entrance(github, settings.sign_up_policy(), None if origin is None else str(origin))
+
+
+async def _connect(publisher: KafkaPublisher) -> None:
+    """Connect before the first request needs it; when Kafka is unavailable, that request tries again."""
+    try:
+        await publisher.connect()
+    except KafkaUnavailable as error:
+        log.warning("Kafka does not answer yet", cause=str(error))

@@ -1,0 +1,213 @@
+"""The process `soulcaster worker`: a Faust app with the four agents and the two tables.
+
+Faust goes on without an agent that raised, and commits what it had taken. So an agent or a table that fails ends the
+process: nothing is acknowledged, nothing is lost, and a supervisor starts it again.
+"""
+
+import asyncio
+import logging
+import os
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import faiss
+import faust
+import mode
+import structlog
+from threadpoolctl import threadpool_limits
+
+from agents.cluster import cluster
+from agents.embed import Embed
+from agents.normalize import Normalize
+from agents.project import project
+from agents.runtime.batches import Batch, InHand, batches
+from agents.runtime.delivery import OrderlyApp
+from agents.runtime.runner import Agent, run_agent
+from soulcaster.adapters.kafka.publisher import KafkaPublisher
+from soulcaster.adapters.redis.read_model import RedisReadModel
+from soulcaster.domain.clustering.project import RECORD_BYTES, ProjectClusters
+from soulcaster.domain.feedback.dedupe import Seen
+from soulcaster.domain.feedback.versions import MARK_BYTES
+from soulcaster.domain.segments import Segments
+from soulcaster.domain.text import language
+from soulcaster.ports.embedder import Embedder
+from soulcaster.processes.clock import utc_now
+from soulcaster.processes.embedder import make_embedder
+from soulcaster.processes.logs import configure as configure_logs
+from soulcaster.processes.settings import Settings
+from soulcaster.services.project_config import ConfigCache
+from soulcaster.wire.topics import AGENTS, DEAD_LETTERS
+from tables.segmented import SegmentedTable, declare, partition_of
+
+T = TypeVar("T")
+
+SESSION_SECONDS = 10.0
+"""After this long without a heartbeat Kafka gives a worker's partitions to another one."""
+
+SWITCH_SECONDS = 0.0005
+"""How soon a clustering thread yields to the event loop. With Python's default of 5 ms, each of the loop's many short
+waits would take that long."""
+
+log = structlog.get_logger(__name__)
+
+Close = Callable[[], Awaitable[None]]
+
+
+def run_worker(settings: Settings, *, embedder: Embedder | None = None) -> None:
+    """Run one Faust worker until SIGTERM or SIGINT; blocks.
+
+    Args:
+        settings: addresses, the app's id, the embedder.
+        embedder: an embedder to use in place of the one that the settings name.
+
+    Raises:
+        BadInput: the settings name no embedder, or one that lacks something.
+    """
+    sys.setswitchinterval(SWITCH_SECONDS)
+    configure_logs(settings.log_level)
+    level = logging.getLevelNamesMapping()[settings.log_level.upper()]
+    worker = faust.Worker(
+        create_app(settings, embedder=embedder),
+        loglevel=max(level, logging.WARNING),  # at INFO Faust logs every service it starts
+        override_logging=False,
+        redirect_stdouts=False,
+    )
+    language.load()
+    log.info("worker starts", kafka=settings.kafka, app_id=settings.app_id)
+    worker.execute_from_commandline()
+
+
+def create_app(settings: Settings, *, embedder: Embedder | None = None) -> faust.App:
+    """Return a new Faust app with every agent and table wired, nothing connected yet.
+
+    Raises:
+        BadInput: the settings name no embedder, or one that lacks something.
+    """
+    _use_one_thread()
+    app = _faust_app(settings)
+    publisher = KafkaPublisher(settings.kafka)
+    read_model = RedisReadModel(settings.redis_url, notices=True)
+    connections: list[Close] = [publisher.stop, read_model.close]
+    if embedder is None:
+        embedder = made = make_embedder(settings)
+        connections.append(made.close)
+
+    def make_seen(_project_id: str, segments: Segments) -> Seen:
+        return Seen(segments)
+
+    def make_clusters(project_id: str, segments: Segments) -> ProjectClusters:
+        return ProjectClusters(project_id, segments, archive_days=settings.archive_days)
+
+    async def stored() -> None:
+        await app.producer.flush()  # tables write their changelogs through Faust's own producer
+
+    seen = _table(app, "seen", settings.partitions, MARK_BYTES, make_seen)
+    clusters = _table(app, "clusters", settings.partitions, RECORD_BYTES, make_clusters)
+    config_of = ConfigCache(read_model).get
+    in_hand = InHand(app)
+
+    def run(agent: Agent) -> None:
+        _run(app, agent.name, lambda taken: run_agent(agent, taken, publisher=publisher), in_hand)
+
+    run(Normalize(config_of=config_of, publisher=publisher))
+    run(Embed(seen=seen, embedder=embedder, publisher=publisher))
+    _run(
+        app,
+        "cluster",
+        lambda b: cluster(b, clusters=clusters, stored=stored, publisher=publisher, clock=utc_now),
+        in_hand,
+    )
+    _run(app, "project", lambda b: project(b, writer=read_model.writer, publisher=publisher), in_hand)
+    app.add_dependency(_Connections(connections))
+    return app
+
+
+def _faust_app(settings: Settings) -> faust.App:
+    return OrderlyApp(
+        settings.app_id,
+        broker=";".join(f"kafka://{server}" for server in settings.kafka.split(",")),
+        store="memory://",
+        datadir=Path(tempfile.gettempdir()) / "soulcaster-faust",  # Faust creates it and keeps nothing in it
+        autodiscover=False,
+        web_enabled=False,
+        topic_partitions=settings.partitions,
+        topic_replication_factor=settings.replication,
+        topic_allow_declare=False,
+        topic_disable_leader=True,  # nothing runs on the leader only, and its topic has another number of partitions
+        table_standby_replicas=0,
+        stream_wait_empty=True,
+        stream_buffer_maxsize=512,
+        broker_session_timeout=SESSION_SECONDS,
+        broker_heartbeat_interval=SESSION_SECONDS / 4,
+        broker_commit_interval=1.0,
+        broker_max_poll_interval=300.0,
+        consumer_max_fetch_size=DEAD_LETTERS.max_bytes,
+        producer_max_request_size=DEAD_LETTERS.max_bytes,
+        producer_request_timeout=30.0,
+        value_serializer="raw",
+    )
+
+
+def _use_one_thread() -> None:
+    """Let FAISS and BLAS use one thread: searches and products are so short that several threads cost more."""
+    faiss.omp_set_num_threads(1)
+    threadpool_limits(1)
+
+
+def _run(
+    app: faust.App, name: str, start: Callable[[AsyncIterator[Batch]], AsyncIterator[int]], in_hand: InHand
+) -> None:
+    """Let the app run an agent on its topics."""
+    topics = app.topic(*(topic.name for topic in AGENTS[name]), key_type=bytes, value_type=bytes, allow_empty=True)
+
+    async def actor(stream: Any) -> None:
+        try:
+            async for _ in start(batches(stream, in_hand)):
+                pass
+        except asyncio.CancelledError:
+            raise
+        except BaseException:
+            _end_process(f"the agent {name} raised")
+
+    app.agent(topics, name=name, concurrency=1)(actor)
+
+
+def _table(
+    app: faust.App, name: str, partitions: int, width: int, make: Callable[[str, Segments], T]
+) -> SegmentedTable[T]:
+    """Declare a table and reload its states after every recovery."""
+    table = declare(app, name, partitions)
+    states = SegmentedTable(table, width, make)
+
+    async def recovered() -> None:
+        try:
+            assigned = {partition.partition for partition in app.assignor.assigned_actives()}
+            for key in [key for key in table.data if partition_of(key) not in assigned]:
+                del table.data[key]  # in the store only: another worker has the row now, and its changelog keeps it
+            states.reload()
+        except Exception:
+            _end_process(f"the table {name} could not be loaded after recovery")
+
+    table.on_recover(recovered)
+    return states
+
+
+class _Connections(mode.Service):  # type: ignore[misc]  # mode ships no types that hold under --strict
+    """Closes the agents' connections; as a dependency of the app it stops after the agents."""
+
+    def __init__(self, closing: Sequence[Close]) -> None:
+        super().__init__()
+        self._closing = closing
+
+    async def on_stop(self) -> None:
+        for close in self._closing:
+            await close()
+
+
+def _end_process(why: str) -> None:
+    log.critical(why, exc_info=True)
+    logging.shutdown()
+    os._exit(os.EX_SOFTWARE)
