@@ -54,7 +54,7 @@ class Normalize:
                 if project_id not in configs:
                     configs[project_id] = await self._config(project_id)
                 config = configs[project_id]
-                if config.sources.take(one.item):
+                if config.sources.accepts(one.item):
                     items[project_id].append((masked(one) if config.mask_personal_data else one).json)
             for project_id, tombstones in contents.gone:
                 deleted[project_id].append(tombstones)

@@ -331,7 +331,7 @@ class _Page:
         if item is None:  # no issue, or one that cannot be an item: that is a dead letter behind Kafka
             synced.skipped += 1
             return told.refused
-        if item.id in deleted or not self.sources.take(item):
+        if item.id in deleted or not self.sources.accepts(item):
             synced.skipped += 1
             return False
         before = known.get(item.id)

@@ -92,7 +92,7 @@ class SourcesConfig(_Section):
         section = getattr(self, source, None)
         return section.enabled if isinstance(section, RedditConfig | SentryConfig | GithubConfig) else True
 
-    def take(self, item: FeedbackItem) -> bool:
+    def accepts(self, item: FeedbackItem) -> bool:
         """Return whether the project accepts an item from its source; an item without the filtered field passes."""
         if not self.enabled(item.source):
             return False
