@@ -1,6 +1,6 @@
-"""Reading the rows of a .csv, .tsv or .jsonl file, one after the other, whoever made it.
+"""Reading the rows of a .csv, .tsv or .jsonl file one after the other, whichever program wrote it.
 
-Nothing here knows of Kafka or of feedback: a row is a number, a line and named values, or the reason why it is none.
+Nothing here knows about Kafka or feedback.
 """
 
 import codecs
@@ -9,34 +9,22 @@ import io
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from soulcaster.errors import BadInput
+from soulcaster.ports.rows import Row
 
 DELIMITERS = ",;\t|"
-FIELD_BYTES = 16 * 1024 * 1024
-"""A field longer than this is a quote that nobody closed."""
+MAX_FIELD_BYTES = 16 * 1024 * 1024
+"""A longer field is a quote that nobody closed."""
 
 HEAD_ROWS = 100
-"""Objects of a .jsonl that are asked for their columns."""
+"""Objects of a .jsonl whose names are its columns."""
 
-_CHUNK = 1024 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One row. `number` counts rows from 1, the header not among them; `line` is where in the file it ends.
-
-    `problem` says why it cannot be read, and then there are no values.
-    """
-
-    number: int
-    line: int
-    values: dict[str, Any] = field(default_factory=dict)
-    problem: str | None = None
+_CHUNK_BYTES = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,16 +36,16 @@ class TableFile:
     size: int
     """Bytes."""
     position: Callable[[], int]
-    """Bytes read so far."""
+    """Returns how many bytes are read so far."""
 
 
 @contextmanager
 def open_table(path: Path) -> Iterator[TableFile]:
-    """Open a file; its encoding is looked at first, so that nothing is read of a file that cannot be read to the end.
+    """Open a file and check that all of it can be decoded, so that no file is read in part.
 
     Raises:
         BadInput: there is no such file, it is empty, not of a known kind, not UTF-8 or UTF-16, or a quote is not
-            closed (the last may show only while the rows are read).
+            closed (which may show only while the rows are read).
     """
     kind = path.suffix.lower()
     if kind not in {".csv", ".tsv", ".jsonl", ".ndjson"}:
@@ -66,9 +54,9 @@ def open_table(path: Path) -> Iterator[TableFile]:
         encoding = _encoding(raw, path)
         text = io.TextIOWrapper(raw, encoding=encoding, newline="")
         if kind in {".csv", ".tsv"}:
-            columns, rows = _csv(text, path, "\t" if kind == ".tsv" else None)
+            columns, rows = _read_csv(text, path, "\t" if kind == ".tsv" else None)
         else:
-            columns, rows = _jsonl(text, path)
+            columns, rows = _read_jsonl(text, path)
         yield TableFile(columns, rows, path.stat().st_size, raw.tell)
 
 
@@ -84,7 +72,7 @@ def _open(path: Path) -> BinaryIO:
 
 
 def _encoding(raw: BinaryIO, path: Path) -> str:
-    """Return the encoding, after reading all of the file in it; leave the file at its start."""
+    """Return the encoding that decodes all of the file; leave the file at its start."""
     start = raw.read(4)
     if not start:
         raise BadInput(f"{path} is empty.")
@@ -93,7 +81,7 @@ def _encoding(raw: BinaryIO, path: Path) -> str:
     raw.seek(0)
     read = 0
     try:
-        while chunk := raw.read(_CHUNK):
+        while chunk := raw.read(_CHUNK_BYTES):
             decoder.decode(chunk)
             read += len(chunk)
         decoder.decode(b"", final=True)
@@ -106,8 +94,8 @@ def _encoding(raw: BinaryIO, path: Path) -> str:
     return encoding
 
 
-def _csv(text: io.TextIOBase, path: Path, delimiter: str | None) -> tuple[tuple[str, ...], Iterator[Row]]:
-    csv.field_size_limit(FIELD_BYTES)
+def _read_csv(text: io.TextIOBase, path: Path, delimiter: str | None) -> tuple[tuple[str, ...], Iterator[Row]]:
+    csv.field_size_limit(MAX_FIELD_BYTES)
     lines = iter(text)
     first = next((line for line in lines if line.strip()), "")
     if not first:
@@ -123,7 +111,7 @@ def _csv(text: io.TextIOBase, path: Path, delimiter: str | None) -> tuple[tuple[
         number = 0
         try:
             for values in reader:
-                if values:  # else a blank line
+                if values:  # a blank line has none
                     number += 1
                     yield _csv_row(Row(number, reader.line_num), columns, values, source)
         except csv.Error as error:
@@ -134,16 +122,16 @@ def _csv(text: io.TextIOBase, path: Path, delimiter: str | None) -> tuple[tuple[
     return columns, rows()
 
 
-def _csv_row(place: Row, columns: tuple[str, ...], values: list[str], source: "_Lines") -> Row:
+def _csv_row(row: Row, columns: tuple[str, ...], values: list[str], source: "_Lines") -> Row:
     if source.ended:
-        return replace(place, problem="has a quote that is not closed, so all that follows seems to belong to it")
+        return replace(row, problem="has a quote that is not closed, so all that follows seems to belong to it")
     if len(values) > len(columns):
-        return replace(place, problem=f"has {len(values)} fields, the header has {len(columns)}")
-    return replace(place, values=dict(zip(columns, values, strict=False)))
+        return replace(row, problem=f"has {len(values)} fields, the header has {len(columns)}")
+    return replace(row, values=dict(zip(columns, values, strict=False)))
 
 
 class _Lines:
-    """The lines of a .csv. When they end in the middle of a row, a quote is open, which csv itself lets pass."""
+    """The lines of a .csv. Where they end in the middle of a row a quote is open, which `csv` itself accepts."""
 
     def __init__(self, lines: Iterable[str]) -> None:
         self._lines = iter(lines)
@@ -160,24 +148,24 @@ class _Lines:
 
 
 def _delimiter(header: str) -> str:
-    """Return what splits the header into the most columns; the comma if nothing does."""
+    """Return the delimiter that splits the header into the most columns; the comma if none does."""
     return max(DELIMITERS, key=lambda d: len(next(csv.reader([header], delimiter=d), [])))
 
 
 def _names(header: Sequence[str]) -> tuple[str, ...]:
-    """Return the columns' names; one without a name is named by its place, and a second of a name numbered."""
+    """Return unique column names; a column without a name is called by its number, a repeated name gets a number."""
     names: list[str] = []
-    for place, given in enumerate(header, 1):
-        name = base = given.strip() or f"column {place}"
-        again = 1
+    for number, given in enumerate(header, 1):
+        name = base = given.strip() or f"column {number}"
+        repetition = 1
         while name in names:
-            again += 1
-            name = f"{base} {again}"
+            repetition += 1
+            name = f"{base} {repetition}"
         names.append(name)
     return tuple(names)
 
 
-def _jsonl(text: io.TextIOBase, path: Path) -> tuple[tuple[str, ...], Iterator[Row]]:
+def _read_jsonl(text: io.TextIOBase, path: Path) -> tuple[tuple[str, ...], Iterator[Row]]:
     rows = _json_rows(text)
     head = list(islice(rows, HEAD_ROWS))
     if not head:
@@ -190,20 +178,20 @@ def _jsonl(text: io.TextIOBase, path: Path) -> tuple[tuple[str, ...], Iterator[R
 
 def _json_rows(lines: Iterable[str]) -> Iterator[Row]:
     number = 0
-    for place, line in enumerate(lines, 1):
+    for line_number, line in enumerate(lines, 1):
         if not line.strip():
             continue
         number += 1
         try:
-            value = json.loads(line, parse_constant=_no_constant)
+            value = json.loads(line, parse_constant=_refuse_constant)
         except (ValueError, RecursionError) as error:
-            yield Row(number, place, problem=f"is not JSON: {error}")
+            yield Row(number, line_number, problem=f"is not JSON: {error}")
             continue
         if isinstance(value, dict):
-            yield Row(number, place, value)
+            yield Row(number, line_number, value)
         else:
-            yield Row(number, place, problem="is not a JSON object")
+            yield Row(number, line_number, problem="is not a JSON object")
 
 
-def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is no JSON value")
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not a JSON value")

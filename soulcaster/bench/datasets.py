@@ -19,7 +19,8 @@ from soulcaster.bench.clustering_loop import Vectors
 from soulcaster.bench.scores import Codes, codes
 from soulcaster.domain.feedback.items import Brief, brief
 from soulcaster.errors import BadInput
-from soulcaster.services.transfer import Columns, raw_feedback
+from soulcaster.services.file_import import ready_row
+from soulcaster.services.import_columns import Columns
 
 Floats = TypeVar("Floats", npt.NDArray[np.float32], npt.NDArray[np.float64])
 
@@ -82,7 +83,7 @@ def read_labelled(path: Path, text: str, title: str | None, label: str, source: 
                 unlabelled.append(row.line)
                 continue
             try:
-                ready = raw_feedback(row, columns, project_id=PROJECT, source=source, at=_READ_AT)
+                ready = ready_row(row, columns, project_id=PROJECT, source=source, at=_READ_AT)
             except ValueError:
                 continue
             items.append(brief(ready.item))

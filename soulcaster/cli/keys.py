@@ -1,56 +1,126 @@
-"""`soulcaster keys`: API keys from the command line, for who can reach Kafka and Redis anyway."""
+"""`soulcaster keys`: a project's API keys, for people who can reach Kafka and Redis anyway."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Annotated
 
-from soulcaster.adapters.kafka.publisher import KafkaPublisher
-from soulcaster.domain.api_keys import ApiKey, KeyScope
-from soulcaster.ports.api_keys import ApiKeyView
-from soulcaster.ports.projects import Project
-from soulcaster.processes.settings import Settings
-from soulcaster.services.api_keys import make_key, revoke_key
-from soulcaster.services.projects import find_or_create_project, known_project
-from soulcaster.services.transfer import reading
+import typer
 
-BY = "command line"
+from soulcaster.cli.options import AsJson, DataDir, ProjectName, complete, settings_of
+from soulcaster.domain.api_keys import MAX_NAME, SCOPES, ApiKey, KeyScope
+from soulcaster.errors import BadInput
+from soulcaster.processes.settings import DEFAULT_DATA_DIR, Settings
+
+if TYPE_CHECKING:
+    from soulcaster.ports.api_keys import ApiKeyView
+    from soulcaster.ports.projects import Project
+
+CREATED_BY = "command line"
+
+app = typer.Typer(no_args_is_help=True, help="Create, list and revoke the API keys of a project.")
 
 
-async def create(
-    settings: Settings, project: str, name: str, scopes: Sequence[KeyScope], days: int | None
-) -> tuple[str, ApiKey, Project]:
-    """Return a new key's secret, the key and its project, which is made if there is none of that name.
+@app.command()
+def create(
+    project: ProjectName,
+    name: Annotated[str, typer.Option("--name", metavar="NAME", help="What the API key is for, 1 to 100 characters.")],
+    scope: Annotated[
+        list[str],
+        typer.Option("--scope", "-s", metavar="|".join(SCOPES), help="What it allows; repeat the option for more."),
+    ],
+    days: Annotated[
+        int | None,
+        typer.Option("--days", min=1, max=3650, help="Days until it expires.", show_default="never expires"),
+    ] = None,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+) -> None:
+    """Create an API key and print its secret, once: only a hash is kept. A project that does not exist is created.
 
-    Raises:
-        BadInput: the project's name is none.
-        Unavailable: Kafka or Redis does not answer.
+    `soulcaster keys create --project 'My app' --name CI --scope ingest --scope read`
+
+    `curl -H "Authorization: Bearer $KEY" http://127.0.0.1:8080/stats`
     """
+    name = name.strip()
+    if not 1 <= len(name) <= MAX_NAME:
+        raise BadInput(f"An API key's name has 1 to {MAX_NAME} characters.")
+    unknown = sorted(set(scope) - set(SCOPES))
+    if unknown:
+        raise BadInput(f"{unknown[0]!r} is not a scope; the scopes are: {', '.join(SCOPES)}.")
+    scopes = [known for known in SCOPES if known in scope]
+    secret, key, found = complete(_create(settings_of(data_dir), project, name, scopes, days))
+    typer.echo(secret)
+    until = "" if key.expires_at is None else f", until {key.expires_at:%Y-%m-%d %H:%M} UTC"
+    typer.echo(
+        f"API key {key.id} of {found.name!r} ({found.id}): {', '.join(key.scopes)}{until}. It works in a moment; its "
+        "secret is shown only now.",
+        err=True,
+    )
+
+
+async def _create(
+    settings: Settings, project: str, name: str, scopes: Sequence[KeyScope], days: int | None
+) -> "tuple[str, ApiKey, Project]":
+    """Return the secret, the API key and its project."""
+    from soulcaster.processes.connections import open_publisher, open_read_model
+    from soulcaster.services.api_keys import make_key
+    from soulcaster.services.projects import find_or_create_project
+
     now = datetime.now(UTC)
     until = None if days is None else now + timedelta(days=days)
-    async with reading(settings) as read_model, KafkaPublisher(settings.kafka) as publisher:
+    async with open_read_model(settings) as read_model, open_publisher(settings) as publisher:
         found = await find_or_create_project(publisher, read_model, project, at=now)
-        secret, key = await make_key(publisher, found.id, name=name, scopes=scopes, by=BY, at=now, expires_at=until)
+        secret, key = await make_key(
+            publisher, found.id, name=name, scopes=scopes, by=CREATED_BY, at=now, expires_at=until
+        )
     return secret, key, found
 
 
-async def listed(settings: Settings, project: str) -> tuple[ApiKeyView, ...]:
-    """Return a project's keys, newest first.
+@app.command("list")
+def list_keys(project: ProjectName, as_json: AsJson = False, data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
+    """List a project's API keys, newest first, with those that were revoked."""
+    from soulcaster.terminal import console, literal, print_json, table
 
-    Raises:
-        NotFound: there is no such project.
-        RedisUnavailable: Redis does not answer.
-    """
-    async with reading(settings) as read_model:
+    found = complete(_list(settings_of(data_dir), project))
+    if as_json:
+        print_json([{**view.key.shown(), "last_used_at": view.last_used_at} for view in found])
+        return
+    listed = table("Name", "Scopes", "Made", "Until", "Last used", "Id")
+    for view in found:
+        until = "revoked" if view.key.revoked_at else _day(view.key.expires_at) or "no end"
+        made, used = _day(view.key.created_at), _day(view.last_used_at) or "never"
+        listed.add_row(literal(view.key.name), ", ".join(view.key.scopes), made, until, used, view.key.id)
+    console().print(listed)
+
+
+async def _list(settings: Settings, project: str) -> "tuple[ApiKeyView, ...]":
+    from soulcaster.processes.connections import open_read_model
+    from soulcaster.services.projects import known_project
+
+    async with open_read_model(settings) as read_model:
         found = await known_project(read_model, project)
         return await read_model.api_keys.list(found.id)
 
 
-async def revoke(settings: Settings, project: str, key_id: str) -> ApiKey:
-    """Return a key that is good no more.
+@app.command()
+def revoke(
+    project: ProjectName,
+    key_id: Annotated[str, typer.Argument(metavar="ID", help="The id that `soulcaster keys list` shows.")],
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+) -> None:
+    """Revoke an API key; in a moment it stops working."""
+    key = complete(_revoke(settings_of(data_dir), project, key_id))
+    typer.echo(f"Revoked {key.name!r} ({key.id}).")
 
-    Raises:
-        NotFound: there is no such project, or it has no such key.
-        Unavailable: Kafka or Redis does not answer.
-    """
-    async with reading(settings) as read_model, KafkaPublisher(settings.kafka) as publisher:
+
+async def _revoke(settings: Settings, project: str, key_id: str) -> ApiKey:
+    from soulcaster.processes.connections import open_publisher, open_read_model
+    from soulcaster.services.api_keys import revoke_key
+    from soulcaster.services.projects import known_project
+
+    async with open_read_model(settings) as read_model, open_publisher(settings) as publisher:
         found = await known_project(read_model, project)
         return await revoke_key(publisher, read_model, found.id, key_id, datetime.now(UTC))
+
+
+def _day(at: datetime | None) -> str:
+    return "" if at is None else f"{at:%Y-%m-%d}"

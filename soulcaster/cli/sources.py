@@ -1,27 +1,47 @@
-"""`soulcaster sources`: how a project's sources stand, from the command line."""
+"""`soulcaster sources`: the state of a project's sources."""
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-from soulcaster.processes.settings import Settings
-from soulcaster.services.projects import known_project
-from soulcaster.services.sources import Standing, sources_of
-from soulcaster.services.transfer import reading
+from soulcaster.cli.options import AsJson, DataDir, ProjectName, complete, settings_of
+from soulcaster.processes.settings import DEFAULT_DATA_DIR, Settings
+
+if TYPE_CHECKING:
+    from soulcaster.services.sources import Standing
 
 
-async def sources_command(settings: Settings, project: str) -> tuple[Standing, ...]:
-    """Return how the sources of a project, named or by its id, stand.
+def sources(project: ProjectName, as_json: AsJson = False, data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
+    """Show for each source of a project whether it is connected, what came and failed last, and what to do.
 
-    Raises:
-        NotFound: there is no such project.
-        Unavailable: Redis does not answer.
+    `soulcaster sources --project "My app"`
     """
-    async with reading(settings) as read_model:
+    from soulcaster.terminal import console, literal, print_json, table
+
+    found = complete(_sources(settings_of(data_dir), project))
+    if as_json:
+        print_json([_as_json(one) for one in found])
+        return
+    listed = table("Source", "Connected", "Last received", "Last error", "What to do")
+    for one in found:
+        error = one.state.report.last_error if one.state.report else None
+        connected = "off" if not one.enabled else "yes" if one.connected else "no"
+        received = one.state.last_received_at
+        when = "never" if received is None else received.isoformat(" ", "minutes")
+        listed.add_row(one.state.source, connected, when, literal(error or ""), one.to_do or "nothing")
+    console().print(listed)
+
+
+async def _sources(settings: Settings, project: str) -> "tuple[Standing, ...]":
+    from soulcaster.processes.connections import open_read_model
+    from soulcaster.services.projects import known_project
+    from soulcaster.services.sources import sources_of
+
+    async with open_read_model(settings) as read_model:
         found = await known_project(read_model, project)
         return (await sources_of(read_model, found.id)).all()
 
 
-def shown(one: Standing) -> Mapping[str, object]:
-    """Return a source as the command line shows it in JSON."""
+def _as_json(one: "Standing") -> Mapping[str, object]:
     report = one.state.report
     return {
         "source": one.state.source,

@@ -23,6 +23,7 @@ from rich.table import Table
 from soulcaster.adapters.kafka.publisher import KafkaPublisher
 from soulcaster.adapters.redis.read_model import RedisReadModel
 from soulcaster.adapters.redis.sign_in_tokens import RedisSignIn
+from soulcaster.adapters.table_files import open_table
 from soulcaster.dev.kafka import VERSION, fetch_jars
 from soulcaster.dev.processes import POLL_SECONDS, Child, port_is_free
 from soulcaster.dev.stack import Stack
@@ -30,8 +31,10 @@ from soulcaster.domain.members import LOCAL_OWNER
 from soulcaster.errors import BadInput, StackError
 from soulcaster.ports.projects import Project, Stats
 from soulcaster.processes.settings import STACK_FILE, Settings
+from soulcaster.services.file_import import import_rows
+from soulcaster.services.import_columns import Columns
 from soulcaster.services.projects import find_or_create_project
-from soulcaster.services.transfer import Columns, bar, import_file
+from soulcaster.terminal import progress_bar
 
 LEAST_FREE_BYTES = 1_000_000_000
 WORKER_GRACE = 20.0
@@ -103,9 +106,8 @@ def _check_disk(data_dir: Path) -> None:
 
 def _download() -> None:
     """Get Kafka's jars where they are not cached; before any event loop, so that Ctrl-C ends it at once."""
-    with bar(f"Downloading Kafka {VERSION}", "{task.completed} files", transient=True) as progress:
-        task = progress.add_task("", total=None)
-        fetch_jars(lambda done, total: progress.update(task, completed=done, total=total))
+    with progress_bar(f"Downloading Kafka {VERSION}", "files", transient=True) as bar:
+        fetch_jars(bar.update)
 
 
 class _Run:
@@ -248,15 +250,14 @@ class _Run:
             await read_model.close()
 
     async def _post(self, project: Project, publisher: KafkaPublisher) -> int:
-        with bar("Posting the demo's messages to Kafka", "{task.fields[count]:,}") as progress:
-            task = progress.add_task("", total=DEMO_FILE.stat().st_size, count=0)
-            imported = await import_file(
-                DEMO_FILE,
+        with progress_bar("Posting the demo's messages to Kafka", "messages") as bar, open_table(DEMO_FILE) as table:
+            imported = await import_rows(
+                table.rows,
                 DEMO_COLUMNS,
                 project_id=project.id,
                 source=DEMO_SOURCE,
                 publisher=publisher,
-                report=lambda read, posted: progress.update(task, completed=read, count=posted),
+                report=lambda posted: bar.update(table.position(), table.size, count=posted),
             )
         return imported.posted
 
@@ -267,12 +268,11 @@ class _Run:
             StackError: nothing moved for DEMO_STALL_SECONDS.
         """
         done, moved = -1, time.monotonic()
-        with bar("Clustering", "{task.completed:,} of {task.total:,}") as progress:
-            task = progress.add_task("", total=expected)
+        with progress_bar("Clustering", "messages") as bar:
             while True:
                 stats = await read_model.projects.stats(project.id)
                 clustered = stats.total_feedback - stats.unclustered
-                progress.update(task, completed=clustered)
+                bar.update(clustered, expected)
                 if clustered >= expected:
                     return stats
                 if clustered != done:

@@ -20,7 +20,6 @@ from soulcaster.errors import NotFound
 from soulcaster.ports.messaging import Outgoing
 from soulcaster.ports.read_model_writer import ReadModelWriter
 from soulcaster.processes.settings import Settings
-from soulcaster.services.transfer import bar, reading
 from soulcaster.wire.topics import AGENTS
 
 log = structlog.get_logger(__name__)
@@ -75,15 +74,3 @@ async def _batches(
         records = tuple(record_of(message) for of in found.values() for message in of)
         if records:
             yield Batch(records)
-
-
-async def rebuild_command(settings: Settings) -> int:
-    """Rebuild with a progress bar; return how many records it took."""
-    async with reading(settings) as read_model:
-        with bar("Rebuilding", "[green]{task.fields[count]:,} records") as progress:
-            task = progress.add_task("", total=None, count=0)
-
-            def report(done: int, total: int) -> None:
-                progress.update(task, completed=done, total=total, count=done)
-
-            return await rebuild(settings, read_model.writer, report)

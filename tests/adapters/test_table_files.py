@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from soulcaster.adapters.table_files import Row, open_table
+from soulcaster.adapters.table_files import open_table
 from soulcaster.errors import BadInput
+from soulcaster.ports.rows import Row
 
 FIELD = st.text(st.characters(codec="utf-8", exclude_characters="\x00"), max_size=30)
 

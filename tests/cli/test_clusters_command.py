@@ -61,7 +61,7 @@ def test_a_table_has_coherence_and_terms(
 def test_a_narrow_one_has_not(
     redis_server: RedisServer, environment: dict[str, str | None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("soulcaster.cli.main.WIDE", 161)
+    monkeypatch.setattr("soulcaster.cli.clusters.WIDE_COLUMNS", 161)
     assert "Coherence" not in clusters(redis_server, environment, tmp_path)
 
 

@@ -20,7 +20,7 @@ from soulcaster.adapters.redis.client import redis_client
 from soulcaster.adapters.redis.read_model import RedisReadModel
 from soulcaster.adapters.redis.sign_in_tokens import RedisSignIn
 from soulcaster.adapters.redis.vector_cache import RedisVectorCache
-from soulcaster.cli.doctor import examine
+from soulcaster.cli.checks import examine
 from soulcaster.errors import RedisUnavailable
 from soulcaster.processes.settings import Settings
 from tests.conftest import RedisServer

@@ -11,7 +11,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 
 from soulcaster.adapters.embedders.gemini import GeminiEmbedder
 from soulcaster.adapters.embedders.static import DEFAULT_FOLDER, StaticEmbedder
-from soulcaster.cli.doctor import examine
+from soulcaster.cli.checks import examine
 from soulcaster.errors import BadInput
 from soulcaster.processes.embedder import make_embedder
 from soulcaster.processes.settings import Settings

@@ -1,6 +1,6 @@
 import csv
 import json
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -8,11 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from soulcaster.adapters.table_files import Row
+from soulcaster.adapters.table_files import open_table
 from soulcaster.errors import BadInput
 from soulcaster.ports.messaging import Record
+from soulcaster.ports.rows import Row
+from soulcaster.services.file_import import check_source, import_rows, ready_row
+from soulcaster.services.import_columns import Columns, choose_columns
 from soulcaster.services.intake import read
-from soulcaster.services.transfer import Columns, chosen, import_file, parse_time, raw_feedback, source_word
 from soulcaster.testing import RecordingPublisher
 from soulcaster.wire.feedback import MAX_ITEM_BYTES, RawEnvelope
 
@@ -21,7 +23,7 @@ AT = datetime(2026, 11, 21, tzinfo=UTC)
 
 
 def item(values: dict[str, Any], columns: Columns = TEXT, number: int = 1) -> dict[str, Any]:
-    ready = raw_feedback(Row(number, number + 1, values), columns, project_id="p", source="import", at=AT)
+    ready = ready_row(Row(number, number + 1, values), columns, project_id="p", source="import", at=AT)
     found = json.loads(ready.value)
     assert isinstance(found, dict)
     return found
@@ -29,11 +31,8 @@ def item(values: dict[str, Any], columns: Columns = TEXT, number: int = 1) -> di
 
 def refusal(values: dict[str, Any], columns: Columns = TEXT) -> str:
     with pytest.raises(ValueError, match=r".+") as raised:
-        raw_feedback(Row(1, 2, values), columns, project_id="p", source="import", at=AT)
+        ready_row(Row(1, 2, values), columns, project_id="p", source="import", at=AT)
     return str(raised.value)
-
-
-# ---- rows --------------------------------------------------------------------------------------------------------
 
 
 def test_columns_become_fields_and_the_rest_metadata() -> None:
@@ -73,8 +72,8 @@ def test_numbers_are_taken_as_text_and_ids() -> None:
         ({"text": None}, "has no text"),
         ({"other": "x"}, "has no text"),
         ({"text": " \u200b "}, "no text"),
-        ({"text": ["x"]}, "text is no text"),
-        ({"text": True}, "text is no text"),
+        ({"text": ["x"]}, "text is not text"),
+        ({"text": True}, "text is not text"),
         ({"text": "x" * MAX_ITEM_BYTES}, "bytes"),
         ({"text": "x", "n": float("inf")}, "JSON"),
         ({"text": "x", "url": "u" * 300_000}, "bytes"),
@@ -85,7 +84,7 @@ def test_a_row_that_cannot_be_feedback_says_why(values: dict[str, Any], says: st
 
 
 def test_a_time_that_is_none_refuses_the_row() -> None:
-    assert "'yesterday' is no time" in refusal({"text": "x", "at": "yesterday"}, Columns(text="text", time="at"))
+    assert "'yesterday' is not a time" in refusal({"text": "x", "at": "yesterday"}, Columns(text="text", time="at"))
 
 
 def test_half_an_emoji_is_mended() -> None:
@@ -103,89 +102,11 @@ JSON = st.recursive(
 def test_whatever_a_row_holds_it_is_an_item_or_a_reason(values: dict[str, Any]) -> None:
     columns = Columns(text="text", id="id", title="title", time="at")
     try:
-        ready = raw_feedback(Row(1, 1, values), columns, project_id="p", source="s", at=AT)
+        ready = ready_row(Row(1, 1, values), columns, project_id="p", source="s", at=AT)
     except ValueError:
         return
     [accepted], refused, _ = read(Record("feedback.raw", 0, 0, 0, None, ready.value))
     assert (accepted.item.id, refused) == (ready.item.id, [])
-
-
-# ---- columns -----------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("present", "text", "title"),
-    [
-        (["id", "Text", "x"], "Text", None),
-        (["comment", "body"], "body", None),
-        (["anything"], "anything", None),
-        (["title", "description"], "description", "title"),
-        (["subject", "n"], None, "subject"),
-    ],
-)
-def test_the_text_is_looked_for(present: list[str], text: str | None, title: str | None) -> None:
-    found = chosen(Columns(), present)
-    assert (found.text, found.title) == (text, title)
-
-
-def test_a_column_named_otherwise_is_not_also_the_text() -> None:
-    assert chosen(Columns(title="text"), ["text", "body"]).text == "body"
-
-
-def test_what_is_named_must_be_there() -> None:
-    with pytest.raises(BadInput, match=r"no column 'zz'; the columns are: a, b"):
-        chosen(Columns(text="zz"), ["a", "b"])
-    with pytest.raises(BadInput, match=r"--text-column.*a, b"):
-        chosen(Columns(), ["a", "b"])
-
-
-# ---- times -------------------------------------------------------------------------------------------------------
-
-
-@given(
-    at=st.datetimes(datetime(1971, 1, 1), datetime(2199, 1, 1)),
-    minutes=st.integers(-14 * 60, 14 * 60),
-)
-def test_iso_times_are_read_back(at: datetime, minutes: int) -> None:
-    zoned = at.replace(tzinfo=timezone(timedelta(minutes=minutes)))
-    assert parse_time(zoned.isoformat()) == zoned
-    assert parse_time(zoned.isoformat(" ")) == zoned
-    assert parse_time(at.isoformat()) == at.replace(tzinfo=UTC)
-
-
-@given(seconds=st.integers(100_000_000, 4_000_000_000), scale=st.sampled_from([1, 1_000, 1_000_000]))
-def test_epoch_times_are_read_in_seconds_ms_and_us(seconds: int, scale: int) -> None:
-    if scale == 1 and str(seconds)[:2] in {"19", "20"} and len(str(seconds)) == 8:
-        return  # a day
-    assert parse_time(seconds * scale) == datetime.fromtimestamp(seconds, UTC)
-
-
-@pytest.mark.parametrize(
-    ("text", "iso"),
-    [
-        ("2012-05-03 14:22:33 -0700", "2012-05-03T14:22:33-07:00"),
-        ("2012-05-03 14:22:33 UTC", "2012-05-03T14:22:33+00:00"),
-        ("2012/05/03 14:22", "2012-05-03T14:22:00+00:00"),
-        ("2012-05-03", "2012-05-03T00:00:00+00:00"),
-        ("20120503", "2012-05-03T00:00:00+00:00"),
-        ("Tue, 31 Oct 2017 22:10:47 +0000", "2017-10-31T22:10:47+00:00"),
-        ("Tue Oct 31 22:10:47 +0000 2017", "2017-10-31T22:10:47+00:00"),
-        ("Tue Oct 31 22:10:47 2017", "2017-10-31T22:10:47+00:00"),
-        (" 2012-05-03T14:22:33Z ", "2012-05-03T14:22:33+00:00"),
-        ("1700000000.5", "2023-11-14T22:13:20.500000+00:00"),
-    ],
-)
-def test_common_forms_of_time_are_read(text: str, iso: str) -> None:
-    assert parse_time(text) == datetime.fromisoformat(iso)
-
-
-@pytest.mark.parametrize("value", ["", "yesterday", "10/31/2017", "9999-99-99", "1e5", True, "0001-01-01", "9" * 400])
-def test_what_is_no_time_is_said_so(value: object) -> None:
-    with pytest.raises(ValueError, match="is no time"):
-        parse_time(value)
-
-
-# ---- files -------------------------------------------------------------------------------------------------------
 
 
 async def test_a_file_is_posted_in_order_and_what_is_refused_is_told(tmp_path: Path) -> None:
@@ -197,9 +118,15 @@ async def test_a_file_is_posted_in_order_and_what_is_refused_is_told(tmp_path: P
             writer.writerow([" " if i == 4321 else f"row {i}"])
     publisher = RecordingPublisher()
     seen: list[tuple[int, int]] = []
-    imported = await import_file(
-        path, Columns(), project_id="p", source="s", publisher=publisher, report=lambda *now: seen.append(now)
-    )
+    with open_table(path) as table:
+        imported = await import_rows(
+            table.rows,
+            choose_columns(Columns(), table.columns),
+            project_id="p",
+            source="s",
+            publisher=publisher,
+            report=lambda posted: seen.append((table.position(), posted)),
+        )
     assert imported.posted == 4999
     assert [(r.row.number, r.row.line) for r in imported.refused] == [(4322, 4323)]
     items = [one for m in publisher.sent for one in RawEnvelope.model_validate_json(m.value).items]
@@ -213,11 +140,13 @@ async def test_what_the_publisher_raises_ends_the_import(tmp_path: Path) -> None
     path.write_text("text\n" + "x\n" * 10_000)
     publisher = RecordingPublisher()
     publisher.fail = ConnectionError("away")
-    with pytest.raises(ConnectionError, match="away"):
-        await import_file(path, Columns(), project_id="p", source="s", publisher=publisher)
+    with open_table(path) as table, pytest.raises(ConnectionError, match="away"):
+        await import_rows(
+            table.rows, choose_columns(Columns(), table.columns), project_id="p", source="s", publisher=publisher
+        )
 
 
 def test_a_source_is_a_short_word() -> None:
-    assert source_word("Reddit") == "reddit"
-    with pytest.raises(BadInput, match="no source"):
-        source_word("no spaces please")
+    assert check_source("Reddit") == "reddit"
+    with pytest.raises(BadInput, match="not a source"):
+        check_source("no spaces please")

@@ -73,7 +73,7 @@ async def test_ids_times_and_titles_come_from_their_columns_and_bad_rows_are_lis
     )
     assert "2 rows posted to project bugs" in done.stdout
     assert "row 2 (line 2) left out: has no text" in done.stderr
-    assert "row 3 (line 3) left out: 'some day' is no time" in done.stderr
+    assert "row 3 (line 3) left out: 'some day' is not a time" in done.stderr
     assert "row 5 (line 5) left out: is not JSON" in done.stderr
     assert "3 rows left out." in done.stderr
     project = project_id_for("bugs")

@@ -1,0 +1,150 @@
+"""`soulcaster bench`: measurements that anyone can repeat."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from soulcaster.bench import Order, PostedAs, Shape
+from soulcaster.cli.options import AsJson
+
+app = typer.Typer(no_args_is_help=True, help="Measure how fast Soulcaster is and how well it clusters.")
+
+
+@app.command()
+def pipeline(
+    items: Annotated[int, typer.Option(min=1000, help="Items that each run processes.")] = 50_000,
+    as_json: AsJson = False,
+) -> None:
+    """Compare the whole chain with a bare Faust forwarder, and with its own functions in a plain loop.
+
+    It starts a Kafka and a Redis for itself and takes some minutes. Stop whatever else runs on the machine, a
+    `soulcaster run` too.
+
+    `soulcaster bench pipeline --items 50000 --json`
+    """
+    from soulcaster.bench.pipeline import main as measure
+
+    measure(items, as_json)
+
+
+@app.command()
+def intake(
+    kind: Annotated[
+        PostedAs,
+        typer.Option("--as", metavar="KIND", help="`feedback`, or signed webhooks of `sentry` or `github`."),
+    ] = "feedback",
+    per_second: Annotated[int, typer.Option(min=1, help="Posts a second.")] = 500,
+    seconds: Annotated[int, typer.Option(min=1, help="For how long.")] = 60,
+    worker_down: Annotated[
+        bool, typer.Option("--worker-down", help="Post while no worker runs; start one again to count the items.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Post many small items a second while a worker runs; say how fast they are answered, and how many are lost.
+
+    It starts a Kafka and a Redis for itself. Stop whatever else runs on the machine.
+
+    `soulcaster bench intake --per-second 500 --seconds 60`
+
+    `soulcaster bench intake --as sentry --per-second 10 --seconds 30 --worker-down`
+    """
+    from soulcaster.bench.intake import main as measure
+
+    measure(kind, per_second, seconds, worker_down=worker_down, as_json=as_json)
+
+
+@app.command()
+def scale(
+    items: Annotated[int, typer.Option(min=1000, help="Items that the stream has.")] = 60_000,
+    as_json: AsJson = False,
+) -> None:
+    """Show what the clusterer costs as a project grows: speed, pauses, rounds and memory, on one core.
+
+    The stream is synthetic, and every item opens a micro-cluster, which is the hardest case. No Kafka and no Redis are
+    needed.
+
+    `soulcaster bench scale --items 200000`
+    """
+    from soulcaster.bench.scale import main as measure
+
+    measure(items, as_json)
+
+
+@app.command()
+def clustering(
+    texts: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="A .csv, .tsv or .jsonl with a label for each text.",
+            show_default="the demo data, whose rows are sorted by label",
+        ),
+    ] = None,
+    text_column: Annotated[str, typer.Option(metavar="C", help="The text.")] = "text",
+    title_column: Annotated[str | None, typer.Option(metavar="C", help="A title, put before the text.")] = None,
+    label_column: Annotated[
+        str, typer.Option(metavar="C", help="The label; texts with the same label belong together.")
+    ] = "category",
+    embedder: Annotated[
+        str | None,
+        typer.Option(metavar="E", help="`static`, or the folder of a model2vec model.", show_default="static"),
+    ] = None,
+    embeddings: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="A .npy of vectors instead, one row for each row of the texts."),
+    ] = None,
+    order: Annotated[
+        Order, typer.Option(metavar="O", help="`arrival`: as in the file; `shuffled`; `topic`: label after label.")
+    ] = "arrival",
+    shape: Annotated[Shape, typer.Option(metavar="S", help="How many items of which label; see above.")] = "as-is",
+    with_texts: Annotated[
+        Path | None,
+        typer.Option(
+            "--with",
+            metavar="FILE",
+            help="The second file of `mixed`, with the same columns.",
+            show_default="the demo data",
+        ),
+    ] = None,
+    with_embeddings: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The vectors of the second file, if --embeddings is given.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed takes the same items in the same order.")] = 0,
+    batch: Annotated[int, typer.Option(min=1, help="Items that arrive together.")] = 100,
+    as_json: AsJson = False,
+) -> None:
+    """Say how well labelled texts are clustered as they arrive, how fast, and how much changes later.
+
+    The scores are B-cubed (look at its F1 first), V-measure and the adjusted Rand index: of the clusters that items
+    joined first, and of those after the last round. For comparison it shows what no clustering at all would score, and
+    the best cut of a batch dendrogram (average linkage) on the same vectors, chosen by the labels.
+
+    Shapes: `as-is`, all items; `zipf`, few labels with many items and many with few; `few-per-class`, three items of
+    each label; `few-classes`, 15 of the 30 largest labels; `near-singletons`, mostly one item of a label; `mixed`, two
+    files together.
+
+    Speed is measured on one core, without embedding. No Kafka and no Redis are needed.
+
+    `soulcaster bench clustering --order shuffled`
+
+    `soulcaster bench clustering --texts tickets.csv --text-column body --title-column subject --label-column topic`
+    """
+    from soulcaster.bench.clustering import Options
+    from soulcaster.bench.clustering import main as measure
+
+    options = Options(
+        texts=texts,
+        text_column=text_column,
+        title_column=title_column,
+        label_column=label_column,
+        embedder=embedder,
+        embeddings=embeddings,
+        order=order,
+        shape=shape,
+        with_texts=with_texts,
+        with_embeddings=with_embeddings,
+        seed=seed,
+        batch=batch,
+    )
+    measure(options, as_json)

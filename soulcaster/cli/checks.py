@@ -1,0 +1,297 @@
+"""What `soulcaster doctor` checks: systems, embedder, topics and consumer groups. Each check returns what it found."""
+
+import asyncio
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import aiohttp
+from pydantic import BaseModel, ConfigDict
+from redis.exceptions import RedisError
+
+from soulcaster.adapters.kafka.brokers import read_brokers
+from soulcaster.adapters.kafka.offsets import KafkaOffsets, offsets_of
+from soulcaster.adapters.kafka.provisioning import provision
+from soulcaster.adapters.redis.client import address, by_rest, redis_client
+from soulcaster.errors import BadInput, KafkaUnavailable, Unavailable
+from soulcaster.processes.settings import STACK_FILE, Settings
+from soulcaster.wire.topics import AGENTS, DEAD_LETTERS, FIX_COMMANDS, Topic, all_topics
+
+TIMEOUT_SECONDS = 5.0
+"""Time limit of one request to a system."""
+
+STALL_SECONDS = 4.0
+"""A worker commits every second; one that is behind and has not committed for this long has a problem."""
+
+
+class Part(BaseModel):
+    """A system: its address, whether it answers, and its version where it tells."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    address: str
+    reachable: bool
+    version: str = ""
+
+
+class Behind(BaseModel):
+    """How many records of a topic a consumer group still has to read, and the agents that read them."""
+
+    model_config = ConfigDict(frozen=True)
+
+    group: str
+    topic: str
+    agents: tuple[str, ...]
+    lag: int
+
+
+class Group(BaseModel):
+    """A consumer group, and how many processes are in it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    members: int
+
+
+class Problem(BaseModel):
+    """What is wrong, and what to do about it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    what: str
+    advice: str
+
+
+class Report(BaseModel):
+    """Everything that was found; without problems all is well."""
+
+    versions: dict[str, str]
+    parts: list[Part]
+    topics_right: int = 0
+    topics_differ: list[str] = []
+    groups: list[Group] = []
+    behind: list[Behind] = []
+    dead_letters: int | None = None
+    problems: list[Problem] = []
+
+
+async def examine(settings: Settings, data_dir: Path) -> Report:
+    """Run every check; it takes some seconds where a system is down or a worker is behind."""
+    kafka, redis, web = await asyncio.gather(check_kafka(settings), check_redis(settings), check_web(settings))
+    report = Report(versions=_versions(), parts=[kafka, redis, web], problems=await check_embedder(settings))
+    if kafka.reachable:
+        try:
+            await _examine_kafka(settings, report)
+        except KafkaUnavailable as error:
+            report.problems.append(Problem(what=str(error), advice="it did a moment ago: try again"))
+    stack_runs = (data_dir / STACK_FILE).exists()
+    report.problems += [
+        _unreachable_problem(part, data_dir if stack_runs else None) for part in report.parts if not part.reachable
+    ]
+    return report
+
+
+def _versions() -> dict[str, str]:
+    return {
+        "soulcaster": version("soulcaster"),
+        "python": platform.python_version(),
+        "faust-streaming": version("faust-streaming"),
+        "aiokafka": version("aiokafka"),
+    }
+
+
+async def _examine_kafka(settings: Settings, report: Report) -> None:
+    """Add to the report what Kafka tells: topics, groups, lag and dead letters."""
+    right, differences = await check_topics(settings)
+    report.topics_right = right
+    report.topics_differ = differences
+    report.problems += [_topic_problem(difference) for difference in differences]
+    async with offsets_of(settings.kafka, timeout=TIMEOUT_SECONDS) as offsets:
+        existing = await offsets.topics()
+        for consumers in _consumers(settings):
+            group, behind, problems = await check_group(offsets, consumers, existing)
+            report.groups.append(group)
+            report.behind += behind
+            report.problems += problems
+        if DEAD_LETTERS.name in existing:
+            spans = await offsets.spans([DEAD_LETTERS.name])
+            report.dead_letters = sum(span.end - span.first for span in spans.values())
+
+
+# ---- systems -----------------------------------------------------------------------------------------------------
+
+
+async def check_kafka(settings: Settings) -> Part:
+    """Say whether a broker answers, how many there are, and how new they are."""
+    try:
+        brokers = await read_brokers(settings.kafka, timeout=TIMEOUT_SECONDS)
+    except KafkaUnavailable:
+        return Part(name="kafka", address=settings.kafka, reachable=False)
+    described = f"{brokers.count} broker{'s' if brokers.count != 1 else ''}, fetch API {brokers.fetch_version}"
+    return Part(name="kafka", address=settings.kafka, reachable=True, version=described)
+
+
+async def check_redis(settings: Settings) -> Part:
+    """Say whether Redis answers, its version, and whether it is reached by Upstash's REST API."""
+    where = address(settings.redis_url)
+    try:
+        async with redis_client(settings.redis_url, timeout=TIMEOUT_SECONDS) as redis:
+            info = await redis.info("server")
+    except (RedisError, OSError):
+        return Part(name="redis", address=where, reachable=False)
+    described = str(info["redis_version"]) + (", by REST" if by_rest(settings.redis_url) else "")
+    return Part(name="redis", address=where, reachable=True, version=described)
+
+
+async def check_web(settings: Settings) -> Part:
+    """Say whether the web server answers."""
+    where = f"http://{settings.host}:{settings.port}"
+    try:
+        timeout = aiohttp.ClientTimeout(total=TIMEOUT_SECONDS)
+        async with aiohttp.ClientSession(timeout=timeout) as session, session.get(f"{where}/ready") as response:
+            # A web server without its Kafka or Redis answers 503; the other checks say what it lacks.
+            return Part(name="web", address=where, reachable=response.status in {200, 503})
+    except (aiohttp.ClientError, OSError, TimeoutError):
+        return Part(name="web", address=where, reachable=False)
+
+
+def _unreachable_problem(part: Part, stack: Path | None) -> Problem:
+    """Say what to do about a system that does not answer; `stack` is the data dir of a `soulcaster run` that is up."""
+    if stack is not None:
+        advice = f"the `soulcaster run` of {stack} should have it; its logs are in {stack / 'logs'}"
+    elif part.name == "web":
+        advice = "start it with `soulcaster web`, or everything with `soulcaster run`"
+    else:
+        variable = "SOULCASTER_KAFKA"
+        if part.name == "redis":
+            variable = "UPSTASH_REDIS_REST_URL and UPSTASH_REDIS_REST_TOKEN" if by_rest(part.address) else "REDIS_URL"
+        advice = f"start it or set {variable} to where it is; or start everything here with `soulcaster run`"
+    return Problem(what=f"{part.name} does not answer at {part.address}", advice=advice)
+
+
+# ---- the embedder ------------------------------------------------------------------------------------------------
+
+
+async def check_embedder(settings: Settings) -> list[Problem]:
+    """Say whether a worker with these settings can embed; with a paid embedder this costs one word."""
+    if settings.embedder == "static":
+        return []
+    from soulcaster.processes.embedder import make_embedder  # its libraries take a second to import
+
+    try:
+        embedder = make_embedder(settings)
+        try:
+            await embedder.check()
+        finally:
+            await embedder.close()
+    except BadInput as error:
+        return [Problem(what=str(error), advice="no worker starts with these settings; change them")]
+    except Unavailable as error:
+        return [Problem(what=str(error), advice="a worker waits until it can embed, and loses nothing")]
+    return []
+
+
+# ---- topics, groups and lag --------------------------------------------------------------------------------------
+
+
+async def check_topics(settings: Settings) -> tuple[int, list[str]]:
+    """Return how many topics are as they should be, and how the others differ.
+
+    Raises:
+        KafkaUnavailable: no broker answers.
+    """
+    found = await provision(
+        settings.kafka,
+        all_topics(settings.app_id),
+        partitions=settings.partitions,
+        replication=settings.replication,
+        create=False,
+    )
+    return len(found.right), list(found.differences)
+
+
+def _topic_problem(difference: str) -> Problem:
+    what, _, advice = difference.partition("; ")
+    return Problem(what=f"topic {what}", advice=advice)
+
+
+@dataclass(frozen=True, slots=True)
+class Consumers:
+    """A consumer group, the command that starts a process of it, and which of its agents read which topic."""
+
+    group: str
+    command: str
+    readers: Mapping[str, tuple[str, ...]]
+
+
+def _consumers(settings: Settings) -> tuple[Consumers, ...]:
+    return (
+        Consumers(settings.app_id, "worker", _readers(AGENTS)),
+        Consumers(f"{settings.app_id}-launcher", "launcher", _readers({"launcher": (FIX_COMMANDS,)})),
+    )
+
+
+def _readers(agents: Mapping[str, tuple[Topic, ...]]) -> dict[str, tuple[str, ...]]:
+    """Return the agents that read each topic."""
+    readers: dict[str, tuple[str, ...]] = {}
+    for agent, topics in agents.items():
+        for topic in topics:
+            readers[topic.name] = (*readers.get(topic.name, ()), agent)
+    return readers
+
+
+async def check_group(
+    offsets: KafkaOffsets, consumers: Consumers, existing: set[str]
+) -> tuple[Group, list[Behind], list[Problem]]:
+    """Return a group, its lag on each of its existing topics, and a problem if nobody is in it or it stands still.
+
+    Raises:
+        KafkaUnavailable: no broker answers.
+    """
+    members = await offsets.members(consumers.group)
+    behind = await _lag(offsets, consumers, existing)
+    problems: list[Problem] = []
+    if not members:
+        problems.append(
+            Problem(
+                what=f"no {consumers.command} runs (nobody is in the group {consumers.group})",
+                advice=f"start one with `soulcaster {consumers.command}`, or everything with `soulcaster run`",
+            )
+        )
+    elif consumers.command == "worker" and any(one.lag for one in behind):  # a launcher commits a job at its end
+        problems += await _stalls(offsets, consumers.group, behind)
+    return Group(name=consumers.group, members=members), behind, problems
+
+
+async def _lag(offsets: KafkaOffsets, consumers: Consumers, existing: set[str]) -> list[Behind]:
+    readers = {topic: agents for topic, agents in consumers.readers.items() if topic in existing}
+    committed = await offsets.committed(consumers.group)
+    lag = dict.fromkeys(readers, 0)
+    for tp, span in (await offsets.spans(readers)).items():
+        lag[tp.topic] += max(0, span.end - max(committed.get(tp, 0), span.first))
+    return [
+        Behind(group=consumers.group, topic=topic, agents=agents, lag=lag[topic]) for topic, agents in readers.items()
+    ]
+
+
+async def _stalls(offsets: KafkaOffsets, group: str, behind: Sequence[Behind]) -> list[Problem]:
+    """Return a problem for each topic that is behind and whose offsets do not move for `STALL_SECONDS`."""
+    before = await offsets.committed(group)
+    await asyncio.sleep(STALL_SECONDS)
+    after = await offsets.committed(group)
+    problems = []
+    for one in behind:
+        partitions = [tp for tp in after if tp.topic == one.topic]
+        if one.lag and all(after[tp] == before.get(tp) for tp in partitions):
+            agents = " and ".join(one.agents)
+            problems.append(
+                Problem(
+                    what=f"{agents} has {one.lag:,} messages of {one.topic} to read and stands still",
+                    advice="look into the worker's log; stop the worker and start it again, nothing is lost",
+                )
+            )
+    return problems

@@ -1,0 +1,83 @@
+"""`soulcaster clusters`: a project's clusters, ranked."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from soulcaster.cli.options import AsJson, DataDir, ProjectName, complete, settings_of
+from soulcaster.processes.settings import DEFAULT_DATA_DIR, Settings
+
+if TYPE_CHECKING:
+    from soulcaster.ports.clusters import ClusterView
+    from soulcaster.ports.projects import Stats
+
+TABLE_ROWS = 20
+"""Clusters that a table lists by default."""
+
+TERMS_SHOWN = 4
+WIDE_COLUMNS = 120
+"""Width of a terminal, in characters, from which on the table has coherence and terms too."""
+
+
+def clusters(
+    project: ProjectName,
+    as_json: AsJson = False,
+    limit: Annotated[
+        int | None, typer.Option("--limit", "-n", min=1, help="How many.", show_default="20; with --json all")
+    ] = None,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+) -> None:
+    """List a project's clusters, largest first.
+
+    `soulcaster clusters --project 'My app' --limit 5`
+
+    `soulcaster clusters -p 'My app' --json | jq '.[0].title'`
+    """
+    import pydantic_core
+
+    from soulcaster.terminal import print_json
+
+    stats, found = complete(_largest(settings_of(data_dir), project, limit or (None if as_json else TABLE_ROWS)))
+    if as_json:
+        print_json(pydantic_core.to_jsonable_python(found))
+        return
+    _print_table(found)
+    shown = f", the {len(found)} largest shown" if len(found) < stats.total_clusters else ""
+    typer.echo(
+        f"{stats.total_feedback:,} items, {stats.unclustered:,} of them not clustered yet; "
+        f"{stats.total_clusters:,} clusters{shown}."
+    )
+
+
+async def _largest(settings: Settings, project: str, limit: int | None) -> "tuple[Stats, Sequence[ClusterView]]":
+    """Return a project's figures and its largest clusters; None: all of them."""
+    from soulcaster.processes.connections import open_read_model
+    from soulcaster.services.projects import known_project
+
+    async with open_read_model(settings) as read_model:
+        found = await known_project(read_model, project)
+        stats = await read_model.projects.stats(found.id)
+        page = await read_model.clusters.list(found.id, limit=limit or max(stats.total_clusters, 1), offset=0)
+    return stats, page.items
+
+
+def _print_table(found: "Sequence[ClusterView]") -> None:
+    from soulcaster.terminal import console, literal, table
+
+    out = console()
+    wide = out.width >= WIDE_COLUMNS
+    ranked = table("", "Items", "Title", "Status", "Sources", *(("Coherence", "Terms") if wide else ()), "Id")
+    for rank, cluster in enumerate(found, 1):
+        coherence = "" if cluster.coherence is None else f"{cluster.coherence:.2f}"
+        more = (coherence, literal(", ".join(cluster.terms[:TERMS_SHOWN]))) if wide else ()
+        ranked.add_row(
+            str(rank),
+            str(cluster.size),
+            literal(cluster.title),
+            cluster.status,
+            ", ".join(cluster.sources),
+            *more,
+            cluster.id,
+        )
+    out.print(ranked)

@@ -1,0 +1,48 @@
+"""Options that several commands share, and what every command does with them."""
+
+import asyncio
+import sys
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import typer
+from pydantic import ValidationError
+
+from soulcaster.errors import BadInput
+from soulcaster.processes.settings import Settings, load_settings
+
+T = TypeVar("T")
+
+DataDir = Annotated[
+    Path,
+    typer.Option(
+        "--data-dir",
+        metavar="DIR",
+        help="Where `soulcaster run` keeps its data and, while it runs, its addresses.",
+    ),
+]
+ProjectName = Annotated[str, typer.Option("--project", "-p", metavar="PROJECT", help="A project's id or name.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def settings_of(data_dir: Path) -> Settings:
+    """Return the settings: those of the `soulcaster run` in the data dir first, then the environment's.
+
+    Raises:
+        BadInput: a variable has a value that cannot be used, or the data dir cannot be read.
+    """
+    try:
+        return load_settings(data_dir)
+    except OSError as error:
+        raise BadInput(f"The data dir {data_dir} cannot be read: {error.strerror}.") from error
+    except ValidationError as error:
+        wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}, not {e['input']!r}" for e in error.errors())
+        raise BadInput(f"A setting cannot be used: {wrong}") from error
+
+
+def complete(work: Coroutine[Any, Any, T]) -> T:
+    """Run a command's coroutine to its end, until its output is flushed too, and return its result."""
+    result = asyncio.run(work)
+    sys.stdout.flush()
+    return result

@@ -1,0 +1,26 @@
+"""`soulcaster rebuild`: the read model, made again from Kafka."""
+
+import typer
+
+from soulcaster.cli.options import DataDir, complete, settings_of
+from soulcaster.processes.settings import DEFAULT_DATA_DIR, Settings
+
+
+def rebuild(data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
+    """Empty the read model in Redis and make it again from Kafka.
+
+    Use it when Redis was lost or shows something wrong. Workers may keep running; until it is done, pages and API
+    show a part of the data. Sign-in links and cached vectors stay.
+    """
+    typer.echo(f"Rebuilt from {complete(_rebuild(settings_of(data_dir))):,} records.")
+
+
+async def _rebuild(settings: Settings) -> int:
+    """Return from how many records the read model was made."""
+    from soulcaster.processes.connections import open_read_model
+    from soulcaster.services.rebuild import rebuild
+    from soulcaster.terminal import progress_bar
+
+    async with open_read_model(settings) as read_model:
+        with progress_bar("Rebuilding", "records") as bar:
+            return await rebuild(settings, read_model.writer, bar.update)

@@ -1,0 +1,27 @@
+"""Connections that a command of the program opens, uses and closes."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from soulcaster.adapters.kafka.publisher import KafkaPublisher
+from soulcaster.adapters.redis.read_model import RedisReadModel
+from soulcaster.processes.settings import Settings
+
+
+@asynccontextmanager
+async def open_read_model(settings: Settings) -> AsyncIterator[RedisReadModel]:
+    """Give the read model; its connection is closed after the block."""
+    read_model = RedisReadModel(settings.redis_url)
+    try:
+        yield read_model
+    finally:
+        await read_model.close()
+
+
+def open_publisher(settings: Settings) -> KafkaPublisher:
+    """Return a publisher; `async with` connects and closes it.
+
+    Raises:
+        KafkaUnavailable: within `async with`, when no broker answers.
+    """
+    return KafkaPublisher(settings.kafka)
