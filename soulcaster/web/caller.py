@@ -1,6 +1,6 @@
-"""Who calls the API: the holder of a key, or, where calls without one are let pass, the local owner.
+"""Who calls the API: the holder of an API key, or the local owner where calls without a key are allowed.
 
-The project comes from the key: what is another project's is answered as if it were not there.
+The project comes from the key: to its holder, other projects do not exist.
 """
 
 import math
@@ -14,32 +14,33 @@ from aiohttp import web
 from soulcaster.domain.api_keys import KeyScope, hash_of
 from soulcaster.errors import NotFound, Unavailable
 from soulcaster.web.dependencies import Dependencies, dependencies
+from soulcaster.web.headers import API_KEY_HEADER
 from soulcaster.web.problems import Problem
 
 Needed = KeyScope | Literal["local"]
-"""What a caller needs: a key of that scope; "local": to be the local owner, whose word is about all projects."""
+"""What a call needs: an API key with this scope; "local": the local owner, because it concerns all projects."""
 
-API_KEY_HEADER = "X-API-Key"
+CHALLENGE = {"WWW-Authenticate": 'Bearer realm="soulcaster"'}
+"""The header of every 401 (RFC 9110, section 11.6.1)."""
 
 _NOTED_EVERY = timedelta(minutes=1)
-CHALLENGE = {"WWW-Authenticate": 'Bearer realm="soulcaster"'}
 
 _log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who calls; `project_id` is the key's project, None for the local owner, whose all are. So is `key_id`."""
+    """Who calls; `project_id` and `api_key_id` are those of the API key, None for the local owner."""
 
     name: str
     project_id: str | None = None
-    key_id: str | None = None
+    api_key_id: str | None = None
 
     def project(self, given: str | None) -> str | None:
-        """Return the project that a call is about: the key's, or else the one that is given.
+        """Return the project that a call concerns: that of the key, else the given one.
 
         Raises:
-            NotFound: another project than the key's is given.
+            NotFound: the given project is not that of the key.
         """
         if self.project_id is not None and given not in (None, self.project_id):
             raise NotFound("There is no such project here")
@@ -49,14 +50,14 @@ class Caller:
 CALLER = web.RequestKey("caller", Caller)
 
 USED = web.AppKey("used", dict[str, datetime])
-"""When the use of each key was last noted, by its id."""
+"""When the use of each API key was last noted, by its id."""
 
 
 async def identify(request: web.Request, scope: Needed) -> Caller:
     """Return who calls, if they may do this.
 
     Raises:
-        Problem: 401 without a key that stands, 403 when it has not the scope, 429 when there were too many requests.
+        Problem: 401 without a valid API key, 403 when it lacks the scope, 429 after too many requests.
         Unavailable: Redis does not answer.
     """
     given = dependencies(request)
@@ -71,15 +72,15 @@ async def identify(request: web.Request, scope: Needed) -> Caller:
     if key is None or not key.stands(given.clock()):
         raise Problem(401, "This API key is unknown, expired or revoked.", headers=CHALLENGE)
     if scope == "local":
-        raise Problem(403, "An API key is of one project and may not do that; the local owner may.")
+        raise Problem(403, "An API key belongs to one project and may not do this; only the local owner may.")
     if not key.allows(scope):
-        raise Problem(403, f"This API key may not do that: it has not the scope {scope}.")
-    await count(given, key.id, key.project_id)
-    await _note(request, given, key.id)
+        raise Problem(403, f"This API key may not do this: it does not have the scope {scope}.")
+    await count_request(given, key.id, key.project_id)
+    await _note_use(request, given, key.id)
     return Caller(f"key {key.name}", key.project_id, key.id)
 
 
-async def count(given: Dependencies, caller_id: str, project_id: str) -> None:
+async def count_request(given: Dependencies, caller_id: str, project_id: str) -> None:
     """Count a request of a caller and a project.
 
     Raises:
@@ -88,12 +89,13 @@ async def count(given: Dependencies, caller_id: str, project_id: str) -> None:
     """
     wait = await given.rate_limits.take(caller_id, project_id)
     if wait:
-        headers = {"Retry-After": str(math.ceil(wait))}
-        raise Problem(429, f"Too many requests; the next may come in {math.ceil(wait)} s.", headers=headers)
+        seconds = math.ceil(wait)
+        headers = {"Retry-After": str(seconds)}
+        raise Problem(429, f"Too many requests; send the next one in {seconds} s.", headers=headers)
 
 
 def _secret(request: web.Request) -> str | None:
-    """Return the key a request carries, or None.
+    """Return the API key that a request carries, or None.
 
     Raises:
         Problem: 401 when the header Authorization has another scheme.
@@ -103,16 +105,16 @@ def _secret(request: web.Request) -> str | None:
         return request.headers.get(API_KEY_HEADER)
     scheme, _, secret = authorization.partition(" ")
     if scheme.lower() != "bearer" or not secret.strip():
-        raise Problem(401, "Authorization has to be: Bearer KEY.", headers=CHALLENGE)
+        raise Problem(401, "Authorization must be: Bearer KEY.", headers=CHALLENGE)
     return secret.strip()
 
 
-async def _note(request: web.Request, given: Dependencies, key_id: str) -> None:
-    """Note now and then that a key is used; a call does not fail for it."""
+async def _note_use(request: web.Request, given: Dependencies, key_id: str) -> None:
+    """Note at most once a minute that an API key is used; a failure to do so does not fail the call."""
     used, now = request.config_dict[USED], given.clock()
     if key_id not in used or now - used[key_id] >= _NOTED_EVERY:
         used[key_id] = now
         try:
             await given.read_model.api_keys.mark_used(key_id, now)
         except Unavailable as error:
-            _log.warning("the use of a key was not noted", key=key_id, cause=repr(error.__cause__ or error))
+            _log.warning("the use of an API key was not noted", key=key_id, cause=repr(error.__cause__ or error))

@@ -1,4 +1,4 @@
-"""Who may call at all: no foreign web page may reach this server through the browser of who is signed in, or local."""
+"""Guards against foreign web pages that would reach this server through the browser of a signed-in or local user."""
 
 import re
 from collections.abc import Collection, Iterable
@@ -18,16 +18,16 @@ _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 def host_of(url: URL) -> str:
-    """Return the host name of an address as the header Host writes it."""
+    """Return the host name of a URL as the Host header writes it."""
     return url.host_subcomponent or ""
 
 
 def only_hosts(allowed: Iterable[str]) -> Middleware:
-    """Return the middleware that refuses other Host names: a page that rebinds its own name to us stays outside."""
+    """Return the middleware that refuses other host names: it stops a page that rebinds its own name to this server."""
     names = frozenset(name.lower() for name in allowed)
 
     @web.middleware
-    async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
+    async def check_host(request: web.Request, handler: Handler) -> web.StreamResponse:
         match = _HOST.fullmatch(request.headers.get("Host", "").lower())
         if match is None:
             raise Problem(400, "The Host header is missing or malformed.")
@@ -35,17 +35,17 @@ def only_hosts(allowed: Iterable[str]) -> Middleware:
             raise Problem(421, "This server does not answer to that host name.")
         return await handler(request)
 
-    return check
+    return check_host
 
 
 def same_origin(others: Collection[str] = ()) -> Middleware:
-    """Return the middleware that refuses what a browser sends here on behalf of another origin, but for `others`.
+    """Return the middleware that refuses what a browser sends here for a page of another origin.
 
-    Those may call the API, not the pages. Programs send neither of the headers looked at.
+    The origins in `others` may call the API, but not the pages. Programs send neither of the headers checked here.
     """
 
     @web.middleware
-    async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
+    async def check_origin(request: web.Request, handler: Handler) -> web.StreamResponse:
         origin = request.headers.get("Origin")
         if request.method not in _SAFE and (origin not in others or is_page(request)):
             foreign = origin is not None and _authority(origin) != request.headers["Host"].lower()
@@ -53,7 +53,7 @@ def same_origin(others: Collection[str] = ()) -> Middleware:
                 raise Problem(403, "A page of another origin may not send this.")
         return await handler(request)
 
-    return check
+    return check_origin
 
 
 def _authority(origin: str) -> str:

@@ -1,4 +1,4 @@
-"""One log line a request, its id, and the headers every answer carries."""
+"""The log line and the id of each request, and the headers of every response."""
 
 import time
 from uuid import uuid4
@@ -25,10 +25,10 @@ _HEADERS = {
 
 @web.middleware
 async def log_requests(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Log each request once answered: path without query, which may hold a sign-in token or a person's words."""
+    """Log each request after its response: the path without the query, which may hold a sign-in token or a search."""
     request[_REQUEST_ID] = request_id = uuid4().hex
-    began = time.perf_counter()
-    status = 499  # the caller went away before there was an answer
+    started = time.perf_counter()
+    status = 499  # the caller disconnected before there was a response
     with structlog.contextvars.bound_contextvars(request_id=request_id):
         try:
             response = await handler(request)
@@ -37,13 +37,13 @@ async def log_requests(request: web.Request, handler: Handler) -> web.StreamResp
             status = redirect.status
             raise
         finally:
-            spent = round((time.perf_counter() - began) * 1000, 1)
-            _log.info("request", method=request.method, path=request.path, status=status, ms=spent)
+            milliseconds = round((time.perf_counter() - started) * 1000, 1)
+            _log.info("request", method=request.method, path=request.path, status=status, ms=milliseconds)
     return response
 
 
 async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
-    """Add the headers of safety to every answer; what a person said stays out of caches."""
+    """Add the security headers to every response; people's feedback stays out of caches."""
     response.headers.update(_HEADERS)
     response.headers.setdefault("Cache-Control", "no-cache" if isinstance(response, web.FileResponse) else "no-store")
     if _REQUEST_ID in request:

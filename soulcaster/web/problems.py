@@ -1,4 +1,4 @@
-"""Every error as an answer: RFC 9457 problem details, and an HTML page under /app."""
+"""Every error as a response: RFC 9457 problem details, and an HTML page under /app."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -9,7 +9,7 @@ import aiohttp_jinja2
 import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from soulcaster.errors import (
     Conflict,
@@ -24,9 +24,15 @@ from soulcaster.errors import (
 )
 
 REQUEST_SECONDS = 15.0
-"""Time limit of one request, above that of each call it makes."""
+"""Time limit of one request; longer than that of any call it makes."""
 
 RETRY_SECONDS = "5"
+"""The Retry-After header of a 503."""
+
+MAX_FAULTS = 100
+"""Invalid fields that a response names; a batch may have thousands."""
+
+_FAULTS_IN_DETAIL = 5
 
 _LIMIT = web.RequestKey("limit", asyncio.Timeout)
 
@@ -41,7 +47,7 @@ class FieldProblem(BaseModel):
 
 
 class ProblemDetails(BaseModel):
-    """application/problem+json (RFC 9457); `errors` where fields are at fault, `checks` of /ready."""
+    """application/problem+json (RFC 9457)."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -50,12 +56,12 @@ class ProblemDetails(BaseModel):
     status: int
     detail: str
     instance: str
-    errors: list[FieldProblem] | None = Field(None, description="each field that is at fault")
+    errors: list[FieldProblem] | None = Field(None, description="each invalid field")
     checks: dict[str, str] | None = Field(None, description="of /ready: each system and whether it answers")
 
 
 class Problem(SoulcasterError):
-    """An error to be answered with `status`; `detail` is one or more sentences for whoever called."""
+    """An error with the status of its response; `detail` is one or more sentences for the caller."""
 
     def __init__(
         self,
@@ -75,30 +81,47 @@ class Problem(SoulcasterError):
 
 
 def field_problem(field: str, message: str) -> Problem:
-    """Return the problem of one field that is not what it should be."""
+    """Return the problem of one invalid field."""
     return Problem(422, f"{field}: {message}", errors=[FieldProblem(field=field, message=message)])
 
 
-def allow_more(request: web.Request, seconds: float) -> None:
-    """Give a request so many seconds beyond its time limit, because its caller wants it to wait."""
+def invalid_fields(faults: Sequence[FieldProblem]) -> Problem:
+    """Return the problem of invalid fields; `errors` holds the first `MAX_FAULTS` of them."""
+    detail = "; ".join(f"{fault.field}: {fault.message}" for fault in faults[:_FAULTS_IN_DETAIL])
+    more = len(faults) - MAX_FAULTS
+    if more > 0:
+        detail += f"; {more:,} more are not listed"
+    return Problem(422, detail, errors=faults[:MAX_FAULTS])
+
+
+def field_problems(error: ValidationError, *, tagged: bool = False) -> list[FieldProblem]:
+    """Return what is wrong with each field; `tagged` drops the union member's name, with which its paths start."""
+    return [
+        FieldProblem(field=".".join(str(part) for part in fault["loc"][tagged:]) or "body", message=fault["msg"])
+        for fault in error.errors(include_url=False, include_input=False, include_context=False)
+    ]
+
+
+def extend_time_limit(request: web.Request, seconds: float) -> None:
+    """Add seconds to the time limit of a request, because its caller wants it to wait."""
     limit = request[_LIMIT].when()
     if limit is not None:
         request[_LIMIT].reschedule(limit + seconds)
 
 
-def allow_all_time(request: web.Request) -> None:
-    """Lift the time limit of a request whose answer is a stream; it has to end by itself."""
+def lift_time_limit(request: web.Request) -> None:
+    """Remove the time limit of a request whose response is a stream; the stream has to end by itself."""
     request[_LIMIT].reschedule(None)
 
 
 def is_page(request: web.Request) -> bool:
-    """Tell whether the request is for a page (HTML) and not for the API (JSON)."""
+    """Return whether the request is for a page (HTML) and not for the API (JSON)."""
     return request.path == "/app" or request.path.startswith("/app/")
 
 
 @web.middleware
-async def answer_problems(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Turn every error into its answer; the unforeseen ones are logged with their traceback and tell nothing."""
+async def respond_to_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Turn every error into its response; an unexpected one is logged with its traceback and reveals nothing."""
     try:
         async with asyncio.timeout(REQUEST_SECONDS) as request[_LIMIT]:
             return await handler(request)
@@ -112,7 +135,7 @@ async def answer_problems(request: web.Request, handler: Handler) -> web.StreamR
             _log.exception("request failed", method=request.method, path=request.path)
         elif isinstance(error, Unavailable | TimeoutError):
             _log.warning("unavailable", what=type(error).__name__, cause=repr(error.__cause__), path=request.path)
-    return _answer(request, problem)
+    return _response(request, problem)
 
 
 def _of(error: Exception) -> Problem:
@@ -126,7 +149,7 @@ def _of(error: Exception) -> Problem:
         case LimitReached():
             return Problem(429, str(error), headers={"Retry-After": RETRY_SECONDS})
         case InvalidMessage():
-            return Problem(413, "This is larger than one message may be.")
+            return Problem(413, "This is larger than a message may be.")
         case KafkaUnavailable():
             return _unavailable(
                 "Kafka did not acknowledge, or does not answer; what was sent may not be stored. Send it again."
@@ -134,13 +157,13 @@ def _of(error: Exception) -> Problem:
         case RedisUnavailable():
             return _unavailable("Redis does not answer, so nothing can be read now. Try again.")
         case GitHubUnavailable():
-            return _unavailable("GitHub does not answer, so nobody can sign in by it now. Try again.")
+            return _unavailable("GitHub does not answer, so nobody can sign in with it now. Try again.")
         case Unavailable() | TimeoutError():
             return _unavailable("This took too long. Try again.")
         case web.RequestPayloadError():
             return Problem(400, "The body could not be read as its headers describe it.")
         case _:
-            return Problem(500, "Something went wrong here; the server's log says what.")
+            return Problem(500, "Something went wrong here; the server's log has the details.")
 
 
 def _unavailable(detail: str) -> Problem:
@@ -149,8 +172,8 @@ def _unavailable(detail: str) -> Problem:
 
 _DETAILS: dict[int, str] = {
     404: "There is nothing at this address.",
-    405: "This address does not take that method.",
-    413: "The body is larger than is accepted here.",
+    405: "This address does not support that method.",
+    413: "The body is too large.",
 }
 
 
@@ -159,7 +182,7 @@ def _of_http(error: web.HTTPException) -> Problem:
     return Problem(error.status, _DETAILS.get(error.status, error.reason), headers=headers)
 
 
-def _answer(request: web.Request, problem: Problem) -> web.Response:
+def _response(request: web.Request, problem: Problem) -> web.Response:
     details = ProblemDetails(
         title=HTTPStatus(problem.status).phrase,
         status=problem.status,

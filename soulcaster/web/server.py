@@ -22,14 +22,14 @@ from soulcaster.services.jobs import Jobs
 from soulcaster.services.live_updates import LiveUpdates
 from soulcaster.services.project_config import ProjectConfigs
 from soulcaster.services.webhook_secrets import Seal, WebhookSecrets
-from soulcaster.web import api, cors, described, pages
+from soulcaster.web import api, api_docs, cors, pages
+from soulcaster.web.bodies import MAX_BODY_BYTES
 from soulcaster.web.caller import USED
 from soulcaster.web.dependencies import DEPENDENCIES, Dependencies
 from soulcaster.web.guards import LOOPBACK, only_hosts, same_origin
 from soulcaster.web.observe import add_headers, log_requests
 from soulcaster.web.pages.formatting import FILTERS
-from soulcaster.web.parameters import MAX_BODY_BYTES
-from soulcaster.web.problems import answer_problems
+from soulcaster.web.problems import respond_to_errors
 from soulcaster.wire.project_config import RedditPolling
 
 
@@ -67,11 +67,11 @@ def create_app(
         middlewares=[
             log_requests,
             cors.allow(cors_origins),
-            answer_problems,
+            respond_to_errors,
             only_hosts(allowed_hosts),
             same_origin(cors_origins),
         ],
-        client_max_size=MAX_BODY_BYTES,  # of forms; parameters.py reads other bodies
+        client_max_size=MAX_BODY_BYTES,  # of forms; bodies.py reads other bodies
         handler_args={"auto_decompress": False},  # else what nobody reads is decompressed as it is thrown away
     )
     commands = ClusterCommands(publisher, read_model, clock)
@@ -105,13 +105,13 @@ def create_app(
     environment = aiohttp_jinja2.setup(
         app,
         loader=jinja2.PackageLoader("soulcaster.web"),
-        filters={**FILTERS, "kind": described.kind, "limits": described.limits},
+        filters={**FILTERS, "type_of": api_docs.type_of, "constraints": api_docs.constraints},
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     environment.globals["github"] = entrance is not None
-    app.add_routes([*api.routes(), *described.routes()])
+    app.add_routes([*api.routes(), *api_docs.routes()])
     app.router.add_static("/app/static", Path(__file__).parent / "static")
     app.add_subapp("/app", pages.create_pages(session_key, secure=secure_cookies))
     return app

@@ -7,7 +7,9 @@ import sys
 import tomllib
 from collections.abc import Iterator
 from dataclasses import fields
+from importlib import import_module
 from importlib.metadata import packages_distributions
+from pkgutil import walk_packages
 from types import SimpleNamespace
 from typing import Any, get_args, get_type_hints
 
@@ -21,7 +23,7 @@ from soulcaster.domain.lifecycle import NEXT
 from soulcaster.ports.messaging import Record
 from soulcaster.services.dead_letters import dead_letter
 from soulcaster.services.intake import read
-from soulcaster.web.api import config_models, models, routes
+from soulcaster.web import api
 from soulcaster.web.problems import ProblemDetails
 from soulcaster.wire.feedback import MAX_ITEM_BYTES, RawEnvelope, RawFeedback
 from soulcaster.wire.fields import MAX_DEPTH, RESERVED
@@ -33,6 +35,12 @@ from tests.support.wire import model as wire_model
 ROOT = DOCS.parent
 EXAMPLES = [(name, text) for language, name, text in fences(MESSAGES) if language == "json"]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+
+
+MODELS: dict[str, Any] = {"ProblemDetails": ProblemDetails}
+for module in walk_packages(api.__path__, f"{api.__name__}."):
+    if module.name.endswith(".models"):
+        MODELS |= vars(import_module(module.name))
 
 
 def record(value: bytes) -> Record:
@@ -165,16 +173,14 @@ def test_a_dead_letter_looks_as_shown() -> None:
 
 def test_every_route_is_documented_and_no_other() -> None:
     headings = re.findall(r"^#+ `(GET|POST|PUT|PATCH|DELETE) ([^`]+)`$", (DOCS / "api.md").read_text(), re.MULTILINE)
-    known = [(r.method, re.sub(r"\{\w+\}", "{id}", r.path)) for r in routes()]
+    known = [(r.method, re.sub(r"\{\w+\}", "{id}", r.path)) for r in api.routes()]
     assert sorted(headings) == sorted(known)
 
 
 @pytest.mark.parametrize(("name", "text"), [(name, text) for _, name, text in fences(DOCS / "api.md")])
 def test_an_answer_is_its_model_and_nothing_else(name: str, text: str) -> None:
     shown = json.loads(text)
-    model = {**vars(models), **vars(config_models), "ProblemDetails": ProblemDetails}[
-        name.removeprefix("list[").removesuffix("]")
-    ]
+    model = MODELS[name.removeprefix("list[").removesuffix("]")]
     for one in shown if name.startswith("list[") else [shown]:
         assert model(**one).model_dump(mode="json", exclude_none=model is ProblemDetails) == one
 

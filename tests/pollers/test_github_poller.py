@@ -22,7 +22,7 @@ from soulcaster.errors import ApiRefuses
 from soulcaster.pollers.api_client import ApiClient
 from soulcaster.pollers.github import LOOK_SECONDS, GitHubPoller
 from soulcaster.ports.projects import Project
-from soulcaster.web.api import github_sync
+from soulcaster.web.api.github_sync import handlers as github_sync
 from tests.pollers.conftest import Turned
 from tests.support.github_issues import GitHub
 from tests.web.conftest import NOW, World

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from soulcaster.web.api.models import MAX_ITEMS
-from soulcaster.web.parameters import MAX_BATCH_BYTES, MAX_BODY_BYTES
+from soulcaster.web.api.ingest.models import MAX_ITEMS
+from soulcaster.web.bodies import MAX_BATCH_BYTES, MAX_BODY_BYTES
 from tests.support.answers import problem
 from tests.web.conftest import Client, World
 

@@ -15,7 +15,8 @@ from soulcaster.domain.ids import command_id_for
 from soulcaster.errors import KafkaUnavailable
 from soulcaster.ports.messaging import Record
 from soulcaster.services.intake import read
-from soulcaster.web.api.models import AskedOut, EditedOut
+from soulcaster.web.api.commands.models import CommandSentOut
+from soulcaster.web.api.feedback.models import FeedbackEditOut
 from soulcaster.wire.feedback import ItemsEnvelope
 from tests.support.answers import problem
 from tests.web.conftest import NOW, Client, World, item
@@ -68,7 +69,7 @@ async def test_it_is_a_new_version_of_the_same_item(
 ) -> None:
     answer = await put(world, client, body)
     assert answer.status == 202, await answer.text()
-    shown = EditedOut.model_validate(await answer.json())
+    shown = FeedbackEditOut.model_validate(await answer.json())
     assert replace(sent_item(world), language=None) == replace(GIVEN, received_at=NOW, **expected)
     assert (shown.id, shown.item.id, shown.item.title) == (GIVEN.id, GIVEN.id, sent_item(world).title)
 
@@ -99,7 +100,7 @@ async def test_a_repository_is_taken_from_its_name_where_there_is_none(world: Wo
 async def test_what_changes_nothing_is_not_sent(world: World, client: Client, body: dict[str, Any]) -> None:
     answer = await put(world, client, body)
     assert answer.status == 200
-    assert EditedOut.model_validate(await answer.json()).item.title == GIVEN.title
+    assert FeedbackEditOut.model_validate(await answer.json()).item.title == GIVEN.title
     assert world.publisher.sent == []
 
 
@@ -152,7 +153,7 @@ async def test_it_is_a_tombstone_in_the_log(world: World, client: Client) -> Non
     items = await world.fill()
     answer = await client.delete(f"/feedback/{items[0].id}", params=HERE)
     assert answer.status == 202
-    asked = AskedOut.model_validate(await answer.json())
+    asked = CommandSentOut.model_validate(await answer.json())
     assert UUID(asked.command_id).version == 4
     assert (asked.cluster_id, asked.outcome, asked.message) == ("c1", None, "Deletion asked for")
     [message] = world.publisher.sent

@@ -28,7 +28,8 @@ from soulcaster.domain.commands import (
 from soulcaster.domain.events import ClusteringStatus, ClusterMerged, CommandDone, Proposal, ProposalsChanged
 from soulcaster.domain.ids import command_id_for
 from soulcaster.errors import KafkaUnavailable
-from soulcaster.web.api.models import AskedOut, ClusteringOut, CommandOut
+from soulcaster.web.api.clustering.models import ClusteringOut
+from soulcaster.web.api.commands.models import CommandOut, CommandSentOut
 from soulcaster.wire.cluster_commands import ClusterCommand
 from tests.support.answers import problem
 from tests.web.conftest import NOW, Client, World
@@ -81,7 +82,7 @@ async def test_it_is_a_command_on_kafka(world: World, client: Client, name: str)
     answer = await send(client, name)
     assert answer.status == 202, await answer.text()
     body = await answer.json()
-    AskedOut.model_validate(body)
+    CommandSentOut.model_validate(body)
     kind, *fields = ROUTES[name][3]
     [command] = sent(world)
     assert command == kind(body["command_id"], "local owner", NOW, *fields)

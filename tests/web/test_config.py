@@ -10,7 +10,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from soulcaster.domain.commands import Command, Configure, RoundFinished
 from soulcaster.domain.events import ClusteringConfigured
 from soulcaster.errors import KafkaUnavailable
-from soulcaster.web.api.config_models import ProjectConfigOut, SubredditsOut
+from soulcaster.web.api.project_config.models import ProjectConfigOut, SubredditsOut
 from soulcaster.wire.cluster_commands import ClusterCommand
 from soulcaster.wire.control import ProjectConfigured, control_message
 from soulcaster.wire.project_config import RedditPolling

@@ -15,8 +15,8 @@ from redis.asyncio import Redis
 from soulcaster.adapters.redis.read_model import RedisReadModel
 from soulcaster.services import live_updates
 from soulcaster.services.live_updates import LiveUpdate, LiveUpdates, Subscriber
-from soulcaster.web.api import events
-from soulcaster.web.api.config_models import NoticeOut
+from soulcaster.web.api.live_updates import handlers as events
+from soulcaster.web.api.live_updates.models import NoticeOut
 from soulcaster.web.dependencies import DEPENDENCIES
 from tests.support.answers import problem
 from tests.web.conftest import Client, World, item

@@ -20,8 +20,8 @@ from soulcaster.domain.feedback.versions import newest
 from soulcaster.errors import KafkaUnavailable
 from soulcaster.ports.messaging import Outgoing, Record
 from soulcaster.services.intake import read
-from soulcaster.web.api import github_sync
-from soulcaster.web.api.config_models import RepositorySyncOut, SyncOut
+from soulcaster.web.api.github_sync import handlers as github_sync
+from soulcaster.web.api.github_sync.models import RepositorySyncOut, SyncOut
 from soulcaster.wire.control import RepositorySynced, control_message
 from tests.support.answers import problem
 from tests.support.github_issues import GitHub

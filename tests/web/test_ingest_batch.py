@@ -13,8 +13,8 @@ from soulcaster.errors import KafkaUnavailable
 from soulcaster.ports.messaging import Outgoing, Record
 from soulcaster.services.intake import read
 from soulcaster.testing import PARTITIONS
-from soulcaster.web.api.models import MAX_ITEMS
-from soulcaster.web.parameters import MAX_FAULTS
+from soulcaster.web.api.ingest.models import MAX_ITEMS
+from soulcaster.web.problems import MAX_FAULTS
 from tests.support.answers import problem
 from tests.web.conftest import Client, World
 

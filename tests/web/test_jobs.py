@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from soulcaster.domain.lifecycle import JobStatus
 from soulcaster.errors import KafkaUnavailable
-from soulcaster.web.api.models import JobToldOut
+from soulcaster.web.api.jobs.models import JobChangedOut
 from soulcaster.wire.jobs import JobEvent
 from tests.support.answers import problem
 from tests.web.conftest import Client, World
@@ -47,7 +47,7 @@ async def read(client: Client, job_id: str) -> dict[str, Any]:
 async def test_a_job_is_recorded_and_not_launched(world: World, client: Client) -> None:
     await world.fill()
     body = await record(client)
-    JobToldOut.model_validate(body)
+    JobChangedOut.model_validate(body)
     assert (body["status"], body["project_id"], body["job"]["status"]) == ("ok", "p1", "pending")
     assert (body["job"]["cluster_id"], body["job"]["id"]) == ("c1", body["job_id"])
     [message] = world.publisher.sent

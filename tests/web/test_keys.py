@@ -14,7 +14,8 @@ from schemathesis import Case
 from soulcaster.domain.api_keys import PREFIX, SCOPES, KeyScope, hash_of, new_secret
 from soulcaster.domain.source_state import Position, RepositoryState, SourceReport
 from soulcaster.ports.messaging import Record
-from soulcaster.web.api import OPERATIONS, events
+from soulcaster.web.api import OPERATIONS
+from soulcaster.web.api.live_updates import handlers as live_updates
 from soulcaster.web.api.openapi import document
 from soulcaster.web.signatures import SIGNATURES
 from soulcaster.wire.control import KeyDefined, control_message
@@ -171,7 +172,7 @@ async def test_a_second_tenant_sees_nothing_and_changes_nothing(
     guarded: Client, world: World, monkeypatch: pytest.MonkeyPatch, op: Any
 ) -> None:
     """Every route with another project's key: told the project it is 404; not told, its ids are not there."""
-    monkeypatch.setattr(events, "STREAM_SECONDS", 0.05)
+    monkeypatch.setattr(live_updates, "STREAM_SECONDS", 0.05)
     items = await world.fill()
     await world.job("j1", "pending")
     await world.member("u1", "owner", "p1")
@@ -199,7 +200,7 @@ async def test_a_second_tenant_sees_nothing_and_changes_nothing(
         "owner": "acme",
         "repo": "shop",
     }
-    named_alike = op.ids in {("source",), ("owner", "repo")}  # these are called the same in every project
+    named_alike = op.path_parameters in {("source",), ("owner", "repo")}  # these are called the same in every project
     before, sent = await _everything(world), len(world.publisher.sent)
     url = str(guarded.make_url("")).rstrip("/")
 
@@ -213,7 +214,7 @@ async def test_a_second_tenant_sees_nothing_and_changes_nothing(
         suppress_health_check=list(HealthCheck),
     )
     def call(case: Case[Any]) -> None:
-        case.path_parameters.update({name: ids[name] for name in op.ids})
+        case.path_parameters.update({name: ids[name] for name in op.path_parameters})
         case.query.pop("wait", None)
         if op.signed is not None:
             case.headers.pop(SIGNATURES[op.signed].header, None)  # a made-up one is 401, whatever else there is
@@ -226,7 +227,7 @@ async def test_a_second_tenant_sees_nothing_and_changes_nothing(
                 assert answer.status_code == 403
             elif project is not None:
                 assert answer.status_code == 404
-            elif op.ids and not named_alike:
+            elif op.path_parameters and not named_alike:
                 assert answer.status_code in {404, 415, 422, 400}
             for word in ("My card is late", "Late card", "Lost card", theirs.key.hash, secret.sealed, "theirs"):
                 assert word not in answer.text

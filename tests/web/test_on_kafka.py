@@ -19,7 +19,7 @@ from soulcaster.adapters.redis.sign_in_tokens import RedisSignIn
 from soulcaster.dev.stack import Stack
 from soulcaster.domain.ids import item_id
 from soulcaster.services.webhook_secrets import Seal
-from soulcaster.web.api.health import CHECK_SECONDS
+from soulcaster.web.api.health.handlers import CHECK_SECONDS
 from soulcaster.web.server import create_app
 from soulcaster.wire.topics import FEEDBACK_RAW
 from tests.support.answers import problem

@@ -2,7 +2,10 @@ import pytest
 
 from soulcaster.adapters.redis import lists as redis_lists
 from soulcaster.domain.events import ClusterChanged, ClusterMerged, ItemAssigned
-from soulcaster.web.api.models import ClusterDetailOut, ClusterOut, FeedbackListOut, JobOut, StatsOut
+from soulcaster.web.api.clusters.models import ClusterDetailOut, ClusterOut
+from soulcaster.web.api.feedback.models import FeedbackListOut
+from soulcaster.web.api.jobs.models import JobOut
+from soulcaster.web.api.projects.models import StatsOut
 from tests.support.answers import problem
 from tests.web.conftest import NOW, Client, World, item
 

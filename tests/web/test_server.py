@@ -6,7 +6,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
 from soulcaster.web import problems
-from soulcaster.web.api import health
+from soulcaster.web.api.health import handlers as health
 from tests.support.answers import page, problem
 from tests.web.conftest import Client, World
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
-from soulcaster.web.api.config_models import KickOut, SourceOut
+from soulcaster.web.api.sources.models import PollOut, SourceOut
 from soulcaster.wire.control import SourceKicked, SourceReported, control_message
 from soulcaster.wire.project_config import RedditPolling
 from tests.support.answers import problem
@@ -114,7 +114,7 @@ async def test_a_kick_is_a_time_that_the_poller_sees(world: World, client: Clien
     answer = await client.post(path, params=HERE)
     assert answer.status == 202
     body = await answer.json()
-    KickOut.model_validate(body)
+    PollOut.model_validate(body)
     assert body == {"status": "ok", "message": "Poll of 2 subreddits asked for", "project_id": "p1"}
     sent = world.publisher.sent[-1]
     assert sent.key == b"kick:p1:reddit"

@@ -17,7 +17,7 @@ from soulcaster.processes import logs
 from soulcaster.services import webhook_secrets as webhooks
 from soulcaster.services.project_config import CACHED_SECONDS
 from soulcaster.services.webhook_secrets import Seal, SecretUnreadable, WebhookSecrets
-from soulcaster.web.api.config_models import NewWebhookSecretOut, WebhookSecretOut
+from soulcaster.web.api.webhook_secrets.models import NewWebhookSecretOut, WebhookSecretOut
 from soulcaster.wire.control import WebhookSecretDefined, control_message
 from tests.support.answers import problem
 from tests.web.conftest import NOW, SECRETS_KEY, Client, World

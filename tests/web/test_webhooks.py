@@ -21,8 +21,8 @@ from soulcaster.errors import KafkaUnavailable
 from soulcaster.ports.messaging import Record
 from soulcaster.services import webhook_secrets as webhooks
 from soulcaster.services.intake import read
-from soulcaster.web.api.models import DeliveryOut
-from soulcaster.web.parameters import MAX_BATCH_BYTES
+from soulcaster.web.api.webhooks.models import DeliveryOut
+from soulcaster.web.bodies import MAX_BATCH_BYTES
 from soulcaster.wire.feedback import Delivery
 from soulcaster.wire.project_config import GithubConfig, ProjectConfig, SentryConfig, SourcesConfig, StoredConfig
 from tests.conftest import RedisServer

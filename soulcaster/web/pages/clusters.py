@@ -14,12 +14,13 @@ from soulcaster.errors import IllegalTransition, NotFound
 from soulcaster.ports.projects import Project
 from soulcaster.services.cluster_commands import FixUnderWay
 from soulcaster.services.lookup import known_job
+from soulcaster.web.bodies import read_form
 from soulcaster.web.dependencies import dependencies
 from soulcaster.web.pages.formatting import ORDER_WORDS
 from soulcaster.web.pages.paging import ClustersQuery, Paging, page_number
 from soulcaster.web.pages.rights import ACCESS
 from soulcaster.web.pages.session import leave_notice, remember_project, render
-from soulcaster.web.parameters import Id, path_id, read_form, read_query, words
+from soulcaster.web.parameters import Id, path_id, read_query, words
 
 CLUSTERS_A_PAGE = 25
 ITEMS_A_PAGE = 20

@@ -10,10 +10,11 @@ from soulcaster.domain.members import ROLES, Membership, Role
 from soulcaster.errors import Conflict
 from soulcaster.services.members import invite, remove_member, set_member
 from soulcaster.services.waiting import until
+from soulcaster.web.bodies import read_form
 from soulcaster.web.dependencies import dependencies
 from soulcaster.web.pages.rights import ACCESS
 from soulcaster.web.pages.session import leave_notice, render
-from soulcaster.web.parameters import path_id, read_form
+from soulcaster.web.parameters import path_id
 from soulcaster.wire.fields import Email, GitHubLogin
 
 T = TypeVar("T")

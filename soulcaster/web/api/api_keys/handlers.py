@@ -1,0 +1,46 @@
+"""The API keys of a project; soulcaster/domain/api_keys.py says what they are."""
+
+from aiohttp import web
+
+from soulcaster.services.api_keys import make_key, revoke_key
+from soulcaster.web.api.api_keys.models import ApiKeyIn, ApiKeyOut, NewApiKeyOut
+from soulcaster.web.api.operation import operation
+from soulcaster.web.api.responses import json_list, json_response
+from soulcaster.web.caller import CALLER
+from soulcaster.web.dependencies import dependencies
+from soulcaster.web.parameters import ProjectQuery
+from soulcaster.web.problems import field_problem
+
+
+@operation("GET", "/keys", {200: (ApiKeyOut,)}, scope="admin")
+async def list_api_keys(request: web.Request, query: ProjectQuery) -> web.StreamResponse:
+    """List the project's API keys, newest first, with the revoked ones; their secrets are not known."""
+    views = await dependencies(request).read_model.api_keys.list(query.project_id)
+    return json_list([ApiKeyOut.of(view.key, view.last_used_at) for view in views], total=len(views))
+
+
+@operation("POST", "/keys", {201: NewApiKeyOut}, scope="admin")
+async def create_api_key(request: web.Request, query: ProjectQuery, body: ApiKeyIn) -> web.StreamResponse:
+    """Create an API key, which is valid a moment later; only this response holds its secret."""
+    given = dependencies(request)
+    now = given.clock()
+    if body.expires_at is not None and body.expires_at <= now:
+        raise field_problem("expires_at", "lies in the past")
+    secret, key = await make_key(
+        given.publisher,
+        query.project_id,
+        name=body.name,
+        scopes=body.scopes,
+        by=request[CALLER].name,
+        at=now,
+        expires_at=body.expires_at,
+    )
+    return json_response(NewApiKeyOut.with_secret(key, secret), status=201)
+
+
+@operation("DELETE", "/keys/{key_id}", {202: ApiKeyOut}, scope="admin")
+async def revoke_api_key(request: web.Request, query: ProjectQuery, key_id: str) -> web.StreamResponse:
+    """Revoke an API key: 202 once Kafka has it; the key is invalid a moment later."""
+    given = dependencies(request)
+    key = await revoke_key(given.publisher, given.read_model, query.project_id, key_id, given.clock())
+    return json_response(ApiKeyOut.of(key), status=202)

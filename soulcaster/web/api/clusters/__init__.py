@@ -1,0 +1,1 @@
+"""Clusters: reading them, and starting a fix of one."""

@@ -1,0 +1,139 @@
+"""The queries and responses of clusters."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from soulcaster.domain.events import By
+from soulcaster.domain.lifecycle import ClusterStatus
+from soulcaster.ports.clusters import ClusterOrder, ClusterView, Happening, HistoryEntry
+from soulcaster.ports.feedback import FeedbackView
+from soulcaster.ports.paging import Page
+from soulcaster.web.api.feedback.models import FeedbackOut
+from soulcaster.web.parameters import PageQuery, Words
+from soulcaster.wire.fields import Source
+
+
+class ClustersQuery(PageQuery):
+    """Query of GET /clusters; the default limit is the highest, because the predecessor returned all clusters."""
+
+    limit: Annotated[int, Field(ge=1, le=1000)] = 1000
+    status: ClusterStatus | None = None
+    source: Source | None = None
+    sort: ClusterOrder = "largest"
+    q: Words | None = None
+
+
+class ClusterOut(BaseModel):
+    """One cluster in GET /clusters; `count` is the number of its items."""
+
+    id: str
+    title: str
+    summary: str
+    count: int
+    status: ClusterStatus
+    sources: list[str]
+    github_repo_url: str | None
+    github_branch: str | None = None
+    github_pr_url: str | None
+    issue_title: str | None = None
+    issue_description: str | None = None
+    error_message: str | None
+    project_id: str
+    created_at: datetime
+    updated_at: datetime
+    terms: list[str]
+    coherence: float | None
+    titled_by: Literal["machine", "person"]
+    pinned: bool
+    parent_id: str | None
+
+    @classmethod
+    def of(cls, view: ClusterView) -> "ClusterOut":
+        """Return a cluster as the read model has it."""
+        return cls(**_cluster_fields(view))
+
+
+class HistoryOut(BaseModel):
+    """What happened to a cluster; `other_id` is the other cluster involved."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    kind: Happening
+    by: By
+    reason: str
+    at: datetime | None
+    other_id: str | None
+    command_id: str | None
+
+
+class ClusterDetailOut(ClusterOut):
+    """GET /clusters/{id}: a cluster and one page of its items, newest first; `total` is the number of its items.
+
+    The id of a merged cluster returns the cluster that it was merged into: `id` is that cluster's.
+    """
+
+    feedback_ids: list[str]
+    feedback_items: list[FeedbackOut]
+    total: int
+    limit: int
+    offset: int
+    next_cursor: str | None
+    history: list[HistoryOut]
+
+    @classmethod
+    def with_items(
+        cls,
+        view: ClusterView,
+        page: Page[FeedbackView],
+        history: Sequence[HistoryEntry],
+        *,
+        limit: int,
+        offset: int,
+    ) -> "ClusterDetailOut":
+        """Return a cluster with one page of its items, and its history."""
+        return cls(
+            **_cluster_fields(view),
+            feedback_ids=[item.item.id for item in page.items],
+            feedback_items=[FeedbackOut.of(item) for item in page.items],
+            total=page.total,
+            next_cursor=page.next,
+            limit=limit,
+            offset=offset,
+            history=[HistoryOut.model_validate(entry) for entry in history],
+        )
+
+
+def _cluster_fields(view: ClusterView) -> dict[str, Any]:
+    return {
+        "id": view.id,
+        "title": view.title,
+        "summary": view.summary,
+        "count": view.size,
+        "status": view.status,
+        "sources": list(view.sources),
+        "github_repo_url": view.github_repo_url,
+        "github_pr_url": view.github_pr_url,
+        "error_message": view.error_message,
+        "project_id": view.project_id,
+        "created_at": view.created_at,
+        "updated_at": view.updated_at,
+        "terms": list(view.terms),
+        "coherence": view.coherence,
+        "titled_by": view.titled_by,
+        "pinned": view.pinned,
+        "parent_id": view.parent_id,
+    }
+
+
+class StartFixOut(BaseModel):
+    """202 of start_fix: Kafka has the command; a moment later /jobs has the job `job_id`."""
+
+    status: Literal["ok"] = "ok"
+    message: str
+    job_id: str
+    command_id: str
+    cluster_id: str
+    project_id: str

@@ -1,0 +1,1 @@
+"""What a person asks of a cluster, and what became of it."""

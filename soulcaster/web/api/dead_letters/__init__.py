@@ -1,0 +1,1 @@
+"""Records that could not be processed, and replaying them."""

@@ -1,0 +1,1 @@
+"""Items of feedback: reading, editing and deleting them."""

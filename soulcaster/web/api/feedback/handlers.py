@@ -1,0 +1,116 @@
+"""Reading, editing and deleting items."""
+
+from dataclasses import replace
+
+from aiohttp import web
+from pydantic import ValidationError
+
+from soulcaster.domain.feedback.items import Deleted, github_repo
+from soulcaster.domain.text.normalize import title_and_body
+from soulcaster.errors import NotFound
+from soulcaster.ports.messaging import Outgoing
+from soulcaster.services.lookup import known_item
+from soulcaster.services.posting import make_ready, post
+from soulcaster.web.api.commands.sending import command_operation, command_response, own_command_id
+from soulcaster.web.api.feedback.models import (
+    FeedbackEditIn,
+    FeedbackEditOut,
+    FeedbackListOut,
+    FeedbackOut,
+    FeedbackQuery,
+)
+from soulcaster.web.api.operation import operation
+from soulcaster.web.api.responses import json_response
+from soulcaster.web.dependencies import dependencies
+from soulcaster.web.parameters import ProjectQuery, WaitQuery, words
+from soulcaster.web.problems import Problem, field_problem
+from soulcaster.wire.feedback import ItemsEnvelope, RawFeedback
+from soulcaster.wire.topics import FEEDBACK_ITEMS
+
+
+@operation("GET", "/feedback", {200: FeedbackListOut}, scope="read")
+async def list_feedback(request: web.Request, query: FeedbackQuery) -> web.StreamResponse:
+    """List items, newest first; optionally of one source, repository or cluster, with words, or since a time."""
+    page = await dependencies(request).read_model.feedback.list(
+        query.project_id,
+        source=query.source,
+        cluster_id=query.cluster_id,
+        repo=_repo(query.repo),
+        words=words(query.q),
+        since=query.since,
+        limit=query.limit,
+        offset=query.offset,
+        after=query.cursor,
+    )
+    return json_response(
+        FeedbackListOut(
+            items=[FeedbackOut.of(view) for view in page.items],
+            total=page.total if page.counted else None,
+            limit=query.limit,
+            offset=query.offset,
+            next_cursor=page.next,
+            project_id=query.project_id,
+        )
+    )
+
+
+def _repo(given: str | None) -> str | None:
+    """Return a repository as "owner/name".
+
+    Raises:
+        Problem: 422 when it is not a repository.
+    """
+    repo = github_repo(given)
+    if given is not None and repo is None:
+        raise field_problem("repo", "Give owner/name, or its address at GitHub.")
+    return repo
+
+
+@operation("GET", "/feedback/{item_id}", {200: FeedbackOut}, scope="read")
+async def get_feedback(request: web.Request, query: ProjectQuery, item_id: str) -> web.StreamResponse:
+    """Get an item; 404 when the project has no such item."""
+    return json_response(FeedbackOut.of(await known_item(dependencies(request).read_model, query.project_id, item_id)))
+
+
+@operation("PUT", "/feedback/{item_id}", {202: FeedbackEditOut, 200: FeedbackEditOut}, scope="write")
+async def edit_feedback(
+    request: web.Request, query: ProjectQuery, body: FeedbackEditIn, item_id: str
+) -> web.StreamResponse:
+    """Edit an item: the edit is its newest version, as if its source had sent it; 200 when nothing changes."""
+    given = dependencies(request)
+    view = await known_item(given.read_model, query.project_id, item_id)
+    changed = body.changed(view.item)
+    if changed is None:
+        return json_response(FeedbackEditOut(id=item_id, project_id=query.project_id, item=FeedbackOut.of(view)))
+    if view.item.updated_at is not None:  # so that later deliveries of older versions do not replace the edit
+        changed["updated_at"] = given.clock()
+    if not title_and_body(changed["title"], changed["body"])[1]:
+        raise field_problem("body", "there is nothing to read in it")
+    try:
+        raw = RawFeedback(**changed)
+    except ValidationError as error:
+        raise field_problem("metadata", error.errors(include_url=False, include_input=False)[0]["msg"]) from error
+    ready, refused = make_ready([raw.model_dump_json().encode()], given.clock())
+    if refused:
+        raise Problem(422, refused[0].reason)
+    await post(given.publisher, ready)
+    item = ready[0].item
+    newest = FeedbackOut.of(replace(view, item=item))
+    return json_response(FeedbackEditOut(id=item.id, project_id=query.project_id, item=newest), status=202)
+
+
+@command_operation("DELETE", "/feedback/{item_id}")
+async def delete_feedback(request: web.Request, query: WaitQuery, item_id: str) -> web.StreamResponse:
+    """Delete an item for good: it does not come back when its source sends it again."""
+    given = dependencies(request)
+    command_id = own_command_id(request, query.project_id)
+    view = await given.read_model.feedback.get(query.project_id, item_id)
+    if view is None and await given.read_model.commands.get(query.project_id, command_id) is None:
+        raise NotFound("Feedback item not found")
+    if view is not None:  # else the same request has already deleted it
+        gone = ItemsEnvelope(
+            project_id=query.project_id, items=(), deleted=(Deleted(item_id, given.clock(), command_id),)
+        )
+        await given.publisher.publish([Outgoing(FEEDBACK_ITEMS.name, query.project_id.encode(), gone.to_bytes())])
+    cluster_id = None if view is None else view.cluster_id
+    return await command_response(request, query, command_id, "Deletion asked for", cluster_id=cluster_id)

@@ -1,0 +1,1 @@
+"""Syncing the issues of GitHub repositories."""

@@ -1,0 +1,170 @@
+"""The query, bodies and responses of posting feedback."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, RootModel, Tag, field_validator
+
+from soulcaster.domain.feedback.items import TextOrigin
+from soulcaster.web.api.feedback.metadata import PREDECESSOR_FIELDS, check_depth, repository_url
+from soulcaster.web.bodies import READABLE, BatchBody, Body, OneOrBatch, any_of
+from soulcaster.web.parameters import Query
+from soulcaster.wire.feedback import RawFeedback
+from soulcaster.wire.fields import ExternalId, GivenSource, Metadata, ProjectId, Time
+
+MAX_ITEMS = 1000
+"""Items of one batch."""
+
+
+class IngestQuery(Query):
+    """Query of /ingest/feedback and /ingest/reddit: the project, unless each item names its own."""
+
+    project_id: ProjectId | None = None
+
+
+class ManualIn(Body):
+    """POST /ingest/manual: what somebody typed; it needs readable text in `text` or `title`."""
+
+    model_config = ConfigDict(json_schema_extra=any_of("text", "title", schema=READABLE))
+
+    text: str
+    title: str | None = None
+    github_repo_url: str | None = None
+
+
+class FeedbackIn(Body):
+    """One item of any source, with readable text in `title` or `body`; the predecessor's FeedbackItem is one, too.
+
+    `external_id` is the item's id at its source: sent again with the same one, it is a newer version of the same item.
+    Without it, `id` is used instead, else the Idempotency-Key with the item's index; without any of them, every request
+    creates a new item.
+    """
+
+    model_config = ConfigDict(json_schema_extra=any_of("title", "body", schema=READABLE))
+
+    project_id: ProjectId | None = None
+    source: GivenSource
+    title: str | None = None
+    body: str | None = None
+    external_id: ExternalId | None = None
+    id: ExternalId | None = None
+    created_at: Time | None = None
+    author: str | None = None
+    url: str | None = None
+    github_repo_url: str | None = None
+    metadata: Metadata = Field(default_factory=dict)
+    updated_at: Time | None = None
+    occurrence_id: ExternalId | None = None
+    words: TextOrigin = "own"
+    raw_text: str | None = None
+    repo: str | None = None
+    github_issue_number: int | None = None
+    github_issue_url: str | None = None
+    status: str | None = None
+
+    _depth = field_validator("metadata")(check_depth)
+
+    def to_raw(self, project_id: str, external_id: str) -> RawFeedback:
+        """Return the message for feedback.raw; fields that only the predecessor had go into the metadata.
+
+        It is not validated here, because `services.intake` does so.
+        """
+        predecessors = self.model_dump(include=set(PREDECESSOR_FIELDS), exclude_none=True)
+        repo_url = self.github_repo_url
+        if repo_url is None:
+            repo_url = repository_url(self.repo)
+        return RawFeedback.model_construct(
+            project_id=project_id,
+            source=self.source,
+            title=self.title,
+            body=self.body,
+            external_id=external_id,
+            created_at=self.created_at,
+            author=self.author,
+            url=self.url or self.github_issue_url,
+            github_repo_url=repo_url,
+            metadata={**predecessors, **self.metadata},
+            updated_at=self.updated_at,
+            occurrence_id=self.occurrence_id,
+            words=self.words,
+        )
+
+
+class RedditIn(FeedbackIn):
+    """One item from Reddit, as the predecessor's poller posts it."""
+
+    source: GivenSource = "reddit"
+
+
+class FeedbackBatchIn(BatchBody):
+    """Many items at once: all are accepted, or none."""
+
+    items: Annotated[tuple[FeedbackIn, ...], Field(min_length=1, max_length=MAX_ITEMS)]
+
+
+class RedditBatchIn(BatchBody):
+    """Many items from Reddit at once: all are accepted, or none."""
+
+    items: Annotated[tuple[RedditIn, ...], Field(min_length=1, max_length=MAX_ITEMS)]
+
+
+def _kind_of_body(value: Any) -> Literal["one", "batch"] | None:
+    """Return the kind of a body: as on feedback.raw, a batch has `items`."""
+    if isinstance(value, dict):
+        return "batch" if "items" in value else "one"
+    return None
+
+
+_BY_KIND = Discriminator(
+    _kind_of_body, custom_error_type="not_an_object", custom_error_message="Input should be an object"
+)
+
+
+_NOT_BATCH = Field(json_schema_extra={"not": {"required": ["items"]}})
+
+
+class FeedbackOrBatchIn(
+    OneOrBatch[
+        Annotated[
+            Annotated[FeedbackIn, _NOT_BATCH, Tag("one")] | Annotated[FeedbackBatchIn, Tag("batch")],
+            _BY_KIND,
+        ]
+    ]
+):
+    """POST /ingest/feedback: one item, or a batch."""
+
+
+class RedditOrBatchIn(
+    OneOrBatch[
+        Annotated[
+            Annotated[RedditIn, _NOT_BATCH, Tag("one")] | Annotated[RedditBatchIn, Tag("batch")],
+            _BY_KIND,
+        ]
+    ]
+):
+    """POST /ingest/reddit: one item, or a batch."""
+
+
+class IngestOut(BaseModel):
+    """202 of /ingest/*: Kafka has the item; a moment later /feedback has it under this id."""
+
+    status: Literal["ok"] = "ok"
+    id: str
+    project_id: str
+
+
+class IngestedItemOut(BaseModel):
+    """The id and project of an item of a batch."""
+
+    id: str
+    project_id: str
+
+
+class IngestBatchOut(BaseModel):
+    """202 of a batch: Kafka has all its items; they are listed in the order of the batch."""
+
+    status: Literal["ok"] = "ok"
+    items: list[IngestedItemOut]
+
+
+class IngestOrBatchOut(RootModel[IngestOut | IngestBatchOut]):
+    """202 of one item or of a batch, whichever was sent."""

@@ -1,0 +1,1 @@
+"""Jobs: a coding agent's work on a cluster."""

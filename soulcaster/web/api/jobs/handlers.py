@@ -1,0 +1,103 @@
+"""Reading jobs, and reporting on them: a response means that Kafka has the report; it can be read a moment later."""
+
+from collections.abc import Callable, Mapping
+
+from aiohttp import web
+
+from soulcaster.domain.lifecycle import Job, active
+from soulcaster.services.lookup import known_cluster, known_job
+from soulcaster.web.api.jobs.models import JobChangedOut, JobIn, JobLogsOut, JobOut, JobPatchIn, JobsQuery
+from soulcaster.web.api.operation import ResponseModel, operation
+from soulcaster.web.api.responses import json_list, json_response
+from soulcaster.web.caller import CALLER
+from soulcaster.web.dependencies import dependencies
+from soulcaster.web.headers import idempotency_key
+from soulcaster.web.parameters import PageQuery, ProjectQuery, WaitByDefaultQuery, WaitQuery
+from soulcaster.web.problems import extend_time_limit
+
+_CHANGED: Mapping[int, ResponseModel] = {202: JobChangedOut, 200: JobChangedOut}
+"""200 when the caller waited and the change can be read, or when there was nothing to change."""
+
+
+@operation("GET", "/jobs", {200: (JobOut,)}, scope="read")
+async def list_jobs(request: web.Request, query: JobsQuery) -> web.StreamResponse:
+    """List jobs without their logs, newest first; X-Total-Count has their number."""
+    page = await dependencies(request).read_model.jobs.list(
+        query.project_id, cluster_id=query.cluster_id, limit=query.limit, offset=query.offset, after=query.cursor
+    )
+    return json_list([JobOut.of(job) for job in page.items], total=page.total, cursor=page.next)
+
+
+@operation("GET", "/jobs/{job_id}", {200: JobOut}, scope="read")
+async def get_job(request: web.Request, query: ProjectQuery, job_id: str) -> web.StreamResponse:
+    """Get a job with its log; 404 when the project has no such job."""
+    read_model = dependencies(request).read_model
+    job = await known_job(read_model, query.project_id, job_id)
+    return json_response(JobOut.of(job, await read_model.jobs.logs(job.id)))
+
+
+@operation("GET", "/jobs/{job_id}/logs", {200: JobLogsOut}, scope="read")
+async def get_job_logs(request: web.Request, query: ProjectQuery, job_id: str) -> web.StreamResponse:
+    """Get a job's log so far, line by line; 404 when the project has no such job."""
+    read_model = dependencies(request).read_model
+    job = await known_job(read_model, query.project_id, job_id)
+    lines = await read_model.jobs.logs(job.id)
+    return json_response(JobLogsOut(job_id=job.id, project_id=job.project_id, chunks=[f"{line}\n" for line in lines]))
+
+
+@operation("GET", "/clusters/{cluster_id}/jobs", {200: (JobOut,)}, scope="read")
+async def list_cluster_jobs(request: web.Request, query: PageQuery, cluster_id: str) -> web.StreamResponse:
+    """List a cluster's jobs without their logs, newest first, with those of the clusters merged into it."""
+    read_model = dependencies(request).read_model
+    cluster = await known_cluster(read_model, query.project_id, cluster_id)
+    page = await read_model.jobs.list(
+        query.project_id, cluster_id=cluster.id, limit=query.limit, offset=query.offset, after=query.cursor
+    )
+    return json_list([JobOut.of(job) for job in page.items], total=page.total, cursor=page.next)
+
+
+@operation("POST", "/jobs", {201: JobChangedOut, 202: JobChangedOut}, scope="launch", idempotent=True)
+async def record_job(request: web.Request, query: WaitByDefaultQuery, body: JobIn) -> web.StreamResponse:
+    """Record a pending job of a cluster that nobody launches: 201 once it can be read, 202 when that takes longer."""
+    job = await dependencies(request).jobs.record(
+        query.project_id, body.cluster_id, by=request[CALLER].name, idempotency_key=idempotency_key(request)
+    )
+    shown = await _shown(request, job, query.wait, lambda _job: True)
+    return json_response(JobChangedOut.of("Job recorded", shown or job), status=202 if shown is None else 201)
+
+
+@operation("PATCH", "/jobs/{job_id}", _CHANGED, scope="launch", problems=(409,), idempotent=True)
+async def update_job(request: web.Request, query: WaitQuery, body: JobPatchIn, job_id: str) -> web.StreamResponse:
+    """Report a job's status, log lines, pull request or error; 409 when the job has already ended otherwise."""
+    given = dependencies(request)
+    job = await known_job(given.read_model, query.project_id, job_id)
+    if not body.model_dump(exclude_none=True):
+        return json_response(JobChangedOut.of("No updates provided", job))
+    changed = await given.jobs.report(
+        job,
+        body.status,
+        log=body.logs,
+        pr_url=body.pr_url,
+        error=body.error,
+        idempotency_key=idempotency_key(request),
+    )
+    shown = await _shown(request, changed, query.wait, lambda job: job.seq >= changed.seq)
+    return json_response(JobChangedOut.of("Job updated", shown or changed), status=202 if shown is None else 200)
+
+
+@operation("POST", "/jobs/{job_id}/cancel", _CHANGED, scope="launch", problems=(409,))
+async def cancel_job(request: web.Request, query: WaitQuery, job_id: str) -> web.StreamResponse:
+    """End a job as failed and stop it wherever it runs; 409 when it has already ended otherwise."""
+    given = dependencies(request)
+    job = await known_job(given.read_model, query.project_id, job_id)
+    cancelled = await given.jobs.cancel(job, by=request[CALLER].name)
+    shown = await _shown(request, cancelled, query.wait, lambda job: not active(job))
+    return json_response(JobChangedOut.of("Job cancelled", shown or cancelled), status=202 if shown is None else 200)
+
+
+async def _shown(request: web.Request, job: Job, wait: float, matches: Callable[[Job], bool]) -> Job | None:
+    """Return the job once the read model's version of it matches, or None after `wait` seconds."""
+    if not wait:
+        return None
+    extend_time_limit(request, wait)
+    return await dependencies(request).jobs.until(job.id, matches, seconds=wait)

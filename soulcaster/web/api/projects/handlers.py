@@ -1,0 +1,68 @@
+"""Users and projects; soulcaster/domain/members.py says what they are."""
+
+from aiohttp import web
+
+from soulcaster.services.members import make_project, make_user
+from soulcaster.web.api.operation import operation
+from soulcaster.web.api.projects.models import (
+    CreatedProjectOut,
+    CreatedUserOut,
+    ProjectIn,
+    ProjectOut,
+    ProjectsOut,
+    ProjectsQuery,
+    StatsOut,
+    UserIn,
+    UserOut,
+)
+from soulcaster.web.api.responses import json_response
+from soulcaster.web.caller import CALLER
+from soulcaster.web.dependencies import dependencies
+from soulcaster.web.parameters import ProjectQuery
+
+
+@operation("GET", "/stats", {200: StatsOut}, scope="read")
+async def get_stats(request: web.Request, query: ProjectQuery) -> web.StreamResponse:
+    """Get the figures of a project; they are zero for an unknown project."""
+    stats = await dependencies(request).read_model.projects.stats(query.project_id)
+    return json_response(StatsOut.of(query.project_id, stats))
+
+
+@operation("POST", "/users", {200: CreatedUserOut, 201: CreatedUserOut}, scope="local")
+async def create_user(request: web.Request, body: UserIn) -> web.StreamResponse:
+    """Create a user with a project; 200 and the same user when the address or GitHub account is already known."""
+    given = dependencies(request)
+    user, project, created = await make_user(
+        given.publisher,
+        given.read_model,
+        email=body.email,
+        github_id=body.github_id,
+        name=body.name,
+        at=given.clock(),
+    )
+    out = CreatedUserOut(user=UserOut.of(user), default_project=ProjectOut.of(project))
+    return json_response(out, status=201 if created else 200)
+
+
+@operation("GET", "/projects", {200: ProjectsOut}, scope="read")
+async def list_projects(request: web.Request, query: ProjectsQuery) -> web.StreamResponse:
+    """List projects by name, optionally those of one user; an API key sees only its own project."""
+    projects = dependencies(request).read_model.projects
+    user_id, own = query.user_id, request[CALLER].project_id
+    found = await (projects.list() if user_id is None else projects.of_user(user_id))
+    return json_response(ProjectsOut(projects=[ProjectOut.of(one) for one in found if own in (None, one.id)]))
+
+
+@operation("POST", "/projects", {200: CreatedProjectOut, 201: CreatedProjectOut}, scope="local", problems=(409,))
+async def create_project(request: web.Request, body: ProjectIn) -> web.StreamResponse:
+    """Create a project owned by a user; 200 and the existing project when the user already owns it."""
+    given = dependencies(request)
+    project, created = await make_project(
+        given.publisher,
+        given.read_model,
+        name=body.name,
+        user_id=body.user_id,
+        project_id=body.project_id,
+        at=given.clock(),
+    )
+    return json_response(CreatedProjectOut(project=ProjectOut.of(project)), status=201 if created else 200)

@@ -1,0 +1,1 @@
+"""The sources of feedback and their pollers."""

@@ -1,0 +1,61 @@
+"""Webhooks of vendors: their payload goes to feedback.raw unchanged, and the response comes once Kafka has it.
+
+Vendors wait only seconds and disable a webhook that fails too often, so a payload that is not feedback is a success as
+well, and one that cannot be read now is kept for a parser that can read it.
+"""
+
+from aiohttp import web
+
+from soulcaster.domain.sources import SOURCES
+from soulcaster.domain.text.normalize import well_formed
+from soulcaster.services.posting import make_delivery
+from soulcaster.web.api.operation import operation
+from soulcaster.web.api.responses import json_response
+from soulcaster.web.api.webhooks.models import DeliveryOut
+from soulcaster.web.dependencies import dependencies
+from soulcaster.web.parameters import ProjectQuery
+from soulcaster.web.problems import Problem
+from soulcaster.web.signatures import read_webhook
+
+
+@operation("POST", "/ingest/sentry", {202: DeliveryOut, 200: DeliveryOut}, scope="ingest", signed="sentry")
+async def receive_sentry_webhook(request: web.Request, query: ProjectQuery) -> web.StreamResponse:
+    """Receive a webhook of Sentry, signed or with an API key: issues, events, alerts, and what its SDKs send."""
+    return await _receive(request, query.project_id, "sentry")
+
+
+@operation("POST", "/ingest/github", {202: DeliveryOut, 200: DeliveryOut}, scope="ingest", signed="github")
+async def receive_github_webhook(request: web.Request, query: ProjectQuery) -> web.StreamResponse:
+    """Receive a webhook of GitHub, signed or with an API key: issues and comments on them; 200 for anything else."""
+    return await _receive(request, query.project_id, "github")
+
+
+async def _receive(request: web.Request, project_id: str, source: str) -> web.StreamResponse:
+    """Publish what a vendor sent.
+
+    Raises:
+        Problem: 415 when it is not declared as JSON, 413 when it is too large, 400 when it is not JSON.
+        Unavailable: Kafka or Redis does not answer.
+    """
+    given = dependencies(request)
+    if not (await given.read_model.project_config.get(project_id)).config.sources.enabled(source):
+        reason = f"{source} is off in this project"
+        return json_response(DeliveryOut(status="skipped", project_id=project_id, reason=reason))
+    _check_json(request)
+    body = await read_webhook(request)
+    headers = {name: well_formed(request.headers[name]) for name in SOURCES[source].headers if name in request.headers}
+    try:
+        ready = make_delivery(project_id, source, headers, body)
+    except ValueError as error:
+        raise Problem(400, f"The body cannot be read: {error}.") from error
+    if ready.ignored is not None:
+        return json_response(DeliveryOut(status="ignored", project_id=project_id, reason=ready.ignored))
+    await given.publisher.publish([ready.message])
+    return json_response(DeliveryOut.taken(project_id, ready.item_ids, ready.refusal), status=202)
+
+
+def _check_json(request: web.Request) -> None:
+    if request.content_type == "application/x-www-form-urlencoded":
+        raise Problem(415, "Send JSON: choose application/json as the Content type in the webhook's settings.")
+    if request.content_type != "application/json":
+        raise Problem(415, "Send JSON, with the header Content-Type: application/json.")

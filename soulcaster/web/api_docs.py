@@ -1,0 +1,66 @@
+"""The documentation that the server itself offers: /openapi.json for programs, /docs for people."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import aiohttp_jinja2
+from aiohttp import web
+from markupsafe import Markup, escape
+
+from soulcaster.web.api import OPERATIONS
+from soulcaster.web.api.openapi import document
+
+_DOCUMENT = document(OPERATIONS)
+_JSON = json.dumps(_DOCUMENT).encode()
+
+_CONSTRAINTS = {
+    "minimum": "at least {}",
+    "maximum": "at most {}",
+    "minLength": "at least {} characters",
+    "maxLength": "at most {} characters",
+    "minItems": "at least {} items",
+    "maxItems": "at most {} items",
+    "pattern": "matches {}",
+    "default": "default {}",
+}
+
+
+def routes() -> list[web.RouteDef]:
+    """Return the two routes."""
+    return [web.get("/openapi.json", _openapi), web.get("/docs", _docs)]
+
+
+async def _openapi(_request: web.Request) -> web.StreamResponse:
+    return web.Response(body=_JSON, content_type="application/json")
+
+
+async def _docs(request: web.Request) -> web.StreamResponse:
+    resources: dict[str, list[Mapping[str, Any]]] = {}
+    for path, methods in _DOCUMENT["paths"].items():
+        for method, described in methods.items():
+            resources.setdefault(described["tags"][0], []).append({"method": method.upper(), "path": path, **described})
+    context = {"resources": resources, "schemas": _DOCUMENT["components"]["schemas"], "signed_in": False}
+    return aiohttp_jinja2.render_template("docs.html", request, context)
+
+
+def type_of(schema: Mapping[str, Any]) -> Markup:
+    """Return the type of a value as HTML, with links to the schemas it refers to."""
+    if "$ref" in schema:
+        name = schema["$ref"].rsplit("/", 1)[1]
+        return Markup('<a href="#shape-{0}">{0}</a>').format(name)
+    if "const" in schema:
+        return Markup("<code>{}</code>").format(json.dumps(schema["const"]))
+    if "enum" in schema:
+        return Markup(" or ").join(Markup("<code>{}</code>").format(json.dumps(value)) for value in schema["enum"])
+    if "anyOf" in schema or "oneOf" in schema:
+        return Markup(" or ").join(type_of(one) for one in schema.get("anyOf", schema.get("oneOf")))
+    if schema.get("type") == "array":
+        return Markup("list of {}").format(type_of(schema.get("items", {})))
+    return escape(schema.get("format", schema.get("type", "any")))
+
+
+def constraints(schema: Mapping[str, Any]) -> str:
+    """Return the constraints of a value in words."""
+    known = [text.format(json.dumps(schema[name])) for name, text in _CONSTRAINTS.items() if name in schema]
+    return ", ".join(known)
