@@ -1,185 +1,167 @@
-"""feedback.embedded, cluster.commands -> cluster.events, fix.commands: the single writer of a project's clusters.
-
-The row is stored first, with a note of what is to be sent (`ProjectClusters.unsent`), and the events are sent after, so
-that whatever was said of a cluster is true: done again after a crash, rounds and assignments may come out otherwise. A
-crash between the two sends what the note says when the project is next looked at.
-"""
+"""feedback.embedded, cluster.commands -> cluster.events, job.events, fix.commands: the clusters of projects."""
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from itertools import groupby
 
 import numpy as np
-import structlog
 
-from agents.rounds import ProjectPartition, Rounds
+from agents.rounds import BackgroundRounds
 from agents.runtime.batches import Batch
-from agents.runtime.guard import Guard
+from agents.step_sender import StepSender
 from soulcaster.domain.clustering.project import EmbedderKey, ProjectClusters, Step
-from soulcaster.domain.commands import RoundFinished
+from soulcaster.domain.commands import Command, RoundFinished
 from soulcaster.ports.clock import Clock
-from soulcaster.ports.messaging import Outgoing, Publisher, Record
-from soulcaster.services.dead_letters import dead_letter, send_dead_letters
+from soulcaster.ports.messaging import Publisher, Record
 from soulcaster.services.retrying import until_available
 from soulcaster.wire.cluster_commands import ClusterCommand
-from soulcaster.wire.cluster_events import event_envelopes
 from soulcaster.wire.embedded import EmbeddedEnvelope, EmbedderId
-from soulcaster.wire.jobs import FixCommand, JobEvent
-from soulcaster.wire.topics import CLUSTER_COMMANDS, CLUSTER_EVENTS, FIX_COMMANDS, JOB_EVENTS
-from tables.segmented import States
+from soulcaster.wire.topics import CLUSTER_COMMANDS
+from tables.segmented import ProjectPartition, States
 
-log = structlog.get_logger(__name__)
+THREAD_ITEMS = 64
+"""From so many items on they are added in a thread; fewer are done sooner than a thread would start."""
 
-_MANY = 64
-"""From this many items on the work is done in a thread; below, it is over sooner than a thread would start."""
+Envelope = EmbeddedEnvelope | ClusterCommand
 
 
-async def cluster(
-    batches: AsyncIterator[Batch],
-    *,
-    clusters: States[ProjectClusters],
-    stored: Callable[[], Awaitable[None]],
-    publisher: Publisher,
-    clock: Clock,
-) -> AsyncIterator[int]:
-    """Cluster batch by batch; yield how many events each gave. `stored` returns once all rows written are kept."""
-    guard = Guard("cluster", publisher)
-    rounds = Rounds(publisher, clock)
-    count = 0
+class Cluster:
+    """Assigns items to clusters and carries out commands. A project has one partition, so it has one writer.
 
-    async def steps(place: ProjectPartition, messages: Sequence[EmbeddedEnvelope | ClusterCommand]) -> list[Step]:
-        """Take messages in order; neighbouring envelopes of one embedder in one step."""
-        project = clusters.state(*place)
-        done = []
-        for embedder, run in groupby(messages, key=lambda m: m.embedder if isinstance(m, EmbeddedEnvelope) else None):
-            if embedder is not None:
-                envelopes = [m for m in run if isinstance(m, EmbeddedEnvelope)]
-                done.append(await _add(project, embedder, envelopes))
-                deleted = [one for envelope in envelopes for one in envelope.deleted]
-                if deleted:
-                    done.append(await asyncio.to_thread(project.remove, deleted, clock()))
-                continue
-            for command in (message.command for message in run if isinstance(message, ClusterCommand)):
-                if isinstance(command, RoundFinished):
-                    done.append(await finish(place, project))
-                else:
-                    done.append(await asyncio.to_thread(project.apply, command, clock()))
-        return done
+    1. Parse the records, by partition and project.
+    2. Send what the project's last stored step has left in its outbox: a crash may have come between 6 and 7.
+    3. Take the records in order, each run of one embedder as one step; steps change the state in memory.
+    4. Start a round if one is due.
+    5. Write the steps' rows to the table. A row holds the outbox: what its step has still to send.
+    6. Wait until Kafka has the rows.
+    7. Publish events and pending jobs, then the commands that launch fixes.
+    8. Empty the outboxes in memory, and in the table where a fix must not be sent again.
+    9. Return; the records are acknowledged, and events that are sent again change nothing.
 
-    async def finish(place: ProjectPartition, project: ProjectClusters) -> Step:
-        """Carry out a round, if it is one of this state."""
-        finished = rounds.take(place, project)
+    Rows come before events, because a step that is done again after a crash may come out differently: what is sent must
+    be what is stored. If anything raises, the states in memory are thrown away and loaded from the rows again.
+    """
+
+    name = "cluster"
+
+    def __init__(
+        self,
+        *,
+        clusters: States[ProjectClusters],
+        stored: Callable[[], Awaitable[None]],
+        publisher: Publisher,
+        clock: Clock,
+    ) -> None:
+        """`clusters` is the table; `stored` returns once Kafka has all rows that were written to it."""
+        self._clusters = clusters
+        self._stored = stored
+        self._sender = StepSender(publisher, clock)
+        self._rounds = BackgroundRounds(publisher, clock)
+        self._clock = clock
+
+    async def process(self, batch: Batch, records: Sequence[Record]) -> int:
+        """Process records, of several projects perhaps; return how many events they gave."""
+        received = _parse(records)
+        steps: dict[ProjectPartition, list[Step]] = {}
+        try:
+            for place, envelopes in received.items():
+                await self._send_outbox(batch, place)
+                steps[place] = await self._take(place, envelopes)
+                # Rows go on their way while the next project is worked on.
+                self._write(batch, place, steps[place])
+            await until_available(self._stored)
+            await self._sender.send(steps)
+            for place in steps:
+                self._empty_outbox(batch, place)
+        except BaseException:
+            for place in received:
+                self._clusters.forget(*place)
+            raise
+        for place in received:
+            self._rounds.rebalance_when_quiet(place, self._clusters.state(*place))
+        return sum(len(step.events) for of_project in steps.values() for step in of_project)
+
+    async def close(self) -> None:
+        """Stop the rounds that run."""
+        self._rounds.stop()
+
+    # ---- steps ---------------------------------------------------------------------------------------------------
+
+    async def _take(self, place: ProjectPartition, envelopes: Iterable[Envelope]) -> list[Step]:
+        """Carry out what a project has received, and start a round if one is due."""
+        project = self._clusters.state(*place)
+        steps: list[Step] = []
+        for embedder, run in groupby(envelopes, key=_embedder):
+            if embedder is None:
+                commands = [envelope.command for envelope in run if isinstance(envelope, ClusterCommand)]
+                steps += [await self._command(place, project, command) for command in commands]
+            else:
+                steps += await self._items(project, embedder, [e for e in run if isinstance(e, EmbeddedEnvelope)])
+        if self._rounds.start_due(place, project):
+            steps.append(project.running(self._clock()))
+        return steps
+
+    async def _items(
+        self, project: ProjectClusters, embedder: EmbedderId, envelopes: Sequence[EmbeddedEnvelope]
+    ) -> list[Step]:
+        """Add items, then remove those whose tombstones came with them."""
+        key = EmbedderKey(embedder.name, embedder.version, embedder.dimensions)
+        items = [item for envelope in envelopes for item in envelope.items]
+        vectors = np.concatenate([envelope.matrix() for envelope in envelopes])
+        if len(items) < THREAD_ITEMS:
+            steps = [project.add(key, items, vectors)]
+        else:
+            steps = [await asyncio.to_thread(project.add, key, items, vectors)]
+        deleted = [tombstone for envelope in envelopes for tombstone in envelope.deleted]
+        if deleted:
+            steps.append(await asyncio.to_thread(project.remove, deleted, self._clock()))
+        return steps
+
+    async def _command(
+        self, place: ProjectPartition, project: ProjectClusters, command: Command | RoundFinished
+    ) -> Step:
+        if isinstance(command, RoundFinished):
+            return await self._finish_round(place, project)
+        return await asyncio.to_thread(project.apply, command, self._clock())
+
+    async def _finish_round(self, place: ProjectPartition, project: ProjectClusters) -> Step:
+        finished = self._rounds.take_finished(place, project)
         if finished is None:
             return Step()
         if finished.decision is None:
-            return project.failed(finished.error, clock())
-        return await asyncio.to_thread(project.finish, finished.round, finished.decision, clock(), finished.seconds)
+            return project.failed(finished.error, self._clock())
+        return await asyncio.to_thread(
+            project.finish, finished.round, finished.decision, self._clock(), finished.seconds
+        )
 
-    async def send(done: dict[ProjectPartition, list[Step]]) -> None:
-        events, commands = _messages(done, clock)
-        await until_available(lambda: publisher.publish(events))
-        # A job is known as pending before anyone can launch it.
-        await until_available(lambda: publisher.publish(commands))
+    # ---- rows and messages ---------------------------------------------------------------------------------------
 
-    def sent(batch: Batch, place: ProjectPartition) -> None:
-        rows = clusters.state(*place).sent()
+    def _write(self, batch: Batch, place: ProjectPartition, steps: Sequence[Step]) -> None:
+        with batch.writing(place[0]):
+            self._clusters.write(*place, (row for step in steps for row in step.rows))
+
+    async def _send_outbox(self, batch: Batch, place: ProjectPartition) -> None:
+        unsent = self._clusters.state(*place).unsent()
+        if unsent.events or unsent.fixes:
+            await self._sender.send_or_dead_letter(place, unsent)
+            self._empty_outbox(batch, place)
+
+    def _empty_outbox(self, batch: Batch, place: ProjectPartition) -> None:
+        rows = self._clusters.state(*place).sent()
         if rows:
             with batch.writing(place[0]):
-                clusters.write(*place, rows)
-
-    async def send_unsent(batch: Batch, place: ProjectPartition) -> None:
-        """Send what was stored and not sent; what never can be is set aside, or it would hold up its project."""
-        step = clusters.state(*place).unsent()
-        if not step.events and not step.fixes:
-            return
-        try:
-            await send({place: [step]})
-        except Exception:
-            log.exception("what was stored cannot be sent; sending it piece by piece", project=place[1])
-            for piece in (*(Step((event,)) for event in step.events), *(Step((), (fix,)) for fix in step.fixes)):
-                try:
-                    await send({place: [piece]})
-                except Exception as error:
-                    messages = [message for of in _messages({place: [piece]}, clock) for message in of]
-                    lost = [Record(m.topic, place[0], -1, 0, m.key, m.value) for m in messages]
-                    await send_dead_letters(publisher, [dead_letter(record, f"cluster: {error!r}") for record in lost])
-        sent(batch, place)
-
-    async def work(batch: Batch, records: Sequence[Record]) -> None:
-        nonlocal count
-        asked: dict[ProjectPartition, list[EmbeddedEnvelope | ClusterCommand]] = defaultdict(list)
-        for record in records:
-            kind = ClusterCommand if record.topic == CLUSTER_COMMANDS.name else EmbeddedEnvelope
-            message = kind.model_validate_json(record.value or b"")
-            asked[record.partition, message.project_id].append(message)
-        done: dict[ProjectPartition, list[Step]] = {}
-        try:
-            for place, messages in asked.items():
-                await send_unsent(batch, place)
-                done[place] = await steps(place, messages)
-                project = clusters.state(*place)
-                if rounds.begin(place, project):
-                    done[place].append(project.running(clock()))
-                # Rows go on their way while the next project is worked on.
-                with batch.writing(place[0]):
-                    clusters.write(*place, (row for step in done[place] for row in step.rows))
-            await until_available(stored)
-            await send(done)
-            for place in done:
-                sent(batch, place)
-        except BaseException:
-            for place in asked:
-                clusters.forget(*place)
-            raise
-        for place in asked:
-            rounds.rest(place, clusters.state(*place))
-        count += sum(len(step.events) for of_place in done.values() for step in of_place)
-
-    try:
-        async for batch in batches:
-            count = 0
-            await guard.run(batch.records, lambda records, batch=batch: work(batch, records))  # type: ignore[misc]
-            yield count
-    finally:
-        rounds.stop()
+                self._clusters.write(*place, rows)
 
 
-async def _add(project: ProjectClusters, embedder: EmbedderId, envelopes: Sequence[EmbeddedEnvelope]) -> Step:
-    key = EmbedderKey(embedder.name, embedder.version, embedder.dimensions)
-    items = [item for envelope in envelopes for item in envelope.items]
-    vectors = np.concatenate([envelope.matrix() for envelope in envelopes])
-    if len(items) < _MANY:
-        return project.add(key, items, vectors)
-    return await asyncio.to_thread(project.add, key, items, vectors)
+def _parse(records: Iterable[Record]) -> dict[ProjectPartition, list[Envelope]]:
+    received: dict[ProjectPartition, list[Envelope]] = defaultdict(list)
+    for record in records:
+        kind = ClusterCommand if record.topic == CLUSTER_COMMANDS.name else EmbeddedEnvelope
+        envelope = kind.model_validate_json(record.value or b"")
+        received[record.partition, envelope.project_id].append(envelope)
+    return received
 
 
-def _messages(done: dict[ProjectPartition, list[Step]], clock: Clock) -> tuple[list[Outgoing], list[Outgoing]]:
-    """Return what happened, and what is to be launched."""
-    events: list[Outgoing] = []
-    commands: list[Outgoing] = []
-    for (_, project_id), steps in done.items():
-        key = project_id.encode()
-        happened = [event for step in steps for event in step.events]
-        events += [Outgoing(CLUSTER_EVENTS.name, key, value) for value in event_envelopes(project_id, happened)]
-        for fix in (fix for step in steps for fix in step.fixes):
-            pending = JobEvent(
-                job_id=fix.job_id,
-                project_id=project_id,
-                cluster_id=fix.cluster_id,
-                seq=0,
-                status="pending",
-                at=clock(),
-                log=f"asked for by {fix.requested_by}",
-            )
-            command = FixCommand(
-                job_id=fix.job_id,
-                project_id=project_id,
-                cluster_id=fix.cluster_id,
-                cluster_title=fix.cluster_title,
-                requested_by=fix.requested_by,
-                requested_at=fix.requested_at,
-            )
-            events.append(Outgoing(JOB_EVENTS.name, key, pending.to_bytes()))
-            commands.append(Outgoing(FIX_COMMANDS.name, key, command.to_bytes()))
-    return events, commands
+def _embedder(envelope: Envelope) -> EmbedderId | None:
+    return envelope.embedder if isinstance(envelope, EmbeddedEnvelope) else None

@@ -1,8 +1,8 @@
-"""Rounds of consolidation beside the stream: they compute in a thread and are carried out by the single writer.
+"""Rounds of consolidation beside the stream: they compute in a thread, and the single writer carries them out.
 
-A table can be written only while an event of its partition is at hand, so a round that has decided says so on
-cluster.commands, in the project's own partition, and is carried out when that comes back. Nothing is lost with one that
-does not: it is due again.
+A table can be written only while an event of its partition is being processed. So a round that has decided sends a
+command (`RoundFinished`) to the project's own partition of cluster.commands, and is carried out when that comes back. A
+round that gets lost on the way is due again.
 """
 
 import asyncio
@@ -21,22 +21,23 @@ from soulcaster.ports.messaging import Outgoing, Publisher
 from soulcaster.services.retrying import until_available
 from soulcaster.wire.cluster_commands import ClusterCommand
 from soulcaster.wire.topics import CLUSTER_COMMANDS
+from tables.segmented import ProjectPartition
 
 QUIET_SECONDS = 20.0
-"""After this long without an item or a command a project is put in order, however little is new; or, where rounds take
-long, after `QUIET_ROUNDS` times as long as the last one took."""
+"""After so long without items and commands a project gets a round, however little is new."""
 
 QUIET_ROUNDS = 50
+"""Where rounds take long, the wait is so many times what the last one took."""
+
+REQUESTED_BY = "soulcaster"
+"""Who asks for these commands."""
 
 log = structlog.get_logger(__name__)
 
-ProjectPartition = tuple[int, str]
-"""A partition and a project."""
-
 
 @dataclass(frozen=True, slots=True)
-class Finished:
-    """A round that has decided, or why it has not."""
+class FinishedRound:
+    """A round that has decided, or, where `decision` is None, failed with `error`; `seconds` is what it took."""
 
     project: ProjectClusters
     round: Round
@@ -45,78 +46,80 @@ class Finished:
     seconds: float
 
 
-def _decide(due: Round) -> Decision:
-    decision = due.decide()
-    give_back()
-    return decision
-
-
-class Rounds:
-    """The rounds of all projects this agent is the writer of."""
+class BackgroundRounds:
+    """The rounds of all projects of one clustering agent, at most one a project at a time."""
 
     def __init__(self, publisher: Publisher, clock: Clock) -> None:
-        """Start with none."""
+        """Start with none; `publisher` sends the commands, `clock` gives their time."""
         self._publisher = publisher
         self._clock = clock
         self._tasks: dict[ProjectPartition, asyncio.Task[None]] = {}
-        self._finished: dict[ProjectPartition, Finished] = {}
-        self._quiet: dict[ProjectPartition, asyncio.TimerHandle] = {}
-        self._seconds: dict[ProjectPartition, float] = {}
+        self._finished: dict[ProjectPartition, FinishedRound] = {}
+        self._timers: dict[ProjectPartition, asyncio.TimerHandle] = {}
+        self._last_seconds: dict[ProjectPartition, float] = {}
 
-    def begin(self, place: ProjectPartition, project: ProjectClusters) -> bool:
-        """Start a round if one is due; return whether it is."""
+    def start_due(self, place: ProjectPartition, project: ProjectClusters) -> bool:
+        """Start a round if one is due and none is running; return whether it did."""
         due = project.round_due() if place not in self._tasks else None
         if due is None:
             return False
         self._tasks[place] = asyncio.create_task(self._run(place, project, due))
         return True
 
-    def rest(self, place: ProjectPartition, project: ProjectClusters) -> None:
-        """See to it that a round is asked for when the project has become quiet."""
-        timer = self._quiet.pop(place, None)
+    def rebalance_when_quiet(self, place: ProjectPartition, project: ProjectClusters) -> None:
+        """Ask for a round once nothing has come for a while; a later call starts the wait again."""
+        timer = self._timers.pop(place, None)
         if timer is not None:
             timer.cancel()
         if project.stale():
-            wait = max(QUIET_SECONDS, QUIET_ROUNDS * self._seconds.get(place, 0.0))
-            self._quiet[place] = asyncio.get_running_loop().call_later(wait, self._ask, place)
+            seconds = max(QUIET_SECONDS, QUIET_ROUNDS * self._last_seconds.get(place, 0.0))
+            self._timers[place] = asyncio.get_running_loop().call_later(seconds, self._rebalance, place)
 
-    def take(self, place: ProjectPartition, project: ProjectClusters) -> Finished | None:
-        """Return the round that has decided on this state, once; None where it was thrown away meanwhile."""
+    def take_finished(self, place: ProjectPartition, project: ProjectClusters) -> FinishedRound | None:
+        """Return the round that has finished, once; None if it worked on a state that was thrown away since."""
         finished = self._finished.pop(place, None)
         return finished if finished is not None and finished.project is project else None
 
     def stop(self) -> None:
-        """Give up what runs."""
-        for timer in self._quiet.values():
+        """Cancel what runs."""
+        for timer in self._timers.values():
             timer.cancel()
         for task in self._tasks.values():
             task.cancel()
 
-    def _ask(self, place: ProjectPartition) -> None:
+    def _rebalance(self, place: ProjectPartition) -> None:
         if place not in self._tasks:
-            self._tasks[place] = asyncio.create_task(self._say(place, Rebalance))
+            self._tasks[place] = asyncio.create_task(self._send(place, Rebalance))
 
     async def _run(self, place: ProjectPartition, project: ProjectClusters, due: Round) -> None:
-        begin = time.perf_counter()
+        started = time.perf_counter()
         decision, error = None, ""
         try:
             decision = await asyncio.to_thread(_decide, due)
         except Exception as failure:
             log.exception("a round of consolidation failed", project=place[1])
             error = repr(failure)
-        self._seconds[place] = time.perf_counter() - begin
-        self._finished[place] = Finished(project, due, decision, error, self._seconds[place])
+        seconds = self._last_seconds[place] = time.perf_counter() - started
+        self._finished[place] = FinishedRound(project, due, decision, error, seconds)
         try:
-            await self._say(place, RoundFinished)
+            await self._send(place, RoundFinished)
         except Exception:
-            log.exception("a round that has decided could not be told of", project=place[1])
+            log.exception("the command that carries out a round could not be sent", project=place[1])
             self._finished.pop(place)
             project.give_up()
 
-    async def _say(self, place: ProjectPartition, kind: type[Rebalance | RoundFinished]) -> None:
+    async def _send(self, place: ProjectPartition, kind: type[Rebalance | RoundFinished]) -> None:
+        """Send a command; the task is over then, so another round may start before the command comes back."""
+        _, project_id = place
         try:
-            command = ClusterCommand(project_id=place[1], command=kind(str(uuid4()), "soulcaster", self._clock()))
-            message = Outgoing(CLUSTER_COMMANDS.name, place[1].encode(), command.to_bytes())
+            command = ClusterCommand(project_id=project_id, command=kind(str(uuid4()), REQUESTED_BY, self._clock()))
+            message = Outgoing(CLUSTER_COMMANDS.name, project_id.encode(), command.to_bytes())
             await until_available(lambda: self._publisher.publish([message]))
         finally:
             del self._tasks[place]
+
+
+def _decide(due: Round) -> Decision:
+    decision = due.decide()
+    give_back()
+    return decision

@@ -19,7 +19,7 @@ import mode
 import structlog
 from threadpoolctl import threadpool_limits
 
-from agents.cluster import cluster
+from agents.cluster import Cluster
 from agents.embed import Embed
 from agents.normalize import Normalize
 from agents.project import project
@@ -114,12 +114,7 @@ def create_app(settings: Settings, *, embedder: Embedder | None = None) -> faust
 
     run(Normalize(config_of=config_of, publisher=publisher))
     run(Embed(seen=seen, embedder=embedder, publisher=publisher))
-    _run(
-        app,
-        "cluster",
-        lambda b: cluster(b, clusters=clusters, stored=stored, publisher=publisher, clock=utc_now),
-        in_hand,
-    )
+    run(Cluster(clusters=clusters, stored=stored, publisher=publisher, clock=utc_now))
     _run(app, "project", lambda b: project(b, writer=read_model.writer, publisher=publisher), in_hand)
     app.add_dependency(_Connections(connections))
     return app

@@ -3,7 +3,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from agents.cluster import cluster
+from agents.cluster import Cluster
 from soulcaster.domain.commands import StartFix
 from soulcaster.domain.events import ClusterChanged, ClusterEvent, CommandDone, ItemAssigned, ItemRemoved
 from soulcaster.domain.feedback.items import Brief, Deleted
@@ -14,7 +14,7 @@ from soulcaster.wire.cluster_commands import ClusterCommand
 from soulcaster.wire.cluster_events import ClusterEvents
 from soulcaster.wire.embedded import EmbeddedEnvelope, EmbedderId, pack_vectors
 from soulcaster.wire.jobs import FixCommand, JobEvent
-from tests.support.agents import Flaky, HashEmbedder, Rows, collect, headers, record, stored, stream
+from tests.support.agents import Flaky, HashEmbedder, Rows, headers, record, run_batches, stored
 from tests.support.make import NOW, brief, uid
 
 EMBEDDED, COMMANDS = "feedback.embedded", "cluster.commands"
@@ -72,9 +72,8 @@ def fixes(publisher: Flaky) -> list[str]:
 
 async def run(rows: Rows, publisher: Flaky, *batches: list[Record]) -> list[int]:
     """Run as after a restart: the states are made from the rows."""
-    return await collect(
-        cluster(stream(batches, rows), clusters=rows.clusters(), stored=stored, publisher=publisher, clock=lambda: NOW)
-    )
+    agent = Cluster(clusters=rows.clusters(), stored=stored, publisher=publisher, clock=lambda: NOW)
+    return await run_batches(agent, batches, publisher, rows)
 
 
 def words(*texts: str) -> list[Brief]:

@@ -5,7 +5,7 @@ from typing import Any
 
 from redis.asyncio import Redis
 
-from agents.cluster import cluster
+from agents.cluster import Cluster
 from agents.embed import Embed
 from agents.project import project
 from soulcaster.adapters.redis.read_model import RedisReadModel
@@ -47,9 +47,8 @@ class Chain:
     async def cluster(self, batch: list[Record]) -> None:
         told = Flaky()
         states = self.clusters.clusters()
-        await collect(
-            cluster(stream([batch], self.clusters), clusters=states, stored=stored, publisher=told, clock=lambda: NOW)
-        )
+        agent = Cluster(clusters=states, stored=stored, publisher=told, clock=lambda: NOW)
+        await run_batches(agent, [batch], told, self.clusters)
         assert told.letters == []
         self.events += told.of("cluster.events")
         await self.project(records(told.sent, "cluster.events"))

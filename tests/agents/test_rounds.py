@@ -8,8 +8,9 @@ from dataclasses import replace
 import pytest
 
 from agents import rounds as rounds_module
-from agents.cluster import cluster
+from agents.cluster import Cluster
 from agents.runtime.batches import Batch
+from agents.runtime.runner import run_agent
 from soulcaster.domain.clustering.project import RECORD_BYTES, ProjectClusters, Round
 from soulcaster.domain.commands import Configure, Rebalance, RoundFinished
 from soulcaster.domain.events import ClusteringStatus, CommandDone
@@ -72,14 +73,8 @@ class Writer:
 @asynccontextmanager
 async def writing(rows: Rows, clusters: SegmentedTable[ProjectClusters] | None = None) -> AsyncIterator[Writer]:
     writer = Writer(rows)
-    agent = cluster(
-        writer.stream(),
-        clusters=clusters or rows.clusters(),
-        stored=stored,
-        publisher=writer.publisher,
-        clock=lambda: NOW,
-    )
-    running = asyncio.create_task(collect(agent))
+    agent = Cluster(clusters=clusters or rows.clusters(), stored=stored, publisher=writer.publisher, clock=lambda: NOW)
+    running = asyncio.create_task(collect(run_agent(agent, writer.stream(), publisher=writer.publisher)))
     yield writer
     writer.batches.put_nowait(None)
     await running
