@@ -1,21 +1,24 @@
-"""Every error Soulcaster raises on purpose, under one base.
+"""Every error that Soulcaster raises on purpose, under one base.
 
-The docstring of a class is its message where none is given; the command line prints the message and nothing
-else, so a message says what happened, where, and what to do about it.
+The docstring of a class is its message when the call gives none. The command line prints the message and nothing else,
+so it says what happened, where, and what to do about it.
 """
 
 from datetime import datetime
 
 
 class SoulcasterError(Exception):
-    """Soulcaster could not go on."""
+    """Soulcaster could not continue."""
 
     def __init__(self, message: str | None = None) -> None:
         super().__init__(message or (type(self).__doc__ or "").strip())
 
 
+# ---- a system is unavailable: retrying may help --------------------------------------------------------------------
+
+
 class Unavailable(SoulcasterError):
-    """A system Soulcaster depends on does not answer; the same call may succeed later."""
+    """A system that Soulcaster depends on does not answer; try again later."""
 
 
 class KafkaUnavailable(Unavailable):
@@ -26,12 +29,16 @@ class RedisUnavailable(Unavailable):
     """Redis does not answer."""
 
 
+class GitHubUnavailable(Unavailable):
+    """GitHub does not answer."""
+
+
 class EmbedderUnavailable(Unavailable):
     """The embedder does not answer."""
 
 
 class EmbedderRefuses(Unavailable):
-    """The embedder answers that it will not, until somebody has done something about its key or its settings."""
+    """The embedder refuses to embed texts; check its API key and its settings."""
 
 
 class SourceUnavailable(Unavailable):
@@ -39,40 +46,58 @@ class SourceUnavailable(Unavailable):
 
 
 class SourceLimited(SourceUnavailable):
-    """A source of feedback takes no more requests before `until`."""
+    """A source of feedback accepts no more requests before `until`."""
 
     def __init__(self, message: str, until: datetime) -> None:
         super().__init__(f"{message}; the next may come at {until.isoformat(timespec='seconds')}.")
         self.until = until
 
 
-class SourceRefuses(SoulcasterError):
-    """A source of feedback answers that it will not, until somebody has done something about it."""
-
-
 class ApiUnavailable(Unavailable):
     """The HTTP API does not answer."""
 
-    def __init__(self, message: str | None = None, asked: float | None = None) -> None:
-        """Make it; `asked` is how many seconds the server wants one to wait, where it says."""
+    def __init__(self, message: str | None = None, retry_after: float | None = None) -> None:
+        """`retry_after` is how many seconds the server asks to wait, None when it does not say."""
         super().__init__(message)
-        self.asked = asked
+        self.retry_after = retry_after
 
 
 class ApiRefuses(ApiUnavailable):
-    """The HTTP API will not do it, until somebody has done something about the key."""
+    """The HTTP API refuses the request; check the API key."""
 
 
-class InvalidMessage(SoulcasterError):
-    """A message is not of the form its topic documents; it belongs in the dead letters."""
+# ---- a person has to act -------------------------------------------------------------------------------------------
 
 
-class GitHubUnavailable(Unavailable):
-    """GitHub does not answer."""
+class BadInput(SoulcasterError):
+    """A file, an argument or a setting cannot be used."""
+
+
+class SourceRefuses(SoulcasterError):
+    """A source of feedback refuses the request; check its settings and the token."""
 
 
 class SignInRefused(SoulcasterError):
     """GitHub did not sign this person in."""
+
+
+class TopicsDiffer(SoulcasterError):
+    """A topic exists with other settings than Soulcaster needs."""
+
+
+class StackError(SoulcasterError):
+    """The local stack could not be started, or a part of it stopped."""
+
+
+# ---- a request or a message cannot be processed as it is -----------------------------------------------------------
+
+
+class InvalidMessage(SoulcasterError):
+    """A message does not have the form that its topic documents."""
+
+
+class NotFound(SoulcasterError):
+    """Nothing here has that id."""
 
 
 class Conflict(SoulcasterError):
@@ -84,20 +109,4 @@ class IllegalTransition(Conflict):
 
 
 class LimitReached(SoulcasterError):
-    """A limit is reached for now; the same request may succeed later."""
-
-
-class NotFound(SoulcasterError):
-    """There is nothing of that id here."""
-
-
-class TopicsDiffer(SoulcasterError):
-    """A topic exists with other settings than the program needs."""
-
-
-class StackError(SoulcasterError):
-    """The local stack could not be started, or a part of it died."""
-
-
-class BadInput(SoulcasterError):
-    """A file or an argument cannot be used as it is."""
+    """A limit is reached for now; try again later."""

@@ -1,11 +1,9 @@
 """`soulcaster poll`: the pollers."""
 
-from pathlib import Path
-
 import typer
 
 from soulcaster.cli.options import DataDir, settings_of
-from soulcaster.processes.settings import DEFAULT_DATA_DIR, Settings
+from soulcaster.processes.settings import DEFAULT_DATA_DIR
 
 app = typer.Typer(no_args_is_help=True, help="Run a poller: it reads a source and posts what is new to the HTTP API.")
 
@@ -20,9 +18,9 @@ def reddit(data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
 
     `BACKEND_URL=https://feedback.example.com SOULCASTER_API_KEY=$KEY soulcaster poll reddit`
     """
-    from soulcaster.pollers.reddit import run
+    from soulcaster.processes.poller import run_reddit_poller
 
-    run(_settings_with_logs(data_dir))
+    run_reddit_poller(settings_of(data_dir))
 
 
 @app.command()
@@ -34,14 +32,6 @@ def github(data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
 
     `BACKEND_URL=https://feedback.example.com SOULCASTER_API_KEY=$KEY soulcaster poll github`
     """
-    from soulcaster.pollers.github import run
+    from soulcaster.processes.poller import run_github_poller
 
-    run(_settings_with_logs(data_dir))
-
-
-def _settings_with_logs(data_dir: Path) -> Settings:
-    from soulcaster.processes.logs import configure
-
-    settings = settings_of(data_dir)
-    configure(settings.log_level)
-    return settings
+    run_github_poller(settings_of(data_dir))

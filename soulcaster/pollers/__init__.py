@@ -1,1 +1,1 @@
-"""Pollers: programs of their own that read a source and post what is new to our HTTP API, as anybody could."""
+"""Pollers: programs that read a source and post what is new to our HTTP API, as any other client could."""

@@ -1,4 +1,4 @@
-"""Our own HTTP API, as a poller uses it: which projects there are, what is polled, where it goes on, and the intake."""
+"""The part of our HTTP API that pollers use: projects, their source settings, cursors and the intake of feedback."""
 
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -16,33 +16,33 @@ M = TypeVar("M", bound=BaseModel)
 T = TypeVar("T")
 
 REQUEST_SECONDS = 20.0
-"""Longer than the server gives itself."""
+"""Longer than the server's own time limit."""
 
 SYNC_SECONDS = 150.0
-"""The same of a sync, for which the server gives itself more."""
+"""The same for a sync, which has a longer limit in the server."""
 
 MAX_ITEMS = 1000
 MAX_BATCH_BYTES = 1_000_000
-"""Of a batch; the server takes a little more."""
+"""Most bytes of a batch; the server accepts a little more."""
 
-MAX_SAID = 300
-"""Characters of what the server says that are repeated."""
+MAX_DETAIL = 300
+"""Most characters of a problem's detail that an error repeats."""
 
 
-class _Answer(BaseModel):
+class _Response(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
-class _Project(_Answer):
+class _Project(_Response):
     id: str
 
 
-class _Projects(_Answer):
+class _Projects(_Response):
     projects: tuple[_Project, ...]
 
 
-class Polling(_Answer):
-    """What is polled of Reddit for a project."""
+class RedditPolling(_Response):
+    """Which listings of Reddit are polled for a project."""
 
     subreddits: tuple[str, ...]
     sorts: tuple[str, ...]
@@ -50,28 +50,28 @@ class Polling(_Answer):
     enabled: bool
 
 
-class GitHubSyncing(_Answer):
-    """Which repositories of GitHub's a project has."""
+class GitHubSyncing(_Response):
+    """Which repositories on GitHub are synced for a project."""
 
     repositories: tuple[str, ...]
     enabled: bool
 
 
-class _GitHub(_Answer):
+class _GitHub(_Response):
     enabled: bool
 
 
-class _Sources(_Answer):
+class _Sources(_Response):
     github: _GitHub
 
 
-class _Config(_Answer):
+class _Config(_Response):
     repositories: tuple[str, ...]
     sources: _Sources
 
 
-class GitHubSynced(_Answer):
-    """What came of a sync; where it is not `complete` there is more than one sync reads."""
+class GitHubSynced(_Response):
+    """The result of a sync; when it is not `complete`, there is more to read than one sync reads."""
 
     new: int
     updated: int
@@ -79,8 +79,8 @@ class GitHubSynced(_Answer):
     success: bool
 
 
-class SourceReport(_Answer):
-    """What a poller says of a source in a project: where it goes on, and how it fares."""
+class SourceReport(_Response):
+    """What a poller reports of a source in a project: where it continues, and whether it works."""
 
     cursor: dict[str, Any]
     status: Literal["ok", "failing", "blocked"]
@@ -89,8 +89,8 @@ class SourceReport(_Answer):
     last_error_at: datetime | None
 
 
-class SourceStands(_Answer):
-    """What is known of a source: what its poller said last, and when somebody wanted it polled at once."""
+class SourceState(_Response):
+    """The last report of a source's poller, and when somebody last asked to poll it at once."""
 
     cursor: dict[str, Any] | None
     polled_at: datetime | None
@@ -100,78 +100,83 @@ class SourceStands(_Answer):
 
 
 class ApiClient:
-    """Speaks to one server.
+    """A client of one server.
 
-    Every method raises ApiUnavailable when the server is away or asks to wait, ApiRefuses when the key may not do it,
-    NotFound where there is no such project or thing, and BadInput for anything else that the server does not take.
+    Every method raises ApiUnavailable when the server does not respond or asks to wait, ApiRefuses when the API key
+    does not allow the request, NotFound when the project or the thing does not exist, and BadInput when the server
+    refuses the request for another reason.
     """
 
     def __init__(
         self, session: aiohttp.ClientSession, base: URL, key: str, *, seconds: float = REQUEST_SECONDS
     ) -> None:
-        """Prepare; an empty `key` is none, which a server on loopback may let pass."""
+        """`key` is the API key; a server on loopback may accept requests with an empty one."""
         self._session = session
         self._base = base
         self._headers = {"Authorization": f"Bearer {key}"} if key else {}
         self._timeout = aiohttp.ClientTimeout(total=seconds)
 
     async def projects(self) -> Sequence[str]:
-        """Return the ids of the projects: the key's own, or all that there are for who needs no key."""
-        return [project.id for project in _read(_Projects, await self._ask("GET", "projects")).projects]
+        """Return the ids of the projects: the API key's own, or all on a server that accepts requests without one."""
+        return [project.id for project in _read(_Projects, await self._request("GET", "projects")).projects]
 
-    async def polling(self, project_id: str) -> Polling:
-        """Return what is polled of Reddit."""
-        return _read(Polling, await self._ask("GET", "config/reddit/subreddits", project_id))
+    async def polling(self, project_id: str) -> RedditPolling:
+        """Return which listings of Reddit are polled."""
+        return _read(RedditPolling, await self._request("GET", "config/reddit/subreddits", project_id))
 
     async def github(self, project_id: str) -> GitHubSyncing:
-        """Return what is synced of GitHub."""
-        config = _read(_Config, await self._ask("GET", "config/project", project_id))
+        """Return which repositories on GitHub are synced."""
+        config = _read(_Config, await self._request("GET", "config/project", project_id))
         return GitHubSyncing(repositories=config.repositories, enabled=config.sources.github.enabled)
 
     async def sync_github(self, project_id: str) -> GitHubSynced:
-        """Have the repositories of a project synced; returns when they are, or so much as one sync reads."""
-        return _read(GitHubSynced, await self._ask("POST", "ingest/github/sync", project_id, seconds=SYNC_SECONDS))
+        """Sync a project's repositories; return when as much is read as one sync reads."""
+        return _read(GitHubSynced, await self._request("POST", "ingest/github/sync", project_id, seconds=SYNC_SECONDS))
 
-    async def source(self, project_id: str, source: str) -> SourceStands:
-        """Return how a source stands."""
-        return _read(SourceStands, await self._ask("GET", f"sources/{source}/cursor", project_id))
+    async def source(self, project_id: str, source: str) -> SourceState:
+        """Return the state of a source."""
+        return _read(SourceState, await self._request("GET", f"sources/{source}/cursor", project_id))
 
     async def report(self, project_id: str, source: str, report: SourceReport) -> None:
-        """Say how a source stands."""
-        await self._ask("PUT", f"sources/{source}/cursor", project_id, report.model_dump_json().encode())
+        """Report the state of a source."""
+        await self._request("PUT", f"sources/{source}/cursor", project_id, report.model_dump_json().encode())
 
     async def delete(self, project_id: str, item_id: str) -> None:
-        """Have an item deleted."""
-        await self._ask("DELETE", f"feedback/{item_id}", project_id)
+        """Ask for an item to be deleted."""
+        await self._request("DELETE", f"feedback/{item_id}", project_id)
 
     async def post(self, project_id: str, source: str, items: Sequence[Mapping[str, Any]]) -> Mapping[int, str]:
-        """Post items, and return once the server has them all: those that it will never take, by place, and why not."""
+        """Post items; return once the server has accepted or refused each.
+
+        Returns:
+            Why an item was refused, by its index in `items`.
+        """
         refused: dict[int, str] = {}
-        for places in _batches(items):
-            refused |= await self._batch(project_id, source, items, places)
+        for indices in _batches(items):
+            refused |= await self._post_batch(project_id, source, items, indices)
         return refused
 
-    async def _batch(
-        self, project_id: str, source: str, items: Sequence[Mapping[str, Any]], places: Sequence[int]
+    async def _post_batch(
+        self, project_id: str, source: str, items: Sequence[Mapping[str, Any]], indices: Sequence[int]
     ) -> Mapping[int, str]:
-        """Post the items at these places.
+        """Post the items at these indices; return the refused ones.
 
-        A batch is taken whole or not at all, so of one that is refused each half is tried.
+        The server accepts or refuses a batch as a whole, so each half of a refused one is tried.
         """
-        body = _json({"items": [items[place] for place in places]})
+        body = _json({"items": [items[index] for index in indices]})
         try:
-            await self._ask("POST", f"ingest/{source}", project_id, body)
+            await self._request("POST", f"ingest/{source}", project_id, body)
         except BadInput as error:
-            if len(places) == 1:
-                return {places[0]: str(error)}
-            half = len(places) // 2
+            if len(indices) == 1:
+                return {indices[0]: str(error)}
+            half = len(indices) // 2
             return {
-                **await self._batch(project_id, source, items, places[:half]),
-                **await self._batch(project_id, source, items, places[half:]),
+                **await self._post_batch(project_id, source, items, indices[:half]),
+                **await self._post_batch(project_id, source, items, indices[half:]),
             }
         return {}
 
-    async def _ask(
+    async def _request(
         self,
         method: str,
         path: str,
@@ -180,7 +185,7 @@ class ApiClient:
         *,
         seconds: float | None = None,
     ) -> bytes:
-        """Return the body of an answer of 2xx, for which there may be another time limit than the others'."""
+        """Return the body of a 2xx response; `seconds` replaces the usual time limit."""
         url = self._base.joinpath(*path.split("/"))
         if project_id is not None:
             url = url.with_query(project_id=project_id)
@@ -190,15 +195,15 @@ class ApiClient:
             async with self._session.request(
                 method, url, data=body, headers=headers, timeout=timeout, allow_redirects=False
             ) as response:
-                answer = await response.read()
+                content = await response.read()
         except TimeoutError as error:
             raise ApiUnavailable(f"The API at {self._base} does not answer in time") from error
         except aiohttp.ClientError as error:
             raise ApiUnavailable(f"The API at {self._base} is out of reach: {error}") from error
         status = response.status
         if 200 <= status < 300:
-            return answer
-        what = f"{method} /{path} was answered {status}: {_said(answer)}"
+            return content
+        what = f"{method} /{path} was answered {status}: {_detail(content)}"
         if status in {401, 403}:
             raise ApiRefuses(what)
         if status == 404:
@@ -209,13 +214,13 @@ class ApiClient:
 
 
 async def until_available(work: Callable[[], Awaitable[T]]) -> T:
-    """Return what `work` returns, trying again as long as the API is away, or refuses the key."""
+    """Return what `work` returns, retrying while the API is unavailable or refuses the API key."""
 
-    def again(error: Exception) -> bool | float:
-        return isinstance(error, ApiUnavailable) and (error.asked or True)
+    def retry(error: Exception) -> bool | float:
+        return isinstance(error, ApiUnavailable) and (error.retry_after or True)
 
     async for attempt in stamina.retry_context(
-        on=again, attempts=None, timeout=None, wait_initial=0.5, wait_max=30.0, wait_jitter=0.5
+        on=retry, attempts=None, timeout=None, wait_initial=0.5, wait_max=30.0, wait_jitter=0.5
     ):
         with attempt:
             return await work()
@@ -223,34 +228,35 @@ async def until_available(work: Callable[[], Awaitable[T]]) -> T:
 
 
 def _batches(items: Sequence[Mapping[str, Any]]) -> Sequence[Sequence[int]]:
-    """Return the places of items that go together, in their order."""
+    """Return the indices of the items of each batch, in their order."""
     batches: list[list[int]] = []
     size = 0
-    for place, item in enumerate(items):
-        bytes_of_it = len(_json(item)) + 1
-        if not batches or len(batches[-1]) == MAX_ITEMS or size + bytes_of_it > MAX_BATCH_BYTES:
+    for index, item in enumerate(items):
+        item_bytes = len(_json(item)) + 1
+        if not batches or len(batches[-1]) == MAX_ITEMS or size + item_bytes > MAX_BATCH_BYTES:
             batches.append([])
             size = len('{"items":[]}')
-        batches[-1].append(place)
-        size += bytes_of_it
+        batches[-1].append(index)
+        size += item_bytes
     return batches
 
 
 def _json(value: Any) -> bytes:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")  # half an emoji
+    # "replace" is for half of a surrogate pair, which a text cut within an emoji ends with.
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
 
 
 def _read(model: type[M], body: bytes) -> M:
     try:
         return model.model_validate_json(body)
     except ValidationError as error:
-        raise ApiUnavailable(f"The API answers, but not as Soulcaster does: no {model.__name__}") from error
+        raise ApiUnavailable(f"The API's response is not one of Soulcaster's: no {model.__name__}") from error
 
 
-def _said(answer: bytes) -> str:
-    """Return what a problem says."""
+def _detail(content: bytes) -> str:
+    """Return the detail of a problem (RFC 9457)."""
     try:
-        return str(json.loads(answer)["detail"])[:MAX_SAID]
+        return str(json.loads(content)["detail"])[:MAX_DETAIL]
     except (ValueError, LookupError, TypeError):
         return "no problem details"
 

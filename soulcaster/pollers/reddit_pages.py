@@ -1,6 +1,6 @@
-"""A page of a listing of Reddit's, read from the JSON API or from the Atom feed.
+"""A page of a Reddit listing, read from the JSON API or from the Atom feed.
 
-Posts are as `domain.sources.reddit` takes them.
+Posts have the form that `domain.sources.reddit` takes.
 """
 
 import json
@@ -19,9 +19,9 @@ _FULLNAME = re.compile(r"t3_[0-9a-z]{1,16}")
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page: its posts, newest (or hottest) first, and the fullname `after` which the next one begins.
+    """A page: its posts, in the listing's order, and the fullname `after` which the next page begins.
 
-    `validators` are the headers that ask for the same page again only if it has changed.
+    `validators` are the request headers that get the same page again only if it has changed.
     """
 
     posts: Sequence[Mapping[str, Any]]
@@ -30,10 +30,10 @@ class Page:
 
 
 def read_listing(body: bytes, validators: Mapping[str, str]) -> Page:
-    """Return a page of JSON.
+    """Return a page from JSON.
 
     Raises:
-        InvalidMessage: it is no listing of Reddit's.
+        InvalidMessage: it is not a listing of Reddit's.
     """
     try:
         data = json.loads(body)["data"]
@@ -45,12 +45,12 @@ def read_listing(body: bytes, validators: Mapping[str, str]) -> Page:
 
 
 def read_feed(body: bytes, validators: Mapping[str, str]) -> Page:
-    """Return a page of the Atom feed; whether another one follows, it does not say: an empty one is the end.
+    """Return a page from the Atom feed. A feed does not say whether another page follows; an empty page is the end.
 
     Raises:
-        InvalidMessage: it is no Atom feed, or not all of one.
+        InvalidMessage: it is not an Atom feed, or an incomplete one.
     """
-    # Of bytes it might take a short one for the name of a file; what it would tidy up is the parser's affair.
+    # BytesIO, because feedparser takes short bytes for the name of a file. Our own parser cleans up the HTML.
     feed = feedparser.parse(
         BytesIO(body),
         response_headers={"content-type": "application/atom+xml; charset=utf-8"},

@@ -1,21 +1,21 @@
-"""Which listing is read next, and when: pure, and of times in seconds of any clock that does not go back.
+"""Which listing is read next, and when: pure, with times in seconds of any monotonic clock.
 
-A step is one request. Nobody waits in the middle of one: a listing that has to wait is put off, and others go on.
+A step is one request. No request waits for another: a listing that has to wait is put off, and others continue.
 """
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
 BACKOFF_SECONDS = 2.0
-"""About how long the first wait after a failure is; each further one in a row is twice as long."""
+"""The longest first wait after a failure; each further failure in a row doubles it."""
 
 MAX_BACKOFF_SECONDS = 900.0
 
-MAX_ASKED_SECONDS = 86_400.0
-"""A server that asks for more is not believed."""
+MAX_RETRY_AFTER_SECONDS = 86_400.0
+"""The longest wait that a server can ask for."""
 
 SUBREDDIT_SECONDS = 1.0
-"""At least so long between two requests for one subreddit, whoever's they are."""
+"""Seconds between two requests for one subreddit, for any project."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,23 +37,23 @@ class _Plan:
     read_at: float | None = None
     failures: int = 0
     held: bool = False
-    """It waits for longer than its interval, because it failed or was blocked."""
+    """It waits longer than its interval, because it failed or is blocked."""
 
 
 @dataclass(slots=True)
 class Schedule:
-    """The order of requests. `pause` is how long lies between any two; `chance` gives 0 to 1, for the jitter."""
+    """The order of requests. `pause` is the seconds between any two; `chance` returns 0 to 1, for the jitter."""
 
     pause: float
     chance: Callable[[], float]
     _plans: dict[Listing, _Plan] = field(default_factory=dict)
     _sent: dict[str, float] = field(default_factory=dict)
-    """When a subreddit was asked for last."""
+    """When the last request for a subreddit was sent."""
     _free: float = 0.0
-    """When any request may go out."""
+    """When the next request of any kind can be sent."""
 
     def plan(self, project_id: str, listings: Collection[Listing], interval: float, now: float) -> None:
-        """Read these listings of the project, and no others of it, so often; what is new is due at once."""
+        """Read these listings of the project, and no others of it, every `interval` seconds; new ones are due now."""
         for listing in [known for known in self._plans if known.project_id == project_id]:
             if listing not in listings:
                 del self._plans[listing]
@@ -65,20 +65,20 @@ class Schedule:
                     plan.due = plan.read_at + interval
 
     def kick(self, project_id: str, now: float) -> None:
-        """Read all of the project now, also what waits because it failed or was blocked."""
+        """Read everything of the project now, including what waits because it failed or is blocked."""
         for listing, plan in self._plans.items():
             if listing.project_id == project_id:
                 plan.due, plan.failures, plan.held = min(plan.due, now), 0, False
 
     def next(self, now: float) -> Listing | None:
-        """Return the listing that is asked for now, the one that has waited longest, or None."""
+        """Return the listing to request now, the one that has waited longest; None when none is due."""
         if now < self._free:
             return None
         ready = [(plan.due, listing) for listing, plan in self._plans.items() if self._when(listing, plan) <= now]
         return min(ready, key=lambda one: one[0])[1] if ready else None
 
     def wait(self, now: float) -> float | None:
-        """Return how many seconds nothing is to be done; None where nothing is planned."""
+        """Return the seconds until the next request; None when nothing is planned."""
         if not self._plans:
             return None
         first = min(self._when(listing, plan) for listing, plan in self._plans.items())
@@ -91,47 +91,47 @@ class Schedule:
     def __contains__(self, listing: Listing) -> bool:
         return listing in self._plans
 
-    # ---- what became of a request ----------------------------------------------------------------------------------
+    # ---- the result of a request -----------------------------------------------------------------------------------
 
     def sent(self, listing: Listing, now: float) -> None:
-        """A request went out."""
+        """A request was sent."""
         self._sent = {name: at for name, at in self._sent.items() if now - at < SUBREDDIT_SECONDS}
         self._sent[listing.subreddit] = now
         self._free = now + self.pause
 
     def more(self, listing: Listing, now: float) -> None:
-        """It was answered, and there is more to be read."""
+        """A page was read, and there is another one."""
         self._put_off(listing, now, failures=0, held=False)
 
     def read(self, listing: Listing, now: float) -> None:
-        """It was read to its end."""
+        """The listing was read to its end."""
         plan = self._plans.get(listing)
         if plan is not None:
             plan.read_at = now
             self._put_off(listing, now + plan.interval, failures=0, held=False)
 
-    def failed(self, listing: Listing, now: float, asked: float | None = None) -> float:
-        """It was not answered: try again later, by an exponential backoff with jitter, or when it `asked` to.
+    def failed(self, listing: Listing, now: float, retry_after: float | None = None) -> float:
+        """A request failed: retry with exponential backoff and jitter, or after `retry_after` seconds if longer.
 
         Returns:
-            Seconds until then.
+            Seconds until the retry.
         """
         plan = self._plans.get(listing)
         failures = plan.failures if plan is not None else 0
         longest = min(MAX_BACKOFF_SECONDS, BACKOFF_SECONDS * 2.0 ** min(failures, 30))
-        wait = max(longest * (0.5 + self.chance() / 2), min(asked or 0.0, MAX_ASKED_SECONDS))
+        wait = max(longest * (0.5 + self.chance() / 2), min(retry_after or 0.0, MAX_RETRY_AFTER_SECONDS))
         self._put_off(listing, now + wait, failures=failures + 1, held=True)
         return wait
 
     def block(self, listing: Listing, now: float, seconds: float) -> None:
-        """It was refused: leave it alone for so long."""
+        """A request was refused: do not repeat it for `seconds`."""
         self._put_off(listing, now + seconds, failures=0, held=True)
 
     def hold(self, now: float, seconds: float) -> None:
-        """Let no request out for so long, whatever it is for."""
-        self._free = max(self._free, now + min(seconds, MAX_ASKED_SECONDS))
+        """Send no request of any kind for `seconds`."""
+        self._free = max(self._free, now + min(seconds, MAX_RETRY_AFTER_SECONDS))
 
     def _put_off(self, listing: Listing, due: float, *, failures: int, held: bool) -> None:
-        plan = self._plans.get(listing)  # what is not planned any more needs nothing
-        if plan is not None:
+        plan = self._plans.get(listing)
+        if plan is not None:  # it may have been removed from the plan meanwhile
             plan.due, plan.failures, plan.held = due, failures, held

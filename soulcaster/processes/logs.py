@@ -1,4 +1,4 @@
-"""One way to log for every process: lines on stderr, which whoever runs the process keeps."""
+"""Logging, the same in every process: lines on stderr, which the process's supervisor keeps."""
 
 import logging
 import sys
@@ -6,11 +6,11 @@ import sys
 import structlog
 
 QUIET = ("aiokafka", "faust", "mode", "asyncio")
-"""Libraries that tell of every reconnection; their warnings and errors stay."""
+"""Libraries that log every reconnection; only their warnings and errors are kept."""
 
 
 def configure(level: str) -> None:
-    """Send our logs and those of libraries to stderr, from this level (DEBUG, INFO, WARNING, ERROR) on."""
+    """Write our logs and those of libraries to stderr, from this level (DEBUG, INFO, WARNING, ERROR) on."""
     number = logging.getLevelNamesMapping()[level.upper()]
     logging.basicConfig(stream=sys.stderr, level=number, format="%(asctime)s [%(levelname)-8s] %(name)s: %(message)s")
     for name in QUIET:

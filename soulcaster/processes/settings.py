@@ -17,6 +17,7 @@ from yarl import URL
 
 from soulcaster.domain.members import SignUp
 from soulcaster.errors import BadInput
+from soulcaster.processes.addresses import http_address
 
 DEFAULT_DATA_DIR = Path(".soulcaster")
 STACK_FILE = "stack.json"
@@ -33,13 +34,7 @@ def _redis_url(given: Mapping[str, Any]) -> str:
         return "redis://127.0.0.1:6379/0"
     if not url or not token:
         raise BadInput("UPSTASH_REDIS_REST_URL and UPSTASH_REDIS_REST_TOKEN go together, and one is missing.")
-    try:
-        where = URL(url)
-    except ValueError:
-        where = URL()
-    if where.scheme not in {"http", "https"} or not where.host:
-        raise BadInput("UPSTASH_REDIS_REST_URL is no address: it should be as https://host.")
-    return str(where.with_user(None).with_password(token))
+    return str(http_address("UPSTASH_REDIS_REST_URL", url).with_user(None).with_password(token))
 
 
 class Settings(BaseSettings):

@@ -13,16 +13,10 @@ from soulcaster.domain.sources import Upsert
 from soulcaster.domain.sources.reddit import parse
 from soulcaster.errors import BadInput
 from soulcaster.pollers import reddit_client
-from soulcaster.pollers.reddit_client import (
-    FEED_PAUSE,
-    Answer,
-    Later,
-    RedditClient,
-    Refused,
-    Unchanged,
-    user_agent,
-)
+from soulcaster.pollers.reddit_client import FEED_PAUSE, RedditClient, user_agent
 from soulcaster.pollers.reddit_pages import Page
+from soulcaster.pollers.reddit_responses import Later, PageResult, Refused, Unchanged
+from soulcaster.processes.poller import reddit_config
 from soulcaster.processes.settings import Settings
 from tests.pollers.conftest import Turned
 from tests.support.reddit_server import CLIENT_SECRET, HANGS, USER, Fault, Reddit, post
@@ -37,10 +31,10 @@ async def session() -> AsyncIterator[aiohttp.ClientSession]:
 
 
 def client(session: aiohttp.ClientSession, settings: Settings, clock: Turned, seconds: float = 15.0) -> RedditClient:
-    return RedditClient(session, settings, clock=clock, seconds=seconds)
+    return RedditClient(session, reddit_config(settings), clock=clock, seconds=seconds)
 
 
-def page(answer: Answer) -> Page:
+def page(answer: PageResult) -> Page:
     assert isinstance(answer.outcome, Page), answer.outcome
     return answer.outcome
 
@@ -152,7 +146,7 @@ async def test_no_token_is_no_reason_to_ask_for_a_page(
     settings = reddit.settings(way="OAuth")
     answer = await client(session, settings, clock, seconds=0.3 if fault is HANGS else 15.0).page("python", "new")
     assert isinstance(answer.outcome, Later)
-    assert (answer.outcome.asked, answer.outcome.everyone) == (asked, True)
+    assert (answer.outcome.retry_after, answer.outcome.everyone) == (asked, True)
     assert reddit.asked == []
 
 
@@ -194,8 +188,8 @@ async def test_429_says_how_long(
     answer = await client(session, reddit.settings(way=way), clock).page("python", "new")
     assert isinstance(answer.outcome, Later)
     assert answer.outcome.everyone, "the limit is ours and not the subreddit's"
-    assert answer.outcome.asked is not None
-    assert least <= answer.outcome.asked <= most
+    assert answer.outcome.retry_after is not None
+    assert least <= answer.outcome.retry_after <= most
 
 
 @pytest.mark.parametrize("headers", [{}, {"Retry-After": "soon"}, {"Retry-After": "-1"}, {"Retry-After": "nan"}])
@@ -205,7 +199,7 @@ async def test_429_may_not_say_how_long(
     reddit.faults = [Fault(429, headers)]
     answer = await client(session, reddit.settings(), clock).page("python", "new")
     assert isinstance(answer.outcome, Later)
-    assert answer.outcome.asked is None
+    assert answer.outcome.retry_after is None
 
 
 async def test_the_last_request_of_a_window_holds_the_next(

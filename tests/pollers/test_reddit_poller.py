@@ -24,6 +24,7 @@ from soulcaster.pollers.reddit import BLOCKED_SECONDS, RedditPoller
 from soulcaster.pollers.reddit_client import RedditClient
 from soulcaster.ports.messaging import Outgoing, Record
 from soulcaster.ports.projects import Project
+from soulcaster.processes.poller import reddit_config
 from soulcaster.services.intake import read
 from soulcaster.wire.feedback import ItemsEnvelope
 from soulcaster.wire.project_config import RedditPolling
@@ -90,7 +91,7 @@ class Setting:
         ours, theirs = aiohttp.ClientSession(), aiohttp.ClientSession()
         for session in (ours, theirs):
             self._stack.push_async_callback(session.close)
-        reddit = RedditClient(theirs, self.reddit.settings(way=way), clock=self.clock, seconds=seconds)
+        reddit = RedditClient(theirs, reddit_config(self.reddit.settings(way=way)), clock=self.clock, seconds=seconds)
         poller = RedditPoller(
             ApiClient(ours, self.api, key), reddit, clock=self.clock, now=lambda: NOW, chance=lambda: 1.0
         )
@@ -536,7 +537,7 @@ async def test_the_program_polls_until_it_is_told_to_stop(setting: Setting, tmp_
     ("environment", "sentence"),
     [
         ({}, "soulcaster: GET /projects was answered 421: "),
-        ({"BACKEND_URL": "feedback.example.com"}, "soulcaster: BACKEND_URL is no address"),
+        ({"BACKEND_URL": "feedback.example.com"}, "soulcaster: BACKEND_URL is not an address"),
         ({"REDDIT_CLIENT_SECRET": ""}, "soulcaster: REDDIT_CLIENT_ID and REDDIT_CLIENT_SECRET go together"),
     ],
 )

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from soulcaster.pollers.schedule import (
     BACKOFF_SECONDS,
-    MAX_ASKED_SECONDS,
     MAX_BACKOFF_SECONDS,
+    MAX_RETRY_AFTER_SECONDS,
     SUBREDDIT_SECONDS,
     Listing,
     Schedule,
@@ -92,10 +92,10 @@ def test_waits_have_jitter() -> None:
 
 def test_what_the_server_asks_for_is_granted_within_reason() -> None:
     made = schedule(A)
-    assert made.failed(A, 0.0, asked=40.0) == 40.0
+    assert made.failed(A, 0.0, retry_after=40.0) == 40.0
     assert made.next(39.9) is None
     assert made.next(40.0) == A
-    assert made.failed(A, 0.0, asked=1e12) == MAX_ASKED_SECONDS
+    assert made.failed(A, 0.0, retry_after=1e12) == MAX_RETRY_AFTER_SECONDS
 
 
 def test_what_is_blocked_is_left_alone_and_others_go_on() -> None:

@@ -96,7 +96,7 @@ def test_half_of_upstash_is_refused(monkeypatch: pytest.MonkeyPatch, name: str) 
 def test_what_is_no_address_of_upstash_is_refused(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
     monkeypatch.setenv("UPSTASH_REDIS_REST_URL", url)
     monkeypatch.setenv("UPSTASH_REDIS_REST_TOKEN", "token")
-    with pytest.raises(BadInput, match="is no address"):
+    with pytest.raises(BadInput, match="is not an address"):
         Settings()
 
 

@@ -1,8 +1,8 @@
-"""One reading of a listing, page by page, from its top to what is known: pure.
+"""One reading of a Reddit listing, page by page, from its top to posts that are known: pure.
 
-Listings move while they are read, and between two readings posts are deleted, or appear late because a moderator let
-them in. So the cursor is not one post to be found again, but the newest there was and its time, and all of the first
-page is looked at each time.
+Listings move while they are read, and between two readings posts are deleted, or appear late because a moderator
+approved them. So the cursor is not one post to find again, but the newest post and its time, and the whole first page
+is compared each time.
 """
 
 import hashlib
@@ -16,14 +16,14 @@ from soulcaster.domain.sources.reddit import parse
 from soulcaster.pollers.reddit_pages import Page
 
 MAX_PAGES = 50
-"""A listing ends near 1,000 posts, which are 40 pages of the feed; one that does not end is left."""
+"""A listing ends near 1,000 posts, which are 40 pages of the feed; a longer one is left there."""
 
-_GONE = "gone"
+_REMOVED = "gone"
 
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A post: its id, without t3_, and when it was posted, in seconds since 1970."""
+    """A post: its id, without t3_, and its time in seconds since 1970."""
 
     id: str
     at: float
@@ -31,9 +31,9 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """What a page brings: posts that are new or have changed, ids of those that were removed, and what is no post.
+    """What a page adds: new or changed posts, ids of removed ones, and why others are not posts.
 
-    `after` is where the next page begins; None where the reading ends.
+    `after` is where the next page begins; None at the end of the reading.
     """
 
     posts: Sequence[Upsert]
@@ -44,19 +44,19 @@ class Taken:
 
 @dataclass(slots=True)
 class Reading:
-    """A reading that has begun. What it has learned counts once all that it took is accepted, and it has ended."""
+    """A reading in progress. Its result counts once it has ended and the API has accepted all that it took."""
 
     in_order: bool
-    """The newest comes first, so there is more to read until what is known; else one page is all."""
+    """Newest posts come first, so it reads until known posts; otherwise it reads one page."""
 
     newest: Mark | None
-    """The newest post that was accepted before, None where none was: then all is read."""
+    """The newest post accepted before; None when there was none, and everything is read."""
 
     known: Mapping[str, str]
-    """The posts of the first page of the reading before, and what they said."""
+    """Digests of the posts on the first page of the previous reading, by id."""
 
     seen: dict[str, str] = field(default_factory=dict)
-    """The same of this one."""
+    """The same of this reading."""
 
     top: Mark | None = None
     """The newest post so far."""
@@ -65,7 +65,7 @@ class Reading:
     """Where the next page begins."""
 
     validators: Mapping[str, str] = field(default_factory=dict)
-    """What asks for the first page again only if it has changed."""
+    """Request headers that get the first page again only if it has changed."""
 
     pages: int = 0
     _asked: set[str] = field(default_factory=set)
@@ -87,7 +87,7 @@ class Reading:
             for outcome in outcomes:
                 if isinstance(outcome, Nothing):
                     continue
-                said = _said(outcome)
+                digest = _digest(outcome)
                 at = None
                 if isinstance(outcome, Upsert) and outcome.created_at is not None:
                     last = at = outcome.created_at.timestamp()
@@ -95,8 +95,8 @@ class Reading:
                         self.top = Mark(outcome.external_id, at)
                 met = met or (self.newest is not None and outcome.external_id == self.newest.id)
                 if not self.pages:
-                    self.seen[outcome.external_id] = said
-                if self.known.get(outcome.external_id) == said or self._is_old(at):
+                    self.seen[outcome.external_id] = digest
+                if self.known.get(outcome.external_id) == digest or self._is_old(at):
                     continue
                 if isinstance(outcome, Upsert):
                     posts.append(outcome)
@@ -111,27 +111,27 @@ class Reading:
         return Taken(posts, removed, faults, self.after)
 
     def mark(self) -> Mark | None:
-        """Return the newest post that is accepted, once the reading has ended."""
+        """Return the newest accepted post, once the reading has ended."""
         marks = [mark for mark in (self.newest, self.top) if mark is not None]
         return max(marks, key=lambda mark: mark.at) if marks else None
 
     def _is_old(self, at: float | None) -> bool:
-        """Tell whether a post beyond the first page is one that an earlier reading had."""
+        """Return whether a post beyond the first page belongs to an earlier reading."""
         return self.pages > 0 and self.newest is not None and at is not None and at < self.newest.at
 
 
-def _said(outcome: Upsert | Delete) -> str:
-    """Return what stands for what a post says; its score and comments are not what it says."""
+def _digest(outcome: Upsert | Delete) -> str:
+    """Return a digest of a post's content, without its score and its number of comments."""
     if isinstance(outcome, Delete):
-        return _GONE
-    said = json.dumps([outcome.title, outcome.body, outcome.url, outcome.metadata.get("link")])
-    return hashlib.blake2b(said.encode(), digest_size=8).hexdigest()
+        return _REMOVED
+    content = json.dumps([outcome.title, outcome.body, outcome.url, outcome.metadata.get("link")])
+    return hashlib.blake2b(content.encode(), digest_size=8).hexdigest()
 
 
 def item(post: Upsert) -> dict[str, Any]:
     """Return a post as POST /ingest/reddit takes it, with the metadata that the predecessor's poller sent.
 
-    The feed knows neither score nor comments, so they are 0 there, as they were.
+    The feed has neither score nor comments; as in the predecessor they are 0 then.
     """
     metadata = {**post.metadata, **post.volatile}
     created = post.created_at

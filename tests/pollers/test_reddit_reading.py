@@ -8,8 +8,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from soulcaster.domain.sources import Upsert
 from soulcaster.domain.sources.reddit import parse
-from soulcaster.pollers.reading import MAX_PAGES, Mark, Reading, item
 from soulcaster.pollers.reddit_pages import Page
+from soulcaster.pollers.reddit_reading import MAX_PAGES, Mark, Reading, item
 from tests.support.reddit_server import Post, post
 
 
