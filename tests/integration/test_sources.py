@@ -36,7 +36,7 @@ from tests.loss.recount import assert_nothing_lost, from_redis
 from tests.support.captured import load
 from tests.support.github_issues import GitHub
 from tests.support.reddit_server import HANGS, Fault, Post, Reddit, post
-from tests.web.test_webhooks import HEADER, SECRET, signature
+from tests.support.webhooks import HEADER, SECRET, signature
 
 pytestmark = pytest.mark.integration
 

@@ -10,14 +10,9 @@ from hypothesis import strategies as st
 from soulcaster.ports.messaging import Record
 from soulcaster.services.intake import read
 from tests.conftest import RedisServer
+from tests.support.anything import anything, text
 from tests.web.conftest import World
 
-text = st.text(st.characters(), max_size=40)  # surrogates too: json.dumps escapes them
-anything = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | text,
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(text, inner, max_size=4),
-    max_leaves=12,
-)
 odd = st.sampled_from(
     ["", " ", "\x00", "\ud800", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", 1e300, 10**40]
 )

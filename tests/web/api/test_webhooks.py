@@ -27,14 +27,12 @@ from soulcaster.wire.feedback import Delivery
 from soulcaster.wire.project_config import GithubConfig, ProjectConfig, SentryConfig, SourcesConfig, StoredConfig
 from tests.conftest import RedisServer
 from tests.support.answers import problem
+from tests.support.anything import anything
 from tests.support.captured import CAPTURED, Captured, load
+from tests.support.webhooks import HEADER, PREFIX, SECRET, signature
 from tests.web.conftest import NOW, Client, World
-from tests.web.test_ingest_anything import anything
 
-SECRET = "a-vendors-client-secret-9f3c"  # noqa: S105
 OTHER = "another-client-secret-77aa"
-HEADER = {"sentry": "Sentry-Hook-Signature", "github": "X-Hub-Signature-256"}
-PREFIX = {"sentry": "", "github": "sha256="}
 SOURCES = sorted(HEADER)
 FIXTURES = [captured for captured in CAPTURED if captured.source in HEADER]
 ISSUE = {"sentry": load("sentry", "issue_created"), "github": load("github", "issue_opened")}
@@ -49,10 +47,6 @@ def secrets_are_read_anew(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def raw(captured: Captured) -> bytes:
     return json.dumps(captured.payload, indent=1).encode()
-
-
-def signature(source: str, body: bytes, secret: str = SECRET) -> str:
-    return PREFIX[source] + hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
 
 
 async def stand(world: World, source: str, secret: str = SECRET, project: str = "p1") -> str:
