@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 import psutil
 
-from soulcaster.domain.clustering.core import Clusterer
+from soulcaster.domain.clustering.clusterer import Clusterer
 from soulcaster.domain.clustering.identity import decide
 from soulcaster.domain.feedback.items import Brief
 from soulcaster.errors import SoulcasterError
@@ -98,17 +98,17 @@ class Present:
 
     def __init__(self, dimensions: int) -> None:
         """Start empty."""
-        self._core = Clusterer("bench", dimensions)
-        self._groups: list[int] = []
+        self._clusterer = Clusterer("bench", dimensions)
+        self._slots: list[int] = []
         self._closed = False
 
     def add(self, items: Sequence[Brief], vectors: Vectors) -> list[float]:
         """Take items in; as long as they are few, rounds are part of it."""
         rounds = []
         begin = time.perf_counter()
-        for done in self._core.add(items, vectors):
+        for done in self._clusterer.add(items, vectors):
             if isinstance(done, list):
-                self._groups += [assignment.slot for assignment in done]
+                self._slots += [assignment.slot for assignment in done]
             else:
                 rounds.append(time.perf_counter() - begin)
             begin = time.perf_counter()
@@ -116,22 +116,22 @@ class Present:
 
     def consolidate(self, *, last: bool) -> Round | None:
         """Carry out a round if one is due; at last, until one leaves nothing to do."""
-        if self._core.until_due() > 0 and (not last or self._closed):
+        if self._clusterer.rounds.until_due() > 0 and (not last or self._closed):
             return None
-        snapshot = self._core.snapshot()
+        snapshot = self._clusterer.rounds.snapshot()
         begin = time.perf_counter()
         decision = decide(snapshot)
         aside = time.perf_counter() - begin
-        outcome = self._core.finish(snapshot, decision)
-        self._closed = last and self._core.settled
-        clusters = self._core.clusters
+        outcome = self._clusterer.rounds.finish(snapshot, decision)
+        self._closed = last and self._clusterer.rounds.complete
+        clusters = self._clusterer.state.clusters
         merged = outcome.merged if outcome else ()
         return Round({clusters[number].id: clusters[into].id for number, into in merged}, aside)
 
     def clusters(self) -> Sequence[str]:
         """Return the id of each item's cluster."""
-        clusters, of = self._core.clusters, self._core.groups.cluster
-        return [clusters[number].id for number in of[np.array(self._groups, np.int64)].tolist()]
+        clusters, of = self._clusterer.state.clusters, self._clusterer.state.index.cluster_numbers
+        return [clusters[number].id for number in of[np.array(self._slots, np.int64)].tolist()]
 
 
 def drive(

@@ -26,7 +26,8 @@ from rich.table import Table
 from agents.runtime.memory import give_back
 from soulcaster.bench.clustering_loop import ONE_THREAD
 from soulcaster.bench.feeds import demo_topics
-from soulcaster.domain.clustering.core import Clusterer
+from soulcaster.domain.clustering import snapshot_codec
+from soulcaster.domain.clustering.clusterer import Clusterer
 from soulcaster.domain.clustering.identity import decide
 from soulcaster.domain.clustering.project import RECORD_BYTES
 from soulcaster.domain.clustering.vectors import Vectors, unit
@@ -79,13 +80,13 @@ def run(items: int, report: Callable[[int], None]) -> Growth:
         list(clusterer.add(some, vectors))
         seconds.append(time.perf_counter() - begin)
         _store(clusterer, some, table)
-        if clusterer.until_due() <= 0:
+        if clusterer.rounds.until_due() <= 0:
             times = [time.perf_counter()]
-            snapshot = clusterer.snapshot()
+            snapshot = clusterer.rounds.snapshot()
             times.append(time.perf_counter())
             decision = decide(snapshot)
             times.append(time.perf_counter())
-            clusterer.finish(snapshot, decision)
+            clusterer.rounds.finish(snapshot, decision)
             times.append(time.perf_counter())
             _store(clusterer, (), table)
             del snapshot, decision
@@ -93,30 +94,31 @@ def run(items: int, report: Callable[[int], None]) -> Growth:
             taking, deciding, finishing = np.diff(times).tolist()
             steps.append(
                 Step(
-                    clusterer.seen,
-                    len(clusterer.groups),
+                    clusterer.state.seen,
+                    len(clusterer.state.index),
                     round(BATCH / float(np.median(seconds[-8:]))),
                     round(1000 * max(taking, finishing), 1),
-                    round(1e6 * deciding / clusterer.seen, 1),
-                    (psutil.Process().memory_info().rss - before) // len(clusterer.groups),
+                    round(1e6 * deciding / clusterer.state.seen, 1),
+                    (psutil.Process().memory_info().rss - before) // len(clusterer.state.index),
                 )
             )
-        report(clusterer.seen)
+        report(clusterer.state.seen)
     resident = []
     for time_said in ("again", "once more"):
         for some, vectors in stream(items):
             said = [replace(item, id=item_id("bench", time_said, item.id)) for item in some]
             list(clusterer.add(said, vectors))
             _store(clusterer, said, table)
-            report(clusterer.seen)
+            report(clusterer.state.seen)
         give_back()
         resident.append(psutil.Process().memory_info().rss - before)
-    return Growth(steps, resident[0] // len(clusterer.groups), (resident[1] - resident[0]) * 3 // clusterer.seen)
+    state = clusterer.state
+    return Growth(steps, resident[0] // len(state.index), (resident[1] - resident[0]) * 3 // state.seen)
 
 
 def _store(clusterer: Clusterer, items: Sequence[Brief], table: Segments) -> None:
-    together, told = clusterer.dump()
-    table.commit({id_bytes(item.id): bytes(RECORD_BYTES) for item in items}, together | told)
+    together, titles = snapshot_codec.dump_changes(clusterer.state)
+    table.commit({id_bytes(item.id): bytes(RECORD_BYTES) for item in items}, together | titles)
 
 
 def stream(items: int) -> Iterator[tuple[list[Brief], Vectors]]:

@@ -156,7 +156,7 @@ class Breaking(ProjectClusters):
 
     def round_due(self) -> Round | None:
         due = super().round_due()
-        return due and Round(due.embedder, replace(due.snapshot, groups=None))  # type: ignore[arg-type]
+        return due and Round(due.embedder, replace(due.snapshot, index=None))  # type: ignore[arg-type]
 
 
 async def test_a_round_that_fails_says_so_once() -> None:

@@ -1,14 +1,16 @@
-"""What a cluster remembers of groups that are archived.
+"""What a cluster keeps of archived micro-clusters.
 
-Nothing is compared with these any more, and their slots are free for others; but their items stay in the cluster, and
-it stands though it has no others.
+Nothing is compared with an archived micro-cluster, and its slot is free for another; its items stay in their cluster,
+which exists even if all of its items are archived.
 """
+
+from collections.abc import Callable
 
 import msgspec
 
 
 class Archived(msgspec.Struct, array_like=True, frozen=True):
-    """How many items, from when to when (epoch seconds), and of which sources."""
+    """The number of archived items, the time of the first and of the last (epoch seconds), and their sources."""
 
     items: int = 0
     first: float = float("inf")
@@ -20,7 +22,7 @@ class Archived(msgspec.Struct, array_like=True, frozen=True):
         return self.items > 0
 
     def less(self, items: int) -> "Archived":
-        """Return what is left without so many of the items; their times and sources, which nobody kept, still count."""
+        """Return what is left without so many items; their times and sources still count, as nothing else has them."""
         return msgspec.structs.replace(self, items=self.items - items) if items < self.items else NOTHING
 
     def __add__(self, other: "Archived") -> "Archived":
@@ -34,3 +36,34 @@ class Archived(msgspec.Struct, array_like=True, frozen=True):
 
 
 NOTHING = Archived()
+
+
+class Archive:
+    """What each cluster has archived, by the number it had when it did; aliases keep their own."""
+
+    def __init__(self) -> None:
+        """Start empty."""
+        self.items = 0
+        self._by_number: dict[int, Archived] = {}
+
+    def get(self, number: int) -> Archived | None:
+        """Return what was archived under a cluster's number, or None."""
+        return self._by_number.get(number)
+
+    def add(self, number: int, archived: Archived) -> None:
+        """Add to what a cluster has archived."""
+        self._by_number[number] = self._by_number.get(number, NOTHING) + archived
+        self.items += archived.items
+
+    def remove(self, number: int, items: int) -> None:
+        """Forget so many archived items of a cluster."""
+        self._by_number[number] = self._by_number[number].less(items)
+        self.items -= items
+
+    def totals(self, resolve: Callable[[int], int]) -> dict[int, Archived]:
+        """Return what each cluster has archived, its aliases included; `resolve` follows them."""
+        totals: dict[int, Archived] = {}
+        for number, archived in self._by_number.items():
+            into = resolve(number)
+            totals[into] = totals.get(into, NOTHING) + archived
+        return totals

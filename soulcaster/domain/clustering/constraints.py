@@ -1,34 +1,37 @@
-"""People's word, kept as constraints on groups: what belongs together, and what never does.
+"""What people decided about clusters, kept as constraints on micro-clusters.
 
-A merge or a move bonds groups; a split or a move puts groups on two sides. What a later word splits off or moves leaves
-its earlier bonds; but what was put on two sides is never put together again, unless that is undone first.
+A merge or a move leaves a must-link: these micro-clusters stay in one cluster. A split or a move leaves a cannot-link:
+micro-clusters on its two sides never share a cluster. (The terms are those of Wagstaff et al., *Constrained K-means
+Clustering*, ICML 2001.) A micro-cluster that a later command splits off or moves leaves its earlier must-link; a
+cannot-link holds until its command is undone.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import msgspec
 
-from soulcaster.domain.clustering.consolidation import Sides
+from soulcaster.domain.clustering.linkage import Sides
 from soulcaster.domain.lifecycle import Triage
 from soulcaster.errors import BadInput
 
 TRIAGE: Mapping[str, Triage] = {"mute": "muted", "resolve": "resolved", "reopen": "open"}
-"""What a word of these kinds makes of a cluster."""
+"""The triage of a cluster after a command of these kinds."""
 
 
-class Word(msgspec.Struct, array_like=True):
-    """What a command has left: groups bonded, groups on two sides, and how to take it back.
+class Constraint(msgspec.Struct, array_like=True):
+    """What one command left behind, and how to take it back. Micro-clusters are slots, clusters are numbers.
 
-    `before` is the cluster number each changed group was in; `merged` the clusters that became other names; `title`,
-    `pinned`, `triage` and `resolved_at` what a cluster had before.
+    `must_link` stay together; `one_side` and `other_side` stay apart. `before` has the cluster each changed
+    micro-cluster was in; `merged` are the clusters that became aliases; `title`, `pinned`, `triage` and `resolved_at`
+    are what the cluster had before.
     """
 
     command_id: str
     kind: str
     order: int
-    together: list[int] = []
-    one: list[int] = []
-    other: list[int] = []
+    must_link: list[int] = []
+    one_side: list[int] = []
+    other_side: list[int] = []
     before: dict[int, int] = {}
     merged: list[int] = []
     cluster: int = -1
@@ -38,100 +41,107 @@ class Word(msgspec.Struct, array_like=True):
     resolved_at: float = 0.0
 
     @property
-    def of_cluster(self) -> bool:
-        """Return whether it is of a cluster as such and says nothing of which groups belong to it."""
+    def is_about_cluster(self) -> bool:
+        """Return whether it is about the cluster itself and does not restrict which micro-clusters it has."""
         return self.kind in {"rename", "pin", *TRIAGE}
 
-    def named(self) -> set[int]:
-        """Return every group that it names."""
-        return {slot for named in (self.together, self.one, self.other, self.before) for slot in named}
+    def slots(self) -> set[int]:
+        """Return all micro-clusters it names."""
+        return {slot for named in (self.must_link, self.one_side, self.other_side, self.before) for slot in named}
 
 
 class Constraints:
-    """All that stand, and what follows from them for each group."""
+    """All constraints in force, and what follows from them for each micro-cluster.
 
-    def __init__(self, words: Iterable[Word] = ()) -> None:
-        """Take up words; their order counts."""
-        self.words = {word.command_id: word for word in sorted(words, key=lambda word: word.order)}
+    `must_link` maps a slot to a link id, shared by all that stay together; `cannot_link` maps a slot to its side (0 or
+    1) of each separation.
+    """
+
+    def __init__(self, constraints: Iterable[Constraint] = ()) -> None:
+        """Take over constraints; they apply in their order."""
+        self.by_command = {c.command_id: c for c in sorted(constraints, key=lambda c: c.order)}
         self._derive()
 
-    def add(self, word: Word) -> None:
-        """Take a word: its groups leave the bonds they were in."""
-        self.words[word.command_id] = word
+    def add(self, constraint: Constraint) -> None:
+        """Add a constraint."""
+        self.by_command[constraint.command_id] = constraint
         self._derive()
 
     def without(self, command_id: str) -> "Constraints":
-        """Return what would stand if a word were taken back."""
-        return Constraints(word for word in self.words.values() if word.command_id != command_id)
+        """Return the constraints without that of a command."""
+        return Constraints(c for c in self.by_command.values() if c.command_id != command_id)
 
     def next_order(self) -> int:
-        """Return a number above that of every word."""
-        return max((word.order for word in self.words.values()), default=0) + 1
+        """Return a number above the order of every constraint."""
+        return max((c.order for c in self.by_command.values()), default=0) + 1
 
-    def named(self) -> set[int]:
-        """Return every group that a word names."""
-        return {slot for word in self.words.values() for slot in word.named()}
+    def slots(self) -> set[int]:
+        """Return all micro-clusters that a constraint names."""
+        return {slot for c in self.by_command.values() for slot in c.slots()}
 
-    def forget(self, groups: Collection[int], clusters: Collection[int]) -> list[str]:
-        """Leave out groups and clusters (by their numbers) that are no more; return the commands of what has changed.
+    def forget(self, slots: Collection[int], numbers: Collection[int]) -> list[str]:
+        """Forget micro-clusters and clusters that no longer exist; return the commands whose constraint has changed.
 
-        A word that says nothing of any other is gone with them.
+        A constraint that names no other is removed.
         """
         changed = []
-        for word in list(self.words.values()):
-            gone = word.cluster in clusters if word.of_cluster else not word.named().isdisjoint(groups)
-            if not gone:
+        for c in list(self.by_command.values()):
+            concerned = c.cluster in numbers if c.is_about_cluster else not c.slots().isdisjoint(slots)
+            if not concerned:
                 continue
-            for named in (word.together, word.one, word.other):
-                named[:] = [slot for slot in named if slot not in groups]
-            word.before = {slot: number for slot, number in word.before.items() if slot not in groups}
-            if not word.named():
-                del self.words[word.command_id]
-            changed.append(word.command_id)
+            for named in (c.must_link, c.one_side, c.other_side):
+                named[:] = [slot for slot in named if slot not in slots]
+            c.before = {slot: number for slot, number in c.before.items() if slot not in slots}
+            if not c.slots():
+                del self.by_command[c.command_id]
+            changed.append(c.command_id)
         self._derive()
         return changed
 
-    def inherit(self, carved: Mapping[int, int]) -> list[Word]:
-        """Put groups that were carved out of others beside them wherever those are named; return the words changed."""
+    def inherit(self, divided: Mapping[int, int]) -> list[Constraint]:
+        """Name new micro-clusters (key) wherever the one they were divided from (value) is named; return what changed.
+
+        Both lists and `before` are extended.
+        """
         changed = {}
-        for word in self.words.values():
-            for new, old in carved.items():
-                for named in (word.together, word.one, word.other):
+        for c in self.by_command.values():
+            for new, old in divided.items():
+                for named in (c.must_link, c.one_side, c.other_side):
                     if old in named:
                         named.append(new)
-                        changed[word.command_id] = word
-                if old in word.before:
-                    word.before[new] = word.before[old]
+                        changed[c.command_id] = c
+                if old in c.before:
+                    c.before[new] = c.before[old]
         self._derive()
         return list(changed.values())
 
-    def check_together(self, groups: Sequence[int]) -> None:
-        """Return if these groups may be one cluster.
+    def check_together(self, slots: Sequence[int]) -> None:
+        """Return if these micro-clusters may share a cluster.
 
         Raises:
-            BadInput: a person has separated some of them; the message names the command.
+            BadInput: a person separated some of them; the message names the command.
         """
         sides: dict[int, int] = {}
-        for group in groups:
-            for order, side in self.sides.get(group, {}).items():
+        for slot in slots:
+            for order, side in self.cannot_link.get(slot, {}).items():
                 if sides.setdefault(order, side) != side:
-                    command = next(word.command_id for word in self.words.values() if word.order == order)
+                    command = next(c.command_id for c in self.by_command.values() if c.order == order)
                     raise BadInput(f"a person has put these apart (command {command}); undo that first")
 
     def _derive(self) -> None:
-        bonds: dict[int, int] = {}
-        sides: dict[int, dict[int, int]] = {}
-        for word in self.words.values():
-            for group in word.one:
-                bonds.pop(group, None)
-            # A bond that shares a group with this one becomes one with it.
-            met = {bonds[group] for group in word.together if group in bonds}
-            for group, bond in bonds.items():
-                if bond in met:
-                    bonds[group] = word.order
-            bonds.update(dict.fromkeys(word.together, word.order))
-            for side, groups in enumerate((word.one, word.other)):
-                for group in groups:
-                    sides.setdefault(group, {})[word.order] = side
-        self.bonds: Mapping[int, int] = bonds
-        self.sides: Mapping[int, Sides] = sides
+        must_link: dict[int, int] = {}
+        cannot_link: dict[int, dict[int, int]] = {}
+        for c in self.by_command.values():
+            for slot in c.one_side:
+                must_link.pop(slot, None)
+            # Links that share a micro-cluster with this one become one with it.
+            met = {must_link[slot] for slot in c.must_link if slot in must_link}
+            for slot, link in must_link.items():
+                if link in met:
+                    must_link[slot] = c.order
+            must_link.update(dict.fromkeys(c.must_link, c.order))
+            for side, slots in enumerate((c.one_side, c.other_side)):
+                for slot in slots:
+                    cannot_link.setdefault(slot, {})[c.order] = side
+        self.must_link: Mapping[int, int] = must_link
+        self.cannot_link: Mapping[int, Sides] = cannot_link

@@ -1,22 +1,27 @@
-"""Which cluster is which after a round: ids stay with the substance. Pure: a plan and what stands in, a decision out.
+"""Which cluster is which after a round: ids stay with the substance. Pure: a snapshot in, a decision out.
 
 Parts and clusters are matched by how many items they share, the largest share first, the older cluster where two are
-equal. A part without a cluster is a new one, split off the cluster most of it was in; a cluster without a part is
-merged into the part most of it went to. Then groups move, those first that gain most, if they gain at all
-(`HYSTERESIS`) and until so many items have changed cluster that people would no longer know theirs (`MOST_MOVED`).
+equal. A part without a cluster is a new one, split off the cluster that most of it was in; a cluster without a part is
+merged into the part that most of it went to. Then micro-clusters move, those that gain most first, if they gain enough
+(`HYSTERESIS`), until so many items have changed cluster that people would no longer recognize theirs (`MOST_MOVED`).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from itertools import islice
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from soulcaster.domain.clustering import titles
-from soulcaster.domain.clustering.consolidation import OnlineCut, Plan, Wishes, online_cut, plan, summed, weighed
-from soulcaster.domain.clustering.groups import Exemplar, GroupsCopy, Published
+from soulcaster.domain.clustering.consolidation import Plan, plan
+from soulcaster.domain.clustering.index import IndexSnapshot
+from soulcaster.domain.clustering.join_threshold import JoinThreshold, join_threshold
 from soulcaster.domain.clustering.lexical import Lexicon
+from soulcaster.domain.clustering.linkage import MergeCandidate, RoundConstraints, sums_by_part, weight_by_part
+from soulcaster.domain.clustering.micro_clusters import MicroCluster
+from soulcaster.domain.clustering.space import CoarseSearch
 from soulcaster.domain.clustering.titles import Title
 from soulcaster.domain.clustering.vectors import Slots, Vectors, unit
 
@@ -26,43 +31,48 @@ LEAST_BUDGET = 64
 
 MOST_ITEMS = 20_000
 MOST_MERGED = 4_096
-"""At most so many items change cluster in a round, and so many clusters are merged, whoever asked for it: what a round
-has changed is one row of a table and holds the stream up while it is written."""
+"""At most so many items change cluster in a round, and so many clusters are merged, even in an unbounded one: what a
+round changes is one row of a table, and writing it holds the stream up."""
 
 HYSTERESIS = 0.02
-"""A group leaves its cluster only for one whose linkage is better by this."""
+"""A micro-cluster leaves its cluster only for one whose linkage is better by this."""
 
-_LEAST_TORN = 6
-"""Groups a cluster must have to be proposed to be split, and the least share of its items in either half."""
+SPLIT_MICRO_CLUSTERS = 6
+"""A cluster must have so many micro-clusters before its split is proposed."""
 
-_LEAST_SHARE = 0.1
-_LOOKED_AT = 200
-_TURNS = 4
+SPLIT_SHARE = 0.1
+"""Each half must have at least this share of the items."""
+
+_EXAMINED = 200
+"""The largest clusters, of which splits are considered."""
+
+_TWO_MEANS_STEPS = 4
 
 Numbers = npt.NDArray[np.int32]
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """All a round works on; it shares nothing with the live state but exemplars, of which it reads what never changes.
+    """All that a round works on.
 
-    Groups are places in `groups`, in `exemplars` and `wishes` as well. `told` are the clusters' sizes when they were
-    last told of, less what is archived; `anew` lifts the bounds on what may change.
+    It shares nothing with the live state but micro-cluster objects, of which it reads what never changes. Constraints
+    and `micro_clusters` go by position in the index snapshot. `titled_sizes` are the clusters' sizes when their titles
+    were computed, less what is archived; `unbounded` lifts the limits on what may change.
     """
 
-    groups: GroupsCopy
-    wishes: Wishes
-    exemplars: Sequence[Exemplar]
+    index: IndexSnapshot
+    constraints: RoundConstraints
+    micro_clusters: Sequence[MicroCluster]
     lexicon: Lexicon
-    told: Sequence[int]
+    titled_sizes: Sequence[int]
     seen: int
     epoch: int
-    anew: bool = False
+    unbounded: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Move:
-    """A group that changes cluster: to a number there is, or below zero to a new one; the linkages that decided."""
+class PlannedMove:
+    """A micro-cluster that changes cluster, and the linkages that decided; `to` is below zero for a new cluster."""
 
     slot: int
     to: int
@@ -71,96 +81,105 @@ class Move:
 
 
 @dataclass(frozen=True, slots=True)
-class Apart:
-    """Two clusters that were not merged, and their linkage."""
-
-    one: int
-    other: int
-    linkage: float
-
-
-@dataclass(frozen=True, slots=True)
-class Torn:
-    """A cluster that may be two, the groups of its smaller half, and the linkage of the halves."""
+class SplitCandidate:
+    """A cluster that may be two, the micro-clusters of its smaller half, and the linkage of the halves."""
 
     number: int
-    groups: tuple[int, ...]
+    slots: tuple[int, ...]
     linkage: float
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What a round changes; groups are slots.
+    """What a round changes; micro-clusters are slots.
 
-    `parents` are those of the new clusters, by their numbers below zero; `settled` says that nothing was left to a
-    later round; `published` is what the groups are searched by around the new background.
+    `merged` has the cluster that each merged one becomes an alias of; `parents` are those of the new clusters, by their
+    numbers below zero; `moved_share` is the share of items that move, from 0 to 1; `complete` says that nothing was
+    left to a later round; `search` is built around the new background.
     """
 
-    moves: tuple[Move, ...]
+    moves: tuple[PlannedMove, ...]
     merged: dict[int, int]
     parents: dict[int, int]
     moved_share: float
-    settled: bool
+    complete: bool
     titles: dict[int, Title]
-    online: OnlineCut
-    cut: float
-    apart: tuple[Apart, ...]
-    torn: tuple[Torn, ...]
-    published: Published
+    join: JoinThreshold
+    merge_threshold: float
+    merge_candidates: tuple[MergeCandidate, ...]
+    split_candidates: tuple[SplitCandidate, ...]
+    search: CoarseSearch
 
 
 def decide(snapshot: Snapshot) -> Decision:
     """Consolidate and return what is to change; takes a while, and may run anywhere."""
-    groups = snapshot.groups.centred()
-    rows = groups.rows()
-    found = plan(rows, groups.count, groups.neighbours, snapshot.wishes)
-    keeper, fates, parents = _match(found.part, groups.cluster, groups.count)
+    # 1. Plan what the clusters should be, around the new background.
+    index = snapshot.index.centred()
+    features = index.features()
+    found = plan(features, index.counts, index.neighbours, snapshot.constraints)
+
+    # 2. Match the parts of the plan with the clusters.
+    keeper, fates, parents = match(found.part, index.cluster_numbers, index.counts)
+
+    # 3. Merge clusters that no part keeps, up to a limit; those above it stay whole until a later round.
     merged = dict(islice(fates.items(), MOST_MERGED))
-    into = np.arange(int(groups.cluster.max(initial=0)) + 1, dtype=groups.cluster.dtype)
-    into[list(merged)] = list(merged.values())
-    settled = into[groups.cluster]
+    postponed = np.isin(index.cluster_numbers, list(fates.keys() - merged.keys()))
+    current = _after_merges(index.cluster_numbers, merged)
+
+    # 4. Move micro-clusters to where the plan has them, within the budget.
     wanted = np.array([keeper[part] for part in found.part.tolist()], np.int64)
-    later = np.isin(groups.cluster, list(fates.keys() - merged.keys()))
-    wanted[later] = groups.cluster[later]
-    moves, settled_down = _moves(found, settled, wanted, groups.count, keeper, snapshot)
-    # What stands afterwards, with new clusters above all numbers there are.
-    final = settled.astype(np.int64)
-    base = int(final.max(initial=-1))
+    wanted[postponed] = index.cluster_numbers[postponed]
+    moves, all_moved = _moves(found, current, wanted, keeper, snapshot)
+    moved_items = int(index.counts[[move.slot for move in moves]].sum()) if moves else 0
+    made = {move.to for move in moves if move.to < 0}
+
+    # 5. See what is in each cluster afterwards; new clusters are numbered above all others, -1 first.
+    final = current.astype(np.int64)
+    highest = int(final.max(initial=-1))
     for move in moves:
-        final[move.slot] = move.to if move.to >= 0 else base - move.to
-    moved = int(groups.count[[move.slot for move in moves]].sum()) if moves else 0
-    born = {move.to for move in moves if move.to < 0}
-    clusters = _by_number(final)
+        final[move.slot] = move.to if move.to >= 0 else highest - move.to
+    clusters = by_number(final)
+
+    # 6. Title the clusters that have changed.
+    touched = {int(current[move.slot]) for move in moves} | set(merged.values())
+    titled = _titles(snapshot, features, clusters, highest, touched)
+
+    # 7. Calibrate the join threshold, and find what people may want to merge or split.
     return Decision(
-        tuple(replace(move, slot=int(groups.slots[move.slot])) for move in moves),
-        merged,
-        {number: parent for number, parent in parents.items() if number in born},
-        moved / max(1, int(groups.count.sum())),
-        settled_down and not later.any(),
-        {
-            number if number <= base else base - number: title
-            for number, title in _titles(snapshot, rows, clusters, base, moves, merged, settled).items()
-        },
-        online_cut(final, groups.count, found.graph, found.similarity),
-        found.cut,
-        _apart(found, final, base),
-        tuple(
-            replace(torn, groups=tuple(groups.slots[list(torn.groups)].tolist()))
-            for torn in _torn(found, clusters, final, base, groups.count, snapshot.wishes)
+        moves=tuple(replace(move, slot=int(index.slots[move.slot])) for move in moves),
+        merged=merged,
+        parents={number: parent for number, parent in parents.items() if number in made},
+        moved_share=moved_items / max(1, int(index.counts.sum())),
+        complete=all_moved and not postponed.any(),
+        titles={number if number <= highest else highest - number: title for number, title in titled.items()},
+        join=join_threshold(final, index.counts, found.graph, found.similarity),
+        merge_threshold=found.merge_threshold,
+        merge_candidates=_cluster_candidates(found, final, highest),
+        split_candidates=tuple(
+            replace(candidate, slots=tuple(index.slots[list(candidate.slots)].tolist()))
+            for candidate in split_candidates(found, clusters, final, highest, index.counts, snapshot.constraints)
         ),
-        groups.publish(rows),
+        search=index.build_search(features),
     )
 
 
-def _match(part: Slots, cluster: Numbers, count: Slots) -> tuple[dict[int, int], dict[int, int], dict[int, int]]:
-    """Match parts and clusters.
+class Matching(NamedTuple):
+    """Parts and clusters, matched.
 
-    Return the cluster of each part (below zero: new), what each cluster without a part is merged into, and the parents
-    of the new ones.
+    `keeper` is the cluster of each part (below zero: new), `merged` what each cluster without a part is merged into,
+    `parents` those of the new clusters.
     """
+
+    keeper: dict[int, int]
+    merged: dict[int, int]
+    parents: dict[int, int]
+
+
+def match(part: Slots, cluster: Numbers, counts: Slots) -> Matching:
+    """Match parts and clusters by the items they share."""
     width = int(cluster.max(initial=0)) + 1
     pairs, where = np.unique(part * width + cluster, return_inverse=True)
-    items = np.bincount(where, weights=count)
+    items = np.bincount(where, weights=counts)
     shared = sorted(zip((-items).tolist(), (pairs % width).tolist(), (pairs // width).tolist(), strict=True))
     keeper: dict[int, int] = {}
     kept: set[int] = set()
@@ -177,111 +196,133 @@ def _match(part: Slots, cluster: Numbers, count: Slots) -> tuple[dict[int, int],
     for _, number, of in shared:
         if number not in kept and number not in merged and keeper[of] >= 0:
             merged[number] = keeper[of]
-    return keeper, merged, parents
+    return Matching(keeper, merged, parents)
 
 
-def _moves(
-    found: Plan, settled: Numbers, wanted: Slots, count: Slots, keeper: dict[int, int], snapshot: Snapshot
-) -> tuple[tuple[Move, ...], bool]:
-    """Return what moves, and whether that is all that would."""
-    moving = np.flatnonzero(wanted != settled)
-    if not len(moving):
-        return (), True
-    part_of = {number: part for part, number in keeper.items()}
-    sums, weight = summed(found.smooth, count, found.part), weighed(count, found.part)
-    own = count[moving].astype(np.float64)
-    row = found.smooth[moving]
-    to = found.part[moving]
-    rest = np.maximum(weight[to] - own, 1)
-    linkage = (np.einsum("ij,ij->i", row, sums[to]) - own) / rest
-    back = np.array([part_of[number] for number in settled[moving].tolist()])
-    old = np.einsum("ij,ij->i", row, sums[back]) / np.maximum(weight[back], 1)
-    # A group that is to stand alone has no linkage to compare; what counts is that it is below the cut where it was.
-    gain = np.where(weight[to] > own, linkage, found.cut) - old
-    budget = most = MOST_ITEMS
-    if not snapshot.anew:
-        budget = most = min(most, max(LEAST_BUDGET, int(MOST_MOVED * int(count.sum()))))
-    moves: list[Move] = []
-    settled_down = True
-    bound = snapshot.wishes.bonds.keys() | snapshot.wishes.sides.keys()
-    for i in sorted(range(len(moving)), key=lambda i: (int(moving[i]) not in bound, -gain[i], moving[i])):
-        slot = int(moving[i])
-        if slot not in bound:
-            if gain[i] < HYSTERESIS and not snapshot.anew:
-                break
-            if own[i] > budget:
-                # A group above the whole budget never moves, and nothing waits for it.
-                settled_down = settled_down and bool(own[i] > most)
-                continue
-            budget -= int(own[i])
-        moves.append(Move(slot, int(wanted[slot]), float(linkage[i]), float(old[i])))
-    return tuple(moves), settled_down
-
-
-def _by_number(final: Slots) -> dict[int, Slots]:
-    """Return the groups of each cluster."""
-    order = np.argsort(final, kind="stable")
-    numbers, starts = np.unique(final[order], return_index=True)
+def by_number(cluster: Slots) -> dict[int, Slots]:
+    """Return the micro-clusters of each cluster."""
+    order = np.argsort(cluster, kind="stable")
+    numbers, starts = np.unique(cluster[order], return_index=True)
     return dict(zip(numbers.tolist(), np.split(order, starts[1:]), strict=True))
 
 
-def _titles(
-    snapshot: Snapshot,
-    rows: Vectors,
-    clusters: Mapping[int, Slots],
-    base: int,
-    moves: Sequence[Move],
-    merged: dict[int, int],
-    settled: Numbers,
-) -> dict[int, Title]:
-    """Return what to call the clusters that are new, above `base`, or have changed since they were last told of."""
-    groups = snapshot.groups
-    touched = {int(settled[move.slot]) for move in moves} | set(merged.values())
-    told = {}
-    for number, slots in clusters.items():
-        if number in touched or number > base or groups.count[slots].sum() != snapshot.told[number]:
-            told[number] = titles.title(groups, rows[slots], slots, snapshot.exemplars, snapshot.lexicon)
-    return told
+def _after_merges(cluster: Numbers, merged: Mapping[int, int]) -> Numbers:
+    into = np.arange(int(cluster.max(initial=0)) + 1, dtype=cluster.dtype)
+    into[list(merged)] = list(merged.values())
+    return into[cluster]
 
 
-def _apart(found: Plan, final: Slots, base: int) -> tuple[Apart, ...]:
-    """Return pairs of clusters that were not merged, likeliest first; those just made are left for the next round."""
-    pairs: dict[tuple[int, int], float] = {}
-    for near in found.apart:
-        one, other = sorted((int(final[near.one]), int(final[near.other])))
-        if one != other and other <= base:
-            pairs.setdefault((one, other), near.linkage)
-    return tuple(Apart(one, other, linkage) for (one, other), linkage in pairs.items())
+def _moves(
+    found: Plan, current: Numbers, wanted: Slots, keeper: Mapping[int, int], snapshot: Snapshot
+) -> tuple[tuple[PlannedMove, ...], bool]:
+    """Return what moves, and whether nothing is left to a later round.
 
-
-def _torn(
-    found: Plan, clusters: Mapping[int, Slots], final: Slots, base: int, count: Slots, wishes: Wishes
-) -> tuple[Torn, ...]:
-    """Return the largest clusters whose halves are less alike than the cut asks, the most torn first.
-
-    Halves by two-means. Average linkage merges what is near first and never looks back, so a cluster may hold together
-    by its middle. One that a person has put together is left alone.
+    What a constraint asks for moves first and in any case.
     """
-    bound = {int(final[slot]) for slot in wishes.bonds}
-    size = np.bincount(final, weights=count)
-    many = np.bincount(final) >= _LEAST_TORN
-    torn = []
-    for number in np.argsort(-np.where(many, size, 0), kind="stable")[:_LOOKED_AT].tolist():
-        if not many[number] or number > base or number in bound:
+    moving = np.flatnonzero(wanted != current)
+    if not len(moving):
+        return (), True
+    counts, unbounded = snapshot.index.counts, snapshot.unbounded
+    linkage, old_linkage, gain = _gains(found, moving, current, counts, keeper)
+    budget = most = MOST_ITEMS
+    if not unbounded:
+        budget = most = min(most, max(LEAST_BUDGET, int(MOST_MOVED * int(counts.sum()))))
+    constrained = snapshot.constraints.must_link.keys() | snapshot.constraints.cannot_link.keys()
+    moves: list[PlannedMove] = []
+    all_moved = True
+    for i in sorted(range(len(moving)), key=lambda i: (int(moving[i]) not in constrained, -gain[i], moving[i])):
+        slot = int(moving[i])
+        if slot not in constrained:
+            if gain[i] < HYSTERESIS and not unbounded:
+                break
+            items = int(counts[slot])
+            if items > budget:
+                # A micro-cluster above the whole budget never moves, and nothing waits for it.
+                all_moved = all_moved and items > most
+                continue
+            budget -= items
+        moves.append(PlannedMove(slot, int(wanted[slot]), float(linkage[i]), float(old_linkage[i])))
+    return tuple(moves), all_moved
+
+
+def _gains(
+    found: Plan, moving: Slots, current: Numbers, counts: Slots, keeper: Mapping[int, int]
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Return the linkage of moving micro-clusters where they go and where they are, and what they gain."""
+    part_of = {number: part for part, number in keeper.items()}
+    sums, weight = sums_by_part(found.smooth, counts, found.part), weight_by_part(counts, found.part)
+    own = counts[moving].astype(np.float64)
+    rows, to = found.smooth[moving], found.part[moving]
+    linkage = (np.einsum("ij,ij->i", rows, sums[to]) - own) / np.maximum(weight[to] - own, 1)
+    back = np.array([part_of[number] for number in current[moving].tolist()])
+    old_linkage = np.einsum("ij,ij->i", rows, sums[back]) / np.maximum(weight[back], 1)
+    # One that will be alone has no linkage to compare; what counts is that it is below the threshold where it is.
+    gain = np.where(weight[to] > own, linkage, found.merge_threshold) - old_linkage
+    return linkage, old_linkage, gain
+
+
+def _titles(
+    snapshot: Snapshot, features: Vectors, clusters: Mapping[int, Slots], highest: int, touched: Set[int]
+) -> dict[int, Title]:
+    """Return the titles of clusters that were touched, are new (above `highest`) or have another size than titled."""
+    index = snapshot.index
+    return {
+        number: titles.title(index, features[slots], slots, snapshot.micro_clusters, snapshot.lexicon)
+        for number, slots in clusters.items()
+        if number in touched or number > highest or index.counts[slots].sum() != snapshot.titled_sizes[number]
+    }
+
+
+def _cluster_candidates(found: Plan, final: Slots, highest: int) -> tuple[MergeCandidate, ...]:
+    """Return pairs of clusters that were not merged, likeliest first; new clusters are left to the next round."""
+    linkages: dict[tuple[int, int], float] = {}
+    for candidate in found.merge_candidates:
+        one, other = sorted((int(final[candidate.one]), int(final[candidate.other])))
+        if one != other and other <= highest:
+            linkages.setdefault((one, other), candidate.linkage)
+    return tuple(MergeCandidate(one, other, linkage) for (one, other), linkage in linkages.items())
+
+
+def split_candidates(
+    found: Plan,
+    clusters: Mapping[int, Slots],
+    final: Slots,
+    highest: int,
+    counts: Slots,
+    constraints: RoundConstraints,
+) -> tuple[SplitCandidate, ...]:
+    """Return the largest clusters whose halves have a linkage below the merge threshold, the lowest linkage first.
+
+    Average linkage merges what is near first and never looks back, so a cluster may hold together only by its middle.
+    New clusters and those with a must-link are left out.
+    """
+    linked = {int(final[slot]) for slot in constraints.must_link}
+    size = np.bincount(final, weights=counts)
+    large = np.bincount(final) >= SPLIT_MICRO_CLUSTERS
+    found_candidates = []
+    for number in np.argsort(-np.where(large, size, 0), kind="stable")[:_EXAMINED].tolist():
+        if not large[number] or number > highest or number in linked:
             continue
         slots = clusters[number]
-        rows, weight = found.smooth[slots], count[slots, None].astype(np.float32)
-        one = rows[int((rows @ (rows * weight).sum(0)).argmax())]
-        other = rows[int((rows @ one).argmin())]
-        for _ in range(_TURNS):
-            side = rows @ other > rows @ one
-            sums = (rows * weight)[~side].sum(0), (rows * weight)[side].sum(0)
-            one, other = unit(np.stack(sums))
-        shares = float(weight[~side].sum()), float(weight[side].sum())
-        if min(shares) < _LEAST_SHARE * sum(shares):
-            continue
-        linkage = float(sums[0] @ sums[1]) / (shares[0] * shares[1])
-        if linkage < found.cut:
-            half = slots[side] if shares[1] <= shares[0] else slots[~side]
-            torn.append(Torn(number, tuple(half.tolist()), linkage))
-    return tuple(sorted(torn, key=lambda t: (t.linkage, t.number)))
+        halved = _smaller_half(found.smooth[slots], counts[slots, None].astype(np.float32))
+        if halved is not None and halved[1] < found.merge_threshold:
+            half, linkage = halved
+            found_candidates.append(SplitCandidate(number, tuple(slots[half].tolist()), linkage))
+    return tuple(sorted(found_candidates, key=lambda candidate: (candidate.linkage, candidate.number)))
+
+
+def _smaller_half(rows: Vectors, weight: Vectors) -> tuple[npt.NDArray[np.bool_], float] | None:
+    """Divide rows by two-means, and return which are in the smaller half, and the linkage of the halves.
+
+    `weight` has shape (n, 1). Return None if the smaller half has too small a share of it.
+    """
+    one = rows[int((rows @ (rows * weight).sum(0)).argmax())]
+    other = rows[int((rows @ one).argmin())]
+    for _ in range(_TWO_MEANS_STEPS):
+        side = rows @ other > rows @ one
+        sums = (rows * weight)[~side].sum(0), (rows * weight)[side].sum(0)
+        one, other = unit(np.stack(sums))
+    weights = float(weight[~side].sum()), float(weight[side].sum())
+    if min(weights) < SPLIT_SHARE * sum(weights):
+        return None
+    return side if weights[1] <= weights[0] else ~side, float(sums[0] @ sums[1]) / (weights[0] * weights[1])

@@ -18,13 +18,16 @@ from uuid import UUID
 import msgspec
 
 from soulcaster.domain.assignment import Rule
+from soulcaster.domain.clustering import snapshot_codec
+from soulcaster.domain.clustering.changes import ClusterChanges, Placement, ProposedChange, RoundFailed
+from soulcaster.domain.clustering.clusterer import Clusterer
+from soulcaster.domain.clustering.clusters import Cluster
 from soulcaster.domain.clustering.command_codec import (
     dump_command,
     dump_configuration,
     load_command,
     load_configuration,
 )
-from soulcaster.domain.clustering.core import Cluster, ClusterChanges, Clusterer, Failed, Placement, Suggestion
 from soulcaster.domain.clustering.identity import Decision, Snapshot, decide
 from soulcaster.domain.clustering.vectors import Vectors
 from soulcaster.domain.commands import (
@@ -253,7 +256,7 @@ class ProjectClusters:
                 members[embedder].append((slot, item_id, time, text))
         for number, (embedder_key, of_core) in enumerate(zip(self._keys, members, strict=True)):
             core = Clusterer(self._project_id, embedder_key.dimensions, threshold=self._config.threshold)
-            core.load(saved[_core_key(number)], of_core)
+            snapshot_codec.load(core.state, saved[_core_key(number)], of_core)
             self._cores[embedder_key] = core
         if any(isinstance(command, Reset) for command in self._asked.values()):
             self._anew = self._filled()
@@ -291,7 +294,7 @@ class ProjectClusters:
         place = self._place(record)
         rule = _RULES[rule_number]
         moved = rule in ("consolidation", "person")
-        cluster_id, of = core.clusters[place.number].id, str(UUID(bytes=item_id))
+        cluster_id, of = core.state.clusters[place.number].id, str(UUID(bytes=item_id))
         # One that it opened may have been merged within the step.
         opened = cluster_id == cluster_id_for(self._project_id, of)
         return ItemAssigned(
@@ -301,7 +304,7 @@ class ProjectClusters:
             change="moved" if moved else "opened" if opened else "joined",
             score=score,
             threshold=threshold,
-            runner_up_id=None if near >= _ARCHIVED else core.clusters[int(core.groups.cluster[near])].id,
+            runner_up_id=None if near >= _ARCHIVED else core.state.clusters[core.state.index.number_of(near)].id,
             runner_up_score=None if math.isnan(near_score) else near_score,
             rule=rule,
             calibration=calibration,
@@ -318,7 +321,7 @@ class ProjectClusters:
             if place is None:
                 found.append(None)
             else:
-                found.append(place.core.clusters[place.number].id)
+                found.append(place.core.state.clusters[place.number].id)
         return found
 
     def _places(self, item_ids: Sequence[str]) -> list[_Place | None]:
@@ -329,18 +332,18 @@ class ProjectClusters:
         slot, embedder, _, _, _, _, _, near, _, _, _ = _RECORD.unpack(record)
         core = self._cores[self._keys[embedder]]
         if near == _ARCHIVED:
-            return _Place(core, core.standing(slot), None)
-        return _Place(core, int(core.groups.cluster[slot]), slot)
+            return _Place(core, core.state.clusters.resolve(slot), None)
+        return _Place(core, core.state.index.number_of(slot), slot)
 
     def cluster(self, cluster_id: str) -> Cluster | None:
         """Return a cluster as it stands, by its id or an alias, or None."""
         found = self._find(cluster_id)
-        cluster = found[0].clusters[found[1]] if found else None
-        return None if cluster is None or cluster.gone else cluster
+        cluster = found[0].state.clusters[found[1]] if found else None
+        return None if cluster is None or cluster.is_deleted else cluster
 
     def _find(self, cluster_id: str) -> tuple[Clusterer, int] | None:
         for core in self._cores.values():
-            number = core.resolve(cluster_id)
+            number = core.state.clusters.find(cluster_id)
             if number is not None:
                 return core, number
         return None
@@ -349,7 +352,7 @@ class ProjectClusters:
         found = self._find(core_id)
         if found is None:
             raise _Waits(f"waits for cluster {core_id}, which is not known yet")
-        if found[0].clusters[found[1]].gone:
+        if found[0].state.clusters[found[1]].is_deleted:
             raise BadInput(f"all items of cluster {core_id} were deleted; it is gone")
         return found
 
@@ -380,12 +383,12 @@ class ProjectClusters:
                 touched.update(done.changed)
                 rounds += 1
                 continue
-            if isinstance(done, Failed):
+            if isinstance(done, RoundFailed):
                 change.events.append(self._status(f"failed: {done.reason}", items[rows[-1]].created_at, 0.0, 0.0))
                 continue
             for assignment in done:
                 self._assigned(core, embedder, assignment, change)
-                touched.add(int(core.groups.cluster[assignment.slot]))
+                touched.add(core.state.index.number_of(assignment.slot))
         change.events = _folded(change.events)
         self._changed(core, touched, change)
         if rounds:
@@ -419,18 +422,18 @@ class ProjectClusters:
             else:
                 live[key][slot].append(item_id)
             place = self._place(record)
-            was_in[item_id] = place.core.clusters[place.number].id
+            was_in[item_id] = place.core.state.clusters[place.number].id
         for one, item_id in zip(deleted, ids, strict=True):
             if records[item_id] != _GONE:
                 records[item_id] = change.records[item_id] = _GONE
                 change.events.append(ItemRemoved(one.id, was_in.get(item_id), one.at, one.command_id))
-        suggested = [core.suggestions for core in self._cores.values()]
+        suggested = [core.state.proposals for core in self._cores.values()]
         for key, of_core in texts.items():
             core = self._cores[key]
-            self._changed(core, core.remove(live[key], archived[key], of_core), change)
-            freed = {slot for slot in live[key] if not core.groups.count[slot]}
+            self._changed(core, core.deletion.remove(live[key], archived[key], of_core), change)
+            freed = {slot for slot in live[key] if not core.state.index.counts[slot]}
             change.records.update(self._without_runner_up(self._keys.index(key), freed, change.records))
-        if suggested != [core.suggestions for core in self._cores.values()]:
+        if suggested != [core.state.proposals for core in self._cores.values()]:
             change.events.append(self._proposals())
         self._anew &= self._filled()
         if self._asked and not self._anew and not self.stale():
@@ -461,20 +464,20 @@ class ProjectClusters:
         return records
 
     def _assigned(self, core: Clusterer, embedder: EmbedderKey, a: Placement, change: _Change) -> None:
-        runner_up = None if a.runner_up is None else core.clusters[int(core.groups.cluster[a.runner_up])].id
+        runner_up = None if a.runner_up is None else core.state.clusters[core.state.index.number_of(a.runner_up)].id
         change.events.append(
             ItemAssigned(
                 item_id=a.item.id,
                 item_created_at=a.item.created_at,
-                cluster_id=core.clusters[int(core.groups.cluster[a.slot])].id,
+                cluster_id=core.state.clusters[core.state.index.number_of(a.slot)].id,
                 change=a.change,
                 score=a.score,
                 threshold=a.threshold,
                 runner_up_id=runner_up,
                 runner_up_score=a.runner_up_score,
                 rule=a.rule,
-                calibration=core.calibration,
-                round=core.round,
+                calibration=core.state.calibration.number,
+                round=core.state.progress.number,
                 embedder=embedder.label(),
             )
         )
@@ -486,7 +489,7 @@ class ProjectClusters:
             a.item.created_at.timestamp(),
             a.score,
             a.threshold,
-            a.text,
+            a.fingerprint,
             a.runner_up,
             a.runner_up_score,
         )
@@ -508,13 +511,13 @@ class ProjectClusters:
             slot,
             self._keys.index(embedder),
             _RULES.index(rule),
-            core.calibration & 0xFFFF,
+            core.state.calibration.number & 0xFFFF,
             time,
             score,
             threshold,
             _NOTHING if runner_up is None else runner_up,
             math.nan if runner_up_score is None else runner_up_score,
-            core.round & 0xFFFF,
+            core.state.progress.number & 0xFFFF,
             text,
         )
 
@@ -528,29 +531,33 @@ class ProjectClusters:
         if self._running or (not self._asked and 10 * self._seen() < 11 * self._failed_at):
             return None
         # Of two embedders, the one whose round comes first is not to keep the other waiting.
-        for key, core in sorted(self._cores.items(), key=lambda of: not of[1].stale()):
+        for key, core in sorted(self._cores.items(), key=lambda of: not of[1].rounds.stale()):
             anew = key in self._anew
-            if not len(core.groups):
+            if not len(core.state.index):
                 continue
-            if anew or core.until_due() <= 0 or (self._asked and (core.stale() or not core.settled)):
+            if (
+                anew
+                or core.rounds.until_due() <= 0
+                or (self._asked and (core.rounds.stale() or not core.rounds.complete))
+            ):
                 self._running = True
-                return Round(key, core.snapshot(self._config.granularity, anew=anew))
+                return Round(key, core.rounds.snapshot(self._config.granularity, unbounded=anew))
         return None
 
     def _filled(self) -> set[EmbedderKey]:
         """Return the embedders that there are groups of."""
-        return {key for key, core in self._cores.items() if len(core.groups)}
+        return {key for key, core in self._cores.items() if len(core.state.index)}
 
     def stale(self) -> bool:
         """Return whether a round would have something to do."""
-        return any(core.stale() or not core.settled for core in self._cores.values())
+        return any(core.rounds.stale() or not core.rounds.complete for core in self._cores.values())
 
     def finish(self, of: Round, decision: Decision, at: datetime, seconds: float) -> Step:
         """Carry out what a round decided."""
         self._running = False
         core = self._cores[of.embedder]
         change = _Change(at=at)
-        outcome = core.finish(of.snapshot, decision)
+        outcome = core.rounds.finish(of.snapshot, decision)
         if outcome is None:
             change.events.append(self._status("given up: a command or another round came in between", at, seconds, 0.0))
             return self._commit(change)
@@ -558,13 +565,13 @@ class ProjectClusters:
         change.events.append(self._proposals())
         text = (
             f"{len(outcome.merged)} merged, {len(outcome.split)} split off, "
-            f"{outcome.moved_share:.1%} of the items moved{'' if core.settled else ', more in the next round'}"
+            f"{outcome.moved_share:.1%} of the items moved{'' if core.rounds.complete else ', more in the next round'}"
         )
         change.events.append(self._status(text, at, seconds, outcome.moved_share))
         self._failed_at = 0
-        if core.settled:
+        if core.rounds.complete:
             self._anew.discard(of.embedder)
-        if not self._anew and not any(other.stale() for other in self._cores.values() if other is not core):
+        if not self._anew and not any(other.rounds.stale() for other in self._cores.values() if other is not core):
             self._answer(change, "applied", text, at)
         runs = self._lapsed()
         self._note_lapsing(bool(runs), change)
@@ -588,7 +595,7 @@ class ProjectClusters:
         for key, slots in runs[:1]:
             core = self._cores[key]
             records = [(of, 16 + RECORD_BYTES) for of in self._archived(core, self._keys.index(key), slots)]
-            core.archive(slots)
+            core.archiving.archive(slots)
             *first, last = split_by_bytes(records, SEGMENT_BYTES)
             for run in first:
                 rows += self._segments.commit(dict(run), {})
@@ -601,8 +608,10 @@ class ProjectClusters:
         """Return the groups that are to be archived, those of one step each."""
         if not self._archive_seconds:
             return []
-        before = max((core.newest() for core in self._cores.values()), default=0.0) - self._archive_seconds
-        return [(key, slots) for key, core in self._cores.items() for slots in _runs(core, core.lapsed(before))]
+        before = max((core.archiving.newest() for core in self._cores.values()), default=0.0) - self._archive_seconds
+        return [
+            (key, slots) for key, core in self._cores.items() for slots in _runs(core, core.archiving.expired(before))
+        ]
 
     def _note_lapsing(self, lapsing: bool, change: _Change) -> None:
         """Remember whether groups are left to archive; a restart goes on with them."""
@@ -615,7 +624,9 @@ class ProjectClusters:
 
         And those of items still to be told of that have one of these for runner-up: it may soon be another group.
         """
-        number_of = {item[0]: int(core.groups.cluster[slot]) for slot in slots for item in core.members(slot)}
+        number_of = {
+            item[0]: core.state.index.number_of(slot) for slot in slots for item in core.state.index.members(slot)
+        }
         ids = sorted(number_of)
         records = self._without_runner_up(key, set(slots), number_of)
         for item_id, record in zip(ids, self._segments.get(ids), strict=True):
@@ -635,7 +646,7 @@ class ProjectClusters:
         self._asked = {}
 
     def _seen(self) -> int:
-        return sum(core.seen for core in self._cores.values())
+        return sum(core.state.seen for core in self._cores.values())
 
     def give_up(self) -> None:
         """Forget the round that is running; it is due again."""
@@ -658,41 +669,47 @@ class ProjectClusters:
         cores = list(self._cores.values())
         core = cores[-1]
         return ClusteringStatus(
-            state="idle" if all(c.settled for c in cores) else "pending",
-            round=core.round,
+            state="idle" if all(c.rounds.complete for c in cores) else "pending",
+            round=core.state.progress.number,
             outcome=outcome,
             at=at,
             seconds=seconds,
             items=self._seen(),
-            groups=sum(len(c.groups) for c in cores),
-            clusters=sum(1 for c in cores for cluster in c.clusters if cluster.into is None and not cluster.gone),
+            groups=sum(len(c.state.index) for c in cores),
+            clusters=sum(
+                1
+                for c in cores
+                for cluster in c.state.clusters
+                if cluster.merged_into is None and not cluster.is_deleted
+            ),
             moved_share=moved_share,
-            threshold=core.cut,
-            calibration=core.calibration,
+            threshold=core.state.calibration.join_threshold,
+            calibration=core.state.calibration.number,
         )
 
     def _proposals(self) -> ProposalsChanged:
         proposals = []
         for core in self._cores.values():
-            for s in core.suggestions:
-                if s.groups:
-                    if set(s.groups) < set(core.clusters[s.one].groups):
+            for s in core.state.proposals:
+                if s.slots:
+                    if set(s.slots) < set(core.state.clusters[s.one].slots):
                         proposals.append(self._proposed_split(core, s))
                     continue
-                one, other = core.clusters[s.one], core.clusters[s.other]
-                if one.groups and other.groups:
-                    reason = f"their items are {s.linkage:.2f} alike; from {core.linkage_cut:.2f} on they would be one"
+                one, other = core.state.clusters[s.one], core.state.clusters[s.other]
+                if one.slots and other.slots:
+                    threshold = core.state.calibration.merge_threshold
+                    reason = f"their items are {s.linkage:.2f} alike; from {threshold:.2f} on they would be one"
                     proposals.append(Proposal(s.id, "merge", (one.id, other.id), s.linkage, reason))
         return ProposalsChanged(tuple(sorted(proposals, key=lambda p: (-p.score, p.id))))
 
-    def _proposed_split(self, core: Clusterer, s: Suggestion) -> Proposal:
-        cluster = core.clusters[s.one]
-        half = int(core.groups.count[list(s.groups)].sum())
+    def _proposed_split(self, core: Clusterer, s: ProposedChange) -> Proposal:
+        cluster = core.state.clusters[s.one]
+        half = int(core.state.index.counts[list(s.slots)].sum())
         reason = (
             f"its halves ({cluster.size - half} and {half} items) are {s.linkage:.2f} alike; "
-            f"from {core.linkage_cut:.2f} on they would be one"
+            f"from {core.state.calibration.merge_threshold:.2f} on they would be one"
         )
-        return Proposal(s.id, "split", (cluster.id,), core.linkage_cut - s.linkage, reason)
+        return Proposal(s.id, "split", (cluster.id,), core.state.calibration.merge_threshold - s.linkage, reason)
 
     # ---- commands ------------------------------------------------------------------------------------------------
 
@@ -761,27 +778,27 @@ class ProjectClusters:
             case Merge():
                 found = [self._known(cluster_id) for cluster_id in (command.cluster_id, *command.cluster_ids)]
                 core = self._one_core(core for core, _ in found)
-                self._told(core, core.merge(command), change)
+                self._told(core, core.edits.merge(command), change)
                 return f"{len(command.cluster_ids)} merged into {command.cluster_id}"
             case Split():
                 core, _ = self._known(command.cluster_id)
-                self._told(core, core.split(command, self._items(core, command.item_ids)), change)
+                self._told(core, core.edits.split(command, self._items(core, command.item_ids)), change)
                 return f"{len(command.item_ids)} split off"
             case Move():
                 core, _ = self._known(command.cluster_id)
-                self._told(core, core.move(command, self._items(core, command.item_ids)), change)
+                self._told(core, core.edits.move(command, self._items(core, command.item_ids)), change)
                 return f"{len(command.item_ids)} moved to {command.cluster_id}"
             case Rename():
                 core, _ = self._known(command.cluster_id)
-                self._told(core, core.rename(command), change)
+                self._told(core, core.edits.rename(command), change)
                 return "renamed" if command.title else "the title is the machine's again"
             case Pin():
                 core, _ = self._known(command.cluster_id)
-                self._told(core, core.pin(command), change)
+                self._told(core, core.edits.pin(command), change)
                 return "pinned" if command.pinned else "unpinned"
             case Mute() | Resolve() | Reopen():
                 core, _ = self._known(command.cluster_id)
-                self._told(core, core.triage(command), change)
+                self._told(core, core.edits.triage(command), change)
                 return {Mute: "muted", Resolve: "resolved", Reopen: "reopened"}[type(command)]
             case Undo():
                 return self._undo(command, change)
@@ -811,7 +828,7 @@ class ProjectClusters:
     def _start_fix(self, command: StartFix, change: _Change) -> str:
         """Ask for a fix, marking it as launched: the job's id has a record, as items have."""
         core, number = self._known(command.cluster_id)
-        cluster = core.clusters[number]
+        cluster = core.state.clusters[number]
         job_id = job_id_for(command.id)
         if self._segments.get([id_bytes(job_id)]) == [None]:
             change.records[id_bytes(job_id)] = _DONE
@@ -821,7 +838,7 @@ class ProjectClusters:
         return f"job {job_id}"
 
     def _clean_up(self, command: Cleanup, change: _Change) -> str:
-        standing = {s.id: (core, s) for core in self._cores.values() for s in core.suggestions}
+        standing = {s.id: (core, s) for core in self._cores.values() for s in core.state.proposals}
         for proposal in command.proposal_ids:
             if proposal not in standing:
                 raise BadInput(f"proposal {proposal} does not stand any more")
@@ -829,20 +846,20 @@ class ProjectClusters:
         for proposal in command.proposal_ids:
             core, s = standing[proposal]
             said = f"{command.id}/{proposal}"
-            if s.groups:
-                items = {slot: [member[0] for member in core.members(slot)] for slot in s.groups}
-                split = Split(said, command.requested_by, command.requested_at, core.clusters[s.one].id, ())
+            if s.slots:
+                items = {slot: [member[0] for member in core.state.index.members(slot)] for slot in s.slots}
+                split = Split(said, command.requested_by, command.requested_at, core.state.clusters[s.one].id, ())
                 try:
-                    self._told(core, core.split(split, items), change)
+                    self._told(core, core.edits.split(split, items), change)
                 except BadInput as error:
                     refused.append(str(error))
                 continue
-            one, other = core.clusters[s.one].id, core.clusters[s.other].id
-            if core.resolve(one) == core.resolve(other):
+            one, other = core.state.clusters[s.one].id, core.state.clusters[s.other].id
+            if core.state.clusters.find(one) == core.state.clusters.find(other):
                 continue  # by the others of these proposals, or before
             merge = Merge(said, command.requested_by, command.requested_at, one, (other,))
             try:
-                self._told(core, core.merge(merge), change)
+                self._told(core, core.edits.merge(merge), change)
             except BadInput as error:
                 refused.append(str(error))
         change.events.append(self._proposals())
@@ -857,27 +874,31 @@ class ProjectClusters:
         said = [
             (core, word)
             for core in self._cores.values()
-            for word in sorted(core.constraints.words, reverse=True, key=lambda of: core.constraints.words[of].order)
+            for word in sorted(
+                core.state.constraints.by_command,
+                reverse=True,
+                key=lambda of: core.state.constraints.by_command[of].order,
+            )
             if word == command.command_id or word.startswith(f"{command.command_id}/")
         ]
         if not said:
             raise BadInput(f"no command {command.command_id} stands that could be undone")
         if len(said) > 1:
             for core in self._cores.values():
-                core.check_undo([word for of, word in said if of is core])
+                core.undoing.check([word for of, word in said if of is core])
         for core, word in said:
             undo = Undo(command.id, command.requested_by, command.requested_at, word)
-            self._told(core, core.undo(undo), change)
+            self._told(core, core.undoing.undo(undo), change)
         return f"{command.command_id} undone"
 
     def _configure(self, command: Configure, change: _Change, at: datetime) -> str:
-        if command.threshold != self._config.threshold and any(core.clusters for core in self._cores.values()):
+        if command.threshold != self._config.threshold and any(core.state.clusters for core in self._cores.values()):
             raise BadInput("another threshold needs a reset: what is clustered already was clustered by the old one")
         self._config = command
         for core in self._cores.values():
-            core.reconsider()
+            core.rounds.reconsider()
         for key, core in list(self._cores.items()):
-            if not core.clusters:
+            if not core.state.clusters:
                 self._cores[key] = Clusterer(self._project_id, key.dimensions, threshold=command.threshold)
         change.blobs[_CONFIG + _SEPARATOR] = dump_configuration(command)
         change.events.append(ClusteringConfigured(command.threshold, command.granularity, at, command.id))
@@ -904,7 +925,9 @@ class ProjectClusters:
             if place.core is not core:
                 raise BadInput(f"item {item_id} is of another embedder, whose vectors cannot be compared")
             if place.slot is None:
-                raise BadInput(f"item {item_id} is archived; it stays in cluster {core.clusters[place.number].id}")
+                raise BadInput(
+                    f"item {item_id} is archived; it stays in cluster {core.state.clusters[place.number].id}"
+                )
             items[place.slot].append(id_bytes(item_id))
         return dict(items)
 
@@ -915,7 +938,7 @@ class ProjectClusters:
         if outcome.merged:
             change.events.append(self._proposals())
         numbers = [*outcome.changed, *outcome.split, *(number for number, _ in outcome.merged)]
-        change.about += [core.clusters[number].id for number in numbers]
+        change.about += [core.state.clusters[number].id for number in numbers]
 
     def _tell(
         self,
@@ -930,20 +953,22 @@ class ProjectClusters:
         """Turn an outcome into events: who stands for whom, then where items are, then how clusters stand."""
         command = change.command if by == "person" else None
         command_id = command.id if command else None
-        why = f"{command.requested_by} said so" if command else f"round {core.round}"
+        why = f"{command.requested_by} said so" if command else f"round {core.state.progress.number}"
         events = change.events
-        clusters = core.clusters
+        clusters = core.state.clusters
         events += [ClusterRestored(clusters[number].id, why, change.at, command_id) for number in outcome.restored]
         for number in outcome.split:
             parent = clusters[number].parent_id or ""
-            events.append(ClusterSplit(clusters[number].id, parent, by, why, core.round, change.at, command_id))
+            events.append(
+                ClusterSplit(clusters[number].id, parent, by, why, core.state.progress.number, change.at, command_id)
+            )
         for number, into in outcome.merged:
             one, other = clusters[number].id, clusters[into].id
-            events.append(ClusterMerged(one, other, by, why, core.round, change.at, command_id))
+            events.append(ClusterMerged(one, other, by, why, core.state.progress.number, change.at, command_id))
         rule: Rule = "consolidation" if by == "consolidation" else "person"
         for moved in outcome.moved:
-            cluster = clusters[int(core.groups.cluster[moved.slot])]
-            for item_id, time, text in core.members(moved.slot):
+            cluster = clusters[core.state.index.number_of(moved.slot)]
+            for item_id, time, text in core.state.index.members(moved.slot):
                 events.append(
                     ItemAssigned(
                         item_id=str(UUID(bytes=item_id)),
@@ -951,27 +976,27 @@ class ProjectClusters:
                         cluster_id=cluster.id,
                         change="moved",
                         score=moved.score,
-                        threshold=core.linkage_cut if by == "consolidation" else 1.0,
+                        threshold=core.state.calibration.merge_threshold if by == "consolidation" else 1.0,
                         runner_up_score=moved.old_score if by == "consolidation" else None,
                         rule=rule,
-                        calibration=core.calibration,
-                        round=core.round,
+                        calibration=core.state.calibration.number,
+                        round=core.state.progress.number,
                         embedder=embedder.label(),
                         reason=why,
                     )
                 )
                 change.records[item_id] = self._record(
-                    core, embedder, moved.slot, rule, time, moved.score, core.linkage_cut, text
+                    core, embedder, moved.slot, rule, time, moved.score, core.state.calibration.merge_threshold, text
                 )
         if changed:
             self._changed(core, outcome.changed, change)
 
     def _changed(self, core: Clusterer, numbers: Iterable[int], change: _Change) -> None:
         for number in sorted(set(numbers)):
-            c = core.clusters[number]
-            if c.into is not None or c.gone:
+            c = core.state.clusters[number]
+            if c.merged_into is not None or c.is_deleted:
                 continue
-            if core.reopened(number):
+            if core.state.reopen_if_newer(number):
                 change.events.append(ClusterReopened(c.id, "newer feedback came after it was resolved", c.updated_at))
             change.events.append(
                 ClusterChanged(
@@ -1006,7 +1031,7 @@ class ProjectClusters:
         aside: dict[bytes, bytes] = {}
         for number, embedder in enumerate(self._keys):
             prefix = _core_key(number) + _SEPARATOR
-            together, told = self._cores[embedder].dump()
+            together, told = snapshot_codec.dump_changes(self._cores[embedder].state)
             change.blobs.update((prefix + name, blob) for name, blob in together.items())
             aside.update((prefix + name, blob) for name, blob in told.items())
         if change.whole:
@@ -1072,7 +1097,7 @@ def _folded(events: Sequence[ClusterEvent]) -> list[ClusterEvent]:
 
 def _runs(core: Clusterer, slots: Sequence[int]) -> Iterator[list[int]]:
     """Yield the groups of one step each."""
-    sized = [(slot, int(core.groups.count[slot]) * (16 + RECORD_BYTES) + _BLOB_BYTES) for slot in slots]
+    sized = [(slot, int(core.state.index.counts[slot]) * (16 + RECORD_BYTES) + _BLOB_BYTES) for slot in slots]
     return split_by_bytes(sized, ARCHIVED_BYTES)
 
 

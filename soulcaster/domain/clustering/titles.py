@@ -1,7 +1,7 @@
-"""What to call a cluster: its most central item, and the words that tell it from the others.
+"""What to call a cluster: its most central item, and the words that distinguish it from the others.
 
-Words are weighed by class-based TF-IDF (Grootendorst 2022): how many of a cluster's groups say them, times how rare
-they are among all texts.
+Words are weighed by class-based TF-IDF (Grootendorst 2022): how many of a cluster's micro-clusters have them, times how
+rare they are among all texts.
 """
 
 import math
@@ -14,33 +14,34 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from soulcaster.domain.clustering.groups import Exemplar
 from soulcaster.domain.clustering.lexical import Lexicon, stem, words
+from soulcaster.domain.clustering.micro_clusters import MicroCluster
 from soulcaster.domain.clustering.vectors import Slots, Vectors
 from soulcaster.domain.text.normalize import CUT
 
 TERMS = 5
-_SHORTEST = 3
-_LOOKED_AT = 12
+_SHORTEST_TERM = 3
+_EXAMINED = 12
+"""The most central micro-clusters, whose texts are read."""
 
 
 class Means(Protocol):
-    """The groups' means: all that are, or a copy."""
+    """The means of micro-clusters: the index, or a snapshot of it."""
 
     @property
-    def dense(self) -> npt.NDArray[np.float16]:
-        """Return the means of the groups' vectors."""
+    def means(self) -> npt.NDArray[np.float16]:
+        """Return the mean vectors, shape (n, dimensions)."""
 
     @property
-    def count(self) -> Slots:
-        """Return how many items they have."""
+    def counts(self) -> Slots:
+        """Return the number of items of each, shape (n,)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Title:
-    """What a cluster is about: its most central item's title and text, its terms, how alike its items are.
+    """A cluster's most central item's title and text, its terms, and the coherence of its items.
 
-    Groups whose text was deleted say nothing; where all were, title and text are empty.
+    Micro-clusters whose text was deleted are skipped; if all were, title and text are empty.
     """
 
     title: str
@@ -51,45 +52,47 @@ class Title:
 
 
 NONE = Title("", "", (), None, 0)
-"""What to call a cluster none of whose texts there is."""
+"""The title of a cluster that has no text left."""
 
 
-def title(groups: Means, rows: Vectors, slots: Slots, exemplars: Sequence[Exemplar], lexicon: Lexicon) -> Title:
-    """Return what to call the cluster of these groups; `rows` are their f. A single item is its own title."""
-    count = groups.count[slots]
-    if count.sum() == 1:
-        alone = exemplars[int(slots[0])]
+def title(
+    index: Means, features: Vectors, slots: Slots, micro_clusters: Sequence[MicroCluster], lexicon: Lexicon
+) -> Title:
+    """Return the title of the cluster of these micro-clusters; `features` are their f. One item is its own title."""
+    counts = index.counts[slots]
+    if counts.sum() == 1:
+        alone = micro_clusters[int(slots[0])]
         return Title(alone.title, alone.summary, (), None, 1)
-    nearness = rows @ (rows * count[:, None]).sum(0)
+    nearness = features @ (features * counts[:, None]).sum(0)
     order = np.argsort(-nearness, kind="stable")
-    central = (exemplars[int(slot)] for slot in slots[order])
-    near = list(islice((exemplar for exemplar in central if exemplar.title or exemplar.summary), _LOOKED_AT))
+    central = (micro_clusters[int(slot)] for slot in slots[order])
+    near = list(islice((micro_cluster for micro_cluster in central if micro_cluster.has_text), _EXAMINED))
     name, summary = (near[0].title, near[0].summary) if near else ("", "")
-    return Title(name, summary, terms(near, lexicon), coherence(groups, slots), int(count.sum()))
+    return Title(name, summary, terms(near, lexicon), coherence(index, slots), int(counts.sum()))
 
 
-def coherence(groups: Means, slots: Slots) -> float | None:
-    """Return the mean cosine of a cluster's items to one another, or None for a single item.
+def coherence(index: Means, slots: Slots) -> float | None:
+    """Return the mean cosine between a cluster's items, or None for a single item.
 
     For n unit vectors it is (|sum|^2 - n) / (n (n - 1)).
     """
-    count = groups.count[slots]
-    n = int(count.sum())
+    counts = index.counts[slots]
+    n = int(counts.sum())
     if n < 2:
         return None
-    total = (groups.dense[slots].astype(np.float32) * count[:, None]).sum(0, dtype=np.float64)
+    total = (index.means[slots].astype(np.float32) * counts[:, None]).sum(0, dtype=np.float64)
     return float(np.clip((total @ total - n) / (n * (n - 1)), -1, 1))
 
 
-def terms(exemplars: Sequence[Exemplar], lexicon: Lexicon) -> tuple[str, ...]:
-    """Return the words that tell these texts from the others, best first; of words with one stem, the most frequent."""
-    said: Counter[str] = Counter()
-    for exemplar in exemplars:
-        repeats = exemplar.summary.startswith(exemplar.title.removesuffix(CUT))
-        said.update(set(words(exemplar.summary if repeats else f"{exemplar.title} {exemplar.summary}")))
+def terms(micro_clusters: Sequence[MicroCluster], lexicon: Lexicon) -> tuple[str, ...]:
+    """Return the words that distinguish these texts, best first; of words with one stem, the most frequent."""
+    occurrences: Counter[str] = Counter()
+    for mc in micro_clusters:
+        repeats_title = mc.summary.startswith(mc.title.removesuffix(CUT))
+        occurrences.update(set(words(mc.summary if repeats_title else f"{mc.title} {mc.summary}")))
     forms: dict[str, list[tuple[int, str]]] = {}
-    for word, times in said.items():
-        if len(word) >= _SHORTEST and not word.isdigit():
+    for word, times in occurrences.items():
+        if len(word) >= _SHORTEST_TERM and not word.isdigit():
             forms.setdefault(stem(word), []).append((-times, word))
     stems = sorted(forms)
     rarity = lexicon.rarity(stems)

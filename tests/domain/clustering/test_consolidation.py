@@ -10,23 +10,17 @@ from scipy.cluster.hierarchy import fcluster
 from scipy.cluster.hierarchy import linkage as scipy_linkage
 from scipy.spatial.distance import squareform
 
-from soulcaster.domain.clustering.consolidation import (
-    CUTS,
+from soulcaster.domain.clustering.consolidation import plan
+from soulcaster.domain.clustering.graph import NEIGHBOURS, nearest_graph, smoothed
+from soulcaster.domain.clustering.join_threshold import NEW_WEIGHT, best_clusters, join_threshold
+from soulcaster.domain.clustering.linkage import RoundConstraints, average_linkage, merge_candidates
+from soulcaster.domain.clustering.merge_threshold import (
     HIGHEST,
-    NEIGHBOURS,
-    NEW,
-    Wishes,
-    best_clusters,
-    calibrated,
-    cut_best_apart,
-    dendrogram,
-    groups_per_topic,
-    how_apart,
-    nearest_graph,
-    online_cut,
-    plan,
-    smoothed,
-    still_apart,
+    TRIED,
+    best_separation,
+    merge_threshold,
+    micro_clusters_per_topic,
+    separations,
 )
 from soulcaster.domain.clustering.vectors import Slots, Vectors, unit
 from tests.domain.clustering.make import chance_rows
@@ -58,7 +52,7 @@ def together(part: Slots) -> set[frozenset[int]]:
 def test_along_a_complete_graph_it_is_average_linkage(seed: int, n: int, cut: float, weighted: bool) -> None:
     rows = chance_rows(n, 5, seed)
     count = np.random.default_rng(seed).integers(1, 4, n) if weighted else np.ones(n, np.int64)
-    part = dendrogram(rows, count, complete(n), cut, Wishes()).parts()
+    part = average_linkage(rows, count, complete(n), cut, RoundConstraints()).parts()
     each = np.repeat(np.arange(n), count)
     distance = 1 - rows[each].astype(np.float64) @ rows[each].T.astype(np.float64)
     np.fill_diagonal(distance, 0)
@@ -76,22 +70,24 @@ def test_along_a_complete_graph_it_is_average_linkage(seed: int, n: int, cut: fl
 def test_what_people_want_comes_before_similarity(seed: int, n: int, cut: float, data: st.DataObject) -> None:
     rows = chance_rows(n, 3, seed)
     chance = np.random.default_rng(seed)
-    bonds = {int(slot): int(slot) % 3 for slot in chance.permutation(n)[: data.draw(st.integers(0, n))]}
-    fixed_bonds = {slot for slot, bond in bonds.items() if bond == 0}
+    must_link = {int(slot): int(slot) % 3 for slot in chance.permutation(n)[: data.draw(st.integers(0, n))]}
+    fixed_bonds = {slot for slot, bond in must_link.items() if bond == 0}
     fixed = frozenset(fixed_bonds if data.draw(st.booleans()) else ())
     sides: dict[int, dict[int, int]] = {}
     for separation in range(data.draw(st.integers(0, 3))):
         # Bonds of which one is to be on each side, and others.
         for slot in range(n):
             side = chance.integers(0, 4)
-            if slot not in bonds and side < 2:
+            if slot not in must_link and side < 2:
                 sides.setdefault(slot, {})[separation] = int(side)
-        for slot, bond in bonds.items():
+        for slot, bond in must_link.items():
             if bond and separation == 0:
                 sides.setdefault(slot, {})[0] = bond - 1
-    part = dendrogram(rows, np.ones(n, np.int64), complete(n), cut, Wishes(bonds, sides, fixed)).parts()
+    part = average_linkage(
+        rows, np.ones(n, np.int64), complete(n), cut, RoundConstraints(must_link, sides, fixed)
+    ).parts()
     for one, other in itertools.combinations(range(n), 2):
-        if one in bonds and bonds[one] == bonds.get(other):
+        if one in must_link and must_link[one] == must_link.get(other):
             assert part[one] == part[other]
         shared = sides.get(one, {}).keys() & sides.get(other, {}).keys()
         if any(sides[one][key] != sides[other][key] for key in shared):
@@ -105,14 +101,14 @@ def test_what_people_want_comes_before_similarity(seed: int, n: int, cut: float,
 def test_what_is_nearly_near_enough_is_told_likeliest_first(seed: int, n: int, cut: float, weighted: bool) -> None:
     rows = chance_rows(n, 3, seed)
     count = np.random.default_rng(seed).integers(1, 4, n) if weighted else np.ones(n, np.int64)
-    part = dendrogram(rows, count, complete(n), cut, Wishes()).parts()
+    part = average_linkage(rows, count, complete(n), cut, RoundConstraints()).parts()
     expected = {}
     for one, other in itertools.combinations(np.unique(part).tolist(), 2):
         mine, theirs = part == one, part == other
         expected[one, other] = float(
             np.average(rows[mine] @ rows[theirs].T, weights=np.outer(count[mine], count[theirs]))
         )
-    apart = still_apart(rows, count, complete(n), part, cut)
+    apart = merge_candidates(rows, count, complete(n), part, cut)
     assert [near.linkage for near in apart] == sorted((near.linkage for near in apart), reverse=True)
     for near in apart:
         assert near.linkage == pytest.approx(expected[near.one, near.other], abs=1e-5)
@@ -169,7 +165,7 @@ def planted(groups: int, topics: int, noise: float) -> tuple[Vectors, Slots]:
 @pytest.mark.parametrize("topics", [10, 40])
 def test_planted_topics_are_found(topics: int) -> None:
     rows, of = planted(400, topics, 0.5)
-    found = plan(rows, np.ones(400, np.int64), arrivals(rows), Wishes())
+    found = plan(rows, np.ones(400, np.int64), arrivals(rows), RoundConstraints())
     assert together(found.part) == together(of)
 
 
@@ -178,8 +174,8 @@ def test_a_wish_for_finer_or_broader_moves_the_cut() -> None:
     count = np.ones(200, np.int64)
     cuts, parts = [], []
     for granularity in ("finer", "fine", "auto", "broad", "broader"):
-        found = plan(rows, count, arrivals(rows), Wishes(granularity=granularity))
-        cuts.append(found.cut)
+        found = plan(rows, count, arrivals(rows), RoundConstraints(granularity=granularity))
+        cuts.append(found.merge_threshold)
         parts.append(len(together(found.part)))
     assert cuts == sorted(cuts, reverse=True)
     assert len(set(cuts)) == 5
@@ -190,18 +186,18 @@ def test_a_wish_for_finer_or_broader_moves_the_cut() -> None:
 @pytest.mark.parametrize("n", [1, 2, 3])
 def test_few_groups(n: int) -> None:
     rows = chance_rows(n, 4, 1)
-    found = plan(rows, np.ones(n, np.int64), arrivals(rows), Wishes())
+    found = plan(rows, np.ones(n, np.int64), arrivals(rows), RoundConstraints())
     assert len(found.part) == n
-    assert np.isfinite(found.cut)
+    assert np.isfinite(found.merge_threshold)
     same = np.repeat(rows[:1], n, 0)
-    assert len(together(plan(same, np.ones(n, np.int64), arrivals(same), Wishes()).part)) >= 1
+    assert len(together(plan(same, np.ones(n, np.int64), arrivals(same), RoundConstraints()).part)) >= 1
 
 
 def test_rows_that_say_nothing() -> None:
     rows = np.zeros((20, 4), np.float32)
-    found = plan(rows, np.ones(20, np.int64), arrivals(rows), Wishes())
+    found = plan(rows, np.ones(20, np.int64), arrivals(rows), RoundConstraints())
     assert np.isfinite(found.smooth).all()
-    assert np.isfinite(found.cut)
+    assert np.isfinite(found.merge_threshold)
 
 
 @steady
@@ -243,20 +239,20 @@ def test_no_other_cut_agrees_better_online(seed: int, n: int, clusters: int) -> 
         return float((right * count).sum() / count.sum())
 
     def merit(cut: float) -> float:
-        return agreement(cut) + NEW * float(((strange < cut) * count).sum() / count.sum())
+        return agreement(cut) + NEW_WEIGHT * float(((strange < cut) * count).sum() / count.sum())
 
-    found = online_cut(cluster, count, graph, similarity)
-    assert found.agreement == pytest.approx(agreement(found.cut), abs=1e-6)
+    found = join_threshold(cluster, count, graph, similarity)
+    assert found.agreement == pytest.approx(agreement(found.threshold), abs=1e-6)
     apart = np.unique(score)[::-1]
     between = [*((apart[:-1] + apart[1:]) / 2).tolist(), float(apart[-1]) / 2, 2.0]
-    assert merit(found.cut) == pytest.approx(max(map(merit, between)), abs=1e-6)
+    assert merit(found.threshold) == pytest.approx(max(map(merit, between)), abs=1e-6)
 
 
 def test_the_cut_is_above_what_has_nothing_to_do_with_one_another() -> None:
     rows, of = planted(300, 10, 0.5)
     graph, similarity = nearest_graph(rows, arrivals(rows))
     smooth = smoothed(rows, graph, similarity)
-    cut, _ = calibrated(smooth, np.ones(300, np.int64), graph, Wishes())
+    cut, _ = merge_threshold(smooth, np.ones(300, np.int64), graph, RoundConstraints())
     dots = smooth @ smooth.T
     assert np.median(dots[of[:, None] != of]) < cut < np.median(dots[of[:, None] == of])
 
@@ -264,14 +260,14 @@ def test_the_cut_is_above_what_has_nothing_to_do_with_one_another() -> None:
 def test_how_many_groups_a_topic_has() -> None:
     rows, _ = planted(300, 10, 0.5)
     smooth = smoothed(rows, *nearest_graph(rows, arrivals(rows)))
-    assert 20 < groups_per_topic(smooth) < 60
+    assert 20 < micro_clusters_per_topic(smooth) < 60
 
 
 @pytest.mark.parametrize("dimensions", [24, 64, 256])
 def test_it_is_found_however_wide_chance_similarities_spread(dimensions: int) -> None:
     topics = np.repeat(chance_rows(20, dimensions, 1), 20, axis=0)
     rows = unit(topics + 0.4 * chance_rows(400, dimensions, 2))
-    assert groups_per_topic(rows) == pytest.approx(20, rel=0.1)
+    assert micro_clusters_per_topic(rows) == pytest.approx(20, rel=0.1)
 
 
 def test_a_template_among_single_items_is_no_reason_to_merge_them() -> None:
@@ -279,13 +275,13 @@ def test_a_template_among_single_items_is_no_reason_to_merge_them() -> None:
     template = unit(chance_rows(1, 64, 1) + 0.2 * chance_rows(100, 64, 2))
     rows = np.concatenate([alone, template])
     graph, similarity = nearest_graph(rows, arrivals(rows))
-    cut, _ = calibrated(smoothed(rows, graph, similarity), np.ones(500, np.int64), graph, Wishes())
+    cut, _ = merge_threshold(smoothed(rows, graph, similarity), np.ones(500, np.int64), graph, RoundConstraints())
     assert cut > 0.9
 
 
 def test_one_group_alone_is_no_topic() -> None:
-    assert groups_per_topic(chance_rows(1)) == 1
-    assert calibrated(chance_rows(1), np.ones(1, np.int64), complete(1), Wishes())[0] == HIGHEST
+    assert micro_clusters_per_topic(chance_rows(1)) == 1
+    assert merge_threshold(chance_rows(1), np.ones(1, np.int64), complete(1), RoundConstraints())[0] == HIGHEST
 
 
 @steady
@@ -294,8 +290,8 @@ def test_how_far_apart_clusters_are_is_what_their_groups_say(seed: int, n: int, 
     rows = chance_rows(n, 6, seed)
     chance = np.random.default_rng(seed)
     cuts = sorted(some, reverse=True)
-    wishes = Wishes({slot: slot % 2 for slot in range(0, n, 5)}) if told else Wishes()
-    merges = dendrogram(rows, chance.integers(1, 5, n), complete(n), cuts[-1] - 0.1, wishes)
+    constraints = RoundConstraints({slot: slot % 2 for slot in range(0, n, 5)}) if told else RoundConstraints()
+    merges = average_linkage(rows, chance.integers(1, 5, n), complete(n), cuts[-1] - 0.1, constraints)
     looked_at = np.flatnonzero(chance.random(n) < 0.7)
     wide = rows.astype(np.float64)
     expected = np.zeros((len(cuts), len(looked_at)))
@@ -307,7 +303,7 @@ def test_how_far_apart_clusters_are_is_what_their_groups_say(seed: int, n: int, 
             if len(mine) and others:
                 a, b = float((wide[mine] @ wide[i]).mean()), max(others)
                 expected[at, place] = (a - b) + (a - b) / max(1e-6, 1 - min(a, b))
-    assert how_apart(rows, merges, looked_at, cuts) == pytest.approx(expected, abs=1e-4)
+    assert separations(rows, merges, looked_at, cuts) == pytest.approx(expected, abs=1e-4)
 
 
 @pytest.mark.parametrize("noise", [0.3, 0.6, 0.9, 1.1])
@@ -315,8 +311,8 @@ def test_however_loose_large_topics_are_the_cut_is_where_they_are_apart(noise: f
     rows, of = planted(400, 8, noise)
     graph, similarity = nearest_graph(rows, arrivals(rows))
     smooth = smoothed(rows, graph, similarity)
-    merges = dendrogram(smooth, np.ones(400, np.int64), graph, CUTS[-1], Wishes())
-    part = merges.parts(cut_best_apart(smooth, merges).cut)
+    merges = average_linkage(smooth, np.ones(400, np.int64), graph, TRIED[-1], RoundConstraints())
+    part = merges.parts(best_separation(smooth, merges).threshold)
     assert len(together(part) & together(of)) >= 6
 
 
@@ -327,15 +323,15 @@ def test_a_dendrogram_has_what_one_to_a_higher_cut_has(seed: int, n: int, some: 
     chance = np.random.default_rng(seed)
     graph, _ = nearest_graph(rows, arrivals(rows))
     count = chance.integers(1, 5, n)
-    wishes = Wishes()
+    constraints = RoundConstraints()
     if told:
         sides = {slot: {0: int(side)} for slot, side in enumerate(chance.integers(0, 6, n).tolist()) if side < 2}
         fixed = np.flatnonzero(chance.random(n) < 0.2).tolist()
-        bonds = {slot: slot % 2 for slot in range(n) if slot not in sides and slot not in fixed and slot % 5 < 2}
-        wishes, graph = Wishes(bonds, sides, frozenset(fixed)), complete(n)
-    merges = dendrogram(rows, count, graph, min(some), wishes)
+        must_link = {slot: slot % 2 for slot in range(n) if slot not in sides and slot not in fixed and slot % 5 < 2}
+        constraints, graph = RoundConstraints(must_link, sides, frozenset(fixed)), complete(n)
+    merges = average_linkage(rows, count, graph, min(some), constraints)
     for cut in some:
-        assert together(merges.parts(cut)) == together(dendrogram(rows, count, graph, cut, wishes).parts())
+        assert together(merges.parts(cut)) == together(average_linkage(rows, count, graph, cut, constraints).parts())
 
 
 @steady
@@ -343,7 +339,7 @@ def test_a_dendrogram_has_what_one_to_a_higher_cut_has(seed: int, n: int, some: 
 def test_no_merge_is_higher_than_what_its_parts_are_made_of(seed: int, n: int, near: int) -> None:
     chance = np.random.default_rng(seed)
     rows, graph = chance_rows(n, 4, seed), chance.integers(-1, n, (n, near))
-    merges = dendrogram(rows, chance.integers(1, 5, n), graph, -1.0, Wishes())
+    merges = average_linkage(rows, chance.integers(1, 5, n), graph, -1.0, RoundConstraints())
     least = np.full(n, np.inf)
     for into, gone, height in zip(merges.into, merges.gone, merges.height, strict=True):
         assert height <= least[into]
@@ -357,5 +353,5 @@ def test_a_few_large_topics_are_seen_although_nothing_seems_alike(groups: int) -
     rows = unit(unit(topics - topics.mean(0))[np.arange(groups) % 2] + 1.7 * chance_rows(groups, 48, 2))
     graph, similarity = nearest_graph(rows, arrivals(rows))
     smooth = smoothed(rows, graph, similarity)
-    assert groups_per_topic(smooth) < 2
-    assert calibrated(smooth, np.ones(groups, np.int64), graph, Wishes())[0] < 0.5
+    assert micro_clusters_per_topic(smooth) < 2
+    assert merge_threshold(smooth, np.ones(groups, np.int64), graph, RoundConstraints())[0] < 0.5

@@ -9,20 +9,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from soulcaster.domain.clustering import identity
-from soulcaster.domain.clustering.consolidation import Plan, Wishes
-from soulcaster.domain.clustering.groups import Exemplar, GroupsCopy, Space
+from soulcaster.domain.clustering.consolidation import Plan
 from soulcaster.domain.clustering.identity import (
     LEAST_BUDGET,
     MOST_MOVED,
     Decision,
     Snapshot,
-    _by_number,
-    _match,
-    _torn,
+    by_number,
     decide,
+    match,
+    split_candidates,
 )
+from soulcaster.domain.clustering.index import IndexSnapshot
 from soulcaster.domain.clustering.lexical import DIMENSIONS as WORD_DIMENSIONS
 from soulcaster.domain.clustering.lexical import Lexicon
+from soulcaster.domain.clustering.linkage import RoundConstraints
+from soulcaster.domain.clustering.micro_clusters import MicroCluster
+from soulcaster.domain.clustering.space import SimilaritySpace
 from soulcaster.domain.clustering.vectors import Slots, Vectors
 from tests.domain.clustering.make import chance_rows
 
@@ -38,7 +41,7 @@ def test_parts_and_clusters_are_matched_by_the_items_they_share(
     part = np.array(data.draw(st.lists(st.integers(0, parts - 1), min_size=n, max_size=n)))
     cluster = np.array(data.draw(st.lists(st.integers(0, clusters - 1), min_size=n, max_size=n)), np.int32)
     count = np.array(data.draw(st.lists(st.integers(1, 9), min_size=n, max_size=n)))
-    keeper, merged, parents = _match(part, cluster, count)
+    keeper, merged, parents = match(part, cluster, count)
     of_part, of_cluster = set(part.tolist()), set(cluster.tolist())
     shared: Counter[tuple[int, int]] = Counter()
     for p, c, items in zip(part.tolist(), cluster.tolist(), count.tolist(), strict=True):
@@ -68,17 +71,19 @@ def test_parts_and_clusters_are_matched_by_the_items_they_share(
 
 
 def test_of_two_equal_shares_the_older_cluster_stays() -> None:
-    keeper, merged, parents = _match(np.array([5, 5]), np.array([3, 1], np.int32), np.array([2, 2]))
+    keeper, merged, parents = match(np.array([5, 5]), np.array([3, 1], np.int32), np.array([2, 2]))
     assert (keeper, merged, parents) == ({5: 1}, {3: 1}, {})
 
 
-def snapshot(rows: Vectors, cluster: Slots, count: Slots, wishes: Wishes, *, anew: bool = False) -> Snapshot:
+def snapshot(
+    rows: Vectors, cluster: Slots, count: Slots, constraints: RoundConstraints, *, unbounded: bool = False
+) -> Snapshot:
     n = len(rows)
     near = np.argsort(-(rows @ rows.T), axis=1)[:, 1:13]
     neighbours = np.full((n, 12), -1, np.int64)
     neighbours[:, : near.shape[1]] = near
-    groups = GroupsCopy(
-        Space(np.zeros(rows.shape[1], np.float32), 0.35),
+    index = IndexSnapshot(
+        SimilaritySpace(np.zeros(rows.shape[1], np.float32), 0.35),
         np.arange(n),
         n,
         rows.astype(np.float16),
@@ -87,9 +92,9 @@ def snapshot(rows: Vectors, cluster: Slots, count: Slots, wishes: Wishes, *, ane
         cluster.astype(np.int32),
         neighbours,
     )
-    exemplars = [Exemplar(bytes([i % 256]) * 16, f"group {i}", "", (), 0, 0, (0,)) for i in range(n)]
+    micro_clusters = [MicroCluster(bytes([i % 256]) * 16, f"group {i}", "", (), 0, 0, (0,)) for i in range(n)]
     told = np.bincount(cluster, weights=count, minlength=int(cluster.max()) + 4).astype(int).tolist()
-    return Snapshot(groups, wishes, exemplars, Lexicon(), told, int(count.sum()), 0, anew)
+    return Snapshot(index, constraints, micro_clusters, Lexicon(), told, int(count.sum()), 0, unbounded)
 
 
 def carried_out(before: Slots, decision: Decision) -> list[int]:
@@ -102,15 +107,15 @@ def carried_out(before: Slots, decision: Decision) -> list[int]:
 @settings(max_examples=60, deadline=None, derandomize=True)
 @given(seeds, st.integers(1, 60), st.integers(1, 6), st.integers(1, 10), st.integers(1, 40), st.booleans())
 def test_a_decision_leaves_every_group_in_one_standing_cluster(
-    seed: int, n: int, topics: int, clusters: int, most: int, anew: bool
+    seed: int, n: int, topics: int, clusters: int, most: int, unbounded: bool
 ) -> None:
     chance = np.random.default_rng(seed)
     rows = chance_rows(topics, 16, seed)[chance.integers(0, topics, n)] + 0.3 * chance_rows(n, 16, seed + 1)
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
     before = chance.integers(0, clusters, n)
     count = chance.integers(1, most + 1, n)
-    bonds = {int(slot): 1 for slot in chance.permutation(n)[:3]} if seed % 3 == 0 else {}
-    decision = decide(snapshot(rows, before, count, Wishes(bonds), anew=anew))
+    must_link = {int(slot): 1 for slot in chance.permutation(n)[:3]} if seed % 3 == 0 else {}
+    decision = decide(snapshot(rows, before, count, RoundConstraints(must_link), unbounded=unbounded))
     after = carried_out(before, decision)
     assert not decision.merged.keys() & set(after)
     assert set(decision.merged.values()) <= set(after)
@@ -120,12 +125,12 @@ def test_a_decision_leaves_every_group_in_one_standing_cluster(
     settled = [decision.merged.get(number, number) for number in before.tolist()]
     assert all(settled[move.slot] != move.to for move in decision.moves)
     # What moves, merges and people's word aside, stays within the budget.
-    moved = sum(int(count[move.slot]) for move in decision.moves if move.slot not in bonds)
-    if not anew:
+    moved = sum(int(count[move.slot]) for move in decision.moves if move.slot not in must_link)
+    if not unbounded:
         assert moved <= max(LEAST_BUDGET, MOST_MOVED * count.sum())
     all_moved = sum(int(count[move.slot]) for move in decision.moves)
     assert decision.moved_share == pytest.approx(all_moved / count.sum())
-    assert len({after[slot] for slot in bonds}) <= 1
+    assert len({after[slot] for slot in must_link}) <= 1
     # Whatever has changed is told, with the size it then has.
     sizes: dict[int, int] = defaultdict(int)
     for number, items in zip(after, count.tolist(), strict=True):
@@ -133,7 +138,7 @@ def test_a_decision_leaves_every_group_in_one_standing_cluster(
     changed = {m.to for m in decision.moves} | {settled[m.slot] for m in decision.moves} | set(decision.merged.values())
     assert changed <= decision.titles.keys() <= sizes.keys()
     assert all(title.size == sizes[number] for number, title in decision.titles.items())
-    for apart in decision.apart:
+    for apart in decision.merge_candidates:
         assert apart.one != apart.other
         assert {apart.one, apart.other} <= set(after)
 
@@ -144,8 +149,8 @@ def test_what_is_left_over_is_done_by_later_rounds_and_then_it_is_settled() -> N
     before = np.arange(300) % 2
     rounds = []
     for _ in range(8):
-        decision = decide(snapshot(rows, before, np.ones(300, np.int64), Wishes()))
-        rounds.append((len(decision.moves), decision.settled))
+        decision = decide(snapshot(rows, before, np.ones(300, np.int64), RoundConstraints()))
+        rounds.append((len(decision.moves), decision.complete))
         after = carried_out(before, decision)
         before = np.array([number if number >= 0 else 10 - number for number in after])
     assert rounds[0] == (LEAST_BUDGET, False)
@@ -157,19 +162,23 @@ def test_what_is_left_over_is_done_by_later_rounds_and_then_it_is_settled() -> N
 def test_a_decision_names_groups_by_their_slots() -> None:
     rows = np.repeat(chance_rows(2, 16, 3), 30, 0) + 0.2 * chance_rows(60, 16, 4)
     rows = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
-    given = snapshot(rows, np.arange(60) % 3, np.ones(60, np.int64), Wishes())
+    given = snapshot(rows, np.arange(60) % 3, np.ones(60, np.int64), RoundConstraints())
     slots = 3 * np.arange(60) + 1  # of three slots two are free
     plain, decision = (
-        decide(replace(given, groups=replace(given.groups, slots=of, size=size)))
+        decide(replace(given, index=replace(given.index, slots=of, size=size)))
         for of, size in ((np.arange(60), 60), (slots, 200))
     )
     assert plain.moves
     assert decision.moves == tuple(replace(move, slot=3 * move.slot + 1) for move in plain.moves)
-    assert decision.torn == tuple(
-        replace(torn, groups=tuple(3 * place + 1 for place in torn.groups)) for torn in plain.torn
+    assert decision.split_candidates == tuple(
+        replace(torn, slots=tuple(3 * place + 1 for place in torn.slots)) for torn in plain.split_candidates
     )
-    assert (decision.merged, decision.titles, decision.cut) == (plain.merged, plain.titles, plain.cut)
-    index, plain_index = decision.published.index, plain.published.index
+    assert (decision.merged, decision.titles, decision.merge_threshold) == (
+        plain.merged,
+        plain.titles,
+        plain.merge_threshold,
+    )
+    index, plain_index = decision.search.faiss_index, plain.search.faiss_index
     assert index.ntotal == 200
     assert np.array_equal(index.reconstruct_n(0, 200)[slots], plain_index.reconstruct_n(0, 60))
 
@@ -182,9 +191,9 @@ def test_a_group_above_the_budget_holds_up_no_other() -> None:
     count[:30] = 20
     before[0], count[0] = 1, 100  # it would gain most, and is too large for any round
     before[40] = 0
-    decision = decide(snapshot(rows, before, count, Wishes()))
+    decision = decide(snapshot(rows, before, count, RoundConstraints()))
     assert [move.slot for move in decision.moves] == [40]
-    assert decision.settled
+    assert decision.complete
 
 
 def test_a_pinned_cluster_stays_as_it_is() -> None:
@@ -192,8 +201,8 @@ def test_a_pinned_cluster_stays_as_it_is() -> None:
     rows = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
     before = np.arange(30) % 3
     pinned = [slot for slot in range(30) if before[slot] == 1]
-    wishes = Wishes(dict.fromkeys(pinned, -2), {}, frozenset(pinned))
-    decision = decide(snapshot(rows, before, np.ones(30, np.int64), wishes))
+    constraints = RoundConstraints(dict.fromkeys(pinned, -2), {}, frozenset(pinned))
+    decision = decide(snapshot(rows, before, np.ones(30, np.int64), constraints))
     after = carried_out(before, decision)
     assert [slot for slot in range(30) if after[slot] == 1] == pinned
     assert decision.moves
@@ -201,8 +210,8 @@ def test_a_pinned_cluster_stays_as_it_is() -> None:
 
 def test_a_new_cluster_has_a_title_though_the_number_before_it_is_an_alias() -> None:
     rows = np.repeat(chance_rows(2, 16, 3), 5, 0).astype(np.float32)
-    given = snapshot(rows, np.zeros(10, np.int64), np.ones(10, np.int64), Wishes())
-    given = Snapshot(given.groups, given.wishes, given.exemplars, given.lexicon, [10, 5, 5], 10, 0)
+    given = snapshot(rows, np.zeros(10, np.int64), np.ones(10, np.int64), RoundConstraints())
+    given = Snapshot(given.index, given.constraints, given.micro_clusters, given.lexicon, [10, 5, 5], 10, 0)
     decision = decide(given)
     assert list(decision.parents.values()) == [0]
     assert decision.titles[-1].title
@@ -214,11 +223,15 @@ def test_a_cluster_whose_halves_are_not_alike_may_be_two() -> None:
     nothing = np.zeros((12, 0))
     plan = Plan(np.zeros(12, np.int64), smooth, nothing.astype(np.int64), nothing.astype(np.float32), 0.9, ())
     final, count = np.array([7] * 9 + [8] * 3), np.ones(12, np.int64)
-    [torn] = _torn(plan, _by_number(final), final, 8, count, Wishes())
-    assert (torn.number, torn.groups) == (7, (5, 6, 7, 8))
+    [torn] = split_candidates(plan, by_number(final), final, 8, count, RoundConstraints())
+    assert (torn.number, torn.slots) == (7, (5, 6, 7, 8))
     assert torn.linkage == pytest.approx(0.5)
-    assert not _torn(plan, _by_number(final), final, 8, count, Wishes(bonds={2: 1}))  # a person has put it together
-    assert not _torn(plan, _by_number(final), final, 6, count, Wishes())  # it was made in this round
+    assert not split_candidates(
+        plan, by_number(final), final, 8, count, RoundConstraints(must_link={2: 1})
+    )  # a person has put it together
+    assert not split_candidates(
+        plan, by_number(final), final, 6, count, RoundConstraints()
+    )  # it was made in this round
 
 
 def same_partition(one: list[int], other: list[int]) -> bool:
@@ -233,18 +246,18 @@ def test_what_is_too_much_for_one_round_is_done_in_several(monkeypatch: pytest.M
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
     before = np.arange(40) if start == "alone" else chance.integers(0, 4, 40)
     count = np.full(40, 2)
-    at_once = carried_out(before, decide(snapshot(rows, before, count, Wishes(), anew=True)))
+    at_once = carried_out(before, decide(snapshot(rows, before, count, RoundConstraints(), unbounded=True)))
     monkeypatch.setattr(identity, "MOST_MERGED", 3)
     monkeypatch.setattr(identity, "MOST_ITEMS", 10)
     rounds = 0
     while True:
-        decision = decide(snapshot(rows, before, count, Wishes(), anew=True))
+        decision = decide(snapshot(rows, before, count, RoundConstraints(), unbounded=True))
         assert len(decision.merged) <= 3
         assert sum(int(count[move.slot]) for move in decision.moves) <= 10
         after = carried_out(before, decision)
         before = np.array([number if number >= 0 else 1000 * (rounds + 1) - number for number in after])
         rounds += 1
-        if decision.settled:
+        if decision.complete:
             break
     assert rounds > 2
     assert same_partition(before.tolist(), at_once)

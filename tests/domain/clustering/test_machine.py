@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from soulcaster.domain.clustering import project
-from soulcaster.domain.clustering.core import Cluster, Clusterer
+from soulcaster.domain.clustering.clusterer import Clusterer
+from soulcaster.domain.clustering.clusters import Cluster
 from soulcaster.domain.clustering.project import EmbedderKey, ProjectClusters, Step
 from soulcaster.domain.commands import (
     Cleanup,
@@ -422,17 +423,17 @@ class ProjectMachine(RuleBasedStateMachine):
             assert state.cluster_of(items) == expected
             members: dict[str, list[str]] = defaultdict(list)
             for core in state._cores.values():
-                in_groups = [slot for cluster in core.clusters for slot in cluster.groups]
-                assert sorted(in_groups) == core.groups.slots().tolist()
-                assert len(in_groups) == len(core.groups)
-                for cluster in core.clusters:
-                    assert cluster.into is None or not (cluster.groups or cluster.archived)
-                    assert cluster.gone or cluster.into is not None or cluster.id in expected
-                    assert not cluster.gone or (cluster.title, cluster.given_title, cluster.size) == ("", None, 0)
+                in_groups = [slot for cluster in core.state.clusters for slot in cluster.slots]
+                assert sorted(in_groups) == core.state.index.slots().tolist()
+                assert len(in_groups) == len(core.state.index)
+                for cluster in core.state.clusters:
+                    assert cluster.merged_into is None or not (cluster.slots or cluster.archived)
+                    assert cluster.is_deleted or cluster.merged_into is not None or cluster.id in expected
+                    assert not cluster.is_deleted or (cluster.title, cluster.given_title, cluster.size) == ("", None, 0)
                     self.says_nothing_of_what_is_gone(core, cluster, texts)
-                    for slot in cluster.groups:
-                        of = core.members(slot)
-                        assert len(of) == core.groups.count[slot] > 0
+                    for slot in cluster.slots:
+                        of = core.state.index.members(slot)
+                        assert len(of) == core.state.index.counts[slot] > 0
                         members[cluster.id] += [str(UUID(bytes=item_id)) for item_id, _, _ in of]
             expected_members = {c: sorted(self.fold.items(c) - self.fold.archived) for c in members}
             assert {c: sorted(of) for c, of in members.items()} == expected_members
@@ -440,26 +441,29 @@ class ProjectMachine(RuleBasedStateMachine):
 
     def says_nothing_of_what_is_gone(self, core: Clusterer, cluster: Cluster, texts: set[str]) -> None:
         """Texts are of items that were not deleted, or of one that says the same; so are fingerprints."""
-        for slot in cluster.groups:
-            exemplar = core.groups.exemplars[slot]
-            if exemplar.summary:
-                assert exemplar.summary == text(ITEM[speaker := str(UUID(bytes=exemplar.text_of))])
+        for slot in cluster.slots:
+            micro_cluster = core.state.index.micro_clusters[slot]
+            if micro_cluster.summary:
+                assert micro_cluster.summary == text(ITEM[speaker := str(UUID(bytes=micro_cluster.text_of))])
                 assert speaker not in self.fold.deleted
             else:
-                assert exemplar.prints[0] == 0
-            assert set(exemplar.prints[1:]) <= {says for _, _, says in core.members(slot)}
-        assert not cluster.groups or not cluster.summary or cluster.summary in texts
+                assert micro_cluster.fingerprints[0] == 0
+            assert set(micro_cluster.fingerprints[1:]) <= {says for _, _, says in core.state.index.members(slot)}
+        assert not cluster.slots or not cluster.summary or cluster.summary in texts
 
     @invariant()
     def no_word_names_what_is_gone(self) -> None:
         for core in self.state._cores.values():
-            assert core.constraints.named() <= set(core.groups.slots().tolist())
-            assert core.constraints.words.keys() == self.again._cores[self.key_of(core)].constraints.words.keys()
+            assert core.state.constraints.slots() <= set(core.state.index.slots().tolist())
+            assert (
+                core.state.constraints.by_command.keys()
+                == self.again._cores[self.key_of(core)].state.constraints.by_command.keys()
+            )
 
     @invariant()
     def texts_lead_where_they_lead_after_a_restart(self) -> None:
         for core, again in zip(self.state._cores.values(), self.again._cores.values(), strict=True):
-            assert core._prints == again._prints
+            assert core.state.fingerprints.slots == again.state.fingerprints.slots
 
     def key_of(self, core: Clusterer) -> EmbedderKey:
         return next(key for key, of in self.state._cores.items() if of is core)
@@ -515,8 +519,8 @@ class ProjectMachine(RuleBasedStateMachine):
 
 def live(state: ProjectClusters) -> set[str]:
     """The items that are not archived."""
-    groups = ((core, slot) for core in state._cores.values() for slot in core.groups.slots().tolist())
-    return {str(UUID(bytes=item_id)) for core, slot in groups for item_id, _, _ in core.members(slot)}
+    groups = ((core, slot) for core in state._cores.values() for slot in core.state.index.slots().tolist())
+    return {str(UUID(bytes=item_id)) for core, slot in groups for item_id, _, _ in core.state.index.members(slot)}
 
 
 def sorted_events(events: Sequence[ClusterEvent]) -> list[ClusterEvent]:

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 import soulcaster
 from soulcaster.adapters.embedders.static import StaticEmbedder
 from soulcaster.domain.clustering import identity
-from soulcaster.domain.clustering.core import Clusterer, Suggestion
+from soulcaster.domain.clustering.changes import ProposedChange
+from soulcaster.domain.clustering.clusterer import Clusterer
 from soulcaster.domain.clustering.project import RECORD_BYTES, EmbedderKey, ProjectClusters, Step
 from soulcaster.domain.clustering.vectors import Vectors, unit
 from soulcaster.domain.commands import (
@@ -540,7 +541,7 @@ def test_a_round_puts_both_embedders_in_order() -> None:
 
 def test_a_failed_round_is_not_tried_again_at_once() -> None:
     core_is_due = Clusterer("p", DIMENSIONS)
-    assert core_is_due.until_due() > 0
+    assert core_is_due.rounds.until_due() > 0
     state, _ = fed(1030, batch=515)
     state.add(A, *stream(range(1030, 2100)))
     due = state.round_due()
@@ -650,18 +651,18 @@ def test_an_assignment_says_the_same_from_its_record() -> None:
 def test_a_split_that_is_proposed_is_done_when_asked() -> None:
     state, _ = fed(200)
     core = next(iter(state._cores.values()))
-    number = max(range(len(core.clusters)), key=lambda n: len(core.clusters[n].groups))
-    half = tuple(core.clusters[number].groups[:1])
-    core.suggestions = (Suggestion("torn", number, -1, 0.1, half),)
-    whole = core.clusters[number].size
+    number = max(range(len(core.state.clusters)), key=lambda n: len(core.state.clusters[n].slots))
+    half = tuple(core.state.clusters[number].slots[:1])
+    core.state.proposals = (ProposedChange("torn", number, -1, 0.1, half),)
+    whole = core.state.clusters[number].size
     step = apply(state, Cleanup("c", *WHO, ("torn",)))
     [split] = [e for e in step.events if isinstance(e, ClusterSplit)]
-    assert split.parent_id == core.clusters[number].id
+    assert split.parent_id == core.state.clusters[number].id
     found = state.cluster(split.cluster_id)
     assert found is not None
-    assert found.size + core.clusters[number].size == whole
+    assert found.size + core.state.clusters[number].size == whole
     apply(state, Undo("u", *WHO, "c"))
-    assert core.clusters[number].size == whole
+    assert core.state.clusters[number].size == whole
 
 
 def test_a_reset_that_takes_several_rounds_is_answered_after_the_last(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from soulcaster.domain.clustering.archive import NOTHING, Archived
-from soulcaster.domain.clustering.constraints import Constraints, Word
-from soulcaster.domain.clustering.core import Clusterer
+from soulcaster.domain.clustering.clusterer import Clusterer
+from soulcaster.domain.clustering.constraints import Constraint, Constraints
 from soulcaster.domain.clustering.project import ProjectClusters, Step
 from soulcaster.domain.commands import (
     Command,
@@ -94,22 +94,22 @@ def one_group() -> Project:
     project = Project()
     project.say(CARD)
     project.say(LATER, "card late for order 3", like=CARD)
-    assert len(project.core.groups) == 1
+    assert len(project.core.state.index) == 1
     return project
 
 
 def test_what_is_left_of_a_group_keeps_its_means() -> None:
     project = one_group()
-    before = project.core.groups
+    before = project.core.state.index
     step = project.delete(LATER)
-    after = project.core.groups
+    after = project.core.state.index
     assert [e for e in step.events if isinstance(e, ItemRemoved)] == [ItemRemoved(uid(LATER), of(CARD), NOW)]
     assert changed(step) == {of(CARD): (2, CARD, CARD)}
-    assert after.count[0] == 2
-    assert np.array_equal(before.dense[0], after.dense[0])
-    assert np.array_equal(before.words[0], after.words[0])
+    assert after.counts[0] == 2
+    assert np.array_equal(before.means[0], after.means[0])
+    assert np.array_equal(before.word_means[0], after.word_means[0])
     assert project.where(CARD, LATER) == [of(CARD), None]
-    assert project.core.seen == 2
+    assert project.core.state.seen == 2
 
 
 def test_a_text_that_was_deleted_is_forgotten_until_the_next_item_joins() -> None:
@@ -120,16 +120,16 @@ def test_a_text_that_was_deleted_is_forgotten_until_the_next_item_joins() -> Non
     assert found is not None
     assert (found.title, found.terms) == ("", ())
     project.say("late card for order 2", like=CARD)
-    assert project.core.groups.exemplars[0].title == "late card for order 2"
+    assert project.core.state.index.micro_clusters[0].title == "late card for order 2"
     project.delete("late card for order 2")
-    assert project.core.groups.exemplars[0].title == ""
+    assert project.core.state.index.micro_clusters[0].title == ""
 
 
 def test_who_says_the_same_goes_on_standing_for_the_group() -> None:
     project = one_group()
     project.say(CARD, named="twin")
     assert changed(project.delete(CARD)) == {of(CARD): (3, CARD, CARD)}
-    assert project.core.groups.exemplars[0].text_of == UUID(uid("twin")).bytes
+    assert project.core.state.index.micro_clusters[0].text_of == UUID(uid("twin")).bytes
     assert by(project.say(CARD, named="another twin", like="nothing like it")) == "same-text"
     assert project.where("another twin") == [of(CARD)]
     project.delete("twin", "another twin")
@@ -180,7 +180,7 @@ def test_a_cluster_without_items_is_gone_and_what_names_it_is_refused() -> None:
         outcome, reason = project.tell(command)
         assert outcome == "refused"
         assert "deleted" in reason or "no command p stands" in reason
-    assert not project.core.constraints.words
+    assert not project.core.state.constraints.by_command
 
 
 def test_a_command_that_waits_for_an_item_that_is_deleted_is_refused() -> None:
@@ -209,9 +209,9 @@ def test_texts_lead_where_they_lead_after_a_restart() -> None:
     state = project.state
     write(project.table, state.remove([Deleted(uid(CARD), NOW)], NOW).rows)
     [core] = state._cores.values()
-    assert core._prints == project.core._prints == {}
+    assert core.state.fingerprints.slots == project.core.state.fingerprints.slots == {}
     write(project.table, state.add(A, [brief(CARD + "0", text=CARD + "0")], vector(CARD)[None]).rows)
-    assert core._prints == project.core._prints
+    assert core.state.fingerprints.slots == project.core.state.fingerprints.slots
 
 
 def test_it_is_one_row_with_the_new_title_in_it() -> None:
@@ -241,7 +241,7 @@ def test_a_runner_up_that_was_deleted_is_not_told_as_another() -> None:
     assert told.runner_up_id == of(CARD)
     project.delete(CARD)
     project.say("map wrong")  # in the slot that was the card's
-    assert project.core.groups.slots().tolist() == [0, 1]
+    assert project.core.state.index.slots().tolist() == [0, 1]
     [told] = [e for e in project.state.unsent().events if isinstance(e, ItemAssigned) and e.item_id == uid(LOGIN)]
     assert told.runner_up_id is None
 
@@ -281,7 +281,7 @@ def test_a_project_whose_items_are_all_gone_goes_on() -> None:
     project.keep(project.state.add(A, *stream(range(40))))
     for n in range(40):
         project.keep(project.state.remove([Deleted(uid(n), NOW)], NOW))
-    assert (project.core.seen, len(project.core.groups)) == (0, 0)
+    assert (project.core.state.seen, len(project.core.state.index)) == (0, 0)
     for command in (Rebalance("r", *WHO), Reset("s", *WHO), Configure("c", *WHO, granularity="fine")):
         assert project.tell(command)[0] == "applied"
     project.keep(project.state.add(A, *stream(range(40, 90))))
@@ -308,13 +308,13 @@ def test_archived_items_are_deleted_too() -> None:
     project.keep(state.apply(Rebalance("r", *WHO), NOW))
     while (due := state.round_due()) is not None:
         project.keep(state.finish(due, due.decide(), NOW, 0.1))
-    assert len(project.core.groups) == 1
+    assert len(project.core.state.index) == 1
     step = project.delete(CARD)
     assert changed(step) == {of(CARD): (1, "", "")}
     assert project.where(CARD, LATER, LOGIN) == [None, of(CARD), of(LOGIN)]
     assert changed(project.delete(LATER, LOGIN)) == {}
     assert [project.state.cluster(of(name)) for name in (CARD, LOGIN)] == [None, None]
-    assert (project.core.seen, project.core._archived) == (1, 0)
+    assert (project.core.state.seen, project.core.state.archive.items) == (1, 0)
 
 
 def test_what_is_archived_counts_less() -> None:
@@ -326,20 +326,20 @@ def test_what_is_archived_counts_less() -> None:
 def test_words_forget_groups_and_go_with_the_last() -> None:
     said = Constraints(
         [
-            Word("m", "merge", 1, together=[1, 2, 3], before={1: 0, 2: 0, 3: 4}),
-            Word("s", "split", 2, together=[3], one=[3], other=[1, 2], before={3: 0}),
-            Word("r", "rename", 3, cluster=7),
-            Word("q", "resolve", 4, cluster=8),
+            Constraint("m", "merge", 1, must_link=[1, 2, 3], before={1: 0, 2: 0, 3: 4}),
+            Constraint("s", "split", 2, must_link=[3], one_side=[3], other_side=[1, 2], before={3: 0}),
+            Constraint("r", "rename", 3, cluster=7),
+            Constraint("q", "resolve", 4, cluster=8),
         ]
     )
     assert sorted(said.forget({3}, {7})) == ["m", "r", "s"]
-    assert said.words.keys() == {"m", "s", "q"}
-    assert said.named() == {1, 2}
-    assert said.words["m"].before == {1: 0, 2: 0}
-    assert 3 not in said.bonds
+    assert said.by_command.keys() == {"m", "s", "q"}
+    assert said.slots() == {1, 2}
+    assert said.by_command["m"].before == {1: 0, 2: 0}
+    assert 3 not in said.must_link
     assert sorted(said.forget({1, 2}, ())) == ["m", "s"]
-    assert said.words.keys() == {"q"}
-    assert (said.bonds, said.sides) == ({}, {})
+    assert said.by_command.keys() == {"q"}
+    assert (said.must_link, said.cannot_link) == ({}, {})
 
 
 def test_a_cluster_is_called_by_what_opened_it_though_another_group_has_a_lower_slot() -> None:
@@ -349,5 +349,8 @@ def test_a_cluster_is_called_by_what_opened_it_though_another_group_has_a_lower_
         project.keep(state.add(A, [brief(says, text=says)], vector(says)[None]))
     project.keep(state.remove([Deleted(uid(LOGIN), NOW)], NOW))
     project.keep(state.add(A, [brief("again", text="card late again")], vector(CARD)[None]))
-    assert [exemplar.title for exemplar in project.core.groups.exemplars] == ["card late again", CARD]
+    assert [micro_cluster.title for micro_cluster in project.core.state.index.micro_clusters] == [
+        "card late again",
+        CARD,
+    ]
     assert changed(project.say(CARD, named="once more")) == {of(CARD): (3, CARD, CARD)}

@@ -8,15 +8,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from soulcaster.domain.clustering.groups import Exemplar
 from soulcaster.domain.clustering.lexical import Lexicon
+from soulcaster.domain.clustering.micro_clusters import MicroCluster
 from soulcaster.domain.clustering.titles import TERMS, coherence, terms, title
 from soulcaster.domain.clustering.vectors import Slots
 from tests.domain.clustering.make import chance_rows, rows
 
 
-def exemplar(says: str, title: str = "") -> Exemplar:
-    return Exemplar(bytes(16), title, says, (), 0.0, 0.0, (0,))
+def micro_cluster(says: str, title: str = "") -> MicroCluster:
+    return MicroCluster(bytes(16), title, says, (), 0.0, 0.0, (0,))
 
 
 def lexicon(*others: str, says: tuple[str, ...]) -> Lexicon:
@@ -30,8 +30,8 @@ steady = settings(deadline=None)
 
 @dataclass
 class Means:
-    dense: npt.NDArray[np.float16]
-    count: Slots
+    means: npt.NDArray[np.float16]
+    counts: Slots
 
 
 @steady
@@ -42,8 +42,8 @@ def test_coherence_is_the_mean_cosine_of_its_items(counts: list[int], seed: int,
     ends = np.cumsum(counts)
     means = np.stack([items[end - n : end].mean(0) for end, n in zip(ends, counts, strict=True)])
     # A group of another cluster is left out.
-    groups = Means(np.vstack([means[:1], means]).astype(np.float16), np.array([7, *counts]))
-    found = coherence(groups, np.arange(1, len(counts) + 1))
+    index = Means(np.vstack([means[:1], means]).astype(np.float16), np.array([7, *counts]))
+    found = coherence(index, np.arange(1, len(counts) + 1))
     if len(items) == 1:
         assert found is None
     else:
@@ -53,18 +53,18 @@ def test_coherence_is_the_mean_cosine_of_its_items(counts: list[int], seed: int,
 
 def test_it_is_called_by_its_most_central_item() -> None:
     f = rows([1, 0.9], [1, 0.1], [0.1, 1])
-    groups = Means(np.zeros((4, 2), np.float16), np.array([100, 1, 3, 1]))
-    exemplars = [exemplar(says, f"title {says}") for says in ("elsewhere", "one", "two", "three")]
-    told = title(groups, f, np.array([1, 2, 3]), exemplars, lexicon(says=("x",)))
+    index = Means(np.zeros((4, 2), np.float16), np.array([100, 1, 3, 1]))
+    micro_clusters = [micro_cluster(says, f"title {says}") for says in ("elsewhere", "one", "two", "three")]
+    told = title(index, f, np.array([1, 2, 3]), micro_clusters, lexicon(says=("x",)))
     assert (told.title, told.summary, told.size) == ("title one", "one", 5)
-    heavier = title(Means(groups.dense, np.array([100, 1, 1, 30])), f, np.array([1, 2, 3]), exemplars, Lexicon())
+    heavier = title(Means(index.means, np.array([100, 1, 1, 30])), f, np.array([1, 2, 3]), micro_clusters, Lexicon())
     assert heavier.title == "title three"
 
 
 def test_terms_are_what_the_others_do_not_say() -> None:
     says = ("the card is late", "card late again", "Cards are so late", "my card")
     known = lexicon(*["the app is slow again"] * 20, says=says)
-    found = terms([exemplar(s) for s in says], known)
+    found = terms([micro_cluster(s) for s in says], known)
     assert found[:2] == ("card", "late")
     assert len(found) == TERMS == len(set(found))
     assert not {"is", "my", "so"} & set(found)
@@ -72,18 +72,18 @@ def test_terms_are_what_the_others_do_not_say() -> None:
 
 def test_of_words_with_one_stem_the_most_frequent_stands_for_them() -> None:
     says = ("refunded", "refunds", "refunds")
-    assert terms([exemplar(s) for s in says], lexicon("hello", says=says))[0] == "refunds"
+    assert terms([micro_cluster(s) for s in says], lexicon("hello", says=says))[0] == "refunds"
 
 
 def test_numbers_and_short_words_are_no_terms() -> None:
-    assert terms([Exemplar(bytes(16), "404", "it is 12345 ok", (), 0, 0, (0,))], Lexicon()) == ()
+    assert terms([MicroCluster(bytes(16), "404", "it is 12345 ok", (), 0, 0, (0,))], Lexicon()) == ()
 
 
 def test_a_group_whose_text_was_deleted_says_nothing() -> None:
     f = rows([1, 0.9], [1, 0.1])
-    groups = Means(np.zeros((2, 2), np.float16), np.array([9, 1]))
-    silent = Exemplar(bytes(16), "", "", (), 0.0, 0.0, (0,))
-    told = title(groups, f, np.arange(2), [silent, exemplar("card late", "Late")], Lexicon())
+    index = Means(np.zeros((2, 2), np.float16), np.array([9, 1]))
+    silent = MicroCluster(bytes(16), "", "", (), 0.0, 0.0, (0,))
+    told = title(index, f, np.arange(2), [silent, micro_cluster("card late", "Late")], Lexicon())
     assert (told.title, told.summary, told.size) == ("Late", "card late", 10)
-    told = title(groups, f, np.arange(2), [silent, silent], Lexicon())
+    told = title(index, f, np.arange(2), [silent, silent], Lexicon())
     assert (told.title, told.summary, told.terms) == ("", "", ())

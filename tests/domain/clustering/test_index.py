@@ -1,12 +1,14 @@
-"""Tight groups: means, and the search for the nearest."""
+"""The index of micro-clusters: means, and the search for the nearest."""
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from soulcaster.domain.clustering.groups import RERANKED, Exemplar, Groups
+from soulcaster.domain.clustering.index import RERANKED, MicroClusterIndex
 from soulcaster.domain.clustering.lexical import DIMENSIONS as WORD_DIMENSIONS
+from soulcaster.domain.clustering.micro_clusters import MicroCluster
+from soulcaster.domain.clustering.snapshot_codec import dump_index, load_index
 from soulcaster.domain.clustering.vectors import Slots, Vectors, unit
 from tests.domain.clustering.make import chance_rows
 
@@ -14,8 +16,8 @@ D = 24
 steady = settings(max_examples=30, deadline=None, derandomize=True)
 
 
-def exemplar(n: int) -> Exemplar:
-    return Exemplar(n.to_bytes(16, "big"), f"title {n}", f"text {n}", ("manual",), float(n), float(n), (0, n))
+def micro_cluster(n: int) -> MicroCluster:
+    return MicroCluster(n.to_bytes(16, "big"), f"title {n}", f"text {n}", ("manual",), float(n), float(n), (0, n))
 
 
 def words(n: int, seed: int) -> Vectors:
@@ -26,15 +28,15 @@ def words(n: int, seed: int) -> Vectors:
     )
 
 
-def filled(slots: Slots, dense: Vectors, said: Vectors, batch: int) -> Groups:
-    """Groups that items came to, so many at a time."""
-    groups = Groups(D)
+def filled(slots: Slots, dense: Vectors, said: Vectors, batch: int) -> MicroClusterIndex:
+    """MicroClusterIndex that items came to, so many at a time."""
+    groups = MicroClusterIndex(D)
     for at in range(0, len(slots), batch):
         some = slots[at : at + batch].tolist()
         groups.reserve(len(some))
         for slot in some:
             if slot == len(groups):
-                groups.open(exemplar(slot), slot % 7, list(range(min(slot, 5))))
+                groups.open(micro_cluster(slot), slot % 7, list(range(min(slot, 5))))
         groups.join(some, dense[at : at + batch], said[at : at + batch])
     return groups
 
@@ -46,7 +48,7 @@ def in_turn(n: int, groups: int, seed: int) -> Slots:
     return np.array([first[slot] for slot in slots.tolist()])
 
 
-def f(groups: Groups, mean: Vectors, said: Vectors) -> Vectors:
+def f(groups: MicroClusterIndex, mean: Vectors, said: Vectors) -> Vectors:
     return np.hstack([np.sqrt(0.65) * unit(mean - groups.background), np.sqrt(0.35) * unit(said)]).astype(np.float32)
 
 
@@ -57,15 +59,15 @@ def test_a_group_is_the_mean_of_its_items(n: int, k: int, batch: int, seed: int)
     groups = filled(slots, dense, said, batch)
     for slot in range(len(groups)):
         mine = slots == slot
-        assert groups.count[slot] == mine.sum()
-        assert groups.dense[slot] == pytest.approx(dense[mine].mean(0), abs=3e-3)
-        assert groups.words[slot] == pytest.approx(said[mine].mean(0), abs=3e-3)
-    expected = f(groups, groups.dense[: len(groups)].astype("f"), groups.words[: len(groups)].astype("f"))
-    assert groups.rows(np.arange(len(groups))) == pytest.approx(expected, abs=1e-5)
+        assert groups.counts[slot] == mine.sum()
+        assert groups.means[slot] == pytest.approx(dense[mine].mean(0), abs=3e-3)
+        assert groups.word_means[slot] == pytest.approx(said[mine].mean(0), abs=3e-3)
+    expected = f(groups, groups.means[: len(groups)].astype("f"), groups.word_means[: len(groups)].astype("f"))
+    assert groups.features_at(np.arange(len(groups))) == pytest.approx(expected, abs=1e-5)
 
 
-def everything(groups: Groups) -> Vectors:
-    return groups.rows(np.arange(len(groups)))
+def everything(groups: MicroClusterIndex) -> Vectors:
+    return groups.features_at(np.arange(len(groups)))
 
 
 @steady
@@ -90,13 +92,13 @@ def test_of_many_groups_what_is_near_is_found() -> None:
 
 
 def test_no_group_no_neighbour() -> None:
-    similarities, slots = Groups(D).nearest(chance_rows(3, D + WORD_DIMENSIONS, 1))
+    similarities, slots = MicroClusterIndex(D).nearest(chance_rows(3, D + WORD_DIMENSIONS, 1))
     assert similarities.shape == slots.shape == (3, 0)
 
 
-def centre(groups: Groups, background: Vectors) -> None:
-    copied = groups.copy().around(background)
-    groups.centre(copied.publish(copied.rows()))
+def centre(groups: MicroClusterIndex, background: Vectors) -> None:
+    copied = groups.snapshot().around(background)
+    groups.adopt(copied.build_search(copied.features()))
 
 
 def test_a_group_that_has_changed_is_found_where_it_is_now() -> None:
@@ -113,41 +115,43 @@ def test_another_background_counts_for_groups_that_changed_meanwhile_too() -> No
     dense, said = chance_rows(120, D, 1), words(120, 1)
     groups = filled(np.arange(100), dense[:100], said[:100], 256)
     background = 0.3 * chance_rows(1, D, 9)[0]
-    groups.mark()
-    copied = groups.copy().around(background)
-    published = copied.publish(copied.rows())
+    groups.track_refreshed()
+    copied = groups.snapshot().around(background)
+    search = copied.build_search(copied.features())
     groups.join([3] * 9, np.repeat(dense[100:101], 9, 0), np.repeat(said[100:101], 9, 0))
     groups.reserve(1)
-    groups.open(exemplar(100), 0, [])
+    groups.open(micro_cluster(100), 0, [])
     groups.join([100], dense[101:102], said[101:102])
     # Another background in between, as in a small project, must not make it forget what has changed.
     centre(groups, background / 2)
-    groups.centre(published)
+    groups.adopt(search)
     assert groups.background == pytest.approx(background)
     n = len(groups)
-    assert everything(groups) == pytest.approx(f(groups, groups.dense[:n].astype("f"), groups.words[:n].astype("f")))
+    assert everything(groups) == pytest.approx(
+        f(groups, groups.means[:n].astype("f"), groups.word_means[:n].astype("f"))
+    )
     assert groups.nearest(everything(groups), 1)[1][:, 0].tolist() == list(range(n))
 
 
 def test_a_copy_does_not_change() -> None:
     dense, said = chance_rows(20, D, 1), words(20, 1)
     groups = filled(np.arange(10), dense[:10], said[:10], 256)
-    copied = groups.copy()
-    before = copied.rows(), copied.count.copy(), copied.cluster.copy()
+    copied = groups.snapshot()
+    before = copied.features(), copied.counts.copy(), copied.cluster_numbers.copy()
     groups.join(list(range(10)), dense[10:], said[10:])
     groups.assign(2, 99)
-    assert np.array_equal(copied.rows(), before[0])
-    assert np.array_equal(copied.count, before[1])
-    assert np.array_equal(copied.cluster, before[2])
+    assert np.array_equal(copied.features(), before[0])
+    assert np.array_equal(copied.counts, before[1])
+    assert np.array_equal(copied.cluster_numbers, before[2])
 
 
 def test_a_divided_group_leaves_its_items_number_and_its_mean() -> None:
     groups = filled(np.array([0, 0, 0, 1]), chance_rows(4, D, 1), words(4, 1), 256)
-    new = groups.divide(0, exemplar(2), 1)
+    new = groups.divide(0, micro_cluster(2), 1)
     assert new == 2
-    assert groups.count[:3].tolist() == [2, 1, 1]
-    assert groups.cluster[new] == groups.cluster[0]
-    assert np.array_equal(groups.dense[new], groups.dense[0])
+    assert groups.counts[:3].tolist() == [2, 1, 1]
+    assert groups.cluster_numbers[new] == groups.cluster_numbers[0]
+    assert np.array_equal(groups.means[new], groups.means[0])
     assert np.array_equal(*everything(groups)[[0, 2]])
 
 
@@ -156,32 +160,32 @@ def test_a_divided_group_leaves_its_items_number_and_its_mean() -> None:
 def test_groups_that_are_loaded_go_on_as_those_that_were_dumped(n: int, k: int, seed: int) -> None:
     slots, dense, said = in_turn(n, k, seed), chance_rows(n, D, seed), words(n, seed)
     groups = filled(slots, dense, said, 64)
-    blobs = groups.dump()
-    assert groups.dump() == {}
+    blobs = dump_index(groups)
+    assert dump_index(groups) == {}
     chance = np.random.default_rng(seed)
     again = chance.integers(0, len(groups), 5).tolist()
     groups.join(again, chance_rows(5, D, seed + 1), words(5, seed + 1))
     groups.assign(0, 123)
-    groups.divide(again[0], exemplar(999), 1)
-    more = groups.dump()
+    groups.divide(again[0], micro_cluster(999), 1)
+    more = dump_index(groups)
     assert {int.from_bytes(key[1:], "big") for key in more if key[:1] == b"g"} == {*again, len(groups) - 1}
     blobs.update(more)
-    loaded = Groups(D)
-    loaded.load(*({key[1:]: blob for key, blob in blobs.items() if key[:1] == kind} for kind in (b"g", b"a")))
+    loaded = MicroClusterIndex(D)
+    load_index(loaded, *({key[1:]: blob for key, blob in blobs.items() if key[:1] == kind} for kind in (b"g", b"a")))
     centre(loaded, groups.background)
     assert len(loaded) == len(groups)
     assert np.array_equal(everything(loaded), everything(groups))
-    for name in ("count", "cluster", "neighbours", "dense", "words"):
+    for name in ("counts", "cluster_numbers", "neighbours", "means", "word_means"):
         assert np.array_equal(getattr(loaded, name)[: len(groups)], getattr(groups, name)[: len(groups)])
-    for mine, theirs in zip(loaded.exemplars, groups.exemplars, strict=True):
+    for mine, theirs in zip(loaded.micro_clusters, groups.micro_clusters, strict=True):
         assert (mine.item_id, mine.title, mine.summary) == (theirs.item_id, theirs.title, theirs.summary)
-        assert (mine.sources, mine.first, mine.last, mine.prints) == (
+        assert (mine.sources, mine.first, mine.last, mine.fingerprints) == (
             theirs.sources,
             theirs.first,
             theirs.last,
-            theirs.prints,
+            theirs.fingerprints,
         )
-    assert loaded.dump() == {}
+    assert dump_index(loaded) == {}
 
 
 @steady
@@ -199,7 +203,7 @@ def test_a_group_that_was_given_up_is_never_found(n: int, data: st.DataObject, s
         assert slots.shape[1] == min(RERANKED, len(left))
         assert set(slots.ravel().tolist()) <= set(left)
         centre(groups, groups.background)
-    copied = groups.copy()
+    copied = groups.snapshot()
     assert copied.slots.tolist() == left
     for place, slot in enumerate(left):
         near = [int(of) for of in groups.neighbours[slot] if of in left]
@@ -208,20 +212,22 @@ def test_a_group_that_was_given_up_is_never_found(n: int, data: st.DataObject, s
 
 def test_the_lowest_free_slot_is_taken_first_before_a_restart_and_after_it() -> None:
     groups = filled(np.arange(6), chance_rows(6, D, 1), words(6, 1), 256)
-    stored = groups.dump()
+    stored = dump_index(groups)
     groups.free([5, 1, 3])
-    stored.update(groups.dump())
+    stored.update(dump_index(groups))
     assert [key for key, blob in stored.items() if not blob] == [b"g" + bytes([0, 0, 0, slot]) for slot in (1, 3, 5)]
-    loaded = Groups(D)
-    loaded.load(*({key[1:]: blob for key, blob in stored.items() if key[:1] == kind and blob} for kind in (b"g", b"a")))
+    loaded = MicroClusterIndex(D)
+    load_index(
+        loaded, *({key[1:]: blob for key, blob in stored.items() if key[:1] == kind and blob} for kind in (b"g", b"a"))
+    )
     centre(loaded, groups.background)
     dense, said = chance_rows(5, D, 2), words(5, 2)
     for of in (groups, loaded):
         of.reserve(5)
-        slots = [of.open(exemplar(10 + i), 9, [0]) for i in range(5)]
+        slots = [of.open(micro_cluster(10 + i), 9, [0]) for i in range(5)]
         assert slots == [1, 3, 5, 6, 7]
         of.join(slots, dense, said)
-        assert of.dense[slots] == pytest.approx(dense, abs=3e-3)
+        assert of.means[slots] == pytest.approx(dense, abs=3e-3)
         assert of.nearest(f(of, dense, said), 1)[1][:, 0].tolist() == slots
         assert of.slots().tolist() == list(range(8))
-    assert groups.dump().keys() == loaded.dump().keys()
+    assert dump_index(groups).keys() == dump_index(loaded).keys()
