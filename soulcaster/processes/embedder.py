@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from soulcaster.adapters.embedders.static import StaticEmbedder
 from soulcaster.errors import BadInput
 from soulcaster.processes.addresses import http_address
-from soulcaster.processes.settings import Settings
+from soulcaster.processes.settings import WorkerSettings
 
 if TYPE_CHECKING:
     from soulcaster.adapters.embedders.gemini import GeminiEmbedder
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 MODEL_FILES = ("config.json", "model.safetensors", "tokenizer.json")
 
 
-def make_embedder(settings: Settings) -> "StaticEmbedder | GeminiEmbedder":
+def make_embedder(settings: WorkerSettings) -> "StaticEmbedder | GeminiEmbedder":
     """Return the embedder that SOULCASTER_EMBEDDER names; the caller closes it.
 
     Raises:
@@ -27,7 +27,7 @@ def make_embedder(settings: Settings) -> "StaticEmbedder | GeminiEmbedder":
     return _from_folder(Path(settings.embedder).expanduser().resolve())
 
 
-def _gemini(settings: Settings) -> "GeminiEmbedder":
+def _gemini(settings: WorkerSettings) -> "GeminiEmbedder":
     # Imported here, because Google's client takes a second and 60 MB.
     from soulcaster.adapters.embedders.gemini import GeminiEmbedder
     from soulcaster.adapters.redis.vector_cache import RedisVectorCache

@@ -9,20 +9,20 @@ from soulcaster.launcher.dry_run import DryRun
 from soulcaster.launcher.launch import launch_all
 from soulcaster.processes.clock import utc_now
 from soulcaster.processes.logs import configure as configure_logs
-from soulcaster.processes.settings import Settings
+from soulcaster.processes.settings import LauncherSettings
 from soulcaster.processes.signals import run_until_stopped
 from soulcaster.wire.topics import FIX_COMMANDS
 
 log = structlog.get_logger(__name__)
 
 
-def run_launcher(settings: Settings) -> None:
+def run_launcher(settings: LauncherSettings) -> None:
     """Run the launcher until SIGTERM or SIGINT; blocks. The command of a job it interrupts is not committed."""
     configure_logs(settings.log_level)
     run_until_stopped(_launch(settings))
 
 
-async def _launch(settings: Settings) -> None:
+async def _launch(settings: LauncherSettings) -> None:
     log.info("launcher starts", kafka=settings.kafka)
     consumer = GroupConsumer(settings.kafka, FIX_COMMANDS.name, f"{settings.app_id}-launcher")
     async with KafkaPublisher(settings.kafka) as publisher, consumer:

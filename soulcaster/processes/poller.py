@@ -14,13 +14,13 @@ from soulcaster.pollers.reddit_client import Credentials, RedditClient, RedditCo
 from soulcaster.processes.addresses import http_address
 from soulcaster.processes.clock import utc_now
 from soulcaster.processes.logs import configure as configure_logs
-from soulcaster.processes.settings import Settings
+from soulcaster.processes.settings import PollerSettings
 from soulcaster.processes.signals import run_until_stopped
 
 log = structlog.get_logger(__name__)
 
 
-def run_reddit_poller(settings: Settings) -> None:
+def run_reddit_poller(settings: PollerSettings) -> None:
     """Poll Reddit until SIGTERM or SIGINT; blocks. The next start repeats a reading that it interrupts.
 
     Raises:
@@ -30,7 +30,7 @@ def run_reddit_poller(settings: Settings) -> None:
     run_until_stopped(_poll_reddit(settings))
 
 
-def run_github_poller(settings: Settings) -> None:
+def run_github_poller(settings: PollerSettings) -> None:
     """Sync repositories on GitHub until SIGTERM or SIGINT; blocks. The API finishes a sync that it interrupts.
 
     Raises:
@@ -40,7 +40,7 @@ def run_github_poller(settings: Settings) -> None:
     run_until_stopped(_poll_github(settings))
 
 
-def reddit_config(settings: Settings) -> RedditConfig:
+def reddit_config(settings: PollerSettings) -> RedditConfig:
     """Return how Reddit is read.
 
     Raises:
@@ -58,7 +58,7 @@ def reddit_config(settings: Settings) -> RedditConfig:
     return RedditConfig(site, settings.reddit_user, credentials, mirror)
 
 
-async def _poll_reddit(settings: Settings) -> None:
+async def _poll_reddit(settings: PollerSettings) -> None:
     api = _api(settings)
     config = reddit_config(settings)
     async with (
@@ -73,7 +73,7 @@ async def _poll_reddit(settings: Settings) -> None:
         await RedditPoller(client, reddit, clock=time.monotonic, now=utc_now).run()
 
 
-async def _poll_github(settings: Settings) -> None:
+async def _poll_github(settings: PollerSettings) -> None:
     api = _api(settings)
     async with aiohttp.ClientSession() as session:
         log.info("GitHub poller starts", api=str(api), minutes=settings.github_sync_minutes)
@@ -81,7 +81,7 @@ async def _poll_github(settings: Settings) -> None:
         await GitHubPoller(client, interval=settings.github_sync_minutes * 60.0, clock=time.monotonic).run()
 
 
-def _api(settings: Settings) -> URL:
+def _api(settings: PollerSettings) -> URL:
     """Return the address of our HTTP API: by default that of the web server on this machine."""
     return _address("BACKEND_URL", settings.backend_url or f"http://127.0.0.1:{settings.port}")
 

@@ -1,14 +1,19 @@
-"""Every setting of Soulcaster: its variable, its default, one line of help.
+"""Every setting of Soulcaster, declared once: its variable, its default, one line of help.
 
-A value comes from the stack file that `soulcaster run` leaves in the data directory while it runs, else from the
-environment, else from the default here. docs/settings.md is checked against this file by a test.
+A process takes only its own group: `WorkerSettings`, `WebSettings`, `LauncherSettings` or `PollerSettings`. `Settings`
+joins them. The groups inherit from each other because settings are flat: in the environment, in the stack file and in
+code. docs/settings.md lists them by group; a test compares it with this file.
+
+A value comes from the stack file that `soulcaster run` keeps in the data directory while it runs, else from the
+environment, else from the default.
 """
 
+import inspect
 import ipaddress
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, ClassVar, NamedTuple, get_args
 
 import psutil
 from pydantic import AliasChoices, Field
@@ -22,59 +27,179 @@ from soulcaster.processes.addresses import http_address
 DEFAULT_DATA_DIR = Path(".soulcaster")
 STACK_FILE = "stack.json"
 
+DEFAULT_REDIS_URL = "redis://127.0.0.1:6379/0"
+
+
+class ProcessSettings(BaseSettings):
+    """Settings of every process."""
+
+    model_config = SettingsConfigDict(env_prefix="SOULCASTER_", frozen=True, extra="ignore", populate_by_name=True)
+
+    section: ClassVar[str] = "Every process"
+
+    log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR.")
+
+
+class KafkaSettings(ProcessSettings):
+    """Settings of every process that reads or writes Kafka."""
+
+    section: ClassVar[str] = "Kafka"
+
+    kafka: str = Field("127.0.0.1:9092", description="Kafka bootstrap servers, comma-separated host:port.")
+    app_id: str = Field("soulcaster", description="Consumer group of the workers and prefix of their changelog topics.")
+    partitions: int = Field(
+        8,
+        ge=1,
+        le=1024,
+        description="Partitions of every topic, and so the most workers that can share the work; it cannot change once "
+        "the topics exist.",
+    )
+    replication: int = Field(1, ge=1, le=9, description="Replicas of every topic; 3 on a production cluster.")
+
 
 def _redis_url(given: Mapping[str, Any]) -> str:
-    """Return the Redis to use when no URL of one is set: Upstash's by REST, where that is set, else one on loopback.
+    """Return the Redis to use when no URL is set: Upstash's REST API if that is set, else one on loopback.
 
     Raises:
-        BadInput: Upstash's REST API is set by half, or its URL is no address.
+        BadInput: only one of Upstash's URL and token is set, or the URL is not an address.
     """
     url, token = given.get("upstash_redis_rest_url", ""), given.get("upstash_redis_rest_token", "")
     if not url and not token:
-        return "redis://127.0.0.1:6379/0"
+        return DEFAULT_REDIS_URL
     if not url or not token:
         raise BadInput("UPSTASH_REDIS_REST_URL and UPSTASH_REDIS_REST_TOKEN go together, and one is missing.")
     return str(http_address("UPSTASH_REDIS_REST_URL", url).with_user(None).with_password(token))
 
 
-class Settings(BaseSettings):
-    """All of Soulcaster's settings."""
+class RedisSettings(ProcessSettings):
+    """Settings of every process that reads or writes Redis."""
 
-    model_config = SettingsConfigDict(env_prefix="SOULCASTER_", frozen=True, extra="ignore", populate_by_name=True)
+    section: ClassVar[str] = "Redis"
 
-    kafka: str = Field("127.0.0.1:9092", description="Kafka bootstrap servers, comma-separated host:port.")
     upstash_redis_rest_url: str = Field(
         "",
         validation_alias=AliasChoices("UPSTASH_REDIS_REST_URL"),
-        description="Address of Upstash's REST API, https://host; with its token, the Redis that is used where no "
-        "other is named.",
+        description="Address of Upstash's REST API, such as https://host; used with its token when `REDIS_URL` is not "
+        "set.",
     )
     upstash_redis_rest_token: str = Field(
         "",
         repr=False,
         exclude=True,
         validation_alias=AliasChoices("UPSTASH_REDIS_REST_TOKEN"),
-        description="Token of Upstash's REST API; one that may write.",
+        description="Token of Upstash's REST API, with permission to write.",
     )
     redis_url: str = Field(
         default_factory=_redis_url,
         repr=False,  # it may hold a password
         validation_alias=AliasChoices("REDIS_URL", "UPSTASH_REDIS_URL"),
-        description="Redis that holds the read model; it can be emptied and rebuilt.",
+        description="Redis that holds the read model, which can be emptied and rebuilt.",
     )
+
+
+class WorkerSettings(RedisSettings, KafkaSettings):
+    """Settings of the worker."""
+
+    section: ClassVar[str] = "Worker"
+
+    embedder: str = Field(
+        "static",
+        description="What turns texts into vectors: `static` (in the package, no network), `gemini` (Google's, paid), "
+        "or the folder of a model2vec model. After a change, new items open new clusters.",
+    )
+    gemini_key: str = Field(
+        "",
+        repr=False,
+        exclude=True,
+        validation_alias=AliasChoices("GEMINI_API_KEY", "GOOGLE_GENERATIVE_AI_API_KEY"),
+        description="Key of the Gemini API, for the embedder `gemini`.",
+    )
+    gemini_url: str = Field("", description="Address of the Gemini API; empty means Google's own.")
+    gemini_dimensions: int = Field(
+        768, ge=1, le=3072, description="Length of Gemini's vectors; Google recommends 768, 1536 or 3072."
+    )
+    gemini_requests_per_minute: int = Field(
+        3000,
+        ge=1,
+        description="Most texts that one worker sends to Gemini in a minute. Google counts each text of a batch as a "
+        "request; its free tier allows 100.",
+    )
+    embedding_cache_days: int = Field(
+        30,
+        ge=0,
+        description="Days that Redis keeps Gemini's vectors (1.5 kB a text), so that a replay is not paid for twice; "
+        "0 turns the cache off.",
+    )
+    archive_days: int = Field(
+        0,
+        ge=0,
+        description="Archive a micro-cluster when its newest item is this many days older than the project's newest; "
+        "its items stay in their cluster, and new items are no longer compared with it; 0 archives nothing.",
+    )
+
+
+class AddressSettings(ProcessSettings):
+    """Where the web server listens; pollers on the same machine call it there."""
+
+    section: ClassVar[str] = "Address of the web server"
+
     host: str = Field(
-        "127.0.0.1", description="Address the web server binds to; loopback alone where calls without a key pass."
+        "127.0.0.1",
+        description="Address that the web server binds to; it must be a loopback address when `SOULCASTER_KEYLESS` is "
+        "set.",
     )
     port: int = Field(8080, validation_alias=AliasChoices("PORT"), description="Port of the web server.")
+
+
+class WebSettings(AddressSettings, RedisSettings, KafkaSettings):
+    """Settings of the web server."""
+
+    section: ClassVar[str] = "Web server"
+
     public_url: str = Field(
         "",
-        description="Address by which browsers reach the web server, as https://soulcaster.example.com: its host name "
-        "is answered next to those of loopback, GitHub sends people back to it, and with https cookies are Secure.",
+        description="Address at which browsers reach the web server, such as https://soulcaster.example.com. The "
+        "server accepts its host name besides loopback names, GitHub redirects people to it, and with https cookies "
+        "are Secure.",
+    )
+    session_key: str = Field(
+        "",
+        repr=False,
+        description="Secret that encrypts session cookies, a Fernet key (32 url-safe base64 bytes); `soulcaster run` "
+        "creates one in its data dir.",
+    )
+    secrets_key: str = Field(
+        "",
+        repr=False,
+        exclude=True,
+        description="Secret that encrypts webhook secrets, a Fernet key; `soulcaster run` creates one in its data dir. "
+        "To change it, write the new key and the old one, comma-separated, until every webhook secret is set again.",
+    )
+    keyless: bool = Field(
+        False,
+        description="Accept API calls without an API key, as the local owner; `soulcaster run` sets it, because it "
+        "listens on loopback only.",
+    )
+    key_requests_per_minute: int = Field(
+        60_000, ge=1, description="Most requests of one API key in a minute; further ones get status 429."
+    )
+    project_requests_per_minute: int = Field(
+        120_000, ge=1, description="Most requests of all API keys of a project in a minute."
+    )
+    cors_origins: str = Field(
+        "",
+        description="Origins whose pages may call the API from a browser, comma-separated, such as "
+        "https://app.example.com; they need an API key too.",
+    )
+    sign_up: str = Field(
+        "members",
+        description="Who may sign in with GitHub: `members`, people who are in a project or were added to one by "
+        "e-mail address or login; `anyone`, and people who are in no project get a new one.",
     )
     github_id: str = Field(
         "",
         validation_alias=AliasChoices("GITHUB_ID"),
-        description="Client id of the GitHub OAuth app that people sign in by; empty: nobody does. The app's callback "
+        description="Client id of the GitHub OAuth app for signing in; empty turns signing in off. The app's callback "
         "is /app/sign-in/github/callback at the public address.",
     )
     github_secret: str = Field(
@@ -84,160 +209,32 @@ class Settings(BaseSettings):
         validation_alias=AliasChoices("GITHUB_SECRET"),
         description="Client secret of that OAuth app.",
     )
-    github_url: str = Field("https://github.com", description="Where GitHub's pages are, where people sign in.")
-    github_api_url: str = Field("https://api.github.com", description="Where GitHub's API is.")
+    github_url: str = Field("https://github.com", description="Address of GitHub's pages, for signing in.")
+    github_api_url: str = Field("https://api.github.com", description="Address of GitHub's API.")
     github_token: str = Field(
         "",
         repr=False,
         exclude=True,
         validation_alias=AliasChoices("GITHUB_TOKEN"),
-        description="Token by which issues are read for who brings none; without it GitHub answers 60 requests an hour."
-        " Every project may read by it whatever it may read.",
-    )
-    github_sync_minutes: int = Field(
-        10, ge=1, le=1440, description="Minutes between two syncs of a project's repositories by `poll github`."
-    )
-    sign_up: str = Field(
-        "members",
-        description="Who may sign in by GitHub: `members`, who is a member of a project or was added to one by e-mail "
-        "address or login; `anyone`, and who is in no project is given one of their own.",
-    )
-    app_id: str = Field("soulcaster", description="Consumer group of the worker and prefix of its changelog topics.")
-    partitions: int = Field(
-        8,
-        ge=1,
-        le=1024,
-        description="Partitions of every topic; fixed once the topics exist, the limit of scale-out.",
-    )
-    replication: int = Field(1, ge=1, le=9, description="Replicas of every topic; 3 on a production cluster.")
-    log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR.")
-    embedder: str = Field(
-        "static",
-        description="What makes vectors of texts: `static` (in the package, no network), `gemini` (Google's, paid), or "
-        "the folder of a model2vec model. After a change, what comes in opens clusters of its own.",
-    )
-    gemini_key: str = Field(
-        "",
-        repr=False,
-        exclude=True,
-        validation_alias=AliasChoices("GEMINI_API_KEY", "GOOGLE_GENERATIVE_AI_API_KEY"),
-        description="Key of the Gemini API, for the embedder `gemini`.",
-    )
-    gemini_url: str = Field("", description="Where the Gemini API is; empty is Google's own address.")
-    gemini_dimensions: int = Field(
-        768, ge=1, le=3072, description="Length of Gemini's vectors; Google recommends 768, 1536 or 3072."
-    )
-    gemini_requests_per_minute: int = Field(
-        3000,
-        ge=1,
-        description="Texts that one worker sends to Gemini in a minute at most; Google counts each as a request, even "
-        "in a batch (100 on its free tier).",
-    )
-    embedding_cache_days: int = Field(
-        30,
-        ge=0,
-        description="How long Redis keeps Gemini's vectors, 1.5 kB a text, so that a replay is not paid twice; 0: not "
-        "at all.",
-    )
-    keyless: bool = Field(
-        False,
-        description="Whether calls of the API without a key pass as the local owner's; `soulcaster run` says yes, for "
-        "it listens on loopback only.",
-    )
-    key_requests_per_minute: int = Field(
-        60_000, ge=1, description="Requests that one API key may make in a minute; more are answered 429."
-    )
-    project_requests_per_minute: int = Field(
-        120_000, ge=1, description="Requests that all keys of a project together may make in a minute."
-    )
-    cors_origins: str = Field(
-        "",
-        description="Origins whose pages may call the API from a browser, comma-separated, as https://app.example.com; "
-        "they need a key like any other caller.",
-    )
-    archive_days: int = Field(
-        0,
-        ge=0,
-        description="Messages that are alike are archived when the newest of them is so many days older than the "
-        "newest of the project: they stay in their cluster, and nothing is compared with them any more; 0: never.",
-    )
-    session_key: str = Field(
-        "",
-        repr=False,
-        description="Secret that signs sessions, 32 url-safe base64 bytes (Fernet key); made by `soulcaster run` and "
-        "kept in its data dir.",
-    )
-    secrets_key: str = Field(
-        "",
-        repr=False,
-        exclude=True,
-        description="Secret that webhook secrets are encrypted with, a Fernet key too; made by `soulcaster run` and "
-        "kept in its data dir. To change it, put the new key before the old one, with a comma, until all are set anew.",
+        description="Token to read issues with when a request brings none; without one GitHub allows 60 requests an "
+        "hour. Every project can read what this token can read.",
     )
     reddit_subreddits: str = Field(
         "all",
         validation_alias=AliasChoices("REDDIT_SUBREDDITS", "REDDIT_SUBREDDIT"),
-        description="Subreddits that are polled, comma-separated, for projects that have set none; `soulcaster run` "
-        "polls none where it is not set.",
+        description="Subreddits to poll, comma-separated, for projects that have set none; under `soulcaster run` the "
+        "default is none.",
     )
     reddit_sorts: str = Field(
         "new",
         validation_alias=AliasChoices("REDDIT_SORTS"),
-        description="Listings of them that are polled, comma-separated: new, hot, top.",
+        description="Listings of those subreddits to poll, comma-separated: new, hot, top.",
     )
     reddit_poll_interval_seconds: int = Field(
         300,
         ge=1,
         validation_alias=AliasChoices("REDDIT_POLL_INTERVAL_SECONDS"),
-        description="Seconds between two rounds of polling, for projects that have set none.",
-    )
-    backend_url: str = Field(
-        "",
-        validation_alias=AliasChoices("BACKEND_URL"),
-        description="Where pollers find the HTTP API, as https://host; empty is the web server on this machine.",
-    )
-    api_key: str = Field(
-        "",
-        repr=False,
-        exclude=True,
-        description="API key that pollers use, with the scopes ingest, read and write; the server of `soulcaster run` "
-        "wants none.",
-    )
-    e2b_api_key: str = Field(
-        "",
-        repr=False,
-        exclude=True,
-        validation_alias=AliasChoices("E2B_API_KEY"),
-        description="Key of E2B, in whose sandboxes fixes will be made; the launcher, which only runs dry so far, does "
-        "not use it yet.",
-    )
-    kilocode_template: str = Field(
-        "base",
-        validation_alias=AliasChoices("KILOCODE_TEMPLATE_NAME", "KILOCODE_TEMPLATE_ID"),
-        description="Template of those sandboxes, by name or id; not used yet either.",
-    )
-    reddit_client_id: str = Field(
-        "",
-        validation_alias=AliasChoices("REDDIT_CLIENT_ID"),
-        description="Client id of an application at Reddit; with its secret its API is read, else the Atom feeds.",
-    )
-    reddit_client_secret: str = Field(
-        "",
-        repr=False,
-        exclude=True,
-        validation_alias=AliasChoices("REDDIT_CLIENT_SECRET"),
-        description="Secret of that application.",
-    )
-    reddit_user: str = Field(
-        "",
-        description="Name of the Reddit account that answers for the poller; it is told to Reddit, which asks for it.",
-    )
-    reddit_url: str = Field("https://www.reddit.com", description="Where Reddit's feeds and tokens are.")
-    reddit_api_url: str = Field("https://oauth.reddit.com", description="Where Reddit's API is.")
-    reddit_json_url: str = Field(
-        "",
-        description="A mirror that serves /r/NAME/new.json to anybody; read in place of the feeds where there are no "
-        "credentials. Reddit itself does not, any more.",
+        description="Seconds between two polls of a listing, for projects that have set none.",
     )
 
     def check_web(self) -> None:
@@ -293,30 +290,116 @@ class Settings(BaseSettings):
         raise BadInput(f"SOULCASTER_SIGN_UP must be {' or '.join(get_args(SignUp))}, not {self.sign_up!r}.")
 
 
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+class LauncherSettings(KafkaSettings):
+    """Settings of the launcher."""
+
+    section: ClassVar[str] = "Launcher"
+
+    e2b_api_key: str = Field(
+        "",
+        repr=False,
+        exclude=True,
+        validation_alias=AliasChoices("E2B_API_KEY"),
+        description="Key of E2B, in whose sandboxes fixes will be made; not used yet.",
+    )
+    kilocode_template: str = Field(
+        "base",
+        validation_alias=AliasChoices("KILOCODE_TEMPLATE_NAME", "KILOCODE_TEMPLATE_ID"),
+        description="Name or id of the template of those sandboxes; not used yet.",
+    )
 
 
-def variables() -> list[tuple[str, str, str]]:
-    """Return (variable names, default, help) of every setting, for `--help`, docs and their test."""
-    rows = []
-    for name, field in Settings.model_fields.items():
-        alias = field.validation_alias
-        names = [str(c) for c in alias.choices] if isinstance(alias, AliasChoices) else [f"SOULCASTER_{name.upper()}"]
-        default = field.get_default(call_default_factory=True, validated_data={})
-        rows.append((", ".join(names), str(default), field.description or ""))
-    return rows
+class PollerSettings(AddressSettings):
+    """Settings of the pollers."""
+
+    section: ClassVar[str] = "Pollers"
+
+    backend_url: str = Field(
+        "",
+        validation_alias=AliasChoices("BACKEND_URL"),
+        description="Address of the HTTP API, such as https://host; empty means the web server on this machine.",
+    )
+    api_key: str = Field(
+        "",
+        repr=False,
+        exclude=True,
+        description="API key of the pollers, with the scopes ingest, read and write; the server of `soulcaster run` "
+        "needs none.",
+    )
+    github_sync_minutes: int = Field(
+        10,
+        ge=1,
+        le=1440,
+        description="Minutes between two syncs of a project's repositories by `soulcaster poll github`.",
+    )
+    reddit_client_id: str = Field(
+        "",
+        validation_alias=AliasChoices("REDDIT_CLIENT_ID"),
+        description="Client id of an application at Reddit; with its secret the poller reads Reddit's API, otherwise "
+        "the Atom feeds.",
+    )
+    reddit_client_secret: str = Field(
+        "",
+        repr=False,
+        exclude=True,
+        validation_alias=AliasChoices("REDDIT_CLIENT_SECRET"),
+        description="Secret of that application.",
+    )
+    reddit_user: str = Field(
+        "",
+        description="Name of the Reddit account responsible for the poller; it is sent to Reddit, which asks for it.",
+    )
+    reddit_url: str = Field("https://www.reddit.com", description="Address of Reddit's feeds and tokens.")
+    reddit_api_url: str = Field("https://oauth.reddit.com", description="Address of Reddit's API.")
+    reddit_json_url: str = Field(
+        "",
+        description="Address of a mirror that serves /r/NAME/new.json to anybody, as Reddit no longer does; read "
+        "instead of the feeds when there are no credentials.",
+    )
+
+
+# pydantic collects fields from the last base to the first, so this order of bases lists the worker's first.
+class Settings(PollerSettings, LauncherSettings, WebSettings, WorkerSettings):
+    """All settings, for the command line and the local stack."""
+
+
+class Variable(NamedTuple):
+    """A setting as a person sees it; `names` are its environment variables, comma-separated, the first one wins."""
+
+    names: str
+    default: str
+    text: str
+
+
+def sections() -> Mapping[str, list[Variable]]:
+    """Return the settings of each section, for docs/settings.md and its test."""
+    found: dict[str, list[Variable]] = {}
+    for group in reversed(Settings.__mro__):
+        own = [name for name in Settings.model_fields if name in inspect.get_annotations(group)]
+        if issubclass(group, ProcessSettings) and own:
+            found[group.section] = [_variable(name) for name in own]
+    return found
+
+
+def variables() -> list[Variable]:
+    """Return every setting, in the order of `Settings`."""
+    return [variable for section in sections().values() for variable in section]
 
 
 def load_settings(data_dir: Path = DEFAULT_DATA_DIR) -> Settings:
-    """Return the settings, those of the stack running in `data_dir` first.
+    """Return the settings; those of the stack that runs in `data_dir` take precedence.
 
-    A stack file whose process is gone (a `run` that was killed) is ignored: its addresses lead nowhere.
+    A stack file whose process is gone (a `run` that was killed) is ignored, because its addresses lead nowhere.
     """
     return Settings(**_running_stack(data_dir))
+
+
+def _variable(name: str) -> Variable:
+    field = Settings.model_fields[name]
+    alias = field.validation_alias
+    names = [str(c) for c in alias.choices] if isinstance(alias, AliasChoices) else [f"SOULCASTER_{name.upper()}"]
+    default = field.get_default(call_default_factory=True, validated_data={})
+    return Variable(", ".join(names), str(default), field.description or "")
 
 
 def _running_stack(data_dir: Path) -> dict[str, Any]:
@@ -328,3 +411,10 @@ def _running_stack(data_dir: Path) -> dict[str, Any]:
     if not psutil.pid_exists(stack["pid"]):
         return {}
     return dict(stack["settings"])
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -19,7 +19,7 @@ from soulcaster.errors import BadInput, KafkaUnavailable
 from soulcaster.ports.sign_in import Entrance
 from soulcaster.processes.clock import utc_now
 from soulcaster.processes.logs import configure as configure_logs
-from soulcaster.processes.settings import Settings
+from soulcaster.processes.settings import WebSettings
 from soulcaster.services.webhook_secrets import Seal
 from soulcaster.web import server
 from soulcaster.web.guards import LOOPBACK, host_of
@@ -34,7 +34,7 @@ SHUTDOWN_SECONDS = 10.0
 log = structlog.get_logger(__name__)
 
 
-def run_web(settings: Settings) -> None:
+def run_web(settings: WebSettings) -> None:
     """Run the web server until SIGTERM or SIGINT; blocks.
 
     Raises:
@@ -58,7 +58,7 @@ def run_web(settings: Settings) -> None:
     )
 
 
-async def create_app(settings: Settings) -> web.Application:
+async def create_app(settings: WebSettings) -> web.Application:
     """Return the web application on Kafka, Redis and GitHub; it closes its connections when it is cleaned up.
 
     Raises:
@@ -113,7 +113,7 @@ async def create_app(settings: Settings) -> web.Application:
     return app
 
 
-def _entrance(settings: Settings, origin: URL | None) -> Entrance | None:
+def _entrance(settings: WebSettings, origin: URL | None) -> Entrance | None:
     """Return how people sign in by GitHub; None when no OAuth app is set."""
     if not settings.github_id:
         return None

@@ -37,7 +37,7 @@ from soulcaster.ports.embedder import Embedder
 from soulcaster.processes.clock import utc_now
 from soulcaster.processes.embedder import make_embedder
 from soulcaster.processes.logs import configure as configure_logs
-from soulcaster.processes.settings import Settings
+from soulcaster.processes.settings import KafkaSettings, WorkerSettings
 from soulcaster.services.project_config import ConfigCache
 from soulcaster.wire.topics import AGENTS, DEAD_LETTERS
 from tables.segmented import SegmentedTable, declare, partition_of
@@ -56,7 +56,7 @@ log = structlog.get_logger(__name__)
 Close = Callable[[], Awaitable[None]]
 
 
-def run_worker(settings: Settings, *, embedder: Embedder | None = None) -> None:
+def run_worker(settings: WorkerSettings, *, embedder: Embedder | None = None) -> None:
     """Run one Faust worker until SIGTERM or SIGINT; blocks.
 
     Args:
@@ -80,7 +80,7 @@ def run_worker(settings: Settings, *, embedder: Embedder | None = None) -> None:
     worker.execute_from_commandline()
 
 
-def create_app(settings: Settings, *, embedder: Embedder | None = None) -> faust.App:
+def create_app(settings: WorkerSettings, *, embedder: Embedder | None = None) -> faust.App:
     """Return a new Faust app with every agent and table wired, nothing connected yet.
 
     Raises:
@@ -120,7 +120,7 @@ def create_app(settings: Settings, *, embedder: Embedder | None = None) -> faust
     return app
 
 
-def _faust_app(settings: Settings) -> faust.App:
+def _faust_app(settings: KafkaSettings) -> faust.App:
     return OrderlyApp(
         settings.app_id,
         broker=";".join(f"kafka://{server}" for server in settings.kafka.split(",")),

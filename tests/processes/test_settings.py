@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from yarl import URL
 
 from soulcaster.errors import BadInput
-from soulcaster.processes.settings import STACK_FILE, Settings, load_settings, variables
+from soulcaster.processes.settings import STACK_FILE, Settings, load_settings, sections, variables
 
 DOCS = Path(__file__).parents[2] / "docs" / "settings.md"
 
@@ -139,12 +139,17 @@ def test_variables_are_what_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
                 assert str(getattr(Settings(), field)) == other, name
 
 
-@pytest.mark.skipif(not DOCS.exists(), reason="docs/settings.md is not written yet")
 def test_the_documented_table_is_the_code() -> None:
-    rows = [
-        tuple(cell.strip() for cell in re.split(r"(?<!\\)\|", line.strip().strip("|")))
-        for line in DOCS.read_text().splitlines()
-        if line.lstrip().startswith("|")
-    ]
-    documented = [tuple(cell.replace("`", "") for cell in row) for row in rows[2:]]
-    assert documented == [(names, default, text.replace("`", "")) for names, default, text in variables()]
+    documented: dict[str, list[tuple[str, ...]]] = {}
+    for section in DOCS.read_text().split("\n## ")[1:]:
+        title, _, content = section.partition("\n")
+        rows = [
+            tuple(cell.strip() for cell in re.split(r"(?<!\\)\|", line.strip().strip("|")))
+            for line in content.splitlines()
+            if line.lstrip().startswith("|")
+        ]
+        documented[title] = [tuple(cell.replace("`", "") for cell in row) for row in rows[2:]]
+    assert documented == {
+        section: [(names, default, text.replace("`", "")) for names, default, text in listed]
+        for section, listed in sections().items()
+    }
