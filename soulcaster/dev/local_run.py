@@ -1,0 +1,171 @@
+"""The processes of `soulcaster run`: started together, watched, and stopped in order."""
+
+import asyncio
+import json
+import os
+import secrets
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import aiohttp
+from rich.console import Console
+
+from soulcaster.adapters.redis.sign_in_tokens import RedisSignIn
+from soulcaster.dev.child import Child
+from soulcaster.dev.demo import prepare_demo
+from soulcaster.dev.private_files import kept_key, write_private
+from soulcaster.dev.stack import Stack
+from soulcaster.domain.members import LOCAL_OWNER
+from soulcaster.processes.settings import STACK_FILE, Settings
+from soulcaster.terminal import literal, table
+
+WORKER_STOP_SECONDS = 20.0
+STOP_SECONDS = 10.0
+"""How long a process has to end after SIGTERM."""
+
+WATCH_SECONDS = 0.2
+WEB_START_SECONDS = 60.0
+READY_SECONDS = 5.0
+"""Time limit of the request that finds out whether the web server is ready."""
+
+SIGN_IN_SECONDS = 3600
+DEMO_MARK = "demo.json"
+
+
+class LocalRun:
+    """Kafka, Redis and Soulcaster's five processes on one data directory."""
+
+    def __init__(self, data_dir: Path, settings: Settings, console: Console) -> None:
+        """Start nothing yet; what people should know is printed on `console`."""
+        self._data_dir = data_dir
+        self._console = console
+        self._stack = Stack(data_dir, base=settings)
+        self._settings = self._stack.settings
+        self._address = f"http://127.0.0.1:{settings.port}"
+        self._worker = self._program("worker", "The worker", grace=WORKER_STOP_SECONDS)
+        self._web = self._program(
+            "web",
+            "The web server",
+            SOULCASTER_SESSION_KEY=kept_key(data_dir / "session.key"),
+            SOULCASTER_SECRETS_KEY=kept_key(data_dir / "secrets.key"),
+        )
+        self._launcher = self._program("launcher", "The launcher")
+        # An API key in the environment is one of another server; this server needs none.
+        self._pollers = [
+            self._program("poll reddit", "The Reddit poller", SOULCASTER_API_KEY=""),
+            self._program("poll github", "The GitHub poller", SOULCASTER_API_KEY=""),
+        ]
+
+    def _program(self, command: str, name: str, *, grace: float = STOP_SECONDS, **env: str) -> Child:
+        """Return a command of `soulcaster` as a child process; nothing is started yet."""
+        arguments = [sys.executable, "-m", "soulcaster", *command.split(), "--data-dir", str(self._data_dir)]
+        log = self._stack.logs / f"{command.replace(' ', '-')}.log"
+        return Child(name, arguments, log=log, grace=grace, env=env)
+
+    async def until_stopped(self, *, demo: bool) -> None:
+        """Start everything, wait for a signal or for a process that dies, and stop everything.
+
+        Raises:
+            SoulcasterError: something could not be started, or died.
+        """
+        stop = asyncio.Event()
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        work = asyncio.create_task(self._start_and_watch(demo=demo))
+        signalled = asyncio.create_task(stop.wait())
+        try:
+            await asyncio.wait({work, signalled}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            signalled.cancel()
+            work.cancel()
+            result = (await asyncio.gather(work, return_exceptions=True))[0]
+            self._console.print("Stopping, the worker first ...")
+            await self._stop()
+        if isinstance(result, Exception):
+            raise result
+        self._console.print("Stopped. Nothing is left running; the data is kept.")
+
+    async def _start_and_watch(self, *, demo: bool) -> None:
+        start = asyncio.create_task(self._start(demo=demo))
+        try:
+            while True:
+                await asyncio.sleep(WATCH_SECONDS)
+                self._raise_for_failure(start)
+        finally:
+            start.cancel()
+            await asyncio.gather(start, return_exceptions=True)
+
+    def _raise_for_failure(self, start: asyncio.Task[None]) -> None:
+        """Raise for a child that died, else for a start that failed; the first is often the cause of the second."""
+        for child in self._children():
+            if child.started and not child.running:
+                raise child.death()
+        if start.done() and (error := start.exception()) is not None:
+            raise error
+
+    def _children(self) -> Sequence[Child]:
+        return (*self._stack.children(), self._worker, self._web, self._launcher, *self._pollers)
+
+    async def _start(self, *, demo: bool) -> None:
+        with self._console.status("Starting Redis and Kafka ...") as status:
+            await self._stack.start()
+            await self._stack.provision()
+            self._write_stack_file()
+            status.update("Starting the worker, the web server, the launcher and the pollers ...")
+            for child in (self._worker, self._web, self._launcher, *self._pollers):
+                child.start()
+            await self._web.wait_ready(self._web_is_ready, WEB_START_SECONDS)
+        if demo:
+            await self._show_demo()
+        token = await self._sign_in_token()
+        self._say(f"\nSoulcaster is up at {self._address}")
+        self._say(f"Sign in, once and within an hour: {self._address}/app/sign-in?token={token}")
+        self._say(f"Logs are in {self._stack.logs}. Ctrl-C stops everything.")
+
+    async def _show_demo(self) -> None:
+        demo = await prepare_demo(self._settings, self._data_dir / DEMO_MARK, self._worker)
+        count, clusters = demo.stats.total_feedback, demo.stats.total_clusters
+        self._say(f"\n{demo.project.name}: {count:,} messages in {clusters:,} clusters. The largest:")
+        largest = table("Messages", "What they are about")
+        for cluster in demo.largest:
+            largest.add_row(f"{cluster.size:>8,}", literal(cluster.title))
+        self._console.print(largest)
+
+    async def _sign_in_token(self) -> str:
+        """Return a token that signs the local owner in once."""
+        token = secrets.token_urlsafe(32)
+        sign_in = RedisSignIn(self._settings.redis_url)
+        await sign_in.offer(token, LOCAL_OWNER, seconds=SIGN_IN_SECONDS)
+        await sign_in.close()
+        return token
+
+    async def _stop(self) -> None:
+        """Stop in an order that lets each process finish what it has begun."""
+        (self._data_dir / STACK_FILE).unlink(missing_ok=True)
+        if self._stack.running:
+            await self._worker.stop()
+        else:
+            await self._worker.kill()  # without Kafka and Redis it cannot finish anything, and it loses nothing
+        await asyncio.gather(*(poller.stop() for poller in self._pollers), self._launcher.stop(), self._web.stop())
+        await self._stack.stop()
+
+    async def _web_is_ready(self) -> bool:
+        timeout = aiohttp.ClientTimeout(total=READY_SECONDS)
+        try:
+            async with (
+                aiohttp.ClientSession(timeout=timeout) as session,
+                session.get(f"{self._address}/ready") as response,
+            ):
+                return response.status == 200
+        except (aiohttp.ClientError, TimeoutError):
+            return False
+
+    def _write_stack_file(self) -> None:
+        """Leave the addresses for the other commands; the session key is not an address and stays out."""
+        stack = {"pid": os.getpid(), "settings": self._settings.model_dump(mode="json", exclude={"session_key"})}
+        write_private(self._data_dir / STACK_FILE, json.dumps(stack, indent=2))
+
+    def _say(self, line: str) -> None:
+        self._console.print(line, soft_wrap=True, highlight=False, markup=False)
