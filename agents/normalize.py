@@ -56,7 +56,7 @@ class Normalize:
                 config = configs[project_id]
                 if config.sources.accepts(one.item):
                     items[project_id].append((masked(one) if config.mask_personal_data else one).json)
-            for project_id, tombstones in contents.gone:
+            for project_id, tombstones in contents.deleted:
                 deleted[project_id].append(tombstones)
             dead_letters += [dead_letter(record, r.reason, value=r.value, index=r.index) for r in contents.refused]
         messages = [

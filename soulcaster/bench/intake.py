@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,7 @@ from soulcaster.bench.posts import request
 from soulcaster.bench.programs import WEB, WORKER, Program, until
 from soulcaster.dev.loopback import free_port
 from soulcaster.dev.stack import Stack
-from soulcaster.services.api_keys import make_key
+from soulcaster.services.api_keys import ApiKeys
 from soulcaster.services.webhook_secrets import Seal, WebhookSecrets
 
 PROJECT = "bench-intake"
@@ -62,13 +63,15 @@ async def run(
             keys = {f"SOULCASTER_{name}_KEY": Fernet.generate_key().decode() for name in ("SESSION", "SECRETS")}
             web = {"PORT": str(port), **keys}
             read_model = RedisReadModel(settings.redis_url)
+            clock = partial(datetime.now, UTC)
             async with KafkaPublisher(settings.kafka) as publisher:
-                now = datetime.now(UTC)
                 if kind == "feedback":
-                    secret, _ = await make_key(publisher, PROJECT, name="bench", scopes=["ingest"], by="bench", at=now)
+                    api_keys = ApiKeys(publisher, read_model.api_keys, clock)
+                    secret = (await api_keys.create(PROJECT, name="bench", scopes=["ingest"], by="bench")).secret
                 else:
-                    webhooks = WebhookSecrets(read_model, publisher, Seal(keys["SOULCASTER_SECRETS_KEY"]))
-                    _, secret = await webhooks.make(PROJECT, kind, None, by="bench", at=now)
+                    seal = Seal(keys["SOULCASTER_SECRETS_KEY"])
+                    webhook_secrets = WebhookSecrets(publisher, read_model.webhook_secrets, seal, clock)
+                    secret = (await webhook_secrets.create(PROJECT, kind, None, by="bench")).plain
 
             async def settled(count: int) -> bool:
                 stats = await read_model.projects.stats(PROJECT)

@@ -53,10 +53,10 @@ def clusters(
 async def _largest(settings: Settings, project: str, limit: int | None) -> "tuple[Stats, Sequence[ClusterView]]":
     """Return a project's figures and its largest clusters; None: all of them."""
     from soulcaster.processes.connections import open_read_model
-    from soulcaster.services.projects import known_project
+    from soulcaster.services.projects import find_project
 
     async with open_read_model(settings) as read_model:
-        found = await known_project(read_model, project)
+        found = await find_project(read_model.projects, project)
         stats = await read_model.projects.stats(found.id)
         page = await read_model.clusters.list(found.id, limit=limit or max(stats.total_clusters, 1), offset=0)
     return stats, page.items

@@ -1,7 +1,7 @@
 """`soulcaster keys`: a project's API keys, for people who can reach Kafka and Redis anyway."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -9,6 +9,7 @@ import typer
 from soulcaster.cli.options import AsJson, DataDir, ProjectName, complete, settings_of
 from soulcaster.domain.api_keys import MAX_NAME, SCOPES, ApiKey, KeyScope
 from soulcaster.errors import BadInput
+from soulcaster.processes.clock import utc_now
 from soulcaster.processes.settings import DEFAULT_DATA_DIR, Settings
 
 if TYPE_CHECKING:
@@ -62,17 +63,16 @@ async def _create(
 ) -> "tuple[str, ApiKey, Project]":
     """Return the secret, the API key and its project."""
     from soulcaster.processes.connections import open_publisher, open_read_model
-    from soulcaster.services.api_keys import make_key
+    from soulcaster.services.api_keys import ApiKeys
     from soulcaster.services.projects import find_or_create_project
 
-    now = datetime.now(UTC)
+    now = utc_now()
     until = None if days is None else now + timedelta(days=days)
     async with open_read_model(settings) as read_model, open_publisher(settings) as publisher:
-        found = await find_or_create_project(publisher, read_model, project, at=now)
-        secret, key = await make_key(
-            publisher, found.id, name=name, scopes=scopes, by=CREATED_BY, at=now, expires_at=until
-        )
-    return secret, key, found
+        found = await find_or_create_project(publisher, read_model.projects, project, at=now)
+        api_keys = ApiKeys(publisher, read_model.api_keys, utc_now)
+        new = await api_keys.create(found.id, name=name, scopes=scopes, by=CREATED_BY, expires_at=until)
+    return new.secret, new.key, found
 
 
 @app.command("list")
@@ -94,10 +94,10 @@ def list_keys(project: ProjectName, as_json: AsJson = False, data_dir: DataDir =
 
 async def _list(settings: Settings, project: str) -> "tuple[ApiKeyView, ...]":
     from soulcaster.processes.connections import open_read_model
-    from soulcaster.services.projects import known_project
+    from soulcaster.services.projects import find_project
 
     async with open_read_model(settings) as read_model:
-        found = await known_project(read_model, project)
+        found = await find_project(read_model.projects, project)
         return await read_model.api_keys.list(found.id)
 
 
@@ -114,12 +114,12 @@ def revoke(
 
 async def _revoke(settings: Settings, project: str, key_id: str) -> ApiKey:
     from soulcaster.processes.connections import open_publisher, open_read_model
-    from soulcaster.services.api_keys import revoke_key
-    from soulcaster.services.projects import known_project
+    from soulcaster.services.api_keys import ApiKeys
+    from soulcaster.services.projects import find_project
 
     async with open_read_model(settings) as read_model, open_publisher(settings) as publisher:
-        found = await known_project(read_model, project)
-        return await revoke_key(publisher, read_model, found.id, key_id, datetime.now(UTC))
+        found = await find_project(read_model.projects, project)
+        return await ApiKeys(publisher, read_model.api_keys, utc_now).revoke(found.id, key_id)
 
 
 def _day(at: datetime | None) -> str:

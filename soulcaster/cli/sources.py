@@ -7,7 +7,7 @@ from soulcaster.cli.options import AsJson, DataDir, ProjectName, complete, setti
 from soulcaster.processes.settings import DEFAULT_DATA_DIR, Settings
 
 if TYPE_CHECKING:
-    from soulcaster.services.sources import Standing
+    from soulcaster.services.sources import SourceView
 
 
 def sources(project: ProjectName, as_json: AsJson = False, data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
@@ -31,17 +31,17 @@ def sources(project: ProjectName, as_json: AsJson = False, data_dir: DataDir = D
     console().print(listed)
 
 
-async def _sources(settings: Settings, project: str) -> "tuple[Standing, ...]":
+async def _sources(settings: Settings, project: str) -> "tuple[SourceView, ...]":
     from soulcaster.processes.connections import open_read_model
-    from soulcaster.services.projects import known_project
-    from soulcaster.services.sources import sources_of
+    from soulcaster.services.projects import find_project
+    from soulcaster.services.sources import read_sources
 
     async with open_read_model(settings) as read_model:
-        found = await known_project(read_model, project)
-        return (await sources_of(read_model, found.id)).all()
+        found = await find_project(read_model.projects, project)
+        return (await read_sources(read_model, found.id)).list()
 
 
-def _as_json(one: "Standing") -> Mapping[str, object]:
+def _as_json(one: "SourceView") -> Mapping[str, object]:
     report = one.state.report
     return {
         "source": one.state.source,

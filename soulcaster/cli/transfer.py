@@ -82,7 +82,7 @@ async def _import(
     with open_table(path) as table:
         columns = choose_columns(columns, table.columns)  # a file that cannot be imported creates no project
         async with open_read_model(settings) as read_model, open_publisher(settings) as publisher:
-            target = await find_or_create_project(publisher, read_model, project, at=datetime.now(UTC))
+            target = await find_or_create_project(publisher, read_model.projects, project, at=datetime.now(UTC))
             with progress_bar("Posting", "rows") as bar:
                 posted = 0
 

@@ -54,7 +54,7 @@ async def prepare_demo(settings: Settings, mark: Path, worker: Child) -> Demo:
     """
     async with open_read_model(settings) as read_model:
         async with open_publisher(settings) as publisher:
-            project = await find_or_create_project(publisher, read_model, NAME, at=datetime.now(UTC))
+            project = await find_or_create_project(publisher, read_model.projects, NAME, at=datetime.now(UTC))
             expected = _items_posted(mark) or await _post(project, publisher)
         stats = await _wait_until_clustered(project, read_model, expected, worker)
         # Only now: a run that is stopped before this posts again, under the same ids.

@@ -22,6 +22,7 @@ from soulcaster.processes.logs import configure as configure_logs
 from soulcaster.processes.settings import WebSettings
 from soulcaster.services.webhook_secrets import Seal
 from soulcaster.web import server
+from soulcaster.web.dependencies import Options, Systems
 from soulcaster.web.guards import LOOPBACK, host_of
 from soulcaster.wire.project_config import reddit_polling
 
@@ -65,7 +66,6 @@ async def create_app(settings: WebSettings) -> web.Application:
         BadInput: a setting of the web server cannot be used.
     """
     origin = settings.public_origin()
-    seal = Seal(settings.secrets_key)
     reddit = reddit_polling(settings.reddit_subreddits, settings.reddit_sorts, settings.reddit_poll_interval_seconds)
     publisher = KafkaPublisher(settings.kafka, timeout=INTAKE_SECONDS)
     read_model = RedisReadModel(settings.redis_url)
@@ -79,23 +79,27 @@ async def create_app(settings: WebSettings) -> web.Application:
         clock=utc_now,
     )
     app = server.create_app(
-        read_model=read_model,
-        publisher=publisher,
-        dead_letters=KafkaDeadLetters(settings.kafka),
-        kafka=kafka,
-        sign_in=sign_in,
-        rate_limits=rate_limits,
-        clock=utc_now,
-        session_key=settings.session_key,
-        seal=seal,
-        reddit=reddit,
-        issues=issues,
-        github_token=settings.github_token,
-        keyless=settings.keyless,
-        entrance=_entrance(settings, origin),
-        secure_cookies=origin is not None and origin.scheme == "https",
-        allowed_hosts=(*LOOPBACK, *([] if origin is None else [host_of(origin)])),
-        cors_origins=frozenset(origin.strip() for origin in settings.cors_origins.split(",") if origin.strip()),
+        Systems(
+            read_model=read_model,
+            publisher=publisher,
+            dead_letters=KafkaDeadLetters(settings.kafka),
+            kafka=kafka,
+            sign_in=sign_in,
+            rate_limits=rate_limits,
+            issues=issues,
+            clock=utc_now,
+            entrance=_entrance(settings, origin),
+        ),
+        Options(
+            session_key=settings.session_key,
+            seal=Seal(settings.secrets_key),
+            reddit=reddit,
+            github_token=settings.github_token,
+            keyless=settings.keyless,
+            secure_cookies=origin is not None and origin.scheme == "https",
+            allowed_hosts=(*LOOPBACK, *([] if origin is None else [host_of(origin)])),
+            cors_origins=frozenset(origin.strip() for origin in settings.cors_origins.split(",") if origin.strip()),
+        ),
     )
     connecting = asyncio.create_task(_connect(publisher))
 

@@ -106,7 +106,7 @@ def create_app(settings: WorkerSettings, *, embedder: Embedder | None = None) ->
 
     seen = _table(app, "seen", settings.partitions, MARK_BYTES, make_seen)
     clusters = _table(app, "clusters", settings.partitions, RECORD_BYTES, make_clusters)
-    config_of = ConfigCache(read_model).get
+    config_of = ConfigCache(read_model.project_config).get
     in_hand = InHand(app)
 
     def run(agent: Agent) -> None:

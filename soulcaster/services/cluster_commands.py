@@ -8,9 +8,10 @@ from soulcaster.domain.ids import fix_command_id, job_id_for
 from soulcaster.domain.lifecycle import active
 from soulcaster.errors import Conflict
 from soulcaster.ports.clock import Clock
-from soulcaster.ports.commands import CommandView
+from soulcaster.ports.clusters import ClusterReader
+from soulcaster.ports.commands import CommandReader, CommandView
+from soulcaster.ports.jobs import JobReader
 from soulcaster.ports.messaging import Outgoing, Publisher
-from soulcaster.ports.read_model import ReadModel
 from soulcaster.services.lookup import known_cluster
 from soulcaster.services.waiting import until
 from soulcaster.wire.cluster_commands import ClusterCommand
@@ -36,9 +37,13 @@ class RequestedFix:
 class ClusterCommands:
     """Sends commands on clusters, and reads what came of them."""
 
-    def __init__(self, publisher: Publisher, read_model: ReadModel, clock: Clock) -> None:
+    def __init__(
+        self, publisher: Publisher, clusters: ClusterReader, commands: CommandReader, jobs: JobReader, clock: Clock
+    ) -> None:
         self._publisher = publisher
-        self._read_model = read_model
+        self._clusters = clusters
+        self._commands = commands
+        self._jobs = jobs
         self._clock = clock
 
     async def send(
@@ -62,7 +67,7 @@ class ClusterCommands:
             Unavailable: Redis does not answer.
         """
         return await until(
-            lambda: self._read_model.commands.get(project_id, command_id),
+            lambda: self._commands.get(project_id, command_id),
             lambda view: view is not None and view.outcome != "waiting",
             seconds=seconds,
         )
@@ -78,8 +83,8 @@ class ClusterCommands:
             FixUnderWay: one of the cluster's jobs has not ended.
             Unavailable: Kafka or Redis does not answer.
         """
-        cluster = await known_cluster(self._read_model, project_id, cluster_id)
-        jobs = await self._read_model.jobs.list(project_id, cluster_id=cluster.id, limit=NEWEST_JOBS, offset=0)
+        cluster = await known_cluster(self._clusters, project_id, cluster_id)
+        jobs = await self._jobs.list(project_id, cluster_id=cluster.id, limit=NEWEST_JOBS, offset=0)
         if any(active(job) for job in jobs.items):
             raise FixUnderWay
         command_id = fix_command_id(cluster.id, jobs.items[0].id if jobs.items else "")

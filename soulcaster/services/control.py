@@ -1,6 +1,10 @@
 """Messages of `control` as records: the newest record of a key replaces those before it."""
 
+from dataclasses import asdict
+
+from soulcaster.domain.members import Membership, User
 from soulcaster.ports.messaging import Outgoing
+from soulcaster.ports.projects import Project
 from soulcaster.wire.control import (
     ControlMessage,
     KeyDefined,
@@ -19,6 +23,21 @@ from soulcaster.wire.topics import CONTROL
 def control_record(message: ControlMessage) -> Outgoing:
     """Return the record that a message is sent as."""
     return Outgoing(CONTROL.name, _key(message).encode(), message.to_bytes())
+
+
+def user_record(user: User) -> Outgoing:
+    """Return the record that defines a user."""
+    return control_record(UserDefined(**asdict(user)))
+
+
+def member_record(membership: Membership) -> Outgoing:
+    """Return the record that defines a membership, or its end."""
+    return control_record(MemberDefined(**asdict(membership)))
+
+
+def project_record(project: Project) -> Outgoing:
+    """Return the record that defines a project."""
+    return control_record(ProjectDefined(**asdict(project)))
 
 
 def _key(message: ControlMessage) -> str:

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from soulcaster.ports.read_model import ReadModel
-from soulcaster.services.projects import known_project
+from soulcaster.services.projects import find_project
 
 PAGE_ITEMS = 1000
 """Items that one request to the read model returns."""
@@ -29,7 +29,7 @@ async def export_items(read_model: ReadModel, id_or_name: str) -> AsyncIterator[
         NotFound: there is no such project.
         RedisUnavailable: Redis does not answer.
     """
-    project = await known_project(read_model, id_or_name)
+    project = await find_project(read_model.projects, id_or_name)
     after = None
     while True:
         page = await read_model.feedback.list(

@@ -16,7 +16,7 @@ from soulcaster.ports.messaging import KeyedPublisher
 from soulcaster.ports.rows import Row
 from soulcaster.services.import_columns import Columns
 from soulcaster.services.import_times import parse_time
-from soulcaster.services.posting import Ready, make_ready, post
+from soulcaster.services.posting import FeedbackPosts, PostableItem, read_items
 from soulcaster.wire.fields import SOURCE_PATTERN
 
 FIELD_COLUMNS = ("author", "url", "github_repo_url")
@@ -59,6 +59,7 @@ async def import_rows(
         BadInput: the rows cannot be read to their end.
         KafkaUnavailable: some rows were not acknowledged; posting all of them again is harmless.
     """
+    posts = FeedbackPosts(publisher)
     posted = 0
     refused: list[RefusedRow] = []
     rows = iter(rows)
@@ -70,7 +71,7 @@ async def import_rows(
             if posting is not None:
                 await posting
                 report(posted)
-            posting = asyncio.create_task(post(publisher, ready))
+            posting = asyncio.create_task(posts.post(ready))
             await asyncio.sleep(0)  # let it begin before the next rows are read
             posted += len(ready)
         if posting is not None:
@@ -85,7 +86,7 @@ async def import_rows(
 
 def _ready_rows(
     rows: Sequence[Row], columns: Columns, *, project_id: str, source: str
-) -> tuple[list[Ready], list[RefusedRow]]:
+) -> tuple[list[PostableItem], list[RefusedRow]]:
     ready, refused = [], []
     at = datetime.now(UTC)
     for row in rows:
@@ -96,7 +97,7 @@ def _ready_rows(
     return ready, refused
 
 
-def ready_row(row: Row, columns: Columns, *, project_id: str, source: str, at: datetime) -> Ready:
+def ready_row(row: Row, columns: Columns, *, project_id: str, source: str, at: datetime) -> PostableItem:
     """Return a row, received at `at`, as an item that can be posted.
 
     Raises:
@@ -118,7 +119,7 @@ def ready_row(row: Row, columns: Columns, *, project_id: str, source: str, at: d
         raise ValueError("has no text")
     as_json = well_formed(json.dumps(item, ensure_ascii=False, allow_nan=False)).encode()
     # What normalize would dead-letter is refused here, while the person who imports is looking.
-    ready, refused = make_ready([as_json], at)
+    ready, refused = read_items([as_json], at)
     if refused:
         raise ValueError(refused[0].reason)
     return ready[0]

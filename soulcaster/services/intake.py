@@ -1,6 +1,6 @@
-"""From the bytes of feedback.raw to items: the border where anything may come in.
+"""From the bytes of feedback.raw to items: the border where any input may arrive.
 
-Whatever the bytes are, each item in them becomes a FeedbackItem or a Refusal with its reason: nothing raises, nothing
+Whatever the bytes are, each item in them becomes a FeedbackItem or a Refusal with its reason. Nothing raises, nothing
 is dropped.
 """
 
@@ -37,9 +37,9 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """What could not be an item: the bytes, and why. `index` is its place in its envelope, None for all of it.
+    """Bytes that cannot be an item, and why. `index` is the item's index in its envelope, None for the whole record.
 
-    `faults` are the fields at fault, each with what is wrong; "" stands for all of the item.
+    `faults` are the invalid fields, each with what is wrong; "" means the item as a whole.
     """
 
     value: bytes
@@ -48,8 +48,8 @@ class Refusal:
     faults: tuple[tuple[str, str], ...] = ()
 
 
-class _Wrong(ValueError):
-    """A field of an item is at fault."""
+class _InvalidField(ValueError):
+    """A field of an item is invalid."""
 
     def __init__(self, field: str, message: str) -> None:
         super().__init__(message)
@@ -57,15 +57,15 @@ class _Wrong(ValueError):
 
 
 class Contents(NamedTuple):
-    """What is in a record: its items, what had to be refused, and what is no more at its source, by project."""
+    """What is in a record: its items, its refusals, and (project id, tombstone) of items that their source deleted."""
 
     items: list[Accepted]
     refused: list[Refusal]
-    gone: list[tuple[str, Deleted]]
+    deleted: list[tuple[str, Deleted]]
 
 
 def read(record: Record) -> Contents:
-    """Return what is in a record; items are cleaned, and not masked yet (`masked`)."""
+    """Return what is in a record; its items are cleaned but not masked yet (`masked`)."""
     value = record.value or b""
     try:
         message = _message(value)
@@ -79,8 +79,8 @@ def read(record: Record) -> Contents:
         try:
             contents.items.append(_accept(_RAW.validate_python(part), record, index or 0))
         except ValueError as error:
-            own = value if index is None else _own_bytes(part, value)
-            contents.refused.append(Refusal(own, _reason(error), index, _faults(error)))
+            own_bytes = value if index is None else _own_bytes(part, value)
+            contents.refused.append(Refusal(own_bytes, _reason(error), index, _faults(error)))
     return contents
 
 
@@ -90,11 +90,77 @@ def masked(accepted: Accepted) -> Accepted:
     return accepted if item is accepted.item else Accepted(item, _ITEM.dump_json(item))
 
 
-def _delivered(message: dict[str, Any], record: Record) -> Contents:
-    """Return what a vendor's delivery means.
+def generated_external_id(record: Record, index: int) -> str:
+    """Return the external id of a record's item that came without one: the same each time the record is read."""
+    return f"{record.topic}/{record.partition}/{record.offset}/{record.timestamp_ms}/{index}"
+
+
+def read_json(value: bytes) -> Any:
+    """Return parsed JSON, read leniently: lone surrogates are replaced.
+
+    Clients send them when they cut a text in the middle of an emoji.
 
     Raises:
-        ValueError: it is not one, or its parser cannot make sense of it.
+        ValueError: the bytes are not JSON.
+    """
+    try:
+        return pydantic_core.from_json(value, allow_inf_nan=False)
+    except ValueError as strict:
+        try:  # Python's parser accepts lone surrogates
+            return _without_surrogates(json.loads(value, parse_constant=_refuse_constant))
+        except (ValueError, RecursionError):
+            raise ValueError(f"the message is not JSON: {strict}") from strict
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _without_surrogates(value: Any) -> Any:
+    if isinstance(value, str):
+        return well_formed(value)
+    if isinstance(value, list):
+        return [_without_surrogates(part) for part in value]
+    if isinstance(value, dict):
+        return {well_formed(key): _without_surrogates(part) for key, part in value.items()}
+    return value
+
+
+def _message(value: bytes) -> dict[str, Any]:
+    """Return the message that the bytes are.
+
+    Raises:
+        ValueError: they are not a message of a version that this program reads.
+    """
+    if not value:
+        raise ValueError("the message is empty")
+    message = read_json(value)
+    if not isinstance(message, dict):
+        raise ValueError("the message is not a JSON object")
+    version = message.get("schema_version", SCHEMA_VERSION)
+    if version != SCHEMA_VERSION or isinstance(version, bool):
+        raise ValueError(f"schema_version {version!r} is not known; this program reads {SCHEMA_VERSION}")
+    return message
+
+
+def _parts(message: dict[str, Any]) -> list[tuple[int | None, Any]]:
+    """Return (index, JSON) of each item: of a single one without an index, or of all in an envelope.
+
+    Raises:
+        ValueError: it is an envelope whose items are not a list.
+    """
+    if "items" not in message:
+        return [(None, message)]
+    if not isinstance(message["items"], list):
+        raise ValueError("items is not a list")
+    return list(enumerate(message["items"]))
+
+
+def _delivered(message: dict[str, Any], record: Record) -> Contents:
+    """Return what is in a vendor's delivery.
+
+    Raises:
+        ValueError: it is not a delivery, or the vendor's parser cannot read it.
     """
     delivery = Delivery.model_validate(message)
     source = SOURCES.get(delivery.vendor)
@@ -106,99 +172,22 @@ def _delivered(message: dict[str, Any], record: Record) -> Contents:
             raw = RawFeedback(project_id=delivery.project_id, **outcome.fields())
             contents.items.append(_accept(raw, record, index))
         elif isinstance(outcome, Delete):
-            gone = item_id(delivery.project_id, delivery.vendor, outcome.external_id)
-            contents.gone.append((delivery.project_id, Deleted(gone, outcome.version or _received(record))))
+            deleted_id = item_id(delivery.project_id, delivery.vendor, outcome.external_id)
+            tombstone = Deleted(deleted_id, outcome.version or _received_at(record))
+            contents.deleted.append((delivery.project_id, tombstone))
     return contents
-
-
-def _received(record: Record) -> datetime:
-    return datetime.fromtimestamp(record.timestamp_ms / 1000, UTC)
-
-
-def _message(value: bytes) -> dict[str, Any]:
-    """Return the message that the bytes are.
-
-    Raises:
-        ValueError: they are not a message of a version this program speaks.
-    """
-    if not value:
-        raise ValueError("the message is empty")
-    message = read_json(value)
-    if not isinstance(message, dict):
-        raise ValueError("the message is not a JSON object")
-    version = message.get("schema_version", SCHEMA_VERSION)
-    if version != SCHEMA_VERSION or isinstance(version, bool):
-        raise ValueError(f"schema_version {version!r} is not known; this program speaks {SCHEMA_VERSION}")
-    return message
-
-
-def _parts(message: dict[str, Any]) -> list[tuple[int | None, Any]]:
-    """Return (index, JSON) of each item: one without an index, or those of an envelope.
-
-    Raises:
-        ValueError: it is an envelope without a list of items.
-    """
-    if "items" not in message:
-        return [(None, message)]
-    if not isinstance(message["items"], list):
-        raise ValueError("items is not a list")
-    return list(enumerate(message["items"]))
-
-
-def read_json(value: bytes) -> Any:
-    """Return what the bytes say, read as leniently as JSON of others has to be.
-
-    Raises:
-        ValueError: they are not JSON.
-    """
-    try:
-        return pydantic_core.from_json(value, allow_inf_nan=False)
-    except ValueError as strict:
-        # Python's reader takes lone surrogates, which a client that cuts a text in the middle of an emoji sends.
-        try:
-            return _mended(json.loads(value, parse_constant=_no_constant))
-        except (ValueError, RecursionError):
-            raise ValueError(f"the message is not JSON: {strict}") from strict
-
-
-def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")
-
-
-def _mended(value: Any) -> Any:
-    if isinstance(value, str):
-        return well_formed(value)
-    if isinstance(value, list):
-        return [_mended(part) for part in value]
-    if isinstance(value, dict):
-        return {well_formed(key): _mended(part) for key, part in value.items()}
-    return value
-
-
-def _own_bytes(part: Any, value: bytes) -> bytes:
-    """Return one item of a message as JSON, or the whole message where that is shorter: a topic took it, so it fits."""
-    own = json.dumps(part, ensure_ascii=False, separators=(",", ":")).encode()
-    return min(own, value, key=len)
-
-
-def generated_external_id(record: Record, index: int) -> str:
-    """Return the external id of a record's item that came without one.
-
-    Each is an item of its own, and stays that one however often the record is read.
-    """
-    return f"{record.topic}/{record.partition}/{record.offset}/{record.timestamp_ms}/{index}"
 
 
 def _accept(raw: RawFeedback, record: Record, index: int) -> Accepted:
     """Return the item that a part of a record is.
 
     Raises:
-        ValueError: it is not valid, says nothing, or is too large.
+        ValueError: a field is invalid, there is no text in it, or it is too large.
     """
     title, body = title_and_body(raw.title, raw.body)
     if not body:
-        raise _Wrong("body", "there is no text in it: title and body hold nothing that can be read")
-    received = _received(record)
+        raise _InvalidField("body", "there is no text in it: title and body hold nothing that can be read")
+    received_at = _received_at(record)
     source, external_id = _source_and_id(raw.source, raw.external_id or generated_external_id(record, index))
     item = FeedbackItem(
         id=item_id(raw.project_id, source, external_id),
@@ -207,8 +196,8 @@ def _accept(raw: RawFeedback, record: Record, index: int) -> Accepted:
         external_id=external_id,
         title=title,
         body=body,
-        created_at=raw.created_at or received,
-        received_at=received,
+        created_at=raw.created_at or received_at,
+        received_at=received_at,
         author=raw.author,
         url=raw.url,
         github_repo_url=raw.github_repo_url,
@@ -225,18 +214,30 @@ def _accept(raw: RawFeedback, record: Record, index: int) -> Accepted:
 
 
 def _source_and_id(source: str, external_id: str) -> tuple[str, str]:
-    """Return where an item is from and its id there; what is no `Source` goes into the id, so that no two are one.
+    """Return the item's source and its id there.
+
+    A source name that `SOURCE_PATTERN` does not allow moves into the id, so that items of two such sources stay apart.
 
     Raises:
-        ValueError: there is no room for it.
+        ValueError: the id would be too long.
     """
     if re.fullmatch(SOURCE_PATTERN, source):
         return source, external_id
     external_id = f"{source.lower()}/{external_id}"
     if len(external_id) > MAX_EXTERNAL_ID:
         most = MAX_EXTERNAL_ID - len(source) - 1
-        raise _Wrong("external_id", f"with the source {source!r} an external_id may have {most} characters")
+        raise _InvalidField("external_id", f"with the source {source!r} an external_id may have {most} characters")
     return OTHER_SOURCE, external_id
+
+
+def _received_at(record: Record) -> datetime:
+    return datetime.fromtimestamp(record.timestamp_ms / 1000, UTC)
+
+
+def _own_bytes(part: Any, value: bytes) -> bytes:
+    """Return one item of a message as JSON, or the whole message where that is shorter: it fits a topic as it came."""
+    own = json.dumps(part, ensure_ascii=False, separators=(",", ":")).encode()
+    return min(own, value, key=len)
 
 
 def _reason(error: ValueError) -> str:
@@ -249,4 +250,4 @@ def _faults(error: ValueError) -> tuple[tuple[str, str], ...]:
     if isinstance(error, ValidationError):
         details = error.errors(include_url=False, include_input=False, include_context=False)
         return tuple((".".join(map(str, d["loc"])), d["msg"]) for d in details)
-    return ((error.field if isinstance(error, _Wrong) else "", str(error)),)
+    return ((error.field if isinstance(error, _InvalidField) else "", str(error)),)

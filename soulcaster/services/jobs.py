@@ -8,8 +8,9 @@ from soulcaster.domain.ids import recorded_job_id, step_id_for
 from soulcaster.domain.lifecycle import Job, JobStatus, active, advance, may_become, start
 from soulcaster.errors import IllegalTransition
 from soulcaster.ports.clock import Clock
+from soulcaster.ports.clusters import ClusterReader
+from soulcaster.ports.jobs import JobReader
 from soulcaster.ports.messaging import Outgoing, Publisher
-from soulcaster.ports.read_model import ReadModel
 from soulcaster.services.lookup import known_cluster
 from soulcaster.services.waiting import until
 from soulcaster.wire.jobs import JobEvent
@@ -27,9 +28,10 @@ class Jobs:
     A step that is sent again with the same idempotency key is the same step and changes nothing.
     """
 
-    def __init__(self, publisher: Publisher, read_model: ReadModel, clock: Clock) -> None:
+    def __init__(self, publisher: Publisher, jobs: JobReader, clusters: ClusterReader, clock: Clock) -> None:
         self._publisher = publisher
-        self._read_model = read_model
+        self._jobs = jobs
+        self._clusters = clusters
         self._clock = clock
 
     async def record(self, project_id: str, cluster_id: str, *, by: str, idempotency_key: str | None) -> Job:
@@ -41,9 +43,9 @@ class Jobs:
             NotFound: the project has no such cluster.
             Unavailable: Kafka or Redis does not answer.
         """
-        cluster = await known_cluster(self._read_model, project_id, cluster_id)
+        cluster = await known_cluster(self._clusters, project_id, cluster_id)
         job_id = str(uuid4()) if idempotency_key is None else recorded_job_id(project_id, idempotency_key)
-        known = None if idempotency_key is None else await self._read_model.jobs.get(job_id)
+        known = None if idempotency_key is None else await self._jobs.get(job_id)
         if known is not None:
             return known
         event = JobEvent(
@@ -114,7 +116,7 @@ class Jobs:
             Unavailable: Redis does not answer.
         """
         job = await until(
-            lambda: self._read_model.jobs.get(job_id),
+            lambda: self._jobs.get(job_id),
             lambda job: job is not None and matches(job),
             seconds=seconds,
             poll_seconds=POLL_SECONDS,

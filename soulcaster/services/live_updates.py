@@ -17,8 +17,7 @@ import structlog
 from pydantic import TypeAdapter
 
 from soulcaster.errors import LimitReached, Unavailable
-from soulcaster.ports.notices import Notice
-from soulcaster.ports.read_model import ReadModel
+from soulcaster.ports.notices import Notice, NoticeReader
 
 POLL_SECONDS = 0.5
 """Pause between two reads of notices."""
@@ -93,8 +92,8 @@ class Subscriber:
 class LiveUpdates:
     """All subscriptions of this process, and the one reader of notices."""
 
-    def __init__(self, read_model: ReadModel) -> None:
-        self._read_model = read_model
+    def __init__(self, notices: NoticeReader) -> None:
+        self._notices = notices
         self._subscribers: dict[str, set[Subscriber]] = defaultdict(set)
         self._positions: dict[str, str] = {}
         self._counts: Counter[str] = Counter()
@@ -131,7 +130,7 @@ class LiveUpdates:
         subscriber = Subscriber(project_id, name)
         self._counts[name] += 1
         try:
-            oldest, newest = await self._read_model.notices.span(project_id)
+            oldest, newest = await self._notices.span(project_id)
             # Nothing awaits between here and the addition, so the subscriber misses nothing and hears nothing twice.
             position = self._positions.setdefault(project_id, newest)
             self._subscribers[project_id].add(subscriber)
@@ -196,10 +195,10 @@ class LiveUpdates:
             Unavailable: Redis does not answer.
         """
         positions = dict(self._positions)
-        found = await self._read_model.notices.after(positions, limit=MAX_NOTICES)
+        found = await self._notices.after(positions, limit=MAX_NOTICES)
         full = {project_id for project_id, notices in found.items() if len(notices) == MAX_NOTICES}
         for project_id in full.union(positions if check_for_gaps else ()):
-            oldest, newest = await self._read_model.notices.span(project_id)
+            oldest, newest = await self._notices.span(project_id)
             position = self._positions.get(project_id)
             if position is not None and not _order(oldest) <= _order(position) <= _order(newest):
                 self._positions[project_id] = newest
@@ -221,7 +220,7 @@ class LiveUpdates:
             return [opened]
         if _NOTICE_ID.fullmatch(last_id) is None or not _order(oldest) <= _order(last_id) <= _order(position):
             return [opened, LiveUpdate("reset", "{}", position)]
-        found = (await self._read_model.notices.after({project_id: last_id}, limit=MAX_QUEUED)).get(project_id, ())
+        found = (await self._notices.after({project_id: last_id}, limit=MAX_QUEUED)).get(project_id, ())
         missed = [_changed(*entry) for entry in found if _order(entry[0]) <= _order(position)]
         if len(missed) == MAX_QUEUED:
             return [opened, LiveUpdate("reset", "{}", position)]

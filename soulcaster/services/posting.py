@@ -1,4 +1,4 @@
-"""Posting feedback: how items get onto feedback.raw, for the API and for files alike."""
+"""Posting feedback: how items and vendors' deliveries get onto feedback.raw, from the API, files and syncs alike."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -7,72 +7,29 @@ from datetime import datetime
 
 from pydantic_core import PydanticSerializationError
 
-from soulcaster.domain.feedback.items import FeedbackItem
+from soulcaster.domain.feedback.items import Deleted, FeedbackItem
 from soulcaster.domain.ids import item_id
 from soulcaster.domain.sources import SOURCES, Nothing, SourceChange
 from soulcaster.ports.messaging import KeyedPublisher, Outgoing, Record
 from soulcaster.services.intake import Refusal, read, read_json
-from soulcaster.wire.feedback import Delivery, raw_envelopes
-from soulcaster.wire.topics import FEEDBACK_RAW
+from soulcaster.wire.feedback import Delivery, ItemsEnvelope, raw_envelopes
+from soulcaster.wire.topics import FEEDBACK_ITEMS, FEEDBACK_RAW
 
 
 @dataclass(frozen=True, slots=True)
-class Ready:
+class PostableItem:
     """An item that can be posted, and the RawFeedback that it travels as, in JSON."""
 
     item: FeedbackItem
     value: bytes
 
 
-def make_ready(values: Sequence[bytes], at: datetime) -> tuple[list[Ready], list[Refusal]]:
-    """Return items, each a RawFeedback as JSON, as they can be posted, and those that normalize would refuse.
-
-    They are read by what reads them behind Kafka, so that what is posted is never refused there. A refusal's `index`
-    is the item's place here. Each item has an external id: one that is read at another place would be another item.
-    """
-    ready = []
-    refusals = []
-    received = int(at.timestamp() * 1000)
-    for index, value in enumerate(values):
-        accepted, refused, _ = read(Record(FEEDBACK_RAW.name, 0, 0, received, None, value))
-        ready += [Ready(one.item, value) for one in accepted]
-        refusals += [replace(one, index=index) for one in refused]
-    return ready, refusals
-
-
-async def post(publisher: KeyedPublisher, items: Sequence[Ready]) -> None:
-    """Publish items, and return once Kafka has them all.
-
-    Versions of an item stay in order, the later posted is the newer: it goes by its id to a partition that is the same
-    every time. Items of one partition share envelopes, for a message costs far more than its bytes.
-
-    Raises:
-        KafkaUnavailable: at least one was not acknowledged; to post all again is harmless.
-    """
-    groups = [items] if len(items) == 1 else await _by_partition(publisher, items)
-    await publisher.publish(
-        [
-            Outgoing(FEEDBACK_RAW.name, together[0].item.id.encode(), value)
-            for together in groups
-            for value in _messages([ready.value for ready in together])
-        ]
-    )
-
-
-async def _by_partition(publisher: KeyedPublisher, items: Sequence[Ready]) -> Sequence[Sequence[Ready]]:
-    partitions = await publisher.partitions(FEEDBACK_RAW.name, [ready.item.id.encode() for ready in items])
-    groups: dict[int, list[Ready]] = defaultdict(list)
-    for partition, ready in zip(partitions, items, strict=True):
-        groups[partition].append(ready)
-    return list(groups.values())
-
-
 @dataclass(frozen=True, slots=True)
-class ReadyDelivery:
-    """What a vendor sent, as it can be published, and what its parser makes of it now.
+class PostableDelivery:
+    """A vendor's delivery as it can be posted, and what its parser makes of it now.
 
-    `item_ids` are the items that it tells of, each once. `ignored` is why it is no feedback, `refusal` why it will be
-    a dead letter; None where neither.
+    `item_ids` are the items in it, each once. `ignored` says why it is not feedback, `refusal` why it will be a dead
+    letter; each is None where it does not apply.
     """
 
     message: Outgoing
@@ -81,11 +38,32 @@ class ReadyDelivery:
     refusal: str | None = None
 
 
-def make_delivery(project_id: str, vendor: str, headers: Mapping[str, str], payload: bytes) -> ReadyDelivery:
-    """Return what a vendor sent as it can be published; of the headers those are kept that its parser reads.
+def read_items(values: Sequence[bytes], at: datetime) -> tuple[list[PostableItem], list[Refusal]]:
+    """Return the items that can be posted, and refusals of those that the agent `normalize` would refuse.
+
+    The same code reads them as behind Kafka, so nothing that is posted is refused there. A refusal's `index` is the
+    item's index in `values`.
+
+    Args:
+        values: each a RawFeedback in JSON, with an external id: one that is generated depends on the record, so the
+            item would have another id behind Kafka.
+        at: when they were received.
+    """
+    items = []
+    refusals = []
+    received_ms = int(at.timestamp() * 1000)
+    for index, value in enumerate(values):
+        contents = read(Record(FEEDBACK_RAW.name, 0, 0, received_ms, None, value))
+        items += [PostableItem(one.item, value) for one in contents.items]
+        refusals += [replace(one, index=index) for one in contents.refused]
+    return items, refusals
+
+
+def read_delivery(project_id: str, vendor: str, headers: Mapping[str, str], payload: bytes) -> PostableDelivery:
+    """Return a vendor's delivery as it can be posted; it keeps the headers that the vendor's parser reads.
 
     Raises:
-        ValueError: the payload is not JSON, or so deep that it cannot be written again.
+        ValueError: the payload is not JSON, or is nested too deeply to be written again.
     """
     source = SOURCES[vendor]
     kept = {name: headers[name] for name in source.headers if name in headers}
@@ -93,20 +71,72 @@ def make_delivery(project_id: str, vendor: str, headers: Mapping[str, str], payl
     try:
         value = message.to_bytes()
     except PydanticSerializationError as error:
-        raise ValueError("lists and objects are too deep in one another") from error
+        raise ValueError("lists and objects are nested too deeply") from error
     outcomes: Sequence[SourceChange] = ()
     refusal = None
     try:
         outcomes = source.parse(kept, message.payload)
     except ValueError as error:
         refusal = str(error)
-    told = [outcome.external_id for outcome in outcomes if not isinstance(outcome, Nothing)]
-    ids = tuple(dict.fromkeys(item_id(project_id, vendor, one) for one in told))
-    nothing = "; ".join(outcome.reason for outcome in outcomes if isinstance(outcome, Nothing))
+    external_ids = [outcome.external_id for outcome in outcomes if not isinstance(outcome, Nothing)]
+    ids = tuple(dict.fromkeys(item_id(project_id, vendor, one) for one in external_ids))
+    ignored = "; ".join(outcome.reason for outcome in outcomes if isinstance(outcome, Nothing))
     key = ids[0] if ids else project_id
-    return ReadyDelivery(
-        Outgoing(FEEDBACK_RAW.name, key.encode(), value), ids, ignored=None if ids else nothing or None, refusal=refusal
+    return PostableDelivery(
+        Outgoing(FEEDBACK_RAW.name, key.encode(), value), ids, ignored=None if ids else ignored or None, refusal=refusal
     )
+
+
+class FeedbackPosts:
+    """Publishes feedback, and the deletion of items."""
+
+    def __init__(self, publisher: KeyedPublisher) -> None:
+        self._publisher = publisher
+
+    async def post(self, items: Sequence[PostableItem]) -> None:
+        """Publish items.
+
+        Versions of an item stay in order, the one posted later is the newer: an item's id is the key of its message,
+        alone or in an envelope with others of the same partition. Envelopes, because a message costs far more than its
+        bytes.
+
+        Raises:
+            KafkaUnavailable: Kafka did not acknowledge all of them; it does no harm to post all again.
+        """
+        groups = [items] if len(items) == 1 else await self._by_partition(items)
+        await self._publisher.publish(
+            [
+                Outgoing(FEEDBACK_RAW.name, group[0].item.id.encode(), value)
+                for group in groups
+                for value in _messages([item.value for item in group])
+            ]
+        )
+
+    async def post_delivery(self, delivery: PostableDelivery) -> None:
+        """Publish a vendor's delivery.
+
+        Raises:
+            KafkaUnavailable: Kafka did not acknowledge it.
+        """
+        await self._publisher.publish([delivery.message])
+
+    async def delete(self, project_id: str, item_id: str, *, command_id: str, at: datetime) -> None:
+        """Publish the tombstone of an item: it does not come back, whatever its source sends later.
+
+        The outcome is that of the command with this id.
+
+        Raises:
+            KafkaUnavailable: Kafka did not acknowledge it.
+        """
+        tombstone = ItemsEnvelope(project_id=project_id, items=(), deleted=(Deleted(item_id, at, command_id),))
+        await self._publisher.publish([Outgoing(FEEDBACK_ITEMS.name, project_id.encode(), tombstone.to_bytes())])
+
+    async def _by_partition(self, items: Sequence[PostableItem]) -> Sequence[Sequence[PostableItem]]:
+        partitions = await self._publisher.partitions(FEEDBACK_RAW.name, [one.item.id.encode() for one in items])
+        groups: dict[int, list[PostableItem]] = defaultdict(list)
+        for partition, one in zip(partitions, items, strict=True):
+            groups[partition].append(one)
+        return list(groups.values())
 
 
 def _messages(values: Sequence[bytes]) -> Sequence[bytes]:

@@ -14,13 +14,14 @@ from cachetools import TTLCache
 from soulcaster.domain.commands import Granularity
 from soulcaster.errors import Conflict
 from soulcaster.ports.clock import Clock
-from soulcaster.ports.messaging import Outgoing, Publisher
-from soulcaster.ports.read_model import ReadModel
+from soulcaster.ports.clustering import ClusteringReader
+from soulcaster.ports.messaging import Publisher
+from soulcaster.ports.project_config import ProjectConfigReader
 from soulcaster.services.cluster_commands import ClusterCommands
+from soulcaster.services.control import control_record
 from soulcaster.services.waiting import until
 from soulcaster.wire.control import ProjectConfigured
 from soulcaster.wire.project_config import ProjectConfig, StoredConfig
-from soulcaster.wire.topics import CONTROL
 
 CACHED_SECONDS = 3.0
 """How long settings and webhook secrets are cached: a change takes effect within this time."""
@@ -59,9 +60,9 @@ class ConfigChange:
 class ConfigCache:
     """Projects' settings for callers that need them with every item."""
 
-    def __init__(self, read_model: ReadModel, ticks: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, configs: ProjectConfigReader, ticks: Callable[[], float] = time.monotonic) -> None:
         """`ticks` is a monotonic clock in seconds."""
-        self._read_model = read_model
+        self._configs = configs
         self._cache: TTLCache[str, ProjectConfig] = TTLCache(CACHED_MOST, CACHED_SECONDS, timer=ticks)
 
     async def get(self, project_id: str) -> ProjectConfig:
@@ -72,16 +73,24 @@ class ConfigCache:
         """
         config = self._cache.get(project_id)
         if config is None:
-            config = self._cache[project_id] = (await self._read_model.project_config.get(project_id)).config
+            config = self._cache[project_id] = (await self._configs.get(project_id)).config
         return config
 
 
 class ProjectConfigs:
     """Reads and changes projects' settings."""
 
-    def __init__(self, publisher: Publisher, read_model: ReadModel, commands: ClusterCommands, clock: Clock) -> None:
+    def __init__(
+        self,
+        publisher: Publisher,
+        configs: ProjectConfigReader,
+        clustering: ClusteringReader,
+        commands: ClusterCommands,
+        clock: Clock,
+    ) -> None:
         self._publisher = publisher
-        self._read_model = read_model
+        self._configs = configs
+        self._clustering = clustering
         self._commands = commands
         self._clock = clock
 
@@ -91,7 +100,7 @@ class ProjectConfigs:
         Raises:
             Unavailable: Redis does not answer.
         """
-        return await self._read_model.project_config.get(project_id)
+        return await self._configs.get(project_id)
 
     async def clustering(self, project_id: str) -> Clustering:
         """Return how a project is clustered, as the clusterer last reported it.
@@ -99,7 +108,7 @@ class ProjectConfigs:
         Raises:
             Unavailable: Redis does not answer.
         """
-        reported = await self._read_model.clustering.config(project_id)
+        reported = await self._clustering.config(project_id)
         return Clustering() if reported is None else Clustering(reported.threshold, reported.granularity)
 
     async def change(
@@ -123,7 +132,7 @@ class ProjectConfigs:
             Unavailable: Kafka or Redis does not answer.
         """
         stored = await self.get(project_id)
-        if stored.version != version or not await self._read_model.project_config.claim(project_id, version + 1):
+        if stored.version != version or not await self._configs.claim(project_id, version + 1):
             raise ConfigConflict
         try:
             command_id = None
@@ -134,10 +143,9 @@ class ProjectConfigs:
             message = ProjectConfigured(
                 project_id=project_id, version=new.version, config=new.config, updated_at=now, updated_by=by
             )
-            key = f"config:{project_id}".encode()
-            await self._publisher.publish([Outgoing(CONTROL.name, key, message.to_bytes())])
+            await self._publisher.publish([control_record(message)])
         except BaseException:
-            await self._read_model.project_config.release(project_id, version + 1)
+            await self._configs.release(project_id, version + 1)
             raise
         return ConfigChange(new, command_id)
 

@@ -1,31 +1,40 @@
-"""What the handlers work with, and under which key the application holds it."""
+"""What the web server is made of: the systems it is given, its options, and the services that handlers call."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from aiohttp import web
 
 from soulcaster.ports.clock import Clock
 from soulcaster.ports.dead_letters import DeadLetters
+from soulcaster.ports.issues import Issues
 from soulcaster.ports.messaging import KeyedPublisher
 from soulcaster.ports.rate_limits import RateLimits
 from soulcaster.ports.read_model import ReadModel
 from soulcaster.ports.readiness import Answering
 from soulcaster.ports.sign_in import Entrance, SignIn
+from soulcaster.services.api_keys import ApiKeys
 from soulcaster.services.cluster_commands import ClusterCommands
 from soulcaster.services.dead_letters import DeadLetterReplay
 from soulcaster.services.github_sync import GitHubSync
 from soulcaster.services.jobs import Jobs
 from soulcaster.services.live_updates import LiveUpdates
+from soulcaster.services.members import Members
+from soulcaster.services.posting import FeedbackPosts
 from soulcaster.services.project_config import ProjectConfigs
-from soulcaster.services.webhook_secrets import WebhookSecrets
+from soulcaster.services.projects import Projects
+from soulcaster.services.sources import Pollers
+from soulcaster.services.users import Users
+from soulcaster.services.webhook_secrets import Seal, WebhookSecrets
+from soulcaster.web.guards import LOOPBACK
 from soulcaster.wire.project_config import RedditPolling
 
 
 @dataclass(frozen=True, slots=True)
-class Dependencies:
-    """Everything a handler may call; `keyless` lets calls without a key pass as the local owner's.
+class Systems:
+    """The systems behind the web server; the process that opened them closes them.
 
-    `entrance` is None where nobody signs in by GitHub; `reddit` is what is polled where a project has set nothing.
+    `entrance` is None where nobody signs in with GitHub.
     """
 
     read_model: ReadModel
@@ -34,22 +43,100 @@ class Dependencies:
     kafka: Answering
     sign_in: SignIn
     rate_limits: RateLimits
+    issues: Issues
     clock: Clock
-    keyless: bool
-    entrance: Entrance | None
-    webhooks: WebhookSecrets
+    entrance: Entrance | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How the web server behaves.
+
+    Args:
+        session_key: a Fernet key (32 bytes in URL-safe base64) that encrypts the session cookie; another key signs
+            everybody out.
+        seal: seals webhook secrets.
+        reddit: what is polled where a project has no settings of its own.
+        github_token: GitHub's token for callers that bring none.
+        keyless: calls without an API key are the local owner's; only for a server on a loopback address.
+        secure_cookies: for a server that browsers reach over https.
+        allowed_hosts: host names, without port, that the server answers to.
+        cors_origins: origins whose pages may call the API.
+    """
+
+    session_key: str
+    seal: Seal
     reddit: RedditPolling
-    github: GitHubSync
+    github_token: str = ""
+    keyless: bool = False
+    secure_cookies: bool = False
+    allowed_hosts: Collection[str] = LOOPBACK
+    cors_origins: Collection[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Dependencies:
+    """Everything a handler may call: the read model, the few other systems it asks directly, and the services."""
+
+    read_model: ReadModel
+    dead_letters: DeadLetters
+    kafka: Answering
+    sign_in: SignIn
+    rate_limits: RateLimits
+    clock: Clock
+    entrance: Entrance | None
+    keyless: bool
+    reddit: RedditPolling
+    api_keys: ApiKeys
     commands: ClusterCommands
-    jobs: Jobs
     configs: ProjectConfigs
+    feedback: FeedbackPosts
+    github: GitHubSync
+    jobs: Jobs
     live_updates: LiveUpdates
+    members: Members
+    pollers: Pollers
+    projects: Projects
     replay: DeadLetterReplay
+    users: Users
+    webhook_secrets: WebhookSecrets
+
+
+def compose(systems: Systems, options: Options) -> Dependencies:
+    """Return the services over these systems."""
+    read_model, publisher, clock = systems.read_model, systems.publisher, systems.clock
+    commands = ClusterCommands(publisher, read_model.clusters, read_model.commands, read_model.jobs, clock)
+    return Dependencies(
+        read_model=read_model,
+        dead_letters=systems.dead_letters,
+        kafka=systems.kafka,
+        sign_in=systems.sign_in,
+        rate_limits=systems.rate_limits,
+        clock=clock,
+        entrance=systems.entrance,
+        keyless=options.keyless,
+        reddit=options.reddit,
+        api_keys=ApiKeys(publisher, read_model.api_keys, clock),
+        commands=commands,
+        configs=ProjectConfigs(publisher, read_model.project_config, read_model.clustering, commands, clock),
+        feedback=FeedbackPosts(publisher),
+        github=GitHubSync(
+            systems.issues, read_model.sources, read_model.feedback, publisher, clock, token=options.github_token
+        ),
+        jobs=Jobs(publisher, read_model.jobs, read_model.clusters, clock),
+        live_updates=LiveUpdates(read_model.notices),
+        members=Members(publisher, read_model.members, clock),
+        pollers=Pollers(publisher, read_model, clock, options.reddit),
+        projects=Projects(publisher, read_model.projects, read_model.members, clock),
+        replay=DeadLetterReplay(systems.dead_letters, publisher),
+        users=Users(publisher, read_model.members, read_model.projects, clock),
+        webhook_secrets=WebhookSecrets(publisher, read_model.webhook_secrets, options.seal, clock),
+    )
 
 
 DEPENDENCIES = web.AppKey("dependencies", Dependencies)
 
 
 def dependencies(request: web.Request) -> Dependencies:
-    """Return what the request's handler works with."""
+    """Return what the request's handler may call."""
     return request.config_dict[DEPENDENCIES]

@@ -54,7 +54,7 @@ async def identify_sender(request: web.Request, source: str, scope: Needed) -> C
     signature = request.headers.get(how.header)
     if signature is None:
         caller = await identify(request, scope)
-        if caller.api_key_id is None and await given.webhooks.standing_secrets(_project(request), source):
+        if caller.api_key_id is None and await given.webhook_secrets.valid_secrets(_project(request), source):
             raise _unproven(f"This has no signature, and the project has a webhook secret of {source}", how)
         return caller
     try:
@@ -65,7 +65,7 @@ async def identify_sender(request: web.Request, source: str, scope: Needed) -> C
             "its webhook secrets are what a signature is checked with."
         )
         raise Problem(401, detail, errors=problem.errors, headers=CHALLENGE) from problem
-    secrets = await given.webhooks.standing_secrets(project_id, source)
+    secrets = await given.webhook_secrets.valid_secrets(project_id, source)
     raw = await read_raw(request, MAX_BATCH_BYTES)
     if not (signature.startswith(how.prefix) and signed(raw, signature.removeprefix(how.prefix), secrets)):
         raise _unproven(f"This is not signed with a webhook secret that the project has of {source}", how)

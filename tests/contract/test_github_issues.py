@@ -10,7 +10,7 @@ from aiohttp import web
 from soulcaster.adapters.github.issues import GitHubIssues
 from soulcaster.domain.source_state import Position
 from soulcaster.errors import SourceLimited, SourceRefuses, SourceUnavailable
-from soulcaster.services.github_sync import MOST_PAGES, read_changes
+from soulcaster.services.github_paging import MAX_PAGES, read_changes
 from tests.support.github_issues import START, GitHub
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -154,8 +154,8 @@ async def test_without_a_token_a_304_would_be_counted_so_it_is_not_asked_for(
 async def test_more_than_a_sync_may_read_is_read_by_the_next(
     github: GitHub, issues: GitHubIssues, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("soulcaster.services.github_sync.MOST_PAGES", 2)
-    assert MOST_PAGES > 2
+    monkeypatch.setattr("soulcaster.services.github_paging.MAX_PAGES", 2)
+    assert MAX_PAGES > 2
     for number in range(450):
         github.put(number)
     reader = Reader(issues)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from soulcaster.ports.messaging import Outgoing, Record
 from soulcaster.services.intake import read
-from soulcaster.services.posting import Ready, make_ready, post
+from soulcaster.services.posting import FeedbackPosts, PostableItem, read_items
 from soulcaster.testing import PARTITIONS, RecordingPublisher
 from soulcaster.wire.feedback import ENVELOPE_ITEMS, RawEnvelope, raw_envelopes
 from soulcaster.wire.topics import ENVELOPE_BYTES, FEEDBACK_RAW
@@ -21,15 +21,15 @@ def value(external_id: str, body: str = "It crashes", **more: Any) -> bytes:
     return json.dumps(item | more).encode()
 
 
-def ready(*values: bytes) -> list[Ready]:
-    items, refused = make_ready(values, AT)
+def ready(*values: bytes) -> list[PostableItem]:
+    items, refused = read_items(values, AT)
     assert refused == []
     return items
 
 
 async def posted(*values: bytes) -> list[Outgoing]:
     publisher = RecordingPublisher()
-    await post(publisher, ready(*values))
+    await FeedbackPosts(publisher).post(ready(*values))
     return publisher.sent
 
 
@@ -77,7 +77,7 @@ async def test_versions_of_an_item_stand_in_one_partition_in_their_order(version
 
 
 def test_what_would_be_refused_behind_kafka_is_told_with_its_place_and_its_fields() -> None:
-    items, refused = make_ready([value("1"), value("2", " \x00"), value("3", "x" * 300_000), value("", "x")], AT)
+    items, refused = read_items([value("1"), value("2", " \x00"), value("3", "x" * 300_000), value("", "x")], AT)
     assert [one.item.external_id for one in items] == ["1"]
     assert [(one.index, [field for field, _ in one.faults]) for one in refused] == [
         (1, ["body"]),

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from soulcaster.domain.source_state import SourceReport, SourceState, SourceStatus
-from soulcaster.services.sources import standing
+from soulcaster.services.sources import source_view
 from soulcaster.wire.project_config import GithubConfig, SourcesConfig
 from tests.support.make import NOW
 
@@ -22,13 +22,13 @@ def reported(status: SourceStatus) -> SourceState:
         (SourceState("github", last_received_at=NOW), True, True, ""),
         (reported("ok"), False, True, ""),
         (reported("failing"), False, True, "tried again by itself"),
-        (reported("blocked"), False, True, "mend what the last error says"),
-        (replace(reported("blocked"), last_received_at=NOW), False, True, "mend what the last error says"),
+        (reported("blocked"), False, True, "fix what the last error says"),
+        (replace(reported("blocked"), last_received_at=NOW), False, True, "fix what the last error says"),
         (SourceState("app-store", last_received_at=NOW), False, True, ""),
     ],
 )
 def test_what_there_is_to_do(state: SourceState, has_secret: bool, connected: bool, to_do: str) -> None:
-    found = standing(state, SourcesConfig(), has_secret=has_secret)
+    found = source_view(state, SourcesConfig(), has_secret=has_secret)
     assert (found.enabled, found.connected) == (True, connected)
     assert to_do in found.to_do
     assert bool(to_do) == bool(found.to_do)
@@ -36,6 +36,6 @@ def test_what_there_is_to_do(state: SourceState, has_secret: bool, connected: bo
 
 def test_what_is_off_says_where_it_is_put_on() -> None:
     off = SourcesConfig(github=GithubConfig(enabled=False))
-    found = standing(SourceState("github", last_received_at=NOW), off, has_secret=True)
+    found = source_view(SourceState("github", last_received_at=NOW), off, has_secret=True)
     assert (found.enabled, found.connected) == (False, True)
     assert "PUT /config/project" in found.to_do

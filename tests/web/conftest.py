@@ -1,10 +1,11 @@
 """The web application on a real Redis, with a publisher that records."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
-from types import SimpleNamespace
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 from aiohttp import web
@@ -25,10 +26,11 @@ from soulcaster.errors import KafkaUnavailable
 from soulcaster.ports.dead_letters import DeadLetter, DeadLetterPage
 from soulcaster.ports.issues import IssuesPage
 from soulcaster.ports.messaging import Outgoing, Record
-from soulcaster.services.api_keys import make_key
+from soulcaster.services.api_keys import ApiKeys
 from soulcaster.services.dead_letters import dead_letter, read_dead_letter
 from soulcaster.services.webhook_secrets import Seal, WebhookSecrets
 from soulcaster.testing import RecordingPublisher
+from soulcaster.web.dependencies import Options, Systems
 from soulcaster.web.server import create_app
 from soulcaster.wire.cluster_commands import ClusterCommand
 from soulcaster.wire.control import control_message
@@ -149,40 +151,34 @@ class World:
     def limits(self, *, per_key: int = 60_000, per_project: int = 60_000) -> RedisRateLimits:
         return RedisRateLimits(self.redis.url, per_key=per_key, per_project=per_project, clock=lambda: self.now)
 
-    def app(self, **more: object) -> web.Application:
-        given = SimpleNamespace(allowed_hosts=("localhost", "127.0.0.1", "[::1]"), keyless=True, cors_origins=())
-        given.issues, given.github_token = OneIssue(), ""
-        given.entrance, given.secure_cookies, given.reddit = None, False, POLLING
-        given.__dict__.update(more)
+    def app(self, **more: Any) -> web.Application:
+        """Return an application; `more` are fields of `Systems` and of `Options` that differ."""
+        systems = {name: more.pop(name) for name in [f.name for f in fields(Systems)] if name in more}
         return create_app(
-            read_model=self.read_model,
-            publisher=self.publisher,
-            dead_letters=self.dead_letters,
-            kafka=self.kafka,
-            sign_in=self.sign_in,
-            rate_limits=self.rate_limits,
-            clock=lambda: self.now,
-            session_key=SESSION_KEY,
-            seal=Seal(SECRETS_KEY),
-            reddit=given.reddit,
-            issues=given.issues,
-            github_token=given.github_token,
-            allowed_hosts=given.allowed_hosts,
-            keyless=given.keyless,
-            entrance=given.entrance,
-            secure_cookies=given.secure_cookies,
-            cors_origins=given.cors_origins,
+            replace(
+                Systems(
+                    read_model=self.read_model,
+                    publisher=self.publisher,
+                    dead_letters=self.dead_letters,
+                    kafka=self.kafka,
+                    sign_in=self.sign_in,
+                    rate_limits=self.rate_limits,
+                    issues=OneIssue(),
+                    clock=lambda: self.now,
+                ),
+                **systems,
+            ),
+            replace(Options(SESSION_KEY, Seal(SECRETS_KEY), POLLING, keyless=True), **more),
         )
 
-    def webhooks(self) -> WebhookSecrets:
-        return WebhookSecrets(self.read_model, self.publisher, Seal(SECRETS_KEY))
+    def webhooks(self, keys: str = SECRETS_KEY, ticks: Callable[[], float] = time.monotonic) -> WebhookSecrets:
+        return WebhookSecrets(self.publisher, self.read_model.webhook_secrets, Seal(keys), lambda: self.now, ticks)
 
     async def key(self, *scopes: KeyScope, project: str = "p1", expires_at: datetime | None = None) -> dict[str, str]:
         """Make a key and return the header that carries it."""
-        secret, _ = await make_key(
-            self.publisher, project, name="test", scopes=scopes, by="test", at=NOW, expires_at=expires_at
-        )
-        return {"Authorization": f"Bearer {secret}"}
+        api_keys = ApiKeys(self.publisher, self.read_model.api_keys, lambda: NOW)
+        new = await api_keys.create(project, name="test", scopes=scopes, by="test", expires_at=expires_at)
+        return {"Authorization": f"Bearer {new.secret}"}
 
     async def member(self, user: str, role: Role, project: str = "p1", *, removed: bool = False) -> Membership:
         """Make a user a member, or none any more."""

@@ -20,6 +20,7 @@ from soulcaster.dev.stack import Stack
 from soulcaster.domain.ids import item_id
 from soulcaster.services.webhook_secrets import Seal
 from soulcaster.web.api.health.handlers import CHECK_SECONDS
+from soulcaster.web.dependencies import Options, Systems
 from soulcaster.web.server import create_app
 from soulcaster.wire.topics import FEEDBACK_RAW
 from tests.support.answers import problem
@@ -70,18 +71,17 @@ async def test_what_was_answered_202_is_on_kafka(tmp_path: Path) -> None:
         kafka, sign_in, read_model = KafkaReadiness(servers), RedisSignIn(redis_url), RedisReadModel(redis_url)
         async with KafkaPublisher(servers, timeout=3.0) as publisher:
             app = create_app(
-                read_model=read_model,
-                publisher=publisher,
-                dead_letters=KafkaDeadLetters(servers),
-                kafka=kafka,
-                sign_in=sign_in,
-                rate_limits=RedisRateLimits(redis_url, per_key=1, per_project=1, clock=lambda: datetime.now(UTC)),
-                clock=lambda: datetime.now(UTC),
-                session_key=SESSION_KEY,
-                seal=Seal(SECRETS_KEY),
-                reddit=POLLING,
-                issues=OneIssue(),
-                keyless=True,
+                Systems(
+                    read_model=read_model,
+                    publisher=publisher,
+                    dead_letters=KafkaDeadLetters(servers),
+                    kafka=kafka,
+                    sign_in=sign_in,
+                    rate_limits=RedisRateLimits(redis_url, per_key=1, per_project=1, clock=lambda: datetime.now(UTC)),
+                    issues=OneIssue(),
+                    clock=lambda: datetime.now(UTC),
+                ),
+                Options(SESSION_KEY, Seal(SECRETS_KEY), POLLING, keyless=True),
             )
             async with TestClient(TestServer(app)) as client:
                 await becomes(client, 200)

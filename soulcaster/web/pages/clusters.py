@@ -178,7 +178,7 @@ async def cancel(request: web.Request) -> web.StreamResponse:
     project = request[ACCESS].project
     form = await read_form(request, JobForm)
     given = dependencies(request)
-    job = await known_job(given.read_model, project.id, form.job_id)
+    job = await known_job(given.read_model.jobs, project.id, form.job_id)
     try:
         await given.jobs.cancel(job, by=request[ACCESS].user)
     except IllegalTransition as error:

@@ -6,9 +6,9 @@ from typing import Literal, TypeVar
 from aiohttp import web
 from pydantic import BaseModel
 
-from soulcaster.domain.members import ROLES, Membership, Role
+from soulcaster.domain.members import ROLES, Role
 from soulcaster.errors import Conflict
-from soulcaster.services.members import invite, remove_member, set_member
+from soulcaster.services.members import MemberChange
 from soulcaster.services.waiting import until
 from soulcaster.web.bodies import read_form
 from soulcaster.web.dependencies import dependencies
@@ -54,9 +54,8 @@ async def add(request: web.Request) -> web.StreamResponse:
     form = await read_form(request, AddForm)
     given, project_id = dependencies(request), request[ACCESS].project.id
     kind: Literal["email", "login"] = "email" if "@" in form.who else "login"  # no login has one
-    to = (given.publisher, given.read_model, project_id)
-    member, _, _ = await _or_say(request, invite(*to, kind, form.who, form.role, given.clock()))
-    await _show(request, member, f"{form.who} is a {form.role} of this project as soon as they sign in by GitHub.")
+    change = await _or_say(request, given.members.invite(project_id, kind, form.who, form.role))
+    await _show(request, change, f"{form.who} is a {form.role} of this project as soon as they sign in by GitHub.")
     raise web.HTTPSeeOther(_path(request))
 
 
@@ -64,17 +63,16 @@ async def change(request: web.Request) -> web.StreamResponse:
     """POST .../members/{user_id}/role: give a member another role."""
     form = await read_form(request, RoleForm)
     given, user_id = dependencies(request), await _member(request)
-    to = (given.publisher, given.read_model, request[ACCESS].project.id)
-    member, _ = await _or_say(request, set_member(*to, user_id, form.role, given.clock()))
-    await _show(request, member, "Changed.")
+    change = await _or_say(request, given.members.set_role(request[ACCESS].project.id, user_id, form.role))
+    await _show(request, change, "Changed.")
     raise web.HTTPSeeOther(_next(request, user_id))
 
 
 async def remove(request: web.Request) -> web.StreamResponse:
     """POST .../members/{user_id}/remove: remove a member."""
     given, user_id = dependencies(request), await _member(request)
-    to = (given.publisher, given.read_model, request[ACCESS].project.id)
-    await _show(request, await _or_say(request, remove_member(*to, user_id, given.clock())), "Removed.")
+    change = await _or_say(request, given.members.remove(request[ACCESS].project.id, user_id))
+    await _show(request, change, "Removed.")
     raise web.HTTPSeeOther(_next(request, user_id))
 
 
@@ -104,13 +102,14 @@ async def _or_say(request: web.Request, work: Awaitable[T]) -> T:
         raise web.HTTPSeeOther(_path(request)) from error
 
 
-async def _show(request: web.Request, asked: Membership, notice: str) -> None:
-    """Wait for a change to be known, and tell of it."""
+async def _show(request: web.Request, change: MemberChange, notice: str) -> None:
+    """Leave a notice of a change, after it can be read."""
     read_model = dependencies(request).read_model
-    expected = asked if asked.removed_at is None else None
+    member = change.membership
+    expected = member if member.removed_at is None else None
     found = await until(
-        lambda: read_model.members.get(asked.project_id, asked.user_id),
-        lambda member: member == expected,
+        lambda: read_model.members.get(member.project_id, member.user_id),
+        lambda known: known == expected,
         seconds=SHOWN_SECONDS,
     )
     await leave_notice(request, notice if found == expected else "Requested. Reload the page in a moment to see it.")

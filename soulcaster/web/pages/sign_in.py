@@ -4,7 +4,6 @@ from aiohttp import web
 
 from soulcaster.errors import SignInRefused
 from soulcaster.ports.sign_in import Entrance
-from soulcaster.services import members as people
 from soulcaster.services.waiting import until
 from soulcaster.web.dependencies import dependencies
 from soulcaster.web.pages.session import (
@@ -59,7 +58,7 @@ async def github_callback(request: web.Request) -> web.StreamResponse:
         person = await entrance.github.person(request.query.get("code", ""), verifier, _back_to(request, entrance))
     except SignInRefused as error:
         raise Problem(403, str(error)) from error
-    entered = await people.sign_in(given.publisher, given.read_model, person, entrance.sign_up, given.clock())
+    entered = await given.users.sign_in(person, entrance.sign_up)
     if entered is None:
         raise Problem(
             403,

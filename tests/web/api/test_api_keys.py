@@ -178,7 +178,7 @@ async def test_a_second_tenant_sees_nothing_and_changes_nothing(
     await world.member("u1", "owner", "p1")
     await world.key("read")
     [theirs] = await world.read_model.api_keys.list("p1")
-    secret, _ = await world.webhooks().make("p1", "sentry", None, by="test", at=NOW)
+    secret = (await world.webhooks().create("p1", "sentry", None, by="test")).secret
     await world.read_model.writer.put_project_config("p1", StoredConfig(1, ProjectConfig(repositories=("theirs/own",))))
     await world.read_model.writer.put_source_report("p1", "reddit", SourceReport({"after": "t3_theirs"}, "ok", NOW))
     await world.read_model.writer.put_repository("p1", RepositoryState("theirs/own", Position(NOW), "ok", NOW))

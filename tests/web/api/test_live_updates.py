@@ -322,7 +322,7 @@ async def test_what_was_trimmed_before_it_was_read_is_a_reset(
     monkeypatch.setattr("soulcaster.adapters.redis.read_model.NOTICES_KEPT", 10)
     monkeypatch.setattr(live_updates, "MAX_NOTICES", 1000 if away else 20)
     monkeypatch.setattr(live_updates, "MAX_QUEUED", 1000)
-    here = LiveUpdates(world.read_model)
+    here = LiveUpdates(world.read_model.notices)
     await put(world, 0)
     monkeypatch.setattr(here, "read_while_subscribed", asyncio.Event().wait)  # by hand, below
     subscriber = await here.subscribe("p1", "me", None)
@@ -342,7 +342,7 @@ async def test_what_was_trimmed_before_it_was_read_is_a_reset(
 async def test_what_was_read_for_those_who_have_left_is_not_told_who_came_since(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    here = LiveUpdates(world.read_model)
+    here = LiveUpdates(world.read_model.notices)
     monkeypatch.setattr(here, "read_while_subscribed", asyncio.Event().wait)
     first = await here.subscribe("p1", "me", None)
     await put(world, 1)
@@ -366,7 +366,7 @@ async def test_what_was_read_for_those_who_have_left_is_not_told_who_came_since(
 
 
 async def test_nothing_is_missed_or_told_twice_by_who_comes_amid_changes(world: World) -> None:
-    here = LiveUpdates(world.read_model)
+    here = LiveUpdates(world.read_model.notices)
     first = await here.subscribe("p1", "me", None)
     writing = asyncio.create_task(_write(world, 60))
     late: list[Subscriber] = []

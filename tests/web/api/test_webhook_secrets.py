@@ -16,7 +16,7 @@ from soulcaster.errors import BadInput, RedisUnavailable
 from soulcaster.processes import logs
 from soulcaster.services import webhook_secrets as webhooks
 from soulcaster.services.project_config import CACHED_SECONDS
-from soulcaster.services.webhook_secrets import Seal, SecretUnreadable, WebhookSecrets
+from soulcaster.services.webhook_secrets import Seal, SecretUnreadable
 from soulcaster.web.api.webhook_secrets.models import NewWebhookSecretOut, WebhookSecretOut
 from soulcaster.wire.control import WebhookSecretDefined, control_message
 from tests.support.answers import problem
@@ -48,7 +48,7 @@ async def test_one_that_is_given_is_stored_sealed_and_not_shown(world: World, cl
     [kept] = await world.read_model.webhook_secrets.list("p1")
     for shown in (sent.value.decode(), str(kept), str(listed), str(made), str(said)):
         assert VENDORS not in shown
-    assert await world.webhooks().standing_secrets("p1", "sentry") == (VENDORS.encode(),)
+    assert await world.webhooks().valid_secrets("p1", "sentry") == (VENDORS.encode(),)
 
 
 async def test_one_that_is_made_is_shown_once(world: World, client: Client) -> None:
@@ -56,7 +56,7 @@ async def test_one_that_is_made_is_shown_once(world: World, client: Client) -> N
     assert len(made["secret"]) == 43
     assert made["secret"].endswith(made["last4"])
     assert made["secret"] not in await (await client.get("/webhook-secrets", params=HERE)).text()
-    assert await world.webhooks().standing_secrets("p1", "github") == (made["secret"].encode(),)
+    assert await world.webhooks().valid_secrets("p1", "github") == (made["secret"].encode(),)
     assert (await add(client, "github", None))["secret"] != made["secret"]
 
 
@@ -66,21 +66,21 @@ async def test_two_stand_while_one_takes_over(world: World, client: Client) -> N
     new = await add(client, given="the-next-client-secret")
     await add(client, given="a-third-client-secret", status=409)
     await add(client, "github")  # of another source
-    standing = await world.webhooks().standing_secrets("p1", "sentry")
+    standing = await world.webhooks().valid_secrets("p1", "sentry")
     assert standing == (b"the-next-client-secret", VENDORS.encode())
     signature = hmac.new(VENDORS.encode(), b"body", hashlib.sha256).hexdigest()
     assert signed(b"body", signature, standing)
     answer = await client.delete(f"/webhook-secrets/{old['id']}", params=HERE)
     assert answer.status == 202
     assert (await answer.json())["removed_at"] == "2026-11-21T12:00:01Z"
-    standing = await world.webhooks().standing_secrets("p1", "sentry")
+    standing = await world.webhooks().valid_secrets("p1", "sentry")
     assert not signed(b"body", signature, standing)
     removed = control_message(world.publisher.sent[-1].value)
     assert isinstance(removed, WebhookSecretDefined)
     assert removed.sealed == ""
     await problem(await client.delete(f"/webhook-secrets/{old['id']}", params=HERE), 404)
     await problem(await client.delete(f"/webhook-secrets/{new['id']}", params={"project_id": "p2"}), 404)
-    assert await world.webhooks().standing_secrets("p2", "sentry") == ()
+    assert await world.webhooks().valid_secrets("p2", "sentry") == ()
 
 
 @pytest.mark.parametrize(
@@ -127,63 +127,64 @@ async def test_an_error_of_ours_does_not_tell_it(
 async def test_they_are_remembered_for_seconds_and_no_longer(world: World, client: Client) -> None:
     made = await add(client)
     now = [0.0]
-    known = WebhookSecrets(world.read_model, world.publisher, Seal(SECRETS_KEY), ticks=lambda: now[0])
-    assert len(await known.standing_secrets("p1", "sentry")) == 1
-    assert await known.standing_secrets("p1", "github") == ()
+    known = world.webhooks(ticks=lambda: now[0])
+    assert len(await known.valid_secrets("p1", "sentry")) == 1
+    assert await known.valid_secrets("p1", "github") == ()
     await client.delete(f"/webhook-secrets/{made['id']}", params=HERE)
     now[0] = CACHED_SECONDS - 0.1
-    assert len(await known.standing_secrets("p1", "sentry")) == 1
+    assert len(await known.valid_secrets("p1", "sentry")) == 1
     now[0] = CACHED_SECONDS
-    assert await known.standing_secrets("p1", "sentry") == ()
+    assert await known.valid_secrets("p1", "sentry") == ()
 
 
 async def test_only_so_many_are_remembered(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(webhooks, "CACHED_MOST", 2)
-    known = WebhookSecrets(world.read_model, world.publisher, Seal(SECRETS_KEY), ticks=lambda: 0.0)
-    made, _ = await known.make("p1", "sentry", VENDORS, by="me", at=NOW)
+    known = world.webhooks(ticks=lambda: 0.0)
+    made = (await known.create("p1", "sentry", VENDORS, by="me")).secret
     for project in ("p1", "p2", "p1", "p3"):
-        await known.standing_secrets(project, "sentry")
-    await known.remove("p1", made.id, NOW)
-    assert await known.standing_secrets("p1", "sentry") == (VENDORS.encode(),)  # p2 gave way, not this
-    await known.standing_secrets("p2", "sentry")
-    await known.standing_secrets("p3", "sentry")
-    assert await known.standing_secrets("p1", "sentry") == ()
+        await known.valid_secrets(project, "sentry")
+    await known.remove("p1", made.id)
+    assert await known.valid_secrets("p1", "sentry") == (VENDORS.encode(),)  # p2 gave way, not this
+    await known.valid_secrets("p2", "sentry")
+    await known.valid_secrets("p3", "sentry")
+    assert await known.valid_secrets("p1", "sentry") == ()
 
 
 async def test_without_redis_nobody_knows(fragile: World) -> None:
     fragile.redis.kill()
     with pytest.raises(RedisUnavailable):
-        await fragile.webhooks().standing_secrets("p1", "sentry")
+        await fragile.webhooks().valid_secrets("p1", "sentry")
 
 
 async def test_the_key_can_be_changed(world: World) -> None:
-    await world.webhooks().make("p1", "sentry", VENDORS, by="me", at=NOW)
+    await world.webhooks().create("p1", "sentry", VENDORS, by="me")
     new = Fernet.generate_key().decode()
-    both = WebhookSecrets(world.read_model, world.publisher, Seal(f"{new}, {SECRETS_KEY}"))
-    assert await both.standing_secrets("p1", "sentry") == (VENDORS.encode(),)
-    await both.make("p1", "sentry", "made-by-the-new-key", by="me", at=NOW + timedelta(seconds=1))
-    only_new = WebhookSecrets(world.read_model, world.publisher, Seal(new))
-    assert await only_new.standing_secrets("p1", "sentry") == (b"made-by-the-new-key",)
+    both = world.webhooks(f"{new}, {SECRETS_KEY}")
+    assert await both.valid_secrets("p1", "sentry") == (VENDORS.encode(),)
+    world.now = NOW + timedelta(seconds=1)
+    await both.create("p1", "sentry", "made-by-the-new-key", by="me")
+    only_new = world.webhooks(new)
+    assert await only_new.valid_secrets("p1", "sentry") == (b"made-by-the-new-key",)
 
 
 async def test_none_that_can_be_read_is_said(world: World) -> None:
-    await world.webhooks().make("p1", "sentry", VENDORS, by="me", at=NOW)
-    other = WebhookSecrets(world.read_model, world.publisher, Seal(Fernet.generate_key().decode()))
+    await world.webhooks().create("p1", "sentry", VENDORS, by="me")
+    other = world.webhooks(Fernet.generate_key().decode())
     with pytest.raises(SecretUnreadable), capture_logs() as said:
-        await other.standing_secrets("p1", "sentry")
+        await other.valid_secrets("p1", "sentry")
     assert [(one["log_level"], one["event"]) for one in said] == [
         ("error", "a webhook secret was sealed with another key")
     ]
 
 
 async def test_of_three_that_came_at_once_the_newest_two_stand(world: World) -> None:
-    made, _ = await world.webhooks().make("p1", "sentry", VENDORS, by="me", at=NOW)
+    made = (await world.webhooks().create("p1", "sentry", VENDORS, by="me")).secret
     for n in (1, 2):
         later = replace(
             made, id=f"w{n}", sealed=Seal(SECRETS_KEY).close(f"s{n}"), created_at=NOW + timedelta(seconds=n)
         )
         await world.read_model.writer.put_webhook_secret(later)
-    assert await world.webhooks().standing_secrets("p1", "sentry") == (b"s2", b"s1")
+    assert await world.webhooks().valid_secrets("p1", "sentry") == (b"s2", b"s1")
 
 
 @pytest.mark.parametrize("keys", ["", "x", f"{SECRETS_KEY},", "a" * 44])

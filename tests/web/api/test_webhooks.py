@@ -50,7 +50,7 @@ def raw(captured: Captured) -> bytes:
 
 
 async def stand(world: World, source: str, secret: str = SECRET, project: str = "p1") -> str:
-    made, _ = await world.webhooks().make(project, source, secret, by="test", at=world.now)
+    made = (await world.webhooks().create(project, source, secret, by="test")).secret
     world.publisher.sent.clear()
     return made.id
 
@@ -123,7 +123,7 @@ async def test_what_vendors_send_is_published_as_it_is(guarded: Client, world: W
     assert (delivery.project_id, delivery.vendor, delivery.headers) == ("p1", source, captured.headers)
     assert delivery.payload == captured.payload
     contents = read(Record(sent.topic, 0, 0, int(NOW.timestamp() * 1000), sent.key, sent.value))
-    shown = [one.item.id for one in contents.items] + [gone.id for _, gone in contents.gone]
+    shown = [one.item.id for one in contents.items] + [gone.id for _, gone in contents.deleted]
     assert shown == told.ids
     assert [one.reason for one in contents.refused] == ([refusal] if refusal else [])
 
@@ -237,7 +237,7 @@ async def test_two_secrets_are_good_while_one_takes_over(guarded: Client, world:
     await stand(world, source, OTHER)
     for sign in (by_old, by_new):
         await accepted(await post(guarded, source, body, sign=sign))
-    await world.webhooks().remove("p1", old, NOW)
+    await world.webhooks().remove("p1", old)
     world.publisher.sent.clear()
     await refused(world, await post(guarded, source, body, sign=by_old))
     await accepted(await post(guarded, source, body, sign=by_new))
@@ -487,7 +487,7 @@ async def test_anything(redis_server: RedisServer, source: str, body: Any, heade
             told = DeliveryOut.model_validate(await answer.json())
             contents = read(Record(sent.topic, 0, 0, int(NOW.timestamp() * 1000), sent.key, sent.value))
             assert {one.item.id for one in contents.items} <= set(told.ids)
-            assert contents.items or contents.gone or contents.refused
+            assert contents.items or contents.deleted or contents.refused
         else:
             assert world.publisher.sent == []
     await asyncio.gather(world.read_model.close(), world.sign_in.close(), world.rate_limits.close())

@@ -2,7 +2,6 @@
 
 from aiohttp import web
 
-from soulcaster.services.api_keys import make_key, revoke_key
 from soulcaster.web.api.api_keys.models import ApiKeyIn, ApiKeyOut, NewApiKeyOut
 from soulcaster.web.api.operation import operation
 from soulcaster.web.api.responses import json_list, json_response
@@ -23,24 +22,16 @@ async def list_api_keys(request: web.Request, query: ProjectQuery) -> web.Stream
 async def create_api_key(request: web.Request, query: ProjectQuery, body: ApiKeyIn) -> web.StreamResponse:
     """Create an API key, which is valid a moment later; only this response holds its secret."""
     given = dependencies(request)
-    now = given.clock()
-    if body.expires_at is not None and body.expires_at <= now:
+    if body.expires_at is not None and body.expires_at <= given.clock():
         raise field_problem("expires_at", "lies in the past")
-    secret, key = await make_key(
-        given.publisher,
-        query.project_id,
-        name=body.name,
-        scopes=body.scopes,
-        by=request[CALLER].name,
-        at=now,
-        expires_at=body.expires_at,
+    new = await given.api_keys.create(
+        query.project_id, name=body.name, scopes=body.scopes, by=request[CALLER].name, expires_at=body.expires_at
     )
-    return json_response(NewApiKeyOut.with_secret(key, secret), status=201)
+    return json_response(NewApiKeyOut.with_secret(new.key, new.secret), status=201)
 
 
 @operation("DELETE", "/keys/{key_id}", {202: ApiKeyOut}, scope="admin")
 async def revoke_api_key(request: web.Request, query: ProjectQuery, key_id: str) -> web.StreamResponse:
     """Revoke an API key: 202 once Kafka has it; the key is invalid a moment later."""
-    given = dependencies(request)
-    key = await revoke_key(given.publisher, given.read_model, query.project_id, key_id, given.clock())
+    key = await dependencies(request).api_keys.revoke(query.project_id, key_id)
     return json_response(ApiKeyOut.of(key), status=202)

@@ -32,7 +32,7 @@ async def list_clusters(request: web.Request, query: ClustersQuery) -> web.Strea
 async def get_cluster(request: web.Request, query: PageQuery, cluster_id: str) -> web.StreamResponse:
     """Get a cluster with one page of its items; 404 when the project has no such cluster."""
     given = dependencies(request)
-    view = await known_cluster(given.read_model, query.project_id, cluster_id)
+    view = await known_cluster(given.read_model.clusters, query.project_id, cluster_id)
     page = await given.read_model.feedback.list(
         query.project_id, source=None, cluster_id=view.id, limit=query.limit, offset=query.offset, after=query.cursor
     )

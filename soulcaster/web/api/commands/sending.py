@@ -40,7 +40,7 @@ async def send_cluster_command(
     Raises:
         NotFound: the project has no such cluster.
     """
-    cluster = await known_cluster(dependencies(request).read_model, query.project_id, cluster_id)
+    cluster = await known_cluster(dependencies(request).read_model.clusters, query.project_id, cluster_id)
     return await send_command(request, query, kind, message, body, cluster_id=cluster.id)
 
 

@@ -5,12 +5,11 @@ from dataclasses import replace
 from aiohttp import web
 from pydantic import ValidationError
 
-from soulcaster.domain.feedback.items import Deleted, github_repo
+from soulcaster.domain.feedback.items import github_repo
 from soulcaster.domain.text.normalize import title_and_body
 from soulcaster.errors import NotFound
-from soulcaster.ports.messaging import Outgoing
 from soulcaster.services.lookup import known_item
-from soulcaster.services.posting import make_ready, post
+from soulcaster.services.posting import read_items
 from soulcaster.web.api.commands.sending import command_operation, command_response, own_command_id
 from soulcaster.web.api.feedback.models import (
     FeedbackEditIn,
@@ -24,8 +23,7 @@ from soulcaster.web.api.responses import json_response
 from soulcaster.web.dependencies import dependencies
 from soulcaster.web.parameters import ProjectQuery, WaitQuery, words
 from soulcaster.web.problems import Problem, field_problem
-from soulcaster.wire.feedback import ItemsEnvelope, RawFeedback
-from soulcaster.wire.topics import FEEDBACK_ITEMS
+from soulcaster.wire.feedback import RawFeedback
 
 
 @operation("GET", "/feedback", {200: FeedbackListOut}, scope="read")
@@ -69,7 +67,8 @@ def _repo(given: str | None) -> str | None:
 @operation("GET", "/feedback/{item_id}", {200: FeedbackOut}, scope="read")
 async def get_feedback(request: web.Request, query: ProjectQuery, item_id: str) -> web.StreamResponse:
     """Get an item; 404 when the project has no such item."""
-    return json_response(FeedbackOut.of(await known_item(dependencies(request).read_model, query.project_id, item_id)))
+    feedback = dependencies(request).read_model.feedback
+    return json_response(FeedbackOut.of(await known_item(feedback, query.project_id, item_id)))
 
 
 @operation("PUT", "/feedback/{item_id}", {202: FeedbackEditOut, 200: FeedbackEditOut}, scope="write")
@@ -78,7 +77,7 @@ async def edit_feedback(
 ) -> web.StreamResponse:
     """Edit an item: the edit is its newest version, as if its source had sent it; 200 when nothing changes."""
     given = dependencies(request)
-    view = await known_item(given.read_model, query.project_id, item_id)
+    view = await known_item(given.read_model.feedback, query.project_id, item_id)
     changed = body.changed(view.item)
     if changed is None:
         return json_response(FeedbackEditOut(id=item_id, project_id=query.project_id, item=FeedbackOut.of(view)))
@@ -90,10 +89,10 @@ async def edit_feedback(
         raw = RawFeedback(**changed)
     except ValidationError as error:
         raise field_problem("metadata", error.errors(include_url=False, include_input=False)[0]["msg"]) from error
-    ready, refused = make_ready([raw.model_dump_json().encode()], given.clock())
+    ready, refused = read_items([raw.model_dump_json().encode()], given.clock())
     if refused:
         raise Problem(422, refused[0].reason)
-    await post(given.publisher, ready)
+    await given.feedback.post(ready)
     item = ready[0].item
     newest = FeedbackOut.of(replace(view, item=item))
     return json_response(FeedbackEditOut(id=item.id, project_id=query.project_id, item=newest), status=202)
@@ -108,9 +107,6 @@ async def delete_feedback(request: web.Request, query: WaitQuery, item_id: str) 
     if view is None and await given.read_model.commands.get(query.project_id, command_id) is None:
         raise NotFound("Feedback item not found")
     if view is not None:  # else the same request has already deleted it
-        gone = ItemsEnvelope(
-            project_id=query.project_id, items=(), deleted=(Deleted(item_id, given.clock(), command_id),)
-        )
-        await given.publisher.publish([Outgoing(FEEDBACK_ITEMS.name, query.project_id.encode(), gone.to_bytes())])
+        await given.feedback.delete(query.project_id, item_id, command_id=command_id, at=given.clock())
     cluster_id = None if view is None else view.cluster_id
     return await command_response(request, query, command_id, "Deletion asked for", cluster_id=cluster_id)

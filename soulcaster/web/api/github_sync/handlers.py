@@ -7,7 +7,8 @@ from collections.abc import Callable
 from aiohttp import web
 
 from soulcaster.errors import NotFound, SourceLimited, SourceRefuses
-from soulcaster.services.github_sync import Synced, SyncRunning
+from soulcaster.services.github_selection import SyncResult
+from soulcaster.services.github_sync import SyncRunning
 from soulcaster.web.api.github_sync.models import RepositorySyncOut, SyncOut
 from soulcaster.web.api.operation import operation
 from soulcaster.web.api.responses import json_response
@@ -70,7 +71,7 @@ async def sync_repositories(request: web.Request, query: ProjectQuery) -> web.St
         try:
             synced = await given.github.sync(query.project_id, name, config, token=token, goes_on=goes_on)
         except SyncRunning as error:
-            running = RepositorySyncOut.of(query.project_id, Synced(name), given.clock())
+            running = RepositorySyncOut.of(query.project_id, SyncResult(name), given.clock())
             read.append(running.model_copy(update={"success": False, "error": str(error)}))
             continue
         _raise_if_github_is_unavailable(given, synced)
@@ -101,7 +102,7 @@ def _until_time_is_up(request: web.Request) -> Callable[[], bool]:
     return lambda: loop.time() < until
 
 
-def _raise_if_github_is_unavailable(given: Dependencies, synced: Synced) -> None:
+def _raise_if_github_is_unavailable(given: Dependencies, synced: SyncResult) -> None:
     error = synced.stopped_by
     if error is None or isinstance(error, SourceRefuses):
         return

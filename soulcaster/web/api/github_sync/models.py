@@ -5,7 +5,7 @@ from datetime import datetime
 
 from pydantic import BaseModel
 
-from soulcaster.services.github_sync import Synced
+from soulcaster.services.github_selection import SyncResult
 
 
 class RepositorySyncOut(BaseModel):
@@ -35,7 +35,7 @@ class RepositorySyncOut(BaseModel):
     synced_ids: list[str]
 
     @classmethod
-    def of(cls, project_id: str, synced: Synced, at: datetime) -> "RepositorySyncOut":
+    def of(cls, project_id: str, synced: SyncResult, at: datetime) -> "RepositorySyncOut":
         """Return the result of a sync that ended at `at`."""
         return cls(
             success=synced.stopped_by is None,

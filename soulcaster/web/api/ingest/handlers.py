@@ -14,7 +14,7 @@ from aiohttp import web
 
 from soulcaster.domain.feedback.items import FeedbackItem
 from soulcaster.domain.ids import posted_id
-from soulcaster.services.posting import Ready, make_ready, post
+from soulcaster.services.posting import PostableItem, read_items
 from soulcaster.web.api.ingest.models import (
     FeedbackBatchIn,
     FeedbackIn,
@@ -92,7 +92,7 @@ async def _post(
     given = dependencies(request)
     prepare = partial(_prepare, items, project_id, request[CALLER], idempotency_key(request), given.clock(), field_name)
     ready = await asyncio.to_thread(prepare) if len(items) >= _MIN_ITEMS_FOR_THREAD else prepare()
-    await post(given.publisher, ready)
+    await given.feedback.post(ready)
     return [one.item for one in ready]
 
 
@@ -103,7 +103,7 @@ def _prepare(
     key: str | None,
     at: datetime,
     field_name: _FieldName,
-) -> Sequence[Ready]:
+) -> Sequence[PostableItem]:
     """Return the items ready to be posted; `key` is the Idempotency-Key. Raises what `_post` raises for an item."""
     values = []
     for index, item in enumerate(items):
@@ -114,7 +114,7 @@ def _prepare(
             raise Problem(400, "project_id is required", errors=[fault])
         external_id = item.external_id or item.id or (posted_id(project, key, index) if key else str(uuid4()))
         values.append(item.to_raw(project, external_id).model_dump_json().encode())
-    ready, refused = make_ready(values, at)
+    ready, refused = read_items(values, at)
     faults = [
         FieldProblem(field=field_name(one.index or 0, field), message=message)
         for one in refused

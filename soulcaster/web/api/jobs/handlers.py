@@ -32,7 +32,7 @@ async def list_jobs(request: web.Request, query: JobsQuery) -> web.StreamRespons
 async def get_job(request: web.Request, query: ProjectQuery, job_id: str) -> web.StreamResponse:
     """Get a job with its log; 404 when the project has no such job."""
     read_model = dependencies(request).read_model
-    job = await known_job(read_model, query.project_id, job_id)
+    job = await known_job(read_model.jobs, query.project_id, job_id)
     return json_response(JobOut.of(job, await read_model.jobs.logs(job.id)))
 
 
@@ -40,7 +40,7 @@ async def get_job(request: web.Request, query: ProjectQuery, job_id: str) -> web
 async def get_job_logs(request: web.Request, query: ProjectQuery, job_id: str) -> web.StreamResponse:
     """Get a job's log so far, line by line; 404 when the project has no such job."""
     read_model = dependencies(request).read_model
-    job = await known_job(read_model, query.project_id, job_id)
+    job = await known_job(read_model.jobs, query.project_id, job_id)
     lines = await read_model.jobs.logs(job.id)
     return json_response(JobLogsOut(job_id=job.id, project_id=job.project_id, chunks=[f"{line}\n" for line in lines]))
 
@@ -49,7 +49,7 @@ async def get_job_logs(request: web.Request, query: ProjectQuery, job_id: str) -
 async def list_cluster_jobs(request: web.Request, query: PageQuery, cluster_id: str) -> web.StreamResponse:
     """List a cluster's jobs without their logs, newest first, with those of the clusters merged into it."""
     read_model = dependencies(request).read_model
-    cluster = await known_cluster(read_model, query.project_id, cluster_id)
+    cluster = await known_cluster(read_model.clusters, query.project_id, cluster_id)
     page = await read_model.jobs.list(
         query.project_id, cluster_id=cluster.id, limit=query.limit, offset=query.offset, after=query.cursor
     )
@@ -70,7 +70,7 @@ async def record_job(request: web.Request, query: WaitByDefaultQuery, body: JobI
 async def update_job(request: web.Request, query: WaitQuery, body: JobPatchIn, job_id: str) -> web.StreamResponse:
     """Report a job's status, log lines, pull request or error; 409 when the job has already ended otherwise."""
     given = dependencies(request)
-    job = await known_job(given.read_model, query.project_id, job_id)
+    job = await known_job(given.read_model.jobs, query.project_id, job_id)
     if not body.model_dump(exclude_none=True):
         return json_response(JobChangedOut.of("No updates provided", job))
     changed = await given.jobs.report(
@@ -89,7 +89,7 @@ async def update_job(request: web.Request, query: WaitQuery, body: JobPatchIn, j
 async def cancel_job(request: web.Request, query: WaitQuery, job_id: str) -> web.StreamResponse:
     """End a job as failed and stop it wherever it runs; 409 when it has already ended otherwise."""
     given = dependencies(request)
-    job = await known_job(given.read_model, query.project_id, job_id)
+    job = await known_job(given.read_model.jobs, query.project_id, job_id)
     cancelled = await given.jobs.cancel(job, by=request[CALLER].name)
     shown = await _shown(request, cancelled, query.wait, lambda job: not active(job))
     return json_response(JobChangedOut.of("Job cancelled", shown or cancelled), status=202 if shown is None else 200)

@@ -2,7 +2,6 @@
 
 from aiohttp import web
 
-from soulcaster.services.members import make_project, make_user
 from soulcaster.web.api.operation import operation
 from soulcaster.web.api.projects.models import (
     CreatedProjectOut,
@@ -31,17 +30,9 @@ async def get_stats(request: web.Request, query: ProjectQuery) -> web.StreamResp
 @operation("POST", "/users", {200: CreatedUserOut, 201: CreatedUserOut}, scope="local")
 async def create_user(request: web.Request, body: UserIn) -> web.StreamResponse:
     """Create a user with a project; 200 and the same user when the address or GitHub account is already known."""
-    given = dependencies(request)
-    user, project, created = await make_user(
-        given.publisher,
-        given.read_model,
-        email=body.email,
-        github_id=body.github_id,
-        name=body.name,
-        at=given.clock(),
-    )
-    out = CreatedUserOut(user=UserOut.of(user), default_project=ProjectOut.of(project))
-    return json_response(out, status=201 if created else 200)
+    created = await dependencies(request).users.create(email=body.email, github_id=body.github_id, name=body.name)
+    out = CreatedUserOut(user=UserOut.of(created.user), default_project=ProjectOut.of(created.project))
+    return json_response(out, status=201 if created.is_new else 200)
 
 
 @operation("GET", "/projects", {200: ProjectsOut}, scope="read")
@@ -56,13 +47,7 @@ async def list_projects(request: web.Request, query: ProjectsQuery) -> web.Strea
 @operation("POST", "/projects", {200: CreatedProjectOut, 201: CreatedProjectOut}, scope="local", problems=(409,))
 async def create_project(request: web.Request, body: ProjectIn) -> web.StreamResponse:
     """Create a project owned by a user; 200 and the existing project when the user already owns it."""
-    given = dependencies(request)
-    project, created = await make_project(
-        given.publisher,
-        given.read_model,
-        name=body.name,
-        user_id=body.user_id,
-        project_id=body.project_id,
-        at=given.clock(),
+    project, created = await dependencies(request).projects.create(
+        name=body.name, user_id=body.user_id, project_id=body.project_id
     )
     return json_response(CreatedProjectOut(project=ProjectOut.of(project)), status=201 if created else 200)

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, StringConstraints
 
 from soulcaster.domain.source_state import MAX_ERROR, SourceStatus
-from soulcaster.services.sources import Standing
+from soulcaster.services.sources import SourceView
 from soulcaster.web.bodies import Body
 from soulcaster.wire.fields import PollCursor, Time
 
@@ -53,7 +53,7 @@ class SourceOut(BaseModel):
     project_id: str
 
     @classmethod
-    def of(cls, project_id: str, standing: Standing) -> "SourceOut":
+    def of(cls, project_id: str, standing: SourceView) -> "SourceOut":
         """Return the state of a source."""
         state, report = standing.state, standing.state.report
         return cls(

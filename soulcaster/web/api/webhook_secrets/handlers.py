@@ -25,15 +25,12 @@ async def create_webhook_secret(request: web.Request, query: ProjectQuery, body:
     """
     given = dependencies(request)
     vendors = None if body.secret is None else body.secret.get_secret_value()
-    secret, plain = await given.webhooks.make(
-        query.project_id, body.source, vendors, by=request[CALLER].name, at=given.clock()
-    )
-    return json_response(NewWebhookSecretOut.created(secret, plain if vendors is None else None), status=201)
+    new = await given.webhook_secrets.create(query.project_id, body.source, vendors, by=request[CALLER].name)
+    return json_response(NewWebhookSecretOut.created(new.secret, new.plain if vendors is None else None), status=201)
 
 
 @operation("DELETE", "/webhook-secrets/{secret_id}", {202: WebhookSecretOut}, scope="admin")
 async def remove_webhook_secret(request: web.Request, query: ProjectQuery, secret_id: str) -> web.StreamResponse:
     """Remove a secret: 202 once Kafka has it; webhooks signed with it are refused a few seconds later."""
-    given = dependencies(request)
-    removed = await given.webhooks.remove(query.project_id, secret_id, given.clock())
+    removed = await dependencies(request).webhook_secrets.remove(query.project_id, secret_id)
     return json_response(WebhookSecretOut.of(removed), status=202)

@@ -8,7 +8,7 @@ from aiohttp import web
 
 from soulcaster.domain.sources import SOURCES
 from soulcaster.domain.text.normalize import well_formed
-from soulcaster.services.posting import make_delivery
+from soulcaster.services.posting import read_delivery
 from soulcaster.web.api.operation import operation
 from soulcaster.web.api.responses import json_response
 from soulcaster.web.api.webhooks.models import DeliveryOut
@@ -45,12 +45,12 @@ async def _receive(request: web.Request, project_id: str, source: str) -> web.St
     body = await read_webhook(request)
     headers = {name: well_formed(request.headers[name]) for name in SOURCES[source].headers if name in request.headers}
     try:
-        ready = make_delivery(project_id, source, headers, body)
+        ready = read_delivery(project_id, source, headers, body)
     except ValueError as error:
         raise Problem(400, f"The body cannot be read: {error}.") from error
     if ready.ignored is not None:
         return json_response(DeliveryOut(status="ignored", project_id=project_id, reason=ready.ignored))
-    await given.publisher.publish([ready.message])
+    await given.feedback.post_delivery(ready)
     return json_response(DeliveryOut.taken(project_id, ready.item_ids, ready.refusal), status=202)
 
 
