@@ -1,1 +1,1 @@
-"""Every Faust table, in one place: `seen` and `clusters`, both kept as segments (soulcaster/domain/segments.py)."""
+"""The Faust tables `seen` and `clusters`; both keep their rows as segments (soulcaster/domain/segments.py)."""

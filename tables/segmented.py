@@ -1,7 +1,7 @@
-"""A Faust table whose rows are segments, and the objects that live on them: one a partition and project.
+"""A Faust table whose rows are segments, and the states built from them: one for each partition and project.
 
-Rows are bytes; a row's key is `partition|project|range`. Faust keeps rows in memory after their partition has moved
-away, so the partition is part of the key and only rows of partitions assigned now are used; the others are dropped.
+Rows are bytes; a row's key is `partition|project|range`. Faust keeps rows in memory after their partition has moved to
+another worker. So the partition is part of the key, and rows of partitions that are not assigned are dropped.
 """
 
 from collections.abc import Callable, Iterable, MutableMapping
@@ -17,23 +17,23 @@ ProjectPartition = tuple[int, str]
 
 
 class States(Protocol[T_co]):
-    """What an agent needs of a table: the state of a project, and a way to write its rows."""
+    """What an agent needs of a table: the states of projects, and a way to write their rows."""
 
     def state(self, partition: int, project_id: str) -> T_co:
-        """Return the state of a project whose events come in this partition."""
+        """Return the state of a project whose records come in this partition."""
 
     def write(self, partition: int, project_id: str, rows: Iterable[RowChange]) -> None:
-        """Write rows; the current event must be of this partition (`Batch.writing`)."""
+        """Write rows, within `Batch.writing(partition)`."""
 
     def forget(self, partition: int, project_id: str) -> None:
-        """Throw away the state in memory: what was done to it was not written. It is loaded from the rows again."""
+        """Discard the state in memory, because its changes were not written; it is loaded from the rows again."""
 
 
 class SegmentedTable(Generic[T]):
-    """States over any mapping of bytes to bytes: a Faust table, or a dict in tests."""
+    """The states of a mapping of bytes to bytes: a Faust table, or a dict in tests."""
 
     def __init__(self, rows: MutableMapping[bytes, bytes], width: int, make: Callable[[str, Segments], T]) -> None:
-        """`make` builds a state from (project id, its segments); `width` is that of the segments' records."""
+        """`make` builds a state from a project's id and its segments; `width` is the bytes of a segment's record."""
         self._rows = rows
         self._width = width
         self._make = make
@@ -52,7 +52,7 @@ class SegmentedTable(Generic[T]):
         return found
 
     def forget(self, partition: int, project_id: str) -> None:
-        """Drop a state; the next call of `state` loads it from the rows."""
+        """Discard a state; the next call of `state` loads it from the rows."""
         self._states.pop((partition, project_id), None)
 
     def write(self, partition: int, project_id: str, rows: Iterable[RowChange]) -> None:
@@ -69,7 +69,7 @@ class SegmentedTable(Generic[T]):
                 keys.discard(key)
 
     def reload(self) -> None:
-        """Forget every state: the rows have changed under them."""
+        """Discard every state, because the rows have changed."""
         self._states.clear()
         self._keys.clear()
         for key in self._rows:
@@ -92,8 +92,8 @@ def _parts(key: bytes) -> tuple[int, str, str]:
 
 
 def declare(app: Any, name: str, partitions: int) -> Any:
-    """Declare the Faust table of that name on an app: bytes to bytes, in memory, its changelog compacted."""
+    """Declare a Faust table of bytes to bytes, in memory, with a compacted changelog."""
     table = app.Table(name, partitions=partitions, key_type=bytes, value_type=bytes)
-    # Set after construction: the constructor takes no serializers, and the default would store str(bytes).
+    # The constructor takes no serializers, and the default one would store str(bytes).
     table.key_serializer = table.value_serializer = "raw"
     return table

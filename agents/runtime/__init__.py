@@ -1,1 +1,1 @@
-"""What runs an agent: batches, delivery, the guard, and the loop."""
+"""What runs an agent: the loop (`runner`), batches, delivery after a rebalance, and the guard against bad records."""

@@ -1,9 +1,11 @@
-"""From a Faust stream to batches: what is at hand is taken at once, so that the work of a hop is shared by many.
+"""From a Faust stream to batches: all records that are queued are taken at once, so that they share the cost of a hop.
 
-With `delivery.py` this is the only place that touches Faust's privates. Faust's own `take()` waits for time to pass,
-cannot write tables, and acknowledges a batch whose processing raised; its plain iteration costs a task switch an event.
-Here the first event is awaited and what the queue holds besides is taken with it. Events are acknowledged only when the
-consumer comes back for the next batch: one that raises, or is stopped in the middle, has acknowledged nothing.
+Faust's own `take()` waits for a fixed time, cannot write tables, and acknowledges a batch whose processing raised; its
+plain iteration costs a task switch for each event. Here the first event is awaited, and all others in the queue are
+taken with it. Events are acknowledged only when the consumer asks for the next batch: a consumer that raises, or is
+stopped, acknowledges nothing.
+
+Only this file and `delivery.py` touch Faust's privates.
 """
 
 import asyncio
@@ -18,9 +20,10 @@ from soulcaster.ports.messaging import Record
 
 MAX_RECORDS = 1_000
 MAX_BYTES = 4 * 1024 * 1024
-"""A batch ends when it holds this much; one larger message makes a batch alone."""
+"""A batch ends when it holds this much; a larger message is a batch of one."""
 
 GATHER_SECONDS = 0.04
+"""How long a consumer that is behind waits for the queue to fill."""
 
 
 def _nowhere(partition: int) -> None:
@@ -29,13 +32,13 @@ def _nowhere(partition: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Records in the order they came, one or more."""
+    """One or more records, in the order of the stream."""
 
     records: tuple[Record, ...]
     _enter: Callable[[int], None] = _nowhere
 
     def by_partition(self) -> Mapping[int, list[Record]]:
-        """Return the records of each partition, in their order."""
+        """Return the records of each partition, in order."""
         parts: dict[int, list[Record]] = defaultdict(list)
         for record in self.records:
             parts[record.partition].append(record)
@@ -43,34 +46,38 @@ class Batch:
 
     @contextmanager
     def writing(self, partition: int) -> Iterator[None]:
-        """Let tables be written: Faust takes a row's partition from the event it believes to be current."""
+        """Allow writes to tables: Faust gives a row the partition of the event that it takes for the current one.
+
+        Raises:
+            LookupError: no record of the batch is in this partition.
+        """
         self._enter(partition)
         yield
 
 
-class InHand:
-    """The messages that agents of one app are working on now: what a stop or a rebalance has to wait for.
+class InProgress:
+    """The messages that agents of one app are processing now: a stop or a rebalance waits for these.
 
-    Faust waits for every message that any agent has begun and not all have ended. Where two agents read one topic, the
-    one that is behind may have had its queue cleared by then: it would wait for ever. So a message counts only from
-    when an agent takes it until that agent is done; one that others have still to take is read again by whoever has its
-    partition next, for it was not acknowledged by all.
+    Faust itself waits for every message that one agent has begun and not all have finished. When two agents read a
+    topic and the queue of the slower one has been cleared, it would wait forever. Here a message counts only from the
+    time an agent takes it until that agent is done. A message that another agent has not taken yet is not acknowledged
+    by all, so the partition's next owner reads it again.
     """
 
     def __init__(self, app: Any) -> None:
-        """Watch over the messages of a Faust app."""
+        """`app` is the Faust app."""
         self._app = app
         self._holders: dict[Any, int] = defaultdict(int)
 
     def take(self, message: Any) -> None:
-        """Count a message an agent begins to work on."""
+        """Count a message that an agent begins to process."""
         if not message.tracked:
             message.tracked = True
             self._app.consumer.track_message(message)
         self._holders[message] += 1
 
     async def done(self, stream: Any, event: Any) -> None:
-        """Acknowledge an event for its agent; its message is out of hand once no other agent works on it."""
+        """Acknowledge an event for its agent; its message stops counting when no other agent processes it."""
         message = event.message
         await stream.ack(event)
         self._holders[message] -= 1
@@ -81,27 +88,27 @@ class InHand:
                 self._app.consumer.unacked.discard(message)
 
 
-async def batches(stream: Any, in_hand: InHand) -> AsyncIterator[Batch]:
-    """Yield what a Faust stream holds, batch by batch, and acknowledge each once the next is asked for.
+async def batches(stream: Any, in_progress: InProgress) -> AsyncIterator[Batch]:
+    """Yield batch after batch of a Faust stream; asking for the next one acknowledges the one before.
 
-    The stream's topics must be raw: key and value bytes. All streams of an app share one `in_hand`.
+    The stream's topics must be raw: keys and values are bytes. All streams of an app share one `in_progress`.
     """
     app = stream.app
     queue = stream.channel.queue
-    stream.enable_acks = False  # read by the stream before each event: acknowledging is ours, below
+    stream.enable_acks = False  # the stream reads it before each event; events are acknowledged below
     behind = False
     async for _ in stream:
         if behind:
             await _gather(queue)
         events = [stream.current_event]
-        in_hand.take(events[0].message)
+        in_progress.take(events[0].message)
         size = len(events[0].message.value or b"")
         while len(events) < MAX_RECORDS and size < MAX_BYTES and not queue.empty():
             event = queue.get_nowait()
             message = event.message
             if not app.flow_control.is_active() or message.generation_id != app.consumer_generation_id:
-                continue  # of before a rebalance: whoever has the partition now reads it again
-            in_hand.take(message)
+                continue  # from before a rebalance: the partition's new owner reads it again
+            in_progress.take(message)
             events.append(event)
             size += len(message.value or b"")
         current = {event.message.partition: event for event in events}
@@ -110,15 +117,15 @@ async def batches(stream: Any, in_hand: InHand) -> AsyncIterator[Batch]:
             lambda partition, current=current: stream._set_current_event(current[partition]),  # type: ignore[misc]
         )
         for event in events:
-            await in_hand.done(stream, event)
+            await in_progress.done(stream, event)
         behind = len(events) > 1
 
 
 async def _gather(queue: Any) -> None:
-    """Wait while the queue fills, `GATHER_SECONDS` at most.
+    """Wait while the queue fills, at most `GATHER_SECONDS`.
 
-    Faust hands events over one by one, so a consumer that takes what is there the moment it can makes small batches
-    just when there is most to do. Only a consumer that is behind waits; when events come one at a time none is held up.
+    Faust hands over events one by one, so a consumer that takes them at once makes small batches just when there is
+    most to do. Only a consumer that is behind waits; events that come one at a time are not delayed.
     """
     end = time.monotonic() + GATHER_SECONDS
     size = -1

@@ -1,7 +1,7 @@
-"""Memory that was freed goes back to the system.
+"""Returns freed memory to the operating system.
 
-A round works with several times what a project keeps, for a moment. glibc keeps much of it for later, the more the
-larger the arrays were that have been freed before (malloc's dynamic mmap threshold): tens of megabytes for ever.
+For a moment a round uses several times the memory of its project. glibc keeps much of it for later use, and more of it
+the larger the arrays that were freed before (malloc's dynamic mmap threshold): tens of megabytes, for good.
 """
 
 import ctypes
@@ -10,6 +10,6 @@ _malloc_trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
 
 
 def give_back() -> None:
-    """Have the allocator return what it does not need, in some 2 ms; others than glibc's see to it by themselves."""
+    """Make glibc return memory that it does not need, in about 2 ms; does nothing with other allocators."""
     if _malloc_trim is not None:
         _malloc_trim(0)

@@ -1,1 +1,1 @@
-"""fix.commands -> job.events: the process that sends coding agents."""
+"""fix.commands -> job.events: runs coding agents. `jobs` runs one job a command, on one of the `backends`."""

@@ -5,8 +5,8 @@ import structlog
 from soulcaster.adapters.kafka.consumers import GroupConsumer
 from soulcaster.adapters.kafka.job_ends import KafkaJobEnds
 from soulcaster.adapters.kafka.publisher import KafkaPublisher
-from soulcaster.launcher.dry_run import DryRun
-from soulcaster.launcher.launch import launch_all
+from soulcaster.launcher.backends.dry_run import DryRun
+from soulcaster.launcher.jobs import run_jobs
 from soulcaster.processes.clock import utc_now
 from soulcaster.processes.logs import configure as configure_logs
 from soulcaster.processes.settings import LauncherSettings
@@ -26,7 +26,7 @@ async def _launch(settings: LauncherSettings) -> None:
     log.info("launcher starts", kafka=settings.kafka)
     consumer = GroupConsumer(settings.kafka, FIX_COMMANDS.name, f"{settings.app_id}-launcher")
     async with KafkaPublisher(settings.kafka) as publisher, consumer:
-        await launch_all(
+        await run_jobs(
             consumer.records(),
             backend=DryRun(),
             publisher=publisher,

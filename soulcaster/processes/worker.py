@@ -23,7 +23,7 @@ from agents.cluster import Cluster
 from agents.embed import Embed
 from agents.normalize import Normalize
 from agents.project import project
-from agents.runtime.batches import Batch, InHand, batches
+from agents.runtime.batches import Batch, InProgress, batches
 from agents.runtime.delivery import OrderlyApp
 from agents.runtime.runner import Agent, run_agent
 from soulcaster.adapters.kafka.publisher import KafkaPublisher
@@ -107,15 +107,15 @@ def create_app(settings: WorkerSettings, *, embedder: Embedder | None = None) ->
     seen = _table(app, "seen", settings.partitions, MARK_BYTES, make_seen)
     clusters = _table(app, "clusters", settings.partitions, RECORD_BYTES, make_clusters)
     config_of = ConfigCache(read_model.project_config).get
-    in_hand = InHand(app)
+    in_progress = InProgress(app)
 
     def run(agent: Agent) -> None:
-        _run(app, agent.name, lambda taken: run_agent(agent, taken, publisher=publisher), in_hand)
+        _run(app, agent.name, lambda taken: run_agent(agent, taken, publisher=publisher), in_progress)
 
     run(Normalize(config_of=config_of, publisher=publisher))
     run(Embed(seen=seen, embedder=embedder, publisher=publisher))
     run(Cluster(clusters=clusters, stored=stored, publisher=publisher, clock=utc_now))
-    _run(app, "project", lambda b: project(b, writer=read_model.writer, publisher=publisher), in_hand)
+    _run(app, "project", lambda b: project(b, writer=read_model.writer, publisher=publisher), in_progress)
     app.add_dependency(_Connections(connections))
     return app
 
@@ -153,14 +153,14 @@ def _use_one_thread() -> None:
 
 
 def _run(
-    app: faust.App, name: str, start: Callable[[AsyncIterator[Batch]], AsyncIterator[int]], in_hand: InHand
+    app: faust.App, name: str, start: Callable[[AsyncIterator[Batch]], AsyncIterator[int]], in_progress: InProgress
 ) -> None:
     """Let the app run an agent on its topics."""
     topics = app.topic(*(topic.name for topic in AGENTS[name]), key_type=bytes, value_type=bytes, allow_empty=True)
 
     async def actor(stream: Any) -> None:
         try:
-            async for _ in start(batches(stream, in_hand)):
+            async for _ in start(batches(stream, in_progress)):
                 pass
         except asyncio.CancelledError:
             raise

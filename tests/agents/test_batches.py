@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from agents.runtime import batches as module
-from agents.runtime.batches import Batch, InHand, batches
+from agents.runtime.batches import Batch, InProgress, batches
 
 
 class Message:
@@ -42,7 +42,7 @@ class App:
         self.flow_control = SimpleNamespace(is_active=lambda: self.active)
         self.tracked: Counter[int] = Counter()
         self.consumer = SimpleNamespace(unacked=set(), track_message=self.track)
-        self.in_hand = InHand(self)
+        self.in_progress = InProgress(self)
 
     def track(self, message: Message) -> None:
         self.tracked[message.offset] += 1
@@ -97,7 +97,7 @@ class Stream:
         self.current_for_tables = event
 
     def batches(self) -> AsyncIterator[Batch]:
-        return batches(self, self.app.in_hand)
+        return batches(self, self.app.in_progress)
 
 
 def messages(app: App, count: int, *, partitions: int = 1, size: int = 1, streams: int = 1) -> list[Message]:

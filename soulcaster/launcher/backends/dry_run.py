@@ -1,4 +1,4 @@
-"""The backend that changes nothing: it says what would be done, so that the way there can be seen and tested."""
+"""A backend that changes nothing: it logs what a coding agent would do, to show and test the whole path."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -8,16 +8,16 @@ from soulcaster.ports.launch import Progress
 
 
 class DryRun:
-    """LaunchBackend that runs for a moment, logs and succeeds, without a pull request."""
+    """LaunchBackend that takes a moment, logs and succeeds, without a pull request."""
 
     name = "dry run"
 
     def __init__(self, step_seconds: float = 0.5) -> None:
-        """`step_seconds` is how long each step takes, for whoever watches."""
+        """`step_seconds` is how long each step takes, so that people can watch."""
         self._step_seconds = step_seconds
 
     async def launch(self, fix: Fix) -> AsyncGenerator[Progress, None]:
-        """Yield the steps a coding agent would take."""
+        """Yield the steps that a coding agent would take."""
         yield Progress("running", f"dry run: a coding agent would now be sent for “{fix.cluster_title}”")
         for line in (
             "dry run: it would read the cluster's items and the repository",
@@ -29,4 +29,4 @@ class DryRun:
         yield Progress("success", "dry run: done, nothing was changed")
 
     async def stop(self, fix: Fix) -> None:
-        """Return at once: it runs nowhere but in `launch`."""
+        """Do nothing: the job runs only within `launch`."""

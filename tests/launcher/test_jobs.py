@@ -10,8 +10,8 @@ import stamina
 from soulcaster.domain.commands import Fix
 from soulcaster.domain.lifecycle import Job, advance, start
 from soulcaster.errors import KafkaUnavailable
-from soulcaster.launcher.dry_run import DryRun
-from soulcaster.launcher.launch import launch_all
+from soulcaster.launcher.backends.dry_run import DryRun
+from soulcaster.launcher.jobs import run_jobs
 from soulcaster.ports.launch import LaunchBackend, Progress
 from soulcaster.ports.messaging import Record
 from soulcaster.wire.jobs import FixCommand, JobEvent
@@ -109,7 +109,7 @@ class Told:
 
 
 class Launcher:
-    """Runs `launch_all` over records; `log` holds commits and sends in their order."""
+    """Runs `run_jobs` over records; `log` holds commits and sends in their order."""
 
     def __init__(self, *failures: Exception) -> None:
         self.log: list[str] = []
@@ -132,7 +132,7 @@ class Launcher:
             for one in records:
                 yield one
 
-        await launch_all(
+        await run_jobs(
             given(),
             backend=backend or DryRun(step_seconds=0),
             publisher=self.publisher,

@@ -1,0 +1,1 @@
+"""Where coding agents run: one `LaunchBackend` (`soulcaster.ports.launch`) a file."""
