@@ -6,7 +6,6 @@ from typing import TypeVar, get_origin
 
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, RootModel, ValidationError
-from pydantic.config import JsonDict
 
 from soulcaster.web.problems import Problem, field_problems, invalid_fields
 
@@ -23,9 +22,6 @@ _WBITS = {"gzip": 16 + zlib.MAX_WBITS, "deflate": zlib.MAX_WBITS}
 """zlib's window parameter for each Content-Encoding that is accepted."""
 
 
-_NOT_NULL: JsonDict = {"not": {"type": "null"}}
-
-
 class Body(BaseModel):
     """Base of every JSON body; unknown fields are ignored."""
 
@@ -34,24 +30,6 @@ class Body(BaseModel):
 
 class BatchBody(Body):
     """Base of a body that is a batch: it may be larger than others."""
-
-
-READABLE: JsonDict = {"type": "string", "pattern": r"\S"}
-"""The JSON Schema of text that is not blank; what else cannot be read is not in it."""
-
-
-def one_of(*fields: str) -> JsonDict:
-    """Return the JSON Schema of a body that has exactly one of these fields; null counts as missing."""
-    return {"oneOf": [_has(field, _NOT_NULL) for field in fields]}
-
-
-def any_of(*fields: str, schema: JsonDict = _NOT_NULL) -> JsonDict:
-    """Return the JSON Schema of a body that has at least one of these fields, not null or with this schema."""
-    return {"anyOf": [_has(field, schema) for field in fields]}
-
-
-def _has(field: str, schema: JsonDict) -> JsonDict:
-    return {"required": [field], "properties": {field: schema}}
 
 
 class OneOrBatch(RootModel[T]):

@@ -22,7 +22,12 @@ def _not_reserved(project_id: str) -> str:
     return project_id
 
 
-ProjectId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$"), AfterValidator(_not_reserved)]
+ProjectId = Annotated[
+    str,
+    StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$"),
+    AfterValidator(_not_reserved),
+    Field(json_schema_extra={"not": {"enum": sorted(RESERVED)}}),
+]
 """A UUID, a CUID or any other short word of letters, digits, hyphens and underscores that is not reserved."""
 
 SOURCE_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,39}$"
@@ -42,7 +47,12 @@ def _given_source(value: str) -> str:
     return value.lower() if re.fullmatch(SOURCE_PATTERN, value) else value
 
 
-GivenSource = Annotated[str, StringConstraints(min_length=1, max_length=100), AfterValidator(_given_source)]
+GivenSource = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=100),
+    AfterValidator(_given_source),
+    Field(json_schema_extra={"pattern": r"\S"}),
+]
 """Where a producer says an item is from: a `Source`, or any other words."""
 
 MAX_EXTERNAL_ID = 512

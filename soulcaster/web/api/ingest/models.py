@@ -6,8 +6,9 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, RootModel, Tag
 
 from soulcaster.domain.feedback.items import TextOrigin
 from soulcaster.web.api.feedback.metadata import PREDECESSOR_FIELDS, check_depth, repository_url
-from soulcaster.web.bodies import READABLE, BatchBody, Body, OneOrBatch, any_of
+from soulcaster.web.bodies import BatchBody, Body, OneOrBatch
 from soulcaster.web.parameters import Query
+from soulcaster.web.schemas import READABLE, at_least_one_of
 from soulcaster.wire.feedback import RawFeedback
 from soulcaster.wire.fields import ExternalId, GivenSource, Metadata, ProjectId, Time
 
@@ -24,7 +25,7 @@ class IngestQuery(Query):
 class ManualIn(Body):
     """POST /ingest/manual: what somebody typed; it needs readable text in `text` or `title`."""
 
-    model_config = ConfigDict(json_schema_extra=any_of("text", "title", schema=READABLE))
+    model_config = ConfigDict(json_schema_extra=at_least_one_of("text", "title", schema=READABLE))
 
     text: str
     title: str | None = None
@@ -39,7 +40,7 @@ class FeedbackIn(Body):
     creates a new item.
     """
 
-    model_config = ConfigDict(json_schema_extra=any_of("title", "body", schema=READABLE))
+    model_config = ConfigDict(json_schema_extra=at_least_one_of("title", "body", schema=READABLE))
 
     project_id: ProjectId | None = None
     source: GivenSource

@@ -7,8 +7,9 @@ from pydantic import BaseModel, ConfigDict, model_validator
 
 from soulcaster.domain.members import Role
 from soulcaster.ports.members import MemberView
-from soulcaster.web.bodies import Body, one_of
+from soulcaster.web.bodies import Body
 from soulcaster.web.parameters import Id
+from soulcaster.web.schemas import exactly_one_of
 from soulcaster.wire.fields import Email, GitHubLogin
 
 _PERSON = ("user_id", "email", "github_login")
@@ -18,7 +19,7 @@ _PERSON = ("user_id", "email", "github_login")
 class MemberIn(Body):
     """POST /projects/{id}/members: exactly one of `user_id`, `email` and `github_login`, and the role."""
 
-    model_config = ConfigDict(json_schema_extra=one_of(*_PERSON))
+    model_config = ConfigDict(json_schema_extra=exactly_one_of(*_PERSON))
 
     user_id: Id | None = None
     email: Email | None = None

@@ -7,7 +7,8 @@ from pydantic import BaseModel, Field, StringConstraints
 
 from soulcaster.domain.commands import Granularity, Threshold
 from soulcaster.services.project_config import Clustering
-from soulcaster.web.bodies import READABLE, Body
+from soulcaster.web.bodies import Body
+from soulcaster.web.schemas import READABLE
 from soulcaster.wire.project_config import MAX_NAMES, ProjectConfig, RedditPolling, RedditSort, Sorts, StoredConfig
 
 

@@ -7,8 +7,9 @@ from pydantic import BaseModel, ConfigDict, model_validator
 
 from soulcaster.domain.members import User
 from soulcaster.ports.projects import Project, Stats
-from soulcaster.web.bodies import Body, any_of
+from soulcaster.web.bodies import Body
 from soulcaster.web.parameters import Id, Query
+from soulcaster.web.schemas import at_least_one_of
 from soulcaster.wire.fields import Email, PersonName, ProjectId, ProjectName
 
 
@@ -49,7 +50,7 @@ class StatsOut(BaseModel):
 class UserIn(Body):
     """POST /users: a person; `email`, `github_id` (the number of their GitHub account) or both are required."""
 
-    model_config = ConfigDict(json_schema_extra=any_of("email", "github_id"))
+    model_config = ConfigDict(json_schema_extra=at_least_one_of("email", "github_id"))
 
     email: Email | None = None
     github_id: Id | None = None
