@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 from redis.asyncio import Redis
 
 from agents.project import project
-from soulcaster.adapters.redis.read_model import RedisReadModel, RedisStore
+from soulcaster.adapters.redis.connection import RedisConnection
+from soulcaster.adapters.redis.read_model import RedisReadModel
+from soulcaster.adapters.redis.writer import RedisReadModelWriter
 from soulcaster.domain.events import (
     ClusterChanged,
     ClusterEvent,
@@ -341,8 +343,8 @@ async def test_poison_is_set_aside_and_the_others_pass(
     assert headers(publisher.letters[0])["topic"] == topic
 
 
-class Away(RedisStore):
-    """A read model that is away for so many calls."""
+class Away(RedisReadModelWriter):
+    """A writer that is away for so many calls."""
 
     calls = 0
 
@@ -354,10 +356,11 @@ class Away(RedisStore):
 
 
 async def test_it_waits_while_redis_is_away(redis_server: RedisServer, read_model: RedisReadModel) -> None:
-    publisher, away = Flaky(), Away(redis_server.url)
+    connection = RedisConnection(redis_server.url)
+    publisher, away = Flaky(), Away(connection, notices=False)
     try:
         await run(away, [items(ITEMS[0])], publisher=publisher)
     finally:
-        await away.close()
+        await connection.close()
     assert publisher.sent == []
     assert await read_model.feedback.get("p1", ITEMS[0].id) is not None

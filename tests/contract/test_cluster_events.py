@@ -10,7 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from redis.asyncio import Redis
 
-from soulcaster.adapters.redis.read_model import HISTORY_ENTRIES, RedisReadModel
+from soulcaster.adapters.redis.history import HISTORY_ENTRIES
+from soulcaster.adapters.redis.read_model import RedisReadModel
 from soulcaster.domain.assignment import Assignment
 from soulcaster.domain.events import (
     ClusterChanged,
@@ -205,7 +206,7 @@ async def test_a_merge_the_other_way_round_after_an_undo(read_model: RedisReadMo
 
 
 async def test_more_items_than_one_command_moves(read_model: RedisReadModel, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("soulcaster.adapters.redis.read_model._CHUNK", 3)
+    monkeypatch.setattr("soulcaster.adapters.redis.merges.MEMBERS_AT_ONCE", 3)
     await read_model.writer.put_items("p1", [item(n, minutes=n) for n in range(10)])
     await read_model.writer.apply(
         "p1", [*(put(n, "b" if n else "a") for n in range(10)), stands("a", 1), stands("b", 9)]

@@ -14,6 +14,7 @@ from redis.asyncio import Redis
 from soulcaster.adapters.redis import lists as redis_lists
 from soulcaster.adapters.redis.lists import ListRange, narrowed
 from soulcaster.adapters.redis.read_model import RedisReadModel
+from soulcaster.adapters.redis.typed import Commands
 from soulcaster.domain.events import ClusterChanged, ClusterMerged, ClusterRestored
 from soulcaster.domain.feedback.items import FeedbackItem, repo_of
 from soulcaster.domain.lifecycle import ClusterStatus, JobStatus
@@ -371,7 +372,7 @@ async def test_the_parts_of_a_list_are_the_list(
                 if one[1] and one[2] and one[0] >= bottom and (one[3] or not words)
             ]
             for _ in range(100):
-                found = await narrowed(redis, ["a", "b"], asked, ["needle"] if words else [], said)
+                found = await narrowed(Commands(redis), ["a", "b"], asked, ["needle"] if words else [], said)
                 assert len(found.ids) <= limit
                 assert found.total == len(wanted) if found.counted else found.total <= len(wanted)
                 shown += found.ids

@@ -13,7 +13,7 @@ import pytest
 from redis.asyncio import Redis
 from yarl import URL
 
-from soulcaster.adapters.redis import read_model as redis_read_model
+from soulcaster.adapters.redis import connection as redis_connection
 from soulcaster.adapters.redis.client import MAX_CONNECTIONS
 from soulcaster.adapters.redis.read_model import RedisReadModel
 from soulcaster.domain.events import ClusterChanged, ClusterEvent, ItemAssigned, ItemRemoved
@@ -104,7 +104,7 @@ async def test_a_killed_server(redis_to_break: RedisServer, url: str, model: Red
 
 
 async def test_a_server_that_hangs(redis_to_break: RedisServer, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(redis_read_model, "TIMEOUT_SECONDS", 0.1)
+    monkeypatch.setattr(redis_connection, "TIMEOUT_SECONDS", 0.1)
     quick = RedisReadModel(url)
     try:
         await quick.ping()
@@ -178,7 +178,7 @@ async def test_cut_off_anywhere_and_done_again_is_as_done_once(
     """A move empties a cluster; Redis goes away after so many of its commands, and the move is tried again."""
     async with Redis.from_url(redis_server.url) as redis:
         await redis.flushall()
-    monkeypatch.setattr(redis_read_model, "TIMEOUT_SECONDS", 0.2)
+    monkeypatch.setattr(redis_connection, "TIMEOUT_SECONDS", 0.2)
     model = RedisReadModel(redis_server.url)
     await model.writer.put_items("p1", [item(1), item(2, minutes=1)])
     await model.writer.apply("p1", [ASSIGNED, CHANGED])

@@ -15,7 +15,7 @@ from redis.exceptions import DataError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from soulcaster.adapters import upstash
-from soulcaster.adapters.redis import read_model as redis_read_model
+from soulcaster.adapters.redis import connection as redis_connection
 from soulcaster.adapters.redis.client import redis_client
 from soulcaster.adapters.redis.read_model import RedisReadModel
 from soulcaster.adapters.redis.sign_in_tokens import RedisSignIn
@@ -87,7 +87,7 @@ async def test_a_server_that_is_not_there(host: str) -> None:
 
 
 async def test_a_server_that_is_slow(server: Upstash, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(redis_read_model, "TIMEOUT_SECONDS", 0.1)
+    monkeypatch.setattr(redis_connection, "TIMEOUT_SECONDS", 0.1)
     model = RedisReadModel(server.url)
     await model.ping()
     server.delay = 5

@@ -319,7 +319,7 @@ async def test_what_was_trimmed_before_it_was_read_is_a_reset(
     world: World, monkeypatch: pytest.MonkeyPatch, away: bool
 ) -> None:
     """The reader was held up, or could not reach Redis, and more came than is kept."""
-    monkeypatch.setattr("soulcaster.adapters.redis.read_model.NOTICES_KEPT", 10)
+    monkeypatch.setattr("soulcaster.adapters.redis.notices.NOTICES_KEPT", 10)
     monkeypatch.setattr(live_updates, "MAX_NOTICES", 1000 if away else 20)
     monkeypatch.setattr(live_updates, "MAX_QUEUED", 1000)
     here = LiveUpdates(world.read_model.notices)

@@ -1,0 +1,105 @@
+"""What the clusterer reports, in Redis: its state, its settings, proposals, outcomes of commands."""
+
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import cast
+
+from pydantic import TypeAdapter
+
+from soulcaster.adapters.redis import keys
+from soulcaster.adapters.redis.connection import RedisConnection
+from soulcaster.adapters.redis.history import add_entry
+from soulcaster.adapters.redis.typed import Pipeline
+from soulcaster.domain.events import (
+    ClusterEvent,
+    ClusteringConfigured,
+    ClusteringStatus,
+    ClusterReopened,
+    ClusterSplit,
+    CommandDone,
+    Proposal,
+    ProposalsChanged,
+)
+from soulcaster.ports.clusters import Happening, HistoryEntry
+from soulcaster.ports.commands import CommandView
+
+COMMAND_EXPIRES = timedelta(days=30)
+
+_COMMANDS_IN_HISTORY: frozenset[str] = frozenset({"move", "rename", "pin", "mute", "resolve", "reopen"})
+"""Commands that the history of clusters shows by their outcome alone; the others have events."""
+
+_COMMAND: TypeAdapter[CommandView] = TypeAdapter(CommandView)
+_PROPOSALS: TypeAdapter[tuple[Proposal, ...]] = TypeAdapter(tuple[Proposal, ...])
+_STATUS: TypeAdapter[ClusteringStatus] = TypeAdapter(ClusteringStatus)
+_CONFIGURED: TypeAdapter[ClusteringConfigured] = TypeAdapter(ClusteringConfigured)
+
+
+class RedisClustering:
+    """ClusteringReader over Redis."""
+
+    def __init__(self, connection: RedisConnection) -> None:
+        self._connection = connection
+
+    async def status(self, project_id: str) -> ClusteringStatus | None:
+        """Return the state of the project's clustering, or None before the first report."""
+        async with self._connection.commands() as redis:
+            text = await redis.get(keys.clustering_status(project_id))
+        return None if text is None else _STATUS.validate_json(text)
+
+    async def config(self, project_id: str) -> ClusteringConfigured | None:
+        """Return threshold and granularity as the clusterer uses them, or None before the first report."""
+        async with self._connection.commands() as redis:
+            text = await redis.get(keys.clustering_config(project_id))
+        return None if text is None else _CONFIGURED.validate_json(text)
+
+    async def proposals(self, project_id: str) -> tuple[Proposal, ...]:
+        """Return merges and splits to offer to a person, the likeliest first."""
+        async with self._connection.commands() as redis:
+            text = await redis.get(keys.proposals(project_id))
+        return () if text is None else _PROPOSALS.validate_json(text)
+
+
+class RedisCommands:
+    """CommandReader over Redis."""
+
+    def __init__(self, connection: RedisConnection) -> None:
+        self._connection = connection
+
+    async def get(self, project_id: str, command_id: str) -> CommandView | None:
+        """Return the outcome of a command, or None."""
+        async with self._connection.commands() as redis:
+            text = await redis.get(keys.command(project_id, command_id))
+        return None if text is None else _COMMAND.validate_json(text)
+
+
+def add_reports(pipe: Pipeline, project_id: str, events: Iterable[ClusterEvent]) -> None:
+    """Write the events that change neither items nor clusters: reports, outcomes of commands, and history."""
+    for event in events:
+        match event:
+            case ClusterSplit():
+                at, by, why, command_id = event.at, event.by, event.reason, event.command_id
+                parent = HistoryEntry("split_off", by, why, at, event.cluster_id, command_id)
+                add_entry(pipe, project_id, event.parent_id, parent)
+                new = HistoryEntry("split_from", by, why, at, event.parent_id, command_id)
+                add_entry(pipe, project_id, event.cluster_id, new)
+            case CommandDone():
+                _add_outcome(pipe, project_id, event)
+            case ClusterReopened():
+                entry = HistoryEntry("reopened", "consolidation", event.reason, event.at)
+                add_entry(pipe, project_id, event.cluster_id, entry)
+            case ProposalsChanged():
+                pipe.set(keys.proposals(project_id), _PROPOSALS.dump_json(event.proposals))
+            case ClusteringStatus():
+                pipe.set(keys.clustering_status(project_id), _STATUS.dump_json(event))
+            case ClusteringConfigured():
+                pipe.set(keys.clustering_config(project_id), _CONFIGURED.dump_json(event))
+
+
+def _add_outcome(pipe: Pipeline, project_id: str, event: CommandDone) -> None:
+    outcome = CommandView(event.command_id, event.outcome, event.reason, event.at)
+    pipe.set(keys.command(project_id, event.command_id), _COMMAND.dump_json(outcome), expires=COMMAND_EXPIRES)
+    if event.outcome == "applied" and event.kind in _COMMANDS_IN_HISTORY:
+        kind = cast(Happening, event.kind)
+        entry = HistoryEntry(kind, "person", event.reason, event.at, command_id=event.command_id)
+        for cluster_id in event.cluster_ids:
+            add_entry(pipe, project_id, cluster_id, entry)

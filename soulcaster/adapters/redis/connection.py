@@ -1,0 +1,68 @@
+"""The connection that the files of the read model share."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import OutOfMemoryError, ReadOnlyError, ResponseError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from soulcaster.adapters.redis.client import address, redis_client
+from soulcaster.adapters.redis.typed import Commands
+from soulcaster.errors import RedisUnavailable
+
+TIMEOUT_SECONDS = 5.0
+"""For a connection, and for an answer."""
+
+_UNAVAILABLE_CODES = frozenset({"MISCONF", "BUSY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "NOREPLICAS"})
+"""What Redis answers while it cannot serve: its disk fails, a script runs, the cluster has no master."""
+
+
+class RedisConnection:
+    """One pool of connections to one Redis; safe to use from many tasks."""
+
+    def __init__(self, url: str) -> None:
+        """Prepare; the first command connects."""
+        self._address = address(url)
+        self._redis = redis_client(url, timeout=TIMEOUT_SECONDS)
+        self._commands = Commands(self._redis)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._redis.aclose()
+
+    async def ping(self) -> None:
+        """Return when Redis answers.
+
+        Raises:
+            RedisUnavailable: it does not, within `TIMEOUT_SECONDS`.
+        """
+        async with self.commands() as redis:
+            await redis.ping()
+
+    @asynccontextmanager
+    async def commands(self) -> AsyncIterator[Commands]:
+        """Yield the commands; inside, an error of a Redis that cannot serve now becomes RedisUnavailable.
+
+        Other errors of Redis pass through: they come from the data, and trying again would not help.
+        """
+        try:
+            yield self._commands
+        except (RedisConnectionError, RedisTimeoutError, OSError) as error:
+            raise RedisUnavailable(f"Redis at {self._address} does not answer ({error})") from error
+        except ResponseError as error:
+            if _is_temporary(error):
+                raise RedisUnavailable(f"Redis at {self._address} cannot serve now ({error})") from error
+            raise
+
+
+def _is_temporary(error: ResponseError) -> bool:
+    """Tell whether the server cannot serve now: it is full, read-only, or has a disk that it cannot write.
+
+    redis-py has classes for some codes, and takes the code off the text. The error of a pipeline starts with the
+    command, which may hold any words; the server's own text comes last.
+    """
+    if isinstance(error, OutOfMemoryError | ReadOnlyError):
+        return True
+    text = str(error).rpartition("caused error: ")[2].lstrip("('\"")
+    return text.split(" ", 1)[0] in _UNAVAILABLE_CODES

@@ -1,0 +1,76 @@
+"""Jobs in Redis: their values and their reader."""
+
+import json
+from collections.abc import Iterable
+
+from pydantic import TypeAdapter
+
+from soulcaster.adapters.redis import keys
+from soulcaster.adapters.redis.aliases import resolve
+from soulcaster.adapters.redis.connection import RedisConnection
+from soulcaster.adapters.redis.lists import ListRange, read_part
+from soulcaster.adapters.redis.typed import Commands, Value
+from soulcaster.domain.lifecycle import Job, JobStep
+from soulcaster.ports.paging import Page
+
+_JOB: TypeAdapter[Job] = TypeAdapter(Job)
+
+
+def job_fields(job: Job) -> dict[str, Value]:
+    """Return the hash of a job; what it has not is left out."""
+    return {name: value for name, value in _JOB.dump_python(job, mode="json").items() if value is not None}
+
+
+def job_of(fields: dict[str, str]) -> Job:
+    """Return the job of a hash."""
+    return _JOB.validate_python(fields)
+
+
+def step_value(step: JobStep) -> str:
+    """Return what is stored of a step: its position and its log line."""
+    return json.dumps([step.place, step.log])
+
+
+def _log_lines(steps: Iterable[str]) -> tuple[str, ...]:
+    """Return the log lines of stored steps, in the order of the steps."""
+    lines: list[tuple[str, str | None]] = sorted((json.loads(step) for step in steps), key=lambda line: line[0])
+    return tuple(log for _, log in lines if log is not None)
+
+
+async def read_jobs(redis: Commands, job_ids: Iterable[str]) -> tuple[Job, ...]:
+    """Return the jobs that there are, in one round trip."""
+    pipe = redis.pipeline()
+    found = [pipe.hgetall(keys.job(job_id)) for job_id in job_ids]
+    await pipe.execute()
+    return tuple(job_of(fields.value) for fields in found if fields.value)
+
+
+class RedisJobs:
+    """JobReader over Redis."""
+
+    def __init__(self, connection: RedisConnection) -> None:
+        self._connection = connection
+
+    async def list(
+        self, project_id: str, *, cluster_id: str | None = None, limit: int, offset: int, after: str | None = None
+    ) -> Page[Job]:
+        """Return one page of jobs, newest first."""
+        async with self._connection.commands() as redis:
+            key = keys.jobs(project_id)
+            if cluster_id is not None:
+                key = keys.cluster_jobs(await resolve(redis, project_id, cluster_id))
+            found = await read_part(redis, key, ListRange(limit, offset, after))
+            jobs = await read_jobs(redis, found.ids)
+        # The lists of clusters' jobs are not kept by project.
+        return found.page(tuple(job for job in jobs if job.project_id == project_id))
+
+    async def get(self, job_id: str) -> Job | None:
+        """Return one job, or None."""
+        async with self._connection.commands() as redis:
+            fields = await redis.hgetall(keys.job(job_id))
+        return job_of(fields) if fields else None
+
+    async def logs(self, job_id: str) -> tuple[str, ...]:
+        """Return all log lines of a job, oldest first."""
+        async with self._connection.commands() as redis:
+            return _log_lines(await redis.hvals(keys.job_steps(job_id)))

@@ -1,0 +1,103 @@
+"""Projects in Redis: their values and their reader."""
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import get_args
+
+from soulcaster.adapters.redis import keys
+from soulcaster.adapters.redis.cluster_lists import ORDERS, status_label
+from soulcaster.adapters.redis.connection import RedisConnection
+from soulcaster.adapters.redis.typed import Commands, Value
+from soulcaster.domain.lifecycle import ClusterStatus
+from soulcaster.ports.projects import Project, Stats
+
+_LAST = datetime.max.replace(tzinfo=UTC)
+
+
+def project_fields(project: Project) -> dict[str, Value]:
+    """Return the hash of a project; what is not known is left out."""
+    fields: dict[str, Value] = {"name": project.name}
+    if project.created_at is not None:
+        fields["created_at"] = project.created_at.isoformat()
+    if project.created_by is not None:
+        fields["created_by"] = project.created_by
+    return fields
+
+
+def _project(project_id: str, fields: Mapping[str, str]) -> Project:
+    """Return the project of a hash."""
+    created = fields.get("created_at")
+    return Project(
+        project_id,
+        fields.get("name", project_id),
+        datetime.fromisoformat(created) if created else None,
+        fields.get("created_by"),
+    )
+
+
+class RedisProjects:
+    """ProjectReader over Redis."""
+
+    def __init__(self, connection: RedisConnection) -> None:
+        self._connection = connection
+
+    async def get(self, project_id: str) -> Project | None:
+        """Return the project with this id, or None."""
+        async with self._connection.commands() as redis:
+            pipe = redis.pipeline()
+            is_known = pipe.sismember(keys.projects(), project_id)
+            fields = pipe.hgetall(keys.project(project_id))
+            await pipe.execute()
+        return _project(project_id, fields.value) if is_known.value else None
+
+    async def find(self, id_or_name: str) -> Project | None:
+        """Return the project with this id, else the oldest with this name, else None; names have no index."""
+        if (known := await self.get(id_or_name)) is not None:
+            return known
+        named = [project for project in await self.list() if project.name == id_or_name]
+        return min(named, key=lambda project: project.created_at or _LAST, default=None)
+
+    async def list(self) -> tuple[Project, ...]:
+        """Return all projects, by name."""
+        async with self._connection.commands() as redis:
+            return await _read(redis, await redis.smembers(keys.projects()))
+
+    async def of_user(self, user_id: str) -> tuple[Project, ...]:
+        """Return all projects of which a user is a member, by name."""
+        async with self._connection.commands() as redis:
+            return await _read(redis, await redis.hkeys(keys.memberships(user_id)))
+
+    async def stats(self, project_id: str) -> Stats:
+        """Return a project's counts."""
+        statuses: tuple[ClusterStatus, ...] = get_args(ClusterStatus)
+        by_size = ORDERS["largest"]
+        async with self._connection.commands() as redis:
+            sources = sorted(await redis.smembers(keys.item_sources(project_id)))
+            pipe = redis.pipeline()
+            items = pipe.zcard(keys.items_by_time(project_id))
+            unclustered = pipe.scard(keys.unclustered(project_id))
+            clusters = pipe.zcard(keys.clusters(project_id, by_size))
+            jobs = pipe.zcard(keys.jobs(project_id))
+            by_status = {
+                status: pipe.zcard(keys.clusters_labelled(project_id, by_size, status_label(status)))
+                for status in statuses
+            }
+            by_source = {source: pipe.zcard(keys.items_of_source(project_id, source)) for source in sources}
+            await pipe.execute()
+        return Stats(
+            items.value,
+            unclustered.value,
+            clusters.value,
+            {source: count.value for source, count in by_source.items()},
+            {status: count.value for status, count in by_status.items() if count.value or status == "new"},
+            jobs.value,
+        )
+
+
+async def _read(redis: Commands, project_ids: Iterable[str]) -> tuple[Project, ...]:
+    """Return projects by name, those of a name by id, in one round trip."""
+    pipe = redis.pipeline()
+    found = {project_id: pipe.hgetall(keys.project(project_id)) for project_id in sorted(project_ids)}
+    await pipe.execute()
+    projects = [_project(project_id, fields.value) for project_id, fields in found.items()]
+    return tuple(sorted(projects, key=lambda project: project.name.casefold()))
