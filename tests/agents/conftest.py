@@ -10,7 +10,7 @@ from tests.conftest import RedisServer
 
 @pytest.fixture(autouse=True)
 def no_waiting() -> Iterator[None]:
-    """Retries as they are, without the time between them; at most 50."""
+    """Retry without waiting in between, at most 50 times."""
     with stamina.set_testing(True, attempts=50):
         yield
 

@@ -1,4 +1,4 @@
-"""From a stream to batches, over a double of the few things of a Faust stream that are used."""
+"""From a stream to batches, with a double of the parts of a Faust stream that are used."""
 
 import asyncio
 from collections import Counter
@@ -34,7 +34,7 @@ class Event:
 
 
 class App:
-    """Counts what is tracked and acknowledged, as Faust's consumer does: a message when its last stream has it."""
+    """Tracks messages as Faust's consumer does: one is acknowledged when its last stream acknowledges it."""
 
     def __init__(self) -> None:
         self.consumer_generation_id = 1
@@ -50,7 +50,7 @@ class App:
 
     @property
     def waits_for(self) -> list[int]:
-        """What a stop or a rebalance has to wait for."""
+        """The messages that a stop or a rebalance waits for."""
         return sorted(message.offset for message in self.consumer.unacked)
 
 
@@ -220,7 +220,7 @@ async def test_a_batch_has_a_largest_number(monkeypatch: pytest.MonkeyPatch) -> 
     stream.put(*messages(app, 10))
     taken = stream.batches()
     assert offsets(await anext(taken)) == [0, 1, 2, 3]
-    assert app.waits_for == [0, 1, 2, 3]  # what nobody has begun holds up no rebalance
+    assert app.waits_for == [0, 1, 2, 3]  # a rebalance does not wait for messages that no agent has begun
     assert [offsets(b) async for b in taken] == [[4, 5, 6, 7], [8, 9]]
 
 
@@ -272,7 +272,7 @@ async def test_a_message_of_two_agents_is_acknowledged_by_both() -> None:
     await anext(others)
     assert app.tracked == {0: 1, 1: 1, 2: 1}
     assert await anext(taken, None) is None
-    assert app.waits_for == [0, 1, 2]  # the other still works on them
+    assert app.waits_for == [0, 1, 2]  # the other agent still processes them
     assert not any(m.acked for m in some)
     assert await anext(others, None) is None
     assert app.waits_for == []

@@ -36,7 +36,7 @@ def ids(publisher: Flaky) -> list[str]:
 
 
 async def run(rows: Rows, publisher: Flaky, *batches: list[Record], embedder: Embedder | None = None) -> list[int]:
-    """Run as after a restart: the states are made from the rows."""
+    """Run as after a restart: the states are built from the rows."""
     agent = Embed(seen=rows.seen(), embedder=embedder or HashEmbedder(), publisher=publisher)
     return await run_batches(agent, batches, publisher, rows)
 
@@ -108,7 +108,7 @@ async def test_nothing_is_marked_that_was_not_sent() -> None:
     assert letter.value == bad.value
     assert headers(letter)["topic"] == TOPIC
     assert headers(letter)["offset"] == str(bad.offset)
-    publisher.refuses = None  # it was not marked: replayed, it passes
+    publisher.refuses = None  # it was not marked as seen, so a replay embeds it
     assert await run(rows, publisher, [good, bad]) == [1]
     assert ids(publisher) == [item(n).id for n in (1, 3, 2)]
 
@@ -153,7 +153,7 @@ async def test_what_was_deleted_is_told_and_never_embedded_again() -> None:
     again = Flaky()
     assert await run(rows, again, [envelope(item(1, body="anew"), second)], [gone(first.id)]) == [1, 0]
     assert ids(again) == [second.id]
-    assert tombstones(again) == [first.id]  # who asked a second time waits for an answer, too
+    assert tombstones(again) == [first.id]  # whoever deletes it again also waits for an outcome
 
 
 async def test_an_item_and_its_tombstone_in_one_batch() -> None:

@@ -9,7 +9,7 @@ from tests.support.agents import Flaky, headers, record
 
 
 class Work:
-    """Does records, in the order it was given them; raises for those whose value says so."""
+    """Processes records in order; raises for the value `bad`, and as often as `passes` says."""
 
     def __init__(self) -> None:
         self.calls: list[list[bytes | None]] = []
@@ -43,7 +43,7 @@ async def test_one_that_raises_stops_none_of_the_others() -> None:
     work, publisher = Work(), Flaky()
     batch = some(b"a", b"b", b"bad", b"c", b"bad", b"d")
     await Guard("agent", publisher).run(batch, work)
-    assert work.done == [b"a", b"b", b"c", b"d"]  # in their order, each once
+    assert work.done == [b"a", b"b", b"c", b"d"]  # in order, each once
     assert [headers(letter)["offset"] for letter in publisher.letters] == [str(batch[2].offset), str(batch[4].offset)]
     assert "agent: ValueError('bad luck')" in headers(publisher.letters[0])["reason"]
     assert work.calls.count([b"bad"]) == 2 * ATTEMPTS
@@ -61,7 +61,7 @@ async def test_a_letter_that_cannot_be_sent_raises() -> None:
     work, publisher = Work(), Flaky(*[KafkaUnavailable() for _ in range(10_000)])
     with pytest.raises(KafkaUnavailable):
         await Guard("agent", publisher).run(some(b"a", b"bad", b"c"), work)
-    assert b"c" not in work.done  # it stops: what follows is not done behind the back of what is lost
+    assert b"c" not in work.done  # it stops: a later record must not be processed after one that is lost
 
 
 async def test_a_letter_is_tried_again() -> None:

@@ -95,7 +95,7 @@ async def test_a_project_may_keep_personal_data() -> None:
 
 
 def delivery(name: str, vendor: str = "github") -> Record:
-    """A payload of the fixtures as it was delivered."""
+    """Return a captured payload as a record."""
     captured = load(vendor, name)
     message = Delivery(project_id="p1", vendor=vendor, headers=captured.headers, payload=captured.payload)
     return record(TOPIC, message.to_bytes())

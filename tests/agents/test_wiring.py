@@ -1,4 +1,4 @@
-"""The composition root, nothing connected: which agents and tables there are, and what keeps the promise."""
+"""The worker's app, with nothing connected: its agents and tables, and the settings that prevent loss."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""From fix commands to steps of jobs, and from those to the job, whatever is delivered twice."""
+"""From fix commands to steps of jobs, and from steps to the job, also when something is delivered twice."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator
@@ -38,7 +38,7 @@ def command(job_id: str = "j1", project: str = "p1") -> Record:
 
 
 class Scripted:
-    """A backend that says what it is told to, and then raises, if told to."""
+    """A backend that yields `says`, and then raises `then` if it is set."""
 
     name = "scripted"
 
@@ -63,7 +63,7 @@ class Scripted:
 
 
 class Endless(Scripted):
-    """A backend whose job runs until it is stopped; `closed` says that its generator was."""
+    """A backend whose job runs until it is stopped; `closed` counts how often its generator was closed."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -80,8 +80,8 @@ class Endless(Scripted):
             self.closed += 1
 
 
-class Told:
-    """JobEnds over what was published, and what others told."""
+class Ends:
+    """JobEnds over what the launcher published and what `others` report."""
 
     def __init__(self, launcher: "Launcher", *failures: Exception) -> None:
         self.launcher = launcher
@@ -109,13 +109,13 @@ class Told:
 
 
 class Launcher:
-    """Runs `run_jobs` over records; `log` holds commits and sends in their order."""
+    """Runs `run_jobs` over records; `log` holds commits and published topics in order."""
 
     def __init__(self, *failures: Exception) -> None:
         self.log: list[str] = []
         self.publisher = Flaky(*failures, log=self.log)
         self.commits: list[Exception] = []
-        self.ends = Told(self)
+        self.ends = Ends(self)
         self._seconds = 0
 
     def clock(self) -> datetime:
@@ -147,7 +147,7 @@ class Launcher:
 
 
 def job(events: Iterable[JobEvent]) -> Job | None:
-    """What the read model makes of the steps."""
+    """Return the job that the read model makes of the steps."""
     found: Job | None = None
     known: set[str] = set()
     for event in events:
@@ -163,7 +163,7 @@ async def test_a_dry_run_from_command_to_success() -> None:
     asked = command()
     await launcher.run([asked])
     events = launcher.events
-    assert [e.seq for e in events] == list(range(1, len(events) + 1))  # 0 is the step that says pending
+    assert [e.seq for e in events] == list(range(1, len(events) + 1))  # the clusterer's pending step has 0
     assert [e.status for e in events] == ["running"] * (len(events) - 1) + ["success"]
     assert {(e.job_id, e.project_id, e.cluster_id) for e in events} == {("j1", "p1", "c1")}
     assert "Late “card”" in (events[0].log or "")
@@ -208,7 +208,7 @@ async def test_a_backend_that_raises_is_a_failed_job_and_the_next_one_runs(says:
 
 @pytest.mark.parametrize("says", [0, 1])
 async def test_a_backend_that_never_says_how_it_ended_is_a_failed_job(says: int) -> None:
-    """Else the job would run for ever, and its cluster could not be fixed again."""
+    """Otherwise the job would run forever, and its cluster could not be fixed again."""
     launcher = Launcher()
     await launcher.run([command()], Scripted(*[Progress("running")] * says))
     assert [e.status for e in launcher.events] == ["running"] * says + ["failed"]
@@ -316,7 +316,7 @@ async def test_a_running_job_that_is_cancelled_is_stopped_and_the_next_one_runs(
 
 
 async def test_a_job_cancelled_while_no_launcher_ran_is_stopped_by_the_next_and_not_launched_again() -> None:
-    """As after kill -9: what the first launcher knew is gone, what it began may still run somewhere."""
+    """As after kill -9: what the first launcher knew is gone, and what it launched may still run somewhere."""
     launcher = Launcher()
     backend = Endless()
     asked = command()

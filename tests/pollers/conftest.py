@@ -1,4 +1,4 @@
-"""A Reddit on loopback, and time that the test turns."""
+"""A Reddit on loopback, and a clock that the test sets."""
 
 from collections.abc import AsyncIterator
 
@@ -8,7 +8,7 @@ from tests.support.reddit_server import Reddit
 
 
 class Turned:
-    """A clock in seconds that stands until the test turns it."""
+    """A clock in seconds that moves only when the test sets it."""
 
     def __init__(self) -> None:
         self.at = 1_000.0

@@ -1,4 +1,4 @@
-"""The poller of repositories between our own API and a GitHub, by a clock that the test turns."""
+"""The GitHub poller between our API and a GitHub, with a clock that the test sets."""
 
 import asyncio
 import os
@@ -59,7 +59,7 @@ class Setting:
             assert answer.status == 202, await answer.text()
 
     async def poller(self, *, key: str = "") -> GitHubPoller:
-        """Return a poller that has just been started."""
+        """Return a newly started poller."""
         session = await self._stack.enter_async_context(aiohttp.ClientSession())
         return GitHubPoller(ApiClient(session, self.api, key), interval=INTERVAL, clock=self.clock)
 
@@ -68,7 +68,7 @@ class Setting:
         return sum(message.topic == "feedback.raw" for message in self.world.publisher.sent)
 
     async def turn(self, poller: GitHubPoller, seconds: float) -> None:
-        """Let it work for so long."""
+        """Let the poller work for these seconds."""
         until = self.clock.at + seconds
         while self.clock.at < until:
             self.clock.at += min(await poller.step(), until - self.clock.at)
@@ -151,7 +151,7 @@ async def test_a_project_that_is_gone_is_left(setting: Setting) -> None:
     calls = len(setting.hub.calls)
     await setting.turn(other, 1)
     assert len(setting.hub.calls) == calls + 1, "a key shows its own project alone"
-    with pytest.raises(ApiRefuses):  # the tests let it try so often only
+    with pytest.raises(ApiRefuses):  # tests limit the number of retries
         await (await setting.poller()).step()
 
 

@@ -1,4 +1,4 @@
-"""The client over HTTP, against a server that speaks as Reddit does."""
+"""The client over HTTP, against a double of Reddit."""
 
 import sys
 from collections.abc import AsyncIterator

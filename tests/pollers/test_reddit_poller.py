@@ -1,4 +1,4 @@
-"""The poller between a Reddit and our own API, both over HTTP, by a clock that the test turns."""
+"""The Reddit poller between a Reddit and our API, both over HTTP, with a clock that the test sets."""
 
 import asyncio
 import os
@@ -45,7 +45,7 @@ def no_waiting() -> Iterator[None]:
 
 
 class Away(Worker):
-    """Kafka that does not acknowledge feedback so many times."""
+    """A Kafka that fails to acknowledge feedback `times` times."""
 
     times = 0
 
@@ -87,7 +87,7 @@ class Setting:
         await self.ask("POST", "/config/reddit/subreddits", project, body)
 
     async def poller(self, *, way: str = "JSON", key: str = "", seconds: float = 15.0) -> RedditPoller:
-        """Return a poller that has just been started."""
+        """Return a newly started poller."""
         ours, theirs = aiohttp.ClientSession(), aiohttp.ClientSession()
         for session in (ours, theirs):
             self._stack.push_async_callback(session.close)
@@ -99,7 +99,7 @@ class Setting:
         return poller
 
     async def settle(self, poller: RedditPoller) -> None:
-        """Let it work until it has nothing to do for a minute."""
+        """Let the poller work until it has nothing to do for a minute."""
         wait = await poller.step()
         while wait is not None and wait < 60:
             self.clock.at += wait
@@ -338,7 +338,7 @@ async def test_batches_are_as_large_as_the_api_takes(setting: Setting) -> None:
 
 async def test_without_a_key_it_waits_for_one(setting: Setting) -> None:
     await setting.serve(keyless=False)
-    with pytest.raises(ApiRefuses, match="401"):  # the tests let it try so often only
+    with pytest.raises(ApiRefuses, match="401"):  # tests limit the number of retries
         await setting.poller()
 
 

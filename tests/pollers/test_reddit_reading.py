@@ -1,4 +1,4 @@
-"""Readings of listings that move: what is there when a reading ends was taken, whatever came, went or was cut short."""
+"""Readings of listings that change meanwhile: every post that is still there at the end of a reading was taken."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -19,7 +19,7 @@ def page(posts: Sequence[Post], *, more: bool = False) -> Page:
 
 
 def numbers(first: int, last: int) -> list[Post]:
-    """Return posts, the newest first."""
+    """Return posts, newest first."""
     return [post(number) for number in range(last, first - 1, -1)]
 
 
@@ -143,7 +143,7 @@ def test_a_post_without_text_or_author_still_says_something() -> None:
 
 
 class Listings(RuleBasedStateMachine):
-    """A subreddit on which people post and delete while it is read, by pollers that are stopped anywhere."""
+    """A subreddit where people post and delete while it is read, by pollers that stop at any time."""
 
     SIZE = 3
 

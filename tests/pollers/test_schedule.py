@@ -1,4 +1,4 @@
-"""When is what asked for: everything by a clock that the test turns."""
+"""Which listing is read when, with a clock that the test sets."""
 
 import itertools
 from collections import defaultdict
@@ -28,7 +28,7 @@ def schedule(*listings: Listing, pause: float = 0.0, interval: float = 300.0, ch
 
 
 def all_of(made: Schedule, now: float) -> set[Listing]:
-    """Read all that may be read now, and return it."""
+    """Read every listing that is due now, and return them."""
     asked = set()
     while (listing := made.next(now)) is not None:
         made.read(listing, now)

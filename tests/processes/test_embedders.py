@@ -1,4 +1,4 @@
-"""Which embedder the settings name, and what is said when there is none of that name."""
+"""Which embedder the settings name, and the error when there is no such embedder."""
 
 import shutil
 from pathlib import Path
@@ -27,7 +27,7 @@ def of(embedder: str | Path, **settings: Any) -> Settings:
 
 
 def tiny_model(folder: Path) -> Path:
-    """A model of eight words, cut at white space and punctuation, with nothing of BERT's."""
+    """Save a model of eight words, split at white space and punctuation, without BERT's tokens."""
     words = ["[UNK]", "my", "card", "has", "not", "arrived", "the", "login"]
     tokenizer = Tokenizer(models.WordLevel({word: n for n, word in enumerate(words)}, unk_token=words[0]))
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
@@ -135,4 +135,4 @@ async def test_the_doctor_asks_google(gemini: Gemini, tmp_path: Path, capsys: py
     gemini.answers = [error(503, "UNAVAILABLE", "Overloaded.")]
     [problem] = await problems(settings(gemini), tmp_path)
     assert "does not embed now" in problem
-    assert capsys.readouterr().out == ""  # where the report goes
+    assert capsys.readouterr().out == ""  # the report goes there

@@ -116,7 +116,7 @@ def test_keys_are_not_shown() -> None:
     assert "secret" not in repr(settings)
     settings = settings.model_copy(update={"redis_url": "redis://of-run"})
     assert "secret" not in repr(settings)
-    # Stack files are made of this.
+    # The stack file holds this.
     assert "secret" not in json.dumps(settings.model_dump(mode="json", exclude={"session_key"}))
 
 
@@ -134,7 +134,7 @@ def test_variables_are_what_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
         for name in names.split(", "):
             with monkeypatch.context() as patch:
                 other = "True" if default == "False" else "7"
-                patch.setenv("UPSTASH_REDIS_URL", "redis://")  # or Upstash's URL and token would have to go together
+                patch.setenv("UPSTASH_REDIS_URL", "redis://")  # or Upstash's URL needs its token
                 patch.setenv(name, other)
                 assert str(getattr(Settings(), field)) == other, name
 

@@ -1,4 +1,4 @@
-"""Settings of the web server that do not go together are refused before it listens."""
+"""The web server refuses settings that do not go together before it listens."""
 
 from typing import Any
 
@@ -30,7 +30,7 @@ def test_and_nowhere_else(host: str) -> None:
 
 
 def test_nor_behind_a_public_address() -> None:
-    """A proxy on this machine would let the world in."""
+    """A proxy on this machine would let everybody in."""
     with pytest.raises(BadInput, match="public address"):
         settings(keyless=True, public_url="https://soulcaster.example.com").check_web()
 

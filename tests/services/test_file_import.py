@@ -15,8 +15,8 @@ from soulcaster.ports.rows import Row
 from soulcaster.services.file_import import check_source, import_rows, ready_row
 from soulcaster.services.import_columns import Columns, choose_columns
 from soulcaster.services.intake import read
-from soulcaster.testing import RecordingPublisher
 from soulcaster.wire.feedback import MAX_ITEM_BYTES, RawEnvelope
+from tests.support.publisher import RecordingPublisher
 
 TEXT = Columns(text="text")
 AT = datetime(2026, 11, 21, tzinfo=UTC)

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from soulcaster.ports.messaging import Outgoing, Record
 from soulcaster.services.intake import read
 from soulcaster.services.posting import FeedbackPosts, PostableItem, read_items
-from soulcaster.testing import PARTITIONS, RecordingPublisher
 from soulcaster.wire.feedback import ENVELOPE_ITEMS, RawEnvelope, raw_envelopes
 from soulcaster.wire.topics import ENVELOPE_BYTES, FEEDBACK_RAW
+from tests.support.publisher import PARTITIONS, RecordingPublisher
 
 AT = datetime(2026, 11, 21, tzinfo=UTC)
 

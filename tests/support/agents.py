@@ -1,4 +1,4 @@
-"""What agents stand on, in tests: batches by hand, a table that minds its partition, a publisher that fails."""
+"""Doubles of what agents use: batches, a table that checks its partition, a publisher and an embedder that fail."""
 
 import hashlib
 from collections.abc import AsyncIterator, Iterable, Sequence
@@ -14,25 +14,25 @@ from soulcaster.domain.clustering.project import RECORD_BYTES, ProjectClusters
 from soulcaster.domain.feedback.dedupe import Seen
 from soulcaster.domain.feedback.versions import MARK_BYTES
 from soulcaster.ports.messaging import Outgoing, Publisher, Record
-from soulcaster.testing import RecordingPublisher
 from tables.segmented import SegmentedTable, partition_of
+from tests.support.publisher import RecordingPublisher
 
 AT_MS = 1_700_000_000_000
 _offsets = count()
 
 
 def record(topic: str, value: bytes | None, *, partition: int = 0, key: bytes | None = b"p1") -> Record:
-    """A record of a topic, at an offset of its own."""
+    """Return a record of a topic, at an offset that no other record has."""
     return Record(topic, partition, next(_offsets), AT_MS, key, value)
 
 
 def records(messages: Iterable[Outgoing], topic: str, partition: int = 0) -> list[Record]:
-    """What was sent to a topic, as the next agent gets it."""
+    """Return what was sent to a topic, as the next agent receives it."""
     return [record(topic, m.value, partition=partition, key=m.key) for m in messages if m.topic == topic]
 
 
 class Rows(dict[bytes, bytes]):
-    """A table that can be written only while an event of the row's partition is current, as Faust's; may fail."""
+    """A table that, as Faust's, is written only while an event of the row's partition is current; it raises `fail`."""
 
     def __init__(self, log: list[str] | None = None) -> None:
         super().__init__()
@@ -62,7 +62,7 @@ class Rows(dict[bytes, bytes]):
 
 
 class Flaky(RecordingPublisher):
-    """Raises what stands in `failures`, one a call, before it keeps anything; logs the topics it was given."""
+    """A publisher that raises its `failures`, one a call, before it keeps messages; `log` has the topics published to."""
 
     def __init__(self, *failures: Exception, log: list[str] | None = None) -> None:
         super().__init__()
@@ -87,7 +87,7 @@ class Flaky(RecordingPublisher):
 
 
 class HashEmbedder:
-    """Embedder whose vectors are a hash of the first word: same first word, same direction."""
+    """An embedder whose vectors are a hash of the first word: same first word, same direction."""
 
     name = "hash"
     version = "1"
@@ -111,7 +111,7 @@ class HashEmbedder:
 
 
 async def stream(given: Iterable[Sequence[Record]], rows: Rows | None = None) -> AsyncIterator[Batch]:
-    """Batches of these records; with `rows`, tables are written as in Faust."""
+    """Yield batches of these records; with `rows`, tables can be written as in Faust."""
     for some in given:
         yield Batch(tuple(some), rows.enter) if rows is not None else Batch(tuple(some))
 
@@ -123,7 +123,7 @@ def headers(letter: Outgoing) -> dict[str, str]:
 async def run_batches(
     agent: Agent, batches: Iterable[Sequence[Record]], publisher: Publisher, rows: Rows | None = None
 ) -> list[int]:
-    """Run an agent over batches of these records; return what it gave for each."""
+    """Run an agent over batches of these records; return the number of results for each."""
     return await collect(run_agent(agent, stream(batches, rows), publisher=publisher))
 
 
@@ -132,4 +132,4 @@ async def collect(results: AsyncIterator[Any]) -> list[Any]:
 
 
 async def stored() -> None:
-    """Rows in a dict are kept the moment they are written."""
+    """Return at once: a dict keeps rows when they are written."""

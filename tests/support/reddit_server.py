@@ -1,4 +1,4 @@
-"""A Reddit on loopback: it speaks OAuth, listings in JSON and Atom, and fails as it is told to."""
+"""A Reddit on loopback: OAuth, listings in JSON and Atom, and faults that a test sets."""
 
 import asyncio
 import base64
@@ -64,7 +64,7 @@ class Post:
 
 @dataclass(slots=True)
 class Asked:
-    """A request as it came: `path` has its query."""
+    """A request as received; `path` includes the query."""
 
     path: str
     headers: Mapping[str, str]
@@ -72,7 +72,7 @@ class Asked:
 
 @dataclass(slots=True)
 class Fault:
-    """What is answered in place of a page: a status with headers and a body, or nothing for ever."""
+    """A response in place of a page: a status with headers and a body; `HANGS` never responds."""
 
     status: int = 0
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -83,14 +83,14 @@ HANGS = Fault()
 
 
 class Reddit:
-    """Its posts are in `posts`, by subreddit and newest first; who is not in there does not exist."""
+    """A server with `posts` by subreddit, newest first; other subreddits do not exist."""
 
     def __init__(self) -> None:
         self.posts: dict[str, list[Post]] = {}
         self.faults: list[Fault | None] = []
-        """What the next requests for a page are answered, one each; None: the page."""
+        """Responses to the next requests for a page, one each; None is the page."""
         self.closed: dict[str, Fault] = {}
-        """What every request for a subreddit is answered."""
+        """The response to every request for a subreddit."""
         self.token_faults: list[Fault] = []
         self.page_headers: dict[str, str] = {}
         """Headers of every page."""
@@ -98,7 +98,7 @@ class Reddit:
         self.has_etags = False
         self.expires_in: Any = 3600
         self.tokens: set[str] = set()
-        """Those that are good."""
+        """Valid ones."""
         self.tokens_given = 0
         self.asked: list[Asked] = []
         """Every request for a page."""

@@ -1,4 +1,4 @@
-"""The states over a table's rows: by partition and project, loaded from rows, thrown away, taken up anew."""
+"""The states of a table's rows, by partition and project: loaded from rows, discarded, reloaded."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -65,7 +65,7 @@ def test_rows_that_moved_away_are_gone_after_a_reload() -> None:
     states.reload()
     assert states.state(0, "p1").records() == {key(0): b"ab"}
     assert states.state(1, "p1").records() == {}
-    # It comes back with rows another worker has written meanwhile.
+    # The partition returns with rows that another worker wrote meanwhile.
     other: dict[bytes, bytes] = {}
     elsewhere = table(other)
     elsewhere.write(1, "p1", elsewhere.state(1, "p1").commit({key(7): b"zz"}, {}))

@@ -29,7 +29,6 @@ from soulcaster.ports.messaging import Outgoing, Record
 from soulcaster.services.api_keys import ApiKeys
 from soulcaster.services.dead_letters import dead_letter, read_dead_letter
 from soulcaster.services.webhook_secrets import Seal, WebhookSecrets
-from soulcaster.testing import RecordingPublisher
 from soulcaster.web.dependencies import Options, Systems
 from soulcaster.web.server import create_app
 from soulcaster.wire.cluster_commands import ClusterCommand
@@ -38,6 +37,7 @@ from soulcaster.wire.feedback import ItemsEnvelope
 from soulcaster.wire.jobs import JobEvent
 from soulcaster.wire.project_config import RedditPolling
 from tests.conftest import RedisServer
+from tests.support.publisher import RecordingPublisher
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 SESSION_KEY = "3kmW1YpBrXY7QFtLkPMbsdDWD0zGz1kUj0iQ3Yd5m1g="

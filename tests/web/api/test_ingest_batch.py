@@ -12,10 +12,10 @@ from soulcaster.domain.ids import item_id
 from soulcaster.errors import KafkaUnavailable
 from soulcaster.ports.messaging import Outgoing, Record
 from soulcaster.services.intake import read
-from soulcaster.testing import PARTITIONS
 from soulcaster.web.api.ingest.models import MAX_ITEMS
 from soulcaster.web.problems import MAX_FAULTS
 from tests.support.answers import problem
+from tests.support.publisher import PARTITIONS
 from tests.web.conftest import Client, World
 
 HERE = {"project_id": "p1"}

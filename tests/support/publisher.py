@@ -1,4 +1,4 @@
-"""Doubles of ports for tests: they keep what they were given, and fail when told to."""
+"""A publisher that keeps messages instead of sending them."""
 
 import zlib
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ PARTITIONS = 8
 
 
 class RecordingPublisher:
-    """Publisher that keeps what it was given in `sent`; raises `fail`, when set, and keeps nothing."""
+    """Keeps messages in `sent`; when `fail` is set, it raises that and keeps nothing."""
 
     def __init__(self) -> None:
         self.sent: list[Outgoing] = []
