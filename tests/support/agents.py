@@ -62,7 +62,7 @@ class Rows(dict[bytes, bytes]):
 
 
 class Flaky(RecordingPublisher):
-    """A publisher that raises its `failures`, one a call, before it keeps messages; `log` has the topics published to."""
+    """A publisher that raises its `failures`, one a call, before it keeps messages; `log` has their topics."""
 
     def __init__(self, *failures: Exception, log: list[str] | None = None) -> None:
         super().__init__()
