@@ -18,7 +18,7 @@ def rebuild(data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
 async def _rebuild(settings: Settings) -> int:
     """Return from how many records the read model was made."""
     from soulcaster.processes.connections import open_read_model
-    from soulcaster.services.rebuild import rebuild
+    from soulcaster.processes.rebuild import rebuild
     from soulcaster.terminal import progress_bar
 
     async with open_read_model(settings) as read_model:

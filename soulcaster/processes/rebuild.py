@@ -1,9 +1,9 @@
-"""`soulcaster rebuild`: the read model emptied and made again from Kafka, by the agent that keeps it.
+"""`soulcaster rebuild`: empties the read model and fills it again from Kafka, with the agent that keeps it.
 
-Everything it shows is on topics that are kept for ever: projects, people, keys and settings on control, items, cluster
-events and job events. A worker may go on meanwhile. What is replayed may then overwrite what the worker has just
-written with something older; so it ends only when nothing has come while its last records were written, which are then
-the newest.
+Everything it shows is on topics that are kept forever: projects, people, API keys and settings on control; items;
+cluster events; job events. Workers may run meanwhile. A replayed record may then overwrite what a worker has just
+written with something older, so the rebuild ends only when no record arrived while it wrote its last ones, which are
+then the newest.
 """
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -19,16 +19,24 @@ from soulcaster.adapters.kafka.records import record_of
 from soulcaster.errors import NotFound
 from soulcaster.ports.messaging import Outgoing
 from soulcaster.ports.read_model_writer import ReadModelWriter
-from soulcaster.processes.settings import Settings
+from soulcaster.processes.settings import KafkaSettings
 from soulcaster.wire.topics import AGENTS
+
+FETCH_MS = 500
+"""How long a fetch waits for records."""
 
 log = structlog.get_logger(__name__)
 
 Report = Callable[[int, int], None]
 
 
-async def rebuild(settings: Settings, writer: ReadModelWriter, report: Report) -> int:
-    """Empty the read model and make it again; return how many records it took. `report` gets (done, of how many).
+async def rebuild(settings: KafkaSettings, writer: ReadModelWriter, report: Report) -> int:
+    """Empty the read model and fill it again; return how many records that took.
+
+    Args:
+        settings: where Kafka is.
+        writer: writes the read model.
+        report: receives (records read, records in all) as the work goes on.
 
     Raises:
         NotFound: a topic is missing.
@@ -46,31 +54,31 @@ async def rebuild(settings: Settings, writer: ReadModelWriter, report: Report) -
         for tp, span in spans.items():
             consumer.seek(tp, span.first)
         await writer.clear()
-        async for count in project(_batches(consumer, spans, report), writer=writer, publisher=_Known()):
+        async for count in project(_batches(consumer, spans, report), writer=writer, publisher=_DeadLettersKnown()):
             done += count
     return done
 
 
-class _Known:
-    """Takes the dead letters of records that cannot be applied: they were sent when these first came."""
+class _DeadLettersKnown:
+    """Drops the dead letters of records that cannot be processed: they were sent when the records came first."""
 
     async def publish(self, messages: Sequence[Outgoing]) -> None:
-        log.warning("records that are among the dead letters are left out", count=len(messages))
+        log.warning("records that are dead letters are left out", count=len(messages))
 
 
 async def _batches(
     consumer: AIOKafkaConsumer, spans: Mapping[TopicPartition, Span], report: Report
 ) -> AsyncIterator[Batch]:
-    """Yield all there is; asked for the next batch, the last one has been written."""
+    """Yield batches up to the end of every topic, which is read anew before each one."""
     first = sum(span.first for span in spans.values())
     while True:
         ends = await consumer.end_offsets(list(spans))
-        at = {tp: await consumer.position(tp) for tp in spans}
-        report(sum(at.values()) - first, sum(ends.values()) - first)
-        left = [tp for tp in spans if at[tp] < ends[tp]]
+        positions = {tp: await consumer.position(tp) for tp in spans}
+        report(sum(positions.values()) - first, sum(ends.values()) - first)
+        left = [tp for tp in spans if positions[tp] < ends[tp]]
         if not left:
             return
-        found = await consumer.getmany(*left, timeout_ms=500, max_records=MAX_RECORDS)
-        records = tuple(record_of(message) for of in found.values() for message in of)
+        found = await consumer.getmany(*left, timeout_ms=FETCH_MS, max_records=MAX_RECORDS)
+        records = tuple(record_of(message) for messages in found.values() for message in messages)
         if records:
             yield Batch(records)
