@@ -3,7 +3,7 @@ import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from html import unescape
-from typing import get_args
+from typing import get_args, get_type_hints
 
 import pytest
 from aiohttp import CookieJar
@@ -30,7 +30,15 @@ from soulcaster.domain.lifecycle import ClusterStatus, JobStatus, Triage
 from soulcaster.errors import KafkaUnavailable
 from soulcaster.ports.clusters import Happening
 from soulcaster.ports.projects import Project
-from soulcaster.web.pages.formatting import HAPPENING_WORDS, RULE_WORDS, STATUS_WORDS, exactly, web_link, when
+from soulcaster.web.pages.formatting import (
+    CLUSTERING_TEXTS,
+    HAPPENING_TEXTS,
+    RULE_TEXTS,
+    STATUS_TEXTS,
+    exactly,
+    web_link,
+    when,
+)
 from soulcaster.wire.cluster_commands import ClusterCommand
 from tests.support.answers import page
 from tests.web.conftest import NOW, Client, World, item
@@ -58,7 +66,7 @@ async def test_a_link_signs_in_once(world: World, client: Client) -> None:
     assert (await client.get("/app/projects")).status == 200
     async with TestClient(TestServer(world.app())) as other:
         text = await page(await other.get(link), 401)
-        assert "used already" in text
+        assert "already used" in text
         await page(await other.get("/app/projects"), 401)
 
 
@@ -111,7 +119,7 @@ async def test_sign_out(owner: Client) -> None:
 
 async def test_nothing_yet_says_what_to_do(owner: Client) -> None:
     text = await page(await owner.get("/app"))
-    assert "Nothing has come in yet" in text
+    assert "No feedback yet" in text
     assert "soulcaster import" in text
     assert "/ingest/manual?project_id=" in text
 
@@ -141,7 +149,7 @@ async def test_clusters_are_ranked(world: World, owner: Client) -> None:
     await world.read_model.writer.put_items("p1", [item("alone")])
     text = await page(await owner.get("/app/projects/p1"))
     assert text.index("Large one") < text.index("Small one")
-    assert re.search(r"Still unclustered</dt><dd>1<", text)
+    assert re.search(r"Not clustered yet</dt><dd>1<", text)
     assert 'width="100.0%"' in text
     assert 'width="25.0%"' in text
 
@@ -177,7 +185,7 @@ async def test_clusters_are_narrowed_down_and_sorted(world: World, owner: Client
     assert await shown(q="card", status="new") == ["a"]
     assert await shown(q="  ") == ["a", "c", "b"]
     text = await page(await owner.get("/app/projects/p1", params={"q": '"><script>', "status": "failed"}))
-    assert "No cluster is like that." in text
+    assert "No clusters match." in text
     assert 'value="&#34;&gt;&lt;script&gt;"' in text
     assert '<option value="failed" selected>' in text
     for bad in ("status", "sort", "cursor"):
@@ -202,7 +210,7 @@ async def test_where_not_all_was_looked_at_the_page_leads_on(
         await world.fill(cluster=f"c{n}", size=n + 1, title="Needle" if n == 0 else "Hay")
     text = await page(await owner.get("/app/projects/p1?q=needle"))
     parts = 1
-    while "Nothing among those looked at." in text:
+    while "No matches so far." in text:
         [following] = re.findall(r'rel="next" href="([^"]+)"', text)
         text = await page(await owner.get("/app/projects/p1" + unescape(following)))
         parts += 1
@@ -278,12 +286,12 @@ async def test_start_fix_from_the_page(world: World, owner: Client) -> None:
     token = csrf(await page(await owner.get(CLUSTER)))
     answer = await owner.post(f"{CLUSTER}/start-fix", data={"csrf_token": token})
     assert answer.url.path == CLUSTER
-    assert "Fix asked for" in await page(answer)
+    assert "Fix requested" in await page(answer)
     [message] = world.publisher.sent
     command = ClusterCommand.model_validate_json(message.value).command
     assert isinstance(command, StartFix)
     assert (message.key, command.cluster_id, command.requested_by) == (b"p1", "c1", "owner")
-    assert "Fix asked for" not in await page(await owner.get(CLUSTER))
+    assert "Fix requested" not in await page(await owner.get(CLUSTER))
 
 
 @pytest.mark.parametrize("token", [None, "", "wrong", "é", "\x00"])
@@ -318,7 +326,7 @@ async def test_no_second_fix_while_one_is_under_way(world: World, owner: Client)
     await world.job("j1", "pending")
     text = await page(await owner.get(CLUSTER))
     assert "Start fix" not in text
-    assert "A job is at it" in text
+    assert "A fix is under way" in text
     answer = await owner.post(f"{CLUSTER}/start-fix", data={"csrf_token": token})
     assert "under way already" in await page(answer)
     assert world.publisher.sent == []
@@ -369,12 +377,12 @@ async def test_a_form_is_a_command(world: World, owner: Client, name: str) -> No
 
 
 @pytest.mark.parametrize(
-    ("outcome", "says"), [("refused", "This was not done: it is pinned"), ("waiting", "Asked for.")]
+    ("outcome", "says"), [("refused", "This was not done: it is pinned"), ("waiting", "Requested.")]
 )
 async def test_a_page_says_what_became_of_a_command(
     world: World, owner: Client, outcome: CommandOutcome, says: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("soulcaster.web.pages.clusters.OUTCOME_SECONDS", 0)
+    monkeypatch.setattr("soulcaster.web.pages.cluster_forms.OUTCOME_SECONDS", 0)
     await world.fill()
     world.publisher.outcome, world.publisher.reason = outcome, "it is pinned"
     token = csrf(await page(await owner.get(CLUSTER)))
@@ -386,7 +394,7 @@ async def test_nothing_chosen_is_said_so(world: World, owner: Client, fields: di
     await world.fill()
     token = csrf(await page(await owner.get(CLUSTER)))
     text = await page(await owner.post(f"{CLUSTER}/move", data=fields | {"csrf_token": token}))
-    assert "Tick the items first" in text
+    assert "Select the items first" in text
     assert world.publisher.sent == []
 
 
@@ -433,7 +441,7 @@ async def test_a_cluster_shows_why_and_what_happened(world: World, owner: Client
     assert "<img src=x" not in text
     for part in ("This was the nearest cluster.", "<dd>0.71</dd>", "<dd>0.62</dd>", "0.40, <a", "coherence 0.50"):
         assert part in text
-    for part in ("late, &lt;script&gt;", "A part was split off by a person.", ">Unpin<", "Split off this cluster"):
+    for part in ("late, &lt;script&gt;", "A part was split off by a person.", ">Unpin<", "Split off from this cluster"):
         assert part in text
     assert text.count('name="command_id"') == 1  # what no person asked for cannot be undone
     assert text.count('<option value="c2">The other &lt;one&gt; (5)</option>') == 2
@@ -458,7 +466,7 @@ async def test_a_cluster_is_muted_resolved_and_reopened(
     assert badge in text
     assert set(re.findall(r">(Resolve|Mute|Reopen)</button>", text)) == buttons
     assert "Resolved by a person." in text
-    assert "Opened again." in text
+    assert "Reopened because of newer feedback." in text
     assert "<img src=x" not in text
     assert re.findall(r'name="command_id" value="(\w+)"', text) == ["k1"]  # what opened by itself is not undone
     await world.job("j1", "pending")
@@ -491,9 +499,10 @@ async def test_what_there_is_to_decide(world: World, owner: Client) -> None:
 
 
 def test_there_are_words_for_everything() -> None:
-    assert set(HAPPENING_WORDS) == set(get_args(Happening))
-    assert set(RULE_WORDS) == set(get_args(Rule))
-    assert set(STATUS_WORDS) == {*get_args(ClusterStatus), *get_args(JobStatus)}
+    assert set(HAPPENING_TEXTS) == set(get_args(Happening))
+    assert set(RULE_TEXTS) == set(get_args(Rule))
+    assert set(STATUS_TEXTS) == {*get_args(ClusterStatus), *get_args(JobStatus)}
+    assert set(CLUSTERING_TEXTS) == set(get_args(get_type_hints(ClusteringStatus)["state"]))
 
 
 async def test_kafka_away_is_an_html_page_too(world: World, owner: Client) -> None:

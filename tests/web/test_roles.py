@@ -204,12 +204,12 @@ async def test_an_owner_adds_changes_and_removes(world: World, browser: Client) 
         assert "has not signed in yet" in text
         user_id = user_id_for("email" if kind == "email" else "login", who)
         text = await page(await browser.post(f"{MEMBERS}/{user_id}/role", data={"role": "owner", "csrf_token": token}))
-        assert "Changed." in text
+        assert "Role changed." in text
         text = await page(await browser.post(f"{MEMBERS}/{user_id}/remove", data={"csrf_token": token}))
-        assert "Removed." in text
+        assert "Member removed." in text
         assert f"<strong>{who.lower()}</strong>" not in text
         answer = await browser.post(f"{MEMBERS}/{user_id}/role", data={"role": "owner", "csrf_token": token})
-        assert "no member of this project any more" in await page(answer)
+        assert "no longer a member of this project" in await page(answer)
     assert {view.membership.user_id for view in await world.read_model.members.list("p1")} == {"owner-1", "other"}
 
 

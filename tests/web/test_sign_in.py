@@ -99,7 +99,7 @@ async def test_who_is_no_member_stays_outside(world: World, github: GitHub) -> N
     await world.fill()
     async with serving(world, github) as client:
         text = await page(await sign_in(client, github), 403)
-        assert "octocat is no member" in text
+        assert "octocat is not a member" in text
         await page(await client.get("/app/projects"), 401)
     assert world.publisher.sent == []
     assert await world.read_model.members.user(ME) is None
@@ -116,7 +116,7 @@ async def test_anyone_gets_a_project_of_their_own_once(world: World, github: Git
         await world.member(ME, "owner", own, removed=True)
         answer = await sign_in(client, github)
         assert answer.url.path == "/app/projects"
-        assert "You are in no project" in await page(answer)
+        assert "You are not a member of any project" in await page(answer)
     assert await world.read_model.members.of_user(ME) == ()
 
 
@@ -232,7 +232,7 @@ async def test_who_says_no_is_told_so(world: World, github: GitHub) -> None:
     github.account = None
     async with serving(world, github) as client:
         text = await page(await sign_in(client, github), 403)
-        assert "you said no" in text
+        assert "you declined" in text
         assert TOKEN not in github.calls
 
 

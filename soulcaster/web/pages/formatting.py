@@ -1,4 +1,4 @@
-"""How figures, times and links are written on pages: the filters of the templates."""
+"""How counts, times, links and codes are written on pages: the filters of the templates."""
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from soulcaster.domain.feedback.items import FeedbackItem
 from soulcaster.ports.clusters import ClusterOrder
 
-STATUS_WORDS: Mapping[str, str] = {
+STATUS_TEXTS: Mapping[str, str] = {
     "new": "New",
     "fixing": "Fix under way",
     "pr_opened": "Pull request open",
@@ -20,17 +20,17 @@ STATUS_WORDS: Mapping[str, str] = {
     "success": "Succeeded",
 }
 
-ORDER_WORDS: Mapping[ClusterOrder, str] = {
-    "largest": "Most reported first",
+ORDER_TEXTS: Mapping[ClusterOrder, str] = {
+    "largest": "Largest first",
     "newest": "Newest first",
-    "updated": "Last changed first",
+    "updated": "Recently changed first",
 }
 
-HAPPENING_WORDS: Mapping[str, str] = {
+HAPPENING_TEXTS: Mapping[str, str] = {
     "merged": "Another cluster was merged into this one",
     "merged_into": "Merged into another cluster",
     "split_off": "A part was split off",
-    "split_from": "Split off another cluster",
+    "split_from": "Split off from another cluster",
     "restored": "A merge was undone",
     "move": "Items were moved",
     "rename": "Renamed",
@@ -38,22 +38,28 @@ HAPPENING_WORDS: Mapping[str, str] = {
     "mute": "Muted",
     "resolve": "Resolved",
     "reopen": "Reopened",
-    "reopened": "Opened again",
+    "reopened": "Reopened because of newer feedback",
 }
 
-RULE_WORDS: Mapping[str, str] = {
-    "same-text": "It says exactly what another item here says.",
-    "same-masked-text": "It says what another item here says, but for numbers, ids and addresses.",
+RULE_TEXTS: Mapping[str, str] = {
+    "same-text": "Its text is the same as that of another item here.",
+    "same-masked-text": "Its text is the same as that of another item here, except for numbers, ids and addresses.",
     "near": "This was the nearest cluster.",
-    "first": "There was no cluster to compare it with.",
-    "far": "No cluster was near enough, so it opened this one.",
-    "consolidation": "It was put here when the clusters were gone over again.",
+    "first": "There was no other cluster to compare it with.",
+    "far": "No cluster was similar enough, so it started this one.",
+    "consolidation": "Consolidation put it here.",
     "person": "A person put it here.",
+}
+
+CLUSTERING_TEXTS: Mapping[str, str] = {
+    "idle": "Idle",
+    "pending": "Consolidation is due",
+    "running": "Consolidation is running",
 }
 
 
 def number(value: int) -> str:
-    """Return a count with its thousands set apart."""
+    """Return a count with a comma between thousands."""
     return f"{value:,}"
 
 
@@ -63,7 +69,7 @@ def count(value: int, one: str, many: str) -> str:
 
 
 def when(value: datetime, now: datetime) -> str:
-    """Return how long ago it was, or the day when that is more than a week."""
+    """Return how long ago a time was, or its day when that is a week or more."""
     ago = now - value
     if timedelta(0) <= ago < timedelta(minutes=1):
         return "just now"
@@ -80,38 +86,23 @@ def exactly(value: datetime) -> str:
     """Return a time to the minute, in UTC."""
     try:
         value = value.astimezone(UTC)
-    except OverflowError:  # the first or last day there is, in a zone off UTC
+    except OverflowError:  # the first or the last day of the calendar, in another time zone
         return value.isoformat(" ", "minutes")
     return f"{value.day} {value:%b} {value.year}, {value:%H:%M} UTC"
 
 
-def status(value: str) -> str:
-    """Return a status in words."""
-    return STATUS_WORDS[value]
-
-
-def happening(value: str) -> str:
-    """Return what happened to a cluster in words."""
-    return HAPPENING_WORDS[value]
-
-
-def rule(value: str) -> str:
-    """Return what decided where an item belongs in words."""
-    return RULE_WORDS[value]
-
-
-def share(value: float) -> str:
-    """Return a similarity to two places."""
+def similarity(value: float) -> str:
+    """Return a similarity, or a threshold of it, to two decimals."""
     return f"{value:.2f}"
 
 
 def adds_a_title(item: FeedbackItem) -> bool:
-    """Tell whether an item's title says what its body does not begin with; one made from the body does not."""
+    """Return whether an item's title is more than the beginning of its body; an automatic one is not."""
     return not " ".join(item.body.split()).startswith(item.title.removesuffix("…"))
 
 
 def web_link(value: str | None) -> str | None:
-    """Return an address that may be linked to, or None: what is not plainly http(s) stays text."""
+    """Return an address that is safe to link, or None: only http and https are."""
     try:
         parts = urlsplit(value or "")
     except ValueError:
@@ -119,15 +110,17 @@ def web_link(value: str | None) -> str | None:
     return value if parts.scheme in {"http", "https"} and parts.netloc else None
 
 
-FILTERS: dict[str, Callable[..., Any]] = {
+FILTERS: Mapping[str, Callable[..., Any]] = {
     "number": number,
     "count": count,
     "when": when,
     "exactly": exactly,
-    "status": status,
-    "happening": happening,
-    "rule": rule,
-    "share": share,
+    "status": STATUS_TEXTS.__getitem__,
+    "happening": HAPPENING_TEXTS.__getitem__,
+    "rule": RULE_TEXTS.__getitem__,
+    "clustering": CLUSTERING_TEXTS.__getitem__,
+    "similarity": similarity,
     "adds_a_title": adds_a_title,
     "web_link": web_link,
 }
+"""The filters by their names in the templates."""

@@ -12,32 +12,32 @@ from soulcaster.services.members import MemberChange
 from soulcaster.services.waiting import until
 from soulcaster.web.bodies import read_form
 from soulcaster.web.dependencies import dependencies
-from soulcaster.web.pages.rights import ACCESS
+from soulcaster.web.pages.access import ACCESS
 from soulcaster.web.pages.session import leave_notice, render
 from soulcaster.web.parameters import path_id
 from soulcaster.wire.fields import Email, GitHubLogin
 
 T = TypeVar("T")
 
-SHOWN_SECONDS = 2.0
-"""How long a page waits for what was changed, so that it can show it."""
+VISIBLE_SECONDS = 2.0
+"""How long a page waits until a change can be read, to show it."""
 
 
 class AddForm(BaseModel):
-    """Somebody's e-mail address or GitHub login, and what they are to be."""
+    """A new member's e-mail address or GitHub login, and their role."""
 
     who: Email | GitHubLogin
     role: Role
 
 
 class RoleForm(BaseModel):
-    """What a member is to be."""
+    """A member's new role."""
 
     role: Role
 
 
-async def listed(request: web.Request) -> web.StreamResponse:
-    """GET /app/projects/{project_id}/members: who they are, and forms to change that."""
+async def list_members(request: web.Request) -> web.StreamResponse:
+    """GET /app/projects/{project_id}/members: the members, and forms to change them."""
     given, access = dependencies(request), request[ACCESS]
     context = {
         "project": access.project,
@@ -50,75 +50,75 @@ async def listed(request: web.Request) -> web.StreamResponse:
 
 
 async def add(request: web.Request) -> web.StreamResponse:
-    """POST .../members: make somebody a member."""
+    """POST .../members: add a member."""
     form = await read_form(request, AddForm)
-    given, project_id = dependencies(request), request[ACCESS].project.id
-    kind: Literal["email", "login"] = "email" if "@" in form.who else "login"  # no login has one
-    change = await _or_say(request, given.members.invite(project_id, kind, form.who, form.role))
-    await _show(request, change, f"{form.who} is a {form.role} of this project as soon as they sign in by GitHub.")
-    raise web.HTTPSeeOther(_path(request))
+    kind: Literal["email", "login"] = "email" if "@" in form.who else "login"  # GitHub logins have no @
+    members, project_id = dependencies(request).members, request[ACCESS].project.id
+    change = await _or_notice(request, members.invite(project_id, kind, form.who, form.role))
+    await _show(request, change, f"{form.who} is a {form.role} of this project as soon as they sign in with GitHub.")
+    raise web.HTTPSeeOther(_members_path(request))
 
 
-async def change(request: web.Request) -> web.StreamResponse:
+async def change_role(request: web.Request) -> web.StreamResponse:
     """POST .../members/{user_id}/role: give a member another role."""
     form = await read_form(request, RoleForm)
-    given, user_id = dependencies(request), await _member(request)
-    change = await _or_say(request, given.members.set_role(request[ACCESS].project.id, user_id, form.role))
-    await _show(request, change, "Changed.")
-    raise web.HTTPSeeOther(_next(request, user_id))
+    members, user_id = dependencies(request).members, await _member_id(request)
+    change = await _or_notice(request, members.set_role(request[ACCESS].project.id, user_id, form.role))
+    await _show(request, change, "Role changed.")
+    raise web.HTTPSeeOther(_next_path(request, user_id))
 
 
 async def remove(request: web.Request) -> web.StreamResponse:
     """POST .../members/{user_id}/remove: remove a member."""
-    given, user_id = dependencies(request), await _member(request)
-    change = await _or_say(request, given.members.remove(request[ACCESS].project.id, user_id))
-    await _show(request, change, "Removed.")
-    raise web.HTTPSeeOther(_next(request, user_id))
+    members, user_id = dependencies(request).members, await _member_id(request)
+    change = await _or_notice(request, members.remove(request[ACCESS].project.id, user_id))
+    await _show(request, change, "Member removed.")
+    raise web.HTTPSeeOther(_next_path(request, user_id))
 
 
-async def _member(request: web.Request) -> str:
+async def _member_id(request: web.Request) -> str:
     """Return the id of the member in the path.
 
     Raises:
-        HTTPSeeOther: they are none, or not any more; the page says so.
+        HTTPSeeOther: there is no such member; the page says so.
     """
     user_id = path_id(request, "user_id")
     if await dependencies(request).read_model.members.get(request[ACCESS].project.id, user_id) is None:
-        await leave_notice(request, "They are no member of this project any more.")
-        raise web.HTTPSeeOther(_path(request))
+        await leave_notice(request, "This person is no longer a member of this project.")
+        raise web.HTTPSeeOther(_members_path(request))
     return user_id
 
 
-async def _or_say(request: web.Request, work: Awaitable[T]) -> T:
-    """Return what the work returns.
+async def _or_notice(request: web.Request, work: Awaitable[T]) -> T:
+    """Return what `work` returns.
 
     Raises:
-        HTTPSeeOther: it does not go with what there is; the page says why.
+        HTTPSeeOther: it raised a Conflict; the page says why.
     """
     try:
         return await work
     except Conflict as error:
         await leave_notice(request, str(error))
-        raise web.HTTPSeeOther(_path(request)) from error
+        raise web.HTTPSeeOther(_members_path(request)) from error
 
 
 async def _show(request: web.Request, change: MemberChange, notice: str) -> None:
-    """Leave a notice of a change, after it can be read."""
-    read_model = dependencies(request).read_model
+    """Leave a notice of a change, after waiting until it can be read."""
+    members = dependencies(request).read_model.members
     member = change.membership
     expected = member if member.removed_at is None else None
     found = await until(
-        lambda: read_model.members.get(member.project_id, member.user_id),
+        lambda: members.get(member.project_id, member.user_id),
         lambda known: known == expected,
-        seconds=SHOWN_SECONDS,
+        seconds=VISIBLE_SECONDS,
     )
     await leave_notice(request, notice if found == expected else "Requested. Reload the page in a moment to see it.")
 
 
-def _path(request: web.Request) -> str:
+def _members_path(request: web.Request) -> str:
     return f"/app/projects/{request[ACCESS].project.id}/members"
 
 
-def _next(request: web.Request, user_id: str) -> str:
-    """Return where to go: who changed themselves may be no owner any more."""
-    return "/app/projects" if user_id == request[ACCESS].user else _path(request)
+def _next_path(request: web.Request, user_id: str) -> str:
+    """Return where to go next: people who changed themselves may not see this page any more."""
+    return "/app/projects" if user_id == request[ACCESS].user else _members_path(request)

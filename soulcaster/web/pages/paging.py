@@ -1,4 +1,4 @@
-"""Pages of a long list, by number."""
+"""Lists in pages: by number, or after a cursor where a list is not counted to its end."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -21,7 +21,7 @@ class PageQuery(BaseModel):
 
 
 class ClustersQuery(PageQuery):
-    """Query of the list of clusters: what it is narrowed down to, its order, and its page or where it goes on."""
+    """Query of the list of clusters: its filters, its order, and its page or cursor."""
 
     status: ClusterStatus | None = None
     source: Source | None = None
@@ -30,33 +30,32 @@ class ClustersQuery(PageQuery):
     cursor: Cursor | None = None
 
     @property
-    def narrowed(self) -> bool:
-        """Tell whether it is not the list of all."""
+    def filtered(self) -> bool:
+        """Whether any filter is set."""
         return bool(self.status or self.source or words(self.q))
 
     @property
-    def again(self) -> Mapping[str, str]:
-        """Return what of the query stands in the address of another part of the same list."""
+    def parameters(self) -> Mapping[str, str]:
+        """The query parameters that all pages of the list share."""
         return self.model_dump(exclude_defaults=True, exclude={"page", "cursor"})
 
     def after(self, cursor: str) -> str:
-        """Return the address of what follows a cursor."""
-        return "?" + urlencode({**self.again, "cursor": cursor})
+        """Return the relative address of the page after a cursor."""
+        return "?" + urlencode({**self.parameters, "cursor": cursor})
 
 
 @dataclass(frozen=True, slots=True)
 class Paging:
-    """Which page of how many this is."""
+    """A page number, the entries per page, and how many entries there are; `parameters` are those of every page."""
 
     page: int
     size: int
     total: int
-    again: Mapping[str, str] = field(default_factory=dict)
-    """What else stands in the address of a page."""
+    parameters: Mapping[str, str] = field(default_factory=dict)
 
     def address(self, page: int) -> str:
-        """Return the address of a page."""
-        return "?" + urlencode({**self.again, "page": page})
+        """Return the relative address of a page."""
+        return "?" + urlencode({**self.parameters, "page": page})
 
     @property
     def pages(self) -> int:
@@ -75,7 +74,7 @@ class Paging:
 
 
 def page_number(request: web.Request) -> int:
-    """Return the page asked for; the first unless said otherwise.
+    """Return the page number in the query, by default 1.
 
     Raises:
         Problem: 422 when it is not a number from 1.

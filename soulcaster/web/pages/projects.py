@@ -1,4 +1,4 @@
-"""Which projects there are, and where /app leads."""
+"""The list of projects, and where /app leads."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ from soulcaster.web.pages.session import last_project, render, signed_in_user
 
 
 async def start(request: web.Request) -> web.StreamResponse:
-    """GET /app: go to the project looked at last, else to the only one, else to their list."""
+    """GET /app: go to the project that was looked at last, else to the only one, else to the list."""
     found = [project.id for project in await _projects(request)]
     last = await last_project(request)
     if last in found:
@@ -20,18 +20,18 @@ async def start(request: web.Request) -> web.StreamResponse:
 
 
 async def list_projects(request: web.Request) -> web.StreamResponse:
-    """GET /app/projects: every project of who is signed in, and its figures."""
-    read_model = dependencies(request).read_model
-    # One after the other: at the same time, each would take a connection of its own.
-    rows = [(project, await read_model.projects.stats(project.id)) for project in await _projects(request)]
+    """GET /app/projects: every project of the person who is signed in, with its counts."""
+    projects = dependencies(request).read_model.projects
+    # One after the other, because each read at the same time would take a connection of its own.
+    rows = [(project, await projects.stats(project.id)) for project in await _projects(request)]
     local = await signed_in_user(request) == LOCAL_OWNER
     context = {"rows": rows, "host": request.host, "project_id": "my-project", "local": local}
     return await render(request, "projects.html", context)
 
 
 async def _projects(request: web.Request) -> Sequence[Project]:
-    """Return the projects that who is signed in may see."""
-    read_model, user = dependencies(request).read_model, await signed_in_user(request)
+    """Return the projects that the person who is signed in may see."""
+    projects, user = dependencies(request).read_model.projects, await signed_in_user(request)
     if user is None:
         return ()
-    return await (read_model.projects.list() if user == LOCAL_OWNER else read_model.projects.of_user(user))
+    return await (projects.list() if user == LOCAL_OWNER else projects.of_user(user))

@@ -1,4 +1,4 @@
-"""The session of who is signed in: an encrypted cookie, and the token every form carries."""
+"""The session of the person who is signed in: an encrypted cookie, and the CSRF token that every form carries."""
 
 import secrets
 from collections.abc import Mapping
@@ -11,27 +11,27 @@ from aiohttp_session import get_session, new_session
 from aiohttp_session.cookie_storage import EncryptedCookieStorage
 
 from soulcaster.web.dependencies import dependencies
-from soulcaster.web.pages.rights import ACCESS, USER
+from soulcaster.web.pages.access import ACCESS, USER
 from soulcaster.web.problems import Problem
 
 OPEN = "open"
-"""What the names of the routes begin with that need no session."""
+"""First part of the names of routes that need no session."""
 
-_SECONDS = 7 * 24 * 3600
+SESSION_SECONDS = 7 * 24 * 3600
 
 _CSRF, _NOTICE, _LAST_PROJECT, _STATE, _VERIFIER = "csrf", "notice", "project", "state", "verifier"
 
 
 def storage(session_key: str, *, secure: bool) -> EncryptedCookieStorage:
-    """Return where sessions are kept: in the visitor's cookie, which scripts cannot read nor other sites send along.
+    """Return the storage of sessions: a cookie that scripts cannot read and other sites' requests do not carry.
 
-    One that is `secure` travels by https alone.
+    With `secure` it travels over https only.
     """
     return EncryptedCookieStorage(
         session_key,
         cookie_name="soulcaster",
         path="/app",
-        max_age=_SECONDS,
+        max_age=SESSION_SECONDS,
         httponly=True,
         samesite="Lax",
         secure=secure,
@@ -39,8 +39,8 @@ def storage(session_key: str, *, secure: bool) -> EncryptedCookieStorage:
 
 
 @web.middleware
-async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Let in who is signed in, and a form only with the session's token."""
+async def require_session(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Refuse requests without a session (401), and forms without the session's CSRF token (403)."""
     if not (request.match_info.route.name or "").startswith(OPEN):
         session = await get_session(request)
         if USER not in session:
@@ -53,15 +53,15 @@ async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 
 def how_to_sign_in(request: web.Request) -> str:
-    """Return what to do to be signed in."""
+    """Return what a person has to do to sign in."""
     if dependencies(request).entrance is not None:
-        return "You are not signed in, or not any more."
+        return "You are not signed in, or your session has ended."
     return "Use the link that soulcaster run printed when it started; start it again for a new one."
 
 
 async def _form(request: web.Request) -> Mapping[str, Any]:
     if request.content_type != "application/x-www-form-urlencoded":
-        raise Problem(415, "This takes the forms of its own pages, nothing else.")
+        raise Problem(415, "This address accepts only the forms of its own pages.")
     try:
         return await request.post()
     except (ValueError, LookupError) as error:
@@ -69,31 +69,31 @@ async def _form(request: web.Request) -> Mapping[str, Any]:
 
 
 async def open_session(request: web.Request, user: str) -> None:
-    """Sign `user` in, in a session of its own."""
+    """Sign a user in, in a new session."""
     session = await new_session(request)
     session[USER] = user
     session[_CSRF] = secrets.token_urlsafe(32)
 
 
 async def close_session(request: web.Request) -> None:
-    """Sign out: the cookie is emptied."""
+    """Sign out: empty the cookie."""
     (await get_session(request)).invalidate()
 
 
 async def signed_in_user(request: web.Request) -> str | None:
-    """Return who is signed in, or None."""
+    """Return the user who is signed in, or None."""
     user = (await get_session(request)).get(USER)
     return None if user is None else str(user)
 
 
-async def begin_sign_in(request: web.Request, state: str, verifier: str) -> None:
-    """Remember what a sign-in by GitHub must come back with; one that was begun before counts no more."""
+async def start_sign_in(request: web.Request, state: str, verifier: str) -> None:
+    """Remember what a sign-in with GitHub must come back with; it replaces one that was started before."""
     session = await get_session(request)
     session[_STATE], session[_VERIFIER] = state, verifier
 
 
-async def begun_sign_in(request: web.Request, state: str) -> str | None:
-    """Return the code verifier of the sign-in that was begun here with this state, or None."""
+async def verifier_of_sign_in(request: web.Request, state: str) -> str | None:
+    """Return the code verifier of the sign-in that was started in this browser with this state, or None."""
     session = await get_session(request)
     if _STATE not in session or not secrets.compare_digest(state.encode(), str(session[_STATE]).encode()):
         return None
@@ -108,7 +108,7 @@ async def remember_project(request: web.Request, project_id: str) -> None:
 
 
 async def last_project(request: web.Request) -> str | None:
-    """Return the project looked at last, or None."""
+    """Return the project that was looked at last, or None."""
     project_id = (await get_session(request)).get(_LAST_PROJECT)
     return None if project_id is None else str(project_id)
 
@@ -119,7 +119,7 @@ async def leave_notice(request: web.Request, notice: str) -> None:
 
 
 async def render(request: web.Request, template: str, context: Mapping[str, Any]) -> web.Response:
-    """Return a page for who is signed in."""
+    """Return a page for the person who is signed in."""
     session = await get_session(request)
     notice = session.pop(_NOTICE) if _NOTICE in session else None
     shared = {"signed_in": True, "csrf_token": session[_CSRF], "notice": notice}

@@ -1,4 +1,4 @@
-"""Who may what on the pages of a project: looked up for each request, so that who is removed is out at once."""
+"""What the person who is signed in may do in a project; looked up for each request, so a removal acts at once."""
 
 from dataclasses import dataclass
 
@@ -15,35 +15,36 @@ from soulcaster.web.parameters import path_id
 from soulcaster.web.problems import Problem
 
 USER = "user"
-"""Under which name a session holds who is signed in: a user's id, or `LOCAL_OWNER`."""
+"""The session's field with the id of the user who is signed in, or `LOCAL_OWNER`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """A project, and what who is signed in is in it."""
+    """A project, and the role that the person who is signed in has in it."""
 
     project: Project
     user: str
     role: Role
 
     def may(self, scope: KeyScope) -> bool:
-        """Return whether they may do this here."""
+        """Return whether their role includes this scope."""
         return may(self.role, scope)
 
 
 ACCESS = web.RequestKey("access", Access)
 
 
-def to(scope: KeyScope, handler: Handler) -> Handler:
-    """Return the handler for those who may do this in the project of its path; it finds them under `ACCESS`.
+def requires(scope: KeyScope, handler: Handler) -> Handler:
+    """Return the handler for people whose role in the project of its path includes this scope.
 
-    For who is no member, the project is not there (404); who may not do this is told so (403).
+    It finds their access in `request[ACCESS]`. For people who are not members the project does not exist (404); members
+    without the scope get 403.
     """
 
     async def checked(request: web.Request) -> web.StreamResponse:
         request[ACCESS] = access = await _access(request)
         if not access.may(scope):
-            raise Problem(403, f"You are a {access.role} of this project, and may not do that. Ask an owner of it.")
+            raise Problem(403, f"Your role in this project is {access.role}, which does not allow this. Ask an owner.")
         return await handler(request)
 
     return checked
