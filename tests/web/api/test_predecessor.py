@@ -1,7 +1,7 @@
 """The calls of the predecessor's clients, as its dashboard, its poller and its tests send them.
 
-Of an answer is checked what they read. What is another on purpose stands in docs/api.md, "What differs from the
-predecessor"; those that read a status look at whether it is a 2xx.
+Each test checks the parts of a response that these clients read. docs/api.md lists the intended differences under
+"Differences from the predecessor". Clients that read a status only check that it is a 2xx.
 """
 
 from typing import Any
