@@ -12,7 +12,9 @@ import numpy as np
 
 from soulcaster.adapters.embedders.static import StaticEmbedder
 from soulcaster.bench.feeds import ENVELOPE, Feed, messages
-from soulcaster.domain.clustering.project import RECORD_BYTES, EmbedderKey, ProjectClusters
+from soulcaster.domain.clustering.embedders import EmbedderKey
+from soulcaster.domain.clustering.item_records import RECORD_BYTES
+from soulcaster.domain.clustering.project import ProjectClusters
 from soulcaster.domain.feedback.dedupe import Seen
 from soulcaster.domain.feedback.items import FeedbackItem, brief
 from soulcaster.domain.feedback.versions import MARK_BYTES

@@ -29,7 +29,7 @@ from soulcaster.bench.feeds import demo_topics
 from soulcaster.domain.clustering import snapshot_codec
 from soulcaster.domain.clustering.clusterer import Clusterer
 from soulcaster.domain.clustering.identity import decide
-from soulcaster.domain.clustering.project import RECORD_BYTES
+from soulcaster.domain.clustering.item_records import RECORD_BYTES
 from soulcaster.domain.clustering.vectors import Vectors, unit
 from soulcaster.domain.feedback.items import Brief
 from soulcaster.domain.ids import id_bytes, item_id

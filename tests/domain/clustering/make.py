@@ -6,7 +6,10 @@ from functools import cache
 
 import numpy as np
 
-from soulcaster.domain.clustering.project import RECORD_BYTES, EmbedderKey, ProjectClusters, Step
+from soulcaster.domain.clustering.embedders import EmbedderKey
+from soulcaster.domain.clustering.item_records import RECORD_BYTES
+from soulcaster.domain.clustering.project import ProjectClusters
+from soulcaster.domain.clustering.steps import Step
 from soulcaster.domain.clustering.vectors import Vectors, unit
 from soulcaster.domain.feedback.items import Brief
 from soulcaster.domain.segments import RowChange, Segments

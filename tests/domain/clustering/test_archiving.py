@@ -7,8 +7,10 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
+from soulcaster.domain.clustering.embedders import EmbedderKey
 from soulcaster.domain.clustering.progress import EARLY_ITEMS
-from soulcaster.domain.clustering.project import EmbedderKey, ProjectClusters, Step
+from soulcaster.domain.clustering.project import ProjectClusters
+from soulcaster.domain.clustering.steps import Step
 from soulcaster.domain.clustering.vectors import Vectors, unit
 from soulcaster.domain.commands import (
     Cleanup,
@@ -95,7 +97,7 @@ class Project:
         return self.state.cluster_of([uid(name) for name in names])
 
     def groups(self) -> int:
-        return sum(len(core.state.index) for core in self.state._cores.values())
+        return sum(len(core.state.index) for core in self.state.clusterers.values())
 
     def size(self, name: str) -> int:
         cluster = self.state.cluster(of(name))
@@ -159,7 +161,7 @@ def test_slots_are_used_again_and_the_same_ones_after_a_restart() -> None:
     project = aged()
     state = project.state
     project.keep(state.add(*say(MAP, SOUND, "refund missing", day=20)))
-    [core], [again] = state._cores.values(), project.state._cores.values()
+    [core], [again] = state.clusterers.values(), project.state.clusterers.values()
     assert core.state.index.slots().tolist() == again.state.index.slots().tolist() == [0, 1, 2, 3]
     for slot in range(4):
         assert core.state.index.members(slot) == again.state.index.members(slot)
@@ -311,7 +313,7 @@ def test_a_crash_between_any_two_rows_leaves_a_state_that_goes_on() -> None:
     project.keep(project.state.add(A, items, vectors))
     others, vectors = many(1_500, 10_000, 0)
     project.keep(project.state.add(A, others, vectors))
-    assert len(project.state._cores[A].state.index) > 100
+    assert len(project.state.clusterers[A].state.index) > 100
     new, vectors = many(3, 20_000, 20)
     project.keep(project.state.add(A, new, vectors))
     ids = [item.id for item in (*items, *others, *new)]
@@ -320,11 +322,11 @@ def test_a_crash_between_any_two_rows_leaves_a_state_that_goes_on() -> None:
     due = state.round_due()
     assert due is not None
     rows = list(state.finish(due, due.decide(), NOW, 0.1).rows)
-    left, later = [len(state._cores[A].state.index)], []
+    left, later = [len(state.clusterers[A].state.index)], []
     while left[-1] > 5:
         others, vectors = many(1, 30_000 + len(left), 20)
         rows += state.add(A, others, vectors).rows
-        left.append(len(state._cores[A].state.index))
+        left.append(len(state.clusterers[A].state.index))
         later.append(others[0].id)
     assert len(left) > 1  # not all at once
     expected = state.cluster_of(ids)
@@ -345,7 +347,7 @@ def test_a_crash_between_any_two_rows_leaves_a_state_that_goes_on() -> None:
         for i, item in enumerate(others):
             write(table, again.add(A, [item], vectors[i : i + 1]).rows)
         last = load(table, DAYS)
-        assert len(last._cores[A].state.index) <= 5 + 2 * len(left)
+        assert len(last.clusterers[A].state.index) <= 5 + 2 * len(left)
         assert_counted(last, [*ids, *later, *(item.id for item in others)])
 
 
@@ -358,14 +360,14 @@ def test_a_long_stream_keeps_few_groups_and_comes_to_rounds_again_and_again() ->
         project.keep(step)
         while (due := state.round_due()) is not None:
             project.keep(state.finish(due, due.decide(), NOW, 0.1))
-        [core] = state._cores.values()
+        [core] = state.clusterers.values()
         most = max(most, len(core.state.index))
         rounds.append(core.state.progress.number)
     assert core.state.seen == 120 * 40 > 4 * EARLY_ITEMS
     assert most < 3 * DAYS * 40
     assert rounds[-1] > rounds[-40]
     assert_counted(state, [uid(100 * day + i) for day in range(120) for i in range(40)])
-    assert len(project.state._cores[A].state.index) == len(core.state.index)
+    assert len(project.state.clusterers[A].state.index) == len(core.state.index)
 
 
 @pytest.mark.parametrize("wait", [False, True])

@@ -14,7 +14,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from soulcaster.domain.clustering import project
 from soulcaster.domain.clustering.clusterer import Clusterer
 from soulcaster.domain.clustering.clusters import Cluster
-from soulcaster.domain.clustering.project import EmbedderKey, ProjectClusters, Step
+from soulcaster.domain.clustering.embedders import EmbedderKey
+from soulcaster.domain.clustering.project import ProjectClusters
+from soulcaster.domain.clustering.steps import Step
 from soulcaster.domain.commands import (
     Cleanup,
     Command,
@@ -422,7 +424,7 @@ class ProjectMachine(RuleBasedStateMachine):
         for state in (self.state, self.again):
             assert state.cluster_of(items) == expected
             members: dict[str, list[str]] = defaultdict(list)
-            for core in state._cores.values():
+            for core in state.clusterers.values():
                 in_groups = [slot for cluster in core.state.clusters for slot in cluster.slots]
                 assert sorted(in_groups) == core.state.index.slots().tolist()
                 assert len(in_groups) == len(core.state.index)
@@ -453,20 +455,20 @@ class ProjectMachine(RuleBasedStateMachine):
 
     @invariant()
     def no_word_names_what_is_gone(self) -> None:
-        for core in self.state._cores.values():
+        for core in self.state.clusterers.values():
             assert core.state.constraints.slots() <= set(core.state.index.slots().tolist())
             assert (
                 core.state.constraints.by_command.keys()
-                == self.again._cores[self.key_of(core)].state.constraints.by_command.keys()
+                == self.again.clusterers[self.key_of(core)].state.constraints.by_command.keys()
             )
 
     @invariant()
     def texts_lead_where_they_lead_after_a_restart(self) -> None:
-        for core, again in zip(self.state._cores.values(), self.again._cores.values(), strict=True):
+        for core, again in zip(self.state.clusterers.values(), self.again.clusterers.values(), strict=True):
             assert core.state.fingerprints.slots == again.state.fingerprints.slots
 
     def key_of(self, core: Clusterer) -> EmbedderKey:
-        return next(key for key, of in self.state._cores.items() if of is core)
+        return next(key for key, of in self.state.clusterers.items() if of is core)
 
     @invariant()
     def a_resolved_cluster_has_nothing_newer(self) -> None:
@@ -519,7 +521,7 @@ class ProjectMachine(RuleBasedStateMachine):
 
 def live(state: ProjectClusters) -> set[str]:
     """The items that are not archived."""
-    groups = ((core, slot) for core in state._cores.values() for slot in core.state.index.slots().tolist())
+    groups = ((core, slot) for core in state.clusterers.values() for slot in core.state.index.slots().tolist())
     return {str(UUID(bytes=item_id)) for core, slot in groups for item_id, _, _ in core.state.index.members(slot)}
 
 

@@ -15,7 +15,10 @@ from soulcaster.adapters.embedders.static import StaticEmbedder
 from soulcaster.domain.clustering import identity
 from soulcaster.domain.clustering.changes import ProposedChange
 from soulcaster.domain.clustering.clusterer import Clusterer
-from soulcaster.domain.clustering.project import RECORD_BYTES, EmbedderKey, ProjectClusters, Step
+from soulcaster.domain.clustering.embedders import EmbedderKey
+from soulcaster.domain.clustering.item_records import RECORD_BYTES
+from soulcaster.domain.clustering.project import ProjectClusters
+from soulcaster.domain.clustering.steps import Step
 from soulcaster.domain.clustering.vectors import Vectors, unit
 from soulcaster.domain.commands import (
     Cleanup,
@@ -650,7 +653,7 @@ def test_an_assignment_says_the_same_from_its_record() -> None:
 
 def test_a_split_that_is_proposed_is_done_when_asked() -> None:
     state, _ = fed(200)
-    core = next(iter(state._cores.values()))
+    core = next(iter(state.clusterers.values()))
     number = max(range(len(core.state.clusters)), key=lambda n: len(core.state.clusters[n].slots))
     half = tuple(core.state.clusters[number].slots[:1])
     core.state.proposals = (ProposedChange("torn", number, -1, 0.1, half),)

@@ -8,7 +8,8 @@ import pytest
 from soulcaster.domain.clustering.archive import NOTHING, Archived
 from soulcaster.domain.clustering.clusterer import Clusterer
 from soulcaster.domain.clustering.constraints import Constraint, Constraints
-from soulcaster.domain.clustering.project import ProjectClusters, Step
+from soulcaster.domain.clustering.project import ProjectClusters
+from soulcaster.domain.clustering.steps import Step
 from soulcaster.domain.commands import (
     Command,
     Configure,
@@ -52,7 +53,7 @@ class Project:
 
     @property
     def core(self) -> Clusterer:
-        [core] = self.state._cores.values()
+        [core] = self.state.clusterers.values()
         return core
 
     def keep(self, step: Step) -> Step:
@@ -208,7 +209,7 @@ def test_texts_lead_where_they_lead_after_a_restart() -> None:
     project = one_group()
     state = project.state
     write(project.table, state.remove([Deleted(uid(CARD), NOW)], NOW).rows)
-    [core] = state._cores.values()
+    [core] = state.clusterers.values()
     assert core.state.fingerprints.slots == project.core.state.fingerprints.slots == {}
     write(project.table, state.add(A, [brief(CARD + "0", text=CARD + "0")], vector(CARD)[None]).rows)
     assert core.state.fingerprints.slots == project.core.state.fingerprints.slots
