@@ -274,7 +274,7 @@ def _load_clusters(state: ClusterState, blobs: Mapping[bytes, bytes], titles: Ma
 
 
 def _archive_missing(state: ClusterState) -> None:
-    """Count items as archived that a micro-cluster lost to a step that was cut off (`ProjectClusters._archive`)."""
+    """Count items as archived that a micro-cluster lost to a step that was cut off (`ArchiveSchedule.archive`)."""
     for slot in state.index.slots().tolist():
         left = len(state.index.micro_clusters[slot].packed_members) // MEMBER_BYTES
         missing = int(state.index.counts[slot]) - left
