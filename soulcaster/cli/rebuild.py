@@ -17,10 +17,11 @@ def rebuild(data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
 
 async def _rebuild(settings: Settings) -> int:
     """Return from how many records the read model was made."""
+    from soulcaster.adapters.kafka.replay import open_replay
     from soulcaster.processes.connections import open_read_model
-    from soulcaster.processes.rebuild import rebuild
+    from soulcaster.services.rebuild import REPLAYED_TOPICS, rebuild
     from soulcaster.terminal import progress_bar
 
-    async with open_read_model(settings) as read_model:
+    async with open_read_model(settings) as read_model, open_replay(settings.kafka, REPLAYED_TOPICS) as replay:
         with progress_bar("Rebuilding", "records") as bar:
-            return await rebuild(settings, read_model.writer, bar.update)
+            return await rebuild(replay, read_model.writer, bar.update)

@@ -22,7 +22,7 @@ from threadpoolctl import threadpool_limits
 from agents.cluster import Cluster
 from agents.embed import Embed
 from agents.normalize import Normalize
-from agents.project import project
+from agents.project import Project
 from agents.runtime.batches import Batch, InProgress, batches
 from agents.runtime.delivery import OrderlyApp
 from agents.runtime.runner import Agent, run_agent
@@ -40,6 +40,7 @@ from soulcaster.processes.embedder import make_embedder
 from soulcaster.processes.logs import configure as configure_logs
 from soulcaster.processes.settings import KafkaSettings, WorkerSettings
 from soulcaster.services.project_config import ConfigCache
+from soulcaster.services.projection import Projection
 from soulcaster.wire.topics import AGENTS, DEAD_LETTERS
 from tables.segmented import SegmentedTable, declare, partition_of
 
@@ -116,7 +117,7 @@ def create_app(settings: WorkerSettings, *, embedder: Embedder | None = None) ->
     run(Normalize(config_of=config_of, publisher=publisher))
     run(Embed(seen=seen, embedder=embedder, publisher=publisher))
     run(Cluster(clusters=clusters, stored=stored, publisher=publisher, clock=utc_now))
-    _run(app, "project", lambda b: project(b, writer=read_model.writer, publisher=publisher), in_progress)
+    run(Project(Projection(read_model.writer)))
     app.add_dependency(_Connections(connections))
     return app
 

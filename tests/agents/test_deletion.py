@@ -7,15 +7,16 @@ from redis.asyncio import Redis
 
 from agents.cluster import Cluster
 from agents.embed import Embed
-from agents.project import project
+from agents.project import Project
 from soulcaster.adapters.redis.read_model import RedisReadModel
 from soulcaster.domain.commands import CommandKind
 from soulcaster.domain.feedback.items import Deleted, FeedbackItem
 from soulcaster.ports.messaging import Outgoing, Record
+from soulcaster.services.projection import Projection
 from soulcaster.wire.cluster_commands import ClusterCommand
 from soulcaster.wire.feedback import ItemsEnvelope
 from tests.conftest import RedisServer
-from tests.support.agents import Flaky, HashEmbedder, Rows, collect, record, records, run_batches, stored, stream
+from tests.support.agents import Flaky, HashEmbedder, Rows, record, records, run_batches, stored
 from tests.support.make import NOW, item
 
 
@@ -55,7 +56,7 @@ class Chain:
 
     async def project(self, *batches: list[Record]) -> None:
         publisher = Flaky()
-        await collect(project(stream(batches), writer=self.read_model.writer, publisher=publisher))
+        await run_batches(Project(Projection(self.read_model.writer)), batches, publisher)
         assert publisher.letters == []
 
     async def answers(self) -> dict[str, Any]:

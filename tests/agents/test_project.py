@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from redis.asyncio import Redis
 
-from agents.project import project
+from agents.project import Project as ProjectAgent
 from soulcaster.adapters.redis.connection import RedisConnection
 from soulcaster.adapters.redis.read_model import RedisReadModel
 from soulcaster.adapters.redis.writer import RedisReadModelWriter
@@ -34,6 +34,7 @@ from soulcaster.ports.members import MemberView
 from soulcaster.ports.messaging import Record
 from soulcaster.ports.projects import Project
 from soulcaster.ports.read_model_writer import ReadModelWriter
+from soulcaster.services.projection import Projection
 from soulcaster.wire.cluster_events import ClusterEvents
 from soulcaster.wire.control import (
     KeyDefined,
@@ -50,7 +51,7 @@ from soulcaster.wire.feedback import ItemsEnvelope
 from soulcaster.wire.jobs import JobEvent
 from soulcaster.wire.project_config import ProjectConfig
 from tests.conftest import RedisServer
-from tests.support.agents import Flaky, collect, headers, record, stream
+from tests.support.agents import Flaky, headers, record, run_batches
 from tests.support.make import NOW, item
 
 
@@ -181,7 +182,7 @@ async def test_what_control_does_not_know_is_set_aside(read_model: RedisReadMode
 
 
 async def run(writer: ReadModelWriter, *batches: list[Record], publisher: Flaky | None = None) -> list[int]:
-    return await collect(project(stream(batches), writer=writer, publisher=publisher or Flaky()))
+    return await run_batches(ProjectAgent(Projection(writer)), batches, publisher or Flaky())
 
 
 async def whole(model: RedisReadModel) -> dict[str, Any]:

@@ -12,7 +12,6 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 from redis.asyncio import Redis
 
-from agents.project import define
 from soulcaster.adapters.redis.rate_limits import RedisRateLimits
 from soulcaster.adapters.redis.read_model import RedisReadModel
 from soulcaster.adapters.redis.sign_in_tokens import RedisSignIn
@@ -28,6 +27,7 @@ from soulcaster.ports.issues import IssuesPage
 from soulcaster.ports.messaging import Outgoing, Record
 from soulcaster.services.api_keys import ApiKeys
 from soulcaster.services.dead_letters import dead_letter, read_dead_letter
+from soulcaster.services.projection import Projection
 from soulcaster.services.webhook_secrets import Seal, WebhookSecrets
 from soulcaster.web.dependencies import Options, Systems
 from soulcaster.web.server import create_app
@@ -120,7 +120,7 @@ class Worker(RecordingPublisher):
         await super().publish(messages)
         for message in messages:
             if message.topic == "control" and self.delivers:
-                await define(self._read_model.writer, control_message(message.value))
+                await Projection(self._read_model.writer).apply_control(control_message(message.value))
             if message.topic == "job.events" and not self.behind:
                 await self._read_model.writer.put_job(JobEvent.model_validate_json(message.value).step())
             if message.topic == "feedback.items" and self.outcome is not None:

@@ -1,0 +1,58 @@
+"""Topics in Kafka, read again from their first record by a consumer without a group."""
+
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from soulcaster.adapters.kafka.consumers import standalone_consumer
+from soulcaster.adapters.kafka.offsets import Span, offsets_of
+from soulcaster.adapters.kafka.records import record_of
+from soulcaster.errors import NotFound
+from soulcaster.ports.messaging import Record
+from soulcaster.ports.replay import ReportProgress
+
+BATCH_RECORDS = 1_000
+FETCH_WAIT_MS = 500
+
+
+class KafkaReplay:
+    """Replay over Kafka; `open_replay` makes it."""
+
+    def __init__(self, consumer: AIOKafkaConsumer, spans: Mapping[TopicPartition, Span]) -> None:
+        self._consumer = consumer
+        self._spans = spans
+
+    async def batches(self, report: ReportProgress) -> AsyncIterator[Sequence[Record]]:
+        """Yield all records in batches; report before each how many are done."""
+        partitions = list(self._spans)
+        first = sum(span.first for span in self._spans.values())
+        while True:
+            ends = await self._consumer.end_offsets(partitions)
+            positions = {tp: await self._consumer.position(tp) for tp in partitions}
+            report(sum(positions.values()) - first, sum(ends.values()) - first)
+            unread = [tp for tp in partitions if positions[tp] < ends[tp]]
+            if not unread:
+                return
+            found = await self._consumer.getmany(*unread, timeout_ms=FETCH_WAIT_MS, max_records=BATCH_RECORDS)
+            if records := [record_of(message) for messages in found.values() for message in messages]:
+                yield records
+
+
+@asynccontextmanager
+async def open_replay(servers: str, topics: Collection[str]) -> AsyncIterator[KafkaReplay]:
+    """Give a replay of topics from their first record on.
+
+    Raises:
+        NotFound: a topic does not exist.
+        KafkaUnavailable: no broker answers, now or at any later call.
+    """
+    async with offsets_of(servers) as offsets:
+        spans = await offsets.spans(topics)
+    if missing := set(topics) - {tp.topic for tp in spans}:
+        raise NotFound(f"There is no topic {min(missing)}; `soulcaster topics` makes it.")
+    async with standalone_consumer(servers) as consumer:
+        consumer.assign(list(spans))
+        for tp, span in spans.items():
+            consumer.seek(tp, span.first)
+        yield KafkaReplay(consumer, spans)

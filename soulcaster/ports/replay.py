@@ -1,0 +1,23 @@
+"""Topics, read again from their first record."""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Protocol
+
+from soulcaster.ports.messaging import Record
+
+ReportProgress = Callable[[int, int], None]
+"""Takes how many records are done, of how many in all."""
+
+
+class Replay(Protocol):
+    """Reads some topics from the first record to the last."""
+
+    def batches(self, report: ReportProgress) -> AsyncIterator[Sequence[Record]]:
+        """Yield all records in batches of at most a thousand, those of a partition in order; report before each batch.
+
+        To ask for the next batch says that the last one is done. It ends when no record has come since then, so records
+        that producers add meanwhile are part of it.
+
+        Raises:
+            KafkaUnavailable: Kafka does not answer.
+        """

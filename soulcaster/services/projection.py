@@ -1,0 +1,115 @@
+"""The projection: what records of Kafka say, written to the read model."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import partial
+
+from soulcaster.domain.events import ClusterEvent
+from soulcaster.domain.feedback.items import FeedbackItem
+from soulcaster.domain.lifecycle import JobStep
+from soulcaster.ports.messaging import Record
+from soulcaster.ports.projects import Project
+from soulcaster.ports.read_model_writer import ReadModelWriter
+from soulcaster.services.retrying import until_available
+from soulcaster.wire.cluster_events import ClusterEvents
+from soulcaster.wire.control import (
+    ControlMessage,
+    KeyDefined,
+    MemberDefined,
+    ProjectConfigured,
+    ProjectDefined,
+    RepositorySynced,
+    SourceKicked,
+    SourceReported,
+    UserDefined,
+    WebhookSecretDefined,
+    control_message,
+)
+from soulcaster.wire.feedback import ItemsEnvelope
+from soulcaster.wire.jobs import JobEvent
+from soulcaster.wire.topics import CLUSTER_EVENTS, CONTROL, FEEDBACK_ITEMS, JOB_EVENTS
+
+
+@dataclass(slots=True)
+class _Changes:
+    """What some records say about one project, in the order of each topic."""
+
+    items: list[FeedbackItem] = field(default_factory=list)
+    deleted: list[str] = field(default_factory=list)
+    events: list[ClusterEvent] = field(default_factory=list)
+    steps: list[JobStep] = field(default_factory=list)
+
+
+class Projection:
+    """Applies records of feedback.items, cluster.events, job.events and control to the read model.
+
+    Applying records again changes nothing, and the topics need no order between them.
+    """
+
+    def __init__(self, writer: ReadModelWriter) -> None:
+        self._writer = writer
+
+    async def apply(self, records: Sequence[Record]) -> None:
+        """Parse all records, then write: one call of the writer for each project and topic; projects at the same time.
+
+        Waits while the read model is unavailable.
+
+        Raises:
+            ValidationError: a record is not what its topic carries; nothing was written.
+        """
+        projects: dict[str, _Changes] = defaultdict(_Changes)
+        control: list[ControlMessage] = []
+        for record in records:
+            value = record.value or b""
+            if record.topic == FEEDBACK_ITEMS.name:
+                envelope = ItemsEnvelope.model_validate_json(value)
+                changes = projects[envelope.project_id]
+                changes.items += envelope.items
+                changes.deleted += [tombstone.id for tombstone in envelope.deleted]
+            elif record.topic == CLUSTER_EVENTS.name:
+                events = ClusterEvents.model_validate_json(value)
+                projects[events.project_id].events += events.events
+            elif record.topic == JOB_EVENTS.name:
+                step = JobEvent.model_validate_json(value).step()
+                projects[step.project_id].steps.append(step)
+            elif record.topic == CONTROL.name:
+                control.append(control_message(value))
+        await asyncio.gather(*(self._apply_changes(project_id, changes) for project_id, changes in projects.items()))
+        for message in control:
+            await until_available(partial(self.apply_control, message))
+
+    async def _apply_changes(self, project_id: str, changes: _Changes) -> None:
+        await until_available(partial(self._writer.put_items, project_id, changes.items))
+        await until_available(partial(self._writer.delete_items, project_id, changes.deleted))
+        await until_available(partial(self._writer.apply, project_id, changes.events))
+        for step in changes.steps:
+            await until_available(partial(self._writer.put_job, step))
+
+    async def apply_control(self, message: ControlMessage) -> None:
+        """Write what a message of control says.
+
+        Raises:
+            Unavailable: the read model does not answer.
+        """
+        writer = self._writer
+        match message:
+            case ProjectDefined():
+                await writer.put_project(Project(message.id, message.name, message.created_at, message.created_by))
+            case KeyDefined():
+                await writer.put_api_key(message.key())
+            case UserDefined():
+                await writer.put_user(message.user())
+            case MemberDefined():
+                await writer.put_member(message.membership())
+            case ProjectConfigured():
+                await writer.put_project_config(message.project_id, message.stored())
+            case WebhookSecretDefined():
+                await writer.put_webhook_secret(message.secret())
+            case SourceReported():
+                await writer.put_source_report(message.project_id, message.source, message.report())
+            case SourceKicked():
+                await writer.put_source_kick(message.project_id, message.source, message.kicked_at)
+            case RepositorySynced():
+                await writer.put_repository(message.project_id, message.state())

@@ -1,0 +1,56 @@
+"""The read model, emptied and filled again from Kafka.
+
+Everything it shows is on topics that are kept forever: projects, people, API keys and settings on control; items;
+cluster events; job events. Workers may run meanwhile. A replayed record may then overwrite what a worker has just
+written with something older, so the rebuild ends only when no record arrived while it wrote its last ones, which are
+then the newest.
+"""
+
+from collections.abc import Sequence
+
+import structlog
+
+from soulcaster.ports.messaging import Record
+from soulcaster.ports.read_model_writer import ReadModelWriter
+from soulcaster.ports.replay import Replay, ReportProgress
+from soulcaster.services.projection import Projection
+from soulcaster.wire.topics import AGENTS
+
+REPLAYED_TOPICS = frozenset(topic.name for topic in AGENTS["project"])
+"""The topics that the read model is made from."""
+
+log = structlog.get_logger(__name__)
+
+
+async def rebuild(replay: Replay, writer: ReadModelWriter, report: ReportProgress) -> int:
+    """Empty the read model and fill it again; return how many records that took.
+
+    Args:
+        replay: a replay of `REPLAYED_TOPICS`.
+        writer: a writer that adds no notices.
+        report: receives (records read, records in all) before each batch.
+
+    Raises:
+        Unavailable: Kafka does not answer, or Redis not at the beginning; later it is waited for.
+    """
+    projection = Projection(writer)
+    await writer.clear()
+    count = 0
+    async for records in replay.batches(report):
+        await _apply(projection, records)
+        count += len(records)
+    return count
+
+
+async def _apply(projection: Projection, records: Sequence[Record]) -> None:
+    """Apply records; leave out those that cannot be applied: they became dead letters when they came first."""
+    try:
+        await projection.apply(records)
+    except Exception:
+        if len(records) > 1:
+            for record in records:
+                await _apply(projection, [record])
+            return
+        [record] = records
+        position = f"{record.topic}[{record.partition}]@{record.offset}"
+        log.warning("a record that is a dead letter is left out", record=position)
