@@ -1,8 +1,9 @@
 """What clustering says happened: the payload of cluster.events.
 
-What stands is told in absolute terms (`ItemAssigned`, `ClusterChanged`, `ProposalsChanged`, `ClusteringStatus`), so
-that an event applied twice changes nothing; what happened to a cluster's identity (`ClusterMerged`, `ClusterSplit`),
-that an item is gone (`ItemRemoved`) and what became of a command (`CommandDone`) is told once and holds for good.
+Some events state how something is now (`ItemAssigned`, `ClusterChanged`, `ProposalsChanged`, `ClusteringStatus`,
+`ClusteringConfigured`); applied twice they change nothing. The others state what happened to the identity of a cluster
+(`ClusterMerged`, `ClusterSplit`, `ClusterRestored`), to an item (`ItemRemoved`) or to a command (`CommandDone`); they
+stay true.
 """
 
 from dataclasses import dataclass
@@ -21,8 +22,8 @@ CommandOutcome = Literal["applied", "refused", "waiting"]
 class ItemAssigned(Assignment):
     """An item is in this cluster from now on, and in no other; the assignment says why.
 
-    It is an `Assignment` rather than having one: the JSON on the wire is flat, and of all events this one is by far the
-    most frequent, so pydantic's serializer writes it without any code of ours.
+    It inherits from `Assignment`, because the JSON on the wire is flat and this event is by far the most frequent: so
+    pydantic writes it without code of ours.
     """
 
     item_id: str
@@ -35,8 +36,8 @@ class ItemAssigned(Assignment):
 class ItemRemoved:
     """An item was deleted at `at`: it is in no cluster any more, and its id is never used again.
 
-    `cluster_id` is the cluster it was in, None where it was in none. One whose last item it was is gone with it, and so
-    are the names of what was merged into that; of one that stands its own event follows.
+    `cluster_id` is the cluster it was in, None if it was in none. If it was the last item of the cluster, the cluster
+    is deleted with all its aliases; otherwise a `ClusterChanged` follows.
     """
 
     item_id: str
@@ -48,12 +49,12 @@ class ItemRemoved:
 
 @dataclass(frozen=True, slots=True)
 class ClusterChanged:
-    """A cluster as it stands now.
+    """A cluster as it is now.
 
-    The title is empty where all texts that it could be taken from were deleted. `terms` tell it from the other
-    clusters, best first; `coherence` is the mean cosine of its items to one another, -1 to 1, None where there is a
-    single one. `titled_by` says who gave the title: what a person gave, no machine changes.
-    `triage` says whether people have muted or resolved it.
+    The title is empty if all texts it could be taken from are deleted. `terms` distinguish it from the other clusters,
+    best first. `coherence` is the mean cosine similarity of its items to each other, -1 to 1, None for a single item.
+    `titled_by` says who set the title; one that a person set never changes automatically. `triage` says whether people
+    have muted or resolved it.
     """
 
     cluster_id: str
@@ -74,7 +75,7 @@ class ClusterChanged:
 
 @dataclass(frozen=True, slots=True)
 class ClusterMerged:
-    """All items of a cluster are another's from now on, and its id is another name of that one."""
+    """All items of a cluster are in `into_id` from now on, and the cluster's id is an alias of that."""
 
     cluster_id: str
     into_id: str
@@ -88,7 +89,7 @@ class ClusterMerged:
 
 @dataclass(frozen=True, slots=True)
 class ClusterSplit:
-    """A new cluster was made of a part of another; its items' own events follow."""
+    """A part of a cluster is a new cluster from now on; the events of its items follow."""
 
     cluster_id: str
     parent_id: str
@@ -102,7 +103,7 @@ class ClusterSplit:
 
 @dataclass(frozen=True, slots=True)
 class ClusterRestored:
-    """A merge was undone: the id stands for a cluster of its own again; its items' own events follow."""
+    """A merge was undone: an alias is a cluster again; the events of its items follow."""
 
     cluster_id: str
     reason: str
@@ -113,7 +114,7 @@ class ClusterRestored:
 
 @dataclass(frozen=True, slots=True)
 class ClusterReopened:
-    """A cluster that was resolved is open again, for it got feedback that is newer, the newest of it of `at`."""
+    """A resolved cluster is open again, because it got newer feedback; `at` is the time of the newest item."""
 
     cluster_id: str
     reason: str
@@ -123,9 +124,9 @@ class ClusterReopened:
 
 @dataclass(frozen=True, slots=True)
 class CommandDone:
-    """What became of a command: done, refused with the reason, or waiting for what it names to appear.
+    """The outcome of a command: applied, refused with the reason, or waiting until what it names has come.
 
-    `kind` is the command's, `cluster_ids` the clusters it was about: their history shows it.
+    `kind` is the kind of the command. `cluster_ids` are the clusters that it changed; their history shows it.
     """
 
     command_id: str
@@ -139,7 +140,7 @@ class CommandDone:
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """What a person may want to do: merge two clusters, or split one; `id` derives from what it names."""
+    """A change that a person may want: merge two clusters, or split one. `id` follows from what it names."""
 
     id: str
     kind: Literal["merge", "split"]
@@ -150,7 +151,7 @@ class Proposal:
 
 @dataclass(frozen=True, slots=True)
 class ProposalsChanged:
-    """All proposals that stand, the likeliest first; those of before are gone."""
+    """All proposals there are now, likeliest first; they replace the earlier ones."""
 
     proposals: tuple[Proposal, ...]
     type: Literal["proposals"] = "proposals"
@@ -158,9 +159,10 @@ class ProposalsChanged:
 
 @dataclass(frozen=True, slots=True)
 class ClusteringStatus:
-    """How a project's clustering stands.
+    """The state of a project's clustering.
 
-    `moved_share` is the share of items that changed cluster in the last round, merges aside, `seconds` what it took.
+    `outcome` says what the last round did, for people. `seconds` is what the round took, `moved_share` the share of
+    items that it moved, not counting merges, 0 to 1. `groups` counts micro-clusters.
     """
 
     state: Literal["idle", "pending", "running"]
@@ -179,7 +181,7 @@ class ClusteringStatus:
 
 @dataclass(frozen=True, slots=True)
 class ClusteringConfigured:
-    """How the project is clustered from now on: `threshold` is an explicit cosine (None: calibrated)."""
+    """How the project is clustered from now on; `threshold` is an explicit join threshold (None: calibrated)."""
 
     threshold: float | None
     granularity: Granularity

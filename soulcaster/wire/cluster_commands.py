@@ -23,23 +23,23 @@ _AnyCommand = Annotated[Command | RoundFinished, Field(discriminator="type")]
 _COMMAND: TypeAdapter[Command | RoundFinished] = TypeAdapter(_AnyCommand)
 
 
-def _fields() -> Any:
-    """Return type and default of every field that some kind of command has."""
+def _every_field() -> Any:
+    """Return type and default of every field that some kind of command has; each may be left out."""
     kinds = (*get_args(Command), RoundFinished)
-    hints = {name: of for kind in kinds for name, of in get_type_hints(kind, include_extras=True).items()}
-    return {name: (of | None, None) for name, of in {**hints, "requested_at": Time, "type": str}.items()}
+    types = {name: type_ for kind in kinds for name, type_ in get_type_hints(kind, include_extras=True).items()}
+    types |= {"type": str, "requested_at": Time}  # the domain has a plain datetime; `Time` reads it as the wire does
+    return {name: (type_ | None, None) for name, type_ in types.items()}
 
 
-_Fields: type[BaseModel] = create_model("_Fields", **_fields())
-"""Every field of every kind, each optional: a record is refused if one of them is invalid, even if its kind has no use
-for it. `Time` is the wire's: the domain knows only that it is a time."""
+_EveryField: type[BaseModel] = create_model("_EveryField", **_every_field())
+"""Checks all fields of a record, those that its kind does not have as well: an invalid one refuses the record."""
 
 
 class ClusterCommand(Message):
     """cluster.commands: what a person asked of clusters. `id` makes a second delivery harmless.
 
-    On the wire the command's fields lie beside those of the envelope; `type` says which of them it has. A field that is
-    null counts as left out, and is left out.
+    On the wire the command's fields are beside those of the envelope, and `type` says which of them it has. A null field
+    counts as left out; none is written.
     """
 
     model_config = ConfigDict(revalidate_instances="always")
@@ -49,15 +49,15 @@ class ClusterCommand(Message):
 
     @model_validator(mode="before")
     @classmethod
-    def _read(cls, given: Any) -> Any:
+    def _nested(cls, given: Any) -> Any:
         if not isinstance(given, dict) or isinstance(given.get("command"), Asked):
             return given
         envelope = {name: given[name] for name in ("schema_version", "project_id") if name in given}
-        fields = {name: value for name, value in _Fields.model_validate(given) if value is not None}
+        fields = {name: value for name, value in _EveryField.model_validate(given) if value is not None}
         try:
             return envelope | {"command": _COMMAND.validate_python(fields)}
         except ValidationError as error:
-            missing = [str(of["loc"][-1]) for of in error.errors(include_url=False) if of["type"] == "missing"]
+            missing = [str(fault["loc"][-1]) for fault in error.errors() if fault["type"] == "missing"]
             if not missing:
                 raise
             raise ValueError(f"{fields['type']} needs {' and '.join(missing)}") from None

@@ -13,7 +13,7 @@ from soulcaster.wire.message import SCHEMA_VERSION, Message
 from soulcaster.wire.topics import ENVELOPE_BYTES
 
 MAX_PROPOSALS = 200
-"""Proposals that travel: the likeliest. A reason has at most 500 characters, so they stay below `ENVELOPE_BYTES`."""
+"""So many proposals are sent, the likeliest. A reason has at most 500 characters, so they fit `ENVELOPE_BYTES`."""
 
 _Event = Annotated[ClusterEvent, Field(discriminator="type")]
 
@@ -28,7 +28,10 @@ class ClusterEvents(Message):
 
 
 def event_envelopes(project_id: str, events: Sequence[ClusterEvent]) -> Iterator[bytes]:
-    """Yield ClusterEvents messages, each below `ENVELOPE_BYTES`; of proposals the likeliest `MAX_PROPOSALS` travel."""
+    """Yield `ClusterEvents` messages with these events, in order, each of at most `ENVELOPE_BYTES`.
+
+    Of proposals the likeliest `MAX_PROPOSALS` are sent.
+    """
     head = b'{"schema_version":%d,"project_id":"%s","events":[' % (SCHEMA_VERSION, project_id.encode())
     values = [_EVENT.dump_json(_bounded(event)) for event in events]
     for run in split_by_bytes([(value, len(value) + 1) for value in values], ENVELOPE_BYTES - len(head) - 1):

@@ -12,7 +12,7 @@ from soulcaster.wire.message import Message
 
 
 class FixCommand(Message):
-    """fix.commands: launch a coding agent for a cluster; only after a person said so. `job_id` is deterministic."""
+    """fix.commands: launch a coding agent for a cluster, because a person asked. The same request has the same `job_id`."""
 
     job_id: str
     project_id: ProjectId
@@ -22,12 +22,12 @@ class FixCommand(Message):
     requested_at: Time
 
     def fix(self) -> Fix:
-        """Return the command as the domain takes it."""
+        """Return the fix as the domain has it."""
         return Fix(self.job_id, self.cluster_id, self.cluster_title, self.requested_by, self.requested_at)
 
 
 class JobEvent(Message):
-    """job.events: a step of a job. `id` makes a second delivery harmless; without one it is known by what it says."""
+    """job.events: a step of a job. `id` makes a second delivery harmless; without one, the content identifies the step."""
 
     id: ShortId | None = None
     job_id: str
@@ -41,7 +41,7 @@ class JobEvent(Message):
     error: str | None = None
 
     def step(self) -> JobStep:
-        """Return the step as the state machine takes it."""
-        said = (str(self.seq), self.status, self.log or "", self.pr_url or "", self.error or "")
-        known_by = self.id or step_id_for(self.job_id, *said)
-        return JobStep(**{**self.model_dump(exclude={"schema_version"}), "id": known_by})
+        """Return the step as `lifecycle.advance` takes it."""
+        content = (str(self.seq), self.status, self.log or "", self.pr_url or "", self.error or "")
+        step_id = self.id or step_id_for(self.job_id, *content)
+        return JobStep(**{**self.model_dump(exclude={"schema_version"}), "id": step_id})
