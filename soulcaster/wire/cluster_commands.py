@@ -38,8 +38,8 @@ _EveryField: type[BaseModel] = create_model("_EveryField", **_every_field())
 class ClusterCommand(Message):
     """cluster.commands: what a person asked of clusters. `id` makes a second delivery harmless.
 
-    On the wire the command's fields are beside those of the envelope, and `type` says which of them it has. A null field
-    counts as left out; none is written.
+    On the wire the command's fields are beside those of the envelope, and `type` says which of them it has. Null counts
+    as left out, and is not written.
     """
 
     model_config = ConfigDict(revalidate_instances="always")

@@ -12,7 +12,7 @@ from soulcaster.wire.message import Message
 
 
 class FixCommand(Message):
-    """fix.commands: launch a coding agent for a cluster, because a person asked. The same request has the same `job_id`."""
+    """fix.commands: launch a coding agent for a cluster, because a person asked. A request has one `job_id`."""
 
     job_id: str
     project_id: ProjectId
@@ -27,7 +27,7 @@ class FixCommand(Message):
 
 
 class JobEvent(Message):
-    """job.events: a step of a job. `id` makes a second delivery harmless; without one, the content identifies the step."""
+    """job.events: a step of a job. `id` makes a second delivery harmless; without it, the content does."""
 
     id: ShortId | None = None
     job_id: str
