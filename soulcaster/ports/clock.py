@@ -5,7 +5,7 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """Tells the time, so that tests can."""
+    """Returns the time; an argument, so that tests can set it."""
 
     def __call__(self) -> datetime:
-        """Return now, with its time zone."""
+        """Return the present time, with its time zone."""

@@ -10,11 +10,11 @@ from soulcaster.ports.messaging import Record
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A message that was set aside at `at`: the one there was, or one item of it, and why.
+    """A message, or one item of it, that could not be processed at `at`, and the reason.
 
-    `partition` and `offset` are its own place among the dead letters. `original` is the message, with the place that it
-    was at; its value may be the beginning alone, `size` is how many bytes there are. `index` is the item's place in its
-    envelope, None where all of it was set aside. `project_id` is None where it cannot be told whose it is.
+    `partition` and `offset` are those on the topic of dead letters. `original` is the message as it was on its own
+    topic; its value may be cut, `size` is its length in bytes. `index` is the item's index in its envelope, None for
+    the whole message. `project_id` is None where the message does not name exactly one project.
     """
 
     partition: int
@@ -34,24 +34,24 @@ class DeadLetter:
 
 @dataclass(frozen=True, slots=True)
 class DeadLetterPage:
-    """A part of a project's dead letters, newest first; `before` is where older ones go on, None at the end."""
+    """A page of a project's dead letters, newest first; `before` is where the next page starts, None at the end."""
 
     items: tuple[DeadLetter, ...]
     before: tuple[int, ...] | None
 
 
 class DeadLetters(Protocol):
-    """Reads what was set aside.
+    """Reads dead letters.
 
     Every method raises KafkaUnavailable (an Unavailable) when Kafka does not answer in time.
     """
 
     async def newest(self, project_id: str, *, limit: int, before: Sequence[int] | None) -> DeadLetterPage:
-        """Return a project's letters, newest first; of long ones the beginning.
+        """Return a page of a project's dead letters, newest first, with long values cut.
 
-        `before` is that of the page before. So much is read and no more, of all projects: a page may hold fewer than
-        `limit`, or none, and still have a `before`.
+        `before` is that of the previous page. One call reads a limited number of letters of all projects, so a page may
+        hold fewer than `limit`, or none, and still have a `before`.
         """
 
     async def letter(self, letter_id: str) -> DeadLetter | None:
-        """Return one whole letter, whosever it is, or None."""
+        """Return one dead letter of any project with its whole value, or None."""

@@ -7,7 +7,7 @@ from typing import Any, Literal, Protocol
 
 @dataclass(frozen=True, slots=True)
 class IssuesPage:
-    """A page of issues and pull requests as GitHub gave them; `next` is where the next one is, None at the end."""
+    """A page of issues and pull requests as GitHub returned them; `next` is the address of the next one, or None."""
 
     issues: tuple[Any, ...]
     next: str | None
@@ -18,13 +18,16 @@ class Issues(Protocol):
     """Reads the issues of GitHub's repositories."""
 
     def first(self, repository: str, *, state: Literal["open", "all"], since: datetime | None) -> str:
-        """Return where the issues of "owner/name" changed at or after `since` begin, those longest unchanged first."""
+        """Return the address of the first page of the issues of "owner/name", the longest unchanged first.
+
+        Only issues that changed at or after `since`, where it is given.
+        """
 
     async def page(self, at: str, *, token: str | None, etag: str | None = None) -> IssuesPage | None:
-        """Return the page at an address, or None where it is still the one of this `etag`.
+        """Return the page at an address, or None when it has not changed since it had this `etag`.
 
         Raises:
-            SourceRefuses: there is no such repository, or the token may not read it.
-            SourceLimited: too many requests; it says until when.
+            SourceRefuses: the repository does not exist, or the token may not read it.
+            SourceLimited: GitHub accepts no more requests until a time that the error holds.
             SourceUnavailable: GitHub does not answer, or not as documented.
         """

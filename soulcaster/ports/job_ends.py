@@ -6,14 +6,14 @@ from soulcaster.ports.messaging import Record
 
 
 class JobEnds(Protocol):
-    """Tells of the ends of jobs, whoever ended them; what is on job.events, and no memory of its own.
+    """Reads from job.events whether jobs have ended; it remembers nothing itself.
 
-    `asked` is the record of fix.commands that asks for the job: nothing ended it before.
+    `asked` is the record of fix.commands that asks for the job; the job cannot have ended before it.
     Every method raises KafkaUnavailable (an Unavailable) when Kafka does not answer in time.
     """
 
     async def has_ended(self, job_id: str, asked: Record) -> bool:
-        """Tell whether the job has ended by what Kafka had acknowledged when this was called."""
+        """Return whether the job has ended, according to what Kafka had acknowledged at the time of the call."""
 
     async def until_ended(self, job_id: str, asked: Record) -> None:
-        """Return once the job has ended."""
+        """Return as soon as the job has ended."""

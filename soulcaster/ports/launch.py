@@ -1,4 +1,4 @@
-"""Where coding agents run."""
+"""Backends that run coding agents."""
 
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from soulcaster.domain.lifecycle import JobStatus
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """What a launched job says of itself; the last one is a success or a failure."""
+    """What a launched job reports; its last report is a success or a failure."""
 
     status: JobStatus
     log: str | None = None
@@ -19,18 +19,18 @@ class Progress:
 
 
 class LaunchBackend(Protocol):
-    """Where coding agents run."""
+    """A system that runs coding agents."""
 
     @property
     def name(self) -> str:
-        """What it is called in logs."""
+        """Its name in logs."""
 
     def launch(self, fix: Fix) -> AsyncGenerator[Progress, None]:
-        """Run the job and yield its progress; launching the same job again must not do its work twice."""
+        """Run a job and yield its progress; launching the same job again must not do its work twice."""
 
     async def stop(self, fix: Fix) -> None:
-        """Stop the job wherever it runs, also where a process that has died launched it; harmless where it does not.
+        """Stop a job wherever it runs, even if a process that has died launched it; do nothing where it does not run.
 
         Raises:
-            Unavailable: it cannot be told now; the same call may succeed later.
+            Unavailable: the backend does not answer; the same call may succeed later.
         """

@@ -7,7 +7,7 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A message as it came from a topic."""
+    """A message as it was read from a topic."""
 
     topic: str
     partition: int
@@ -19,7 +19,7 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """A message to be sent; its key chooses the partition."""
+    """A message to send; its key determines its partition."""
 
     topic: str
     key: bytes | None
@@ -31,20 +31,20 @@ class Publisher(Protocol):
     """Sends messages to Kafka."""
 
     async def publish(self, messages: Sequence[Outgoing]) -> None:
-        """Send all, in order a topic and key, and return when the brokers have acknowledged every one.
+        """Send messages, those of one topic and key in their order, and return when the brokers have acknowledged all.
 
         Raises:
-            KafkaUnavailable: at least one was not acknowledged in time; some may have been, so send all again.
-            InvalidMessage: one is larger than its topic takes.
+            KafkaUnavailable: at least one was not acknowledged in time; others may have been, so send all again.
+            InvalidMessage: one is larger than its topic accepts.
         """
 
 
 class KeyedPublisher(Publisher, Protocol):
-    """A publisher that can tell where a key leads."""
+    """A publisher that knows the partition of a key."""
 
     async def partitions(self, topic: str, keys: Sequence[bytes]) -> Sequence[int]:
-        """Return the partition of each key: what is sent to a topic with keys of one partition stays in order there.
+        """Return the partition of each key on a topic; messages within one partition stay in order.
 
         Raises:
-            KafkaUnavailable: it cannot be told, for Kafka does not answer.
+            KafkaUnavailable: Kafka does not answer.
         """

@@ -4,10 +4,10 @@ from typing import Protocol
 
 
 class RateLimits(Protocol):
-    """How many requests a key and its project may make."""
+    """Limits the requests of an API key and of its project."""
 
     async def take(self, key_id: str, project_id: str) -> float:
-        """Count a request; return how many seconds to wait before the next, 0 where there is room for this one.
+        """Count a request, and return 0 when it is within the limits, else how many seconds to wait before the next.
 
         Raises:
             Unavailable: the store does not answer.

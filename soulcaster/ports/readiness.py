@@ -1,14 +1,14 @@
-"""Systems that can be asked whether they answer."""
+"""Readiness of other systems."""
 
 from typing import Protocol
 
 
 class Answering(Protocol):
-    """A system that can be asked whether it is there."""
+    """A system that answers a ping when it is ready."""
 
     async def ping(self) -> None:
         """Return when it answers.
 
         Raises:
-            Unavailable: it does not, within its time limit.
+            Unavailable: it does not answer within its time limit.
         """

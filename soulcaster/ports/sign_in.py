@@ -10,7 +10,7 @@ class SignIn(Protocol):
     """One-time sign-in tokens."""
 
     async def consume(self, token: str) -> str | None:
-        """Return whom the token signs in and forget it, or None when it is unknown, used or expired.
+        """Return the user whom a token signs in, and forget the token; None when it is unknown, used or expired.
 
         Raises:
             Unavailable: the store does not answer.
@@ -21,20 +21,23 @@ class GitHub(Protocol):
     """Signing in with GitHub."""
 
     def begin(self, back_to: str) -> tuple[str, str, str]:
-        """Return the address to send a browser to, and the state and the code verifier to remember until it is back."""
+        """Return the address to send a browser to, and the state and code verifier to remember until it comes back."""
 
     async def person(self, code: str, verifier: str, back_to: str) -> GitHubPerson:
-        """Return who came back with this code.
+        """Return the person who came back with this code.
 
         Raises:
-            SignInRefused: the code is none, or GitHub does not take us.
+            SignInRefused: the code is invalid, or GitHub refuses this OAuth app.
             Unavailable: GitHub does not answer.
         """
 
 
 @dataclass(frozen=True, slots=True)
 class Entrance:
-    """How people come in by GitHub: who may, and by which address they know this server (None: as they called it)."""
+    """Signing in with GitHub on this server: who may sign in, and the server's public address.
+
+    Without a `public_url`, GitHub sends people back to the address of their request.
+    """
 
     github: GitHub
     sign_up: SignUp = "members"

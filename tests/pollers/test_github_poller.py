@@ -25,7 +25,8 @@ from soulcaster.ports.projects import Project
 from soulcaster.web.api.github_sync import handlers as github_sync
 from tests.pollers.conftest import Turned
 from tests.support.github_issues import GitHub
-from tests.web.conftest import NOW, World
+from tests.support.make import NOW
+from tests.support.web import World
 from tests.web.conftest import world as world
 
 INTERVAL = 600.0

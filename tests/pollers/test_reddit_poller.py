@@ -30,8 +30,9 @@ from soulcaster.wire.feedback import ItemsEnvelope
 from soulcaster.wire.project_config import RedditPolling
 from soulcaster.wire.topics import FEEDBACK_RAW
 from tests.pollers.conftest import Turned
+from tests.support.make import NOW
 from tests.support.reddit_server import CLIENT_SECRET, HANGS, Fault, Reddit, post
-from tests.web.conftest import NOW, Worker, World
+from tests.support.web import Worker, World
 from tests.web.conftest import world as world
 
 INTERVAL = 300

@@ -12,7 +12,7 @@ import pytest
 from soulcaster.web.api.ingest.models import MAX_ITEMS
 from soulcaster.web.bodies import MAX_BATCH_BYTES, MAX_BODY_BYTES
 from tests.support.answers import problem
-from tests.web.conftest import Client, World
+from tests.support.web import Client, World
 
 HERE = {"project_id": "p1"}
 JSON = {"Content-Type": "application/json"}

@@ -6,7 +6,7 @@ import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
 from tests.support.answers import problem
-from tests.web.conftest import Client, World
+from tests.support.web import Client, World
 
 FRIEND = "https://app.example.com"
 PREFLIGHT = {"Origin": FRIEND, "Access-Control-Request-Method": "POST"}

@@ -24,7 +24,7 @@ from soulcaster.web.dependencies import Options, Systems
 from soulcaster.web.server import create_app
 from soulcaster.wire.topics import FEEDBACK_RAW
 from tests.support.answers import problem
-from tests.web.conftest import POLLING, SECRETS_KEY, SESSION_KEY, Client, OneIssue
+from tests.support.web import POLLING, SECRETS_KEY, SESSION_KEY, Client, OneIssue
 
 pytestmark = pytest.mark.integration
 

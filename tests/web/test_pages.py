@@ -41,7 +41,8 @@ from soulcaster.web.pages.formatting import (
 )
 from soulcaster.wire.cluster_commands import ClusterCommand
 from tests.support.answers import page
-from tests.web.conftest import NOW, Client, World, item
+from tests.support.make import NOW
+from tests.support.web import Client, World, item
 
 CLUSTER = "/app/projects/p1/clusters/c1"
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>"

@@ -11,7 +11,8 @@ from soulcaster.domain.members import LOCAL_OWNER, Role, User
 from soulcaster.web.pages import create_pages
 from soulcaster.wire.cluster_commands import ClusterCommand
 from tests.support.answers import page
-from tests.web.conftest import NOW, SESSION_KEY, Client, World
+from tests.support.make import NOW
+from tests.support.web import SESSION_KEY, Client, World
 
 IN_PROJECT = "/app/projects/p1"
 CLUSTER = f"{IN_PROJECT}/clusters/c1"

@@ -8,7 +8,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from soulcaster.web import problems
 from soulcaster.web.api.health import handlers as health
 from tests.support.answers import page, problem
-from tests.web.conftest import Client, World
+from tests.support.web import Client, World
 
 HERE = {"project_id": "p1"}
 

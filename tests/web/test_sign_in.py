@@ -20,7 +20,8 @@ from soulcaster.ports.sign_in import Entrance
 from soulcaster.web.pages.sign_in import CALLBACK
 from tests.support.answers import page
 from tests.support.github_oauth import CLIENT_ID, CLIENT_SECRET, Account, GitHub
-from tests.web.conftest import NOW, SESSION_KEY, Client, World
+from tests.support.make import NOW
+from tests.support.web import SESSION_KEY, Client, World
 
 ME = user_id_for("github", "4711")
 START = "/app/sign-in/github"

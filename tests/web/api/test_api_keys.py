@@ -20,7 +20,8 @@ from soulcaster.web.api.openapi import document
 from soulcaster.web.signatures import SIGNATURES
 from soulcaster.wire.control import KeyDefined, control_message
 from soulcaster.wire.project_config import ProjectConfig, StoredConfig
-from tests.web.conftest import NOW, Client, World
+from tests.support.make import NOW
+from tests.support.web import Client, World
 
 GUARDED = [op for op in OPERATIONS if op.scope is not None]
 

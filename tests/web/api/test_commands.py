@@ -32,7 +32,8 @@ from soulcaster.web.api.clustering.models import ClusteringOut
 from soulcaster.web.api.commands.models import CommandOut, CommandSentOut
 from soulcaster.wire.cluster_commands import ClusterCommand
 from tests.support.answers import problem
-from tests.web.conftest import NOW, Client, World
+from tests.support.make import NOW
+from tests.support.web import Client, World
 
 HERE = {"project_id": "p1"}
 OF = {"requested_by": "local owner", "requested_at": NOW}

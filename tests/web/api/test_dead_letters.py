@@ -12,7 +12,7 @@ from soulcaster.ports.messaging import Outgoing, Record
 from soulcaster.services.dead_letters import REPLAYABLE
 from soulcaster.wire.topics import TOPICS
 from tests.support.answers import problem
-from tests.web.conftest import Client, World
+from tests.support.web import Client, World
 
 RAW = {"project_id": "p1", "source": "reviews"}
 

@@ -19,7 +19,8 @@ from soulcaster.web.api.commands.models import CommandSentOut
 from soulcaster.web.api.feedback.models import FeedbackEditOut
 from soulcaster.wire.feedback import ItemsEnvelope
 from tests.support.answers import problem
-from tests.web.conftest import NOW, Client, World, item
+from tests.support.make import NOW
+from tests.support.web import Client, World, item
 
 HERE = {"project_id": "p1"}
 GIVEN = replace(

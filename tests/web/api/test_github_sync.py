@@ -25,7 +25,8 @@ from soulcaster.web.api.github_sync.models import RepositorySyncOut, SyncOut
 from soulcaster.wire.control import RepositorySynced, control_message
 from tests.support.answers import problem
 from tests.support.github_issues import GitHub
-from tests.web.conftest import NOW, Client, Worker, World
+from tests.support.make import NOW
+from tests.support.web import Client, Worker, World
 
 HERE = {"project_id": "p1"}
 ONE = "/ingest/github/sync/acme/shop"

@@ -9,7 +9,7 @@ from soulcaster.ports.messaging import Outgoing, Record
 from soulcaster.services.intake import read
 from soulcaster.wire.feedback import RawFeedback
 from tests.support.answers import problem
-from tests.web.conftest import Client, World
+from tests.support.web import Client, World
 
 HERE = {"project_id": "p1"}
 

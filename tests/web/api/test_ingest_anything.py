@@ -11,7 +11,7 @@ from soulcaster.ports.messaging import Record
 from soulcaster.services.intake import read
 from tests.conftest import RedisServer
 from tests.support.anything import anything, text
-from tests.web.conftest import World
+from tests.support.web import World
 
 odd = st.sampled_from(
     ["", " ", "\x00", "\ud800", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", 1e300, 10**40]

@@ -16,7 +16,7 @@ from soulcaster.web.api.ingest.models import MAX_ITEMS
 from soulcaster.web.problems import MAX_FAULTS
 from tests.support.answers import problem
 from tests.support.publisher import PARTITIONS
-from tests.web.conftest import Client, World
+from tests.support.web import Client, World
 
 HERE = {"project_id": "p1"}
 KEY = {"Idempotency-Key": "a7f0-1"}

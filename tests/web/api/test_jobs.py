@@ -13,7 +13,7 @@ from soulcaster.errors import KafkaUnavailable
 from soulcaster.web.api.jobs.models import JobChangedOut
 from soulcaster.wire.jobs import JobEvent
 from tests.support.answers import problem
-from tests.web.conftest import Client, World
+from tests.support.web import Client, World
 
 HERE = {"project_id": "p1"}
 

@@ -19,7 +19,7 @@ from soulcaster.web.api.live_updates import handlers as events
 from soulcaster.web.api.live_updates.models import NoticeOut
 from soulcaster.web.dependencies import DEPENDENCIES
 from tests.support.answers import problem
-from tests.web.conftest import Client, World, item
+from tests.support.web import Client, World, item
 
 HERE = {"project_id": "p1"}
 SOON = 20

@@ -9,7 +9,8 @@ from soulcaster.domain.members import User
 from soulcaster.errors import KafkaUnavailable
 from soulcaster.ports.projects import Project
 from tests.support.answers import problem
-from tests.web.conftest import NOW, Client, World
+from tests.support.make import NOW
+from tests.support.web import Client, World
 
 AT = "2026-11-21T12:00:00Z"
 ADA = user_id_for("email", "ada@example.com")

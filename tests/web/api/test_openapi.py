@@ -17,7 +17,7 @@ from soulcaster.web.api.live_updates import handlers as live_updates
 from soulcaster.web.api.openapi import document
 from soulcaster.web.api.operation import operation
 from soulcaster.web.parameters import ID_PATTERN, ProjectQuery
-from tests.web.conftest import Client, World
+from tests.support.web import Client, World
 
 Check = Callable[[Any, Any, Case[Any]], bool | None]
 

@@ -13,7 +13,7 @@ from soulcaster.domain.commands import StartFix
 from soulcaster.domain.ids import item_id
 from soulcaster.wire.cluster_commands import ClusterCommand
 from soulcaster.wire.feedback import RawFeedback
-from tests.web.conftest import Client, World, item
+from tests.support.web import Client, World, item
 
 PROJECT = "clx3f0000000108l4h3d5a1b2"
 """A CUID, as the dashboard's database makes them."""

@@ -15,7 +15,8 @@ from soulcaster.wire.cluster_commands import ClusterCommand
 from soulcaster.wire.control import ProjectConfigured, control_message
 from soulcaster.wire.project_config import RedditPolling
 from tests.support.answers import problem
-from tests.web.conftest import NOW, Client, World
+from tests.support.make import NOW
+from tests.support.web import Client, World
 
 HERE = {"project_id": "p1"}
 REPOSITORIES = {"version": 0, "repositories": ["a/b"]}
@@ -203,7 +204,7 @@ async def test_the_environments_until_the_project_has_its_own(
         "enabled": True,
         "project_id": "p1",
     }
-    monkeypatch.setattr("tests.web.conftest.POLLING", RedditPolling(("foo", "bar"), ("top",), 60))
+    monkeypatch.setattr("tests.support.web.POLLING", RedditPolling(("foo", "bar"), ("top",), 60))
     async with TestClient(TestServer(world.app())) as other:
         shown = await subreddits(other)
         assert (shown["subreddits"], shown["sorts"], shown["interval_seconds"]) == (["foo", "bar"], ["top"], 60)

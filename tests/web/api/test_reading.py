@@ -7,7 +7,8 @@ from soulcaster.web.api.feedback.models import FeedbackListOut
 from soulcaster.web.api.jobs.models import JobOut
 from soulcaster.web.api.projects.models import StatsOut
 from tests.support.answers import problem
-from tests.web.conftest import NOW, Client, World, item
+from tests.support.make import NOW
+from tests.support.web import Client, World, item
 
 HERE = {"project_id": "p1"}
 

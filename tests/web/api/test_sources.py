@@ -10,7 +10,8 @@ from soulcaster.web.api.sources.models import PollOut, SourceOut
 from soulcaster.wire.control import SourceKicked, SourceReported, control_message
 from soulcaster.wire.project_config import RedditPolling
 from tests.support.answers import problem
-from tests.web.conftest import NOW, Client, World
+from tests.support.make import NOW
+from tests.support.web import Client, World
 
 HERE = {"project_id": "p1"}
 REPORT: dict[str, Any] = {

@@ -9,7 +9,8 @@ from soulcaster.domain.lifecycle import JobStatus
 from soulcaster.errors import KafkaUnavailable
 from soulcaster.wire.cluster_commands import ClusterCommand
 from tests.support.answers import problem
-from tests.web.conftest import NOW, Client, World
+from tests.support.make import NOW
+from tests.support.web import Client, World
 
 HERE = {"project_id": "p1"}
 

@@ -20,7 +20,8 @@ from soulcaster.services.webhook_secrets import Seal, SecretUnreadable
 from soulcaster.web.api.webhook_secrets.models import NewWebhookSecretOut, WebhookSecretOut
 from soulcaster.wire.control import WebhookSecretDefined, control_message
 from tests.support.answers import problem
-from tests.web.conftest import NOW, SECRETS_KEY, Client, World
+from tests.support.make import NOW
+from tests.support.web import SECRETS_KEY, Client, World
 
 HERE = {"project_id": "p1"}
 VENDORS = "a-vendors-client-secret-9f3c"

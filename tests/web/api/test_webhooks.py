@@ -29,8 +29,9 @@ from tests.conftest import RedisServer
 from tests.support.answers import problem
 from tests.support.anything import anything
 from tests.support.captured import CAPTURED, Captured, load
+from tests.support.make import NOW
+from tests.support.web import Client, World
 from tests.support.webhooks import HEADER, PREFIX, SECRET, signature
-from tests.web.conftest import NOW, Client, World
 
 OTHER = "another-client-secret-77aa"
 SOURCES = sorted(HEADER)
