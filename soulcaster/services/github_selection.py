@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from soulcaster.domain.feedback.items import FeedbackItem
 from soulcaster.domain.source_state import Position
-from soulcaster.errors import SourceRefuses, SourceUnavailable
+from soulcaster.errors import Conflict, SourceRefuses, SourceUnavailable
 from soulcaster.ports.feedback import FeedbackReader
 from soulcaster.ports.messaging import Outgoing, Record
 from soulcaster.services.github_paging import issue_time
@@ -19,12 +19,16 @@ from soulcaster.services.sources import GITHUB
 from soulcaster.wire.project_config import SourcesConfig
 
 
+class SyncRunning(Conflict):
+    """This repository is being synced already; ask again when that has ended."""
+
+
 @dataclass(slots=True)
 class SyncResult:
     """The counts of a sync: issues that are new, updated, unchanged, or skipped because they are not wanted.
 
     `closed` counts those of the updated ones that are closed now. A sync is not `complete` where there is more than one
-    sync reads, or where it was `stopped_by` GitHub; what was read until then is kept.
+    sync reads, or where it was `stopped_by` GitHub or another sync; what was read until then is kept.
     """
 
     repository: str
@@ -34,7 +38,7 @@ class SyncResult:
     unchanged: int = 0
     skipped: int = 0
     complete: bool = False
-    stopped_by: SourceRefuses | SourceUnavailable | None = None
+    stopped_by: SourceRefuses | SourceUnavailable | SyncRunning | None = None
     ids: dict[str, None] = field(default_factory=dict)
     """The items that were posted."""
 

@@ -4,14 +4,14 @@ Issues go to feedback.raw first, and only then the position goes to `control`. A
 again, and what is posted twice is one item.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
 import structlog
 
 from soulcaster.domain.source_state import MAX_ERROR, Position, RepositoryState
-from soulcaster.errors import Conflict, SourceRefuses, SourceUnavailable
+from soulcaster.errors import SourceRefuses, SourceUnavailable
 from soulcaster.ports.clock import Clock
 from soulcaster.ports.feedback import FeedbackReader
 from soulcaster.ports.issues import Issues
@@ -19,16 +19,12 @@ from soulcaster.ports.messaging import Publisher
 from soulcaster.ports.sources import SourceReader
 from soulcaster.services.control import control_record
 from soulcaster.services.github_paging import read_changes
-from soulcaster.services.github_selection import IssueSelection, SyncResult
+from soulcaster.services.github_selection import IssueSelection, SyncResult, SyncRunning
 from soulcaster.wire.control import RepositorySynced
 from soulcaster.wire.fields import MAX_ETAG
 from soulcaster.wire.project_config import ProjectConfig
 
 log = structlog.get_logger(__name__)
-
-
-class SyncRunning(Conflict):
-    """This repository is being synced already; ask again when that has ended."""
 
 
 class GitHubSync:
@@ -87,6 +83,30 @@ class GitHubSync:
             return await self._sync(project_id, repository, config, token or self._token or None, goes_on)
         finally:
             self._running.discard(key)
+
+    async def sync_all(
+        self, project_id: str, config: ProjectConfig, *, token: str | None, goes_on: Callable[[], bool]
+    ) -> AsyncIterator[SyncResult]:
+        """Sync the repositories in a project's settings, the least recently read first, and yield each result.
+
+        One that is being synced already is `stopped_by` that and does not keep the others from being synced. It ends
+        where `goes_on` says so, after at least one, and where GitHub is unavailable.
+
+        Raises:
+            KafkaUnavailable, RedisUnavailable: they do not answer; what was kept until then counts.
+        """
+        read_at = {one.repository.lower(): one.reported_at.timestamp() for one in await self.states(project_id)}
+        names = sorted(config.repositories, key=lambda name: read_at.get(name.lower(), 0.0))
+        for index, name in enumerate(names):
+            if index and not goes_on():
+                return
+            try:
+                result = await self.sync(project_id, name, config, token=token, goes_on=goes_on)
+            except SyncRunning as error:
+                result = SyncResult(name, stopped_by=error)
+            yield result
+            if isinstance(result.stopped_by, SourceUnavailable):
+                return
 
     async def _sync(
         self, project_id: str, repository: str, config: ProjectConfig, token: str | None, goes_on: Callable[[], bool]

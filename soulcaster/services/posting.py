@@ -7,13 +7,13 @@ from datetime import datetime
 
 from pydantic_core import PydanticSerializationError
 
-from soulcaster.domain.feedback.items import Deleted, FeedbackItem
+from soulcaster.domain.feedback.items import FeedbackItem
 from soulcaster.domain.ids import item_id
 from soulcaster.domain.sources import SOURCES, Nothing, SourceChange
 from soulcaster.ports.messaging import KeyedPublisher, Outgoing, Record
 from soulcaster.services.intake import Refusal, read, read_json
-from soulcaster.wire.feedback import Delivery, ItemsEnvelope, raw_envelopes
-from soulcaster.wire.topics import FEEDBACK_ITEMS, FEEDBACK_RAW
+from soulcaster.wire.feedback import Delivery, raw_envelopes
+from soulcaster.wire.topics import FEEDBACK_RAW
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,7 @@ def read_delivery(project_id: str, vendor: str, headers: Mapping[str, str], payl
 
 
 class FeedbackPosts:
-    """Publishes feedback, and the deletion of items."""
+    """Publishes feedback."""
 
     def __init__(self, publisher: KeyedPublisher) -> None:
         self._publisher = publisher
@@ -119,17 +119,6 @@ class FeedbackPosts:
             KafkaUnavailable: Kafka did not acknowledge it.
         """
         await self._publisher.publish([delivery.message])
-
-    async def delete(self, project_id: str, item_id: str, *, command_id: str, at: datetime) -> None:
-        """Publish the tombstone of an item: it does not come back, whatever its source sends later.
-
-        The outcome is that of the command with this id.
-
-        Raises:
-            KafkaUnavailable: Kafka did not acknowledge it.
-        """
-        tombstone = ItemsEnvelope(project_id=project_id, items=(), deleted=(Deleted(item_id, at, command_id),))
-        await self._publisher.publish([Outgoing(FEEDBACK_ITEMS.name, project_id.encode(), tombstone.to_bytes())])
 
     async def _by_partition(self, items: Sequence[PostableItem]) -> Sequence[Sequence[PostableItem]]:
         partitions = await self._publisher.partitions(FEEDBACK_RAW.name, [one.item.id.encode() for one in items])

@@ -16,6 +16,7 @@ from soulcaster.ports.sign_in import Entrance, SignIn
 from soulcaster.services.api_keys import ApiKeys
 from soulcaster.services.cluster_commands import ClusterCommands
 from soulcaster.services.dead_letters import DeadLetterReplay
+from soulcaster.services.feedback_changes import FeedbackChanges
 from soulcaster.services.github_sync import GitHubSync
 from soulcaster.services.jobs import Jobs
 from soulcaster.services.live_updates import LiveUpdates
@@ -91,6 +92,7 @@ class Dependencies:
     commands: ClusterCommands
     configs: ProjectConfigs
     feedback: FeedbackPosts
+    feedback_changes: FeedbackChanges
     github: GitHubSync
     jobs: Jobs
     live_updates: LiveUpdates
@@ -120,6 +122,7 @@ def compose(systems: Systems, options: Options) -> Dependencies:
         commands=commands,
         configs=ProjectConfigs(publisher, read_model.project_config, read_model.clustering, commands, clock),
         feedback=FeedbackPosts(publisher),
+        feedback_changes=FeedbackChanges(publisher, read_model.feedback, read_model.commands, clock),
         github=GitHubSync(
             systems.issues, read_model.sources, read_model.feedback, publisher, clock, token=options.github_token
         ),

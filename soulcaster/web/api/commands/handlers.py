@@ -39,7 +39,7 @@ async def move_items(request: web.Request, query: WaitQuery, body: MoveIn, clust
 
 @command_operation("POST", "/clusters/{cluster_id}/rename")
 async def rename_cluster(request: web.Request, query: WaitQuery, body: RenameIn, cluster_id: str) -> web.StreamResponse:
-    """Set its title for good; null brings the automatic title back."""
+    """Set its title permanently; null brings the automatic title back."""
     return await send_cluster_command(request, query, cluster_id, "rename", "New title asked for", body)
 
 

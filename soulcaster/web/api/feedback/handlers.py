@@ -3,13 +3,10 @@
 from dataclasses import replace
 
 from aiohttp import web
-from pydantic import ValidationError
 
 from soulcaster.domain.feedback.items import github_repo
-from soulcaster.domain.text.normalize import title_and_body
-from soulcaster.errors import NotFound
+from soulcaster.services.feedback_changes import InvalidEdit
 from soulcaster.services.lookup import known_item
-from soulcaster.services.posting import read_items
 from soulcaster.web.api.commands.sending import command_operation, command_response, own_command_id
 from soulcaster.web.api.feedback.models import (
     FeedbackEditIn,
@@ -23,7 +20,6 @@ from soulcaster.web.api.responses import json_response
 from soulcaster.web.dependencies import dependencies
 from soulcaster.web.parameters import ProjectQuery, WaitQuery, words
 from soulcaster.web.problems import Problem, field_problem
-from soulcaster.wire.feedback import RawFeedback
 
 
 @operation("GET", "/feedback", {200: FeedbackListOut}, scope="read")
@@ -81,32 +77,19 @@ async def edit_feedback(
     changed = body.changed(view.item)
     if changed is None:
         return json_response(FeedbackEditOut(id=item_id, project_id=query.project_id, item=FeedbackOut.of(view)))
-    if view.item.updated_at is not None:  # so that later deliveries of older versions do not replace the edit
-        changed["updated_at"] = given.clock()
-    if not title_and_body(changed["title"], changed["body"])[1]:
-        raise field_problem("body", "there is nothing to read in it")
     try:
-        raw = RawFeedback(**changed)
-    except ValidationError as error:
-        raise field_problem("metadata", error.errors(include_url=False, include_input=False)[0]["msg"]) from error
-    ready, refused = read_items([raw.model_dump_json().encode()], given.clock())
-    if refused:
-        raise Problem(422, refused[0].reason)
-    await given.feedback.post(ready)
-    item = ready[0].item
+        item = await given.feedback_changes.edit(view.item, changed)
+    except InvalidEdit as error:
+        problem = Problem(422, error.reason) if error.field is None else field_problem(error.field, error.reason)
+        raise problem from error
     newest = FeedbackOut.of(replace(view, item=item))
     return json_response(FeedbackEditOut(id=item.id, project_id=query.project_id, item=newest), status=202)
 
 
 @command_operation("DELETE", "/feedback/{item_id}")
 async def delete_feedback(request: web.Request, query: WaitQuery, item_id: str) -> web.StreamResponse:
-    """Delete an item for good: it does not come back when its source sends it again."""
-    given = dependencies(request)
+    """Delete an item permanently: it does not come back when its source sends it again."""
     command_id = own_command_id(request, query.project_id)
-    view = await given.read_model.feedback.get(query.project_id, item_id)
-    if view is None and await given.read_model.commands.get(query.project_id, command_id) is None:
-        raise NotFound("Feedback item not found")
-    if view is not None:  # else the same request has already deleted it
-        await given.feedback.delete(query.project_id, item_id, command_id=command_id, at=given.clock())
+    view = await dependencies(request).feedback_changes.delete(query.project_id, item_id, command_id=command_id)
     cluster_id = None if view is None else view.cluster_id
     return await command_response(request, query, command_id, "Deletion asked for", cluster_id=cluster_id)

@@ -6,9 +6,8 @@ from collections.abc import Callable
 
 from aiohttp import web
 
-from soulcaster.errors import NotFound, SourceLimited, SourceRefuses
+from soulcaster.errors import NotFound, SourceLimited, SourceRefuses, SourceUnavailable
 from soulcaster.services.github_selection import SyncResult
-from soulcaster.services.github_sync import SyncRunning
 from soulcaster.web.api.github_sync.models import RepositorySyncOut, SyncOut
 from soulcaster.web.api.operation import operation
 from soulcaster.web.api.responses import json_response
@@ -44,11 +43,11 @@ async def sync_repository(request: web.Request, query: ProjectQuery, owner: str,
     given, token = dependencies(request), github_token(request)
     config = await _config(given, query.project_id)
     goes_on = _until_time_is_up(request)
-    synced = await given.github.sync(query.project_id, f"{owner}/{repo}", config, token=token, goes_on=goes_on)
-    if isinstance(synced.stopped_by, SourceRefuses):
-        raise Problem(422, f"{synced.repository}: {synced.stopped_by}")
-    _raise_if_github_is_unavailable(given, synced)
-    return json_response(RepositorySyncOut.of(query.project_id, synced, given.clock()))
+    result = await given.github.sync(query.project_id, f"{owner}/{repo}", config, token=token, goes_on=goes_on)
+    if isinstance(result.stopped_by, SourceRefuses):
+        raise Problem(422, f"{result.repository}: {result.stopped_by}")
+    _raise_if_github_is_unavailable(given, result)
+    return json_response(RepositorySyncOut.of(query.project_id, result, given.clock()))
 
 
 @operation("POST", _SYNC, {200: SyncOut}, scope="ingest", problems=(409, 502), takes_github_token=True)
@@ -60,23 +59,12 @@ async def sync_repositories(request: web.Request, query: ProjectQuery) -> web.St
     given, token = dependencies(request), github_token(request)
     config = await _config(given, query.project_id)
     goes_on = _until_time_is_up(request)
-    read_at = {
-        one.repository.lower(): one.reported_at.timestamp() for one in await given.github.states(query.project_id)
-    }
-    names = sorted(config.repositories, key=lambda name: read_at.get(name.lower(), 0.0))
     read: list[RepositorySyncOut] = []
-    for name in names:
-        if read and not goes_on():
-            break
-        try:
-            synced = await given.github.sync(query.project_id, name, config, token=token, goes_on=goes_on)
-        except SyncRunning as error:
-            running = RepositorySyncOut.of(query.project_id, SyncResult(name), given.clock())
-            read.append(running.model_copy(update={"success": False, "error": str(error)}))
-            continue
-        _raise_if_github_is_unavailable(given, synced)
-        read.append(RepositorySyncOut.of(query.project_id, synced, given.clock()))
-    return json_response(SyncOut.of(query.project_id, read, given.clock(), all_read=len(read) == len(names)))
+    async for result in given.github.sync_all(query.project_id, config, token=token, goes_on=goes_on):
+        _raise_if_github_is_unavailable(given, result)
+        read.append(RepositorySyncOut.of(query.project_id, result, given.clock()))
+    all_read = len(read) == len(config.repositories)
+    return json_response(SyncOut.of(query.project_id, read, given.clock(), all_read=all_read))
 
 
 async def redirect_repository(request: web.Request) -> web.StreamResponse:
@@ -102,11 +90,11 @@ def _until_time_is_up(request: web.Request) -> Callable[[], bool]:
     return lambda: loop.time() < until
 
 
-def _raise_if_github_is_unavailable(given: Dependencies, synced: SyncResult) -> None:
-    error = synced.stopped_by
-    if error is None or isinstance(error, SourceRefuses):
+def _raise_if_github_is_unavailable(given: Dependencies, result: SyncResult) -> None:
+    error = result.stopped_by
+    if not isinstance(error, SourceUnavailable):
         return
-    detail = f"{synced.repository}: {error} The {synced.total:,} issues that were read before it are kept."
+    detail = f"{result.repository}: {error} The {result.total:,} issues that were read before it are kept."
     if isinstance(error, SourceLimited):
         seconds = max(1, math.ceil((error.until - given.clock()).total_seconds()))
         raise Problem(429, detail, headers={"Retry-After": str(seconds)})
