@@ -59,7 +59,7 @@ class Embed:
         return embedded
 
     async def close(self) -> None:
-        """Do nothing: the agent runs nothing beside `process`."""
+        """Do nothing: nothing runs besides `process`."""
 
     async def _messages(
         self, judged: Mapping[ProjectPartition, Judged], deleted: Mapping[ProjectPartition, Sequence[Deleted]]

@@ -40,7 +40,7 @@ class Normalize:
         self._config_of = config_of
         self._publisher = publisher
 
-    async def process(self, _batch: Batch, records: Sequence[Record]) -> int:
+    async def process(self, batch: Batch, records: Sequence[Record]) -> int:
         """Normalize records; return how many items they gave."""
         items: dict[str, list[bytes]] = defaultdict(list)
         deleted: dict[str, list[Deleted]] = defaultdict(list)
@@ -69,7 +69,7 @@ class Normalize:
         return sum(map(len, items.values()))
 
     async def close(self) -> None:
-        """Do nothing: the agent runs nothing beside `process`."""
+        """Do nothing: nothing runs besides `process`."""
 
     async def _config(self, project_id: str) -> ProjectConfig:
         return await until_available(lambda: self._config_of(project_id))

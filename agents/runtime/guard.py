@@ -25,7 +25,7 @@ class Guard:
         self._agent = agent
         self._publisher = publisher
 
-    async def run(self, records: Sequence[Record], work: Callable[[Sequence[Record]], Awaitable[int | None]]) -> int:
+    async def run(self, records: Sequence[Record], work: Callable[[Sequence[Record]], Awaitable[int]]) -> int:
         """Do the work on all records; if it raises, on each alone. Return the sum of what `work` returned.
 
         A record that raises `ATTEMPTS` times alone becomes a dead letter and counts 0. `work` must be idempotent, and
@@ -39,17 +39,15 @@ class Guard:
         if len(records) == 1:
             return await self._run_one(records, work)
         try:
-            return await work(records) or 0
+            return await work(records)
         except Exception:
             log.exception("a batch failed; trying its records one by one", agent=self._agent, records=len(records))
         return sum([await self._run_one([record], work) for record in records])
 
-    async def _run_one(
-        self, records: Sequence[Record], work: Callable[[Sequence[Record]], Awaitable[int | None]]
-    ) -> int:
+    async def _run_one(self, records: Sequence[Record], work: Callable[[Sequence[Record]], Awaitable[int]]) -> int:
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                return await work(records) or 0
+                return await work(records)
             except Exception as error:
                 if attempt == ATTEMPTS:
                     [record] = records

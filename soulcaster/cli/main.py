@@ -10,14 +10,16 @@ import typer
 
 from soulcaster.cli import bench, clusters, doctor, keys, poll, processes, rebuild, sources, tail, topics, transfer
 from soulcaster.errors import SoulcasterError
-from soulcaster.processes.settings import variables
+from soulcaster.processes.settings import sections
 
 
 def _settings_help() -> str:
-    """Return every setting, for the end of the program's help."""
-    rows = [f"- `{names}` (default {default or 'none'}): {text}" for names, default, text in variables()]
-    head = "**Settings** are environment variables; those of a `soulcaster run` in the data dir take precedence:"
-    return "\n".join([head, "", *rows])
+    """Return every setting, by section, for the end of the program's help."""
+    lines = ["**Settings** are environment variables; those of a `soulcaster run` in the data dir take precedence."]
+    for section, listed in sections().items():
+        rows = [f"- `{names}` (default {default or 'none'}): {text}" for names, default, text in listed]
+        lines += ["", f"**{section}**", "", *rows]
+    return "\n".join(lines)
 
 
 app = typer.Typer(

@@ -9,7 +9,7 @@ import logging
 import os
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -23,7 +23,7 @@ from agents.cluster import Cluster
 from agents.embed import Embed
 from agents.normalize import Normalize
 from agents.project import Project
-from agents.runtime.batches import Batch, InProgress, batches
+from agents.runtime.batches import InProgress, batches
 from agents.runtime.delivery import OrderlyApp
 from agents.runtime.runner import Agent, run_agent
 from soulcaster.adapters.kafka.publisher import KafkaPublisher
@@ -35,6 +35,7 @@ from soulcaster.domain.feedback.versions import MARK_BYTES
 from soulcaster.domain.segments import Segments
 from soulcaster.domain.text import language
 from soulcaster.ports.embedder import Embedder
+from soulcaster.ports.messaging import Publisher
 from soulcaster.processes.clock import utc_now
 from soulcaster.processes.embedder import make_embedder
 from soulcaster.processes.logs import configure as configure_logs
@@ -110,14 +111,13 @@ def create_app(settings: WorkerSettings, *, embedder: Embedder | None = None) ->
     clusters = _table(app, "clusters", settings.partitions, RECORD_BYTES, make_clusters)
     config_of = ConfigCache(read_model.project_config).get
     in_progress = InProgress(app)
-
-    def run(agent: Agent) -> None:
-        _run(app, agent.name, lambda taken: run_agent(agent, taken, publisher=publisher), in_progress)
-
-    run(Normalize(config_of=config_of, publisher=publisher))
-    run(Embed(seen=seen, embedder=embedder, publisher=publisher))
-    run(Cluster(clusters=clusters, stored=stored, publisher=publisher, clock=utc_now))
-    run(Project(Projection(read_model.writer)))
+    for agent in (
+        Normalize(config_of=config_of, publisher=publisher),
+        Embed(seen=seen, embedder=embedder, publisher=publisher),
+        Cluster(clusters=clusters, stored=stored, publisher=publisher, clock=utc_now),
+        Project(Projection(read_model.writer)),
+    ):
+        _add_agent(app, agent, publisher, in_progress)
     app.add_dependency(_Connections(connections))
     return app
 
@@ -154,22 +154,21 @@ def _use_one_thread() -> None:
     threadpool_limits(1)
 
 
-def _run(
-    app: faust.App, name: str, start: Callable[[AsyncIterator[Batch]], AsyncIterator[int]], in_progress: InProgress
-) -> None:
+def _add_agent(app: faust.App, agent: Agent, publisher: Publisher, in_progress: InProgress) -> None:
     """Let the app run an agent on its topics."""
-    topics = app.topic(*(topic.name for topic in AGENTS[name]), key_type=bytes, value_type=bytes, allow_empty=True)
+    names = (topic.name for topic in AGENTS[agent.name])
+    topics = app.topic(*names, key_type=bytes, value_type=bytes, allow_empty=True)
 
     async def actor(stream: Any) -> None:
         try:
-            async for _ in start(batches(stream, in_progress)):
+            async for _ in run_agent(agent, batches(stream, in_progress), publisher=publisher):
                 pass
         except asyncio.CancelledError:
             raise
         except BaseException:
-            _end_process(f"the agent {name} raised")
+            _end_process(f"the agent {agent.name} raised")
 
-    app.agent(topics, name=name, concurrency=1)(actor)
+    app.agent(topics, name=agent.name, concurrency=1)(actor)
 
 
 def _table(
