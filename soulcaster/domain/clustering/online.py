@@ -136,12 +136,15 @@ class OnlineStep:
         )
         change: Change = "joined"
         time = item.created_at.timestamp()
-        slot = choice.slot
+        slot, number = choice.slot, choice.number
         if slot is None:
-            number = choice.number
+            title, summary = shortened(item)
             if number is None:
-                change, number = "opened", self._open_cluster(item)
-            slot = self._open(item, time, (masked, exact), number, candidates)
+                change = "opened"
+                cluster_id = cluster_id_for(self._state.project_id, item.id)
+                number = self._state.add_cluster(Cluster(cluster_id, title, summary, titled_size=1))
+            micro_cluster = MicroCluster(id_bytes(item.id), title, summary, (), time, time, (masked, exact))
+            slot = self._open(micro_cluster, number, candidates)
             block.opened(row, slot, number)
         self._state.count_in(slot, item, time, exact)
         runner_up, runner_up_score = choice.runner_up or (None, None)
@@ -218,17 +221,9 @@ class OnlineStep:
 
     # ---- opening -------------------------------------------------------------------------------------------------
 
-    def _open_cluster(self, item: Brief) -> int:
-        title, summary = shortened(item)
-        cluster_id = cluster_id_for(self._state.project_id, item.id)
-        return self._state.add_cluster(Cluster(cluster_id, title, summary, titled_size=1))
-
-    def _open(
-        self, item: Brief, time: float, texts: tuple[int, int], number: int, candidates: Sequence[Candidate]
-    ) -> int:
-        """Open a micro-cluster in a cluster; `texts` are the masked and the exact fingerprint."""
+    def _open(self, micro_cluster: MicroCluster, number: int, candidates: Sequence[Candidate]) -> int:
+        """Open a micro-cluster in a cluster, and return its slot."""
         state = self._state
-        micro_cluster = MicroCluster(id_bytes(item.id), *shortened(item), (), time, time, texts)
         slot = state.index.open(micro_cluster, number, [slot for _, slot, _ in candidates])
         insort(state.clusters[number].slots, slot)
         state.fingerprints.claim(slot)
