@@ -17,11 +17,12 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 from rich.table import Table
 
 from soulcaster.bench import Order, Shape
-from soulcaster.bench.clustering_loop import Driven, Vectors, drive_alone
+from soulcaster.bench.clustering_loop import Driven, drive_alone
 from soulcaster.bench.datasets import Labelled, Stream, embed, read_labelled, read_vectors, stream, together
 from soulcaster.bench.feeds import DEMO
 from soulcaster.bench.oracle import MOST_ROWS, best_cut
 from soulcaster.bench.scores import all_singletons, one_cluster, score
+from soulcaster.domain.clustering.vectors import Vectors
 from soulcaster.errors import BadInput
 
 TEXT_COLUMN, LABEL_COLUMN = "text", "category"

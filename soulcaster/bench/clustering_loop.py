@@ -1,6 +1,6 @@
-"""A clusterer alone, in a plain loop on one core: what `bench clustering` measures, run as a process of its own.
+"""A clusterer in a plain loop on one core: what `bench clustering` measures, in a separate process.
 
-The process holds nothing but the items, so that what its memory grows by is the clusterer's.
+The process holds nothing but the items, so the growth of its memory is the clusterer's.
 """
 
 import gc
@@ -22,22 +22,21 @@ import psutil
 
 from soulcaster.domain.clustering.clusterer import Clusterer
 from soulcaster.domain.clustering.identity import decide
+from soulcaster.domain.clustering.vectors import Vectors
 from soulcaster.domain.feedback.items import Brief
 from soulcaster.errors import SoulcasterError
 
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_NUM_THREADS"), "1")
-"""Read by the libraries when they are loaded."""
+"""The libraries read these when they are loaded."""
 
-
-Vectors = npt.NDArray[np.float32]
 Numbers = npt.NDArray[np.int32]
 
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """What a learner says of a consolidation: each public id that ended in it, and the id it is now an alias of.
+    """What a round did: each public id that became an alias, and the id of the cluster it resolves to.
 
-    `aside` is how many of its seconds the chain spends in another thread, while items go on.
+    `aside` is how many of its seconds a worker spends in another thread, while items continue.
     """
 
     merged: Mapping[str, str]
@@ -45,56 +44,56 @@ class Round:
 
 
 class Learner(Protocol):
-    """A clusterer as it is measured: told items batch by batch, asked where they are."""
+    """A clusterer as it is measured: it takes items batch by batch, and says where they are."""
 
     def add(self, items: Sequence[Brief], vectors: Vectors) -> list[float]:
-        """Take items in, in order; vectors are unit rows, shape (len(items), dimensions).
+        """Add items, in order; vectors are unit rows, shape (len(items), dimensions).
 
-        Return the seconds of each consolidation that was done on the way.
+        Return the seconds of each round that was carried out on the way.
         """
 
     def consolidate(self, *, last: bool) -> Round | None:
-        """Consolidate if it is due, or if this is the last time and something is left to do; None if nothing was done.
+        """Carry out a round if one is due, or if this is the last time and something is left to do; else return None.
 
-        Called after each batch and after the last until it is None.
+        The driver calls it after each batch, and after the last batch until it returns None.
         """
 
     def clusters(self) -> Sequence[str]:
-        """Return the public id of the cluster of every item so far, in order of arrival; its time is not measured."""
+        """Return the public id of every item's cluster so far, in order of arrival; its time is not measured."""
 
 
 @dataclass(frozen=True, slots=True)
 class Consolidation:
-    """A consolidation as measured; the shares, from 0 to 1, are of the items there were."""
+    """A round as measured; the shares, from 0 to 1, are of the items so far."""
 
     seconds: float
     aside: float
-    """Of the seconds, those spent in another thread."""
+    """The part of the seconds that a worker spends in another thread."""
     changed: float
-    """Share of items whose public id is another."""
+    """Share of items whose public id has changed."""
     merges_aside: float
-    """Share of items whose public id is another, and not the one their old id is now an alias of."""
+    """Share of items whose public id has changed, unless their old id is now an alias of the new one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Driven:
-    """A run. Clusters are numbers, the same for the same public id."""
+    """The result of a run. Clusters are numbers, one for each public id."""
 
     online: list[int]
-    """Of each item, right after its batch was added."""
+    """The cluster of each item, right after its batch was added."""
     final: list[int]
-    """Of each item, after the last consolidation."""
+    """The cluster of each item, after the last round."""
     batches: list[float]
-    """Seconds of each call of `add`, without consolidations on the way."""
+    """Seconds of each call of `add`, without rounds on the way."""
     on_the_way: list[float]
-    """Seconds of each of these."""
+    """Seconds of each round on the way."""
     consolidations: list[Consolidation]
     resident_bytes: int
-    """What the process has grown by. The allocator takes and gives pages as it likes: rough below some MB."""
+    """The growth of the process. The allocator keeps pages as it likes, so this is rough below some MB."""
 
 
-class Present:
-    """Learner over the core that the chain runs; only here is said which clusterer is measured."""
+class CurrentClusterer:
+    """The clusterer that workers run, as a learner; only this class decides which clusterer is measured."""
 
     def __init__(self, dimensions: int) -> None:
         """Start empty."""
@@ -103,19 +102,19 @@ class Present:
         self._closed = False
 
     def add(self, items: Sequence[Brief], vectors: Vectors) -> list[float]:
-        """Take items in; as long as they are few, rounds are part of it."""
+        """Add items; while they are few, this carries out rounds."""
         rounds = []
         begin = time.perf_counter()
         for done in self._clusterer.add(items, vectors):
             if isinstance(done, list):
-                self._slots += [assignment.slot for assignment in done]
+                self._slots += [placement.slot for placement in done]
             else:
                 rounds.append(time.perf_counter() - begin)
             begin = time.perf_counter()
         return rounds
 
     def consolidate(self, *, last: bool) -> Round | None:
-        """Carry out a round if one is due; at last, until one leaves nothing to do."""
+        """Carry out a round if one is due; the last time, until one leaves nothing to do."""
         if self._clusterer.rounds.until_due() > 0 and (not last or self._closed):
             return None
         snapshot = self._clusterer.rounds.snapshot()
@@ -141,7 +140,7 @@ def drive(
     batch: int,
     report: Callable[[int], None] = lambda done: None,
 ) -> Driven:
-    """Return what a new learner (`make(dimensions)`) does with items in batches; `report` hears how many are done."""
+    """Return what a new learner (`make(dimensions)`) does with batches of items; `report` gets the number done."""
     gc.collect()
     before = psutil.Process().memory_info().rss
     learner = make(vectors.shape[1])
@@ -153,7 +152,7 @@ def drive(
     now = online[:0]
     for at in range(0, len(items), batch):
         some = items[at : at + batch]
-        rows = vectors[at : at + batch].copy()  # as they come off the wire: what the learner keeps is its own
+        rows = vectors[at : at + batch].copy()  # as a message decodes: what the learner keeps is its own memory
         begin = time.perf_counter()
         rounds = learner.add(some, rows)
         batches.append(time.perf_counter() - begin - sum(rounds))
@@ -171,7 +170,7 @@ def drive(
 def _consolidated(
     learner: Learner, numbers: dict[str, int], before: Numbers, consolidations: list[Consolidation], *, last: bool
 ) -> Numbers:
-    """Let the learner consolidate, note what it did, and return where the items are now."""
+    """Let the learner carry out rounds, note what they did, and return where the items are now."""
     while True:
         begin = time.perf_counter()
         done = learner.consolidate(last=last)
@@ -191,15 +190,15 @@ def _consolidated(
 
 
 def _numbered(numbers: dict[str, int], ids: Sequence[str]) -> Numbers:
-    """Return a number for each id, kept in `numbers`; a list of strings would look like the learner's memory."""
+    """Return a number for each id, kept in `numbers`; a list of strings would count as the learner's memory."""
     return np.fromiter((numbers.setdefault(of, len(numbers)) for of in ids), np.int32, len(ids))
 
 
 def drive_alone(items: Sequence[Brief], vectors: Vectors, batch: int, report: Callable[[int], None]) -> Driven:
-    """Return `drive` of the present learner, done by a new process with one thread on one core.
+    """Return `drive` of the current clusterer, run by a new process with one thread on one core.
 
     Raises:
-        SoulcasterError: the process failed; what it said is on stderr.
+        SoulcasterError: the process failed; its messages are on stderr.
     """
     with tempfile.TemporaryDirectory(prefix="soulcaster-bench-") as name:
         folder = Path(name)
@@ -212,14 +211,14 @@ def drive_alone(items: Sequence[Brief], vectors: Vectors, batch: int, report: Ca
             for line in process.stdout or ():
                 report(int(line))
         if process.returncode:
-            raise SoulcasterError(f"the bench's process ended with {process.returncode}: {' '.join(command[1:])}")
+            raise SoulcasterError(f"the benchmark process ended with {process.returncode}: {' '.join(command[1:])}")
         return msgspec.msgpack.decode((folder / "driven").read_bytes(), type=Driven)
 
 
 def _main(folder: Path, batch: int) -> None:
     items = msgspec.msgpack.decode((folder / "items").read_bytes(), type=list[Brief])
     vectors = np.load(folder / "vectors.npy")
-    driven = drive(Present, items, vectors, batch, lambda done: print(done, flush=True))  # noqa: T201  our parent reads
+    driven = drive(CurrentClusterer, items, vectors, batch, lambda done: print(done, flush=True))  # noqa: T201  our parent reads
     (folder / "driven").write_bytes(msgspec.msgpack.encode(driven))
 
 

@@ -15,8 +15,8 @@ import numpy.typing as npt
 from soulcaster.adapters.embedders.static import DEFAULT_FOLDER, StaticEmbedder
 from soulcaster.adapters.table_files import open_table
 from soulcaster.bench import Order, Shape
-from soulcaster.bench.clustering_loop import Vectors
 from soulcaster.bench.scores import Codes, codes
+from soulcaster.domain.clustering.vectors import Vectors
 from soulcaster.domain.feedback.items import Brief, brief
 from soulcaster.errors import BadInput
 from soulcaster.services.file_import import ready_row

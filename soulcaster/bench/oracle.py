@@ -1,8 +1,8 @@
-"""The yardstick: batch average linkage, cut where the labels say is best.
+"""The yardstick: batch average linkage, cut at the threshold that is best by the labels.
 
-It sees all items at once and is told the right answer to one question, the threshold, so an online clusterer on the
-same vectors that comes near it has little left to win by its rule; the rest is up to the vectors. It is no upper
-bound: who uses more than one threshold, or another linkage, may beat it.
+It sees all items at once and gets one thing from the labels, the threshold. An online clusterer on the same vectors
+that comes near it has little left to gain from its rules; the rest depends on the vectors. It is not an upper bound:
+more than one threshold, or another linkage, may beat it.
 """
 
 from collections import Counter
@@ -17,7 +17,7 @@ from soulcaster.bench.scores import codes, harmonic_mean
 from soulcaster.errors import BadInput
 
 MOST_ROWS = 20_000
-"""More are refused: 16 bytes for each pair of rows is 3.2 GB at this many."""
+"""More rows are refused: 16 bytes for each pair are 3.2 GB at this number."""
 
 _BLOCK = 256
 
@@ -32,9 +32,9 @@ class Oracle:
 
 
 def best_cut(vectors: npt.NDArray[np.float32], gold: Sequence[Hashable]) -> Oracle:
-    """Return the cut with the highest B-cubed F1 of all there are, every item alone among them.
+    """Return the cut with the highest B-cubed F1 of all cuts, including the one with every item alone.
 
-    `vectors` are unit rows, shape (len(gold), dimensions), compared as they are.
+    `vectors` are unit rows, shape (len(gold), dimensions), compared without any change.
 
     Raises:
         BadInput: there are more than `MOST_ROWS` rows.
@@ -49,7 +49,7 @@ def best_cut(vectors: npt.NDArray[np.float32], gold: Sequence[Hashable]) -> Orac
 
 
 def _distances(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
-    """Return 1 - cosine of every pair i < j, row after row, as scipy wants it; the square is never whole in memory."""
+    """Return 1 - cosine of every pair i < j, row after row, as scipy expects it; the full square is never in memory."""
     n = len(vectors)
     condensed = np.empty(n * (n - 1) // 2, np.float64)
     at = 0
@@ -59,13 +59,13 @@ def _distances(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
             rest = block[row, row + 1 :]
             condensed[at : at + len(rest)] = rest
             at += len(rest)
-    return np.maximum(condensed, 0.0, out=condensed)  # rounding may leave equal rows a little less than nothing apart
+    return np.maximum(condensed, 0.0, out=condensed)  # rounding may put equal rows slightly below zero
 
 
 def _best(pairs: Sequence[Sequence[int]], heights: npt.NDArray[np.float64], labels: Sequence[int]) -> Oracle:
-    """Walk the merges from the lowest up, keeping B-cubed's two sums (see scores.py) as they change.
+    """Walk the merges from the lowest up, and update B-cubed's two sums (see scores.py).
 
-    Joining clusters of a and b items of a label adds 2ab to the squares of its cell. The smaller counter is poured into
+    Joining clusters of a and b items of a label adds 2ab to the squares of its cell. The smaller counter is added to
     the larger, so that all merges together touch each item at most log2(n) times.
     """
     n = len(labels)

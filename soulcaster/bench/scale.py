@@ -1,9 +1,9 @@
 """`soulcaster bench scale`: what the clusterer costs as a project grows, on one core.
 
-The stream is made up: topics in random directions, ten items each, of words drawn at random, every item a tight group
-of its own. That is the hardest case for memory and search, and says nothing of how good the clusters are. Then all of
-it comes twice more, and nothing opens. The rows of the table are kept beside it, as a worker does, and count as memory,
-not as time.
+The stream is generated: topics in random directions, ten items each, with words drawn at random, so that every item is
+a micro-cluster of its own. That is the hardest case for memory and search, and says nothing about the quality of
+clusters. Then all of it comes twice more, and nothing opens. The rows of the table are kept as in a worker; they count
+as memory, not as time.
 """
 
 import json
@@ -45,7 +45,10 @@ _AT = datetime(2026, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A round and the batches just before it. A pause is what the stream waits for: taking a snapshot, or finishing."""
+    """A round and the batches just before it.
+
+    A pause is what the stream waits for: taking a snapshot, or finishing. A group is a micro-cluster.
+    """
 
     items: int
     groups: int
@@ -54,22 +57,22 @@ class Step:
     pause_ms: float
     consolidation_us_per_item: float
     resident_bytes_per_group: int
-    """What the process has grown by, rows of the table and what the allocator keeps included."""
+    """The growth of the process, including the rows of the table and what the allocator keeps."""
 
 
 @dataclass(frozen=True, slots=True)
 class Growth:
-    """A step for each round while groups open, and what it takes when everything is said again."""
+    """A step for each round while micro-clusters open, and the memory when every item has come again."""
 
     steps: list[Step]
     resident_bytes_per_group: int
-    """Of a group with two items, when all have been stored again: up to half of a row's bytes may be outdated."""
+    """For a micro-cluster of two items, when all are stored again: up to half of a row's bytes may be outdated."""
     resident_bytes_per_item: int
-    """That a third item of every group has added."""
+    """What a third item of every micro-cluster adds."""
 
 
 def run(items: int, report: Callable[[int], None]) -> Growth:
-    """Return what it costs until so many items are in, and twice as many again that open no group."""
+    """Return the costs of so many items, and of twice as many again that open no micro-cluster."""
     clusterer = Clusterer("bench", DIMENSIONS)
     table = Segments(RECORD_BYTES)
     before = psutil.Process().memory_info().rss
@@ -104,11 +107,11 @@ def run(items: int, report: Callable[[int], None]) -> Growth:
             )
         report(clusterer.state.seen)
     resident = []
-    for time_said in ("again", "once more"):
+    for occasion in ("again", "once more"):
         for some, vectors in stream(items):
-            said = [replace(item, id=item_id("bench", time_said, item.id)) for item in some]
-            list(clusterer.add(said, vectors))
-            _store(clusterer, said, table)
+            repeated = [replace(item, id=item_id("bench", occasion, item.id)) for item in some]
+            list(clusterer.add(repeated, vectors))
+            _store(clusterer, repeated, table)
             report(clusterer.state.seen)
         give_back()
         resident.append(psutil.Process().memory_info().rss - before)
@@ -122,7 +125,7 @@ def _store(clusterer: Clusterer, items: Sequence[Brief], table: Segments) -> Non
 
 
 def stream(items: int) -> Iterator[tuple[list[Brief], Vectors]]:
-    """Yield batches of items and their vectors, as they come off the wire (float16)."""
+    """Yield batches of items and their vectors, with the precision of the wire (float16)."""
     chance, choice = np.random.default_rng(0), random.Random(0)  # noqa: S311  reproducible, not secret
     words = sorted({word for topic in demo_topics() for text in topic for word in text.split()})
     topics = max(1, items // ITEMS_PER_TOPIC)
@@ -140,15 +143,15 @@ def stream(items: int) -> Iterator[tuple[list[Brief], Vectors]]:
 
 
 def main(items: int, as_json: bool) -> None:
-    """Measure in a process of its own, with one thread on one core, and print: a table, or JSON.
+    """Measure in a separate process, with one thread on one core, and print a table or JSON.
 
     Raises:
-        SoulcasterError: the process failed; what it said is on stderr.
+        SoulcasterError: the process failed; its messages are on stderr.
     """
     command = [sys.executable, "-m", "soulcaster.bench.scale", str(items), "json" if as_json else "table"]
     done = subprocess.run(command, env={**os.environ, **ONE_THREAD}, check=False)  # noqa: S603  our own program
     if done.returncode:
-        raise SoulcasterError(f"the bench's process ended with {done.returncode}: {' '.join(command[1:])}")
+        raise SoulcasterError(f"the benchmark process ended with {done.returncode}: {' '.join(command[1:])}")
 
 
 def _show(items: int, as_json: bool) -> None:
@@ -159,8 +162,8 @@ def _show(items: int, as_json: bool) -> None:
     if as_json:
         print(json.dumps(asdict(growth), indent=2))  # noqa: T201  the result
         return
-    table = Table(title=f"one core, batches of {BATCH}, {DIMENSIONS} dimensions; every item a group of its own")
-    for column in ("items", "groups", "items/s", "pause, ms", "round, µs an item", "bytes a group"):
+    table = Table(title=f"one core, batches of {BATCH}, {DIMENSIONS} dimensions; every item a micro-cluster")
+    for column in ("items", "micro-clusters", "items/s", "pause, ms", "round, µs an item", "bytes a micro-cluster"):
         table.add_column(column, justify="right")
     for step in growth.steps:
         table.add_row(
@@ -172,8 +175,10 @@ def _show(items: int, as_json: bool) -> None:
             f"{step.resident_bytes_per_group:,}",
         )
     Console().print(table)
-    Console().print(f"when everything is said again: {growth.resident_bytes_per_group:,} bytes a group of two items,")
-    Console().print(f"{growth.resident_bytes_per_item:,} bytes for each item more")
+    Console().print(
+        f"when every item comes again: {growth.resident_bytes_per_group:,} bytes a micro-cluster of two items,"
+    )
+    Console().print(f"{growth.resident_bytes_per_item:,} bytes for each further item")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""How near found clusters are to those people made: B-cubed, V-measure, adjusted Rand index.
+"""How well clusters agree with labels: B-cubed, V-measure, adjusted Rand index.
 
 B-cubed (Bagga and Baldwin 1998; Amigó et al. 2009): an item's precision is the share of its cluster that has its label,
 its recall the share of its label that is in its cluster, the item itself counted in both; precision and recall are
@@ -17,7 +17,7 @@ Codes = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """What a clustering is worth against labels; all but `clusters` are at most 1."""
+    """The scores of a clustering against labels; all but `clusters` are at most 1."""
 
     bcubed_precision: float
     bcubed_recall: float
@@ -28,10 +28,10 @@ class Scores:
 
 
 def score(predicted: Sequence[Hashable], gold: Sequence[Hashable]) -> Scores:
-    """Return the scores of one cluster an item against one label an item, in the same order.
+    """Return the scores of clusters, one for each item, against labels, one for each item, in the same order.
 
     Raises:
-        ValueError: there are no items, or not as many clusters as labels.
+        ValueError: there are no items, or the numbers of clusters and labels differ.
     """
     clusters, labels = codes(predicted), codes(gold)
     precision, recall, f1 = bcubed(clusters, labels)
@@ -46,29 +46,29 @@ def score(predicted: Sequence[Hashable], gold: Sequence[Hashable]) -> Scores:
 
 
 def all_singletons(gold: Sequence[Hashable]) -> Scores:
-    """Return the scores of every item alone: what must be beaten where most labels have one item."""
+    """Return the scores of every item alone: the baseline where most labels have one item."""
     return score(range(len(gold)), gold)
 
 
 def one_cluster(gold: Sequence[Hashable]) -> Scores:
-    """Return the scores of all items together: what must be beaten where few labels have most of the items."""
+    """Return the scores of all items in one cluster: the baseline where few labels have most of the items."""
     return score([0] * len(gold), gold)
 
 
 def codes(of: Sequence[Hashable]) -> Codes:
-    """Return 0, 1, 2, ... for what is equal, by first appearance, shape (len(of),)."""
+    """Return a code from 0 on for each value, by first appearance, shape (len(of),)."""
     known: dict[Hashable, int] = {}
     return np.fromiter((known.setdefault(one, len(known)) for one in of), np.int64, len(of))
 
 
 def bcubed(clusters: Codes, labels: Codes) -> tuple[float, float, float]:
-    """Return B-cubed precision, recall and F1 of two codings from 0 on.
+    """Return B-cubed precision, recall and F1 of two arrays of codes.
 
     Items of one cluster and one label all have the same precision and recall, so the sum is over such cells: a cell of
     n items adds n * n / (size of its cluster) and n * n / (size of its label).
 
     Raises:
-        ValueError: there are no items, or not as many of one as of the other.
+        ValueError: there are no items, or the lengths differ.
     """
     if not len(clusters) or len(clusters) != len(labels):
         raise ValueError(f"{len(clusters)} items have a cluster and {len(labels)} a label")
@@ -81,5 +81,5 @@ def bcubed(clusters: Codes, labels: Codes) -> tuple[float, float, float]:
 
 
 def harmonic_mean(precision: float, recall: float) -> float:
-    """Return F1; neither is 0, for every item shares its cluster and its label with itself."""
+    """Return F1; neither is 0, because every item shares its cluster and its label with itself."""
     return 2 * precision * recall / (precision + recall)

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from soulcaster.bench.clustering_loop import Vectors
 from soulcaster.bench.datasets import Labelled
+from soulcaster.domain.clustering.vectors import Vectors
 from tests.support.make import brief
 
 

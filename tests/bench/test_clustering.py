@@ -11,9 +11,10 @@ from typer.testing import CliRunner
 
 from soulcaster.bench import clustering
 from soulcaster.bench.clustering import Options, figures, load
-from soulcaster.bench.clustering_loop import Consolidation, Driven, Present, Round, Vectors, drive, drive_alone
+from soulcaster.bench.clustering_loop import Consolidation, CurrentClusterer, Driven, Round, drive, drive_alone
 from soulcaster.bench.datasets import Stream, stream
 from soulcaster.cli.main import app
+from soulcaster.domain.clustering.vectors import Vectors
 from soulcaster.domain.feedback.items import Brief
 from soulcaster.errors import BadInput, SoulcasterError
 from tests.bench.make import labelled, write
@@ -183,7 +184,7 @@ def test_too_many_items_for_a_dendrogram_are_measured_without(monkeypatch: pytes
 
 def test_rounds_of_the_first_items_are_consolidations() -> None:
     items = [brief(n, text=f"item {n}") for n in range(60)]
-    found = drive(Present, items, np.eye(60, dtype=np.float32), 20)
+    found = drive(CurrentClusterer, items, np.eye(60, dtype=np.float32), 20)
     assert len(found.batches) == 3
     assert len(found.on_the_way) > 2
     assert min(found.on_the_way) > 0
@@ -199,7 +200,7 @@ def test_a_process_of_its_own_gives_the_same() -> None:
     items = [brief(n, text=f"what {chr(97 + n % 26)}{chr(97 + n // 26)} says") for n in range(150)]
     done: list[int] = []
     alone = drive_alone(items, vectors, 40, done.append)
-    here = drive(Present, items, vectors, 40)
+    here = drive(CurrentClusterer, items, vectors, 40)
     assert done == [40, 80, 120, 150]
     assert (alone.online, alone.final) == (here.online, here.final)
     assert len(set(alone.final)) > 1
@@ -299,5 +300,5 @@ def test_the_present_core_finds_plain_topics() -> None:
     data, _ = labelled([20] * 4)
     vectors = np.eye(4, dtype=np.float32)[[int(str(label).split()[1]) for label in data.labels]]
     items = stream(data, vectors, "as-is", "shuffled", 0)
-    found = figures(items, drive(Present, items.items, items.vectors, 7))
+    found = figures(items, drive(CurrentClusterer, items.items, items.vectors, 7))
     assert found["bcubed_f1"] == found["bcubed_f1_online"] == 1
