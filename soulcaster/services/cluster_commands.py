@@ -1,9 +1,8 @@
 """Commands on clusters: sending them to the clusterer and reading their outcomes."""
 
 from dataclasses import dataclass
-from typing import Any
 
-from soulcaster.domain.commands import CommandKind
+from soulcaster.domain.commands import Command, StartFix
 from soulcaster.domain.ids import fix_command_id, job_id_for
 from soulcaster.domain.lifecycle import active
 from soulcaster.errors import Conflict
@@ -46,17 +45,15 @@ class ClusterCommands:
         self._jobs = jobs
         self._clock = clock
 
-    async def send(
-        self, project_id: str, kind: CommandKind, command_id: str, /, *, requested_by: str, **fields: Any
-    ) -> None:
-        """Publish a command; `fields` are those of `ClusterCommand` that this kind has.
+    async def send(self, project_id: str, command: Command) -> None:
+        """Publish a command.
 
         Raises:
+            ValidationError: a field of it exceeds the limits that `domain.commands` sets.
             Unavailable: Kafka does not acknowledge it.
         """
-        asked = {"id": command_id, "type": kind, "requested_by": requested_by, "requested_at": self._clock(), **fields}
-        command = ClusterCommand.model_validate({"project_id": project_id, **asked})
-        await self._publisher.publish([Outgoing(CLUSTER_COMMANDS.name, project_id.encode(), command.to_bytes())])
+        message = ClusterCommand(project_id=project_id, command=command)
+        await self._publisher.publish([Outgoing(CLUSTER_COMMANDS.name, project_id.encode(), message.to_bytes())])
 
     async def outcome(self, project_id: str, command_id: str, *, seconds: float) -> CommandView | None:
         """Return a command's outcome as soon as it is applied or refused, else what is known after `seconds`.
@@ -88,5 +85,5 @@ class ClusterCommands:
         if any(active(job) for job in jobs.items):
             raise FixUnderWay
         command_id = fix_command_id(cluster.id, jobs.items[0].id if jobs.items else "")
-        await self.send(project_id, "start_fix", command_id, requested_by=requested_by, cluster_id=cluster.id)
+        await self.send(project_id, StartFix(command_id, requested_by, self._clock(), cluster.id))
         return RequestedFix(command_id, job_id_for(command_id), cluster.id)

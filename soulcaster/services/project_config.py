@@ -11,7 +11,7 @@ from uuid import uuid4
 
 from cachetools import TTLCache
 
-from soulcaster.domain.commands import Granularity
+from soulcaster.domain.commands import Configure, Granularity
 from soulcaster.errors import Conflict
 from soulcaster.ports.clock import Clock
 from soulcaster.ports.clustering import ClusteringReader
@@ -186,8 +186,9 @@ class ProjectConfigs:
     async def _send(self, project_id: str, clustering: Clustering, by: str, seconds: float) -> str:
         """Send the clustering to the clusterer, and return the command's id."""
         command_id = str(uuid4())
-        fields = {"threshold": clustering.threshold, "granularity": clustering.granularity}
-        await self._commands.send(project_id, "configure", command_id, requested_by=by, **fields)
+        threshold, granularity = clustering.threshold, clustering.granularity
+        command = Configure(command_id, by, self._clock(), threshold=threshold, granularity=granularity)
+        await self._commands.send(project_id, command)
         outcome = await self._commands.outcome(project_id, command_id, seconds=seconds) if seconds else None
         if outcome is not None and outcome.outcome == "refused":
             raise ClusteringRefused(outcome.reason)

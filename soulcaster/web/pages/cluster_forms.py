@@ -6,7 +6,22 @@ from uuid import uuid4
 from aiohttp import web
 from pydantic import BaseModel, Field
 
-from soulcaster.domain.commands import MAX_IDS, CommandKind, Title
+from soulcaster.domain.commands import (
+    MAX_IDS,
+    Cleanup,
+    Command,
+    Merge,
+    Move,
+    Mute,
+    Pin,
+    Rebalance,
+    Rename,
+    Reopen,
+    Resolve,
+    Split,
+    Title,
+    Undo,
+)
 from soulcaster.domain.lifecycle import active
 from soulcaster.errors import IllegalTransition
 from soulcaster.services.cluster_commands import FixUnderWay
@@ -97,34 +112,34 @@ async def cancel_job(request: web.Request) -> web.StreamResponse:
 async def rename(request: web.Request) -> web.StreamResponse:
     """POST .../rename: give the cluster a title, or its automatic one again."""
     form = await read_form(request, TitleForm)
-    return await _change_cluster(request, "rename", title=form.title)
+    return await _change_cluster(request, Rename, title=form.title)
 
 
 async def pin(request: web.Request) -> web.StreamResponse:
     """POST .../pin: pin or unpin the cluster."""
     form = await read_form(request, PinForm)
-    return await _change_cluster(request, "pin", pinned=form.pinned)
+    return await _change_cluster(request, Pin, pinned=form.pinned)
 
 
 async def mute(request: web.Request) -> web.StreamResponse:
     """POST .../mute: mute the cluster."""
-    return await _change_cluster(request, "mute")
+    return await _change_cluster(request, Mute)
 
 
 async def resolve(request: web.Request) -> web.StreamResponse:
     """POST .../resolve: mark the cluster as done."""
-    return await _change_cluster(request, "resolve")
+    return await _change_cluster(request, Resolve)
 
 
 async def reopen(request: web.Request) -> web.StreamResponse:
     """POST .../reopen: reopen a muted or resolved cluster."""
-    return await _change_cluster(request, "reopen")
+    return await _change_cluster(request, Reopen)
 
 
 async def merge(request: web.Request) -> web.StreamResponse:
     """POST .../merge: merge another cluster into this one."""
     form = await read_form(request, MergeForm)
-    return await _change_cluster(request, "merge", cluster_ids=(form.other,))
+    return await _change_cluster(request, Merge, cluster_ids=(form.other,))
 
 
 async def split(request: web.Request) -> web.StreamResponse:
@@ -132,7 +147,7 @@ async def split(request: web.Request) -> web.StreamResponse:
     form = await read_form(request, SelectedItemsForm)
     if not form.item_ids:
         return await _ask_for_selection(request)
-    return await _change_cluster(request, "split", item_ids=form.item_ids, title=form.title)
+    return await _change_cluster(request, Split, item_ids=form.item_ids, title=form.title)
 
 
 async def move(request: web.Request) -> web.StreamResponse:
@@ -141,39 +156,40 @@ async def move(request: web.Request) -> web.StreamResponse:
     if not form.item_ids or form.into is None:
         return await _ask_for_selection(request)
     shown = cluster_path(request[ACCESS].project.id, path_id(request, "cluster_id"))
-    return await _send(request, "move", shown, cluster_id=form.into, item_ids=form.item_ids)
+    return await _send(request, Move, shown, cluster_id=form.into, item_ids=form.item_ids)
 
 
 async def undo(request: web.Request) -> web.StreamResponse:
     """POST .../undo: undo a command."""
     form = await read_form(request, UndoForm)
-    return await _change_cluster(request, "undo", command_id=form.command_id)
+    return await _change_cluster(request, Undo, command_id=form.command_id)
 
 
 async def rebalance(request: web.Request) -> web.StreamResponse:
     """POST /app/projects/{project_id}/rebalance: consolidate now."""
-    return await _send(request, "rebalance", f"/app/projects/{request[ACCESS].project.id}")
+    return await _send(request, Rebalance, f"/app/projects/{request[ACCESS].project.id}")
 
 
 async def cleanup(request: web.Request) -> web.StreamResponse:
     """POST /app/projects/{project_id}/cleanup: apply a proposal."""
     form = await read_form(request, ProposalForm)
     shown = f"/app/projects/{request[ACCESS].project.id}"
-    return await _send(request, "cleanup", shown, proposal_ids=(form.proposal_id,))
+    return await _send(request, Cleanup, shown, proposal_ids=(form.proposal_id,))
 
 
-async def _change_cluster(request: web.Request, kind: CommandKind, **fields: Any) -> web.StreamResponse:
+async def _change_cluster(request: web.Request, kind: type[Command], **fields: Any) -> web.StreamResponse:
     """Send a command on the cluster in the path, and show it again."""
     cluster_id = path_id(request, "cluster_id")
     shown = cluster_path(request[ACCESS].project.id, cluster_id)
     return await _send(request, kind, shown, cluster_id=cluster_id, **fields)
 
 
-async def _send(request: web.Request, kind: CommandKind, shown: str, **fields: Any) -> web.StreamResponse:
+async def _send(request: web.Request, kind: type[Command], shown: str, **fields: Any) -> web.StreamResponse:
     """Send a command, and redirect to the page `shown` with a notice of the outcome."""
     given, access = dependencies(request), request[ACCESS]
     command_id = str(uuid4())
-    await given.commands.send(access.project.id, kind, command_id, requested_by=access.user, **fields)
+    command = kind(id=command_id, requested_by=access.user, requested_at=given.clock(), **fields)
+    await given.commands.send(access.project.id, command)
     view = await given.commands.outcome(access.project.id, command_id, seconds=OUTCOME_SECONDS)
     if view is None or view.outcome == "waiting":
         await leave_notice(request, "Requested. Reload the page in a moment to see the outcome.")

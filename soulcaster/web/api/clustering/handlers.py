@@ -2,6 +2,7 @@
 
 from aiohttp import web
 
+from soulcaster.domain.commands import Cleanup, Configure, Rebalance, Reset
 from soulcaster.web.api.clustering.models import CleanupIn, ClusteringConfigIn, ClusteringOut
 from soulcaster.web.api.commands.sending import command_operation, send_command
 from soulcaster.web.api.operation import operation
@@ -13,25 +14,25 @@ from soulcaster.web.parameters import ProjectQuery, WaitQuery
 @command_operation("POST", "/clusters/rebalance")
 async def rebalance_clusters(request: web.Request, query: WaitQuery) -> web.StreamResponse:
     """Run a consolidation round now."""
-    return await send_command(request, query, "rebalance", "Rebalancing asked for")
+    return await send_command(request, query, Rebalance, "Rebalancing asked for")
 
 
 @command_operation("POST", "/clusters/cleanup")
 async def apply_proposals(request: web.Request, query: WaitQuery, body: CleanupIn) -> web.StreamResponse:
     """Apply proposals."""
-    return await send_command(request, query, "cleanup", "Clean-up asked for", body)
+    return await send_command(request, query, Cleanup, "Clean-up asked for", body)
 
 
 @command_operation("POST", "/clusters/reset")
 async def reset_clustering(request: web.Request, query: WaitQuery) -> web.StreamResponse:
     """Cluster all items again from scratch."""
-    return await send_command(request, query, "reset", "Reset asked for")
+    return await send_command(request, query, Reset, "Reset asked for")
 
 
 @command_operation("PUT", "/clustering/config")
 async def configure_clustering(request: web.Request, query: WaitQuery, body: ClusteringConfigIn) -> web.StreamResponse:
     """Set the threshold and the granularity of the project's clustering."""
-    return await send_command(request, query, "configure", "Configuration asked for", body)
+    return await send_command(request, query, Configure, "Configuration asked for", body)
 
 
 @operation("GET", "/clustering/status", {200: ClusteringOut}, scope="read")

@@ -9,7 +9,7 @@ from uuid import uuid4
 
 from aiohttp import web
 
-from soulcaster.domain.commands import CommandKind
+from soulcaster.domain.commands import Command
 from soulcaster.domain.ids import command_id_for
 from soulcaster.services.lookup import known_cluster
 from soulcaster.web.api.commands.models import CommandSentOut
@@ -33,7 +33,7 @@ command_operation = partial(
 
 
 async def send_cluster_command(
-    request: web.Request, query: WaitQuery, cluster_id: str, kind: CommandKind, message: str, body: Body | None = None
+    request: web.Request, query: WaitQuery, cluster_id: str, kind: type[Command], message: str, body: Body | None = None
 ) -> web.StreamResponse:
     """Send a command on the cluster of the path; the id of a merged cluster resolves to its present one.
 
@@ -47,7 +47,7 @@ async def send_cluster_command(
 async def send_command(
     request: web.Request,
     query: WaitQuery,
-    kind: CommandKind,
+    kind: type[Command],
     message: str,
     body: Body | None = None,
     *,
@@ -58,9 +58,9 @@ async def send_command(
     if cluster_id is not None:
         fields["cluster_id"] = cluster_id
     command_id = own_command_id(request, query.project_id)
-    await dependencies(request).commands.send(
-        query.project_id, kind, command_id, requested_by=request[CALLER].name, **fields
-    )
+    given = dependencies(request)
+    command = kind(id=command_id, requested_by=request[CALLER].name, requested_at=given.clock(), **fields)
+    await given.commands.send(query.project_id, command)
     return await command_response(request, query, command_id, message, cluster_id=cluster_id)
 
 
