@@ -1,7 +1,7 @@
 """Syncing the issues of GitHub repositories: reading what has changed, posting it, and keeping how far it was read.
 
 Issues go to feedback.raw first, and only then the position goes to `control`. An interrupted sync reads its last page
-again, and what is posted twice is one item.
+again, and an item that is posted twice is still one item.
 """
 
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -125,7 +125,7 @@ class GitHubSync:
             known = True
 
         async def accept(issues: Sequence[Any]) -> None:
-            if not known:  # so that what is open now is followed from now on, even if the sync ends the next moment
+            if not known:  # from now on its issues are followed, even if the sync is interrupted the next moment
                 await keep(state.position)
             await self._publisher.publish(await selection.select(issues, self._clock()))
 

@@ -1,8 +1,8 @@
 """The members of projects: invited, given another role, and removed.
 
-An invitation by e-mail address or GitHub login makes a user of that address, whoever holds it. When its holder signs
-in, their own user takes over the membership (`services.users`). So an invitation does not reveal who has an account
-here, and a login that has changed hands lets in its present holder only.
+An invitation by e-mail address or GitHub login creates a user of that address. When its holder signs in, their own user
+takes over the membership (`services.users`). So an invitation does not reveal who has an account here, and a login that
+has changed hands lets in its present holder only.
 """
 
 from collections.abc import Sequence

@@ -27,7 +27,7 @@ CACHED_SECONDS = 3.0
 """How long settings and webhook secrets are cached: a change takes effect within this time."""
 
 CACHED_MOST = 1000
-"""How many are cached: those asked for last."""
+"""How many are cached: the most recently used."""
 
 MAX_ATTEMPTS = 5
 """How often a change to the newest settings is tried when others change them at the same time."""

@@ -1,4 +1,4 @@
-"""Whose a dead letter is, and that whatever stands on the topic is read or left alone."""
+"""Which project a dead letter belongs to, and that anything on the topic is either read or ignored."""
 
 import json
 from typing import Any

@@ -42,7 +42,7 @@ def refusal(value: Any) -> Refusal:
 
 
 def travel(accepted: list[Accepted]) -> None:
-    """What was accepted is read by the next agent just as it is here."""
+    """The next agent reads an accepted item exactly as it is here."""
     for project in {a.item.project_id for a in accepted}:
         mine = [a for a in accepted if a.item.project_id == project]
         envelopes = list(items_envelopes(project, [a.json for a in mine]))
@@ -155,7 +155,7 @@ def test_personal_data_are_masked() -> None:
 
 
 def test_an_item_is_as_large_as_it_was_given() -> None:
-    """Or else what the web server has accepted would be refused where the project's setting is known."""
+    """Otherwise an agent, which knows the project's settings, would refuse what the web server accepted."""
     addresses = "a@b.cc " * ((MAX_ITEM_BYTES - 1000) // 7)
     assert "bytes" in refusal(GOOD | {"body": addresses * 2}).reason
     assert len(masked(one(GOOD | {"body": addresses})).json) > MAX_ITEM_BYTES

@@ -34,7 +34,7 @@ async def posted(*values: bytes) -> list[Outgoing]:
 
 
 async def partitions(sent: list[Outgoing]) -> dict[int, list[tuple[str, str]]]:
-    """Return (id at the source, text) of all items as they stand in each partition."""
+    """Return (external id, text) of all items of each partition, in order."""
     stand: dict[int, list[tuple[str, str]]] = defaultdict(list)
     for message in sent:
         assert message.topic == FEEDBACK_RAW.name
@@ -64,7 +64,7 @@ async def test_many_items_share_a_message_for_each_partition() -> None:
 
 @given(versions=st.lists(st.tuples(st.sampled_from("abcdefgh"), st.sampled_from("123456789")), min_size=1))
 async def test_versions_of_an_item_stand_in_one_partition_in_their_order(versions: list[tuple[str, str]]) -> None:
-    """However they are cut into requests: a version that is posted alone stands where those of a batch do."""
+    """However they are cut into requests: a version posted alone goes to the same partition as those of a batch."""
     values = [value(key, text) for key, text in versions]
     together = await posted(*values)
     alone = [message for one in values for message in await posted(one)]

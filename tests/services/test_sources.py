@@ -1,4 +1,4 @@
-"""What is said of how a source stands."""
+"""What a source's state says there is to do."""
 
 from dataclasses import replace
 

@@ -39,7 +39,7 @@ async def post(client: Client, accepted: set[str]) -> int:
 
 
 async def becomes(client: Client, status: int) -> None:
-    """Wait until /ready answers so; it never takes longer than its limit to answer at all."""
+    """Wait until /ready answers with this status; no answer takes longer than its limit."""
     deadline = time.monotonic() + 30
     while True:
         began = time.monotonic()

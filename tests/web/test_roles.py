@@ -1,4 +1,4 @@
-"""Roles on the pages: every route of a project, walked by everybody who may not."""
+"""Roles on the pages: every route of a project, tried by everybody who may not use it."""
 
 import re
 from collections.abc import AsyncIterator
@@ -36,7 +36,7 @@ FORMS: dict[str, dict[str, str]] = {
     "role": {"role": "owner"},
     "remove": {},
 }
-"""Every form by the last part of its address, filled in as it should be."""
+"""Every form by the last part of its address, filled in correctly."""
 
 OWNERS = {"members", "role", "remove"}
 
@@ -184,7 +184,7 @@ async def test_the_local_owner_sees_all(world: World, browser: Client) -> None:
 
 
 async def test_a_user_who_is_called_as_the_local_owner_is_not(world: World, browser: Client) -> None:
-    """The API lets the local owner name any user; none of those signs in."""
+    """The API lets the local owner name any user id, but no such user can sign in."""
     assert user_id_for("github", LOCAL_OWNER) != LOCAL_OWNER
     await world.member(LOCAL_OWNER, "viewer")
     await signed_in(world, browser, LOCAL_OWNER)

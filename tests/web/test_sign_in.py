@@ -45,7 +45,7 @@ async def serving(
     public_url: str | None = None,
     **more: Any,
 ) -> AsyncIterator[Client]:
-    """A browser at a server where people sign in by GitHub."""
+    """A browser at a server where people sign in with GitHub."""
     adapter = GitHubSignIn(CLIENT_ID, secret, url=github.url, api_url=f"{github.url}/api", timeout=patience)
     app = world.app(keyless=False, entrance=Entrance(adapter, sign_up, public_url), **more)
     async with TestClient(TestServer(app)) as client:
@@ -53,7 +53,7 @@ async def serving(
 
 
 async def to_github_and_back(client: Client, github: GitHub) -> URL:
-    """Return the address that GitHub sends the browser back to; it is not followed."""
+    """Return the address that GitHub sends the browser back to, without following it."""
     away = await client.get(START, allow_redirects=False)
     assert away.status == 303
     asked = URL(away.headers["Location"])
@@ -172,7 +172,7 @@ async def test_of_several_roles_the_highest_counts_and_the_first_address_is_kept
 
 
 async def test_another_account_is_another_user(world: World, github: GitHub) -> None:
-    """A login that has changed hands opens nothing."""
+    """A login that has changed hands gives no access."""
     await world.fill()
     await world.member(ME, "owner")
     github.account = Account(id=4712)
@@ -220,7 +220,7 @@ async def test_a_code_is_good_once(world: World, github: GitHub) -> None:
 
 
 async def test_a_code_needs_its_verifier(world: World, github: GitHub) -> None:
-    """Somebody else's code, brought to a sign-in that was begun here, is of no use: PKCE."""
+    """PKCE: a code of another person's sign-in is useless in a sign-in that was started here."""
     await world.member(ME, "viewer")
     async with serving(world, github) as client, serving(world, github) as thief:
         stolen = await to_github_and_back(client, github)
