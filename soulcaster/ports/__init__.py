@@ -1,5 +1,5 @@
-"""What Soulcaster needs of other systems, as small protocols: one file a capability.
+"""What Soulcaster needs of other systems, as small protocols: one file for each capability.
 
-Every adapter raises `errors.Unavailable` when its system does not answer within its time limit, and nothing else for
-that. The caller may try the same call again.
+Where a system does not answer within its time limit, every adapter raises `errors.Unavailable` or a subclass, and no
+other error. The caller may try the same call again.
 """

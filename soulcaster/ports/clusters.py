@@ -1,6 +1,6 @@
 """Clusters as the read model shows them."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, Protocol
@@ -95,6 +95,9 @@ class ClusterReader(Protocol):
 
     async def get(self, project_id: str, cluster_id: str) -> ClusterView | None:
         """Return one cluster, or None."""
+
+    async def get_many(self, project_id: str, cluster_ids: Collection[str]) -> Mapping[str, ClusterView]:
+        """Return these clusters by the ids asked for, in as many round trips as for one; unknown ids are left out."""
 
     async def history(self, project_id: str, cluster_id: str) -> tuple[HistoryEntry, ...]:
         """Return what happened to a cluster, newest first; at most the newest hundred."""

@@ -53,5 +53,5 @@ class DeadLetters(Protocol):
         hold fewer than `limit`, or none, and still have a `before`.
         """
 
-    async def letter(self, letter_id: str) -> DeadLetter | None:
+    async def get(self, letter_id: str) -> DeadLetter | None:
         """Return one dead letter of any project with its whole value, or None."""

@@ -8,15 +8,15 @@ import numpy.typing as npt
 
 
 class Embedder(Protocol):
-    """Turns texts into vectors that are near each other when the texts mean the same."""
+    """Turns texts into vectors that are close to each other when the texts mean the same."""
 
     @property
     def name(self) -> str:
-        """Which model."""
+        """Name of the model."""
 
     @property
     def version(self) -> str:
-        """Which version of it: other weights, other version."""
+        """Version of the model; other weights have another version."""
 
     @property
     def dimensions(self) -> int:
@@ -26,7 +26,7 @@ class Embedder(Protocol):
         """Return unit vectors, shape (len(texts), dimensions); an empty text gives the zero vector.
 
         Raises:
-            EmbedderUnavailable: it does not answer in time; what it has done so far may be quicker the next time.
-            EmbedderRefuses: it needs somebody's help before it takes the same call.
-            InvalidMessage: it will never take one of these texts.
+            EmbedderUnavailable: it does not answer in time; texts that it has done already may be quicker next time.
+            EmbedderRefuses: a person has to act before it accepts the same call.
+            InvalidMessage: it will never accept one of these texts.
         """

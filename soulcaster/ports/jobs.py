@@ -1,5 +1,6 @@
 """Jobs as the read model shows them."""
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from soulcaster.domain.lifecycle import Job
@@ -22,3 +23,6 @@ class JobReader(Protocol):
 
     async def logs(self, job_id: str) -> tuple[str, ...]:
         """Return all log lines of a job, oldest first."""
+
+    async def logs_of(self, job_ids: Sequence[str]) -> tuple[tuple[str, ...], ...]:
+        """Return the log lines of each of these jobs, in one round trip."""

@@ -1,6 +1,6 @@
 """Projects as the read model shows them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -47,4 +47,7 @@ class ProjectReader(Protocol):
         """Return all projects of which a user is a member, by name."""
 
     async def stats(self, project_id: str) -> Stats:
-        """Return a project's counts."""
+        """Return a project's counts; zeros where the project is unknown."""
+
+    async def stats_of(self, project_ids: Sequence[str]) -> tuple[Stats, ...]:
+        """Return the counts of each of these projects, in as many round trips as for one."""

@@ -157,7 +157,7 @@ class DeadLetterReplay:
             Conflict: it is not feedback (`REPLAYABLE`).
             Unavailable: Kafka does not answer.
         """
-        letter = await self._dead_letters.letter(letter_id)
+        letter = await self._dead_letters.get(letter_id)
         if letter is None or letter.project_id != project_id:
             raise NotFound("Dead letter not found for project")
         topic = letter.original.topic

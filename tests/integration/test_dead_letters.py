@@ -94,7 +94,7 @@ async def test_a_letter_is_found_by_its_id_and_sent_again_it_is_the_item_it_was(
     await put(fresh_settings, project, range(1, 2), json.dumps(long).encode())
     [shown] = (await letters.newest(project, limit=10, before=None)).items
     assert (len(shown.original.value or b""), shown.size) == (SHOWN_BYTES, len(json.dumps(long)))
-    whole = await letters.letter(shown.id)
+    whole = await letters.get(shown.id)
     assert whole is not None
     assert json.loads(whole.original.value or b"") == long
     assert replace(whole, original=shown.original) == shown
@@ -106,7 +106,7 @@ async def test_a_letter_is_found_by_its_id_and_sent_again_it_is_the_item_it_was(
     assert late.item.id == then.item.id
 
     for nowhere in ("99-0", f"{shown.partition}-999999999999", "x", "-", "1", "-1-0"):
-        assert await letters.letter(nowhere) is None
+        assert await letters.get(nowhere) is None
 
 
 async def test_a_kafka_that_is_away_is_told() -> None:
@@ -114,4 +114,4 @@ async def test_a_kafka_that_is_away_is_told() -> None:
     with pytest.raises(KafkaUnavailable):
         await letters.newest("p1", limit=1, before=None)
     with pytest.raises(KafkaUnavailable):
-        await letters.letter("0-0")
+        await letters.get("0-0")

@@ -83,7 +83,7 @@ class FakeDeadLetters:
         shown = found[:limit]
         return DeadLetterPage(tuple(shown), (shown[-1].offset,) if len(found) > limit else None)
 
-    async def letter(self, letter_id: str) -> DeadLetter | None:
+    async def get(self, letter_id: str) -> DeadLetter | None:
         if self.away:
             raise KafkaUnavailable
         return next((letter for letter in self.letters if letter.id == letter_id), None)

@@ -86,7 +86,7 @@ class KafkaDeadLetters:
                     found.append(looked.letter)
             return DeadLetterPage(tuple(found), backwards.place())
 
-    async def letter(self, letter_id: str) -> DeadLetter | None:
+    async def get(self, letter_id: str) -> DeadLetter | None:
         """Return one whole letter, or None; see `ports.DeadLetters`."""
         place = _PLACE.fullmatch(letter_id)
         if place is None:

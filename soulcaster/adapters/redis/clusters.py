@@ -2,12 +2,12 @@
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Literal, cast
 
 from soulcaster.adapters.redis import keys
-from soulcaster.adapters.redis.aliases import resolve
+from soulcaster.adapters.redis.aliases import chains, resolve
 from soulcaster.adapters.redis.cluster_lists import ORDERS, changed_at, source_label, status_label
 from soulcaster.adapters.redis.connection import RedisConnection
 from soulcaster.adapters.redis.feedback import ITEM
@@ -111,6 +111,14 @@ class RedisClusters:
         async with self._connection.commands() as redis:
             found = await _views(redis, project_id, [await resolve(redis, project_id, cluster_id)])
         return found[0] if found else None
+
+    async def get_many(self, project_id: str, cluster_ids: Collection[str]) -> Mapping[str, ClusterView]:
+        """Return these clusters by the ids asked for; unknown ids are left out."""
+        async with self._connection.commands() as redis:
+            chain_of = await chains(redis, project_id, cluster_ids)
+            resolved = sorted({chain[-1] for chain in chain_of.values()})
+            found = {view.id: view for view in await _views(redis, project_id, resolved)}
+        return {i: found[chain[-1]] for i, chain in chain_of.items() if chain[-1] in found}
 
     async def history(self, project_id: str, cluster_id: str) -> tuple[HistoryEntry, ...]:
         """Return what happened to a cluster, newest first."""

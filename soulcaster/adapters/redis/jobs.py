@@ -1,7 +1,7 @@
 """Jobs in Redis: their values and their reader."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from pydantic import TypeAdapter
 
@@ -72,5 +72,13 @@ class RedisJobs:
 
     async def logs(self, job_id: str) -> tuple[str, ...]:
         """Return all log lines of a job, oldest first."""
+        [lines] = await self.logs_of([job_id])
+        return lines
+
+    async def logs_of(self, job_ids: Sequence[str]) -> tuple[tuple[str, ...], ...]:
+        """Return the log lines of each of these jobs, in one round trip."""
         async with self._connection.commands() as redis:
-            return _log_lines(await redis.hvals(keys.job_steps(job_id)))
+            pipe = redis.pipeline()
+            found = [pipe.hvals(keys.job_steps(job_id)) for job_id in job_ids]
+            await pipe.execute()
+        return tuple(_log_lines(steps.value) for steps in found)

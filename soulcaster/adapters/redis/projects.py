@@ -1,15 +1,17 @@
 """Projects in Redis: their values and their reader."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import get_args
 
 from soulcaster.adapters.redis import keys
 from soulcaster.adapters.redis.cluster_lists import ORDERS, status_label
 from soulcaster.adapters.redis.connection import RedisConnection
-from soulcaster.adapters.redis.typed import Commands, Value
+from soulcaster.adapters.redis.typed import Commands, Pipeline, Value
 from soulcaster.domain.lifecycle import ClusterStatus
 from soulcaster.ports.projects import Project, Stats
+
+STATUSES: tuple[ClusterStatus, ...] = get_args(ClusterStatus)
 
 _LAST = datetime.max.replace(tzinfo=UTC)
 
@@ -68,29 +70,47 @@ class RedisProjects:
             return await _read(redis, await redis.hkeys(keys.memberships(user_id)))
 
     async def stats(self, project_id: str) -> Stats:
-        """Return a project's counts."""
-        statuses: tuple[ClusterStatus, ...] = get_args(ClusterStatus)
-        by_size = ORDERS["largest"]
+        """Return a project's counts; zeros where the project is unknown."""
+        [stats] = await self.stats_of([project_id])
+        return stats
+
+    async def stats_of(self, project_ids: Sequence[str]) -> tuple[Stats, ...]:
+        """Return the counts of each of these projects, in two round trips."""
         async with self._connection.commands() as redis:
-            sources = sorted(await redis.smembers(keys.item_sources(project_id)))
             pipe = redis.pipeline()
-            items = pipe.zcard(keys.items_by_time(project_id))
-            unclustered = pipe.scard(keys.unclustered(project_id))
-            clusters = pipe.zcard(keys.clusters(project_id, by_size))
-            jobs = pipe.zcard(keys.jobs(project_id))
-            by_status = {
-                status: pipe.zcard(keys.clusters_labelled(project_id, by_size, status_label(status)))
-                for status in statuses
-            }
-            by_source = {source: pipe.zcard(keys.items_of_source(project_id, source)) for source in sources}
+            sources = [pipe.smembers(keys.item_sources(project_id)) for project_id in project_ids]
             await pipe.execute()
+            counts = [
+                _Counts(pipe, project_id, sorted(of.value)) for project_id, of in zip(project_ids, sources, strict=True)
+            ]
+            await pipe.execute()
+        return tuple(of.stats() for of in counts)
+
+
+class _Counts:
+    """The counts of a project, asked for in a pipeline."""
+
+    def __init__(self, pipe: Pipeline, project_id: str, sources: Sequence[str]) -> None:
+        """Add the commands; `stats` is to be called once the pipeline has run."""
+        by_size = ORDERS["largest"]
+        self._items = pipe.zcard(keys.items_by_time(project_id))
+        self._unclustered = pipe.scard(keys.unclustered(project_id))
+        self._clusters = pipe.zcard(keys.clusters(project_id, by_size))
+        self._jobs = pipe.zcard(keys.jobs(project_id))
+        self._by_status = {
+            status: pipe.zcard(keys.clusters_labelled(project_id, by_size, status_label(status))) for status in STATUSES
+        }
+        self._by_source = {source: pipe.zcard(keys.items_of_source(project_id, source)) for source in sources}
+
+    def stats(self) -> Stats:
+        """Return the counts; of the statuses those that occur, and "new"."""
         return Stats(
-            items.value,
-            unclustered.value,
-            clusters.value,
-            {source: count.value for source, count in by_source.items()},
-            {status: count.value for status, count in by_status.items() if count.value or status == "new"},
-            jobs.value,
+            self._items.value,
+            self._unclustered.value,
+            self._clusters.value,
+            {source: count.value for source, count in self._by_source.items()},
+            {status: count.value for status, count in self._by_status.items() if count.value or status == "new"},
+            self._jobs.value,
         )
 
 

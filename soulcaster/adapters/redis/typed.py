@@ -74,6 +74,11 @@ class Pipeline:
 
     # ---- hashes
 
+    def hvals(self, key: str) -> Reply[list[str]]:
+        """Read the values of a hash's fields."""
+        self._pipe.hvals(key)
+        return self._reply()
+
     def hmget(self, key: str, fields: Sequence[str]) -> Reply[list[str | None]]:
         """Read fields of a hash."""
         self._pipe.hmget(key, fields)
@@ -112,6 +117,11 @@ class Pipeline:
     def smismember(self, key: str, members: Sequence[str]) -> Reply[list[int]]:
         """Tell of each member whether a set has it, as 1 or 0."""
         self._pipe.smismember(key, members)
+        return self._reply()
+
+    def smembers(self, key: str) -> Reply[Set[str]]:
+        """Read a set."""
+        self._pipe.smembers(key)
         return self._reply()
 
     def scard(self, key: str) -> Reply[int]:

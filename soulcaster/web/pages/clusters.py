@@ -64,7 +64,7 @@ async def ranking(request: web.Request) -> web.StreamResponse:
             "next_page": None if clusters.next is None or paging is not None else query.after(clusters.next),
             "largest": max((cluster.size for cluster in largest.items), default=1) or 1,
             "paging": paging,
-            "proposals": [(one, await _named(read_model.clusters, project.id, one)) for one in proposals],
+            "proposals": await _with_titles(read_model.clusters, project.id, proposals),
             "clustering": await read_model.clustering.status(project.id),
             "now": given.clock(),
             "host": request.host,
@@ -91,6 +91,7 @@ async def one_cluster(request: web.Request) -> web.StreamResponse:
     if page > paging.pages:
         raise web.HTTPSeeOther(f"{request.path}?page={paging.pages}")
     jobs = await read_model.jobs.list(project.id, cluster_id=cluster_id, limit=MAX_JOBS, offset=0)
+    logs = await read_model.jobs.logs_of([job.id for job in jobs.items])
     largest = await read_model.clusters.list(project.id, limit=MAX_TARGETS + 1, offset=0)
     await remember_project(request, project.id)
     return await render(
@@ -103,7 +104,7 @@ async def one_cluster(request: web.Request) -> web.StreamResponse:
             "others": [other for other in largest.items if other.id != cluster_id],
             "history": await read_model.clusters.history(project.id, cluster_id),
             "paging": paging,
-            "jobs": [(job, await read_model.jobs.logs(job.id)) for job in jobs.items],
+            "jobs": list(zip(jobs.items, logs, strict=True)),
             "jobs_total": jobs.total,
             "fix_active": any(active(job) for job in jobs.items),
             "now": given.clock(),
@@ -116,7 +117,10 @@ def cluster_path(project_id: str, cluster_id: str) -> str:
     return f"/app/projects/{project_id}/clusters/{cluster_id}"
 
 
-async def _named(clusters: ClusterReader, project_id: str, proposal: Proposal) -> Sequence[tuple[str, str]]:
-    """Return id and title of the clusters that a proposal names, without those that no longer exist."""
-    found = [await clusters.get(project_id, cluster_id) for cluster_id in proposal.cluster_ids]
-    return [(cluster.id, cluster.title) for cluster in found if cluster is not None]
+async def _with_titles(
+    clusters: ClusterReader, project_id: str, proposals: Sequence[Proposal]
+) -> Sequence[tuple[Proposal, Sequence[tuple[str, str]]]]:
+    """Return proposals with id and title of the clusters that they name, without those that no longer exist."""
+    found = await clusters.get_many(project_id, {i for proposal in proposals for i in proposal.cluster_ids})
+    titles = {i: (cluster.id, cluster.title) for i, cluster in found.items()}
+    return [(proposal, [titles[i] for i in proposal.cluster_ids if i in titles]) for proposal in proposals]

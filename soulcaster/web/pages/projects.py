@@ -21,9 +21,9 @@ async def start(request: web.Request) -> web.StreamResponse:
 
 async def list_projects(request: web.Request) -> web.StreamResponse:
     """GET /app/projects: every project of the person who is signed in, with its counts."""
-    projects = dependencies(request).read_model.projects
-    # One after the other, because each read at the same time would take a connection of its own.
-    rows = [(project, await projects.stats(project.id)) for project in await _projects(request)]
+    projects = await _projects(request)
+    stats = await dependencies(request).read_model.projects.stats_of([project.id for project in projects])
+    rows = list(zip(projects, stats, strict=True))
     local = await signed_in_user(request) == LOCAL_OWNER
     context = {"rows": rows, "host": request.host, "project_id": "my-project", "local": local}
     return await render(request, "projects.html", context)
