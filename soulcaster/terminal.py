@@ -52,14 +52,18 @@ class ProgressBar:
 
 
 @contextmanager
-def progress_bar(label: str, unit: str = "", *, transient: bool = False) -> Iterator[ProgressBar]:
-    """Show a progress bar on stderr until the block ends; `unit` follows its number, a transient bar disappears."""
+def progress_bar(label: str, unit: str | None = None, *, transient: bool = False) -> Iterator[ProgressBar]:
+    """Show a progress bar on stderr until the block ends.
+
+    `unit` is what is counted; without it no number is shown. A transient bar disappears at the end.
+    """
+    count = [] if unit is None else [TextColumn(f"{{task.fields[count]:,}} {unit}")]
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
         TaskProgressColumn(),
-        TextColumn(f"{{task.fields[count]:,}} {unit}"),
-        TimeRemainingColumn(),
+        *count,
+        TimeRemainingColumn(elapsed_when_finished=True),
     )
     with Progress(*columns, console=Console(stderr=True), transient=transient) as progress:
         yield ProgressBar(progress, label)

@@ -1,11 +1,9 @@
-"""A clusterer in a plain loop on one core: what `bench clustering` measures, in a separate process.
+"""A clusterer in a plain loop on one core: what `bench clustering` measures, in its own process.
 
-The process holds nothing but the items, so the growth of its memory is the clusterer's.
+The process holds nothing but the items, so its memory grows by what the clusterer takes.
 """
 
 import gc
-import os
-import subprocess
 import sys
 import tempfile
 import time
@@ -14,95 +12,91 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-import faiss
 import msgspec
 import numpy as np
 import numpy.typing as npt
 import psutil
 
+from soulcaster.bench.alone import print_progress, run_alone, use_one_core
 from soulcaster.domain.clustering.clusterer import Clusterer
 from soulcaster.domain.clustering.identity import decide
 from soulcaster.domain.clustering.vectors import Vectors
 from soulcaster.domain.feedback.items import Brief
-from soulcaster.errors import SoulcasterError
-
-ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_NUM_THREADS"), "1")
-"""The libraries read these when they are loaded."""
 
 Numbers = npt.NDArray[np.int32]
 
 
 @dataclass(frozen=True, slots=True)
-class Round:
-    """What a round did: each public id that became an alias, and the id of the cluster it resolves to.
+class RoundReport:
+    """What a round did: each public id that it merged away, with the id that this is now an alias of.
 
-    `aside` is how many of its seconds a worker spends in another thread, while items continue.
+    `decision_seconds` are those that a worker spends in another thread, while items continue.
     """
 
     merged: Mapping[str, str]
-    aside: float = 0.0
+    decision_seconds: float = 0.0
 
 
-class Learner(Protocol):
-    """A clusterer as it is measured: it takes items batch by batch, and says where they are."""
+class MeasuredClusterer(Protocol):
+    """A clusterer as it is measured: it takes items batch by batch, and says which clusters they are in."""
 
     def add(self, items: Sequence[Brief], vectors: Vectors) -> list[float]:
         """Add items, in order; vectors are unit rows, shape (len(items), dimensions).
 
-        Return the seconds of each round that was carried out on the way.
+        Return the seconds of each round that was part of it.
         """
 
-    def consolidate(self, *, last: bool) -> Round | None:
-        """Carry out a round if one is due, or if this is the last time and something is left to do; else return None.
+    def consolidate(self, *, last: bool) -> RoundReport | None:
+        """Do a round if one is due, or if this is the end and something is left to do; return None if none was done.
 
-        The driver calls it after each batch, and after the last batch until it returns None.
+        It is called after each batch, and at the end until it returns None.
         """
 
     def clusters(self) -> Sequence[str]:
-        """Return the public id of every item's cluster so far, in order of arrival; its time is not measured."""
+        """Return the public id of every item's cluster, in order of arrival; its time is not measured."""
 
 
 @dataclass(frozen=True, slots=True)
-class Consolidation:
-    """A round as measured; the shares, from 0 to 1, are of the items so far."""
+class MeasuredRound:
+    """A round as measured; shares, from 0 to 1, are of the items that existed."""
 
     seconds: float
-    aside: float
-    """The part of the seconds that a worker spends in another thread."""
+    decision_seconds: float
+    """Of `seconds`, those that a worker spends in another thread."""
     changed: float
-    """Share of items whose public id has changed."""
-    merges_aside: float
-    """Share of items whose public id has changed, unless their old id is now an alias of the new one."""
+    """Share of items whose public id changed."""
+    changed_without_merges: float
+    """Share of items whose public id changed to another than the one that their old id is now an alias of."""
 
 
 @dataclass(frozen=True, slots=True)
-class Driven:
-    """The result of a run. Clusters are numbers, one for each public id."""
+class Measured:
+    """A run as measured. Clusters are numbers; the same number is the same public id."""
 
     online: list[int]
-    """The cluster of each item, right after its batch was added."""
+    """The cluster of each item right after its batch."""
     final: list[int]
-    """The cluster of each item, after the last round."""
-    batches: list[float]
-    """Seconds of each call of `add`, without rounds on the way."""
-    on_the_way: list[float]
-    """Seconds of each round on the way."""
-    consolidations: list[Consolidation]
+    """The cluster of each item after the last round."""
+    batch_seconds: list[float]
+    """For each call of `add`, without the rounds in it."""
+    inline_round_seconds: list[float]
+    """For each round that was part of `add`."""
+    rounds: list[MeasuredRound]
     resident_bytes: int
-    """The growth of the process. The allocator keeps pages as it likes, so this is rough below some MB."""
+    """How much the process grew. The allocator takes and returns whole pages, so it is rough below some MB."""
 
 
 class CurrentClusterer:
-    """The clusterer that workers run, as a learner; only this class decides which clusterer is measured."""
+    """The clusterer that workers run; only this class decides which clusterer is measured."""
 
     def __init__(self, dimensions: int) -> None:
-        """Start empty."""
+        """Start without items."""
         self._clusterer = Clusterer("bench", dimensions)
         self._slots: list[int] = []
-        self._closed = False
+        self._complete = False
 
     def add(self, items: Sequence[Brief], vectors: Vectors) -> list[float]:
-        """Add items; while they are few, this carries out rounds."""
+        """Add items; while the project is small, rounds are part of it."""
         rounds = []
         begin = time.perf_counter()
         for done in self._clusterer.add(items, vectors):
@@ -113,19 +107,19 @@ class CurrentClusterer:
             begin = time.perf_counter()
         return rounds
 
-    def consolidate(self, *, last: bool) -> Round | None:
-        """Carry out a round if one is due; the last time, until one leaves nothing to do."""
-        if self._clusterer.rounds.until_due() > 0 and (not last or self._closed):
+    def consolidate(self, *, last: bool) -> RoundReport | None:
+        """Do a round if one is due; at the end, until a round leaves nothing to do."""
+        if self._clusterer.rounds.until_due() > 0 and (not last or self._complete):
             return None
         snapshot = self._clusterer.rounds.snapshot()
         begin = time.perf_counter()
         decision = decide(snapshot)
-        aside = time.perf_counter() - begin
+        decision_seconds = time.perf_counter() - begin
         outcome = self._clusterer.rounds.finish(snapshot, decision)
-        self._closed = last and self._clusterer.rounds.complete
+        self._complete = last and self._clusterer.rounds.complete
         clusters = self._clusterer.state.clusters
         merged = outcome.merged if outcome else ()
-        return Round({clusters[number].id: clusters[into].id for number, into in merged}, aside)
+        return RoundReport({clusters[number].id: clusters[into].id for number, into in merged}, decision_seconds)
 
     def clusters(self) -> Sequence[str]:
         """Return the id of each item's cluster."""
@@ -134,95 +128,87 @@ class CurrentClusterer:
 
 
 def drive(
-    make: Callable[[int], Learner],
+    make: Callable[[int], MeasuredClusterer],
     items: Sequence[Brief],
     vectors: Vectors,
     batch: int,
     report: Callable[[int], None] = lambda done: None,
-) -> Driven:
-    """Return what a new learner (`make(dimensions)`) does with batches of items; `report` gets the number done."""
+) -> Measured:
+    """Return how a new clusterer, `make(dimensions)`, does with items in batches; `report` gets how many are done."""
     gc.collect()
     before = psutil.Process().memory_info().rss
-    learner = make(vectors.shape[1])
+    clusterer = make(vectors.shape[1])
     numbers: dict[str, int] = {}
     online = np.empty(len(items), np.int32)
-    batches: list[float] = []
-    on_the_way: list[float] = []
-    consolidations: list[Consolidation] = []
+    batch_seconds: list[float] = []
+    inline_round_seconds: list[float] = []
+    rounds: list[MeasuredRound] = []
     now = online[:0]
     for at in range(0, len(items), batch):
         some = items[at : at + batch]
-        rows = vectors[at : at + batch].copy()  # as a message decodes: what the learner keeps is its own memory
+        rows = vectors[at : at + batch].copy()  # as a message decodes: the clusterer may keep them
         begin = time.perf_counter()
-        rounds = learner.add(some, rows)
-        batches.append(time.perf_counter() - begin - sum(rounds))
-        on_the_way += rounds
-        now = _numbered(numbers, learner.clusters())
+        inline = clusterer.add(some, rows)
+        batch_seconds.append(time.perf_counter() - begin - sum(inline))
+        inline_round_seconds += inline
+        now = _numbered(numbers, clusterer.clusters())
         online[at : at + len(some)] = now[at:]
-        now = _consolidated(learner, numbers, now, consolidations, last=False)
+        now = _consolidate(clusterer, numbers, now, rounds, last=False)
         report(at + len(some))
-    final = _consolidated(learner, numbers, now, consolidations, last=True)
+    final = _consolidate(clusterer, numbers, now, rounds, last=True)
     gc.collect()
     grown = psutil.Process().memory_info().rss - before
-    return Driven(online.tolist(), final.tolist(), batches, on_the_way, consolidations, grown)
+    return Measured(online.tolist(), final.tolist(), batch_seconds, inline_round_seconds, rounds, grown)
 
 
-def _consolidated(
-    learner: Learner, numbers: dict[str, int], before: Numbers, consolidations: list[Consolidation], *, last: bool
+def _consolidate(
+    clusterer: MeasuredClusterer, numbers: dict[str, int], before: Numbers, rounds: list[MeasuredRound], *, last: bool
 ) -> Numbers:
-    """Let the learner carry out rounds, note what they did, and return where the items are now."""
+    """Let the clusterer do its rounds, add them to `rounds`, and return the items' clusters after them."""
     while True:
         begin = time.perf_counter()
-        done = learner.consolidate(last=last)
+        done = clusterer.consolidate(last=last)
         seconds = time.perf_counter() - begin
         if done is None:
             return before
-        after = _numbered(numbers, learner.clusters())
+        after = _numbered(numbers, clusterer.clusters())
         alias = np.arange(len(numbers) + 2 * len(done.merged), dtype=np.int32)
         for old, new in done.merged.items():
             while new in done.merged:
-                new = done.merged[new]  # merged twice at once
+                new = done.merged[new]  # merged twice in one round
             alias[numbers.setdefault(old, len(numbers))] = numbers.setdefault(new, len(numbers))
         changed = before != after
         moved = changed & (alias[before] != after)
-        consolidations.append(Consolidation(seconds, done.aside, float(changed.mean()), float(moved.mean())))
+        rounds.append(MeasuredRound(seconds, done.decision_seconds, float(changed.mean()), float(moved.mean())))
         before = after
 
 
 def _numbered(numbers: dict[str, int], ids: Sequence[str]) -> Numbers:
-    """Return a number for each id, kept in `numbers`; a list of strings would count as the learner's memory."""
+    """Return a number for each id, kept in `numbers`; a list of strings would count as the clusterer's memory."""
     return np.fromiter((numbers.setdefault(of, len(numbers)) for of in ids), np.int32, len(ids))
 
 
-def drive_alone(items: Sequence[Brief], vectors: Vectors, batch: int, report: Callable[[int], None]) -> Driven:
-    """Return `drive` of the current clusterer, run by a new process with one thread on one core.
+def drive_alone(items: Sequence[Brief], vectors: Vectors, batch: int, report: Callable[[int], None]) -> Measured:
+    """Return what `drive` measures for the current clusterer in a new process with one thread on one core.
 
     Raises:
-        SoulcasterError: the process failed; its messages are on stderr.
+        SoulcasterError: the process failed; its error is on stderr.
     """
     with tempfile.TemporaryDirectory(prefix="soulcaster-bench-") as name:
         folder = Path(name)
         (folder / "items").write_bytes(msgspec.msgpack.encode(items))
         np.save(folder / "vectors.npy", vectors)
-        command = [sys.executable, "-m", "soulcaster.bench.clustering_loop", name, str(batch)]
-        with subprocess.Popen(  # noqa: S603  our own program
-            command, stdout=subprocess.PIPE, text=True, env={**os.environ, **ONE_THREAD}
-        ) as process:
-            for line in process.stdout or ():
-                report(int(line))
-        if process.returncode:
-            raise SoulcasterError(f"the benchmark process ended with {process.returncode}: {' '.join(command[1:])}")
-        return msgspec.msgpack.decode((folder / "driven").read_bytes(), type=Driven)
+        run_alone("soulcaster.bench.clustering_loop", name, str(batch), report=report)
+        return msgspec.msgpack.decode((folder / "measured").read_bytes(), type=Measured)
 
 
 def _main(folder: Path, batch: int) -> None:
     items = msgspec.msgpack.decode((folder / "items").read_bytes(), type=list[Brief])
     vectors = np.load(folder / "vectors.npy")
-    driven = drive(CurrentClusterer, items, vectors, batch, lambda done: print(done, flush=True))  # noqa: T201  our parent reads
-    (folder / "driven").write_bytes(msgspec.msgpack.encode(driven))
+    measured = drive(CurrentClusterer, items, vectors, batch, print_progress)
+    (folder / "measured").write_bytes(msgspec.msgpack.encode(measured))
 
 
 if __name__ == "__main__":
-    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
-    faiss.omp_set_num_threads(1)
+    use_one_core()
     _main(Path(sys.argv[1]), int(sys.argv[2]))

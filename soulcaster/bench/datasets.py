@@ -1,13 +1,12 @@
-"""Labelled texts for `bench clustering`: read from files as production would read them, then shaped and ordered.
+"""Labelled texts for `bench clustering`: read from files as production reads them, then shaped and ordered.
 
-Everything left to chance is drawn from the seed alone, so that the same options give the same stream.
+Everything random is drawn from the seed alone, so the same options give the same stream.
 """
 
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -16,29 +15,27 @@ from soulcaster.adapters.embedders.static import DEFAULT_FOLDER, StaticEmbedder
 from soulcaster.adapters.table_files import open_table
 from soulcaster.bench import Order, Shape
 from soulcaster.bench.scores import Codes, codes
-from soulcaster.domain.clustering.vectors import Vectors
+from soulcaster.domain.clustering.vectors import Vectors, unit
 from soulcaster.domain.feedback.items import Brief, brief
 from soulcaster.errors import BadInput
 from soulcaster.services.file_import import ready_row
 from soulcaster.services.import_columns import Columns
 
-Floats = TypeVar("Floats", npt.NDArray[np.float32], npt.NDArray[np.float64])
-
 PROJECT = "bench"
 FIRST_ITEM_AT = datetime(2026, 1, 1, tzinfo=UTC)
-"""When the first item of a stream was said; each one after it is a second later."""
+"""When the first item of a stream was written; each following item is a second later."""
 
 FEW_PER_CLASS = 3
 FEW_CLASSES = 15
 
-_SHOWN = 5
-_READ_AT = datetime(1970, 1, 1, tzinfo=UTC)  # the same at every run
-_EMBED_BLOCK = 1024
+_LINES_SHOWN = 5
+_READ_AT = datetime(1970, 1, 1, tzinfo=UTC)  # the same in every run
+_EMBED_BLOCK_TEXTS = 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Labelled:
-    """Items that people gave labels. Item i has `labels[i]` and was row `rows[i]` of its file (from 0)."""
+    """Items with the labels that people gave them. Item i has `labels[i]` and was row `rows[i]` of its file, from 0."""
 
     items: tuple[Brief, ...]
     labels: tuple[Hashable, ...]
@@ -48,7 +45,7 @@ class Labelled:
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """Items in the order they come, their unit vectors, shape (len(items), dimensions), and their labels."""
+    """Items in order of arrival, their unit vectors, shape (len(items), dimensions), and their labels."""
 
     items: tuple[Brief, ...]
     vectors: Vectors
@@ -59,10 +56,10 @@ class Stream:
 
 
 def read_labelled(path: Path, text: str, title: str | None, label: str, source: str = "bench") -> Labelled:
-    """Return a file's items, cleaned and cut as production does; a row without text is no item there, nor here.
+    """Return a file's items, cleaned and cut as in production, which makes no item of a row without text.
 
     Raises:
-        BadInput: the file or a row cannot be read, a column is not there, or a row has no label.
+        BadInput: the file or a row cannot be read, a column is missing, or a row has no label.
     """
     items: list[Brief] = []
     labels: list[Hashable] = []
@@ -78,8 +75,8 @@ def read_labelled(path: Path, text: str, title: str | None, label: str, source: 
             if row.problem is not None:
                 raise BadInput(f"{path}: row {row.number} (line {row.line}) {row.problem}.")
             number = row.number
-            of_row = str(row.values.get(label) or "").strip()
-            if not of_row:
+            row_label = str(row.values.get(label) or "").strip()
+            if not row_label:
                 unlabelled.append(row.line)
                 continue
             try:
@@ -87,10 +84,10 @@ def read_labelled(path: Path, text: str, title: str | None, label: str, source: 
             except ValueError:
                 continue
             items.append(brief(ready.item))
-            labels.append(of_row)
+            labels.append(row_label)
             rows.append(number - 1)
     if unlabelled:
-        lines = ", ".join(map(str, unlabelled[:_SHOWN])) + (", ..." if len(unlabelled) > _SHOWN else "")
+        lines = ", ".join(map(str, unlabelled[:_LINES_SHOWN])) + (", ..." if len(unlabelled) > _LINES_SHOWN else "")
         raise BadInput(f"{path}: {len(unlabelled):,} rows have no label in column {label!r} (lines {lines}).")
     if not items:
         raise BadInput(f"{path} has no rows with text in column {text!r}.")
@@ -98,12 +95,12 @@ def read_labelled(path: Path, text: str, title: str | None, label: str, source: 
 
 
 def read_vectors(path: Path, data: Labelled) -> Vectors:
-    """Return the vectors of a .npy, one row for each row of the file the items are from, at unit length.
+    """Return the items' vectors from a .npy with one row for each row of the items' file, scaled to unit length.
 
-    A row of zeros stays one, as the static embedder gives for a text it knows no word of.
+    A row of zeros stays zero; the static embedder returns one for a text without a known word.
 
     Raises:
-        BadInput: it is not such a file, has not as many rows, or holds what is not a finite number.
+        BadInput: it is not such a file, has another number of rows, or holds values that are not finite.
     """
     try:
         loaded = np.load(path, allow_pickle=False)
@@ -120,78 +117,72 @@ def read_vectors(path: Path, data: Labelled) -> Vectors:
 
 
 def embed(data: Labelled, embedder: str, report: Callable[[int], None] = lambda done: None) -> Vectors:
-    """Return the vectors of the items' texts; `embedder` is `static`, the shipped model, or a model2vec folder.
+    """Return the vectors of the items' texts; `embedder` is `static`, the model in the package, or a model2vec folder.
 
     Raises:
         BadInput: there is no such embedder.
     """
     folder = DEFAULT_FOLDER if embedder == "static" else Path(embedder)
     if not all((folder / name).is_file() for name in ("config.json", "model.safetensors", "tokenizer.json")):
-        raise BadInput(f"{embedder!r} is no embedder: give 'static', or a folder with a model2vec model.")
+        raise BadInput(f"{embedder!r} is not an embedder: give 'static', or a folder with a model2vec model.")
     try:
         model = StaticEmbedder(folder)
-    except Exception as error:  # its libraries have no base for theirs
+    except Exception as error:  # the library's errors have no common base
         raise BadInput(f"The model2vec model in {folder} cannot be read: {error}.") from error
     texts = [item.text for item in data.items]
     vectors = np.empty((len(texts), model.dimensions), np.float32)
-    for at in range(0, len(texts), _EMBED_BLOCK):
-        vectors[at : at + _EMBED_BLOCK] = model.embed_now(texts[at : at + _EMBED_BLOCK])
-        report(min(at + _EMBED_BLOCK, len(texts)))
+    for at in range(0, len(texts), _EMBED_BLOCK_TEXTS):
+        vectors[at : at + _EMBED_BLOCK_TEXTS] = model.embed_now(texts[at : at + _EMBED_BLOCK_TEXTS])
+        report(min(at + _EMBED_BLOCK_TEXTS, len(texts)))
     return vectors
-
-
-def unit(vectors: Floats) -> Floats:
-    """Return the rows at length one; a row of zeros stays one."""
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    scaled: Floats = np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > 0)
-    return scaled
 
 
 # ---- shapes and orders -------------------------------------------------------------------------------------------
 
 
-def together(one: tuple[Labelled, Vectors], other: tuple[Labelled, Vectors]) -> tuple[Labelled, Vectors]:
-    """Return two sets as one (the shape `mixed`), the second after the first; equal labels of the two stay apart.
+def combined(one: tuple[Labelled, Vectors], other: tuple[Labelled, Vectors]) -> tuple[Labelled, Vectors]:
+    """Return two sets as one (the shape `mixed`), the second after the first; their equal labels stay apart.
 
     Raises:
-        BadInput: they are the same set, at least in part, or their vectors are not of one length.
+        BadInput: half of the texts of one are in the other, or their vectors have different dimensions.
     """
-    (first, of_first), (second, of_second) = one, other
+    (first, first_vectors), (second, second_vectors) = one, other
     texts = {item.text for item in first.items}, {item.text for item in second.items}
     if 2 * len(texts[0] & texts[1]) > min(map(len, texts)):
         raise BadInput("Both sets have the same texts (the second is the demo data unless --with says); mix others.")
-    if of_first.shape[1] != of_second.shape[1]:
-        raise BadInput(f"The two sets have vectors of {of_first.shape[1]} and {of_second.shape[1]} dimensions.")
+    if first_vectors.shape[1] != second_vectors.shape[1]:
+        dimensions = f"{first_vectors.shape[1]} and {second_vectors.shape[1]}"
+        raise BadInput(f"The two sets have vectors of {dimensions} dimensions.")
     data = Labelled(
         first.items + second.items,
         (*((0, label) for label in first.labels), *((1, label) for label in second.labels)),
         np.concatenate([first.rows, first.rows_in_file + second.rows]),
         first.rows_in_file + second.rows_in_file,
     )
-    return data, np.concatenate([of_first, of_second])
+    return data, np.concatenate([first_vectors, second_vectors])
 
 
 def stream(data: Labelled, vectors: Vectors, shape: Shape, order: Order, seed: int) -> Stream:
-    """Return the items of a shape in an order, each at most once.
+    """Return the items of a shape in an order, each at most once; a class is the items with one label.
 
-    Shapes, where they take some of the items only, take them at random:
+    Shapes; those that take a part of the items take it at random:
 
     - `as-is` and `mixed`: all items.
-    - `zipf`: the classes in random order; the one of rank r keeps as many items as the largest class has, by r, if it
-      has them, and at least one.
-    - `few-per-class`: `FEW_PER_CLASS` of each class.
+    - `zipf`: the classes in random order; the class of rank r keeps 1/r of the largest class's number of items, at
+      least one, and at most what it has.
+    - `few-per-class`: `FEW_PER_CLASS` items of each class.
     - `few-classes`: `FEW_CLASSES` of the largest classes (of twice as many), with all their items.
-    - `near-singletons`: of nine classes in ten a single item, of the others two or three.
+    - `near-singletons`: one item of nine classes in ten, two or three of the others.
 
     Orders: `arrival` as in the file, `shuffled` at random, `topic` class after class, classes and items at random.
     """
-    chance = np.random.default_rng(seed)
+    random = np.random.default_rng(seed)
     classes = codes(data.labels)
-    rows = _taken(classes, _sizes(classes, shape, chance), chance)
+    rows = _taken(classes, _sizes(classes, shape, random), random)
     if order != "arrival":
-        rows = chance.permutation(rows)
+        rows = random.permutation(rows)
     if order == "topic":
-        rank = chance.permutation(int(classes.max()) + 1)
+        rank = random.permutation(int(classes.max()) + 1)
         rows = rows[np.argsort(rank[classes[rows]], kind="stable")]
     return Stream(
         tuple(
@@ -202,27 +193,27 @@ def stream(data: Labelled, vectors: Vectors, shape: Shape, order: Order, seed: i
     )
 
 
-def _sizes(classes: Codes, shape: Shape, chance: np.random.Generator) -> npt.NDArray[np.int64]:
-    """Return how many items of each class a shape takes, where there are so many."""
+def _sizes(classes: Codes, shape: Shape, random: np.random.Generator) -> npt.NDArray[np.int64]:
+    """Return how many items of each class a shape takes, if the class has that many."""
     own = np.bincount(classes)
-    place = chance.permutation(len(own))
+    rank = random.permutation(len(own))
     if shape == "zipf":
-        sizes: npt.NDArray[np.int64] = np.maximum(np.rint(own.max() / (place + 1)).astype(np.int64), 1)
+        sizes: npt.NDArray[np.int64] = np.maximum(np.rint(own.max() / (rank + 1)).astype(np.int64), 1)
         return sizes
     if shape == "few-per-class":
         return np.full(len(own), FEW_PER_CLASS)
     if shape == "few-classes":
         largest = np.argsort(-own, kind="stable")[: 2 * FEW_CLASSES]
-        kept = chance.choice(largest, min(FEW_CLASSES, len(largest)), replace=False)
+        kept = random.choice(largest, min(FEW_CLASSES, len(largest)), replace=False)
         return np.where(np.isin(np.arange(len(own)), kept), own, 0)
     if shape == "near-singletons":
-        return np.where(10 * place < len(own), chance.integers(2, 4, len(own)), 1)
+        return np.where(10 * rank < len(own), random.integers(2, 4, len(own)), 1)
     return own
 
 
-def _taken(classes: Codes, sizes: npt.NDArray[np.int64], chance: np.random.Generator) -> Codes:
-    """Return the rows, ascending, of as many random items of each class as `sizes` says, or of all it has."""
-    rows = chance.permutation(len(classes))
+def _taken(classes: Codes, sizes: npt.NDArray[np.int64], random: np.random.Generator) -> Codes:
+    """Return the rows, ascending, of as many random items of each class as `sizes` says, or of all that it has."""
+    rows = random.permutation(len(classes))
     rows = rows[np.argsort(classes[rows], kind="stable")]
     own = np.bincount(classes)
     within = np.arange(len(rows)) - np.repeat(np.cumsum(own) - own, own)

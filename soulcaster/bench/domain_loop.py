@@ -1,4 +1,4 @@
-"""The ceiling: the domain's functions alone, in a plain loop on one core; run as a process of its own."""
+"""The ceiling: the domain's functions in a plain loop on one core; run in its own process."""
 
 import json
 import os
@@ -11,7 +11,7 @@ import faiss
 import numpy as np
 
 from soulcaster.adapters.embedders.static import StaticEmbedder
-from soulcaster.bench.feeds import ENVELOPE, Feed, messages
+from soulcaster.bench.feeds import ENVELOPE_ITEMS, Feed, messages
 from soulcaster.domain.clustering.embedders import EmbedderKey
 from soulcaster.domain.clustering.item_records import RECORD_BYTES
 from soulcaster.domain.clustering.project import ProjectClusters
@@ -24,7 +24,7 @@ from soulcaster.services.intake import read
 
 
 def measure(feed: Feed, count: int, length: int) -> float:
-    """Return items a second: read, dedupe, embed and cluster, a hundred items at a time."""
+    """Return how many items a second are read, deduped, embedded and clustered, `ENVELOPE_ITEMS` at a time."""
     embedder = StaticEmbedder()
     key = EmbedderKey(embedder.name, embedder.version, embedder.dimensions)
     records = iter(
@@ -36,9 +36,9 @@ def measure(feed: Feed, count: int, length: int) -> float:
     seen: dict[str, Seen] = {}
     clusters: dict[str, ProjectClusters] = {}
     begin = time.perf_counter()
-    while some := list(islice(records, ENVELOPE if feed == "singles" else 1)):
+    while batch := list(islice(records, ENVELOPE_ITEMS if feed == "singles" else 1)):
         items: dict[str, list[FeedbackItem]] = defaultdict(list)
-        for record in some:
+        for record in batch:
             for accepted in read(record)[0]:
                 items[accepted.item.project_id].append(accepted.item)
         for project_id in items:
@@ -56,7 +56,7 @@ def measure(feed: Feed, count: int, length: int) -> float:
 
 
 if __name__ == "__main__":
-    os.environ["RAYON_NUM_THREADS"] = "1"  # the tokenizer's pool; read when it first works
+    os.environ["RAYON_NUM_THREADS"] = "1"  # the tokenizer reads it when it is first used
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     faiss.omp_set_num_threads(1)
     feed_name: Feed = "singles" if sys.argv[1] == "singles" else "envelopes"

@@ -1,4 +1,4 @@
-"""The yardstick: a bare Faust agent that forwards each event with `topic.send`; run as a process of its own."""
+"""The yardstick: a bare Faust agent that forwards each event with `topic.send`; run in its own process."""
 
 import sys
 
@@ -8,7 +8,7 @@ IN, OUT = "bench.in", "bench.out"
 
 
 def create_app(kafka: str, partitions: int) -> faust.App:
-    """Return the app; its settings are Faust's own where they do not stand in the way of running here."""
+    """Return the app, with Faust's default settings where the bench does not need others."""
     app = faust.App(
         "bench-forward",
         broker=f"kafka://{kafka}",

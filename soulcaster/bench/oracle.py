@@ -16,10 +16,10 @@ from scipy.cluster.hierarchy import linkage
 from soulcaster.bench.scores import codes, harmonic_mean
 from soulcaster.errors import BadInput
 
-MOST_ROWS = 20_000
+MAX_ROWS = 20_000
 """More rows are refused: 16 bytes for each pair are 3.2 GB at this number."""
 
-_BLOCK = 256
+_BLOCK_ROWS = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +37,10 @@ def best_cut(vectors: npt.NDArray[np.float32], gold: Sequence[Hashable]) -> Orac
     `vectors` are unit rows, shape (len(gold), dimensions), compared without any change.
 
     Raises:
-        BadInput: there are more than `MOST_ROWS` rows.
+        BadInput: there are more than `MAX_ROWS` rows.
     """
-    if len(vectors) > MOST_ROWS:
-        raise BadInput(f"{len(vectors):,} items are too many for a dendrogram; it takes {MOST_ROWS:,}.")
+    if len(vectors) > MAX_ROWS:
+        raise BadInput(f"{len(vectors):,} items are too many for a dendrogram; it takes {MAX_ROWS:,}.")
     if len(vectors) < 2:
         return Oracle(1.0, None, len(vectors))
     merges = linkage(_distances(vectors), "average")
@@ -53,8 +53,8 @@ def _distances(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
     n = len(vectors)
     condensed = np.empty(n * (n - 1) // 2, np.float64)
     at = 0
-    for start in range(0, n, _BLOCK):
-        block = 1.0 - vectors[start : start + _BLOCK] @ vectors[start:].T
+    for start in range(0, n, _BLOCK_ROWS):
+        block = 1.0 - vectors[start : start + _BLOCK_ROWS] @ vectors[start:].T
         for row in range(len(block)):
             rest = block[row, row + 1 :]
             condensed[at : at + len(rest)] = rest

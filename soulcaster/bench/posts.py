@@ -1,4 +1,4 @@
-"""What the bench of the intake posts: items of our own form, or webhooks as the vendors send and sign them."""
+"""What `bench intake` posts: items in our own format, or webhooks as the vendors send and sign them."""
 
 import hashlib
 import hmac
@@ -6,20 +6,20 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 from soulcaster.bench import PostedAs
 from soulcaster.web.signatures import SIGNATURES
 
-_FRAMES = 30
-"""Of a Sentry event; with the lines around each it is some twenty times as large as what it says."""
+SENTRY_FRAMES = 30
+"""Stack frames of a Sentry event; with the lines around them the event is some twenty times as large as its text."""
 
 _TIME = "2026-11-20T08:30:00Z"
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """One of what is posted: its headers but for the proof, and how a body is made of an id and a text."""
+    """A kind of post: its headers without the proof, and the function that makes a payload from a number and a text."""
 
     headers: Mapping[str, str]
     payload: Callable[[int, str], Mapping[str, Any]]
@@ -33,7 +33,7 @@ def _sentry(number: int, text: str) -> Mapping[str, Any]:
     line = "    return prices[key] if key in prices else self.default(key, at=now())"
     frame = {"function": "total", "lineno": 42, "in_app": True, "context_line": line}
     frame |= {"pre_context": [line] * 3, "post_context": [line] * 3}
-    frames = [{**frame, "filename": f"shop/cart_{n}.py"} for n in range(_FRAMES)]
+    frames = [{**frame, "filename": f"shop/cart_{n}.py"} for n in range(SENTRY_FRAMES)]
     exception = {"values": [{"type": "CartError", "value": text, "stacktrace": {"frames": frames}}]}
     event = {"event_id": f"{number:032x}", "issue_id": str(number), "title": f"CartError: {text[:100]}"}
     return {"action": "created", "data": {"error": {**event, "datetime": _TIME, "exception": exception}}}
@@ -54,16 +54,23 @@ KINDS: Mapping[PostedAs, Kind] = MappingProxyType(
 )
 
 
-def request(kind: PostedAs, number: int, text: str, secret: str) -> tuple[bytes, dict[str, str]]:
-    """Return the body of a post and its headers, which prove it by `secret`: an API key, or what webhooks sign with.
+class Post(NamedTuple):
+    """The body and the headers of a post."""
 
-    Posts of different numbers are different items.
+    body: bytes
+    headers: dict[str, str]
+
+
+def make_post(kind: PostedAs, number: int, text: str, secret: str) -> Post:
+    """Return a post that `secret` proves: an API key, or the secret that signs webhooks.
+
+    Posts with different numbers are different items.
     """
-    of = KINDS[kind]
-    body = json.dumps(of.payload(number, text)).encode()
-    headers = {"Content-Type": "application/json", **of.headers}
+    posted = KINDS[kind]
+    body = json.dumps(posted.payload(number, text)).encode()
+    headers = {"Content-Type": "application/json", **posted.headers}
     if kind == "feedback":
-        return body, {**headers, "Authorization": f"Bearer {secret}"}
-    how = SIGNATURES[kind]
+        return Post(body, {**headers, "Authorization": f"Bearer {secret}"})
+    signature = SIGNATURES[kind]
     digits = hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
-    return body, {**headers, how.header: how.prefix + digits}
+    return Post(body, {**headers, signature.header: signature.prefix + digits})

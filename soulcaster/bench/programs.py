@@ -1,4 +1,4 @@
-"""Programs that a bench measures: processes on its stack, and the wait for what they do."""
+"""Processes that a bench measures, on its own stack, and waiting for what they do."""
 
 import asyncio
 import os
@@ -7,46 +7,48 @@ import sys
 from collections.abc import Awaitable, Callable, Sequence
 
 from soulcaster.processes.settings import Settings
+from soulcaster.services.waiting import until
 
 WAIT_SECONDS = 600.0
+POLL_SECONDS = 0.05
 
 
-def _run(module: str, what: str) -> list[str]:
+def _process(module: str, function: str) -> list[str]:
+    """Return the arguments of a Python that runs a function of a process with the settings of its environment."""
     program = (
-        f"from soulcaster.processes.{module} import {what}\n"
+        f"from soulcaster.processes.{module} import {function}\n"
         "from soulcaster.processes.settings import Settings\n"
-        f"{what}(Settings())\n"
+        f"{function}(Settings())\n"
     )
     return ["-c", program]
 
 
-WORKER = _run("worker", "run_worker")
-WEB = _run("web", "run_web")
+WORKER = _process("worker", "run_worker")
+WEB = _process("web", "run_web")
 
 
-async def until(done: Callable[[], Awaitable[bool]], every: float = 0.05) -> None:
-    """Return once it is done, asking every so many seconds.
+async def wait_until(done: Callable[[], Awaitable[bool]], poll_seconds: float = POLL_SECONDS) -> None:
+    """Return once `done` is true.
 
     Raises:
-        TimeoutError: it is not in `WAIT_SECONDS`.
+        TimeoutError: it is not true within `WAIT_SECONDS`.
     """
-    async with asyncio.timeout(WAIT_SECONDS):
-        while not await done():  # noqa: ASYNC110  another process decides, there is no event to wait for
-            await asyncio.sleep(every)
+    if not await until(done, bool, seconds=WAIT_SECONDS, poll_seconds=poll_seconds):
+        raise TimeoutError(f"what the bench measures was not done in {WAIT_SECONDS:.0f} s")
 
 
 class Program:
-    """A Python process with the stack's addresses in its environment; what it logs is thrown away."""
+    """A Python process with the stack's addresses in its environment; its log is thrown away."""
 
-    def __init__(self, arguments: Sequence[str], settings: Settings, **more: str) -> None:
-        """Prepare; `async with` starts it, and ends it. `more` are further variables."""
+    def __init__(self, arguments: Sequence[str], settings: Settings, **variables: str) -> None:
+        """Start nothing yet; `async with` starts it, and ends it. `variables` are added to its environment."""
         self._arguments = arguments
         self._environment = {
             **os.environ,
             "SOULCASTER_KAFKA": settings.kafka,
             "REDIS_URL": settings.redis_url,
             "SOULCASTER_PARTITIONS": str(settings.partitions),
-            **more,
+            **variables,
         }
         self._process: asyncio.subprocess.Process | None = None
 
@@ -67,6 +69,6 @@ class Program:
             await self._process.wait()
 
     def signal(self, number: signal.Signals) -> None:
-        """Send it a signal."""
+        """Send a signal to the process."""
         if self._process is not None:
             self._process.send_signal(number)

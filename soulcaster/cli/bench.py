@@ -1,12 +1,13 @@
 """`soulcaster bench`: measurements that anyone can repeat."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from soulcaster.bench import Order, PostedAs, Shape
-from soulcaster.cli.options import AsJson
+from soulcaster.cli.options import AsJson, complete
 
 app = typer.Typer(no_args_is_help=True, help="Measure how fast Soulcaster is and how well it clusters.")
 
@@ -23,9 +24,16 @@ def pipeline(
 
     `soulcaster bench pipeline --items 50000 --json`
     """
-    from soulcaster.bench.pipeline import main as measure
+    from soulcaster.bench.pipeline import measure
+    from soulcaster.cli.bench_tables import print_pipeline
+    from soulcaster.terminal import print_json, progress_bar
 
-    measure(items, as_json)
+    with progress_bar("starting Kafka and Redis") as bar:
+        figures = complete(measure(items, lambda what: bar.relabel(f"measuring {what}")))
+    if as_json:
+        print_json(asdict(figures))
+    else:
+        print_pipeline(figures)
 
 
 @app.command()
@@ -49,9 +57,17 @@ def intake(
 
     `soulcaster bench intake --as sentry --per-second 10 --seconds 30 --worker-down`
     """
-    from soulcaster.bench.intake import main as measure
+    from soulcaster.bench.intake import Load, measure
+    from soulcaster.cli.bench_tables import intake_json, print_intake
+    from soulcaster.terminal import print_json, progress_bar
 
-    measure(kind, per_second, seconds, worker_down=worker_down, as_json=as_json)
+    load = Load(kind, per_second, seconds, worker_down)
+    with progress_bar("Posting", "posts") as bar:
+        figures = complete(measure(load, lambda done: bar.update(done, per_second * seconds)))
+    if as_json:
+        print_json(intake_json(figures))
+    else:
+        print_intake(figures)
 
 
 @app.command()
@@ -66,9 +82,16 @@ def scale(
 
     `soulcaster bench scale --items 200000`
     """
-    from soulcaster.bench.scale import main as measure
+    from soulcaster.bench.scale import STREAMS, measure_alone
+    from soulcaster.cli.bench_tables import print_scale
+    from soulcaster.terminal import print_json, progress_bar
 
-    measure(items, as_json)
+    with progress_bar("clustering", "items") as bar:
+        growth = measure_alone(items, lambda done: bar.update(done, STREAMS * items))
+    if as_json:
+        print_json(asdict(growth))
+    else:
+        print_scale(growth)
 
 
 @app.command()
@@ -130,8 +153,9 @@ def clustering(
 
     `soulcaster bench clustering --texts tickets.csv --text-column body --title-column subject --label-column topic`
     """
-    from soulcaster.bench.clustering import Options
-    from soulcaster.bench.clustering import main as measure
+    from soulcaster.bench.clustering import Options, measure
+    from soulcaster.cli.bench_tables import print_clustering
+    from soulcaster.terminal import print_json, progress_bar
 
     options = Options(
         texts=texts,
@@ -147,4 +171,14 @@ def clustering(
         seed=seed,
         batch=batch,
     )
-    measure(options, as_json)
+    with progress_bar("reading", "items") as bar:
+
+        def report(what: str, done: int, total: int) -> None:
+            bar.relabel(what)
+            bar.update(done, total)
+
+        found = measure(options, report)
+    if as_json:
+        print_json(found)
+    else:
+        print_clustering(found)

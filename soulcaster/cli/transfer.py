@@ -3,13 +3,13 @@
 import json
 import sys
 from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from soulcaster.cli.options import DataDir, ProjectName, complete, settings_of
+from soulcaster.processes.clock import utc_now
 from soulcaster.processes.settings import DEFAULT_DATA_DIR, Settings
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ async def _import(
     with open_table(path) as table:
         columns = choose_columns(columns, table.columns)  # a file that cannot be imported creates no project
         async with open_read_model(settings) as read_model, open_publisher(settings) as publisher:
-            target = await find_or_create_project(publisher, read_model.projects, project, at=datetime.now(UTC))
+            target = await find_or_create_project(publisher, read_model.projects, project, at=utc_now())
             with progress_bar("Posting", "rows") as bar:
                 posted = 0
 

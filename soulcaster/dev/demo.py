@@ -4,17 +4,18 @@ import asyncio
 import json
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 from soulcaster.adapters.table_files import open_table
 from soulcaster.dev.child import Child
+from soulcaster.dev.demo_data import FILE, LABEL_COLUMN, TEXT_COLUMN
 from soulcaster.dev.private_files import write_private
 from soulcaster.errors import StackError
 from soulcaster.ports.clusters import ClusterView
 from soulcaster.ports.messaging import KeyedPublisher
 from soulcaster.ports.projects import Project, Stats
 from soulcaster.ports.read_model import ReadModel
+from soulcaster.processes.clock import utc_now
 from soulcaster.processes.connections import open_publisher, open_read_model
 from soulcaster.processes.settings import Settings
 from soulcaster.services.file_import import import_rows
@@ -23,9 +24,8 @@ from soulcaster.services.projects import find_or_create_project
 from soulcaster.terminal import progress_bar
 
 NAME = "Demo: a bank's support inbox"
-FILE = Path(__file__).parent.parent / "data" / "banking77.csv"
-COLUMNS = Columns(text="text", skip=frozenset({"category"}))
-"""The category is left out: it is the label that clustering is measured against."""
+COLUMNS = Columns(text=TEXT_COLUMN, skip=frozenset({LABEL_COLUMN}))
+"""The label is left out: clustering is measured against it."""
 
 SOURCE = "support"
 LARGEST_SHOWN = 5
@@ -54,7 +54,7 @@ async def prepare_demo(settings: Settings, mark: Path, worker: Child) -> Demo:
     """
     async with open_read_model(settings) as read_model:
         async with open_publisher(settings) as publisher:
-            project = await find_or_create_project(publisher, read_model.projects, NAME, at=datetime.now(UTC))
+            project = await find_or_create_project(publisher, read_model.projects, NAME, at=utc_now())
             expected = _items_posted(mark) or await _post(project, publisher)
         stats = await _wait_until_clustered(project, read_model, expected, worker)
         # Only now: a run that is stopped before this posts again, under the same ids.

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from soulcaster.bench import clustering
 from soulcaster.bench.clustering import Options, figures, load
-from soulcaster.bench.clustering_loop import Consolidation, CurrentClusterer, Driven, Round, drive, drive_alone
+from soulcaster.bench.clustering_loop import CurrentClusterer, Measured, MeasuredRound, RoundReport, drive, drive_alone
 from soulcaster.bench.datasets import Stream, stream
 from soulcaster.cli.main import app
 from soulcaster.domain.clustering.vectors import Vectors
@@ -25,7 +25,7 @@ Step = tuple[str, str, Mapping[str, str] | None]
 
 
 class Scripted:
-    """Learner that says where items are as its script has it: a step for each batch, and one for the last time."""
+    """MeasuredClusterer that says where items are by its script: a step for each batch, and one for the last time."""
 
     def __init__(self, steps: Sequence[Step]) -> None:
         self.steps = list(steps)
@@ -39,14 +39,14 @@ class Scripted:
         self.ids = self.steps[0][0]
         return []
 
-    def consolidate(self, *, last: bool) -> Round | None:
+    def consolidate(self, *, last: bool) -> RoundReport | None:
         if self.done:
             self.done = False
             return None
         self.lasts.append(last)
         _, self.ids, merged = self.steps.pop(0)
         self.done = merged is not None
-        return None if merged is None else Round(merged, 0.25)
+        return None if merged is None else RoundReport(merged, 0.25)
 
     def clusters(self) -> Sequence[str]:
         return list(self.ids)
@@ -56,7 +56,7 @@ def still(ids: str) -> Step:
     return ids, ids, None
 
 
-def run(*steps: Step, batch: int = 2) -> tuple[Driven, Scripted]:
+def run(*steps: Step, batch: int = 2) -> tuple[Measured, Scripted]:
     """Drive the script over as many items as its last step knows."""
     count = len(steps[-1][0])
     learner = Scripted(steps)
@@ -66,8 +66,8 @@ def run(*steps: Step, batch: int = 2) -> tuple[Driven, Scripted]:
     return driven, learner
 
 
-def shares(driven: Driven) -> list[tuple[float, float]]:
-    return [(done.changed, done.merges_aside) for done in driven.consolidations]
+def shares(driven: Measured) -> list[tuple[float, float]]:
+    return [(done.changed, done.changed_without_merges) for done in driven.rounds]
 
 
 def names(numbers: Sequence[int]) -> str:
@@ -85,7 +85,7 @@ def test_the_learner_is_given_every_item_once_in_batches() -> None:
     assert [given for given, _ in learner.given] == [tuple(ids[:2]), tuple(ids[2:4]), tuple(ids[4:])]
     assert [rows for _, rows in learner.given] == [[[0, 1], [2, 3]], [[4, 5], [6, 7]], [[8, 9]]]
     assert learner.lasts == [False, False, False, True]
-    assert len(driven.batches) == 3
+    assert len(driven.batch_seconds) == 3
 
 
 def test_as_first_assigned_is_what_each_item_had_before_any_consolidation() -> None:
@@ -96,7 +96,7 @@ def test_as_first_assigned_is_what_each_item_had_before_any_consolidation() -> N
 
 def test_what_never_consolidates_has_no_rounds() -> None:
     driven, _ = run(still("ab"), still("abab"), still("abab"))
-    assert driven.consolidations == []
+    assert driven.rounds == []
     assert names(driven.final) == names(driven.online) == "abab"
 
 
@@ -121,7 +121,7 @@ def test_a_consolidation_that_moves_items(
     driven, _ = run(still(before[:2]), *steps)
     assert shares(driven) == [(changed, aside)]
     assert names(driven.final) == names([ord(of) for of in after])
-    assert driven.consolidations[0].aside == 0.25
+    assert driven.rounds[0].decision_seconds == 0.25
 
 
 def test_each_consolidation_counts_the_items_there_were() -> None:
@@ -145,12 +145,13 @@ FOUR = Stream(
 )
 
 
-def driven(**more: Any) -> Driven:
+def driven(**more: Any) -> Measured:
     known: dict[str, Any] = {
-        "online": [0, 1, 2, 3], "final": [0, 0, 2, 2], "batches": [1.0, 0.25], "on_the_way": [], "resident_bytes": 4001,
-        "consolidations": [Consolidation(0.5, 0.0, 0.0, 0.0), Consolidation(3.5, 3.0, 0.5, 0.25)],
+        "online": [0, 1, 2, 3], "final": [0, 0, 2, 2], "batch_seconds": [1.0, 0.25], "inline_round_seconds": [],
+        "resident_bytes": 4001,
+        "rounds": [MeasuredRound(0.5, 0.0, 0.0, 0.0), MeasuredRound(3.5, 3.0, 0.5, 0.25)],
     }  # fmt: skip
-    return Driven(**{**known, **more})
+    return Measured(**{**known, **more})
 
 
 def test_scores_are_of_the_first_and_of_the_last_clusters() -> None:
@@ -169,14 +170,14 @@ def test_speed_is_without_consolidations_and_pauses_without_what_is_done_aside()
     assert found["batch_p99_ms"] == pytest.approx(992.5)
     assert (found["consolidation_s"], found["consolidation_us_per_item"]) == (4.0, 1_000_000)
     assert found["longest_pause_ms"] == 1000
-    assert figures(FOUR, driven(consolidations=[Consolidation(3.5, 1.5, 0, 0)]))["longest_pause_ms"] == 2000
-    early = figures(FOUR, driven(on_the_way=[1.5]))
+    assert figures(FOUR, driven(rounds=[MeasuredRound(3.5, 1.5, 0, 0)]))["longest_pause_ms"] == 2000
+    early = figures(FOUR, driven(inline_round_seconds=[1.5]))
     assert (early["items_per_s"], early["consolidation_s"], early["longest_pause_ms"]) == (3, 5.5, 1500)
     assert found["resident_bytes_per_item"] == 1000
 
 
 def test_too_many_items_for_a_dendrogram_are_measured_without(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(clustering, "MOST_ROWS", 3)
+    monkeypatch.setattr(clustering, "MAX_ROWS", 3)
     found = figures(FOUR, driven())
     assert (found["oracle_bcubed_f1"], found["oracle_ratio"], found["oracle_threshold"]) == (None, None, None)
     assert found["bcubed_f1"] == pytest.approx(1)
@@ -185,9 +186,9 @@ def test_too_many_items_for_a_dendrogram_are_measured_without(monkeypatch: pytes
 def test_rounds_of_the_first_items_are_consolidations() -> None:
     items = [brief(n, text=f"item {n}") for n in range(60)]
     found = drive(CurrentClusterer, items, np.eye(60, dtype=np.float32), 20)
-    assert len(found.batches) == 3
-    assert len(found.on_the_way) > 2
-    assert min(found.on_the_way) > 0
+    assert len(found.batch_seconds) == 3
+    assert len(found.inline_round_seconds) > 2
+    assert min(found.inline_round_seconds) > 0
 
 
 # ---- the process of its own --------------------------------------------------------------------------------------
@@ -257,7 +258,7 @@ def test_vectors_come_from_a_file(tmp_path: Path) -> None:
     assert found["embedder"].endswith("v.npy")
 
 
-def tell(what: str, done: int, total: int) -> None:
+def ignore(what: str, done: int, total: int) -> None:
     pass
 
 
@@ -266,17 +267,17 @@ def test_mixed_takes_both_files_and_the_vectors_of_both(tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", np.ones((18, 2)))
     np.save(tmp_path / "b.npy", np.ones((1, 2)))
     options = Options(one, with_texts=other, shape="mixed")
-    data, vectors = load(options, tell)
+    data, vectors = load(options, ignore)
     assert (len(data.items), len(set(data.labels)), len(vectors)) == (19, 4, 19)
     both = Options(
         one, embeddings=tmp_path / "a.npy", with_texts=other, with_embeddings=tmp_path / "b.npy", shape="mixed"
     )
-    assert load(both, tell)[1].shape == (19, 2)
+    assert load(both, ignore)[1].shape == (19, 2)
 
 
 def test_mixed_with_the_demo_data_needs_no_columns_of_it(tmp_path: Path) -> None:
     path = write(tmp_path / "a.csv", ROWS.replace("text,category", "body,topic"))
-    data, _ = load(Options(path, text_column="body", label_column="topic", shape="mixed"), tell)
+    data, _ = load(Options(path, text_column="body", label_column="topic", shape="mixed"), ignore)
     assert (len(data.items), len(set(data.labels))) == (18 + 3080, 3 + 77)
 
 
@@ -293,7 +294,7 @@ def test_mixed_with_the_demo_data_needs_no_columns_of_it(tmp_path: Path) -> None
 )
 def test_options_that_cannot_be_used_say_why(options: Options, says: str) -> None:
     with pytest.raises(BadInput, match=says):
-        load(options, tell)
+        load(options, ignore)
 
 
 def test_the_present_core_finds_plain_topics() -> None:

@@ -13,14 +13,13 @@ from soulcaster.bench import Order, Shape
 from soulcaster.bench.datasets import (
     FEW_CLASSES,
     Stream,
+    combined,
     embed,
     read_labelled,
     read_vectors,
     stream,
-    together,
-    unit,
 )
-from soulcaster.bench.feeds import DEMO
+from soulcaster.dev.demo_data import FILE as DEMO
 from soulcaster.errors import BadInput
 from tests.bench.make import labelled, write
 
@@ -117,8 +116,9 @@ def test_a_file_that_holds_no_vectors_says_so(tmp_path: Path) -> None:
         read_vectors(tmp_path / "many.npz", data)
 
 
-def test_a_vector_of_zeros_stays_one() -> None:
-    assert unit(np.array([[0, 0], [0, 5]], np.float32)).tolist() == [[0, 0], [0, 1]]
+def test_a_vector_of_zeros_stays_one(tmp_path: Path) -> None:
+    np.save(tmp_path / "v.npy", np.array([[0, 0], [0, 5]], np.float32))
+    assert read_vectors(tmp_path / "v.npy", labelled([2])[0]).tolist() == [[0, 0], [0, 1]]
 
 
 def test_texts_are_embedded_by_the_shipped_model(tmp_path: Path) -> None:
@@ -130,7 +130,7 @@ def test_texts_are_embedded_by_the_shipped_model(tmp_path: Path) -> None:
     assert np.diag(cosines) == pytest.approx(1, abs=1e-5)
     assert cosines[0, 1] == pytest.approx(1, abs=1e-5)
     assert cosines[0, 2] < 0.9
-    with pytest.raises(BadInput, match="is no embedder: give 'static', or a folder"):
+    with pytest.raises(BadInput, match="is not an embedder: give 'static', or a folder"):
         embed(data, str(tmp_path))
     for name in ("config.json", "model.safetensors", "tokenizer.json"):
         write(tmp_path / name, "{}")
@@ -267,7 +267,7 @@ def test_few_classes_are_large_ones_whole(sizes: list[int], seed: int) -> None:
 
 def test_two_sets_are_one_with_labels_apart() -> None:
     first, second = labelled([2, 3], ["card", "top-up"]), labelled([4], ["tea"])
-    data, vectors = together(first, second)
+    data, vectors = combined(first, second)
     assert len(data.items) == len(vectors) == data.rows_in_file == 9
     assert len(set(data.labels)) == 3
     assert data.labels[:5] == tuple((0, label) for label in first[0].labels)
@@ -279,10 +279,10 @@ def test_a_set_is_not_mixed_with_itself() -> None:
     vectors = np.zeros((len(demo.items), 2), np.float32)
     part = replace(demo, items=demo.items[::3], labels=demo.labels[::3])
     with pytest.raises(BadInput, match="the second is the demo data unless --with says"):
-        together((part, vectors[::3]), (demo, vectors))
+        combined((part, vectors[::3]), (demo, vectors))
 
 
 def test_vectors_to_be_mixed_are_of_one_length() -> None:
     first, second = labelled([2], ["card"]), labelled([2], ["tea"])
     with pytest.raises(BadInput, match="2 and 3 dimensions"):
-        together(first, (second[0], np.ones((2, 3), np.float32)))
+        combined(first, (second[0], np.ones((2, 3), np.float32)))

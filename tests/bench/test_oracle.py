@@ -84,6 +84,6 @@ def test_one_item_is_one_cluster() -> None:
 
 
 def test_too_many_rows_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(oracle, "MOST_ROWS", 3)
+    monkeypatch.setattr(oracle, "MAX_ROWS", 3)
     with pytest.raises(BadInput, match="4 items are too many"):
         best_cut(np.eye(4, dtype=np.float32), range(4))

@@ -1,0 +1,128 @@
+"""The figures of `soulcaster bench`, as tables and as JSON."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from rich.table import Table
+
+from soulcaster.terminal import console, literal, table
+
+if TYPE_CHECKING:
+    from soulcaster.bench.intake import IntakeFigures
+    from soulcaster.bench.pipeline import PipelineFigures
+    from soulcaster.bench.scale import Growth
+
+
+def _numbers(title: str, *columns: str, named_rows: bool = False) -> Table:
+    """Return an empty table of numbers; with `named_rows` the first column is for the rows' names."""
+    numbers = table(*([""] if named_rows else []), title=title)
+    for column in columns:
+        numbers.add_column(column, justify="right")
+    return numbers
+
+
+def print_pipeline(figures: "PipelineFigures") -> None:
+    """Print the chain's speed beside its yardsticks."""
+    title = f"{figures.items:,} items a run, {figures.cores} cores; a second:"
+    runs = _numbers(title, "feed", "bytes", "chain", "of forward", "of domain", "domain")
+    for run in figures.runs:
+        runs.add_row(
+            run.feed,
+            str(run.bytes),
+            f"{run.chain_per_s:,}",
+            f"{run.chain_forward_ratio:.2f}",
+            f"{run.chain_domain_ratio:.2f}",
+            f"{run.domain_per_s:,}",
+        )
+    out = console()
+    out.print(runs)
+    out.print(f"a bare Faust agent forwards {figures.forward_per_s:,} a second")
+    out.print(f"from acknowledged to visible: p50 {figures.p50_ms} ms, p99 {figures.p99_ms} ms")
+
+
+def intake_json(figures: "IntakeFigures") -> Mapping[str, Any]:
+    """Return the figures of the intake as a JSON object."""
+    load = figures.load
+    return {
+        "as": load.kind,
+        "worker_down": load.worker_down,
+        "per_second": load.per_second,
+        "seconds": load.seconds,
+        "bytes": figures.post_bytes,
+        **{name: value for name, value in asdict(figures).items() if name not in {"load", "post_bytes"}},
+    }
+
+
+def print_intake(figures: "IntakeFigures") -> None:
+    """Print how posts were answered, and how fast."""
+    from soulcaster.bench.intake import SLOW_MS
+
+    answered = ", ".join(f"{status}: {count:,}" for status, count in figures.answers.items())
+    slow = ", ".join(f"{second}: {count}" for second, count in figures.slow_by_second.items()) or "none"
+    posts = f"{figures.posted:,} posts of {figures.post_bytes:,} bytes as {figures.load.kind}"
+    out = console()
+    out.print(f"{posts}, {figures.load.per_second} a second; answered {answered}")
+    out.print(f"p50 {figures.p50_ms} ms, p99 {figures.p99_ms} ms, max {figures.max_ms} ms; lost: {figures.lost}")
+    out.print(f"sent late by {figures.sent_late_p99_ms} ms (p99); above {SLOW_MS} ms, by the second: {slow}")
+
+
+def print_scale(growth: "Growth") -> None:
+    """Print what each round cost, and what the repetitions did."""
+    from soulcaster.bench.scale import BATCH, DIMENSIONS
+
+    title = f"one core, batches of {BATCH}, {DIMENSIONS} dimensions; every item a micro-cluster"
+    columns = ("items", "micro-clusters", "items/s", "pause, ms", "round, µs an item", "bytes a micro-cluster")
+    rounds = _numbers(title, *columns)
+    for step in growth.steps:
+        rounds.add_row(
+            f"{step.items:,}",
+            f"{step.groups:,}",
+            f"{step.items_per_s:,}",
+            f"{step.pause_ms:.1f}",
+            f"{step.consolidation_us_per_item:.1f}",
+            f"{step.resident_bytes_per_group:,}",
+        )
+    out = console()
+    out.print(rounds)
+    out.print(f"when every item comes again: {growth.resident_bytes_per_group:,} bytes a micro-cluster of two items,")
+    out.print(f"{growth.resident_bytes_per_item:,} bytes for each further item")
+
+
+def print_clustering(found: Mapping[str, Any]) -> None:
+    """Print the scores beside their yardsticks, then speed, stability and memory."""
+    out = console()
+    out.print(_scores_table(found))
+    out.print("Precision, recall and F1 are B-cubed. The best cut is a batch dendrogram's, chosen by the labels.")
+    out.print(f"{found['items_per_s']:,} items a second on one core, without rounds and embedding")
+    out.print(
+        f"a batch of {found['batch']:,}: p99 {found['batch_p99_ms']:.1f} ms; "
+        f"longest pause {found['longest_pause_ms']:.1f} ms"
+    )
+    out.print(f"rounds: {found['consolidation_s']:.2f} s in all, {found['consolidation_us_per_item']:.1f} µs an item")
+    for without, shares in (("", "rounds_changed"), (", without merges", "rounds_changed_merges_aside")):
+        if found[shares]:
+            listed = " ".join(f"{share:.1%}" for share in found[shares])
+            out.print(f"items whose cluster id each round changed{without}: {listed}")
+    out.print(f"memory: about {found['resident_bytes_per_item']:,} bytes an item")
+
+
+def _scores_table(found: Mapping[str, Any]) -> Table:
+    title = f"{found['items']:,} items of {found['labels']:,} labels ({found['shape']}, {found['order']}), "
+    title += f"embedded by {literal(found['embedder'])}"
+    columns = ("clusters", "precision", "recall", "F1", "of best", "V", "ARI")
+    scores = _numbers(title, *columns, named_rows=True)
+    best_f1 = found["oracle_bcubed_f1"]
+
+    def add(name: str, of: Mapping[str, Any]) -> None:
+        f1 = of["bcubed_f1"]
+        values = (of["bcubed_precision"], of["bcubed_recall"], f1, best_f1 and f1 / best_f1, of["v_measure"], of["ari"])
+        scores.add_row(name, f"{of['clusters']:,}", *("" if value is None else f"{value:.3f}" for value in values))
+
+    add("at first", {name.removesuffix("_online"): value for name, value in found.items() if name.endswith("_online")})
+    add("at last", found)
+    if best_f1 is not None:
+        scores.add_row("best cut", f"{found['oracle_clusters']:,}", "", "", f"{best_f1:.3f}", "1.000")
+    add("each alone", found["all_singletons"])
+    add("all in one", found["one_cluster"])
+    return scores
