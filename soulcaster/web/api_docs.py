@@ -26,6 +26,9 @@ _CONSTRAINTS = {
 }
 
 
+_SPELLINGS = {"api": "API", "github": "GitHub"}
+
+
 def routes() -> list[web.RouteDef]:
     """Return the two routes."""
     return [web.get("/openapi.json", _openapi), web.get("/docs", _docs)]
@@ -40,8 +43,20 @@ async def _docs(request: web.Request) -> web.StreamResponse:
     for path, methods in _DOCUMENT["paths"].items():
         for method, described in methods.items():
             resources.setdefault(described["tags"][0], []).append({"method": method.upper(), "path": path, **described})
-    context = {"resources": resources, "schemas": _DOCUMENT["components"]["schemas"], "signed_in": False}
+    context = {
+        "resources": resources,
+        "headings": {tag["name"]: _heading(tag["name"]) for tag in _DOCUMENT["tags"]},
+        "descriptions": {tag["name"]: tag["description"] for tag in _DOCUMENT["tags"]},
+        "schemas": _DOCUMENT["components"]["schemas"],
+        "signed_in": False,
+    }
     return aiohttp_jinja2.render_template("docs.html", request, context)
+
+
+def _heading(tag: str) -> str:
+    """Return a tag as a heading: "GitHub sync" for github_sync."""
+    first, *others = (_SPELLINGS.get(word, word) for word in tag.split("_"))
+    return " ".join([first[0].upper() + first[1:], *others])
 
 
 def type_of(schema: Mapping[str, Any]) -> Markup:
