@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from soulcaster.domain.clustering import project
+from soulcaster.domain.clustering import archive_schedule
 from soulcaster.domain.clustering.clusterer import Clusterer
 from soulcaster.domain.clustering.clusters import Cluster
 from soulcaster.domain.clustering.embedders import EmbedderKey
@@ -550,7 +550,7 @@ class ArchivingMachine(ProjectMachine):
     def __init__(self) -> None:
         super().__init__()
         self.archived: set[str] = set()
-        self.few = patch.object(project, "ARCHIVED_BYTES", 2_000)
+        self.few = patch.object(archive_schedule, "ARCHIVED_BYTES", 2_000)
         self.few.start()
 
     def teardown(self) -> None:
