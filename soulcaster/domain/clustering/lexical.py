@@ -1,11 +1,11 @@
-"""The words of a text: a vector of its rare word beginnings, and what it says when numbers and ids are left out.
+"""The words of a text: a vector of its rare word beginnings, and fingerprints of the text.
 
 Meaning and words each find duplicates that the other misses. A word counts by its first five letters, a crude stem that
-needs no language; weight (1 + ln tf) ln((n + 1) / (df + 1/2)), with the document frequencies of the texts seen so far,
-hashed with a sign into `DIMENSIONS` (the hashing trick, Weinberger et al. 2009). A text's vector is made when it comes
-and stays as it is. Frequencies are counted in `BUCKETS` shared by hash: rare words that share one count a little less.
-Numbers are different words of one frequency, that of all numbers: where they are rare, "error 404" is not "error 500";
-in a stream of templates with a number in each, no number tells much.
+works for any language. Its weight is (1 + ln tf) ln((n + 1) / (df + 1/2)), with the document frequencies of the texts
+seen so far, hashed with a sign into `DIMENSIONS` (the hashing trick, Weinberger et al. 2009). A text's vector is made
+when it arrives and does not change. Frequencies are counted in `BUCKETS` shared by hash: rare words that share one
+count a little less. Numbers are different words that share the frequency of all numbers: where numbers are rare,
+"error 404" is not "error 500"; in a stream of templates with a number in each, numbers count for little.
 """
 
 import hashlib
@@ -21,9 +21,12 @@ BUCKETS = 2048
 
 _STEM = 5
 _OF_BUCKET = 9
-"""Bits of a code that are not of its bucket: one for the sign, seven for the place."""
+"""Bits of a code that do not choose its bucket: one for the sign, seven for the dimension."""
+
 _BLOCK = 64
-_CODES = 50_000
+"""Buckets are stored in blocks of so many."""
+
+_MOST_CODES = 50_000
 _WORD = re.compile(r"\w+")
 _ASCII_WORDS = bytes(byte if chr(byte).isalnum() or byte == ord("_") else ord(" ") for byte in range(128)) + bytes(128)
 
@@ -39,9 +42,9 @@ _MAY_VARY = re.compile(r"[\d@/\\]|www\.")
 
 
 def fingerprints(text: str) -> tuple[int, int]:
-    """Return two 64-bit hashes of a text: as it is but for case and white space, and with what varies masked.
+    """Return two 64-bit hashes of a text without case and white space: exact, and with its variable parts masked.
 
-    They are equal where nothing varies. Zero is never returned.
+    They are equal if the text has no variable parts. Zero is never returned.
     """
     plain = " ".join(text.casefold().split())
     exact = _hash(plain)
@@ -51,7 +54,7 @@ def fingerprints(text: str) -> tuple[int, int]:
 
 
 def _may_vary(plain: str) -> bool:
-    if plain.isascii():  # the same as the pattern, several times as fast
+    if plain.isascii():  # same result as the pattern, several times faster
         return "www." in plain or any(map(plain.__contains__, "0123456789@/\\"))
     return _MAY_VARY.search(plain) is not None
 
@@ -61,22 +64,22 @@ def _hash(text: str) -> int:
 
 
 def stem(word: str) -> str:
-    """Return what a word counts by."""
+    """Return the stem that a word counts by."""
     return word[:_STEM]
 
 
 def words(text: str) -> list[str]:
-    """Return the words of a text in lower case, in their order."""
-    if text.isascii():  # the same, five times as fast
+    """Return the words of a text in lower case, in order."""
+    if text.isascii():  # same result, five times faster
         return text.lower().encode().translate(_ASCII_WORDS).decode().split()
     return _WORD.findall(text.lower())
 
 
 class _Codes(dict[str, int]):
-    """A number for each word, by its stem; forgotten when there are too many, for they can be made again."""
+    """A number for each word, by its stem; a cache that is emptied when it has `_MOST_CODES`."""
 
     def __missing__(self, word: str) -> int:
-        if len(self) >= _CODES:
+        if len(self) >= _MOST_CODES:
             self.clear()
         code = zlib.crc32(word[:_STEM].encode())
         if word.isdigit():
@@ -86,17 +89,17 @@ class _Codes(dict[str, int]):
 
 
 class Lexicon:
-    """Document frequencies of one project, and the vectors made with them."""
+    """The document frequencies of one project, and vectors that use them."""
 
     def __init__(self) -> None:
-        """Start with no text seen."""
+        """Start without texts."""
         self.seen = 0
         self._frequencies = np.zeros(BUCKETS, np.uint32)
         self._codes = _Codes()
         self._dirty: set[int] = set()
 
     def add(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
-        """Count these texts in, and return their vectors: unit rows, or zero for a text without words."""
+        """Count texts, and return their vectors, shape (len(texts), DIMENSIONS): unit rows, zero without words."""
         rows: list[int] = []
         codes: list[int] = []
         for row, text in enumerate(texts):
@@ -107,7 +110,7 @@ class Lexicon:
         self.seen += len(texts)
         if not codes:
             return vectors
-        # np.unique goes by a hash table, which is slower than sorting.
+        # np.unique uses a hash table, which is slower than sorting.
         every = np.sort(np.array(rows, np.int64) << 32 | np.array(codes, np.int64))
         first = np.flatnonzero(np.diff(every, prepend=-1))
         keys, times = every[first], np.diff(first, append=len(every))
@@ -125,7 +128,7 @@ class Lexicon:
         return vectors
 
     def copy(self) -> "Lexicon":
-        """Return what is known now, for who looks things up while more comes in."""
+        """Return a copy for looking frequencies up while more texts arrive."""
         copied = Lexicon()
         copied.seen = self.seen
         copied._frequencies = self._frequencies.copy()
@@ -137,7 +140,7 @@ class Lexicon:
         return [float(value) for value in self._rarity(_bucket(code))]
 
     def _rarity(self, bucket: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-        # A bucket that several words share may have been counted more often than there are texts.
+        # A bucket that several words share may have a higher count than there are texts.
         frequency = np.minimum(self._frequencies[bucket], self.seen)
         rarity: npt.NDArray[np.float64] = np.log((self.seen + 1) / (frequency + 0.5))
         return rarity
@@ -149,7 +152,7 @@ class Lexicon:
         self._dirty.clear()
 
     def load(self, seen: int, blobs: Mapping[bytes, bytes]) -> None:
-        """Take up what dumps have left."""
+        """Load the counters of earlier dumps; `seen` is the number of texts."""
         self.seen = seen
         for key, blob in blobs.items():
             at = int.from_bytes(key, "big") * _BLOCK

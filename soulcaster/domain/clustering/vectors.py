@@ -1,4 +1,4 @@
-"""Arrays of vectors, and the few things done to all of them."""
+"""Arrays of vectors, and the operations that all modules share."""
 
 from typing import TypeVar
 
@@ -13,7 +13,7 @@ Slots = npt.NDArray[np.int64]
 
 
 def lengths(rows: Vectors) -> Vectors:
-    """Return the length of each row, shape (..., 1); of a zero row it is next to nothing, but can be divided by."""
+    """Return the length of each row, shape (..., 1), at least 1e-12, so that a zero row can be divided by it."""
     norms: Vectors = np.sqrt(np.einsum("...i,...i->...", rows, rows))
     return np.maximum(norms, np.float32(1e-12))[..., None]
 

@@ -96,7 +96,7 @@ class Project:
     def where(self, *names: str) -> list[str | None]:
         return self.state.cluster_of([uid(name) for name in names])
 
-    def groups(self) -> int:
+    def micro_clusters(self) -> int:
         return sum(len(core.state.index) for core in self.state.clusterers.values())
 
     def size(self, name: str) -> int:
@@ -117,7 +117,7 @@ def aged(days: int = DAYS) -> Project:
 
 def test_what_is_old_is_archived_at_the_end_of_a_round_and_stays_where_it_is() -> None:
     project = aged()
-    assert project.groups() == 1
+    assert project.micro_clusters() == 1
     assert project.where(CARD, f"{CARD} 1", LOGIN, SLOW) == [of(CARD), of(CARD), of(LOGIN), of(SLOW)]
     found = project.state.cluster(of(CARD))
     assert found is not None
@@ -128,7 +128,7 @@ def test_what_is_old_is_archived_at_the_end_of_a_round_and_stays_where_it_is() -
 
 def test_by_default_nothing_is_archived() -> None:
     project = aged(days=0)
-    assert project.groups() == 3
+    assert project.micro_clusters() == 3
 
 
 def test_a_group_is_as_old_as_its_newest_item() -> None:
@@ -137,7 +137,7 @@ def test_a_group_is_as_old_as_its_newest_item() -> None:
     project.say(f"{CARD} 1", day=15)
     project.say(SLOW, day=20)
     project.round()
-    assert project.groups() == 2
+    assert project.micro_clusters() == 2
     assert [c is not None and bool(c.slots) for c in map(project.state.cluster, (of(CARD), of(LOGIN)))] == [
         True,
         False,
@@ -184,11 +184,11 @@ def test_what_a_person_has_said_something_of_is_not_archived() -> None:
     project.tell(Pin("p", *WHO, of(MAP), True))
     project.say(SLOW, day=20)
     project.round()
-    assert project.groups() == 4  # but not the sound
+    assert project.micro_clusters() == 4  # but not the sound
     project.tell(Undo("u", *WHO, "m"))
     project.tell(Pin("q", *WHO, of(MAP), False))
     project.round()
-    assert project.groups() == 1
+    assert project.micro_clusters() == 1
     assert project.where(CARD, LOGIN, MAP) == [of(CARD), of(LOGIN), of(MAP)]
 
 
@@ -221,7 +221,7 @@ def half_archived() -> Project:
     project.keep(project.state.add(A, [brief(LOST, text=LOST, minutes=20 * DAY)], near[None]))
     project.round()
     assert project.where(CARD, LOST) == [of(CARD)] * 2
-    assert (project.groups(), project.size(CARD)) == (1, 2)
+    assert (project.micro_clusters(), project.size(CARD)) == (1, 2)
     return project
 
 
@@ -276,10 +276,10 @@ def test_a_second_embedders_groups_grow_old_by_the_first_ones_items() -> None:
     project.say(CARD, LOGIN, day=0, key=B)
     project.say(SOUND, day=1, key=B)
     project.round()
-    assert project.groups() == 3
+    assert project.micro_clusters() == 3
     project.say(SLOW, MAP, day=20)
     project.round()
-    assert project.groups() == 3  # of each embedder the newest stays
+    assert project.micro_clusters() == 3  # of each embedder the newest stays
     assert project.where(CARD, LOGIN, SOUND) == [of(CARD), of(LOGIN), of(SOUND)]
     assert answer(project.round(Reset))[0] == "applied"
     project.say("card late again", day=20, key=B)

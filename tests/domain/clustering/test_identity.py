@@ -92,9 +92,9 @@ def snapshot(
         cluster.astype(np.int32),
         neighbours,
     )
-    micro_clusters = [MicroCluster(bytes([i % 256]) * 16, f"group {i}", "", (), 0, 0, (0,)) for i in range(n)]
-    told = np.bincount(cluster, weights=count, minlength=int(cluster.max()) + 4).astype(int).tolist()
-    return Snapshot(index, constraints, micro_clusters, Lexicon(), told, int(count.sum()), 0, unbounded)
+    micro_clusters = [MicroCluster(bytes([i % 256]) * 16, f"title {i}", "", (), 0, 0, (0,)) for i in range(n)]
+    titled_sizes = np.bincount(cluster, weights=count, minlength=int(cluster.max()) + 4).astype(int).tolist()
+    return Snapshot(index, constraints, micro_clusters, Lexicon(), titled_sizes, int(count.sum()), 0, unbounded)
 
 
 def carried_out(before: Slots, decision: Decision) -> list[int]:
@@ -131,7 +131,7 @@ def test_a_decision_leaves_every_group_in_one_standing_cluster(
     all_moved = sum(int(count[move.slot]) for move in decision.moves)
     assert decision.moved_share == pytest.approx(all_moved / count.sum())
     assert len({after[slot] for slot in must_link}) <= 1
-    # Whatever has changed is told, with the size it then has.
+    # Whatever has changed is titled_sizes, with the size it then has.
     sizes: dict[int, int] = defaultdict(int)
     for number, items in zip(after, count.tolist(), strict=True):
         sizes[number] += items
@@ -171,7 +171,8 @@ def test_a_decision_names_groups_by_their_slots() -> None:
     assert plain.moves
     assert decision.moves == tuple(replace(move, slot=3 * move.slot + 1) for move in plain.moves)
     assert decision.split_candidates == tuple(
-        replace(torn, slots=tuple(3 * place + 1 for place in torn.slots)) for torn in plain.split_candidates
+        replace(candidate, slots=tuple(3 * place + 1 for place in candidate.slots))
+        for candidate in plain.split_candidates
     )
     assert (decision.merged, decision.titles, decision.merge_threshold) == (
         plain.merged,
@@ -223,9 +224,9 @@ def test_a_cluster_whose_halves_are_not_alike_may_be_two() -> None:
     nothing = np.zeros((12, 0))
     plan = Plan(np.zeros(12, np.int64), smooth, nothing.astype(np.int64), nothing.astype(np.float32), 0.9, ())
     final, count = np.array([7] * 9 + [8] * 3), np.ones(12, np.int64)
-    [torn] = split_candidates(plan, by_number(final), final, 8, count, RoundConstraints())
-    assert (torn.number, torn.slots) == (7, (5, 6, 7, 8))
-    assert torn.linkage == pytest.approx(0.5)
+    [candidate] = split_candidates(plan, by_number(final), final, 8, count, RoundConstraints())
+    assert (candidate.number, candidate.slots) == (7, (5, 6, 7, 8))
+    assert candidate.linkage == pytest.approx(0.5)
     assert not split_candidates(
         plan, by_number(final), final, 8, count, RoundConstraints(must_link={2: 1})
     )  # a person has put it together

@@ -425,9 +425,9 @@ class ProjectMachine(RuleBasedStateMachine):
             assert state.cluster_of(items) == expected
             members: dict[str, list[str]] = defaultdict(list)
             for core in state.clusterers.values():
-                in_groups = [slot for cluster in core.state.clusters for slot in cluster.slots]
-                assert sorted(in_groups) == core.state.index.slots().tolist()
-                assert len(in_groups) == len(core.state.index)
+                in_clusters = [slot for cluster in core.state.clusters for slot in cluster.slots]
+                assert sorted(in_clusters) == core.state.index.slots().tolist()
+                assert len(in_clusters) == len(core.state.index)
                 for cluster in core.state.clusters:
                     assert cluster.merged_into is None or not (cluster.slots or cluster.archived)
                     assert cluster.is_deleted or cluster.merged_into is not None or cluster.id in expected
@@ -521,8 +521,8 @@ class ProjectMachine(RuleBasedStateMachine):
 
 def live(state: ProjectClusters) -> set[str]:
     """The items that are not archived."""
-    groups = ((core, slot) for core in state.clusterers.values() for slot in core.state.index.slots().tolist())
-    return {str(UUID(bytes=item_id)) for core, slot in groups for item_id, _, _ in core.state.index.members(slot)}
+    slots = ((core, slot) for core in state.clusterers.values() for slot in core.state.index.slots().tolist())
+    return {str(UUID(bytes=item_id)) for core, slot in slots for item_id, _, _ in core.state.index.members(slot)}
 
 
 def sorted_events(events: Sequence[ClusterEvent]) -> list[ClusterEvent]:

@@ -1,4 +1,4 @@
-"""Items that are deleted: what is left of groups, clusters, titles and people's words."""
+"""Items that are deleted: what is left of micro-clusters, clusters, titles and constraints."""
 
 from uuid import UUID
 
@@ -91,7 +91,7 @@ def by(step: Step) -> str:
 
 
 def one_group() -> Project:
-    """Three items in one tight group, of which the text of the first is kept."""
+    """Three items in one micro-cluster, of which the text of the first is kept."""
     project = Project()
     project.say(CARD)
     project.say(LATER, "card late for order 3", like=CARD)

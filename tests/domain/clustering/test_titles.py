@@ -41,7 +41,7 @@ def test_coherence_is_the_mean_cosine_of_its_items(counts: list[int], seed: int,
     items /= np.linalg.norm(items, axis=1, keepdims=True)
     ends = np.cumsum(counts)
     means = np.stack([items[end - n : end].mean(0) for end, n in zip(ends, counts, strict=True)])
-    # A group of another cluster is left out.
+    # A micro-cluster of another cluster is left out.
     index = Means(np.vstack([means[:1], means]).astype(np.float16), np.array([7, *counts]))
     found = coherence(index, np.arange(1, len(counts) + 1))
     if len(items) == 1:

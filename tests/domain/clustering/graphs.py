@@ -1,0 +1,38 @@
+"""Graphs of micro-clusters to consolidate, and partitions to compare."""
+
+import numpy as np
+from hypothesis import settings
+from hypothesis import strategies as st
+
+from soulcaster.domain.clustering.graph import NEIGHBOURS
+from soulcaster.domain.clustering.vectors import Slots, Vectors
+
+steady = settings(max_examples=60, deadline=None, derandomize=True)
+seeds = st.integers(0, 10**6)
+
+
+def complete(n: int) -> Slots:
+    """The graph in which every micro-cluster is every other's neighbour."""
+    return np.array([[j for j in range(n) if j != i] for i in range(n)], np.int64).reshape(n, max(0, n - 1))
+
+
+def arrivals(rows: Vectors) -> Slots:
+    """The nearest that existed when each arrived."""
+    found = np.full((len(rows), NEIGHBOURS), -1, np.int64)
+    for i in range(1, len(rows)):
+        near = np.argsort(-(rows[:i] @ rows[i]), kind="stable")[:NEIGHBOURS]
+        found[i, : len(near)] = near
+    return found
+
+
+def together(part: Slots) -> set[frozenset[int]]:
+    """Return the partition that an array of part numbers describes."""
+    return {frozenset(np.flatnonzero(part == p).tolist()) for p in np.unique(part)}
+
+
+def planted(n: int, topics: int, noise: float) -> tuple[Vectors, Slots]:
+    """Unit rows around random topics, and the topic of each."""
+    chance = np.random.default_rng(5)
+    of = np.arange(n) % topics
+    rows = chance.standard_normal((topics, 128))[of] + noise * chance.standard_normal((n, 128))
+    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32), of
