@@ -10,9 +10,9 @@ import numpy as np
 from agents.rounds import BackgroundRounds
 from agents.runtime.batches import Batch
 from agents.step_sender import StepSender
-from soulcaster.domain.clustering.embedders import EmbedderKey
-from soulcaster.domain.clustering.project import ProjectClusters
-from soulcaster.domain.clustering.steps import Step
+from soulcaster.domain.clustering.project.clusters import ProjectClusters
+from soulcaster.domain.clustering.project.embedders import EmbedderKey
+from soulcaster.domain.clustering.project.steps import Step
 from soulcaster.domain.commands import Command, RoundFinished
 from soulcaster.ports.clock import Clock
 from soulcaster.ports.messaging import Publisher, Record

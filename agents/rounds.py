@@ -13,9 +13,9 @@ from uuid import uuid4
 import structlog
 
 from agents.runtime.memory import give_back
-from soulcaster.domain.clustering.identity import Decision
-from soulcaster.domain.clustering.project import ProjectClusters
-from soulcaster.domain.clustering.round_schedule import Round
+from soulcaster.domain.clustering.consolidation.identity import Decision
+from soulcaster.domain.clustering.project.clusters import ProjectClusters
+from soulcaster.domain.clustering.project.round_schedule import Round
 from soulcaster.domain.commands import Rebalance, RoundFinished
 from soulcaster.ports.clock import Clock
 from soulcaster.ports.messaging import Outgoing, Publisher

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import structlog
 
-from soulcaster.domain.clustering.steps import Step
+from soulcaster.domain.clustering.project.steps import Step
 from soulcaster.domain.commands import Fix
 from soulcaster.ports.clock import Clock
 from soulcaster.ports.messaging import Outgoing, Publisher, Record

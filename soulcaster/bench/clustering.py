@@ -17,7 +17,7 @@ from soulcaster.bench.datasets import Labelled, Stream, combined, embed, read_la
 from soulcaster.bench.oracle import MAX_ROWS, best_cut
 from soulcaster.bench.scores import all_singletons, one_cluster, score
 from soulcaster.dev.demo_data import FILE, LABEL_COLUMN, TEXT_COLUMN
-from soulcaster.domain.clustering.vectors import Vectors
+from soulcaster.domain.clustering.features.vectors import Vectors
 from soulcaster.errors import BadInput
 
 

@@ -18,9 +18,9 @@ import numpy.typing as npt
 import psutil
 
 from soulcaster.bench.alone import print_progress, run_alone, use_one_core
-from soulcaster.domain.clustering.clusterer import Clusterer
-from soulcaster.domain.clustering.identity import decide
-from soulcaster.domain.clustering.vectors import Vectors
+from soulcaster.domain.clustering.clusterer.clusterer import Clusterer
+from soulcaster.domain.clustering.consolidation.identity import decide
+from soulcaster.domain.clustering.features.vectors import Vectors
 from soulcaster.domain.feedback.items import Brief
 
 Numbers = npt.NDArray[np.int32]

@@ -15,7 +15,7 @@ from soulcaster.adapters.embedders.static import DEFAULT_FOLDER, StaticEmbedder
 from soulcaster.adapters.table_files import open_table
 from soulcaster.bench import Order, Shape
 from soulcaster.bench.scores import Codes, codes
-from soulcaster.domain.clustering.vectors import Vectors, unit
+from soulcaster.domain.clustering.features.vectors import Vectors, unit
 from soulcaster.domain.feedback.items import Brief, brief
 from soulcaster.errors import BadInput
 from soulcaster.services.file_import import ready_row

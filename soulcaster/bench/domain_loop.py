@@ -12,9 +12,9 @@ import numpy as np
 
 from soulcaster.adapters.embedders.static import StaticEmbedder
 from soulcaster.bench.feeds import ENVELOPE_ITEMS, Feed, messages
-from soulcaster.domain.clustering.embedders import EmbedderKey
-from soulcaster.domain.clustering.item_records import RECORD_BYTES
-from soulcaster.domain.clustering.project import ProjectClusters
+from soulcaster.domain.clustering.project.clusters import ProjectClusters
+from soulcaster.domain.clustering.project.embedders import EmbedderKey
+from soulcaster.domain.clustering.project.item_records import RECORD_BYTES
 from soulcaster.domain.feedback.dedupe import Seen
 from soulcaster.domain.feedback.items import FeedbackItem, brief
 from soulcaster.domain.feedback.versions import MARK_BYTES

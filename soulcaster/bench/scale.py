@@ -24,11 +24,11 @@ import psutil
 from agents.runtime.memory import give_back
 from soulcaster.bench.alone import print_progress, run_alone, use_one_core
 from soulcaster.bench.feeds import demo_topics
-from soulcaster.domain.clustering import snapshot_codec
-from soulcaster.domain.clustering.clusterer import Clusterer
-from soulcaster.domain.clustering.identity import decide
-from soulcaster.domain.clustering.item_records import RECORD_BYTES
-from soulcaster.domain.clustering.vectors import Vectors, unit
+from soulcaster.domain.clustering.clusterer import snapshot_codec
+from soulcaster.domain.clustering.clusterer.clusterer import Clusterer
+from soulcaster.domain.clustering.consolidation.identity import decide
+from soulcaster.domain.clustering.features.vectors import Vectors, unit
+from soulcaster.domain.clustering.project.item_records import RECORD_BYTES
 from soulcaster.domain.feedback.items import Brief
 from soulcaster.domain.ids import id_bytes, item_id
 from soulcaster.domain.segments import Segments

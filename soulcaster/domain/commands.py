@@ -1,8 +1,8 @@
 """What people ask of clusters. A command's `id` makes a second delivery harmless.
 
 A new kind of command is one dataclass here, in the union `Command` and by name in `CommandKind`, and its handler in
-`domain/clustering/command_handlers.py`; people reach it through a route in `web/api/commands`. Kafka, the rows and
-the commands that wait follow from the dataclass: its fields have the names and the limits of the JSON on
+`domain/clustering/project/command_handlers.py`; people reach it through a route in `web/api/commands`. Kafka, the rows
+and the commands that wait follow from the dataclass: its fields have the names and the limits of the JSON on
 cluster.commands. The limits are checked where a command comes in (`wire/cluster_commands.py`), not when one is made.
 """
 

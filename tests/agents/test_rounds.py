@@ -11,9 +11,9 @@ from agents import rounds as rounds_module
 from agents.cluster import Cluster
 from agents.runtime.batches import Batch
 from agents.runtime.runner import run_agent
-from soulcaster.domain.clustering.item_records import RECORD_BYTES
-from soulcaster.domain.clustering.project import ProjectClusters
-from soulcaster.domain.clustering.round_schedule import Round
+from soulcaster.domain.clustering.project.clusters import ProjectClusters
+from soulcaster.domain.clustering.project.item_records import RECORD_BYTES
+from soulcaster.domain.clustering.project.round_schedule import Round
 from soulcaster.domain.commands import Configure, Rebalance, RoundFinished
 from soulcaster.domain.events import ClusteringStatus, CommandDone
 from soulcaster.ports.messaging import Record

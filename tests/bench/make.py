@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from soulcaster.bench.datasets import Labelled
-from soulcaster.domain.clustering.vectors import Vectors
+from soulcaster.domain.clustering.features.vectors import Vectors
 from tests.support.make import brief
 
 

@@ -14,7 +14,7 @@ from soulcaster.bench.clustering import Options, figures, load
 from soulcaster.bench.clustering_loop import CurrentClusterer, Measured, MeasuredRound, RoundReport, drive, drive_alone
 from soulcaster.bench.datasets import Stream, stream
 from soulcaster.cli.main import app
-from soulcaster.domain.clustering.vectors import Vectors
+from soulcaster.domain.clustering.features.vectors import Vectors
 from soulcaster.domain.feedback.items import Brief
 from soulcaster.errors import BadInput, SoulcasterError
 from tests.bench.make import labelled, write

@@ -10,7 +10,7 @@ from scipy.spatial.distance import squareform
 from soulcaster.bench import oracle
 from soulcaster.bench.oracle import best_cut
 from soulcaster.bench.scores import all_singletons, score
-from soulcaster.domain.clustering.vectors import Vectors
+from soulcaster.domain.clustering.features.vectors import Vectors
 from soulcaster.errors import BadInput
 
 # The examples are the same each time: two merges may be as near each other as the last bits of a cosine.

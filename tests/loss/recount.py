@@ -12,8 +12,8 @@ from redis.asyncio import Redis
 
 from agents.rounds import QUIET_SECONDS
 from soulcaster.adapters.kafka.offsets import offsets_of
-from soulcaster.domain.clustering.item_records import RECORD_BYTES
-from soulcaster.domain.clustering.project import ProjectClusters
+from soulcaster.domain.clustering.project.clusters import ProjectClusters
+from soulcaster.domain.clustering.project.item_records import RECORD_BYTES
 from soulcaster.domain.events import ClusterChanged, ClusterMerged, ClusterRestored, ItemAssigned
 from soulcaster.domain.feedback.versions import MARK_BYTES
 from soulcaster.domain.segments import Segments

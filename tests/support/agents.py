@@ -10,8 +10,8 @@ import numpy.typing as npt
 
 from agents.runtime.batches import Batch
 from agents.runtime.runner import Agent, run_agent
-from soulcaster.domain.clustering.item_records import RECORD_BYTES
-from soulcaster.domain.clustering.project import ProjectClusters
+from soulcaster.domain.clustering.project.clusters import ProjectClusters
+from soulcaster.domain.clustering.project.item_records import RECORD_BYTES
 from soulcaster.domain.feedback.dedupe import Seen
 from soulcaster.domain.feedback.versions import MARK_BYTES
 from soulcaster.ports.messaging import Outgoing, Publisher, Record

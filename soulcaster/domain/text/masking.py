@@ -255,8 +255,8 @@ def mask_ids(text: str) -> str:
     """Return the text with machine-made names masked, for comparing.
 
     URLs keep host and words of the path, file paths keep the file name: two failing pages are two problems. Short
-    numbers stay, because "error 404" is not "error 500". The clusterer's second fingerprint (`clustering/lexical.py`)
-    masks numbers too, and then requires similar vectors.
+    numbers stay, because "error 404" is not "error 500". The clusterer's second fingerprint
+    (`clustering/features/lexical.py`) masks numbers too, and then requires similar vectors.
     """
     if "Mozilla/5.0 (" in text:
         text = _BROWSER.sub(" ", text)

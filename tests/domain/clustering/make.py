@@ -6,11 +6,11 @@ from functools import cache
 
 import numpy as np
 
-from soulcaster.domain.clustering.embedders import EmbedderKey
-from soulcaster.domain.clustering.item_records import RECORD_BYTES
-from soulcaster.domain.clustering.project import ProjectClusters
-from soulcaster.domain.clustering.steps import Step
-from soulcaster.domain.clustering.vectors import Vectors, unit
+from soulcaster.domain.clustering.features.vectors import Vectors, unit
+from soulcaster.domain.clustering.project.clusters import ProjectClusters
+from soulcaster.domain.clustering.project.embedders import EmbedderKey
+from soulcaster.domain.clustering.project.item_records import RECORD_BYTES
+from soulcaster.domain.clustering.project.steps import Step
 from soulcaster.domain.feedback.items import Brief
 from soulcaster.domain.segments import RowChange, Segments
 from tests.support.make import brief

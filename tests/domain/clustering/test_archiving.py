@@ -7,11 +7,11 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
-from soulcaster.domain.clustering.embedders import EmbedderKey
-from soulcaster.domain.clustering.progress import EARLY_ITEMS
-from soulcaster.domain.clustering.project import ProjectClusters
-from soulcaster.domain.clustering.steps import Step
-from soulcaster.domain.clustering.vectors import Vectors, unit
+from soulcaster.domain.clustering.clusterer.progress import EARLY_ITEMS
+from soulcaster.domain.clustering.features.vectors import Vectors, unit
+from soulcaster.domain.clustering.project.clusters import ProjectClusters
+from soulcaster.domain.clustering.project.embedders import EmbedderKey
+from soulcaster.domain.clustering.project.steps import Step
 from soulcaster.domain.commands import (
     Cleanup,
     Command,

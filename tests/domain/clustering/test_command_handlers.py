@@ -5,8 +5,8 @@ from typing import get_args, get_type_hints
 import msgspec
 import pytest
 
-from soulcaster.domain.clustering.command_codec import dump_command, load_command
-from soulcaster.domain.clustering.command_handlers import CommandHandlers
+from soulcaster.domain.clustering.project.command_codec import dump_command, load_command
+from soulcaster.domain.clustering.project.command_handlers import CommandHandlers
 from soulcaster.domain.commands import Cleanup, Command, CommandKind, Merge, Move, RoundFinished, Split
 from tests.support.make import NOW
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from soulcaster.domain.clustering.consolidation import plan
-from soulcaster.domain.clustering.linkage import RoundConstraints
+from soulcaster.domain.clustering.consolidation.linkage import RoundConstraints
+from soulcaster.domain.clustering.consolidation.plan import plan
 from tests.domain.clustering.graphs import arrivals, planted, together
 from tests.domain.clustering.make import chance_rows
 

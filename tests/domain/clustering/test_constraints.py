@@ -2,7 +2,7 @@
 
 import pytest
 
-from soulcaster.domain.clustering.constraints import Constraint, Constraints
+from soulcaster.domain.clustering.clusterer.constraints import Constraint, Constraints
 from soulcaster.errors import BadInput
 
 

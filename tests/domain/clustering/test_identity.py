@@ -8,9 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from soulcaster.domain.clustering import identity
-from soulcaster.domain.clustering.consolidation import Plan
-from soulcaster.domain.clustering.identity import (
+from soulcaster.domain.clustering.consolidation import identity
+from soulcaster.domain.clustering.consolidation.identity import (
     LEAST_BUDGET,
     MOST_MOVED,
     Decision,
@@ -20,13 +19,14 @@ from soulcaster.domain.clustering.identity import (
     match,
     split_candidates,
 )
-from soulcaster.domain.clustering.index import IndexSnapshot
-from soulcaster.domain.clustering.lexical import DIMENSIONS as WORD_DIMENSIONS
-from soulcaster.domain.clustering.lexical import Lexicon
-from soulcaster.domain.clustering.linkage import RoundConstraints
-from soulcaster.domain.clustering.micro_clusters import MicroCluster
-from soulcaster.domain.clustering.space import SimilaritySpace
-from soulcaster.domain.clustering.vectors import Slots, Vectors
+from soulcaster.domain.clustering.consolidation.linkage import RoundConstraints
+from soulcaster.domain.clustering.consolidation.plan import Plan
+from soulcaster.domain.clustering.features.lexical import DIMENSIONS as WORD_DIMENSIONS
+from soulcaster.domain.clustering.features.lexical import Lexicon
+from soulcaster.domain.clustering.features.space import SimilaritySpace
+from soulcaster.domain.clustering.features.vectors import Slots, Vectors
+from soulcaster.domain.clustering.micro_clusters.index import IndexSnapshot
+from soulcaster.domain.clustering.micro_clusters.micro_cluster import MicroCluster
 from tests.domain.clustering.make import chance_rows
 
 steady = settings(max_examples=80, deadline=None, derandomize=True)

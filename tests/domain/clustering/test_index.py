@@ -5,11 +5,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from soulcaster.domain.clustering.index import RERANKED, MicroClusterIndex
-from soulcaster.domain.clustering.lexical import DIMENSIONS as WORD_DIMENSIONS
-from soulcaster.domain.clustering.micro_clusters import MicroCluster
-from soulcaster.domain.clustering.snapshot_codec import dump_index, load_index
-from soulcaster.domain.clustering.vectors import Slots, Vectors, unit
+from soulcaster.domain.clustering.clusterer.snapshot_codec import dump_index, load_index
+from soulcaster.domain.clustering.features.lexical import DIMENSIONS as WORD_DIMENSIONS
+from soulcaster.domain.clustering.features.vectors import Slots, Vectors, unit
+from soulcaster.domain.clustering.micro_clusters.index import RERANKED, MicroClusterIndex
+from soulcaster.domain.clustering.micro_clusters.micro_cluster import MicroCluster
 from tests.domain.clustering.make import chance_rows
 
 D = 24

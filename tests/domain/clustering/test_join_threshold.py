@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from soulcaster.domain.clustering.graph import nearest_graph
-from soulcaster.domain.clustering.join_threshold import NEW_WEIGHT, best_clusters, join_threshold
+from soulcaster.domain.clustering.consolidation.graph import nearest_graph
+from soulcaster.domain.clustering.consolidation.join_threshold import NEW_WEIGHT, best_clusters, join_threshold
 from tests.domain.clustering.graphs import arrivals, seeds, steady
 from tests.domain.clustering.make import chance_rows
 

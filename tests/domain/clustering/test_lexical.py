@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from soulcaster.domain.clustering.lexical import DIMENSIONS, Lexicon, fingerprints, stem, words
+from soulcaster.domain.clustering.features.lexical import DIMENSIONS, Lexicon, fingerprints, stem, words
 
 steady = settings(deadline=None)
 texts = st.text(st.characters(codec="utf-8"), max_size=60)

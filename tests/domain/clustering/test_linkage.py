@@ -10,8 +10,8 @@ from scipy.cluster.hierarchy import fcluster
 from scipy.cluster.hierarchy import linkage as scipy_linkage
 from scipy.spatial.distance import squareform
 
-from soulcaster.domain.clustering.graph import nearest_graph
-from soulcaster.domain.clustering.linkage import RoundConstraints, average_linkage, merge_candidates
+from soulcaster.domain.clustering.consolidation.graph import nearest_graph
+from soulcaster.domain.clustering.consolidation.linkage import RoundConstraints, average_linkage, merge_candidates
 from tests.domain.clustering.graphs import arrivals, complete, seeds, steady, together
 from tests.domain.clustering.make import chance_rows
 

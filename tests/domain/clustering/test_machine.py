@@ -11,12 +11,12 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from soulcaster.domain.clustering import archive_schedule
-from soulcaster.domain.clustering.clusterer import Clusterer
-from soulcaster.domain.clustering.clusters import Cluster
-from soulcaster.domain.clustering.embedders import EmbedderKey
-from soulcaster.domain.clustering.project import ProjectClusters
-from soulcaster.domain.clustering.steps import Step
+from soulcaster.domain.clustering.clusterer.clusterer import Clusterer
+from soulcaster.domain.clustering.clusterer.clusters import Cluster
+from soulcaster.domain.clustering.project import archive_schedule
+from soulcaster.domain.clustering.project.clusters import ProjectClusters
+from soulcaster.domain.clustering.project.embedders import EmbedderKey
+from soulcaster.domain.clustering.project.steps import Step
 from soulcaster.domain.commands import (
     Cleanup,
     Command,

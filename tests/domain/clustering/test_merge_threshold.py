@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from soulcaster.domain.clustering.graph import nearest_graph, smoothed
-from soulcaster.domain.clustering.linkage import RoundConstraints, average_linkage
-from soulcaster.domain.clustering.merge_threshold import (
+from soulcaster.domain.clustering.consolidation.graph import nearest_graph, smoothed
+from soulcaster.domain.clustering.consolidation.linkage import RoundConstraints, average_linkage
+from soulcaster.domain.clustering.consolidation.merge_threshold import (
     HIGHEST,
     TRIED,
     best_separation,
@@ -15,7 +15,7 @@ from soulcaster.domain.clustering.merge_threshold import (
     micro_clusters_per_topic,
     separations,
 )
-from soulcaster.domain.clustering.vectors import unit
+from soulcaster.domain.clustering.features.vectors import unit
 from tests.domain.clustering.graphs import arrivals, complete, planted, seeds, steady, together
 from tests.domain.clustering.make import chance_rows
 

@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 
 import soulcaster
 from soulcaster.adapters.embedders.static import StaticEmbedder
-from soulcaster.domain.clustering import identity
-from soulcaster.domain.clustering.changes import ProposedChange
-from soulcaster.domain.clustering.clusterer import Clusterer
-from soulcaster.domain.clustering.embedders import EmbedderKey
-from soulcaster.domain.clustering.item_records import RECORD_BYTES
-from soulcaster.domain.clustering.project import ProjectClusters
-from soulcaster.domain.clustering.steps import Step
-from soulcaster.domain.clustering.vectors import Vectors, unit
+from soulcaster.domain.clustering.clusterer.changes import ProposedChange
+from soulcaster.domain.clustering.clusterer.clusterer import Clusterer
+from soulcaster.domain.clustering.consolidation import identity
+from soulcaster.domain.clustering.features.vectors import Vectors, unit
+from soulcaster.domain.clustering.project.clusters import ProjectClusters
+from soulcaster.domain.clustering.project.embedders import EmbedderKey
+from soulcaster.domain.clustering.project.item_records import RECORD_BYTES
+from soulcaster.domain.clustering.project.steps import Step
 from soulcaster.domain.commands import (
     Cleanup,
     Command,

@@ -5,11 +5,11 @@ from uuid import UUID
 import numpy as np
 import pytest
 
-from soulcaster.domain.clustering.archive import NOTHING, Archived
-from soulcaster.domain.clustering.clusterer import Clusterer
-from soulcaster.domain.clustering.constraints import Constraint, Constraints
-from soulcaster.domain.clustering.project import ProjectClusters
-from soulcaster.domain.clustering.steps import Step
+from soulcaster.domain.clustering.clusterer.archive import NOTHING, Archived
+from soulcaster.domain.clustering.clusterer.clusterer import Clusterer
+from soulcaster.domain.clustering.clusterer.constraints import Constraint, Constraints
+from soulcaster.domain.clustering.project.clusters import ProjectClusters
+from soulcaster.domain.clustering.project.steps import Step
 from soulcaster.domain.commands import (
     Command,
     Configure,

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from soulcaster.domain.clustering.lexical import Lexicon
-from soulcaster.domain.clustering.micro_clusters import MicroCluster
-from soulcaster.domain.clustering.titles import TERMS, coherence, terms, title
-from soulcaster.domain.clustering.vectors import Slots
+from soulcaster.domain.clustering.consolidation.titles import TERMS, coherence, terms, title
+from soulcaster.domain.clustering.features.lexical import Lexicon
+from soulcaster.domain.clustering.features.vectors import Slots
+from soulcaster.domain.clustering.micro_clusters.micro_cluster import MicroCluster
 from tests.domain.clustering.make import chance_rows, rows
 
 

@@ -5,8 +5,8 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
-from soulcaster.domain.clustering.project import ProjectClusters
-from soulcaster.domain.clustering.steps import Step
+from soulcaster.domain.clustering.project.clusters import ProjectClusters
+from soulcaster.domain.clustering.project.steps import Step
 from soulcaster.domain.commands import Command, Configure, Granularity, Merge, Move, Mute, Reopen, Reset, Resolve, Undo
 from soulcaster.domain.events import ClusterChanged, ClusterEvent, ClusterReopened, CommandDone
 from soulcaster.domain.ids import cluster_id_for

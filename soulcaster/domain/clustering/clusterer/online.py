@@ -1,0 +1,235 @@
+"""The online step: each item of a block joins a micro-cluster, or opens one, as it arrives.
+
+Equal text comes before similarity. An item whose nearest micro-cluster is at `JOIN_SIMILARITY` or nearer joins it.
+Another item opens a micro-cluster: in the cluster whose three nearest micro-clusters are nearest to it on average, if
+that reaches the join threshold, else in a new cluster.
+
+Within a block, every item is compared with the micro-clusters as they were at its start and with those it has opened.
+"""
+
+from bisect import insort
+from collections.abc import Sequence
+from dataclasses import dataclass
+from operator import itemgetter
+
+import numpy as np
+
+from soulcaster.domain.assignment import Change, Rule
+from soulcaster.domain.clustering.clusterer.changes import Placement
+from soulcaster.domain.clustering.clusterer.clusters import Cluster
+from soulcaster.domain.clustering.clusterer.progress import EARLY_ITEMS
+from soulcaster.domain.clustering.clusterer.state import ClusterState
+from soulcaster.domain.clustering.consolidation.graph import NEIGHBOURS
+from soulcaster.domain.clustering.consolidation.join_threshold import NEAREST_COUNTED
+from soulcaster.domain.clustering.features.lexical import fingerprints
+from soulcaster.domain.clustering.features.vectors import Vectors
+from soulcaster.domain.clustering.micro_clusters.index import MicroClusterIndex
+from soulcaster.domain.clustering.micro_clusters.micro_cluster import MicroCluster, shortened
+from soulcaster.domain.feedback.items import Brief
+from soulcaster.domain.ids import cluster_id_for, id_bytes
+
+JOIN_SIMILARITY = 0.8
+"""The similarity from which on an item joins its nearest micro-cluster."""
+
+BLOCK_ITEMS = 256
+"""Items that are compared at once."""
+
+_LEAST = -2.0
+"""Below every similarity."""
+
+Candidate = tuple[float, int, int]
+"""A micro-cluster near an item: similarity, slot, cluster number."""
+
+Scored = tuple[int, float]
+"""A micro-cluster's slot, and the score of its cluster."""
+
+
+@dataclass(slots=True)
+class _Choice:
+    """Where an item goes: a micro-cluster, or a new one in a cluster, or, where both are None, in a new cluster."""
+
+    rule: Rule
+    score: float
+    threshold: float
+    runner_up: Scored | None
+    slot: int | None = None
+    number: int | None = None
+
+
+class _Block:
+    """The similarities of a block's items, to the micro-clusters at its start and to those it has opened."""
+
+    def __init__(self, index: MicroClusterIndex, vectors: Vectors, word_vectors: Vectors) -> None:
+        """Search the nearest micro-clusters of every item."""
+        self._index = index
+        self._features = index.features(vectors, word_vectors)
+        similarities, slots = index.nearest(self._features)
+        numbers = index.cluster_numbers[slots]
+        self._nearest = list(zip(similarities.tolist(), slots.tolist(), numbers.tolist(), strict=True))
+        self._within = self._features @ self._features.T
+        self._to_opened = np.empty(self._within.shape, np.float32)
+        self._opened: list[tuple[int, int]] = []
+        self._row_of: dict[int, int] = {}
+
+    def candidates(self, row: int) -> list[Candidate]:
+        """Return the nearest micro-clusters of an item, best first."""
+        candidates: list[Candidate] = list(zip(*self._nearest[row], strict=True))
+        if self._opened:
+            floor = candidates[-1][0] if len(candidates) == NEIGHBOURS else _LEAST
+            to_opened = self._to_opened[row, : len(self._opened)]
+            closer = (to_opened > floor).nonzero()[0].tolist()
+            if closer:
+                candidates += [(float(to_opened[i]), *self._opened[i]) for i in closer]
+                candidates.sort(key=itemgetter(0), reverse=True)
+                del candidates[NEIGHBOURS:]
+        return candidates
+
+    def similarity(self, row: int, slot: int) -> float:
+        """Return the similarity of an item and any micro-cluster."""
+        opened_by = self._row_of.get(slot)
+        other = self._index.features_at(np.array([slot]))[0] if opened_by is None else self._features[opened_by]
+        return float(self._features[row] @ other)
+
+    def opened(self, row: int, slot: int, number: int) -> None:
+        """Note that an item has opened a micro-cluster in a cluster."""
+        self._row_of[slot] = row
+        self._to_opened[:, len(self._opened)] = self._within[row]
+        self._opened.append((slot, number))
+
+
+class OnlineStep:
+    """Places items."""
+
+    def __init__(self, state: ClusterState) -> None:
+        """Change this state."""
+        self._state = state
+        explicit = state.explicit_threshold
+        self._join_similarity = JOIN_SIMILARITY if explicit is None else explicit
+
+    def place(self, items: Sequence[Brief], vectors: Vectors) -> list[Placement]:
+        """Place a block of items, in order; vectors are unit rows, shape (len(items), dimensions)."""
+        state = self._state
+        word_vectors = state.lexicon.add([item.text for item in items])
+        state.seen += len(items)
+        self._centre_while_few(vectors)
+        state.index.reserve(len(items))
+        block = _Block(state.index, vectors, word_vectors)
+        placements = [self._place(row, item, block) for row, item in enumerate(items)]
+        state.index.join([placement.slot for placement in placements], vectors, word_vectors)
+        return placements
+
+    def _centre_while_few(self, vectors: Vectors) -> None:
+        """Take the background anew each time the items have doubled; later, rounds do this."""
+        state = self._state
+        if state.explicit_threshold is None and 2 * state.calibration.centred_at <= state.seen <= EARLY_ITEMS:
+            state.calibration.centred_at = state.seen
+            snapshot = state.index.snapshot().centred(vectors)
+            state.index.adopt(snapshot.build_search(snapshot.features()))
+
+    def _place(self, row: int, item: Brief, block: _Block) -> Placement:
+        candidates = block.candidates(row)
+        exact, masked = fingerprints(item.text)
+        choice = (
+            self._same_text(row, exact, masked, candidates, block)
+            or self._nearest_micro_cluster(candidates)
+            or self._best_cluster(candidates)
+        )
+        change: Change = "joined"
+        time = item.created_at.timestamp()
+        slot, number = choice.slot, choice.number
+        if slot is None:
+            title, summary = shortened(item)
+            if number is None:
+                change = "opened"
+                cluster_id = cluster_id_for(self._state.project_id, item.id)
+                number = self._state.add_cluster(Cluster(cluster_id, title, summary, titled_size=1))
+            micro_cluster = MicroCluster(id_bytes(item.id), title, summary, (), time, time, (masked, exact))
+            slot = self._open(micro_cluster, number, candidates)
+            block.opened(row, slot, number)
+        self._state.count_in(slot, item, time, exact)
+        runner_up, runner_up_score = choice.runner_up or (None, None)
+        return Placement(
+            item, slot, change, choice.rule, choice.score, choice.threshold, runner_up, runner_up_score, exact
+        )
+
+    # ---- choosing ------------------------------------------------------------------------------------------------
+
+    def _same_text(
+        self, row: int, exact: int, masked: int, candidates: Sequence[Candidate], block: _Block
+    ) -> _Choice | None:
+        """Choose the micro-cluster that has this text; an explicit threshold compares vectors only.
+
+        Where only the masked texts are equal, the similarity has to reach the join threshold as well, because what
+        differs may matter: "error 404" is not "error 500".
+        """
+        state = self._state
+        if state.explicit_threshold is not None:
+            return None
+        rule: Rule = "same-text"
+        score = threshold = 1.0
+        slot = state.fingerprints.slots.get(exact)
+        if slot is None and masked != exact:
+            slot = state.fingerprints.slots.get(masked)
+            if slot is not None:
+                rule, threshold = "same-masked-text", state.calibration.join_threshold
+                score = block.similarity(row, slot)
+        if slot is None or score < threshold:
+            return None
+        runner_up = _nearest_elsewhere(state.index.number_of(slot), candidates)
+        return _Choice(rule, score, threshold, runner_up, slot)
+
+    def _nearest_micro_cluster(self, candidates: Sequence[Candidate]) -> _Choice | None:
+        """Choose the nearest micro-cluster, if it is near enough to join."""
+        if not candidates or candidates[0][0] < self._join_similarity:
+            return None
+        score, slot, number = candidates[0]
+        return _Choice("near", score, self._join_similarity, _nearest_elsewhere(number, candidates), slot)
+
+    def _best_cluster(self, candidates: Sequence[Candidate]) -> _Choice:
+        """Choose the best cluster, if it is near enough, or else a new one."""
+        state = self._state
+        best, second = self._best_two(candidates)
+        explicit = state.explicit_threshold is not None
+        threshold = self._join_similarity if explicit else state.calibration.join_threshold
+        if best is None:
+            return _Choice("first", -1.0, threshold, None)
+        if best[1] >= threshold and not explicit:
+            return _Choice("near", best[1], threshold, second, number=state.index.number_of(best[0]))
+        return _Choice("far", best[1], threshold, best)
+
+    def _best_two(self, candidates: Sequence[Candidate]) -> tuple[Scored | None, Scored | None]:
+        """Return the best cluster among candidates, by its nearest micro-cluster, and the next; see `best_clusters`."""
+        nearest: dict[int, list[float]] = {}
+        first: dict[int, int] = {}
+        for similarity, slot, number in candidates:
+            if number not in nearest:
+                nearest[number], first[number] = [similarity], slot
+            elif len(nearest[number]) < NEAREST_COUNTED:
+                nearest[number].append(similarity)
+        best: Scored | None = None
+        second: Scored | None = None
+        for number, found in nearest.items():
+            counted = len(found)
+            if counted < NEAREST_COUNTED:
+                counted = min(NEAREST_COUNTED, len(self._state.clusters[number].slots))
+            score = sum(found) / counted
+            if best is None or score > best[1]:
+                best, second = (first[number], score), best
+            elif second is None or score > second[1]:
+                second = (first[number], score)
+        return best, second
+
+    # ---- opening -------------------------------------------------------------------------------------------------
+
+    def _open(self, micro_cluster: MicroCluster, number: int, candidates: Sequence[Candidate]) -> int:
+        """Open a micro-cluster in a cluster, and return its slot."""
+        state = self._state
+        slot = state.index.open(micro_cluster, number, [slot for _, slot, _ in candidates])
+        insort(state.clusters[number].slots, slot)
+        state.fingerprints.claim(slot)
+        return slot
+
+
+def _nearest_elsewhere(number: int, candidates: Sequence[Candidate]) -> Scored | None:
+    """Return the nearest candidate in another cluster, or None."""
+    return next(((slot, similarity) for similarity, slot, other in candidates if other != number), None)

@@ -1,0 +1,316 @@
+"""How a project's clusters are stored: as small blobs, of which a dump has those that changed.
+
+Keys start with a letter: g a micro-cluster, a the cluster numbers of a block of slots, c a cluster, t its automatic
+title, w a constraint, l counters of the lexicon, m counters and thresholds. An empty blob deletes. Members are not
+among them; they come from the items' records.
+"""
+
+from collections.abc import Iterable, Mapping
+from uuid import UUID
+
+import msgspec
+import numpy as np
+
+from soulcaster.domain.clustering.clusterer.archive import Archived
+from soulcaster.domain.clustering.clusterer.changes import ProposedChange
+from soulcaster.domain.clustering.clusterer.clusters import Cluster
+from soulcaster.domain.clustering.clusterer.constraints import Constraint, Constraints
+from soulcaster.domain.clustering.clusterer.state import ClusterState
+from soulcaster.domain.clustering.micro_clusters.index import NUMBERS_A_BLOCK, MicroClusterIndex
+from soulcaster.domain.clustering.micro_clusters.micro_cluster import FREE, MEMBER_BYTES, MicroCluster
+from soulcaster.domain.ids import cluster_id_for
+from soulcaster.domain.lifecycle import Triage
+
+Blobs = dict[bytes, bytes]
+
+_MICRO_CLUSTER, _NUMBERS, _CLUSTER, _TITLE, _CONSTRAINT, _LEXICON, _COUNTERS = b"g", b"a", b"c", b"t", b"w", b"l", b"m"
+
+
+class _MicroClusterBlob(msgspec.Struct, array_like=True):
+    """A micro-cluster; its word mean is sparse: the positions of values other than zero, and these values."""
+
+    count: int
+    item_id: bytes
+    title: str
+    summary: str
+    sources: tuple[str, ...]
+    first: float
+    last: float
+    fingerprints: tuple[int, ...]
+    mean: bytes
+    word_positions: bytes
+    word_values: bytes
+    neighbours: bytes
+    text_of: bytes = b""
+
+
+class _ClusterBlob(msgspec.Struct, array_like=True):
+    id: str
+    given_title: str | None
+    pinned: bool
+    parent_id: str | None
+    merged_into: int | None
+    archived: Archived | None = None
+    triage: Triage = "open"
+    resolved_at: float = 0.0
+
+
+class _TitleBlob(msgspec.Struct, array_like=True):
+    title: str
+    summary: str
+    terms: tuple[str, ...]
+    coherence: float | None
+    titled_size: int
+
+
+class _CountersBlob(msgspec.Struct, array_like=True):
+    seen: int
+    lexicon_seen: int
+    background: bytes
+    centred_at: int
+    join_threshold: float
+    merge_threshold: float
+    calibration: int
+    round: int
+    round_items: int
+    changed: bool
+    complete: bool
+    proposals: list[tuple[str, int, int, float, tuple[int, ...]]]
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode_micro_cluster = msgspec.msgpack.Decoder(_MicroClusterBlob).decode
+_decode_cluster = msgspec.msgpack.Decoder(_ClusterBlob).decode
+_decode_title = msgspec.msgpack.Decoder(_TitleBlob).decode
+_decode_constraint = msgspec.msgpack.Decoder(Constraint).decode
+_decode_counters = msgspec.msgpack.Decoder(_CountersBlob).decode
+
+
+# ---- dumping ---------------------------------------------------------------------------------------------------------
+
+
+def dump_changes(state: ClusterState) -> tuple[Blobs, Blobs]:
+    """Return the blobs that changed since the last dump: those to store together, and titles.
+
+    Titles may be stored apart and be lost: a later round computes them again.
+    """
+    blobs = dump_index(state.index)
+    for number in sorted(state.dirty.clusters):
+        blobs[_CLUSTER + _number_key(number)] = _cluster_blob(state, number)
+    for command_id in sorted(state.dirty.commands):
+        constraint = state.constraints.by_command.get(command_id)
+        blobs[_CONSTRAINT + command_id.encode()] = b"" if constraint is None else _encode(constraint)
+    for key, blob in state.lexicon.dump():
+        blobs[_LEXICON + key] = blob
+    titles = {_TITLE + _number_key(number): _title_blob(state, number) for number in sorted(state.dirty.titles)}
+    if blobs or titles or state.dirty.progress:
+        blobs[_COUNTERS] = _counters_blob(state)
+    state.dirty.clear()
+    return blobs, titles
+
+
+def dump_index(index: MicroClusterIndex) -> Blobs:
+    """Return the blobs of what changed in an index since the last dump.
+
+    Cluster numbers are stored apart from micro-clusters, in blocks, because a round may change very many of them.
+    """
+    slots, blocks = index.take_changes()
+    blobs = {_MICRO_CLUSTER + _number_key(slot): _micro_cluster_blob(index, slot) for slot in slots}
+    for block in blocks:
+        end = min((block + 1) * NUMBERS_A_BLOCK, len(index.micro_clusters))
+        blobs[_NUMBERS + _number_key(block)] = index.cluster_numbers[block * NUMBERS_A_BLOCK : end].tobytes()
+    return blobs
+
+
+def _number_key(number: int) -> bytes:
+    return number.to_bytes(4, "big")
+
+
+def _micro_cluster_blob(index: MicroClusterIndex, slot: int) -> bytes:
+    mc = index.micro_clusters[slot]
+    if mc is FREE:
+        return b""
+    word_positions = np.flatnonzero(index.word_means[slot])
+    return _encode(
+        _MicroClusterBlob(
+            int(index.counts[slot]),
+            mc.item_id,
+            mc.title,
+            mc.summary,
+            mc.sources,
+            mc.first,
+            mc.last,
+            mc.fingerprints,
+            index.means[slot].tobytes(),
+            word_positions.astype(np.uint8).tobytes(),
+            index.word_means[slot, word_positions].tobytes(),
+            index.neighbours[slot].tobytes(),
+            b"" if mc.text_of == mc.item_id else mc.text_of,
+        )
+    )
+
+
+def _cluster_blob(state: ClusterState, number: int) -> bytes:
+    c = state.clusters[number]
+    archived = state.archive.get(number)
+    return _encode(
+        _ClusterBlob(c.id, c.given_title, c.pinned, c.parent_id, c.merged_into, archived, c.triage, c.resolved_at)
+    )
+
+
+def _title_blob(state: ClusterState, number: int) -> bytes:
+    c = state.clusters[number]
+    if c.is_alias or c.is_deleted:
+        return b""
+    return _encode(_TitleBlob(c.title, c.summary, c.terms, c.coherence, c.titled_size))
+
+
+def _counters_blob(state: ClusterState) -> bytes:
+    calibration, progress = state.calibration, state.progress
+    return _encode(
+        _CountersBlob(
+            state.seen,
+            state.lexicon.seen,
+            state.index.background.tobytes(),
+            calibration.centred_at,
+            calibration.join_threshold,
+            calibration.merge_threshold,
+            calibration.number,
+            progress.number,
+            progress.items,
+            progress.epoch != progress.round_epoch,
+            progress.complete,
+            [(p.id, p.one, p.other, p.linkage, p.slots) for p in state.proposals],
+        )
+    )
+
+
+# ---- loading ---------------------------------------------------------------------------------------------------------
+
+
+def load(state: ClusterState, blobs: Mapping[bytes, bytes], members: Iterable[tuple[int, bytes, float, int]]) -> None:
+    """Fill an empty state from the blobs of all dumps, a later dump's over an earlier one's.
+
+    `members` are (slot, item id, time in epoch seconds, fingerprint of the text) of every item that is not archived.
+    """
+    kinds: dict[bytes, Blobs] = {
+        kind: {} for kind in (_MICRO_CLUSTER, _NUMBERS, _CLUSTER, _TITLE, _CONSTRAINT, _LEXICON, _COUNTERS)
+    }
+    for key, blob in blobs.items():
+        if blob:
+            kinds[key[:1]][key[1:]] = blob
+    untitled = _load_clusters(state, kinds[_CLUSTER], kinds[_TITLE])
+    load_index(state.index, kinds[_MICRO_CLUSTER], kinds[_NUMBERS])
+    for slot in state.index.slots().tolist():
+        state.cluster_at(slot).slots.append(slot)
+        state.fingerprints.claim(slot)
+    for slot, item_id, time, text in members:
+        state.index.micro_clusters[slot].add_member(item_id, time, text)
+    _archive_missing(state)
+    state.refresh_archived()
+    for number in range(len(state.clusters)):
+        state.recount(number)
+    for number in untitled:
+        _title_from_first(state, number)
+    state.constraints = Constraints(map(_decode_constraint, kinds[_CONSTRAINT].values()))
+    if kinds[_COUNTERS]:
+        _load_counters(state, kinds[_COUNTERS][b""], kinds[_LEXICON])
+
+
+def load_index(index: MicroClusterIndex, blobs: Mapping[bytes, bytes], blocks: Mapping[bytes, bytes]) -> None:
+    """Fill an empty index from blobs of micro-clusters and blocks of cluster numbers, by keys without their letter."""
+    slots = sorted(int.from_bytes(key, "big") for key in blobs)
+    index.occupy(slots)
+    for slot in slots:
+        blob = _decode_micro_cluster(blobs[_number_key(slot)])
+        index.micro_clusters[slot] = MicroCluster(
+            blob.item_id,
+            blob.title,
+            blob.summary,
+            blob.sources,
+            blob.first,
+            blob.last,
+            blob.fingerprints,
+            text_of=blob.text_of,
+        )
+        index.means[slot] = np.frombuffer(blob.mean, np.float16)
+        word_positions = np.frombuffer(blob.word_positions, np.uint8)
+        index.word_means[slot, word_positions] = np.frombuffer(blob.word_values, np.float16)
+        index.counts[slot] = blob.count
+        index.neighbours[slot] = np.frombuffer(blob.neighbours, np.int32)
+    size = len(index.micro_clusters)
+    for key, block in blocks.items():
+        at = int.from_bytes(key, "big") * NUMBERS_A_BLOCK
+        numbers = np.frombuffer(block, np.int32)[: max(0, size - at)]  # the last slots may have become free
+        index.cluster_numbers[at : at + len(numbers)] = numbers
+
+
+def _load_clusters(state: ClusterState, blobs: Mapping[bytes, bytes], titles: Mapping[bytes, bytes]) -> list[int]:
+    """Load clusters, and return the numbers of those whose title is not stored."""
+    untitled = []
+    for key in sorted(blobs):
+        c = _decode_cluster(blobs[key])
+        cluster = Cluster(
+            c.id,
+            "",
+            "",
+            given_title=c.given_title,
+            pinned=c.pinned,
+            parent_id=c.parent_id,
+            merged_into=c.merged_into,
+            triage=c.triage,
+            resolved_at=c.resolved_at,
+        )
+        number = state.clusters.add(cluster)
+        if c.archived:
+            state.archive.add(number, c.archived)
+        if key in titles:
+            t = _decode_title(titles[key])
+            cluster.title, cluster.summary, cluster.terms = t.title, t.summary, t.terms
+            cluster.coherence, cluster.titled_size = t.coherence, t.titled_size
+        else:
+            untitled.append(number)
+    return untitled
+
+
+def _archive_missing(state: ClusterState) -> None:
+    """Count items as archived that a micro-cluster lost to a step that was cut off (`ArchiveSchedule.archive`)."""
+    for slot in state.index.slots().tolist():
+        left = len(state.index.micro_clusters[slot].packed_members) // MEMBER_BYTES
+        missing = int(state.index.counts[slot]) - left
+        if missing:
+            state.count_archived(slot, missing)
+            state.index.set_count(slot, left)
+
+
+def _title_from_first(state: ClusterState, number: int) -> None:
+    """Give a cluster the title of the item that opened it, or, where its own was lost, of its first micro-cluster."""
+    cluster = state.clusters[number]
+    if not cluster.slots:
+        return
+    micro_clusters = [state.index.micro_clusters[slot] for slot in cluster.slots]
+    opener = next((mc for mc in micro_clusters if _opened(state, mc, cluster)), None)
+    cluster.titled_size = 1 if opener else 0
+    if opener is None:
+        opener = micro_clusters[0]
+        state.dirty.titles.add(number)
+    cluster.title, cluster.summary = opener.title, opener.summary
+
+
+def _opened(state: ClusterState, micro_cluster: MicroCluster, cluster: Cluster) -> bool:
+    """Return whether the first item of a micro-cluster opened the cluster."""
+    return cluster_id_for(state.project_id, str(UUID(bytes=micro_cluster.item_id))) == cluster.id
+
+
+def _load_counters(state: ClusterState, blob: bytes, lexicon: Mapping[bytes, bytes]) -> None:
+    counters = _decode_counters(blob)
+    calibration, progress = state.calibration, state.progress
+    state.seen = counters.seen
+    state.lexicon.load(counters.lexicon_seen, lexicon)
+    calibration.centred_at, calibration.number = counters.centred_at, counters.calibration
+    calibration.join_threshold, calibration.merge_threshold = counters.join_threshold, counters.merge_threshold
+    progress.number, progress.items, progress.complete = counters.round, counters.round_items, counters.complete
+    progress.epoch = int(counters.changed)
+    state.proposals = tuple(ProposedChange(*of) for of in counters.proposals)
+    snapshot = state.index.snapshot().around(np.frombuffer(counters.background, np.float32))
+    state.index.adopt(snapshot.build_search(snapshot.features()))

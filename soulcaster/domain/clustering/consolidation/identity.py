@@ -1,0 +1,333 @@
+"""Which cluster is which after a round: ids stay with the substance. Pure: a snapshot in, a decision out.
+
+Parts and clusters are matched by how many items they share, the largest share first, the older cluster where two are
+equal. A part without a cluster is a new one, split off the cluster that most of it was in; a cluster without a part is
+merged into the part that most of it went to. Then micro-clusters move, those that gain most first, if they gain enough
+(`HYSTERESIS`), until so many items have changed cluster that people would no longer recognize theirs (`MOST_MOVED`).
+"""
+
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from soulcaster.domain.clustering.consolidation import titles
+from soulcaster.domain.clustering.consolidation.join_threshold import JoinThreshold, join_threshold
+from soulcaster.domain.clustering.consolidation.linkage import (
+    MergeCandidate,
+    RoundConstraints,
+    sums_by_part,
+    weight_by_part,
+)
+from soulcaster.domain.clustering.consolidation.plan import Plan, plan
+from soulcaster.domain.clustering.consolidation.titles import Title
+from soulcaster.domain.clustering.features.lexical import Lexicon
+from soulcaster.domain.clustering.features.space import CoarseSearch
+from soulcaster.domain.clustering.features.vectors import Slots, Vectors, unit
+from soulcaster.domain.clustering.micro_clusters.index import IndexSnapshot
+from soulcaster.domain.clustering.micro_clusters.micro_cluster import MicroCluster
+
+MOST_MOVED = 0.04
+LEAST_BUDGET = 64
+"""At most this share of the items, or so many, change cluster in one round, merges aside; the others in later ones."""
+
+MOST_ITEMS = 20_000
+MOST_MERGED = 4_096
+"""At most so many items change cluster in a round, and so many clusters are merged, even in an unbounded one: what a
+round changes is one row of a table, and writing it holds the stream up."""
+
+HYSTERESIS = 0.02
+"""A micro-cluster leaves its cluster only for one whose linkage is better by this."""
+
+SPLIT_MICRO_CLUSTERS = 6
+"""A cluster must have so many micro-clusters before its split is proposed."""
+
+SPLIT_SHARE = 0.1
+"""Each half must have at least this share of the items."""
+
+_EXAMINED = 200
+"""The largest clusters, of which splits are considered."""
+
+_TWO_MEANS_STEPS = 4
+
+Numbers = npt.NDArray[np.int32]
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """All that a round works on.
+
+    It shares nothing with the live state but micro-cluster objects, of which it reads what never changes. Constraints
+    and `micro_clusters` go by position in the index snapshot. `titled_sizes` are the clusters' sizes when their titles
+    were computed, less what is archived; `unbounded` lifts the limits on what may change.
+    """
+
+    index: IndexSnapshot
+    constraints: RoundConstraints
+    micro_clusters: Sequence[MicroCluster]
+    lexicon: Lexicon
+    titled_sizes: Sequence[int]
+    seen: int
+    epoch: int
+    unbounded: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedMove:
+    """A micro-cluster that changes cluster, and the linkages that decided; `to` is below zero for a new cluster."""
+
+    slot: int
+    to: int
+    linkage: float
+    old_linkage: float
+
+
+@dataclass(frozen=True, slots=True)
+class SplitCandidate:
+    """A cluster that may be two, the micro-clusters of its smaller half, and the linkage of the halves."""
+
+    number: int
+    slots: tuple[int, ...]
+    linkage: float
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What a round changes; micro-clusters are slots.
+
+    `merged` has the cluster that each merged one becomes an alias of; `parents` are those of the new clusters, by their
+    numbers below zero; `moved_share` is the share of items that move, from 0 to 1; `complete` says that nothing was
+    left to a later round; `search` is built around the new background.
+    """
+
+    moves: tuple[PlannedMove, ...]
+    merged: dict[int, int]
+    parents: dict[int, int]
+    moved_share: float
+    complete: bool
+    titles: dict[int, Title]
+    join: JoinThreshold
+    merge_threshold: float
+    merge_candidates: tuple[MergeCandidate, ...]
+    split_candidates: tuple[SplitCandidate, ...]
+    search: CoarseSearch
+
+
+def decide(snapshot: Snapshot) -> Decision:
+    """Consolidate and return what is to change; takes a while, and may run anywhere."""
+    # 1. Plan what the clusters should be, around the new background.
+    index = snapshot.index.centred()
+    features = index.features()
+    found = plan(features, index.counts, index.neighbours, snapshot.constraints)
+
+    # 2. Match the parts of the plan with the clusters.
+    keeper, fates, parents = match(found.part, index.cluster_numbers, index.counts)
+
+    # 3. Merge clusters that no part keeps, up to a limit; those above it stay whole until a later round.
+    merged = dict(islice(fates.items(), MOST_MERGED))
+    postponed = np.isin(index.cluster_numbers, list(fates.keys() - merged.keys()))
+    current = _after_merges(index.cluster_numbers, merged)
+
+    # 4. Move micro-clusters to where the plan has them, within the budget.
+    wanted = np.array([keeper[part] for part in found.part.tolist()], np.int64)
+    wanted[postponed] = index.cluster_numbers[postponed]
+    moves, all_moved = _moves(found, current, wanted, keeper, snapshot)
+    moved_items = int(index.counts[[move.slot for move in moves]].sum()) if moves else 0
+    made = {move.to for move in moves if move.to < 0}
+
+    # 5. See what is in each cluster afterwards; new clusters are numbered above all others, -1 first.
+    final = current.astype(np.int64)
+    highest = int(final.max(initial=-1))
+    for move in moves:
+        final[move.slot] = move.to if move.to >= 0 else highest - move.to
+    clusters = by_number(final)
+
+    # 6. Title the clusters that have changed.
+    touched = {int(current[move.slot]) for move in moves} | set(merged.values())
+    titled = _titles(snapshot, features, clusters, highest, touched)
+
+    # 7. Calibrate the join threshold, and find what people may want to merge or split.
+    return Decision(
+        moves=tuple(replace(move, slot=int(index.slots[move.slot])) for move in moves),
+        merged=merged,
+        parents={number: parent for number, parent in parents.items() if number in made},
+        moved_share=moved_items / max(1, int(index.counts.sum())),
+        complete=all_moved and not postponed.any(),
+        titles={number if number <= highest else highest - number: title for number, title in titled.items()},
+        join=join_threshold(final, index.counts, found.graph, found.similarity),
+        merge_threshold=found.merge_threshold,
+        merge_candidates=_cluster_candidates(found, final, highest),
+        split_candidates=tuple(
+            replace(candidate, slots=tuple(index.slots[list(candidate.slots)].tolist()))
+            for candidate in split_candidates(found, clusters, final, highest, index.counts, snapshot.constraints)
+        ),
+        search=index.build_search(features),
+    )
+
+
+class Matching(NamedTuple):
+    """Parts and clusters, matched.
+
+    `keeper` is the cluster of each part (below zero: new), `merged` what each cluster without a part is merged into,
+    `parents` those of the new clusters.
+    """
+
+    keeper: dict[int, int]
+    merged: dict[int, int]
+    parents: dict[int, int]
+
+
+def match(part: Slots, cluster: Numbers, counts: Slots) -> Matching:
+    """Match parts and clusters by the items they share."""
+    width = int(cluster.max(initial=0)) + 1
+    pairs, where = np.unique(part * width + cluster, return_inverse=True)
+    items = np.bincount(where, weights=counts)
+    shared = sorted(zip((-items).tolist(), (pairs % width).tolist(), (pairs // width).tolist(), strict=True))
+    keeper: dict[int, int] = {}
+    kept: set[int] = set()
+    for _, number, of in shared:
+        if of not in keeper and number not in kept:
+            keeper[of] = number
+            kept.add(number)
+    parents: dict[int, int] = {}
+    for _, number, of in shared:
+        if of not in keeper:
+            keeper[of] = -1 - len(parents)
+            parents[keeper[of]] = number
+    merged: dict[int, int] = {}
+    for _, number, of in shared:
+        if number not in kept and number not in merged and keeper[of] >= 0:
+            merged[number] = keeper[of]
+    return Matching(keeper, merged, parents)
+
+
+def by_number(cluster: Slots) -> dict[int, Slots]:
+    """Return the micro-clusters of each cluster."""
+    order = np.argsort(cluster, kind="stable")
+    numbers, starts = np.unique(cluster[order], return_index=True)
+    return dict(zip(numbers.tolist(), np.split(order, starts[1:]), strict=True))
+
+
+def _after_merges(cluster: Numbers, merged: Mapping[int, int]) -> Numbers:
+    into = np.arange(int(cluster.max(initial=0)) + 1, dtype=cluster.dtype)
+    into[list(merged)] = list(merged.values())
+    return into[cluster]
+
+
+def _moves(
+    found: Plan, current: Numbers, wanted: Slots, keeper: Mapping[int, int], snapshot: Snapshot
+) -> tuple[tuple[PlannedMove, ...], bool]:
+    """Return what moves, and whether nothing is left to a later round.
+
+    What a constraint asks for moves first and in any case.
+    """
+    moving = np.flatnonzero(wanted != current)
+    if not len(moving):
+        return (), True
+    counts, unbounded = snapshot.index.counts, snapshot.unbounded
+    linkage, old_linkage, gain = _gains(found, moving, current, counts, keeper)
+    budget = most = MOST_ITEMS
+    if not unbounded:
+        budget = most = min(most, max(LEAST_BUDGET, int(MOST_MOVED * int(counts.sum()))))
+    constrained = snapshot.constraints.must_link.keys() | snapshot.constraints.cannot_link.keys()
+    moves: list[PlannedMove] = []
+    all_moved = True
+    for i in sorted(range(len(moving)), key=lambda i: (int(moving[i]) not in constrained, -gain[i], moving[i])):
+        slot = int(moving[i])
+        if slot not in constrained:
+            if gain[i] < HYSTERESIS and not unbounded:
+                break
+            items = int(counts[slot])
+            if items > budget:
+                # A micro-cluster above the whole budget never moves, and nothing waits for it.
+                all_moved = all_moved and items > most
+                continue
+            budget -= items
+        moves.append(PlannedMove(slot, int(wanted[slot]), float(linkage[i]), float(old_linkage[i])))
+    return tuple(moves), all_moved
+
+
+def _gains(
+    found: Plan, moving: Slots, current: Numbers, counts: Slots, keeper: Mapping[int, int]
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Return the linkage of moving micro-clusters where they go and where they are, and what they gain."""
+    part_of = {number: part for part, number in keeper.items()}
+    sums, weight = sums_by_part(found.smooth, counts, found.part), weight_by_part(counts, found.part)
+    own = counts[moving].astype(np.float64)
+    rows, to = found.smooth[moving], found.part[moving]
+    linkage = (np.einsum("ij,ij->i", rows, sums[to]) - own) / np.maximum(weight[to] - own, 1)
+    back = np.array([part_of[number] for number in current[moving].tolist()])
+    old_linkage = np.einsum("ij,ij->i", rows, sums[back]) / np.maximum(weight[back], 1)
+    # One that will be alone has no linkage to compare; what counts is that it is below the threshold where it is.
+    gain = np.where(weight[to] > own, linkage, found.merge_threshold) - old_linkage
+    return linkage, old_linkage, gain
+
+
+def _titles(
+    snapshot: Snapshot, features: Vectors, clusters: Mapping[int, Slots], highest: int, touched: Set[int]
+) -> dict[int, Title]:
+    """Return the titles of clusters that were touched, are new (above `highest`) or have another size than titled."""
+    index = snapshot.index
+    return {
+        number: titles.title(index, features[slots], slots, snapshot.micro_clusters, snapshot.lexicon)
+        for number, slots in clusters.items()
+        if number in touched or number > highest or index.counts[slots].sum() != snapshot.titled_sizes[number]
+    }
+
+
+def _cluster_candidates(found: Plan, final: Slots, highest: int) -> tuple[MergeCandidate, ...]:
+    """Return pairs of clusters that were not merged, likeliest first; new clusters are left to the next round."""
+    linkages: dict[tuple[int, int], float] = {}
+    for candidate in found.merge_candidates:
+        one, other = sorted((int(final[candidate.one]), int(final[candidate.other])))
+        if one != other and other <= highest:
+            linkages.setdefault((one, other), candidate.linkage)
+    return tuple(MergeCandidate(one, other, linkage) for (one, other), linkage in linkages.items())
+
+
+def split_candidates(
+    found: Plan,
+    clusters: Mapping[int, Slots],
+    final: Slots,
+    highest: int,
+    counts: Slots,
+    constraints: RoundConstraints,
+) -> tuple[SplitCandidate, ...]:
+    """Return the largest clusters whose halves have a linkage below the merge threshold, the lowest linkage first.
+
+    Average linkage merges what is near first and never looks back, so a cluster may hold together only by its middle.
+    New clusters and those with a must-link are left out.
+    """
+    linked = {int(final[slot]) for slot in constraints.must_link}
+    size = np.bincount(final, weights=counts)
+    large = np.bincount(final) >= SPLIT_MICRO_CLUSTERS
+    found_candidates = []
+    for number in np.argsort(-np.where(large, size, 0), kind="stable")[:_EXAMINED].tolist():
+        if not large[number] or number > highest or number in linked:
+            continue
+        slots = clusters[number]
+        halved = _smaller_half(found.smooth[slots], counts[slots, None].astype(np.float32))
+        if halved is not None and halved[1] < found.merge_threshold:
+            half, linkage = halved
+            found_candidates.append(SplitCandidate(number, tuple(slots[half].tolist()), linkage))
+    return tuple(sorted(found_candidates, key=lambda candidate: (candidate.linkage, candidate.number)))
+
+
+def _smaller_half(rows: Vectors, weight: Vectors) -> tuple[npt.NDArray[np.bool_], float] | None:
+    """Divide rows by two-means, and return which are in the smaller half, and the linkage of the halves.
+
+    `weight` has shape (n, 1). Return None if the smaller half has too small a share of it.
+    """
+    one = rows[int((rows @ (rows * weight).sum(0)).argmax())]
+    other = rows[int((rows @ one).argmin())]
+    for _ in range(_TWO_MEANS_STEPS):
+        side = rows @ other > rows @ one
+        sums = (rows * weight)[~side].sum(0), (rows * weight)[side].sum(0)
+        one, other = unit(np.stack(sums))
+    weights = float(weight[~side].sum()), float(weight[side].sum())
+    if min(weights) < SPLIT_SHARE * sum(weights):
+        return None
+    return side if weights[1] <= weights[0] else ~side, float(sums[0] @ sums[1]) / (weights[0] * weights[1])

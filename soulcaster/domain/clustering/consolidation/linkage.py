@@ -1,0 +1,188 @@
+"""Average linkage of micro-clusters along a graph, with constraints. Pure: arrays in, a dendrogram out.
+
+Reciprocal nearest neighbours are merged pass by pass. For a reducible linkage, this gives the same dendrogram as
+merging one pair at a time (Murtagh 1983).
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+
+from soulcaster.domain.clustering.consolidation.graph import near_pairs, pair_dots, unique_pairs
+from soulcaster.domain.clustering.features.vectors import Slots, Vectors
+
+NEARLY = 0.15
+"""Pairs of parts whose linkage is below the merge threshold by at most this are merge candidates."""
+
+MOST_CANDIDATES = 100
+
+Sides = Mapping[int, int]
+"""The side of each separation that a micro-cluster is on: separation -> 0 or 1. Two that differ in one never meet."""
+
+
+@dataclass(frozen=True, slots=True)
+class RoundConstraints:
+    """What people decided, by micro-cluster, and how fine they want clusters to be.
+
+    Micro-clusters with the same must-link id stay together, those on two sides of a cannot-link apart, and a part with
+    fixed ones is not merged with any other.
+    """
+
+    must_link: Mapping[int, int] = field(default_factory=dict)
+    cannot_link: Mapping[int, Sides] = field(default_factory=dict)
+    fixed: frozenset[int] = frozenset()
+    granularity: str = "auto"
+
+
+@dataclass(frozen=True, slots=True)
+class MergeCandidate:
+    """Two parts, or the clusters they became, that were not merged, and their linkage."""
+
+    one: int
+    other: int
+    linkage: float
+
+
+@dataclass(frozen=True, slots=True)
+class Dendrogram:
+    """Merges in their order: part `gone[i]` became one with `into[i]` at the linkage `height[i]`.
+
+    `start` is the part of each micro-cluster before. No merge is higher than those that its two parts are made of.
+    """
+
+    start: Slots
+    into: Slots
+    gone: Slots
+    height: Vectors
+
+    def between(self, threshold: float, above: float) -> Slots:
+        """Return the merges from a threshold on and below another, in order, as pairs (remaining part, merged part)."""
+        chosen = (self.height >= threshold) & (self.height < above)
+        return np.stack([self.into[chosen], self.gone[chosen]], axis=1)
+
+    def parts(self, threshold: float = -math.inf) -> Slots:
+        """Return each micro-cluster's part, as one of its micro-clusters, if nothing below the threshold is merged."""
+        root = np.arange(len(self.start))
+        done = self.height >= threshold
+        root[self.gone[done]] = self.into[done]
+        while not np.array_equal(further := root[root], root):
+            root = further
+        parts: Slots = root[self.start]
+        return parts
+
+
+def average_linkage(
+    smooth: Vectors, counts: Slots, graph: Slots, threshold: float, constraints: RoundConstraints
+) -> Dendrogram:
+    """Return what is merged down to a threshold, weighted by `counts`, along the pairs of a graph (-1: none)."""
+    n = len(smooth)
+    start = _linked_parts(n, constraints.must_link)
+    sums = sums_by_part(smooth, counts, start)
+    weight = weight_by_part(counts, start)
+    sides = _sides_by_part(start, constraints.cannot_link)
+    sided, fixed = np.zeros((2, n), np.bool_)
+    sided[list(sides)] = True
+    fixed[start[list(constraints.fixed)]] = True
+    pairs = near_pairs(graph, start)
+    links = _links(sums, weight, pairs, n)
+    height = np.ones(n, np.float32)
+    done: list[tuple[int, int, float]] = []
+    while len(pairs):
+        # 1. Forget pairs that are too far apart or must not be merged.
+        allowed = links >= threshold
+        low, high = pairs // n, pairs % n
+        allowed &= ~(fixed[low] | fixed[high])
+        for at in np.flatnonzero(allowed & sided[low] & sided[high]).tolist():
+            allowed[at] = _may_meet(sides[int(low[at])], sides[int(high[at])])
+        pairs, links, low, high = pairs[allowed], links[allowed], low[allowed], high[allowed]
+        if not len(pairs):
+            break
+        # 2. Merge the pairs that are each other's nearest.
+        best = np.full(n, -2.0)
+        np.maximum.at(best, low, links)
+        np.maximum.at(best, high, links)
+        mutual = np.flatnonzero((links >= best[low]) & (links >= best[high]))
+        into = np.arange(n)
+        taken: set[int] = set()
+        for at in mutual.tolist():
+            a, b = int(low[at]), int(high[at])
+            if a in taken or b in taken:
+                continue  # of three at exactly the same similarity, the third is merged in the next pass
+            taken.update((a, b))
+            into[b] = a
+            sums[a] += sums[b]
+            weight[a] += weight[b]
+            # Linkage can rise when a part is merged with one that has pairs the other did not have as candidates.
+            height[a] = min(height[a], height[b], links[at])
+            done.append((a, b, float(height[a])))
+            if b in sides:
+                sides[a] = {**sides.get(a, {}), **sides.pop(b)}
+                sided[a] = True
+        # 3. Link the merged parts again.
+        changed = np.zeros(n, bool)
+        changed[list(taken)] = True
+        touched = changed[low] | changed[high]
+        again = unique_pairs(into[low[touched]], into[high[touched]], n)
+        again = again[~np.isin(again, pairs[~touched], assume_unique=True)]
+        pairs = np.concatenate([pairs[~touched], again])
+        links = np.concatenate([links[~touched], _links(sums, weight, again, n)])
+    kept, gone, heights = np.array(done, np.float64).reshape(-1, 3).T
+    return Dendrogram(start, kept.astype(np.int64), gone.astype(np.int64), heights.astype(np.float32))
+
+
+def merge_candidates(
+    smooth: Vectors, counts: Slots, graph: Slots, part: Slots, threshold: float
+) -> tuple[MergeCandidate, ...]:
+    """Return pairs of parts whose linkage is just below the threshold, likeliest first."""
+    n = len(smooth)
+    pairs = near_pairs(graph, part)
+    links = _links(sums_by_part(smooth, counts, part), weight_by_part(counts, part), pairs, n)
+    nearly = np.flatnonzero((links < threshold) & (links >= threshold - NEARLY))
+    order = nearly[np.argsort(-links[nearly])[:MOST_CANDIDATES]]
+    return tuple(MergeCandidate(int(pairs[i] // n), int(pairs[i] % n), float(links[i])) for i in order)
+
+
+def sums_by_part(rows: Vectors, counts: Slots, part: Slots) -> Vectors:
+    """Return the sum of each part's rows, weighted by count, at the part's own position; zero elsewhere."""
+    n = len(rows)
+    of = sparse.csr_array((counts.astype(np.float32), (part, np.arange(n))), shape=(n, n))
+    sums: Vectors = of @ rows
+    return sums
+
+
+def weight_by_part(counts: Slots, part: Slots) -> npt.NDArray[np.float64]:
+    """Return the number of items of each part, at the part's own position."""
+    weight = np.zeros(len(part), np.float64)
+    np.add.at(weight, part, counts)
+    return weight
+
+
+def _linked_parts(n: int, must_link: Mapping[int, int]) -> Slots:
+    """Return a part for each micro-cluster: its own, or that of its must-link."""
+    part = np.arange(n)
+    first: dict[int, int] = {}
+    for slot in sorted(must_link):
+        part[slot] = first.setdefault(must_link[slot], slot)
+    return part
+
+
+def _sides_by_part(part: Slots, cannot_link: Mapping[int, Sides]) -> dict[int, dict[int, int]]:
+    sides: dict[int, dict[int, int]] = {}
+    for slot, of_slot in cannot_link.items():
+        sides.setdefault(int(part[slot]), {}).update(of_slot)
+    return sides
+
+
+def _may_meet(one: Sides, other: Sides) -> bool:
+    return all(one[separation] == other[separation] for separation in one.keys() & other.keys())
+
+
+def _links(sums: Vectors, weight: npt.NDArray[np.float64], pairs: Slots, n: int) -> Vectors:
+    """Return the linkage of each pair of parts: for unit vectors, the dot product of their means."""
+    low, high = pairs // n, pairs % n
+    links: Vectors = (pair_dots(sums, pairs, n) / (weight[low] * weight[high])).astype(np.float32)
+    return links

@@ -1,0 +1,43 @@
+"""Consolidation: what the clusters should be, given everything known by now. Pure: arrays in, a plan out.
+
+graph.py finds the nearest micro-clusters and smooths along them, merge_threshold.py chooses the threshold, linkage.py
+merges down to it. docs/clustering.md ("A round") has the steps, the formulas and the papers.
+"""
+
+from dataclasses import dataclass
+
+from soulcaster.domain.clustering.consolidation.graph import nearest_graph, smoothed
+from soulcaster.domain.clustering.consolidation.linkage import MergeCandidate, RoundConstraints, merge_candidates
+from soulcaster.domain.clustering.consolidation.merge_threshold import merge_threshold
+from soulcaster.domain.clustering.features.vectors import Slots, Vectors
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What consolidation found.
+
+    `part` is each micro-cluster's new cluster, as one of its micro-clusters; `smooth` has the smoothed features;
+    `graph` and `similarity` have the nearest micro-clusters (-1: none); `merge_candidates` are the likeliest pairs of
+    parts that were not merged.
+    """
+
+    part: Slots
+    smooth: Vectors
+    graph: Slots
+    similarity: Vectors
+    merge_threshold: float
+    merge_candidates: tuple[MergeCandidate, ...]
+
+
+def plan(features: Vectors, counts: Slots, neighbours: Slots, constraints: RoundConstraints) -> Plan:
+    """Return what the clusters should be.
+
+    `features` are f of the micro-clusters, `counts` their items, `neighbours` those that were nearest when each opened
+    (-1: none).
+    """
+    graph, similarity = nearest_graph(features, neighbours)
+    smooth = smoothed(features, graph, similarity)
+    threshold, merges = merge_threshold(smooth, counts, graph, constraints)
+    part = merges.parts(threshold)
+    candidates = merge_candidates(smooth, counts, graph, part, threshold)
+    return Plan(part, smooth, graph, similarity, threshold, candidates)

@@ -1,0 +1,100 @@
+"""What to call a cluster: its most central item, and the words that distinguish it from the others.
+
+Words are weighed by class-based TF-IDF (Grootendorst 2022): how many of a cluster's micro-clusters have them, times how
+rare they are among all texts.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from soulcaster.domain.clustering.features.lexical import Lexicon, stem, words
+from soulcaster.domain.clustering.features.vectors import Slots, Vectors
+from soulcaster.domain.clustering.micro_clusters.micro_cluster import MicroCluster
+from soulcaster.domain.text.normalize import CUT
+
+TERMS = 5
+_SHORTEST_TERM = 3
+_EXAMINED = 12
+"""The most central micro-clusters, whose texts are read."""
+
+
+class Means(Protocol):
+    """The means of micro-clusters: the index, or a snapshot of it."""
+
+    @property
+    def means(self) -> npt.NDArray[np.float16]:
+        """Return the mean vectors, shape (n, dimensions)."""
+
+    @property
+    def counts(self) -> Slots:
+        """Return the number of items of each, shape (n,)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Title:
+    """A cluster's most central item's title and text, its terms, and the coherence of its items.
+
+    Micro-clusters whose text was deleted are skipped; if all were, title and text are empty.
+    """
+
+    title: str
+    summary: str
+    terms: tuple[str, ...]
+    coherence: float | None
+    size: int
+
+
+NONE = Title("", "", (), None, 0)
+"""The title of a cluster that has no text left."""
+
+
+def title(
+    index: Means, features: Vectors, slots: Slots, micro_clusters: Sequence[MicroCluster], lexicon: Lexicon
+) -> Title:
+    """Return the title of the cluster of these micro-clusters; `features` are their f. One item is its own title."""
+    counts = index.counts[slots]
+    if counts.sum() == 1:
+        alone = micro_clusters[int(slots[0])]
+        return Title(alone.title, alone.summary, (), None, 1)
+    nearness = features @ (features * counts[:, None]).sum(0)
+    order = np.argsort(-nearness, kind="stable")
+    central = (micro_clusters[int(slot)] for slot in slots[order])
+    near = list(islice((micro_cluster for micro_cluster in central if micro_cluster.has_text), _EXAMINED))
+    name, summary = (near[0].title, near[0].summary) if near else ("", "")
+    return Title(name, summary, terms(near, lexicon), coherence(index, slots), int(counts.sum()))
+
+
+def coherence(index: Means, slots: Slots) -> float | None:
+    """Return the mean cosine between a cluster's items, or None for a single item.
+
+    For n unit vectors it is (|sum|^2 - n) / (n (n - 1)).
+    """
+    counts = index.counts[slots]
+    n = int(counts.sum())
+    if n < 2:
+        return None
+    total = (index.means[slots].astype(np.float32) * counts[:, None]).sum(0, dtype=np.float64)
+    return float(np.clip((total @ total - n) / (n * (n - 1)), -1, 1))
+
+
+def terms(micro_clusters: Sequence[MicroCluster], lexicon: Lexicon) -> tuple[str, ...]:
+    """Return the words that distinguish these texts, best first; of words with one stem, the most frequent."""
+    occurrences: Counter[str] = Counter()
+    for mc in micro_clusters:
+        repeats_title = mc.summary.startswith(mc.title.removesuffix(CUT))
+        occurrences.update(set(words(mc.summary if repeats_title else f"{mc.title} {mc.summary}")))
+    forms: dict[str, list[tuple[int, str]]] = {}
+    for word, times in occurrences.items():
+        if len(word) >= _SHORTEST_TERM and not word.isdigit():
+            forms.setdefault(stem(word), []).append((-times, word))
+    stems = sorted(forms)
+    rarity = lexicon.rarity(stems)
+    weight = {s: -math.sqrt(-sum(times for times, _ in forms[s])) * rare for s, rare in zip(stems, rarity, strict=True)}
+    return tuple(min(forms[s])[1] for s in sorted(stems, key=lambda s: (weight[s], s))[:TERMS])

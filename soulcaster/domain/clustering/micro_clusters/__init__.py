@@ -1,0 +1,1 @@
+"""Micro-clusters, and the index that finds the nearest."""

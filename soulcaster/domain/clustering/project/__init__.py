@@ -1,0 +1,1 @@
+"""All clusters of a project: items, commands, rounds, rows and events."""

@@ -1,0 +1,265 @@
+"""What each kind of command does: one handler a kind, chosen by the command's class.
+
+`CommandQueue` calls `handle`. A handler checks what the command names, has a clusterer carry it out (`edits`,
+`undoing`), and adds the events to the step's draft. Nothing calls back.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import singledispatchmethod
+
+from soulcaster.domain.clustering.clusterer.changes import ClusterChanges, ProposedChange
+from soulcaster.domain.clustering.project import event_factory
+from soulcaster.domain.clustering.project.embedders import EmbedderClusters
+from soulcaster.domain.clustering.project.item_records import DELETED, DONE
+from soulcaster.domain.clustering.project.round_schedule import RoundSchedule
+from soulcaster.domain.clustering.project.state import ProjectState
+from soulcaster.domain.clustering.project.steps import StepDraft
+from soulcaster.domain.commands import (
+    Cleanup,
+    Command,
+    Configure,
+    Fix,
+    Merge,
+    Move,
+    Mute,
+    Pin,
+    Rebalance,
+    Rename,
+    Reopen,
+    Reset,
+    Resolve,
+    Split,
+    StartFix,
+    Undo,
+)
+from soulcaster.domain.events import ClusteringConfigured
+from soulcaster.domain.ids import command_record_id, id_bytes, job_id_for
+from soulcaster.errors import BadInput
+
+_TRIAGED = {"mute": "muted", "resolve": "resolved", "reopen": "reopened"}
+
+
+class NotKnownYet(Exception):
+    """A command names something that has not come yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class CommandContext:
+    """A command that is being carried out, the step it is part of, and the clusters it has changed so far."""
+
+    command: Command
+    at: datetime
+    draft: StepDraft
+    cluster_ids: list[str] = field(default_factory=list)
+
+
+class CommandHandlers:
+    """Carries commands out."""
+
+    def __init__(self, state: ProjectState, rounds: RoundSchedule) -> None:
+        """Change this state; ask this schedule for rounds."""
+        self._state = state
+        self._rounds = rounds
+
+    @singledispatchmethod
+    def handle(self, command: Command, context: CommandContext) -> str | None:
+        """Carry out a command, and return what was done, for people; None where it waits for a round.
+
+        Raises:
+            NotKnownYet: it names something that has not come yet.
+            BadInput: it is impossible; the message says why.
+        """
+        raise NotImplementedError(f"no handler for {type(command).__name__}")
+
+    # ---- changing clusters ---------------------------------------------------------------------------------------
+
+    @handle.register
+    def _merge(self, command: Merge, context: CommandContext) -> str:
+        found = [self._find(cluster_id)[0] for cluster_id in (command.cluster_id, *command.cluster_ids)]
+        clusters = _same_embedder(found)
+        self._changed(context, clusters, clusters.clusterer.edits.merge(command))
+        return f"{len(command.cluster_ids)} merged into {command.cluster_id}"
+
+    @handle.register
+    def _split(self, command: Split, context: CommandContext) -> str:
+        clusters, _ = self._find(command.cluster_id)
+        items = self._items(clusters, command.item_ids)
+        self._changed(context, clusters, clusters.clusterer.edits.split(command, items))
+        return f"{len(command.item_ids)} split off"
+
+    @handle.register
+    def _move(self, command: Move, context: CommandContext) -> str:
+        clusters, _ = self._find(command.cluster_id)
+        items = self._items(clusters, command.item_ids)
+        self._changed(context, clusters, clusters.clusterer.edits.move(command, items))
+        return f"{len(command.item_ids)} moved to {command.cluster_id}"
+
+    @handle.register
+    def _rename(self, command: Rename, context: CommandContext) -> str:
+        clusters, _ = self._find(command.cluster_id)
+        self._changed(context, clusters, clusters.clusterer.edits.rename(command))
+        return "renamed" if command.title else "the title is the machine's again"
+
+    @handle.register
+    def _pin(self, command: Pin, context: CommandContext) -> str:
+        clusters, _ = self._find(command.cluster_id)
+        self._changed(context, clusters, clusters.clusterer.edits.pin(command))
+        return "pinned" if command.pinned else "unpinned"
+
+    @handle.register
+    def _triage(self, command: Mute | Resolve | Reopen, context: CommandContext) -> str:
+        clusters, _ = self._find(command.cluster_id)
+        self._changed(context, clusters, clusters.clusterer.edits.triage(command))
+        return _TRIAGED[command.type]
+
+    @handle.register
+    def _undo(self, command: Undo, context: CommandContext) -> str:
+        """Take back a command, or one that waits; a cleanup is one constraint a proposal, the newest first."""
+        undone = command.command_id
+        if self._state.waiting.pop(undone, None) is not None:
+            context.draft.remember(id_bytes(command_record_id(undone)), DONE)
+            self._state.drop_command(undone, context.draft)
+            return f"{undone} waits no more"
+        found = [
+            (clusters, constraint.command_id)
+            for clusters in self._state.embedders
+            for constraint in sorted(clusters.state.constraints.by_command.values(), key=lambda c: -c.order)
+            if constraint.command_id == undone or constraint.command_id.startswith(f"{undone}/")
+        ]
+        if not found:
+            raise BadInput(f"no command {undone} stands that could be undone")
+        if len(found) > 1:
+            for clusters in self._state.embedders:
+                clusters.clusterer.undoing.check([part for of, part in found if of is clusters])
+        for clusters, part in found:
+            undo = Undo(command.id, command.requested_by, command.requested_at, part)
+            self._changed(context, clusters, clusters.clusterer.undoing.undo(undo))
+        return f"{undone} undone"
+
+    @handle.register
+    def _cleanup(self, command: Cleanup, context: CommandContext) -> str:
+        proposed = {p.id: (clusters, p) for clusters in self._state.embedders for p in clusters.state.proposals}
+        for proposal_id in command.proposal_ids:
+            if proposal_id not in proposed:
+                raise BadInput(f"proposal {proposal_id} does not stand any more")
+        refused = []
+        for proposal_id in command.proposal_ids:
+            try:
+                self._apply_proposal(command, context, *proposed[proposal_id])
+            except BadInput as error:
+                refused.append(str(error))
+        context.draft.events.append(event_factory.proposals(self._state.embedders))
+        return "; ".join([f"{len(command.proposal_ids) - len(refused)} applied", *refused])
+
+    def _apply_proposal(
+        self, command: Cleanup, context: CommandContext, clusters: EmbedderClusters, proposed: ProposedChange
+    ) -> None:
+        edits, index = clusters.clusterer.edits, clusters.state.index
+        part = f"{command.id}/{proposed.id}"
+        one = clusters.cluster_id(proposed.one)
+        if proposed.slots:
+            items = {slot: [item_id for item_id, _, _ in index.members(slot)] for slot in proposed.slots}
+            split = Split(part, command.requested_by, command.requested_at, one, ())
+            self._changed(context, clusters, edits.split(split, items))
+            return
+        other = clusters.cluster_id(proposed.other)
+        find = clusters.state.clusters.find
+        if find(one) != find(other):  # another of these proposals, or an earlier command, may have merged them
+            merge = Merge(part, command.requested_by, command.requested_at, one, (other,))
+            self._changed(context, clusters, edits.merge(merge))
+
+    # ---- the project ---------------------------------------------------------------------------------------------
+
+    @handle.register
+    def _start_fix(self, command: StartFix, context: CommandContext) -> str:
+        """Launch a fix, once: the job's id gets a record, as items have."""
+        clusters, number = self._find(command.cluster_id)
+        cluster = clusters.state.clusters[number]
+        job_id = job_id_for(command.id)
+        if not self._state.is_known(job_id):
+            context.draft.remember(id_bytes(job_id), DONE)
+            fix = Fix(job_id, cluster.id, cluster.shown_title, command.requested_by, command.requested_at)
+            context.draft.fixes.append(fix)
+        return f"job {job_id}"
+
+    @handle.register
+    def _rebalance(self, command: Rebalance, context: CommandContext) -> str | None:
+        if not self._rounds.stale():
+            return "nothing is new since the last round"
+        self._rounds.request(command, context.draft)
+        return None
+
+    @handle.register
+    def _reset(self, command: Reset, context: CommandContext) -> str | None:
+        if self._state.configuration.threshold is not None:
+            raise BadInput("with an explicit threshold there is nothing to cluster anew")
+        if not self._rounds.request_reset(command, context.draft):
+            return "there is nothing to cluster anew"
+        return None
+
+    @handle.register
+    def _configure(self, command: Configure, context: CommandContext) -> str:
+        embedders = self._state.embedders
+        changes_threshold = command.threshold != self._state.configuration.threshold
+        if changes_threshold and any(len(clusters.state.clusters) for clusters in embedders):
+            raise BadInput("another threshold needs a reset: what is clustered already was clustered by the old one")
+        for clusters in embedders:
+            clusters.clusterer.rounds.reconsider()
+        embedders.renew_empty(threshold=command.threshold)
+        self._state.configure(command, context.draft)
+        context.draft.events.append(
+            ClusteringConfigured(command.threshold, command.granularity, context.at, command.id)
+        )
+        return "the next round follows it"
+
+    # ---- shared parts --------------------------------------------------------------------------------------------
+
+    def _find(self, cluster_id: str) -> tuple[EmbedderClusters, int]:
+        found = self._state.embedders.find_cluster(cluster_id)
+        if found is None:
+            raise NotKnownYet(f"waits for cluster {cluster_id}, which is not known yet")
+        clusters, number = found
+        if clusters.state.clusters[number].is_deleted:
+            raise BadInput(f"all items of cluster {cluster_id} were deleted; it is gone")
+        return found
+
+    def _items(self, clusters: EmbedderClusters, item_ids: Sequence[str]) -> dict[int, list[bytes]]:
+        """Return items by the slot of their micro-cluster."""
+        try:
+            ids = [id_bytes(item_id) for item_id in item_ids]
+        except ValueError as error:
+            raise BadInput(str(error)) from error
+        by_slot: dict[int, list[bytes]] = defaultdict(list)
+        for item_id, raw_id, record in zip(item_ids, ids, self._state.records(ids), strict=True):
+            if record == DELETED:
+                raise BadInput(f"item {item_id} was deleted")
+            location = self._state.embedders.locate(record)
+            if location is None:
+                raise NotKnownYet(f"waits for item {item_id}, which is not known yet")
+            if location.clusters is not clusters:
+                raise BadInput(f"item {item_id} is of another embedder, whose vectors cannot be compared")
+            if location.slot is None:
+                raise BadInput(f"item {item_id} is archived; it stays in cluster {location.cluster_id}")
+            by_slot[location.slot].append(raw_id)
+        return dict(by_slot)
+
+    def _changed(self, context: CommandContext, clusters: EmbedderClusters, changes: ClusterChanges) -> None:
+        """Add the events of what a command changed."""
+        draft = context.draft
+        event_factory.add_changes(
+            draft, clusters, changes, event_factory.caused_by_command(context.command, context.at)
+        )
+        event_factory.add_clusters(draft, clusters, changes.changed)
+        if changes.merged:
+            draft.events.append(event_factory.proposals(self._state.embedders))
+        numbers = [*changes.changed, *changes.split, *(number for number, _ in changes.merged)]
+        context.cluster_ids.extend(map(clusters.cluster_id, numbers))
+
+
+def _same_embedder(found: Sequence[EmbedderClusters]) -> EmbedderClusters:
+    if any(clusters is not found[0] for clusters in found):
+        raise BadInput("these clusters are of two embedders, whose vectors cannot be compared")
+    return found[0]

@@ -1,0 +1,76 @@
+"""Commands of a project, each once: carried out, refused, or kept until what they name has come.
+
+`ProjectClusters` calls `apply` for a new command and `retry` after each step; both call the handlers.
+"""
+
+from datetime import datetime
+
+from soulcaster.domain.clustering.project.command_handlers import CommandContext, CommandHandlers, NotKnownYet
+from soulcaster.domain.clustering.project.item_records import DONE
+from soulcaster.domain.clustering.project.state import ProjectState
+from soulcaster.domain.clustering.project.steps import StepDraft
+from soulcaster.domain.commands import Command
+from soulcaster.domain.events import CommandDone, CommandOutcome
+from soulcaster.domain.ids import command_record_id, id_bytes
+from soulcaster.errors import BadInput
+
+MAX_WAITING = 1_000
+"""Commands of a project that may wait for something unknown."""
+
+
+class CommandQueue:
+    """Carries out commands, and says what became of each."""
+
+    def __init__(self, state: ProjectState, handlers: CommandHandlers) -> None:
+        """Keep waiting commands in this state."""
+        self._state = state
+        self._handlers = handlers
+
+    def is_known(self, command: Command) -> bool:
+        """Return whether this command has come before."""
+        state = self._state
+        return state.is_done(command.id) or command.id in state.waiting or command.id in state.requested
+
+    def apply(self, command: Command, at: datetime, draft: StepDraft) -> None:
+        """Carry out or refuse a new command, or keep it."""
+        try:
+            self._carry_out(command, at, draft)
+        except NotKnownYet as unknown:
+            draft.events.append(CommandDone(command.id, "waiting", str(unknown), at, command.type))
+            if len(self._state.waiting) >= MAX_WAITING:
+                self._answer(command, "refused", "too many commands wait for what is not known", at, draft)
+            else:
+                self._state.waiting[command.id] = command
+                self._state.store_command(command, draft)
+
+    def retry(self, draft: StepDraft) -> None:
+        """Carry out waiting commands, in order, whose names have become known."""
+        for command in list(self._state.waiting.values()):
+            try:
+                self._carry_out(command, command.requested_at, draft)
+            except NotKnownYet:
+                continue
+            del self._state.waiting[command.id]
+            self._state.drop_command(command.id, draft)
+
+    def _carry_out(self, command: Command, at: datetime, draft: StepDraft) -> None:
+        context = CommandContext(command, at, draft)
+        try:
+            done = self._handlers.handle(command, context)
+        except BadInput as error:
+            self._answer(command, "refused", str(error), at, draft)
+            return
+        if done is not None:
+            self._answer(command, "applied", done, at, draft, tuple(dict.fromkeys(context.cluster_ids)))
+
+    def _answer(
+        self,
+        command: Command,
+        outcome: CommandOutcome,
+        reason: str,
+        at: datetime,
+        draft: StepDraft,
+        cluster_ids: tuple[str, ...] = (),
+    ) -> None:
+        draft.events.append(CommandDone(command.id, outcome, reason, at, command.type, cluster_ids))
+        draft.remember(id_bytes(command_record_id(command.id)), DONE)

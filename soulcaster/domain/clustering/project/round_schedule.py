@@ -1,0 +1,127 @@
+"""When a project's rounds run, and who asked for them.
+
+`ProjectClusters` asks whether a round is due, has it decided anywhere (`Round.decide`), and reports back; this schedule
+asks the clusterers and calls nothing else.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from soulcaster.domain.clustering.consolidation.identity import Decision, Snapshot, decide
+from soulcaster.domain.clustering.project import event_factory
+from soulcaster.domain.clustering.project.embedders import EmbedderClusters, EmbedderKey
+from soulcaster.domain.clustering.project.item_records import DONE
+from soulcaster.domain.clustering.project.state import ProjectState
+from soulcaster.domain.clustering.project.steps import StepDraft
+from soulcaster.domain.commands import Rebalance, Reset
+from soulcaster.domain.events import ClusteringStatus, CommandDone, CommandOutcome
+from soulcaster.domain.ids import command_record_id, id_bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """A round that may be decided anywhere: `decide`, then `ProjectClusters.finish`."""
+
+    embedder: EmbedderKey
+    snapshot: Snapshot
+
+    def decide(self) -> Decision:
+        """Return what is to change."""
+        return decide(self.snapshot)
+
+
+class RoundSchedule:
+    """Says which round runs next; at most one runs at a time."""
+
+    def __init__(self, state: ProjectState) -> None:
+        """Start with no round running. A reset that was requested before a restart still waits for its rounds."""
+        self._state = state
+        self._running = False
+        self._items_at_failure = 0
+        self._to_reset: set[EmbedderKey] = set()
+        if any(isinstance(command, Reset) for command in state.requested.values()):
+            self._to_reset = state.embedders.filled()
+
+    def start_due(self) -> Round | None:
+        """Return the round that is due, if none is running; it is running from now on.
+
+        After a failed round the next one waits for a tenth more items, or for a request.
+        """
+        state = self._state
+        requested = bool(state.requested)
+        if self._running or (not requested and 10 * state.embedders.items < 11 * self._items_at_failure):
+            return None
+        # Stale embedders first, so that one whose rounds come often does not keep another waiting.
+        for clusters in sorted(state.embedders, key=lambda clusters: not clusters.clusterer.rounds.stale()):
+            reset = clusters.key in self._to_reset
+            rounds = clusters.clusterer.rounds
+            if not len(clusters.state.index):
+                continue
+            if reset or rounds.until_due() <= 0 or (requested and _has_work(clusters)):
+                self._running = True
+                return Round(clusters.key, rounds.snapshot(state.configuration.granularity, unbounded=reset))
+        return None
+
+    def stale(self) -> bool:
+        """Return whether a round would have something to do."""
+        return any(_has_work(clusters) for clusters in self._state.embedders)
+
+    def give_up(self) -> None:
+        """Forget the round that is running; it is due again."""
+        self._running = False
+
+    def running_status(self, at: datetime) -> ClusteringStatus:
+        """Return the event that says that a round is running."""
+        return replace(event_factory.status(self._state.embedders, "", at), state="running")
+
+    # ---- requests ------------------------------------------------------------------------------------------------
+
+    def request(self, command: Rebalance | Reset, draft: StepDraft) -> None:
+        """Keep a command until its rounds are done."""
+        self._state.requested[command.id] = command
+        self._state.store_command(command, draft)
+
+    def request_reset(self, command: Reset, draft: StepDraft) -> bool:
+        """Keep a command until every embedder has had an unbounded round; return False where there is nothing to do."""
+        self._to_reset = self._state.embedders.filled()
+        if self._to_reset:
+            self.request(command, draft)
+        return bool(self._to_reset)
+
+    def _answer(self, outcome: CommandOutcome, reason: str, at: datetime, draft: StepDraft) -> None:
+        """Say what became of all requests."""
+        for command in self._state.requested.values():
+            draft.events.append(CommandDone(command.id, outcome, reason, at, command.type))
+            draft.remember(id_bytes(command_record_id(command.id)), DONE)
+            self._state.drop_command(command.id, draft)
+        self._state.requested = {}
+
+    # ---- what happened -------------------------------------------------------------------------------------------
+
+    def finished(self, clusters: EmbedderClusters, outcome: str, at: datetime, draft: StepDraft) -> None:
+        """Note that a round was carried out; answer requests if no other round is needed for them."""
+        self._items_at_failure = 0
+        if clusters.clusterer.rounds.complete:
+            self._to_reset.discard(clusters.key)
+        others = (other for other in self._state.embedders if other is not clusters)
+        if not self._to_reset and not any(other.clusterer.rounds.stale() for other in others):
+            self._answer("applied", outcome, at, draft)
+
+    def failed(self, reason: str, at: datetime, draft: StepDraft) -> None:
+        """Note that a round could not be computed; requests are refused."""
+        self._running = False
+        self._items_at_failure = self._state.embedders.items
+        self._to_reset = set()
+        draft.events.append(event_factory.status(self._state.embedders, f"failed: {reason}", at))
+        self._answer("refused", f"the round failed: {reason}", at, draft)
+
+    def items_removed(self, at: datetime, draft: StepDraft) -> None:
+        """Answer requests if deletion has left nothing to do."""
+        self._to_reset &= self._state.embedders.filled()
+        if self._state.requested and not self._to_reset and not self.stale():
+            self._answer("applied", "nothing is left to cluster", at, draft)
+
+
+def _has_work(clusters: EmbedderClusters) -> bool:
+    rounds = clusters.clusterer.rounds
+    return rounds.stale() or not rounds.complete

@@ -1,0 +1,40 @@
+"""A step: one atomic change of a project's clusters. Its rows are written first, then events and fixes are sent."""
+
+from dataclasses import dataclass, field
+
+from soulcaster.domain.clustering.project.item_records import ItemRecord, pack
+from soulcaster.domain.commands import Fix
+from soulcaster.domain.events import ClusterEvent
+from soulcaster.domain.segments import RowChange
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What a step did: rows to write, then events and fixes to send."""
+
+    events: tuple[ClusterEvent, ...] = ()
+    fixes: tuple[Fix, ...] = ()
+    rows: tuple[RowChange, ...] = ()
+
+    def __add__(self, later: "Step") -> "Step":
+        """Return both, one after the other."""
+        return Step(self.events + later.events, self.fixes + later.fixes, self.rows + later.rows)
+
+
+@dataclass(slots=True)
+class StepDraft:
+    """What a step gathers until it is committed (`ProjectState.commit`).
+
+    `records` are packed, by 16-byte id; `blobs` are by key, an empty one deletes. `titles_in_row` stores clusters'
+    titles in the same row as the rest, because the old ones must be forgotten.
+    """
+
+    events: list[ClusterEvent] = field(default_factory=list)
+    fixes: list[Fix] = field(default_factory=list)
+    records: dict[bytes, bytes] = field(default_factory=dict)
+    blobs: dict[bytes, bytes] = field(default_factory=dict)
+    titles_in_row: bool = False
+
+    def remember(self, record_id: bytes, record: ItemRecord) -> None:
+        """Store a record."""
+        self.records[record_id] = pack(record)
