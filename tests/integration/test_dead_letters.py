@@ -77,11 +77,11 @@ async def test_pages_hold_every_letter_of_a_project_once_newest_first(
     assert numbers([list(first.items), list(second.items)]) == expected[:4]
 
     # So much is read for a page and no more: an empty one has the next.
-    monkeypatch.setattr(kafka_dead_letters, "MOST_RECORDS", 30)
+    monkeypatch.setattr(kafka_dead_letters, "MAX_RECORDS", 30)
     bounded = await pages(letters, mine, 40)
     assert [] in bounded[:-1]
     assert numbers(bounded) == [*range(309, 299, -1), *expected]
-    monkeypatch.setattr(kafka_dead_letters, "MOST_BYTES", 1_000)
+    monkeypatch.setattr(kafka_dead_letters, "MAX_BYTES", 1_000)
     by_bytes = await pages(letters, mine, 40)
     assert len(bounded) < len(by_bytes) < 100
     assert numbers(by_bytes) == numbers(bounded)

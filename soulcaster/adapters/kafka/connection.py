@@ -10,6 +10,9 @@ from soulcaster.errors import KafkaUnavailable
 REQUEST_SECONDS = 10.0
 """Time limit of one request; shorter than the time any process has to shut down."""
 
+FETCH_WAIT_MS = 500
+"""How long a consumer waits for records before it looks again whether it should go on."""
+
 
 @contextmanager
 def unavailable_errors(servers: str, failure: str = "does not answer") -> Iterator[None]:

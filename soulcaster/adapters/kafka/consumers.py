@@ -8,7 +8,7 @@ from typing import Self
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 
-from soulcaster.adapters.kafka.connection import REQUEST_SECONDS, unavailable_errors
+from soulcaster.adapters.kafka.connection import FETCH_WAIT_MS, REQUEST_SECONDS, unavailable_errors
 from soulcaster.adapters.kafka.records import record_of
 from soulcaster.errors import KafkaUnavailable
 from soulcaster.ports.messaging import Record
@@ -25,7 +25,7 @@ async def standalone_consumer(
     servers: str,
     *,
     timeout: float = REQUEST_SECONDS,  # noqa: ASYNC109
-    max_wait_ms: int = 500,
+    max_wait_ms: int = FETCH_WAIT_MS,
 ) -> AsyncIterator[AIOKafkaConsumer]:
     """Give a consumer that joins no group and commits nothing; the caller assigns partitions and seeks.
 

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from pydantic import ValidationError
 
-from soulcaster.adapters.kafka.connection import REQUEST_SECONDS
+from soulcaster.adapters.kafka.connection import FETCH_WAIT_MS, REQUEST_SECONDS
 from soulcaster.adapters.kafka.consumers import standalone_consumer
 from soulcaster.domain.lifecycle import NEXT
 from soulcaster.ports.messaging import Record
@@ -33,7 +33,7 @@ class KafkaJobEnds:
                 found: list[ConsumerRecord] = []
                 async with asyncio.timeout(self._timeout):
                     while not found:
-                        found = (await consumer.getmany(tp, timeout_ms=500)).get(tp, [])
+                        found = (await consumer.getmany(tp, timeout_ms=FETCH_WAIT_MS)).get(tp, [])
                 if any(_ends(record, job_id) for record in found):
                     return True
             return False

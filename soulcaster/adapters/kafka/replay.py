@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from soulcaster.adapters.kafka.connection import FETCH_WAIT_MS
 from soulcaster.adapters.kafka.consumers import standalone_consumer
 from soulcaster.adapters.kafka.offsets import Span, offsets_of
 from soulcaster.adapters.kafka.records import record_of
@@ -13,7 +14,6 @@ from soulcaster.ports.messaging import Record
 from soulcaster.ports.replay import ReportProgress
 
 BATCH_RECORDS = 1_000
-FETCH_WAIT_MS = 500
 
 
 class KafkaReplay:

@@ -8,6 +8,7 @@ from typing import Any
 
 from aiokafka import ConsumerRecord
 
+from soulcaster.adapters.kafka.connection import FETCH_WAIT_MS
 from soulcaster.adapters.kafka.consumers import standalone_consumer
 from soulcaster.adapters.kafka.offsets import offsets_of
 from soulcaster.errors import NotFound
@@ -42,7 +43,7 @@ async def tail_lines(
             unread = [tp for tp, span in spans.items() if await consumer.position(tp) < span.end]
             if not follow and not unread:
                 return
-            batch = await consumer.getmany(*(unread if not follow else ()), timeout_ms=500)
+            batch = await consumer.getmany(*(unread if not follow else ()), timeout_ms=FETCH_WAIT_MS)
             for tp, records in batch.items():
                 for record in records:
                     if (limit is not None and count >= limit) or (not follow and record.offset >= spans[tp].end):
