@@ -140,7 +140,7 @@ class Reopen(Asked):
 class Undo(Asked):
     """Take back a merge, split, move, rename, pin, mute, resolve or reopen, or a cleanup with all its parts.
 
-    `cluster_id` is the cluster in whose route it was asked, which tells something to people who read the topic.
+    `cluster_id` is the cluster on whose page or route it was asked; nothing depends on it.
     """
 
     command_id: ShortId

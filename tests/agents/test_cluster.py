@@ -52,7 +52,7 @@ def where(publisher: Flaky, project: str = "p1") -> dict[str, str]:
 
 
 def fixes(publisher: Flaky) -> list[str]:
-    """Job ids of what is to be launched; each is known as pending before."""
+    """Job ids of the fixes that were launched; each was pending before."""
     pending: list[str] = []
     launched = []
     for message in publisher.sent:
@@ -71,7 +71,7 @@ def fixes(publisher: Flaky) -> list[str]:
 
 
 async def run(rows: Rows, publisher: Flaky, *batches: list[Record]) -> list[int]:
-    """Run as after a restart: the states are made from the rows."""
+    """Run the agent as after a restart: states are loaded from the rows."""
     agent = Cluster(clusters=rows.clusters(), stored=stored, publisher=publisher, clock=lambda: NOW)
     return await run_batches(agent, batches, publisher, rows)
 
@@ -97,7 +97,7 @@ async def test_rows_are_written_before_events_are_sent() -> None:
     await run(rows, publisher, [embedded(*items), start_fix(1, cluster_id_for("p1", items[0].id))])
     first_sent = log.index("cluster.events")
     assert set(log[:first_sent]) == {"row"}
-    assert log[first_sent:] == ["cluster.events", "job.events", "fix.commands", "row"]  # the fix is not to go out again
+    assert log[first_sent:] == ["cluster.events", "job.events", "fix.commands", "row"]  # the fix must not be sent again
 
 
 async def test_the_same_again_says_nothing_new() -> None:
@@ -108,7 +108,7 @@ async def test_the_same_again_says_nothing_new() -> None:
     again = Flaky()
     assert await run(rows, again, batch, batch) == [0, 0]
     assert {repr(e) for e in events(again) if isinstance(e, ClusterChanged)} <= {repr(e) for e in told}
-    assert where(again) == where(publisher)  # the last step's, once more after a restart
+    assert where(again) == where(publisher)  # the last step is sent once more after a restart
     assert rows == written
 
 
@@ -216,11 +216,11 @@ async def test_a_deleted_item_is_told_of_and_answered_once() -> None:
     ]
     assert told[-1] == CommandDone("k1", "applied", "deleted", NOW, None, (card,))
     sizes = {e.cluster_id: e.size for e in told if isinstance(e, ClusterChanged)}
-    assert sizes == {card: 1, login: 1}  # the login's is of before
+    assert sizes == {card: 1, login: 1}  # that of the login is from before
     assert "card late" not in [e.title for e in told if isinstance(e, ClusterChanged)][-1:]
     again = Flaky()
     await run(rows, again, [embedded(*items), gone("card late"), gone("login slow", command=None)])
-    # The last step's once more after a restart; what is gone stays so.
+    # The last step is sent once more after a restart; deleted items stay deleted.
     assert not [e for e in events(again) if isinstance(e, ItemAssigned) and e.item_id != uid("card gone")]
     state = rows.clusters().state(0, "p1")
     assert state.cluster_of([i.id for i in items]) == [None, card, None]
@@ -266,7 +266,7 @@ async def test_poison_is_set_aside_and_the_others_pass(poison: Record, alone: bo
     assert [letter.value for letter in publisher.letters] == [poison.value or b""]
     assert headers(publisher.letters[0])["offset"] == str(poison.offset)
     [changed] = [e for e in events(publisher)[-1:] if isinstance(e, ClusterChanged)]
-    assert changed.size == 3  # nobody is counted twice, though the batch was tried before
+    assert changed.size == 3  # no item is counted twice, although the batch was tried before
 
 
 async def test_rows_that_cannot_be_written_leave_nothing_in_memory() -> None:

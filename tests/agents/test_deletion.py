@@ -1,4 +1,4 @@
-"""A deletion through all agents, from the tombstone to the read model, and what a rebuild makes of it."""
+"""A deletion through all agents, from the tombstone to the read model, and a rebuild after it."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -30,7 +30,7 @@ class Chain:
         self.events: list[Outgoing] = []
 
     async def send(self, *items: FeedbackItem, deleted: Sequence[Deleted] = ()) -> None:
-        """Put items and tombstones on feedback.items, and let all agents do what follows."""
+        """Put items and tombstones on feedback.items, and let all agents process what follows."""
         envelope = ItemsEnvelope(project_id="p1", items=items, deleted=tuple(deleted))
         new = record("feedback.items", envelope.to_bytes())
         self.items.append(new)
@@ -60,7 +60,7 @@ class Chain:
         assert publisher.letters == []
 
     async def answers(self) -> dict[str, Any]:
-        """Return all that can be read of the project."""
+        """Return everything that can be read about the project."""
         model = self.read_model
         clusters = await model.clusters.list("p1", limit=100, offset=0)
         return {

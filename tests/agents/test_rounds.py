@@ -1,4 +1,4 @@
-"""Rounds beside the stream: asked for, decided in a thread, told as a command, carried out when that comes back."""
+"""Rounds beside the stream: they decide in a thread, send a command, and are carried out when that comes back."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -26,7 +26,7 @@ from tests.support.make import NOW
 
 
 class Writer:
-    """The agent at work: takes batches one after the other, as they are given."""
+    """The agent at work: it takes batches one after the other, as they are given."""
 
     def __init__(self, rows: Rows) -> None:
         self.rows = rows
@@ -48,11 +48,11 @@ class Writer:
                 await asyncio.sleep(0.001)
 
     async def commands(self, count: int) -> list[Record]:
-        """Wait for so many commands that it has given itself; return them as they come back."""
+        """Wait until the agent has sent so many commands; return them as records."""
         async with asyncio.timeout(10):
             while len(self.publisher.of(COMMANDS)) < count:
                 await asyncio.sleep(0.001)
-        await asyncio.sleep(0.01)  # were there more, they would come about now
+        await asyncio.sleep(0.01)  # more of them would come about now
         found = records(self.publisher.sent, COMMANDS)
         assert len(found) == count
         return found
@@ -65,7 +65,7 @@ class Writer:
         return [(e.command_id, e.outcome) for e in self.events() if isinstance(e, CommandDone)]
 
     def statuses(self) -> list[ClusteringStatus]:
-        """What was said of rounds that had ended; that one runs is said before."""
+        """The statuses of rounds that have ended; each follows one that says it is running."""
         said = [e for e in self.events() if isinstance(e, ClusteringStatus)]
         ended = [e for e in said if e.state != "running"]
         assert len(said) - len(ended) >= len([e for e in ended if e.seconds])
@@ -110,7 +110,7 @@ async def test_a_rebalance_runs_beside_the_stream_and_ends_when_it_was_carried_o
         await writer.commands(1)
         assert len(writer.done()) == len(writer.statuses()) == 1
     state = rows.clusters().state(0, "p1")
-    assert state.stale()  # the item that came in between
+    assert state.stale()  # because of the item that came in between
     assert state.round_due() is None
 
 
@@ -148,7 +148,7 @@ async def test_a_round_of_another_process_is_not_this_ones() -> None:
     async with writing(rows) as restarted:
         await restarted.give(finished)
         assert restarted.statuses() == []
-        [again] = await restarted.commands(1)  # it was asked for before
+        [again] = await restarted.commands(1)  # it was requested before the restart
         await restarted.give(again)
         assert restarted.done() == [("please", "applied")]
 
@@ -202,7 +202,7 @@ async def test_a_project_that_has_become_quiet_is_put_in_order(monkeypatch: pyte
         asks, finished = await writer.commands(2)
         await writer.give(finished)
         assert [outcome for _, outcome in writer.done()] == ["applied"]
-        await writer.commands(2)  # it is in order: nobody asks again
+        await writer.commands(2)  # nothing is new, so nobody asks again
 
 
 async def test_rounds_of_two_projects_are_apart() -> None:

@@ -1,4 +1,4 @@
-"""One project's clusters: what was asked for is done once, a step is written whole, and why an item is where it is."""
+"""One project's clusters: a command is carried out once, a step is written whole, and items have their assignment."""
 
 import csv
 import random
@@ -56,7 +56,7 @@ CARD, LOGIN = "card late", "login down"
 
 
 def say(*texts: str) -> tuple[list[Brief], Vectors]:
-    """One item a text, named by it; what begins alike means the same."""
+    """One item for each text, with the text as its name; texts that begin alike mean the same."""
     means = [next((topic for topic in TOPICS if says.startswith(topic)), says) for says in texts]
     return [brief(says, text=says) for says in texts], np.stack([vector(of) for of in means])
 
@@ -71,7 +71,7 @@ def answer(step: Step) -> tuple[str, str]:
 
 
 def apply(state: ProjectClusters, command: Command) -> Step:
-    """Carry out a command, which is possible."""
+    """Carry out a command that is possible."""
     step = state.apply(command, NOW)
     assert answer(step)[0] == "applied", answer(step)
     return step
@@ -88,7 +88,7 @@ def where(state: ProjectClusters, *names: object) -> list[str | None]:
 
 
 def round_of(state: ProjectClusters, name: str = "asked") -> Step:
-    """A round that somebody asks for."""
+    """Run a round that somebody asked for."""
     state.apply(Rebalance(name, *WHO), NOW)
     due = state.round_due()
     assert due is not None
@@ -136,7 +136,7 @@ def test_the_row_of_a_step_holds_items_and_clusters_together() -> None:
     items, vectors = stream(range(30))
     step = load({}).add(A, items, vectors)
     table: dict[str, bytes] = {}
-    write(table, step.rows[:1])  # cut off after the first row: what others hold can be told anew
+    write(table, step.rows[:1])  # cut off after the first row: titles can be computed again
     state = load(table)
     sizes = Counter(state.cluster_of([i.id for i in items]))
     assert None not in sizes
@@ -192,7 +192,7 @@ def test_the_same_text_is_together_however_many_there_are() -> None:
 
 
 def test_one_text_alone_leaves_others_apart() -> None:
-    # The round of a single group has nothing to take a threshold from.
+    # A round over a single micro-cluster has nothing to take a threshold from.
     state = load({})
     items = [brief(n, text=CARD) for n in range(17)]
     state.add(A, items, np.repeat(vector(CARD)[None], 17, 0))
@@ -209,7 +209,7 @@ def test_an_explicit_threshold_is_a_plain_leader_by_the_mean(seed: int, n: int, 
     chance = np.random.default_rng(seed)
     rows = chance_rows(topics, DIMENSIONS, seed)[chance.integers(0, topics, n)] + 0.15 * chance_rows(n, seed=seed + 1)
     rows = unit(rows).astype(np.float16).astype(np.float32)
-    items = [brief((seed, i), text=CARD) for i in range(n)]  # words count for nothing
+    items = [brief((seed, i), text=CARD) for i in range(n)]  # words do not count
     table: dict[str, bytes] = {}
     write(table, load(table).apply(Configure("c", *WHO, threshold=0.75, granularity="auto"), NOW).rows)
     for at in range(0, n, batch):
@@ -220,7 +220,7 @@ def test_an_explicit_threshold_is_a_plain_leader_by_the_mean(seed: int, n: int, 
     first: list[int] = []
     expected = []
     for at in range(0, n, batch):
-        # Within a batch all are compared with the means at its start, and with those that it has opened.
+        # In a batch, items are compared with the means at its start and with those it has opened.
         known = [unit(mean.astype(np.float32)[None])[0] for mean in means]
         joined: list[tuple[int, int]] = []
         for i in range(at, min(n, at + batch)):
@@ -298,7 +298,7 @@ def test_a_fix_of_a_cluster_that_is_not_known_yet_waits_for_it() -> None:
     write(table, step.rows)
     assert load(table).apply(asked, NOW) == Step()
     assert load(table).add(A, *say("later")).fixes == ()
-    assert not any(key.startswith(b"command") for key in Segments(RECORD_BYTES, table).blobs())  # it waits no more
+    assert not any(key.startswith(b"command") for key in Segments(RECORD_BYTES, table).blobs())  # it is done
 
 
 def test_what_waits_can_be_taken_back() -> None:
@@ -310,7 +310,7 @@ def test_what_waits_can_be_taken_back() -> None:
 
 
 def two() -> ProjectClusters:
-    """Two clusters: of cards, three items; of logins, two."""
+    """Two clusters: three items about cards, two about logins."""
     state = load({})
     state.add(A, *say(CARD, f"{CARD} 1", LOGIN, f"{CARD} 2", f"{LOGIN} 3"))
     assert len(set(where(state, CARD, f"{CARD} 1", f"{CARD} 2"))) == 1
@@ -352,7 +352,7 @@ def test_split_and_never_together_again_until_it_is_undone() -> None:
     assert where(state, *CARDS) == [of(CARD)] * 3
     found = state.cluster(split.cluster_id)
     assert found is not None
-    assert found.id == of(CARD)  # its id is an alias for good
+    assert found.id == of(CARD)  # its id stays an alias
 
 
 @pytest.mark.parametrize("items", [CARDS, (CARD, LOGIN), (CARD, CARD, f"{CARD} 1", f"{CARD} 2")])
@@ -416,7 +416,7 @@ def test_nothing_is_undone_into_what_it_was_put_apart_from() -> None:
     [own] = where(state, CARD)
     apply(state, Merge("m1", *WHO, str(own), (of("refund missing"),)))
     apply(state, Split("s1", *WHO, str(own), (uid(CARD),)))
-    apply(state, Merge("m2", *WHO, str(own), (of(LOGIN),)))  # of the refund that stayed, and the login
+    apply(state, Merge("m2", *WHO, str(own), (of(LOGIN),)))  # the refund that stayed, and the login
     assert "command s0" in refused(state, Undo("u", *WHO, "s1"))
     assert where(state, CARD) != where(state, LOGIN) == where(state, "refund missing")
     apply(state, Undo("v", *WHO, "m2"))
@@ -527,7 +527,7 @@ def test_a_rebalance_survives_a_restart() -> None:
     assert answer(step)[0] == "applied"
     write(table, step.rows)
     assert load(table).round_due() is None
-    assert not load(table).stale()  # though it may have moved nothing
+    assert not load(table).stale()  # even if it moved nothing
 
 
 def test_a_round_puts_both_embedders_in_order() -> None:

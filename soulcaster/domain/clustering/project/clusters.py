@@ -134,7 +134,7 @@ class ProjectClusters:
         return had_rounds
 
     def remove(self, deleted: Sequence[Deleted], at: datetime) -> Step:
-        """Remove items for good, once each, whether they have come yet or not; answer who asked for it."""
+        """Remove items for good, once each, whether they have come yet or not, and answer the commands that asked."""
         draft = StepDraft(titles_in_row=True)
         was_in = self._removal.remove(deleted, draft)
         self._rounds.items_removed(at, draft)
