@@ -72,7 +72,7 @@ class Growth:
 
 
 def measure(items: int, report: Callable[[int], None]) -> Growth:
-    """Return what a stream of so many items and its repetitions cost; `report` gets the number of items so far."""
+    """Return what a stream of items and its two repetitions cost; `report` gets the number of items so far."""
     return _Measurement(report).run(items)
 
 

@@ -14,13 +14,10 @@ from soulcaster.domain.clustering.consolidation.identity import (
     MOST_MOVED,
     Decision,
     Snapshot,
-    by_number,
     decide,
     match,
-    split_candidates,
 )
 from soulcaster.domain.clustering.consolidation.linkage import RoundConstraints
-from soulcaster.domain.clustering.consolidation.plan import Plan
 from soulcaster.domain.clustering.features.lexical import DIMENSIONS as WORD_DIMENSIONS
 from soulcaster.domain.clustering.features.lexical import Lexicon
 from soulcaster.domain.clustering.features.space import SimilaritySpace
@@ -216,23 +213,6 @@ def test_a_new_cluster_has_a_title_though_the_number_before_it_is_an_alias() -> 
     decision = decide(given)
     assert list(decision.parents.values()) == [0]
     assert decision.titles[-1].title
-
-
-def test_a_cluster_whose_halves_are_not_alike_may_be_two() -> None:
-    one, other = np.array([1, 0], np.float32), np.array([0.5, 0.75**0.5], np.float32)  # 60 degrees apart
-    smooth = np.array([one] * 5 + [other] * 4 + [one] * 3, np.float32)
-    nothing = np.zeros((12, 0))
-    plan = Plan(np.zeros(12, np.int64), smooth, nothing.astype(np.int64), nothing.astype(np.float32), 0.9, ())
-    final, count = np.array([7] * 9 + [8] * 3), np.ones(12, np.int64)
-    [candidate] = split_candidates(plan, by_number(final), final, 8, count, RoundConstraints())
-    assert (candidate.number, candidate.slots) == (7, (5, 6, 7, 8))
-    assert candidate.linkage == pytest.approx(0.5)
-    assert not split_candidates(
-        plan, by_number(final), final, 8, count, RoundConstraints(must_link={2: 1})
-    )  # a person has put it together
-    assert not split_candidates(
-        plan, by_number(final), final, 6, count, RoundConstraints()
-    )  # it was made in this round
 
 
 def same_partition(one: list[int], other: list[int]) -> bool:

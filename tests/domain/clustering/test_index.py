@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from soulcaster.domain.clustering.clusterer.snapshot_codec import dump_index, load_index
 from soulcaster.domain.clustering.features.lexical import DIMENSIONS as WORD_DIMENSIONS
 from soulcaster.domain.clustering.features.vectors import Slots, Vectors, unit
 from soulcaster.domain.clustering.micro_clusters.index import RERANKED, MicroClusterIndex
+from soulcaster.domain.clustering.micro_clusters.index_codec import dump_index, load_index
 from soulcaster.domain.clustering.micro_clusters.micro_cluster import MicroCluster
 from tests.domain.clustering.make import chance_rows
 

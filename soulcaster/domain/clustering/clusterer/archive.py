@@ -22,7 +22,7 @@ class Archived(msgspec.Struct, array_like=True, frozen=True):
         return self.items > 0
 
     def less(self, items: int) -> "Archived":
-        """Return what is left without so many items; their times and sources still count, as nothing else has them."""
+        """Return what is left without some items; their times and sources stay, because nothing else stores them."""
         return msgspec.structs.replace(self, items=self.items - items) if items < self.items else NOTHING
 
     def __add__(self, other: "Archived") -> "Archived":
@@ -56,7 +56,7 @@ class Archive:
         self.items += archived.items
 
     def remove(self, number: int, items: int) -> None:
-        """Forget so many archived items of a cluster."""
+        """Take archived items, by their number, out of a cluster."""
         self._by_number[number] = self._by_number[number].less(items)
         self.items -= items
 

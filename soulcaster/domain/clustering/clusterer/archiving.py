@@ -10,7 +10,7 @@ class Archiving:
     """Says which micro-clusters have expired, and archives them."""
 
     def __init__(self, state: ClusterState) -> None:
-        """Change this state."""
+        """Work on this state."""
         self._state = state
 
     def newest(self) -> float:

@@ -15,7 +15,7 @@ class Deletion:
     """Removes items."""
 
     def __init__(self, state: ClusterState) -> None:
-        """Change this state."""
+        """Work on this state."""
         self._state = state
 
     def remove(

@@ -17,7 +17,7 @@ class Edits:
     """Carries out commands."""
 
     def __init__(self, state: ClusterState) -> None:
-        """Change this state."""
+        """Work on this state."""
         self._state = state
 
     # ---- what belongs together -----------------------------------------------------------------------------------

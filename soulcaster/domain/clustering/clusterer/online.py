@@ -101,7 +101,7 @@ class OnlineStep:
     """Places items."""
 
     def __init__(self, state: ClusterState) -> None:
-        """Change this state."""
+        """Work on this state."""
         self._state = state
         explicit = state.explicit_threshold
         self._join_similarity = JOIN_SIMILARITY if explicit is None else explicit
@@ -119,7 +119,7 @@ class OnlineStep:
         return placements
 
     def _centre_while_few(self, vectors: Vectors) -> None:
-        """Take the background anew each time the items have doubled; later, rounds do this."""
+        """Compute the background again each time the items have doubled; later, rounds do this."""
         state = self._state
         if state.explicit_threshold is None and 2 * state.calibration.centred_at <= state.seen <= EARLY_ITEMS:
             state.calibration.centred_at = state.seen

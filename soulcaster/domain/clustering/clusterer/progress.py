@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 EARLY_ITEMS = 1024
-"""Up to so many items, due rounds run while items are added; they take a tenth of a second at most."""
+"""Up to this number of items, due rounds run while items are added; each takes a tenth of a second at most."""
 
 PRIOR_THRESHOLD = 0.5
 """The join and the merge threshold before the first round."""

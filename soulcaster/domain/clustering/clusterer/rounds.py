@@ -15,7 +15,7 @@ from soulcaster.errors import BadInput
 
 FIRST_ROUND_ITEMS = 16
 GROWTH = 1.5
-"""A round is due when there are so many times the items of the last one, not counting archived ones: all rounds
+"""A round is due when the items, not counting archived ones, have grown by this factor since the last one: all rounds
 together cost O(1) an item."""
 
 MOST_PROPOSALS = 20
@@ -26,7 +26,7 @@ class Rounds:
     """Says when a round is due, and carries it out."""
 
     def __init__(self, state: ClusterState) -> None:
-        """Change this state."""
+        """Work on this state."""
         self._state = state
 
     def until_due(self) -> int:
@@ -61,7 +61,7 @@ class Rounds:
         """Return what a round works on; an unbounded round may change as much as it likes."""
         state = self._state
         pinned = state.clusters.pinned()
-        # A pinned cluster is a must-link of its own; its id is below zero, those of commands above.
+        # A pinned cluster is a must-link too; its id is below zero, those of commands are above.
         must_link = {**state.constraints.must_link, **{slot: -1 - number for slot, number in pinned.items()}}
         cannot_link = state.constraints.cannot_link
         state.index.track_refreshed()

@@ -16,32 +16,19 @@ from soulcaster.domain.clustering.clusterer.changes import ProposedChange
 from soulcaster.domain.clustering.clusterer.clusters import Cluster
 from soulcaster.domain.clustering.clusterer.constraints import Constraint, Constraints
 from soulcaster.domain.clustering.clusterer.state import ClusterState
-from soulcaster.domain.clustering.micro_clusters.index import NUMBERS_A_BLOCK, MicroClusterIndex
-from soulcaster.domain.clustering.micro_clusters.micro_cluster import FREE, MEMBER_BYTES, MicroCluster
+from soulcaster.domain.clustering.micro_clusters.index_codec import (
+    CLUSTER_NUMBERS,
+    MICRO_CLUSTER,
+    Blobs,
+    dump_index,
+    load_index,
+    number_key,
+)
+from soulcaster.domain.clustering.micro_clusters.micro_cluster import MEMBER_BYTES, MicroCluster
 from soulcaster.domain.ids import cluster_id_for
 from soulcaster.domain.lifecycle import Triage
 
-Blobs = dict[bytes, bytes]
-
-_MICRO_CLUSTER, _NUMBERS, _CLUSTER, _TITLE, _CONSTRAINT, _LEXICON, _COUNTERS = b"g", b"a", b"c", b"t", b"w", b"l", b"m"
-
-
-class _MicroClusterBlob(msgspec.Struct, array_like=True):
-    """A micro-cluster; its word mean is sparse: the positions of values other than zero, and these values."""
-
-    count: int
-    item_id: bytes
-    title: str
-    summary: str
-    sources: tuple[str, ...]
-    first: float
-    last: float
-    fingerprints: tuple[int, ...]
-    mean: bytes
-    word_positions: bytes
-    word_values: bytes
-    neighbours: bytes
-    text_of: bytes = b""
+_CLUSTER, _TITLE, _CONSTRAINT, _LEXICON, _COUNTERS = b"c", b"t", b"w", b"l", b"m"
 
 
 class _ClusterBlob(msgspec.Struct, array_like=True):
@@ -79,7 +66,6 @@ class _CountersBlob(msgspec.Struct, array_like=True):
 
 
 _encode = msgspec.msgpack.Encoder().encode
-_decode_micro_cluster = msgspec.msgpack.Decoder(_MicroClusterBlob).decode
 _decode_cluster = msgspec.msgpack.Decoder(_ClusterBlob).decode
 _decode_title = msgspec.msgpack.Decoder(_TitleBlob).decode
 _decode_constraint = msgspec.msgpack.Decoder(Constraint).decode
@@ -96,58 +82,17 @@ def dump_changes(state: ClusterState) -> tuple[Blobs, Blobs]:
     """
     blobs = dump_index(state.index)
     for number in sorted(state.dirty.clusters):
-        blobs[_CLUSTER + _number_key(number)] = _cluster_blob(state, number)
+        blobs[_CLUSTER + number_key(number)] = _cluster_blob(state, number)
     for command_id in sorted(state.dirty.commands):
         constraint = state.constraints.by_command.get(command_id)
         blobs[_CONSTRAINT + command_id.encode()] = b"" if constraint is None else _encode(constraint)
     for key, blob in state.lexicon.dump():
         blobs[_LEXICON + key] = blob
-    titles = {_TITLE + _number_key(number): _title_blob(state, number) for number in sorted(state.dirty.titles)}
+    titles = {_TITLE + number_key(number): _title_blob(state, number) for number in sorted(state.dirty.titles)}
     if blobs or titles or state.dirty.progress:
         blobs[_COUNTERS] = _counters_blob(state)
     state.dirty.clear()
     return blobs, titles
-
-
-def dump_index(index: MicroClusterIndex) -> Blobs:
-    """Return the blobs of what changed in an index since the last dump.
-
-    Cluster numbers are stored apart from micro-clusters, in blocks, because a round may change very many of them.
-    """
-    slots, blocks = index.take_changes()
-    blobs = {_MICRO_CLUSTER + _number_key(slot): _micro_cluster_blob(index, slot) for slot in slots}
-    for block in blocks:
-        end = min((block + 1) * NUMBERS_A_BLOCK, len(index.micro_clusters))
-        blobs[_NUMBERS + _number_key(block)] = index.cluster_numbers[block * NUMBERS_A_BLOCK : end].tobytes()
-    return blobs
-
-
-def _number_key(number: int) -> bytes:
-    return number.to_bytes(4, "big")
-
-
-def _micro_cluster_blob(index: MicroClusterIndex, slot: int) -> bytes:
-    mc = index.micro_clusters[slot]
-    if mc is FREE:
-        return b""
-    word_positions = np.flatnonzero(index.word_means[slot])
-    return _encode(
-        _MicroClusterBlob(
-            int(index.counts[slot]),
-            mc.item_id,
-            mc.title,
-            mc.summary,
-            mc.sources,
-            mc.first,
-            mc.last,
-            mc.fingerprints,
-            index.means[slot].tobytes(),
-            word_positions.astype(np.uint8).tobytes(),
-            index.word_means[slot, word_positions].tobytes(),
-            index.neighbours[slot].tobytes(),
-            b"" if mc.text_of == mc.item_id else mc.text_of,
-        )
-    )
 
 
 def _cluster_blob(state: ClusterState, number: int) -> bytes:
@@ -194,13 +139,13 @@ def load(state: ClusterState, blobs: Mapping[bytes, bytes], members: Iterable[tu
     `members` are (slot, item id, time in epoch seconds, fingerprint of the text) of every item that is not archived.
     """
     kinds: dict[bytes, Blobs] = {
-        kind: {} for kind in (_MICRO_CLUSTER, _NUMBERS, _CLUSTER, _TITLE, _CONSTRAINT, _LEXICON, _COUNTERS)
+        kind: {} for kind in (MICRO_CLUSTER, CLUSTER_NUMBERS, _CLUSTER, _TITLE, _CONSTRAINT, _LEXICON, _COUNTERS)
     }
     for key, blob in blobs.items():
         if blob:
             kinds[key[:1]][key[1:]] = blob
     untitled = _load_clusters(state, kinds[_CLUSTER], kinds[_TITLE])
-    load_index(state.index, kinds[_MICRO_CLUSTER], kinds[_NUMBERS])
+    load_index(state.index, kinds[MICRO_CLUSTER], kinds[CLUSTER_NUMBERS])
     for slot in state.index.slots().tolist():
         state.cluster_at(slot).slots.append(slot)
         state.fingerprints.claim(slot)
@@ -215,34 +160,6 @@ def load(state: ClusterState, blobs: Mapping[bytes, bytes], members: Iterable[tu
     state.constraints = Constraints(map(_decode_constraint, kinds[_CONSTRAINT].values()))
     if kinds[_COUNTERS]:
         _load_counters(state, kinds[_COUNTERS][b""], kinds[_LEXICON])
-
-
-def load_index(index: MicroClusterIndex, blobs: Mapping[bytes, bytes], blocks: Mapping[bytes, bytes]) -> None:
-    """Fill an empty index from blobs of micro-clusters and blocks of cluster numbers, by keys without their letter."""
-    slots = sorted(int.from_bytes(key, "big") for key in blobs)
-    index.occupy(slots)
-    for slot in slots:
-        blob = _decode_micro_cluster(blobs[_number_key(slot)])
-        index.micro_clusters[slot] = MicroCluster(
-            blob.item_id,
-            blob.title,
-            blob.summary,
-            blob.sources,
-            blob.first,
-            blob.last,
-            blob.fingerprints,
-            text_of=blob.text_of,
-        )
-        index.means[slot] = np.frombuffer(blob.mean, np.float16)
-        word_positions = np.frombuffer(blob.word_positions, np.uint8)
-        index.word_means[slot, word_positions] = np.frombuffer(blob.word_values, np.float16)
-        index.counts[slot] = blob.count
-        index.neighbours[slot] = np.frombuffer(blob.neighbours, np.int32)
-    size = len(index.micro_clusters)
-    for key, block in blocks.items():
-        at = int.from_bytes(key, "big") * NUMBERS_A_BLOCK
-        numbers = np.frombuffer(block, np.int32)[: max(0, size - at)]  # the last slots may have become free
-        index.cluster_numbers[at : at + len(numbers)] = numbers
 
 
 def _load_clusters(state: ClusterState, blobs: Mapping[bytes, bytes], titles: Mapping[bytes, bytes]) -> list[int]:

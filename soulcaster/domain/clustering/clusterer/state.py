@@ -155,7 +155,7 @@ class ClusterState:
         cluster.last = max(cluster.last, time)
 
     def count_archived(self, slot: int, items: int) -> Archived:
-        """Count so many items of a micro-cluster as archived in its cluster, and return what that adds."""
+        """Count items of a micro-cluster, by their number, as archived in its cluster; return what that adds."""
         micro_cluster, number = self.index.micro_clusters[slot], self.index.number_of(slot)
         archived = Archived(items, micro_cluster.first, micro_cluster.last, micro_cluster.sources)
         self.archive.add(number, archived)

@@ -13,7 +13,7 @@ class Undoing:
     """Takes commands back."""
 
     def __init__(self, state: ClusterState) -> None:
-        """Change this state."""
+        """Work on this state."""
         self._state = state
 
     def check(self, command_ids: Sequence[str]) -> None:

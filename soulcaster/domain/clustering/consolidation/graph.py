@@ -5,13 +5,13 @@ import numpy as np
 from soulcaster.domain.clustering.features.vectors import Slots, Vectors, unit
 
 NEIGHBOURS = 12
-"""The nearest micro-clusters that are looked at, and that are kept of each one when it opens."""
+"""How many of the nearest micro-clusters are considered, and stored when a micro-cluster opens."""
 
 LEAST_SIMILARITY = 0.2
 """Smoothing looks at neighbours above this similarity."""
 
 _FRIENDS = 4
-"""So many neighbours of each of so many neighbours are candidates too."""
+"""Of the nearest 4 neighbours, the nearest 4 are candidates too."""
 
 _CHUNK_ROWS = 4096
 

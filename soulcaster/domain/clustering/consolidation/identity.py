@@ -3,7 +3,7 @@
 Parts and clusters are matched by how many items they share, the largest share first, the older cluster where two are
 equal. A part without a cluster is a new one, split off the cluster that most of it was in; a cluster without a part is
 merged into the part that most of it went to. Then micro-clusters move, those that gain most first, if they gain enough
-(`HYSTERESIS`), until so many items have changed cluster that people would no longer recognize theirs (`MOST_MOVED`).
+(`HYSTERESIS`), until a limit above which people would no longer recognize their clusters (`MOST_MOVED`).
 """
 
 from collections.abc import Mapping, Sequence, Set
@@ -23,35 +23,25 @@ from soulcaster.domain.clustering.consolidation.linkage import (
     weight_by_part,
 )
 from soulcaster.domain.clustering.consolidation.plan import Plan, plan
+from soulcaster.domain.clustering.consolidation.split_candidates import SplitCandidate, split_candidates
 from soulcaster.domain.clustering.consolidation.titles import Title
 from soulcaster.domain.clustering.features.lexical import Lexicon
 from soulcaster.domain.clustering.features.space import CoarseSearch
-from soulcaster.domain.clustering.features.vectors import Slots, Vectors, unit
+from soulcaster.domain.clustering.features.vectors import Slots, Vectors
 from soulcaster.domain.clustering.micro_clusters.index import IndexSnapshot
 from soulcaster.domain.clustering.micro_clusters.micro_cluster import MicroCluster
 
 MOST_MOVED = 0.04
 LEAST_BUDGET = 64
-"""At most this share of the items, or so many, change cluster in one round, merges aside; the others in later ones."""
+"""The largest share of the items, and the number always allowed, that change cluster in a round, merges aside."""
 
 MOST_ITEMS = 20_000
 MOST_MERGED = 4_096
-"""At most so many items change cluster in a round, and so many clusters are merged, even in an unbounded one: what a
+"""The most items that change cluster and the most clusters that are merged in a round, even an unbounded one: what a
 round changes is one row of a table, and writing it holds the stream up."""
 
 HYSTERESIS = 0.02
 """A micro-cluster leaves its cluster only for one whose linkage is better by this."""
-
-SPLIT_MICRO_CLUSTERS = 6
-"""A cluster must have so many micro-clusters before its split is proposed."""
-
-SPLIT_SHARE = 0.1
-"""Each half must have at least this share of the items."""
-
-_EXAMINED = 200
-"""The largest clusters, of which splits are considered."""
-
-_TWO_MEANS_STEPS = 4
 
 Numbers = npt.NDArray[np.int32]
 
@@ -83,15 +73,6 @@ class PlannedMove:
     to: int
     linkage: float
     old_linkage: float
-
-
-@dataclass(frozen=True, slots=True)
-class SplitCandidate:
-    """A cluster that may be two, the micro-clusters of its smaller half, and the linkage of the halves."""
-
-    number: int
-    slots: tuple[int, ...]
-    linkage: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,48 +267,3 @@ def _cluster_candidates(found: Plan, final: Slots, highest: int) -> tuple[MergeC
         if one != other and other <= highest:
             linkages.setdefault((one, other), candidate.linkage)
     return tuple(MergeCandidate(one, other, linkage) for (one, other), linkage in linkages.items())
-
-
-def split_candidates(
-    found: Plan,
-    clusters: Mapping[int, Slots],
-    final: Slots,
-    highest: int,
-    counts: Slots,
-    constraints: RoundConstraints,
-) -> tuple[SplitCandidate, ...]:
-    """Return the largest clusters whose halves have a linkage below the merge threshold, the lowest linkage first.
-
-    Average linkage merges what is near first and never looks back, so a cluster may hold together only by its middle.
-    New clusters and those with a must-link are left out.
-    """
-    linked = {int(final[slot]) for slot in constraints.must_link}
-    size = np.bincount(final, weights=counts)
-    large = np.bincount(final) >= SPLIT_MICRO_CLUSTERS
-    found_candidates = []
-    for number in np.argsort(-np.where(large, size, 0), kind="stable")[:_EXAMINED].tolist():
-        if not large[number] or number > highest or number in linked:
-            continue
-        slots = clusters[number]
-        halved = _smaller_half(found.smooth[slots], counts[slots, None].astype(np.float32))
-        if halved is not None and halved[1] < found.merge_threshold:
-            half, linkage = halved
-            found_candidates.append(SplitCandidate(number, tuple(slots[half].tolist()), linkage))
-    return tuple(sorted(found_candidates, key=lambda candidate: (candidate.linkage, candidate.number)))
-
-
-def _smaller_half(rows: Vectors, weight: Vectors) -> tuple[npt.NDArray[np.bool_], float] | None:
-    """Divide rows by two-means, and return which are in the smaller half, and the linkage of the halves.
-
-    `weight` has shape (n, 1). Return None if the smaller half has too small a share of it.
-    """
-    one = rows[int((rows @ (rows * weight).sum(0)).argmax())]
-    other = rows[int((rows @ one).argmin())]
-    for _ in range(_TWO_MEANS_STEPS):
-        side = rows @ other > rows @ one
-        sums = (rows * weight)[~side].sum(0), (rows * weight)[side].sum(0)
-        one, other = unit(np.stack(sums))
-    weights = float(weight[~side].sum()), float(weight[side].sum())
-    if min(weights) < SPLIT_SHARE * sum(weights):
-        return None
-    return side if weights[1] <= weights[0] else ~side, float(sums[0] @ sums[1]) / (weights[0] * weights[1])

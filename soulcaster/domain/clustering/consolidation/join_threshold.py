@@ -10,7 +10,7 @@ NEW_WEIGHT = 0.5
 """How much it counts that what is new opens a cluster, where 1 is that what is known joins its own."""
 
 NEAREST_COUNTED = 3
-"""A cluster's score is the mean similarity of so many of its nearest micro-clusters."""
+"""The nearest micro-clusters of a cluster whose mean similarity is its score."""
 
 _ALONE = 0.5
 """The lowest threshold that accepts nothing: if every micro-cluster is alone, none shows what is near enough."""

@@ -22,7 +22,7 @@ HIGHEST = 0.97
 """The threshold where nearly everything is alone."""
 
 FAR = 5.0
-"""Two micro-clusters are alike from so many spreads above the median similarity on."""
+"""Two micro-clusters are alike if they are more than this number of spreads above the median similarity."""
 
 FARTHEST = 0.9
 """The similarity from which on two micro-clusters are always alike."""
@@ -140,5 +140,5 @@ def separations(smooth: Vectors, merges: Dendrogram, sample: Slots, thresholds: 
 
 
 def _sample(n: int, most: int, random: np.random.Generator) -> Slots:
-    """Return at most so many of n positions, ascending."""
+    """Return at most `most` of n positions, ascending."""
     return np.arange(n) if n <= most else np.sort(random.choice(n, most, replace=False))

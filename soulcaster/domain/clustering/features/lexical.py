@@ -24,7 +24,7 @@ _OF_BUCKET = 9
 """Bits of a code that do not choose its bucket: one for the sign, seven for the dimension."""
 
 _BLOCK = 64
-"""Buckets are stored in blocks of so many."""
+"""Buckets that are stored as one blob."""
 
 _MOST_CODES = 50_000
 _WORD = re.compile(r"\w+")

@@ -36,7 +36,7 @@ RERANKED = 32
 NO_SLOT = -1
 
 NUMBERS_A_BLOCK = 256
-"""Cluster numbers are stored in blocks of so many slots."""
+"""Slots whose cluster numbers are stored as one block."""
 
 _SHRINK = 16.0
 _EXACT_ROWS = 32
@@ -190,7 +190,7 @@ class MicroClusterIndex:
     # ---- changing ------------------------------------------------------------------------------------------------
 
     def reserve(self, more: int) -> None:
-        """Make room for so many new micro-clusters."""
+        """Make room for `more` micro-clusters."""
         n = len(self.micro_clusters) + max(0, more - len(self._free))
         if n > len(self.counts):
             self.means, self.word_means = grown(self.means, n), grown(self.word_means, n)
@@ -226,7 +226,7 @@ class MicroClusterIndex:
         self._refresh(slots)
 
     def divide(self, slot: int, micro_cluster: MicroCluster, items: int) -> int:
-        """Open a micro-cluster with so many of another's items and the same means, and return its slot."""
+        """Open a micro-cluster with the means and `items` of the items of another, and return its slot."""
         self.reserve(1)
         new = self.open(micro_cluster, self.number_of(slot), [slot])
         self.means[new], self.word_means[new] = self.means[slot], self.word_means[slot]

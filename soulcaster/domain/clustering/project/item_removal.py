@@ -38,7 +38,7 @@ class ItemRemoval:
     """Removes items."""
 
     def __init__(self, state: ProjectState) -> None:
-        """Change this state."""
+        """Work on this state."""
         self._state = state
 
     def remove(self, tombstones: Sequence[Deleted], draft: StepDraft) -> dict[bytes, str]:
