@@ -1,4 +1,4 @@
-"""Into the read model: from any order of the topics, cut anyhow, delivered again, the same comes out."""
+"""The read model is the same for any order of the topics, any batches, and records that are delivered again."""
 
 from datetime import timedelta
 from typing import Any
@@ -345,7 +345,7 @@ async def test_poison_is_set_aside_and_the_others_pass(
 
 
 class Away(RedisReadModelWriter):
-    """A writer that is away for so many calls."""
+    """A writer that is unavailable for three calls."""
 
     calls = 0
 

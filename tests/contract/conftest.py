@@ -10,7 +10,7 @@ from tests.support.upstash import Upstash
 
 @pytest.fixture(params=["redis", "upstash"])
 def redis_url(request: pytest.FixtureRequest, redis_server: RedisServer) -> str:
-    """Every way to the Redis that all tests share."""
+    """The Redis that all tests share, over each protocol."""
     server: RedisServer | Upstash = redis_server
     if request.param == "upstash":
         server = request.getfixturevalue("upstash_server")
@@ -19,7 +19,7 @@ def redis_url(request: pytest.FixtureRequest, redis_server: RedisServer) -> str:
 
 @pytest.fixture
 async def read_model(redis_url: str, redis_server: RedisServer) -> AsyncIterator[RedisReadModel]:
-    """The read model by every way to it, empty."""
+    """An empty read model, over each protocol."""
     async with Redis.from_url(redis_server.url) as redis:
         await redis.flushall()
     model = RedisReadModel(redis_url)
@@ -28,8 +28,8 @@ async def read_model(redis_url: str, redis_server: RedisServer) -> AsyncIterator
 
 
 @pytest.fixture
-async def telling(redis_url: str, read_model: RedisReadModel) -> AsyncIterator[RedisReadModel]:
-    """The same, and what it writes it tells of."""
+async def with_notices(redis_url: str, read_model: RedisReadModel) -> AsyncIterator[RedisReadModel]:
+    """The same read model; its writer adds notices."""
     model = RedisReadModel(redis_url, notices=True)
     yield model
     await model.close()

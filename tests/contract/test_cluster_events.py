@@ -40,7 +40,7 @@ def put(n: int, cluster: str) -> ItemAssigned:
     return ItemAssigned(item(n).id, NOW + timedelta(minutes=n), cluster, change="joined", score=0.9, threshold=0.5)
 
 
-def stands(cluster: str, size: int) -> ClusterChanged:
+def changed(cluster: str, size: int) -> ClusterChanged:
     return ClusterChanged(cluster, f"Title {cluster}", f"{size} of them", size, ("manual",), NOW, NOW)
 
 
@@ -53,7 +53,7 @@ def restored(cluster: str, *, minutes: float = 0) -> ClusterRestored:
 
 
 async def read(model: RedisReadModel, cluster: str, project: str = "p1") -> tuple[str, list[str]] | None:
-    """The id of the cluster that is answered with and its items; None when there is none."""
+    """The id that a cluster's id resolves to, and its items; None when there is no such cluster."""
     found = await model.clusters.get(project, cluster)
     if found is None:
         return None
@@ -64,7 +64,9 @@ async def read(model: RedisReadModel, cluster: str, project: str = "p1") -> tupl
 
 async def two_clusters(model: RedisReadModel) -> None:
     await model.writer.put_items("p1", [item(n, minutes=n) for n in range(5)])
-    await model.writer.apply("p1", [put(0, "a"), put(1, "a"), put(2, "b"), put(3, "b"), stands("a", 2), stands("b", 2)])
+    await model.writer.apply(
+        "p1", [put(0, "a"), put(1, "a"), put(2, "b"), put(3, "b"), changed("a", 2), changed("b", 2)]
+    )
 
 
 # ---- why, and what a cluster is ------------------------------------------------------------------------------------
@@ -116,7 +118,7 @@ async def test_all_of_a_cluster(read_model: RedisReadModel) -> None:
     assert found == ClusterView(
         "p1", "a", "T", "S", "new", 2, (), NOW, NOW, None, None, ("late", 'card "x"'), -0.25, "person", True, "b"
     )
-    await read_model.writer.apply("p1", [stands("a", 1)])
+    await read_model.writer.apply("p1", [changed("a", 1)])
     found = await read_model.clusters.get("p1", "a")
     assert found is not None
     assert (found.terms, found.coherence, found.titled_by, found.pinned, found.parent_id) == (
@@ -125,14 +127,14 @@ async def test_all_of_a_cluster(read_model: RedisReadModel) -> None:
 
 
 async def test_a_cluster_shows_while_it_has_items(read_model: RedisReadModel) -> None:
-    await read_model.writer.apply("p1", [stands("a", 1)])
+    await read_model.writer.apply("p1", [changed("a", 1)])
     assert await read_model.clusters.get("p1", "a") is None
-    await read_model.writer.apply("p1", [put(1, "a"), stands("a", 1)])
+    await read_model.writer.apply("p1", [put(1, "a"), changed("a", 1)])
     assert await read_model.clusters.get("p1", "a") is not None
-    await read_model.writer.apply("p1", [put(1, "b"), stands("b", 1), stands("a", 0)])
+    await read_model.writer.apply("p1", [put(1, "b"), changed("b", 1), changed("a", 0)])
     assert await read_model.clusters.get("p1", "a") is None
-    # What was told before it was left is told again.
-    await read_model.writer.apply("p1", [stands("a", 1), put(1, "b"), stands("b", 1), stands("a", 0)])
+    # The events from before it was left come again.
+    await read_model.writer.apply("p1", [changed("a", 1), put(1, "b"), changed("b", 1), changed("a", 0)])
     assert await read_model.clusters.get("p1", "a") is None
 
 
@@ -141,7 +143,7 @@ async def test_a_cluster_shows_while_it_has_items(read_model: RedisReadModel) ->
 
 async def test_a_merged_cluster_is_read_as_the_other(read_model: RedisReadModel) -> None:
     await two_clusters(read_model)
-    await read_model.writer.apply("p1", [merged("b", "a"), stands("a", 4)])
+    await read_model.writer.apply("p1", [merged("b", "a"), changed("a", 4)])
     assert await read(read_model, "a") == await read(read_model, "b") == ("a", ["0", "1", "2", "3"])
     page = await read_model.clusters.list("p1", limit=9, offset=0)
     assert ([c.id for c in page.items], page.total) == (["a"], 1)
@@ -154,8 +156,8 @@ async def test_a_merged_cluster_is_read_as_the_other(read_model: RedisReadModel)
 
 async def test_an_assignment_to_a_merged_cluster_lands_right(read_model: RedisReadModel) -> None:
     await two_clusters(read_model)
-    await read_model.writer.apply("p1", [merged("b", "a"), stands("a", 4)])
-    await read_model.writer.apply("p1", [put(4, "b"), stands("b", 3)])
+    await read_model.writer.apply("p1", [merged("b", "a"), changed("a", 4)])
+    await read_model.writer.apply("p1", [put(4, "b"), changed("b", 3)])
     assert await read(read_model, "b") == ("a", ["0", "1", "2", "3", "4"])
     assert (await read_model.projects.stats("p1")).total_clusters == 1
 
@@ -163,27 +165,27 @@ async def test_an_assignment_to_a_merged_cluster_lands_right(read_model: RedisRe
 async def test_chains_resolve_and_can_be_undone_in_the_middle(read_model: RedisReadModel) -> None:
     await two_clusters(read_model)
     await read_model.writer.apply(
-        "p1", [put(4, "c"), stands("c", 1), merged("b", "a"), merged("a", "c"), stands("c", 5)]
+        "p1", [put(4, "c"), changed("c", 1), merged("b", "a"), merged("a", "c"), changed("c", 5)]
     )
     everything = ("c", ["0", "1", "2", "3", "4"])
     assert [await read(read_model, c) for c in "abc"] == [everything] * 3
     own = [put(n, "a") for n in range(4)]
-    await read_model.writer.apply("p1", [restored("a"), *own, stands("a", 4), stands("c", 1)])
+    await read_model.writer.apply("p1", [restored("a"), *own, changed("a", 4), changed("c", 1)])
     assert [await read(read_model, c) for c in "abc"] == [("a", ["0", "1", "2", "3"])] * 2 + [("c", ["4"])]
 
 
 async def test_an_item_that_leaves_after_the_merge_has_left_for_good(read_model: RedisReadModel) -> None:
     await two_clusters(read_model)
-    await read_model.writer.apply("p1", [merged("b", "a"), put(2, "c"), stands("a", 3), stands("c", 1)])
+    await read_model.writer.apply("p1", [merged("b", "a"), put(2, "c"), changed("a", 3), changed("c", 1)])
     assert await read(read_model, "b") == ("a", ["0", "1", "3"])
-    await read_model.writer.apply("p1", [restored("b"), put(3, "b"), stands("b", 1), stands("a", 2)])
+    await read_model.writer.apply("p1", [restored("b"), put(3, "b"), changed("b", 1), changed("a", 2)])
     assert [await read(read_model, c) for c in "abc"] == [("a", ["0", "1"]), ("b", ["3"]), ("c", ["2"])]
 
 
 async def test_a_cluster_left_empty_by_an_undo_is_gone(read_model: RedisReadModel) -> None:
     await two_clusters(read_model)
-    await read_model.writer.apply("p1", [merged("b", "a"), put(0, "b"), put(1, "b"), stands("a", 4)])
-    await read_model.writer.apply("p1", [restored("b"), *(put(n, "b") for n in range(4)), stands("b", 4)])
+    await read_model.writer.apply("p1", [merged("b", "a"), put(0, "b"), put(1, "b"), changed("a", 4)])
+    await read_model.writer.apply("p1", [restored("b"), *(put(n, "b") for n in range(4)), changed("b", 4)])
     assert await read(read_model, "a") is None
     assert await read(read_model, "b") == ("b", ["0", "1", "2", "3"])
 
@@ -196,12 +198,12 @@ async def test_a_merge_the_other_way_round_after_an_undo(read_model: RedisReadMo
         put(2, "b"),
         put(3, "b"),
         merged("a", "b", minutes=2),
-        stands("b", 4),
+        changed("b", 4),
     ]
-    for _ in range(2):  # the second time, each is told of what it was merged into
+    for _ in range(2):  # the second time, each event is about a cluster that is merged already
         await read_model.writer.apply("p1", events)
         assert await read(read_model, "a") == await read(read_model, "b") == ("b", ["0", "1", "2", "3"])
-    await read_model.writer.apply("p1", [merged("b", "a"), stands("a", 4)])
+    await read_model.writer.apply("p1", [merged("b", "a"), changed("a", 4)])
     assert await read(read_model, "a") == await read(read_model, "b") == ("a", ["0", "1", "2", "3"])
 
 
@@ -209,16 +211,16 @@ async def test_more_items_than_one_command_moves(read_model: RedisReadModel, mon
     monkeypatch.setattr("soulcaster.adapters.redis.merges.MEMBERS_AT_ONCE", 3)
     await read_model.writer.put_items("p1", [item(n, minutes=n) for n in range(10)])
     await read_model.writer.apply(
-        "p1", [*(put(n, "b" if n else "a") for n in range(10)), stands("a", 1), stands("b", 9)]
+        "p1", [*(put(n, "b" if n else "a") for n in range(10)), changed("a", 1), changed("b", 9)]
     )
-    await read_model.writer.apply("p1", [merged("b", "a"), stands("a", 10)])
+    await read_model.writer.apply("p1", [merged("b", "a"), changed("a", 10)])
     assert await read(read_model, "b") == ("a", [str(n) for n in range(10)])
 
 
 async def test_jobs_of_a_merged_cluster_are_the_others(read_model: RedisReadModel) -> None:
     await two_clusters(read_model)
     await read_model.writer.put_job(step(0, "pending", job="before", cluster="b"))
-    await read_model.writer.apply("p1", [merged("b", "a"), stands("a", 4)])
+    await read_model.writer.apply("p1", [merged("b", "a"), changed("a", 4)])
     await read_model.writer.put_job(step(5, "failed", job="after", cluster="b", error="boom"))
     for cluster_id in "ab":
         jobs = await read_model.jobs.list("p1", cluster_id=cluster_id, limit=9, offset=0)
@@ -227,7 +229,7 @@ async def test_jobs_of_a_merged_cluster_are_the_others(read_model: RedisReadMode
         assert found is not None
         assert (found.status, found.error_message) == ("failed", "boom")
     assert (await read_model.projects.stats("p1")).by_status == {"failed": 1, "new": 0}
-    await read_model.writer.apply("p1", [restored("b"), put(2, "b"), put(3, "b"), stands("a", 2), stands("b", 2)])
+    await read_model.writer.apply("p1", [restored("b"), put(2, "b"), put(3, "b"), changed("a", 2), changed("b", 2)])
     assert (await read_model.jobs.list("p1", cluster_id="a", limit=9, offset=0)).total == 0
     assert (await read_model.projects.stats("p1")).by_status == {"failed": 1, "new": 1}
 
@@ -238,12 +240,12 @@ async def test_history_newest_first_and_once(read_model: RedisReadModel) -> None
     events: list[ClusterEvent] = [
         ClusterSplit("c", "a", "person", "<b>asked</b>", 3, at[1], "k1"),
         put(1, "c"),
-        stands("a", 1),
-        stands("c", 1),
+        changed("a", 1),
+        changed("c", 1),
         merged("b", "a", minutes=2),
         CommandDone("k2", "applied", "now “Late”", at[3], "rename", ("a", "c")),
         CommandDone("k3", "refused", "it is pinned", at[4], "move", ("a",)),
-        CommandDone("k4", "applied", "asked for", at[5], "merge", ("a",)),  # told of by the merge itself
+        CommandDone("k4", "applied", "asked for", at[5], "merge", ("a",)),  # the history has the merge itself
     ]
     for _ in range(2):
         await read_model.writer.apply("p1", events)
@@ -287,7 +289,7 @@ async def test_what_became_of_a_command(read_model: RedisReadModel, redis_server
     )
     assert await read_model.commands.get("p1", "k") == CommandView("k", "refused", "it is <pinned>", NOW + timedelta(1))
     assert await read_model.commands.get("p2", "k") is None
-    assert await read_model.projects.list() == ()  # anybody may name a project in a command
+    assert await read_model.projects.list() == ()  # a command may name any project
     async with Redis.from_url(redis_server.url) as redis:
         assert timedelta(days=29).total_seconds() < await redis.ttl("command:p1:k") <= 30 * 24 * 3600
 
@@ -307,62 +309,62 @@ async def test_proposals_and_status_are_the_newest(read_model: RedisReadModel) -
 
 
 class Clusters:
-    """A writer of events that can be, and what a reader must see in the end: which item is where."""
+    """Writes possible events, and knows what a reader must see in the end: the cluster of each item."""
 
     def __init__(self) -> None:
         self.events: list[ClusterEvent] = []
-        self.place: dict[int, str] = {}
+        self.cluster_of: dict[int, str] = {}
         self.alias: dict[str, str] = {}
         self.moved: dict[str, set[int]] = {}
         self.gone: list[int] = []
 
     def remove(self, n: int) -> None:
-        cluster = self.place.pop(n)
+        cluster = self.cluster_of.pop(n)
         self.gone.append(n)
         self.events.append(ItemRemoved(item(n).id, cluster, NOW))
-        self.told({cluster})
+        self.change({cluster})
 
-    def standing(self, cluster: str) -> str:
+    def resolve(self, cluster: str) -> str:
         while cluster in self.alias:
             cluster = self.alias[cluster]
         return cluster
 
     def live(self) -> list[str]:
-        return sorted(set(self.place.values()))
+        return sorted(set(self.cluster_of.values()))
 
     def assign(self, n: int, cluster: str) -> None:
-        touched = {cluster, self.place.get(n, cluster)}
-        self.place[n] = cluster
+        touched = {cluster, self.cluster_of.get(n, cluster)}
+        self.cluster_of[n] = cluster
         self.events.append(put(n, cluster))
-        self.told(touched)
+        self.change(touched)
 
     def merge(self, cluster: str, into: str) -> None:
-        self.moved[cluster] = {n for n, c in self.place.items() if c == cluster}
-        self.place |= dict.fromkeys(self.moved[cluster], into)
+        self.moved[cluster] = {n for n, c in self.cluster_of.items() if c == cluster}
+        self.cluster_of |= dict.fromkeys(self.moved[cluster], into)
         self.alias[cluster] = into
         self.events.append(merged(cluster, into, minutes=len(self.events)))
-        self.told({into})
+        self.change({into})
 
     def split(self, items: set[int], parent: str, new: str) -> None:
         at = NOW + timedelta(minutes=len(self.events))
         self.events.append(ClusterSplit(new, parent, "person", "asked for", 1, at))
         for n in sorted(items):
-            self.place[n] = new
+            self.cluster_of[n] = new
             self.events.append(put(n, new))
-        self.told({parent, new})
+        self.change({parent, new})
 
     def restore(self, cluster: str) -> None:
-        now_in = self.standing(cluster)
+        now_in = self.resolve(cluster)
         del self.alias[cluster]
         self.events.append(restored(cluster, minutes=len(self.events)))
-        for n in sorted(n for n in self.moved[cluster] if self.place.get(n) == now_in):
-            self.place[n] = cluster
+        for n in sorted(n for n in self.moved[cluster] if self.cluster_of.get(n) == now_in):
+            self.cluster_of[n] = cluster
             self.events.append(put(n, cluster))
-        self.told({cluster, now_in})
+        self.change({cluster, now_in})
 
-    def told(self, clusters: set[str]) -> None:
-        sizes = Counter(self.place.values())
-        self.events += [stands(c, sizes[c]) for c in sorted(clusters) if sizes[c]]
+    def change(self, clusters: set[str]) -> None:
+        sizes = Counter(self.cluster_of.values())
+        self.events += [changed(c, sizes[c]) for c in sorted(clusters) if sizes[c]]
 
 
 @st.composite
@@ -370,7 +372,7 @@ def histories(draw: st.DrawFn) -> Clusters:
     clusters = Clusters()
     fresh = iter(range(10**6))
     for _ in range(draw(st.integers(1, 14))):
-        live, here = clusters.live(), sorted(clusters.place)
+        live, here = clusters.live(), sorted(clusters.cluster_of)
         # Empty clusters may be filled again, so ids come back; those of merged ones only by an undo.
         ids = [c for c in "abcde" if c not in clusters.alias]
         kinds = (
@@ -391,7 +393,7 @@ def histories(draw: st.DrawFn) -> Clusters:
                 clusters.merge(one, other)
             case "split" if ids:
                 parent, new = draw(st.sampled_from(live)), draw(st.sampled_from(ids))
-                items = {n for n, c in clusters.place.items() if c == parent}
+                items = {n for n, c in clusters.cluster_of.items() if c == parent}
                 if parent != new:
                     clusters.split(draw(st.sets(st.sampled_from(sorted(items)), min_size=1)), parent, new)
             case "restore":
@@ -433,7 +435,7 @@ async def the_same_state(server: RedisServer, url: str, clusters: Clusters, data
     model = RedisReadModel(url)
     try:
         late = data.draw(st.integers(0, len(events)))
-        everyone = [*clusters.place, *clusters.gone]
+        everyone = [*clusters.cluster_of, *clusters.gone]
         for project in ("p1", "p2"):
             await model.writer.put_items(project, [replace(item(n, minutes=n), project_id=project) for n in everyone])
         for event in events:
@@ -449,12 +451,12 @@ async def the_same_state(server: RedisServer, url: str, clusters: Clusters, data
                 position, rewinds = data.draw(st.integers(0, end)), rewinds - 1
         assert await whole(model, "p1") == await whole(model, "p2")
         found = await whole(model, "p1")
-        sizes = Counter(clusters.place.values())
+        sizes = Counter(clusters.cluster_of.values())
         assert {c.id: c.size for c in found["clusters"]} == sizes
         for cluster in "abcde":
-            standing = clusters.standing(cluster)
-            items = [str(n) for n, c in sorted(clusters.place.items()) if c == standing]
-            assert found["items"][cluster] == ((standing, items) if items else None)
+            resolved = clusters.resolve(cluster)
+            items = [str(n) for n, c in sorted(clusters.cluster_of.items()) if c == resolved]
+            assert found["items"][cluster] == ((resolved, items) if items else None)
     finally:
         await model.close()
 

@@ -1,4 +1,4 @@
-"""Lists that are narrowed down, sorted and read in parts: each as if all had been looked at."""
+"""Lists that are filtered, sorted and read in pages: each is the same as one that was looked through entirely."""
 
 import random
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ ORDERS: tuple[ClusterOrder, ...] = get_args(ClusterOrder)
 
 
 async def items_of(model: RedisReadModel, **where: Any) -> list[str]:
-    """The external ids of all parts, three an answer, by cursor."""
+    """The external ids of all pages of three, by cursor."""
     return [view.item.external_id for page in await item_pages(model, **where) for view in page.items]
 
 
@@ -184,7 +184,7 @@ async def test_a_repository_is_of_one_project(read_model: RedisReadModel) -> Non
 
 
 async def fill(model: RedisReadModel) -> None:
-    """Clusters of all sizes, ages and statuses; `updated` of those that had a job is the job's."""
+    """Clusters of all sizes, ages and statuses; one with a job was updated when its job was."""
     for n in range(9):
         sources = ("github", "manual") if n % 2 else ("reddit",)
         at = NOW - timedelta(days=n * 7 % 9)
@@ -211,7 +211,7 @@ def order_of(order: ClusterOrder, cluster: ClusterView) -> Any:
 
 
 async def check_lists(model: RedisReadModel, words: Sequence[Sequence[str]] = ((),)) -> None:
-    """Hold every list against the clusters as they are read one by one."""
+    """Compare every list with the clusters that are read one by one."""
     ids = await clusters_of(model)
     every = [cluster for i in ids if (cluster := await model.clusters.get("p1", i)) is not None]
     assert len(every) == len(ids) == len(set(ids))
@@ -277,8 +277,8 @@ async def test_the_lists_are_the_same_in_whatever_order_items_events_and_jobs_co
         ClusterMerged("c1", "c2", "consolidation", "same", 1),
         *opened("c3"),
     ]
-    told: tuple[JobStatus, ...] = ("pending", "failed")
-    steps = [step(n, s, job=f"j{c}", cluster=f"c{c}", log="x") for c in (1, 3) for n, s in enumerate(told)]
+    statuses: tuple[JobStatus, ...] = ("pending", "failed")
+    steps = [step(n, s, job=f"j{c}", cluster=f"c{c}", log="x") for c in (1, 3) for n, s in enumerate(statuses)]
     seen: list[object] = []
     for seed in range(8):
         project = f"p{seed}"
@@ -348,7 +348,7 @@ async def test_the_parts_of_a_list_are_the_list(
     lowest: int | None,
     words: bool,
 ) -> None:
-    """Whatever the bounds: nothing is shown twice or left out, and a total that is told is the total."""
+    """Whatever the bounds: nothing is shown twice or left out, and a total that is counted is the total."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(redis_lists, "MOST_MEMBERS", most)
         patch.setattr(redis_lists, "_CHUNK", chunk)

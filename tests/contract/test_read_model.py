@@ -1,4 +1,4 @@
-"""What every RedisReadModel must do."""
+"""The contract of the read model: what readers show of what its writer was given."""
 
 import itertools
 import random
@@ -53,7 +53,7 @@ def changed(cluster: str, size: int = 1, *, hours: float = 0, title: str = "Late
 
 
 def opened(cluster: str, size: int = 1, *, hours: float = 0) -> list[ClusterEvent]:
-    """A cluster as it comes: its items, then the cluster as it stands with them."""
+    """The events of a new cluster: its items, then the cluster with them."""
     items = [item(f"{cluster} {n}") for n in range(min(size, 2))]
     return [*(assigned(i, cluster) for i in items), changed(cluster, size, hours=hours)]
 
@@ -195,7 +195,7 @@ async def test_an_item_is_unclustered_until_it_is_assigned(read_model: RedisRead
     assert view is not None
     assert view.cluster_id == "c1"
     assert (await read_model.projects.stats("p1")).unclustered == 1
-    # A new version of it does not make it unclustered again.
+    # A new version does not make the item unclustered again.
     await read_model.writer.put_items("p1", [item(1, body="anew")])
     assert (await read_model.projects.stats("p1")).unclustered == 1
     assert await listed(read_model, cluster_id="c1") == ["1"]
@@ -392,7 +392,7 @@ async def test_a_cluster_without_a_title_is_called_by_its_newest_item(read_model
     await read_model.writer.delete_items("p1", [item(2).id])
     [found] = (await read_model.clusters.list("p1", limit=9, offset=0)).items
     assert (found.title, found.summary) == ("Old", "Old\nolder")
-    await read_model.writer.apply("p1", [assigned(item(3), "c2"), replace(nameless, cluster_id="c2")])  # not there yet
+    await read_model.writer.apply("p1", [assigned(item(3), "c2"), replace(nameless, cluster_id="c2")])  # not stored yet
     found = await read_model.clusters.get("p1", "c2")
     assert found is not None
     assert found.title == ""
@@ -406,19 +406,19 @@ async def test_what_people_made_of_a_cluster_is_its_status(read_model: RedisRead
     await read_model.writer.put_job(step(0, "running", job="j2", cluster="c2"))
     await read_model.writer.put_job(step(0, "failed", job="j3", cluster="c3"))
 
-    async def told(**triage: Triage) -> list[str]:
+    async def statuses(**triage: Triage) -> list[str]:
         await read_model.writer.apply("p1", [replace(changed(c), triage=t) for c, t in triage.items()])
         found = [await read_model.clusters.get("p1", c) for c in ("c1", "c2", "c3")]
         by_status = (await read_model.projects.stats("p1")).by_status
         assert {s: n for s, n in by_status.items() if n} == Counter(c.status for c in found if c)
         return [c.status for c in found if c]
 
-    assert await told() == ["new", "fixing", "failed"]
-    assert await told(c1="muted", c2="resolved", c3="muted") == ["muted", "fixing", "muted"]
+    assert await statuses() == ["new", "fixing", "failed"]
+    assert await statuses(c1="muted", c2="resolved", c3="muted") == ["muted", "fixing", "muted"]
     await read_model.writer.put_job(step(1, "success", job="j2", cluster="c2"))
-    assert await told(c3="resolved") == ["muted", "resolved", "resolved"]
-    assert await told(c1="open", c2="open", c3="open") == ["new", "new", "failed"]
-    await told(c1="muted", c2="resolved")
+    assert await statuses(c3="resolved") == ["muted", "resolved", "resolved"]
+    assert await statuses(c1="open", c2="open", c3="open") == ["new", "new", "failed"]
+    await statuses(c1="muted", c2="resolved")
     await read_model.writer.apply("p1", [ClusterMerged("c1", "c3", "person", "same", 0), changed("c3", 2)])
     assert (await read_model.projects.stats("p1")).by_status == {"failed": 1, "resolved": 1, "new": 0}
     await read_model.writer.apply("p1", [ItemRemoved(item("c2 0").id, "c2", NOW)])
@@ -496,7 +496,7 @@ async def test_steps_in_any_order_never_take_a_job_back_nor_lose_a_line(
 
 
 async def test_who_tells_of_a_job_at_once_loses_no_line_in_any_interleaving(read_model: RedisReadModel) -> None:
-    """The launcher, an agent in its sandbox and a person who cancels, each with a seq of its own."""
+    """The launcher, an agent in its sandbox and a person who cancels, each counting `seq` for itself."""
     launcher = [replace(step(n, log=f"launcher {n}"), at=NOW + timedelta(seconds=n)) for n in range(1, 5)]
     agent = [replace(step(n, log=f"agent {n}"), at=NOW + timedelta(seconds=n + 0.5)) for n in range(1, 5)]
     end = replace(step(3, "failed", log="cancelled", error="cancelled by kim"), at=NOW + timedelta(seconds=3.2))
@@ -512,11 +512,11 @@ async def test_who_tells_of_a_job_at_once_loses_no_line_in_any_interleaving(read
         job = await read_model.jobs.get(f"j{n}")
         assert job is not None
         found.append((replace(job, id=""), await read_model.jobs.logs(f"j{n}")))
-    told = sorted([*launcher, *agent, end, late], key=lambda one: one.at)
+    steps = sorted([*launcher, *agent, end, late], key=lambda one: one.at)
     for one, logs in found:
         assert one == found[0][0]
         assert (one.status, one.error) == ("failed", "cancelled by kim")
-        assert logs == tuple(line.log for line in told)
+        assert logs == tuple(line.log for line in steps)
 
 
 async def test_an_error_that_does_not_count_any_more_is_gone(read_model: RedisReadModel) -> None:
@@ -555,7 +555,7 @@ async def test_a_job_of_a_cluster_not_known_yet_counts_among_no_status(read_mode
 
 
 async def test_projects_by_id_and_by_name(read_model: RedisReadModel) -> None:
-    await read_model.writer.put_items("p9", [item(1, "p9")])  # known by its items alone
+    await read_model.writer.put_items("p9", [item(1, "p9")])  # known from its items only
     await read_model.writer.put_project(Project("p1", "beta", NOW))
     await read_model.writer.put_project(Project("p2", "Alpha", NOW))
     assert [(p.id, p.name) for p in await read_model.projects.list()] == [("p2", "Alpha"), ("p1", "beta"), ("p9", "p9")]
@@ -684,11 +684,11 @@ async def test_repositories_as_they_were_read(read_model: RedisReadModel) -> Non
 
 
 async def test_which_versions_of_items_are_known(read_model: RedisReadModel) -> None:
-    told = [replace(item(n), updated_at=NOW + timedelta(hours=n) if n < 3 else None) for n in range(1, 5)]
-    await read_model.writer.put_items("p1", told)
-    await read_model.writer.put_items("p1", [replace(told[0], updated_at=NOW)])  # late
-    await read_model.writer.delete_items("p1", [told[3].id, "x"])
-    ids = [one.id for one in told]
+    versions = [replace(item(n), updated_at=NOW + timedelta(hours=n) if n < 3 else None) for n in range(1, 5)]
+    await read_model.writer.put_items("p1", versions)
+    await read_model.writer.put_items("p1", [replace(versions[0], updated_at=NOW)])  # late
+    await read_model.writer.delete_items("p1", [versions[3].id, "x"])
+    ids = [one.id for one in versions]
     assert await read_model.feedback.versions("p1", [*ids, "x", "y"]) == Versions(
         {ids[0]: NOW + timedelta(hours=1), ids[1]: NOW + timedelta(hours=2), ids[2]: None}, frozenset({ids[3], "x"})
     )
@@ -725,24 +725,28 @@ async def test_of_settings_secrets_and_sources_nothing_is_left_when_it_is_cleare
 # ---- notices ---------------------------------------------------------------------------------------------------------
 
 
-async def told(model: RedisReadModel, project: str = "p1", after: str = NO_NOTICE) -> list[Notice]:
+async def notices_of(model: RedisReadModel, project: str = "p1", after: str = NO_NOTICE) -> list[Notice]:
     return [notice for _, notice in (await model.notices.after({project: after}, limit=1000)).get(project, ())]
 
 
-async def test_what_changes_is_told(telling: RedisReadModel) -> None:
-    assert await told(telling) == []
-    await telling.writer.put_items("p1", [item(1), item(2)])
-    await telling.writer.apply("p1", [assigned(item(1), "c1"), changed("c1"), assigned(item(2), "c2"), changed("c2")])
-    await telling.writer.apply("p1", [assigned(item(2), "c1"), changed("c1", 2)])  # c2 is left empty
-    await telling.writer.apply("p1", [CommandDone("k1", "waiting", "", NOW), CommandDone("k1", "applied", "", NOW)])
-    await telling.writer.apply("p1", [ClusterMerged("c2", "c1", "person", "same", 0)])
-    await telling.writer.apply("p1", [ClusterRestored("c2", "asked for")])
-    await telling.writer.put_job(step(0, "pending"))
-    await telling.writer.put_job(step(0, "pending"))  # seen before: nothing changes
-    await telling.writer.apply("p1", [ClusteringStatus("running", 7, "", NOW, 0.5, 1, 1, 1, 0.0, 0.62, 4)])
-    await telling.writer.apply("p1", [ProposalsChanged(())])
-    await telling.writer.put_project(Project("p1", "Demo", NOW))
-    assert await told(telling) == [
+async def test_what_changes_is_told(with_notices: RedisReadModel) -> None:
+    assert await notices_of(with_notices) == []
+    await with_notices.writer.put_items("p1", [item(1), item(2)])
+    await with_notices.writer.apply(
+        "p1", [assigned(item(1), "c1"), changed("c1"), assigned(item(2), "c2"), changed("c2")]
+    )
+    await with_notices.writer.apply("p1", [assigned(item(2), "c1"), changed("c1", 2)])  # c2 is left empty
+    await with_notices.writer.apply(
+        "p1", [CommandDone("k1", "waiting", "", NOW), CommandDone("k1", "applied", "", NOW)]
+    )
+    await with_notices.writer.apply("p1", [ClusterMerged("c2", "c1", "person", "same", 0)])
+    await with_notices.writer.apply("p1", [ClusterRestored("c2", "asked for")])
+    await with_notices.writer.put_job(step(0, "pending"))
+    await with_notices.writer.put_job(step(0, "pending"))  # a known step changes nothing
+    await with_notices.writer.apply("p1", [ClusteringStatus("running", 7, "", NOW, 0.5, 1, 1, 1, 0.0, 0.62, 4)])
+    await with_notices.writer.apply("p1", [ProposalsChanged(())])
+    await with_notices.writer.put_project(Project("p1", "Demo", NOW))
+    assert await notices_of(with_notices) == [
         Notice(items=2),
         Notice(clusters=("c1", "c2")),
         Notice(clusters=("c1", "c2")),
@@ -754,42 +758,42 @@ async def test_what_changes_is_told(telling: RedisReadModel) -> None:
     ]
 
 
-async def test_so_many_clusters_are_named_and_no_more(telling: RedisReadModel) -> None:
-    await telling.writer.apply("p1", [assigned(item(n), f"c{n:03}") for n in range(51)])
-    [notice] = await told(telling)
+async def test_so_many_clusters_are_named_and_no_more(with_notices: RedisReadModel) -> None:
+    await with_notices.writer.apply("p1", [assigned(item(n), f"c{n:03}") for n in range(51)])
+    [notice] = await notices_of(with_notices)
     assert (notice.clusters, notice.more_clusters) == (tuple(f"c{n:03}" for n in range(50)), True)
 
 
-async def test_notices_go_on_after_an_id_each_project_its_own(telling: RedisReadModel) -> None:
-    assert await telling.notices.span("p1") == (NO_NOTICE, NO_NOTICE)
+async def test_notices_go_on_after_an_id_each_project_its_own(with_notices: RedisReadModel) -> None:
+    assert await with_notices.notices.span("p1") == (NO_NOTICE, NO_NOTICE)
     for n in range(3):
-        await telling.writer.put_items("p1", [item(n)] * (n + 1))
-    await telling.writer.put_items("p2", [item(1, "p2")])
-    found = await telling.notices.after({"p1": NO_NOTICE, "p2": NO_NOTICE, "p3": NO_NOTICE}, limit=2)
+        await with_notices.writer.put_items("p1", [item(n)] * (n + 1))
+    await with_notices.writer.put_items("p2", [item(1, "p2")])
+    found = await with_notices.notices.after({"p1": NO_NOTICE, "p2": NO_NOTICE, "p3": NO_NOTICE}, limit=2)
     assert {p: len(entries) for p, entries in found.items()} == {"p1": 2, "p2": 1}
     last = found["p1"][-1][0]
-    [(newest, _)] = (await telling.notices.after({"p1": last}, limit=2))["p1"]
-    assert await telling.notices.span("p1") == (found["p1"][0][0], newest)
-    assert await telling.notices.after({"p1": newest}, limit=2) == {}
-    assert await telling.notices.after({}, limit=2) == {}
+    [(newest, _)] = (await with_notices.notices.after({"p1": last}, limit=2))["p1"]
+    assert await with_notices.notices.span("p1") == (found["p1"][0][0], newest)
+    assert await with_notices.notices.after({"p1": newest}, limit=2) == {}
+    assert await with_notices.notices.after({}, limit=2) == {}
 
 
-async def test_old_notices_give_way_to_new_ones(telling: RedisReadModel) -> None:
+async def test_old_notices_give_way_to_new_ones(with_notices: RedisReadModel) -> None:
     for n in range(800):
-        await telling.writer.put_job(step(0, "pending", job=f"j{n}"))
-    kept = await told(telling)
+        await with_notices.writer.put_job(step(0, "pending", job=f"j{n}"))
+    kept = await notices_of(with_notices)
     assert 500 <= len(kept) < 800
     assert [n.jobs[0].id for n in kept] == [f"j{n}" for n in range(800 - len(kept), 800)]
 
 
 async def test_a_read_model_that_is_made_again_tells_nothing(
-    telling: RedisReadModel, read_model: RedisReadModel
+    with_notices: RedisReadModel, read_model: RedisReadModel
 ) -> None:
-    await telling.writer.put_items("p1", [item(1)])
+    await with_notices.writer.put_items("p1", [item(1)])
     await read_model.writer.clear()
     await read_model.writer.put_items("p1", [item(1)])
     await read_model.writer.apply("p1", [assigned(item(1), "c1"), changed("c1")])
-    assert await told(telling) == [Notice(items=1)]  # what was told before the clearing stays
+    assert await notices_of(with_notices) == [Notice(items=1)]  # notices from before the clearing stay
 
 
 # ---- all of it ------------------------------------------------------------------------------------------------------
@@ -814,7 +818,7 @@ async def test_every_write_twice_is_as_once(read_model: RedisReadModel) -> None:
         once = await everything(read_model)
         await write()
         assert await everything(read_model) == once
-    for write in writes:  # and all of it once more, from the start, as when a worker takes up an old offset
+    for write in writes:  # once more from the start, as after a worker has gone back to an old offset
         await write()
     assert await everything(read_model) == once
     assert once[3] == Stats(3, 1, 1, {"manual": 1, "reddit": 2}, {"new": 1}, 1)

@@ -1,4 +1,4 @@
-"""What is Redis's own: away, full, read-only, and cut off in the middle."""
+"""A Redis that is unavailable, full, read-only, or goes away in the middle of a write."""
 
 import asyncio
 import shutil
@@ -68,7 +68,7 @@ READS: dict[str, dict[str, Any]] = {
 
 @pytest.fixture(params=["redis", "upstash"])
 def url(request: pytest.FixtureRequest, redis_to_break: RedisServer) -> Iterator[str]:
-    """Every way to the test's own Redis."""
+    """A Redis of this test alone, over each protocol."""
     if request.param == "redis":
         yield redis_to_break.url
     else:
@@ -150,7 +150,7 @@ async def test_a_server_whose_disk_fails(redis_to_break: RedisServer, model: Red
 
 
 async def test_what_is_wrong_with_the_data_is_no_outage(redis_to_break: RedisServer, model: RedisReadModel) -> None:
-    """Else an agent would wait for ever, whatever the item's own words are."""
+    """An agent would otherwise wait for ever; the item's text makes no difference."""
     async with Redis.from_url(redis_to_break.url) as redis:
         await redis.set("feedback:created:p1", "not a sorted set")
     with pytest.raises(Exception, match="WRONGTYPE") as raised:
@@ -168,14 +168,14 @@ async def test_a_password_is_not_told() -> None:
 
 
 MOVE_COMMANDS = 40
-"""Commands of the move below; after fewer it is not done."""
+"""Commands of the move below; with fewer it is not complete."""
 
 
 @pytest.mark.parametrize("commands", range(MOVE_COMMANDS + 2))
 async def test_cut_off_anywhere_and_done_again_is_as_done_once(
     redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch, commands: int
 ) -> None:
-    """A move empties a cluster; Redis goes away after so many of its commands, and the move is tried again."""
+    """A move empties a cluster. Redis goes away after some of its commands, and the move is tried again."""
     async with Redis.from_url(redis_server.url) as redis:
         await redis.flushall()
     monkeypatch.setattr(redis_connection, "TIMEOUT_SECONDS", 0.2)
@@ -214,7 +214,7 @@ async def test_cut_off_anywhere_and_done_again_is_as_done_once(
 
 
 class Cut:
-    """A way to a Redis that lets so many commands through, one by one, and then closes."""
+    """A proxy of Redis that passes a number of commands, one by one, and then closes."""
 
     def __init__(self, port: int, commands: int) -> None:
         self._target = port

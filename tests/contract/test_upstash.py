@@ -1,4 +1,4 @@
-"""What is the REST API's own: who answers and how, what it can carry, and how much at once."""
+"""What only the REST API has: its responses, the values it can carry, and its limits of size."""
 
 import asyncio
 import json
@@ -30,14 +30,14 @@ from tests.support.upstash import BAD_GATEWAY, MAX_BYTES, TOKEN, Upstash
 
 @pytest.fixture
 def server(redis_server: RedisServer) -> Iterator[Upstash]:
-    """One of the test's own, over the Redis that all share."""
+    """A REST server of this test alone, over the Redis that all tests share."""
     with Upstash(redis_server.port) as server:
         yield server
 
 
 @pytest.fixture
 async def redis(redis_server: RedisServer) -> AsyncIterator[Redis]:
-    """The same Redis by its own protocol, empty; its answers are bytes."""
+    """The same Redis over its own protocol, empty; its replies are bytes."""
     async with redis_client(redis_server.url, timeout=5, decode=False) as redis:
         await redis.flushall()
         yield redis
@@ -57,7 +57,7 @@ async def model(server: Upstash, redis: Redis) -> AsyncIterator[RedisReadModel]:
 
 
 def told(error: BaseException) -> str:
-    """All that a log would have of an error."""
+    """Everything that a log shows of an error."""
     causes = []
     cause: BaseException | None = error
     while cause is not None:

@@ -1,4 +1,4 @@
-"""One way to a Redis: by its own protocol, or by Upstash's REST API where the URL is one of the web."""
+"""Clients of Redis: over its own protocol, or over Upstash's REST API where the URL is http or https."""
 
 import asyncio
 import math
@@ -13,16 +13,16 @@ from yarl import URL
 from soulcaster.adapters.upstash import UpstashConnection
 
 MAX_CONNECTIONS = 50
-"""Of one client; who finds them all at work waits for one, as long as for an answer."""
+"""Of one client. A command that finds them all in use waits for one, as long as for a reply."""
 
 
 def redis_client(url: str, *, timeout: float, decode: bool = True) -> Redis:
-    """Return a client that connects with its first command and tries nothing twice.
+    """Return a client that connects with its first command and retries nothing.
 
     Args:
-        url: redis://, rediss:// or unix://; or https://:token@host, http:// too, of Upstash's REST API.
-        timeout: seconds to wait for a connection to be free, for a new one, and for an answer.
-        decode: whether answers are text; else they are bytes.
+        url: redis://, rediss:// or unix://; or https://:token@host (also http://) for Upstash's REST API.
+        timeout: seconds to wait for a free connection, for a new one, and for a reply.
+        decode: whether replies are text; else they are bytes.
     """
     options: dict[str, Any] = {
         "socket_timeout": timeout,
@@ -33,7 +33,7 @@ def redis_client(url: str, *, timeout: float, decode: bool = True) -> Redis:
     }
     if by_rest(url):
         bare = str(URL(url).with_user(None))
-        # The shapes of its answers are those of Redis's protocol 2.
+        # Its replies have the shapes of Redis's protocol 2.
         token = URL(url).password or ""
         pool = BlockingConnectionPool(
             connection_class=UpstashConnection, url=bare, password=token, protocol=2, **options
@@ -44,18 +44,18 @@ def redis_client(url: str, *, timeout: float, decode: bool = True) -> Redis:
 
 
 def by_rest(url: str) -> bool:
-    """Tell whether a Redis is reached by Upstash's REST API."""
+    """Return whether a URL is that of Upstash's REST API."""
     return url.startswith(("http://", "https://"))
 
 
 def address(url: str) -> str:
-    """Return what an error or a log may name: the URL without user and password."""
+    """Return the URL without user and password, for errors and logs."""
     head, at, tail = url.rpartition("@")
     return f"{head.split('://', 1)[0]}://…@{tail}" if at else url
 
 
 class _Parser(DefaultParser):  # type: ignore[misc, valid-type]  # redis-py chooses it as it is imported
-    """Times the wait for bytes, not the reading of replies: a pipeline has thousands, which come a hundred at once."""
+    """Limits the time to wait for bytes, not to read replies: a pipeline has thousands, and many arrive at once."""
 
     def on_connect(self, connection: Connection) -> None:
         super().on_connect(connection)
@@ -70,7 +70,7 @@ class _Parser(DefaultParser):  # type: ignore[misc, valid-type]  # redis-py choo
 
 
 class _Connection(Connection):
-    """A connection that does in C, or once, what redis-py does in Python for each command of a pipeline."""
+    """A connection that does in C, or only once, what redis-py does in Python for each command of a pipeline."""
 
     def pack_command(self, *args: Any) -> list[bytes]:
         name = str(args[0])
@@ -83,5 +83,5 @@ class _Connection(Connection):
         timeout: float | None = None,  # noqa: ASYNC109  redis-py's own signature
         **options: Any,
     ) -> Any:
-        own = math.inf if timeout is None else timeout  # the parser has a limit of its own
+        own = math.inf if timeout is None else timeout  # the parser has its own limit
         return await super().read_response(disable_decoding, own, **options)

@@ -9,7 +9,8 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import cast
+
+from pydantic import TypeAdapter
 
 from soulcaster.adapters.redis import keys
 from soulcaster.adapters.redis.jobs import read_jobs
@@ -23,6 +24,8 @@ ORDERS: Mapping[ClusterOrder, str] = {"largest": "ranked", "newest": "all", "upd
 LISTED_AT_ONCE = 1_000
 """Clusters that one transaction writes to the lists."""
 
+_TRIAGE: TypeAdapter[Triage] = TypeAdapter(Triage)
+
 _FIELDS = ("size", "sources", "created_at", "updated_at", "triage")
 
 
@@ -34,6 +37,11 @@ def status_label(status: ClusterStatus) -> str:
 def source_label(source: str) -> str:
     """Return the label of clusters with items of a source."""
     return f"source:{source}"
+
+
+def triage_of(stored: str | None) -> Triage:
+    """Return the triage in a cluster's hash; hashes of older versions lack it."""
+    return _TRIAGE.validate_python(stored or "open")
 
 
 def changed_at(cluster_at: datetime, job: Job | None) -> datetime:
@@ -96,7 +104,7 @@ def _listing(fields: Sequence[str], job: Job | None) -> _Listing:
     """Return how a cluster with these `_FIELDS` and this newest job is listed."""
     size, sources, created, updated, triage = fields
     created_at, updated_at = datetime.fromisoformat(created), datetime.fromisoformat(updated)
-    status = cluster_status(job, cast(Triage, triage or "open"))
+    status = cluster_status(job, triage_of(triage))
     scores: Mapping[ClusterOrder, float] = {
         "largest": _rank(int(size), created_at),
         "newest": created_at.timestamp(),

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from datetime import timedelta
-from typing import cast
 
 from pydantic import TypeAdapter
 
@@ -25,8 +24,10 @@ from soulcaster.ports.commands import CommandView
 
 COMMAND_EXPIRES = timedelta(days=30)
 
-_COMMANDS_IN_HISTORY: frozenset[str] = frozenset({"move", "rename", "pin", "mute", "resolve", "reopen"})
-"""Commands that the history of clusters shows by their outcome alone; the others have events."""
+_HAPPENINGS: dict[str | None, Happening] = {
+    "move": "move", "rename": "rename", "pin": "pin", "mute": "mute", "resolve": "resolve", "reopen": "reopen",
+}  # fmt: skip
+"""Kinds of commands that are in a cluster's history by their outcome alone; the others have events."""
 
 _COMMAND: TypeAdapter[CommandView] = TypeAdapter(CommandView)
 _PROPOSALS: TypeAdapter[tuple[Proposal, ...]] = TypeAdapter(tuple[Proposal, ...])
@@ -98,8 +99,7 @@ def add_reports(pipe: Pipeline, project_id: str, events: Iterable[ClusterEvent])
 def _add_outcome(pipe: Pipeline, project_id: str, event: CommandDone) -> None:
     outcome = CommandView(event.command_id, event.outcome, event.reason, event.at)
     pipe.set(keys.command(project_id, event.command_id), _COMMAND.dump_json(outcome), expires=COMMAND_EXPIRES)
-    if event.outcome == "applied" and event.kind in _COMMANDS_IN_HISTORY:
-        kind = cast(Happening, event.kind)
-        entry = HistoryEntry(kind, "person", event.reason, event.at, command_id=event.command_id)
+    if event.outcome == "applied" and (happening := _HAPPENINGS.get(event.kind)):
+        entry = HistoryEntry(happening, "person", event.reason, event.at, command_id=event.command_id)
         for cluster_id in event.cluster_ids:
             add_entry(pipe, project_id, cluster_id, entry)

@@ -4,20 +4,19 @@ import json
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from typing import Literal, cast
 
 from soulcaster.adapters.redis import keys
 from soulcaster.adapters.redis.aliases import chains, resolve
-from soulcaster.adapters.redis.cluster_lists import ORDERS, changed_at, source_label, status_label
+from soulcaster.adapters.redis.cluster_lists import ORDERS, changed_at, source_label, status_label, triage_of
 from soulcaster.adapters.redis.connection import RedisConnection
 from soulcaster.adapters.redis.feedback import ITEM
 from soulcaster.adapters.redis.history import read_history
 from soulcaster.adapters.redis.jobs import job_of
 from soulcaster.adapters.redis.lists import ListRange, narrowed
-from soulcaster.adapters.redis.typed import Commands, Value
+from soulcaster.adapters.redis.typed import Commands, Pipeline, Value
 from soulcaster.domain.events import ClusterChanged
 from soulcaster.domain.feedback.items import brief
-from soulcaster.domain.lifecycle import ClusterStatus, Job, Triage, cluster_status
+from soulcaster.domain.lifecycle import ClusterStatus, Job, cluster_status
 from soulcaster.ports.clusters import ClusterOrder, ClusterView, HistoryEntry
 from soulcaster.ports.paging import Page
 
@@ -50,7 +49,7 @@ def _view(
     project_id: str, cluster_id: str, fields: Mapping[str, str], job: Job | None, repo_url: str | None
 ) -> ClusterView:
     """Return the cluster of a hash, with its newest job and its repository."""
-    triage = cast(Triage, fields.get("triage", "open"))
+    triage = triage_of(fields.get("triage"))
     return ClusterView(
         project_id=project_id,
         id=cluster_id,
@@ -66,7 +65,7 @@ def _view(
         # Hashes of older versions lack these.
         terms=tuple(json.loads(fields.get("terms", "[]"))),
         coherence=float(coherence) if (coherence := fields.get("coherence")) else None,
-        titled_by=cast(Literal["machine", "person"], fields.get("titled_by", "machine")),
+        titled_by="person" if fields.get("titled_by") == "person" else "machine",
         pinned=fields.get("pinned") == "1",
         parent_id=fields.get("parent_id") or None,
         github_repo_url=repo_url,
@@ -135,7 +134,10 @@ async def _texts(redis: Commands, project_id: str, ids: Sequence[str]) -> list[s
 
 
 async def _views(redis: Commands, project_id: str, ids: Sequence[str]) -> tuple[ClusterView, ...]:
-    """Return the clusters that there are, in the order of their ids, in three round trips at most."""
+    """Return the clusters that there are, in the order of their ids.
+
+    Three round trips at most: hashes and ids of the newest jobs; these jobs and the newest items; what items add.
+    """
     if not ids:
         return ()
     pipe = redis.pipeline()
@@ -144,48 +146,76 @@ async def _views(redis: Commands, project_id: str, ids: Sequence[str]) -> tuple[
     newest_jobs = [pipe.zrevrange(keys.cluster_jobs(i), 0, 0) for i in ids]
     await pipe.execute()
     known = {i: of.value for i, of in zip(ids, hashes, strict=True) if of.value}
-    job_ids = {i: jobs.value[0] for i, jobs in zip(ids, newest_jobs, strict=True) if jobs.value}
+    job_ids = {i: found.value[0] for i, found in zip(ids, newest_jobs, strict=True) if found.value}
+    untitled = [i for i, fields in known.items() if not fields["title"]]
+    has_repositories = repository_count.value > 0
 
     pipe = redis.pipeline()
     jobs = {i: pipe.hgetall(keys.job(job_ids[i])) for i in known if i in job_ids}
-    has_repositories = repository_count.value > 0
-    looked_at = REPOSITORY_ITEMS if has_repositories else 1
-    asked = [i for i, fields in known.items() if has_repositories or not fields["title"]]
-    newest = {i: pipe.zrevrange(keys.cluster_items(project_id, i), 0, looked_at - 1) for i in asked}
+    item_count = REPOSITORY_ITEMS if has_repositories else 1
+    newest = {
+        i: pipe.zrevrange(keys.cluster_items(project_id, i), 0, item_count - 1)
+        for i in (known if has_repositories else untitled)
+    }
     await pipe.execute()
+    items = {i: found.value for i, found in newest.items() if found.value}
 
-    newest_items = {i: members.value for i, members in newest.items() if members.value}
-    titling = {i: members[0] for i, members in newest_items.items() if not known[i]["title"]}
     pipe = redis.pipeline()
-    texts = pipe.mget([keys.item(project_id, i) for i in titling.values()]) if titling else None
-    members = [i for some in newest_items.values() for i in some] if has_repositories else []
-    repositories = pipe.hmget(keys.item_repositories(project_id), members) if members else None
+    titles = _Titles(pipe, project_id, {i: items[i][0] for i in untitled if i in items})
+    repositories = _Repositories(pipe, project_id, items if has_repositories else {})
     await pipe.execute()
-    if texts is not None:
-        for i, text in zip(titling, texts.value, strict=True):
-            known[i] |= {} if text is None else _title_of(text)
-    urls: dict[str, str | None] = {}
-    if repositories is not None:
-        found = iter(repositories.value)
-        urls = {i: _commonest([next(found) for _ in some]) for i, some in newest_items.items()}
+    texts, urls = titles.by_cluster(), repositories.by_cluster()
     return tuple(
-        _view(project_id, i, fields, job_of(jobs[i].value) if i in jobs and jobs[i].value else None, urls.get(i))
+        _view(
+            project_id,
+            i,
+            {**fields, **texts.get(i, {})},
+            job_of(jobs[i].value) if i in jobs and jobs[i].value else None,
+            urls.get(i),
+        )
         for i, fields in known.items()
     )
 
 
-def _title_of(item_text: str) -> dict[str, str]:
-    """Return title and summary of a cluster without a title, from its newest item.
+class _Titles:
+    """Titles and summaries of clusters without a title, from their newest items, asked for in a pipeline.
 
-    The texts that gave it a title were deleted, and its clusterer keeps no other.
+    The texts that gave such a cluster its title were deleted, and its clusterer keeps no other.
     """
-    item = ITEM.validate_json(item_text)
-    return {"title": item.title, "summary": brief(item).text[:SUMMARY_CHARS]}
+
+    def __init__(self, pipe: Pipeline, project_id: str, newest: Mapping[str, str]) -> None:
+        """Add the commands; `newest` is the newest item of each cluster."""
+        self._clusters = list(newest)
+        self._texts = pipe.mget([keys.item(project_id, i) for i in newest.values()]) if newest else None
+
+    def by_cluster(self) -> dict[str, dict[str, str]]:
+        """Return the fields of each cluster whose item is stored."""
+        if self._texts is None:
+            return {}
+        found = zip(self._clusters, self._texts.value, strict=True)
+        items = {cluster_id: ITEM.validate_json(text) for cluster_id, text in found if text is not None}
+        return {i: {"title": item.title, "summary": brief(item).text[:SUMMARY_CHARS]} for i, item in items.items()}
+
+
+class _Repositories:
+    """The repositories that clusters are about, asked for in a pipeline, with one command for all."""
+
+    def __init__(self, pipe: Pipeline, project_id: str, items: Mapping[str, Sequence[str]]) -> None:
+        """Add the command; `items` are the newest items of each cluster."""
+        self._items = items
+        every = [i for some in items.values() for i in some]
+        self._names = pipe.hmget(keys.item_repositories(project_id), every) if every else None
+
+    def by_cluster(self) -> dict[str, str | None]:
+        """Return the address of the repository that most of a cluster's items are about; among equals the first."""
+        if self._names is None:
+            return {}
+        names = iter(self._names.value)
+        return {cluster_id: _commonest([next(names) for _ in some]) for cluster_id, some in self._items.items()}
 
 
 def _commonest(repositories: Sequence[str | None]) -> str | None:
-    """Return the address of the repository that occurs most often; among equals the first."""
-    names = [repository for repository in repositories if repository is not None]
+    names = [name for name in repositories if name is not None]
     if not names:
         return None
     [(most, _)] = Counter(name.lower() for name in names).most_common(1)

@@ -1,14 +1,15 @@
-"""One-time sign-in tokens in Redis: `signin:{sha256 hex of the token}` holds who it signs in.
+"""One-time sign-in tokens in Redis: `signin:{SHA-256 of the token, hex}` holds the user that it signs in.
 
-Only the hash is stored, so that who reads Redis cannot sign in; `soulcaster run` stores it with a time to live.
+Only the hash is stored, so reading Redis is not enough to sign in. Tokens expire.
 """
 
 import hashlib
-from typing import cast
+from datetime import timedelta
 
 from redis.exceptions import RedisError
 
 from soulcaster.adapters.redis.client import redis_client
+from soulcaster.adapters.redis.typed import Commands
 from soulcaster.errors import RedisUnavailable
 
 TIMEOUT_SECONDS = 2.0
@@ -25,29 +26,30 @@ class RedisSignIn:
     def __init__(self, url: str) -> None:
         """Prepare; the first call connects."""
         self._redis = redis_client(url, timeout=TIMEOUT_SECONDS)
+        self._commands = Commands(self._redis)
 
     async def close(self) -> None:
         """Close the connections."""
         await self._redis.aclose()
 
     async def offer(self, token: str, user: str, *, seconds: int) -> None:
-        """Let a token sign `user` in once, within so many seconds.
+        """Let a token sign `user` in once, within `seconds`.
 
         Raises:
             RedisUnavailable: Redis does not answer.
         """
         try:
-            await self._redis.set(sign_in_key(token), user, ex=seconds)
+            await self._commands.set(sign_in_key(token), user, expires=timedelta(seconds=seconds))
         except (RedisError, OSError) as error:
             raise RedisUnavailable from error
 
     async def consume(self, token: str) -> str | None:
-        """Return whom the token signs in and forget it, or None when it is unknown, used or expired.
+        """Return the user that the token signs in, and forget the token; None when it is unknown, used or expired.
 
         Raises:
             RedisUnavailable: Redis does not answer.
         """
         try:
-            return cast("str | None", await self._redis.getdel(sign_in_key(token)))
+            return await self._commands.getdel(sign_in_key(token))
         except (RedisError, OSError) as error:
             raise RedisUnavailable from error

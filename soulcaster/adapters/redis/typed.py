@@ -1,4 +1,4 @@
-"""redis.asyncio with types: the commands that the read model uses, alone and in pipelines.
+"""redis.asyncio with types: the commands that this package uses, alone and in pipelines.
 
 Replies are text, as `client.redis_client` decodes them.
 """
@@ -252,9 +252,14 @@ class Commands:
         values: list[str | None] = await self._redis.mget(keys)
         return values
 
-    async def set(self, key: str, value: Value) -> None:
+    async def set(self, key: str, value: Value, *, expires: timedelta | None = None) -> None:
         """Write a string."""
-        await self._redis.set(key, value)
+        await self._redis.set(key, value, ex=expires)
+
+    async def getdel(self, key: str) -> str | None:
+        """Read a string and delete it, so that only one client gets it."""
+        value: str | None = await self._redis.getdel(key)
+        return value
 
     async def set_new(self, key: str, value: Value, *, expires: timedelta) -> bool:
         """Write a string unless there is one; tell whether it was written."""

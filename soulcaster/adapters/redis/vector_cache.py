@@ -1,6 +1,6 @@
-"""Vectors that were paid for, in Redis: `embedding:{embedder}:{version}:{hash of the text}` holds float16 bytes.
+"""A cache of paid vectors in Redis: `embedding:{embedder}:{version}:{hash of the text}` holds float16 bytes.
 
-Only a cache: when Redis is away, slow or full, nothing is found and nothing is kept, and that is all.
+While Redis is unavailable, slow or full, the cache finds nothing and stores nothing.
 """
 
 import time
@@ -17,15 +17,16 @@ from soulcaster.adapters.redis.client import address, redis_client
 TIMEOUT_SECONDS = 1.0
 
 AWAY_SECONDS = 30.0
-"""How long a Redis that did not answer is left alone: who waits for a cache could ask without one."""
+"""How long the cache does without a Redis that did not answer: waiting for it would cost more than embedding."""
 
 READ_AT_ONCE = 1_000
+"""Vectors that one command reads."""
 
 log = structlog.get_logger(__name__)
 
 
 class RedisVectorCache:
-    """Values by key, for some days; never raises for Redis."""
+    """Values by key, for some days; an error of Redis never passes through."""
 
     def __init__(self, url: str, *, days: int, clock: Callable[[], float] = time.monotonic) -> None:
         """Prepare; the first call connects."""
@@ -40,16 +41,16 @@ class RedisVectorCache:
         await self._redis.aclose()
 
     async def get(self, keys: Sequence[str]) -> list[bytes | None]:
-        """Return what is kept under each key."""
+        """Return the value of each key, None where there is none."""
         found: list[bytes | None] = []
         for at in range(0, len(keys), READ_AT_ONCE):
             async with self._if_there() as redis:
                 if redis is not None:
-                    found += cast("list[bytes | None]", await redis.mget(keys[at : at + READ_AT_ONCE]))
+                    found += cast(list[bytes | None], await redis.mget(keys[at : at + READ_AT_ONCE]))
         return found + [None] * (len(keys) - len(found))
 
     async def put(self, values: Mapping[str, bytes]) -> None:
-        """Keep the values."""
+        """Store the values."""
         async with self._if_there() as redis:
             if redis is not None:
                 async with redis.pipeline(transaction=False) as pipe:
@@ -59,7 +60,7 @@ class RedisVectorCache:
 
     @asynccontextmanager
     async def _if_there(self) -> AsyncIterator[Redis | None]:
-        """Yield Redis, None while it is left alone; said once when it goes, and once when it comes back."""
+        """Yield Redis, or None while the cache does without it; log once when it goes, and once when it is back."""
         if self._away_until is not None and self._clock() < self._away_until:
             yield None
             return
