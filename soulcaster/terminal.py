@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
 PIPE_COLUMNS = 160
 """Width of a table that goes to a file or a pipe, in characters."""
@@ -20,14 +20,14 @@ def console() -> Console:
     return Console(width=None if sys.stdout.isatty() else PIPE_COLUMNS, highlight=False)
 
 
-def table(*columns: str, title: str | None = None) -> Table:
+def table(*columns: str, title: str | Text | None = None) -> Table:
     """Return an empty table without lines between its cells."""
     return Table(*columns, title=title, box=None, pad_edge=False)
 
 
-def literal(text: str) -> str:
-    """Return text that a table prints as it is; rich takes square brackets for markup otherwise."""
-    return escape(text)
+def literal(text: str) -> Text:
+    """Return text that a table prints as it is; in a string, rich takes square brackets for markup."""
+    return Text(text)
 
 
 def print_json(value: Any) -> None:

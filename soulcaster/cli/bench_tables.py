@@ -5,6 +5,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
+from rich.text import Text
 
 from soulcaster.terminal import console, literal, table
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from soulcaster.bench.scale import Growth
 
 
-def _numbers(title: str, *columns: str, named_rows: bool = False) -> Table:
+def _numbers(title: str | Text, *columns: str, named_rows: bool = False) -> Table:
     """Return an empty table of numbers; with `named_rows` the first column is for the rows' names."""
     numbers = table(*([""] if named_rows else []), title=title)
     for column in columns:
@@ -109,9 +110,9 @@ def print_clustering(found: Mapping[str, Any]) -> None:
 
 def _scores_table(found: Mapping[str, Any]) -> Table:
     title = f"{found['items']:,} items of {found['labels']:,} labels ({found['shape']}, {found['order']}), "
-    title += f"embedded by {literal(found['embedder'])}"
+    title += f"embedded by {found['embedder']}"
     columns = ("clusters", "precision", "recall", "F1", "of best", "V", "ARI")
-    scores = _numbers(title, *columns, named_rows=True)
+    scores = _numbers(literal(title), *columns, named_rows=True)
     best_f1 = found["oracle_bcubed_f1"]
 
     def add(name: str, of: Mapping[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""Labelled sets for tests, short to write."""
+"""Labelled sets for tests."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +11,7 @@ from tests.support.make import brief
 
 
 def labelled(sizes: Sequence[int], words: Sequence[str] = ()) -> tuple[Labelled, Vectors]:
-    """A set with so many items of each class, the classes taking turns; vector i is (i, 1), so it tells its row."""
+    """Return a set with that many items of each class, in turn; vector i is (i, 1), so it identifies its row."""
     left = list(sizes)
     labels = []
     while any(left):

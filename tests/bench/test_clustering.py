@@ -1,4 +1,4 @@
-"""The measure of a clusterer, by clusterers whose every move is known."""
+"""How a clusterer is measured, with clusterers whose moves are scripted."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -21,7 +21,7 @@ from tests.bench.make import labelled, write
 from tests.support.make import brief
 
 Step = tuple[str, str, Mapping[str, str] | None]
-"""Where all items are after a batch, where after the consolidation that follows, and its merges; None: none follows."""
+"""The items' clusters after a batch, those after the round that follows, and its merges; None: no round follows."""
 
 
 class Scripted:
@@ -57,7 +57,7 @@ def still(ids: str) -> Step:
 
 
 def run(*steps: Step, batch: int = 2) -> tuple[Measured, Scripted]:
-    """Drive the script over as many items as its last step knows."""
+    """Drive the script with as many items as its last step has."""
     count = len(steps[-1][0])
     learner = Scripted(steps)
     vectors = np.arange(2 * count, dtype=np.float32).reshape(count, 2)
@@ -71,7 +71,7 @@ def shares(driven: Measured) -> list[tuple[float, float]]:
 
 
 def names(numbers: Sequence[int]) -> str:
-    """Cluster numbers as letters, by first appearance, for the numbers themselves say nothing."""
+    """Return cluster numbers as letters, by first appearance, because the numbers themselves mean nothing."""
     known: dict[int, str] = {}
     return "".join(known.setdefault(n, "abcdefgh"[len(known)]) for n in numbers)
 

@@ -1,4 +1,4 @@
-"""The incremental walk against cutting the same dendrogram at every height."""
+"""The incremental walk, compared with cutting the same dendrogram at every height."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ from soulcaster.bench.scores import all_singletons, score
 from soulcaster.domain.clustering.features.vectors import Vectors
 from soulcaster.errors import BadInput
 
-# The examples are the same each time: two merges may be as near each other as the last bits of a cosine.
+# The examples are the same every time, because two merges can be as close as the last bits of a cosine.
 steady = settings(deadline=None, derandomize=True)
 
 
@@ -25,7 +25,7 @@ def planted(seed: int, count: int, labels: int, noise: float) -> tuple[Vectors, 
 
 
 def corners(seed: int, count: int) -> tuple[Vectors, list[int]]:
-    """Unit vectors whose cosines are exact, many of them equal, with labels that follow them now and then."""
+    """Return unit vectors whose cosines are exact, many of them equal, with labels that partly follow them."""
     rng = np.random.default_rng(seed)
     which = rng.integers(0, 8, count)
     rows = np.float32(0.5) * (1 - 2 * (which[:, None] >> np.arange(4) & 1))

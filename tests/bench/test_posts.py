@@ -1,4 +1,4 @@
-"""What the bench of the intake posts is what vendors could have sent."""
+"""The posts of `bench intake` are what vendors could send."""
 
 import json
 from typing import get_args

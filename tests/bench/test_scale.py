@@ -1,4 +1,4 @@
-"""The measure of growth, small."""
+"""`bench scale`, with few items."""
 
 import json
 

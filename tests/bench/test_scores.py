@@ -12,7 +12,7 @@ PAIRS = st.lists(st.tuples(st.integers(0, 6), st.sampled_from(["a", "b", "c", "d
 
 
 def plain(predicted: Sequence[Hashable], gold: Sequence[Hashable]) -> tuple[float, float, float]:
-    """B-cubed as it is defined, item by item."""
+    """Return B-cubed by its definition, item by item."""
     precisions, recalls = [], []
     for cluster, label in zip(predicted, gold, strict=True):
         of_cluster = [g for p, g in zip(predicted, gold, strict=True) if p == cluster]

@@ -1,4 +1,4 @@
-"""`soulcaster clusters`, on a Redis that holds some."""
+"""`soulcaster clusters`, with a Redis that has a cluster."""
 
 import asyncio
 import json
@@ -22,7 +22,7 @@ FULL = ClusterChanged(
 
 @pytest.fixture(params=["redis", "upstash"])
 def environment(request: pytest.FixtureRequest, redis_server: RedisServer) -> dict[str, str | None]:
-    """The variables of every way to Redis."""
+    """Return the environment for each way to reach Redis."""
     names = ("REDIS_URL", "UPSTASH_REDIS_URL", "UPSTASH_REDIS_REST_URL", "UPSTASH_REDIS_REST_TOKEN")
     unset: dict[str, str | None] = dict.fromkeys(names)
     if request.param == "redis":

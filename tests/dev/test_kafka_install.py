@@ -12,7 +12,7 @@ from soulcaster.errors import StackError
 
 
 class Artifact:
-    """As jgo's: gives the path of the jar in the cache, after downloading it if it is not there."""
+    """An artifact like jgo's: it returns the path of the jar in the cache, and downloads the jar when it is missing."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

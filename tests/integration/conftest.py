@@ -1,4 +1,4 @@
-"""One Kafka and one Redis for the whole test session, and a corner of them for each test."""
+"""One Kafka and one Redis for the whole test session, with a separate app and database for each test."""
 
 import asyncio
 import itertools
@@ -33,7 +33,7 @@ _numbers = itertools.count(1)
 
 @pytest.fixture(scope="session")
 def jars() -> None:
-    """Kafka's jars; the one thing without which these tests are skipped."""
+    """Fetch Kafka's jars; without them these tests are skipped."""
     try:
         fetch_jars()
     except StackError as error:
@@ -42,7 +42,7 @@ def jars() -> None:
 
 @pytest.fixture(scope="session")
 def stack(jars: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """A Kafka and a Redis that run as long as the tests do; who hurts them starts a Stack of their own."""
+    """Run a Kafka and a Redis for all tests; a test that stops or breaks them starts its own Stack."""
     stack = Stack(tmp_path_factory.mktemp("stack"), partitions=4)
     asyncio.run(stack.start())
     yield stack
@@ -55,7 +55,7 @@ async def fresh_settings(stack: Stack) -> Settings:
 
 
 async def fresh(stack: Stack) -> Settings:
-    """Return settings of an app of its own (group, changelogs) on an empty Redis database; other topics are shared."""
+    """Return settings of a new app (group, changelogs) on an empty Redis database; all other topics are shared."""
     number = next(_numbers) % _REDIS_DATABASES
     settings = stack.settings.model_copy(
         update={
@@ -72,7 +72,7 @@ async def fresh(stack: Stack) -> Settings:
 
 
 class Program:
-    """The program `soulcaster` on a data dir, as a user has it."""
+    """The program `soulcaster` with a data dir, as a user runs it."""
 
     def __init__(self, data_dir: Path) -> None:
         self.data_dir = data_dir
@@ -93,7 +93,7 @@ class Program:
         return done
 
     def beside(self, settings: Settings) -> None:
-        """Have the data dir lead to a stack that runs already, as that of a `soulcaster run` does."""
+        """Make the data dir lead to a running stack, as the data dir of a `soulcaster run` does."""
         self.data_dir.mkdir()
         addresses = settings.model_dump(mode="json", exclude={"session_key"})
         (self.data_dir / STACK_FILE).write_text(json.dumps({"pid": os.getpid(), "settings": addresses}))
@@ -103,7 +103,7 @@ class Program:
         return [sys.executable, "-m", "soulcaster", *arguments, "--data-dir", str(self.data_dir)]
 
     def start(self, *arguments: str, **env: str) -> Child:
-        """Start a command that goes on; it ends with the test."""
+        """Start a command that keeps running; it is stopped after the test."""
         log = self.data_dir.with_name(f"{arguments[0]}-{len(self.children)}.out")
         child = Child(arguments[0], self.command(*arguments), log=log, grace=40, env=env)
         child.start()
@@ -111,7 +111,7 @@ class Program:
         return child
 
     async def said(self, child: Child, words: str, seconds: float = 120) -> str:
-        """Return what a command printed, once the words are among it."""
+        """Return what a command printed, as soon as it contains the words."""
 
         async def ready() -> bool:
             return words in child.log.read_text()
@@ -120,7 +120,7 @@ class Program:
         return child.log.read_text()
 
     def processes(self) -> list[str]:
-        """Return the command line of every process that has to do with the data dir."""
+        """Return the command line of every process that uses the data dir."""
         found = []
         for process in psutil.process_iter(["cmdline", "status"]):
             command = " ".join(process.info["cmdline"] or [])
@@ -135,7 +135,7 @@ class Program:
         return found
 
     async def gone(self, seconds: float = 5) -> None:
-        """Return once no process is left; a killed one takes a moment to go."""
+        """Return when no process is left; a killed process takes a moment to disappear."""
         for _ in range(int(seconds * 10)):
             if not self.processes():
                 return
@@ -145,7 +145,7 @@ class Program:
 
 @pytest_asyncio.fixture
 async def program(tmp_path: Path) -> AsyncIterator[Program]:
-    """The program on a data dir of its own, where nothing runs yet."""
+    """The program with a new data dir, where nothing runs yet."""
     program = Program(tmp_path / "data")
     yield program
     for child in reversed(program.children):
@@ -154,13 +154,13 @@ async def program(tmp_path: Path) -> AsyncIterator[Program]:
 
 @pytest.fixture
 def on_stack(program: Program, fresh_settings: Settings) -> Program:
-    """The program on a data dir that leads to the shared stack, as beside a `soulcaster run`."""
+    """The program with a data dir that leads to the shared stack, as beside a `soulcaster run`."""
     program.beside(fresh_settings)
     return program
 
 
 async def settled(settings: Settings, project_id: str, items: int, seconds: float = 90) -> Stats:
-    """Return a project's figures once so many items are in clusters."""
+    """Return a project's figures as soon as that many items are in clusters."""
     read_model = RedisReadModel(settings.redis_url)
     try:
         async with asyncio.timeout(seconds):
@@ -174,7 +174,7 @@ async def settled(settings: Settings, project_id: str, items: int, seconds: floa
 
 
 async def ready(http: aiohttp.ClientSession) -> None:
-    """Return once the web server answers and has its Kafka and Redis."""
+    """Return when the web server answers and reaches Kafka and Redis."""
     async with asyncio.timeout(60):
         while True:
             try:
@@ -187,7 +187,7 @@ async def ready(http: aiohttp.ClientSession) -> None:
 
 
 async def project_of(http: aiohttp.ClientSession) -> str:
-    """Return the project of the key that a session has, once the key is good."""
+    """Return the project of a session's API key, as soon as the key works."""
     async with asyncio.timeout(30):
         while True:
             async with http.get("/stats") as answer:

@@ -83,7 +83,7 @@ def test_topics_are_created_once_and_checked(on_stack: Program, fresh_settings: 
 
 @pytest.mark.integration
 async def test_tail_shows_what_is_there_and_what_comes(on_stack: Program, fresh_settings: Settings) -> None:
-    topic = changelog(fresh_settings.app_id, "seen").name  # nobody else's
+    topic = changelog(fresh_settings.app_id, "seen").name  # no other test uses it
     async with KafkaPublisher(fresh_settings.kafka) as publisher:
         await publisher.publish([Outgoing(topic, b"k", b'{"n": %d}' % n) for n in range(5)])
         lines = on_stack("tail", topic, "--from-beginning", "--no-follow").stdout.splitlines()
@@ -92,7 +92,7 @@ async def test_tail_shows_what_is_there_and_what_comes(on_stack: Program, fresh_
         assert on_stack("tail", topic, "--no-follow").stdout == ""
         follower = on_stack.start("tail", topic)
         shown = ""
-        while not shown:  # until it has found the end and reads on from there
+        while not shown:  # until it has found the end and continues from there
             await publisher.publish([Outgoing(topic, b"k", b"later")])
             shown = follower.log.read_text()
     assert json.loads(shown.splitlines()[0])["value_base64"] == "bGF0ZXI="
@@ -145,7 +145,7 @@ async def test_doctor_finds_lag_a_missing_worker_and_dead_letters(on_stack: Prog
     ]
     assert lag[fresh_settings.app_id, CLUSTER_COMMANDS.name] == 0
 
-    worker.pause()  # a worker that hangs: in its group, but it does not move
+    worker.pause()  # a worker that hangs is in its group and commits nothing
     async with KafkaPublisher(fresh_settings.kafka) as publisher:
         await publisher.publish([Outgoing(FEEDBACK_RAW.name, b"k", b"{}")])
     report = json.loads(on_stack("doctor", "--json", code=1).stdout)

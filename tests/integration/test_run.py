@@ -122,7 +122,7 @@ async def test_when_it_is_killed_itself_nothing_is_left(jars: None, program: Pro
     assert len(program.processes()) == 8
     assert await end_with(started, signal.SIGKILL) == -signal.SIGKILL
     await program.gone()
-    assert load_settings(program.data_dir).kafka == Settings().kafka  # what it left behind is not believed
+    assert load_settings(program.data_dir).kafka == Settings().kafka  # the stack file of a killed run is ignored
     again = program.start("run", "--no-demo", "--port", str(free_port()))
     await program.said(again, UP)
     assert await end_with(again, signal.SIGINT) == 0
@@ -148,7 +148,7 @@ async def test_stopped_while_it_starts_nothing_is_left(jars: None, program: Prog
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 async def test_stopped_before_anything_is_started(program: Program, number: signal.Signals) -> None:
-    """The signal comes in the middle of an import, at a dataclass: the first that is made after `run` was called."""
+    """The signal arrives in the middle of an import, at the first dataclass that is made after `run` was called."""
     hook = program.data_dir.with_name("hook")
     hook.mkdir()
     (hook / "sitecustomize.py").write_text(
@@ -194,7 +194,7 @@ def test_a_data_dir_that_cannot_be_is_a_sentence(program: Program) -> None:
 
 @pytest.fixture
 def signals() -> Iterator[None]:
-    """Run sets handlers; put back what was."""
+    """`run` sets signal handlers; restore the earlier ones."""
     numbers = (signal.SIGTERM, signal.SIGHUP)
     before = [signal.getsignal(number) for number in numbers]
     yield

@@ -1,0 +1,67 @@
+"""What `soulcaster doctor` finds out about a consumer group, with scripted offsets."""
+
+from collections.abc import Collection, Iterator, Mapping
+from itertools import chain, repeat
+
+import pytest
+from aiokafka import TopicPartition
+
+from soulcaster.adapters.kafka.offsets import KafkaOffsets, Span
+from soulcaster.cli import checks
+from soulcaster.cli.checks import Consumers, check_group
+
+ONE, OTHER = TopicPartition("feedback.raw", 0), TopicPartition("feedback.raw", 1)
+WORKER = Consumers("soulcaster", "worker", {"feedback.raw": ("normalize",), "feedback.items": ("embed", "project")})
+LAUNCHER = Consumers("soulcaster-launcher", "launcher", {"feedback.raw": ("launcher",)})
+
+
+class ScriptedOffsets(KafkaOffsets):
+    """Offsets of a group with one member by default; `committed` are what it has committed at each call."""
+
+    def __init__(self, *committed: Mapping[TopicPartition, int], members: int = 1) -> None:
+        self._committed: Iterator[Mapping[TopicPartition, int]] = chain(committed, repeat(committed[-1]))
+        self._members = members
+
+    async def members(self, group: str) -> int:
+        return self._members
+
+    async def spans(self, topics: Collection[str]) -> dict[TopicPartition, Span]:
+        return {tp: span for tp, span in {ONE: Span(5, 10), OTHER: Span(0, 3)}.items() if tp.topic in topics}
+
+    async def committed(self, group: str) -> dict[TopicPartition, int]:
+        return dict(next(self._committed))
+
+
+@pytest.fixture(autouse=True)
+def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checks, "STALL_SECONDS", 0)
+
+
+async def test_lag_counts_from_the_first_record_where_nothing_is_committed() -> None:
+    group, behind, problems = await check_group(
+        ScriptedOffsets({OTHER: 2}, {OTHER: 2}, {OTHER: 3}), WORKER, {"feedback.raw"}
+    )
+    assert (group.name, group.members) == ("soulcaster", 1)
+    assert [(one.topic, one.agents, one.lag) for one in behind] == [("feedback.raw", ("normalize",), 6)]
+    assert problems == []
+
+
+async def test_a_topic_that_is_missing_is_left_out() -> None:
+    _, behind, _ = await check_group(ScriptedOffsets({ONE: 10, OTHER: 3}), WORKER, {"feedback.raw"})
+    assert [(one.topic, one.lag) for one in behind] == [("feedback.raw", 0)]
+
+
+async def test_a_group_without_members_has_a_command_to_start_one() -> None:
+    _, _, [problem] = await check_group(ScriptedOffsets({}, members=0), LAUNCHER, {"feedback.raw"})
+    assert problem.what == "no launcher runs (nobody is in the group soulcaster-launcher)"
+    assert "`soulcaster launcher`" in problem.advice
+
+
+async def test_a_worker_that_is_behind_and_commits_nothing_stands_still() -> None:
+    _, _, [problem] = await check_group(ScriptedOffsets({ONE: 6, OTHER: 3}), WORKER, {"feedback.raw"})
+    assert problem.what == "normalize has 4 messages of feedback.raw to read and stands still"
+
+
+async def test_a_launcher_may_be_behind_while_it_works_on_a_job() -> None:
+    _, [behind], problems = await check_group(ScriptedOffsets({ONE: 6, OTHER: 3}), LAUNCHER, {"feedback.raw"})
+    assert (behind.lag, problems) == (4, [])
