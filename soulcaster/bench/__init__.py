@@ -1,6 +1,6 @@
-"""Measurements anyone can repeat: ratios within one run, for machines differ and are noisy.
+"""Measurements that anyone can repeat: ratios within one run, because machines differ and are noisy.
 
-What can be chosen on the command line stands here, where it costs the program's start nothing.
+The choices of the command line are here, where importing them costs the program's start nothing.
 """
 
 from typing import Literal

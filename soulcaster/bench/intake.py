@@ -167,7 +167,7 @@ class _Client:
         self._made = 0
 
     def make_posts(self, seconds: int) -> Sequence[Post]:
-        """Return the posts of so many seconds; none is an item that was posted before."""
+        """Return the posts for that many seconds; each is a new item."""
         count = self.load.per_second * seconds
         numbered = enumerate(texts(count, TEXT_BYTES, 0), self._made)
         self._made += count

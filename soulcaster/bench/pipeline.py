@@ -75,7 +75,7 @@ class PipelineFigures:
 
 
 async def measure(items: int, report: Callable[[str], None]) -> PipelineFigures:
-    """Return all figures for so many items a run; `report` gets what is being measured."""
+    """Return all figures, with `items` items in each run; `report` gets what is being measured."""
     with tempfile.TemporaryDirectory(prefix="soulcaster-bench-") as folder:
         async with Stack(Path(folder)) as stack:
             await stack.provision()

@@ -13,11 +13,11 @@ from redis.exceptions import RedisError
 
 from soulcaster.adapters.kafka.brokers import read_brokers
 from soulcaster.adapters.kafka.offsets import KafkaOffsets, offsets_of
-from soulcaster.adapters.kafka.provisioning import provision
 from soulcaster.adapters.redis.client import address, by_rest, redis_client
 from soulcaster.errors import BadInput, KafkaUnavailable, Unavailable
 from soulcaster.processes.settings import STACK_FILE, Settings
-from soulcaster.wire.topics import AGENTS, DEAD_LETTERS, FIX_COMMANDS, Topic, all_topics
+from soulcaster.processes.topics import provision_topics
+from soulcaster.wire.topics import AGENTS, DEAD_LETTERS, FIX_COMMANDS, Topic
 
 TIMEOUT_SECONDS = 5.0
 """Time limit of one request to a system."""
@@ -27,7 +27,7 @@ STALL_SECONDS = 4.0
 
 
 class Part(BaseModel):
-    """A system: its address, whether it answers, and its version where it tells."""
+    """A system: its address, whether it answers, and its version, where it reports one."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -105,7 +105,7 @@ def _versions() -> dict[str, str]:
 
 
 async def _examine_kafka(settings: Settings, report: Report) -> None:
-    """Add to the report what Kafka tells: topics, groups, lag and dead letters."""
+    """Add to the report what Kafka knows: topics, groups, lag and dead letters."""
     right, differences = await check_topics(settings)
     report.topics_right = right
     report.topics_differ = differences
@@ -204,13 +204,7 @@ async def check_topics(settings: Settings) -> tuple[int, list[str]]:
     Raises:
         KafkaUnavailable: no broker answers.
     """
-    found = await provision(
-        settings.kafka,
-        all_topics(settings.app_id),
-        partitions=settings.partitions,
-        replication=settings.replication,
-        create=False,
-    )
+    found = await provision_topics(settings, create=False)
     return len(found.right), list(found.differences)
 
 
@@ -247,7 +241,7 @@ def _readers(agents: Mapping[str, tuple[Topic, ...]]) -> dict[str, tuple[str, ..
 async def check_group(
     offsets: KafkaOffsets, consumers: Consumers, existing: set[str]
 ) -> tuple[Group, list[Behind], list[Problem]]:
-    """Return a group, its lag on each of its existing topics, and a problem if nobody is in it or it stands still.
+    """Return a group, its lag on each of its existing topics, and a problem if it has no members or does not move.
 
     Raises:
         KafkaUnavailable: no broker answers.

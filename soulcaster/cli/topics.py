@@ -16,19 +16,9 @@ def topics(
 
     A topic that exists is never changed. The exit code is 1 if one differs (with --check: or is missing).
     """
-    from soulcaster.adapters.kafka.provisioning import provision
-    from soulcaster.wire.topics import all_topics
+    from soulcaster.processes.topics import provision_topics
 
-    settings = settings_of(data_dir)
-    done = complete(
-        provision(
-            settings.kafka,
-            all_topics(settings.app_id),
-            partitions=settings.partitions,
-            replication=settings.replication,
-            create=not check,
-        )
-    )
+    done = complete(provision_topics(settings_of(data_dir), create=not check))
     for name in done.created:
         typer.echo(f"created  {name}")
     for name in done.right:

@@ -3,14 +3,14 @@
 from pathlib import Path
 from typing import Self
 
-from soulcaster.adapters.kafka.provisioning import Provisioned, provision
+from soulcaster.adapters.kafka.provisioning import Provisioned
 from soulcaster.dev.child import Child
 from soulcaster.dev.kafka import Kafka
 from soulcaster.dev.loopback import free_port
 from soulcaster.dev.redis import redis_child, start_redis
 from soulcaster.errors import TopicsDiffer
 from soulcaster.processes.settings import Settings
-from soulcaster.wire.topics import all_topics
+from soulcaster.processes.topics import provision_topics
 
 
 class Stack:
@@ -88,8 +88,7 @@ class Stack:
         Raises:
             TopicsDiffer: one exists with other partitions or settings.
         """
-        s = self.settings
-        done = await provision(s.kafka, all_topics(s.app_id), partitions=s.partitions, replication=s.replication)
+        done = await provision_topics(self.settings)
         if done.differences:
             raise TopicsDiffer("Topics are not as they should be: " + "; ".join(done.differences))
         return done

@@ -16,7 +16,6 @@ import pytest
 import pytest_asyncio
 from redis.asyncio import Redis
 
-from soulcaster.adapters.kafka.provisioning import provision
 from soulcaster.adapters.redis.read_model import RedisReadModel
 from soulcaster.dev.child import Child
 from soulcaster.dev.kafka_install import fetch_jars
@@ -25,7 +24,7 @@ from soulcaster.dev.stack import Stack
 from soulcaster.errors import StackError
 from soulcaster.ports.projects import Stats
 from soulcaster.processes.settings import STACK_FILE, Settings
-from soulcaster.wire.topics import all_topics
+from soulcaster.processes.topics import provision_topics
 
 _REDIS_DATABASES = 16
 _numbers = itertools.count(1)
@@ -66,8 +65,7 @@ async def fresh(stack: Stack) -> Settings:
     )
     async with Redis.from_url(settings.redis_url) as redis:
         await redis.flushdb()
-    topics = all_topics(settings.app_id)
-    await provision(settings.kafka, topics, partitions=settings.partitions, replication=settings.replication)
+    await provision_topics(settings)
     return settings
 
 
