@@ -4,8 +4,8 @@ import numpy as np
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from soulcaster.domain.clustering.consolidation.graph import NEIGHBOURS
 from soulcaster.domain.clustering.features.vectors import Slots, Vectors
+from soulcaster.domain.clustering.micro_clusters.index import NEIGHBOURS
 
 steady = settings(max_examples=60, deadline=None, derandomize=True)
 seeds = st.integers(0, 10**6)

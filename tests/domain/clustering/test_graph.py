@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from soulcaster.domain.clustering.consolidation.graph import NEIGHBOURS, nearest_graph, smoothed
+from soulcaster.domain.clustering.consolidation.graph import nearest_graph, smoothed
+from soulcaster.domain.clustering.micro_clusters.index import NEIGHBOURS
 from tests.domain.clustering.graphs import arrivals, seeds, steady
 from tests.domain.clustering.make import chance_rows
 

@@ -19,11 +19,10 @@ from soulcaster.domain.clustering.clusterer.changes import Placement
 from soulcaster.domain.clustering.clusterer.clusters import Cluster
 from soulcaster.domain.clustering.clusterer.progress import EARLY_ITEMS
 from soulcaster.domain.clustering.clusterer.state import ClusterState
-from soulcaster.domain.clustering.consolidation.graph import NEIGHBOURS
 from soulcaster.domain.clustering.consolidation.join_threshold import NEAREST_COUNTED
 from soulcaster.domain.clustering.features.lexical import fingerprints
 from soulcaster.domain.clustering.features.vectors import Vectors
-from soulcaster.domain.clustering.micro_clusters.index import MicroClusterIndex
+from soulcaster.domain.clustering.micro_clusters.index import NEIGHBOURS, MicroClusterIndex
 from soulcaster.domain.clustering.micro_clusters.micro_cluster import MicroCluster, shortened
 from soulcaster.domain.feedback.items import Brief
 from soulcaster.domain.ids import cluster_id_for, id_bytes

@@ -10,8 +10,8 @@ from soulcaster.domain.clustering.clusterer.clusters import Cluster, Clusters, w
 from soulcaster.domain.clustering.clusterer.constraints import Constraint, Constraints
 from soulcaster.domain.clustering.clusterer.progress import Calibration, Dirty, RoundProgress
 from soulcaster.domain.clustering.consolidation import titles
-from soulcaster.domain.clustering.features.fingerprints import Fingerprints
 from soulcaster.domain.clustering.features.lexical import Lexicon
+from soulcaster.domain.clustering.micro_clusters.fingerprints import Fingerprints
 from soulcaster.domain.clustering.micro_clusters.index import MicroClusterIndex
 from soulcaster.domain.clustering.micro_clusters.micro_cluster import MicroCluster, shortened
 from soulcaster.domain.feedback.items import Brief

@@ -3,9 +3,7 @@
 import numpy as np
 
 from soulcaster.domain.clustering.features.vectors import Slots, Vectors, unit
-
-NEIGHBOURS = 12
-"""How many of the nearest micro-clusters are considered, and stored when a micro-cluster opens."""
+from soulcaster.domain.clustering.micro_clusters.index import NEIGHBOURS
 
 LEAST_SIMILARITY = 0.2
 """Smoothing looks at neighbours above this similarity."""

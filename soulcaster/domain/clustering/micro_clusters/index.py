@@ -19,7 +19,6 @@ import faiss
 import numpy as np
 import numpy.typing as npt
 
-from soulcaster.domain.clustering.consolidation.graph import NEIGHBOURS
 from soulcaster.domain.clustering.features.lexical import DIMENSIONS as WORD_DIMENSIONS
 from soulcaster.domain.clustering.features.space import (
     CHUNK_ROWS,
@@ -30,6 +29,9 @@ from soulcaster.domain.clustering.features.space import (
 )
 from soulcaster.domain.clustering.features.vectors import Halves, Slots, Vectors, grown
 from soulcaster.domain.clustering.micro_clusters.micro_cluster import FREE, Member, MicroCluster
+
+NEIGHBOURS = 12
+"""How many of the nearest micro-clusters are considered, and stored when a micro-cluster opens."""
 
 RERANKED = 32
 
