@@ -42,8 +42,8 @@ class ReadModelWriter(Protocol):
         A cluster shows from its `ClusterChanged`, which comes after its first item, until its last item leaves.
         """
 
-    async def put_job(self, step: JobStep) -> None:
-        """Apply a job step and its log line; the steps of a job may come in any order, and more than once."""
+    async def put_job_steps(self, steps: Sequence[JobStep]) -> None:
+        """Apply job steps and their log lines; the steps of a job may come in any order, and more than once."""
 
     async def put_project(self, project: Project) -> None:
         """Store a project."""

@@ -84,8 +84,7 @@ class Projection:
         await until_available(partial(self._writer.put_items, project_id, changes.items))
         await until_available(partial(self._writer.delete_items, project_id, changes.deleted))
         await until_available(partial(self._writer.apply, project_id, changes.events))
-        for step in changes.steps:
-            await until_available(partial(self._writer.put_job, step))
+        await until_available(partial(self._writer.put_job_steps, changes.steps))
 
     async def apply_control(self, message: ControlMessage) -> None:
         """Write what a message of control says.

@@ -219,9 +219,9 @@ async def test_more_items_than_one_command_moves(read_model: RedisReadModel, mon
 
 async def test_jobs_of_a_merged_cluster_are_the_others(read_model: RedisReadModel) -> None:
     await two_clusters(read_model)
-    await read_model.writer.put_job(step(0, "pending", job="before", cluster="b"))
+    await read_model.writer.put_job_steps([step(0, "pending", job="before", cluster="b")])
     await read_model.writer.apply("p1", [merged("b", "a"), changed("a", 4)])
-    await read_model.writer.put_job(step(5, "failed", job="after", cluster="b", error="boom"))
+    await read_model.writer.put_job_steps([step(5, "failed", job="after", cluster="b", error="boom")])
     for cluster_id in "ab":
         jobs = await read_model.jobs.list("p1", cluster_id=cluster_id, limit=9, offset=0)
         assert ([job.id for job in jobs.items], jobs.total) == (["after", "before"], 2)

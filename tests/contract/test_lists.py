@@ -195,11 +195,11 @@ async def fill(model: RedisReadModel) -> None:
                 ClusterChanged(f"c{n}", f"Title {n % 3}", "An Export", n * 5 % 9 + 1, sources, at, at),
             ],
         )
-    await model.writer.put_job(step(0, "pending", job="j1", cluster="c1"))
-    await model.writer.put_job(step(1, "running", job="j2", cluster="c2"))
-    await model.writer.put_job(step(2, "failed", job="j3", cluster="c3", error="boom"))
-    await model.writer.put_job(step(3, "success", job="j4", cluster="c4", pr_url="https://example.org/pull/1"))
-    await model.writer.put_job(step(4, "success", job="j5", cluster="c5"))
+    await model.writer.put_job_steps([step(0, "pending", job="j1", cluster="c1")])
+    await model.writer.put_job_steps([step(1, "running", job="j2", cluster="c2")])
+    await model.writer.put_job_steps([step(2, "failed", job="j3", cluster="c3", error="boom")])
+    await model.writer.put_job_steps([step(3, "success", job="j4", cluster="c4", pr_url="https://example.org/pull/1")])
+    await model.writer.put_job_steps([step(4, "success", job="j5", cluster="c5")])
 
 
 def order_of(order: ClusterOrder, cluster: ClusterView) -> Any:
@@ -247,14 +247,14 @@ async def test_the_lists_follow_jobs_changes_merges_and_what_is_left(read_model:
     await fill(read_model)
     at = NOW + timedelta(days=1)
     changed = ClusterChanged("c6", "Another", "Other", 3, ("github",), at, at)
-    await read_model.writer.put_job(step(9, "failed", job="j1", cluster="c1"))
+    await read_model.writer.put_job_steps([step(9, "failed", job="j1", cluster="c1")])
     await check_lists(read_model)
     await read_model.writer.apply("p1", [changed])
     await check_lists(read_model)
     await read_model.writer.apply("p1", [ClusterMerged("c3", "c6", "person", "same", 1)])
     assert "c6" in await clusters_of(read_model, status="failed")
     await check_lists(read_model)
-    await read_model.writer.put_job(step(20, "running", job="j9", cluster="c3"))
+    await read_model.writer.put_job_steps([step(20, "running", job="j9", cluster="c3")])
     assert "c6" in await clusters_of(read_model, status="fixing")
     await check_lists(read_model)
     undone = replace(changed, cluster_id="c3")
@@ -293,8 +293,8 @@ async def test_the_lists_are_the_same_in_whatever_order_items_events_and_jobs_co
                 one = replace(items[n], project_id=project)
                 await read_model.writer.put_items(project, [one])
             elif kind == "step":
-                await read_model.writer.put_job(
-                    replace(steps[n], project_id=project, job_id=f"{project}-{steps[n].job_id}")
+                await read_model.writer.put_job_steps(
+                    [replace(steps[n], project_id=project, job_id=f"{project}-{steps[n].job_id}")]
                 )
             else:
                 await read_model.writer.apply(project, [left.pop(0)])

@@ -330,7 +330,7 @@ async def test_a_cluster_whose_last_item_is_removed_is_gone(read_model: RedisRea
     await read_model.writer.apply(
         "p1", [assigned(item(1), "c1"), changed("c1"), assigned(item(2), "c2"), changed("c2")]
     )
-    await read_model.writer.put_job(step(0, "failed", cluster="c1"))
+    await read_model.writer.put_job_steps([step(0, "failed", cluster="c1")])
     await read_model.writer.delete_items("p1", [item(1).id])
     assert await ranked(read_model) == ["c2"]
     await read_model.writer.apply("p1", [ItemRemoved(item(1).id, "c1", NOW), changed("c1", 0)])
@@ -403,8 +403,8 @@ async def test_a_cluster_without_a_title_is_called_by_its_newest_item(read_model
 
 async def test_what_people_made_of_a_cluster_is_its_status(read_model: RedisReadModel) -> None:
     await read_model.writer.apply("p1", [*opened("c1"), *opened("c2"), *opened("c3")])
-    await read_model.writer.put_job(step(0, "running", job="j2", cluster="c2"))
-    await read_model.writer.put_job(step(0, "failed", job="j3", cluster="c3"))
+    await read_model.writer.put_job_steps([step(0, "running", job="j2", cluster="c2")])
+    await read_model.writer.put_job_steps([step(0, "failed", job="j3", cluster="c3")])
 
     async def statuses(**triage: Triage) -> list[str]:
         await read_model.writer.apply("p1", [replace(changed(c), triage=t) for c, t in triage.items()])
@@ -415,7 +415,7 @@ async def test_what_people_made_of_a_cluster_is_its_status(read_model: RedisRead
 
     assert await statuses() == ["new", "fixing", "failed"]
     assert await statuses(c1="muted", c2="resolved", c3="muted") == ["muted", "fixing", "muted"]
-    await read_model.writer.put_job(step(1, "success", job="j2", cluster="c2"))
+    await read_model.writer.put_job_steps([step(1, "success", job="j2", cluster="c2")])
     assert await statuses(c3="resolved") == ["muted", "resolved", "resolved"]
     assert await statuses(c1="open", c2="open", c3="open") == ["new", "new", "failed"]
     await statuses(c1="muted", c2="resolved")
@@ -447,7 +447,7 @@ async def test_a_job_and_its_cluster(read_model: RedisReadModel) -> None:
     expected = {"pending": "fixing", "running": "fixing", "success": "pr_opened"}
     for seq, (status, of_cluster) in enumerate(expected.items()):
         url = "https://example.org/pull/1" if status == "success" else None
-        await read_model.writer.put_job(step(seq, status, log=f"line {seq}", pr_url=url))  # type: ignore[arg-type]
+        await read_model.writer.put_job_steps([step(seq, status, log=f"line {seq}", pr_url=url)])  # type: ignore[arg-type]
         job = await read_model.jobs.get("j1")
         assert job is not None
         assert (job.status, job.seq, job.cluster_id, job.project_id) == (status, seq, "c1", "p1")
@@ -460,8 +460,8 @@ async def test_a_job_and_its_cluster(read_model: RedisReadModel) -> None:
 
 async def test_the_newest_job_says_what_its_cluster_is(read_model: RedisReadModel) -> None:
     await read_model.writer.apply("p1", opened("c1"))
-    await read_model.writer.put_job(step(0, "failed", job="a", error="boom"))
-    await read_model.writer.put_job(step(60, "running", job="b"))
+    await read_model.writer.put_job_steps([step(0, "failed", job="a", error="boom")])
+    await read_model.writer.put_job_steps([step(60, "running", job="b")])
     cluster = await read_model.clusters.get("p1", "c1")
     assert cluster is not None
     assert (cluster.status, cluster.error_message) == ("fixing", None)
@@ -484,7 +484,7 @@ async def test_steps_in_any_order_never_take_a_job_back_nor_lose_a_line(
 ) -> None:
     newest = -1
     for place in (*order, *order):
-        await read_model.writer.put_job(STEPS[place])
+        await read_model.writer.put_job_steps([STEPS[place]])
         newest = max(newest, place)
         job = await read_model.jobs.get("j1")
         assert job is not None
@@ -507,7 +507,7 @@ async def test_who_tells_of_a_job_at_once_loses_no_line_in_any_interleaving(read
         sides = [list(launcher), list(agent), [end], [late]]
         while sides:
             side = chance.choice(sides)
-            await read_model.writer.put_job(replace(side.pop(0), job_id=f"j{n}"))
+            await read_model.writer.put_job_steps([replace(side.pop(0), job_id=f"j{n}")])
             sides = [one for one in sides if one]
         job = await read_model.jobs.get(f"j{n}")
         assert job is not None
@@ -520,8 +520,8 @@ async def test_who_tells_of_a_job_at_once_loses_no_line_in_any_interleaving(read
 
 
 async def test_an_error_that_does_not_count_any_more_is_gone(read_model: RedisReadModel) -> None:
-    await read_model.writer.put_job(step(1, "running", error="a hiccup"))
-    await read_model.writer.put_job(step(2, "success"))
+    await read_model.writer.put_job_steps([step(1, "running", error="a hiccup")])
+    await read_model.writer.put_job_steps([step(2, "success")])
     job = await read_model.jobs.get("j1")
     assert job is not None
     assert (job.status, job.error) == ("success", None)
@@ -529,14 +529,14 @@ async def test_an_error_that_does_not_count_any_more_is_gone(read_model: RedisRe
 
 async def test_more_than_ten_log_lines_are_in_order(read_model: RedisReadModel) -> None:
     for seq in range(15):
-        await read_model.writer.put_job(step(seq, log=f"line {seq}" if seq != 7 else None))
+        await read_model.writer.put_job_steps([step(seq, log=f"line {seq}" if seq != 7 else None)])
     assert await read_model.jobs.logs("j1") == tuple(f"line {seq}" for seq in range(15) if seq != 7)
 
 
 async def test_jobs_newest_first_page_by_page(read_model: RedisReadModel) -> None:
     for n in (2, 0, 3, 1, 4):
-        await read_model.writer.put_job(step(n, "pending", job=f"j{n}", cluster=f"c{n % 2}"))
-    await read_model.writer.put_job(step(9, "pending", job="other", project="p2", cluster="c9"))
+        await read_model.writer.put_job_steps([step(n, "pending", job=f"j{n}", cluster=f"c{n % 2}")])
+    await read_model.writer.put_job_steps([step(9, "pending", job="other", project="p2", cluster="c9")])
     pages = [await read_model.jobs.list("p1", cluster_id=None, limit=2, offset=n) for n in (0, 2, 4)]
     assert [j.id for page in pages for j in page.items] == ["j4", "j3", "j2", "j1", "j0"]
     assert {page.total for page in pages} == {5}
@@ -545,7 +545,7 @@ async def test_jobs_newest_first_page_by_page(read_model: RedisReadModel) -> Non
 
 
 async def test_a_job_of_a_cluster_not_known_yet_counts_among_no_status(read_model: RedisReadModel) -> None:
-    await read_model.writer.put_job(step(0, "pending"))
+    await read_model.writer.put_job_steps([step(0, "pending")])
     assert (await read_model.projects.stats("p1")).by_status == {"new": 0}
     await read_model.writer.apply("p1", [*opened("c1"), *opened("c2")])
     assert (await read_model.projects.stats("p1")).by_status == {"fixing": 1, "new": 1}
@@ -623,7 +623,9 @@ async def test_a_cursor_whose_cluster_was_merged_goes_on_from_where_it_stood(rea
 
 async def test_a_cursor_of_jobs(read_model: RedisReadModel) -> None:
     for n in range(3):
-        await read_model.writer.put_job(replace(step(0, "pending"), job_id=f"j{n}", at=NOW + timedelta(minutes=n)))
+        await read_model.writer.put_job_steps(
+            [replace(step(0, "pending"), job_id=f"j{n}", at=NOW + timedelta(minutes=n))]
+        )
     first = await read_model.jobs.list("p1", cluster_id=None, limit=2, offset=0)
     rest = await read_model.jobs.list("p1", cluster_id=None, limit=2, offset=0, after=first.next)
     assert [job.id for job in (*first.items, *rest.items)] == ["j2", "j1", "j0"]
@@ -741,8 +743,8 @@ async def test_what_changes_is_told(with_notices: RedisReadModel) -> None:
     )
     await with_notices.writer.apply("p1", [ClusterMerged("c2", "c1", "person", "same", 0)])
     await with_notices.writer.apply("p1", [ClusterRestored("c2", "asked for")])
-    await with_notices.writer.put_job(step(0, "pending"))
-    await with_notices.writer.put_job(step(0, "pending"))  # a known step changes nothing
+    await with_notices.writer.put_job_steps([step(0, "pending")])
+    await with_notices.writer.put_job_steps([step(0, "pending")])  # a known step changes nothing
     await with_notices.writer.apply("p1", [ClusteringStatus("running", 7, "", NOW, 0.5, 1, 1, 1, 0.0, 0.62, 4)])
     await with_notices.writer.apply("p1", [ProposalsChanged(())])
     await with_notices.writer.put_project(Project("p1", "Demo", NOW))
@@ -780,7 +782,7 @@ async def test_notices_go_on_after_an_id_each_project_its_own(with_notices: Redi
 
 async def test_old_notices_give_way_to_new_ones(with_notices: RedisReadModel) -> None:
     for n in range(800):
-        await with_notices.writer.put_job(step(0, "pending", job=f"j{n}"))
+        await with_notices.writer.put_job_steps([step(0, "pending", job=f"j{n}")])
     kept = await notices_of(with_notices)
     assert 500 <= len(kept) < 800
     assert [n.jobs[0].id for n in kept] == [f"j{n}" for n in range(800 - len(kept), 800)]
@@ -807,8 +809,8 @@ async def test_every_write_twice_is_as_once(read_model: RedisReadModel) -> None:
         lambda: read_model.writer.apply("p1", [assigned(items[2], "c2"), changed("c2", 1)]),
         lambda: read_model.writer.put_items("p1", [item(1, minutes=1, source="reddit", body="anew")]),
         lambda: read_model.writer.apply("p1", [assigned(items[2], "c1"), changed("c1", 3)]),
-        lambda: read_model.writer.put_job(step(0, "pending", log="0")),
-        lambda: read_model.writer.put_job(step(1, "success", log="1")),
+        lambda: read_model.writer.put_job_steps([step(0, "pending", log="0")]),
+        lambda: read_model.writer.put_job_steps([step(1, "success", log="1")]),
         lambda: read_model.writer.put_project(Project("p1", "Demo", NOW)),
         lambda: read_model.writer.delete_items("p1", [items[2].id]),
         lambda: read_model.writer.apply("p1", [ItemRemoved(items[2].id, "c1", NOW), changed("c1", 2)]),

@@ -33,7 +33,7 @@ WRITES: dict[str, Any] = {
     "writer.put_items": ("p1", [item(1, body="OOM MISCONF READONLY")]),
     "writer.apply": ("p1", [ASSIGNED, CHANGED]),
     "writer.delete_items": ("p1", [item(2).id]),
-    "writer.put_job": (step(0, "pending", log="OOM"),),
+    "writer.put_job_steps": ([step(0, "pending", log="OOM")],),
     "writer.put_project": (Project("p1", "Demo", NOW),),
     "writer.put_project_config": ("p1", StoredConfig(1)),
     "project_config.claim": ("p1", 2),

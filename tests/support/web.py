@@ -120,7 +120,7 @@ class Worker(RecordingPublisher):
             if message.topic == "control" and self.delivers:
                 await Projection(self._read_model.writer).apply_control(control_message(message.value))
             if message.topic == "job.events" and not self.behind:
-                await self._read_model.writer.put_job(JobEvent.model_validate_json(message.value).step())
+                await self._read_model.writer.put_job_steps([JobEvent.model_validate_json(message.value).step()])
             if message.topic == "feedback.items" and self.outcome is not None:
                 envelope = ItemsEnvelope.model_validate_json(message.value)
                 for gone in envelope.deleted:
@@ -224,8 +224,12 @@ class World:
         """Put a job with these steps into the read model."""
         for seq, status in enumerate(steps):
             at = NOW + timedelta(seconds=seq)
-            await self.read_model.writer.put_job(
-                JobStep(f"{job_id}-{seq}", job_id, project, cluster, seq, status, at, log=f"{log} {seq}", pr_url=pr_url)
+            await self.read_model.writer.put_job_steps(
+                [
+                    JobStep(
+                        f"{job_id}-{seq}", job_id, project, cluster, seq, status, at, log=f"{log} {seq}", pr_url=pr_url
+                    )
+                ]
             )
 
 

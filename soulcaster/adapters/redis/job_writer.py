@@ -1,13 +1,20 @@
 """Writing jobs to Redis."""
 
+from collections import defaultdict
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+
 from soulcaster.adapters.redis import keys
 from soulcaster.adapters.redis.aliases import chains
 from soulcaster.adapters.redis.cluster_lists import update_lists
 from soulcaster.adapters.redis.jobs import job_fields, job_of, step_value
 from soulcaster.adapters.redis.notices import NoticeWriter
 from soulcaster.adapters.redis.typed import Commands
-from soulcaster.domain.lifecycle import JobStep, advance, start
+from soulcaster.domain.lifecycle import Job, JobStatus, JobStep, advance, start
 from soulcaster.ports.notices import JobNotice, Notice
+
+STEPS_AT_ONCE = 100
+"""Steps that one transaction writes; their log lines may be long."""
 
 
 class JobWriter:
@@ -16,29 +23,64 @@ class JobWriter:
     def __init__(self, notices: NoticeWriter) -> None:
         self._notices = notices
 
-    async def put(self, redis: Commands, step: JobStep) -> None:
-        """Apply a step, with its log line; a step whose id is known changes nothing."""
-        pipe = redis.pipeline()
-        fields = pipe.hgetall(keys.job(step.job_id))
-        is_known = pipe.hexists(keys.job_steps(step.job_id), step.id)
-        await pipe.execute()
-        job = job_of(fields.value) if fields.value else start(step)
-        if not is_known.value:
-            job = advance(job, step)
-        created_at = job.created_at.timestamp()
-        chain = (await chains(redis, job.project_id, [job.cluster_id]))[job.cluster_id]
-        cluster_id = chain[-1]
+    async def put(self, redis: Commands, steps: Sequence[JobStep]) -> None:
+        """Apply steps, with their log lines; a step whose id is stored changes nothing."""
+        for first in range(0, len(steps), STEPS_AT_ONCE):
+            by_project: dict[str, list[_Advanced]] = defaultdict(list)
+            for advanced in await _advance(redis, steps[first : first + STEPS_AT_ONCE]):
+                by_project[advanced.job.project_id].append(advanced)
+            for project_id, jobs in by_project.items():
+                await self._write(redis, project_id, jobs)
 
+    async def _write(self, redis: Commands, project_id: str, jobs: Collection["_Advanced"]) -> None:
+        """Write jobs of one project, all or nothing, and bring the lists of their clusters up to date."""
+        chain_of = await chains(redis, project_id, {advanced.job.cluster_id for advanced in jobs})
         transaction = redis.transaction()
-        if not is_known.value:
-            transaction.delete(keys.job(job.id))
-            transaction.hset(keys.job(job.id), job_fields(job))
-            transaction.hset(keys.job_steps(job.id), {step.id: step_value(step)})
-        transaction.zadd(keys.jobs(job.project_id), {job.id: created_at})
-        for link in chain:
-            transaction.zadd(keys.cluster_jobs(link), {job.id: created_at})
-        if not is_known.value:
-            notice = Notice(clusters=(cluster_id,), jobs=(JobNotice(job.id, cluster_id, job.status),))
-            self._notices.add(transaction, job.project_id, notice)
+        notices: list[tuple[int, Notice]] = []
+        for advanced in jobs:
+            job, chain = advanced.job, chain_of[advanced.job.cluster_id]
+            if advanced.new:
+                transaction.delete(keys.job(job.id))
+                transaction.hset(keys.job(job.id), job_fields(job))
+                transaction.hset(keys.job_steps(job.id), advanced.new)
+            transaction.zadd(keys.jobs(project_id), {job.id: job.created_at.timestamp()})
+            for link in chain:
+                transaction.zadd(keys.cluster_jobs(link), {job.id: job.created_at.timestamp()})
+            for position, status in advanced.statuses:
+                notices.append((position, Notice(clusters=chain[-1:], jobs=(JobNotice(job.id, chain[-1], status),))))
+        for _, notice in sorted(notices, key=lambda pair: pair[0]):
+            self._notices.add(transaction, project_id, notice)
         await transaction.execute()
-        await update_lists(redis, job.project_id, [cluster_id])
+        await update_lists(redis, project_id, sorted({chain[-1] for chain in chain_of.values()}))
+
+
+@dataclass(slots=True)
+class _Advanced:
+    """A job after some steps: those that are new, by id, and the status after each of them, with its position."""
+
+    job: Job
+    new: dict[str, str] = field(default_factory=dict)
+    statuses: list[tuple[int, JobStatus]] = field(default_factory=list)
+
+    def apply(self, step: JobStep, position: int) -> None:
+        """Advance the job by a step that is not stored; the same step again changes nothing."""
+        if step.id not in self.new:
+            self.job = advance(self.job, step)
+            self.new[step.id] = step_value(step)
+            self.statuses.append((position, self.job.status))
+
+
+async def _advance(redis: Commands, steps: Sequence[JobStep]) -> Collection[_Advanced]:
+    """Return the jobs of these steps, advanced by those that are not stored, in one round trip."""
+    pipe = redis.pipeline()
+    stored = {job_id: pipe.hgetall(keys.job(job_id)) for job_id in dict.fromkeys(step.job_id for step in steps)}
+    known = [pipe.hexists(keys.job_steps(step.job_id), step.id) for step in steps]
+    await pipe.execute()
+    jobs: dict[str, _Advanced] = {}
+    for position, (step, is_known) in enumerate(zip(steps, known, strict=True)):
+        if step.job_id not in jobs:
+            fields = stored[step.job_id].value
+            jobs[step.job_id] = _Advanced(job_of(fields) if fields else start(step))
+        if not is_known.value:
+            jobs[step.job_id].apply(step, position)
+    return jobs.values()

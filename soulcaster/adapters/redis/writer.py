@@ -71,10 +71,10 @@ class RedisReadModelWriter:
         async with self._connection.commands() as redis:
             await self._clusters.apply(redis, project_id, events)
 
-    async def put_job(self, step: JobStep) -> None:
-        """Apply a job step and its log line."""
+    async def put_job_steps(self, steps: Sequence[JobStep]) -> None:
+        """Apply job steps and their log lines."""
         async with self._connection.commands() as redis:
-            await self._jobs.put(redis, step)
+            await self._jobs.put(redis, steps)
 
     async def put_project(self, project: Project) -> None:
         """Store a project."""

@@ -201,7 +201,7 @@ async def test_who_patches_at_once_loses_no_line(
     assert {event.seq for event in events} == {1}
     for event, (_, twice) in zip(reversed(events), told, strict=True):
         for _ in range(1 + twice):
-            await world.read_model.writer.put_job(event.step())
+            await world.read_model.writer.put_job_steps([event.step()])
     assert sorted(await world.read_model.jobs.logs(job_id)) == sorted(
         ["recorded by local owner", *(f"line {n % 2}" for n in range(len(told)))]
     )
