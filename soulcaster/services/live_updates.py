@@ -167,7 +167,8 @@ class LiveUpdates:
         """Pass on new notices until nobody subscribes; `subscribe` starts it."""
         try:
             redis_is_away = False
-            while self._subscribers:
+            # A client may swallow the cancellation of a read that has just ended; `close` must not wait for ever then.
+            while self._subscribers and not self._closed:
                 try:
                     more = await self.pass_on(check_for_gaps=redis_is_away)
                 except Unavailable as error:

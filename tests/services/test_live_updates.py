@@ -147,3 +147,24 @@ async def _write(redis_url: str, count: int) -> None:
 def _place(notice_id: str | None) -> tuple[int, ...]:
     assert notice_id is not None
     return tuple(map(int, notice_id.split("-")))
+
+
+async def test_closing_ends_although_a_read_swallows_its_cancellation(
+    read_model: RedisReadModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = LiveUpdates(read_model.notices)
+    reading = asyncio.Event()
+
+    async def swallows(after: Mapping[str, str], *, limit: int) -> Any:
+        reading.set()
+        try:
+            await asyncio.sleep(SOON)
+        except asyncio.CancelledError:
+            return {}
+
+    monkeypatch.setattr(read_model.notices, "after", swallows)
+    subscriber = await here.subscribe("p1", "me", None)
+    await reading.wait()
+    async with asyncio.timeout(SOON / 2):
+        await here.close()
+    assert [update.event for update in await drained(subscriber)] == ["open"]
