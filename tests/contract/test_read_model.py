@@ -885,3 +885,24 @@ async def test_people_are_cleared_with_the_rest(read_model: RedisReadModel) -> N
     assert await read_model.members.user("ada") is None
     assert await read_model.members.get("p1", "ada") is None
     assert await read_model.members.of_user("ada") == ()
+
+
+# ---- many at once ----------------------------------------------------------------------------------------------------
+
+
+async def test_many_are_read_as_each_alone(read_model: RedisReadModel) -> None:
+    await read_model.writer.put_items("p1", [item(1), item(2, source="reddit")])
+    await read_model.writer.put_items("p2", [item(3, "p2")])
+    await read_model.writer.apply("p1", [*opened("c1", 1), *opened("c2", 2), *opened("c3", 3)])
+    await read_model.writer.apply("p1", [ClusterMerged("c2", "c1", "person", "same", 0)])
+    await read_model.writer.put_job_steps([step(0, "pending", log="a"), step(1, "running", job="j2", log="b")])
+    projects = ["p2", "nowhere", "p1"]
+    stats = [await read_model.projects.stats(project) for project in projects]
+    assert await read_model.projects.stats_of(projects) == tuple(stats)
+    assert await read_model.jobs.logs_of(["j2", "nowhere", "j1"]) == (("b",), (), ("a",))
+    one = await read_model.clusters.get("p1", "c1")
+    found = await read_model.clusters.get_many("p1", ["c1", "c2", "nowhere", "c3"])
+    assert found == {"c1": one, "c2": one, "c3": await read_model.clusters.get("p1", "c3")}
+    assert await read_model.projects.stats_of([]) == ()
+    assert await read_model.jobs.logs_of([]) == ()
+    assert await read_model.clusters.get_many("p1", []) == {}

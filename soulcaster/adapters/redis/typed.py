@@ -1,6 +1,7 @@
 """redis.asyncio with types: the commands that this package uses, alone and in pipelines.
 
-Replies are text, as `client.redis_client` decodes them.
+Replies are text, as `client.redis_client` decodes them. Both classes have one short method for each command: long,
+but one thing.
 """
 
 from collections.abc import AsyncIterator, Mapping, Sequence, Set
