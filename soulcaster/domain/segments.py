@@ -1,14 +1,14 @@
-"""State as a log of immutable segments, so that a batch of changes is one table row, however many items it holds.
+"""State as a log of immutable segments: a batch of changes is one table row, however many items it holds.
 
-A table row costs a changelog message, and a message costs far more than its bytes; a row an item or a cluster would be
-most of the stream's work. Here one commit is one row, atomic: it holds records (16-byte id -> a value of fixed width,
-sorted, in columns: 16 + width bytes each and no object an item) and blobs (key -> bytes of any length). Rows are merged
-eight by eight as in a log-structured merge tree (O'Neil et al. 1996), newest value first; rows that have reached
-`SEGMENT_BYTES` stay as they are until half of their bytes are outdated blobs (as in a log-structured file system,
-Rosenblum and Ousterhout 1992).
+A table row costs a changelog message, and a message costs far more than its bytes; one row per item or cluster would be
+most of the stream's work. Here one commit is one atomic row. It holds records (16-byte id -> value of fixed width,
+sorted, in columns: 16 + width bytes each and no Python object per item) and blobs (key -> bytes of any length). Rows
+are merged eight by eight as in a log-structured merge tree (O'Neil et al. 1996), newest value first. Rows that have
+reached `SEGMENT_BYTES` stay as they are until half of their bytes are outdated blobs (as in a log-structured file
+system, Rosenblum and Ousterhout 1992).
 
-A merge writes the wide row before it deletes the narrow ones; a row whose range another one covers is outdated and is
-ignored, so a crash between the two, or a row left over from before a rebalance, changes nothing.
+A merge writes the wide row before it deletes the narrow ones. A row whose range another row covers is outdated and
+ignored, so a crash in between, or a row left over from before a rebalance, changes nothing.
 """
 
 import struct
@@ -23,17 +23,17 @@ import numpy.typing as npt
 from soulcaster.errors import BadInput
 
 SEGMENT_BYTES = 512 * 1024
-"""A merge makes no row larger than this; only a commit that is larger by itself can be."""
+"""A merge makes no row larger than this; only a single commit can be larger."""
 
 FANOUT = 8
-"""Rows of one height that are merged into one of the next."""
+"""So many rows of one height are merged into one row of the next height."""
 
 _ID = 16
 _HEADER = struct.Struct("<4sBxHI")  # magic, height, record width, record count
 _MAGIC = b"SEG1"
 _FROZEN = 255
 _SIZE = 32
-"""Where a blob is is one number: that of its row's first commit and, in so many bits, how long it is."""
+"""The location of a blob is one number: the first commit of its row, and in this many low bits the blob's length."""
 _LARGEST = (1 << _SIZE) - 1
 
 _encode_blobs = msgspec.msgpack.Encoder().encode
@@ -42,7 +42,7 @@ _decode_blobs = msgspec.msgpack.Decoder(dict[bytes, bytes]).decode
 
 @dataclass(frozen=True, slots=True)
 class RowChange:
-    """One change to the table under the segments: a row's new value, or None where the row goes."""
+    """One change to the table under the segments: a row's new value, or None if the row is deleted."""
 
     key: str
     value: bytes | None
@@ -86,12 +86,12 @@ def _parse(key: str, raw: bytes, width: int) -> _Row:
 class Segments:
     """The rows of one project in one table.
 
-    Not safe to use from two threads at once. `commit` changes what is in memory and returns what the table must be
-    told; a caller that cannot tell it must throw the object away and load it again.
+    Not thread-safe. `commit` changes the state in memory and returns the changes to write to the table. A caller that
+    cannot write them must discard the object and load it again.
     """
 
     def __init__(self, width: int, rows: Mapping[str, bytes] | None = None) -> None:
-        """Load rows, by their keys; `width` is the bytes of a record's value.
+        """Load rows by key; `width` is the size of a record's value in bytes.
 
         Raises:
             BadInput: a row is not a segment of this width.
@@ -117,7 +117,7 @@ class Segments:
         return sum(len(row.raw) for row in self._rows)
 
     def get(self, ids: Sequence[bytes]) -> list[bytes | None]:
-        """Return the value of each 16-byte id, None where there is none."""
+        """Return the value of each 16-byte id, None for an unknown id."""
         found: list[bytes | None] = [None] * len(ids)
         if not ids:
             return found
@@ -137,7 +137,7 @@ class Segments:
         return found
 
     def records(self) -> dict[bytes, bytes]:
-        """Return every record, id -> value: as large as the state; for tests, exports and recounts."""
+        """Return every record, id -> value. This is as large as the state: for tests, exports and recounts."""
         everything: dict[bytes, bytes] = {}
         for row in self._rows:
             ids = np.stack([row.high, row.low], axis=1).tobytes()
@@ -146,7 +146,7 @@ class Segments:
         return everything
 
     def blobs(self) -> dict[bytes, bytes]:
-        """Return every blob that is not empty; an empty one is one that is gone."""
+        """Return every blob that is not empty; an empty blob is a deleted one."""
         newest: dict[bytes, bytes] = {}
         for row in self._rows:
             newest.update(self._live(row))
@@ -167,7 +167,7 @@ class Segments:
         return changes
 
     def _index(self, row: _Row, blobs: Mapping[bytes, bytes]) -> None:
-        """Have these blobs be those of a row; of the same keys in other rows they are outdated."""
+        """Register the blobs of a row; older blobs of the same keys in other rows become outdated."""
         self._by_first[row.first] = row
         for key, blob in blobs.items():
             where = self._where.get(key)
@@ -201,7 +201,7 @@ class Segments:
         return _parse(f"{first}-{last}", raw, self._width)
 
     def _merge(self) -> list[RowChange]:
-        """Merge the newest rows while eight neighbours are of one height; too large together, they stay for good."""
+        """Merge the newest rows while eight neighbours have one height; those too large for one row are frozen."""
         changes: list[RowChange] = []
         while len(self._rows) >= FANOUT:
             tail = self._rows[-FANOUT:]
@@ -215,7 +215,7 @@ class Segments:
         return changes
 
     def _clean(self) -> list[RowChange]:
-        """Rewrite the row of which most over half is outdated blobs, if there is one; join it to a small neighbour."""
+        """Rewrite the row with the most outdated bytes beyond half, if any, together with a small neighbour."""
         frozen = (row for row in self._rows if row.height == _FROZEN)
         worst = max(frozen, key=lambda row: row.dead * 2 - len(row.raw), default=None)
         if worst is None or worst.dead * 2 < len(worst.raw):
@@ -241,11 +241,11 @@ class Segments:
 
 
 def _find(row: _Row, high: npt.NDArray[np.uint64], low: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:
-    """Return where each id stands in the row, -1 where it does not."""
+    """Return the position of each id in the row, -1 for an id that is not in it."""
     left = np.searchsorted(row.high, high)
     inside = np.minimum(left, len(row.high) - 1)
     at = np.where((left < len(row.high)) & (row.high[inside] == high) & (row.low[inside] == low), inside, -1)
-    # Two ids with the same first half stand side by side; there are next to none, so they are walked.
+    # Ids with the same first half are neighbours; they are very rare, so a loop is fast enough.
     for i in np.flatnonzero((at < 0) & (left < len(row.high)) & (row.high[inside] == high)):
         j = int(left[i])
         while j < len(row.high) and row.high[j] == high[i]:
@@ -267,7 +267,7 @@ def _columns(
 def _newest(
     rows: Sequence[_Row],
 ) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint64], npt.NDArray[np.uint8]]:
-    """Return the records of neighbouring rows as one sorted run; of one id, the newest."""
+    """Return the records of neighbouring rows as one sorted run, with the newest value of each id."""
     high = np.concatenate([row.high for row in rows])
     low = np.concatenate([row.low for row in rows])
     values = np.concatenate([row.values for row in rows])
@@ -296,7 +296,7 @@ def _groups(rows: Sequence[_Row]) -> Iterable[list[_Row]]:
 
 
 def _replacements(groups: Sequence[Sequence[_Row]], merged: Sequence[_Row]) -> list[RowChange]:
-    """Return the writes of merged rows, each before the deletion of those it covers."""
+    """Return the writes of merged rows, each before the deletions of the rows it covers."""
     changes = []
     for group, row in zip(groups, merged, strict=True):
         changes.append(RowChange(row.key, row.raw))

@@ -46,8 +46,8 @@ def identifier(value: Any) -> str | None:
     number = whole(value) if isinstance(value, int) else None
     if number is not None:
         return str(number)
-    said = text(value)
-    return said if said and len(said) <= _MAX_ID_CHARS else None
+    found = text(value)
+    return found if found and len(found) <= _MAX_ID_CHARS else None
 
 
 def whole(value: Any) -> int | None:
@@ -73,8 +73,8 @@ def moment(value: Any) -> datetime | None:
 
 def web_address(value: Any) -> str | None:
     """Return a URL that can be shown as a link: http or https only."""
-    said = text(value)
-    return said if said and len(said) <= _MAX_URL_CHARS and _URL.fullmatch(said) else None
+    found = text(value)
+    return found if found and len(found) <= _MAX_URL_CHARS and _URL.fullmatch(found) else None
 
 
 def known(**values: Any) -> dict[str, Any]:

@@ -1,13 +1,12 @@
-"""GitHub: issues, as its webhooks and its REST API tell them.
+"""GitHub: issues from its webhooks and its REST API.
 
-An item is an issue, and its id is the issue's id over all of GitHub: a repository can be renamed and handed over, and
-an issue keeps that id until it is transferred; then it is another issue, and this one is gone.
+An item is an issue, identified by GitHub's global issue id: it survives renaming and transferring the repository. A
+transferred issue gets a new id, so the old item is deleted.
 
-Comments are no items of their own. They are the maintainers' answers, “me too”, and what goes on from the issue and
-cannot be understood, or compared, without it: as items, one long thread would outweigh a problem that many reported. So
-a comment only brings its issue up to date, its number of comments above all, and that is also what a sync over the REST
-API finds. Pull requests are work on the product, not feedback; what bots open (updates of dependencies, their
-dashboards) is not what a user said.
+Comments are not items. Most are maintainers' replies or "me too", and they make no sense without the issue; as items,
+one long thread would outweigh a problem that many people reported. So a comment only updates its issue, mainly the
+number of comments, which is also all that a sync over the REST API finds. Pull requests are work on the product, not
+feedback. What bots open (dependency updates, dashboards) does not come from users.
 """
 
 import re
@@ -25,10 +24,10 @@ _OF_API = re.compile(r"https?://.+/repos/([^/]+/[^/]+)")
 
 
 def parse(headers: Mapping[str, str], payload: Any) -> tuple[SourceChange, ...]:
-    """Return what a delivery says of its issue; an issue of the REST API may stand there without a header, too.
+    """Return the changes in a webhook's delivery, or in an issue from the REST API, which needs no header.
 
     Raises:
-        ValueError: it is not a delivery of GitHub's, or of an issue without an id or a title.
+        ValueError: the payload is neither, or its issue has no id, or neither a title nor a body.
     """
     if not isinstance(payload, dict):
         raise ValueError("the payload is not a JSON object")
@@ -44,10 +43,10 @@ def parse(headers: Mapping[str, str], payload: Any) -> tuple[SourceChange, ...]:
 
 
 def parse_issue(issue: Any, repository: Any = None) -> tuple[SourceChange, ...]:
-    """Return what an issue says, as `GET /repos/{owner}/{repo}/issues` lists it and as webhooks carry it.
+    """Return the changes in an issue, as `GET /repos/{owner}/{repo}/issues` lists it and as webhooks carry it.
 
     Raises:
-        ValueError: it has no id, or neither a title nor a body.
+        ValueError: the issue has no id, or neither a title nor a body.
     """
     if not isinstance(issue, dict):
         raise ValueError("there is no issue in it")
@@ -91,10 +90,10 @@ def parse_issue(issue: Any, repository: Any = None) -> tuple[SourceChange, ...]:
 
 
 def _event_of(payload: Mapping[str, Any]) -> str:
-    """Return the event that a payload without its header is of; `issue` is one of the REST API.
+    """Return the event of a payload that has no header; `issue` is an issue from the REST API.
 
     Raises:
-        ValueError: it cannot be told.
+        ValueError: the payload does not show its event.
     """
     if "zen" in payload:
         return "ping"
@@ -118,7 +117,7 @@ def _is_pull_request(issue: Any) -> bool:
 
 
 def _repository(issue: Mapping[str, Any], repository: Mapping[str, Any]) -> tuple[str | None, str | None]:
-    """Return a repository's address and its `owner/name`, from the issue itself where it says: the API has no more."""
+    """Return a repository's address and its `owner/name`, first from the issue: the REST API gives nothing else."""
     if found := _REPOSITORY.match(web_address(issue.get("html_url")) or ""):
         return found[1], found[2]
     if found := _OF_API.fullmatch(web_address(issue.get("repository_url")) or ""):

