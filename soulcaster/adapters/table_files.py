@@ -1,4 +1,4 @@
-"""Reading the rows of a .csv, .tsv or .jsonl file one after the other, whichever program wrote it.
+"""Reading the rows of a .csv, .tsv or .jsonl file one by one, whichever program wrote it.
 
 Nothing here knows about Kafka or feedback.
 """
@@ -19,37 +19,37 @@ from soulcaster.ports.rows import Row
 
 DELIMITERS = ",;\t|"
 MAX_FIELD_BYTES = 16 * 1024 * 1024
-"""A longer field is a quote that nobody closed."""
+"""A longer field means a quote that is not closed."""
 
 HEAD_ROWS = 100
-"""Objects of a .jsonl whose names are its columns."""
+"""The names in this many first objects of a .jsonl file are its columns."""
 
 _CHUNK_BYTES = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class TableFile:
-    """An open file: its columns (of a .jsonl: those of its first objects), its rows, and how far they are read."""
+    """An open file: its columns (for .jsonl, those of its first objects), its rows, and how far it is read."""
 
     columns: tuple[str, ...]
     rows: Iterator[Row]
     size: int
     """Bytes."""
     position: Callable[[], int]
-    """Returns how many bytes are read so far."""
+    """Returns the number of bytes read so far."""
 
 
 @contextmanager
 def open_table(path: Path) -> Iterator[TableFile]:
-    """Open a file and check that all of it can be decoded, so that no file is read in part.
+    """Open a file and check that all of it can be decoded, so that no file is imported in part.
 
     Raises:
-        BadInput: there is no such file, it is empty, not of a known kind, not UTF-8 or UTF-16, or a quote is not
-            closed (which may show only while the rows are read).
+        BadInput: the file does not exist, is empty, is of an unknown kind, is not UTF-8 or UTF-16, or has a quote that
+            is not closed (which may appear only while rows are read).
     """
     kind = path.suffix.lower()
     if kind not in {".csv", ".tsv", ".jsonl", ".ndjson"}:
-        raise BadInput(f"{path} is not of a kind that can be imported: give a .csv, .tsv or .jsonl file.")
+        raise BadInput(f"{path} is of a kind that cannot be imported: give a .csv, .tsv or .jsonl file.")
     with _open(path) as raw:
         encoding = _encoding(raw, path)
         text = io.TextIOWrapper(raw, encoding=encoding, newline="")
@@ -105,7 +105,7 @@ def _read_csv(text: io.TextIOBase, path: Path, delimiter: str | None) -> tuple[t
     try:
         columns = _names(next(reader))
     except csv.Error as error:
-        raise BadInput(f"{path} has no header that can be read: {error}.") from error
+        raise BadInput(f"{path} has no readable header: {error}.") from error
 
     def rows() -> Iterator[Row]:
         number = 0
@@ -124,14 +124,14 @@ def _read_csv(text: io.TextIOBase, path: Path, delimiter: str | None) -> tuple[t
 
 def _csv_row(row: Row, columns: tuple[str, ...], values: list[str], source: "_Lines") -> Row:
     if source.ended:
-        return replace(row, problem="has a quote that is not closed, so all that follows seems to belong to it")
+        return replace(row, problem="has a quote that is not closed, so the rest of the file seems to belong to it")
     if len(values) > len(columns):
         return replace(row, problem=f"has {len(values)} fields, the header has {len(columns)}")
     return replace(row, values=dict(zip(columns, values, strict=False)))
 
 
 class _Lines:
-    """The lines of a .csv. Where they end in the middle of a row a quote is open, which `csv` itself accepts."""
+    """The lines of a .csv. If they end inside a row, a quote is still open, which `csv` itself accepts."""
 
     def __init__(self, lines: Iterable[str]) -> None:
         self._lines = iter(lines)
@@ -153,7 +153,7 @@ def _delimiter(header: str) -> str:
 
 
 def _names(header: Sequence[str]) -> tuple[str, ...]:
-    """Return unique column names; a column without a name is called by its number, a repeated name gets a number."""
+    """Return unique column names: "column 3" for a column without a name, a number after a repeated name."""
     names: list[str] = []
     for number, given in enumerate(header, 1):
         name = base = given.strip() or f"column {number}"

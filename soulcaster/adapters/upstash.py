@@ -1,10 +1,10 @@
-"""Redis by Upstash's REST API: a connection for redis-py that posts commands over HTTP, and all else stays as it is.
+"""Redis over Upstash's REST API: a connection for redis-py that posts commands over HTTP.
 
-What a pipeline sends at once is one request, `/pipeline`, or several where it is long; between MULTI and EXEC it is
-`/multi-exec`, always one. Answers come in base64, so that any bytes survive. In JSON only text can be sent: a value
-that is none goes as the body of a request of its own, `/SET/{key}?EX=60`, the only way there is.
+A pipeline is one request to `/pipeline`, or several if it is long. A transaction is always one request to
+`/multi-exec`. Responses are in base64, so any bytes survive. JSON can carry only text, so a binary value is the body of
+a separate request, `/SET/{key}?EX=60`: the API has no other way.
 
-https://upstash.com/docs/redis/features/restapi has the protocol.
+https://upstash.com/docs/redis/features/restapi describes the protocol.
 """
 
 import asyncio
@@ -25,10 +25,10 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from yarl import URL
 
 REQUEST_BYTES = 1_000_000
-"""A pipeline is cut into requests of so much; Upstash takes ten times that, which what cannot be cut may need."""
+"""Requests of a pipeline are cut at this size. Upstash accepts ten times as much, for what cannot be cut."""
 
 BINARY_AT_ONCE = 16
-"""Requests with binary values that are under way at the same time."""
+"""Requests with binary values under way at the same time."""
 
 _CANNOT_SERVE = (
     "ERR max requests limit exceeded",
@@ -36,41 +36,41 @@ _CANNOT_SERVE = (
     "ERR max concurrent connections exceeded",
     "ERR DB capacity quota exceeded",
 )
-"""How errors begin that are Upstash's own and mean that the database is there, but serves nobody now."""
+"""The beginnings of Upstash's own errors that mean: the database is reachable but serves nobody now."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Command:
     words: tuple[str | bytes, ...]
-    """Bytes are what is no text."""
+    """A word that is not text is bytes."""
 
     json: bytes | None
-    """The command as a JSON array; None where a word is no text."""
+    """The command as a JSON array; None if a word is bytes."""
 
 
 class UpstashConnection(AbstractConnection):
-    """What redis-py takes for a connection; `password` is the token. One task uses it at a time."""
+    """A connection for redis-py; `password` is the token. One task uses it at a time."""
 
     def __init__(self, *, url: str, **kwargs: Any) -> None:
-        """Prepare; `url` has neither user nor password."""
+        """Prepare; `url` has no user and no password."""
         super().__init__(**kwargs)
         self._url = url.rstrip("/")
         self._session: aiohttp.ClientSession | None = None
         self._replies: deque[Any] = deque()
 
     def repr_pieces(self) -> list[tuple[str, str]]:
-        """Return what may be shown of it."""
+        """Return what `repr` may show: no secrets."""
         return [("url", self._url)]
 
-    # ---- what redis-py does with a socket, and there is none -----------------------------------------------------
+    # ---- what redis-py expects of a socket -----------------------------------------------------------------------
 
     @property
     def is_connected(self) -> bool:
-        """Tell whether requests can be made; whether they arrive shows with the first."""
+        """Return whether requests can be made; only a request shows whether Upstash answers."""
         return self._session is not None
 
     async def connect(self) -> None:
-        """Prepare for requests: there is nobody to introduce oneself to."""
+        """Open the HTTP session; REST needs no handshake."""
         await self._connect()
 
     async def _connect(self) -> None:
@@ -87,7 +87,7 @@ class UpstashConnection(AbstractConnection):
         return self._session
 
     async def disconnect(self, *args: Any, **kwargs: Any) -> None:
-        """Close what requests have left open, and forget what was not read."""
+        """Close the HTTP session and discard unread replies."""
         self.reset_should_reconnect()  # type: ignore[no-untyped-call]
         self._replies.clear()
         session, self._session = self._session, None
@@ -95,7 +95,7 @@ class UpstashConnection(AbstractConnection):
             await session.close()
 
     async def can_read(self) -> bool:
-        """Tell whether there are replies that nobody has read."""
+        """Return whether there are unread replies."""
         return bool(self._replies)
 
     # ---- commands and replies ------------------------------------------------------------------------------------
@@ -121,13 +121,13 @@ class UpstashConnection(AbstractConnection):
             return encoded
 
     async def send_packed_command(self, command: Any, check_health: bool = True) -> None:
-        """Send commands and take in all replies.
+        """Send commands and collect all replies.
 
         Raises:
-            redis.exceptions.ConnectionError: Upstash is away, serves nobody now or does not take the token, or it is
-                not Upstash that answers.
-            redis.exceptions.TimeoutError: a request took longer than the connection's timeout, which is for a megabyte.
-            redis.exceptions.DataError: there are bytes in it that are no text, where REST has no way to send them.
+            redis.exceptions.ConnectionError: Upstash is unavailable, serves nobody now or does not accept the token, or
+                the server is not Upstash.
+            redis.exceptions.TimeoutError: a request took longer than the connection's timeout, which is per megabyte.
+            redis.exceptions.DataError: the REST API cannot send a binary value of these commands.
         """
         commands: Sequence[_Command] = command
         replies: list[Any] = []
@@ -144,7 +144,7 @@ class UpstashConnection(AbstractConnection):
         timeout: float | None = None,  # noqa: ASYNC109  redis-py's own signature
         **options: Any,
     ) -> Any:
-        """Return the next reply, or raise it when it is an error."""
+        """Return the next reply, or raise it if it is an error."""
         reply = self._replies.popleft()
         if isinstance(reply, ResponseError):
             raise reply
@@ -159,16 +159,16 @@ class UpstashConnection(AbstractConnection):
 
     async def _pipeline(self, commands: Sequence[_Command]) -> list[Any]:
         answer = await self._post(f"{self._url}/pipeline", _array(commands))
-        if self._said(answer) is not None:  # refused as a whole
+        if self._error(answer) is not None:  # refused as a whole
             return [self._reply(answer) for _ in commands]
         return self._results(answer, len(commands))
 
     async def _transaction(self, commands: Sequence[_Command]) -> list[Any]:
-        """Return what Redis would say to MULTI, to each command, and to EXEC."""
+        """Return the replies that Redis gives to MULTI, to each command, and to EXEC."""
         if any(command.json is None for command in commands):
             raise DataError("Upstash's REST API takes no binary values in a transaction")
         answer = await self._post(f"{self._url}/multi-exec", _array(commands))
-        done = self._results(answer, len(commands)) if self._said(answer) is None else self._reply(answer)
+        done = self._results(answer, len(commands)) if self._error(answer) is None else self._reply(answer)
         return [*[b"OK"] * (1 + len(commands)), done]
 
     async def _binary(self, commands: Sequence[_Command]) -> list[Any]:
@@ -181,25 +181,25 @@ class UpstashConnection(AbstractConnection):
         return [self._reply(answer) for answer in answers]
 
     def _with_body(self, command: _Command) -> tuple[str, bytes]:
-        """Return where to post a command that holds a binary value, and the value."""
+        """Return the URL for a command with a binary value, and the value."""
         at = next(n for n, word in enumerate(command.words) if isinstance(word, bytes))
         before, body, after = command.words[:at], command.words[at], command.words[at + 1 :]
         if len(after) % 2 or any(isinstance(word, bytes) for word in after):
-            raise DataError(f"Upstash's REST API has no way for this binary value of {command.words[0]!r}")
+            raise DataError(f"Upstash's REST API cannot send this binary value of {command.words[0]!r}")
         path = "/".join(quote(word, safe="") for word in cast(tuple[str, ...], before))
         pairs = [quote(word, safe="") for word in cast(tuple[str, ...], after)]
         query = "&".join(f"{name}={value}" for name, value in zip(pairs[::2], pairs[1::2], strict=True))
         return f"{self._url}/{path}" + (f"?{query}" if query else ""), cast(bytes, body)
 
     async def _post(self, url: str, body: bytes, content_type: str = "application/json") -> Any:
-        """Return what Upstash says, as JSON."""
-        # What could not be cut has as much time as if it had been.
+        """Return the JSON of the response."""
+        # A request that could not be cut gets as much time as if it had been.
         seconds = cast(float, self.socket_timeout) * (1 + len(body) // REQUEST_BYTES)
         timeout = aiohttp.ClientTimeout(total=seconds, sock_connect=self.socket_connect_timeout)
         try:
             async with self._opened().post(
                 URL(url, encoded=True),
-                data=BytesIO(body),  # which aiohttp sends bit by bit
+                data=BytesIO(body),  # aiohttp sends it in chunks
                 headers={"Content-Type": content_type},
                 timeout=timeout,
                 allow_redirects=False,
@@ -214,8 +214,8 @@ class UpstashConnection(AbstractConnection):
         except ValueError:
             answer = None
         if response.status == 401:
-            raise AuthenticationError(f"the token is not taken ({self._said(answer)})")
-        if response.status not in {200, 400} or (response.status == 400 and self._said(answer) is None):
+            raise AuthenticationError(f"the token is not taken ({self._error(answer)})")
+        if response.status not in {200, 400} or (response.status == 400 and self._error(answer) is None):
             raise RedisConnectionError(f"answers {response.status}, but not as Upstash does")
         return answer
 
@@ -225,32 +225,32 @@ class UpstashConnection(AbstractConnection):
         return [self._reply(answer) for answer in answers]
 
     def _reply(self, answer: Any) -> Any:
-        """Return what one command had for an answer, with bytes for strings, or a ResponseError."""
-        said = self._said(answer)
-        if said is None:
+        """Return the reply to one command, with strings as bytes, or a ResponseError."""
+        text = self._error(answer)
+        if text is None:
             try:
                 return _bytes(answer["result"])
             except (TypeError, LookupError, ValueError):
                 raise RedisConnectionError("answers, but not as Upstash does") from None
-        if said.startswith(_CANNOT_SERVE):
-            raise RedisConnectionError(said)
-        error = DefaultParser.parse_error(said)  # type: ignore[no-untyped-call]
+        if text.startswith(_CANNOT_SERVE):
+            raise RedisConnectionError(text)
+        error = DefaultParser.parse_error(text)  # type: ignore[no-untyped-call]
         if isinstance(error, ResponseError):
             return error
         raise error
 
-    def _said(self, answer: Any) -> str | None:
-        """Return the text of an error; None where it is none."""
+    def _error(self, answer: Any) -> str | None:
+        """Return the text of an error, without the token; None if the answer is not an error."""
         if not isinstance(answer, dict) or not isinstance(answer.get("error"), str):
             return None
         return str(answer["error"]).replace(cast(str, self.password), "…")
 
 
 def _bytes(result: Any) -> Any:
-    """Return what Redis answered: of JSON the strings, but for OK, are base64.
+    """Return a result as Redis gives it; in the JSON, all strings but OK are base64.
 
     Raises:
-        ValueError: they are not.
+        ValueError: a string is not base64.
     """
     if isinstance(result, list):
         return [_bytes(one) for one in result]
@@ -260,7 +260,7 @@ def _bytes(result: Any) -> Any:
 
 
 def _portions(commands: Iterable[_Command]) -> Iterator[list[_Command]]:
-    """Yield runs of commands: of text, as many as a request holds; or with binary values, of which each has its key."""
+    """Yield runs of commands: text commands that fit into one request, or binary ones with different keys."""
     portion: list[_Command] = []
     size = 0
     for command in commands:

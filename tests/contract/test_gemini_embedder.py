@@ -412,7 +412,7 @@ async def test_without_redis_it_goes_on_and_says_so_once(
     redis_to_break.kill()
     with capture_logs() as logs:
         for text in ("two", "three", "four"):
-            time.now += redis_vector_cache.AWAY_SECONDS / 2
+            time.now += redis_vector_cache.PAUSE_SECONDS / 2
             assert (await embedder.embed([text, "one"])).any(axis=1).all()
     assert [entry["event"] for entry in logs if entry["log_level"] == "warning"] == ["no cache of embeddings for now"]
     assert gemini.texts == ["one", "two", "three", "four"]
@@ -428,7 +428,7 @@ async def test_a_redis_that_hangs_or_is_full(
         with capture_logs() as logs:
             assert (await embedder.embed(["one"])).any()
             await redis.config_set("maxmemory", 0)
-            time.now += redis_vector_cache.AWAY_SECONDS
+            time.now += redis_vector_cache.PAUSE_SECONDS
             assert (await embedder.embed(["two"])).any()
         assert await redis.dbsize() == 1
     assert [entry["event"] for entry in logs] == ["no cache of embeddings for now", "the cache of embeddings is back"]

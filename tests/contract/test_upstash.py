@@ -314,9 +314,9 @@ async def test_binary_values_that_have_no_way(server: Upstash, rest: Redis, redi
     pipe.set("a", b"\xff")
     with pytest.raises(DataError, match="in a transaction"):
         await pipe.execute()
-    with pytest.raises(DataError, match="no way for this binary value of 'MSET'"):
+    with pytest.raises(DataError, match="cannot send this binary value of 'MSET'"):
         await rest.mset({"a": b"\xff", "b": b"\xff"})
-    with pytest.raises(DataError, match="no way for this binary value of 'SET'"):
+    with pytest.raises(DataError, match="cannot send this binary value of 'SET'"):
         await rest.set("a", b"\xff", nx=True)
     assert server.requests == []
     assert await rest.exists("a") == 0

@@ -1,10 +1,10 @@
-"""Embedding with Gemini: batches, Google's limits, what it costs, and nothing asked twice.
+"""Embedding with Gemini: batches, Google's limits, the costs, and a cache so that no text is embedded twice.
 
-Google counts each text of a batch as a request of its rate limit, so the pace here is in texts. A text's vector is
-rounded to float16 at once, as it travels in Kafka, so that it is the same whether Google, memory or Redis gave it.
+Google's rate limit counts each text of a batch as a request, so the pace here is in texts. A vector is rounded to
+float16 at once, as it travels in Kafka, so it is the same whether it comes from Google, memory or Redis.
 
-Who may not call at all (a wrong key, a model that is gone) is told `EmbedderRefuses`, which is an outage like another
-to whoever waits for it: the items stay in Kafka until somebody has put it right, and the log says so meanwhile.
+If Google refuses every call (a wrong key, a removed model), the error is `EmbedderRefuses`. Callers treat it like an
+outage: items stay in Kafka until a person fixes the cause, and the log says so meanwhile.
 """
 
 import asyncio
@@ -33,36 +33,38 @@ TASK = "CLUSTERING"
 GOOGLE = "https://generativelanguage.googleapis.com"
 
 DOLLARS_PER_TOKEN = 0.15 / 1_000_000
-"""Of the paid tier, by ai.google.dev/gemini-api/docs/pricing in 2026; what counts is Google's bill."""
+"""Price of the paid tier, from ai.google.dev/gemini-api/docs/pricing in 2026; Google's bill decides."""
 
 CHARS_PER_TOKEN = 4
-"""About, in English; other languages need fewer characters a token, so they cost more than is estimated."""
+"""Approximate, for English; other languages have fewer characters per token, so they cost more than estimated."""
 
 MAX_CHARS = 2_048 * CHARS_PER_TOKEN
-"""The model reads 2,048 tokens of a text, and nobody should pay for sending more."""
+"""The model reads 2,048 tokens of a text; sending more costs money for nothing."""
 
 BATCH = 100
-"""Texts in one call; Google takes no more."""
+"""Texts in one call, Google's maximum."""
 
 AT_ONCE = 4
+"""Calls under way at the same time."""
 
 REQUEST_SECONDS = 15.0
 GIVE_UP_SECONDS = 45.0
-"""`embed` ends within this, done or not, so that no drain at shutdown waits longer; what was done is remembered."""
+"""`embed` ends within this time, so that a shutdown does not wait longer; vectors received by then are cached."""
 
 ATTEMPTS = 5
 
 REMEMBERED = 20_000
-"""Vectors in memory, 30 MB of them at 768 dimensions. More than a batch of the embed agent has texts (5 MB of items),
-so a call that was given up goes on where it was."""
+"""Vectors cached in memory, 30 MB at 768 dimensions. This is more than the texts of one batch of the embed agent (5 MB
+of items), so a call that ran out of time continues where it stopped."""
 
 REFUSED_SECONDS = 30.0
-"""How long Google is left alone after it refused; it is a person who has to do something."""
+"""Pause after Google has refused, because only a person can fix the cause."""
 
 LONGEST_HOLD_SECONDS = 600.0
-"""Google may ask for hours (a quota of the day); we look again sooner, for the quota may have been raised."""
+"""Longest pause at Google's request. It may ask for hours (a daily quota), but the quota may be raised sooner."""
 
 USAGE_SECONDS = 60.0
+"""Time between two log entries about usage."""
 
 Vector = npt.NDArray[np.float16]
 
@@ -71,7 +73,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What was asked of Google since the start. A request counts when it is sent, a text once it is answered."""
+    """Usage of Google since the start. A request counts when it is sent, a text when its vector arrives."""
 
     requests: int = 0
     texts: int = 0
@@ -81,7 +83,7 @@ class Usage:
 
     @property
     def tokens(self) -> int:
-        """An estimate: Google does not tell."""
+        """Estimated, because Google does not report it."""
         return self.characters // CHARS_PER_TOKEN
 
     @property
@@ -106,11 +108,11 @@ class GeminiEmbedder:
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        """Prepare; the first call connects. `per_minute` texts are sent at most; `url` empty is Google's own."""
+        """Prepare; the first call connects. At most `per_minute` texts are sent; an empty `url` is Google's own."""
         self.dimensions = dimensions
         self.version = f"{dimensions}-{TASK.lower()}"
         self._key = key.strip()
-        self._address = URL(url or GOOGLE).with_password(None).human_repr()  # what an error may name
+        self._address = URL(url or GOOGLE).with_password(None).human_repr()  # for errors: without secrets
         self._client = genai.Client(
             vertexai=False,
             api_key=self._key,
@@ -118,8 +120,8 @@ class GeminiEmbedder:
                 base_url=url or GOOGLE,
                 api_version="v1beta",
                 timeout=int(REQUEST_SECONDS * 1000),
-                # Trying again is ours: the client's own retries do not heed Retry-After, and without this it would
-                # sleep up to ten seconds and try once more by itself.
+                # We retry ourselves: the client's retries ignore Retry-After, and without this option it would
+                # sleep up to ten seconds and try once more.
                 retry_options=types.HttpRetryOptions(attempts=1),
             ),
         )
@@ -135,11 +137,11 @@ class GeminiEmbedder:
 
     @property
     def usage(self) -> Usage:
-        """What was asked of Google since the start."""
+        """Usage of Google since the start."""
         return self._usage
 
     async def close(self) -> None:
-        """Close the connections, and log what it cost."""
+        """Close the connections and log the usage."""
         self._log_usage()
         await self._client.aio.aclose()
         self._client.close()
@@ -148,32 +150,32 @@ class GeminiEmbedder:
 
     async def embed(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
         """Return unit vectors, shape (len(texts), dimensions); see `ports.Embedder`."""
-        said = {row: text[:MAX_CHARS] for row, text in enumerate(texts) if text.strip()}
-        keys = {row: _key(text) for row, text in said.items()}
-        found = await self._vectors({keys[row]: text for row, text in said.items()})
+        sent = {row: text[:MAX_CHARS] for row, text in enumerate(texts) if text.strip()}
+        keys = {row: _key(text) for row, text in sent.items()}
+        found = await self._vectors({keys[row]: text for row, text in sent.items()})
         vectors = np.zeros((len(texts), self.dimensions), np.float32)
         for row, key in keys.items():
             vectors[row] = found[key]
         if self._clock() - self._logged_at >= USAGE_SECONDS:
             self._log_usage()
-        return _scaled(vectors)  # float16 has left them a little longer or shorter
+        return _scaled(vectors)  # rounding to float16 has changed the lengths a little
 
     async def check(self) -> None:
-        """Embed one word, past every cache, to see whether Gemini takes our key and our settings.
+        """Embed one word without a cache, to test whether Gemini accepts our key and settings.
 
         Raises:
-            EmbedderUnavailable: it does not answer.
-            EmbedderRefuses: it does not take them.
+            EmbedderUnavailable: Gemini does not answer.
+            EmbedderRefuses: Gemini does not accept them.
         """
         try:
             await self._call(["word"])
-        except InvalidMessage as error:  # no text is more harmless, so it is not the text
+        except InvalidMessage as error:  # this text is harmless, so the settings are wrong
             raise self._refusal(str(error), "see SOULCASTER_GEMINI_DIMENSIONS and SOULCASTER_GEMINI_URL") from None
 
-    # ---- what is known already ---------------------------------------------------------------------------------------
+    # ---- caches ------------------------------------------------------------------------------------------------------
 
     async def _vectors(self, asked: Mapping[bytes, str]) -> dict[bytes, Vector]:
-        """Return the vector of each, from memory, Redis or Google."""
+        """Return the vector of each text by its key, from memory, Redis or Google."""
         found = {}
         for key in asked:
             if key in self._remembered:
@@ -201,7 +203,7 @@ class GeminiEmbedder:
     # ---- asking Google -----------------------------------------------------------------------------------------------
 
     async def _ask(self, wanted: Sequence[tuple[bytes, str]], found: dict[bytes, Vector]) -> None:
-        """Add the vectors of the wanted to those found, several batches at once, within GIVE_UP_SECONDS."""
+        """Add the vectors of the wanted texts to `found`, several batches at once, within GIVE_UP_SECONDS."""
         before = len(found)
         try:
             async with asyncio.timeout(GIVE_UP_SECONDS), asyncio.TaskGroup() as group:
@@ -210,7 +212,7 @@ class GeminiEmbedder:
         except TimeoutError:
             raise EmbedderUnavailable(
                 f"Gemini at {self._address} has embedded {len(found) - before} of {len(wanted)} texts in "
-                f"{GIVE_UP_SECONDS:.0f} s; those are kept, and the others are next"
+                f"{GIVE_UP_SECONDS:.0f} s; those are cached, the others are retried"
             ) from None
         except BaseExceptionGroup as failed:
             error = failed.exceptions[0]
@@ -221,16 +223,16 @@ class GeminiEmbedder:
     async def _ask_batch(self, wanted: Sequence[tuple[bytes, str]], found: dict[bytes, Vector]) -> None:
         texts = [text for _, text in wanted]
         async with self._slots:
-            vectors = await self._call_again_and_again(texts)
+            vectors = await self._call_with_retries(texts)
         self._count(texts=len(texts), characters=sum(map(len, texts)))
         keys = [key for key, _ in wanted]
         for key, vector in zip(keys, vectors, strict=True):
             found[key] = vector
-            self._remember(key, vector.copy())  # a row alone would keep its whole batch in memory
+            self._remember(key, vector.copy())  # a view of one row would keep the whole batch in memory
         if self._cache is not None:
             await self._cache.put(dict(zip(self._names(keys), (v.tobytes() for v in vectors), strict=True)))
 
-    async def _call_again_and_again(self, texts: Sequence[str]) -> Vector:
+    async def _call_with_retries(self, texts: Sequence[str]) -> Vector:
         async for attempt in stamina.retry_context(
             on=EmbedderUnavailable, attempts=ATTEMPTS, timeout=None, wait_initial=0.5, wait_max=8.0
         ):
@@ -239,20 +241,20 @@ class GeminiEmbedder:
                 try:
                     return await self._call(texts)
                 except InvalidMessage:
-                    await self.check()  # raises where everything is refused, not only these texts
+                    await self.check()  # raises if Google refuses everything, not only these texts
                     raise
         raise AssertionError("stamina ended without a result or an error")
 
     async def _call(self, texts: Sequence[str]) -> Vector:
-        """Ask once.
+        """Call Google once.
 
         Raises:
-            EmbedderUnavailable: no answer, or "later".
-            EmbedderRefuses: an answer that only a person can do something about.
-            InvalidMessage: Google finds fault with what was sent.
+            EmbedderUnavailable: Google does not answer, or asks to try later.
+            EmbedderRefuses: Google refuses, and only a person can fix the cause.
+            InvalidMessage: Google rejects these texts.
         """
         self._count(requests=1)
-        # One Content a text: of a plain list, other models of Google's make a single vector.
+        # One Content per text: some of Google's models turn a plain list into a single vector.
         contents: list[Any] = [types.Content(parts=[types.Part(text=text)]) for text in texts]
         failure: Exception
         try:
@@ -261,43 +263,43 @@ class GeminiEmbedder:
             failure = self._failure(error)
         except TimeoutError:
             failure = EmbedderUnavailable(f"Gemini at {self._address} did not answer within {REQUEST_SECONDS:.0f} s")
-        except (aiohttp.ClientError, OSError, ValueError) as error:  # ValueError: what came is no JSON
-            said = self._without_key(str(getattr(error, "os_error", error)))  # which is why, without aiohttp's objects
-            failure = EmbedderUnavailable(f"Gemini at {self._address} does not answer ({said})")
+        except (aiohttp.ClientError, OSError, ValueError) as error:  # ValueError: the response is not JSON
+            cause = self._without_key(str(getattr(error, "os_error", error)))  # without aiohttp's objects
+            failure = EmbedderUnavailable(f"Gemini at {self._address} does not answer ({cause})")
         else:
             return self._checked([e.values or [] for e in answer.embeddings or []], len(texts))
-        raise failure  # here, where Google's error, which may quote the key, is not its context
+        raise failure  # outside of `except`: Google's error may quote the key, so it must not become the context
 
     def _checked(self, rows: Sequence[Sequence[float]], expected: int) -> Vector:
         """Return the rows as unit vectors; below 3,072 dimensions Google does not scale them itself."""
         if len(rows) != expected:
             raise self._refusal(
-                f"Gemini at {self._address} gave {len(rows)} vectors for {expected} texts",
-                f"is it {MODEL} that answers there?",
+                f"Gemini at {self._address} returned {len(rows)} vectors for {expected} texts",
+                f"check that the server is {MODEL}",
             )
         if any(len(row) != self.dimensions for row in rows) or not np.isfinite(rows).all():
             raise self._refusal(
-                f"Gemini at {self._address} gave vectors that are not of {self.dimensions} numbers",
+                f"Gemini at {self._address} returned vectors that are not of {self.dimensions} numbers",
                 "see SOULCASTER_GEMINI_DIMENSIONS",
             )
         return _scaled(np.array(rows, np.float32)).astype("<f2")
 
-    # ---- when it fails -----------------------------------------------------------------------------------------------
+    # ---- failures ----------------------------------------------------------------------------------------------------
 
     def _failure(self, error: APIError) -> Exception:
-        """Return what an error of Google's means to us, and leave Google alone for as long as it asks."""
-        said = self._without_key(f"{error.code} {error.status}: {error.message}")
+        """Return our error for Google's, and pause for as long as Google asks."""
+        cause = self._without_key(f"{error.code} {error.status}: {error.message}")
         if error.code in {408, 429} or error.code >= 500:
             self._pace.hold(min(_asked_to_wait(error), LONGEST_HOLD_SECONDS))
-            return EmbedderUnavailable(f"Gemini at {self._address} does not embed now ({said})")
+            return EmbedderUnavailable(f"Gemini at {self._address} does not embed now ({cause})")
         about_the_key = error.code in {401, 403} or _detail(error, "ErrorInfo").get("reason") == "API_KEY_INVALID"
         if error.status == "INVALID_ARGUMENT" and not about_the_key:
-            return InvalidMessage(f"Gemini at {self._address} does not take this ({said})")
+            return InvalidMessage(f"Gemini at {self._address} rejects these texts ({cause})")
         return self._refusal(
-            f"Gemini at {self._address} refuses us ({said})",
+            f"Gemini at {self._address} refuses requests ({cause})",
             "set GEMINI_API_KEY to a key that may use the Gemini API, and start the worker again"
             if about_the_key
-            else "see what it says, and SOULCASTER_GEMINI_URL",
+            else "see the cause, and SOULCASTER_GEMINI_URL",
         )
 
     def _refusal(self, what: str, advice: str) -> EmbedderRefuses:
@@ -307,7 +309,7 @@ class GeminiEmbedder:
     def _without_key(self, text: str) -> str:
         return text.replace(self._key, "…")[:500]
 
-    # ---- what it costs -----------------------------------------------------------------------------------------------
+    # ---- usage -------------------------------------------------------------------------------------------------------
 
     def _count(self, *, requests: int = 0, texts: int = 0, characters: int = 0, cached: int = 0) -> None:
         u = self._usage
@@ -317,7 +319,7 @@ class GeminiEmbedder:
         u = self._usage
         if (u.texts, u.cached) != (self._logged.texts, self._logged.cached):
             log.info(
-                "asked of Gemini since the start",
+                "usage of Gemini since the start",
                 requests=u.requests,
                 texts=u.texts,
                 characters=u.characters,
@@ -329,23 +331,23 @@ class GeminiEmbedder:
 
 
 class _Pace:
-    """Lets so many through in any minute, first come first served, and none while Google wants none."""
+    """Limits the texts sent in any minute, first come first served; sends none while Google asks for a pause."""
 
     def __init__(self, per_minute: int, clock: Callable[[], float], sleep: Callable[[float], Awaitable[None]]) -> None:
         self._per_minute = per_minute
         self._clock = clock
         self._sleep = sleep
         self._turn = asyncio.Lock()
-        self._taken: deque[tuple[float, int]] = deque()  # when, how many; of the last minute
+        self._taken: deque[tuple[float, int]] = deque()  # (time, count) of the last minute
         self._sum = 0
         self._held_until = 0.0
 
     def hold(self, seconds: float) -> None:
-        """Let none through for so long."""
+        """Pause for at least `seconds`."""
         self._held_until = max(self._held_until, self._clock() + seconds)
 
     async def take(self, count: int) -> None:
-        """Return when `count` may be sent; no more than a minute's worth."""
+        """Wait until `count` texts may be sent; `count` is at most `per_minute`."""
         async with self._turn:
             while (wait := self._wait(count)) > 0:
                 await self._sleep(wait)
@@ -361,7 +363,7 @@ class _Pace:
 
 
 def _scaled(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Return the rows, scaled in place to length one; zero stays zero."""
+    """Return the rows, scaled in place to length one; zero rows stay zero."""
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True).astype(np.float32)
     lengths[lengths == 0] = 1
     vectors /= lengths
@@ -373,7 +375,7 @@ def _key(text: str) -> bytes:
 
 
 def _asked_to_wait(error: APIError) -> float:
-    """Return how many seconds Google wants us to wait: by its header, else by its RetryInfo, else none."""
+    """Return how many seconds Google asks us to wait: from its header, else from its RetryInfo, else 0."""
     header = getattr(error.response, "headers", {}).get("Retry-After", "")
     delay = header or str(_detail(error, "RetryInfo").get("retryDelay", "")).removesuffix("s")
     try:
@@ -383,9 +385,9 @@ def _asked_to_wait(error: APIError) -> float:
 
 
 def _detail(error: APIError, kind: str) -> dict[str, Any]:
-    """Return the part of an error of Google's that has this type, else nothing."""
+    """Return the part of Google's error that has this type, else an empty dict."""
     try:
         parts = error.details["error"]["details"]
         return next(part for part in parts if part["@type"] == f"type.googleapis.com/google.rpc.{kind}")
-    except (LookupError, TypeError, StopIteration):  # an error of whoever stands between Google and us
+    except (LookupError, TypeError, StopIteration):  # an error from a proxy between Google and us
         return {}

@@ -1,10 +1,10 @@
 """The default embedder: a static table of word-piece vectors (model2vec), shipped with the package, no network.
 
 A text's vector is the mean of its word pieces' vectors, scaled to length one. Cutting text into pieces is most of the
-work, and people use the same words again and again, so the pieces of a word are kept; the result is the library's own.
+work, and words repeat, so the pieces of a word are cached; the result is the same as the library's.
 
-It is work for the interpreter, which a worker needs for everything else: many texts are embedded in a process of their
-own, which starts with the first text and is ready a second later.
+The work keeps the interpreter busy, which a worker needs for everything else. So many texts at once are embedded in a
+separate process. It starts with the first text and is ready a second later.
 """
 
 import asyncio
@@ -30,13 +30,13 @@ from soulcaster.errors import EmbedderUnavailable
 DEFAULT_FOLDER = Path(__file__).parents[2] / "models" / "minilm-static-256"
 
 _SMALL = 16
-"""Up to this many texts are quicker embedded on the spot (well under a millisecond) than sent to another process."""
+"""Up to this many texts are embedded faster in this process (well under a millisecond) than in another one."""
 
 _BLOCK = 64
-"""Texts pooled at once; the vectors of their pieces lie in memory together, about 30 kB a text."""
+"""Texts pooled at once; the vectors of all their pieces are in memory together, about 30 kB per text."""
 
 _WORDS = 50_000
-"""Words whose pieces are kept, about 10 MB; beyond, they are forgotten and learned again."""
+"""Words whose pieces are cached, about 10 MB; when there are more, the cache is emptied."""
 
 
 class StaticEmbedder:
@@ -45,7 +45,7 @@ class StaticEmbedder:
     def __init__(self, folder: Path = DEFAULT_FOLDER) -> None:
         """Load the model: a tenth of a second, 40 MB."""
         self._folder = folder
-        self._beside: ProcessPoolExecutor | None = None
+        self._pool: ProcessPoolExecutor | None = None
         self._model = StaticModel.from_pretrained(folder)
         self._pieces = _Pieces(self._model)
         self.name = folder.name
@@ -54,29 +54,29 @@ class StaticEmbedder:
 
     async def embed(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
         """Return unit vectors, shape (len(texts), dimensions); a text without known words gives the zero vector."""
-        if self._beside is None:
-            self._beside = _process(self._folder)
+        if self._pool is None:
+            self._pool = _process(self._folder)
         if len(texts) <= _SMALL:
             return self.embed_now(texts)
-        beside = self._beside
+        pool = self._pool
         try:
-            return await asyncio.get_running_loop().run_in_executor(beside, _embed, list(texts))
+            return await asyncio.get_running_loop().run_in_executor(pool, _embed, list(texts))
         except BrokenProcessPool as error:
-            if self._beside is beside:
-                self._beside = None  # the next call starts another
-            raise EmbedderUnavailable("the process that embeds has ended; another one is started") from error
+            if self._pool is pool:
+                self._pool = None  # the next call starts another
+            raise EmbedderUnavailable("the process that embeds has ended; the next call starts another") from error
 
     async def check(self) -> None:
-        """Do nothing: what was loaded works."""
+        """Do nothing: a loaded model works."""
 
     async def close(self) -> None:
-        """Let the process go."""
-        if self._beside is not None:
-            self._beside.shutdown(wait=False, cancel_futures=True)
-            self._beside = None
+        """End the process."""
+        if self._pool is not None:
+            self._pool.shutdown(wait=False, cancel_futures=True)
+            self._pool = None
 
     def embed_now(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
-        """Return the same, holding up the caller."""
+        """Return the same as `embed`, but block the caller."""
         vectors = np.zeros((len(texts), self.dimensions), np.float32)
         for at in range(0, len(texts), _BLOCK):
             vectors[at : at + _BLOCK] = self._pooled(self._pieces.of(texts[at : at + _BLOCK]))
@@ -104,22 +104,22 @@ class StaticEmbedder:
 class _Pieces:
     """The word pieces of texts, as the model's tokenizer cuts them.
 
-    BERT's pre-tokenizer parts a text at white space before anything else, and its normalizer changes characters one by
-    one; so the pieces of a text are those of its words, one after the other. Other tokenizers get the texts whole.
+    BERT's pre-tokenizer first splits a text at white space, and its normalizer changes single characters, so the pieces
+    of a text are those of its words in order. Other tokenizers get whole texts.
     """
 
     def __init__(self, model: StaticModel) -> None:
         self._tokenize: Callable[[Sequence[str]], list[list[int]]] = model.tokenize
-        model.tokenizer.no_truncation()  # what is embedded is a brief; how long is decided where it is made
+        model.tokenizer.no_truncation()  # briefs are embedded, and their length is limited already
         described = json.loads(model.tokenizer.to_str())["pre_tokenizer"] or {}
         self._by_word = described.get("type") == "BertPreTokenizer"
         self._known: dict[str, list[int]] = {}
 
     def of(self, texts: Sequence[str]) -> list[list[int]]:
-        """Return the ids of each text's pieces, those the model does not know left out."""
+        """Return the ids of each text's pieces, without pieces that the model does not know."""
         if not self._by_word:
             return self._tokenize(texts)
-        # Control characters are dropped by BERT's normalizer but part words for Python; text that was cleaned has none.
+        # BERT's normalizer drops control characters, Python splits at some of them; cleaned text has none.
         words = [text.split() for text in texts]
         if len(self._known) > _WORDS:
             self._known = {}
@@ -130,7 +130,7 @@ class _Pieces:
         return [list(chain.from_iterable(map(known.__getitem__, of_text))) for of_text in words]
 
 
-# ---- the process of its own ------------------------------------------------------------------------------------------
+# ---- the separate process --------------------------------------------------------------------------------------------
 
 _here: StaticEmbedder
 
@@ -144,9 +144,9 @@ def _process(folder: Path) -> ProcessPoolExecutor:
 
 
 def _start(folder: Path) -> None:
-    """Make this process ready; it ends with the one that started it, however that ends."""
-    global _here  # a pool hands its processes functions, and nothing to keep between them
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C reaches every process; this one's stop is ours
+    """Prepare this process; it ends when its parent does, even if the parent is killed."""
+    global _here  # a pool gives its processes no other place to keep something between calls
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process; the parent ends this one
     threading.Thread(target=_end_with_parent, daemon=True).start()
     threadpool_limits(1)
     _here = StaticEmbedder(folder)

@@ -1,1 +1,1 @@
-"""GitHub: its issues, and signing in with it."""
+"""GitHub: reading issues, and signing in."""

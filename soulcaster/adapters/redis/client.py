@@ -1,4 +1,4 @@
-"""Clients of Redis: over its own protocol, or over Upstash's REST API where the URL is http or https."""
+"""Redis clients: over Redis's own protocol, or over Upstash's REST API if the URL is http or https."""
 
 import asyncio
 import math
@@ -13,16 +13,16 @@ from yarl import URL
 from soulcaster.adapters.upstash import UpstashConnection
 
 MAX_CONNECTIONS = 50
-"""Of one client. A command that finds them all in use waits for one, as long as for a reply."""
+"""Connections of one client. If all are in use, a command waits for one, as long as for a reply."""
 
 
 def redis_client(url: str, *, timeout: float, decode: bool = True) -> Redis:
-    """Return a client that connects with its first command and retries nothing.
+    """Return a client that connects at its first command and never retries.
 
     Args:
         url: redis://, rediss:// or unix://; or https://:token@host (also http://) for Upstash's REST API.
-        timeout: seconds to wait for a free connection, for a new one, and for a reply.
-        decode: whether replies are text; else they are bytes.
+        timeout: Seconds to wait for a free connection, for a new one, and for a reply.
+        decode: Whether replies are text; otherwise they are bytes.
     """
     options: dict[str, Any] = {
         "socket_timeout": timeout,
@@ -54,8 +54,8 @@ def address(url: str) -> str:
     return f"{head.split('://', 1)[0]}://…@{tail}" if at else url
 
 
-class _Parser(DefaultParser):  # type: ignore[misc, valid-type]  # redis-py chooses it as it is imported
-    """Limits the time to wait for bytes, not to read replies: a pipeline has thousands, and many arrive at once."""
+class _Parser(DefaultParser):  # type: ignore[misc, valid-type]  # redis-py chooses it at import
+    """Limits the wait for bytes, not the reading of replies: a pipeline has thousands, and many arrive at once."""
 
     def on_connect(self, connection: Connection) -> None:
         super().on_connect(connection)
@@ -70,7 +70,7 @@ class _Parser(DefaultParser):  # type: ignore[misc, valid-type]  # redis-py choo
 
 
 class _Connection(Connection):
-    """A connection that does in C, or only once, what redis-py does in Python for each command of a pipeline."""
+    """A faster connection: redis-py does in Python, for each command of a pipeline, what this does in C or once."""
 
     def pack_command(self, *args: Any) -> list[bytes]:
         name = str(args[0])

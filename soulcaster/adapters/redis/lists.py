@@ -1,9 +1,9 @@
-"""Parts of long lists in Redis: sorted sets, highest score first, narrowed down by other sorted sets and by words.
+"""Parts of long lists in Redis: sorted sets, highest score first, filtered by other sorted sets and by words.
 
-One sorted set is read by rank, however long it is. Where several are asked for at once, or words, the shortest of them
-is looked through from its top on, `MOST_MEMBERS` at most and `MOST_BYTES` of texts. A part may then hold less than its
-limit, or nothing, and still say where the list goes on. The length of the list is known where all of it was looked at.
-There is no index of words, because plain Redis has none.
+A single sorted set is read by rank, however long it is. With several sets, or with words, the shortest set is searched
+from its top, at most `MOST_MEMBERS` members and `MOST_BYTES` of texts. A part may then hold fewer members than its
+limit, or none, and still have a cursor. The length of the list is known only if all of it was searched. Words have no
+index, because plain Redis has none.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -16,21 +16,21 @@ from soulcaster.ports.paging import Page
 T = TypeVar("T")
 
 MOST_MEMBERS = 10_000
-"""Members that one call looks at."""
+"""Members that one call searches at most."""
 
 MOST_BYTES = 4 * 1024 * 1024
-"""Bytes of texts that one call looks at."""
+"""Bytes of texts that one call searches at most."""
 
 _CHUNK = 200
-"""Members that are looked at together; their texts are in memory meanwhile."""
+"""Members that are searched together; their texts are in memory meanwhile."""
 
 TextsOf = Callable[[Sequence[str]], Awaitable[list[str | None]]]
-"""Returns the text of each member in which words are searched, None where the member is gone."""
+"""Returns the text of each member to search for words, None for a deleted member."""
 
 
 @dataclass(frozen=True, slots=True)
 class ListRange:
-    """The part that is asked for: `limit` members from `offset` on, or after a cursor; none scores below `lowest`."""
+    """The requested part: `limit` members from `offset`, or after a cursor; no score is below `lowest`."""
 
     limit: int
     offset: int
@@ -53,7 +53,7 @@ class Part:
 
 
 async def read_part(redis: Commands, key: str, part: ListRange) -> Part:
-    """Return a part of one sorted set, in one round trip; after a cursor in two."""
+    """Return a part of one sorted set, in one round trip, or two with a cursor."""
     start = await _start(redis, key, part)
     pipe = redis.pipeline()
     found = pipe.zrevscored(key, start, start + part.limit - 1)
@@ -95,7 +95,7 @@ async def narrowed(
 async def _look(
     filters: "_Filter", pairs: Sequence[Scored], take: Callable[[Scored, bool], None], enough: Callable[[], bool]
 ) -> bool:
-    """Look at members in turn, chunk by chunk; return whether all of them were looked at."""
+    """Search members in turn, chunk by chunk; return whether all of them were searched."""
     for first in range(0, len(pairs), _CHUNK):
         if first and (enough() or filters.bytes >= MOST_BYTES):
             return False
@@ -133,7 +133,7 @@ class _Filter:
 
 @dataclass(slots=True)
 class _Shown:
-    """The members that pass: after `skip` of them the first `limit`, and how many passed in all."""
+    """The members that pass the filters: the first `limit` after `skip`, and how many passed in total."""
 
     limit: int
     skip: int
@@ -158,7 +158,7 @@ class _Shown:
             self.members.append(pair[0])
 
     def next(self, *, ended: bool) -> str | None:
-        """Return the cursor of the next part; None where the list has ended and no more of it passes."""
+        """Return the cursor of the next part; None if the list has ended and no other member passes."""
         if self._last is None or (ended and not self._more):
             return None
         return _cursor(self._last, self.skip)
@@ -178,7 +178,7 @@ async def _start(redis: Commands, key: str, part: ListRange) -> int:
     rank = pipe.zrevrank(key, member)
     above = pipe.zcount(key, f"({_score(score)}", "+inf")
     await pipe.execute()
-    # A member that is gone leaves its score: the part begins below it.
+    # The score of a deleted member still marks the position: the part begins below it.
     return above.value if rank.value is None else rank.value + 1
 
 
@@ -187,7 +187,7 @@ def _score(value: float) -> str:
 
 
 def _cursor(pair: Scored, skip: int = 0) -> str:
-    """Return the cursor of what comes after a member, with the number of passing members still to be skipped."""
+    """Return the cursor after a member, with the number of passing members still to skip."""
     member, score = pair
     return f"{member}~{score!r}" + (f"~{skip}" if skip else "")
 

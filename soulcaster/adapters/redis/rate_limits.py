@@ -1,8 +1,8 @@
 """Rate limits in Redis, so that all web servers count together.
 
 Requests are counted in windows of `WINDOW_SECONDS` that begin at fixed times, under `rate:key:{id}:{window}` and
-`rate:project:{id}:{window}`. Around the end of a window a caller can make the requests of two; in return a request
-costs one round trip and no script.
+`rate:project:{id}:{window}`. Around the end of a window a caller can make the requests of two windows; in exchange,
+counting costs one round trip and needs no script.
 """
 
 from redis.exceptions import RedisError
@@ -16,7 +16,7 @@ TIMEOUT_SECONDS = 2.0
 
 
 class RedisRateLimits:
-    """RateLimits over Redis; `per_key` and `per_project` are requests a minute."""
+    """RateLimits over Redis; `per_key` and `per_project` are requests per minute."""
 
     def __init__(self, url: str, *, per_key: int, per_project: int, clock: Clock) -> None:
         """Prepare; the first call connects."""
@@ -30,7 +30,7 @@ class RedisRateLimits:
         await self._redis.aclose()
 
     async def take(self, key_id: str, project_id: str) -> float:
-        """Count a request; return 0 when it is within the limits, else how many seconds to wait before the next."""
+        """Count a request; return 0 if it is within the limits, else the seconds to wait before the next request."""
         now = self._clock().timestamp()
         window = int(now // WINDOW_SECONDS)
         names = (f"rate:key:{key_id}:{window}", f"rate:project:{project_id}:{window}")

@@ -16,8 +16,8 @@ from soulcaster.adapters.redis.client import address, redis_client
 
 TIMEOUT_SECONDS = 1.0
 
-AWAY_SECONDS = 30.0
-"""How long the cache does without a Redis that did not answer: waiting for it would cost more than embedding."""
+PAUSE_SECONDS = 30.0
+"""How long the cache does not ask a Redis that did not answer: waiting for it would cost more than embedding."""
 
 READ_AT_ONCE = 1_000
 """Vectors that one command reads."""
@@ -26,7 +26,7 @@ log = structlog.get_logger(__name__)
 
 
 class RedisVectorCache:
-    """Values by key, for some days; an error of Redis never passes through."""
+    """Values by key, kept for some days. No error of Redis reaches the caller."""
 
     def __init__(self, url: str, *, days: int, clock: Callable[[], float] = time.monotonic) -> None:
         """Prepare; the first call connects."""
@@ -34,14 +34,14 @@ class RedisVectorCache:
         self._redis = redis_client(url, timeout=TIMEOUT_SECONDS, decode=False)
         self._seconds = days * 24 * 3600
         self._clock = clock
-        self._away_until: float | None = None
+        self._paused_until: float | None = None
 
     async def close(self) -> None:
         """Close the connections."""
         await self._redis.aclose()
 
     async def get(self, keys: Sequence[str]) -> list[bytes | None]:
-        """Return the value of each key, None where there is none."""
+        """Return the value of each key, None for a missing one."""
         found: list[bytes | None] = []
         for at in range(0, len(keys), READ_AT_ONCE):
             async with self._if_there() as redis:
@@ -60,17 +60,17 @@ class RedisVectorCache:
 
     @asynccontextmanager
     async def _if_there(self) -> AsyncIterator[Redis | None]:
-        """Yield Redis, or None while the cache does without it; log once when it goes, and once when it is back."""
-        if self._away_until is not None and self._clock() < self._away_until:
+        """Yield Redis, or None during a pause; log once when Redis fails, and once when it is back."""
+        if self._paused_until is not None and self._clock() < self._paused_until:
             yield None
             return
         try:
             yield self._redis
         except (RedisError, OSError) as error:
-            if self._away_until is None:
+            if self._paused_until is None:
                 log.warning("no cache of embeddings for now", redis=self._address, error=str(error))
-            self._away_until = self._clock() + AWAY_SECONDS
+            self._paused_until = self._clock() + PAUSE_SECONDS
         else:
-            if self._away_until is not None:
+            if self._paused_until is not None:
                 log.info("the cache of embeddings is back", redis=self._address)
-            self._away_until = None
+            self._paused_until = None
