@@ -3,6 +3,7 @@
 import asyncio
 import sys
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 
 import numpy as np
 import psutil
@@ -137,7 +138,12 @@ async def test_a_process_that_died_is_told_of_and_replaced() -> None:
 
 def _embedding() -> list[psutil.Process]:
     """Return the processes of this one that embed."""
-    return [child for child in psutil.Process().children() if "spawn_main" in " ".join(child.cmdline())]
+    found = []
+    for child in psutil.Process().children():
+        with suppress(psutil.NoSuchProcess):  # of a test before, and gone meanwhile
+            if "spawn_main" in " ".join(child.cmdline()):
+                found.append(child)
+    return found
 
 
 _PARENT = """

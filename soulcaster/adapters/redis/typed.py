@@ -30,7 +30,7 @@ class Reply(Generic[T]):
 class Pipeline:
     """Commands that are sent together, in one round trip; reads give a `Reply`, writes give nothing.
 
-    It is empty again after `execute`, and can be filled anew.
+    It is empty after `execute` and can be used again.
     """
 
     def __init__(self, pipe: RedisPipeline) -> None:
