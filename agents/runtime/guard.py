@@ -10,9 +10,7 @@ import structlog
 
 from soulcaster.ports.messaging import Publisher, Record
 from soulcaster.services.dead_letters import dead_letter, send_dead_letters
-
-ATTEMPTS = 3
-"""How often a single record that raises is tried before it becomes a dead letter."""
+from soulcaster.services.isolation import run_isolated
 
 log = structlog.get_logger(__name__)
 
@@ -26,35 +24,13 @@ class Guard:
         self._publisher = publisher
 
     async def run(self, records: Sequence[Record], work: Callable[[Sequence[Record]], Awaitable[int]]) -> int:
-        """Do the work on all records; if it raises, on each alone. Return the sum of what `work` returned.
-
-        A record that raises `ATTEMPTS` times alone becomes a dead letter and counts 0. `work` must be idempotent, and
-        it waits for unavailable systems itself (`until_available`).
+        """Do the work as `run_isolated` does; a record that it gives up becomes a dead letter.
 
         Raises:
             KafkaUnavailable: a dead letter could not be sent.
         """
-        if not records:
-            return 0
-        if len(records) == 1:
-            return await self._run_one(records, work)
-        try:
-            return await work(records)
-        except Exception:
-            log.exception("a batch failed; trying its records one by one", agent=self._agent, records=len(records))
-        return sum([await self._run_one([record], work) for record in records])
+        return await run_isolated(records, work, self._dead_letter, name=self._agent)
 
-    async def _run_one(self, records: Sequence[Record], work: Callable[[Sequence[Record]], Awaitable[int]]) -> int:
-        for attempt in range(1, ATTEMPTS + 1):
-            try:
-                return await work(records)
-            except Exception as error:
-                if attempt == ATTEMPTS:
-                    [record] = records
-                    log.exception("a record failed for good", agent=self._agent, record=_position(record))
-                    await send_dead_letters(self._publisher, [dead_letter(record, f"{self._agent}: {error!r}")])
-        return 0
-
-
-def _position(record: Record) -> str:
-    return f"{record.topic}[{record.partition}]@{record.offset}"
+    async def _dead_letter(self, record: Record, error: Exception) -> None:
+        log.exception("a record failed for good", agent=self._agent, record=record.position, exc_info=error)
+        await send_dead_letters(self._publisher, [dead_letter(record, f"{self._agent}: {error!r}")])

@@ -16,6 +16,11 @@ class Record:
     key: bytes | None
     value: bytes | None
 
+    @property
+    def position(self) -> str:
+        """Return topic, partition and offset, as "feedback.raw[3]@17"."""
+        return f"{self.topic}[{self.partition}]@{self.offset}"
+
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:

@@ -13,6 +13,7 @@ import structlog
 from soulcaster.ports.messaging import Record
 from soulcaster.ports.read_model_writer import ReadModelWriter
 from soulcaster.ports.replay import Replay, ReportProgress
+from soulcaster.services.isolation import run_isolated
 from soulcaster.services.projection import Projection
 from soulcaster.wire.topics import AGENTS
 
@@ -34,23 +35,19 @@ async def rebuild(replay: Replay, writer: ReadModelWriter, report: ReportProgres
         Unavailable: Kafka does not answer, or Redis not at the beginning; later it is waited for.
     """
     projection = Projection(writer)
+
+    async def apply(records: Sequence[Record]) -> int:
+        await projection.apply(records)
+        return len(records)
+
     await writer.clear()
     count = 0
     async for records in replay.batches(report):
-        await _apply(projection, records)
+        await run_isolated(records, apply, _leave_out, name="rebuild")
         count += len(records)
     return count
 
 
-async def _apply(projection: Projection, records: Sequence[Record]) -> None:
-    """Apply records; leave out those that cannot be applied: they became dead letters when they came first."""
-    try:
-        await projection.apply(records)
-    except Exception:
-        if len(records) > 1:
-            for record in records:
-                await _apply(projection, [record])
-            return
-        [record] = records
-        position = f"{record.topic}[{record.partition}]@{record.offset}"
-        log.warning("a record that is a dead letter is left out", record=position)
+async def _leave_out(record: Record, error: Exception) -> None:
+    """Leave out a record that cannot be applied: it became a dead letter when it came first."""
+    log.warning("a record that is a dead letter is left out", record=record.position, cause=repr(error))

@@ -2,9 +2,10 @@ from collections.abc import Sequence
 
 import pytest
 
-from agents.runtime.guard import ATTEMPTS, Guard
+from agents.runtime.guard import Guard
 from soulcaster.errors import KafkaUnavailable
 from soulcaster.ports.messaging import Record
+from soulcaster.services.isolation import ATTEMPTS
 from tests.support.agents import Flaky, headers, record
 
 
