@@ -11,6 +11,7 @@ from soulcaster.errors import Conflict, KafkaUnavailable, NotFound
 from soulcaster.ports.dead_letters import DeadLetter, DeadLetters
 from soulcaster.ports.messaging import Outgoing, Publisher, Record
 from soulcaster.services.intake import generated_external_id, read_json
+from soulcaster.services.retrying import MAX_WAIT_SECONDS
 from soulcaster.wire.topics import (
     CLUSTER_COMMANDS,
     CLUSTER_EVENTS,
@@ -24,9 +25,6 @@ from soulcaster.wire.topics import (
 
 SEND_SECONDS = 60.0
 """How long sending dead letters is retried; after that the process ends rather than lose them."""
-
-MAX_WAIT_SECONDS = 5.0
-"""Longest wait between two of these tries."""
 
 MAX_REASON = 2_000
 """Characters of a reason that are kept."""

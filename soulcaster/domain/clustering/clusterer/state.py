@@ -144,7 +144,7 @@ class ClusterState:
         micro_cluster.first = min(micro_cluster.first, time)
         micro_cluster.last = max(micro_cluster.last, time)
         micro_cluster.add_member(item_id, time, fingerprint)
-        if not micro_cluster.title and not micro_cluster.summary:  # the item they came from was deleted
+        if not micro_cluster.has_text:  # the item that it came from was deleted
             micro_cluster.text_of = item_id
             micro_cluster.title, micro_cluster.summary = shortened(item)
             if cluster.titled_size == 1:
