@@ -75,8 +75,8 @@ async def test_from_a_post_to_a_job_that_has_succeeded(on_stack: Program, fresh_
             of_clusters = [await get(f"/clusters/{cluster['id']}") for cluster in known[1]]
             return [*known, *of_clusters, await get(f"/jobs/{job_id}"), await with_key(200), await get("/keys")]
 
-        async with asyncio.timeout(90):  # the round of a quiet project: afterwards nothing changes by itself
-            while (await get("/clustering/status"))["status"] is None:
+        async with asyncio.timeout(90):  # the round of a quiet project: once it has ended, nothing changes by itself
+            while (status := (await get("/clustering/status"))["status"]) is None or status["state"] != "idle":
                 await asyncio.sleep(0.5)
         before = await everything()
         async with Redis.from_url(fresh_settings.redis_url) as redis:
