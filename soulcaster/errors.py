@@ -33,6 +33,10 @@ class GitHubUnavailable(Unavailable):
     """GitHub does not answer."""
 
 
+class ArchiveUnavailable(Unavailable):
+    """The archive of logs does not answer."""
+
+
 class EmbedderUnavailable(Unavailable):
     """The embedder does not answer."""
 

@@ -25,7 +25,7 @@ def run(data_dir: Path, settings: Settings, *, port: int | None, demo: bool) -> 
     Raises:
         SoulcasterError: something could not be started, or died; everything that ran is stopped.
     """
-    settings = _local_settings(settings, port)
+    settings = _local_settings(settings, port, data_dir)
     settings.check_web()
     try:
         with _locked(data_dir):
@@ -39,13 +39,14 @@ def run(data_dir: Path, settings: Settings, *, port: int | None, demo: bool) -> 
         ) from error
 
 
-def _local_settings(settings: Settings, port: int | None) -> Settings:
+def _local_settings(settings: Settings, port: int | None, data_dir: Path) -> Settings:
     """Return the settings of a server on loopback that needs no API key."""
     changes: dict[str, str | int | bool] = {
         "host": "127.0.0.1",
         "port": port or settings.port,
         "keyless": True,
         "backend_url": "",
+        "log_archive": settings.log_archive or str(data_dir.resolve() / "job-logs"),
     }
     if "reddit_subreddits" not in settings.model_fields_set:
         changes["reddit_subreddits"] = ""  # the default is all of Reddit, too much for a first try

@@ -7,6 +7,7 @@ from soulcaster.ports.clustering import ClusteringReader
 from soulcaster.ports.clusters import ClusterReader
 from soulcaster.ports.commands import CommandReader
 from soulcaster.ports.feedback import FeedbackReader
+from soulcaster.ports.job_logs import JobLogReader
 from soulcaster.ports.jobs import JobReader
 from soulcaster.ports.members import MemberReader
 from soulcaster.ports.notices import NoticeReader
@@ -29,6 +30,7 @@ class ReadModel:
     clustering: ClusteringReader
     commands: CommandReader
     jobs: JobReader
+    job_logs: JobLogReader
     projects: ProjectReader
     members: MemberReader
     api_keys: ApiKeyReader

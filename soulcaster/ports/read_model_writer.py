@@ -7,6 +7,7 @@ from typing import Protocol
 from soulcaster.domain.api_keys import ApiKey
 from soulcaster.domain.events import ClusterEvent
 from soulcaster.domain.feedback.items import FeedbackItem
+from soulcaster.domain.fixes.job_log import LogChunk
 from soulcaster.domain.lifecycle import JobStep
 from soulcaster.domain.members import Membership, User
 from soulcaster.domain.source_state import RepositoryState, SourceReport
@@ -44,6 +45,12 @@ class ReadModelWriter(Protocol):
 
     async def put_job_steps(self, steps: Sequence[JobStep]) -> None:
         """Apply job steps and their log lines; the steps of a job may come in any order, and more than once."""
+
+    async def put_job_logs(self, chunks: Sequence[LogChunk]) -> None:
+        """Add chunks to the logs of their jobs, and drop the oldest beyond `MAX_LOG_BYTES` (`ports.job_logs`) of a log.
+
+        The chunks of a job may come more than once. Chunks of a launch that a newer one has replaced are left out.
+        """
 
     async def put_project(self, project: Project) -> None:
         """Store a project."""

@@ -5,13 +5,14 @@ from contextlib import asynccontextmanager
 
 from soulcaster.adapters.kafka.publisher import KafkaPublisher
 from soulcaster.adapters.redis.read_model import RedisReadModel
+from soulcaster.processes.job_logs import job_logs_expire
 from soulcaster.processes.settings import Settings
 
 
 @asynccontextmanager
 async def open_read_model(settings: Settings) -> AsyncIterator[RedisReadModel]:
     """Give the read model; its connection is closed after the block."""
-    read_model = RedisReadModel(settings.redis_url)
+    read_model = RedisReadModel(settings.redis_url, logs_expire=job_logs_expire(settings.job_log_ttl_seconds))
     try:
         yield read_model
     finally:

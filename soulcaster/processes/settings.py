@@ -39,6 +39,18 @@ class ProcessSettings(BaseSettings):
 
     log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR.")
 
+    def secrets(self) -> frozenset[str]:
+        """Return the keys and passwords among these settings, which no log of a job may show."""
+        hidden = [getattr(self, name) for name, field in type(self).model_fields.items() if not field.repr]
+        return frozenset(secret for value in hidden for secret in _secrets_in(str(value)) if secret)
+
+
+def _secrets_in(value: str) -> list[str]:
+    """Return the secrets of a hidden setting: the password of an address, else the value, or each of several."""
+    if "://" in value:
+        return [URL(value).password or ""]
+    return [value, *(part.strip() for part in value.split(","))]
+
 
 class KafkaSettings(ProcessSettings):
     """Settings of every process that reads or writes Kafka."""
@@ -136,6 +148,12 @@ class WorkerSettings(RedisSettings, KafkaSettings):
         description="Archive a micro-cluster when its newest item is this many days older than the project's newest; "
         "its items stay in their cluster, and new items are no longer compared with it; 0 archives nothing.",
     )
+    job_log_ttl_seconds: int = Field(
+        30 * 24 * 3600,
+        ge=0,
+        validation_alias=AliasChoices("JOB_LOG_TTL_SECONDS"),
+        description="Seconds that Redis keeps the log of a job after its last line; 0 keeps it for ever.",
+    )
 
 
 class AddressSettings(ProcessSettings):
@@ -151,7 +169,19 @@ class AddressSettings(ProcessSettings):
     port: int = Field(8080, validation_alias=AliasChoices("PORT"), description="Port of the web server.")
 
 
-class WebSettings(AddressSettings, RedisSettings, KafkaSettings):
+class LogArchiveSettings(ProcessSettings):
+    """Where the whole logs of jobs are: the launcher writes them, the web server reads them."""
+
+    section: ClassVar[str] = "Archive of logs"
+
+    log_archive: str = Field(
+        "",
+        description="Where the whole log of a job is kept when it has ended: a folder, or `s3://bucket/prefix`; empty "
+        "keeps none. `soulcaster run` keeps them in its data dir.",
+    )
+
+
+class WebSettings(LogArchiveSettings, AddressSettings, RedisSettings, KafkaSettings):
     """Settings of the web server."""
 
     section: ClassVar[str] = "Web server"
@@ -290,7 +320,7 @@ class WebSettings(AddressSettings, RedisSettings, KafkaSettings):
         raise BadInput(f"SOULCASTER_SIGN_UP must be {' or '.join(get_args(SignUp))}, not {self.sign_up!r}.")
 
 
-class LauncherSettings(KafkaSettings):
+class LauncherSettings(LogArchiveSettings, KafkaSettings):
     """Settings of the launcher."""
 
     section: ClassVar[str] = "Launcher"

@@ -18,6 +18,7 @@ from soulcaster.adapters.redis.sign_in_tokens import RedisSignIn
 from soulcaster.errors import BadInput, KafkaUnavailable
 from soulcaster.ports.sign_in import Entrance
 from soulcaster.processes.clock import utc_now
+from soulcaster.processes.job_logs import log_archive
 from soulcaster.processes.logs import configure as configure_logs
 from soulcaster.processes.settings import WebSettings
 from soulcaster.services.webhook_secrets import Seal
@@ -78,6 +79,7 @@ async def create_app(settings: WebSettings) -> web.Application:
         per_project=settings.project_requests_per_minute,
         clock=utc_now,
     )
+    archive = log_archive(settings.log_archive)
     app = server.create_app(
         Systems(
             read_model=read_model,
@@ -89,6 +91,7 @@ async def create_app(settings: WebSettings) -> web.Application:
             issues=issues,
             clock=utc_now,
             entrance=_entrance(settings, origin),
+            log_archive=archive,
         ),
         Options(
             session_key=settings.session_key,
@@ -99,6 +102,7 @@ async def create_app(settings: WebSettings) -> web.Application:
             secure_cookies=origin is not None and origin.scheme == "https",
             allowed_hosts=(*LOOPBACK, *([] if origin is None else [host_of(origin)])),
             cors_origins=frozenset(origin.strip() for origin in settings.cors_origins.split(",") if origin.strip()),
+            secrets=settings.secrets(),
         ),
     )
     connecting = asyncio.create_task(_connect(publisher))
@@ -108,6 +112,8 @@ async def create_app(settings: WebSettings) -> web.Application:
         await publisher.stop()
         for connection in (kafka, issues, sign_in, rate_limits, read_model):
             await connection.close()
+        if archive is not None:
+            await archive.close()
 
     app.on_cleanup.append(close)
     # The objects of the application live as long as the process. Frozen, they cost no full collection, which would

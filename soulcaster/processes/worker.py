@@ -38,6 +38,7 @@ from soulcaster.ports.embedder import Embedder
 from soulcaster.ports.messaging import Publisher
 from soulcaster.processes.clock import utc_now
 from soulcaster.processes.embedder import make_embedder
+from soulcaster.processes.job_logs import job_logs_expire
 from soulcaster.processes.logs import configure as configure_logs
 from soulcaster.processes.settings import KafkaSettings, WorkerSettings
 from soulcaster.services.project_config import ConfigCache
@@ -92,7 +93,9 @@ def create_app(settings: WorkerSettings, *, embedder: Embedder | None = None) ->
     _use_one_thread()
     app = _faust_app(settings)
     publisher = KafkaPublisher(settings.kafka)
-    read_model = RedisReadModel(settings.redis_url, notices=True)
+    read_model = RedisReadModel(
+        settings.redis_url, notices=True, logs_expire=job_logs_expire(settings.job_log_ttl_seconds)
+    )
     connections: list[Close] = [publisher.stop, read_model.close]
     if embedder is None:
         embedder = made = make_embedder(settings)

@@ -8,6 +8,7 @@ from functools import partial
 
 from soulcaster.domain.events import ClusterEvent
 from soulcaster.domain.feedback.items import FeedbackItem
+from soulcaster.domain.fixes.job_log import LogChunk
 from soulcaster.domain.lifecycle import JobStep
 from soulcaster.ports.messaging import Record
 from soulcaster.ports.projects import Project
@@ -28,8 +29,9 @@ from soulcaster.wire.control import (
     control_message,
 )
 from soulcaster.wire.feedback import ItemsEnvelope
+from soulcaster.wire.job_logs import JobLog
 from soulcaster.wire.jobs import JobEvent
-from soulcaster.wire.topics import CLUSTER_EVENTS, CONTROL, FEEDBACK_ITEMS, JOB_EVENTS
+from soulcaster.wire.topics import CLUSTER_EVENTS, CONTROL, FEEDBACK_ITEMS, JOB_EVENTS, JOB_LOGS
 
 
 @dataclass(slots=True)
@@ -40,10 +42,11 @@ class _Changes:
     deleted: list[str] = field(default_factory=list)
     events: list[ClusterEvent] = field(default_factory=list)
     steps: list[JobStep] = field(default_factory=list)
+    logs: list[LogChunk] = field(default_factory=list)
 
 
 class Projection:
-    """Applies records of feedback.items, cluster.events, job.events and control to the read model.
+    """Applies records of feedback.items, cluster.events, job.events, job.logs and control to the read model.
 
     Applying records again changes nothing, and the topics need no order between them.
     """
@@ -74,6 +77,9 @@ class Projection:
             elif record.topic == JOB_EVENTS.name:
                 step = JobEvent.model_validate_json(value).step()
                 projects[step.project_id].steps.append(step)
+            elif record.topic == JOB_LOGS.name:
+                log = JobLog.model_validate_json(value)
+                projects[log.project_id].logs.append(log.chunk(record.offset))
             elif record.topic == CONTROL.name:
                 control.append(control_message(value))
         await asyncio.gather(*(self._apply_changes(project_id, changes) for project_id, changes in projects.items()))
@@ -85,6 +91,7 @@ class Projection:
         await until_available(partial(self._writer.delete_items, project_id, changes.deleted))
         await until_available(partial(self._writer.apply, project_id, changes.events))
         await until_available(partial(self._writer.put_job_steps, changes.steps))
+        await until_available(partial(self._writer.put_job_logs, changes.logs))
 
     async def apply_control(self, message: ControlMessage) -> None:
         """Write what a message of control says.

@@ -1,9 +1,9 @@
 """The read model, emptied and filled again from Kafka.
 
-Everything it shows is on topics that are kept forever: projects, people, API keys and settings on control; items;
-cluster events; job events. Workers may run meanwhile. A replayed record may then overwrite what a worker has just
-written with something older, so the rebuild ends only when no record arrived while it wrote its last ones, which are
-then the newest.
+Nearly everything it shows is on topics that are kept forever: projects, people, API keys and settings on control;
+items; cluster events; job events. Logs of jobs are on their topic for a month. Workers may run meanwhile. A replayed
+record may then overwrite what a worker has just written with something older, so the rebuild ends only when no record
+arrived while it wrote its last ones, which are then the newest.
 """
 
 from collections.abc import Sequence

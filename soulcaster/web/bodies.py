@@ -28,6 +28,10 @@ class Body(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
+class TextBody(Body):
+    """Base of a body with a field `text`, which may also be sent alone, as text/plain in UTF-8."""
+
+
 class BatchBody(Body):
     """Base of a body that is a batch: it may be larger than others."""
 
@@ -46,6 +50,8 @@ async def read_json(request: web.Request, model: type[M]) -> M:
         Problem: 415 when it is not declared as JSON, 413 when it is too large, 400 when it is not JSON, 422 when a
             field is invalid.
     """
+    if request.content_type == "text/plain" and issubclass(model, TextBody):
+        return model(text=(await read_body(request, MAX_BODY_BYTES)).decode(errors="replace"))
     if request.content_type != "application/json":
         raise Problem(415, "Send JSON, with the header Content-Type: application/json.")
     raw = await read_body(request, MAX_BATCH_BYTES if issubclass(model, OneOrBatch) else MAX_BODY_BYTES)

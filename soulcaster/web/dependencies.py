@@ -1,10 +1,11 @@
 """What the web server is made of: the systems it is given, its options, and the services that handlers call."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from aiohttp import web
 
+from soulcaster.ports.archive import LogArchive
 from soulcaster.ports.clock import Clock
 from soulcaster.ports.dead_letters import DeadLetters
 from soulcaster.ports.issues import Issues
@@ -18,6 +19,8 @@ from soulcaster.services.cluster_commands import ClusterCommands
 from soulcaster.services.dead_letters import DeadLetterReplay
 from soulcaster.services.feedback_changes import FeedbackChanges
 from soulcaster.services.github_sync import GitHubSync
+from soulcaster.services.job_log_reading import JobLogReading
+from soulcaster.services.job_logs import JobLogs
 from soulcaster.services.jobs import Jobs
 from soulcaster.services.live_updates import LiveUpdates
 from soulcaster.services.members import Members
@@ -35,7 +38,7 @@ from soulcaster.wire.project_config import RedditPolling
 class Systems:
     """The systems behind the web server; the process that opened them closes them.
 
-    `entrance` is None where nobody signs in with GitHub.
+    `entrance` is None where nobody signs in with GitHub, `log_archive` where logs of jobs are not archived.
     """
 
     read_model: ReadModel
@@ -47,6 +50,7 @@ class Systems:
     issues: Issues
     clock: Clock
     entrance: Entrance | None = None
+    log_archive: LogArchive | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +67,7 @@ class Options:
         secure_cookies: for a server that browsers reach over https.
         allowed_hosts: host names, without port, that the server answers to.
         cors_origins: origins whose pages may call the API.
+        secrets: keys and passwords that no log of a job may show.
     """
 
     session_key: str
@@ -73,6 +78,7 @@ class Options:
     secure_cookies: bool = False
     allowed_hosts: Collection[str] = LOOPBACK
     cors_origins: Collection[str] = ()
+    secrets: Collection[str] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +100,8 @@ class Dependencies:
     feedback: FeedbackPosts
     feedback_changes: FeedbackChanges
     github: GitHubSync
+    job_log_reading: JobLogReading
+    job_logs: JobLogs
     jobs: Jobs
     live_updates: LiveUpdates
     members: Members
@@ -126,6 +134,8 @@ def compose(systems: Systems, options: Options) -> Dependencies:
         github=GitHubSync(
             systems.issues, read_model.sources, read_model.feedback, publisher, clock, token=options.github_token
         ),
+        job_log_reading=JobLogReading(read_model.job_logs, read_model.jobs, systems.log_archive),
+        job_logs=JobLogs(publisher, clock, options.secrets),
         jobs=Jobs(publisher, read_model.jobs, read_model.clusters, clock),
         live_updates=LiveUpdates(read_model.notices),
         members=Members(publisher, read_model.members, clock),

@@ -12,6 +12,7 @@ from aiohttp.typedefs import Handler
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from soulcaster.errors import (
+    ArchiveUnavailable,
     Conflict,
     GitHubUnavailable,
     InvalidMessage,
@@ -158,6 +159,8 @@ def _of(error: Exception) -> Problem:
             return _unavailable("Redis does not answer, so nothing can be read now. Try again.")
         case GitHubUnavailable():
             return _unavailable("GitHub does not answer, so nobody can sign in with it now. Try again.")
+        case ArchiveUnavailable():
+            return _unavailable("The archive of logs does not answer, so this log cannot be read now. Try again.")
         case Unavailable() | TimeoutError():
             return _unavailable("This took too long. Try again.")
         case web.RequestPayloadError():

@@ -32,7 +32,7 @@ def create_app(systems: Systems, options: Options) -> web.Application:
     app[DEPENDENCIES] = compose(systems, options)
     app[USED] = {}
     app.on_response_prepare.extend([add_headers, cors.add_headers])
-    app.on_shutdown.append(_end_live_updates)
+    app.on_shutdown.append(_end_streams)
     environment = aiohttp_jinja2.setup(
         app,
         loader=jinja2.PackageLoader("soulcaster.web"),
@@ -48,5 +48,6 @@ def create_app(systems: Systems, options: Options) -> web.Application:
     return app
 
 
-async def _end_live_updates(app: web.Application) -> None:
+async def _end_streams(app: web.Application) -> None:
+    app[DEPENDENCIES].job_log_reading.close()
     await app[DEPENDENCIES].live_updates.close()

@@ -89,6 +89,13 @@ JOB_EVENTS = Topic(
     None,
     "The history of every job; the read model of jobs is rebuilt from it.",
 )
+JOB_LOGS = Topic(
+    "job.logs",
+    "project id",
+    "JobLog",
+    30 * DAY_MS,
+    "What jobs print, for those who watch: the archive has every log whole, and Redis the newest part.",
+)
 CONTROL = Topic(
     "control",
     "kind and id",
@@ -110,14 +117,14 @@ DEAD_LETTERS = Topic(
 
 TOPICS: tuple[Topic, ...] = (
     FEEDBACK_RAW, FEEDBACK_ITEMS, FEEDBACK_EMBEDDED, CLUSTER_COMMANDS, CLUSTER_EVENTS,
-    FIX_COMMANDS, JOB_EVENTS, CONTROL, DEAD_LETTERS,
+    FIX_COMMANDS, JOB_EVENTS, JOB_LOGS, CONTROL, DEAD_LETTERS,
 )  # fmt: skip
 
 AGENTS: Mapping[str, tuple[Topic, ...]] = {
     "normalize": (FEEDBACK_RAW,),
     "embed": (FEEDBACK_ITEMS,),
     "cluster": (FEEDBACK_EMBEDDED, CLUSTER_COMMANDS),
-    "project": (FEEDBACK_ITEMS, CLUSTER_EVENTS, JOB_EVENTS, CONTROL),
+    "project": (FEEDBACK_ITEMS, CLUSTER_EVENTS, JOB_EVENTS, JOB_LOGS, CONTROL),
 }
 """The worker's agents, and what each reads."""
 

@@ -48,6 +48,7 @@ from soulcaster.wire.control import (
     WebhookSecretDefined,
 )
 from soulcaster.wire.feedback import ItemsEnvelope
+from soulcaster.wire.job_logs import JobLog
 from soulcaster.wire.jobs import JobEvent
 from soulcaster.wire.project_config import ProjectConfig
 from tests.conftest import RedisServer
@@ -91,6 +92,11 @@ def job(seq: int, status: JobStatus, *, cluster: str = "c1", project: str = "p1"
         log=f"line {seq}",
     )
     return record("job.events", event.to_bytes())
+
+
+def printed(text: str, *, token: int | None = None, cluster: str = "c1") -> Record:
+    log = JobLog(job_id=f"job {cluster}", project_id="p1", token=token, at=NOW, text=text)
+    return record("job.logs", log.to_bytes())
 
 
 def defined(name: str, project: str = "p1") -> Record:
@@ -197,6 +203,8 @@ async def whole(model: RedisReadModel) -> dict[str, Any]:
             "stats": await model.projects.stats(p),
             "jobs": (jobs := await model.jobs.list(p, cluster_id=None, limit=100, offset=0)),
             "logs": [await model.jobs.logs(j.id) for j in jobs.items],
+            "printed": [await model.job_logs.read(j.id, 0, limit_bytes=10_000) for j in jobs.items],
+            "heartbeats": [await model.job_logs.heartbeat(j.id) for j in jobs.items],
             "in": [
                 await model.feedback.list(p, source=None, cluster_id=c.id, limit=100, offset=0) for c in clusters.items
             ],
@@ -258,6 +266,13 @@ TOPICS: list[list[Record]] = [
         job(1, "failed", cluster="c2"),
     ],
     [
+        printed("of the first launch\n", token=7),
+        printed("of another job\n", cluster="c2"),
+        printed("of the second launch\n", token=9),
+        printed("of the first launch, too late\n", token=7),
+        printed("", token=9),
+    ],
+    [
         defined("Old name"),
         defined("Demo"),
         defined("Other", "p2"),
@@ -271,7 +286,7 @@ TOPICS: list[list[Record]] = [
 
 
 async def test_what_comes_out(read_model: RedisReadModel) -> None:
-    assert await run(read_model.writer, *TOPICS) == [8, 16, 5, 8]
+    assert await run(read_model.writer, *TOPICS) == [8, 16, 5, 5, 8]
     seen = await whole(read_model)
     assert [(p.id, p.name) for p in seen["projects"]] == [("p1", "Demo"), ("p2", "Other")]
     one = seen["p1"]
@@ -283,6 +298,9 @@ async def test_what_comes_out(read_model: RedisReadModel) -> None:
     assert one["stats"].by_source == {"manual": 4, "reddit": 4}
     assert {(j.id, j.status) for j in one["jobs"].items} == {("job c1", "success"), ("job c2", "failed")}
     assert sorted(one["logs"]) == [("line 0", "line 1"), ("line 0", "line 1", "line 2")]
+    texts = {tuple(chunk.text for chunk in log.chunks) for log in one["printed"]}
+    assert texts == {("of the first launch\n", "of the second launch\n"), ("of another job\n",)}
+    assert [beat and beat.token for beat in one["heartbeats"]].count(9) == 1
     assert one["stats"].by_status == {"new": 1}  # the job of c2 is of a cluster that is gone
     two = seen["p2"]
     assert sorted((c.id, c.size) for c in two["clusters"].items) == [("c3", 1), ("c9", 1)]
@@ -329,7 +347,7 @@ async def test_an_item_shows_before_it_is_embedded(read_model: RedisReadModel) -
     assert (await read_model.projects.stats("p1")).unclustered == 1
 
 
-@pytest.mark.parametrize("topic", ["feedback.items", "cluster.events", "job.events", "control"])
+@pytest.mark.parametrize("topic", ["feedback.items", "cluster.events", "job.events", "job.logs", "control"])
 @pytest.mark.parametrize("value", [b"", None, b"hello", b"\xff", b'{"schema_version":2}'])
 async def test_poison_is_set_aside_and_the_others_pass(
     read_model: RedisReadModel, topic: str, value: bytes | None

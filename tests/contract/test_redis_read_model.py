@@ -17,6 +17,7 @@ from soulcaster.adapters.redis import connection as redis_connection
 from soulcaster.adapters.redis.client import MAX_CONNECTIONS
 from soulcaster.adapters.redis.read_model import RedisReadModel
 from soulcaster.domain.events import ClusterChanged, ClusterEvent, ItemAssigned, ItemRemoved
+from soulcaster.domain.fixes.job_log import LogChunk
 from soulcaster.domain.source_state import SourceReport
 from soulcaster.domain.webhook_secrets import WebhookSecret
 from soulcaster.errors import RedisUnavailable
@@ -34,6 +35,7 @@ WRITES: dict[str, Any] = {
     "writer.apply": ("p1", [ASSIGNED, CHANGED]),
     "writer.delete_items": ("p1", [item(2).id]),
     "writer.put_job_steps": ([step(0, "pending", log="OOM")],),
+    "writer.put_job_logs": ([LogChunk("j1", 1, NOW, "OOM\n", 1)],),
     "writer.put_project": (Project("p1", "Demo", NOW),),
     "writer.put_project_config": ("p1", StoredConfig(1)),
     "project_config.claim": ("p1", 2),
@@ -57,6 +59,9 @@ READS: dict[str, dict[str, Any]] = {
     "clustering.status": {"project_id": "p1"},
     "jobs.get": {"job_id": "j"},
     "jobs.logs": {"job_id": "j"},
+    "job_logs.read": {"job_id": "j", "first": 0, "limit_bytes": 1},
+    "job_logs.steps": {"job_id": "j"},
+    "job_logs.heartbeat": {"job_id": "j"},
     "project_config.get": {"project_id": "p1"},
     "clustering.config": {"project_id": "p1"},
     "webhook_secrets.list": {"project_id": "p1"},

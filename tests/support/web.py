@@ -31,6 +31,7 @@ from soulcaster.web.server import create_app
 from soulcaster.wire.cluster_commands import ClusterCommand
 from soulcaster.wire.control import control_message
 from soulcaster.wire.feedback import ItemsEnvelope
+from soulcaster.wire.job_logs import JobLog
 from soulcaster.wire.jobs import JobEvent
 from soulcaster.wire.project_config import RedditPolling
 from tests.conftest import RedisServer
@@ -121,6 +122,9 @@ class Worker(RecordingPublisher):
                 await Projection(self._read_model.writer).apply_control(control_message(message.value))
             if message.topic == "job.events" and not self.behind:
                 await self._read_model.writer.put_job_steps([JobEvent.model_validate_json(message.value).step()])
+            if message.topic == "job.logs" and not self.behind:
+                log = JobLog.model_validate_json(message.value)
+                await self._read_model.writer.put_job_logs([log.chunk(self.sent.index(message))])
             if message.topic == "feedback.items" and self.outcome is not None:
                 envelope = ItemsEnvelope.model_validate_json(message.value)
                 for gone in envelope.deleted:

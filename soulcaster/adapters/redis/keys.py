@@ -29,6 +29,8 @@
 | command:{project_id}:{command_id} | string | the outcome of a command, JSON; expires after a month |
 | job:{job_id} | hash | the job |
 | job:{job_id}:steps | hash | step id -> its position among the steps and its log line, JSON |
+| job:{job_id}:log | zset | chunks of its log by their offset on job.logs: the newest; expires after the last one |
+| job:{job_id}:log:state | hash | what is kept and dropped of its log, and the last heartbeat; expires with it |
 | jobs:{project_id} | zset | job ids by `created_at` |
 | key:{hashed} | string | an API key by the hash of its secret, JSON |
 | keys:{project_id} | zset | hashes of API keys by `created_at` |
@@ -211,6 +213,16 @@ def job(job_id: str) -> str:
 def job_steps(job_id: str) -> str:
     """The steps of one job."""
     return f"job:{job_id}:steps"
+
+
+def job_log(job_id: str) -> str:
+    """The newest chunks of the log of one job."""
+    return f"job:{job_id}:log"
+
+
+def job_log_state(job_id: str) -> str:
+    """What is kept and dropped of the log of one job."""
+    return f"job:{job_id}:log:state"
 
 
 def jobs(project_id: str) -> str:

@@ -1,10 +1,13 @@
 """The read model in Redis: all readers and the writer over one connection."""
 
+from datetime import timedelta
+
 from soulcaster.adapters.redis.api_keys import RedisApiKeys
 from soulcaster.adapters.redis.clustering import RedisClustering, RedisCommands
 from soulcaster.adapters.redis.clusters import RedisClusters
 from soulcaster.adapters.redis.connection import RedisConnection
 from soulcaster.adapters.redis.feedback import RedisFeedback
+from soulcaster.adapters.redis.job_logs import RedisJobLogs
 from soulcaster.adapters.redis.jobs import RedisJobs
 from soulcaster.adapters.redis.members import RedisMembers
 from soulcaster.adapters.redis.notices import RedisNotices
@@ -21,8 +24,14 @@ class RedisReadModel(ReadModel):
 
     writer: RedisReadModelWriter
 
-    def __init__(self, url: str, *, notices: bool = False) -> None:
-        """Prepare; the first call connects. With `notices`, the writer adds notices of what it changes."""
+    def __init__(self, url: str, *, notices: bool = False, logs_expire: timedelta | None = None) -> None:
+        """Prepare; the first call connects.
+
+        Args:
+            url: of Redis, see `client.redis_client`.
+            notices: whether the writer adds notices of what it changes.
+            logs_expire: how long the writer lets logs of jobs be kept after their last chunk; None is for ever.
+        """
         self._connection = connection = RedisConnection(url)
         super().__init__(
             feedback=RedisFeedback(connection),
@@ -30,6 +39,7 @@ class RedisReadModel(ReadModel):
             clustering=RedisClustering(connection),
             commands=RedisCommands(connection),
             jobs=RedisJobs(connection),
+            job_logs=RedisJobLogs(connection),
             projects=RedisProjects(connection),
             members=RedisMembers(connection),
             api_keys=RedisApiKeys(connection),
@@ -39,7 +49,7 @@ class RedisReadModel(ReadModel):
             notices=RedisNotices(connection),
             store=connection,
         )
-        self.writer = RedisReadModelWriter(connection, notices=notices)
+        self.writer = RedisReadModelWriter(connection, notices=notices, logs_expire=logs_expire)
 
     async def close(self) -> None:
         """Close the connections."""

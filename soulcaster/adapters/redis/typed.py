@@ -5,7 +5,7 @@ but one thing.
 """
 
 from collections.abc import AsyncIterator, Mapping, Sequence, Set
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Generic, TypeVar
 
 from redis.asyncio import Redis
@@ -72,6 +72,13 @@ class Pipeline:
     def delete(self, *keys: str) -> None:
         """Delete keys."""
         self._pipe.delete(*keys)
+
+    def expire_at(self, key: str, at: datetime | None) -> None:
+        """Let a key expire at a time, at once if that has passed; None keeps it."""
+        if at is None:
+            self._pipe.persist(key)
+        else:
+            self._pipe.expireat(key, at)
 
     # ---- hashes
 
@@ -155,6 +162,16 @@ class Pipeline:
         self._pipe.zmscore(key, members)
         return self._reply()
 
+    def zlowest(self, key: str, count: int) -> Reply[list[str]]:
+        """Read the `count` members with the lowest scores, lowest first."""
+        self._pipe.zrange(key, 0, count - 1)
+        return self._reply()
+
+    def zfrom(self, key: str, lowest: float, count: int) -> Reply[list[str]]:
+        """Read at most `count` members with a score of at least `lowest`, lowest first."""
+        self._pipe.zrangebyscore(key, lowest, "+inf", start=0, num=count)
+        return self._reply()
+
     def zrevrank(self, key: str, member: str) -> Reply[int | None]:
         """Read a member's rank from the top; None where it is missing."""
         self._pipe.zrevrank(key, member)
@@ -182,6 +199,10 @@ class Pipeline:
     def zrem(self, key: str, *members: str) -> None:
         """Remove members."""
         self._pipe.zrem(key, *members)
+
+    def zrem_through(self, key: str, highest: float) -> None:
+        """Remove the members with a score of at most `highest`."""
+        self._pipe.zremrangebyscore(key, "-inf", highest)
 
     def zkeep_highest(self, key: str, count: int) -> None:
         """Remove all members but the `count` with the highest scores."""

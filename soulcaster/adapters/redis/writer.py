@@ -2,13 +2,14 @@
 
 import json
 from collections.abc import Collection, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from soulcaster.adapters.redis import keys
 from soulcaster.adapters.redis.api_keys import API_KEY
 from soulcaster.adapters.redis.cluster_writer import ClusterWriter
 from soulcaster.adapters.redis.connection import RedisConnection
 from soulcaster.adapters.redis.item_writer import ItemWriter
+from soulcaster.adapters.redis.job_log_writer import JobLogWriter
 from soulcaster.adapters.redis.job_writer import JobWriter
 from soulcaster.adapters.redis.members import MEMBERSHIP, USER
 from soulcaster.adapters.redis.notices import NoticeWriter
@@ -19,6 +20,7 @@ from soulcaster.adapters.redis.webhook_secrets import SECRET
 from soulcaster.domain.api_keys import ApiKey
 from soulcaster.domain.events import ClusterEvent
 from soulcaster.domain.feedback.items import FeedbackItem
+from soulcaster.domain.fixes.job_log import LogChunk
 from soulcaster.domain.lifecycle import JobStep
 from soulcaster.domain.members import Membership, User
 from soulcaster.domain.source_state import RepositoryState, SourceReport
@@ -33,13 +35,17 @@ CLEARED_AT_ONCE = 10_000
 class RedisReadModelWriter:
     """ReadModelWriter over Redis."""
 
-    def __init__(self, connection: RedisConnection, *, notices: bool) -> None:
-        """Write over a connection; with `notices`, changes of items, clusters and jobs add a notice."""
+    def __init__(self, connection: RedisConnection, *, notices: bool, logs_expire: timedelta | None = None) -> None:
+        """Write over a connection; with `notices`, changes of items, clusters and jobs add a notice.
+
+        `logs_expire` is how long the log of a job is kept after its last chunk; None is for ever.
+        """
         self._connection = connection
         notice_writer = NoticeWriter(enabled=notices)
         self._items = ItemWriter(notice_writer)
         self._clusters = ClusterWriter(self._items, notice_writer)
         self._jobs = JobWriter(notice_writer)
+        self._job_logs = JobLogWriter(logs_expire)
 
     async def clear(self) -> None:
         """Delete the keys that can be made again from Kafka; others, as sign-in tokens and cached vectors, stay."""
@@ -75,6 +81,11 @@ class RedisReadModelWriter:
         """Apply job steps and their log lines."""
         async with self._connection.commands() as redis:
             await self._jobs.put(redis, steps)
+
+    async def put_job_logs(self, chunks: Sequence[LogChunk]) -> None:
+        """Add chunks to the logs of their jobs."""
+        async with self._connection.commands() as redis:
+            await self._job_logs.put(redis, chunks)
 
     async def put_project(self, project: Project) -> None:
         """Store a project."""

@@ -11,8 +11,10 @@ import re
 from ipaddress import IPv6Address
 from typing import Any
 
-EMAIL, IP, PHONE, CARD, SECRET = "[email]", "[ip]", "[phone]", "[card]", "[secret]"
-"""The replacements of personal data."""
+from soulcaster.domain.text.secrets import without_secrets
+
+EMAIL, IP, PHONE, CARD = "[email]", "[ip]", "[phone]", "[card]"
+"""The replacements of personal data; that of keys and passwords is `secrets.SECRET`."""
 
 ID, NUMBER = "[id]", "[number]"
 """In compared text, the replacements of UUIDs, hashes and memory addresses, and of long numbers."""
@@ -26,7 +28,7 @@ def mask_personal(text: str) -> str:
     """Return the text with personal data masked."""
     digits = count_digits(text)
     if digits or "_" in text or "=" in text or "://" in text or "AKIA" in text or "ASIA" in text:
-        text = _without_secrets(text)
+        text = without_secrets(text)
     if "@" in text:
         text = _without_emails(text)
     return _without_numbers(text) if digits >= _FEWEST_DIGITS else text
@@ -53,61 +55,6 @@ def count_digits(text: str) -> int:
     """Return how many digits from 0 to 9 a text has."""
     as_bytes = text.encode("utf-8", "surrogatepass")
     return len(as_bytes) - len(as_bytes.translate(None, _DIGITS))
-
-
-# ---- keys and passwords ------------------------------------------------------------------------------------------
-
-_TOKEN_SIGNS = (
-    *("sk-", "k_live_", "k_test_", "whsec_", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-", "xox"),
-    *("xapp-", "AKIA", "ASIA", "AIza", "ya29.", "eyJ", "SG.", "npm_", "pypi-", "hf_", "dop_v1_", "shp", "sntr", "sc_"),
-    *("Bearer ", "bearer "),
-)
-_TOKEN = re.compile(
-    r"(?<![A-Za-z0-9])(?:"
-    r"sk-(?=[\w-]*\d)[\w-]{20,}+"  # OpenAI, Anthropic
-    r"|[spr]k_(?:live|test)_\w{10,}+|whsec_[\w+/=]{16,}+"  # Stripe
-    r"|gh[pousr]_\w{20,}+|github_pat_\w{20,}+|glpat-[\w-]{16,}+"  # GitHub, GitLab
-    r"|xox[a-z]-[\w-]{10,}+|xapp-[\w-]{10,}+"  # Slack
-    r"|A[KS]IA[A-Z0-9]{16}(?![A-Za-z0-9])|AIza[\w-]{35}|ya29\.[\w-]{20,}+"  # AWS, Google
-    r"|eyJ[\w-]{8,}+\.eyJ[\w-]{8,}+(?:\.[\w-]*+)?"  # JSON web tokens
-    r"|SG\.[\w-]{16,}+\.[\w-]{16,}+"  # SendGrid
-    r"|npm_\w{30,}+|pypi-[\w-]{30,}+|hf_\w{20,}+|dop_v1_\w{32,}+|shp[a-z]{2}_\w{20,}+|sntr[a-z]{1,2}_[\w+/=-]{20,}+"
-    r"|sc_[\w-]{40,}+"  # ours
-    r"|[Bb]earer (?=[\w.~+/-]*\d)[\w.~+/-]{16,}+=*+"
-    r")"
-)
-_PRIVATE_KEY = re.compile(
-    r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----"
-    r"(?:(?:(?!-----).)*+-----END [A-Z ]{0,30}PRIVATE KEY-----|(?:\s*+[A-Za-z0-9+/=]{40,}+)*+)",
-    re.DOTALL,
-)
-_URL_PASSWORD = re.compile(r"://[^\s/@:]{0,64}:[^\s/@]{1,128}@")
-_GIVEN = re.compile(r"=(?!=)[^\s&\"'<>()\[\]{};,]{6,}+")
-_GIVEN_NAME = re.compile(r"(?:password|passwd|pwd|secret|token|api_?key|access_?key)$", re.IGNORECASE)
-_GIVEN_CHARS = 10
-
-
-def _without_secrets(text: str) -> str:
-    if "-----BEGIN " in text:
-        text = _PRIVATE_KEY.sub(SECRET, text)
-    if "://" in text:
-        text = _URL_PASSWORD.sub(f"://{SECRET}@", text)
-    if any(map(text.__contains__, _TOKEN_SIGNS)):
-        text = _TOKEN.sub(SECRET, text)
-    return _without_given(text) if "=" in text else text
-
-
-def _without_given(text: str) -> str:
-    done = 0
-    parts = []
-    at = text.find("=")
-    while at >= 0:
-        named = _GIVEN_NAME.search(text[max(done, at - _GIVEN_CHARS) : at])
-        if named and (given := _GIVEN.match(text, at)):
-            parts += [text[done:at], f"={SECRET}"]
-            done = given.end()
-        at = text.find("=", max(at + 1, done))
-    return "".join([*parts, text[done:]])
 
 
 # ---- e-mail addresses --------------------------------------------------------------------------------------------

@@ -32,12 +32,16 @@ def well_formed(text: str) -> str:
     return _SURROGATE.sub("\ufffd", text)
 
 
+def visible(text: str) -> str:
+    """Return the text with line ends as LF, without control and invisible characters."""
+    return _INVISIBLE.sub("", _LINE_ENDS.sub("\n", well_formed(text)))
+
+
 def clean(text: str) -> str:
     """Return the text in Unicode NFC, line ends as LF, without control and invisible characters, trimmed."""
     if text.isascii() and text.isprintable():
         return text.strip()
-    text = _INVISIBLE.sub("", _LINE_ENDS.sub("\n", well_formed(text)))
-    text = unicodedata.normalize("NFC", text)
+    text = unicodedata.normalize("NFC", visible(text))
     if "\u200c" in text or "\u200d" in text:
         text = unicodedata.normalize("NFC", _JOINER.sub("", text))
     return text.strip()

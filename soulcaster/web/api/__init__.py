@@ -28,10 +28,10 @@ from soulcaster.web.api.feedback.handlers import delete_feedback, edit_feedback,
 from soulcaster.web.api.github_sync.handlers import redirect_repository, sync_repositories, sync_repository
 from soulcaster.web.api.health.handlers import get_health, get_readiness, get_root
 from soulcaster.web.api.ingest.handlers import ingest_feedback, ingest_manual, ingest_reddit
+from soulcaster.web.api.job_logs.handlers import append_job_log, get_job_logs
 from soulcaster.web.api.jobs.handlers import (
     cancel_job,
     get_job,
-    get_job_logs,
     list_cluster_jobs,
     list_jobs,
     record_job,
@@ -93,6 +93,7 @@ OPERATIONS: tuple[Operation, ...] = (
     list_jobs,
     get_job,
     get_job_logs,
+    append_job_log,
     list_cluster_jobs,
     record_job,
     update_job,

@@ -14,6 +14,7 @@ from pydantic_core.core_schema import StringSchema
 
 from soulcaster.domain.sources import SOURCES
 from soulcaster.web.api.operation import Operation
+from soulcaster.web.bodies import TextBody
 from soulcaster.web.headers import (
     API_KEY_HEADER,
     CURSOR_HEADER,
@@ -86,6 +87,8 @@ def _models(operations: Iterable[Operation]) -> Iterable[tuple[type[BaseModel], 
         for taken in (operation.query, operation.body):
             if taken is not None:
                 found[taken, "validation"] = None
+        if operation.events is not None:
+            found[operation.events, "serialization"] = None
         for response in operation.responses.values():
             found[response[0] if isinstance(response, tuple) else response, "serialization"] = None
     return found
@@ -107,7 +110,9 @@ def _operation(operation: Operation, schemas: _Schemas, definitions: Mapping[str
     if description:
         described["description"] = " ".join(description.split())
     if operation.body is not None:
-        content = {"application/json": {"schema": schemas[operation.body, "validation"]}}
+        content: dict[str, Any] = {"application/json": {"schema": schemas[operation.body, "validation"]}}
+        if issubclass(operation.body, TextBody):
+            content["text/plain"] = {"schema": {"type": "string"}}
         described["requestBody"] = {"required": True, "content": content}
     elif operation.signed is not None:
         described["requestBody"] = {"required": True, "content": {"application/json": {"schema": {"type": "object"}}}}
@@ -141,7 +146,7 @@ def _query(operation: Operation, definitions: Mapping[str, Any]) -> Iterable[dic
 
 def _headers(operation: Operation) -> Iterable[dict[str, Any]]:
     text: dict[str, Any] = {"type": "string"}
-    if operation.streams:
+    if operation.streams or operation.events is not None:
         described = "The id of the last event received: what came after it is sent first."
         return [_header(LAST_EVENT_HEADER, text, described)]
     if operation.signed is not None:
@@ -175,6 +180,8 @@ def _responses(operation: Operation, schemas: _Schemas) -> dict[str, Any]:
         content = {"application/json": {"schema": {"type": "array", "items": schema} if is_list else schema}}
         if operation.streams:
             content = {"text/event-stream": {"schema": _event(schema)}}
+        if operation.events is not None:
+            content["text/event-stream"] = {"schema": _event(schemas[operation.events, "serialization"])}
         responses[status] = {"description": HTTPStatus(status).phrase, "content": content}
         if is_list:
             total = {"description": "The length of the whole list.", "schema": {"type": "integer", "minimum": 0}}

@@ -35,8 +35,9 @@ class Operation:
     `responses` holds the model of each success status, `problems` the error statuses beyond those that any operation
     may have. `idempotent` means that it takes an Idempotency-Key, `takes_github_token` that it takes a GitHub token,
     `redirects` that it may redirect a browser. `streams` means that it responds with Server-Sent Events, whose data has
-    the model in `responses`. `signed` names the source whose signed webhooks it accepts without an API key; its handler
-    reads the body.
+    the model in `responses`. `events` is the model of the data of the Server-Sent Events that it responds with to a
+    caller that asks for them. `signed` names the source whose signed webhooks it accepts without an API key; its
+    handler reads the body.
     """
 
     method: str
@@ -51,6 +52,7 @@ class Operation:
     takes_github_token: bool
     redirects: bool
     streams: bool
+    events: type[BaseModel] | None
     signed: str | None
 
     @property
@@ -118,6 +120,7 @@ def operation(
     takes_github_token: bool = False,
     redirects: bool = False,
     streams: bool = False,
+    events: type[BaseModel] | None = None,
     signed: str | None = None,
 ) -> Callable[[Handler], Operation]:
     """Return a decorator that makes an operation of a handler; `Operation` explains the arguments.
@@ -145,6 +148,7 @@ def operation(
             takes_github_token=takes_github_token,
             redirects=redirects,
             streams=streams,
+            events=events,
             signed=signed,
         )
 

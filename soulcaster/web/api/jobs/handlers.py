@@ -6,7 +6,7 @@ from aiohttp import web
 
 from soulcaster.domain.lifecycle import Job, active
 from soulcaster.services.lookup import known_cluster, known_job
-from soulcaster.web.api.jobs.models import JobChangedOut, JobIn, JobLogsOut, JobOut, JobPatchIn, JobsQuery
+from soulcaster.web.api.jobs.models import JobChangedOut, JobIn, JobOut, JobPatchIn, JobsQuery
 from soulcaster.web.api.operation import ResponseModel, operation
 from soulcaster.web.api.responses import json_list, json_response
 from soulcaster.web.caller import CALLER
@@ -34,15 +34,6 @@ async def get_job(request: web.Request, query: ProjectQuery, job_id: str) -> web
     read_model = dependencies(request).read_model
     job = await known_job(read_model.jobs, query.project_id, job_id)
     return json_response(JobOut.of(job, await read_model.jobs.logs(job.id)))
-
-
-@operation("GET", "/jobs/{job_id}/logs", {200: JobLogsOut}, scope="read")
-async def get_job_logs(request: web.Request, query: ProjectQuery, job_id: str) -> web.StreamResponse:
-    """Get a job's log so far, line by line; 404 when the project has no such job."""
-    read_model = dependencies(request).read_model
-    job = await known_job(read_model.jobs, query.project_id, job_id)
-    lines = await read_model.jobs.logs(job.id)
-    return json_response(JobLogsOut(job_id=job.id, project_id=job.project_id, chunks=[f"{line}\n" for line in lines]))
 
 
 @operation("GET", "/clusters/{cluster_id}/jobs", {200: (JobOut,)}, scope="read")
@@ -76,9 +67,9 @@ async def update_job(request: web.Request, query: WaitQuery, body: JobPatchIn, j
     changed = await given.jobs.report(
         job,
         body.status,
-        log=body.logs,
+        log=await _redacted(request, job, body.logs),
         pr_url=body.pr_url,
-        error=body.error,
+        error=await _redacted(request, job, body.error),
         idempotency_key=idempotency_key(request),
     )
     shown = await _shown(request, changed, query.wait, lambda job: job.seq >= changed.seq)
@@ -93,6 +84,11 @@ async def cancel_job(request: web.Request, query: WaitQuery, job_id: str) -> web
     cancelled = await given.jobs.cancel(job, by=request[CALLER].name)
     shown = await _shown(request, cancelled, query.wait, lambda job: not active(job))
     return json_response(JobChangedOut.of("Job cancelled", shown or cancelled), status=202 if shown is None else 200)
+
+
+async def _redacted(request: web.Request, job: Job, text: str | None) -> str | None:
+    """Return what is said about a job as it may be shown."""
+    return None if text is None else (await dependencies(request).job_logs.redact(job.id, text)).removesuffix("\n")
 
 
 async def _shown(request: web.Request, job: Job, wait: float, matches: Callable[[Job], bool]) -> Job | None:

@@ -74,12 +74,3 @@ class JobChangedOut(BaseModel):
     def of(cls, message: str, job: Job) -> "JobChangedOut":
         """Return a job that was changed."""
         return cls(message=message, job_id=job.id, project_id=job.project_id, job=JobOut.of(job))
-
-
-class JobLogsOut(BaseModel):
-    """GET /jobs/{id}/logs: the log so far, one line with its line end per chunk, as the predecessor returned it."""
-
-    job_id: str
-    project_id: str
-    source: Literal["memory"] = "memory"
-    chunks: list[str]

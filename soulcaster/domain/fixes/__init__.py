@@ -1,0 +1,1 @@
+"""Fixes: jobs that change code, and what is kept of them."""

@@ -1,0 +1,62 @@
+"""Reading, following and writing the logs of jobs."""
+
+from aiohttp import web
+
+from soulcaster.domain.fixes.log_position import position_of
+from soulcaster.services.lookup import known_job
+from soulcaster.web.api.job_logs.models import (
+    JobLogAppendedOut,
+    JobLogEventOut,
+    JobLogIn,
+    JobLogQuery,
+    JobLogsOut,
+)
+from soulcaster.web.api.job_logs.stream import stream_job_log, wants_stream
+from soulcaster.web.api.operation import operation
+from soulcaster.web.api.responses import json_response
+from soulcaster.web.caller import CALLER
+from soulcaster.web.dependencies import dependencies
+from soulcaster.web.parameters import ProjectQuery
+
+PART_BYTES = 5 * 1024 * 1024
+"""How much of a log one response has, about."""
+
+
+@operation("GET", "/jobs/{job_id}/logs", {200: JobLogsOut}, scope="read", events=JobLogEventOut)
+async def get_job_logs(request: web.Request, query: JobLogQuery, job_id: str) -> web.StreamResponse:
+    """Get a job's log, or follow it as Server-Sent Events; 404 when the project has no such job.
+
+    With `stream=1`, or where the client accepts text/event-stream, events `log` come as the log is written, and `end`
+    when the job has ended and all of its log was sent. A stream ends after ten minutes, or when the server stops; a
+    client that comes back with the id of the last event resumes after it.
+    """
+    given = dependencies(request)
+    job = await known_job(given.read_model.jobs, query.project_id, job_id)
+    if query.stream or wants_stream(request):
+        caller = request[CALLER]
+        return await stream_job_log(request, job, name=caller.api_key_id or caller.name, after=query.after)
+    part = await given.job_log_reading.read(job, position_of(query.after), limit_bytes=PART_BYTES)
+    return json_response(
+        JobLogsOut(
+            job_id=job.id,
+            project_id=job.project_id,
+            source=part.source,
+            chunks=list(part.texts),
+            dropped=part.dropped,
+            position=str(part.position),
+            next=str(part.position) if part.more else None,
+        )
+    )
+
+
+@operation("POST", "/jobs/{job_id}/logs", {202: JobLogAppendedOut}, scope="launch")
+async def append_job_log(request: web.Request, query: ProjectQuery, body: JobLogIn, job_id: str) -> web.StreamResponse:
+    """Append whole lines to a job's log, as JSON or as text/plain; secrets in them are replaced.
+
+    Lines are accepted after the end of the job as well.
+    """
+    given = dependencies(request)
+    job = await known_job(given.read_model.jobs, query.project_id, job_id)
+    await given.job_logs.append(job.project_id, job.id, body.text)
+    appended = JobLogAppendedOut(job_id=job.id, project_id=job.project_id, job_status=job.status)
+    return json_response(appended, status=202)
