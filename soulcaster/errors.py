@@ -81,6 +81,10 @@ class SourceRefuses(SoulcasterError):
     """A source of feedback refuses the request; check its settings and the token."""
 
 
+class SandboxRefused(SoulcasterError):
+    """The vendor of sandboxes refuses a request, which changed nothing; check its key, the template and the limits."""
+
+
 class SignInRefused(SoulcasterError):
     """GitHub did not sign this person in."""
 
@@ -102,6 +106,10 @@ class InvalidMessage(SoulcasterError):
 
 class NotFound(SoulcasterError):
     """Nothing here has that id."""
+
+
+class SandboxGone(SoulcasterError):
+    """This sandbox does not run any more: it was removed or paused, or it reached its time to live."""
 
 
 class Conflict(SoulcasterError):

@@ -330,12 +330,20 @@ class LauncherSettings(LogArchiveSettings, KafkaSettings):
         repr=False,
         exclude=True,
         validation_alias=AliasChoices("E2B_API_KEY"),
-        description="Key of E2B, in whose sandboxes fixes will be made; not used yet.",
+        description="Key of E2B, for the backend `e2b`, which runs each job in a sandbox there.",
     )
     kilocode_template: str = Field(
         "base",
         validation_alias=AliasChoices("KILOCODE_TEMPLATE_NAME", "KILOCODE_TEMPLATE_ID"),
-        description="Name or id of the template of those sandboxes; not used yet.",
+        description="Name or id of the template of those sandboxes; the program of jobs must be in it.",
+    )
+    e2b_sandbox_ttl_seconds: int = Field(
+        0,
+        ge=0,
+        le=86_400,
+        validation_alias=AliasChoices("E2B_SANDBOX_TTL_SECONDS"),
+        description="Seconds that such a sandbox may live at least. It may always live twelve minutes longer than the "
+        "time limit of its job; E2B allows 1 hour on its Hobby plan and 24 hours on Pro.",
     )
 
 
