@@ -5,8 +5,8 @@ import sys
 
 import structlog
 
-QUIET = ("aiokafka", "faust", "mode", "asyncio")
-"""Libraries that log every reconnection; only their warnings and errors are kept."""
+QUIET = ("aiokafka", "asyncio", "faust", "httpx", "mode", "pyqwest")
+"""Libraries that log every reconnection or every request; only their warnings and errors are kept."""
 
 
 def configure(level: str) -> None:
