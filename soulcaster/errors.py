@@ -4,6 +4,7 @@ The docstring of a class is its message when the call gives none. The command li
 so it says what happened, where, and what to do about it.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 
 
@@ -68,6 +69,20 @@ class ApiUnavailable(Unavailable):
 
 class ApiRefuses(ApiUnavailable):
     """The HTTP API refuses the request; check the API key."""
+
+
+class EcsUnavailable(Unavailable):
+    """Amazon ECS does not answer."""
+
+
+class EcsRefuses(EcsUnavailable):
+    """Amazon ECS refuses the request; check its settings and the AWS credentials."""
+
+    def __init__(self, message: str | None = None, *, code: str = "", tasks: Sequence[str] = ()) -> None:
+        """`code` is the vendor's name of the error; `tasks` are the ARNs that it gives as a reason."""
+        super().__init__(message)
+        self.code = code
+        self.tasks = tasks
 
 
 # ---- a person has to act -------------------------------------------------------------------------------------------

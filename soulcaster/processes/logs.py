@@ -5,8 +5,8 @@ import sys
 
 import structlog
 
-QUIET = ("aiokafka", "asyncio", "faust", "httpx", "mode", "pyqwest")
-"""Libraries that log every reconnection or every request; only their warnings and errors are kept."""
+QUIET = ("aiobotocore", "aiokafka", "asyncio", "boto3", "botocore", "faust", "httpx", "mode", "pyqwest")
+"""Libraries that log every reconnection, or every request with its secrets; only their warnings and errors are kept."""
 
 
 def configure(level: str) -> None:

@@ -325,6 +325,42 @@ class LauncherSettings(LogArchiveSettings, KafkaSettings):
 
     section: ClassVar[str] = "Launcher"
 
+    ecs_cluster_name: str = Field(
+        "",
+        validation_alias=AliasChoices("ECS_CLUSTER_NAME"),
+        description="Name or ARN of the Amazon ECS cluster that runs jobs; credentials and region come from AWS's own "
+        "variables and files.",
+    )
+    ecs_task_definition: str = Field(
+        "",
+        validation_alias=AliasChoices("ECS_TASK_DEFINITION"),
+        description="Task definition of a job: family, family:revision or ARN.",
+    )
+    ecs_container_name: str = Field(
+        "",
+        validation_alias=AliasChoices("ECS_CONTAINER_NAME"),
+        description="Container of that task definition that gets the job's variables; empty means its first one.",
+    )
+    ecs_subnet_ids: str = Field(
+        "",
+        validation_alias=AliasChoices("ECS_SUBNET_IDS"),
+        description="Subnets of the tasks, comma-separated, best in several availability zones.",
+    )
+    ecs_security_group_ids: str = Field(
+        "",
+        validation_alias=AliasChoices("ECS_SECURITY_GROUP_IDS"),
+        description="Security groups of the tasks, comma-separated; they limit what a job can reach.",
+    )
+    ecs_assign_public_ip: bool = Field(
+        False,
+        validation_alias=AliasChoices("ECS_ASSIGN_PUBLIC_IP"),
+        description="Give each task a public address; it needs one in a subnet without NAT or VPC endpoints.",
+    )
+    ecs_launch_type: str = Field(
+        "FARGATE",
+        validation_alias=AliasChoices("ECS_LAUNCH_TYPE"),
+        description="What runs the tasks: `FARGATE`, `EC2`, or empty for the cluster's default capacity providers.",
+    )
     e2b_api_key: str = Field(
         "",
         repr=False,

@@ -1,20 +1,16 @@
 """The archive of logs in a bucket of Amazon S3, or of a store with the same API (`AWS_ENDPOINT_URL_S3`)."""
 
-import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
-from contextlib import AsyncExitStack, contextmanager
-from typing import Any
+from contextlib import contextmanager
 
-import aioboto3
 from aioboto3.s3.inject import S3TransferConfig
 from aiohttp import ClientError as HttpError
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from soulcaster.adapters.aws.client import LazyClient
 from soulcaster.adapters.log_folder import checked_key
 from soulcaster.errors import ArchiveUnavailable, NotFound
 
-CONNECT_SECONDS = 3.0
 READ_SECONDS = 10.0
 
 TRIES = 3
@@ -36,20 +32,13 @@ class S3Archive:
         """`prefix` comes before every key, with a slash between them; `tries` is how often a request is tried."""
         self._bucket = bucket
         self._prefix = prefix.strip("/")
-        self._config = Config(
-            connect_timeout=CONNECT_SECONDS,
-            read_timeout=READ_SECONDS,
-            retries={"mode": "standard", "total_max_attempts": tries},
-        )
-        self._stack = AsyncExitStack()
-        self._client: Any = None
-        self._opening = asyncio.Lock()
+        self._client = LazyClient("s3", read_seconds=READ_SECONDS, tries=tries)
 
     async def write(self, key: str, parts: AsyncIterator[bytes]) -> str:
         """Upload an object; it appears when it is whole."""
         name = self._name(key)
         with self._errors():
-            s3 = await self._open()
+            s3 = await self._client.open()
             await s3.upload_fileobj(_Parts(parts), self._bucket, name, Config=_TRANSFER)
         return self._url(name)
 
@@ -57,7 +46,7 @@ class S3Archive:
         """Return the URL of an object, if it is there."""
         name = self._name(key)
         with self._errors():
-            s3 = await self._open()
+            s3 = await self._client.open()
             try:
                 await s3.head_object(Bucket=self._bucket, Key=name)
             except ClientError as error:
@@ -70,7 +59,7 @@ class S3Archive:
         """Yield an object in parts."""
         name = self._name(key)
         with self._errors():
-            s3 = await self._open()
+            s3 = await self._client.open()
             try:
                 answer = await s3.get_object(Bucket=self._bucket, Key=name)
             except ClientError as error:
@@ -83,8 +72,7 @@ class S3Archive:
 
     async def close(self) -> None:
         """Close the connections."""
-        self._client = None
-        await self._stack.aclose()
+        await self._client.close()
 
     def _name(self, key: str) -> str:
         return f"{self._prefix}/{checked_key(key)}" if self._prefix else checked_key(key)
@@ -99,13 +87,6 @@ class S3Archive:
             yield
         except (BotoCoreError, ClientError, HttpError, OSError, TimeoutError) as error:
             raise ArchiveUnavailable(f"The archive of logs in {self._url('')} cannot be used: {error}") from error
-
-    async def _open(self) -> Any:
-        async with self._opening:
-            if self._client is None:
-                client = aioboto3.Session().client("s3", config=self._config)
-                self._client = await self._stack.enter_async_context(client)
-            return self._client
 
 
 class _Parts:

@@ -1,0 +1,42 @@
+"""A client of one service of AWS that opens its connections at the first call."""
+
+import asyncio
+from contextlib import AsyncExitStack
+from typing import Any
+
+import aioboto3
+from botocore.config import Config
+
+CONNECT_SECONDS = 3.0
+
+
+class LazyClient:
+    """Opens a client when it is first asked for; after `close` it opens another one."""
+
+    def __init__(self, service: str, *, read_seconds: float, tries: int) -> None:
+        """`service` is boto's name of it. A request is tried `tries` times, with random waits that grow from a second.
+
+        `read_seconds` is how long one try waits for each part of an answer.
+        """
+        self._service = service
+        self._config = Config(
+            connect_timeout=CONNECT_SECONDS,
+            read_timeout=read_seconds,
+            retries={"mode": "standard", "total_max_attempts": tries},
+        )
+        self._stack = AsyncExitStack()
+        self._client: Any = None
+        self._opening = asyncio.Lock()
+
+    async def open(self) -> Any:
+        """Return the client, whose methods boto makes from AWS's descriptions; opening takes a tenth of a second."""
+        async with self._opening:
+            if self._client is None:
+                client = aioboto3.Session().client(self._service, config=self._config)
+                self._client = await self._stack.enter_async_context(client)
+            return self._client
+
+    async def close(self) -> None:
+        """Close the connections."""
+        self._client = None
+        await self._stack.aclose()
