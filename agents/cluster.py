@@ -1,4 +1,4 @@
-"""feedback.embedded, cluster.commands -> cluster.events, job.events, fix.commands: the clusters of projects."""
+"""feedback.embedded, cluster.commands, job.events -> cluster.events, job.events, fix.commands: clusters of projects."""
 
 import asyncio
 from collections import defaultdict
@@ -14,22 +14,26 @@ from soulcaster.domain.clustering.project.clusters import ProjectClusters
 from soulcaster.domain.clustering.project.embedders import EmbedderKey
 from soulcaster.domain.clustering.project.steps import Step
 from soulcaster.domain.commands import Command, RoundFinished
+from soulcaster.domain.lifecycle import JobStep
 from soulcaster.ports.clock import Clock
 from soulcaster.ports.messaging import Publisher, Record
 from soulcaster.services.retrying import until_available
 from soulcaster.wire.cluster_commands import ClusterCommand
 from soulcaster.wire.embedded import EmbeddedEnvelope, EmbedderId
-from soulcaster.wire.topics import CLUSTER_COMMANDS
+from soulcaster.wire.jobs import JobEvent
+from soulcaster.wire.topics import CLUSTER_COMMANDS, JOB_EVENTS
 from tables.segmented import ProjectPartition, States
 
 THREAD_ITEMS = 64
 """From so many items on they are added in a thread; fewer are done sooner than a thread would start."""
 
-Envelope = EmbeddedEnvelope | ClusterCommand
+Envelope = EmbeddedEnvelope | ClusterCommand | JobStep
 
 
 class Cluster:
     """Assigns items to clusters and carries out commands. A project has one partition, so it has one writer.
+
+    It reads job.events too, which it also writes: whether a fix may start depends on the jobs under way.
 
     1. Parse the records, by partition and project.
     2. Send what the project's last stored step has left in its outbox: a crash may have come between 6 and 7.
@@ -37,7 +41,7 @@ class Cluster:
     4. Start a round if one is due.
     5. Write the steps' rows to the table. A row holds the outbox: what its step has still to send.
     6. Wait until Kafka has the rows.
-    7. Publish events and pending jobs, then the commands that launch fixes.
+    7. Publish events and job steps, then the commands that launch fixes.
     8. Empty the outboxes in memory, and in the table where a fix must not be sent again.
     9. Return; the records are acknowledged, and events that are sent again change nothing.
 
@@ -58,7 +62,7 @@ class Cluster:
         """`clusters` is the table; `stored` returns once Kafka has all rows that were written to it."""
         self._clusters = clusters
         self._stored = stored
-        self._sender = StepSender(publisher, clock)
+        self._sender = StepSender(publisher)
         self._rounds = BackgroundRounds(publisher, clock)
         self._clock = clock
 
@@ -96,8 +100,11 @@ class Cluster:
         steps: list[Step] = []
         for embedder, run in groupby(envelopes, key=_embedder):
             if embedder is None:
-                commands = [envelope.command for envelope in run if isinstance(envelope, ClusterCommand)]
-                steps += [await self._command(place, project, command) for command in commands]
+                for envelope in run:
+                    if isinstance(envelope, ClusterCommand):
+                        steps.append(await self._command(place, project, envelope.command))
+                    elif isinstance(envelope, JobStep):
+                        steps.append(project.take_job_steps([envelope], self._clock()))
             else:
                 steps += await self._items(project, embedder, [e for e in run if isinstance(e, EmbeddedEnvelope)])
         if self._rounds.start_due(place, project):
@@ -145,7 +152,7 @@ class Cluster:
 
     async def _send_outbox(self, batch: Batch, place: ProjectPartition) -> None:
         unsent = self._clusters.state(*place).unsent()
-        if unsent.events or unsent.fixes:
+        if unsent.events or unsent.fixes or unsent.job_steps:
             await self._sender.send_or_dead_letter(place, unsent)
             self._empty_outbox(batch, place)
 
@@ -159,8 +166,14 @@ class Cluster:
 def _parse(records: Iterable[Record]) -> dict[ProjectPartition, list[Envelope]]:
     received: dict[ProjectPartition, list[Envelope]] = defaultdict(list)
     for record in records:
-        kind = ClusterCommand if record.topic == CLUSTER_COMMANDS.name else EmbeddedEnvelope
-        envelope = kind.model_validate_json(record.value or b"")
+        value = record.value or b""
+        envelope: Envelope
+        if record.topic == JOB_EVENTS.name:
+            envelope = JobEvent.model_validate_json(value).step(record.offset)
+        elif record.topic == CLUSTER_COMMANDS.name:
+            envelope = ClusterCommand.model_validate_json(value)
+        else:
+            envelope = EmbeddedEnvelope.model_validate_json(value)
         received[record.partition, envelope.project_id].append(envelope)
     return received
 

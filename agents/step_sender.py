@@ -1,12 +1,10 @@
-"""What steps of clusters send: events and pending jobs, then the commands that launch fixes."""
+"""What steps of clusters send: events and job steps, then the commands that launch fixes."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
 import structlog
 
 from soulcaster.domain.clustering.project.steps import Step
-from soulcaster.domain.commands import Fix
-from soulcaster.ports.clock import Clock
 from soulcaster.ports.messaging import Outgoing, Publisher, Record
 from soulcaster.services.dead_letters import dead_letter, send_dead_letters
 from soulcaster.services.retrying import until_available
@@ -17,23 +15,18 @@ from tables.segmented import ProjectPartition
 
 log = structlog.get_logger(__name__)
 
-PENDING_SEQ = 0
-"""The `seq` of a job's first event."""
-
 
 class StepSender:
     """Publishes what steps of clusters say happened, and what they launch."""
 
-    def __init__(self, publisher: Publisher, clock: Clock) -> None:
-        """`clock` gives the time at which jobs become pending."""
+    def __init__(self, publisher: Publisher) -> None:
         self._publisher = publisher
-        self._clock = clock
 
     async def send(self, steps: Mapping[ProjectPartition, Sequence[Step]]) -> None:
         """Publish what the steps of these projects send, waiting while Kafka is unavailable."""
         events, commands = self._messages(steps)
         await until_available(lambda: self._publisher.publish(events))
-        # After the events: a job is known as pending before anyone can launch it.
+        # After the job steps: a job is known before anyone can launch it.
         await until_available(lambda: self._publisher.publish(commands))
 
     async def send_or_dead_letter(self, place: ProjectPartition, step: Step) -> None:
@@ -57,41 +50,21 @@ class StepSender:
         await send_dead_letters(self._publisher, [dead_letter(record, f"cluster: {error!r}") for record in records])
 
     def _messages(self, steps: Mapping[ProjectPartition, Sequence[Step]]) -> tuple[list[Outgoing], list[Outgoing]]:
-        """Return events and pending jobs, and the commands that launch fixes."""
+        """Return events and job steps, and the commands that launch fixes."""
         events: list[Outgoing] = []
         commands: list[Outgoing] = []
         for (_, project_id), of_project in steps.items():
             key = project_id.encode()
             happened = [event for step in of_project for event in step.events]
             events += [Outgoing(CLUSTER_EVENTS.name, key, value) for value in event_envelopes(project_id, happened)]
-            for fix in (fix for step in of_project for fix in step.fixes):
-                events.append(Outgoing(JOB_EVENTS.name, key, self._pending(project_id, fix).to_bytes()))
-                commands.append(Outgoing(FIX_COMMANDS.name, key, _launch(project_id, fix).to_bytes()))
+            job_steps = [job_step for step in of_project for job_step in step.job_steps]
+            events += [Outgoing(JOB_EVENTS.name, key, JobEvent.of(job_step).to_bytes()) for job_step in job_steps]
+            fixes = [fix for step in of_project for fix in step.fixes]
+            commands += [Outgoing(FIX_COMMANDS.name, key, FixCommand.of(project_id, fix).to_bytes()) for fix in fixes]
         return events, commands
-
-    def _pending(self, project_id: str, fix: Fix) -> JobEvent:
-        return JobEvent(
-            job_id=fix.job_id,
-            project_id=project_id,
-            cluster_id=fix.cluster_id,
-            seq=PENDING_SEQ,
-            status="pending",
-            at=self._clock(),
-            log=f"asked for by {fix.requested_by}",
-        )
-
-
-def _launch(project_id: str, fix: Fix) -> FixCommand:
-    return FixCommand(
-        job_id=fix.job_id,
-        project_id=project_id,
-        cluster_id=fix.cluster_id,
-        cluster_title=fix.cluster_title,
-        requested_by=fix.requested_by,
-        requested_at=fix.requested_at,
-    )
 
 
 def _parts(step: Step) -> Iterable[Step]:
     yield from (Step(events=(event,)) for event in step.events)
+    yield from (Step(job_steps=(job_step,)) for job_step in step.job_steps)
     yield from (Step(fixes=(fix,)) for fix in step.fixes)

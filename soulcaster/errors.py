@@ -137,3 +137,16 @@ class IllegalTransition(Conflict):
 
 class LimitReached(SoulcasterError):
     """A limit is reached for now; try again later."""
+
+
+class QuotaExceeded(LimitReached):
+    """A project has as many jobs, or has spent as much, as it may; `current` of `limit` is used."""
+
+    def __init__(self, message: str, current: float, limit: float) -> None:
+        super().__init__(f"{message}; the limit is {limit:g}.")
+        self.current = current
+        self.limit = limit
+
+
+class Fenced(Conflict):
+    """A newer launch of the job has begun, or the job has ended: this report changes nothing, its program must end."""

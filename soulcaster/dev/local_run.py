@@ -44,14 +44,15 @@ class LocalRun:
         self._stack = Stack(data_dir, base=settings)
         self._settings = self._stack.settings
         self._address = f"http://127.0.0.1:{settings.port}"
+        secrets_key = kept_key(data_dir / "secrets.key")
         self._worker = self._program("worker", "The worker", grace=WORKER_STOP_SECONDS)
         self._web = self._program(
             "web",
             "The web server",
             SOULCASTER_SESSION_KEY=kept_key(data_dir / "session.key"),
-            SOULCASTER_SECRETS_KEY=kept_key(data_dir / "secrets.key"),
+            SOULCASTER_SECRETS_KEY=secrets_key,
         )
-        self._launcher = self._program("launcher", "The launcher")
+        self._launcher = self._program("launcher", "The launcher", SOULCASTER_SECRETS_KEY=secrets_key)
         # An API key in the environment is one of another server; this server needs none.
         self._pollers = [
             self._program("poll reddit", "The Reddit poller", SOULCASTER_API_KEY=""),

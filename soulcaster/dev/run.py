@@ -48,6 +48,8 @@ def _local_settings(settings: Settings, port: int | None, data_dir: Path) -> Set
         "backend_url": "",
         "log_archive": settings.log_archive or str(data_dir.resolve() / "job-logs"),
     }
+    if "backends" not in settings.model_fields_set:
+        changes["backends"] = "dry-run,local"
     if "reddit_subreddits" not in settings.model_fields_set:
         changes["reddit_subreddits"] = ""  # the default is all of Reddit, too much for a first try
     return settings.model_copy(update=changes)

@@ -13,12 +13,15 @@ from typing import Annotated, Literal
 from annotated_types import Interval, Len
 from pydantic import StringConstraints
 
+from soulcaster.domain.fixes.fix import DEFAULT_OPTIONS, FixOptions, StopPoint
+from soulcaster.domain.fixes.limits import FixLimits
 from soulcaster.domain.ids import ShortId
 
 Granularity = Literal["finer", "fine", "auto", "broad", "broader"]
 
 CommandKind = Literal[
     "start_fix",
+    "approve_fix",
     "merge",
     "split",
     "move",
@@ -60,10 +63,25 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class StartFix(Asked):
-    """Send a coding agent to work on a cluster."""
+    """Send a coding agent to work on a cluster, if the limits of the project (None: there are none) allow one more job.
+
+    If it is not `approved`, the job waits until a person approves it.
+    """
 
     cluster_id: ShortId
+    options: FixOptions = DEFAULT_OPTIONS
+    limits: FixLimits | None = None
+    approved: bool = True
     type: Literal["start_fix"] = "start_fix"
+
+
+@dataclass(frozen=True, slots=True)
+class ApproveFix(Asked):
+    """Let a job that waits for approval start; `stop_at` is how far it goes."""
+
+    job_id: ShortId
+    stop_at: StopPoint = "pr"
+    type: Literal["approve_fix"] = "approve_fix"
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +206,7 @@ class RoundFinished(Asked):
 
 Command = (
     StartFix
+    | ApproveFix
     | Merge
     | Split
     | Move
@@ -203,14 +222,3 @@ Command = (
     | Configure
 )
 """What a person may ask."""
-
-
-@dataclass(frozen=True, slots=True)
-class Fix:
-    """A coding agent's work on a cluster, to be launched once."""
-
-    job_id: str
-    cluster_id: str
-    cluster_title: str
-    requested_by: str
-    requested_at: datetime

@@ -1,38 +1,74 @@
 """The life of a job, and the status it gives its cluster: pure state machines.
 
-Several programs report steps of one job: the clusterer that requests it, the launcher, an agent through the API, a
-person who cancels it. None waits for another, so a job is a function of the set of its steps: `advance` takes steps in
-any order, and the same steps always end in the same job. A program calls `may_become` before it reports a step.
+Several programs report steps of one job: the clusterer that decides on it, the launcher, the program that the launcher
+starts, an API client, a person who cancels. All steps of a job are on one partition of job.events, and the job is what
+the steps make of it in that order: `advance` applies the next one. Everybody who reads the log sees the same job.
+
+The log also gives fencing tokens. A launch begins with a claim; the offset of that record is the launch's token. Of two
+launchers that claim the same launch, the first record counts, and a report with the token of an earlier launch changes
+nothing. (Source of the idea: Kleppmann, *How to do distributed locking*, 2016.)
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Literal
 
+from soulcaster.domain.fixes.fix import Fix
 from soulcaster.errors import IllegalTransition
 
 JobStatus = Literal["pending", "running", "success", "failed"]
+JobState = Literal[
+    "queued", "approved", "launching", "running", "publishing", "succeeded", "failed", "dead", "cancelled"
+]
+"""Waiting for approval; waiting for a launch; being launched; at work; publishing what it made; and the ends: it did
+its work, it could not, no launch of it survived, a person ended it."""
+
 ClusterStatus = Literal["new", "fixing", "pr_opened", "failed", "muted", "resolved"]
 
 Triage = Literal["open", "muted", "resolved"]
 """What people decided about a cluster: nothing yet, that they ignore it, or that it is done."""
 
-NEXT: dict[JobStatus, frozenset[JobStatus]] = {
-    "pending": frozenset({"pending", "running", "success", "failed"}),
-    "running": frozenset({"running", "success", "failed"}),
-    "success": frozenset(),
-    "failed": frozenset(),
+STATUSES: Mapping[JobState, JobStatus] = {
+    "queued": "pending",
+    "approved": "pending",
+    "launching": "pending",
+    "running": "running",
+    "publishing": "running",
+    "succeeded": "success",
+    "failed": "failed",
+    "dead": "failed",
+    "cancelled": "failed",
 }
-"""The statuses that may follow each status. A job that has ended does not change its status."""
+"""The public status of each state."""
 
-_RANK: dict[JobStatus, int] = {"pending": 0, "running": 1, "success": 2, "failed": 2}
+_ORDER: Mapping[JobState, int] = {
+    "queued": 0, "approved": 1, "launching": 2, "running": 3, "publishing": 4,
+    "succeeded": 5, "failed": 5, "dead": 5, "cancelled": 5,
+}  # fmt: skip
+_END = 5
+
+_OF_STATUS: Mapping[JobStatus, JobState] = {
+    "pending": "approved",
+    "running": "running",
+    "success": "succeeded",
+    "failed": "failed",
+}
+
+MAX_LAUNCHES = 3
+"""How often a job is launched before it is dead."""
+
+NOT_IN_LOG = -1
+"""The offset of a step that is not read from the log, and the token of a job that was never launched."""
 
 
 @dataclass(frozen=True, slots=True)
 class JobStep:
-    """One step of a job. A step delivered twice is recognised by its `id`.
+    """One step of a job, with its offset on job.events.
 
-    `seq` orders steps of one program that have the same `at`; two programs may use the same `seq`.
+    `seq` orders steps of one program that have the same `at`. `token` is the fencing token of the launch that reports;
+    people and API clients have none. `launch` is set in a claim: the number of the launch that begins. `fix` is set in
+    the first step of a job that the clusterer decided on.
     """
 
     id: str
@@ -40,15 +76,22 @@ class JobStep:
     project_id: str
     cluster_id: str
     seq: int
-    status: JobStatus
+    state: JobState
     at: datetime
     log: str | None = None
     pr_url: str | None = None
     error: str | None = None
+    token: int | None = None
+    launch: int | None = None
+    task: str | None = None
+    cost_usd: float | None = None
+    archive_url: str | None = None
+    fix: Fix | None = None
+    offset: int = NOT_IN_LOG
 
     @property
     def place(self) -> str:
-        """Return the sort key among the steps of the job: time, then `seq`, then id."""
+        """Return the sort key of the step's log line: time, then `seq`, then id."""
         return f"{self.at.astimezone(UTC).isoformat(timespec='microseconds')} {self.seq:020} {self.id}"
 
 
@@ -56,94 +99,132 @@ class JobStep:
 class Job:
     """A job after the steps known so far.
 
-    `seq` is the highest of them. The three `*_place` fields are the sort keys of the steps that set status, error and
-    pull request.
+    `seq` is the highest of them, `offset` that of the last one. `launch` counts launches, `fence` is the token of the
+    present one and `launched_at` when it began; `task` is the backend's name of it. `fix` is None for a job that
+    somebody recorded and no launcher runs. `cost_usd` is what the job has spent. `archive_url` is where its whole log
+    is kept.
     """
 
     id: str
     project_id: str
     cluster_id: str
-    status: JobStatus
+    state: JobState
     seq: int
     created_at: datetime
     updated_at: datetime
     pr_url: str | None = None
     error: str | None = None
-    status_place: str = ""
-    error_place: str = ""
-    pr_place: str = ""
+    launch: int = 0
+    fence: int = NOT_IN_LOG
+    launched_at: datetime | None = None
+    task: str | None = None
+    cost_usd: float = 0.0
+    archive_url: str | None = None
+    fix: Fix | None = None
+    offset: int = NOT_IN_LOG
+
+    @property
+    def status(self) -> JobStatus:
+        """Return the public status."""
+        return STATUSES[self.state]
+
+
+def state_of(status: JobStatus) -> JobState:
+    """Return the state that a report with a public status alone gives a job."""
+    return _OF_STATUS[status]
 
 
 def start(step: JobStep) -> Job:
-    """Return the job of which only this step is known."""
-    place = step.place
-    return Job(
-        step.job_id,
-        step.project_id,
-        step.cluster_id,
-        step.status,
-        step.seq,
-        step.at,
-        step.at,
-        step.pr_url,
-        step.error,
-        place,
-        place if step.error is not None else "",
-        place if step.pr_url is not None else "",
-    )
+    """Return the job of which this is the first step."""
+    job = Job(
+        step.job_id, step.project_id, step.cluster_id, step.state, step.seq, step.at, step.at,
+        step.pr_url, step.error, cost_usd=step.cost_usd or 0.0, archive_url=step.archive_url, fix=step.fix,
+        offset=step.offset,
+    )  # fmt: skip
+    return job if step.launch is None else _launched(replace(job, state="approved"), step)
 
 
 def advance(job: Job, step: JobStep) -> Job:
-    """Return the job with one more step applied; the order of steps makes no difference.
+    """Return the job after its next step; a step that comes again, or that may change nothing, changes nothing.
 
-    A job goes from pending to running to its end, never back. Of several ends the earliest counts, with its error.
-    Before the end the latest error counts. The latest pull request counts.
+    Within one launch the state goes forward only. A report of the present launch that the job is approved again ends
+    that launch: the job waits for a retry. An end is final; afterwards only a pull request, costs and the archive are
+    noted.
     """
-    other = start(step)
-    status, error = _status(job, other), _error(job, other)
-    pr = max(job, other, key=lambda known: known.pr_place)
+    if step.offset != NOT_IN_LOG:
+        if step.offset <= job.offset:
+            return job
+        job = replace(job, offset=step.offset)
+    if step.token is not None and step.token != job.fence:
+        return job
+    if step.launch is not None:
+        return _launched(job, step) if _may_launch(job, step.launch) else job
+    moved = _noted(job, step)
+    if not active(job):
+        return moved
+    if _may_follow(job, step):
+        return replace(moved, state=step.state, error=step.error if ends(step.state) else step.error or job.error)
+    return replace(moved, error=step.error or job.error)
+
+
+def _noted(job: Job, step: JobStep) -> Job:
+    """Return the job with what a step says beside its state."""
     return replace(
         job,
-        status=status.status,
-        status_place=status.status_place,
-        error=error.error,
-        error_place=error.error_place,
-        pr_url=pr.pr_url,
-        pr_place=pr.pr_place,
-        seq=max(job.seq, other.seq),
-        created_at=min(job.created_at, other.created_at),
-        updated_at=max(job.updated_at, other.updated_at),
+        seq=max(job.seq, step.seq),
+        created_at=min(job.created_at, step.at),
+        updated_at=max(job.updated_at, step.at),
+        pr_url=step.pr_url or job.pr_url,
+        task=step.task or job.task,
+        cost_usd=max(job.cost_usd, step.cost_usd or 0.0),
+        archive_url=step.archive_url or job.archive_url,
+        fix=step.fix or job.fix,
     )
 
 
-def _status(one: Job, other: Job) -> Job:
-    """Return the one of the two whose status counts."""
-    ranks = _RANK[one.status], _RANK[other.status]
-    if ranks[0] != ranks[1]:
-        return one if ranks[0] > ranks[1] else other
-    return min(one, other, key=lambda known: known.status_place)
+def _may_follow(job: Job, step: JobStep) -> bool:
+    if step.state == "approved" and step.token is not None:
+        return True
+    return _ORDER[step.state] >= _ORDER[job.state]
 
 
-def _error(one: Job, other: Job) -> Job:
-    """Return the one of the two whose error counts."""
-    if active(one) and active(other):
-        return max(one, other, key=lambda known: known.error_place)
-    return _status(one, other)
+def _may_launch(job: Job, launch: int) -> bool:
+    return job.state == "approved" and launch == job.launch + 1
+
+
+def _launched(job: Job, step: JobStep) -> Job:
+    """Return the job with a new launch, whose fencing token is the offset of this step."""
+    return replace(
+        _noted(job, step),
+        state="launching",
+        launch=job.launch + 1,
+        fence=step.offset,
+        launched_at=step.at,
+        task=None,
+        error=None,
+    )
+
+
+def ends(state: JobState) -> bool:
+    """Return whether a job in this state has ended."""
+    return _ORDER[state] == _END
 
 
 def active(job: Job) -> bool:
     """Return whether the job has not ended."""
-    return bool(NEXT[job.status])
+    return not ends(job.state)
 
 
-def may_become(job: Job, status: JobStatus) -> None:
-    """Return if a job may get this status now; reporting its present status again is allowed.
+def may_become(job: Job, state: JobState) -> None:
+    """Return if a job may get this state now; reporting its present state, or status, again is allowed.
 
     Raises:
-        IllegalTransition: the status cannot follow the present one.
+        IllegalTransition: the state cannot follow the present one.
     """
-    if status != job.status and status not in NEXT[job.status]:
-        raise IllegalTransition(f"The job is {job.status}; it cannot become {status}.")
+    if STATUSES[state] == job.status:
+        return
+    if not active(job) or _ORDER[state] < _ORDER[job.state]:
+        raise IllegalTransition(f"The job is {job.status}; it cannot become {STATUSES[state]}.")
 
 
 def cluster_status(job: Job | None, triage: Triage = "open") -> ClusterStatus:

@@ -1,36 +1,71 @@
 """The process `soulcaster launcher`: runs a job for every command on fix.commands."""
 
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from datetime import timedelta
+
 import structlog
 
 from soulcaster.adapters.kafka.consumers import GroupConsumer
-from soulcaster.adapters.kafka.job_ends import KafkaJobEnds
+from soulcaster.adapters.kafka.job_feed import KafkaJobFeed
 from soulcaster.adapters.kafka.publisher import KafkaPublisher
+from soulcaster.errors import BadInput
 from soulcaster.launcher.backends.dry_run import DryRun
-from soulcaster.launcher.jobs import run_jobs
+from soulcaster.launcher.job_run import Launching
+from soulcaster.launcher.jobs import JobRuns
+from soulcaster.ports.launch_backend import LaunchBackend
 from soulcaster.processes.clock import utc_now
 from soulcaster.processes.logs import configure as configure_logs
 from soulcaster.processes.settings import LauncherSettings
 from soulcaster.processes.signals import run_until_stopped
+from soulcaster.services.job_tokens import JobTokens
+from soulcaster.services.program_reports import ProgramReports
 from soulcaster.wire.topics import FIX_COMMANDS
 
 log = structlog.get_logger(__name__)
 
 
 def run_launcher(settings: LauncherSettings) -> None:
-    """Run the launcher until SIGTERM or SIGINT; blocks. The command of a job it interrupts is not committed."""
+    """Run the launcher until SIGTERM or SIGINT; blocks. What it has launched goes on; another launcher adopts it."""
     configure_logs(settings.log_level)
     run_until_stopped(_launch(settings))
 
 
 async def _launch(settings: LauncherSettings) -> None:
-    log.info("launcher starts", kafka=settings.kafka)
-    consumer = GroupConsumer(settings.kafka, FIX_COMMANDS.name, f"{settings.app_id}-launcher")
-    async with KafkaPublisher(settings.kafka) as publisher, consumer:
-        await run_jobs(
-            consumer.records(),
-            backend=DryRun(),
+    settings.check_secrets_key()
+    log.info("launcher starts", kafka=settings.kafka, backends=settings.backends)
+    tokens = JobTokens(settings.secrets_key, utc_now)
+    async with KafkaPublisher(settings.kafka) as publisher, AsyncExitStack() as stack:
+        backends = _backends(settings, ProgramReports(publisher, tokens, utc_now))
+        for backend in backends.values():
+            stack.push_async_callback(backend.close)
+        launching = Launching(
+            backends=backends,
+            feed=KafkaJobFeed(settings.kafka, utc_now),
             publisher=publisher,
-            ends=KafkaJobEnds(settings.kafka),
+            tokens=tokens,
             clock=utc_now,
-            commit=consumer.commit,
+            api_url=str(settings.api_url()),
+            lease=timedelta(seconds=settings.job_lease_seconds),
         )
+        runs = JobRuns(launching, lambda record: consumer.commit(record), at_once=settings.launcher_jobs)
+        group = f"{settings.app_id}-launcher"
+        consumer = GroupConsumer(settings.kafka, FIX_COMMANDS.name, group, revoked=runs.let_go)
+        async with consumer:
+            await runs.run(consumer.records())
+
+
+def _backends(settings: LauncherSettings, reports: ProgramReports) -> Mapping[str, LaunchBackend]:
+    """Return the backends that are set up, by name.
+
+    Raises:
+        BadInput: a backend has no such name.
+    """
+    backends: dict[str, LaunchBackend] = {}
+    for name in settings.backend_names():
+        match name:
+            case "dry-run":
+                backends[name] = DryRun(reports.report)
+            case _:
+                raise BadInput(f"SOULCASTER_BACKENDS names {name!r}, which is no backend; there is: dry-run.")
+    return backends

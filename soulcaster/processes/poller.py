@@ -59,7 +59,7 @@ def reddit_config(settings: PollerSettings) -> RedditConfig:
 
 
 async def _poll_reddit(settings: PollerSettings) -> None:
-    api = _api(settings)
+    api = settings.api_url()
     config = reddit_config(settings)
     async with (
         aiohttp.ClientSession() as ours,
@@ -74,16 +74,11 @@ async def _poll_reddit(settings: PollerSettings) -> None:
 
 
 async def _poll_github(settings: PollerSettings) -> None:
-    api = _api(settings)
+    api = settings.api_url()
     async with aiohttp.ClientSession() as session:
         log.info("GitHub poller starts", api=str(api), minutes=settings.github_sync_minutes)
         client = ApiClient(session, api, settings.api_key)
         await GitHubPoller(client, interval=settings.github_sync_minutes * 60.0, clock=time.monotonic).run()
-
-
-def _api(settings: PollerSettings) -> URL:
-    """Return the address of our HTTP API: by default that of the web server on this machine."""
-    return _address("BACKEND_URL", settings.backend_url or f"http://127.0.0.1:{settings.port}")
 
 
 def _address(variable: str, value: str) -> URL:

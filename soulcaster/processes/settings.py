@@ -20,12 +20,19 @@ from pydantic import AliasChoices, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from yarl import URL
 
+from soulcaster.domain.fixes.fix import MAX_JOB_SECONDS
 from soulcaster.domain.members import SignUp
 from soulcaster.errors import BadInput
 from soulcaster.processes.addresses import http_address
 
 DEFAULT_DATA_DIR = Path(".soulcaster")
 STACK_FILE = "stack.json"
+
+MAKE_KEY = (
+    'make one, and keep it: python -c "from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())"'
+)
+
+_PREDECESSORS_RUNNERS = {"sandbox_kilo": "e2b", "aws_kilo": "ecs"}
 
 DEFAULT_REDIS_URL = "redis://127.0.0.1:6379/0"
 
@@ -167,6 +174,20 @@ class AddressSettings(ProcessSettings):
         "set.",
     )
     port: int = Field(8080, validation_alias=AliasChoices("PORT"), description="Port of the web server.")
+    backend_url: str = Field(
+        "",
+        validation_alias=AliasChoices("BACKEND_URL"),
+        description="Address of the HTTP API for pollers and for the programs of jobs, such as https://host; empty "
+        "means the web server on this machine.",
+    )
+
+    def api_url(self) -> URL:
+        """Return the address of the HTTP API.
+
+        Raises:
+            BadInput: the value is not an address.
+        """
+        return http_address("BACKEND_URL", (self.backend_url or f"http://127.0.0.1:{self.port}").rstrip("/"))
 
 
 class LogArchiveSettings(ProcessSettings):
@@ -181,7 +202,67 @@ class LogArchiveSettings(ProcessSettings):
     )
 
 
-class WebSettings(LogArchiveSettings, AddressSettings, RedisSettings, KafkaSettings):
+class SecretsSettings(ProcessSettings):
+    """Settings of every process that seals secrets or signs job tokens."""
+
+    section: ClassVar[str] = "Secrets"
+
+    secrets_key: str = Field(
+        "",
+        repr=False,
+        exclude=True,
+        description="Secret that encrypts webhook secrets and signs the tokens of jobs, a Fernet key, the same for web "
+        "server and launcher; `soulcaster run` creates one in its data dir. To change it, write the new key and the "
+        "old one, comma-separated, until every webhook secret is set again and every job has ended.",
+    )
+
+    def check_secrets_key(self) -> None:
+        """Return when there is a secrets key.
+
+        Raises:
+            BadInput: there is none.
+        """
+        if not self.secrets_key:
+            raise BadInput(f"SOULCASTER_SECRETS_KEY is not set; {MAKE_KEY}")
+
+
+class FixSettings(ProcessSettings):
+    """Settings of the processes that order and run fixes: web server and launcher."""
+
+    section: ClassVar[str] = "Fixes"
+
+    backends: str = Field(
+        "dry-run",
+        validation_alias=AliasChoices("SOULCASTER_BACKENDS", "CODING_AGENT_RUNNER"),
+        description="Launch backends that run jobs, comma-separated; the first one runs those that name none: "
+        "`dry-run`, `local`, `ecs`, `e2b`. The predecessor's `sandbox_kilo` is `e2b`, its `aws_kilo` is `ecs`. Under "
+        "`soulcaster run` the default is `dry-run,local`.",
+    )
+    job_seconds: int = Field(
+        3600,
+        ge=10,
+        le=MAX_JOB_SECONDS,
+        validation_alias=AliasChoices("SOULCASTER_JOB_SECONDS", "SANDBOX_AGENT_TIMEOUT_SECONDS"),
+        description="Seconds that a launch of a job may take.",
+    )
+    job_usd: float = Field(5.0, ge=0, description="Money that one job may spend, in US dollars.")
+    project_jobs: int = Field(3, ge=0, description="Most jobs of a project that are under way at once.")
+    project_jobs_per_day: int = Field(20, ge=0, description="Most jobs of a project that start within 24 hours.")
+    project_usd_per_day: float = Field(
+        50.0, ge=0, description="Money that the jobs of a project may spend within 24 hours, in US dollars."
+    )
+
+    def backend_names(self) -> tuple[str, ...]:
+        """Return the backends that are set up, the default first; the predecessor's names are replaced."""
+        names = (name.strip() for name in self.backends.split(","))
+        return tuple(dict.fromkeys(_PREDECESSORS_RUNNERS.get(name, name) for name in names if name)) or ("dry-run",)
+
+
+class JobsSettings(LogArchiveSettings, FixSettings, SecretsSettings, AddressSettings, RedisSettings, KafkaSettings):
+    """What web server and launcher both need."""
+
+
+class WebSettings(JobsSettings):
     """Settings of the web server."""
 
     section: ClassVar[str] = "Web server"
@@ -197,13 +278,6 @@ class WebSettings(LogArchiveSettings, AddressSettings, RedisSettings, KafkaSetti
         repr=False,
         description="Secret that encrypts session cookies, a Fernet key (32 url-safe base64 bytes); `soulcaster run` "
         "creates one in its data dir.",
-    )
-    secrets_key: str = Field(
-        "",
-        repr=False,
-        exclude=True,
-        description="Secret that encrypts webhook secrets, a Fernet key; `soulcaster run` creates one in its data dir. "
-        "To change it, write the new key and the old one, comma-separated, until every webhook secret is set again.",
     )
     keyless: bool = Field(
         False,
@@ -320,11 +394,17 @@ class WebSettings(LogArchiveSettings, AddressSettings, RedisSettings, KafkaSetti
         raise BadInput(f"SOULCASTER_SIGN_UP must be {' or '.join(get_args(SignUp))}, not {self.sign_up!r}.")
 
 
-class LauncherSettings(LogArchiveSettings, KafkaSettings):
+class LauncherSettings(JobsSettings):
     """Settings of the launcher."""
 
     section: ClassVar[str] = "Launcher"
 
+    launcher_jobs: int = Field(4, ge=1, le=1000, description="Most jobs that one launcher runs at once; others wait.")
+    job_lease_seconds: int = Field(
+        300,
+        ge=10,
+        description="Seconds without a sign of life after which the launch of a job counts as lost and is tried again.",
+    )
     ecs_cluster_name: str = Field(
         "",
         validation_alias=AliasChoices("ECS_CLUSTER_NAME"),
@@ -388,11 +468,6 @@ class PollerSettings(AddressSettings):
 
     section: ClassVar[str] = "Pollers"
 
-    backend_url: str = Field(
-        "",
-        validation_alias=AliasChoices("BACKEND_URL"),
-        description="Address of the HTTP API, such as https://host; empty means the web server on this machine.",
-    )
     api_key: str = Field(
         "",
         repr=False,

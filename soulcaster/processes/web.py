@@ -18,9 +18,11 @@ from soulcaster.adapters.redis.sign_in_tokens import RedisSignIn
 from soulcaster.errors import BadInput, KafkaUnavailable
 from soulcaster.ports.sign_in import Entrance
 from soulcaster.processes.clock import utc_now
+from soulcaster.processes.fixes import fix_defaults
 from soulcaster.processes.job_logs import log_archive
 from soulcaster.processes.logs import configure as configure_logs
-from soulcaster.processes.settings import WebSettings
+from soulcaster.processes.settings import MAKE_KEY, WebSettings
+from soulcaster.services.job_tokens import JobTokens
 from soulcaster.services.webhook_secrets import Seal
 from soulcaster.web import server
 from soulcaster.web.dependencies import Options, Systems
@@ -44,12 +46,9 @@ def run_web(settings: WebSettings) -> None:
     """
     configure_logs(settings.log_level)
     settings.check_web()
-    for name, key in (("SESSION", settings.session_key), ("SECRETS", settings.secrets_key)):
-        if not key:
-            raise BadInput(
-                f"SOULCASTER_{name}_KEY is not set; make one, and keep it: "
-                'python -c "from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())"'
-            )
+    settings.check_secrets_key()
+    if not settings.session_key:
+        raise BadInput(f"SOULCASTER_SESSION_KEY is not set; {MAKE_KEY}")
     web.run_app(
         create_app(settings),
         host=settings.host,
@@ -96,6 +95,8 @@ async def create_app(settings: WebSettings) -> web.Application:
         Options(
             session_key=settings.session_key,
             seal=Seal(settings.secrets_key),
+            job_tokens=JobTokens(settings.secrets_key, utc_now),
+            fixes=fix_defaults(settings),
             reddit=reddit,
             github_token=settings.github_token,
             keyless=settings.keyless,

@@ -1,25 +1,34 @@
 """Jobs as people and coding agents report them: each report is a step on job.events."""
 
 from collections.abc import Callable
-from datetime import datetime
+from dataclasses import dataclass
 from uuid import uuid4
 
 from soulcaster.domain.ids import recorded_job_id, step_id_for
-from soulcaster.domain.lifecycle import Job, JobStatus, active, advance, may_become, start
-from soulcaster.errors import IllegalTransition
+from soulcaster.domain.lifecycle import Job, JobState, JobStep, active, advance, may_become, start
+from soulcaster.errors import Fenced, IllegalTransition
 from soulcaster.ports.clock import Clock
 from soulcaster.ports.clusters import ClusterReader
 from soulcaster.ports.jobs import JobReader
-from soulcaster.ports.messaging import Outgoing, Publisher
+from soulcaster.ports.messaging import Publisher
+from soulcaster.services.job_steps import JobSteps
 from soulcaster.services.lookup import known_cluster
 from soulcaster.services.waiting import until
-from soulcaster.wire.jobs import JobEvent
-from soulcaster.wire.topics import JOB_EVENTS
 
 POLL_SECONDS = 0.05
 """Pause between two reads of a job that a caller waits for."""
 
-_CANCELLED = "cancelled by "
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What somebody reports of a job; `token` is the fencing token of the launch that reports, None for people."""
+
+    state: JobState | None = None
+    log: str | None = None
+    pr_url: str | None = None
+    error: str | None = None
+    token: int | None = None
+    cost_usd: float | None = None
 
 
 class Jobs:
@@ -29,7 +38,7 @@ class Jobs:
     """
 
     def __init__(self, publisher: Publisher, jobs: JobReader, clusters: ClusterReader, clock: Clock) -> None:
-        self._publisher = publisher
+        self._steps = JobSteps(publisher, clock)
         self._jobs = jobs
         self._clusters = clusters
         self._clock = clock
@@ -48,52 +57,37 @@ class Jobs:
         known = None if idempotency_key is None else await self._jobs.get(job_id)
         if known is not None:
             return known
-        event = JobEvent(
-            job_id=job_id,
-            project_id=project_id,
-            cluster_id=cluster.id,
-            seq=0,
-            status="pending",
-            at=self._clock(),
-            log=f"recorded by {by}",
-        )
-        await self._publish(event)
-        return start(event.step())
+        log = f"recorded by {by}"
+        own_id = step_id_for(job_id, "0", "pending", log)
+        step = JobStep(own_id, job_id, project_id, cluster.id, 0, "approved", self._clock(), log=log)
+        await self._steps.publish(step)
+        return start(step)
 
-    async def report(
-        self,
-        job: Job,
-        status: JobStatus | None,
-        *,
-        log: str | None = None,
-        pr_url: str | None = None,
-        error: str | None = None,
-        idempotency_key: str | None = None,
-    ) -> Job:
-        """Publish a step of a job, and return the job with it; without a status the job keeps the one it has.
+    async def report(self, job: Job, report: Report, *, idempotency_key: str | None = None) -> Job:
+        """Publish a step of a job, and return the job with it; without a state the job keeps the one it has.
 
-        Others may report steps at the same time, and the job is what all steps make of it (`domain.lifecycle`).
+        Others may report steps at the same time; the job is what all steps make of it (`domain.lifecycle`).
 
         Raises:
-            IllegalTransition: the job can no longer have this status.
+            Fenced: the report carries a token, and a newer launch has begun or the job has ended.
+            IllegalTransition: the job can no longer have this state.
             Unavailable: Kafka does not acknowledge it.
         """
-        may_become(job, status or job.status)
-        content = (status or "", log or "", pr_url or "", error or "")
-        event = JobEvent(
-            id=str(uuid4()) if idempotency_key is None else step_id_for(job.id, idempotency_key, *content),
-            job_id=job.id,
-            project_id=job.project_id,
-            cluster_id=job.cluster_id,
-            seq=job.seq + 1,
-            status=status or job.status,
-            at=_not_before(job, self._clock()),
-            log=log,
-            pr_url=pr_url,
-            error=error,
+        if report.token is not None and (report.token < job.fence or not active(job)):
+            raise Fenced
+        may_become(job, report.state or job.state)
+        step = self._steps.next(
+            job,
+            report.state or job.state,
+            key=idempotency_key,
+            log=report.log,
+            pr_url=report.pr_url,
+            error=report.error,
+            token=report.token,
+            cost_usd=report.cost_usd,
         )
-        await self._publish(event)
-        return advance(job, event.step())
+        await self._steps.publish(step)
+        return advance(job, step)
 
     async def cancel(self, job: Job, *, by: str) -> Job:
         """Publish that a job is cancelled, and return it; a job that was cancelled before stays as it is.
@@ -102,12 +96,14 @@ class Jobs:
             IllegalTransition: the job has ended in another way.
             Unavailable: Kafka does not acknowledge it.
         """
-        if job.status == "failed" and (job.error or "").startswith(_CANCELLED):
+        if job.state == "cancelled":
             return job
         if not active(job):
             raise IllegalTransition(f"The job has ended: it is {job.status}.")
-        error = f"{_CANCELLED}{by}"
-        return await self.report(job, "failed", log=error, error=error)
+        error = f"cancelled by {by}"
+        step = self._steps.next(job, "cancelled", log=error, error=error)
+        await self._steps.publish(step)
+        return advance(job, step)
 
     async def until(self, job_id: str, matches: Callable[[Job], bool], *, seconds: float) -> Job | None:
         """Return the job as soon as it is read in a state that `matches`, or None after `seconds`.
@@ -122,11 +118,3 @@ class Jobs:
             poll_seconds=POLL_SECONDS,
         )
         return job if job is not None and matches(job) else None
-
-    async def _publish(self, event: JobEvent) -> None:
-        await self._publisher.publish([Outgoing(JOB_EVENTS.name, event.project_id.encode(), event.to_bytes())])
-
-
-def _not_before(job: Job, now: datetime) -> datetime:
-    """Return the time of a step that follows the known ones: clocks differ, and the newest step has to be the last."""
-    return max(now, job.updated_at)

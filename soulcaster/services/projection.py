@@ -75,7 +75,7 @@ class Projection:
                 events = ClusterEvents.model_validate_json(value)
                 projects[events.project_id].events += events.events
             elif record.topic == JOB_EVENTS.name:
-                step = JobEvent.model_validate_json(value).step()
+                step = JobEvent.model_validate_json(value).step(record.offset)
                 projects[step.project_id].steps.append(step)
             elif record.topic == JOB_LOGS.name:
                 log = JobLog.model_validate_json(value)

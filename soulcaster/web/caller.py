@@ -13,6 +13,7 @@ from aiohttp import web
 
 from soulcaster.domain.api_keys import KeyScope, hash_of
 from soulcaster.errors import NotFound, Unavailable
+from soulcaster.services.job_tokens import PREFIX, JobClaims, JobTokenInvalid
 from soulcaster.web.dependencies import Dependencies, dependencies
 from soulcaster.web.headers import API_KEY_HEADER
 from soulcaster.web.problems import Problem
@@ -30,11 +31,17 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who calls; `project_id` and `api_key_id` are those of the API key, None for the local owner."""
+    """Who calls; `project_id` and `api_key_id` are those of the API key, None for the local owner.
+
+    `admin` says whether the caller may do everything in its project. `job` is what the job token of a job's program
+    says, None for everybody else.
+    """
 
     name: str
     project_id: str | None = None
     api_key_id: str | None = None
+    admin: bool = False
+    job: JobClaims | None = None
 
     def project(self, given: str | None) -> str | None:
         """Return the project that a call concerns: that of the key, else the given one.
@@ -53,8 +60,8 @@ USED = web.AppKey("used", dict[str, datetime])
 """When the use of each API key was last noted, by its id."""
 
 
-async def identify(request: web.Request, scope: Needed) -> Caller:
-    """Return who calls, if they may do this.
+async def identify(request: web.Request, scope: Needed, *, job_tokens: bool = False) -> Caller:
+    """Return who calls, if they may do this; with `job_tokens` the program of the job in the path may, too.
 
     Raises:
         Problem: 401 without a valid API key, 403 when it lacks the scope, 429 after too many requests.
@@ -64,10 +71,12 @@ async def identify(request: web.Request, scope: Needed) -> Caller:
     secret = _secret(request)
     if secret is None:
         if given.keyless:
-            return Caller("local owner")
+            return Caller("local owner", admin=True)
         raise Problem(
             401, f"Send an API key, as Authorization: Bearer KEY or {API_KEY_HEADER}: KEY.", headers=CHALLENGE
         )
+    if secret.startswith(PREFIX):
+        return _program(request, given, secret, job_tokens)
     key = await given.read_model.api_keys.get(hash_of(secret))
     if key is None or not key.stands(given.clock()):
         raise Problem(401, "This API key is unknown, expired or revoked.", headers=CHALLENGE)
@@ -77,7 +86,25 @@ async def identify(request: web.Request, scope: Needed) -> Caller:
         raise Problem(403, f"This API key may not do this: it does not have the scope {scope}.")
     await count_request(given, key.id, key.project_id)
     await _note_use(request, given, key.id)
-    return Caller(f"key {key.name}", key.project_id, key.id)
+    return Caller(f"key {key.name}", key.project_id, key.id, admin=key.allows("admin"))
+
+
+def _program(request: web.Request, given: Dependencies, token: str, allowed: bool) -> Caller:
+    """Return the program of a job, which may report on that job and on nothing else.
+
+    Raises:
+        Problem: 401 for an invalid token, 403 for another operation.
+        NotFound: the path names another job.
+    """
+    try:
+        claims = given.job_tokens.read(token)
+    except JobTokenInvalid as error:
+        raise Problem(401, str(error), headers=CHALLENGE) from error
+    if not allowed:
+        raise Problem(403, "The program of a job may only read and report on its job.")
+    if request.match_info.get("job_id") != claims.job_id:
+        raise NotFound("Job not found for project")
+    return Caller(f"job {claims.job_id}", claims.project_id, job=claims)
 
 
 async def count_request(given: Dependencies, caller_id: str, project_id: str) -> None:

@@ -18,9 +18,11 @@ from soulcaster.services.api_keys import ApiKeys
 from soulcaster.services.cluster_commands import ClusterCommands
 from soulcaster.services.dead_letters import DeadLetterReplay
 from soulcaster.services.feedback_changes import FeedbackChanges
+from soulcaster.services.fixes import FixDefaults, Fixes
 from soulcaster.services.github_sync import GitHubSync
 from soulcaster.services.job_log_reading import JobLogReading
 from soulcaster.services.job_logs import JobLogs
+from soulcaster.services.job_tokens import JobTokens
 from soulcaster.services.jobs import Jobs
 from soulcaster.services.live_updates import LiveUpdates
 from soulcaster.services.members import Members
@@ -61,6 +63,8 @@ class Options:
         session_key: a Fernet key (32 bytes in URL-safe base64) that encrypts the session cookie; another key signs
             everybody out.
         seal: seals webhook secrets.
+        job_tokens: reads the tokens of jobs' programs.
+        fixes: what holds for fixes where neither request nor project says otherwise.
         reddit: what is polled where a project has no settings of its own.
         github_token: GitHub's token for callers that bring none.
         keyless: calls without an API key are the local owner's; only for a server on a loopback address.
@@ -72,6 +76,8 @@ class Options:
 
     session_key: str
     seal: Seal
+    job_tokens: JobTokens
+    fixes: FixDefaults
     reddit: RedditPolling
     github_token: str = ""
     keyless: bool = False
@@ -99,10 +105,12 @@ class Dependencies:
     configs: ProjectConfigs
     feedback: FeedbackPosts
     feedback_changes: FeedbackChanges
+    fixes: Fixes
     github: GitHubSync
     job_log_reading: JobLogReading
     job_logs: JobLogs
     jobs: Jobs
+    job_tokens: JobTokens
     live_updates: LiveUpdates
     members: Members
     pollers: Pollers
@@ -115,7 +123,7 @@ class Dependencies:
 def compose(systems: Systems, options: Options) -> Dependencies:
     """Return the services over these systems."""
     read_model, publisher, clock = systems.read_model, systems.publisher, systems.clock
-    commands = ClusterCommands(publisher, read_model.clusters, read_model.commands, read_model.jobs, clock)
+    commands = ClusterCommands(publisher, read_model.commands)
     return Dependencies(
         read_model=read_model,
         dead_letters=systems.dead_letters,
@@ -131,12 +139,14 @@ def compose(systems: Systems, options: Options) -> Dependencies:
         configs=ProjectConfigs(publisher, read_model.project_config, read_model.clustering, commands, clock),
         feedback=FeedbackPosts(publisher),
         feedback_changes=FeedbackChanges(publisher, read_model.feedback, read_model.commands, clock),
+        fixes=Fixes(commands, read_model.clusters, read_model.jobs, read_model.project_config, options.fixes, clock),
         github=GitHubSync(
             systems.issues, read_model.sources, read_model.feedback, publisher, clock, token=options.github_token
         ),
         job_log_reading=JobLogReading(read_model.job_logs, read_model.jobs, systems.log_archive),
         job_logs=JobLogs(publisher, clock, options.secrets),
         jobs=Jobs(publisher, read_model.jobs, read_model.clusters, clock),
+        job_tokens=options.job_tokens,
         live_updates=LiveUpdates(read_model.notices),
         members=Members(publisher, read_model.members, clock),
         pollers=Pollers(publisher, read_model, clock, options.reddit),

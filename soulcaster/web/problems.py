@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Literal
 
 import aiohttp_jinja2
 import structlog
@@ -19,6 +19,7 @@ from soulcaster.errors import (
     KafkaUnavailable,
     LimitReached,
     NotFound,
+    QuotaExceeded,
     RedisUnavailable,
     SoulcasterError,
     Unavailable,
@@ -47,15 +48,24 @@ class FieldProblem(BaseModel):
     message: str
 
 
+class Quota(BaseModel):
+    """The detail of a 429 where a project's jobs are at one of their limits, in the predecessor's form."""
+
+    error: Literal["quota_exceeded"] = "quota_exceeded"
+    message: str
+    current_count: float
+    limit: float
+
+
 class ProblemDetails(BaseModel):
-    """application/problem+json (RFC 9457)."""
+    """application/problem+json (RFC 9457), but for the detail of an exceeded quota, which is an object."""
 
     model_config = ConfigDict(extra="forbid")
 
     type: str = "about:blank"
     title: str
     status: int
-    detail: str
+    detail: str | Quota
     instance: str
     errors: list[FieldProblem] | None = Field(None, description="each invalid field")
     checks: dict[str, str] | None = Field(None, description="of /ready: each system and whether it answers")
@@ -72,8 +82,10 @@ class Problem(SoulcasterError):
         errors: Sequence[FieldProblem] = (),
         checks: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
+        quota: Quota | None = None,
     ) -> None:
         super().__init__(detail)
+        self.quota = quota
         self.status = status
         self.detail = detail
         self.errors = list(errors)
@@ -147,6 +159,9 @@ def _of(error: Exception) -> Problem:
             return Problem(404, str(error))
         case Conflict():
             return Problem(409, str(error))
+        case QuotaExceeded():
+            quota = Quota(message=str(error), current_count=error.current, limit=error.limit)
+            return Problem(429, str(error), quota=quota)
         case LimitReached():
             return Problem(429, str(error), headers={"Retry-After": RETRY_SECONDS})
         case InvalidMessage():
@@ -189,13 +204,13 @@ def _response(request: web.Request, problem: Problem) -> web.Response:
     details = ProblemDetails(
         title=HTTPStatus(problem.status).phrase,
         status=problem.status,
-        detail=problem.detail,
+        detail=problem.quota or problem.detail,
         instance=request.rel_url.raw_path,
         errors=problem.errors or None,
         checks=problem.checks,
     )
     if is_page(request):
-        context: dict[str, Any] = {"problem": details, "signed_in": False}
+        context: dict[str, Any] = {"problem": details, "detail": problem.detail, "signed_in": False}
         response = aiohttp_jinja2.render_template("problem.html", request, context, status=problem.status)
     else:
         response = web.Response(

@@ -4,15 +4,15 @@ from typing import Annotated
 
 from pydantic import Field
 
-from soulcaster.domain.commands import Fix
+from soulcaster.domain.fixes.fix import DEFAULT_OPTIONS, Fix, FixOptions, Usd
 from soulcaster.domain.ids import ShortId, step_id_for
-from soulcaster.domain.lifecycle import JobStatus, JobStep
+from soulcaster.domain.lifecycle import NOT_IN_LOG, STATUSES, JobState, JobStatus, JobStep, state_of
 from soulcaster.wire.fields import ProjectId, Time
 from soulcaster.wire.message import Message
 
 
 class FixCommand(Message):
-    """fix.commands: launch a coding agent for a cluster, because a person asked. A request has one `job_id`."""
+    """fix.commands: run a job of a coding agent. The project's clusterer decided on it; a request has one `job_id`."""
 
     job_id: str
     project_id: ProjectId
@@ -20,14 +20,39 @@ class FixCommand(Message):
     cluster_title: str
     requested_by: str
     requested_at: Time
+    attempt: int = 1
+    branch: str = ""
+    options: FixOptions = DEFAULT_OPTIONS
+
+    @classmethod
+    def of(cls, project_id: str, fix: Fix) -> "FixCommand":
+        """Return the command that runs a fix."""
+        return cls(
+            project_id=project_id,
+            job_id=fix.job_id,
+            cluster_id=fix.cluster_id,
+            cluster_title=fix.cluster_title,
+            requested_by=fix.requested_by,
+            requested_at=fix.requested_at,
+            attempt=fix.attempt,
+            branch=fix.branch,
+            options=fix.options,
+        )
 
     def fix(self) -> Fix:
         """Return the fix as the domain has it."""
-        return Fix(self.job_id, self.cluster_id, self.cluster_title, self.requested_by, self.requested_at)
+        return Fix(
+            self.job_id, self.cluster_id, self.cluster_title, self.requested_by, self.requested_at,
+            self.attempt, self.branch, self.options,
+        )  # fmt: skip
 
 
 class JobEvent(Message):
-    """job.events: a step of a job. `id` makes a second delivery harmless; without it, the content does."""
+    """job.events: a step of a job. `id` makes a second delivery harmless; without it, the content does.
+
+    `status` is always there; `state` says more, and decides where both are given. The record's offset counts too
+    (`domain.lifecycle`).
+    """
 
     id: ShortId | None = None
     job_id: str
@@ -35,13 +60,60 @@ class JobEvent(Message):
     cluster_id: str
     seq: Annotated[int, Field(ge=0)]
     status: JobStatus
+    state: JobState | None = None
     at: Time
     log: str | None = None
     pr_url: str | None = None
     error: str | None = None
+    token: int | None = None
+    launch: Annotated[int, Field(ge=1)] | None = None
+    task: Annotated[str, Field(max_length=2_000)] | None = None
+    cost_usd: Usd | None = None
+    archive_url: Annotated[str, Field(max_length=2_000)] | None = None
+    fix: Fix | None = None
 
-    def step(self) -> JobStep:
-        """Return the step as `lifecycle.advance` takes it."""
+    @classmethod
+    def of(cls, step: JobStep) -> "JobEvent":
+        """Return the record of a step."""
+        return cls(
+            id=step.id,
+            job_id=step.job_id,
+            project_id=step.project_id,
+            cluster_id=step.cluster_id,
+            seq=step.seq,
+            status=STATUSES[step.state],
+            state=step.state,
+            at=step.at,
+            log=step.log,
+            pr_url=step.pr_url,
+            error=step.error,
+            token=step.token,
+            launch=step.launch,
+            task=step.task,
+            cost_usd=step.cost_usd,
+            archive_url=step.archive_url,
+            fix=step.fix,
+        )
+
+    def step(self, offset: int = NOT_IN_LOG) -> JobStep:
+        """Return the step as `lifecycle.advance` takes it, read at this offset."""
         content = (str(self.seq), self.status, self.log or "", self.pr_url or "", self.error or "")
-        step_id = self.id or step_id_for(self.job_id, *content)
-        return JobStep(**{**self.model_dump(exclude={"schema_version"}), "id": step_id})
+        return JobStep(
+            id=self.id or step_id_for(self.job_id, *content),
+            job_id=self.job_id,
+            project_id=self.project_id,
+            cluster_id=self.cluster_id,
+            seq=self.seq,
+            state=self.state or state_of(self.status),
+            at=self.at,
+            log=self.log,
+            pr_url=self.pr_url,
+            error=self.error,
+            token=self.token,
+            launch=self.launch,
+            task=self.task,
+            cost_usd=self.cost_usd,
+            archive_url=self.archive_url,
+            fix=self.fix,
+            offset=offset,
+        )

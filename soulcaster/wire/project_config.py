@@ -1,4 +1,4 @@
-"""The settings of a project: its repositories, its sources and their filters, and masking.
+"""The settings of a project: its repositories, its sources and their filters, masking, and how fixes start.
 
 Threshold and granularity are not among them: the clusterer owns these, may refuse a value, and publishes the values in
 use (`domain.events.ClusteringConfigured`). A setting is added here only together with the code that reads it.
@@ -12,6 +12,7 @@ from typing import Annotated, Literal, TypeVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from soulcaster.domain.feedback.items import FeedbackItem
+from soulcaster.domain.fixes.fix import Backend, StopPoint, Usd
 from soulcaster.errors import BadInput
 
 H = TypeVar("H", bound=Hashable)
@@ -110,12 +111,47 @@ def _passes(wanted: Sequence[str] | None, value: object) -> bool:
     return wanted is None or value is None or value in wanted
 
 
+class AutomaticFixes(_Section):
+    """When a fix starts without a click: for a cluster that never had a job, if all of these hold.
+
+    `min_items` is its size, `min_items_per_day` how many of its items are of the last 24 hours, `sources` from where at
+    least one item is (null: anywhere), `max_age_days` how old it may be. `jobs_per_day` limits these jobs apart from
+    the others. With `approval` each of them waits for a person.
+    """
+
+    enabled: bool = False
+    min_items: Annotated[int, Field(ge=2, le=1_000_000)] = 10
+    min_items_per_day: Annotated[int, Field(ge=0, le=1_000_000)] = 0
+    sources: Words | None = None
+    max_age_days: Annotated[int, Field(ge=1, le=3650)] = 14
+    jobs_per_day: Annotated[int, Field(ge=0, le=1000)] = 3
+    approval: bool = True
+
+
+class PolicyConfig(_Section):
+    """How fixes of a project start and how far they go; null means the value from the environment.
+
+    `approvers` says whose click starts a job: everybody who may launch, or admins only; the jobs of others wait for an
+    admin. `stop_at` is how far a job goes: with `brief` or `plan` every job waits for approval when that is ready.
+    """
+
+    automatic: AutomaticFixes = AutomaticFixes()
+    approvers: Literal["launch", "admin"] = "launch"
+    stop_at: StopPoint = "pr"
+    backend: Backend | None = None
+    concurrent_jobs: Annotated[int, Field(ge=0, le=1000)] | None = None
+    jobs_per_day: Annotated[int, Field(ge=0, le=10_000)] | None = None
+    usd_per_day: Usd | None = None
+    job_usd: Usd | None = None
+
+
 class ProjectConfig(_Section):
     """All settings of a project; `mask_personal_data` masks personal data before items are stored."""
 
     repositories: Annotated[tuple[Repository, ...], Field(max_length=1000), AfterValidator(_once)] = ()
     sources: SourcesConfig = SourcesConfig()
     mask_personal_data: bool = True
+    policy: PolicyConfig = PolicyConfig()
 
 
 @dataclass(frozen=True, slots=True)

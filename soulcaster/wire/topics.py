@@ -123,7 +123,7 @@ TOPICS: tuple[Topic, ...] = (
 AGENTS: Mapping[str, tuple[Topic, ...]] = {
     "normalize": (FEEDBACK_RAW,),
     "embed": (FEEDBACK_ITEMS,),
-    "cluster": (FEEDBACK_EMBEDDED, CLUSTER_COMMANDS),
+    "cluster": (FEEDBACK_EMBEDDED, CLUSTER_COMMANDS, JOB_EVENTS),
     "project": (FEEDBACK_ITEMS, CLUSTER_EVENTS, JOB_EVENTS, JOB_LOGS, CONTROL),
 }
 """The worker's agents, and what each reads."""

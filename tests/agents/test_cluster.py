@@ -59,7 +59,7 @@ def fixes(publisher: Flaky) -> list[str]:
         if message.topic == "job.events":
             event = JobEvent.model_validate_json(message.value)
             assert (event.seq, event.status, event.at) == (0, "pending", NOW)
-            assert event.log == "asked for by owner"
+            assert event.log == "requested by owner"
             pending.append(event.job_id)
         if message.topic == "fix.commands":
             command = FixCommand.model_validate_json(message.value)
@@ -161,8 +161,16 @@ async def test_a_fix_of_a_known_cluster_is_launched_once() -> None:
     assert fixes(publisher) == [job_id_for("command 1")]
     [command] = [FixCommand.model_validate_json(m.value) for m in publisher.of("fix.commands")]
     assert (command.cluster_title, command.requested_by, command.requested_at) == ("card late", "owner", NOW)
-    await run(rows, publisher, [start_fix(2, command.cluster_id)])
-    assert fixes(publisher) == [job_id_for("command 1"), job_id_for("command 2")]
+    again = start_fix(2, command.cluster_id)
+    await run(rows, publisher, [again])
+    [refused] = [e for e in events(publisher) if isinstance(e, CommandDone) and e.outcome == "refused"]
+    assert "is under way" in refused.reason
+    [ordered] = [JobEvent.model_validate_json(m.value) for m in publisher.of("job.events")]
+    end = ordered.model_copy(update={"id": "end", "status": "failed", "state": "failed", "fix": None})
+    await run(rows, publisher, [record("job.events", end.to_bytes()), start_fix(3, command.cluster_id)])
+    assert fixes(publisher) == [job_id_for("command 1"), job_id_for("command 3")]
+    [_, second] = [FixCommand.model_validate_json(m.value) for m in publisher.of("fix.commands")]
+    assert (command.attempt, second.attempt) == (1, 2)
 
 
 async def test_a_fix_of_a_cluster_not_known_yet_waits_for_it_over_a_restart() -> None:

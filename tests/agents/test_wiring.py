@@ -26,7 +26,7 @@ async def test_agents_read_raw_bytes_of_topics_there_are() -> None:
     assert {topic for topics in read.values() for topic in topics} <= {topic.name for topic in TOPICS}
     assert read["normalize"] == ("feedback.raw",)
     assert read["embed"] == ("feedback.items",)
-    assert set(read["cluster"]) == {"feedback.embedded", "cluster.commands"}
+    assert set(read["cluster"]) == {"feedback.embedded", "cluster.commands", "job.events"}
     assert set(read["project"]) == {"feedback.items", "cluster.events", "job.events", "job.logs", "control"}
     for agent in app.agents.values():
         assert (agent.channel.key_type, agent.channel.value_type, agent.channel.allow_empty) == (bytes, bytes, True)

@@ -488,7 +488,7 @@ async def test_steps_in_any_order_never_take_a_job_back_nor_lose_a_line(
         newest = max(newest, place)
         job = await read_model.jobs.get("j1")
         assert job is not None
-        assert (job.seq, job.status) == (newest, STEPS[newest].status)
+        assert (job.seq, job.state) == (newest, STEPS[newest].state)
     assert job is not None
     assert (job.seq, job.status, job.error) == (3, "failed", "boom")
     assert (job.created_at, job.updated_at) == (STEPS[0].at, STEPS[3].at)
@@ -505,18 +505,24 @@ async def test_who_tells_of_a_job_at_once_loses_no_line_in_any_interleaving(read
     found: list[tuple[Job, tuple[str, ...]]] = []
     for n in range(12):
         sides = [list(launcher), list(agent), [end], [late]]
+        offset = 0
+        first_end = ""
         while sides:
             side = chance.choice(sides)
-            await read_model.writer.put_job_steps([replace(side.pop(0), job_id=f"j{n}")])
+            one = replace(side.pop(0), job_id=f"j{n}", offset=(offset := offset + 1))
+            first_end = first_end or (one.state if one.state in {"failed", "succeeded"} else "")
+            await read_model.writer.put_job_steps([one])
             sides = [one for one in sides if one]
         job = await read_model.jobs.get(f"j{n}")
         assert job is not None
-        found.append((replace(job, id=""), await read_model.jobs.logs(f"j{n}")))
+        assert job.state == first_end
+        assert job.error == (end.error if first_end == "failed" else None)
+        found.append((job, await read_model.jobs.logs(f"j{n}")))
     steps = sorted([*launcher, *agent, end, late], key=lambda one: one.at)
-    for one, logs in found:
-        assert one == found[0][0]
-        assert (one.status, one.error) == ("failed", "cancelled by kim")
+    for job, logs in found:
+        assert (job.created_at, job.updated_at, job.seq) == (steps[0].at, steps[-1].at, 5)
         assert logs == tuple(line.log for line in steps)
+    assert {job.state for job, _ in found} == {"failed", "succeeded"}
 
 
 async def test_an_error_that_does_not_count_any_more_is_gone(read_model: RedisReadModel) -> None:

@@ -19,7 +19,7 @@ from soulcaster.adapters.kafka.tail import json_line
 from soulcaster.domain.commands import Command, CommandKind
 from soulcaster.domain.events import ClusterEvent
 from soulcaster.domain.ids import item_id
-from soulcaster.domain.lifecycle import NEXT
+from soulcaster.domain.lifecycle import JobStatus
 from soulcaster.ports.messaging import Record
 from soulcaster.services.dead_letters import dead_letter
 from soulcaster.services.intake import read
@@ -97,7 +97,7 @@ def test_the_limits_are_the_codes() -> None:
     [words] = re.findall(r"These words cannot be a project's id: ([^.]*)\.", text)
     assert set(re.findall(r"`(\w+)`", words)) == RESERVED
     [statuses] = re.findall(r"`status` is ([^;]*);", text)
-    assert set(re.findall(r"`(\w+)`", statuses)) == set(NEXT)
+    assert set(re.findall(r"`(\w+)`", statuses)) == set(get_args(JobStatus))
 
 
 def test_every_cluster_event_and_every_command_is_told() -> None:

@@ -1,6 +1,7 @@
 import itertools
 import random
 from collections.abc import Iterable
+from dataclasses import replace
 from functools import reduce
 from typing import get_args
 
@@ -9,35 +10,48 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from soulcaster.domain.lifecycle import (
-    NEXT,
+    STATUSES,
     ClusterStatus,
     Job,
+    JobState,
     JobStatus,
     JobStep,
     Triage,
     active,
     advance,
     cluster_status,
+    ends,
     may_become,
     start,
+    state_of,
 )
 from soulcaster.errors import IllegalTransition
 from tests.support.make import NOW, step
 
-STATUSES: tuple[JobStatus, ...] = get_args(JobStatus)
+STATES: tuple[JobState, ...] = get_args(JobState)
+ORDER = {"queued": 0, "approved": 1, "launching": 2, "running": 3, "publishing": 4}
+PULL = "https://example.org/pull/1"
 
 steps = st.lists(
     st.builds(
-        step,
+        lambda seq, state, **more: replace(step(seq), state=state, **more),
         st.integers(0, 12),
-        st.sampled_from(STATUSES),
+        st.sampled_from(STATES),
         log=st.none() | st.sampled_from("ab"),
-        pr_url=st.none() | st.sampled_from(["https://example.org/pull/1", "https://example.org/pull/2"]),
+        pr_url=st.none() | st.sampled_from([PULL, "https://example.org/pull/2"]),
         error=st.none() | st.sampled_from(["boom", "bang"]),
+        token=st.none() | st.integers(0, 30),
+        launch=st.none() | st.integers(1, 4),
+        cost_usd=st.none() | st.floats(0, 9),
     ),
     min_size=1,
     max_size=15,
 )
+
+
+def in_log(of: Iterable[JobStep]) -> list[JobStep]:
+    """The steps as they lie on the partition, other records between them."""
+    return [replace(one, offset=2 * place) for place, one in enumerate(of)]
 
 
 def job_of(of: Iterable[JobStep]) -> Job:
@@ -45,32 +59,99 @@ def job_of(of: Iterable[JobStep]) -> Job:
     return reduce(advance, others, start(first))
 
 
+def claim(launch: int, token: int | None = None) -> JobStep:
+    return replace(step(launch), state="launching", launch=launch, token=token)
+
+
+def report(state: JobState, token: int | None, **more: object) -> JobStep:
+    return replace(step(50), state=state, token=token, **more)  # type: ignore[arg-type]
+
+
 @given(steps, st.randoms(use_true_random=False))
-def test_a_job_is_what_its_steps_make_of_it_whatever_their_order(of: list[JobStep], chance: random.Random) -> None:
-    shuffled = [*of, *of[::2]]  # some delivered again
-    chance.shuffle(shuffled)
-    assert job_of(shuffled) == job_of(of)
+def test_steps_that_are_delivered_again_change_nothing(of: list[JobStep], chance: random.Random) -> None:
+    log = in_log(of)
+    delivered: list[JobStep] = []
+    for place in range(1, len(log) + 1):
+        delivered += log[chance.randrange(place) : place]  # from some place before, as after a crash
+    assert job_of(delivered) == job_of(log)
+    assert job_of([*log, *log]) == job_of(log)
 
 
 @given(steps)
-def test_a_job_never_goes_back_and_of_several_ends_the_earliest_counts(of: list[JobStep]) -> None:
-    of.sort(key=lambda one: one.place)
-    states = list(itertools.accumulate(of[1:], advance, initial=start(of[0])))
-    for before, after in itertools.pairwise(states):
-        assert after.status in NEXT[before.status] or after.status == before.status
-        if before.status in {"success", "failed"}:
-            assert (after.status, after.error) == (before.status, before.error)
-    last = states[-1]
-    assert (last.created_at, last.updated_at) == (of[0].at, of[-1].at)
-    assert last.seq == max(one.seq for one in of)
-    assert last.pr_url == next((one.pr_url for one in reversed(of) if one.pr_url), None)
-    ends = [one for one in of if one.status in {"success", "failed"}]
-    if ends:
-        assert (last.status, last.error) == (ends[0].status, ends[0].error)
+def test_whatever_the_order_of_steps_a_job_moves_only_as_it_may(of: list[JobStep]) -> None:
+    log = in_log(of)
+    for before, one, after in _moves(log):
+        if not active(before):
+            assert (after.state, after.error, after.launch, after.fence) == (
+                before.state, before.error, before.launch, before.fence,
+            )  # fmt: skip
+        if one.token is not None and one.token != before.fence:
+            assert replace(after, offset=before.offset) == before, "a report with another token changed something"
+        if after.launch != before.launch:
+            assert (after.launch, after.fence, before.state) == (before.launch + 1, one.offset, "approved")
+        elif active(after) and ORDER[after.state] < ORDER[before.state]:
+            assert after.state == "approved"
+            assert one.token == before.fence, "only the present launch gives itself up"
+        assert after.cost_usd >= before.cost_usd
+        assert after.fence >= before.fence
 
 
-@pytest.mark.parametrize("status", STATUSES)
-def test_every_step_from_every_status(status: JobStatus) -> None:
+@given(steps)
+def test_of_several_ends_the_first_in_the_log_counts(of: list[JobStep]) -> None:
+    log = [replace(one, token=None, launch=None) for one in in_log(of)]
+    last = job_of(log)
+    assert last.created_at == min(one.at for one in log)
+    assert last.seq == max(one.seq for one in log)
+    assert last.pr_url == next((one.pr_url for one in reversed(log) if one.pr_url), None)
+    ended = [one for one in log if ends(one.state)]
+    if ended:
+        assert (last.state, last.error) == (ended[0].state, ended[0].error)
+
+
+def _moves(log: list[JobStep]) -> Iterable[tuple[Job, JobStep, Job]]:
+    states = list(itertools.accumulate(log[1:], advance, initial=start(log[0])))
+    return zip(states, log[1:], states[1:], strict=False)
+
+
+def test_two_launchers_claim_one_launch_and_the_first_has_it() -> None:
+    job = job_of(in_log([step(0, "pending"), claim(1), claim(1)]))
+    assert (job.state, job.launch, job.fence) == ("launching", 1, 2)
+
+
+def test_a_launch_of_before_reports_in_vain() -> None:
+    log = in_log([step(0, "pending"), claim(1), report("approved", 2, error="lost"), claim(2, 2)])
+    job = job_of(log)
+    assert (job.state, job.launch, job.fence, job.error) == ("launching", 2, 6, None)
+    late = replace(report("succeeded", 2, pr_url=PULL, cost_usd=3.0), offset=8)
+    assert advance(job, late) == replace(job, offset=8)
+    done = advance(job, replace(report("succeeded", 6, pr_url=PULL, cost_usd=3.0), offset=8))
+    assert (done.state, done.pr_url, done.cost_usd) == ("succeeded", PULL, 3.0)
+
+
+def test_a_launch_that_was_given_up_may_still_be_the_one_that_did_it() -> None:
+    log = in_log([step(0, "pending"), claim(1), report("approved", 2), report("succeeded", 2), claim(2, 2)])
+    assert (job_of(log).state, job_of(log).launch) == ("succeeded", 1)
+
+
+def test_a_job_that_waits_for_approval_is_not_launched() -> None:
+    job = job_of(in_log([replace(step(0), state="queued"), claim(1)]))
+    assert (job.state, job.launch) == ("queued", 0)
+    assert advance(job, replace(step(3), state="approved", offset=9)).state == "approved"
+
+
+def test_a_cancelled_job_stays_cancelled() -> None:
+    cancel = replace(step(9), state="cancelled", error="cancelled by kim")
+    job = job_of(in_log([step(0, "pending"), cancel, step(1, "running"), claim(1), step(2, "success")]))
+    assert (job.state, job.status, job.error) == ("cancelled", "failed", "cancelled by kim")
+
+
+def test_a_job_whose_first_step_was_lost_begins_with_its_claim() -> None:
+    job = start(replace(claim(1), offset=7))
+    assert (job.state, job.launch, job.fence, job.launched_at) == ("launching", 1, 7, claim(1).at)
+
+
+@pytest.mark.parametrize("status", get_args(JobStatus))
+def test_every_public_status_from_every_other(status: JobStatus) -> None:
     allowed = {
         "pending": {"pending", "running", "success", "failed"},
         "running": {"running", "success", "failed"},
@@ -78,25 +159,19 @@ def test_every_step_from_every_status(status: JobStatus) -> None:
         "failed": set(),
     }[status]
     job = start(step(0, status))
-    for following in STATUSES:
+    for following in get_args(JobStatus):
         after = advance(job, step(1, following))
         if following in allowed:
-            may_become(job, following)
+            may_become(job, state_of(following))
             assert after.status == following
         else:
             assert after.status == status
             if following != status:
                 with pytest.raises(IllegalTransition, match=f"is {status}.*become {following}"):
-                    may_become(job, following)
-    may_become(job, status)  # the one it has may be told again
+                    may_become(job, state_of(following))
+    may_become(job, state_of(status))  # the present one may be reported again
     assert active(job) == (status in {"pending", "running"})
-    assert set(NEXT) == set(STATUSES)
-
-
-def test_two_steps_of_one_seq_both_count() -> None:
-    told, cancelled = step(4, "running", log="compiling"), step(4, "failed", error="cancelled by kim")
-    job = job_of([told, cancelled])
-    assert (job.status, job.error, job.seq) == ("failed", "cancelled by kim", 4)
+    assert set(STATUSES) == set(STATES)
 
 
 def test_an_end_that_comes_after_the_end_changes_neither_status_nor_error() -> None:
@@ -104,10 +179,10 @@ def test_an_end_that_comes_after_the_end_changes_neither_status_nor_error() -> N
     assert (job.status, job.error) == ("success", None)
 
 
-def test_a_pull_request_once_told_of_is_kept() -> None:
-    job = start(step(0, "running", pr_url="https://example.org/pull/1"))
+def test_a_pull_request_once_reported_is_kept() -> None:
+    job = start(step(0, "running", pr_url=PULL))
     job = advance(job, step(1, "success"))
-    assert job.pr_url == "https://example.org/pull/1"
+    assert job.pr_url == PULL
     assert (job.created_at, job.updated_at) == (NOW, step(1).at)
 
 

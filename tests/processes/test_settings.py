@@ -133,7 +133,9 @@ def test_variables_are_what_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
         assert text.endswith(".")
         for name in names.split(", "):
             with monkeypatch.context() as patch:
-                other = "True" if default == "False" else "7"
+                other = {"False": "True", "5.0": "7.0", "50.0": "70.0"}.get(default, "7")
+                if default.isdigit():
+                    other = str(int(default) + 1)
                 patch.setenv("UPSTASH_REDIS_URL", "redis://")  # or Upstash's URL needs its token
                 patch.setenv(name, other)
                 assert str(getattr(Settings(), field)) == other, name

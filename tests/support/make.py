@@ -6,7 +6,7 @@ from uuid import NAMESPACE_DNS, uuid5
 
 from soulcaster.domain.feedback.items import Brief, FeedbackItem
 from soulcaster.domain.ids import item_id
-from soulcaster.domain.lifecycle import JobStatus, JobStep
+from soulcaster.domain.lifecycle import JobStatus, JobStep, state_of
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 
@@ -57,4 +57,4 @@ def step(
 ) -> JobStep:
     at = NOW + timedelta(seconds=seq)
     own = uid((job, seq, status, log, pr_url, error))
-    return JobStep(own, job, project, cluster, seq, status, at, log=log, pr_url=pr_url, error=error)
+    return JobStep(own, job, project, cluster, seq, state_of(status), at, log=log, pr_url=pr_url, error=error)

@@ -16,7 +16,8 @@ from soulcaster.adapters.redis.sign_in_tokens import RedisSignIn
 from soulcaster.domain.api_keys import KeyScope
 from soulcaster.domain.events import ClusterChanged, CommandDone, CommandOutcome, ItemAssigned, ItemRemoved
 from soulcaster.domain.feedback.items import FeedbackItem
-from soulcaster.domain.lifecycle import JobStatus, JobStep, Triage
+from soulcaster.domain.fixes.limits import FixLimits
+from soulcaster.domain.lifecycle import JobStatus, JobStep, Triage, state_of
 from soulcaster.domain.members import Membership, Role
 from soulcaster.errors import KafkaUnavailable
 from soulcaster.ports.dead_letters import DeadLetter, DeadLetterPage
@@ -24,6 +25,8 @@ from soulcaster.ports.issues import IssuesPage
 from soulcaster.ports.messaging import Outgoing, Record
 from soulcaster.services.api_keys import ApiKeys
 from soulcaster.services.dead_letters import dead_letter, read_dead_letter
+from soulcaster.services.fixes import FixDefaults
+from soulcaster.services.job_tokens import JobTokens
 from soulcaster.services.projection import Projection
 from soulcaster.services.webhook_secrets import Seal, WebhookSecrets
 from soulcaster.web.dependencies import Options, Systems
@@ -41,6 +44,8 @@ from tests.support.publisher import RecordingPublisher
 
 SESSION_KEY = "3kmW1YpBrXY7QFtLkPMbsdDWD0zGz1kUj0iQ3Yd5m1g="
 SECRETS_KEY = "0eYtlYNSb4BqOA8gNPgm4AW0fXpJ6dZ0k8p1wI0T6yY="
+JOB_TOKENS = JobTokens(SECRETS_KEY, lambda: NOW)
+FIXES = FixDefaults(("dry-run", "local"), 3600, 5.0, FixLimits(100, 1000, 1000.0))
 POLLING = RedditPolling(("all",), ("new",), 300)
 
 Client = TestClient[web.Request, web.Application]
@@ -170,7 +175,7 @@ class World:
                 ),
                 **systems,
             ),
-            replace(Options(SESSION_KEY, Seal(SECRETS_KEY), POLLING, keyless=True), **more),
+            replace(Options(SESSION_KEY, Seal(SECRETS_KEY), JOB_TOKENS, FIXES, POLLING, keyless=True), **more),
         )
 
     def webhooks(self, keys: str = SECRETS_KEY, ticks: Callable[[], float] = time.monotonic) -> WebhookSecrets:
@@ -231,7 +236,15 @@ class World:
             await self.read_model.writer.put_job_steps(
                 [
                     JobStep(
-                        f"{job_id}-{seq}", job_id, project, cluster, seq, status, at, log=f"{log} {seq}", pr_url=pr_url
+                        f"{job_id}-{seq}",
+                        job_id,
+                        project,
+                        cluster,
+                        seq,
+                        state_of(status),
+                        at,
+                        log=f"{log} {seq}",
+                        pr_url=pr_url,
                     )
                 ]
             )

@@ -24,7 +24,7 @@ from soulcaster.web.dependencies import Options, Systems
 from soulcaster.web.server import create_app
 from soulcaster.wire.topics import FEEDBACK_RAW
 from tests.support.answers import problem
-from tests.support.web import POLLING, SECRETS_KEY, SESSION_KEY, Client, OneIssue
+from tests.support.web import FIXES, JOB_TOKENS, POLLING, SECRETS_KEY, SESSION_KEY, Client, OneIssue
 
 pytestmark = pytest.mark.integration
 
@@ -81,7 +81,7 @@ async def test_what_was_answered_202_is_on_kafka(tmp_path: Path) -> None:
                     issues=OneIssue(),
                     clock=lambda: datetime.now(UTC),
                 ),
-                Options(SESSION_KEY, Seal(SECRETS_KEY), POLLING, keyless=True),
+                Options(SESSION_KEY, Seal(SECRETS_KEY), JOB_TOKENS, FIXES, POLLING, keyless=True),
             )
             async with TestClient(TestServer(app)) as client:
                 await becomes(client, 200)

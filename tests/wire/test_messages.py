@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from soulcaster.domain.commands import (
     MAX_IDS,
+    ApproveFix,
     Cleanup,
     Command,
     CommandKind,
@@ -49,6 +50,8 @@ from soulcaster.domain.events import (
     ProposalsChanged,
 )
 from soulcaster.domain.feedback.items import BRIEF_CHARS, Brief, Deleted
+from soulcaster.domain.fixes.fix import FixOptions
+from soulcaster.domain.fixes.limits import FixLimits
 from soulcaster.domain.splitting import split_by_bytes
 from soulcaster.wire.cluster_commands import ClusterCommand
 from soulcaster.wire.cluster_events import MAX_PROPOSALS, ClusterEvents, event_envelopes
@@ -107,7 +110,11 @@ EVENTS: tuple[ClusterEvent, ...] = (
 )
 ASKED: dict[str, Any] = {"id": "k1", "requested_by": "owner", "requested_at": NOW}
 COMMANDS: dict[CommandKind, tuple[dict[str, Any], Command | RoundFinished]] = {
-    "start_fix": ({"cluster_id": "c"}, StartFix(**ASKED, cluster_id="c")),
+    "start_fix": (
+        {"cluster_id": "c", "options": FixOptions("ecs"), "limits": FixLimits(1, 2, 3.0), "approved": False},
+        StartFix(**ASKED, cluster_id="c", options=FixOptions("ecs"), limits=FixLimits(1, 2, 3.0), approved=False),
+    ),
+    "approve_fix": ({"job_id": "j", "stop_at": "branch"}, ApproveFix(**ASKED, job_id="j", stop_at="branch")),
     "merge": ({"cluster_id": "c", "cluster_ids": ("d", "e")}, Merge(**ASKED, cluster_id="c", cluster_ids=("d", "e"))),
     "split": (
         {"cluster_id": "c", "item_ids": ("i",), "title": " Grüße "},
@@ -258,13 +265,16 @@ def test_messages_of_the_domain() -> None:
     assert event.model_copy(update={"id": "own"}).step().id == "own"
 
 
+OPTIONAL = {"title", "threshold", "options", "limits", "approved", "stop_at"}
+
+
 @pytest.mark.parametrize("kind", COMMANDS)
 def test_a_command_is_the_domains_and_says_no_more_than_it_has(kind: CommandKind) -> None:
     fields, expected = COMMANDS[kind]
     sent = ClusterCommand(type=kind, project_id="p1", **ASKED, **fields)
     assert sent.command == expected
     assert set(json.loads(sent.to_bytes())) == {"schema_version", "type", "project_id", *ASKED, *fields}
-    for name in set(fields) - {"title", "threshold"}:
+    for name in set(fields) - OPTIONAL:
         with pytest.raises(ValidationError, match=f"{kind} needs {name}"):
             ClusterCommand(type=kind, project_id="p1", **ASKED, **{k: v for k, v in fields.items() if k != name})
 

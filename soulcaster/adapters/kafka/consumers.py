@@ -1,11 +1,11 @@
 """The two kinds of consumer: one outside any group, which commits nothing, and one of a group, which commits."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager
 from typing import Self
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 
 from soulcaster.adapters.kafka.connection import FETCH_WAIT_MS, REQUEST_SECONDS, unavailable_errors
@@ -50,14 +50,35 @@ async def standalone_consumer(
         await consumer.stop()
 
 
+class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
+    """Passes on that partitions were taken away."""
+
+    def __init__(self, revoked: Callable[[], Awaitable[None]] | None) -> None:
+        self._revoked = revoked
+
+    async def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
+        """Pass it on, unless nothing was assigned."""
+        if revoked and self._revoked is not None:
+            await self._revoked()
+
+    async def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
+        """Do nothing: the records come by themselves."""
+
+
 class GroupConsumer:
     """Reads one topic as a member of a consumer group; each record is committed once its work is done."""
 
-    def __init__(self, servers: str, topic: str, group: str) -> None:
-        """Connect nothing yet; `async with` does."""
+    def __init__(
+        self, servers: str, topic: str, group: str, *, revoked: Callable[[], Awaitable[None]] | None = None
+    ) -> None:
+        """Connect nothing yet; `async with` does.
+
+        `revoked` is called when partitions are taken away; their uncommitted records come again, here or elsewhere.
+        """
         self._servers = servers
+        self._topic = topic
+        self._revoked = revoked
         self._consumer = AIOKafkaConsumer(
-            topic,
             bootstrap_servers=servers,
             group_id=group,
             enable_auto_commit=False,
@@ -68,6 +89,7 @@ class GroupConsumer:
         )
 
     async def __aenter__(self) -> Self:
+        self._consumer.subscribe([self._topic], listener=_Listener(self._revoked))
         try:
             with unavailable_errors(self._servers):
                 await asyncio.wait_for(self._consumer.start(), REQUEST_SECONDS)

@@ -10,20 +10,28 @@ from soulcaster.adapters.redis.aliases import resolve
 from soulcaster.adapters.redis.connection import RedisConnection
 from soulcaster.adapters.redis.lists import ListRange, read_part
 from soulcaster.adapters.redis.typed import Commands, Value
-from soulcaster.domain.lifecycle import Job, JobStep
+from soulcaster.domain.fixes.fix import Fix
+from soulcaster.domain.lifecycle import Job, JobStatus, JobStep, state_of
 from soulcaster.ports.paging import Page
 
 _JOB: TypeAdapter[Job] = TypeAdapter(Job)
+_FIX: TypeAdapter[Fix] = TypeAdapter(Fix)
+_STATUS: TypeAdapter[JobStatus] = TypeAdapter(JobStatus)
 
 
 def job_fields(job: Job) -> dict[str, Value]:
-    """Return the hash of a job; what it has not is left out."""
-    return {name: value for name, value in _JOB.dump_python(job, mode="json").items() if value is not None}
+    """Return the hash of a job, its fix as JSON; what it has not is left out."""
+    fields = _JOB.dump_python(job, mode="json", exclude={"fix"})
+    if job.fix is not None:
+        fields["fix"] = _FIX.dump_json(job.fix)
+    return {name: value for name, value in fields.items() if value is not None}
 
 
 def job_of(fields: dict[str, str]) -> Job:
     """Return the job of a hash."""
-    return _JOB.validate_python(fields)
+    fix = fields.get("fix")
+    state = fields.get("state") or state_of(_STATUS.validate_python(fields["status"]))  # older hashes have no state
+    return _JOB.validate_python({**fields, "state": state, "fix": None if fix is None else _FIX.validate_json(fix)})
 
 
 def step_value(step: JobStep) -> str:

@@ -1,1 +1,1 @@
-"""Fixes: jobs that change code, and what is kept of them."""
+"""Fixes: what a coding agent is sent to do, within which limits, and what is kept of it."""

@@ -30,6 +30,7 @@ from soulcaster.web.api.health.handlers import get_health, get_readiness, get_ro
 from soulcaster.web.api.ingest.handlers import ingest_feedback, ingest_manual, ingest_reddit
 from soulcaster.web.api.job_logs.handlers import append_job_log, get_job_logs
 from soulcaster.web.api.jobs.handlers import (
+    approve_job,
     cancel_job,
     get_job,
     list_cluster_jobs,
@@ -97,6 +98,7 @@ OPERATIONS: tuple[Operation, ...] = (
     list_cluster_jobs,
     record_job,
     update_job,
+    approve_job,
     cancel_job,
     list_dead_letters,
     replay_dead_letter,

@@ -36,8 +36,8 @@ class Operation:
     may have. `idempotent` means that it takes an Idempotency-Key, `takes_github_token` that it takes a GitHub token,
     `redirects` that it may redirect a browser. `streams` means that it responds with Server-Sent Events, whose data has
     the model in `responses`. `events` is the model of the data of the Server-Sent Events that it responds with to a
-    caller that asks for them. `signed` names the source whose signed webhooks it accepts without an API key; its
-    handler reads the body.
+    caller that asks for them. `job_tokens` means that the program of the job in the path may call it. `signed` names
+    the source whose signed webhooks it accepts without an API key; its handler reads the body.
     """
 
     method: str
@@ -53,6 +53,7 @@ class Operation:
     redirects: bool
     streams: bool
     events: type[BaseModel] | None
+    job_tokens: bool
     signed: str | None
 
     @property
@@ -105,7 +106,7 @@ class Operation:
 
     async def _caller(self, request: web.Request, scope: Needed) -> Caller:
         if self.signed is None:
-            return await identify(request, scope)
+            return await identify(request, scope, job_tokens=self.job_tokens)
         return await identify_sender(request, self.signed, scope)
 
 
@@ -121,6 +122,7 @@ def operation(
     redirects: bool = False,
     streams: bool = False,
     events: type[BaseModel] | None = None,
+    job_tokens: bool = False,
     signed: str | None = None,
 ) -> Callable[[Handler], Operation]:
     """Return a decorator that makes an operation of a handler; `Operation` explains the arguments.
@@ -149,6 +151,7 @@ def operation(
             redirects=redirects,
             streams=streams,
             events=events,
+            job_tokens=job_tokens,
             signed=signed,
         )
 

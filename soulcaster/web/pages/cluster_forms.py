@@ -23,8 +23,8 @@ from soulcaster.domain.commands import (
     Undo,
 )
 from soulcaster.domain.lifecycle import active
-from soulcaster.errors import IllegalTransition
-from soulcaster.services.cluster_commands import FixUnderWay
+from soulcaster.errors import Conflict, IllegalTransition, QuotaExceeded
+from soulcaster.services.fixes import FixRequest
 from soulcaster.services.lookup import known_job
 from soulcaster.web.bodies import read_form
 from soulcaster.web.dependencies import dependencies
@@ -84,9 +84,11 @@ class ProposalForm(BaseModel):
 async def start_fix(request: web.Request) -> web.StreamResponse:
     """POST .../start-fix: request a fix of the cluster."""
     project_id, cluster_id = request[ACCESS].project.id, path_id(request, "cluster_id")
+    access = request[ACCESS]
+    fix = FixRequest(access.user, may_approve=access.may("admin"))
     try:
-        await dependencies(request).commands.start_fix(project_id, cluster_id, requested_by=request[ACCESS].user)
-    except FixUnderWay as error:
+        await dependencies(request).fixes.start(project_id, cluster_id, fix)
+    except (Conflict, QuotaExceeded) as error:
         await leave_notice(request, str(error))
     else:
         await leave_notice(request, "Fix requested. Reload the page in a moment to see its job.")

@@ -24,7 +24,6 @@ from soulcaster.domain.commands import (
     Cleanup,
     Command,
     Configure,
-    Fix,
     Merge,
     Move,
     Pin,
@@ -46,6 +45,7 @@ from soulcaster.domain.events import (
     ProposalsChanged,
 )
 from soulcaster.domain.feedback.items import Brief
+from soulcaster.domain.fixes.fix import Fix
 from soulcaster.domain.ids import cluster_id_for, job_id_for
 from soulcaster.domain.segments import Segments
 from tests.domain.clustering.make import DIMENSIONS, TOPICS, A, B, chance_rows, fed, load, stream, text, vector, write
@@ -278,10 +278,15 @@ def test_a_fix_of_a_cluster_that_is_known() -> None:
     write(table, load(table).add(A, *say(CARD)).rows)
     asked = StartFix("command 1", *WHO, of(CARD))
     step = load(table).apply(asked, NOW)
-    assert step.fixes == (Fix(job_id_for("command 1"), of(CARD), CARD, "owner", NOW),)
+    branch = f"soulcaster/fix-{of(CARD)[:8]}-1"
+    fix = Fix(job_id_for("command 1"), of(CARD), CARD, "owner", NOW, 1, branch)
+    assert step.fixes == (fix,)
+    [ordered] = step.job_steps
+    assert (ordered.job_id, ordered.state, ordered.fix) == (fix.job_id, "approved", fix)
     write(table, step.rows)
     assert load(table).apply(asked, NOW) == Step()
-    assert load(table).apply(StartFix("command 2", *WHO, of(CARD)), NOW).fixes != ()
+    again = load(table).apply(StartFix("command 2", *WHO, of(CARD)), NOW)
+    assert (answer(again)[0], again.fixes, again.job_steps) == ("refused", (), ())
 
 
 def test_a_fix_of_a_cluster_that_is_not_known_yet_waits_for_it() -> None:
@@ -615,7 +620,7 @@ def test_what_was_stored_and_not_sent_is_said_after_a_restart() -> None:
         assert [e for e in again.events if isinstance(e, kind)] == [e for e in said if isinstance(e, kind)]
     stands = {e.cluster_id: e for e in said if isinstance(e, ClusterChanged)}
     assert [e for e in again.events if isinstance(e, ClusterChanged)] == [stands[of(CARD)]]
-    assert again.fixes == steps[-1].fixes
+    assert (again.fixes, again.job_steps) == (steps[-1].fixes, steps[-1].job_steps)
 
 
 def test_what_was_sent_is_not_said_for_ever_and_a_fix_not_twice() -> None:

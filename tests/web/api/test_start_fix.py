@@ -33,6 +33,8 @@ async def test_a_fix_is_a_command_on_kafka(world: World, client: Client) -> None
         "command_id": command.id,
         "cluster_id": "c1",
         "project_id": "p1",
+        "runner": "dry-run",
+        "approved": True,
     }
 
 

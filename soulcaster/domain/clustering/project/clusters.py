@@ -32,6 +32,7 @@ from soulcaster.domain.clustering.project.steps import Step, StepDraft
 from soulcaster.domain.commands import Command
 from soulcaster.domain.feedback.items import Brief, Deleted
 from soulcaster.domain.ids import id_bytes
+from soulcaster.domain.lifecycle import JobStep
 from soulcaster.domain.segments import RowChange, Segments
 
 
@@ -150,6 +151,14 @@ class ProjectClusters:
         draft = StepDraft()
         self._commands.apply(command, at, draft)
         return self._commit_and_retry(draft)
+
+    def take_job_steps(self, steps: Sequence[JobStep], at: datetime) -> Step:
+        """Take what jobs report, because a job that has ended frees its cluster."""
+        draft = StepDraft()
+        for step in steps:
+            self._state.jobs.apply(step, draft)
+        self._state.jobs.forget_old(at, draft)
+        return self._state.commit(draft) if draft.blobs else Step()
 
     # ---- rounds --------------------------------------------------------------------------------------------------
 

@@ -6,11 +6,12 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import singledispatchmethod
 
 from soulcaster.domain.clustering.clusterer.changes import ClusterChanges, ProposedChange
+from soulcaster.domain.clustering.clusterer.clusters import Cluster
 from soulcaster.domain.clustering.project import event_factory
 from soulcaster.domain.clustering.project.embedders import EmbedderClusters
 from soulcaster.domain.clustering.project.item_records import DELETED, DONE
@@ -18,10 +19,10 @@ from soulcaster.domain.clustering.project.round_schedule import RoundSchedule
 from soulcaster.domain.clustering.project.state import ProjectState
 from soulcaster.domain.clustering.project.steps import StepDraft
 from soulcaster.domain.commands import (
+    ApproveFix,
     Cleanup,
     Command,
     Configure,
-    Fix,
     Merge,
     Move,
     Mute,
@@ -36,8 +37,11 @@ from soulcaster.domain.commands import (
     Undo,
 )
 from soulcaster.domain.events import ClusteringConfigured
-from soulcaster.domain.ids import command_record_id, id_bytes, job_id_for
-from soulcaster.errors import BadInput
+from soulcaster.domain.fixes.fix import Fix, branch_name
+from soulcaster.domain.fixes.limits import check_limits
+from soulcaster.domain.ids import command_record_id, id_bytes, job_id_for, step_id_for
+from soulcaster.domain.lifecycle import JobState, JobStep
+from soulcaster.errors import BadInput, QuotaExceeded
 
 _TRIAGED = {"mute": "muted", "resolve": "resolved", "reopen": "reopened"}
 
@@ -175,15 +179,82 @@ class CommandHandlers:
 
     @handle.register
     def _start_fix(self, command: StartFix, context: CommandContext) -> str:
-        """Launch a fix, once: the job's id gets a record, as items have."""
+        """Order a fix, once: the job's id gets a record, as items have."""
         clusters, number = self._find(command.cluster_id)
         cluster = clusters.state.clusters[number]
         job_id = job_id_for(command.id)
-        if not self._state.is_known(job_id):
-            context.draft.remember(id_bytes(job_id), DONE)
-            fix = Fix(job_id, cluster.id, cluster.shown_title, command.requested_by, command.requested_at)
+        if self._state.is_known(job_id):
+            return f"job {job_id}"
+        self._check_fix(command, cluster, context)
+        attempt = self._state.jobs.next_attempt(cluster.id, context.draft)
+        fix = Fix(
+            job_id,
+            cluster.id,
+            cluster.shown_title,
+            command.requested_by,
+            command.requested_at,
+            attempt,
+            branch_name(cluster.id, attempt),
+            command.options,
+        )
+        context.draft.remember(id_bytes(job_id), DONE)
+        if command.approved:
+            self._job_step(context, fix, "approved", f"requested by {command.requested_by}")
             context.draft.fixes.append(fix)
+        else:
+            self._job_step(context, fix, "queued", f"requested by {command.requested_by}; waits for approval")
         return f"job {job_id}"
+
+    def _check_fix(self, command: StartFix, cluster: Cluster, context: CommandContext) -> None:
+        """Return if the cluster may have a job now.
+
+        Raises:
+            BadInput: it is muted, has a job under way, or the project's limits allow no more.
+        """
+        jobs = self._state.jobs
+        jobs.forget_old(context.at, context.draft)
+        if cluster.triage == "muted":
+            raise BadInput("the cluster is muted; reopen it first")
+        under_way = jobs.active_of(cluster.id, self._present_id)
+        if under_way is not None:
+            raise BadInput(f"job {under_way.id} of this cluster is under way")
+        if command.limits is not None:
+            try:
+                check_limits(command.limits, jobs.known(), budget_usd=command.options.budget_usd, now=context.at)
+            except QuotaExceeded as error:
+                raise BadInput(str(error)) from error
+
+    @handle.register
+    def _approve_fix(self, command: ApproveFix, context: CommandContext) -> str:
+        job = self._state.jobs.get(command.job_id)
+        if job is None or job.fix is None:
+            raise BadInput(f"no job {command.job_id} waits for approval")
+        if job.state != "queued":
+            raise BadInput(f"job {job.id} does not wait for approval; it is {job.state}")
+        fix = replace(job.fix, options=replace(job.fix.options, stop_at=command.stop_at))
+        self._job_step(context, fix, "approved", f"approved by {command.requested_by}")
+        context.draft.fixes.append(fix)
+        return f"job {job.id} approved"
+
+    def _job_step(self, context: CommandContext, fix: Fix, state: JobState, log: str) -> None:
+        """Add a step of a job that this writer decides on, and take it at once: others report on it later."""
+        step = JobStep(
+            step_id_for(fix.job_id, state),
+            fix.job_id,
+            self._state.project_id,
+            fix.cluster_id,
+            0 if state == "queued" or context.command.type == "start_fix" else 1,
+            state,
+            context.at,
+            log=log,
+            fix=fix,
+        )
+        self._state.jobs.apply(step, context.draft)
+        context.draft.job_steps.append(step)
+
+    def _present_id(self, cluster_id: str) -> str | None:
+        found = self._state.embedders.find_cluster(cluster_id)
+        return None if found is None else found[0].cluster_id(found[1])
 
     @handle.register
     def _rebalance(self, command: Rebalance, context: CommandContext) -> str | None:

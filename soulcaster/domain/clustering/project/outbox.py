@@ -13,9 +13,10 @@ from soulcaster.domain.clustering.project import event_factory
 from soulcaster.domain.clustering.project.embedders import Embedders
 from soulcaster.domain.clustering.project.item_records import unpack
 from soulcaster.domain.clustering.project.steps import Step, StepDraft
-from soulcaster.domain.commands import Fix
 from soulcaster.domain.events import ClusterChanged, ClusterEvent, ItemAssigned, ProposalsChanged
+from soulcaster.domain.fixes.fix import Fix
 from soulcaster.domain.ids import id_bytes
+from soulcaster.domain.lifecycle import JobStep
 from soulcaster.domain.segments import Segments
 
 
@@ -25,6 +26,7 @@ class _OutboxBlob(msgspec.Struct, array_like=True):
     events: list[tuple[str, Any]] = []
     proposals: bool = False
     fixes: list[Fix] = []
+    job_steps: list[JobStep] = []
 
 
 _KINDS: Mapping[str, type[ClusterEvent]] = {
@@ -42,7 +44,7 @@ class Outbox:
         """Take up what `dump` has written, or start empty."""
         self._blob = _decode(blob) if blob else _OutboxBlob()
 
-    def put(self, events: Iterable[ClusterEvent], fixes: Iterable[Fix]) -> None:
+    def put(self, events: Iterable[ClusterEvent], fixes: Iterable[Fix], job_steps: Iterable[JobStep]) -> None:
         """Add what is to be sent."""
         blob = self._blob
         for event in events:
@@ -55,6 +57,7 @@ class Outbox:
             else:
                 blob.events.append((event.type, event))
         blob.fixes += fixes
+        blob.job_steps += job_steps
 
     def clear(self) -> bool:
         """Forget everything; return whether there were fixes, which must not be sent twice."""
@@ -85,4 +88,4 @@ class Outbox:
                 event_factory.add_clusters(draft, found[0], [found[1]])
         if self._blob.proposals:
             draft.events.append(event_factory.proposals(embedders))
-        return Step(tuple(draft.events), tuple(self._blob.fixes))
+        return Step(tuple(draft.events), tuple(self._blob.fixes), job_steps=tuple(self._blob.job_steps))

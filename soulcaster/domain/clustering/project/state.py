@@ -14,6 +14,7 @@ from soulcaster.domain.clustering.project.command_codec import (
 )
 from soulcaster.domain.clustering.project.embedders import EmbedderClusters, Embedders, ItemLocation, load_keys
 from soulcaster.domain.clustering.project.item_records import ItemRecord, unpack
+from soulcaster.domain.clustering.project.jobs import ATTEMPTS, JOB, ProjectJobs
 from soulcaster.domain.clustering.project.outbox import Outbox
 from soulcaster.domain.clustering.project.steps import Step, StepDraft
 from soulcaster.domain.commands import Command, Configure, Rebalance, Reset
@@ -39,6 +40,7 @@ class ProjectState:
         configuration: the command that the project is configured by.
         waiting: commands that name something unknown, by id, in the order in which they came.
         requested: commands that wait for a round.
+        jobs: the jobs under way and of the last day.
         outbox: what the last step has still to send.
         expired_left: whether expired micro-clusters are left to archive.
     """
@@ -63,6 +65,7 @@ class ProjectState:
                 self.requested[command.id] = command
             else:
                 self.waiting[command.id] = command
+        self.jobs = ProjectJobs(blobs[JOB], blobs[ATTEMPTS])
         self.embedders = Embedders(project_id)
         if b"" in blobs[_EMBEDDERS]:
             self._load_embedders(blobs)
@@ -149,14 +152,14 @@ class ProjectState:
         if draft.titles_in_row:
             draft.blobs |= titles
             titles = {}
-        if draft.events or draft.fixes:
-            self.outbox.put(draft.events, draft.fixes)
+        if draft.events or draft.fixes or draft.job_steps:
+            self.outbox.put(draft.events, draft.fixes, draft.job_steps)
             draft.blobs[_OUTBOX + _SEPARATOR] = self.outbox.dump()
         rows = self.segments.commit(draft.records, draft.blobs)
         sizes = [(blob, len(blob[0]) + len(blob[1])) for blob in titles.items()]
         for run in split_by_bytes(sizes, SEGMENT_BYTES):
             rows += self.segments.commit({}, dict(run))
-        return Step(tuple(draft.events), tuple(draft.fixes), tuple(rows))
+        return Step(tuple(draft.events), tuple(draft.fixes), tuple(rows), tuple(draft.job_steps))
 
     def unsent(self) -> Step:
         """Return what is stored and perhaps not sent, made from the state as it is now."""

@@ -1,24 +1,31 @@
-"""A step: one atomic change of a project's clusters. Its rows are written first, then events and fixes are sent."""
+"""A step: one atomic change of a project's clusters. Its rows are written first, then it is sent."""
 
 from dataclasses import dataclass, field
 
 from soulcaster.domain.clustering.project.item_records import ItemRecord, pack
-from soulcaster.domain.commands import Fix
 from soulcaster.domain.events import ClusterEvent
+from soulcaster.domain.fixes.fix import Fix
+from soulcaster.domain.lifecycle import JobStep
 from soulcaster.domain.segments import RowChange
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What a step did: rows to write, then events and fixes to send."""
+    """What a step did: rows to write, then events, job steps and fixes to send."""
 
     events: tuple[ClusterEvent, ...] = ()
     fixes: tuple[Fix, ...] = ()
     rows: tuple[RowChange, ...] = ()
+    job_steps: tuple[JobStep, ...] = ()
 
     def __add__(self, later: "Step") -> "Step":
         """Return both, one after the other."""
-        return Step(self.events + later.events, self.fixes + later.fixes, self.rows + later.rows)
+        return Step(
+            self.events + later.events,
+            self.fixes + later.fixes,
+            self.rows + later.rows,
+            self.job_steps + later.job_steps,
+        )
 
 
 @dataclass(slots=True)
@@ -31,6 +38,7 @@ class StepDraft:
 
     events: list[ClusterEvent] = field(default_factory=list)
     fixes: list[Fix] = field(default_factory=list)
+    job_steps: list[JobStep] = field(default_factory=list)
     records: dict[bytes, bytes] = field(default_factory=dict)
     blobs: dict[bytes, bytes] = field(default_factory=dict)
     titles_in_row: bool = False

@@ -1,14 +1,29 @@
 """Reading clusters, and starting a fix of one; soulcaster/web/api/commands has the other commands."""
 
+from functools import partial
+
 from aiohttp import web
 
+from soulcaster.services.fixes import FixRequest, UnknownBackend
 from soulcaster.services.lookup import known_cluster
-from soulcaster.web.api.clusters.models import ClusterDetailOut, ClusterOut, ClustersQuery, StartFixOut
+from soulcaster.web.api.clusters.models import (
+    ClusterDetailOut,
+    ClusterOut,
+    ClustersQuery,
+    StartFixOut,
+    StartFixQuery,
+)
 from soulcaster.web.api.operation import operation
 from soulcaster.web.api.responses import json_list, json_response
 from soulcaster.web.caller import CALLER
 from soulcaster.web.dependencies import dependencies
-from soulcaster.web.parameters import PageQuery, ProjectQuery, words
+from soulcaster.web.parameters import PageQuery, words
+from soulcaster.web.problems import field_problem
+
+_fix_operation = partial(
+    operation, responses={202: StartFixOut}, scope="launch", problems=(409,), takes_github_token=True
+)
+"""`operation` for a handler that starts a fix."""
 
 
 @operation("GET", "/clusters", {200: (ClusterOut,)}, scope="read")
@@ -40,28 +55,29 @@ async def get_cluster(request: web.Request, query: PageQuery, cluster_id: str) -
     return json_response(ClusterDetailOut.with_items(view, page, history, limit=query.limit, offset=query.offset))
 
 
-@operation("POST", "/clusters/{cluster_id}/start_fix", {202: StartFixOut}, scope="launch", problems=(409,))
-async def start_fix(request: web.Request, query: ProjectQuery, cluster_id: str) -> web.StreamResponse:
-    """Start a fix: 202 once Kafka has the command, 404 for an unknown cluster, 409 while a fix is under way."""
-    return await _start_fix(request, query.project_id, cluster_id)
+@_fix_operation("POST", "/clusters/{cluster_id}/start_fix")
+async def start_fix(request: web.Request, query: StartFixQuery, cluster_id: str) -> web.StreamResponse:
+    """Start a fix: 202 once Kafka has the command.
+
+    404 for an unknown cluster, 409 while a fix is under way or the cluster is muted, 429 at a limit of the project.
+    Whether the job starts is decided a moment later; GET /commands/{command_id} has the outcome.
+    """
+    return await _start_fix(request, query, cluster_id)
 
 
-@operation("POST", "/clusters/{cluster_id}/run_agent", {202: StartFixOut}, scope="launch", problems=(409,))
-async def run_agent(request: web.Request, query: ProjectQuery, cluster_id: str) -> web.StreamResponse:
+@_fix_operation("POST", "/clusters/{cluster_id}/run_agent")
+async def run_agent(request: web.Request, query: StartFixQuery, cluster_id: str) -> web.StreamResponse:
     """Start a fix, as start_fix does; the predecessor's clients use this address."""
-    return await _start_fix(request, query.project_id, cluster_id)
+    return await _start_fix(request, query, cluster_id)
 
 
-async def _start_fix(request: web.Request, project_id: str, cluster_id: str) -> web.StreamResponse:
-    commands = dependencies(request).commands
-    requested = await commands.start_fix(project_id, cluster_id, requested_by=request[CALLER].name)
-    return json_response(
-        StartFixOut(
-            message="Fix asked for",
-            job_id=requested.job_id,
-            command_id=requested.command_id,
-            cluster_id=requested.cluster_id,
-            project_id=project_id,
-        ),
-        status=202,
+async def _start_fix(request: web.Request, query: StartFixQuery, cluster_id: str) -> web.StreamResponse:
+    caller = request[CALLER]
+    fix = FixRequest(
+        caller.name, may_approve=caller.admin, backend=query.backend, stop_at=query.stop_at, plan_id=query.plan_id
     )
+    try:
+        requested = await dependencies(request).fixes.start(query.project_id, cluster_id, fix)
+    except UnknownBackend as error:
+        raise field_problem("backend", str(error)) from error
+    return json_response(StartFixOut.of(query.project_id, requested), status=202)

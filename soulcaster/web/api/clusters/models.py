@@ -7,12 +7,14 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from soulcaster.domain.events import By
+from soulcaster.domain.fixes.fix import Backend, StopPoint
 from soulcaster.domain.lifecycle import ClusterStatus
 from soulcaster.ports.clusters import ClusterOrder, ClusterView, Happening, HistoryEntry
 from soulcaster.ports.feedback import FeedbackView
 from soulcaster.ports.paging import Page
+from soulcaster.services.fixes import RequestedFix
 from soulcaster.web.api.feedback.models import FeedbackOut
-from soulcaster.web.parameters import PageQuery, Words
+from soulcaster.web.parameters import Id, PageQuery, ProjectQuery, Words
 from soulcaster.wire.fields import Source
 
 
@@ -129,7 +131,10 @@ def _cluster_fields(view: ClusterView) -> dict[str, Any]:
 
 
 class StartFixOut(BaseModel):
-    """202 of start_fix: Kafka has the command; a moment later /jobs has the job `job_id`."""
+    """202 of start_fix: Kafka has the command; a moment later /jobs has the job `job_id`.
+
+    `runner` is the launch backend. A job that is not `approved` waits until somebody approves it.
+    """
 
     status: Literal["ok"] = "ok"
     message: str
@@ -137,3 +142,26 @@ class StartFixOut(BaseModel):
     command_id: str
     cluster_id: str
     project_id: str
+    runner: str
+    approved: bool
+
+    @classmethod
+    def of(cls, project_id: str, requested: RequestedFix) -> "StartFixOut":
+        """Return what was requested."""
+        return cls(
+            message="Fix asked for" if requested.approved else "Fix asked for; it waits for approval",
+            job_id=requested.job_id,
+            command_id=requested.command_id,
+            cluster_id=requested.cluster_id,
+            project_id=project_id,
+            runner=requested.backend,
+            approved=requested.approved,
+        )
+
+
+class StartFixQuery(ProjectQuery):
+    """Query of start_fix: what the project's policy and the settings leave open."""
+
+    backend: Backend | None = None
+    stop_at: StopPoint | None = None
+    plan_id: Id | None = None

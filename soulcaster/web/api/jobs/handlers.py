@@ -1,19 +1,27 @@
 """Reading jobs, and reporting on them: a response means that Kafka has the report; it can be read a moment later."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from aiohttp import web
 
 from soulcaster.domain.lifecycle import Job, active
 from soulcaster.services.lookup import known_cluster, known_job
-from soulcaster.web.api.jobs.models import JobChangedOut, JobIn, JobOut, JobPatchIn, JobsQuery
+from soulcaster.web.api.jobs.models import (
+    ApprovedOut,
+    JobChangedOut,
+    JobIn,
+    JobOut,
+    JobPatchIn,
+    JobsQuery,
+)
 from soulcaster.web.api.operation import ResponseModel, operation
 from soulcaster.web.api.responses import json_list, json_response
 from soulcaster.web.caller import CALLER
 from soulcaster.web.dependencies import dependencies
 from soulcaster.web.headers import idempotency_key
 from soulcaster.web.parameters import PageQuery, ProjectQuery, WaitByDefaultQuery, WaitQuery
-from soulcaster.web.problems import extend_time_limit
+from soulcaster.web.problems import Problem, extend_time_limit
 
 _CHANGED: Mapping[int, ResponseModel] = {202: JobChangedOut, 200: JobChangedOut}
 """200 when the caller waited and the change can be read, or when there was nothing to change."""
@@ -28,7 +36,7 @@ async def list_jobs(request: web.Request, query: JobsQuery) -> web.StreamRespons
     return json_list([JobOut.of(job) for job in page.items], total=page.total, cursor=page.next)
 
 
-@operation("GET", "/jobs/{job_id}", {200: JobOut}, scope="read")
+@operation("GET", "/jobs/{job_id}", {200: JobOut}, scope="read", job_tokens=True)
 async def get_job(request: web.Request, query: ProjectQuery, job_id: str) -> web.StreamResponse:
     """Get a job with its log; 404 when the project has no such job."""
     read_model = dependencies(request).read_model
@@ -57,21 +65,22 @@ async def record_job(request: web.Request, query: WaitByDefaultQuery, body: JobI
     return json_response(JobChangedOut.of("Job recorded", shown or job), status=202 if shown is None else 201)
 
 
-@operation("PATCH", "/jobs/{job_id}", _CHANGED, scope="launch", problems=(409,), idempotent=True)
+@operation("PATCH", "/jobs/{job_id}", _CHANGED, scope="launch", problems=(409,), idempotent=True, job_tokens=True)
 async def update_job(request: web.Request, query: WaitQuery, body: JobPatchIn, job_id: str) -> web.StreamResponse:
-    """Report a job's status, log lines, pull request or error; 409 when the job has already ended otherwise."""
+    """Report a job's status, log lines, pull request, costs or error; 409 when the job has already ended otherwise.
+
+    The program of a job calls it with its job token; it gets 409 as soon as another launch of the job has begun.
+    """
     given = dependencies(request)
     job = await known_job(given.read_model.jobs, query.project_id, job_id)
     if not body.model_dump(exclude_none=True):
         return json_response(JobChangedOut.of("No updates provided", job))
-    changed = await given.jobs.report(
-        job,
-        body.status,
-        log=await _redacted(request, job, body.logs),
-        pr_url=body.pr_url,
-        error=await _redacted(request, job, body.error),
-        idempotency_key=idempotency_key(request),
+    program = request[CALLER].job
+    report = body.report(None if program is None else program.fence)
+    report = replace(
+        report, log=await _redacted(request, job, report.log), error=await _redacted(request, job, report.error)
     )
+    changed = await given.jobs.report(job, report, idempotency_key=idempotency_key(request))
     shown = await _shown(request, changed, query.wait, lambda job: job.seq >= changed.seq)
     return json_response(JobChangedOut.of("Job updated", shown or changed), status=202 if shown is None else 200)
 
@@ -89,6 +98,18 @@ async def cancel_job(request: web.Request, query: WaitQuery, job_id: str) -> web
 async def _redacted(request: web.Request, job: Job, text: str | None) -> str | None:
     """Return what is said about a job as it may be shown."""
     return None if text is None else (await dependencies(request).job_logs.redact(job.id, text)).removesuffix("\n")
+
+
+@operation("POST", "/jobs/{job_id}/approve", {202: ApprovedOut}, scope="launch", problems=(409,))
+async def approve_job(request: web.Request, query: ProjectQuery, job_id: str) -> web.StreamResponse:
+    """Let a job start that waits for approval; 403 where only admins may approve, 409 when it does not wait."""
+    given = dependencies(request)
+    job = await known_job(given.read_model.jobs, query.project_id, job_id)
+    caller = request[CALLER]
+    if not caller.admin and await given.fixes.approvers(query.project_id) == "admin":
+        raise Problem(403, "Only an admin may approve jobs of this project.")
+    command_id = await given.fixes.approve(job, by=caller.name)
+    return json_response(ApprovedOut(job_id=job.id, command_id=command_id, project_id=job.project_id), status=202)
 
 
 async def _shown(request: web.Request, job: Job, wait: float, matches: Callable[[Job], bool]) -> Job | None:

@@ -6,7 +6,9 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, StringConstraints
 
-from soulcaster.domain.lifecycle import Job, JobStatus
+from soulcaster.domain.fixes.fix import StopPoint, Usd
+from soulcaster.domain.lifecycle import Job, JobState, JobStatus, state_of
+from soulcaster.services.jobs import Report
 from soulcaster.web.bodies import Body
 from soulcaster.web.parameters import Id, PageQuery
 
@@ -24,38 +26,91 @@ class JobIn(Body):
 
 
 class JobPatchIn(Body):
-    """PATCH /jobs/{id}: what to report; `logs` is appended to the log."""
+    """PATCH /jobs/{id}: what to report; `logs` is appended to the log.
+
+    `state` is for the program of a launch; it may be running, publishing, succeeded or failed. `cost_usd` is what the
+    job has spent so far.
+    """
 
     status: JobStatus | None = None
+    state: Literal["running", "publishing", "succeeded", "failed"] | None = None
+    cost_usd: Usd | None = None
     logs: Annotated[str, StringConstraints(max_length=100_000)] | None = None
     pr_url: Annotated[str, StringConstraints(pattern=r"^https?://[!-~]{1,2000}$")] | None = None
     error: Annotated[str, StringConstraints(max_length=2_000)] | None = None
 
+    def report(self, token: int | None) -> Report:
+        """Return it as the service takes it; `token` is the fencing token of the launch that reports."""
+        state: JobState | None = self.state
+        if state is None and self.status is not None:
+            state = state_of(self.status)
+        return Report(state, log=self.logs, pr_url=self.pr_url, error=self.error, token=token, cost_usd=self.cost_usd)
+
 
 class JobOut(BaseModel):
-    """A job; `logs` holds its log lines and is null in lists."""
+    """A job; `logs` holds its log lines and is null in lists.
+
+    `state` says more than `status`. `runner` is the launch backend, `attempt` the number of the job among those of its
+    cluster, `launches` how often its program was launched, `task` the backend's name of the present launch. Money is in
+    US dollars. A job that was recorded by POST /jobs has none of these.
+    """
 
     id: str
     project_id: str
     cluster_id: str
     status: JobStatus
+    state: JobState
     logs: str | None
     pr_url: str | None
     error: str | None
+    runner: str | None
+    plan_id: str | None
+    brief_id: str | None
+    blob_url: str | None
+    attempt: int | None
+    launches: int
+    task: str | None
+    repository: str | None
+    base_branch: str | None
+    base_commit: str | None
+    branch: str | None
+    stop_at: StopPoint | None
+    cost_usd: float
+    budget_usd: float | None
+    requested_by: str | None
     created_at: datetime
     updated_at: datetime
 
     @classmethod
     def of(cls, job: Job, logs: Sequence[str] | None = None) -> "JobOut":
         """Return a job as the read model has it."""
+        fix = job.fix
+        options = None if fix is None else fix.options
+        target = None if options is None else options.target
         return cls(
             id=job.id,
             project_id=job.project_id,
             cluster_id=job.cluster_id,
             status=job.status,
+            state=job.state,
             logs=None if logs is None else "\n".join(logs),
             pr_url=job.pr_url,
             error=job.error,
+            runner=options and options.backend,
+            plan_id=options and options.plan_id,
+            brief_id=options and options.brief_id,
+            blob_url=job.archive_url,
+            attempt=fix and fix.attempt,
+            launches=job.launch,
+            task=job.task,
+            repository=target and target.repository,
+            base_branch=target and target.base_branch,
+            base_commit=target and target.base_commit,
+            branch=fix and fix.branch,
+            stop_at=options and options.stop_at,
+            cost_usd=job.cost_usd,
+            budget_usd=options and options.budget_usd,
+            requested_by=fix and fix.requested_by,
             created_at=job.created_at,
             updated_at=job.updated_at,
         )
@@ -74,3 +129,13 @@ class JobChangedOut(BaseModel):
     def of(cls, message: str, job: Job) -> "JobChangedOut":
         """Return a job that was changed."""
         return cls(message=message, job_id=job.id, project_id=job.project_id, job=JobOut.of(job))
+
+
+class ApprovedOut(BaseModel):
+    """Kafka has the approval of a job; GET /commands/{command_id} has its outcome."""
+
+    status: Literal["ok"] = "ok"
+    message: str = "Approval asked for"
+    job_id: str
+    command_id: str
+    project_id: str

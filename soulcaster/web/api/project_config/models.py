@@ -21,9 +21,7 @@ class ProjectConfigIn(ProjectConfig):
 
     def config(self) -> ProjectConfig:
         """Return the settings to store; threshold and granularity are sent as a command instead."""
-        return ProjectConfig(
-            repositories=self.repositories, sources=self.sources, mask_personal_data=self.mask_personal_data
-        )
+        return ProjectConfig(**{name: getattr(self, name) for name in ProjectConfig.model_fields})
 
 
 class ProjectConfigOut(ProjectConfig):

@@ -1,0 +1,129 @@
+"""Jobs followed on job.events by the launcher: it joins no group, commits nothing and remembers nothing.
+
+The steps of a job have the key of its command, the project, and so its partition.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import datetime
+
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from pydantic import ValidationError
+
+from soulcaster.adapters.kafka.connection import FETCH_WAIT_MS, REQUEST_SECONDS, unavailable_errors
+from soulcaster.adapters.kafka.consumers import standalone_consumer
+from soulcaster.domain.lifecycle import Job, advance, start
+from soulcaster.ports.messaging import Record
+from soulcaster.wire.jobs import JobEvent
+from soulcaster.wire.topics import JOB_EVENTS
+
+CLOCK_SKEW_MS = 3600 * 1000
+"""How far the clocks of those who publish job events may differ: events are read from this long before the command."""
+
+
+class KafkaJobFeed:
+    """JobFeed over a consumer of its own for each watch."""
+
+    def __init__(self, servers: str, clock: Callable[[], datetime], *, timeout: float = REQUEST_SECONDS) -> None:
+        """Connect nothing yet. `timeout` is in seconds, for each response of Kafka."""
+        self.servers = servers
+        self._clock = clock
+        self._timeout = timeout
+
+    @asynccontextmanager
+    async def watch(self, job_id: str, asked: Record) -> AsyncIterator["KafkaJobWatch"]:
+        """Give a watch of a job; see `ports.job_feed.JobFeed`.
+
+        Raises:
+            KafkaUnavailable: no broker answers.
+        """
+        tp = TopicPartition(JOB_EVENTS.name, asked.partition)
+        async with standalone_consumer(self.servers, timeout=self._timeout) as consumer:
+            async with asyncio.timeout(self._timeout):
+                consumer.assign([tp])
+                end = (await consumer.end_offsets([tp]))[tp]
+                since = max(0, asked.timestamp_ms - CLOCK_SKEW_MS)
+                first = (await consumer.offsets_for_times({tp: since}))[tp]
+                consumer.seek(tp, end if first is None else first.offset)
+            watch = KafkaJobWatch(job_id, consumer, tp, self)
+            reading = asyncio.create_task(watch.read())
+            try:
+                await watch.caught_up()
+                yield watch
+            finally:
+                reading.cancel()
+                await asyncio.wait({reading})
+
+    async def end(self, consumer: AIOKafkaConsumer, tp: TopicPartition) -> int:
+        """Return the offset after the last record of a partition."""
+        with unavailable_errors(self.servers):
+            async with asyncio.timeout(self._timeout):
+                return int((await consumer.end_offsets([tp]))[tp])
+
+    def now(self) -> datetime:
+        """Return the time."""
+        return self._clock()
+
+
+class KafkaJobWatch:
+    """JobWatch over a consumer that a task reads."""
+
+    def __init__(self, job_id: str, consumer: AIOKafkaConsumer, tp: TopicPartition, feed: KafkaJobFeed) -> None:
+        self.job: Job | None = None
+        self.heard_at: datetime | None = None
+        self._job_id = job_id
+        self._consumer = consumer
+        self._tp = tp
+        self._feed = feed
+        self._position = -1
+        self._moved = asyncio.Condition()
+        self._failure: BaseException | None = None
+
+    async def read(self) -> None:
+        """Read records for ever; a failure is raised where somebody waits."""
+        try:
+            while True:
+                found = await self._consumer.getmany(self._tp, timeout_ms=FETCH_WAIT_MS)
+                position = await self._consumer.position(self._tp)
+                async with self._moved:
+                    for record in found.get(self._tp, []):
+                        self._take(record)
+                    self._position = position
+                    self._moved.notify_all()
+        except Exception as error:
+            async with self._moved:
+                self._failure = error
+                self._moved.notify_all()
+
+    async def changed(self, since: Job | None, seconds: float) -> None:
+        """Return when the job is another than `since`, or after `seconds`."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._wait(lambda: self.job != since)
+        except TimeoutError:
+            return
+
+    async def caught_up(self) -> None:
+        """Return when everything has been read that Kafka had acknowledged at the time of the call."""
+        end = await self._feed.end(self._consumer, self._tp)
+        await self._wait(lambda: self._position >= end)
+
+    async def _wait(self, done: Callable[[], bool]) -> None:
+        async with self._moved:
+            await self._moved.wait_for(lambda: done() or self._failure is not None)
+        if self._failure is not None:
+            with unavailable_errors(self._feed.servers):
+                raise self._failure
+
+    def _take(self, record: ConsumerRecord) -> None:
+        """Advance the job by a record, if it is about this job."""
+        try:
+            step = JobEvent.model_validate_json(record.value or b"").step(record.offset)
+        except ValidationError:
+            return  # agents/project dead-letters it
+        if step.job_id != self._job_id:
+            return
+        self.job = start(step) if self.job is None else advance(self.job, step)
+        if step.token is not None and step.token == self.job.fence:
+            self.heard_at = self._feed.now()

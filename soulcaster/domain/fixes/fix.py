@@ -1,0 +1,76 @@
+"""A fix: what one job of a coding agent is ordered to do. It is decided once, and never changes afterwards."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Literal
+
+from annotated_types import Interval
+from pydantic import StringConstraints
+
+from soulcaster.domain.ids import ShortId
+
+StopPoint = Literal["brief", "plan", "branch", "pr"]
+"""How far work goes without a person: a brief, a plan, a branch that is pushed, an open draft pull request."""
+
+Backend = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
+"""The name of a launch backend."""
+
+MAX_JOB_SECONDS = 24 * 3600
+
+JobSeconds = Annotated[int, Interval(ge=10, le=MAX_JOB_SECONDS)]
+"""How long a job's program may run."""
+
+Usd = Annotated[float, Interval(ge=0, le=100_000)]
+"""An amount of money in US dollars."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The repository that a fix changes, as owner/name, and the commit that it starts from."""
+
+    repository: Annotated[str, StringConstraints(max_length=140)]
+    base_branch: Annotated[str, StringConstraints(max_length=255)]
+    base_commit: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{40}([0-9a-f]{24})?$")]
+
+
+@dataclass(frozen=True, slots=True)
+class FixOptions:
+    """What a request for a fix settles.
+
+    `target` is None only for a backend that changes no repository. `brief_id` and `plan_id` name documents.
+    `stop_at` is how far the job goes, `seconds` how long each launch of its program may run, `budget_usd` what the
+    job may spend.
+    """
+
+    backend: Backend = "dry-run"
+    target: Target | None = None
+    brief_id: ShortId | None = None
+    plan_id: ShortId | None = None
+    stop_at: StopPoint = "pr"
+    seconds: JobSeconds = 3600
+    budget_usd: Usd = 0.0
+
+
+DEFAULT_OPTIONS = FixOptions()
+
+
+@dataclass(frozen=True, slots=True)
+class Fix:
+    """A coding agent's work on a cluster, to be launched once.
+
+    `attempt` counts the jobs of the cluster from 1. It and `branch` do not change when the cluster's title does.
+    """
+
+    job_id: str
+    cluster_id: str
+    cluster_title: str
+    requested_by: str
+    requested_at: datetime
+    attempt: int = 1
+    branch: str = ""
+    options: FixOptions = DEFAULT_OPTIONS
+
+
+def branch_name(cluster_id: str, attempt: int) -> str:
+    """Return the branch that a fix works on; it follows from the cluster's id, because titles change."""
+    return f"soulcaster/fix-{cluster_id[:8]}-{attempt}"

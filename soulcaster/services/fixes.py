@@ -1,0 +1,202 @@
+"""Ordering fixes: what a request settles, and the command that asks the project's single writer for a job."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeVar
+
+from soulcaster.domain.commands import ApproveFix, StartFix
+from soulcaster.domain.fixes.fix import FixOptions, StopPoint
+from soulcaster.domain.fixes.limits import WINDOW, FixLimits, check_limits
+from soulcaster.domain.ids import command_id_for, fix_command_id, job_id_for
+from soulcaster.domain.lifecycle import Job, active
+from soulcaster.errors import BadInput, Conflict
+from soulcaster.ports.clock import Clock
+from soulcaster.ports.clusters import ClusterReader
+from soulcaster.ports.jobs import JobReader
+from soulcaster.ports.project_config import ProjectConfigReader
+from soulcaster.services.cluster_commands import ClusterCommands
+from soulcaster.services.lookup import known_cluster
+from soulcaster.wire.project_config import PolicyConfig
+
+N = TypeVar("N", int, float)
+
+NEWEST_JOBS = 100
+"""Jobs of a cluster that are searched for one that is under way, and how many of a project are counted."""
+
+
+class FixUnderWay(Conflict):
+    """A fix of this cluster is under way already."""
+
+
+class ClusterMuted(Conflict):
+    """This cluster is muted; reopen it first."""
+
+
+class UnknownBackend(BadInput):
+    """This backend is not set up."""
+
+
+class NotWaiting(Conflict):
+    """This job does not wait for approval."""
+
+
+@dataclass(frozen=True, slots=True)
+class FixDefaults:
+    """What holds where neither the request nor the project says otherwise; a project may only lower the limits.
+
+    `backends` are those that jobs can run on, the default first. `seconds` and `usd` limit one job.
+    """
+
+    backends: tuple[str, ...]
+    seconds: int
+    usd: float
+    limits: FixLimits
+
+
+@dataclass(frozen=True, slots=True)
+class FixRequest:
+    """What a caller asks for. `may_approve` says whether the caller is an admin, `automatic` that a policy asks."""
+
+    by: str
+    may_approve: bool = False
+    automatic: bool = False
+    backend: str | None = None
+    stop_at: StopPoint | None = None
+    plan_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RequestedFix:
+    """A fix that was requested: its command, the job it leads to, the cluster by its present id, and the backend."""
+
+    command_id: str
+    job_id: str
+    cluster_id: str
+    backend: str
+    approved: bool
+
+
+class Fixes:
+    """Requests and approves fixes."""
+
+    def __init__(
+        self,
+        commands: ClusterCommands,
+        clusters: ClusterReader,
+        jobs: JobReader,
+        configs: ProjectConfigReader,
+        defaults: FixDefaults,
+        clock: Clock,
+    ) -> None:
+        self._commands = commands
+        self._clusters = clusters
+        self._jobs = jobs
+        self._configs = configs
+        self._defaults = defaults
+        self._clock = clock
+
+    async def start(self, project_id: str, cluster_id: str, request: FixRequest) -> RequestedFix:
+        """Publish the command that starts a fix of a cluster.
+
+        What the read model shows is checked here, so that a caller hears at once what is impossible; the project's
+        single writer decides. The job shows in the read model a moment later, so of two simultaneous requests both may
+        succeed. They then name the same job, because the command's id follows from the newest job that the cluster has
+        had.
+
+        Raises:
+            NotFound: the project has no such cluster.
+            FixUnderWay: one of the cluster's jobs has not ended.
+            ClusterMuted: the cluster is muted.
+            QuotaExceeded: the project's jobs are at one of their limits.
+            UnknownBackend: the request, or the project, names a backend that is not set up.
+            Unavailable: Kafka or Redis does not answer.
+        """
+        cluster = await known_cluster(self._clusters, project_id, cluster_id)
+        jobs = await self._jobs.list(project_id, cluster_id=cluster.id, limit=NEWEST_JOBS, offset=0)
+        if any(active(job) for job in jobs.items):
+            raise FixUnderWay
+        if cluster.triage == "muted":
+            raise ClusterMuted
+        policy = (await self._configs.get(project_id)).config.policy
+        now = self._clock()
+        limits, budget = self._limits(policy), self._budget(policy)
+        check_limits(limits, await self._recent_jobs(project_id, now), budget_usd=budget, now=now)
+        options = FixOptions(
+            backend=self._backend(request.backend or policy.backend),
+            plan_id=request.plan_id,
+            stop_at=request.stop_at or policy.stop_at,
+            seconds=self._defaults.seconds,
+            budget_usd=budget,
+        )
+        approved = self._is_approved(request, policy, options)
+        command_id = fix_command_id(cluster.id, jobs.items[0].id if jobs.items else "")
+        command = StartFix(command_id, request.by, now, cluster.id, options, limits, approved)
+        await self._commands.send(project_id, command)
+        return RequestedFix(command_id, job_id_for(command_id), cluster.id, options.backend, approved)
+
+    async def approve(self, job: Job, *, by: str) -> str:
+        """Publish the command that lets a job start that waits for approval, and return the command's id.
+
+        Raises:
+            NotWaiting: the job does not wait for approval.
+            Unavailable: Kafka does not answer.
+        """
+        if job.state != "queued" or job.fix is None:
+            raise NotWaiting
+        stop_at = job.fix.options.stop_at
+        command_id = command_id_for(job.project_id, f"approve {job.id}")
+        approved_to: StopPoint = "pr" if stop_at in {"brief", "plan"} else stop_at
+        await self._commands.send(job.project_id, ApproveFix(command_id, by, self._clock(), job.id, approved_to))
+        return command_id
+
+    async def approvers(self, project_id: str) -> str:
+        """Return the scope that approving a job of a project needs.
+
+        Raises:
+            Unavailable: Redis does not answer.
+        """
+        return (await self._configs.get(project_id)).config.policy.approvers
+
+    @property
+    def backends(self) -> tuple[str, ...]:
+        """Return the backends that jobs can run on, the default first."""
+        return self._defaults.backends
+
+    def _backend(self, name: str | None) -> str:
+        """Return the backend of a job.
+
+        Raises:
+            UnknownBackend: it is not set up.
+        """
+        if name is None:
+            return self._defaults.backends[0]
+        if name not in self._defaults.backends:
+            raise UnknownBackend(f"{name} is not set up; there is: {', '.join(self._defaults.backends)}.")
+        return name
+
+    def _is_approved(self, request: FixRequest, policy: PolicyConfig, options: FixOptions) -> bool:
+        if options.stop_at in {"brief", "plan"}:
+            return False
+        if request.automatic:
+            return not policy.automatic.approval
+        return request.may_approve or policy.approvers == "launch"
+
+    def _limits(self, policy: PolicyConfig) -> FixLimits:
+        most = self._defaults.limits
+        return FixLimits(
+            _lower(most.concurrent, policy.concurrent_jobs),
+            _lower(most.per_day, policy.jobs_per_day),
+            _lower(most.usd_per_day, policy.usd_per_day),
+        )
+
+    def _budget(self, policy: PolicyConfig) -> float:
+        return _lower(self._defaults.usd, policy.job_usd)
+
+    async def _recent_jobs(self, project_id: str, now: datetime) -> list[Job]:
+        """Return the newest jobs of a project that its limits count."""
+        jobs = await self._jobs.list(project_id, limit=NEWEST_JOBS, offset=0)
+        return [job for job in jobs.items if active(job) or job.created_at > now - WINDOW]
+
+
+def _lower(most: N, own: N | None) -> N:
+    return most if own is None else min(most, own)
