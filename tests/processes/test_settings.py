@@ -120,6 +120,22 @@ def test_keys_are_not_shown() -> None:
     assert "secret" not in json.dumps(settings.model_dump(mode="json", exclude={"session_key"}))
 
 
+def test_what_is_not_shown_is_known_to_be_secret() -> None:
+    settings = Settings.model_validate(
+        {
+            "session_key": "of sessions",
+            "secrets_key": "the new one, the old one",
+            "GITHUB_TOKEN": "of GitHub",
+            "REDIS_URL": "rediss://user:of%20Redis@host:6379/0",
+            "log_level": "no secret",
+        }
+    )
+    assert settings.secrets() == {
+        "of sessions", "the new one, the old one", "the new one", "the old one", "of GitHub", "of Redis",
+    }  # fmt: skip
+    assert Settings().secrets() == frozenset()
+
+
 def test_the_other_name_of_the_gemini_key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GOOGLE_GENERATIVE_AI_API_KEY", "of the predecessor")
     assert Settings().gemini_key == "of the predecessor"

@@ -1,7 +1,7 @@
 """The archive of logs in a bucket of Amazon S3, or of a store with the same API (`AWS_ENDPOINT_URL_S3`)."""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 from aioboto3.s3.inject import S3TransferConfig
 from aiohttp import ClientError as HttpError
@@ -66,8 +66,8 @@ class S3Archive:
                 if _code(error) in _MISSING:
                     raise NotFound(f"The archive has no {key}.") from error
                 raise
-            async with answer["Body"] as body:
-                while part := await body.read(READ_BYTES):
+            with closing(answer["Body"]) as body:
+                async for part in body.iter_chunks(READ_BYTES):
                     yield part
 
     async def close(self) -> None:

@@ -51,6 +51,6 @@ async def consumer_since(
         async with asyncio.timeout(timeout):
             consumer.assign([tp])
             end = (await consumer.end_offsets([tp]))[tp]
-            first = (await consumer.offsets_for_times({tp: since_ms}))[tp]
+            first = (await consumer.offsets_for_times({tp: max(0, since_ms)}))[tp]
             consumer.seek(tp, end if first is None else first.offset)
         yield consumer, end

@@ -1,0 +1,188 @@
+"""The contract of an archive of logs: a folder, and a bucket of S3."""
+
+import os
+import stat
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from moto.server import ThreadedMotoServer
+
+from soulcaster.adapters.aws.s3 import S3Archive
+from soulcaster.adapters.log_folder import FolderArchive
+from soulcaster.errors import ArchiveUnavailable, BadInput, NotFound
+from soulcaster.ports.archive import LogArchive
+
+BUCKET = "logs"
+KEY = "p1/j1.log.gz"
+
+
+@pytest.fixture(scope="module")
+def s3_server() -> Iterator[str]:
+    """An S3 on loopback."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def s3(s3_server: str, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A client of it, an empty bucket, and the variables that lead to it."""
+    for name, value in {
+        "AWS_ENDPOINT_URL_S3": s3_server,
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    client: Any = boto3.client("s3")
+    client.create_bucket(Bucket=BUCKET)
+    for found in client.list_objects_v2(Bucket=BUCKET).get("Contents", ()):
+        client.delete_object(Bucket=BUCKET, Key=found["Key"])
+    return client
+
+
+@pytest.fixture(params=["folder", "s3"])
+async def archive(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[LogArchive]:
+    made: LogArchive
+    if request.param == "folder":
+        made = FolderArchive(tmp_path / "of" / "logs")
+    else:
+        request.getfixturevalue("s3")
+        made = S3Archive(BUCKET, "of/logs/", tries=1)
+    yield made
+    await made.close()
+
+
+async def parts(*of: bytes) -> AsyncIterator[bytes]:
+    for part in of:
+        yield part
+
+
+def modes(folder: Path) -> dict[str, int]:
+    """The permissions of everything below a folder, by path."""
+    return {str(path.relative_to(folder)): stat.S_IMODE(path.stat().st_mode) for path in folder.rglob("*")}
+
+
+async def read(archive: LogArchive, key: str = KEY) -> bytes:
+    return b"".join([part async for part in archive.read(key)])
+
+
+async def test_what_is_written_is_read(archive: LogArchive) -> None:
+    url = await archive.write(KEY, parts(b"one ", b"", b"two"))
+    assert url.endswith(f"/of/logs/{KEY}")
+    assert url.startswith(("file:///", f"s3://{BUCKET}/"))
+    assert await archive.find(KEY) == url
+    assert await read(archive) == b"one two"
+
+
+async def test_there_is_nothing_before(archive: LogArchive) -> None:
+    assert await archive.find(KEY) is None
+    with pytest.raises(NotFound):
+        await read(archive)
+
+
+async def test_what_is_written_again_replaces_it(archive: LogArchive) -> None:
+    await archive.write(KEY, parts(b"a longer first version"))
+    await archive.write(KEY, parts(b"second"))
+    await archive.write("p1/j2.log.gz", parts())
+    assert await read(archive) == b"second"
+    assert await read(archive, "p1/j2.log.gz") == b""
+
+
+async def test_a_large_log_survives(archive: LogArchive) -> None:
+    mebibyte = os.urandom(1024 * 1024)
+    await archive.write(KEY, parts(*[mebibyte] * 20, b"end"))
+    found = await read(archive)
+    assert len(found) == 20 * len(mebibyte) + 3
+    assert found == mebibyte * 20 + b"end"
+
+
+@pytest.mark.parametrize("size", [1, 20 * 1024 * 1024])
+async def test_a_log_that_cannot_be_made_is_not_kept(archive: LogArchive, size: int) -> None:
+    async def failing() -> AsyncIterator[bytes]:
+        yield bytes(size)
+        raise RuntimeError("Kafka went away")
+
+    with pytest.raises(RuntimeError, match="went away"):
+        await archive.write(KEY, failing())
+    assert await archive.find(KEY) is None
+    await archive.write(KEY, parts(b"before"))
+    with pytest.raises(RuntimeError):
+        await archive.write(KEY, failing())
+    assert await read(archive) == b"before"
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["", "/", "../x", "p/../../x", "/etc/passwd", ".hidden", "p/.log", "p//x", "p/x/", "p\\x", "p x", "p/é", "a\nb"],
+)
+async def test_a_key_that_could_lead_elsewhere_is_refused(archive: LogArchive, key: str, tmp_path: Path) -> None:
+    with pytest.raises(BadInput):
+        await archive.write(key, parts(b"x"))
+    with pytest.raises(BadInput):
+        await archive.find(key)
+    with pytest.raises(BadInput):
+        await read(archive, key)
+    assert modes(tmp_path) == {}
+
+
+# ---- a folder --------------------------------------------------------------------------------------------------------
+
+
+async def test_a_file_is_its_owners_alone_and_nothing_is_left_beside_it(tmp_path: Path) -> None:
+    await FolderArchive(tmp_path).write(KEY, parts(b"x"))
+    assert modes(tmp_path) == {"p1": 0o700, KEY: 0o600}
+
+
+async def test_a_folder_that_cannot_be_written_is_unavailable(tmp_path: Path) -> None:
+    (tmp_path / "p1").write_text("a file where a folder should be")
+    archive = FolderArchive(tmp_path)
+    with pytest.raises(ArchiveUnavailable, match="cannot be used"):
+        await archive.write(KEY, parts(b"x"))
+    with pytest.raises(ArchiveUnavailable):
+        await read(archive)
+    full = FolderArchive(Path("/dev/full"))
+    with pytest.raises(ArchiveUnavailable):
+        await full.write(KEY, parts(b"x"))
+
+
+# ---- S3 --------------------------------------------------------------------------------------------------------------
+
+
+async def test_an_object_is_encrypted_as_its_bucket_says(s3: Any) -> None:
+    rule = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": "alias/logs"}}
+    s3.put_bucket_encryption(Bucket=BUCKET, ServerSideEncryptionConfiguration={"Rules": [rule]})
+    archive = S3Archive(BUCKET)
+    try:
+        assert await archive.write(KEY, parts(b"x")) == f"s3://{BUCKET}/{KEY}"
+    finally:
+        await archive.close()
+        s3.delete_bucket_encryption(Bucket=BUCKET)
+    assert s3.head_object(Bucket=BUCKET, Key=KEY)["ServerSideEncryption"] == "aws:kms"
+
+
+async def test_a_bucket_that_is_not_there_is_unavailable(s3: Any) -> None:
+    archive = S3Archive("nowhere", tries=1)
+    try:
+        with pytest.raises(ArchiveUnavailable, match="s3://nowhere/"):
+            await archive.write(KEY, parts(b"x"))
+        with pytest.raises(ArchiveUnavailable):
+            await read(archive)
+    finally:
+        await archive.close()
+
+
+async def test_an_s3_that_does_not_answer_is_unavailable(s3: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:1")
+    archive = S3Archive(BUCKET, tries=1)
+    try:
+        for call in (archive.write(KEY, parts(b"x")), archive.find(KEY), read(archive)):
+            with pytest.raises(ArchiveUnavailable):
+                await call
+    finally:
+        await archive.close()
