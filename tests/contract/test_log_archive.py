@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
-import boto3
+import aioboto3
 import pytest
 from moto.server import ThreadedMotoServer
 
@@ -30,7 +30,7 @@ def s3_server() -> Iterator[str]:
 
 
 @pytest.fixture
-def s3(s3_server: str, monkeypatch: pytest.MonkeyPatch) -> Any:
+async def s3(s3_server: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Any]:
     """A client of it, an empty bucket, and the variables that lead to it."""
     for name, value in {
         "AWS_ENDPOINT_URL_S3": s3_server,
@@ -39,20 +39,17 @@ def s3(s3_server: str, monkeypatch: pytest.MonkeyPatch) -> Any:
         "AWS_DEFAULT_REGION": "us-east-1",
     }.items():
         monkeypatch.setenv(name, value)
-    client: Any = boto3.client("s3")
-    client.create_bucket(Bucket=BUCKET)
-    for found in client.list_objects_v2(Bucket=BUCKET).get("Contents", ()):
-        client.delete_object(Bucket=BUCKET, Key=found["Key"])
-    return client
+    async with aioboto3.Session().client("s3") as client:
+        await client.create_bucket(Bucket=BUCKET)
+        for found in (await client.list_objects_v2(Bucket=BUCKET)).get("Contents", ()):
+            await client.delete_object(Bucket=BUCKET, Key=found["Key"])
+        yield client
 
 
 @pytest.fixture(params=["folder", "s3"])
-async def archive(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[LogArchive]:
-    made: LogArchive
-    if request.param == "folder":
-        made = FolderArchive(tmp_path / "of" / "logs")
-    else:
-        request.getfixturevalue("s3")
+async def archive(request: pytest.FixtureRequest, s3: Any, tmp_path: Path) -> AsyncIterator[LogArchive]:
+    made: LogArchive = FolderArchive(tmp_path / "of" / "logs")
+    if request.param == "s3":
         made = S3Archive(BUCKET, "of/logs/", tries=1)
     yield made
     await made.close()
@@ -117,17 +114,17 @@ async def test_a_log_that_cannot_be_made_is_not_kept(archive: LogArchive, size: 
     assert await read(archive) == b"before"
 
 
-@pytest.mark.parametrize(
-    "key",
-    ["", "/", "../x", "p/../../x", "/etc/passwd", ".hidden", "p/.log", "p//x", "p/x/", "p\\x", "p x", "p/é", "a\nb"],
-)
-async def test_a_key_that_could_lead_elsewhere_is_refused(archive: LogArchive, key: str, tmp_path: Path) -> None:
-    with pytest.raises(BadInput):
-        await archive.write(key, parts(b"x"))
-    with pytest.raises(BadInput):
-        await archive.find(key)
-    with pytest.raises(BadInput):
-        await read(archive, key)
+BAD_KEYS = ["", "/", "../x", "p/../../x", "/etc/passwd", ".x", "p/.log", "p//x", "p/x/", "p\\x", "p x", "p/é", "a\nb"]
+
+
+async def test_a_key_that_could_lead_elsewhere_is_refused(archive: LogArchive, tmp_path: Path) -> None:
+    for key in BAD_KEYS:
+        with pytest.raises(BadInput):
+            await archive.write(key, parts(b"x"))
+        with pytest.raises(BadInput):
+            await archive.find(key)
+        with pytest.raises(BadInput):
+            await read(archive, key)
     assert modes(tmp_path) == {}
 
 
@@ -156,14 +153,14 @@ async def test_a_folder_that_cannot_be_written_is_unavailable(tmp_path: Path) ->
 
 async def test_an_object_is_encrypted_as_its_bucket_says(s3: Any) -> None:
     rule = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": "alias/logs"}}
-    s3.put_bucket_encryption(Bucket=BUCKET, ServerSideEncryptionConfiguration={"Rules": [rule]})
+    await s3.put_bucket_encryption(Bucket=BUCKET, ServerSideEncryptionConfiguration={"Rules": [rule]})
     archive = S3Archive(BUCKET)
     try:
         assert await archive.write(KEY, parts(b"x")) == f"s3://{BUCKET}/{KEY}"
     finally:
         await archive.close()
-        s3.delete_bucket_encryption(Bucket=BUCKET)
-    assert s3.head_object(Bucket=BUCKET, Key=KEY)["ServerSideEncryption"] == "aws:kms"
+        await s3.delete_bucket_encryption(Bucket=BUCKET)
+    assert (await s3.head_object(Bucket=BUCKET, Key=KEY))["ServerSideEncryption"] == "aws:kms"
 
 
 async def test_a_bucket_that_is_not_there_is_unavailable(s3: Any) -> None:
