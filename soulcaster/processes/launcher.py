@@ -1,6 +1,5 @@
 """The process `soulcaster launcher`: runs a job for every command on fix.commands."""
 
-from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from datetime import timedelta
 
@@ -9,11 +8,9 @@ import structlog
 from soulcaster.adapters.kafka.consumers import GroupConsumer
 from soulcaster.adapters.kafka.job_feed import KafkaJobFeed
 from soulcaster.adapters.kafka.publisher import KafkaPublisher
-from soulcaster.errors import BadInput
-from soulcaster.launcher.backends.dry_run import DryRun
 from soulcaster.launcher.job_run import Launching
 from soulcaster.launcher.jobs import JobRuns
-from soulcaster.ports.launch_backend import LaunchBackend
+from soulcaster.processes.backends import launch_backends
 from soulcaster.processes.clock import utc_now
 from soulcaster.processes.logs import configure as configure_logs
 from soulcaster.processes.settings import LauncherSettings
@@ -36,7 +33,7 @@ async def _launch(settings: LauncherSettings) -> None:
     log.info("launcher starts", kafka=settings.kafka, backends=settings.backends)
     tokens = JobTokens(settings.secrets_key, utc_now)
     async with KafkaPublisher(settings.kafka) as publisher, AsyncExitStack() as stack:
-        backends = _backends(settings, ProgramReports(publisher, tokens, utc_now))
+        backends = launch_backends(settings, ProgramReports(publisher, tokens, utc_now))
         for backend in backends.values():
             stack.push_async_callback(backend.close)
         launching = Launching(
@@ -53,19 +50,3 @@ async def _launch(settings: LauncherSettings) -> None:
         consumer = GroupConsumer(settings.kafka, FIX_COMMANDS.name, group, revoked=runs.let_go)
         async with consumer:
             await runs.run(consumer.records())
-
-
-def _backends(settings: LauncherSettings, reports: ProgramReports) -> Mapping[str, LaunchBackend]:
-    """Return the backends that are set up, by name.
-
-    Raises:
-        BadInput: a backend has no such name.
-    """
-    backends: dict[str, LaunchBackend] = {}
-    for name in settings.backend_names():
-        match name:
-            case "dry-run":
-                backends[name] = DryRun(reports.report)
-            case _:
-                raise BadInput(f"SOULCASTER_BACKENDS names {name!r}, which is no backend; there is: dry-run.")
-    return backends

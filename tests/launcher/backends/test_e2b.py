@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from soulcaster.errors import Unavailable
 from soulcaster.launcher.backends.e2b import MARGIN_SECONDS, E2bBackend
 from soulcaster.ports.launch_backend import Launch, LaunchRefused, Task
+from soulcaster.services.job_tokens import AFTER_END
 from tests.support.e2b_server import Call, E2bServer
 from tests.support.launch_backends import eventually, make_launch
 from tests.support.launch_in_e2b import E2bHarness, e2b_harness
@@ -245,6 +246,10 @@ async def test_a_paused_sandbox_is_kept_and_an_idle_one_beside_it_removed(
 async def test_a_sandbox_outlives_its_program(harness: E2bHarness, server: E2bServer, ttl: int, expected: int) -> None:
     await E2bBackend(server.client(), "true", ttl_seconds=ttl).launch(make_launch(seconds=60))
     assert [asked["timeout"] for asked in server.created_with] == [expected]
+
+
+def test_a_sandbox_outlives_the_token_of_its_launch() -> None:
+    assert AFTER_END.total_seconds() < MARGIN_SECONDS
 
 
 async def test_a_sandbox_that_was_created_long_ago_lives_longer_from_its_start_on(
