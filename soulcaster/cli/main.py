@@ -8,7 +8,7 @@ import sys
 
 import typer
 
-from soulcaster.cli import bench, clusters, doctor, keys, poll, processes, rebuild, sources, tail, topics, transfer
+from soulcaster.cli import bench, clusters, doctor, fix, keys, poll, processes, rebuild, sources, tail, topics, transfer
 from soulcaster.errors import SoulcasterError
 from soulcaster.processes.settings import sections
 
@@ -50,6 +50,7 @@ app.command()(tail.tail)
 app.command()(sources.sources)
 app.command()(doctor.doctor)
 app.add_typer(bench.app, name="bench")
+app.add_typer(fix.app, name="fix")
 app.add_typer(keys.app, name="keys")
 app.add_typer(poll.app, name="poll")
 

@@ -9,7 +9,8 @@ that was killed anywhere, or that shares a job with another one during a rebalan
 4. Watch the log, the backend and the clock. A launch that ends without having ended its job has failed.
 5. After a failure, stop what is left and publish that the job waits for a retry, or, after `MAX_LAUNCHES`, send a dead
    letter and publish that the job is dead.
-6. Once the job has ended, whoever ended it, stop what runs of it. Then its command is committed.
+6. Once the job has ended, whoever ended it, stop what runs of it.
+7. Archive its log. Then its command is committed.
 """
 
 import asyncio
@@ -30,6 +31,7 @@ from soulcaster.ports.messaging import Publisher, Record
 from soulcaster.services.dead_letters import dead_letter, send_dead_letters
 from soulcaster.services.job_steps import JobSteps
 from soulcaster.services.job_tokens import JobTokens
+from soulcaster.services.log_archive import LogArchiver
 from soulcaster.services.retrying import until_available
 from soulcaster.wire.jobs import FixCommand
 
@@ -50,7 +52,8 @@ class Launching:
     """What every run needs.
 
     `api_url` is the address at which programs reach the HTTP API. `lease` is how long a program may be silent before
-    its launch is taken for lost. `first_retry_seconds` is the longest wait before the second launch.
+    its launch is taken for lost. `archiver` keeps the whole logs of jobs that have ended; None keeps none.
+    `first_retry_seconds` is the longest wait before the second launch.
     """
 
     backends: Mapping[str, LaunchBackend]
@@ -60,6 +63,7 @@ class Launching:
     clock: Clock
     api_url: str
     lease: timedelta
+    archiver: LogArchiver | None = None
     first_retry_seconds: float = FIRST_RETRY_SECONDS
 
 
@@ -91,6 +95,7 @@ class JobRun:
                 else:
                     await self._supervise(watch, job)
             await self._clean_up(job)
+            await self._archive(watch, job)
 
     def _ordered(self) -> Job:
         """Return the job that the command alone describes; a launch can only begin once its log is read."""
@@ -236,6 +241,16 @@ class JobRun:
         backend = self._given.backends.get(self._fix.options.backend)
         if job.launch and backend is not None:
             await until_available(lambda: backend.stop(self._launch_of(job)))
+
+    # ---- 7: archive ----------------------------------------------------------------------------------------------
+
+    async def _archive(self, watch: JobWatch, job: Job) -> None:
+        """Archive the log of a job that has ended, and publish where it is."""
+        archiver = self._given.archiver
+        if archiver is None or job.archive_url is not None:
+            return
+        url = await until_available(lambda: archiver.archive(job.project_id, job.id, self._asked))
+        await self._publish(watch, job, job.state, key="archive", archive_url=url)
 
     # ---- shared --------------------------------------------------------------------------------------------------
 

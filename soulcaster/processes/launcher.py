@@ -8,14 +8,17 @@ import structlog
 from soulcaster.adapters.kafka.consumers import GroupConsumer
 from soulcaster.adapters.kafka.job_feed import KafkaJobFeed
 from soulcaster.adapters.kafka.publisher import KafkaPublisher
+from soulcaster.adapters.kafka.topic_reader import KafkaTopicReader
 from soulcaster.launcher.job_run import Launching
 from soulcaster.launcher.jobs import JobRuns
 from soulcaster.processes.backends import launch_backends
 from soulcaster.processes.clock import utc_now
+from soulcaster.processes.job_logs import log_archive
 from soulcaster.processes.logs import configure as configure_logs
 from soulcaster.processes.settings import LauncherSettings
 from soulcaster.processes.signals import run_until_stopped
 from soulcaster.services.job_tokens import JobTokens
+from soulcaster.services.log_archive import LogArchiver
 from soulcaster.services.program_reports import ProgramReports
 from soulcaster.wire.topics import FIX_COMMANDS
 
@@ -32,6 +35,7 @@ async def _launch(settings: LauncherSettings) -> None:
     settings.check_secrets_key()
     log.info("launcher starts", kafka=settings.kafka, backends=settings.backends)
     tokens = JobTokens(settings.secrets_key, utc_now)
+    archive = log_archive(settings.log_archive)
     async with KafkaPublisher(settings.kafka) as publisher, AsyncExitStack() as stack:
         backends = launch_backends(settings, ProgramReports(publisher, tokens, utc_now))
         for backend in backends.values():
@@ -44,6 +48,7 @@ async def _launch(settings: LauncherSettings) -> None:
             clock=utc_now,
             api_url=str(settings.api_url()),
             lease=timedelta(seconds=settings.job_lease_seconds),
+            archiver=None if archive is None else LogArchiver(KafkaTopicReader(settings.kafka), archive),
         )
         runs = JobRuns(launching, lambda record: consumer.commit(record), at_once=settings.launcher_jobs)
         group = f"{settings.app_id}-launcher"

@@ -1,6 +1,7 @@
-"""Jobs followed on job.events by the launcher: it joins no group, commits nothing and remembers nothing.
+"""Jobs followed on job.events and job.logs by the launcher: it joins no group, commits nothing and remembers nothing.
 
-The steps of a job have the key of its command, the project, and so its partition.
+Steps and log lines of a job have the key of its command, the project, and so its partition. Of job.logs only what comes
+after the watch was opened is read, as a sign of life.
 """
 
 import asyncio
@@ -15,8 +16,9 @@ from soulcaster.adapters.kafka.connection import FETCH_WAIT_MS, REQUEST_SECONDS,
 from soulcaster.adapters.kafka.consumers import standalone_consumer
 from soulcaster.domain.lifecycle import Job, advance, start
 from soulcaster.ports.messaging import Record
+from soulcaster.wire.job_logs import JobLog
 from soulcaster.wire.jobs import JobEvent
-from soulcaster.wire.topics import JOB_EVENTS
+from soulcaster.wire.topics import JOB_EVENTS, JOB_LOGS
 
 CLOCK_SKEW_MS = 3600 * 1000
 """How far the clocks of those who publish job events may differ: events are read from this long before the command."""
@@ -38,15 +40,16 @@ class KafkaJobFeed:
         Raises:
             KafkaUnavailable: no broker answers.
         """
-        tp = TopicPartition(JOB_EVENTS.name, asked.partition)
+        events, logs = (TopicPartition(topic.name, asked.partition) for topic in (JOB_EVENTS, JOB_LOGS))
         async with standalone_consumer(self.servers, timeout=self._timeout) as consumer:
             async with asyncio.timeout(self._timeout):
-                consumer.assign([tp])
-                end = (await consumer.end_offsets([tp]))[tp]
+                consumer.assign([events, logs])
+                ends = await consumer.end_offsets([events, logs])
                 since = max(0, asked.timestamp_ms - CLOCK_SKEW_MS)
-                first = (await consumer.offsets_for_times({tp: since}))[tp]
-                consumer.seek(tp, end if first is None else first.offset)
-            watch = KafkaJobWatch(job_id, consumer, tp, self)
+                first = (await consumer.offsets_for_times({events: since}))[events]
+                consumer.seek(events, ends[events] if first is None else first.offset)
+                consumer.seek(logs, ends[logs])
+            watch = KafkaJobWatch(job_id, consumer, events, self)
             reading = asyncio.create_task(watch.read())
             try:
                 await watch.caught_up()
@@ -73,6 +76,7 @@ class KafkaJobWatch:
         self.job: Job | None = None
         self.heard_at: datetime | None = None
         self._job_id = job_id
+        self._name = job_id.encode()
         self._consumer = consumer
         self._tp = tp
         self._feed = feed
@@ -84,11 +88,12 @@ class KafkaJobWatch:
         """Read records for ever; a failure is raised where somebody waits."""
         try:
             while True:
-                found = await self._consumer.getmany(self._tp, timeout_ms=FETCH_WAIT_MS)
+                found = await self._consumer.getmany(timeout_ms=FETCH_WAIT_MS)
                 position = await self._consumer.position(self._tp)
                 async with self._moved:
-                    for record in found.get(self._tp, []):
-                        self._take(record)
+                    for records in found.values():
+                        for record in records:
+                            self._take(record)
                     self._position = position
                     self._moved.notify_all()
         except Exception as error:
@@ -117,13 +122,20 @@ class KafkaJobWatch:
                 raise self._failure
 
     def _take(self, record: ConsumerRecord) -> None:
-        """Advance the job by a record, if it is about this job."""
-        try:
-            step = JobEvent.model_validate_json(record.value or b"").step(record.offset)
-        except ValidationError:
-            return  # agents/project dead-letters it
-        if step.job_id != self._job_id:
+        """Advance the job by a record, or note that its program lives; agents/project dead-letters invalid records."""
+        value = record.value or b""
+        if self._name not in value:
             return
-        self.job = start(step) if self.job is None else advance(self.job, step)
-        if step.token is not None and step.token == self.job.fence:
+        try:
+            if record.topic == JOB_LOGS.name:
+                log = JobLog.model_validate_json(value)
+                job_id, token = log.job_id, log.token
+            else:
+                step = JobEvent.model_validate_json(value).step(record.offset)
+                job_id, token = step.job_id, step.token
+                if job_id == self._job_id:
+                    self.job = start(step) if self.job is None else advance(self.job, step)
+        except ValidationError:
+            return
+        if job_id == self._job_id and self.job is not None and token == self.job.fence:
             self.heard_at = self._feed.now()

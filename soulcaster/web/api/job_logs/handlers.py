@@ -3,6 +3,7 @@
 from aiohttp import web
 
 from soulcaster.domain.fixes.log_position import position_of
+from soulcaster.errors import Fenced
 from soulcaster.services.lookup import known_job
 from soulcaster.web.api.job_logs.models import (
     JobLogAppendedOut,
@@ -49,14 +50,19 @@ async def get_job_logs(request: web.Request, query: JobLogQuery, job_id: str) ->
     )
 
 
-@operation("POST", "/jobs/{job_id}/logs", {202: JobLogAppendedOut}, scope="launch")
+@operation("POST", "/jobs/{job_id}/logs", {202: JobLogAppendedOut}, scope="launch", problems=(409,), job_tokens=True)
 async def append_job_log(request: web.Request, query: ProjectQuery, body: JobLogIn, job_id: str) -> web.StreamResponse:
     """Append whole lines to a job's log, as JSON or as text/plain; secrets in them are replaced.
 
-    Lines are accepted after the end of the job as well.
+    Lines are accepted after the end of the job as well. The program of a job calls it with its job token; without text
+    it says that it runs. It gets 409 as soon as another launch of the job has begun.
     """
     given = dependencies(request)
     job = await known_job(given.read_model.jobs, query.project_id, job_id)
-    await given.job_logs.append(job.project_id, job.id, body.text)
+    program = request[CALLER].job
+    token = None if program is None else program.fence
+    if token is not None and token < job.fence:
+        raise Fenced
+    await given.job_logs.append(job.project_id, job.id, body.text, token=token)
     appended = JobLogAppendedOut(job_id=job.id, project_id=job.project_id, job_status=job.status)
     return json_response(appended, status=202)

@@ -1,0 +1,182 @@
+"""`soulcaster fix`: the jobs of coding agents, for people who can reach Kafka and Redis anyway."""
+
+import os
+import sys
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from soulcaster.cli.options import AsJson, DataDir, ProjectName, complete, settings_of
+from soulcaster.processes.clock import utc_now
+from soulcaster.processes.settings import DEFAULT_DATA_DIR, Settings
+
+if TYPE_CHECKING:
+    from soulcaster.domain.lifecycle import Job
+    from soulcaster.services.job_log_reading import LogPart
+    from soulcaster.web.api.jobs.models import JobOut
+
+BY = "command line"
+
+OUTCOME_SECONDS = 10.0
+"""How long a command waits until its effect can be read."""
+
+PART_BYTES = 1024 * 1024
+"""How much of a log is read at once."""
+
+LISTED = 20
+"""Jobs that a table lists by default."""
+
+JobId = Annotated[str, typer.Argument(metavar="JOB", help="A job's id, as `soulcaster fix list` shows it.")]
+
+app = typer.Typer(no_args_is_help=True, help="List, show, follow, approve and cancel the jobs that fix clusters.")
+
+
+@app.command("list")
+def list_jobs(
+    project: ProjectName,
+    as_json: AsJson = False,
+    cluster: Annotated[str | None, typer.Option("--cluster", metavar="CLUSTER", help="Only jobs of this one.")] = None,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=1000, help="How many.")] = LISTED,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+) -> None:
+    """List a project's jobs, newest first.
+
+    `soulcaster fix list --project 'My app'`
+    """
+    from soulcaster.terminal import console, print_json, table
+
+    found = complete(_listed(settings_of(data_dir), project, cluster, limit))
+    if as_json:
+        print_json([_shown(job).model_dump(mode="json") for job in found])
+        return
+    listed = table("Created", "State", "Backend", "Launches", "Cost", "Job", "Cluster")
+    for job in found:
+        backend = "" if job.fix is None else job.fix.options.backend
+        cost = f"${job.cost_usd:.2f}" if job.cost_usd else ""
+        listed.add_row(_when(job.created_at), job.state, backend, str(job.launch), cost, job.id, job.cluster_id)
+    console().print(listed)
+
+
+@app.command()
+def show(job: JobId, project: ProjectName, data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
+    """Print all that is known of a job, as JSON; `soulcaster fix logs` has its log.
+
+    `soulcaster fix show 9c1b9e5a-… --project 'My app'`
+    """
+    from soulcaster.terminal import print_json
+
+    print_json(_shown(complete(_one(settings_of(data_dir), project, job))).model_dump(mode="json", exclude={"logs"}))
+
+
+@app.command()
+def logs(
+    job: JobId,
+    project: ProjectName,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the job has ended.")] = False,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+) -> None:
+    """Print a job's log; secrets in it are replaced.
+
+    `soulcaster fix logs 9c1b9e5a-… --project 'My app' --follow`
+    """
+    complete(_print_log(settings_of(data_dir), project, job, follow))
+
+
+@app.command()
+def cancel(job: JobId, project: ProjectName, data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
+    """End a job; the launcher stops it within seconds.
+
+    `soulcaster fix cancel 9c1b9e5a-… --project 'My app'`
+    """
+    ended = complete(_cancelled(settings_of(data_dir), project, job))
+    typer.echo(f"Job {ended.id} is {ended.state}.")
+
+
+@app.command(hidden=True)
+def run() -> None:
+    """Do the work of one job; a launch backend starts this, with JOB_ID, BACKEND_URL and JOB_TOKEN."""
+    from soulcaster.fixer.job_client import JobAddress
+    from soulcaster.fixer.rehearsal import rehearse
+
+    if not complete(rehearse(JobAddress.from_environment(os.environ))):
+        typer.echo("The job has ended, or another launch of it has begun.", err=True)
+        sys.exit(3)
+
+
+async def _listed(settings: Settings, project: str, cluster: str | None, limit: int) -> "Sequence[Job]":
+    from soulcaster.processes.connections import open_read_model
+    from soulcaster.services.projects import find_project
+
+    async with open_read_model(settings) as read_model:
+        found = await find_project(read_model.projects, project)
+        page = await read_model.jobs.list(found.id, cluster_id=cluster, limit=limit, offset=0)
+    return page.items
+
+
+async def _one(settings: Settings, project: str, job_id: str) -> "Job":
+    from soulcaster.processes.connections import open_read_model
+    from soulcaster.services.lookup import known_job
+    from soulcaster.services.projects import find_project
+
+    async with open_read_model(settings) as read_model:
+        found = await find_project(read_model.projects, project)
+        return await known_job(read_model.jobs, found.id, job_id)
+
+
+async def _cancelled(settings: Settings, project: str, job_id: str) -> "Job":
+    from soulcaster.domain.lifecycle import active
+    from soulcaster.processes.connections import open_publisher, open_read_model
+    from soulcaster.services.jobs import Jobs
+    from soulcaster.services.lookup import known_job
+    from soulcaster.services.projects import find_project
+
+    async with open_read_model(settings) as read_model, open_publisher(settings) as publisher:
+        found = await find_project(read_model.projects, project)
+        jobs = Jobs(publisher, read_model.jobs, read_model.clusters, utc_now)
+        job = await jobs.cancel(await known_job(read_model.jobs, found.id, job_id), by=BY)
+        return await jobs.until(job.id, lambda known: not active(known), seconds=OUTCOME_SECONDS) or job
+
+
+async def _print_log(settings: Settings, project: str, job_id: str, follow: bool) -> None:
+    from soulcaster.domain.fixes.fix import MAX_JOB_SECONDS
+    from soulcaster.domain.fixes.log_position import LogPosition, MemoryPosition
+    from soulcaster.processes.connections import open_read_model
+    from soulcaster.processes.job_logs import log_archive
+    from soulcaster.services.job_log_reading import JobLogReading
+    from soulcaster.services.lookup import known_job
+    from soulcaster.services.projects import find_project
+
+    async with open_read_model(settings) as read_model:
+        found = await find_project(read_model.projects, project)
+        job = await known_job(read_model.jobs, found.id, job_id)
+        reading = JobLogReading(read_model.job_logs, read_model.jobs, log_archive(settings.log_archive))
+        if follow:
+            with reading.following(BY) as follower:
+                async for part in reading.parts(follower, job.id, MemoryPosition(), seconds=MAX_JOB_SECONDS):
+                    _print_part(part)
+            return
+        after: LogPosition = MemoryPosition()
+        more = True
+        while more:
+            part = await reading.read(job, after, limit_bytes=PART_BYTES)
+            _print_part(part)
+            after, more = part.position, part.more
+
+
+def _print_part(part: "LogPart") -> None:
+    if part.dropped:
+        typer.echo(f"... {part.dropped:,} bytes of the log are not kept here ...", err=True)
+    sys.stdout.write("".join(part.texts))
+    sys.stdout.flush()
+
+
+def _shown(job: "Job") -> "JobOut":
+    from soulcaster.web.api.jobs.models import JobOut
+
+    return JobOut.of(job)
+
+
+def _when(at: datetime) -> str:
+    return f"{at:%Y-%m-%d %H:%M}"

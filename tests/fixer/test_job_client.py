@@ -1,0 +1,133 @@
+"""The program of a job against a server that answers as our API does."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from soulcaster.errors import ApiRefuses, BadInput, Fenced
+from soulcaster.fixer import job_client as client_module
+from soulcaster.fixer.job_client import JobAddress, job_client
+from soulcaster.fixer.rehearsal import rehearse
+
+TOKEN = "scj_x"  # noqa: S105
+
+
+class Api:
+    """The routes of one job; `statuses` are answered first, one a call."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, str, Any]] = []
+        self.statuses: list[int] = []
+        self.job_status = "running"
+        self.brief: str | None = "# Brief"
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        assert request.headers["Authorization"] == f"Bearer {TOKEN}"
+        if self.statuses:
+            return web.json_response({}, status=self.statuses.pop(0))
+        body = await request.json() if request.can_read_body else None
+        self.calls.append((request.method, request.path.removeprefix("/jobs/j1"), body))
+        if request.path.endswith("/brief"):
+            return web.json_response({"text": self.brief}, status=404 if self.brief is None else 200)
+        return web.json_response({"job_status": self.job_status}, status=202)
+
+    @property
+    def states(self) -> list[str]:
+        return [body["state"] for method, _, body in self.calls if method == "PATCH"]
+
+    @property
+    def log(self) -> str:
+        return "".join(body["text"] for _, path, body in self.calls if path == "/logs")
+
+
+@pytest.fixture
+def api() -> Api:
+    return Api()
+
+
+@asynccontextmanager
+async def served(api: Api) -> AsyncIterator[JobAddress]:
+    app = web.Application()
+    app.router.add_route("*", "/{tail:.*}", api.handle)
+    async with TestServer(app) as server:
+        yield JobAddress("j1", str(server.make_url("/")), TOKEN)
+
+
+async def test_a_rehearsal_goes_the_way_of_a_job(api: Api) -> None:
+    async with served(api) as address:
+        assert await rehearse(address, step_seconds=0)
+    assert api.states == ["running", "publishing", "succeeded"]
+    assert "a brief of 7 characters" in api.log
+    assert api.log.endswith("nothing was changed\n")
+    assert api.calls[-1][0] == "PATCH", "the end is the last thing that it reports"
+
+
+async def test_a_job_without_a_brief(api: Api) -> None:
+    api.brief = None
+    async with served(api) as address:
+        assert await rehearse(address, step_seconds=0)
+    assert "this job has no brief" in api.log
+
+
+@pytest.mark.parametrize("when", [0, 1, 3])
+async def test_it_ends_when_its_launch_was_replaced(api: Api, when: int) -> None:
+    async with served(api) as address:
+        running = asyncio.create_task(rehearse(address, step_seconds=0.01))
+        while len(api.calls) < when:
+            await asyncio.sleep(0)
+        api.statuses = [409] * 100
+        assert await running is False
+    assert "succeeded" not in api.states
+
+
+async def test_it_ends_when_its_job_was_cancelled(api: Api) -> None:
+    api.job_status = "failed"
+    async with served(api) as address:
+        assert await rehearse(address, step_seconds=0.01) is False
+
+
+async def test_it_waits_while_the_server_does_not_answer(api: Api) -> None:
+    api.statuses = [503, 500, 429]
+    async with served(api) as address, job_client(address) as client:
+        await client.report("running")
+    assert api.states == ["running"]
+
+
+async def test_a_refused_token_ends_it(api: Api) -> None:
+    api.statuses = [401]
+    async with served(api) as address:
+        with pytest.raises(ApiRefuses, match="status 401"):
+            await rehearse(address, step_seconds=0)
+
+
+async def test_it_says_that_it_runs_while_it_prints_nothing(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client_module, "HEARTBEAT_SECONDS", 0.01)
+    async with served(api) as address, job_client(address) as client, client.reporting():
+        while sum(path == "/logs" for _, path, _ in api.calls) < 3:
+            await asyncio.sleep(0)
+    assert api.log == ""
+
+
+async def test_work_is_cancelled_when_it_must_end(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client_module, "HEARTBEAT_SECONDS", 0.01)
+
+    async def work() -> None:
+        async with client.reporting():
+            api.statuses = [409]
+            await asyncio.Event().wait()
+
+    async with served(api) as address, job_client(address) as client:
+        with pytest.raises(Fenced):
+            await work()
+
+
+def test_its_address_is_in_its_environment() -> None:
+    given = {"JOB_ID": "j1", "BACKEND_URL": "http://x", "JOB_TOKEN": "t"}
+    assert JobAddress.from_environment(given) == JobAddress("j1", "http://x", "t")
+    with pytest.raises(BadInput, match="JOB_TOKEN not set"):
+        JobAddress.from_environment({**given, "JOB_TOKEN": ""})
