@@ -239,7 +239,7 @@ class FixSettings(ProcessSettings):
         "`soulcaster run` the default is `dry-run,local`.",
     )
     job_seconds: int = Field(
-        3600,
+        2700,
         ge=10,
         le=MAX_JOB_SECONDS,
         validation_alias=AliasChoices("SOULCASTER_JOB_SECONDS", "SANDBOX_AGENT_TIMEOUT_SECONDS"),
