@@ -63,7 +63,9 @@ async def test_a_reader_goes_on_where_it_ended(read_model: RedisReadModel) -> No
         found += offsets(view)
         first, more = view.chunks[-1].offset + 1, view.more
     assert found == list(range(0, 120, 2))
-    rest = await read_model.job_logs.read("j1", 101, limit_bytes=PLENTY)
+    await read_model.writer.put_job_logs([chunk(n) for n in range(1, 119, 2)])
+    assert offsets(await everything(read_model)) == list(range(119))
+    rest = await read_model.job_logs.read("j1", 102, limit_bytes=PLENTY)
     assert (offsets(rest)[0], rest.more) == (102, False)
     assert await read_model.job_logs.read("j1", 119, limit_bytes=9) == LogView([], more=False, dropped=0, is_gap=False)
 
@@ -102,10 +104,11 @@ async def test_records_that_come_again_change_nothing(read_model: RedisReadModel
 
 
 @pytest.mark.usefixtures("at_most_ten")
-async def test_a_rebuild_beside_a_worker_ends_with_the_same_log(read_model: RedisReadModel) -> None:
+@pytest.mark.parametrize("newest", [36, 30])
+async def test_a_rebuild_beside_a_worker_ends_with_the_same_log(read_model: RedisReadModel, newest: int) -> None:
     """The worker has written the newest chunks before the rebuild comes to the older ones."""
     chunks = [chunk(n) for n in range(40)]
-    await read_model.writer.put_job_logs(chunks[36:])
+    await read_model.writer.put_job_logs(chunks[newest:])
     for n in range(0, 40, 5):
         await read_model.writer.put_job_logs(chunks[n : n + 5])
     view = await everything(read_model)
