@@ -1,5 +1,6 @@
 """The process `soulcaster launcher`: runs a job for every command on fix.commands."""
 
+import asyncio
 from contextlib import AsyncExitStack
 from datetime import timedelta
 
@@ -9,14 +10,17 @@ from soulcaster.adapters.kafka.consumers import GroupConsumer
 from soulcaster.adapters.kafka.job_feed import KafkaJobFeed
 from soulcaster.adapters.kafka.publisher import KafkaPublisher
 from soulcaster.adapters.kafka.topic_reader import KafkaTopicReader
+from soulcaster.adapters.redis.read_model import RedisReadModel
 from soulcaster.launcher.job_run import Launching
 from soulcaster.launcher.jobs import JobRuns
 from soulcaster.processes.backends import launch_backends
 from soulcaster.processes.clock import utc_now
+from soulcaster.processes.fixes import open_fixes
 from soulcaster.processes.job_logs import log_archive
 from soulcaster.processes.logs import configure as configure_logs
 from soulcaster.processes.settings import LauncherSettings
 from soulcaster.processes.signals import run_until_stopped
+from soulcaster.services.fix_policy import FixPolicy
 from soulcaster.services.job_tokens import JobTokens
 from soulcaster.services.log_archive import LogArchiver
 from soulcaster.services.program_reports import ProgramReports
@@ -53,5 +57,13 @@ async def _launch(settings: LauncherSettings) -> None:
         runs = JobRuns(launching, lambda record: consumer.commit(record), at_once=settings.launcher_jobs)
         group = f"{settings.app_id}-launcher"
         consumer = GroupConsumer(settings.kafka, FIX_COMMANDS.name, group, revoked=runs.let_go)
-        async with consumer:
-            await runs.run(consumer.records())
+        read_model = RedisReadModel(settings.redis_url)
+        stack.push_async_callback(read_model.close)
+        policy = FixPolicy(read_model, open_fixes(settings, publisher, read_model), utc_now)
+        policies = asyncio.create_task(policy.run())
+        try:
+            async with consumer:
+                await runs.run(consumer.records())
+        finally:
+            policies.cancel()
+            await asyncio.wait({policies})

@@ -1,0 +1,148 @@
+"""Which fixes a policy starts, on a real read model."""
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from redis.asyncio import Redis
+
+from soulcaster.domain.commands import StartFix
+from soulcaster.domain.fixes.fix import Fix
+from soulcaster.domain.ids import job_id_for
+from soulcaster.domain.lifecycle import JobState, JobStep
+from soulcaster.services.fix_policy import BY, FixPolicy
+from soulcaster.web.dependencies import DEPENDENCIES
+from soulcaster.wire.cluster_commands import ClusterCommand
+from soulcaster.wire.project_config import ProjectConfig, StoredConfig
+from tests.conftest import RedisServer
+from tests.support.make import NOW
+from tests.support.web import World
+
+
+@pytest.fixture
+async def world(redis_server: RedisServer) -> AsyncIterator[World]:
+    async with Redis.from_url(redis_server.url) as redis:
+        await redis.flushall()
+    world = World(redis_server)
+    yield world
+    await world.read_model.close()
+    await world.sign_in.close()
+    await world.rate_limits.close()
+
+
+async def allow(world: World, project: str = "p1", **automatic: Any) -> None:
+    """Set a project's policy; `policy` are its fields beside `automatic`."""
+    policy = {**automatic.pop("policy", {}), "automatic": {"enabled": True, "min_items": 2, **automatic}}
+    config = ProjectConfig.model_validate({"policy": policy})
+    await world.read_model.writer.put_project_config(project, StoredConfig(1, config, NOW, "kim"))
+
+
+async def look(world: World) -> list[StartFix]:
+    """Let the policies look, and return the commands that they sent."""
+    world.publisher.sent.clear()
+    policy = FixPolicy(world.read_model, world.app()[DEPENDENCIES].fixes, lambda: world.now)
+    started = await policy.look()
+    sent = [ClusterCommand.model_validate_json(message.value).command for message in world.publisher.sent]
+    commands = [command for command in sent if isinstance(command, StartFix)]
+    assert len(commands) == started
+    return commands
+
+
+async def show(world: World, command: StartFix, state: JobState = "succeeded") -> None:
+    """Put the job of a command into the read model."""
+    job_id = job_id_for(command.id)
+    fix = Fix(job_id, command.cluster_id, "T", command.requested_by, NOW, options=command.options)
+    step = JobStep(f"of {job_id}", job_id, "p1", command.cluster_id, 0, state, NOW, fix=fix)
+    await world.read_model.writer.put_job_steps([step])
+
+
+async def test_it_is_off_until_somebody_allows_it(world: World) -> None:
+    await world.fill(size=50)
+    assert await look(world) == []
+    await allow(world, enabled=False)
+    assert await look(world) == []
+
+
+async def test_clusters_that_are_large_enough_get_a_fix_that_waits_for_approval(world: World) -> None:
+    await world.fill(cluster="c1", size=9)
+    await world.fill(cluster="c2", size=10)
+    await world.fill(cluster="c3", size=11)
+    await allow(world, min_items=10)
+    commands = await look(world)
+    assert [command.cluster_id for command in commands] == ["c3", "c2"]
+    assert {(command.requested_by, command.approved) for command in commands} == {(BY, False)}
+
+
+async def test_it_starts_at_once_where_no_approval_is_asked_for(world: World) -> None:
+    await world.fill()
+    await allow(world, approval=False)
+    [command] = await look(world)
+    assert command.approved
+    await allow(world, approval=False, policy={"stop_at": "brief"})
+    [command] = await look(world)
+    assert not command.approved
+
+
+async def test_a_cluster_that_has_had_a_job_is_left_to_people(world: World) -> None:
+    await world.fill()
+    await allow(world)
+    [command] = await look(world)
+    await show(world, command)
+    assert await look(world) == []
+
+
+@pytest.mark.parametrize("triage", ["muted", "resolved"])
+async def test_what_people_have_decided_about_is_left_alone(world: World, triage: Any) -> None:
+    await world.fill()
+    await world.mark("c1", triage)
+    await allow(world)
+    assert await look(world) == []
+
+
+async def test_sources_age_and_growth(world: World) -> None:
+    await world.fill(size=5)  # opened two days ago, its items are an hour old
+    cases: list[tuple[dict[str, Any], int]] = [
+        ({"sources": ("sentry",)}, 0),
+        ({"sources": ("sentry", "manual")}, 1),
+        ({"max_age_days": 1}, 0),
+        ({"max_age_days": 3}, 1),
+        ({"min_items_per_day": 6}, 0),
+        ({"min_items_per_day": 5}, 1),
+    ]
+    for policy, expected in cases:
+        await allow(world, **policy)
+        assert len(await look(world)) == expected, policy
+    world.now += timedelta(days=1)
+    await allow(world, min_items_per_day=1)
+    assert await look(world) == []
+
+
+async def test_no_more_in_a_day_than_allowed(world: World) -> None:
+    for name in ("c1", "c2", "c3"):
+        await world.fill(cluster=name)
+    await allow(world, jobs_per_day=2)
+    first = await look(world)
+    assert len(first) == 2
+    for command in first:
+        await show(world, command)
+    assert await look(world) == []
+    world.now += timedelta(days=1, seconds=1)
+    assert len(await look(world)) == 1
+
+
+async def test_the_limits_of_the_project_hold_for_it_too(world: World) -> None:
+    for name in ("c1", "c2"):
+        await world.fill(cluster=name)
+    await allow(world, policy={"concurrent_jobs": 1})
+    first, *_ = await look(world)
+    await show(world, first, "running")
+    assert await look(world) == []
+
+
+async def test_one_project_that_cannot_does_not_keep_the_others_from_it(world: World) -> None:
+    await world.fill(project="a", cluster="ca")
+    await world.fill(project="p1", cluster="c1")
+    await allow(world, project="a", policy={"backend": "nowhere"})
+    await allow(world)
+    assert [command.cluster_id for command in await look(world)] == ["c1"]
