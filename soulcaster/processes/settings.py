@@ -405,6 +405,20 @@ class LauncherSettings(JobsSettings):
         ge=10,
         description="Seconds without a sign of life after which the launch of a job counts as lost and is tried again.",
     )
+    local_jobs_folder: Path = Field(
+        DEFAULT_DATA_DIR / "jobs",
+        description="Folder in which the backend `local` keeps a folder for each launch, on a disk of this machine.",
+    )
+    local_memory_mb: int = Field(
+        4096, ge=1, description="Most memory of a job of the backend `local`, all its processes together, in MB."
+    )
+    local_output_mb: int = Field(20, ge=1, description="Most that such a job may print, in MB.")
+    local_disk_mb: int = Field(10_240, ge=1, description="Most that the files of such a job may take, in MB.")
+    local_without_isolation: bool = Field(
+        False,
+        description="Run such jobs without isolation where bubblewrap does not work. They can then read and change "
+        "whatever the launcher can.",
+    )
     ecs_cluster_name: str = Field(
         "",
         validation_alias=AliasChoices("ECS_CLUSTER_NAME"),

@@ -16,12 +16,12 @@ from soulcaster.ports.launch_backend import Launch, LaunchBackend, Task, TaskSta
 from tests.support.launch_backends import PRINTS, Harness, Lack, eventually, make_launch
 from tests.support.launch_in_e2b import in_e2b
 from tests.support.launch_in_ecs import in_ecs
-from tests.support.launch_in_memory import in_memory
+from tests.support.launch_local import local
 
 HARNESSES: dict[str, Callable[[Path], AbstractAsyncContextManager[Harness]]] = {
-    "in-memory": in_memory,
     "e2b": in_e2b,
     "ecs": in_ecs,
+    "local": local,
 }
 """Each gets a folder of its own."""
 

@@ -1,0 +1,101 @@
+"""The process that starts the program and dies with the supervisor; inside of bubblewrap it is process 1.
+
+`python -m soulcaster.launcher.backends.local.guard CONTROL REPORT LIMITS PROGRAM [ARGUMENT...]`
+
+CONTROL is the read end of a pipe. Nobody writes to it: when it ends, the supervisor has died, and the guard ends
+everything. (The kernel's own way, PR_SET_PDEATHSIG, misses a parent that dies before the child asks for it.) REPORT is
+a pipe to the supervisor, a line of JSON for each event: {"started": pid}, {"failed": reason}, {"ended": wait status}.
+LIMITS is JSON of resource limits by the names of the module `resource`.
+
+Everything that the program starts ends with the guard: as process 1 of its namespace it takes everything with it;
+without isolation it adopts orphans, and kills what it finds below itself.
+"""
+
+import json
+import os
+import resource
+import select
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+from soulcaster.launcher.backends.local.descendants import adopt_orphans, kill_descendants, reap
+
+OOM_SCORE = 500
+"""Of -1000 to 1000: where the machine runs out of memory, the kernel ends the program before services."""
+
+
+def main() -> None:
+    """Run the program to its end, or to the supervisor's."""
+    control, report = int(sys.argv[1]), int(sys.argv[2])
+    for pipe in (control, report):
+        os.set_inheritable(pipe, False)
+    isolated = os.getpid() == 1
+    if not isolated:
+        adopt_orphans()
+    try:
+        _run(control, report, json.loads(sys.argv[3]), sys.argv[4:])
+    finally:
+        if not isolated:
+            kill_descendants()
+
+
+def _run(control: int, report: int, limits: dict[str, int], command: list[str]) -> None:
+    children = _wake_on_children()
+    _limit(limits)
+    if select.select([control], [], [], 0)[0]:
+        return
+    try:
+        # Python ignores these two signals, and what is ignored stays ignored in a program that is started.
+        program = os.posix_spawnp(
+            command[0], command, os.environ, setsid=True, setsigdef=(signal.SIGPIPE, signal.SIGXFSZ)
+        )
+    except OSError as error:
+        _tell(report, failed=f"{command[0]} could not be started: {error.strerror}")
+        return
+    _tell(report, started=program)
+    status = _wait(program, control, children)
+    if status is not None:
+        _tell(report, ended=status)
+
+
+def _wake_on_children() -> int:
+    """Return a pipe that can be read when a child has ended."""
+    read, write = os.pipe()
+    os.set_blocking(read, False)
+    os.set_blocking(write, False)
+    signal.set_wakeup_fd(write, warn_on_full_buffer=False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    return read
+
+
+def _wait(program: int, control: int, children: int) -> int | None:
+    """Return the program's wait status, None when the supervisor has died first. It reaps orphans meanwhile."""
+    while True:
+        ready, _, _ = select.select([control, children], [], [])
+        if control in ready:
+            return None
+        os.read(children, 512)
+        for pid, status in reap():
+            if pid == program:
+                return status
+
+
+def _limit(limits: dict[str, int]) -> None:
+    for name, most in limits.items():
+        number = getattr(resource, name)
+        _, hard = resource.getrlimit(number)
+        value = most if hard == resource.RLIM_INFINITY else min(most, hard)
+        resource.setrlimit(number, (value, value))
+    if sys.platform == "linux":
+        score = Path("/proc/self/oom_score_adj")
+        score.write_text(str(max(int(score.read_text()), OOM_SCORE)))
+
+
+def _tell(report: int, **event: Any) -> None:
+    os.write(report, json.dumps(event).encode() + b"\n")
+
+
+if __name__ == "__main__":
+    main()
