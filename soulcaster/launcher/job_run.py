@@ -14,13 +14,14 @@ that was killed anywhere, or that shares a job with another one during a rebalan
 """
 
 import asyncio
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
 
+from soulcaster.domain.fixes.redaction import Redactor, secret_forms
 from soulcaster.domain.ids import step_id_for
 from soulcaster.domain.lifecycle import MAX_LAUNCHES, Job, JobState, active
 from soulcaster.errors import Unavailable
@@ -53,7 +54,7 @@ class Launching:
 
     `api_url` is the address at which programs reach the HTTP API. `lease` is how long a program may be silent before
     its launch is taken for lost. `archiver` keeps the whole logs of jobs that have ended; None keeps none.
-    `first_retry_seconds` is the longest wait before the second launch.
+    `first_retry_seconds` is the longest wait before the second launch. `secrets` are values that no log may show.
     """
 
     backends: Mapping[str, LaunchBackend]
@@ -65,6 +66,7 @@ class Launching:
     lease: timedelta
     archiver: LogArchiver | None = None
     first_retry_seconds: float = FIRST_RETRY_SECONDS
+    secrets: Collection[str] = field(default=(), repr=False)
 
 
 class JobRun:
@@ -210,6 +212,7 @@ class JobRun:
             return
         if backend is not None:
             await until_available(lambda: backend.stop(self._launch_of(job)))
+        reason = self._redacted(job, reason)
         failed = f"launch {job.launch} failed: {reason}"
         log.warning("a launch failed", job=job.id, launch=job.launch, reason=reason)
         if retry and job.launch < MAX_LAUNCHES:
@@ -230,6 +233,7 @@ class JobRun:
         except Exception as second:
             log.exception("a launch cannot be stopped", job=job.id, launch=job.launch)
             reason += f"; its launch {job.launch} could not be stopped: {second!r}"
+        reason = self._redacted(job, reason)
         await send_dead_letters(self._given.publisher, [dead_letter(self._asked, f"launcher: job {job.id}: {reason}")])
         step = self._steps.next(job, "dead", key="given up", log=f"given up: {reason}", error=reason)
         await until_available(lambda: self._steps.publish(step))
@@ -257,6 +261,11 @@ class JobRun:
     def _launch_of(self, job: Job) -> Launch:
         token = self._given.tokens.issue(replace(job, fix=self._fix))
         return Launch(job.id, job.launch, token, self._given.api_url, self._fix.options.seconds)
+
+    def _redacted(self, job: Job, reason: str) -> str:
+        """Return why a launch failed as it may be shown: it may quote what the program printed."""
+        token = [self._launch_of(job).token] if job.launch else []
+        return Redactor(secret_forms([*self._given.secrets, *token])).redact(reason).rstrip("\n")
 
     async def _publish(self, watch: JobWatch, job: Job, state: JobState, *, key: str, **fields: Any) -> None:
         """Publish a step, and return once the log has been read up to it."""

@@ -44,6 +44,8 @@ async def _launch(settings: LauncherSettings) -> None:
         backends = launch_backends(settings, ProgramReports(publisher, tokens, utc_now))
         for backend in backends.values():
             stack.push_async_callback(backend.close)
+        if archive is not None:
+            stack.push_async_callback(archive.close)
         launching = Launching(
             backends=backends,
             feed=KafkaJobFeed(settings.kafka, utc_now),
@@ -53,6 +55,7 @@ async def _launch(settings: LauncherSettings) -> None:
             api_url=str(settings.api_url()),
             lease=timedelta(seconds=settings.job_lease_seconds),
             archiver=None if archive is None else LogArchiver(KafkaTopicReader(settings.kafka), archive),
+            secrets=settings.secrets(),
         )
         runs = JobRuns(launching, lambda record: consumer.commit(record), at_once=settings.launcher_jobs)
         group = f"{settings.app_id}-launcher"

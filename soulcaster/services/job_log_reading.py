@@ -170,7 +170,7 @@ class JobLogReading:
 
     async def _archived(self, job: Job, after: BlobPosition, limit_bytes: int) -> LogPart | None:
         """Return a part of what the archive has; None where it has nothing."""
-        if self._archive is None:
+        if self._archive is None or job.archive_url is None:
             return None
         try:
             key = archive_key(job.project_id, job.id)

@@ -68,7 +68,7 @@ async def identify(request: web.Request, scope: Needed, *, job_tokens: bool = Fa
         Unavailable: Redis does not answer.
     """
     given = dependencies(request)
-    secret = _secret(request)
+    secret = secret_of(request)
     if secret is None:
         if given.keyless:
             return Caller("local owner", admin=True)
@@ -121,8 +121,8 @@ async def count_request(given: Dependencies, caller_id: str, project_id: str) ->
         raise Problem(429, f"Too many requests; send the next one in {seconds} s.", headers=headers)
 
 
-def _secret(request: web.Request) -> str | None:
-    """Return the API key that a request carries, or None.
+def secret_of(request: web.Request) -> str | None:
+    """Return the API key or the job token that a request carries, or None.
 
     Raises:
         Problem: 401 when the header Authorization has another scheme.

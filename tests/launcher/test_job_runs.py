@@ -140,6 +140,19 @@ async def test_a_refused_launch_is_tried_again(setting: Setting) -> None:
     assert any(event.log and "launch 1 failed: no capacity" in event.log for event in setting.log.events)
 
 
+async def test_what_a_backend_says_of_a_failure_is_redacted(setting: Setting) -> None:
+    setting.secrets = ["correct horse battery"]
+    setting.log.order()
+    setting.vendor.refuse = [LaunchRefused(f"correct horse battery, ghp_{'Ab1' * 14}")] * 3
+    await setting.launcher()
+    assert setting.log.job().error == "[secret], [secret]"
+    assert setting.log.job().state == "dead"
+    told = [event.to_bytes() for event in setting.log.events] + [letter.value for letter in setting.log.dead_letters]
+    assert [text for text in told if b"horse" in text or b"ghp_" in text] == []
+    [letter] = setting.log.dead_letters
+    assert b"horse" not in dict(letter.headers)["reason"]
+
+
 async def test_a_backend_that_is_not_set_up_ends_the_job_at_once(setting: Setting) -> None:
     setting.log.order(backend="ecs")
     await setting.launcher()

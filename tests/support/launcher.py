@@ -241,6 +241,7 @@ class Setting:
     log: Log = field(default_factory=Log)
     seconds: float = 0.0
     lease_seconds: float = 1e9
+    secrets: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         self.vendor = Vendor(self.log, ["running", "publishing", "succeeded"])
@@ -266,6 +267,7 @@ class Setting:
             api_url="http://127.0.0.1:8080",
             lease=timedelta(seconds=self.lease_seconds),
             first_retry_seconds=0.02,
+            secrets=self.secrets,
         )
         runs = JobRuns(launching, lambda record: points.call("commit", lambda: self._commit(record)), at_once=4)
 

@@ -13,9 +13,11 @@ from aiohttp import ClientResponse
 from aiohttp.test_utils import TestClient, TestServer
 
 from soulcaster.adapters.redis import job_log_writer
+from soulcaster.domain.fixes.fix import Fix
 from soulcaster.domain.fixes.job_log import LogChunk
+from soulcaster.domain.lifecycle import JobStep
 from soulcaster.errors import KafkaUnavailable
-from soulcaster.ports.job_logs import CHUNK_BYTES
+from soulcaster.ports.job_logs import CHUNK_BYTES, Heartbeat
 from soulcaster.services import job_log_reading
 from soulcaster.services.log_archive import archive_key
 from soulcaster.web.api.job_logs import handlers, stream
@@ -25,7 +27,7 @@ from soulcaster.wire.job_logs import JobLog
 from tests.support.answers import problem
 from tests.support.archive import MemoryArchive
 from tests.support.make import NOW
-from tests.support.web import Client, World
+from tests.support.web import JOB_TOKENS, Client, World
 
 HERE = {"project_id": "p1"}
 SOON = 20
@@ -42,6 +44,13 @@ async def put(world: World, *chunks: tuple[int, str], job: str = "j1", token: in
     """Write chunks (offset, text) of a log, each at the second of its offset."""
     logs = [LogChunk(job, token, NOW + timedelta(seconds=offset), text, offset) for offset, text in chunks]
     await world.read_model.writer.put_job_logs(logs)
+
+
+async def archived_at(world: World, url: str) -> None:
+    """Report, after the end of the job, where its log is."""
+    await world.read_model.writer.put_job_steps(
+        [JobStep("archive", "j1", "p1", "c1", 9, "succeeded", NOW, archive_url=url)]
+    )
 
 
 async def read(client: Client, **query: str) -> dict[str, Any]:
@@ -117,6 +126,32 @@ async def test_who_may_write_and_what(guarded: Client, world: World) -> None:
     await problem(await guarded.post("/jobs/j1/logs", json={"text": "x"}, headers=launch), 503)
 
 
+async def test_the_program_of_a_job_writes_with_its_job_token(guarded: Client, world: World) -> None:
+    fix = Fix("j1", "c1", "Late card", "kim", NOW)
+    await world.read_model.writer.put_job_steps(
+        [
+            JobStep("a", "j1", "p1", "c1", 0, "approved", NOW, fix=fix, offset=3),
+            JobStep("b", "j1", "p1", "c1", 1, "launching", NOW, launch=1, offset=7),
+        ]
+    )
+    job = await world.read_model.jobs.get("j1")
+    assert job is not None
+    secret = JOB_TOKENS.issue(job)
+    token = {"Authorization": f"Bearer {secret}"}
+    answer = await guarded.post("/jobs/j1/logs", json={"text": f"my token is {secret}"}, headers=token)
+    assert answer.status == 202, await answer.text()
+    [message] = world.publisher.sent
+    log = JobLog.model_validate_json(message.value)
+    assert (log.token, log.text) == (7, "my token is [secret]\n")
+    assert await world.read_model.job_logs.heartbeat("j1") == Heartbeat(NOW, 7)
+    newer = JobStep("c", "j1", "p1", "c1", 2, "approved", NOW, token=7, offset=8)
+    claim = JobStep("d", "j1", "p1", "c1", 3, "launching", NOW, launch=2, offset=9)
+    await world.read_model.writer.put_job_steps([newer, claim])
+    await problem(await guarded.post("/jobs/j1/logs", json={"text": "late"}, headers=token), 409)
+    await put(world, (12, "late"), token=7)
+    assert "late" not in str(await world.read_model.job_logs.read("j1", 0, limit_bytes=1_000_000))
+
+
 # ---- read ------------------------------------------------------------------------------------------------------------
 
 
@@ -189,6 +224,8 @@ async def test_what_redis_has_no_more_is_in_the_archive(
     await world.job("j1", "running", "success")
     lines = [f"Zeile für {n:04}\n" for n in range(500)]
     archive.put(archive_key("p1", "j1"), "".join(lines))
+    assert (await read(archived))["source"] == "memory", "nobody has reported that it is there"
+    await archived_at(world, "memory:p1/j1.log.gz")
     found = await read(archived)
     assert (found["source"], "".join(found["chunks"]), found["next"]) == ("blob", "".join(lines), None)
     monkeypatch.setattr(handlers, "PART_BYTES", 1234)
@@ -214,6 +251,7 @@ async def test_a_log_that_is_not_whole_in_redis_is_read_from_the_archive(
     archive.put(archive_key("p1", "j1"), "all of it\n")
     assert (await read(archived))["source"] == "memory", "the job may still print"
     await world.job("j1", "pending", "success")
+    await archived_at(world, "memory:p1/j1.log.gz")
     whole = await read(archived)
     assert (whole["source"], whole["chunks"], whole["dropped"]) == ("blob", ["all of it\n"], 0)
     behind = await read(archived, after=running["position"])
@@ -222,12 +260,14 @@ async def test_a_log_that_is_not_whole_in_redis_is_read_from_the_archive(
 
 async def test_without_its_log_in_the_archive_the_rest_is_shown(world: World, archived: Client) -> None:
     await world.job("j1", "running", "failed")
+    await archived_at(world, "memory:gone")
     assert (await read(archived))["chunks"] == ["line 0\n", "line 1\n"]
     assert (await read(archived, after="blob.7"))["source"] == "memory"
 
 
 async def test_503_while_the_archive_is_away(world: World, archived: Client, archive: MemoryArchive) -> None:
     await world.job("j1", "running", "failed")
+    await archived_at(world, "memory:p1/j1.log.gz")
     archive.away = True
     said = await problem(await archived.get("/jobs/j1/logs", params=HERE), 503)
     assert "archive" in said["detail"]
@@ -325,6 +365,7 @@ async def test_the_archive_is_followed_as_well(
     monkeypatch.setattr(job_log_reading, "FOLLOWED_BYTES", 20)
     await world.job("j1", "running", "success")
     archive.put(archive_key("p1", "j1"), "".join(f"{n:09}\n" for n in range(5)))
+    await archived_at(world, "memory:p1/j1.log.gz")
     async with following(archived, stream="1") as stream:
         assert [await stream.text() for _ in range(3)] == [
             "000000000\n000000001\n",

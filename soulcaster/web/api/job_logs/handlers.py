@@ -15,7 +15,7 @@ from soulcaster.web.api.job_logs.models import (
 from soulcaster.web.api.job_logs.stream import stream_job_log, wants_stream
 from soulcaster.web.api.operation import operation
 from soulcaster.web.api.responses import json_response
-from soulcaster.web.caller import CALLER
+from soulcaster.web.caller import CALLER, secret_of
 from soulcaster.web.dependencies import dependencies
 from soulcaster.web.parameters import ProjectQuery
 
@@ -63,6 +63,7 @@ async def append_job_log(request: web.Request, query: ProjectQuery, body: JobLog
     token = None if program is None else program.fence
     if token is not None and token < job.fence:
         raise Fenced
-    await given.job_logs.append(job.project_id, job.id, body.text, token=token)
+    secrets = filter(None, [secret_of(request)])
+    await given.job_logs.append(job.project_id, job.id, body.text, token=token, secrets=[*secrets])
     appended = JobLogAppendedOut(job_id=job.id, project_id=job.project_id, job_status=job.status)
     return json_response(appended, status=202)

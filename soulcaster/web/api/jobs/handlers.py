@@ -17,7 +17,7 @@ from soulcaster.web.api.jobs.models import (
 )
 from soulcaster.web.api.operation import ResponseModel, operation
 from soulcaster.web.api.responses import json_list, json_response
-from soulcaster.web.caller import CALLER
+from soulcaster.web.caller import CALLER, secret_of
 from soulcaster.web.dependencies import dependencies
 from soulcaster.web.headers import idempotency_key
 from soulcaster.web.parameters import PageQuery, ProjectQuery, WaitByDefaultQuery, WaitQuery
@@ -97,7 +97,10 @@ async def cancel_job(request: web.Request, query: WaitQuery, job_id: str) -> web
 
 async def _redacted(request: web.Request, job: Job, text: str | None) -> str | None:
     """Return what is said about a job as it may be shown."""
-    return None if text is None else (await dependencies(request).job_logs.redact(job.id, text)).removesuffix("\n")
+    if text is None:
+        return None
+    secrets = filter(None, [secret_of(request)])
+    return (await dependencies(request).job_logs.redact(job.id, text, secrets=[*secrets])).removesuffix("\n")
 
 
 @operation("POST", "/jobs/{job_id}/approve", {202: ApprovedOut}, scope="launch", problems=(409,))
