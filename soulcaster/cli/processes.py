@@ -59,7 +59,7 @@ def web(data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
 
 
 def launcher(data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
-    """Run the launcher: it takes approved fixes from fix.commands and runs a job for each (for now a dry run)."""
+    """Run the launcher: it takes approved fixes from fix.commands and runs a job for each on its backend."""
     from soulcaster.processes.launcher import run_launcher
 
     run_launcher(settings_of(data_dir))

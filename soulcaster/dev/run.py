@@ -41,7 +41,7 @@ def run(data_dir: Path, settings: Settings, *, port: int | None, demo: bool) -> 
 
 def _local_settings(settings: Settings, port: int | None, data_dir: Path) -> Settings:
     """Return the settings of a server on loopback that needs no API key."""
-    changes: dict[str, str | int | bool] = {
+    changes: dict[str, str | int | bool | Path] = {
         "host": "127.0.0.1",
         "port": port or settings.port,
         "keyless": True,
@@ -50,6 +50,8 @@ def _local_settings(settings: Settings, port: int | None, data_dir: Path) -> Set
     }
     if "backends" not in settings.model_fields_set:
         changes["backends"] = "dry-run,local"
+    if "local_jobs_folder" not in settings.model_fields_set:
+        changes["local_jobs_folder"] = data_dir.resolve() / "jobs"
     if "reddit_subreddits" not in settings.model_fields_set:
         changes["reddit_subreddits"] = ""  # the default is all of Reddit, too much for a first try
     return settings.model_copy(update=changes)

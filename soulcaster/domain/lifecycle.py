@@ -188,8 +188,17 @@ def _may_follow(job: Job, step: JobStep) -> bool:
     return _ORDER[step.state] >= _ORDER[job.state]
 
 
+def waits_for_launch(job: Job) -> bool:
+    """Return whether the next launch of a job may begin.
+
+    A job that was never launched waits for it although somebody reports that it runs: an API client, or a launcher of a
+    version that claimed nothing.
+    """
+    return job.state == "approved" or (job.launch == 0 and job.state in {"launching", "running", "publishing"})
+
+
 def _may_launch(job: Job, launch: int) -> bool:
-    return job.state == "approved" and launch == job.launch + 1
+    return waits_for_launch(job) and launch == job.launch + 1
 
 
 def _launched(job: Job, step: JobStep) -> Job:

@@ -23,7 +23,7 @@ import structlog
 
 from soulcaster.domain.fixes.redaction import Redactor, secret_forms
 from soulcaster.domain.ids import step_id_for
-from soulcaster.domain.lifecycle import MAX_LAUNCHES, Job, JobState, active
+from soulcaster.domain.lifecycle import MAX_LAUNCHES, Job, JobState, active, waits_for_launch
 from soulcaster.errors import Unavailable
 from soulcaster.ports.clock import Clock
 from soulcaster.ports.job_feed import JobFeed, JobWatch
@@ -92,7 +92,7 @@ class JobRun:
                 self._job = job
                 if job.state == "queued":
                     await watch.changed(job, POLL_SECONDS)
-                elif job.state == "approved":
+                elif waits_for_launch(job):
                     await self._claim(watch, job)
                 else:
                     await self._supervise(watch, job)

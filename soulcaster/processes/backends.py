@@ -8,7 +8,7 @@ from soulcaster.ports.launch_backend import LaunchBackend
 from soulcaster.processes.settings import LauncherSettings
 from soulcaster.services.program_reports import ProgramReports
 
-NAMES = ("dry-run", "ecs", "e2b")
+NAMES = ("dry-run", "local", "ecs", "e2b")
 
 
 def launch_backends(settings: LauncherSettings, reports: ProgramReports) -> Mapping[str, LaunchBackend]:
@@ -21,10 +21,14 @@ def launch_backends(settings: LauncherSettings, reports: ProgramReports) -> Mapp
 
 
 def _backend(name: str, settings: LauncherSettings, reports: ProgramReports) -> LaunchBackend:
-    """Return one of them. The vendors' libraries take seconds to import, so they are imported only when needed."""
+    """Return one of them. The vendors' libraries take seconds to import, so each is imported only when needed."""
     match name:
         case "dry-run":
             return DryRun(reports.report)
+        case "local":
+            from soulcaster.processes.local import local_backend
+
+            return local_backend(settings)
         case "ecs":
             from soulcaster.processes.ecs import ecs_backend
 

@@ -119,6 +119,14 @@ async def test_a_job_that_has_ended_is_not_launched(setting: Setting) -> None:
     assert not setting.vendor.starts
 
 
+async def test_a_job_that_somebody_says_is_running_is_launched_all_the_same(setting: Setting) -> None:
+    setting.log.order()
+    await setting.log.step(setting.log.job(), "running")
+    await setting.launcher()
+    setting.check_ended()
+    assert (setting.log.job().state, setting.log.dead_letters) == ("succeeded", [])
+
+
 async def test_replayed_commands_launch_nothing(setting: Setting) -> None:
     setting.log.order("j1")
     setting.log.order("j2")

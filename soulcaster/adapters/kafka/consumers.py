@@ -19,6 +19,10 @@ SESSION_MS = 12_000
 
 HEARTBEAT_MS = 3_000
 
+IDLE_MS = 30 * 24 * 3600 * 1000
+"""How long a consumer may ask for no record and stay in its group: while all slots of a launcher are taken, it asks for
+none, and jobs take hours. Kafka's default is five minutes. Heartbeats say that it lives."""
+
 
 @asynccontextmanager
 async def standalone_consumer(
@@ -85,6 +89,7 @@ class GroupConsumer:
             auto_offset_reset="earliest",
             session_timeout_ms=SESSION_MS,
             heartbeat_interval_ms=HEARTBEAT_MS,
+            max_poll_interval_ms=IDLE_MS,
             max_partition_fetch_bytes=DEAD_LETTERS.max_bytes,
         )
 

@@ -3,6 +3,7 @@
 import csv
 import random
 from collections import Counter
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
@@ -46,6 +47,7 @@ from soulcaster.domain.events import (
 )
 from soulcaster.domain.feedback.items import Brief
 from soulcaster.domain.fixes.fix import Fix
+from soulcaster.domain.fixes.limits import FixLimits
 from soulcaster.domain.ids import cluster_id_for, job_id_for
 from soulcaster.domain.segments import Segments
 from tests.domain.clustering.make import DIMENSIONS, TOPICS, A, B, chance_rows, fed, load, stream, text, vector, write
@@ -287,6 +289,23 @@ def test_a_fix_of_a_cluster_that_is_known() -> None:
     assert load(table).apply(asked, NOW) == Step()
     again = load(table).apply(StartFix("command 2", *WHO, of(CARD)), NOW)
     assert (answer(again)[0], again.fixes, again.job_steps) == ("refused", (), ())
+
+
+def test_a_fix_that_was_refused_can_be_requested_again_and_a_replay_of_both_requests_starts_nothing() -> None:
+    table: dict[str, bytes] = {}
+    write(table, load(table).add(A, *say(CARD)).rows)
+    none, one = FixLimits(0, 9, 9.0), FixLimits(1, 9, 9.0)
+    early = StartFix("command 1", *WHO, of(CARD), limits=none)
+    later = StartFix("command 1", "kim", NOW + timedelta(seconds=1), of(CARD), limits=one)
+    step = load(table).apply(early, NOW)
+    assert (answer(step)[0], step.fixes) == ("refused", ())
+    write(table, step.rows)
+    assert load(table).apply(early, NOW) == Step()
+    step = load(table).apply(later, NOW)
+    assert (answer(step)[0], len(step.fixes)) == ("applied", 1)
+    write(table, step.rows)
+    for replayed in (early, later, early):
+        assert load(table).apply(replayed, NOW) == Step()
 
 
 def test_a_fix_of_a_cluster_that_is_not_known_yet_waits_for_it() -> None:

@@ -9,7 +9,7 @@ from soulcaster.domain.clustering.project.command_handlers import CommandContext
 from soulcaster.domain.clustering.project.item_records import DONE
 from soulcaster.domain.clustering.project.state import ProjectState
 from soulcaster.domain.clustering.project.steps import StepDraft
-from soulcaster.domain.commands import Command
+from soulcaster.domain.commands import Command, StartFix
 from soulcaster.domain.events import CommandDone, CommandOutcome
 from soulcaster.domain.ids import command_record_id, id_bytes
 from soulcaster.errors import BadInput
@@ -29,7 +29,9 @@ class CommandQueue:
     def is_known(self, command: Command) -> bool:
         """Return whether this command has come before."""
         state = self._state
-        return state.is_done(command.id) or command.id in state.waiting or command.id in state.requested
+        if command.id in state.waiting or command.id in state.requested:
+            return True
+        return state.is_done(command.id) or state.is_known(_refusal_id(command))
 
     def apply(self, command: Command, at: datetime, draft: StepDraft) -> None:
         """Carry out or refuse a new command, or keep it."""
@@ -73,4 +75,15 @@ class CommandQueue:
         cluster_ids: tuple[str, ...] = (),
     ) -> None:
         draft.events.append(CommandDone(command.id, outcome, reason, at, command.type, cluster_ids))
-        draft.remember(id_bytes(command_record_id(command.id)), DONE)
+        may_come_again = outcome == "refused" and isinstance(command, StartFix)
+        record_id = _refusal_id(command) if may_come_again else command_record_id(command.id)
+        draft.remember(id_bytes(record_id), DONE)
+
+
+def _refusal_id(command: Command) -> str:
+    """Return the id under which a refused request for a fix is recorded: that of this one request.
+
+    The id of its command follows from the cluster and its last job, so the next request has the same one. It may be
+    possible by then, while a second delivery, or a replay of the topic, must stay refused.
+    """
+    return command_record_id(f"{command.id} of {command.requested_at.isoformat()}")
