@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
 
+from soulcaster.domain.api_keys import KeyScope
 from soulcaster.domain.commands import ApproveFix, StartFix
 from soulcaster.domain.fixes.fix import FixOptions, StopPoint
 from soulcaster.domain.fixes.limits import WINDOW, FixLimits, check_limits
@@ -63,6 +64,22 @@ class FixRequest:
     backend: str | None = None
     stop_at: StopPoint | None = None
     plan_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FixTerms:
+    """What a fix of a project gets where its request says nothing.
+
+    `backend` may be one that is not set up: `Fixes.backends` does not have it. `seconds` limits each launch of its
+    program, `usd` what the job may spend. `approvers` is the scope that lets a caller start a job, or approve one that
+    waits.
+    """
+
+    backend: str
+    seconds: int
+    usd: float
+    stop_at: StopPoint
+    approvers: KeyScope
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +166,17 @@ class Fixes:
         await self._commands.send(job.project_id, ApproveFix(command_id, by, self._clock(), job.id, approved_to))
         return command_id
 
-    async def approvers(self, project_id: str) -> str:
+    async def terms(self, project_id: str) -> FixTerms:
+        """Return what a fix of a project gets where its request says nothing.
+
+        Raises:
+            Unavailable: Redis does not answer.
+        """
+        policy = (await self._configs.get(project_id)).config.policy
+        backend = policy.backend or self._defaults.backends[0]
+        return FixTerms(backend, self._defaults.seconds, self._budget(policy), policy.stop_at, policy.approvers)
+
+    async def approvers(self, project_id: str) -> KeyScope:
         """Return the scope that approving a job of a project needs.
 
         Raises:

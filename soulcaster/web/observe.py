@@ -11,11 +11,12 @@ _log = structlog.get_logger(__name__)
 
 _REQUEST_ID = web.RequestKey("request_id", str)
 
+_POLICY = "Content-Security-Policy"
+_ALLOWED = (
+    "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; base-uri 'none'; "
+    "frame-ancestors 'none'"
+)
 _HEADERS = {
-    "Content-Security-Policy": (
-        "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; base-uri 'none'; "
-        "frame-ancestors 'none'"
-    ),
     "Cross-Origin-Resource-Policy": "same-origin",
     "Referrer-Policy": "same-origin",  # with no-referrer browsers send our own forms with "Origin: null"
     "Server": "soulcaster",
@@ -45,6 +46,12 @@ async def log_requests(request: web.Request, handler: Handler) -> web.StreamResp
 async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
     """Add the security headers to every response; people's feedback stays out of caches."""
     response.headers.update(_HEADERS)
+    response.headers.setdefault(_POLICY, _ALLOWED)
     response.headers.setdefault("Cache-Control", "no-cache" if isinstance(response, web.FileResponse) else "no-store")
     if _REQUEST_ID in request:
         response.headers["X-Request-Id"] = request[_REQUEST_ID]
+
+
+def allow_own_script(response: web.StreamResponse) -> None:
+    """Let a page run scripts that this server has as files, and let these fetch from this server."""
+    response.headers[_POLICY] = f"{_ALLOWED}; script-src 'self'; connect-src 'self'"

@@ -12,7 +12,7 @@ from soulcaster.web.caller import USED
 from soulcaster.web.dependencies import DEPENDENCIES, Options, Systems, compose
 from soulcaster.web.guards import only_hosts, same_origin
 from soulcaster.web.observe import add_headers, log_requests
-from soulcaster.web.pages.formatting import FILTERS
+from soulcaster.web.pages import formatting, job_formatting
 from soulcaster.web.problems import respond_to_errors
 
 
@@ -36,7 +36,12 @@ def create_app(systems: Systems, options: Options) -> web.Application:
     environment = aiohttp_jinja2.setup(
         app,
         loader=jinja2.PackageLoader("soulcaster.web"),
-        filters={**FILTERS, "type_of": api_docs.type_of, "constraints": api_docs.constraints},
+        filters={
+            **formatting.FILTERS,
+            **job_formatting.FILTERS,
+            "type_of": api_docs.type_of,
+            "constraints": api_docs.constraints,
+        },
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

@@ -16,8 +16,9 @@ from soulcaster.adapters.redis.sign_in_tokens import RedisSignIn
 from soulcaster.domain.api_keys import KeyScope
 from soulcaster.domain.events import ClusterChanged, CommandDone, CommandOutcome, ItemAssigned, ItemRemoved
 from soulcaster.domain.feedback.items import FeedbackItem
+from soulcaster.domain.fixes.fix import Fix, FixOptions, branch_name
 from soulcaster.domain.fixes.limits import FixLimits
-from soulcaster.domain.lifecycle import JobStatus, JobStep, Triage, state_of
+from soulcaster.domain.lifecycle import JobState, JobStatus, JobStep, Triage, state_of
 from soulcaster.domain.members import Membership, Role
 from soulcaster.errors import KafkaUnavailable
 from soulcaster.ports.dead_letters import DeadLetter, DeadLetterPage
@@ -220,6 +221,20 @@ class World:
         assert view is not None
         as_it_is = view.title, view.summary, view.size, view.sources, view.created_at, view.updated_at
         await self.read_model.writer.apply(project, [ClusterChanged(cluster, *as_it_is, triage=triage)])
+
+    async def fix(
+        self, job_id: str, state: JobState, *, project: str = "p1", cluster: str = "c1", minutes: int = 0, **more: Any
+    ) -> None:
+        """Put a job that the clusterer decided on into the read model, in this state.
+
+        It began `minutes` ago; `more` are fields of its step, or of its options.
+        """
+        at = NOW - timedelta(minutes=minutes)
+        options = {name: more.pop(name) for name in [f.name for f in fields(FixOptions)] if name in more}
+        fix = Fix(job_id, cluster, "Late card", "kim", at, 1, branch_name(cluster, 1), FixOptions(**options))
+        first = JobStep(f"{job_id}-0", job_id, project, cluster, 0, "queued", at, fix=fix, offset=0)
+        steps = [first, JobStep(f"{job_id}-1", job_id, project, cluster, 1, state, NOW, offset=1, **more)]
+        await self.read_model.writer.put_job_steps(steps)
 
     async def job(
         self,

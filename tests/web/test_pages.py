@@ -13,7 +13,6 @@ from yarl import URL
 from soulcaster.adapters.redis import lists as redis_lists
 from soulcaster.adapters.redis.sign_in_tokens import sign_in_key
 from soulcaster.domain.assignment import Rule
-from soulcaster.domain.commands import StartFix
 from soulcaster.domain.events import (
     ClusterChanged,
     ClusteringStatus,
@@ -39,7 +38,6 @@ from soulcaster.web.pages.formatting import (
     web_link,
     when,
 )
-from soulcaster.wire.cluster_commands import ClusterCommand
 from tests.support.answers import page
 from tests.support.make import NOW
 from tests.support.web import Client, World, item
@@ -258,43 +256,6 @@ async def test_items_come_in_pages(world: World, owner: Client) -> None:
     assert "21\u201321 of 21" in await page(await owner.get(f"{CLUSTER}?page=2"))
 
 
-async def test_a_job_is_cancelled_from_the_page(world: World, owner: Client) -> None:
-    await world.fill()
-    await world.job("j1", "pending", "running")
-    text = await page(await owner.get(CLUSTER))
-    token = csrf(text)
-    assert f'action="{CLUSTER}/cancel"' in text
-    await page(await owner.post(f"{CLUSTER}/cancel", data={"job_id": "j1"}), 403)
-    answer = await owner.post(f"{CLUSTER}/cancel", data={"csrf_token": token, "job_id": "j1"})
-    text = await page(answer)
-    assert answer.url.path == CLUSTER
-    assert "The job is cancelled." in text
-    assert "cancelled by owner" in text
-    assert f'action="{CLUSTER}/cancel"' not in text
-    job = await world.read_model.jobs.get("j1")
-    assert job is not None
-    assert (job.status, job.error) == ("failed", "cancelled by owner")
-    await world.job("j2", "pending", "success")
-    text = await page(await owner.post(f"{CLUSTER}/cancel", data={"csrf_token": token, "job_id": "j2"}))
-    assert "The job has ended: it is success." in text
-    await world.job("j3", "pending", project="p2")
-    await page(await owner.post(f"{CLUSTER}/cancel", data={"csrf_token": token, "job_id": "j3"}), 404)
-    await page(await owner.post(f"{CLUSTER}/cancel", data={"csrf_token": token}), 422)
-
-
-async def test_start_fix_from_the_page(world: World, owner: Client) -> None:
-    await world.fill()
-    token = csrf(await page(await owner.get(CLUSTER)))
-    answer = await owner.post(f"{CLUSTER}/start-fix", data={"csrf_token": token})
-    assert answer.url.path == CLUSTER
-    assert "Fix requested" in await page(answer)
-    [message] = world.publisher.sent
-    command = ClusterCommand.model_validate_json(message.value).command
-    assert isinstance(command, StartFix)
-    assert (message.key, command.cluster_id, command.requested_by) == (b"p1", "c1", "owner")
-    assert "Fix requested" not in await page(await owner.get(CLUSTER))
-
-
 @pytest.mark.parametrize("token", [None, "", "wrong", "é", "\x00"])
 async def test_a_form_without_its_token_is_refused(world: World, owner: Client, token: str | None) -> None:
     await world.fill()
@@ -318,18 +279,6 @@ async def test_a_broken_form_is_refused(
 ) -> None:
     await world.fill()
     await page(await owner.post(f"{CLUSTER}/start-fix", data=body, headers={"Content-Type": content_type}), status)
-    assert world.publisher.sent == []
-
-
-async def test_no_second_fix_while_one_is_under_way(world: World, owner: Client) -> None:
-    await world.fill()
-    token = csrf(await page(await owner.get(CLUSTER)))
-    await world.job("j1", "pending")
-    text = await page(await owner.get(CLUSTER))
-    assert "Start fix" not in text
-    assert "A fix is under way" in text
-    answer = await owner.post(f"{CLUSTER}/start-fix", data={"csrf_token": token})
-    assert "under way already" in await page(answer)
     assert world.publisher.sent == []
 
 

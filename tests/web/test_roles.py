@@ -7,6 +7,7 @@ import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
 from soulcaster.domain.ids import user_id_for
+from soulcaster.domain.lifecycle import JobState
 from soulcaster.domain.members import LOCAL_OWNER, Role, User
 from soulcaster.web.pages import create_pages
 from soulcaster.wire.cluster_commands import ClusterCommand
@@ -20,7 +21,9 @@ MEMBERS = f"{IN_PROJECT}/members"
 
 FORMS: dict[str, dict[str, str]] = {
     "start-fix": {},
-    "cancel": {"job_id": "j1"},
+    "approve": {},
+    "cancel": {"page": "job"},
+    "retry": {},
     "rename": {"title": "x"},
     "pin": {"pinned": "true"},
     "mute": {},
@@ -38,6 +41,9 @@ FORMS: dict[str, dict[str, str]] = {
 }
 """Every form by the last part of its address, filled in correctly."""
 
+STATES_OF_FORMS: dict[str, JobState] = {"approve": "queued", "cancel": "running"}
+"""The state of a job in which its form changes something, where that is not an end."""
+
 OWNERS = {"members", "role", "remove"}
 
 ROUTES = sorted(
@@ -50,7 +56,7 @@ ROUTES = sorted(
 
 
 def address(path: str, project: str = "p1") -> str:
-    ids = {"project_id": project, "cluster_id": "c1", "user_id": "other"}
+    ids = {"project_id": project, "cluster_id": "c1", "job_id": "j1", "user_id": "other"}
     return path.format(**ids)
 
 
@@ -88,6 +94,10 @@ def test_the_walk_has_every_form() -> None:
     assert {path for method, path in ROUTES if method == "GET"} == {
         "/app/projects/{project_id}",
         "/app/projects/{project_id}/clusters/{cluster_id}",
+        "/app/projects/{project_id}/jobs",
+        "/app/projects/{project_id}/jobs/{job_id}",
+        "/app/projects/{project_id}/jobs/{job_id}/facts",
+        "/app/projects/{project_id}/jobs/{job_id}/log",
         "/app/projects/{project_id}/members",
     }
 
@@ -99,6 +109,7 @@ async def test_a_stranger_sees_nothing_and_changes_nothing(
 ) -> None:
     if who == "removed":
         await world.member(who, "owner")
+    await world.fix("j1", "failed")
     token = await signed_in(world, browser, who)
     if who == "removed":
         assert "Members" in await page(await browser.get(IN_PROJECT))
@@ -127,11 +138,13 @@ async def test_a_role_does_what_it_may_and_no_more(
     token = await signed_in(world, browser, "me")
     form = path.rsplit("/", 1)[1]
     allowed = role == "owner" or (form not in OWNERS and (role == "member" or method == "GET"))
+    await world.fix("j1", STATES_OF_FORMS.get(form, "failed"))
+    if method == "GET" and form == "log":
+        assert (await browser.get(address(path))).content_type == "text/event-stream"
+        return
     if method == "GET":
         await page(await browser.get(address(path)), 200 if allowed else 403)
         return
-    if form == "cancel":
-        await world.job("j1", "running")
     data = form_of(path)
     for wrong in ({}, {"csrf_token": ""}, {"csrf_token": "x" * len(token)}):
         await page(await browser.post(address(path), data={**data, **wrong}), 403)

@@ -49,6 +49,11 @@ PIECE_CHARS = 4_096
 """How much is searched at once. Other threads run in between, and what has none of `_NAMES` is passed over quickly."""
 
 
+def plain(text: str) -> str:
+    """Return text as a page may show it: without what a terminal would act on, and without invisible characters."""
+    return visible(_TERMINAL.sub("", text))
+
+
 def secret_forms(values: Iterable[str]) -> tuple[str, ...]:
     """Return how these secrets may be written in a log, the longest first: plain, in JSON, in a URL, in base64.
 
@@ -95,7 +100,7 @@ class Redactor:
         Control characters, escape sequences of terminals and invisible characters are removed first: a secret is found
         even if it is coloured. The result ends with a line end, or is empty.
         """
-        text = self._without_keys(visible(_TERMINAL.sub("", text)))
+        text = self._without_keys(plain(text))
         for form in (*forms, *self._forms):
             text = text.replace(form, SECRET)
         text = "".join(map(_by_form, _pieces(text)))

@@ -1,9 +1,12 @@
-"""The pages for people, under /app: rendered on the server, without scripts, all of them behind a session."""
+"""The pages for people, under /app: rendered on the server, all of them behind a session.
+
+Every page works without a script. Those with the log of a job have a small one, static/job.js, which follows it.
+"""
 
 from aiohttp import web
 from aiohttp_session import session_middleware
 
-from soulcaster.web.pages import cluster_forms, clusters, members, projects, sign_in
+from soulcaster.web.pages import cluster_forms, clusters, job_forms, jobs, members, projects, sign_in
 from soulcaster.web.pages.access import requires
 from soulcaster.web.pages.session import OPEN, require_session, storage
 
@@ -13,6 +16,7 @@ def create_pages(session_key: str, *, secure: bool) -> web.Application:
     app = web.Application(middlewares=[session_middleware(storage(session_key, secure=secure)), require_session])
     project = "/projects/{project_id}"
     cluster = f"{project}/clusters/{{cluster_id}}"
+    job = f"{project}/jobs/{{job_id}}"
     app.add_routes(
         [
             web.get("", projects.start),
@@ -24,8 +28,7 @@ def create_pages(session_key: str, *, secure: bool) -> web.Application:
             web.get("/projects", projects.list_projects),
             web.get(project, requires("read", clusters.ranking)),
             web.get(cluster, requires("read", clusters.one_cluster)),
-            web.post(f"{cluster}/start-fix", requires("launch", cluster_forms.start_fix)),
-            web.post(f"{cluster}/cancel", requires("launch", cluster_forms.cancel_job)),
+            web.post(f"{cluster}/start-fix", requires("launch", job_forms.start_fix)),
             web.post(f"{cluster}/rename", requires("write", cluster_forms.rename)),
             web.post(f"{cluster}/pin", requires("write", cluster_forms.pin)),
             web.post(f"{cluster}/mute", requires("write", cluster_forms.mute)),
@@ -37,6 +40,14 @@ def create_pages(session_key: str, *, secure: bool) -> web.Application:
             web.post(f"{cluster}/undo", requires("write", cluster_forms.undo)),
             web.post(f"{project}/rebalance", requires("write", cluster_forms.rebalance)),
             web.post(f"{project}/cleanup", requires("write", cluster_forms.cleanup)),
+            web.get("/jobs", jobs.list_all),
+            web.get(f"{project}/jobs", requires("read", jobs.list_jobs)),
+            web.get(job, requires("read", jobs.one_job)),
+            web.get(f"{job}/facts", requires("read", jobs.facts)),
+            web.get(f"{job}/log", requires("read", jobs.follow_log), allow_head=False),
+            web.post(f"{job}/approve", requires("launch", job_forms.approve)),
+            web.post(f"{job}/cancel", requires("launch", job_forms.cancel)),
+            web.post(f"{job}/retry", requires("launch", job_forms.retry)),
             web.get(f"{project}/members", requires("admin", members.list_members)),
             web.post(f"{project}/members", requires("admin", members.add)),
             web.post(f"{project}/members/{{user_id}}/role", requires("admin", members.change_role)),

@@ -22,14 +22,10 @@ from soulcaster.domain.commands import (
     Title,
     Undo,
 )
-from soulcaster.domain.lifecycle import active
-from soulcaster.errors import Conflict, IllegalTransition, QuotaExceeded
-from soulcaster.services.fixes import FixRequest
-from soulcaster.services.lookup import known_job
 from soulcaster.web.bodies import read_form
 from soulcaster.web.dependencies import dependencies
 from soulcaster.web.pages.access import ACCESS
-from soulcaster.web.pages.clusters import cluster_path
+from soulcaster.web.pages.addresses import cluster_path
 from soulcaster.web.pages.session import leave_notice
 from soulcaster.web.parameters import Id, path_id
 
@@ -69,46 +65,10 @@ class UndoForm(BaseModel):
     command_id: Id
 
 
-class JobForm(BaseModel):
-    """The job to cancel."""
-
-    job_id: Id
-
-
 class ProposalForm(BaseModel):
     """The proposal to apply."""
 
     proposal_id: Id
-
-
-async def start_fix(request: web.Request) -> web.StreamResponse:
-    """POST .../start-fix: request a fix of the cluster."""
-    project_id, cluster_id = request[ACCESS].project.id, path_id(request, "cluster_id")
-    access = request[ACCESS]
-    fix = FixRequest(access.user, may_approve=access.may("admin"))
-    try:
-        await dependencies(request).fixes.start(project_id, cluster_id, fix)
-    except (Conflict, QuotaExceeded) as error:
-        await leave_notice(request, str(error))
-    else:
-        await leave_notice(request, "Fix requested. Reload the page in a moment to see its job.")
-    raise web.HTTPSeeOther(cluster_path(project_id, cluster_id))
-
-
-async def cancel_job(request: web.Request) -> web.StreamResponse:
-    """POST .../cancel: cancel a job of the cluster."""
-    project_id, cluster_id = request[ACCESS].project.id, path_id(request, "cluster_id")
-    form = await read_form(request, JobForm)
-    given = dependencies(request)
-    job = await known_job(given.read_model.jobs, project_id, form.job_id)
-    try:
-        await given.jobs.cancel(job, by=request[ACCESS].user)
-    except IllegalTransition as error:
-        await leave_notice(request, str(error))
-    else:
-        await given.jobs.until(job.id, lambda known: not active(known), seconds=OUTCOME_SECONDS)
-        await leave_notice(request, "The job is cancelled.")
-    raise web.HTTPSeeOther(cluster_path(project_id, cluster_id))
 
 
 async def rename(request: web.Request) -> web.StreamResponse:

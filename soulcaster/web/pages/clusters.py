@@ -6,11 +6,13 @@ from typing import get_args
 from aiohttp import web
 
 from soulcaster.domain.events import Proposal
-from soulcaster.domain.lifecycle import ClusterStatus, active
+from soulcaster.domain.lifecycle import ClusterStatus
 from soulcaster.errors import NotFound
 from soulcaster.ports.clusters import ClusterReader
 from soulcaster.web.dependencies import dependencies
 from soulcaster.web.pages.access import ACCESS
+from soulcaster.web.pages.addresses import cluster_path
+from soulcaster.web.pages.fix_panel import fix_panel
 from soulcaster.web.pages.formatting import ORDER_TEXTS
 from soulcaster.web.pages.paging import ClustersQuery, Paging, page_number
 from soulcaster.web.pages.session import remember_project, render
@@ -18,8 +20,6 @@ from soulcaster.web.parameters import path_id, read_query, words
 
 CLUSTERS_PER_PAGE = 25
 ITEMS_PER_PAGE = 20
-MAX_JOBS = 5
-"""Jobs of a cluster that its page shows: the newest."""
 MAX_TARGETS = 50
 """Clusters that a page offers to merge with, or to move items to: the largest."""
 MAX_PROPOSALS = 5
@@ -90,8 +90,6 @@ async def one_cluster(request: web.Request) -> web.StreamResponse:
     paging = Paging(page, ITEMS_PER_PAGE, items.total)
     if page > paging.pages:
         raise web.HTTPSeeOther(f"{request.path}?page={paging.pages}")
-    jobs = await read_model.jobs.list(project.id, cluster_id=cluster_id, limit=MAX_JOBS, offset=0)
-    logs = await read_model.jobs.logs_of([job.id for job in jobs.items])
     largest = await read_model.clusters.list(project.id, limit=MAX_TARGETS + 1, offset=0)
     await remember_project(request, project.id)
     return await render(
@@ -104,17 +102,11 @@ async def one_cluster(request: web.Request) -> web.StreamResponse:
             "others": [other for other in largest.items if other.id != cluster_id],
             "history": await read_model.clusters.history(project.id, cluster_id),
             "paging": paging,
-            "jobs": list(zip(jobs.items, logs, strict=True)),
-            "jobs_total": jobs.total,
-            "fix_active": any(active(job) for job in jobs.items),
+            "fixes": await fix_panel(request, cluster_id),
             "now": given.clock(),
         },
+        script=True,
     )
-
-
-def cluster_path(project_id: str, cluster_id: str) -> str:
-    """Return the address of a cluster's page."""
-    return f"/app/projects/{project_id}/clusters/{cluster_id}"
 
 
 async def _with_titles(

@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated
+from typing import Annotated, Literal
 from urllib.parse import urlencode
 
 from aiohttp import web
 from pydantic import BaseModel, Field
 
-from soulcaster.domain.lifecycle import ClusterStatus
+from soulcaster.domain.lifecycle import ClusterStatus, JobState
 from soulcaster.ports.clusters import ClusterOrder
 from soulcaster.web.parameters import Cursor, Words, read_query, words
 from soulcaster.wire.fields import Source
@@ -33,6 +33,22 @@ class ClustersQuery(PageQuery):
     def filtered(self) -> bool:
         """Whether any filter is set."""
         return bool(self.status or self.source or words(self.q))
+
+    @property
+    def parameters(self) -> Mapping[str, str]:
+        """The query parameters that all pages of the list share."""
+        return self.model_dump(exclude_defaults=True, exclude={"page", "cursor"})
+
+    def after(self, cursor: str) -> str:
+        """Return the relative address of the page after a cursor."""
+        return "?" + urlencode({**self.parameters, "cursor": cursor})
+
+
+class JobsQuery(PageQuery):
+    """Query of a list of jobs: their state, and its page or cursor; `active` are all that have not ended."""
+
+    state: JobState | Literal["active"] | None = None
+    cursor: Cursor | None = None
 
     @property
     def parameters(self) -> Mapping[str, str]:

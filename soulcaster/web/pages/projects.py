@@ -12,7 +12,7 @@ from soulcaster.web.pages.session import last_project, render, signed_in_user
 
 async def start(request: web.Request) -> web.StreamResponse:
     """GET /app: go to the project that was looked at last, else to the only one, else to the list."""
-    found = [project.id for project in await _projects(request)]
+    found = [project.id for project in await projects_of_person(request)]
     last = await last_project(request)
     if last in found:
         raise web.HTTPSeeOther(f"/app/projects/{last}")
@@ -21,7 +21,7 @@ async def start(request: web.Request) -> web.StreamResponse:
 
 async def list_projects(request: web.Request) -> web.StreamResponse:
     """GET /app/projects: every project of the person who is signed in, with its counts."""
-    projects = await _projects(request)
+    projects = await projects_of_person(request)
     stats = await dependencies(request).read_model.projects.stats_of([project.id for project in projects])
     rows = list(zip(projects, stats, strict=True))
     local = await signed_in_user(request) == LOCAL_OWNER
@@ -29,7 +29,7 @@ async def list_projects(request: web.Request) -> web.StreamResponse:
     return await render(request, "projects.html", context)
 
 
-async def _projects(request: web.Request) -> Sequence[Project]:
+async def projects_of_person(request: web.Request) -> Sequence[Project]:
     """Return the projects that the person who is signed in may see."""
     projects, user = dependencies(request).read_model.projects, await signed_in_user(request)
     if user is None:

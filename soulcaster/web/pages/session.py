@@ -11,6 +11,7 @@ from aiohttp_session import get_session, new_session
 from aiohttp_session.cookie_storage import EncryptedCookieStorage
 
 from soulcaster.web.dependencies import dependencies
+from soulcaster.web.observe import allow_own_script
 from soulcaster.web.pages.access import ACCESS, USER
 from soulcaster.web.problems import Problem
 
@@ -118,11 +119,16 @@ async def leave_notice(request: web.Request, notice: str) -> None:
     (await get_session(request))[_NOTICE] = notice
 
 
-async def render(request: web.Request, template: str, context: Mapping[str, Any]) -> web.Response:
-    """Return a page for the person who is signed in."""
+async def render(
+    request: web.Request, template: str, context: Mapping[str, Any], *, script: bool = False
+) -> web.Response:
+    """Return a page for the person who is signed in; with `script` it may run our own."""
     session = await get_session(request)
     notice = session.pop(_NOTICE) if _NOTICE in session else None
     shared = {"signed_in": True, "csrf_token": session[_CSRF], "notice": notice}
     if ACCESS in request:
         shared["may"] = request[ACCESS].may
-    return aiohttp_jinja2.render_template(template, request, {**shared, **context})
+    response = aiohttp_jinja2.render_template(template, request, {**shared, **context})
+    if script:
+        allow_own_script(response)
+    return response

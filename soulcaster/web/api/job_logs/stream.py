@@ -7,6 +7,7 @@ from aiohttp import web
 from aiohttp_sse import EventSourceResponse, sse_response
 
 from soulcaster.domain.fixes.log_position import position_of
+from soulcaster.domain.fixes.redaction import plain
 from soulcaster.domain.lifecycle import Job
 from soulcaster.errors import Unavailable
 from soulcaster.services.job_log_reading import LogPart
@@ -60,7 +61,7 @@ async def stream_job_log(request: web.Request, job: Job, *, name: str, after: st
 
 async def _send(stream: EventSourceResponse, part: LogPart) -> None:
     if part.texts:
-        data = JobLogEventOut(text="".join(part.texts), dropped=part.dropped).model_dump_json()
+        data = JobLogEventOut(text=plain("".join(part.texts)), dropped=part.dropped).model_dump_json()
         await stream.send(data, id=str(part.position), event="log")
     else:
         await stream.send("{}", id=str(part.position), event="end")

@@ -1,0 +1,76 @@
+"""What the pages of a cluster and of a job show of fixes: the job under way, those before it, and what may be done."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from soulcaster.domain.fixes.log_position import MemoryPosition
+from soulcaster.domain.lifecycle import MAX_LAUNCHES, Job, active
+from soulcaster.services.fixes import FixTerms
+from soulcaster.services.job_log_reading import LogPart
+from soulcaster.web.dependencies import dependencies
+from soulcaster.web.pages.access import ACCESS
+
+MAX_JOBS = 5
+"""Jobs of a cluster that its page shows: the newest."""
+
+LOG_BYTES = 128 * 1024
+"""How much of a log a page has; the script of the page adds what follows."""
+
+
+@dataclass(frozen=True, slots=True)
+class FixPanel:
+    """The fixes of a cluster.
+
+    `current` is the job under way, `log` the first part of its log. `ended` are jobs that have ended, newest first,
+    with the log lines of their steps; `total` counts all jobs. `may_approve` says whether the person who is signed in
+    may approve a job.
+    """
+
+    current: Job | None
+    log: LogPart | None
+    ended: Sequence[tuple[Job, Sequence[str]]]
+    total: int
+    terms: FixTerms
+    backends: Sequence[str]
+    may_approve: bool
+    launches: int = MAX_LAUNCHES
+
+    @property
+    def waits_for_an_owner(self) -> bool:
+        """Whether a job that this person starts waits for somebody else's approval."""
+        return self.terms.stop_at in {"branch", "pr"} and not self.may_approve
+
+
+async def fix_panel(request: web.Request, cluster_id: str) -> FixPanel:
+    """Return the fixes of a cluster.
+
+    Raises:
+        Unavailable: Redis does not answer.
+    """
+    given, access = dependencies(request), request[ACCESS]
+    jobs = await given.read_model.jobs.list(access.project.id, cluster_id=cluster_id, limit=MAX_JOBS, offset=0)
+    current = next((job for job in jobs.items if active(job)), None)
+    ended = [job for job in jobs.items if job is not current]
+    logs = await given.read_model.jobs.logs_of([job.id for job in ended])
+    log = None if current is None else await first_part(request, current)
+    terms = await given.fixes.terms(access.project.id)
+    return FixPanel(
+        current=current,
+        log=log,
+        ended=list(zip(ended, logs, strict=True)),
+        total=jobs.total,
+        terms=terms,
+        backends=given.fixes.backends,
+        may_approve=access.may(terms.approvers),
+    )
+
+
+async def first_part(request: web.Request, job: Job) -> LogPart:
+    """Return the beginning of a job's log.
+
+    Raises:
+        Unavailable: Redis or the archive does not answer; the archive is read for jobs that have ended only.
+    """
+    return await dependencies(request).job_log_reading.read(job, MemoryPosition(), limit_bytes=LOG_BYTES)

@@ -1,0 +1,81 @@
+"""How jobs are written on pages: the filters of their templates."""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from soulcaster.domain.fixes.fix import StopPoint
+from soulcaster.domain.fixes.redaction import plain
+from soulcaster.domain.lifecycle import Job, JobState, active
+
+STATE_TEXTS: Mapping[JobState, str] = {
+    "queued": "Waits for approval",
+    "approved": "Waits for a launch",
+    "launching": "Starting",
+    "running": "At work",
+    "publishing": "Opening the pull request",
+    "succeeded": "Succeeded",
+    "failed": "Failed",
+    "dead": "Gave up",
+    "cancelled": "Cancelled",
+}
+
+STATE_EXPLANATIONS: Mapping[JobState, str] = {
+    "queued": "Nothing runs and nothing is spent until somebody approves it.",
+    "approved": "The launcher takes it as soon as it has a place.",
+    "launching": "The backend starts the coding agent.",
+    "running": "The coding agent works.",
+    "publishing": "The coding agent is done; its changes are being published.",
+    "succeeded": "It did its work.",
+    "failed": "It reports that it could not do its work.",
+    "dead": "No launch of it came to a result, so it is not tried again.",
+    "cancelled": "A person ended it.",
+}
+
+STOP_TEXTS: Mapping[StopPoint, str] = {
+    "brief": "stops before any work, for approval",
+    "plan": "stops when there is a plan, for approval",
+    "branch": "pushes a branch",
+    "pr": "opens a draft pull request",
+}
+
+
+def usd(value: float) -> str:
+    """Return an amount of money to the cent."""
+    return f"${value:,.2f}"
+
+
+def duration(value: timedelta) -> str:
+    """Return a duration in its two largest units, at least in seconds."""
+    seconds = max(0, int(value.total_seconds()))
+    if seconds < 60:
+        return f"{seconds} s"
+    minutes, seconds = divmod(seconds, 60)
+    if minutes < 60:
+        return f"{minutes} min {seconds} s" if seconds else f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+
+
+def time_taken(job: Job, now: datetime) -> str:
+    """Return how long a job took from its request to its end, or until now."""
+    return duration((now if active(job) else job.updated_at) - job.created_at)
+
+
+def lines(texts: Sequence[str]) -> Sequence[str]:
+    """Return the lines of a log's parts, without what a terminal would act on."""
+    return plain("".join(texts)).splitlines()
+
+
+FILTERS: Mapping[str, Callable[..., Any]] = {
+    "state": STATE_TEXTS.__getitem__,
+    "state_explained": STATE_EXPLANATIONS.__getitem__,
+    "stop_point": STOP_TEXTS.__getitem__,
+    "usd": usd,
+    "duration": lambda seconds: duration(timedelta(seconds=seconds)),
+    "time_taken": time_taken,
+    "active": active,
+    "lines": lines,
+    "plain": plain,
+}
+"""The filters by their names in the templates."""

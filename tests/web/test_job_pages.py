@@ -1,0 +1,517 @@
+"""Jobs on the pages: the panel of a cluster, the lists, one job, its forms, and the log that a page follows."""
+
+import json
+import re
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from html import unescape
+from typing import get_args
+
+import pytest
+from aiohttp.test_utils import TestClient, TestServer
+
+from soulcaster.domain.commands import ApproveFix, StartFix
+from soulcaster.domain.fixes.fix import StopPoint, Target
+from soulcaster.domain.fixes.job_log import LogChunk
+from soulcaster.domain.lifecycle import JobState, ends
+from soulcaster.domain.members import Role
+from soulcaster.services import job_log_reading, job_search
+from soulcaster.services.log_archive import archive_key
+from soulcaster.web.pages import job_forms, jobs
+from soulcaster.web.pages.job_formatting import STATE_EXPLANATIONS, STATE_TEXTS, STOP_TEXTS, duration
+from soulcaster.wire.cluster_commands import ClusterCommand
+from soulcaster.wire.project_config import PolicyConfig, ProjectConfig, StoredConfig
+from tests.support.answers import page
+from tests.support.archive import MemoryArchive
+from tests.support.make import NOW
+from tests.support.web import Client, World
+
+PROJECT = "/app/projects/p1"
+CLUSTER = f"{PROJECT}/clusters/c1"
+JOB = f"{PROJECT}/jobs/j1"
+HOSTILE = "<img src=x onerror=alert(1)>\x1b[31mred\x1b[0m\u202e"
+ENDS = [state for state in get_args(JobState) if ends(state)]
+UNDER_WAY = [state for state in get_args(JobState) if not ends(state)]
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(job_forms, "OUTCOME_SECONDS", 0)
+    monkeypatch.setattr(job_log_reading, "POLL_SECONDS", 0.01)
+    monkeypatch.setattr(job_log_reading, "QUIET_SECONDS", 0.05)
+
+
+def csrf(html: str) -> str:
+    found = re.search(r'name="csrf_token" value="([^"]+)"', html)
+    assert found
+    return found[1]
+
+
+def buttons(html: str) -> set[str]:
+    return set(re.findall(r"<button[^>]*>(Start [a-z ]*fix|Cancel this job|Approve|Try again)</button>", html))
+
+
+async def post(client: Client, path: str, **fields: str) -> str:
+    """Send a form, and return the page that follows."""
+    token = csrf(await page(await client.get("/app/projects")))
+    return await page(await client.post(path, data={"csrf_token": token, **fields}))
+
+
+async def print_log(world: World, *lines: str) -> None:
+    chunks = [LogChunk("j1", None, NOW + timedelta(seconds=n), f"{line}\n", n) for n, line in enumerate(lines, 1)]
+    await world.read_model.writer.put_job_logs(chunks)
+
+
+async def policy(world: World, **fields: object) -> None:
+    config = ProjectConfig(policy=PolicyConfig.model_validate(fields))
+    await world.read_model.writer.put_project_config("p1", StoredConfig(1, config))
+
+
+@pytest.fixture
+async def browser(world: World) -> AsyncIterator[Client]:
+    """A client of a project with one cluster; nobody is signed in."""
+    await world.fill()
+    async with TestClient(TestServer(world.app(keyless=False))) as client:
+        yield client
+
+
+async def enter(world: World, client: Client, role: Role) -> None:
+    await world.member("me", role)
+    await world.sign_in.offer("link", "me", seconds=60)
+    assert (await client.get("/app/sign-in", params={"token": "link"})).status == 200
+
+
+# ---- the panel of a cluster -----------------------------------------------------------------------------------------
+
+
+async def test_before_the_first_fix_the_page_says_what_it_may_take(world: World, owner: Client) -> None:
+    await world.fill()
+    text = await page(await owner.get(CLUSTER))
+    assert buttons(text) == {"Start fix"}
+    assert "up to $5.00" in text
+    assert "at most 1 h" in text
+    assert "opens a draft pull request" in text
+    assert '<option value="dry-run" selected>dry-run</option><option value="local">local</option>' in text
+    assert "<script" not in text
+    await policy(world, stop_at="branch", backend="local", job_usd=0.5)
+    text = await page(await owner.get(CLUSTER))
+    assert "up to $0.50" in text
+    assert "pushes a branch" in text
+    assert '<option value="local" selected>' in text
+
+
+async def test_a_backend_that_is_not_set_up_is_named(world: World, owner: Client) -> None:
+    await world.fill()
+    await policy(world, backend="moon")
+    text = await page(await owner.get(CLUSTER))
+    assert "moon, which is not set up" in text
+    assert "No fix was started. moon is not set up" in await post(owner, f"{CLUSTER}/start-fix")
+    assert world.publisher.sent == []
+
+
+async def test_a_fix_starts_on_the_backend_that_was_chosen(world: World, owner: Client) -> None:
+    await world.fill()
+    assert "Fix requested. Reload" in await post(owner, f"{CLUSTER}/start-fix", backend="local")
+    [message] = world.publisher.sent
+    command = ClusterCommand.model_validate_json(message.value).command
+    assert isinstance(command, StartFix)
+    assert (message.key, command.cluster_id, command.requested_by) == (b"p1", "c1", "owner")
+    assert (command.options.backend, command.approved) == ("local", True)
+    assert "Fix requested" not in await page(await owner.get(CLUSTER))
+
+
+async def test_why_no_fix_starts_is_said(world: World, owner: Client) -> None:
+    await world.fill()
+    world.publisher.outcome, world.publisher.reason = "refused", "the cluster is <gone>"
+    assert "This was not done: the cluster is &lt;gone&gt;" in await post(owner, f"{CLUSTER}/start-fix")
+    await policy(world, jobs_per_day=0)
+    assert "No fix was started. The jobs of the last 24 hours" in await post(owner, f"{CLUSTER}/start-fix")
+    await world.mark("c1", "muted")
+    text = await post(owner, f"{CLUSTER}/start-fix")
+    assert "No fix was started. This cluster is muted" in text
+    assert buttons(text) == set()
+    assert "Reopen it first" in text
+    await world.fix("j1", "running")
+    assert "No fix was started. A fix of this cluster is under way" in await post(owner, f"{CLUSTER}/start-fix")
+    assert len(world.publisher.sent) == 1
+
+
+@pytest.mark.parametrize("state", UNDER_WAY)
+async def test_a_job_under_way_is_shown_with_its_log(world: World, owner: Client, state: JobState) -> None:
+    await world.fill()
+    target = Target("acme/app", "main", "a" * 40)
+    await world.fix(
+        "j1", state, backend="local", target=target, budget_usd=5.0, cost_usd=0.42, task="task <7>", log="a step"
+    )
+    await print_log(world, "one", "two")
+    text = await page(await owner.get(CLUSTER))
+    assert f">{STATE_TEXTS[state]}</span>" in text
+    assert buttons(text) == {"Cancel this job", *(["Approve"] if state == "queued" else [])}
+    for part in (
+        "$0.42 of at most $5.00",
+        "soulcaster/fix-c1-1",
+        "acme/app, from main at aaaaaaaaaa",
+        "task &lt;7&gt;",
+    ):
+        assert part in text
+    assert "<code>a step</code><code>one</code><code>two</code>" in text
+    assert f'data-follow="{JOB}/log" data-after="3.1"' in text
+    assert '<script src="/app/static/job.js" defer></script>' in text
+    assert f'data-facts="{JOB}/facts"' in text
+
+
+@pytest.mark.parametrize("state", ENDS)
+async def test_after_an_end_another_fix_may_start(world: World, owner: Client, state: JobState) -> None:
+    await world.fill()
+    await world.fix("j1", state, error="it broke", pr_url="https://github.com/a/b/pull/1", log="the end", minutes=3)
+    text = await page(await owner.get(CLUSTER))
+    assert f">{STATE_TEXTS[state]}</span>" in text
+    assert buttons(text) == {"Start another fix"}
+    assert '<p class="error">it broke</p>' in text
+    assert 'href="https://github.com/a/b/pull/1"' in text
+    assert "<code>the end</code>" in text
+    assert "3 min, $0.00" in text
+    assert f'href="{JOB}"' in text
+    assert "<script" not in text
+
+
+async def test_the_jobs_before_are_below(world: World, owner: Client) -> None:
+    await world.fill()
+    for n in range(7):
+        await world.fix(f"j{n}", "running" if n == 0 else "failed", minutes=n)
+    text = await page(await owner.get(CLUSTER))
+    assert re.findall(r'<h3>.*jobs/(j\d)"', text) == ["j1", "j2", "j3", "j4"]
+    assert "The newest jobs of 7." in text
+
+
+# ---- who may do what ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("state", get_args(JobState))
+async def test_a_viewer_sees_jobs_and_no_button(world: World, browser: Client, state: JobState) -> None:
+    await enter(world, browser, "viewer")
+    await world.fix("j1", state)
+    for path in (CLUSTER, JOB):
+        text = await page(await browser.get(path))
+        assert STATE_TEXTS[state] in text
+        assert buttons(text) == set()
+
+
+@pytest.mark.parametrize(
+    ("approvers", "role", "may"), [("admin", "member", False), ("admin", "owner", True), ("launch", "member", True)]
+)
+async def test_who_may_approve(world: World, browser: Client, approvers: str, role: Role, may: bool) -> None:
+    await policy(world, approvers=approvers)
+    await enter(world, browser, role)
+    text = await page(await browser.get(CLUSTER))
+    assert ("An owner has to approve it first." in text) == (not may)
+    await world.fix("j1", "queued")
+    for path in (CLUSTER, JOB):
+        text = await page(await browser.get(path))
+        assert buttons(text) == {"Cancel this job", *(["Approve"] if may else [])}
+    token = csrf(text)
+    answer = await browser.post(f"{JOB}/approve", data={"csrf_token": token, "page": "job"})
+    text = await page(answer, 200 if may else 403)
+    if not may:
+        assert world.publisher.sent == []
+        return
+    assert answer.url.path == JOB
+    assert "Approved. Reload" in text
+    [message] = world.publisher.sent
+    command = ClusterCommand.model_validate_json(message.value).command
+    assert isinstance(command, ApproveFix)
+    assert (command.job_id, command.requested_by) == ("j1", "me")
+
+
+async def test_what_cannot_be_approved_is_said(world: World, owner: Client) -> None:
+    await world.fill()
+    await world.fix("j1", "queued")
+    world.publisher.outcome, world.publisher.reason = "refused", "it was cancelled"
+    assert "This was not done: it was cancelled" in await post(owner, f"{JOB}/approve")
+    await world.fix("j2", "running", minutes=-1)
+    assert "does not wait for approval" in await post(owner, f"{PROJECT}/jobs/j2/approve")
+
+
+async def test_what_a_member_starts_may_wait_for_an_owner(world: World, browser: Client) -> None:
+    await policy(world, approvers="admin")
+    await enter(world, browser, "member")
+    await post(browser, f"{CLUSTER}/start-fix")
+    command = ClusterCommand.model_validate_json(world.publisher.sent[0].value).command
+    assert isinstance(command, StartFix)
+    assert not command.approved
+
+
+# ---- cancel and retry -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("state", UNDER_WAY)
+@pytest.mark.parametrize(("on", "shown"), [("cluster", CLUSTER), ("job", JOB)])
+async def test_a_job_is_cancelled(world: World, owner: Client, state: JobState, on: str, shown: str) -> None:
+    await world.fill()
+    await world.fix("j1", state)
+    token = csrf(await page(await owner.get(shown)))
+    answer = await owner.post(f"{JOB}/cancel", data={"csrf_token": token, "page": on})
+    text = await page(answer)
+    assert answer.url.path == shown
+    assert "The job is cancelled." in text
+    assert "cancelled by owner" in text
+    job = await world.read_model.jobs.get("j1")
+    assert job is not None
+    assert job.state == "cancelled"
+
+
+async def test_what_has_ended_is_not_cancelled(world: World, owner: Client) -> None:
+    await world.fill()
+    await world.fix("j1", "succeeded")
+    assert "The job has ended: it is success." in await post(owner, f"{JOB}/cancel")
+    assert world.publisher.sent == []
+
+
+async def test_a_job_of_another_project_is_not_here(world: World, owner: Client) -> None:
+    await world.fill()
+    await world.fill(project="p2", cluster="c2")
+    await world.fix("j1", "running", project="p2", cluster="c2")
+    token = csrf(await page(await owner.get(CLUSTER)))
+    for form in ("cancel", "approve", "retry"):
+        await page(await owner.post(f"{JOB}/{form}", data={"csrf_token": token}), 404)
+    for path in (JOB, f"{JOB}/facts", f"{JOB}/log"):
+        await page(await owner.get(path), 404)
+    assert world.publisher.sent == []
+
+
+async def test_another_try_makes_the_same_choices(world: World, owner: Client) -> None:
+    await world.fill()
+    await world.fix("j1", "dead", backend="local", stop_at="branch", plan_id="plan-1")
+    assert buttons(await page(await owner.get(JOB))) == {"Try again"}
+    assert "Fix requested" in await post(owner, f"{JOB}/retry")
+    [message] = world.publisher.sent
+    command = ClusterCommand.model_validate_json(message.value).command
+    assert isinstance(command, StartFix)
+    options = command.options
+    assert (command.cluster_id, options.backend, options.stop_at, options.plan_id) == (
+        "c1",
+        "local",
+        "branch",
+        "plan-1",
+    )
+
+
+async def test_a_recorded_job_is_tried_by_a_fix(world: World, owner: Client) -> None:
+    await world.fill()
+    await world.job("j1", "pending", "failed")
+    assert "Recorded job" in await page(await owner.get(JOB))
+    assert "Fix requested" in await post(owner, f"{JOB}/retry")
+    assert len(world.publisher.sent) == 1
+
+
+# ---- one job --------------------------------------------------------------------------------------------------------
+
+
+async def test_one_job(world: World, owner: Client) -> None:
+    await world.fill()
+    await world.fix("j1", "publishing", cost_usd=1.5, budget_usd=5.0, minutes=70, log="a step")
+    await print_log(world, "one")
+    text = await page(await owner.get(JOB))
+    assert "<h1>Fix 1</h1>" in text
+    assert f'<a href="{CLUSTER}">Late card</a>' in text
+    assert ">Opening the pull request</span>" in text
+    assert "<dd>1 h 10 min</dd>" in text
+    assert "<code>a step</code><code>one</code>" in text
+    assert "requested by another person" in text
+    facts = await page_part(owner, f"{JOB}/facts")
+    assert ">Opening the pull request</span>" in facts
+    assert "$1.50 of at most $5.00" in facts
+    assert "<html" not in facts
+
+
+async def page_part(client: Client, path: str) -> str:
+    answer = await client.get(path)
+    assert (answer.status, answer.content_type) == (200, "text/html")
+    return await answer.text()
+
+
+async def test_a_notice_is_not_taken_by_the_facts(world: World, owner: Client) -> None:
+    await world.fill()
+    await world.fix("j1", "succeeded")
+    token = csrf(await page(await owner.get(CLUSTER)))
+    await owner.post(f"{JOB}/cancel", data={"csrf_token": token}, allow_redirects=False)
+    assert "The job has ended" not in await page_part(owner, f"{JOB}/facts")
+    assert "The job has ended" in await page(await owner.get(JOB))
+
+
+async def test_a_long_log_is_read_in_parts_without_the_script(
+    world: World, owner: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs, "LOG_BYTES", 4)
+    await world.fill()
+    await world.fix("j1", "succeeded")
+    await print_log(world, "one", "two", "three")
+    shown, path = [], JOB
+    while path:
+        text = await page(await owner.get(path))
+        shown += re.findall(r"<code>(\w+)</code>", text)
+        following = re.search(r'href="([^"]+)">More of the log</a>', text)
+        path = unescape(following[1]) if following else ""
+        assert ("job.js" in text) == bool(path)
+    assert shown == ["one", "two", "three"]
+    assert ">From the beginning</a>" in text
+
+
+async def test_a_log_in_the_archive(world: World) -> None:
+    await world.fill()
+    await world.fix("j1", "failed")
+    archive = MemoryArchive()
+    archive.put(archive_key("p1", "j1"), "kept\n")
+    async with TestClient(TestServer(world.app(log_archive=archive))) as client:
+        await world.sign_in.offer("let-me-in", "owner", seconds=60)
+        await client.get("/app/sign-in", params={"token": "let-me-in"})
+        assert "<code>kept</code>" in await page(await client.get(JOB))
+        archive.away = True
+        assert "The archive of logs does not answer." in await page(await client.get(JOB))
+        await page(await client.get(CLUSTER))
+
+
+# ---- the live log ---------------------------------------------------------------------------------------------------
+
+
+async def test_a_page_follows_a_log_to_its_end(world: World, owner: Client) -> None:
+    await world.fill()
+    await world.fix("j1", "succeeded", log="a step")
+    await print_log(world, "one", f"two {HOSTILE}")
+    async with owner.get(f"{JOB}/log", params={"after": "2.0"}) as answer:
+        assert (answer.status, answer.content_type) == (200, "text/event-stream")
+        events = (await answer.text()).replace("\r\n", "\n")
+    data = json.loads(re.findall(r"event: log\ndata: (.*)", events)[0])
+    assert data == {"text": "a step\ntwo <img src=x onerror=alert(1)>red\n", "dropped": 0}
+    assert "event: end" in events
+    async with owner.get(f"{JOB}/log", headers={"Last-Event-ID": "3.1"}) as answer:
+        assert "event: log" not in await answer.text()
+
+
+async def test_a_log_is_followed_by_members_only(world: World, browser: Client) -> None:
+    await world.fix("j1", "running")
+    await print_log(world, "one")
+    await page(await browser.get(f"{JOB}/log"), 401)
+    await world.sign_in.offer("link", "stranger", seconds=60)
+    assert (await browser.get("/app/sign-in", params={"token": "link"})).status == 200
+    for path in (f"{JOB}/log", f"{JOB}/facts", JOB):
+        await page(await browser.get(path), 404)
+
+
+async def test_the_script_is_served_and_allowed_where_it_is_used(world: World, owner: Client) -> None:
+    answer = await owner.get("/app/static/job.js")
+    assert answer.status == 200
+    assert answer.content_type in {"text/javascript", "application/javascript"}
+    await world.fill()
+    for path, allowed in ((PROJECT, False), ("/jobs?project_id=p1", False), (CLUSTER, True)):
+        assert ("script-src 'self'" in (await owner.get(path)).headers["Content-Security-Policy"]) == allowed
+
+
+# ---- lists ----------------------------------------------------------------------------------------------------------
+
+
+def listed(html: str) -> list[str]:
+    return re.findall(r'<h2><a href="/app/projects/\w+/jobs/(\w+)">', html)
+
+
+async def test_the_jobs_of_a_project(world: World, owner: Client) -> None:
+    await world.fill(title="A & B")
+    assert "No jobs yet." in await page(await owner.get(f"{PROJECT}/jobs"))
+    await world.fix("j1", "running", minutes=1, cost_usd=0.25, backend="local")
+    await world.fix("j2", "failed", minutes=3, cluster="c9", error="x" * 300)
+    await world.job("j3", "pending")
+    await world.fix("j4", "succeeded", project="p2")
+    text = await page(await owner.get(f"{PROJECT}/jobs"))
+    assert listed(text) == ["j3", "j1", "j2"]
+    for part in (
+        "A &amp; B",
+        "$0.25",
+        "local",
+        ">At work<",
+        ">Failed<",
+        "1 min",
+        f'href="{CLUSTER}"',
+        "x" * 190 + "x" * 7 + "...",
+    ):
+        assert part in text
+    assert f'href="{PROJECT}/jobs"' in await page(await owner.get(PROJECT))
+
+
+async def test_jobs_are_narrowed_down_by_state(world: World, owner: Client) -> None:
+    await world.fill()
+    for minutes, state in enumerate(get_args(JobState)):
+        await world.fix(state, state, minutes=minutes)
+    for state in get_args(JobState):
+        text = await page(await owner.get(f"{PROJECT}/jobs", params={"state": state}))
+        assert listed(text) == [state]
+        assert f'<option value="{state}" selected>' in text
+    assert listed(await page(await owner.get(f"{PROJECT}/jobs?state=active"))) == UNDER_WAY
+    assert listed(await page(await owner.get("/app/jobs?state=active"))) == UNDER_WAY
+    await page(await owner.get(f"{PROJECT}/jobs?state=nope"), 422)
+    await page(await owner.get("/app/jobs?state=nope"), 422)
+
+
+async def test_many_jobs_come_in_pages(world: World, owner: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobs, "JOBS_PER_PAGE", 2)
+    await world.fill()
+    for n in range(5):
+        await world.fix(f"j{n}", "failed" if n == 4 else "dead", minutes=n)
+    first = await page(await owner.get(f"{PROJECT}/jobs"))
+    assert (listed(first), "1\u20132 of 5" in first) == (["j0", "j1"], True)
+    assert listed(await page(await owner.get(f"{PROJECT}/jobs?page=3"))) == ["j4"]
+    assert (await owner.get(f"{PROJECT}/jobs?page=9")).url.query_string == "page=3"
+    monkeypatch.setattr(job_search.search_jobs, "__kwdefaults__", {"after": None, "reads": 1})
+    text, parts = await page(await owner.get(f"{PROJECT}/jobs?state=failed")), 1
+    while "No matches so far." in text:
+        [following] = re.findall(r'rel="next" href="([^"]+)"', text)
+        text = await page(await owner.get(f"{PROJECT}/jobs{unescape(following)}"))
+        parts += 1
+    assert (listed(text), parts) == (["j4"], 3)
+
+
+async def test_the_list_of_a_person_has_their_projects_only(world: World, browser: Client) -> None:
+    await world.fill(project="p2", cluster="c2")
+    await world.fill(project="p3", cluster="c3")
+    for n, project in enumerate(("p1", "p2", "p3"), 1):
+        await world.fix(f"j{n}", "running", project=project, cluster=f"c{n}", minutes=n)
+    await world.member("me", "viewer", "p3")
+    await enter(world, browser, "viewer")
+    text = await page(await browser.get("/app/jobs"))
+    assert listed(text) == ["j1", "j3"]
+    assert "/app/projects/p3/jobs" in text
+    assert "p2" not in text
+
+
+# ---- everybody's words ----------------------------------------------------------------------------------------------
+
+
+async def test_what_jobs_print_is_text(world: World, owner: Client) -> None:
+    await world.fill(title=HOSTILE)
+    await world.fix("j1", "running", log=HOSTILE, error=HOSTILE, task=HOSTILE, pr_url="javascript:alert(1)")
+    await world.fix("j2", "failed", log=HOSTILE, error=HOSTILE, pr_url="javascript:alert(1)", minutes=5)
+    await print_log(world, HOSTILE)
+    for path in (CLUSTER, JOB, f"{PROJECT}/jobs", "/app/jobs", f"{PROJECT}/jobs/j2"):
+        text = await page(await owner.get(path))
+        assert "<img src=x" not in text
+        assert 'href="javascript:' not in text
+        assert "&lt;img src=x onerror=alert(1)&gt;red" in text
+    facts = await page_part(owner, f"{JOB}/facts")
+    assert "<img src=x" not in facts
+    assert "\x1b" not in facts
+    for path in (CLUSTER, JOB):
+        log = (await page(await owner.get(path))).partition('<pre class="log"')[2].partition("</pre>")[0]
+        assert "&lt;img" in log
+        assert not {"\x1b", "\u202e"} & set(log)
+
+
+def test_there_are_words_for_every_state() -> None:
+    assert set(STATE_TEXTS) == set(STATE_EXPLANATIONS) == set(get_args(JobState))
+    assert set(STOP_TEXTS) == set(get_args(StopPoint))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(-1, "0 s"), (59, "59 s"), (60, "1 min"), (61, "1 min 1 s"), (3600, "1 h"), (90_060, "25 h 1 min")],
+)
+def test_duration(seconds: int, text: str) -> None:
+    assert duration(timedelta(seconds=seconds)) == text
