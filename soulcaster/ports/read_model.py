@@ -6,6 +6,7 @@ from soulcaster.ports.api_keys import ApiKeyReader
 from soulcaster.ports.clustering import ClusteringReader
 from soulcaster.ports.clusters import ClusterReader
 from soulcaster.ports.commands import CommandReader
+from soulcaster.ports.documents import DocumentReader
 from soulcaster.ports.feedback import FeedbackReader
 from soulcaster.ports.job_logs import JobLogReader
 from soulcaster.ports.jobs import JobReader
@@ -31,6 +32,7 @@ class ReadModel:
     commands: CommandReader
     jobs: JobReader
     job_logs: JobLogReader
+    documents: DocumentReader
     projects: ProjectReader
     members: MemberReader
     api_keys: ApiKeyReader

@@ -7,6 +7,7 @@ from typing import Protocol
 from soulcaster.domain.api_keys import ApiKey
 from soulcaster.domain.events import ClusterEvent
 from soulcaster.domain.feedback.items import FeedbackItem
+from soulcaster.domain.fixes.document import Document
 from soulcaster.domain.fixes.job_log import LogChunk
 from soulcaster.domain.lifecycle import JobStep
 from soulcaster.domain.members import Membership, User
@@ -51,6 +52,9 @@ class ReadModelWriter(Protocol):
 
         The chunks of a job may come more than once. Chunks of a launch that a newer one has replaced are left out.
         """
+
+    async def put_documents(self, documents: Sequence[Document]) -> None:
+        """Store documents of jobs; of the plans of a cluster, the last one is its newest."""
 
     async def put_project(self, project: Project) -> None:
         """Store a project."""

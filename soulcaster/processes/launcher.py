@@ -62,7 +62,8 @@ async def _launch(settings: LauncherSettings) -> None:
         consumer = GroupConsumer(settings.kafka, FIX_COMMANDS.name, group, revoked=runs.let_go)
         read_model = RedisReadModel(settings.redis_url)
         stack.push_async_callback(read_model.close)
-        policy = FixPolicy(read_model, open_fixes(settings, publisher, read_model), utc_now)
+        fixes = await stack.enter_async_context(open_fixes(settings, publisher, read_model))
+        policy = FixPolicy(read_model, fixes, utc_now)
         policies = asyncio.create_task(policy.run())
         try:
             async with consumer:

@@ -252,6 +252,16 @@ class FixSettings(ProcessSettings):
         50.0, ge=0, description="Money that the jobs of a project may spend within 24 hours, in US dollars."
     )
 
+    github_api_url: str = Field("https://api.github.com", description="Address of GitHub's API.")
+    github_token: str = Field(
+        "",
+        repr=False,
+        exclude=True,
+        validation_alias=AliasChoices("GITHUB_TOKEN"),
+        description="Token to read issues and repositories with when a request brings none; without one GitHub allows "
+        "60 requests an hour. Every project can read what this token can read.",
+    )
+
     def backend_names(self) -> tuple[str, ...]:
         """Return the backends that are set up, the default first; the predecessor's names are replaced."""
         names = (name.strip() for name in self.backends.split(","))
@@ -314,15 +324,6 @@ class WebSettings(JobsSettings):
         description="Client secret of that OAuth app.",
     )
     github_url: str = Field("https://github.com", description="Address of GitHub's pages, for signing in.")
-    github_api_url: str = Field("https://api.github.com", description="Address of GitHub's API.")
-    github_token: str = Field(
-        "",
-        repr=False,
-        exclude=True,
-        validation_alias=AliasChoices("GITHUB_TOKEN"),
-        description="Token to read issues with when a request brings none; without one GitHub allows 60 requests an "
-        "hour. Every project can read what this token can read.",
-    )
     reddit_subreddits: str = Field(
         "all",
         validation_alias=AliasChoices("REDDIT_SUBREDDITS", "REDDIT_SUBREDDIT"),

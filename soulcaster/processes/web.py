@@ -8,6 +8,7 @@ from aiohttp import web
 from yarl import URL
 
 from soulcaster.adapters.github.issues import GitHubIssues
+from soulcaster.adapters.github.repositories import GitHubRepositories
 from soulcaster.adapters.github.sign_in import GitHubSignIn
 from soulcaster.adapters.kafka.dead_letters import KafkaDeadLetters
 from soulcaster.adapters.kafka.publisher import KafkaPublisher
@@ -71,6 +72,7 @@ async def create_app(settings: WebSettings) -> web.Application:
     read_model = RedisReadModel(settings.redis_url)
     kafka = KafkaReadiness(settings.kafka)
     issues = GitHubIssues(settings.github_api_url, utc_now)
+    repositories = GitHubRepositories(settings.github_api_url, utc_now)
     sign_in = RedisSignIn(settings.redis_url)
     rate_limits = RedisRateLimits(
         settings.redis_url,
@@ -88,6 +90,7 @@ async def create_app(settings: WebSettings) -> web.Application:
             sign_in=sign_in,
             rate_limits=rate_limits,
             issues=issues,
+            repositories=repositories,
             clock=utc_now,
             entrance=_entrance(settings, origin),
             log_archive=archive,
@@ -111,7 +114,7 @@ async def create_app(settings: WebSettings) -> web.Application:
     async def close(_app: web.Application) -> None:
         await connecting
         await publisher.stop()
-        for connection in (kafka, issues, sign_in, rate_limits, read_model):
+        for connection in (kafka, issues, repositories, sign_in, rate_limits, read_model):
             await connection.close()
         if archive is not None:
             await archive.close()

@@ -1,23 +1,31 @@
 """Ordering fixes: what a request settles, and the command that asks the project's single writer for a job."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeVar
 
 from soulcaster.domain.api_keys import KeyScope
 from soulcaster.domain.commands import ApproveFix, StartFix
-from soulcaster.domain.fixes.fix import FixOptions, StopPoint
+from soulcaster.domain.fixes.fix import FixOptions, StopPoint, Target
 from soulcaster.domain.fixes.limits import WINDOW, FixLimits, check_limits
+from soulcaster.domain.fixes.repository import AskForRepository, Choice, RepositoryRule, choose, possible
 from soulcaster.domain.ids import command_id_for, fix_command_id, job_id_for
 from soulcaster.domain.lifecycle import Job, active
 from soulcaster.errors import BadInput, Conflict
 from soulcaster.ports.clock import Clock
 from soulcaster.ports.clusters import ClusterReader
+from soulcaster.ports.feedback import FeedbackView
 from soulcaster.ports.jobs import JobReader
 from soulcaster.ports.project_config import ProjectConfigReader
+from soulcaster.ports.repositories import Repositories
+from soulcaster.services.briefs import Briefs, brief_of
 from soulcaster.services.cluster_commands import ClusterCommands
 from soulcaster.services.lookup import known_cluster
-from soulcaster.wire.project_config import PolicyConfig
+from soulcaster.wire.project_config import PolicyConfig, ProjectConfig
+
+DRY_RUN = "dry-run"
+"""The backend that changes nothing, so it needs no repository."""
 
 N = TypeVar("N", int, float)
 
@@ -45,18 +53,23 @@ class NotWaiting(Conflict):
 class FixDefaults:
     """What holds where neither the request nor the project says otherwise; a project may only lower the limits.
 
-    `backends` are those that jobs can run on, the default first. `seconds` and `usd` limit one job.
+    `backends` are those that jobs can run on, the default first. `seconds` and `usd` limit one job. `github_token`
+    reads repositories where a request brings none.
     """
 
     backends: tuple[str, ...]
     seconds: int
     usd: float
     limits: FixLimits
+    github_token: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class FixRequest:
-    """What a caller asks for. `may_approve` says whether the caller is an admin, `automatic` that a policy asks."""
+    """What a caller asks for. `may_approve` says whether the caller is an admin, `automatic` that a policy asks.
+
+    `repository` is the one to change, None to find out. `github_token` reads it; it is not kept.
+    """
 
     by: str
     may_approve: bool = False
@@ -64,6 +77,8 @@ class FixRequest:
     backend: str | None = None
     stop_at: StopPoint | None = None
     plan_id: str | None = None
+    repository: str | None = None
+    github_token: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +108,14 @@ class RequestedFix:
     approved: bool
 
 
+@dataclass(frozen=True, slots=True)
+class RepositoryChoice:
+    """The repository that a fix would change, None if somebody must say it, and all that it could be."""
+
+    repository: str | None
+    choices: tuple[str, ...]
+
+
 class Fixes:
     """Requests and approves fixes."""
 
@@ -102,6 +125,8 @@ class Fixes:
         clusters: ClusterReader,
         jobs: JobReader,
         configs: ProjectConfigReader,
+        briefs: Briefs,
+        repositories: Repositories,
         defaults: FixDefaults,
         clock: Clock,
     ) -> None:
@@ -109,6 +134,8 @@ class Fixes:
         self._clusters = clusters
         self._jobs = jobs
         self._configs = configs
+        self._briefs = briefs
+        self._repositories = repositories
         self._defaults = defaults
         self._clock = clock
 
@@ -126,7 +153,9 @@ class Fixes:
             ClusterMuted: the cluster is muted.
             QuotaExceeded: the project's jobs are at one of their limits.
             UnknownBackend: the request, or the project, names a backend that is not set up.
-            Unavailable: Kafka or Redis does not answer.
+            AskForRepository: it is not clear which repository the fix changes, or the request names another.
+            SourceRefuses: GitHub knows no such repository or branch, or the token may not read it.
+            Unavailable: Kafka, Redis or GitHub does not answer.
         """
         cluster = await known_cluster(self._clusters, project_id, cluster_id)
         jobs = await self._jobs.list(project_id, cluster_id=cluster.id, limit=NEWEST_JOBS, offset=0)
@@ -134,12 +163,19 @@ class Fixes:
             raise FixUnderWay
         if cluster.triage == "muted":
             raise ClusterMuted
-        policy = (await self._configs.get(project_id)).config.policy
+        config = (await self._configs.get(project_id)).config
+        policy = config.policy
         now = self._clock()
         limits, budget = self._limits(policy), self._budget(policy)
         check_limits(limits, await self._recent_jobs(project_id, now), budget_usd=budget, now=now)
+        backend = self._backend(request.backend or policy.backend)
+        items = await self._briefs.newest_items(project_id, cluster.id)
+        target = None if backend == DRY_RUN else await self._target(config, items, request)
+        brief = brief_of(cluster, items)
         options = FixOptions(
-            backend=self._backend(request.backend or policy.backend),
+            backend=backend,
+            target=target,
+            brief_id=brief.id,
             plan_id=request.plan_id,
             stop_at=request.stop_at or policy.stop_at,
             seconds=self._defaults.seconds,
@@ -148,8 +184,25 @@ class Fixes:
         approved = self._is_approved(request, policy, options)
         command_id = fix_command_id(cluster.id, jobs.items[0].id if jobs.items else "")
         command = StartFix(command_id, request.by, now, cluster.id, options, limits, approved)
+        await self._briefs.store(project_id, cluster.id, brief)  # before the command: a job never lacks its brief
         await self._commands.send(project_id, command)
         return RequestedFix(command_id, job_id_for(command_id), cluster.id, options.backend, approved)
+
+    async def choices(self, project_id: str, cluster_id: str) -> RepositoryChoice:
+        """Return which repository a fix of a cluster would change, and which others it could.
+
+        Raises:
+            NotFound: the project has no such cluster.
+            Unavailable: Redis does not answer.
+        """
+        cluster = await known_cluster(self._clusters, project_id, cluster_id)
+        config = (await self._configs.get(project_id)).config
+        items = await self._briefs.newest_items(project_id, cluster.id)
+        try:
+            chosen = _chosen(config, items, None).repository
+        except AskForRepository as error:
+            return RepositoryChoice(None, error.choices)
+        return RepositoryChoice(chosen, possible([view.item for view in items], _rules(config), config.repositories))
 
     async def approve(self, job: Job, *, by: str) -> str:
         """Publish the command that lets a job start that waits for approval, and return the command's id.
@@ -201,6 +254,19 @@ class Fixes:
             raise UnknownBackend(f"{name} is not set up; there is: {', '.join(self._defaults.backends)}.")
         return name
 
+    async def _target(self, config: ProjectConfig, items: Sequence[FeedbackView], request: FixRequest) -> Target | None:
+        """Return the repository and its newest commit; None for a project without any, whose jobs only rehearse."""
+        try:
+            choice = _chosen(config, items, request.repository)
+        except AskForRepository as error:
+            if error.choices or request.repository is not None:
+                raise
+            return None
+        base = await self._repositories.base(
+            choice.repository, branch=choice.branch, token=request.github_token or self._defaults.github_token or None
+        )
+        return Target(choice.repository, base.branch, base.commit)
+
     def _is_approved(self, request: FixRequest, policy: PolicyConfig, options: FixOptions) -> bool:
         if options.stop_at in {"brief", "plan"}:
             return False
@@ -223,6 +289,17 @@ class Fixes:
         """Return the newest jobs of a project that its limits count."""
         jobs = await self._jobs.list(project_id, limit=NEWEST_JOBS, offset=0)
         return [job for job in jobs.items if active(job) or job.created_at > now - WINDOW]
+
+
+def _chosen(config: ProjectConfig, items: Sequence[FeedbackView], named: str | None) -> Choice:
+    return choose([view.item for view in items], rules=_rules(config), repositories=config.repositories, named=named)
+
+
+def _rules(config: ProjectConfig) -> list[RepositoryRule]:
+    return [
+        RepositoryRule(rule.source, rule.repository, rule.source_project, rule.branch)
+        for rule in config.repository_rules
+    ]
 
 
 def _lower(most: N, own: N | None) -> N:

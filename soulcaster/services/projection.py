@@ -8,6 +8,7 @@ from functools import partial
 
 from soulcaster.domain.events import ClusterEvent
 from soulcaster.domain.feedback.items import FeedbackItem
+from soulcaster.domain.fixes.document import Document
 from soulcaster.domain.fixes.job_log import LogChunk
 from soulcaster.domain.lifecycle import JobStep
 from soulcaster.ports.messaging import Record
@@ -28,10 +29,11 @@ from soulcaster.wire.control import (
     WebhookSecretDefined,
     control_message,
 )
+from soulcaster.wire.documents import JobDocument
 from soulcaster.wire.feedback import ItemsEnvelope
 from soulcaster.wire.job_logs import JobLog
 from soulcaster.wire.jobs import JobEvent
-from soulcaster.wire.topics import CLUSTER_EVENTS, CONTROL, FEEDBACK_ITEMS, JOB_EVENTS, JOB_LOGS
+from soulcaster.wire.topics import CLUSTER_EVENTS, CONTROL, FEEDBACK_ITEMS, JOB_DOCUMENTS, JOB_EVENTS, JOB_LOGS
 
 
 @dataclass(slots=True)
@@ -43,10 +45,11 @@ class _Changes:
     events: list[ClusterEvent] = field(default_factory=list)
     steps: list[JobStep] = field(default_factory=list)
     logs: list[LogChunk] = field(default_factory=list)
+    documents: list[Document] = field(default_factory=list)
 
 
 class Projection:
-    """Applies records of feedback.items, cluster.events, job.events, job.logs and control to the read model.
+    """Applies records of the topics that `agents/project.py` reads to the read model.
 
     Applying records again changes nothing, and the topics need no order between them.
     """
@@ -80,6 +83,9 @@ class Projection:
             elif record.topic == JOB_LOGS.name:
                 log = JobLog.model_validate_json(value)
                 projects[log.project_id].logs.append(log.chunk(record.offset))
+            elif record.topic == JOB_DOCUMENTS.name:
+                document = JobDocument.model_validate_json(value).document()
+                projects[document.project_id].documents.append(document)
             elif record.topic == CONTROL.name:
                 control.append(control_message(value))
         await asyncio.gather(*(self._apply_changes(project_id, changes) for project_id, changes in projects.items()))
@@ -92,6 +98,7 @@ class Projection:
         await until_available(partial(self._writer.apply, project_id, changes.events))
         await until_available(partial(self._writer.put_job_steps, changes.steps))
         await until_available(partial(self._writer.put_job_logs, changes.logs))
+        await until_available(partial(self._writer.put_documents, changes.documents))
 
     async def apply_control(self, message: ControlMessage) -> None:
         """Write what a message of control says.

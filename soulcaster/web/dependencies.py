@@ -13,8 +13,10 @@ from soulcaster.ports.messaging import KeyedPublisher
 from soulcaster.ports.rate_limits import RateLimits
 from soulcaster.ports.read_model import ReadModel
 from soulcaster.ports.readiness import Answering
+from soulcaster.ports.repositories import Repositories
 from soulcaster.ports.sign_in import Entrance, SignIn
 from soulcaster.services.api_keys import ApiKeys
+from soulcaster.services.briefs import Briefs
 from soulcaster.services.cluster_commands import ClusterCommands
 from soulcaster.services.dead_letters import DeadLetterReplay
 from soulcaster.services.feedback_changes import FeedbackChanges
@@ -50,6 +52,7 @@ class Systems:
     sign_in: SignIn
     rate_limits: RateLimits
     issues: Issues
+    repositories: Repositories
     clock: Clock
     entrance: Entrance | None = None
     log_archive: LogArchive | None = None
@@ -101,6 +104,7 @@ class Dependencies:
     keyless: bool
     reddit: RedditPolling
     api_keys: ApiKeys
+    briefs: Briefs
     commands: ClusterCommands
     configs: ProjectConfigs
     feedback: FeedbackPosts
@@ -124,6 +128,7 @@ def compose(systems: Systems, options: Options) -> Dependencies:
     """Return the services over these systems."""
     read_model, publisher, clock = systems.read_model, systems.publisher, systems.clock
     commands = ClusterCommands(publisher, read_model.commands)
+    briefs = Briefs(publisher, read_model.clusters, read_model.feedback, read_model.documents, clock)
     return Dependencies(
         read_model=read_model,
         dead_letters=systems.dead_letters,
@@ -134,12 +139,22 @@ def compose(systems: Systems, options: Options) -> Dependencies:
         entrance=systems.entrance,
         keyless=options.keyless,
         reddit=options.reddit,
+        briefs=briefs,
         api_keys=ApiKeys(publisher, read_model.api_keys, clock),
         commands=commands,
         configs=ProjectConfigs(publisher, read_model.project_config, read_model.clustering, commands, clock),
         feedback=FeedbackPosts(publisher),
         feedback_changes=FeedbackChanges(publisher, read_model.feedback, read_model.commands, clock),
-        fixes=Fixes(commands, read_model.clusters, read_model.jobs, read_model.project_config, options.fixes, clock),
+        fixes=Fixes(
+            commands,
+            read_model.clusters,
+            read_model.jobs,
+            read_model.project_config,
+            briefs,
+            systems.repositories,
+            options.fixes,
+            clock,
+        ),
         github=GitHubSync(
             systems.issues, read_model.sources, read_model.feedback, publisher, clock, token=options.github_token
         ),

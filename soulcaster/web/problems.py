@@ -11,6 +11,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from soulcaster.domain.fixes.repository import AskForRepository
 from soulcaster.errors import (
     ArchiveUnavailable,
     Conflict,
@@ -22,6 +23,8 @@ from soulcaster.errors import (
     QuotaExceeded,
     RedisUnavailable,
     SoulcasterError,
+    SourceRefuses,
+    SourceUnavailable,
     Unavailable,
 )
 
@@ -68,6 +71,7 @@ class ProblemDetails(BaseModel):
     detail: str | Quota
     instance: str
     errors: list[FieldProblem] | None = Field(None, description="each invalid field")
+    choices: list[str] | None = Field(None, description="the repositories that a fix may change")
     checks: dict[str, str] | None = Field(None, description="of /ready: each system and whether it answers")
 
 
@@ -83,9 +87,11 @@ class Problem(SoulcasterError):
         checks: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
         quota: Quota | None = None,
+        choices: Sequence[str] | None = None,
     ) -> None:
         super().__init__(detail)
         self.quota = quota
+        self.choices = None if choices is None else list(choices)
         self.status = status
         self.detail = detail
         self.errors = list(errors)
@@ -157,6 +163,8 @@ def _of(error: Exception) -> Problem:
             return error
         case NotFound():
             return Problem(404, str(error))
+        case AskForRepository():
+            return Problem(409, str(error), choices=error.choices)
         case Conflict():
             return Problem(409, str(error))
         case QuotaExceeded():
@@ -166,6 +174,10 @@ def _of(error: Exception) -> Problem:
             return Problem(429, str(error), headers={"Retry-After": RETRY_SECONDS})
         case InvalidMessage():
             return Problem(413, "This is larger than a message may be.")
+        case SourceRefuses():
+            return Problem(422, str(error))
+        case SourceUnavailable():
+            return Problem(502, str(error))
         case KafkaUnavailable():
             return _unavailable(
                 "Kafka did not acknowledge, or does not answer; what was sent may not be stored. Send it again."
@@ -207,6 +219,7 @@ def _response(request: web.Request, problem: Problem) -> web.Response:
         detail=problem.quota or problem.detail,
         instance=request.rel_url.raw_path,
         errors=problem.errors or None,
+        choices=problem.choices,
         checks=problem.checks,
     )
     if is_page(request):

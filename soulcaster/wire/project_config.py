@@ -111,6 +111,18 @@ def _passes(wanted: Sequence[str] | None, value: object) -> bool:
     return wanted is None or value is None or value in wanted
 
 
+class RepositoryRuleConfig(_Section):
+    """Items of a source, or of one project there (Sentry's slug; null: any), are about this repository.
+
+    `branch` is where fixes start from; null means the default branch.
+    """
+
+    source: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,39}$", to_lower=True)]
+    source_project: Word | None = None
+    repository: Repository
+    branch: Annotated[str, StringConstraints(pattern=r"^[!-~]{1,255}$")] | None = None
+
+
 class AutomaticFixes(_Section):
     """When a fix starts without a click: for a cluster that never had a job, if all of these hold.
 
@@ -149,6 +161,7 @@ class ProjectConfig(_Section):
     """All settings of a project; `mask_personal_data` masks personal data before items are stored."""
 
     repositories: Annotated[tuple[Repository, ...], Field(max_length=1000), AfterValidator(_once)] = ()
+    repository_rules: Annotated[tuple[RepositoryRuleConfig, ...], Field(max_length=1000)] = ()
     sources: SourcesConfig = SourcesConfig()
     mask_personal_data: bool = True
     policy: PolicyConfig = PolicyConfig()

@@ -96,6 +96,13 @@ JOB_LOGS = Topic(
     30 * DAY_MS,
     "What jobs print, for those who watch: the archive has every log whole, and Redis the newest part.",
 )
+JOB_DOCUMENTS = Topic(
+    "job.documents",
+    "project id",
+    "JobDocument",
+    None,
+    "What coding agents were given: a job's brief and plan stay what they were, as long as the job is known.",
+)
 CONTROL = Topic(
     "control",
     "kind and id",
@@ -117,14 +124,14 @@ DEAD_LETTERS = Topic(
 
 TOPICS: tuple[Topic, ...] = (
     FEEDBACK_RAW, FEEDBACK_ITEMS, FEEDBACK_EMBEDDED, CLUSTER_COMMANDS, CLUSTER_EVENTS,
-    FIX_COMMANDS, JOB_EVENTS, JOB_LOGS, CONTROL, DEAD_LETTERS,
+    FIX_COMMANDS, JOB_EVENTS, JOB_LOGS, JOB_DOCUMENTS, CONTROL, DEAD_LETTERS,
 )  # fmt: skip
 
 AGENTS: Mapping[str, tuple[Topic, ...]] = {
     "normalize": (FEEDBACK_RAW,),
     "embed": (FEEDBACK_ITEMS,),
     "cluster": (FEEDBACK_EMBEDDED, CLUSTER_COMMANDS, JOB_EVENTS),
-    "project": (FEEDBACK_ITEMS, CLUSTER_EVENTS, JOB_EVENTS, JOB_LOGS, CONTROL),
+    "project": (FEEDBACK_ITEMS, CLUSTER_EVENTS, JOB_EVENTS, JOB_LOGS, JOB_DOCUMENTS, CONTROL),
 }
 """The worker's agents, and what each reads."""
 

@@ -27,7 +27,14 @@ async def test_agents_read_raw_bytes_of_topics_there_are() -> None:
     assert read["normalize"] == ("feedback.raw",)
     assert read["embed"] == ("feedback.items",)
     assert set(read["cluster"]) == {"feedback.embedded", "cluster.commands", "job.events"}
-    assert set(read["project"]) == {"feedback.items", "cluster.events", "job.events", "job.logs", "control"}
+    assert set(read["project"]) == {
+        "feedback.items",
+        "cluster.events",
+        "job.events",
+        "job.logs",
+        "job.documents",
+        "control",
+    }
     for agent in app.agents.values():
         assert (agent.channel.key_type, agent.channel.value_type, agent.channel.allow_empty) == (bytes, bytes, True)
     assert app.conf.value_serializer == "raw"

@@ -43,7 +43,7 @@ async def look(world: World) -> list[StartFix]:
     world.publisher.sent.clear()
     policy = FixPolicy(world.read_model, world.app()[DEPENDENCIES].fixes, lambda: world.now)
     started = await policy.look()
-    sent = [ClusterCommand.model_validate_json(message.value).command for message in world.publisher.sent]
+    sent = [ClusterCommand.model_validate_json(m.value).command for m in world.publisher.of("cluster.commands")]
     commands = [command for command in sent if isinstance(command, StartFix)]
     assert len(commands) == started
     return commands

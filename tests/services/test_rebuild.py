@@ -39,7 +39,7 @@ def items(*external_ids: str) -> Record:
 
 
 def test_it_replays_all_that_the_agent_reads() -> None:
-    assert {"feedback.items", "cluster.events", "job.events", "job.logs", "control"} == REPLAYED_TOPICS
+    assert {"feedback.items", "cluster.events", "job.events", "job.logs", "job.documents", "control"} == REPLAYED_TOPICS
 
 
 async def test_what_was_there_is_gone_and_what_cannot_be_applied_is_left_out(redis_server: RedisServer) -> None:

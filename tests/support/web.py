@@ -24,6 +24,7 @@ from soulcaster.errors import KafkaUnavailable
 from soulcaster.ports.dead_letters import DeadLetter, DeadLetterPage
 from soulcaster.ports.issues import IssuesPage
 from soulcaster.ports.messaging import Outgoing, Record
+from soulcaster.ports.repositories import BaseCommit
 from soulcaster.services.api_keys import ApiKeys
 from soulcaster.services.dead_letters import dead_letter, read_dead_letter
 from soulcaster.services.fixes import FixDefaults
@@ -34,6 +35,7 @@ from soulcaster.web.dependencies import Options, Systems
 from soulcaster.web.server import create_app
 from soulcaster.wire.cluster_commands import ClusterCommand
 from soulcaster.wire.control import control_message
+from soulcaster.wire.documents import JobDocument
 from soulcaster.wire.feedback import ItemsEnvelope
 from soulcaster.wire.job_logs import JobLog
 from soulcaster.wire.jobs import JobEvent
@@ -107,6 +109,17 @@ class OneIssue:
         return IssuesPage(({**issue, "html_url": f"https://github.com/{at}/issues/1"},), None, None)
 
 
+class EveryRepository:
+    """A GitHub where every repository has a main branch; `tokens` are those that calls brought."""
+
+    def __init__(self) -> None:
+        self.tokens: list[str | None] = []
+
+    async def base(self, repository: str, *, branch: str | None, token: str | None) -> BaseCommit:
+        self.tokens.append(token)
+        return BaseCommit(branch or "main", "5c1f0f4b9f2f6b0c3d1f4a7e8b9c0d1e2f3a4b5c")
+
+
 class Worker(RecordingPublisher):
     """A publisher that updates the read model at once, as the worker does later; commands get `outcome`, if any.
 
@@ -128,6 +141,9 @@ class Worker(RecordingPublisher):
                 await Projection(self._read_model.writer).apply_control(control_message(message.value))
             if message.topic == "job.events" and not self.behind:
                 await self._read_model.writer.put_job_steps([JobEvent.model_validate_json(message.value).step()])
+            if message.topic == "job.documents":
+                document = JobDocument.model_validate_json(message.value).document()
+                await self._read_model.writer.put_documents([document])
             if message.topic == "job.logs" and not self.behind:
                 log = JobLog.model_validate_json(message.value)
                 await self._read_model.writer.put_job_logs([log.chunk(self.sent.index(message))])
@@ -172,6 +188,7 @@ class World:
                     sign_in=self.sign_in,
                     rate_limits=self.rate_limits,
                     issues=OneIssue(),
+                    repositories=EveryRepository(),
                     clock=lambda: self.now,
                 ),
                 **systems,

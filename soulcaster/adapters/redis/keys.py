@@ -273,6 +273,19 @@ def api_key_use(key_id: str) -> str:
     return f"used:key:{key_id}"
 
 
+# ---- documents of jobs
+
+
+def document(project_id: str, document_id: str) -> str:
+    """A brief or a plan."""
+    return f"document:{project_id}:{document_id}"
+
+
+def cluster_plan(project_id: str, cluster_id: str) -> str:
+    """The id of a cluster's newest plan."""
+    return f"plan:{project_id}:{cluster_id}"
+
+
 # ---- settings, sources, notices
 
 

@@ -6,6 +6,7 @@ from soulcaster.adapters.redis.api_keys import RedisApiKeys
 from soulcaster.adapters.redis.clustering import RedisClustering, RedisCommands
 from soulcaster.adapters.redis.clusters import RedisClusters
 from soulcaster.adapters.redis.connection import RedisConnection
+from soulcaster.adapters.redis.documents import RedisDocuments
 from soulcaster.adapters.redis.feedback import RedisFeedback
 from soulcaster.adapters.redis.job_logs import RedisJobLogs
 from soulcaster.adapters.redis.jobs import RedisJobs
@@ -40,6 +41,7 @@ class RedisReadModel(ReadModel):
             commands=RedisCommands(connection),
             jobs=RedisJobs(connection),
             job_logs=RedisJobLogs(connection),
+            documents=RedisDocuments(connection),
             projects=RedisProjects(connection),
             members=RedisMembers(connection),
             api_keys=RedisApiKeys(connection),

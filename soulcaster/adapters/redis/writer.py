@@ -8,6 +8,7 @@ from soulcaster.adapters.redis import keys
 from soulcaster.adapters.redis.api_keys import API_KEY
 from soulcaster.adapters.redis.cluster_writer import ClusterWriter
 from soulcaster.adapters.redis.connection import RedisConnection
+from soulcaster.adapters.redis.documents import DOCUMENT
 from soulcaster.adapters.redis.item_writer import ItemWriter
 from soulcaster.adapters.redis.job_log_writer import JobLogWriter
 from soulcaster.adapters.redis.job_writer import JobWriter
@@ -20,6 +21,7 @@ from soulcaster.adapters.redis.webhook_secrets import SECRET
 from soulcaster.domain.api_keys import ApiKey
 from soulcaster.domain.events import ClusterEvent
 from soulcaster.domain.feedback.items import FeedbackItem
+from soulcaster.domain.fixes.document import Document
 from soulcaster.domain.fixes.job_log import LogChunk
 from soulcaster.domain.lifecycle import JobStep
 from soulcaster.domain.members import Membership, User
@@ -120,6 +122,18 @@ class RedisReadModelWriter:
             else:
                 transaction.hdel(keys.members(project_id), user_id)
                 transaction.hdel(keys.memberships(user_id), project_id)
+            await transaction.execute()
+
+    async def put_documents(self, documents: Sequence[Document]) -> None:
+        """Store documents; a plan becomes the newest of its cluster."""
+        if not documents:
+            return
+        async with self._connection.commands() as redis:
+            transaction = redis.transaction()
+            for document in documents:
+                transaction.set(keys.document(document.project_id, document.id), DOCUMENT.dump_json(document))
+                if document.kind == "plan":
+                    transaction.set(keys.cluster_plan(document.project_id, document.cluster_id), document.id)
             await transaction.execute()
 
     async def put_project_config(self, project_id: str, config: StoredConfig) -> None:

@@ -10,7 +10,7 @@ from soulcaster.web.api.clustering.handlers import (
     rebalance_clusters,
     reset_clustering,
 )
-from soulcaster.web.api.clusters.handlers import get_cluster, list_clusters, run_agent, start_fix
+from soulcaster.web.api.clusters.handlers import get_brief, get_cluster, list_clusters, run_agent, start_fix
 from soulcaster.web.api.commands.handlers import (
     get_command,
     merge_clusters,
@@ -33,6 +33,7 @@ from soulcaster.web.api.jobs.handlers import (
     approve_job,
     cancel_job,
     get_job,
+    get_job_brief,
     list_cluster_jobs,
     list_jobs,
     record_job,
@@ -74,6 +75,7 @@ OPERATIONS: tuple[Operation, ...] = (
     get_stats,
     list_clusters,
     get_cluster,
+    get_brief,
     start_fix,
     run_agent,
     merge_clusters,
@@ -93,6 +95,7 @@ OPERATIONS: tuple[Operation, ...] = (
     get_command,
     list_jobs,
     get_job,
+    get_job_brief,
     get_job_logs,
     append_job_log,
     list_cluster_jobs,

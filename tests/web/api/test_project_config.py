@@ -53,6 +53,7 @@ def configured(world: World) -> list[ProjectConfigured]:
 async def test_before_any_were_set(client: Client) -> None:
     assert await get(client) == {
         "repositories": [],
+        "repository_rules": [],
         "sources": {
             "reddit": {"enabled": True, "subreddits": None, "sorts": None, "interval_seconds": None},
             "sentry": {"enabled": True, "environments": None, "levels": None},

@@ -19,8 +19,8 @@ async def test_a_fix_is_a_command_on_kafka(world: World, client: Client) -> None
     await world.fill()
     answer = await client.post("/clusters/c1/start_fix", params=HERE)
     assert answer.status == 202
-    [message] = world.publisher.sent
-    assert (message.topic, message.key) == ("cluster.commands", b"p1")
+    document, message = world.publisher.sent
+    assert (document.topic, message.topic, message.key) == ("job.documents", "cluster.commands", b"p1")
     envelope = ClusterCommand.model_validate_json(message.value)
     command = envelope.command
     assert isinstance(command, StartFix)

@@ -7,6 +7,7 @@ from aiohttp import web
 from soulcaster.services.fixes import FixRequest, UnknownBackend
 from soulcaster.services.lookup import known_cluster
 from soulcaster.web.api.clusters.models import (
+    BriefOut,
     ClusterDetailOut,
     ClusterOut,
     ClustersQuery,
@@ -17,11 +18,12 @@ from soulcaster.web.api.operation import operation
 from soulcaster.web.api.responses import json_list, json_response
 from soulcaster.web.caller import CALLER
 from soulcaster.web.dependencies import dependencies
-from soulcaster.web.parameters import PageQuery, words
+from soulcaster.web.headers import github_token
+from soulcaster.web.parameters import PageQuery, ProjectQuery, words
 from soulcaster.web.problems import field_problem
 
 _fix_operation = partial(
-    operation, responses={202: StartFixOut}, scope="launch", problems=(409,), takes_github_token=True
+    operation, responses={202: StartFixOut}, scope="launch", problems=(409, 502), takes_github_token=True
 )
 """`operation` for a handler that starts a fix."""
 
@@ -59,7 +61,8 @@ async def get_cluster(request: web.Request, query: PageQuery, cluster_id: str) -
 async def start_fix(request: web.Request, query: StartFixQuery, cluster_id: str) -> web.StreamResponse:
     """Start a fix: 202 once Kafka has the command.
 
-    404 for an unknown cluster, 409 while a fix is under way or the cluster is muted, 429 at a limit of the project.
+    404 for an unknown cluster, 409 while a fix is under way, while the cluster is muted, or when somebody must choose
+    the repository, 422 when GitHub refuses, 429 at a limit of the project, 502 when GitHub does not answer.
     Whether the job starts is decided a moment later; GET /commands/{command_id} has the outcome.
     """
     return await _start_fix(request, query, cluster_id)
@@ -71,10 +74,36 @@ async def run_agent(request: web.Request, query: StartFixQuery, cluster_id: str)
     return await _start_fix(request, query, cluster_id)
 
 
+@operation("GET", "/clusters/{cluster_id}/brief", {200: BriefOut}, scope="read")
+async def get_brief(request: web.Request, query: ProjectQuery, cluster_id: str) -> web.StreamResponse:
+    """Get exactly what a coding agent would be given about a cluster now, and which repository it would change."""
+    given = dependencies(request)
+    cluster = await known_cluster(given.read_model.clusters, query.project_id, cluster_id)
+    brief = await given.briefs.compose(query.project_id, cluster.id)
+    choice = await given.fixes.choices(query.project_id, cluster.id)
+    return json_response(
+        BriefOut(
+            id=brief.id,
+            project_id=query.project_id,
+            cluster_id=cluster.id,
+            text=brief.text,
+            item_ids=list(brief.item_ids),
+            repository=choice.repository,
+            choices=list(choice.choices),
+        )
+    )
+
+
 async def _start_fix(request: web.Request, query: StartFixQuery, cluster_id: str) -> web.StreamResponse:
     caller = request[CALLER]
     fix = FixRequest(
-        caller.name, may_approve=caller.admin, backend=query.backend, stop_at=query.stop_at, plan_id=query.plan_id
+        caller.name,
+        may_approve=caller.admin,
+        backend=query.backend,
+        stop_at=query.stop_at,
+        plan_id=query.plan_id,
+        repository=query.repository,
+        github_token=github_token(request),
     )
     try:
         requested = await dependencies(request).fixes.start(query.project_id, cluster_id, fix)

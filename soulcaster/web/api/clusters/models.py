@@ -16,6 +16,7 @@ from soulcaster.services.fixes import RequestedFix
 from soulcaster.web.api.feedback.models import FeedbackOut
 from soulcaster.web.parameters import Id, PageQuery, ProjectQuery, Words
 from soulcaster.wire.fields import Source
+from soulcaster.wire.project_config import Repository
 
 
 class ClustersQuery(PageQuery):
@@ -165,3 +166,19 @@ class StartFixQuery(ProjectQuery):
     backend: Backend | None = None
     stop_at: StopPoint | None = None
     plan_id: Id | None = None
+    repository: Repository | None = None
+
+
+class BriefOut(BaseModel):
+    """GET /clusters/{id}/brief: what a coding agent would be given, `text`, and the repository it would change.
+
+    `id` is the SHA-256 of the text. Where `repository` is null, somebody must choose one of `choices`.
+    """
+
+    id: str
+    project_id: str
+    cluster_id: str
+    text: str
+    item_ids: list[str]
+    repository: str | None
+    choices: list[str]

@@ -9,6 +9,7 @@ from soulcaster.domain.lifecycle import Job, active
 from soulcaster.services.lookup import known_cluster, known_job
 from soulcaster.web.api.jobs.models import (
     ApprovedOut,
+    JobBriefOut,
     JobChangedOut,
     JobIn,
     JobOut,
@@ -42,6 +43,15 @@ async def get_job(request: web.Request, query: ProjectQuery, job_id: str) -> web
     read_model = dependencies(request).read_model
     job = await known_job(read_model.jobs, query.project_id, job_id)
     return json_response(JobOut.of(job, await read_model.jobs.logs(job.id)))
+
+
+@operation("GET", "/jobs/{job_id}/brief", {200: JobBriefOut}, scope="read", job_tokens=True)
+async def get_job_brief(request: web.Request, query: ProjectQuery, job_id: str) -> web.StreamResponse:
+    """Get the brief that a job was given, as it was then; 404 when the job has none."""
+    given = dependencies(request)
+    job = await known_job(given.read_model.jobs, query.project_id, job_id)
+    brief = await given.briefs.stored(job.project_id, None if job.fix is None else job.fix.options.brief_id)
+    return json_response(JobBriefOut(id=brief.id, job_id=job.id, project_id=job.project_id, text=brief.text))
 
 
 @operation("GET", "/clusters/{cluster_id}/jobs", {200: (JobOut,)}, scope="read")

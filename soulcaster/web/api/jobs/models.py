@@ -131,6 +131,15 @@ class JobChangedOut(BaseModel):
         return cls(message=message, job_id=job.id, project_id=job.project_id, job=JobOut.of(job))
 
 
+class JobBriefOut(BaseModel):
+    """The brief that a job was given; `id` is the SHA-256 of its text."""
+
+    id: str
+    job_id: str
+    project_id: str
+    text: str
+
+
 class ApprovedOut(BaseModel):
     """Kafka has the approval of a job; GET /commands/{command_id} has its outcome."""
 

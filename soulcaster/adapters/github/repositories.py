@@ -1,0 +1,69 @@
+"""Repositories from GitHub's REST API.
+
+Source: docs.github.com/en/rest/repos/repos ("Get a repository") and .../rest/branches/branches ("Get a branch").
+"""
+
+import re
+from typing import Any, Self
+from urllib.parse import quote
+
+import aiohttp
+from yarl import URL
+
+from soulcaster.adapters.github.rest import Refusals, read_json, refusal, request_headers
+from soulcaster.errors import SourceUnavailable
+from soulcaster.ports.clock import Clock
+from soulcaster.ports.repositories import BaseCommit
+
+TIMEOUT_SECONDS = 5.0
+
+REFUSALS = Refusals(
+    token="it must be allowed to read the repository's contents",  # noqa: S106
+    missing="GitHub has no such repository or branch, or the repository is empty",
+)
+
+_COMMIT = re.compile("[0-9a-f]{40}(?:[0-9a-f]{24})?")
+
+
+class GitHubRepositories:
+    """`ports.Repositories` over the REST API; use it as `async with GitHubRepositories(url, clock)`."""
+
+    def __init__(self, url: str, clock: Clock, *, timeout: float = TIMEOUT_SECONDS) -> None:
+        """Prepare; `url` is the API's address, `timeout` is in seconds per request."""
+        self._url = URL(url)
+        self._clock = clock
+        self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=timeout), raise_for_status=False)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._session.close()
+
+    async def base(self, repository: str, *, branch: str | None, token: str | None) -> BaseCommit:
+        """Return a branch with its newest commit; see `ports.repositories.Repositories`."""
+        place = self._url / "repos" / repository
+        if branch is None:
+            branch = str((await self._get(place, token)).get("default_branch") or "")
+        found = await self._get(URL(f"{place}/branches/{quote(branch, safe='')}", encoded=True), token)
+        commit = found.get("commit")
+        sha = commit.get("sha") if isinstance(commit, dict) else None
+        if not isinstance(sha, str) or not _COMMIT.fullmatch(sha):
+            raise SourceUnavailable(f"GitHub's response names no commit of {repository}")
+        return BaseCommit(branch, sha)
+
+    async def _get(self, url: URL, token: str | None) -> dict[str, Any]:
+        try:
+            async with self._session.get(url, headers=request_headers(token)) as response:
+                if response.status != 200:
+                    raise await refusal(response, self._url, self._clock, REFUSALS)
+                body = await read_json(response)
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            raise SourceUnavailable(f"GitHub at {self._url} does not answer ({error!r})") from error
+        if not isinstance(body, dict):
+            raise SourceUnavailable("GitHub's response is not an object")
+        return body

@@ -1,0 +1,136 @@
+"""Which repository a fix changes: the one that the cluster's own items are from, else what the project's settings say.
+
+No URL in a stranger's text counts. An item from GitHub or Sentry names its repository, or its project, in fields that
+the vendor set. But an item may be posted that only claims to be from there, so what it names is chosen only where the
+project's settings have it; otherwise it is offered to a person.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from soulcaster.domain.feedback.items import FeedbackItem, github_repo
+from soulcaster.errors import Conflict
+
+
+@dataclass(frozen=True, slots=True)
+class RepositoryRule:
+    """Items of a source, or of one project there (None: any), are about this repository; `branch` None: its default."""
+
+    source: str
+    repository: str
+    source_project: str | None = None
+    branch: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A repository, and the branch to start from; None is its default branch."""
+
+    repository: str
+    branch: str | None = None
+
+
+class AskForRepository(Conflict):
+    """Say which repository the fix changes; `choices` are those it may be, likeliest first."""
+
+    def __init__(self, choices: Sequence[str]) -> None:
+        listed = ", ".join(choices)
+        super().__init__(
+            f"Say which repository the fix changes: {listed}."
+            if choices
+            else "This project has no repository; add one to its settings."
+        )
+        self.choices = tuple(choices)
+
+
+def choose(
+    items: Iterable[FeedbackItem],
+    *,
+    rules: Sequence[RepositoryRule],
+    repositories: Sequence[str],
+    named: str | None = None,
+) -> Choice:
+    """Return the repository of a fix.
+
+    Args:
+        items: of the cluster.
+        rules: the project's mapping.
+        repositories: the project's repositories.
+        named: the one that a caller wants; it must be a possible one.
+
+    Raises:
+        AskForRepository: several are equally likely, none is known, or `named` is not possible.
+    """
+    branches = {rule.repository.lower(): rule.branch for rule in rules}
+    votes = _votes(items, rules, repositories)
+    choices = votes.choices()
+    if named is not None:
+        if named.lower() not in votes.names:
+            raise AskForRepository(choices)
+        return Choice(votes.names[named.lower()], branches.get(named.lower()))
+    for counts in (votes.own, votes.mapped):
+        if counts:
+            first, *others = counts.most_common()
+            if not others or others[0][1] < first[1]:
+                return Choice(votes.names[first[0]], branches.get(first[0]))
+            raise AskForRepository(choices)
+    if len(repositories) == 1:
+        only = repositories[0]
+        return Choice(only, branches.get(only.lower()))
+    raise AskForRepository(choices)
+
+
+def possible(
+    items: Iterable[FeedbackItem], rules: Sequence[RepositoryRule], repositories: Sequence[str]
+) -> tuple[str, ...]:
+    """Return all repositories that a fix may change, likeliest first."""
+    return tuple(_votes(items, rules, repositories).choices())
+
+
+@dataclass(frozen=True, slots=True)
+class _Votes:
+    """What items say: by name in lower case, those that name a repository, and those that a rule maps to one."""
+
+    names: dict[str, str]
+    own: Counter[str]
+    mapped: Counter[str]
+
+    def choices(self) -> list[str]:
+        likeliest = [name for name, _ in (*self.own.most_common(), *self.mapped.most_common())]
+        return [self.names[name] for name in dict.fromkeys([*likeliest, *self.names])]
+
+
+def _votes(items: Iterable[FeedbackItem], rules: Sequence[RepositoryRule], repositories: Sequence[str]) -> _Votes:
+    known = {name.lower(): name for name in (*repositories, *(rule.repository for rule in rules))}
+    claimed: dict[str, str] = {}
+    own: Counter[str] = Counter()
+    mapped: Counter[str] = Counter()
+    for item in items:
+        repository = _own(item, rules)
+        if repository is not None and repository.lower() in known:
+            own[repository.lower()] += 1
+        elif repository is not None:
+            claimed[repository.lower()] = repository
+        rule = _rule(item, rules)
+        if rule is not None:
+            mapped[rule.repository.lower()] += 1
+    return _Votes({**known, **claimed}, own, mapped)
+
+
+def _own(item: FeedbackItem, rules: Sequence[RepositoryRule]) -> str | None:
+    """Return the repository that an item from GitHub or Sentry belongs to, by what its source says of it."""
+    if item.source == "github":
+        return github_repo(item.metadata.get("repository")) or github_repo(item.github_repo_url)
+    if item.source == "sentry":
+        rule = _rule(item, [rule for rule in rules if rule.source_project is not None])
+        return None if rule is None else rule.repository
+    return None
+
+
+def _rule(item: FeedbackItem, rules: Sequence[RepositoryRule]) -> RepositoryRule | None:
+    """Return the rule for an item; one that names its project counts before one for the whole source."""
+    project = item.metadata.get("project")
+    of_source = [rule for rule in rules if rule.source == item.source]
+    exact = next((rule for rule in of_source if rule.source_project and rule.source_project == project), None)
+    return exact or next((rule for rule in of_source if rule.source_project is None), None)

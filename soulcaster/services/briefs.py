@@ -1,0 +1,97 @@
+"""Briefs of clusters: composed from the read model, and stored for the jobs that are given them."""
+
+from collections.abc import Sequence
+
+from soulcaster.domain.fixes.brief import ClusterFacts, FixBrief, Report, compose
+from soulcaster.domain.fixes.document import Document
+from soulcaster.errors import NotFound
+from soulcaster.ports.clock import Clock
+from soulcaster.ports.clusters import ClusterReader, ClusterView
+from soulcaster.ports.documents import DocumentReader
+from soulcaster.ports.feedback import FeedbackReader, FeedbackView
+from soulcaster.ports.messaging import Outgoing, Publisher
+from soulcaster.services.lookup import known_cluster
+from soulcaster.wire.documents import JobDocument
+from soulcaster.wire.topics import JOB_DOCUMENTS
+
+NEWEST_ITEMS = 200
+"""Items of a cluster among which a brief chooses."""
+
+
+class Briefs:
+    """Composes, stores and reads briefs."""
+
+    def __init__(
+        self,
+        publisher: Publisher,
+        clusters: ClusterReader,
+        feedback: FeedbackReader,
+        documents: DocumentReader,
+        clock: Clock,
+    ) -> None:
+        self._publisher = publisher
+        self._clusters = clusters
+        self._feedback = feedback
+        self._documents = documents
+        self._clock = clock
+
+    async def compose(self, project_id: str, cluster_id: str) -> FixBrief:
+        """Return the brief that a job of a cluster would be given now.
+
+        Raises:
+            NotFound: the project has no such cluster.
+            Unavailable: Redis does not answer.
+        """
+        cluster = await known_cluster(self._clusters, project_id, cluster_id)
+        return brief_of(cluster, await self.newest_items(project_id, cluster.id))
+
+    async def newest_items(self, project_id: str, cluster_id: str) -> Sequence[FeedbackView]:
+        """Return the newest items of a cluster.
+
+        Raises:
+            Unavailable: Redis does not answer.
+        """
+        page = await self._feedback.list(project_id, cluster_id=cluster_id, limit=NEWEST_ITEMS, offset=0)
+        return page.items
+
+    async def store(self, project_id: str, cluster_id: str, brief: FixBrief) -> None:
+        """Publish a brief, so that it stays what it is; the same brief again changes nothing.
+
+        Raises:
+            Unavailable: Kafka does not acknowledge it.
+        """
+        document = Document(brief.id, project_id, cluster_id, "brief", brief.text, self._clock())
+        value = JobDocument.of(document).to_bytes()
+        await self._publisher.publish([Outgoing(JOB_DOCUMENTS.name, project_id.encode(), value)])
+
+    async def stored(self, project_id: str, brief_id: str | None) -> Document:
+        """Return a stored brief.
+
+        Raises:
+            NotFound: there is none, or not yet.
+            Unavailable: Redis does not answer.
+        """
+        found = None if brief_id is None else await self._documents.get(project_id, brief_id)
+        if found is None or found.kind != "brief":
+            raise NotFound("This job has no brief")
+        return found
+
+
+def brief_of(cluster: ClusterView, items: Sequence[FeedbackView]) -> FixBrief:
+    """Return the brief of a cluster with these items."""
+    facts = ClusterFacts(
+        cluster.title,
+        cluster.summary,
+        cluster.size,
+        cluster.sources,
+        cluster.created_at,
+        cluster.updated_at,
+        cluster.terms,
+    )
+    return compose(
+        facts,
+        [
+            Report(view.item, 0.0 if view.assignment is None else view.assignment.score, view.occurrences)
+            for view in items
+        ],
+    )

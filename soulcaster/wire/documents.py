@@ -1,0 +1,46 @@
+"""job.documents: the briefs and plans that jobs refer to."""
+
+from typing import Annotated
+
+from pydantic import Field, model_validator
+
+from soulcaster.domain.fixes.document import Document, DocumentKind, content_id
+from soulcaster.domain.ids import ShortId
+from soulcaster.wire.fields import ProjectId, Time
+from soulcaster.wire.message import Message
+
+MAX_DOCUMENT_CHARS = 256 * 1024
+"""Characters of a document; a brief is far smaller."""
+
+
+class JobDocument(Message):
+    """job.documents: one document. The id of a brief is the SHA-256 of its text."""
+
+    document_id: ShortId
+    project_id: ProjectId
+    cluster_id: ShortId
+    kind: DocumentKind
+    text: Annotated[str, Field(max_length=MAX_DOCUMENT_CHARS)]
+    at: Time
+
+    @model_validator(mode="after")
+    def _matches(self) -> "JobDocument":
+        if self.kind == "brief" and self.document_id != content_id(self.text):
+            raise ValueError("the id of a brief is the SHA-256 of its text")
+        return self
+
+    @classmethod
+    def of(cls, document: Document) -> "JobDocument":
+        """Return the record of a document."""
+        return cls(
+            document_id=document.id,
+            project_id=document.project_id,
+            cluster_id=document.cluster_id,
+            kind=document.kind,
+            text=document.text,
+            at=document.at,
+        )
+
+    def document(self) -> Document:
+        """Return the document as the domain has it."""
+        return Document(self.document_id, self.project_id, self.cluster_id, self.kind, self.text, self.at)
