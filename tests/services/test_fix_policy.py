@@ -43,7 +43,8 @@ async def look(world: World) -> list[StartFix]:
     world.publisher.sent.clear()
     policy = FixPolicy(world.read_model, world.app()[DEPENDENCIES].fixes, lambda: world.now)
     started = await policy.look()
-    sent = [ClusterCommand.model_validate_json(m.value).command for m in world.publisher.of("cluster.commands")]
+    found = [m for m in world.publisher.sent if m.topic == "cluster.commands"]
+    sent = [ClusterCommand.model_validate_json(m.value).command for m in found]
     commands = [command for command in sent if isinstance(command, StartFix)]
     assert len(commands) == started
     return commands
