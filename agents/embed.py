@@ -10,7 +10,7 @@ import numpy as np
 
 from agents.runtime.batches import Batch
 from soulcaster.domain.feedback.dedupe import Judged, Seen
-from soulcaster.domain.feedback.items import Deleted, FeedbackItem, brief
+from soulcaster.domain.feedback.items import Deleted, FeedbackItem, compared_item
 from soulcaster.ports.embedder import Embedder
 from soulcaster.ports.messaging import Outgoing, Publisher, Record
 from soulcaster.services.retrying import until_available
@@ -65,15 +65,15 @@ class Embed:
         self, judged: Mapping[ProjectPartition, Judged], deleted: Mapping[ProjectPartition, Sequence[Deleted]]
     ) -> tuple[list[Outgoing], int]:
         """Embed what is fresh; return the messages and how many items they hold."""
-        briefs = {place: [brief(item) for item in found.fresh] for place, found in judged.items()}
-        texts = [b.text for of_project in briefs.values() for b in of_project]
+        compared_items = {place: [compared_item(item) for item in found.fresh] for place, found in judged.items()}
+        texts = [compared.text for of_project in compared_items.values() for compared in of_project]
         vectors = np.zeros((0, self._embedder.dimensions), np.float32)
         if texts:
             vectors = await until_available(lambda: self._embedder.embed(texts))
-        parts = np.split(vectors, np.cumsum([len(of_project) for of_project in briefs.values()])[:-1])
+        parts = np.split(vectors, np.cumsum([len(of_project) for of_project in compared_items.values()])[:-1])
         messages = [
             Outgoing(FEEDBACK_EMBEDDED.name, place[1].encode(), envelope)
-            for (place, of_project), part in zip(briefs.items(), parts, strict=True)
+            for (place, of_project), part in zip(compared_items.items(), parts, strict=True)
             for envelope in embedded_envelopes(place[1], self._embedder_id, of_project, part, deleted[place])
         ]
         return messages, len(texts)

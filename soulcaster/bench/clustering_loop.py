@@ -21,7 +21,7 @@ from soulcaster.bench.alone import print_progress, run_alone, use_one_core
 from soulcaster.domain.clustering.clusterer.clusterer import Clusterer
 from soulcaster.domain.clustering.consolidation.identity import decide
 from soulcaster.domain.clustering.features.vectors import Vectors
-from soulcaster.domain.feedback.items import Brief
+from soulcaster.domain.feedback.items import ComparedItem
 
 Numbers = npt.NDArray[np.int32]
 
@@ -40,7 +40,7 @@ class RoundReport:
 class MeasuredClusterer(Protocol):
     """A clusterer as it is measured: it takes items batch by batch, and says which clusters they are in."""
 
-    def add(self, items: Sequence[Brief], vectors: Vectors) -> list[float]:
+    def add(self, items: Sequence[ComparedItem], vectors: Vectors) -> list[float]:
         """Add items, in order; vectors are unit rows, shape (len(items), dimensions).
 
         Return the seconds of each round that was part of it.
@@ -95,7 +95,7 @@ class CurrentClusterer:
         self._slots: list[int] = []
         self._complete = False
 
-    def add(self, items: Sequence[Brief], vectors: Vectors) -> list[float]:
+    def add(self, items: Sequence[ComparedItem], vectors: Vectors) -> list[float]:
         """Add items; while the project is small, rounds are part of it."""
         rounds = []
         begin = time.perf_counter()
@@ -129,7 +129,7 @@ class CurrentClusterer:
 
 def drive(
     make: Callable[[int], MeasuredClusterer],
-    items: Sequence[Brief],
+    items: Sequence[ComparedItem],
     vectors: Vectors,
     batch: int,
     report: Callable[[int], None] = lambda done: None,
@@ -188,7 +188,7 @@ def _numbered(numbers: dict[str, int], ids: Sequence[str]) -> Numbers:
     return np.fromiter((numbers.setdefault(of, len(numbers)) for of in ids), np.int32, len(ids))
 
 
-def drive_alone(items: Sequence[Brief], vectors: Vectors, batch: int, report: Callable[[int], None]) -> Measured:
+def drive_alone(items: Sequence[ComparedItem], vectors: Vectors, batch: int, report: Callable[[int], None]) -> Measured:
     """Return what `drive` measures for the current clusterer in a new process with one thread on one core.
 
     Raises:
@@ -203,7 +203,7 @@ def drive_alone(items: Sequence[Brief], vectors: Vectors, batch: int, report: Ca
 
 
 def _main(folder: Path, batch: int) -> None:
-    items = msgspec.msgpack.decode((folder / "items").read_bytes(), type=list[Brief])
+    items = msgspec.msgpack.decode((folder / "items").read_bytes(), type=list[ComparedItem])
     vectors = np.load(folder / "vectors.npy")
     measured = drive(CurrentClusterer, items, vectors, batch, print_progress)
     (folder / "measured").write_bytes(msgspec.msgpack.encode(measured))

@@ -16,7 +16,7 @@ from soulcaster.adapters.table_files import open_table
 from soulcaster.bench import Order, Shape
 from soulcaster.bench.scores import Codes, codes
 from soulcaster.domain.clustering.features.vectors import Vectors, unit
-from soulcaster.domain.feedback.items import Brief, brief
+from soulcaster.domain.feedback.items import ComparedItem, compared_item
 from soulcaster.errors import BadInput
 from soulcaster.services.file_import import ready_row
 from soulcaster.services.import_columns import Columns
@@ -37,7 +37,7 @@ _EMBED_BLOCK_TEXTS = 1024
 class Labelled:
     """Items with the labels that people gave them. Item i has `labels[i]` and was row `rows[i]` of its file, from 0."""
 
-    items: tuple[Brief, ...]
+    items: tuple[ComparedItem, ...]
     labels: tuple[Hashable, ...]
     rows: npt.NDArray[np.int64]
     rows_in_file: int
@@ -47,7 +47,7 @@ class Labelled:
 class Stream:
     """Items in order of arrival, their unit vectors, shape (len(items), dimensions), and their labels."""
 
-    items: tuple[Brief, ...]
+    items: tuple[ComparedItem, ...]
     vectors: Vectors
     labels: tuple[Hashable, ...]
 
@@ -61,7 +61,7 @@ def read_labelled(path: Path, text: str, title: str | None, label: str, source: 
     Raises:
         BadInput: the file or a row cannot be read, a column is missing, or a row has no label.
     """
-    items: list[Brief] = []
+    items: list[ComparedItem] = []
     labels: list[Hashable] = []
     rows: list[int] = []
     unlabelled: list[int] = []
@@ -83,7 +83,7 @@ def read_labelled(path: Path, text: str, title: str | None, label: str, source: 
                 ready = ready_row(row, columns, project_id=PROJECT, source=source, at=_READ_AT)
             except ValueError:
                 continue
-            items.append(brief(ready.item))
+            items.append(compared_item(ready.item))
             labels.append(row_label)
             rows.append(number - 1)
     if unlabelled:

@@ -16,7 +16,7 @@ from soulcaster.domain.clustering.project.clusters import ProjectClusters
 from soulcaster.domain.clustering.project.embedders import EmbedderKey
 from soulcaster.domain.clustering.project.item_records import RECORD_BYTES
 from soulcaster.domain.feedback.dedupe import Seen
-from soulcaster.domain.feedback.items import FeedbackItem, brief
+from soulcaster.domain.feedback.items import FeedbackItem, compared_item
 from soulcaster.domain.feedback.versions import MARK_BYTES
 from soulcaster.domain.segments import Segments
 from soulcaster.ports.messaging import Record
@@ -46,10 +46,14 @@ def measure(feed: Feed, count: int, length: int) -> float:
                 seen[project_id] = Seen(Segments(MARK_BYTES))
                 clusters[project_id] = ProjectClusters(project_id, Segments(RECORD_BYTES))
         judged = {project_id: seen[project_id].judge(of_project) for project_id, of_project in items.items()}
-        briefs = {project_id: [brief(item) for item in found.fresh] for project_id, found in judged.items()}
-        vectors = embedder.embed_now([b.text for of_project in briefs.values() for b in of_project])
-        parts = np.split(vectors, np.cumsum([len(of_project) for of_project in briefs.values()])[:-1])
-        for (project_id, of_project), part in zip(briefs.items(), parts, strict=True):
+        compared_items = {
+            project_id: [compared_item(item) for item in found.fresh] for project_id, found in judged.items()
+        }
+        vectors = embedder.embed_now(
+            [compared.text for of_project in compared_items.values() for compared in of_project]
+        )
+        parts = np.split(vectors, np.cumsum([len(of_project) for of_project in compared_items.values()])[:-1])
+        for (project_id, of_project), part in zip(compared_items.items(), parts, strict=True):
             clusters[project_id].add(key, of_project, part)
             seen[project_id].remember(judged[project_id])
     return count / (time.perf_counter() - begin)

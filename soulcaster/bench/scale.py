@@ -29,7 +29,7 @@ from soulcaster.domain.clustering.clusterer.clusterer import Clusterer
 from soulcaster.domain.clustering.consolidation.identity import decide
 from soulcaster.domain.clustering.features.vectors import Vectors, unit
 from soulcaster.domain.clustering.project.item_records import RECORD_BYTES
-from soulcaster.domain.feedback.items import Brief
+from soulcaster.domain.feedback.items import ComparedItem
 from soulcaster.domain.ids import id_bytes, item_id
 from soulcaster.domain.segments import Segments
 
@@ -146,12 +146,12 @@ def _resident_bytes() -> int:
     return int(psutil.Process().memory_info().rss)
 
 
-def _store(clusterer: Clusterer, items: Sequence[Brief], table: Segments) -> None:
+def _store(clusterer: Clusterer, items: Sequence[ComparedItem], table: Segments) -> None:
     changes, titles = snapshot_codec.dump_changes(clusterer.state)
     table.commit({id_bytes(item.id): bytes(RECORD_BYTES) for item in items}, changes | titles)
 
 
-def stream(items: int) -> Iterator[tuple[list[Brief], Vectors]]:
+def stream(items: int) -> Iterator[tuple[list[ComparedItem], Vectors]]:
     """Yield batches of items and their vectors, rounded to float16 as on the wire."""
     rng, words_rng = np.random.default_rng(0), random.Random(0)  # noqa: S311  reproducible, not secret
     words = sorted({word for topic in demo_topics() for text in topic for word in text.split()})
@@ -165,7 +165,7 @@ def stream(items: int) -> Iterator[tuple[list[Brief], Vectors]]:
         batch = []
         for i, topic in enumerate(of.tolist()):
             text = " ".join([*words_rng.sample(own[topic], 3), *(words_rng.choice(words) for _ in range(5))])
-            batch.append(Brief(item_id("bench", "bench", str(at + i)), "bench", text[:80], text, _AT))
+            batch.append(ComparedItem(item_id("bench", "bench", str(at + i)), "bench", text[:80], text, _AT))
         yield batch, vectors
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from soulcaster.domain.feedback.items import Brief, Deleted
+from soulcaster.domain.feedback.items import ComparedItem, Deleted
 from soulcaster.domain.splitting import split_by_bytes
 from soulcaster.wire.feedback import TOMBSTONE_BYTES
 from soulcaster.wire.fields import ProjectId
@@ -27,14 +27,14 @@ class EmbedderId(BaseModel):
 
 
 class EmbeddedEnvelope(Message):
-    """feedback.embedded: briefs of one project and their vectors, row by row; and tombstones, as they came.
+    """feedback.embedded: compared items of one project and their vectors, row by row; and tombstones, as they came.
 
     `vectors` is base64 of float16, little-endian, shape (len(items), embedder.dimensions), unit length.
     """
 
     project_id: ProjectId
     embedder: EmbedderId
-    items: tuple[Brief, ...]
+    items: tuple[ComparedItem, ...]
     vectors: str
     deleted: tuple[Deleted, ...] = ()
 
@@ -63,7 +63,7 @@ def pack_vectors(matrix: npt.NDArray[np.float32]) -> str:
 def embedded_envelopes(
     project_id: str,
     embedder: EmbedderId,
-    items: Sequence[Brief],
+    items: Sequence[ComparedItem],
     vectors: npt.NDArray[np.float32],
     deleted: Sequence[Deleted] = (),
 ) -> Iterator[bytes]:

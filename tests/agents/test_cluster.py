@@ -6,7 +6,7 @@ import pytest
 from agents.cluster import Cluster
 from soulcaster.domain.commands import StartFix
 from soulcaster.domain.events import ClusterChanged, ClusterEvent, CommandDone, ItemAssigned, ItemRemoved
-from soulcaster.domain.feedback.items import Brief, Deleted
+from soulcaster.domain.feedback.items import ComparedItem, Deleted
 from soulcaster.domain.ids import cluster_id_for, job_id_for
 from soulcaster.errors import KafkaUnavailable
 from soulcaster.ports.messaging import Record
@@ -15,12 +15,12 @@ from soulcaster.wire.cluster_events import ClusterEvents
 from soulcaster.wire.embedded import EmbeddedEnvelope, EmbedderId, pack_vectors
 from soulcaster.wire.jobs import FixCommand, JobEvent
 from tests.support.agents import Flaky, HashEmbedder, Rows, headers, record, run_batches, stored
-from tests.support.make import NOW, brief, uid
+from tests.support.make import NOW, compared_item, uid
 
 EMBEDDED, COMMANDS = "feedback.embedded", "cluster.commands"
 
 
-def embedded(*items: Brief, project: str = "p1", partition: int = 0, version: str = "1") -> Record:
+def embedded(*items: ComparedItem, project: str = "p1", partition: int = 0, version: str = "1") -> Record:
     model = HashEmbedder()
     envelope = EmbeddedEnvelope(
         project_id=project,
@@ -76,8 +76,8 @@ async def run(rows: Rows, publisher: Flaky, *batches: list[Record]) -> list[int]
     return await run_batches(agent, batches, publisher, rows)
 
 
-def words(*texts: str) -> list[Brief]:
-    return [brief(text, text=text) for text in texts]
+def words(*texts: str) -> list[ComparedItem]:
+    return [compared_item(text, text=text) for text in texts]
 
 
 async def test_alike_is_together_and_every_item_is_in_one_cluster() -> None:
@@ -146,7 +146,7 @@ async def test_two_versions_of_an_embedder_do_not_meet() -> None:
 
 async def test_many_items_at_once() -> None:
     rows, publisher = Rows(), Flaky()
-    items = [brief(n, text=f"{['card', 'login', 'fee', 'app'][n % 4]} {n}") for n in range(300)]
+    items = [compared_item(n, text=f"{['card', 'login', 'fee', 'app'][n % 4]} {n}") for n in range(300)]
     await run(rows, publisher, [embedded(*items[:150]), embedded(*items[150:])])
     assert where(publisher).keys() == {i.id for i in items}
     assert len(set(where(publisher).values())) == 4
@@ -258,7 +258,7 @@ POISON = [
     record(EMBEDDED, embedded(*words("x")).value, key=None),
     record(COMMANDS, b'{"type":"explode"}'),
     record(COMMANDS, None),
-    embedded(Brief("not a uuid", "x", "t", "t", NOW)),
+    embedded(ComparedItem("not a uuid", "x", "t", "t", NOW)),
 ]
 POISON[2] = record(EMBEDDED, (POISON[2].value or b"").replace(b'"vectors":"', b'"vectors":"AAAA'))
 

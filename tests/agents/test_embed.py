@@ -5,7 +5,7 @@ import pytest
 
 from agents.embed import Embed
 from soulcaster.adapters.embedders.static import StaticEmbedder
-from soulcaster.domain.feedback.items import Deleted, FeedbackItem, brief
+from soulcaster.domain.feedback.items import Deleted, FeedbackItem, compared_item
 from soulcaster.errors import KafkaUnavailable, Unavailable
 from soulcaster.ports.embedder import Embedder
 from soulcaster.ports.messaging import Record
@@ -51,7 +51,7 @@ async def test_each_item_has_its_own_vector(embedder: HashEmbedder | StaticEmbed
     first, second = embedded(publisher)
     assert (first.project_id, second.project_id) == ("p1", "p2")
     assert (first.embedder.name, first.embedder.version) == (embedder.name, embedder.version)
-    assert first.items == tuple(brief(i) for i in of_p1)
+    assert first.items == tuple(compared_item(i) for i in of_p1)
     for sent in (first, second):
         alone = np.concatenate([await embedder.embed([i.text]) for i in sent.items])
         assert np.abs(sent.matrix() - alone).max() < 1e-3

@@ -7,7 +7,7 @@ import numpy as np
 
 from soulcaster.bench.datasets import Labelled
 from soulcaster.domain.clustering.features.vectors import Vectors
-from tests.support.make import brief
+from tests.support.make import compared_item
 
 
 def labelled(sizes: Sequence[int], words: Sequence[str] = ()) -> tuple[Labelled, Vectors]:
@@ -19,7 +19,7 @@ def labelled(sizes: Sequence[int], words: Sequence[str] = ()) -> tuple[Labelled,
             if count:
                 labels.append(number)
                 left[number] -= 1
-    items = tuple(brief(n, text=f"{words[of] if words else 'text'} of {of}") for n, of in enumerate(labels))
+    items = tuple(compared_item(n, text=f"{words[of] if words else 'text'} of {of}") for n, of in enumerate(labels))
     rows = np.arange(len(labels))
     data = Labelled(items, tuple(f"class {of}" for of in labels), rows, len(labels))
     return data, np.stack([rows, np.ones(len(rows))], axis=1).astype(np.float32)

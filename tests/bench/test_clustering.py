@@ -15,10 +15,10 @@ from soulcaster.bench.clustering_loop import CurrentClusterer, Measured, Measure
 from soulcaster.bench.datasets import Stream, stream
 from soulcaster.cli.main import app
 from soulcaster.domain.clustering.features.vectors import Vectors
-from soulcaster.domain.feedback.items import Brief
+from soulcaster.domain.feedback.items import ComparedItem
 from soulcaster.errors import BadInput, SoulcasterError
 from tests.bench.make import labelled, write
-from tests.support.make import brief
+from tests.support.make import compared_item
 
 Step = tuple[str, str, Mapping[str, str] | None]
 """The items' clusters after a batch, those after the round that follows, and its merges; None: no round follows."""
@@ -34,7 +34,7 @@ class Scripted:
         self.ids = ""
         self.done = False
 
-    def add(self, items: Sequence[Brief], vectors: Vectors) -> list[float]:
+    def add(self, items: Sequence[ComparedItem], vectors: Vectors) -> list[float]:
         self.given.append((tuple(item.id for item in items), vectors.tolist()))
         self.ids = self.steps[0][0]
         return []
@@ -61,7 +61,7 @@ def run(*steps: Step, batch: int = 2) -> tuple[Measured, Scripted]:
     count = len(steps[-1][0])
     learner = Scripted(steps)
     vectors = np.arange(2 * count, dtype=np.float32).reshape(count, 2)
-    driven = drive(lambda dimensions: learner, [brief(n) for n in range(count)], vectors, batch)
+    driven = drive(lambda dimensions: learner, [compared_item(n) for n in range(count)], vectors, batch)
     assert learner.steps == []
     return driven, learner
 
@@ -81,7 +81,7 @@ def names(numbers: Sequence[int]) -> str:
 
 def test_the_learner_is_given_every_item_once_in_batches() -> None:
     driven, learner = run(still("aa"), still("aaaa"), still("aaaaa"), still("aaaaa"))
-    ids = [brief(n).id for n in range(5)]
+    ids = [compared_item(n).id for n in range(5)]
     assert [given for given, _ in learner.given] == [tuple(ids[:2]), tuple(ids[2:4]), tuple(ids[4:])]
     assert [rows for _, rows in learner.given] == [[[0, 1], [2, 3]], [[4, 5], [6, 7]], [[8, 9]]]
     assert learner.lasts == [False, False, False, True]
@@ -132,14 +132,14 @@ def test_each_consolidation_counts_the_items_there_were() -> None:
 def test_progress_is_told() -> None:
     done: list[int] = []
     learner = Scripted([still("ab"), still("aba"), still("aba")])
-    drive(lambda dimensions: learner, [brief(n) for n in range(3)], np.ones((3, 2), np.float32), 2, done.append)
+    drive(lambda dimensions: learner, [compared_item(n) for n in range(3)], np.ones((3, 2), np.float32), 2, done.append)
     assert done == [2, 3]
 
 
 # ---- figures -----------------------------------------------------------------------------------------------------
 
 FOUR = Stream(
-    tuple(brief(n) for n in range(4)),
+    tuple(compared_item(n) for n in range(4)),
     np.array([[1, 0], [1, 0], [0, 1], [0, 1]], np.float32),
     ("x", "x", "y", "y"),
 )
@@ -184,7 +184,7 @@ def test_too_many_items_for_a_dendrogram_are_measured_without(monkeypatch: pytes
 
 
 def test_rounds_of_the_first_items_are_consolidations() -> None:
-    items = [brief(n, text=f"item {n}") for n in range(60)]
+    items = [compared_item(n, text=f"item {n}") for n in range(60)]
     found = drive(CurrentClusterer, items, np.eye(60, dtype=np.float32), 20)
     assert len(found.batch_seconds) == 3
     assert len(found.inline_round_seconds) > 2
@@ -198,7 +198,7 @@ def test_a_process_of_its_own_gives_the_same() -> None:
     rng = np.random.default_rng(0)
     vectors = rng.normal(size=(150, 8)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    items = [brief(n, text=f"what {chr(97 + n % 26)}{chr(97 + n // 26)} says") for n in range(150)]
+    items = [compared_item(n, text=f"what {chr(97 + n % 26)}{chr(97 + n // 26)} says") for n in range(150)]
     done: list[int] = []
     alone = drive_alone(items, vectors, 40, done.append)
     here = drive(CurrentClusterer, items, vectors, 40)
@@ -209,7 +209,7 @@ def test_a_process_of_its_own_gives_the_same() -> None:
 
 def test_a_process_that_fails_is_an_error(capfd: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SoulcasterError, match="ended with 1"):
-        drive_alone([brief(0), brief(1)], np.ones((1, 2), np.float32), 2, lambda done: None)
+        drive_alone([compared_item(0), compared_item(1)], np.ones((1, 2), np.float32), 2, lambda done: None)
     assert "Error" in capfd.readouterr().err
 
 

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import NAMESPACE_DNS, uuid5
 
-from soulcaster.domain.feedback.items import Brief, FeedbackItem
+from soulcaster.domain.feedback.items import ComparedItem, FeedbackItem
 from soulcaster.domain.ids import item_id
 from soulcaster.domain.lifecycle import JobStatus, JobStep, state_of
 
@@ -40,8 +40,10 @@ def item(
     )
 
 
-def brief(name: object, *, source: str = "manual", text: str = "It is late.", minutes: float = 0) -> Brief:
-    return Brief(uid(name), source, text[:80], text, NOW + timedelta(minutes=minutes))
+def compared_item(
+    name: object, *, source: str = "manual", text: str = "It is late.", minutes: float = 0
+) -> ComparedItem:
+    return ComparedItem(uid(name), source, text[:80], text, NOW + timedelta(minutes=minutes))
 
 
 def step(

@@ -49,7 +49,7 @@ from soulcaster.domain.events import (
     Proposal,
     ProposalsChanged,
 )
-from soulcaster.domain.feedback.items import BRIEF_CHARS, Brief, Deleted
+from soulcaster.domain.feedback.items import COMPARED_CHARS, ComparedItem, Deleted
 from soulcaster.domain.fixes.fix import FixOptions
 from soulcaster.domain.fixes.limits import FixLimits
 from soulcaster.domain.splitting import split_by_bytes
@@ -72,7 +72,7 @@ from soulcaster.wire.jobs import FixCommand, JobEvent
 from soulcaster.wire.message import Message
 from soulcaster.wire.project_config import ProjectConfig, RedditConfig, SourcesConfig
 from soulcaster.wire.topics import ENVELOPE_BYTES
-from tests.support.make import NOW, brief, item, step, uid
+from tests.support.make import NOW, compared_item, item, step, uid
 
 EMBEDDER = EmbedderId(name="m", version="1", dimensions=3)
 EVENTS: tuple[ClusterEvent, ...] = (
@@ -143,7 +143,7 @@ MESSAGES: list[Message] = [
     EmbeddedEnvelope(
         project_id="p1",
         embedder=EMBEDDER,
-        items=(brief(1), brief(2)),
+        items=(compared_item(1), compared_item(2)),
         vectors=pack_vectors(np.eye(2, 3, dtype=np.float32)),
     ),
     ClusterEvents(project_id="p1", events=EVENTS),
@@ -323,7 +323,7 @@ def test_vectors_travel_as_halves(rows: list[list[float]]) -> None:
     sent = EmbeddedEnvelope(
         project_id="p1",
         embedder=EMBEDDER,
-        items=tuple(brief(n) for n in range(len(rows))),
+        items=tuple(compared_item(n) for n in range(len(rows))),
         vectors=pack_vectors(matrix),
     )
     got = EmbeddedEnvelope.model_validate_json(sent.to_bytes()).matrix()
@@ -334,7 +334,7 @@ def test_vectors_travel_as_halves(rows: list[list[float]]) -> None:
 def test_a_half_is_near_enough_and_little_endian() -> None:
     vectors = np.random.default_rng(1).normal(size=(50, 3)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    items = tuple(brief(n) for n in range(50))
+    items = tuple(compared_item(n) for n in range(50))
     sent = EmbeddedEnvelope(project_id="p1", embedder=EMBEDDER, items=items, vectors=pack_vectors(vectors))
     assert np.abs(sent.matrix() - vectors).max() < 2**-11
     assert base64.b64decode(pack_vectors(np.ones((1, 1), np.float32))) == b"\x00\x3c"
@@ -346,17 +346,19 @@ def test_a_half_is_near_enough_and_little_endian() -> None:
 )
 def test_vectors_that_do_not_fit_are_refused(vectors: str) -> None:
     with pytest.raises(ValidationError):
-        EmbeddedEnvelope(project_id="p1", embedder=EMBEDDER, items=(brief(1), brief(2)), vectors=vectors)
+        EmbeddedEnvelope(
+            project_id="p1", embedder=EMBEDDER, items=(compared_item(1), compared_item(2)), vectors=vectors
+        )
     with pytest.raises(ValidationError, match="dimensions"):
         EmbedderId(name="m", version="1", dimensions=0)
 
 
 @pytest.mark.parametrize(
     ("count", "chars", "text"),
-    [(2_000, 40, "x"), (300, BRIEF_CHARS, "🙂"), (300, BRIEF_CHARS, '"'), (2_000, 0, "🙂")],
+    [(2_000, 40, "x"), (300, COMPARED_CHARS, "🙂"), (300, COMPARED_CHARS, '"'), (2_000, 0, "🙂")],
 )
 def test_embedded_envelopes_stay_small_and_keep_rows_together(count: int, chars: int, text: str) -> None:
-    items = [Brief(uid(n), "manual", text * 500, text * chars, NOW) for n in range(count)]
+    items = [ComparedItem(uid(n), "manual", text * 500, text * chars, NOW) for n in range(count)]
     wide = EmbedderId(name="m", version="1", dimensions=256)
     vectors = np.repeat(np.arange(count, dtype=np.float32)[:, None], 256, axis=1)
     envelopes = list(embedded_envelopes("p1", wide, items, vectors))
@@ -371,7 +373,7 @@ def test_embedded_envelopes_stay_small_and_keep_rows_together(count: int, chars:
 def test_tombstones_come_after_the_items_in_envelopes_of_their_own() -> None:
     gone = [Deleted(uid(n), NOW, "k" * 64) for n in range(3_000)]
     vectors = np.eye(2, 3, dtype=np.float32)
-    envelopes = list(embedded_envelopes("p1", EMBEDDER, [brief(1), brief(2)], vectors, gone))
+    envelopes = list(embedded_envelopes("p1", EMBEDDER, [compared_item(1), compared_item(2)], vectors, gone))
     assert max(map(len, envelopes)) <= ENVELOPE_BYTES
     first, *read = [EmbeddedEnvelope.model_validate_json(e) for e in envelopes]
     assert (len(first.items), first.deleted) == (2, ())

@@ -110,7 +110,7 @@ class _Pieces:
 
     def __init__(self, model: StaticModel) -> None:
         self._tokenize: Callable[[Sequence[str]], list[list[int]]] = model.tokenize
-        model.tokenizer.no_truncation()  # briefs are embedded, and their length is limited already
+        model.tokenizer.no_truncation()  # compared texts are embedded, and their length is limited already
         described = json.loads(model.tokenizer.to_str())["pre_tokenizer"] or {}
         self._by_word = described.get("type") == "BertPreTokenizer"
         self._known: dict[str, list[int]] = {}

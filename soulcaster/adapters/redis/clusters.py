@@ -15,7 +15,7 @@ from soulcaster.adapters.redis.jobs import job_of
 from soulcaster.adapters.redis.lists import ListRange, narrowed
 from soulcaster.adapters.redis.typed import Commands, Pipeline, Value
 from soulcaster.domain.events import ClusterChanged
-from soulcaster.domain.feedback.items import brief
+from soulcaster.domain.feedback.items import compared_item
 from soulcaster.domain.lifecycle import ClusterStatus, Job, cluster_status
 from soulcaster.ports.clusters import ClusterOrder, ClusterView, HistoryEntry
 from soulcaster.ports.paging import Page
@@ -194,7 +194,9 @@ class _Titles:
             return {}
         found = zip(self._clusters, self._texts.value, strict=True)
         items = {cluster_id: ITEM.validate_json(text) for cluster_id, text in found if text is not None}
-        return {i: {"title": item.title, "summary": brief(item).text[:SUMMARY_CHARS]} for i, item in items.items()}
+        return {
+            i: {"title": item.title, "summary": compared_item(item).text[:SUMMARY_CHARS]} for i, item in items.items()
+        }
 
 
 class _Repositories:

@@ -1,4 +1,4 @@
-"""Feedback items, and the brief of an item that clustering compares."""
+"""Feedback items, and what clustering compares of them."""
 
 import hashlib
 import json
@@ -11,7 +11,7 @@ from soulcaster.domain.text.comparable import comparable
 from soulcaster.domain.text.masking import mask_personal, mask_values
 from soulcaster.domain.text.normalize import CUT, GIVEN_TITLE_CHARS, TITLE_CHARS, one_line
 
-BRIEF_CHARS = 2_000
+COMPARED_CHARS = 2_000
 """Characters of an item that are compared, counted after trimming and masking; all of the item is kept."""
 
 _REPO = re.compile(
@@ -69,7 +69,7 @@ class Deleted:
 
 
 @dataclass(frozen=True, slots=True)
-class Brief:
+class ComparedItem:
     """What clustering needs of an item: id, source, title, compared text and time."""
 
     id: str
@@ -79,14 +79,14 @@ class Brief:
     created_at: datetime
 
 
-def brief(item: FeedbackItem) -> Brief:
-    """Return the brief of an item; a title that repeats the start of the body is left out of the text."""
+def compared_item(item: FeedbackItem) -> ComparedItem:
+    """Return what clustering compares of an item; a title that repeats the start of the body is left out."""
     title = item.title.removesuffix(CUT)
     repeats = item.body.startswith(title) or one_line(item.body, GIVEN_TITLE_CHARS).startswith(title)
-    text = comparable(item.body, BRIEF_CHARS)
+    text = comparable(item.body, COMPARED_CHARS)
     if not repeats:
         text = f"{comparable(item.title, GIVEN_TITLE_CHARS)}\n{text}"
-    return Brief(item.id, item.source, item.title, text[:BRIEF_CHARS].strip() or item.title, item.created_at)
+    return ComparedItem(item.id, item.source, item.title, text[:COMPARED_CHARS].strip() or item.title, item.created_at)
 
 
 def mask_item(item: FeedbackItem) -> FeedbackItem:

@@ -6,7 +6,7 @@ from soulcaster.domain.text.normalize import clean
 from soulcaster.domain.text.trimming import trimmed
 
 LOOKED_AT = 16_000
-"""Characters of a text that are read for its brief; this bounds the time a brief takes."""
+"""Characters of a text that are read to compare it; this bounds the time that takes."""
 
 _PLAIN = bytes(byte for byte in range(32, 256) if byte > 127 or chr(byte).isalnum() or chr(byte) in " !\"'(),.-:;?$%+")
 _FEWEST_DIGITS = 4

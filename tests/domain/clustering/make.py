@@ -11,9 +11,9 @@ from soulcaster.domain.clustering.project.clusters import ProjectClusters
 from soulcaster.domain.clustering.project.embedders import EmbedderKey
 from soulcaster.domain.clustering.project.item_records import RECORD_BYTES
 from soulcaster.domain.clustering.project.steps import Step
-from soulcaster.domain.feedback.items import Brief
+from soulcaster.domain.feedback.items import ComparedItem
 from soulcaster.domain.segments import RowChange, Segments
-from tests.support.make import brief
+from tests.support.make import compared_item
 
 DIMENSIONS = 16
 A = EmbedderKey("a", "1", DIMENSIONS)
@@ -57,9 +57,12 @@ def vector(says: str, key: EmbedderKey = A) -> Vectors:
     return unit((middle + 0.6 * noise).astype(np.float32)).astype(np.float16).astype(np.float32)
 
 
-def stream(numbers: Iterable[int], key: EmbedderKey = A, *, apart: int = 1) -> tuple[list[Brief], Vectors]:
+def stream(numbers: Iterable[int], key: EmbedderKey = A, *, apart: int = 1) -> tuple[list[ComparedItem], Vectors]:
     """Items and their vectors; they come from a hundred times, so many minutes apart."""
-    items = [brief(n, source=("manual", "reddit")[n % 2], text=text(n), minutes=n * 37 % 100 * apart) for n in numbers]
+    items = [
+        compared_item(n, source=("manual", "reddit")[n % 2], text=text(n), minutes=n * 37 % 100 * apart)
+        for n in numbers
+    ]
     return items, np.stack([vector(item.text, key) for item in items])
 
 

@@ -26,11 +26,11 @@ from soulcaster.domain.commands import (
     Undo,
 )
 from soulcaster.domain.events import ClusterChanged, ClusteringStatus, CommandDone, ItemAssigned, ProposalsChanged
-from soulcaster.domain.feedback.items import Brief
+from soulcaster.domain.feedback.items import ComparedItem
 from soulcaster.domain.ids import cluster_id_for
 from soulcaster.domain.segments import SEGMENT_BYTES
 from tests.domain.clustering.make import TOPICS, WORDS, A, B, load, stream, vector, write
-from tests.support.make import NOW, brief, uid
+from tests.support.make import NOW, compared_item, uid
 
 WHO = ("owner", NOW)
 DAYS = 10
@@ -40,10 +40,10 @@ CARD, LOGIN, SLOW, MAP, SOUND = "card late", "login down", "app slow", "map wron
 
 def say(
     *texts: str, day: float, key: EmbedderKey = A, source: str = "manual"
-) -> tuple[EmbedderKey, list[Brief], Vectors]:
+) -> tuple[EmbedderKey, list[ComparedItem], Vectors]:
     """One item a text, named by it, all of one day; what begins alike means the same."""
     means = [next((topic for topic in TOPICS if says.startswith(topic)), says) for says in texts]
-    items = [brief(says, text=says, source=source, minutes=day * DAY) for says in texts]
+    items = [compared_item(says, text=says, source=source, minutes=day * DAY) for says in texts]
     return key, items, np.stack([vector(of, key) for of in means])
 
 
@@ -149,7 +149,7 @@ def test_what_comes_later_is_not_compared_with_it() -> None:
     [told] = [e for e in project.say("card late again", day=20).events if isinstance(e, ItemAssigned)]
     assert told.change == "opened"
     assert told.runner_up_id in (None, of(SLOW))
-    again = brief("the same words", text=CARD, minutes=20 * DAY)  # "card late" to the letter
+    again = compared_item("the same words", text=CARD, minutes=20 * DAY)  # "card late" to the letter
     step = project.keep(project.state.add(A, [again], vector(CARD)[None]))
     [told] = [e for e in step.events if isinstance(e, ItemAssigned)]
     assert told.cluster_id != of(CARD)
@@ -218,7 +218,7 @@ def half_archived() -> Project:
     project = Project()
     project.say(CARD, LOGIN, MAP, SLOW, day=0)
     near = unit(vector(CARD) + 0.6 * vector("something else"))
-    project.keep(project.state.add(A, [brief(LOST, text=LOST, minutes=20 * DAY)], near[None]))
+    project.keep(project.state.add(A, [compared_item(LOST, text=LOST, minutes=20 * DAY)], near[None]))
     project.round()
     assert project.where(CARD, LOST) == [of(CARD)] * 2
     assert (project.micro_clusters(), project.size(CARD)) == (1, 2)
@@ -289,13 +289,13 @@ def test_a_second_embedders_groups_grow_old_by_the_first_ones_items() -> None:
 # ---- many ---------------------------------------------------------------------------------------------------------
 
 
-def many(count: int, start: int, day: float, texts: int | None = None) -> tuple[list[Brief], Vectors]:
+def many(count: int, start: int, day: float, texts: int | None = None) -> tuple[list[ComparedItem], Vectors]:
     """Items that have nothing in common; or so many texts, again and again."""
     chance = np.random.default_rng(start)
     says = [" ".join(chance.choice(WORDS, 3)) + f" x{start + i % (texts or count)}y" for i in range(count)]
     if texts:
         says = [f"the same {i % texts}" for i in range(count)]
-    items = [brief(start + i, text=text, minutes=day * DAY) for i, text in enumerate(says)]
+    items = [compared_item(start + i, text=text, minutes=day * DAY) for i, text in enumerate(says)]
     return items, np.stack([vector(text) for text in says])
 
 
@@ -396,7 +396,7 @@ def test_what_says_the_same_as_an_archived_group_opens_another() -> None:
     due = state.round_due()
     assert due is not None
     state.finish(due, due.decide(), NOW, 0.1)
-    again = [brief(n, text=says, minutes=20 * DAY) for n, says in enumerate((CARD, "card late for order 2"))]
+    again = [compared_item(n, text=says, minutes=20 * DAY) for n, says in enumerate((CARD, "card late for order 2"))]
     step = state.add(A, again, np.stack([vector(CARD)] * 2))
     told = [e for e in step.events if isinstance(e, ItemAssigned)]
     assert [e.cluster_id for e in told] == [cluster_id_for("p", again[0].id)] * 2

@@ -45,22 +45,22 @@ from soulcaster.domain.events import (
     ItemAssigned,
     ProposalsChanged,
 )
-from soulcaster.domain.feedback.items import Brief
+from soulcaster.domain.feedback.items import ComparedItem
 from soulcaster.domain.fixes.fix import Fix
 from soulcaster.domain.fixes.limits import FixLimits
 from soulcaster.domain.ids import cluster_id_for, job_id_for
 from soulcaster.domain.segments import Segments
 from tests.domain.clustering.make import DIMENSIONS, TOPICS, A, B, chance_rows, fed, load, stream, text, vector, write
-from tests.support.make import NOW, brief, uid
+from tests.support.make import NOW, compared_item, uid
 
 WHO = ("owner", NOW)
 CARD, LOGIN = "card late", "login down"
 
 
-def say(*texts: str) -> tuple[list[Brief], Vectors]:
+def say(*texts: str) -> tuple[list[ComparedItem], Vectors]:
     """One item for each text, with the text as its name; texts that begin alike mean the same."""
     means = [next((topic for topic in TOPICS if says.startswith(topic)), says) for says in texts]
-    return [brief(says, text=says) for says in texts], np.stack([vector(of) for of in means])
+    return [compared_item(says, text=says) for says in texts], np.stack([vector(of) for of in means])
 
 
 def of(name: str) -> str:
@@ -102,7 +102,7 @@ def round_of(state: ProjectClusters, name: str = "asked") -> Step:
 
 def test_an_item_that_comes_twice_in_a_step_is_taken_in_its_newest_version() -> None:
     state = load({})
-    items = [brief("x", text="old"), brief("y", text="else"), brief("x", text="new")]
+    items = [compared_item("x", text="old"), compared_item("y", text="else"), compared_item("x", text="new")]
     step = state.add(A, items, chance_rows(3))
     assert [e.item_id for e in step.events if isinstance(e, ItemAssigned)] == [uid("y"), uid("x")]
     cluster = state.cluster(of("x"))
@@ -113,7 +113,7 @@ def test_an_item_that_comes_twice_in_a_step_is_taken_in_its_newest_version() -> 
 def test_nothing_new_is_no_step() -> None:
     state = load({})
     state.add(A, *say(CARD))
-    assert state.add(A, [brief(CARD, text="said otherwise")], chance_rows(1)) == Step()
+    assert state.add(A, [compared_item(CARD, text="said otherwise")], chance_rows(1)) == Step()
     assert state.add(A, [], np.zeros((0, DIMENSIONS), np.float32)) == Step()
     assert state.cluster_of([]) == []
     assert state.cluster_of([uid("unknown")]) == [None]
@@ -122,9 +122,9 @@ def test_nothing_new_is_no_step() -> None:
 def test_two_embedders_never_meet() -> None:
     state = load({})
     same = chance_rows(1)
-    first = state.add(A, [brief("x")], same).events[0]
-    second = state.add(B, [brief("y")], same).events[0]
-    third = state.add(A, [brief("z")], same).events[0]
+    first = state.add(A, [compared_item("x")], same).events[0]
+    second = state.add(B, [compared_item("y")], same).events[0]
+    third = state.add(A, [compared_item("z")], same).events[0]
     assert isinstance(first, ItemAssigned)
     assert isinstance(second, ItemAssigned)
     assert isinstance(third, ItemAssigned)
@@ -151,7 +151,7 @@ def test_the_row_of_a_step_holds_items_and_clusters_together() -> None:
 def test_why_an_item_is_where_it_is() -> None:
     state = load({})
     texts = (CARD, "card late", "card late for order 5", "card late for order 6", LOGIN)
-    items = [brief(n, text=says) for n, says in enumerate(texts)]
+    items = [compared_item(n, text=says) for n, says in enumerate(texts)]
     rows = unit(np.array([[1, 0, 0.0], [1, 0, 0], [0.5, 0.9, 0], [0.5, 0.9, 0], [0, 0, 1]], np.float32))
     events = [state.add(EmbedderKey("a", "1", 3), [i], row[None]).events[0] for i, row in zip(items, rows, strict=True)]
     found = [e for e in events if isinstance(e, ItemAssigned)]
@@ -174,7 +174,7 @@ def test_rounds_of_a_small_project_are_done_on_the_way() -> None:
 
 def test_what_is_said_again_and_again_does_not_push_the_rest_together() -> None:
     state = load({})
-    often = [brief(n, text="the same again") for n in range(1000, 6000)]
+    often = [compared_item(n, text="the same again") for n in range(1000, 6000)]
     state.add(A, often, np.repeat(vector("the same again")[None], len(often), axis=0))
     state.add(A, *stream(range(200)))
     state.apply(Rebalance("r", *WHO), NOW)
@@ -187,7 +187,7 @@ def test_what_is_said_again_and_again_does_not_push_the_rest_together() -> None:
 def test_the_same_text_is_together_however_many_there_are() -> None:
     state = load({})
     numbers = [0, 1, 2, 3, 4, 5]
-    items = [brief(n, text=text(numbers[n % 6])) for n in range(120)]
+    items = [compared_item(n, text=text(numbers[n % 6])) for n in range(120)]
     state.add(A, items, np.stack([vector(item.text) for item in items]))
     for says in numbers:
         assert len(set(state.cluster_of([item.id for item in items[says::6]]))) == 1
@@ -196,7 +196,7 @@ def test_the_same_text_is_together_however_many_there_are() -> None:
 def test_one_text_alone_leaves_others_apart() -> None:
     # A round over a single micro-cluster has nothing to take a threshold from.
     state = load({})
-    items = [brief(n, text=CARD) for n in range(17)]
+    items = [compared_item(n, text=CARD) for n in range(17)]
     state.add(A, items, np.repeat(vector(CARD)[None], 17, 0))
     state.add(A, *say(LOGIN))
     assert where(state, 0) != where(state, LOGIN)
@@ -211,7 +211,7 @@ def test_an_explicit_threshold_is_a_plain_leader_by_the_mean(seed: int, n: int, 
     chance = np.random.default_rng(seed)
     rows = chance_rows(topics, DIMENSIONS, seed)[chance.integers(0, topics, n)] + 0.15 * chance_rows(n, seed=seed + 1)
     rows = unit(rows).astype(np.float16).astype(np.float32)
-    items = [brief((seed, i), text=CARD) for i in range(n)]  # words do not count
+    items = [compared_item((seed, i), text=CARD) for i in range(n)]  # words do not count
     table: dict[str, bytes] = {}
     write(table, load(table).apply(Configure("c", *WHO, threshold=0.75, granularity="auto"), NOW).rows)
     for at in range(0, n, batch):
@@ -510,7 +510,9 @@ def test_what_differs_by_a_number_only_is_one_cluster(order: list[int], batch: i
     vectors = embedder.embed_now(texts)
     state = load({})
     for at in range(0, len(order), batch):
-        items = [brief(n, text=text) for n, text in zip(order[at : at + batch], texts[at : at + batch], strict=True)]
+        items = [
+            compared_item(n, text=text) for n, text in zip(order[at : at + batch], texts[at : at + batch], strict=True)
+        ]
         state.add(key, items, vectors[at : at + batch])
         while (due := state.round_due()) is not None:
             state.finish(due, due.decide(), NOW, 0.1)
@@ -605,7 +607,7 @@ def test_quality_on_real_messages(seed: int) -> None:
     with path.open(newline="") as file:
         rows = list(csv.DictReader(file))
     random.Random(seed).shuffle(rows)
-    items: list[Brief] = [brief((seed, n), text=row["text"]) for n, row in enumerate(rows)]
+    items: list[ComparedItem] = [compared_item((seed, n), text=row["text"]) for n, row in enumerate(rows)]
     labels = [row["category"] for row in rows]
     assert (len(rows), len(set(labels))) == (3080, 77)
     embedder = StaticEmbedder()

@@ -33,7 +33,7 @@ from soulcaster.domain.events import (
 from soulcaster.domain.feedback.items import Deleted
 from soulcaster.domain.ids import cluster_id_for
 from tests.domain.clustering.make import A, B, fed, load, stream, vector, write
-from tests.support.make import NOW, brief, uid
+from tests.support.make import NOW, compared_item, uid
 
 WHO = ("owner", NOW)
 DAY = 24 * 60
@@ -62,7 +62,7 @@ class Project:
 
     def say(self, *texts: str, like: str | None = None, day: float = 0, named: str | None = None) -> Step:
         """One item a text, named by it; all mean the same as `like`, or what they say."""
-        items = [brief(named or says, text=says, minutes=day * DAY) for says in texts]
+        items = [compared_item(named or says, text=says, minutes=day * DAY) for says in texts]
         return self.keep(self.state.add(A, items, np.stack([vector(like or says) for says in texts])))
 
     def delete(self, *names: str, command: str | None = None) -> Step:
@@ -211,7 +211,7 @@ def test_texts_lead_where_they_lead_after_a_restart() -> None:
     write(project.table, state.remove([Deleted(uid(CARD), NOW)], NOW).rows)
     [core] = state.clusterers.values()
     assert core.state.fingerprints.slots == project.core.state.fingerprints.slots == {}
-    write(project.table, state.add(A, [brief(CARD + "0", text=CARD + "0")], vector(CARD)[None]).rows)
+    write(project.table, state.add(A, [compared_item(CARD + "0", text=CARD + "0")], vector(CARD)[None]).rows)
     assert core.state.fingerprints.slots == project.core.state.fingerprints.slots
 
 
@@ -347,9 +347,9 @@ def test_a_cluster_is_called_by_what_opened_it_though_another_group_has_a_lower_
     project = Project()
     state = project.state
     for says in (LOGIN, CARD):
-        project.keep(state.add(A, [brief(says, text=says)], vector(says)[None]))
+        project.keep(state.add(A, [compared_item(says, text=says)], vector(says)[None]))
     project.keep(state.remove([Deleted(uid(LOGIN), NOW)], NOW))
-    project.keep(state.add(A, [brief("again", text="card late again")], vector(CARD)[None]))
+    project.keep(state.add(A, [compared_item("again", text="card late again")], vector(CARD)[None]))
     assert [micro_cluster.title for micro_cluster in project.core.state.index.micro_clusters] == [
         "card late again",
         CARD,

@@ -12,7 +12,7 @@ from soulcaster.domain.events import ClusterChanged, ClusterEvent, ClusterReopen
 from soulcaster.domain.ids import cluster_id_for
 from soulcaster.domain.lifecycle import Triage
 from tests.domain.clustering.make import A, fed, load, vector, write
-from tests.support.make import NOW, brief, uid
+from tests.support.make import NOW, compared_item, uid
 
 CARD, LOGIN = "card late", "login down"
 HOUR = timedelta(hours=1)
@@ -35,7 +35,7 @@ class Project:
         return step
 
     def say(self, *texts: str, like: str | None = None, hours: float = 0) -> Step:
-        items = [brief(says, text=says, minutes=60 * hours) for says in texts]
+        items = [compared_item(says, text=says, minutes=60 * hours) for says in texts]
         return self.keep(self.state.add(A, items, np.stack([vector(like or says) for says in texts])))
 
     def tell(self, kind: type[Mute | Resolve | Reopen], name: str = CARD, *, hours: float = 0) -> str:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from soulcaster.domain.feedback.dedupe import Seen
-from soulcaster.domain.feedback.items import BRIEF_CHARS, FeedbackItem, brief, content_hash
+from soulcaster.domain.feedback.items import COMPARED_CHARS, FeedbackItem, compared_item, content_hash
 from soulcaster.domain.feedback.versions import MARK_BYTES
 from soulcaster.domain.segments import Segments
 from tests.support.make import item
@@ -114,9 +114,9 @@ def test_hashes_are_pinned() -> None:
         ("The card is…", "The card is late", "The card is late"),
         ("The card is…", "The card  is\tlate\nagain", "The card is late\nagain"),
         ("The card…", "A card", "The card…\nA card"),
-        ("Late", "x" * 5000, ("Late\n" + "x" * 5000)[:BRIEF_CHARS]),
+        ("Late", "x" * 5000, ("Late\n" + "x" * 5000)[:COMPARED_CHARS]),
     ],
 )
 def test_the_text_that_is_compared(title: str, body: str, expected: str) -> None:
-    made = brief(item("1", title=title, body=body))
+    made = compared_item(item("1", title=title, body=body))
     assert (made.text, made.title, made.id, made.source) == (expected, title, item("1").id, "manual")

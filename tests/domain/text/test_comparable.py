@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from soulcaster.domain.feedback.items import BRIEF_CHARS, brief
+from soulcaster.domain.feedback.items import COMPARED_CHARS, compared_item
 from soulcaster.domain.text.comparable import LOOKED_AT, comparable
 from soulcaster.domain.text.markup import to_text
 from soulcaster.domain.text.masking import mask_personal
@@ -37,8 +37,8 @@ words = st.text("abcdefgé", min_size=1, max_size=8)
 
 @given(st.lists(words, min_size=1, max_size=30).map(" ".join), st.sampled_from(["", ".", "?", "!"]))
 def test_plain_words_are_compared_as_they_are(text: str, end: str) -> None:
-    assert comparable(text + end, BRIEF_CHARS) == text + end
-    assert comparable("* " + text, BRIEF_CHARS) == text  # and not the quick way
+    assert comparable(text + end, COMPARED_CHARS) == text + end
+    assert comparable("* " + text, COMPARED_CHARS) == text  # and not the quick way
     assert trimmed(text) == to_text(text) == text
 
 
@@ -78,13 +78,13 @@ REPEATED = [
 def test_a_text_that_repeats_itself_costs_no_more_than_its_length(unit: str) -> None:
     long = unit * (200_000 // len(unit))
     assert clean(long) is not None
-    assert len(comparable(long, BRIEF_CHARS)) <= BRIEF_CHARS
+    assert len(comparable(long, COMPARED_CHARS)) <= COMPARED_CHARS
     assert isinstance(mask_personal(long), str)
 
 
 def test_only_the_start_of_a_long_text_is_looked_at() -> None:
-    assert comparable("<b>" * LOOKED_AT + "</b> end", BRIEF_CHARS) != "end"
-    assert len(comparable("word " * LOOKED_AT, BRIEF_CHARS)) < BRIEF_CHARS + 1
+    assert comparable("<b>" * LOOKED_AT + "</b> end", COMPARED_CHARS) != "end"
+    assert len(comparable("word " * LOOKED_AT, COMPARED_CHARS)) < COMPARED_CHARS + 1
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ def test_only_the_start_of_a_long_text_is_looked_at() -> None:
     ],
 )  # fmt: skip
 def test_markup_goes_and_what_is_read_stays(text: str, expected: str) -> None:
-    assert comparable(text, BRIEF_CHARS) == expected
+    assert comparable(text, COMPARED_CHARS) == expected
 
 
 ANSWER = "This happens to me every time I start it."
@@ -124,7 +124,7 @@ ANSWER = "This happens to me every time I start it."
     ],
 )
 def test_replies_and_signatures_go(text: str) -> None:
-    assert comparable(text, BRIEF_CHARS) == ANSWER
+    assert comparable(text, COMPARED_CHARS) == ANSWER
 
 
 @pytest.mark.parametrize(
@@ -139,7 +139,7 @@ def test_replies_and_signatures_go(text: str) -> None:
     ],
 )
 def test_what_is_said_is_not_taken_for_a_reply(text: str, expected: str) -> None:
-    assert comparable(text, BRIEF_CHARS) == expected
+    assert comparable(text, COMPARED_CHARS) == expected
 
 
 def test_of_a_stack_trace_the_fault_and_our_own_frames_stay() -> None:
@@ -157,7 +157,7 @@ Traceback (most recent call last):
   File "/srv/app/three.py", line 9, in three
     int("x")
 ValueError: invalid literal"""
-    assert comparable(python, BRIEF_CHARS) == (
+    assert comparable(python, COMPARED_CHARS) == (
         "It fails:\none.py one\ntwo.py two\nthree.py three\nValueError: invalid literal"
     )
     java = """java.lang.IllegalStateException: no card
@@ -166,14 +166,16 @@ ValueError: invalid literal"""
 \tat org.springframework.web.Servlet.service(Servlet.java:9)
 \t... 12 more
 Caused by: com.bank.Gone: it is gone"""
-    assert comparable(java, BRIEF_CHARS) == (
+    assert comparable(java, COMPARED_CHARS) == (
         "java.lang.IllegalStateException: no card\ncom.bank.Cards.find Cards.java\nCaused by: com.bank.Gone: it is gone"
     )
     script = """TypeError: x is undefined
     at render (https://example.com/static/app.js:1:234)
     at next (/srv/node_modules/next/index.js:4:5)
 at the end it stops (always)"""
-    assert comparable(script, BRIEF_CHARS) == ("TypeError: x is undefined\nrender app.js\nat the end it stops (always)")
+    assert comparable(script, COMPARED_CHARS) == (
+        "TypeError: x is undefined\nrender app.js\nat the end it stops (always)"
+    )
 
 
 def test_dumps_and_times_go() -> None:
@@ -182,11 +184,11 @@ def test_dumps_and_times_go() -> None:
         "00000010: 48 65 6c 6c 6f 20 77 6f 72 6c 64  Hello world\n"
         f"key {'QUJD' * 40} end\n" + "a=1;" * 200
     )
-    lines = comparable(text, BRIEF_CHARS).split("\n")
+    lines = comparable(text, COMPARED_CHARS).split("\n")
     assert lines[:2] == ["ERROR it fails", "key end"]
     assert len(lines[2]) <= 120
 
 
 def test_the_brief_masks_what_a_project_keeps() -> None:
-    made = brief(item(title="Login of kim@example.com", body="From 83.12.4.17, <b>order</b> 12345678"))
+    made = compared_item(item(title="Login of kim@example.com", body="From 83.12.4.17, <b>order</b> 12345678"))
     assert (made.text, made.title) == ("Login of [email]\nFrom [ip], order [number]", "Login of kim@example.com")

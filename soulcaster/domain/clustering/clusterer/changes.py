@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from soulcaster.domain.assignment import Change, Rule
-from soulcaster.domain.feedback.items import Brief
+from soulcaster.domain.feedback.items import ComparedItem
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,7 +14,7 @@ class Placement:
     item's text.
     """
 
-    item: Brief
+    item: ComparedItem
     slot: int
     change: Change
     rule: Rule

@@ -20,7 +20,7 @@ from soulcaster.domain.clustering.clusterer.undoing import Undoing
 from soulcaster.domain.clustering.consolidation.identity import decide
 from soulcaster.domain.clustering.features.vectors import Vectors
 from soulcaster.domain.commands import Granularity
-from soulcaster.domain.feedback.items import Brief
+from soulcaster.domain.feedback.items import ComparedItem
 
 
 class Clusterer:
@@ -40,7 +40,9 @@ class Clusterer:
         self.archiving = Archiving(self.state)
         self.deletion = Deletion(self.state)
 
-    def add(self, items: Sequence[Brief], vectors: Vectors, granularity: Granularity = "auto") -> Iterator[AddOutcome]:
+    def add(
+        self, items: Sequence[ComparedItem], vectors: Vectors, granularity: Granularity = "auto"
+    ) -> Iterator[AddOutcome]:
         """Place items, in order, and yield what was done; vectors are unit rows, shape (len(items), dimensions).
 
         Up to `EARLY_ITEMS`, rounds that come due are carried out on the way; later, `rounds.until_due` says when one is

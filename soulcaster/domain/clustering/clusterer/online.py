@@ -24,7 +24,7 @@ from soulcaster.domain.clustering.features.lexical import fingerprints
 from soulcaster.domain.clustering.features.vectors import Vectors
 from soulcaster.domain.clustering.micro_clusters.index import NEIGHBOURS, MicroClusterIndex
 from soulcaster.domain.clustering.micro_clusters.micro_cluster import MicroCluster, shortened
-from soulcaster.domain.feedback.items import Brief
+from soulcaster.domain.feedback.items import ComparedItem
 from soulcaster.domain.ids import cluster_id_for, id_bytes
 
 JOIN_SIMILARITY = 0.8
@@ -105,7 +105,7 @@ class OnlineStep:
         explicit = state.explicit_threshold
         self._join_similarity = JOIN_SIMILARITY if explicit is None else explicit
 
-    def place(self, items: Sequence[Brief], vectors: Vectors) -> list[Placement]:
+    def place(self, items: Sequence[ComparedItem], vectors: Vectors) -> list[Placement]:
         """Place a block of items, in order; vectors are unit rows, shape (len(items), dimensions)."""
         state = self._state
         word_vectors = state.lexicon.add([item.text for item in items])
@@ -125,7 +125,7 @@ class OnlineStep:
             snapshot = state.index.snapshot().centred(vectors)
             state.index.adopt(snapshot.build_search(snapshot.features()))
 
-    def _place(self, row: int, item: Brief, block: _Block) -> Placement:
+    def _place(self, row: int, item: ComparedItem, block: _Block) -> Placement:
         candidates = block.candidates(row)
         exact, masked = fingerprints(item.text)
         choice = (

@@ -14,7 +14,7 @@ from soulcaster.domain.clustering.features.lexical import Lexicon
 from soulcaster.domain.clustering.micro_clusters.fingerprints import Fingerprints
 from soulcaster.domain.clustering.micro_clusters.index import MicroClusterIndex
 from soulcaster.domain.clustering.micro_clusters.micro_cluster import MicroCluster, shortened
-from soulcaster.domain.feedback.items import Brief
+from soulcaster.domain.feedback.items import ComparedItem
 from soulcaster.domain.ids import id_bytes
 
 
@@ -135,7 +135,7 @@ class ClusterState:
 
     # ---- items ---------------------------------------------------------------------------------------------------
 
-    def count_in(self, slot: int, item: Brief, time: float, fingerprint: int) -> None:
+    def count_in(self, slot: int, item: ComparedItem, time: float, fingerprint: int) -> None:
         """Count an item into its micro-cluster and its cluster; `time` is in epoch seconds."""
         number = self.index.number_of(slot)
         cluster, micro_cluster = self.clusters[number], self.index.micro_clusters[slot]

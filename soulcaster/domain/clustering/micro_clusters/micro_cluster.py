@@ -7,7 +7,7 @@ import struct
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from soulcaster.domain.feedback.items import Brief
+from soulcaster.domain.feedback.items import ComparedItem
 
 TITLE_CHARS = 200
 SUMMARY_CHARS = 280
@@ -24,7 +24,7 @@ def pack_members(members: Iterable[Member]) -> bytearray:
     return bytearray(b"".join(_MEMBER.pack(*member) for member in members))
 
 
-def shortened(item: Brief) -> tuple[str, str]:
+def shortened(item: ComparedItem) -> tuple[str, str]:
     """Return the title and summary that a micro-cluster keeps of an item."""
     return item.title[:TITLE_CHARS], item.text[:SUMMARY_CHARS]
 

@@ -30,7 +30,7 @@ from soulcaster.domain.clustering.project.round_schedule import Round, RoundSche
 from soulcaster.domain.clustering.project.state import ProjectState
 from soulcaster.domain.clustering.project.steps import Step, StepDraft
 from soulcaster.domain.commands import Command
-from soulcaster.domain.feedback.items import Brief, Deleted
+from soulcaster.domain.feedback.items import ComparedItem, Deleted
 from soulcaster.domain.ids import id_bytes
 from soulcaster.domain.lifecycle import JobStep
 from soulcaster.domain.segments import RowChange, Segments
@@ -84,7 +84,7 @@ class ProjectClusters:
 
     # ---- items ---------------------------------------------------------------------------------------------------
 
-    def add(self, embedder: EmbedderKey, items: Sequence[Brief], vectors: Vectors) -> Step:
+    def add(self, embedder: EmbedderKey, items: Sequence[ComparedItem], vectors: Vectors) -> Step:
         """Assign new items to clusters; vectors are unit rows, shape (len(items), dimensions).
 
         An item that is known keeps its cluster, whatever its text is now, and a deleted one gets none. In a small
@@ -115,7 +115,9 @@ class ProjectClusters:
         self._state.store_embedders(draft)
         return added
 
-    def _place(self, clusters: EmbedderClusters, items: Sequence[Brief], vectors: Vectors, draft: StepDraft) -> bool:
+    def _place(
+        self, clusters: EmbedderClusters, items: Sequence[ComparedItem], vectors: Vectors, draft: StepDraft
+    ) -> bool:
         """Have the clusterer place items; return whether rounds were carried out on the way."""
         touched: set[int] = set()
         had_rounds = False
