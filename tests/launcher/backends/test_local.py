@@ -188,6 +188,17 @@ with open(os.path.expanduser("~/sparse"), "wb") as file:
 # ---- what it sees --------------------------------------------------------------------------------------------------
 
 
+WHOLE_MACHINE = (
+    "sys/vm/",
+    "sys/dev/",
+    "sys/fs/suid",
+    "sys/kernel/core_pattern",
+    "sys/kernel/modprobe",
+    "sys/kernel/panic",
+)
+"""Settings in /proc that no namespace has for itself, and that decide what the kernel runs or gives away."""
+
+
 async def says(machine: LocalMachine) -> Any:
     """Return what the machine's program prints as JSON."""
     ended = await run(machine)
@@ -245,13 +256,18 @@ import json, os
 files = [os.path.join(root, name) for root, folders, names in os.walk("/proc") for name in names
          if not root.split("/")[2:3] or not root.split("/")[2].isdigit()]
 status = dict(line.split(":\\t", 1) for line in open("/proc/self/status").read().splitlines() if ":\\t" in line)
+try:
+    open("/proc/1/mem", "rb").close()
+    guard = "open to all"
+except PermissionError:
+    guard = "closed"
 print(json.dumps([[path for path in files if os.access(path, os.W_OK)],
     {status[name] for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")} == {"0" * 16},
-    os.getuid(), status["NoNewPrivs"]]))
+    os.getuid(), status["NoNewPrivs"], guard]))
 """
-    writable, none, user, no_new = await says(LocalMachine(tmp_path, program))
-    assert [path for path in writable if not path.startswith("/proc/sys/user/")] == []
-    assert (none, user, no_new) == (True, 1000, "1")
+    writable, none, user, no_new, guard = await says(LocalMachine(tmp_path, program))
+    assert [path for path in writable if path.startswith(tuple(f"/proc/{name}" for name in WHOLE_MACHINE))] == []
+    assert (none, user, no_new, guard) == (True, 1000, "1", "closed")
 
 
 @needs_isolation
@@ -353,7 +369,8 @@ async def test_without_its_guard_everything_dies(tmp_path: Path, isolated: bool)
     machine = LocalMachine(tmp_path, FAMILY, isolated=isolated)
     async with running(machine, processes=2) as (backend, launch):
         ours = machine.processes(launch)
-        for process in machine.all_processes(launch):
+        supervisor = psutil.Process(int((await backend.observe(launch)).id.split()[1]))
+        for process in supervisor.children(recursive=True):
             if process not in ours:
                 process.kill()
         assert "was killed" in (await end_of(backend, launch)).reason

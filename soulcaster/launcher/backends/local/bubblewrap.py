@@ -67,7 +67,7 @@ def command_line(program: Path, folder: JobFolder, hidden: Sequence[Path] = ()) 
     seen = [path for path in _python() if not path.is_relative_to("/usr")]
     return (
         str(program),
-        *("--unshare-all", "--unshare-user", "--share-net", "--die-with-parent", "--new-session", "--as-pid-1"),
+        *("--unshare-all", "--unshare-user", "--share-net", "--new-session", "--as-pid-1"),
         *("--cap-drop", "ALL", "--uid", "1000", "--gid", "1000", "--hostname", "job"),
         *("--proc", "/proc", *_kernel_files()),
         *("--dev", "/dev", "--size", str(SHM_BYTES), "--tmpfs", "/dev/shm", "--remount-ro", "/dev"),  # noqa: S108

@@ -1,4 +1,4 @@
-"""All processes below this one: orphans are adopted, so that nothing that a program starts gets away."""
+"""This process and all below it: nothing that a program starts gets away, and it does not get at us."""
 
 import ctypes
 import os
@@ -7,13 +7,19 @@ import sys
 import time
 from collections.abc import Iterator
 
-_PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
+# linux/prctl.h
+_PR_SET_DUMPABLE = 4
+_PR_SET_CHILD_SUBREAPER = 36
 
 
 def adopt_orphans() -> None:
     """Become the parent of every process below us whose own parent ends; Linux only, elsewhere nothing happens."""
-    if sys.platform == "linux" and ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0):
-        raise OSError(ctypes.get_errno(), "prctl(PR_SET_CHILD_SUBREAPER)")
+    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def forbid_tracing() -> None:
+    """Forbid other processes of the same user to read or change this one's memory; Linux only."""
+    _prctl(_PR_SET_DUMPABLE, 0)
 
 
 def kill_descendants() -> None:
@@ -42,3 +48,8 @@ def reap() -> Iterator[tuple[int, int]]:
         if pid == 0:
             return
         yield pid, status
+
+
+def _prctl(option: int, value: int) -> None:
+    if sys.platform == "linux" and ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0):
+        raise OSError(ctypes.get_errno(), f"prctl({option})")

@@ -3,8 +3,9 @@
 `python -m soulcaster.launcher.backends.local.guard CONTROL REPORT LIMITS PROGRAM [ARGUMENT...]`
 
 CONTROL is the read end of a pipe. Nobody writes to it: when it ends, the supervisor has died, and the guard ends
-everything. (The kernel's own way, PR_SET_PDEATHSIG, misses a parent that dies before the child asks for it.) REPORT is
-a pipe to the supervisor, a line of JSON for each event: {"started": pid}, {"failed": reason}, {"ended": wait status}.
+everything. (The kernel's own way, PR_SET_PDEATHSIG, misses a parent that dies before the child asks for it. So does
+bubblewrap's --die-with-parent: it may leave a process that waits for ever for one that was killed.) REPORT is a pipe to
+the supervisor, a line of JSON for each event: {"started": pid}, {"failed": reason}, {"ended": wait status}.
 LIMITS is JSON of resource limits by the names of the module `resource`.
 
 Everything that the program starts ends with the guard: as process 1 of its namespace it takes everything with it;
@@ -20,7 +21,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from soulcaster.launcher.backends.local.descendants import adopt_orphans, kill_descendants, reap
+from soulcaster.launcher.backends.local.descendants import adopt_orphans, forbid_tracing, kill_descendants, reap
 
 OOM_SCORE = 500
 """Of -1000 to 1000: where the machine runs out of memory, the kernel ends the program before services."""
@@ -32,18 +33,20 @@ def main() -> None:
     for pipe in (control, report):
         os.set_inheritable(pipe, False)
     isolated = os.getpid() == 1
-    if not isolated:
+    _limit(json.loads(sys.argv[3]))
+    if isolated:
+        forbid_tracing()  # last: from here on, only root may write to our files in /proc
+    else:
         adopt_orphans()
     try:
-        _run(control, report, json.loads(sys.argv[3]), sys.argv[4:])
+        _run(control, report, sys.argv[4:])
     finally:
         if not isolated:
             kill_descendants()
 
 
-def _run(control: int, report: int, limits: dict[str, int], command: list[str]) -> None:
+def _run(control: int, report: int, command: list[str]) -> None:
     children = _wake_on_children()
-    _limit(limits)
     if select.select([control], [], [], 0)[0]:
         return
     try:
