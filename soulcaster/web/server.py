@@ -6,6 +6,7 @@ import aiohttp_jinja2
 import jinja2
 from aiohttp import web
 
+from soulcaster.domain.lifecycle import MAX_LAUNCHES
 from soulcaster.web import api, api_docs, cors, pages
 from soulcaster.web.bodies import MAX_BODY_BYTES
 from soulcaster.web.caller import USED
@@ -46,7 +47,7 @@ def create_app(systems: Systems, options: Options) -> web.Application:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals["github"] = systems.entrance is not None
+    environment.globals |= {"github": systems.entrance is not None, "most_launches": MAX_LAUNCHES}
     app.add_routes([*api.routes(), *api_docs.routes()])
     app.router.add_static("/app/static", Path(__file__).parent / "static")
     app.add_subapp("/app", pages.create_pages(options.session_key, secure=options.secure_cookies))

@@ -359,7 +359,7 @@ async def test_a_long_log_is_read_in_parts_without_the_script(
 
 async def test_a_log_in_the_archive(world: World) -> None:
     await world.fill()
-    await world.fix("j1", "failed")
+    await world.fix("j1", "failed", archive_url="memory:j1")
     archive = MemoryArchive()
     archive.put(archive_key("p1", "j1"), "kept\n")
     async with TestClient(TestServer(world.app(log_archive=archive))) as client:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from soulcaster.domain.fixes.log_position import MemoryPosition
-from soulcaster.domain.lifecycle import MAX_LAUNCHES, Job, active
+from soulcaster.domain.lifecycle import Job, active
 from soulcaster.services.fixes import FixTerms
 from soulcaster.services.job_log_reading import LogPart
 from soulcaster.web.dependencies import dependencies
@@ -35,7 +35,6 @@ class FixPanel:
     terms: FixTerms
     backends: Sequence[str]
     may_approve: bool
-    launches: int = MAX_LAUNCHES
 
     @property
     def waits_for_an_owner(self) -> bool:
