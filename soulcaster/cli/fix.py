@@ -14,6 +14,8 @@ from soulcaster.processes.settings import DEFAULT_DATA_DIR, Settings
 
 if TYPE_CHECKING:
     from soulcaster.domain.lifecycle import Job
+    from soulcaster.ports.messaging import Publisher
+    from soulcaster.ports.read_model import ReadModel
     from soulcaster.services.job_log_reading import LogPart
     from soulcaster.web.api.jobs.models import JobOut
 
@@ -30,7 +32,39 @@ LISTED = 20
 
 JobId = Annotated[str, typer.Argument(metavar="JOB", help="A job's id, as `soulcaster fix list` shows it.")]
 
-app = typer.Typer(no_args_is_help=True, help="List, show, follow, approve and cancel the jobs that fix clusters.")
+app = typer.Typer(no_args_is_help=True, help="Start, list, follow, approve and cancel the jobs that fix clusters.")
+
+
+@app.command()
+def start(
+    cluster: Annotated[
+        str, typer.Argument(metavar="CLUSTER", help="A cluster's id, as `soulcaster clusters` shows it.")
+    ],
+    project: ProjectName,
+    repository: Annotated[
+        str | None, typer.Option("--repository", metavar="OWNER/NAME", help="Which repository it changes.")
+    ] = None,
+    backend: Annotated[str | None, typer.Option("--backend", metavar="NAME", help="Where the job runs.")] = None,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+) -> None:
+    """Start a fix of a cluster, and print the id of its job.
+
+    `soulcaster fix start e83bfa2a-… --project 'My app'`
+
+    `soulcaster fix logs $(soulcaster fix start e83bfa2a-… -p 'My app') -p 'My app' --follow`
+    """
+    job_id, notice = complete(_start(settings_of(data_dir), project, cluster, repository, backend))
+    typer.echo(job_id)
+    typer.echo(notice, err=True)
+
+
+@app.command()
+def approve(job: JobId, project: ProjectName, data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
+    """Let a job start that waits for approval.
+
+    `soulcaster fix approve 9c1b9e5a-… --project 'My app'`
+    """
+    typer.echo(complete(_approve(settings_of(data_dir), project, job)))
 
 
 @app.command("list")
@@ -103,6 +137,60 @@ def run() -> None:
     if not complete(rehearse(JobAddress.from_environment(os.environ))):
         typer.echo("The job has ended, or another launch of it has begun.", err=True)
         sys.exit(3)
+
+
+async def _start(
+    settings: Settings, project: str, cluster: str, repository: str | None, backend: str | None
+) -> tuple[str, str]:
+    """Return the id of the job, and what came of the request, for people."""
+    from soulcaster.processes.connections import open_publisher, open_read_model
+    from soulcaster.processes.fixes import open_fixes
+    from soulcaster.services.fixes import FixRequest
+    from soulcaster.services.projects import find_project
+
+    async with (
+        open_read_model(settings) as read_model,
+        open_publisher(settings) as publisher,
+        open_fixes(settings, publisher, read_model) as fixes,
+    ):
+        found = await find_project(read_model.projects, project)
+        request = FixRequest(BY, may_approve=True, backend=backend, repository=repository)
+        requested = await fixes.start(found.id, cluster, request)
+        return requested.job_id, await _outcome(publisher, read_model, found.id, requested.command_id)
+
+
+async def _approve(settings: Settings, project: str, job_id: str) -> str:
+    from soulcaster.processes.connections import open_publisher, open_read_model
+    from soulcaster.processes.fixes import open_fixes
+    from soulcaster.services.lookup import known_job
+    from soulcaster.services.projects import find_project
+
+    async with (
+        open_read_model(settings) as read_model,
+        open_publisher(settings) as publisher,
+        open_fixes(settings, publisher, read_model) as fixes,
+    ):
+        found = await find_project(read_model.projects, project)
+        command_id = await fixes.approve(await known_job(read_model.jobs, found.id, job_id), by=BY)
+        return await _outcome(publisher, read_model, found.id, command_id)
+
+
+async def _outcome(publisher: "Publisher", read_model: "ReadModel", project_id: str, command_id: str) -> str:
+    """Return what became of a command, for people.
+
+    Raises:
+        Conflict: it was refused.
+    """
+    from soulcaster.errors import Conflict
+    from soulcaster.services.cluster_commands import ClusterCommands
+
+    commands = ClusterCommands(publisher, read_model.commands)
+    view = await commands.outcome(project_id, command_id, seconds=OUTCOME_SECONDS)
+    if view is None:
+        return "Requested; no worker has decided on it yet."
+    if view.outcome == "refused":
+        raise Conflict(f"This was refused: {view.reason}.")
+    return f"Done: {view.reason}."
 
 
 async def _listed(settings: Settings, project: str, cluster: str | None, limit: int) -> "Sequence[Job]":

@@ -72,7 +72,12 @@ def compose(facts: ClusterFacts, reports: Sequence[Report]) -> FixBrief:
     about = _about(facts)
     frames = _frames(chosen)
     fence = Fence([about, frames, *quotes])
-    parts = [_INTRODUCTION.format(mark=fence.mark), "## The problem", fence.enclose("problem", about), _counts(facts)]
+    parts = [
+        _INTRODUCTION.format(mark=fence.mark).strip(),
+        "## The problem",
+        fence.enclose("problem", about),
+        _counts(facts),
+    ]
     if frames:
         parts += ["## Stack frames", fence.enclose("frames", frames)]
     parts.append("## What people said")
