@@ -25,6 +25,7 @@ def _process(module: str, function: str) -> list[str]:
 
 WORKER = _process("worker", "run_worker")
 WEB = _process("web", "run_web")
+LAUNCHER = _process("launcher", "run_launcher")
 
 
 async def wait_until(done: Callable[[], Awaitable[bool]], poll_seconds: float = POLL_SECONDS) -> None:

@@ -71,6 +71,29 @@ def intake(
 
 
 @app.command()
+def fixes(
+    jobs: Annotated[int, typer.Option(min=1, help="Jobs to start and cancel, one after the other.")] = 20,
+    as_json: AsJson = False,
+) -> None:
+    """Say how long it takes from a click to a program that runs, and from a cancel to no process.
+
+    It starts a Kafka and a Redis for itself, and jobs on the backend `local`. Stop whatever else runs on the machine.
+
+    `soulcaster bench fixes --jobs 20`
+    """
+    from soulcaster.bench.fixes import measure
+    from soulcaster.cli.bench_tables import print_fixes
+    from soulcaster.terminal import print_json, progress_bar
+
+    with progress_bar("Starting and cancelling", "jobs") as bar:
+        figures = complete(measure(jobs, lambda done: bar.update(done, jobs)))
+    if as_json:
+        print_json(asdict(figures))
+    else:
+        print_fixes(figures)
+
+
+@app.command()
 def scale(
     items: Annotated[int, typer.Option(min=1000, help="Items that the stream has.")] = 60_000,
     as_json: AsJson = False,

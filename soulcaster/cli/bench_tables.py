@@ -10,6 +10,7 @@ from rich.text import Text
 from soulcaster.terminal import console, literal, table
 
 if TYPE_CHECKING:
+    from soulcaster.bench.fixes import FixFigures
     from soulcaster.bench.intake import IntakeFigures
     from soulcaster.bench.pipeline import PipelineFigures
     from soulcaster.bench.scale import Growth
@@ -66,6 +67,22 @@ def print_intake(figures: "IntakeFigures") -> None:
     out.print(f"{posts}, {figures.load.per_second} a second; answered {answered}")
     out.print(f"p50 {figures.p50_ms} ms, p99 {figures.p99_ms} ms, max {figures.max_ms} ms; lost: {figures.lost}")
     out.print(f"sent late by {figures.sent_late_p99_ms} ms (p99); above {SLOW_MS} ms, by the second: {slow}")
+
+
+def print_fixes(figures: "FixFigures") -> None:
+    """Print how long jobs take to begin and to be gone."""
+    isolated = "in bubblewrap" if figures.isolated else "not isolated, because bubblewrap does not work here"
+    times = _numbers(f"{figures.jobs} jobs on local, {isolated}; seconds", "p50", "p95", "slowest", named_rows=True)
+    for name, spread in (
+        ("from click to answer", figures.click_to_answer),
+        ("from click to process started", figures.click_to_started),
+        ("from click to its report that it runs", figures.click_to_reported),
+        ("from answer to process started", figures.answer_to_started),
+        ("from answer to its report that it runs", figures.answer_to_reported),
+        ("from cancel to no process", figures.cancel_to_gone),
+    ):
+        times.add_row(name, *(f"{seconds:.2f}" for seconds in (spread.p50_s, spread.p95_s, spread.max_s)))
+    console().print(times)
 
 
 def print_scale(growth: "Growth") -> None:
