@@ -6,7 +6,7 @@ from soulcaster.launcher.backends.local.backend import Local
 from soulcaster.launcher.backends.local.order import Limits
 from soulcaster.processes.settings import DEFAULT_DATA_DIR, STACK_FILE, LauncherSettings
 
-COMMAND = (sys.executable, "-m", "soulcaster", "fix", "run")
+COMMAND: tuple[str, ...] = (sys.executable, "-m", "soulcaster", "fix", "run")
 """The program of a job."""
 
 
