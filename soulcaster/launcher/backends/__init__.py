@@ -1,1 +1,1 @@
-"""Where coding agents run: one `LaunchBackend` (`soulcaster.ports.launch`) a file."""
+"""Where the programs of jobs run: one `LaunchBackend` (`soulcaster.ports.launch_backend`) a file or a folder."""
