@@ -12,14 +12,15 @@ from functools import cache
 from pathlib import Path
 
 import psutil
+import pytest
 
 from soulcaster.launcher.backends.local import bubblewrap
 from soulcaster.launcher.backends.local.backend import Local
 from soulcaster.launcher.backends.local.folder import JobFolder
 from soulcaster.launcher.backends.local.order import Limits
 from soulcaster.launcher.backends.local.program import GUARD
-from soulcaster.ports.launch_backend import Launch
-from tests.support.launch_backends import PRINTS, Harness, Lack, eventually
+from soulcaster.ports.launch_backend import Launch, Task
+from tests.support.launch_backends import PRINTS, Harness, Lack, eventually, make_launch
 
 PROGRAM = f"""
 import json, os, pathlib, sys, time
@@ -33,11 +34,24 @@ while not finish.exists():
 sys.exit(int(finish.read_text()))
 """
 
+FAMILY = f"""
+import os, signal, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        time.sleep(60)
+    os._exit(0)
+os.wait()
+{PROGRAM}
+"""
+"""A program whose grandchild is in another session, has lost its parent, and ignores SIGTERM."""
+
 LAUNCHER = """
 import asyncio, json, sys
 from pathlib import Path
 from soulcaster.launcher.backends.local.backend import Local
-from soulcaster.ports.launch_backend import Launch
+from soulcaster.ports.launch_backend import Launch, Task
 given = json.loads(sys.argv[1])
 backend = Local(Path(given["jobs"]), given["command"], **given["options"])
 asyncio.run(backend.launch(Launch(**given["launch"])))
@@ -145,6 +159,9 @@ def isolation_works() -> bool:
     return any(bubblewrap.failure(program) is None for program in bubblewrap.candidates())
 
 
+needs_isolation = pytest.mark.skipif(not isolation_works(), reason="bubblewrap does not work here")
+
+
 def command_line(process: psutil.Process) -> list[str]:
     """Return its words; none when it has ended."""
     try:
@@ -159,3 +176,48 @@ async def local(place: Path) -> AsyncIterator[Harness]:
     machine = LocalMachine(place, isolated=isolation_works())
     yield machine
     await machine.end()
+
+
+@asynccontextmanager
+async def running(machine: LocalMachine, seconds: int = 60, processes: int = 1) -> AsyncIterator[tuple[Local, Launch]]:
+    """Launch the machine's program; go on when so many processes of it are there."""
+    backend, launch = machine.backend(), make_launch(seconds=seconds)
+    await backend.launch(launch)
+
+    async def there() -> bool:
+        return len(machine.processes(launch)) == processes and (machine.folder(launch).home / "environment").exists()
+
+    await eventually(there)
+    yield backend, launch
+    await machine.end()
+
+
+async def end_of(backend: Local, launch: Launch) -> Task:
+    async def is_so() -> bool:
+        return (await backend.observe(launch)).state == "ended"
+
+    await eventually(is_so, 15)
+    return await backend.observe(launch)
+
+
+async def run(machine: LocalMachine, seconds: int = 60) -> Task:
+    """Run the machine's program to its end."""
+    backend, launch = machine.backend(), make_launch(seconds=seconds)
+    await backend.launch(launch)
+    try:
+        ended = await end_of(backend, launch)
+    finally:
+        await machine.end()
+    assert machine.all_processes(launch) == []
+    return ended
+
+
+async def nothing_runs(machine: LocalMachine, launch: Launch) -> None:
+    async def is_so() -> bool:
+        return machine.all_processes(launch) == []
+
+    await eventually(is_so)
+
+
+def names(folder: JobFolder) -> set[str]:
+    return {path.name for path in folder.path.iterdir()} if folder.path.is_dir() else set()
