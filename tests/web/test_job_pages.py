@@ -11,12 +11,16 @@ import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
 from soulcaster.domain.commands import ApproveFix, StartFix
+from soulcaster.domain.fixes.document import Document
 from soulcaster.domain.fixes.fix import StopPoint, Target
 from soulcaster.domain.fixes.job_log import LogChunk
 from soulcaster.domain.lifecycle import JobState, ends
 from soulcaster.domain.members import Role
+from soulcaster.errors import SourceRefuses, SourceUnavailable
+from soulcaster.ports.repositories import BaseCommit
 from soulcaster.services import job_log_reading, job_search
 from soulcaster.services.log_archive import archive_key
+from soulcaster.web.dependencies import DEPENDENCIES
 from soulcaster.web.pages import job_forms, jobs
 from soulcaster.web.pages.job_formatting import STATE_EXPLANATIONS, STATE_TEXTS, STOP_TEXTS, duration
 from soulcaster.wire.cluster_commands import ClusterCommand
@@ -57,13 +61,25 @@ async def post(client: Client, path: str, **fields: str) -> str:
     return await page(await client.post(path, data={"csrf_token": token, **fields}))
 
 
+def started(world: World) -> StartFix:
+    """Return the only command that was published; it must start a fix."""
+    [command] = [
+        ClusterCommand.model_validate_json(message.value)
+        for message in world.publisher.sent
+        if message.topic == "cluster.commands"
+    ]
+    assert command.project_id == "p1"
+    assert isinstance(command.command, StartFix)
+    return command.command
+
+
 async def print_log(world: World, *lines: str) -> None:
     chunks = [LogChunk("j1", None, NOW + timedelta(seconds=n), f"{line}\n", n) for n, line in enumerate(lines, 1)]
     await world.read_model.writer.put_job_logs(chunks)
 
 
-async def policy(world: World, **fields: object) -> None:
-    config = ProjectConfig(policy=PolicyConfig.model_validate(fields))
+async def policy(world: World, *, repositories: tuple[str, ...] = (), **fields: object) -> None:
+    config = ProjectConfig(repositories=repositories, policy=PolicyConfig.model_validate(fields))
     await world.read_model.writer.put_project_config("p1", StoredConfig(1, config))
 
 
@@ -112,10 +128,8 @@ async def test_a_backend_that_is_not_set_up_is_named(world: World, owner: Client
 async def test_a_fix_starts_on_the_backend_that_was_chosen(world: World, owner: Client) -> None:
     await world.fill()
     assert "Fix requested. Reload" in await post(owner, f"{CLUSTER}/start-fix", backend="local")
-    [message] = world.publisher.sent
-    command = ClusterCommand.model_validate_json(message.value).command
-    assert isinstance(command, StartFix)
-    assert (message.key, command.cluster_id, command.requested_by) == (b"p1", "c1", "owner")
+    command = started(world)
+    assert (command.cluster_id, command.requested_by) == ("c1", "owner")
     assert (command.options.backend, command.approved) == ("local", True)
     assert "Fix requested" not in await page(await owner.get(CLUSTER))
 
@@ -133,7 +147,67 @@ async def test_why_no_fix_starts_is_said(world: World, owner: Client) -> None:
     assert "Reopen it first" in text
     await world.fix("j1", "running")
     assert "No fix was started. A fix of this cluster is under way" in await post(owner, f"{CLUSTER}/start-fix")
-    assert len(world.publisher.sent) == 1
+    assert started(world).cluster_id == "c1", "the first request was published, and no other"
+
+
+async def test_the_brief_is_shown_before_the_button_and_kept_with_the_job(world: World, owner: Client) -> None:
+    await world.fill()
+    text = await page(await owner.get(CLUSTER))
+    brief = unescape(text.partition('aria-label="Brief">')[2].partition("</pre>")[0])
+    assert brief == (await owner.app[DEPENDENCIES].briefs.compose("p1", "c1")).text
+    assert "It has been two weeks now." in brief
+    assert text.index("<summary>Brief, ") < text.index(">Start fix<")
+    await world.read_model.writer.put_documents([Document("b1", "p1", "c1", "brief", f"as it was {HOSTILE}", NOW)])
+    await world.fix("j1", "running", brief_id="b1")
+    text = await page(await owner.get(JOB))
+    assert "as it was &lt;img src=x" in text
+    assert "It has been two weeks now." not in text
+    await world.fix("j2", "running", brief_id="b2")
+    assert "<summary>Brief" not in await page(await owner.get(f"{PROJECT}/jobs/j2"))
+
+
+async def test_a_person_chooses_the_repository_where_it_is_not_clear(world: World, owner: Client) -> None:
+    await world.fill()
+    assert "name no repository" in await page(await owner.get(CLUSTER))
+    await policy(world, repositories=("acme/app",))
+    text = await page(await owner.get(CLUSTER))
+    assert 'Repository: <span class="address">acme/app</span>' in text
+    assert 'name="repository"' not in text
+    await policy(world, repositories=("acme/app", "acme/site"))
+    text = await page(await owner.get(CLUSTER))
+    assert '<option value="">Choose the repository</option>' in text
+    assert '<option value="acme/site">acme/site</option>' in text
+    text = await post(owner, f"{CLUSTER}/start-fix", backend="local", repository="")
+    assert "No fix was started. Say which repository the fix changes: acme/app, acme/site." in text
+    assert "Say which" in await post(owner, f"{CLUSTER}/start-fix", backend="local", repository="evil/fork")
+    assert world.publisher.sent == []
+    await post(owner, f"{CLUSTER}/start-fix", backend="local", repository="acme/site")
+    target = started(world).options.target
+    assert target is not None
+    assert target.repository == "acme/site"
+
+
+class NoRepository:
+    """A GitHub that refuses to show a repository, or does not answer."""
+
+    def __init__(self, error: SourceRefuses | SourceUnavailable) -> None:
+        self.error = error
+
+    async def base(self, repository: str, *, branch: str | None, token: str | None) -> BaseCommit:
+        raise self.error
+
+
+@pytest.mark.parametrize("error", [SourceRefuses("No such repository."), SourceUnavailable("GitHub is away.")])
+async def test_what_github_says_of_the_repository_is_said(
+    world: World, error: SourceRefuses | SourceUnavailable
+) -> None:
+    await world.fill()
+    await policy(world, repositories=("acme/app",))
+    async with TestClient(TestServer(world.app(repositories=NoRepository(error)))) as client:
+        await world.sign_in.offer("let-me-in", "owner", seconds=60)
+        await client.get("/app/sign-in", params={"token": "let-me-in"})
+        assert f"No fix was started. {error}" in await post(client, f"{CLUSTER}/start-fix", backend="local")
+    assert world.publisher.sent == []
 
 
 @pytest.mark.parametrize("state", UNDER_WAY)
@@ -236,9 +310,7 @@ async def test_what_a_member_starts_may_wait_for_an_owner(world: World, browser:
     await policy(world, approvers="admin")
     await enter(world, browser, "member")
     await post(browser, f"{CLUSTER}/start-fix")
-    command = ClusterCommand.model_validate_json(world.publisher.sent[0].value).command
-    assert isinstance(command, StartFix)
-    assert not command.approved
+    assert not started(world).approved
 
 
 # ---- cancel and retry -----------------------------------------------------------------------------------------------
@@ -284,9 +356,7 @@ async def test_another_try_makes_the_same_choices(world: World, owner: Client) -
     await world.fix("j1", "dead", backend="local", stop_at="branch", plan_id="plan-1")
     assert buttons(await page(await owner.get(JOB))) == {"Try again"}
     assert "Fix requested" in await post(owner, f"{JOB}/retry")
-    [message] = world.publisher.sent
-    command = ClusterCommand.model_validate_json(message.value).command
-    assert isinstance(command, StartFix)
+    command = started(world)
     options = command.options
     assert (command.cluster_id, options.backend, options.stop_at, options.plan_id) == (
         "c1",
@@ -301,7 +371,7 @@ async def test_a_recorded_job_is_tried_by_a_fix(world: World, owner: Client) -> 
     await world.job("j1", "pending", "failed")
     assert "Recorded job" in await page(await owner.get(JOB))
     assert "Fix requested" in await post(owner, f"{JOB}/retry")
-    assert len(world.publisher.sent) == 1
+    assert started(world).cluster_id == "c1"
 
 
 # ---- one job --------------------------------------------------------------------------------------------------------

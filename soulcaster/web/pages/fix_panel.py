@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
+from soulcaster.domain.fixes.brief import FixBrief
 from soulcaster.domain.fixes.log_position import MemoryPosition
 from soulcaster.domain.lifecycle import Job, active
-from soulcaster.services.fixes import FixTerms
+from soulcaster.services.fixes import DRY_RUN, FixTerms, RepositoryChoice
 from soulcaster.services.job_log_reading import LogPart
 from soulcaster.web.dependencies import dependencies
 from soulcaster.web.pages.access import ACCESS
@@ -25,7 +26,8 @@ class FixPanel:
 
     `current` is the job under way, `log` the first part of its log. `ended` are jobs that have ended, newest first,
     with the log lines of their steps; `total` counts all jobs. `may_approve` says whether the person who is signed in
-    may approve a job.
+    may approve a job. While no job is under way, `brief` is what the next one would be given, and `repository` what it
+    would change.
     """
 
     current: Job | None
@@ -35,6 +37,13 @@ class FixPanel:
     terms: FixTerms
     backends: Sequence[str]
     may_approve: bool
+    brief: FixBrief | None = None
+    repository: RepositoryChoice | None = None
+
+    @property
+    def dry_run(self) -> bool:
+        """Whether one of the backends changes nothing and needs no repository."""
+        return DRY_RUN in self.backends
 
     @property
     def waits_for_an_owner(self) -> bool:
@@ -55,6 +64,8 @@ async def fix_panel(request: web.Request, cluster_id: str) -> FixPanel:
     logs = await given.read_model.jobs.logs_of([job.id for job in ended])
     log = None if current is None else await first_part(request, current)
     terms = await given.fixes.terms(access.project.id)
+    brief = None if current is not None else await given.briefs.compose(access.project.id, cluster_id)
+    repository = None if current is not None else await given.fixes.choices(access.project.id, cluster_id)
     return FixPanel(
         current=current,
         log=log,
@@ -63,6 +74,8 @@ async def fix_panel(request: web.Request, cluster_id: str) -> FixPanel:
         terms=terms,
         backends=given.fixes.backends,
         may_approve=access.may(terms.approvers),
+        brief=brief,
+        repository=repository,
     )
 
 

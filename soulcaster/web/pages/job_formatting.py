@@ -62,6 +62,11 @@ def time_taken(job: Job, now: datetime) -> str:
     return duration((now if active(job) else job.updated_at) - job.created_at)
 
 
+def kilobytes(text: str) -> str:
+    """Return how long a text is in UTF-8."""
+    return f"{len(text.encode()) / 1024:.1f} KB"
+
+
 def lines(texts: Sequence[str]) -> Sequence[str]:
     """Return the lines of a log's parts, without what a terminal would act on."""
     return plain("".join(texts)).splitlines()
@@ -75,6 +80,7 @@ FILTERS: Mapping[str, Callable[..., Any]] = {
     "duration": lambda seconds: duration(timedelta(seconds=seconds)),
     "time_taken": time_taken,
     "active": active,
+    "kilobytes": kilobytes,
     "lines": lines,
     "plain": plain,
 }

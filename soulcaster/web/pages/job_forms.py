@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 from soulcaster.domain.fixes.fix import Backend
 from soulcaster.domain.lifecycle import Job, active
-from soulcaster.errors import Conflict, IllegalTransition, QuotaExceeded
+from soulcaster.errors import Conflict, IllegalTransition, QuotaExceeded, SourceRefuses, SourceUnavailable
 from soulcaster.services.fixes import FixRequest, UnknownBackend
 from soulcaster.services.lookup import known_job
 from soulcaster.web.bodies import read_form
@@ -18,6 +18,7 @@ from soulcaster.web.pages.addresses import cluster_path, job_path
 from soulcaster.web.pages.session import leave_notice
 from soulcaster.web.parameters import path_id
 from soulcaster.web.problems import Problem
+from soulcaster.wire.project_config import Repository
 
 OUTCOME_SECONDS = 2.0
 """How long a page waits for what comes of a form."""
@@ -27,6 +28,7 @@ class StartForm(BaseModel):
     """What a person chose for a fix; the project's policy has the rest."""
 
     backend: Backend | None
+    repository: Repository | None
 
 
 class JobForm(BaseModel):
@@ -39,7 +41,9 @@ async def start_fix(request: web.Request) -> web.StreamResponse:
     """POST .../clusters/{cluster_id}/start-fix: request a fix of the cluster."""
     form = await read_form(request, StartForm)
     cluster_id = path_id(request, "cluster_id")
-    await _start(request, cluster_id, FixRequest(request[ACCESS].user, backend=form.backend))
+    await _start(
+        request, cluster_id, FixRequest(request[ACCESS].user, backend=form.backend, repository=form.repository)
+    )
     raise web.HTTPSeeOther(cluster_path(request[ACCESS].project.id, cluster_id))
 
 
@@ -49,7 +53,13 @@ async def retry(request: web.Request) -> web.StreamResponse:
     fix = FixRequest(request[ACCESS].user)
     if job.fix is not None:
         options = job.fix.options
-        fix = replace(fix, backend=options.backend, stop_at=options.stop_at, plan_id=options.plan_id)
+        fix = replace(
+            fix,
+            backend=options.backend,
+            stop_at=options.stop_at,
+            plan_id=options.plan_id,
+            repository=None if options.target is None else options.target.repository,
+        )
     await _start(request, job.cluster_id, fix)
     raise web.HTTPSeeOther(cluster_path(job.project_id, job.cluster_id))
 
@@ -91,7 +101,7 @@ async def _start(request: web.Request, cluster_id: str, fix: FixRequest) -> None
     given, access = dependencies(request), request[ACCESS]
     try:
         asked = await given.fixes.start(access.project.id, cluster_id, replace(fix, may_approve=access.may("admin")))
-    except (Conflict, QuotaExceeded, UnknownBackend) as error:
+    except (Conflict, QuotaExceeded, UnknownBackend, SourceRefuses, SourceUnavailable) as error:
         await leave_notice(request, f"No fix was started. {error}")
         return
     refusal = await _refusal(request, asked.command_id)

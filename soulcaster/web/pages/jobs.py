@@ -7,9 +7,10 @@ from typing import get_args
 import aiohttp_jinja2
 from aiohttp import web
 
+from soulcaster.domain.fixes.document import Document
 from soulcaster.domain.fixes.log_position import position_of
 from soulcaster.domain.lifecycle import Job, JobState, ends
-from soulcaster.errors import ArchiveUnavailable
+from soulcaster.errors import ArchiveUnavailable, NotFound
 from soulcaster.ports.paging import Page
 from soulcaster.services.job_log_reading import LogPart
 from soulcaster.services.job_search import search_jobs
@@ -92,6 +93,7 @@ async def one_job(request: web.Request) -> web.StreamResponse:
         "project": request[ACCESS].project,
         "job": job,
         "cluster": clusters.get(job.cluster_id),
+        "brief": await _brief(request, job),
         "log": await _log(request, job, after),
         "from_the_beginning": after is None,
         "user": request[ACCESS].user,
@@ -147,6 +149,16 @@ def _title_at_start(job: Job) -> str:
 async def _job(request: web.Request) -> Job:
     jobs = dependencies(request).read_model.jobs
     return await known_job(jobs, request[ACCESS].project.id, path_id(request, "job_id"))
+
+
+async def _brief(request: web.Request, job: Job) -> Document | None:
+    """Return the brief that a job was given; None for a job without one."""
+    if job.fix is None or job.fix.options.brief_id is None:
+        return None
+    try:
+        return await dependencies(request).briefs.stored(job.project_id, job.fix.options.brief_id)
+    except NotFound:  # the read model is a moment behind, or is being rebuilt
+        return None
 
 
 async def _log(request: web.Request, job: Job, after: str | None) -> LogPart | None:
