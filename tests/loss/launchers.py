@@ -31,19 +31,25 @@ QUICK, ENDLESS = 0.4, 1_000.0
 
 
 class Yard:
-    """A worker, a web server and launchers on one stack, and the jobs of one project of its own."""
+    """A worker, a web server and launchers on one stack, and the jobs of one project at a time."""
 
     def __init__(self, settings: Settings, data_dir: Path) -> None:
         self.settings = settings
-        self.project_id = f"p{uuid4().hex[:10]}"
+        self.project_id = ""
         self.group = f"{settings.app_id}-launcher"
         self._data_dir = data_dir
         self._children: list[Child] = []
+        self._launchers: list[Child] = []
         self._job_ids: list[str] = []
         self._secret = Fernet.generate_key().decode()
         data_dir.mkdir()
         addresses = settings.model_dump(mode="json", exclude={"session_key"})
         (data_dir / STACK_FILE).write_text(json.dumps({"pid": os.getpid(), "settings": addresses}))
+
+    def begin(self) -> None:
+        """Begin with a new project, without jobs."""
+        self.project_id = f"p{uuid4().hex[:10]}"
+        self._job_ids = []
 
     def start(self, name: str) -> Child:
         """Start the worker or the web server."""
@@ -51,7 +57,9 @@ class Yard:
 
     def launcher(self, step_seconds: float = QUICK) -> Child:
         """Start a launcher."""
-        return self._start("launcher", ["tests.loss.quick_launcher", str(self._data_dir), str(step_seconds)])
+        child = self._start("launcher", ["tests.loss.quick_launcher", str(self._data_dir), str(step_seconds)])
+        self._launchers.append(child)
+        return child
 
     def _start(self, name: str, arguments: Sequence[str]) -> Child:
         log = self._data_dir / f"{len(self._children)}-{name}.log"
@@ -60,6 +68,11 @@ class Yard:
         child.start()
         self._children.append(child)
         return child
+
+    async def stop_launchers(self) -> None:
+        """Stop the launchers that run."""
+        for child in self._launchers:
+            await child.stop()
 
     async def close(self) -> None:
         """Stop all that runs."""

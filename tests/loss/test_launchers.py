@@ -3,8 +3,7 @@
 import asyncio
 import os
 import random
-from collections.abc import AsyncIterator
-from pathlib import Path
+from collections.abc import AsyncIterator, Iterator
 from uuid import uuid4
 
 import aiohttp
@@ -21,30 +20,45 @@ from tests.loss.launchers import ENDLESS, Yard
 
 pytestmark = pytest.mark.integration
 
-KILLS = int(os.environ.get("SOULCASTER_TEST_KILLS", "6"))
-"""How often the launcher is killed in the test that kills it again and again."""
+KILLS = int(os.environ.get("SOULCASTER_TEST_KILLS", "3"))
+"""How often the launcher is killed in the test that kills it again and again; each time takes some seconds."""
 
 
-@pytest_asyncio.fixture
-async def yard(loop_stack: Stack, tmp_path: Path) -> AsyncIterator[Yard]:
+@pytest.fixture(scope="module")
+def site(loop_stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Yard]:
+    """A worker and a web server for all tests of this file."""
+    data_dir = tmp_path_factory.mktemp("site") / "yard"
     settings = loop_stack.settings.model_copy(
         update={
             "app_id": f"loss-{uuid4().hex[:8]}",
             "port": free_port(),
             "backends": "local",
             "launcher_jobs": 6,
-            "local_jobs_folder": tmp_path / "yard" / "jobs",
+            "local_jobs_folder": data_dir / "jobs",
             "local_without_isolation": True,
         }
     )
+    site = Yard(settings, data_dir)
+    asyncio.run(_opened(site))
+    yield site
+    asyncio.run(site.close())
+
+
+async def _opened(site: Yard) -> None:
+    settings = site.settings
     await provision(settings.kafka, all_topics(settings.app_id), partitions=settings.partitions, replication=1)
-    yard = Yard(settings, tmp_path / "yard")
-    yard.start("worker")
-    yard.start("web")
+    site.start("worker")
+    site.start("web")
     async with aiohttp.ClientSession(f"http://127.0.0.1:{settings.port}") as http:
         await ready(http)
-    yield yard
-    await yard.close()
+
+
+@pytest_asyncio.fixture
+async def yard(site: Yard) -> AsyncIterator[Yard]:
+    """The site with a project of the test's own; its launchers end with the test."""
+    site.begin()
+    yield site
+    await site.stop_launchers()
 
 
 async def test_a_launcher_that_is_killed_again_and_again_starts_nothing_twice(yard: Yard) -> None:
