@@ -21,6 +21,9 @@ class JobReader(Protocol):
     async def get(self, job_id: str) -> Job | None:
         """Return one job, or None."""
 
+    async def active(self) -> int:
+        """Return how many jobs of all projects have not ended."""
+
     async def logs(self, job_id: str) -> tuple[str, ...]:
         """Return all log lines of a job, oldest first."""
 

@@ -18,7 +18,12 @@ def fix_defaults(settings: FixSettings) -> FixDefaults:
     """Return what holds where neither a request nor a project says otherwise."""
     limits = FixLimits(settings.project_jobs, settings.project_jobs_per_day, settings.project_usd_per_day)
     return FixDefaults(
-        settings.backend_names(), settings.job_seconds, settings.job_usd, limits, github_token=settings.github_token
+        settings.backend_names(),
+        settings.job_seconds,
+        settings.job_usd,
+        limits,
+        jobs_in_all=settings.jobs,
+        github_token=settings.github_token,
     )
 
 

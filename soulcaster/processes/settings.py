@@ -246,6 +246,7 @@ class FixSettings(ProcessSettings):
         description="Seconds that a launch of a job may take.",
     )
     job_usd: float = Field(5.0, ge=0, description="Money that one job may spend, in US dollars.")
+    jobs: int = Field(100, ge=0, description="Most jobs of all projects that are under way at once, waiting ones too.")
     project_jobs: int = Field(3, ge=0, description="Most jobs of a project that are under way at once.")
     project_jobs_per_day: int = Field(20, ge=0, description="Most jobs of a project that start within 24 hours.")
     project_usd_per_day: float = Field(

@@ -12,7 +12,7 @@ from soulcaster.domain.fixes.limits import WINDOW, FixLimits, check_limits
 from soulcaster.domain.fixes.repository import AskForRepository, Choice, RepositoryRule, choose, possible
 from soulcaster.domain.ids import command_id_for, fix_command_id, job_id_for
 from soulcaster.domain.lifecycle import Job, active
-from soulcaster.errors import BadInput, Conflict
+from soulcaster.errors import BadInput, Conflict, QuotaExceeded
 from soulcaster.ports.clock import Clock
 from soulcaster.ports.clusters import ClusterReader
 from soulcaster.ports.feedback import FeedbackView
@@ -53,14 +53,15 @@ class NotWaiting(Conflict):
 class FixDefaults:
     """What holds where neither the request nor the project says otherwise; a project may only lower the limits.
 
-    `backends` are those that jobs can run on, the default first. `seconds` and `usd` limit one job. `github_token`
-    reads repositories where a request brings none.
+    `backends` are those that jobs can run on, the default first. `seconds` and `usd` limit one job, `jobs_in_all` the jobs
+    of all projects that are under way. `github_token` reads repositories where a request brings none.
     """
 
     backends: tuple[str, ...]
     seconds: int
     usd: float
     limits: FixLimits
+    jobs_in_all: int = 100
     github_token: str = field(default="", repr=False)
 
 
@@ -151,7 +152,7 @@ class Fixes:
             NotFound: the project has no such cluster.
             FixUnderWay: one of the cluster's jobs has not ended.
             ClusterMuted: the cluster is muted.
-            QuotaExceeded: the project's jobs are at one of their limits.
+            QuotaExceeded: the jobs of the project, or of all projects, are at one of their limits.
             UnknownBackend: the request, or the project, names a backend that is not set up.
             AskForRepository: it is not clear which repository the fix changes, or the request names another.
             SourceRefuses: GitHub knows no such repository or branch, or the token may not read it.
@@ -168,6 +169,7 @@ class Fixes:
         now = self._clock()
         limits, budget = self._limits(policy), self._budget(policy)
         check_limits(limits, await self._recent_jobs(project_id, now), budget_usd=budget, now=now)
+        await self._check_all()
         backend = self._backend(request.backend or policy.backend)
         items = await self._briefs.newest_items(project_id, cluster.id)
         target = None if backend == DRY_RUN else await self._target(config, items, request)
@@ -284,6 +286,20 @@ class Fixes:
 
     def _budget(self, policy: PolicyConfig) -> float:
         return _lower(self._defaults.usd, policy.job_usd)
+
+    async def _check_all(self) -> None:
+        """Return if all projects together may have one more job.
+
+        No writer sees all projects, so of simultaneous requests a few more may pass; the launchers' slots bound what runs.
+
+        Raises:
+            QuotaExceeded: they may not.
+        """
+        under_way = await self._jobs.active()
+        if under_way >= self._defaults.jobs_in_all:
+            raise QuotaExceeded(
+                f"{under_way} jobs of all projects are under way", under_way, self._defaults.jobs_in_all
+            )
 
     async def _recent_jobs(self, project_id: str, now: datetime) -> list[Job]:
         """Return the newest jobs of a project that its limits count."""

@@ -10,7 +10,7 @@ from soulcaster.adapters.redis.cluster_lists import update_lists
 from soulcaster.adapters.redis.jobs import job_fields, job_of, step_value
 from soulcaster.adapters.redis.notices import NoticeWriter
 from soulcaster.adapters.redis.typed import Commands
-from soulcaster.domain.lifecycle import Job, JobStatus, JobStep, advance, start
+from soulcaster.domain.lifecycle import Job, JobStatus, JobStep, active, advance, start
 from soulcaster.ports.notices import JobNotice, Notice
 
 STEPS_AT_ONCE = 100
@@ -44,6 +44,10 @@ class JobWriter:
                 transaction.hset(keys.job(job.id), job_fields(job))
                 transaction.hset(keys.job_steps(job.id), advanced.new)
             transaction.zadd(keys.jobs(project_id), {job.id: job.created_at.timestamp()})
+            if active(job):
+                transaction.sadd(keys.active_jobs(), job.id)
+            else:
+                transaction.srem(keys.active_jobs(), job.id)
             for link in chain:
                 transaction.zadd(keys.cluster_jobs(link), {job.id: job.created_at.timestamp()})
             for position, status in advanced.statuses:

@@ -78,6 +78,14 @@ class RedisJobs:
             fields = await redis.hgetall(keys.job(job_id))
         return job_of(fields) if fields else None
 
+    async def active(self) -> int:
+        """Return how many jobs of all projects have not ended."""
+        async with self._connection.commands() as redis:
+            pipe = redis.pipeline()
+            count = pipe.scard(keys.active_jobs())
+            await pipe.execute()
+        return count.value
+
     async def logs(self, job_id: str) -> tuple[str, ...]:
         """Return all log lines of a job, oldest first."""
         [lines] = await self.logs_of([job_id])

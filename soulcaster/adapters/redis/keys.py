@@ -32,6 +32,9 @@
 | job:{job_id}:log | zset | chunks of its log by their offset on job.logs: the newest; expires after the last one |
 | job:{job_id}:log:state | hash | what is kept and dropped of its log, and the last heartbeat; expires with it |
 | jobs:{project_id} | zset | job ids by `created_at` |
+| active:jobs | set | ids of all jobs that have not ended |
+| document:{project_id}:{document_id} | string | a brief or a plan, JSON |
+| plan:{project_id}:{cluster_id} | string | the id of a cluster's newest plan |
 | key:{hashed} | string | an API key by the hash of its secret, JSON |
 | keys:{project_id} | zset | hashes of API keys by `created_at` |
 | used:key:{key_id} | string | when an API key was last used |
@@ -60,7 +63,7 @@ merge.
 MADE_AGAIN = (
     "feedback:*", "deleted:*", "assignments:*", "cluster:*", "clusters:*", "clustering:*", "command:*", "job:*",
     "jobs:*", "key:*", "keys:*", "members:*", "project:*", "projects", "user:*", "config:*", "webhooks:*", "sources:*",
-    "repositories:*",
+    "repositories:*", "active:jobs", "document:*", "plan:*",
 )  # fmt: skip
 """Patterns of the keys that a rebuild deletes and makes again from Kafka."""
 
@@ -228,6 +231,11 @@ def job_log_state(job_id: str) -> str:
 def jobs(project_id: str) -> str:
     """All jobs of a project."""
     return f"jobs:{project_id}"
+
+
+def active_jobs() -> str:
+    """All jobs that have not ended, of all projects."""
+    return "active:jobs"
 
 
 # ---- projects, people, API keys

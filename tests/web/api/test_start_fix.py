@@ -1,16 +1,24 @@
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 import pytest
+from aiohttp.test_utils import TestClient, TestServer
 
-from soulcaster.domain.commands import StartFix
+from soulcaster.domain.commands import ApproveFix, StartFix
 from soulcaster.domain.events import ClusterMerged
+from soulcaster.domain.fixes.fix import Fix
 from soulcaster.domain.ids import job_id_for
-from soulcaster.domain.lifecycle import JobStatus
+from soulcaster.domain.lifecycle import Job, JobStatus, JobStep
 from soulcaster.errors import KafkaUnavailable
+from soulcaster.services.job_tokens import JobTokens
 from soulcaster.wire.cluster_commands import ClusterCommand
+from soulcaster.wire.jobs import JobEvent
+from soulcaster.wire.project_config import ProjectConfig, StoredConfig
 from tests.support.answers import problem
 from tests.support.make import NOW
-from tests.support.web import Client, World
+from tests.support.web import FIXES, JOB_TOKENS, SECRETS_KEY, Client, World
 
 HERE = {"project_id": "p1"}
 
@@ -78,3 +86,114 @@ async def test_503_while_kafka_is_away(world: World, client: Client) -> None:
     await world.fill()
     world.publisher.fail = KafkaUnavailable()
     await problem(await client.post("/clusters/c1/start_fix", params=HERE), 503)
+
+
+async def limited(world: World, **limits: int) -> dict[str, Any]:
+    """Start a fix where these limits hold, and return the problem."""
+    defaults = replace(FIXES, jobs_in_all=limits.pop("jobs_in_all", 100), limits=replace(FIXES.limits, **limits))
+    async with TestClient(TestServer(world.app(fixes=defaults))) as client:
+        answer = await client.post("/clusters/c2/start_fix", params=HERE)
+        assert (answer.status, answer.content_type) == (429, "application/problem+json")
+        return dict(await answer.json())
+
+
+@pytest.mark.parametrize("limits", [{"concurrent": 1}, {"per_day": 1}, {"jobs_in_all": 1}])
+async def test_429_in_the_predecessors_form_at_a_limit(world: World, limits: dict[str, int]) -> None:
+    await world.fill(cluster="c1")
+    await world.fill(cluster="c2")
+    await world.job("j1", "pending", "running")
+    body = await limited(world, **limits)
+    detail = body["detail"]
+    assert (detail["error"], detail["current_count"], detail["limit"]) == ("quota_exceeded", 1, 1)
+    assert detail["message"].endswith("; the limit is 1.")
+    assert world.publisher.sent == []
+
+
+async def test_jobs_of_other_projects_count_only_for_all(world: World, client: Client) -> None:
+    await world.fill(cluster="c2")
+    await world.job("j1", "pending", project="p2")
+    await world.job("j2", "pending", "success", project="p2")
+    assert (await limited(world, jobs_in_all=1))["detail"]["current_count"] == 1
+    await world.job("j1", "pending", "failed", project="p2")
+    assert (await client.post("/clusters/c2/start_fix", params=HERE)).status == 202
+
+
+async def test_409_for_a_muted_cluster(world: World, client: Client) -> None:
+    await world.fill()
+    await world.mark("c1", "muted")
+    await problem(await client.post("/clusters/c1/start_fix", params=HERE), 409)
+
+
+async def test_422_for_a_backend_that_is_not_set_up(world: World, client: Client) -> None:
+    await world.fill()
+    await problem(await client.post("/clusters/c1/start_fix", params=HERE | {"backend": "ecs"}), 422)
+
+
+async def test_a_job_that_waits_is_approved_by_those_who_may(world: World, client: Client, guarded: Client) -> None:
+    await world.fill()
+    config = ProjectConfig.model_validate({"policy": {"approvers": "admin"}})
+    await world.read_model.writer.put_project_config("p1", StoredConfig(1, config, NOW, "kim"))
+    launch, admin = await world.key("launch"), await world.key("admin")
+    world.publisher.sent.clear()
+    answer = await guarded.post("/clusters/c1/start_fix", headers=launch)
+    assert (await answer.json())["approved"] is False
+    command = ClusterCommand.model_validate_json(world.publisher.sent[-1].value).command
+    assert isinstance(command, StartFix)
+    assert not command.approved
+    job_id = job_id_for(command.id)
+    fix = Fix(job_id, "c1", "T", "kim", NOW, options=command.options)
+    await world.read_model.writer.put_job_steps([JobStep("s", job_id, "p1", "c1", 0, "queued", NOW, fix=fix)])
+    path = f"/jobs/{job_id}/approve"
+    assert (await guarded.post(path, headers=launch)).status == 403
+    assert (await guarded.post(path, headers=admin)).status == 202
+    approved = ClusterCommand.model_validate_json(world.publisher.sent[-1].value).command
+    assert isinstance(approved, ApproveFix)
+    assert (approved.job_id, approved.stop_at) == (job_id, "pr")
+    await world.read_model.writer.put_job_steps([JobStep("t", job_id, "p1", "c1", 1, "approved", NOW)])
+    await problem(await client.post(path, params=HERE), 409)
+
+
+async def test_a_job_token_is_for_its_job_and_its_launch(world: World, guarded: Client) -> None:
+    await world.fill()
+    job = Job(
+        "j1",
+        "p1",
+        "c1",
+        "launching",
+        0,
+        NOW,
+        NOW,
+        launch=1,
+        fence=7,
+        launched_at=NOW,
+        fix=Fix("j1", "c1", "T", "kim", NOW),
+    )
+    steps = [
+        JobStep("a", "j1", "p1", "c1", 0, "approved", NOW, fix=job.fix, offset=3),
+        JobStep("b", "j1", "p1", "c1", 1, "launching", NOW, launch=1, offset=7),
+    ]
+    await world.read_model.writer.put_job_steps(steps)
+    token = {"Authorization": f"Bearer {JOB_TOKENS.issue(job)}"}
+    answer = await guarded.patch("/jobs/j1", json={"state": "running", "cost_usd": 0.5}, headers=token)
+    assert (answer.status, (await answer.json())["job"]["state"]) == (202, "running")
+    event = JobEvent.model_validate_json(world.publisher.sent[-1].value)
+    assert (event.token, event.state, event.cost_usd) == (7, "running", 0.5)
+    assert (await guarded.get("/jobs/j1", headers=token)).status == 200
+    assert (await guarded.get("/jobs/j2", headers=token)).status == 404
+    assert (await guarded.get("/jobs", headers=token)).status == 403
+    assert (await guarded.post("/jobs/j1/cancel", headers=token)).status == 403
+    assert (await guarded.post("/clusters/c1/start_fix", headers=token)).status == 403
+    forged = {"Authorization": f"Bearer {JobTokens('A' * 43 + '=', lambda: NOW).issue(job)}"}
+    assert (await guarded.patch("/jobs/j1", json={"state": "running"}, headers=forged)).status == 401
+    late = JobTokens(SECRETS_KEY, lambda: NOW).issue(replace(job, launched_at=NOW - timedelta(days=2)))
+    assert (await guarded.get("/jobs/j1", headers={"Authorization": f"Bearer {late}"})).status == 401
+    again = [
+        JobStep("c", "j1", "p1", "c1", 2, "approved", NOW, token=7, offset=9),
+        JobStep("d", "j1", "p1", "c1", 3, "launching", NOW, launch=2, token=7, offset=12),
+    ]
+    await world.read_model.writer.put_job_steps(again)
+    for call in (
+        guarded.patch("/jobs/j1", json={"state": "succeeded"}, headers=token),
+        guarded.post("/jobs/j1/logs", json={"text": "late"}, headers=token),
+    ):
+        await problem(await call, 409)
