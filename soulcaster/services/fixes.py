@@ -53,8 +53,8 @@ class NotWaiting(Conflict):
 class FixDefaults:
     """What holds where neither the request nor the project says otherwise; a project may only lower the limits.
 
-    `backends` are those that jobs can run on, the default first. `seconds` and `usd` limit one job, `jobs_in_all` the jobs
-    of all projects that are under way. `github_token` reads repositories where a request brings none.
+    `backends` are those that jobs can run on, the default first. `seconds` and `usd` limit one job, `jobs_in_all` the
+    jobs of all projects that are under way. `github_token` reads repositories where a request brings none.
     """
 
     backends: tuple[str, ...]
@@ -290,16 +290,14 @@ class Fixes:
     async def _check_all(self) -> None:
         """Return if all projects together may have one more job.
 
-        No writer sees all projects, so of simultaneous requests a few more may pass; the launchers' slots bound what runs.
+        No writer sees all projects, so of simultaneous requests a few more may pass; launchers limit what runs.
 
         Raises:
             QuotaExceeded: they may not.
         """
-        under_way = await self._jobs.active()
-        if under_way >= self._defaults.jobs_in_all:
-            raise QuotaExceeded(
-                f"{under_way} jobs of all projects are under way", under_way, self._defaults.jobs_in_all
-            )
+        under_way, limit = await self._jobs.active(), self._defaults.jobs_in_all
+        if under_way >= limit:
+            raise QuotaExceeded(f"{under_way} jobs of all projects are under way", under_way, limit)
 
     async def _recent_jobs(self, project_id: str, now: datetime) -> list[Job]:
         """Return the newest jobs of a project that its limits count."""

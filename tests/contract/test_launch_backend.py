@@ -14,11 +14,13 @@ import pytest
 from soulcaster.errors import Unavailable
 from soulcaster.ports.launch_backend import Launch, LaunchBackend, Task, TaskState
 from tests.support.launch_backends import PRINTS, Harness, Lack, eventually, make_launch
+from tests.support.launch_dry_run import dry_run
 from tests.support.launch_in_e2b import in_e2b
 from tests.support.launch_in_ecs import in_ecs
 from tests.support.launch_local import local
 
 HARNESSES: dict[str, Callable[[Path], AbstractAsyncContextManager[Harness]]] = {
+    "dry-run": dry_run,
     "e2b": in_e2b,
     "ecs": in_ecs,
     "local": local,
@@ -93,6 +95,7 @@ async def test_a_launch_is_accepted_and_then_runs(harness: Harness, backend: Lau
 async def test_calls_at_once_from_two_launchers_start_one_program(
     harness: Harness, backend: LaunchBackend, other: LaunchBackend
 ) -> None:
+    need(harness, "vendor")
     launch = make_launch()
     tasks = await asyncio.gather(*(one.launch(launch) for one in (backend, other) * 4))
     await until_started(harness, backend, launch)
@@ -143,6 +146,7 @@ async def test_a_launch_whose_caller_was_cancelled_is_adopted(harness: Harness, 
 async def test_after_its_end_the_same_launch_starts_nothing(
     harness: Harness, backend: LaunchBackend, other: LaunchBackend
 ) -> None:
+    need(harness, "vendor")
     launch = make_launch()
     first = await backend.launch(launch)
     await until_started(harness, backend, launch)
@@ -155,6 +159,7 @@ async def test_after_its_end_the_same_launch_starts_nothing(
 
 
 async def test_a_retry_is_a_launch_of_its_own(harness: Harness, backend: LaunchBackend) -> None:
+    need(harness, "vendor")
     first = make_launch()
     second = make_launch(2, job_id=first.job_id)
     one = await backend.launch(first)
@@ -178,7 +183,8 @@ async def test_another_launcher_sees_the_same(harness: Harness, backend: LaunchB
     assert (seen.id, seen.state) == (task.id, "running")
 
 
-async def test_what_was_never_launched_is_gone(backend: LaunchBackend) -> None:
+async def test_what_was_never_launched_is_gone(harness: Harness, backend: LaunchBackend) -> None:
+    need(harness, "vendor")
     assert (await backend.observe(make_launch())).state == "gone"
 
 
@@ -230,6 +236,7 @@ def test_a_key_is_short_and_plain() -> None:
 
 
 async def test_closing_leaves_programs_running(harness: Harness, other: LaunchBackend) -> None:
+    need(harness, "vendor")
     launch = make_launch()
     backend = harness.backend()
     await backend.launch(launch)

@@ -58,6 +58,10 @@ class DryRun:
         if self._tasks:
             await asyncio.wait(self._tasks.values())
 
+    def task(self, launch: Launch) -> asyncio.Task[None] | None:
+        """Return the task of a launch in this process, None where it has not begun."""
+        return self._tasks.get(launch.key)
+
     async def _run(self, launch: Launch) -> None:
         for seq, (state, line) in enumerate(_REPORTS, start=1):
             await self._report(launch.token, seq, state, line)
