@@ -18,9 +18,9 @@ PRINTS = "the program is here"
 Lack = Literal["program", "vendor", "output", "memory of stops"]
 """What a backend cannot show; the suite skips what needs it.
 
-program: nothing runs, as in a dry run, so it has no environment and no exit code. vendor: nothing outside of this process
-remembers launches, so nothing can be unavailable and no answer can be lost. output: the backend cannot tell what the program printed. memory of stops: a launch that
-follows a stop starts the program.
+program: nothing runs, as in a dry run, so it has no environment and no exit code. vendor: nothing outside of this
+process remembers launches, so nothing can be unavailable and no answer can be lost. output: the backend cannot tell
+what the program printed. memory of stops: a launch that follows a stop starts the program.
 """
 
 
