@@ -10,7 +10,7 @@ from typing import Literal, Self
 import aiohttp
 from yarl import URL
 
-from soulcaster.adapters.github.rest import Refusals, read_json, refusal, request_headers
+from soulcaster.adapters.github.rest import Refusals, no_response, read_json, refusal, request_headers
 from soulcaster.errors import SourceUnavailable
 from soulcaster.ports.clock import Clock
 from soulcaster.ports.issues import IssuesPage
@@ -72,4 +72,4 @@ class GitHubIssues:
                 next_at = None if following is None else str(following["url"])
                 return IssuesPage(tuple(issues), next_at, response.headers.get("ETag"))
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            raise SourceUnavailable(f"GitHub at {self._url} does not answer ({error!r})") from error
+            raise no_response(error, self._url) from error

@@ -10,7 +10,7 @@ from urllib.parse import quote
 import aiohttp
 from yarl import URL
 
-from soulcaster.adapters.github.rest import Refusals, read_json, refusal, request_headers
+from soulcaster.adapters.github.rest import Refusals, no_response, read_json, refusal, request_headers
 from soulcaster.errors import SourceUnavailable
 from soulcaster.ports.clock import Clock
 from soulcaster.ports.repositories import BaseCommit
@@ -63,7 +63,7 @@ class GitHubRepositories:
                     raise await refusal(response, self._url, self._clock, REFUSALS)
                 body = await read_json(response)
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            raise SourceUnavailable(f"GitHub at {self._url} does not answer ({error!r})") from error
+            raise no_response(error, self._url) from error
         if not isinstance(body, dict):
             raise SourceUnavailable("GitHub's response is not an object")
         return body

@@ -57,6 +57,14 @@ async def read_json(response: aiohttp.ClientResponse) -> Any:
         raise SourceUnavailable("GitHub's response is not JSON") from error
 
 
+def no_response(error: Exception, url: URL) -> SourceUnavailable:
+    """Return the error for a call that got no valid response.
+
+    It has only the text of aiohttp's error: the `repr` of some contains the headers of the request, and so the token.
+    """
+    return SourceUnavailable(f"GitHub at {url} does not answer ({type(error).__name__}: {error})")
+
+
 async def refusal(response: aiohttp.ClientResponse, url: URL, clock: Clock, refusals: Refusals) -> SoulcasterError:
     """Return the error for a response that is not the expected one."""
     status = response.status
