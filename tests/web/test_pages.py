@@ -244,7 +244,7 @@ async def test_one_cluster(world: World, owner: Client) -> None:
     await world.fill(size=3)
     await world.job("j1", "pending", "running", "success", pr_url="https://github.com/a/b/pull/1")
     text = await page(await owner.get(CLUSTER))
-    assert text.count("It has been two weeks now.") == 3
+    assert text.count('<p class="text">It has been two weeks now.</p>') == 3
     assert "<code>line 0</code><code>line 1</code><code>line 2</code>" in text
     assert 'href="https://github.com/a/b/pull/1"' in text
     assert "Pull request open" in text

@@ -1,6 +1,7 @@
 """The brief of a fix: exactly the text that a coding agent gets. The same cluster gives the same bytes."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import chain, zip_longest
@@ -171,4 +172,6 @@ def _frames(reports: Sequence[Report]) -> str:
 
 
 def _day(at: datetime) -> str:
-    return at.astimezone(UTC).strftime("%Y-%m-%d")
+    with suppress(OverflowError):  # the first or the last day of the calendar stays in the time zone that it has
+        at = at.astimezone(UTC)
+    return at.date().isoformat()
