@@ -54,7 +54,7 @@ class ReadModelWriter(Protocol):
         """
 
     async def put_documents(self, documents: Sequence[Document]) -> None:
-        """Store documents of jobs; of the plans of a cluster, the last one is its newest."""
+        """Store documents of jobs, each id once; of the plans of a cluster, the last one is its newest."""
 
     async def put_project(self, project: Project) -> None:
         """Store a project."""

@@ -1,5 +1,6 @@
 """Briefs of clusters: composed from the read model, and stored for the jobs that are given them."""
 
+import asyncio
 from collections.abc import Sequence
 
 from soulcaster.domain.fixes.brief import ClusterFacts, FixBrief, Report, compose
@@ -43,7 +44,11 @@ class Briefs:
             Unavailable: Redis does not answer.
         """
         cluster = await known_cluster(self._clusters, project_id, cluster_id)
-        return brief_of(cluster, await self.newest_items(project_id, cluster.id))
+        return await self.of(cluster, await self.newest_items(project_id, cluster.id))
+
+    async def of(self, cluster: ClusterView, items: Sequence[FeedbackView]) -> FixBrief:
+        """Return the brief of a cluster with these items."""
+        return await asyncio.to_thread(_brief_of, cluster, items)  # texts may be long
 
     async def newest_items(self, project_id: str, cluster_id: str) -> Sequence[FeedbackView]:
         """Return the newest items of a cluster.
@@ -60,7 +65,7 @@ class Briefs:
         Raises:
             Unavailable: Kafka does not acknowledge it.
         """
-        document = Document(brief.id, project_id, cluster_id, "brief", brief.text, self._clock())
+        document = Document(brief.id, project_id, cluster_id, "brief", brief.text, self._clock(), brief.item_ids)
         value = JobDocument.of(document).to_bytes()
         await self._publisher.publish([Outgoing(JOB_DOCUMENTS.name, project_id.encode(), value)])
 
@@ -77,8 +82,7 @@ class Briefs:
         return found
 
 
-def brief_of(cluster: ClusterView, items: Sequence[FeedbackView]) -> FixBrief:
-    """Return the brief of a cluster with these items."""
+def _brief_of(cluster: ClusterView, items: Sequence[FeedbackView]) -> FixBrief:
     facts = ClusterFacts(
         cluster.title,
         cluster.summary,
@@ -88,10 +92,11 @@ def brief_of(cluster: ClusterView, items: Sequence[FeedbackView]) -> FixBrief:
         cluster.updated_at,
         cluster.terms,
     )
-    return compose(
-        facts,
-        [
-            Report(view.item, 0.0 if view.assignment is None else view.assignment.score, view.occurrences)
-            for view in items
-        ],
-    )
+    return compose(facts, [Report(view.item, _nearness(view), view.occurrences) for view in items])
+
+
+def _nearness(view: FeedbackView) -> float:
+    """Return how near an item is to its cluster, -1 to 1; the cluster formed around the item that opened it."""
+    if view.assignment is None:
+        return 0.0
+    return 1.0 if view.assignment.change == "opened" else view.assignment.score

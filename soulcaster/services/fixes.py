@@ -19,7 +19,7 @@ from soulcaster.ports.feedback import FeedbackView
 from soulcaster.ports.jobs import JobReader
 from soulcaster.ports.project_config import ProjectConfigReader
 from soulcaster.ports.repositories import Repositories
-from soulcaster.services.briefs import Briefs, brief_of
+from soulcaster.services.briefs import Briefs
 from soulcaster.services.cluster_commands import ClusterCommands
 from soulcaster.services.lookup import known_cluster
 from soulcaster.wire.project_config import PolicyConfig, ProjectConfig
@@ -173,7 +173,7 @@ class Fixes:
         backend = self._backend(request.backend or policy.backend)
         items = await self._briefs.newest_items(project_id, cluster.id)
         target = None if backend == DRY_RUN else await self._target(config, items, request)
-        brief = brief_of(cluster, items)
+        brief = await self._briefs.of(cluster, items)
         options = FixOptions(
             backend=backend,
             target=target,

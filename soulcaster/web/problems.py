@@ -1,7 +1,9 @@
 """Every error as a response: RFC 9457 problem details, and an HTML page under /app."""
 
 import asyncio
+import math
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any, Literal
 
@@ -23,6 +25,7 @@ from soulcaster.errors import (
     QuotaExceeded,
     RedisUnavailable,
     SoulcasterError,
+    SourceLimited,
     SourceRefuses,
     SourceUnavailable,
     Unavailable,
@@ -176,6 +179,8 @@ def _of(error: Exception) -> Problem:
             return Problem(413, "This is larger than a message may be.")
         case SourceRefuses():
             return Problem(422, str(error))
+        case SourceLimited():
+            return Problem(429, str(error), headers={"Retry-After": _seconds_until(error.until)})
         case SourceUnavailable():
             return Problem(502, str(error))
         case KafkaUnavailable():
@@ -194,6 +199,10 @@ def _of(error: Exception) -> Problem:
             return Problem(400, "The body could not be read as its headers describe it.")
         case _:
             return Problem(500, "Something went wrong here; the server's log has the details.")
+
+
+def _seconds_until(at: datetime) -> str:
+    return str(max(1, math.ceil((at - datetime.now(UTC)).total_seconds())))
 
 
 def _unavailable(detail: str) -> Problem:

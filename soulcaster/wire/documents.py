@@ -14,7 +14,7 @@ MAX_DOCUMENT_CHARS = 256 * 1024
 
 
 class JobDocument(Message):
-    """job.documents: one document. The id of a brief is the SHA-256 of its text."""
+    """job.documents: one document. The id of a brief is the SHA-256 of its text; `item_ids` are the items it quotes."""
 
     document_id: ShortId
     project_id: ProjectId
@@ -22,6 +22,7 @@ class JobDocument(Message):
     kind: DocumentKind
     text: Annotated[str, Field(max_length=MAX_DOCUMENT_CHARS)]
     at: Time
+    item_ids: tuple[ShortId, ...] = ()
 
     @model_validator(mode="after")
     def _matches(self) -> "JobDocument":
@@ -39,8 +40,11 @@ class JobDocument(Message):
             kind=document.kind,
             text=document.text,
             at=document.at,
+            item_ids=document.item_ids,
         )
 
     def document(self) -> Document:
         """Return the document as the domain has it."""
-        return Document(self.document_id, self.project_id, self.cluster_id, self.kind, self.text, self.at)
+        return Document(
+            self.document_id, self.project_id, self.cluster_id, self.kind, self.text, self.at, self.item_ids
+        )

@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 
 from soulcaster.domain.feedback.items import FeedbackItem
 from soulcaster.domain.fixes.fix import Backend, StopPoint, Usd
+from soulcaster.domain.fixes.repository import NAME_PATTERN
 from soulcaster.errors import BadInput
 
 H = TypeVar("H", bound=Hashable)
@@ -38,11 +39,14 @@ Subreddit = Annotated[
 
 Repository = Annotated[
     str,
-    StringConstraints(
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9-]{0,38}/[A-Za-z0-9._-]*[A-Za-z0-9_-][A-Za-z0-9._-]*$", max_length=140
-    ),
+    StringConstraints(pattern=NAME_PATTERN, max_length=140),
 ]
 """A GitHub repository, as owner/name; it becomes part of a URL."""
+
+Branch = Annotated[
+    str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_+@#-]*([./][A-Za-z0-9_+@#-]+)*$", max_length=255)
+]
+"""The name of a branch; it becomes part of a URL, and an argument of git."""
 
 Word = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
 Words = Annotated[tuple[Word, ...], Field(min_length=1, max_length=MAX_NAMES), AfterValidator(_once)]
@@ -120,7 +124,7 @@ class RepositoryRuleConfig(_Section):
     source: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,39}$", to_lower=True)]
     source_project: Word | None = None
     repository: Repository
-    branch: Annotated[str, StringConstraints(pattern=r"^[!-~]{1,255}$")] | None = None
+    branch: Branch | None = None
 
 
 class AutomaticFixes(_Section):

@@ -65,6 +65,10 @@ class Pipeline:
         """Write a string."""
         self._pipe.set(key, value, ex=expires)
 
+    def set_new(self, key: str, value: Value) -> None:
+        """Write a string unless there is one."""
+        self._pipe.set(key, value, nx=True)
+
     def mset(self, values: Mapping[str, str | bytes]) -> None:
         """Write strings."""
         self._pipe.mset(values)

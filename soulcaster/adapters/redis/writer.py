@@ -125,13 +125,13 @@ class RedisReadModelWriter:
             await transaction.execute()
 
     async def put_documents(self, documents: Sequence[Document]) -> None:
-        """Store documents; a plan becomes the newest of its cluster."""
+        """Store documents that are not there; a plan becomes the newest of its cluster."""
         if not documents:
             return
         async with self._connection.commands() as redis:
             transaction = redis.transaction()
             for document in documents:
-                transaction.set(keys.document(document.project_id, document.id), DOCUMENT.dump_json(document))
+                transaction.set_new(keys.document(document.project_id, document.id), DOCUMENT.dump_json(document))
                 if document.kind == "plan":
                     transaction.set(keys.cluster_plan(document.project_id, document.cluster_id), document.id)
             await transaction.execute()

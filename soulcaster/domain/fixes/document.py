@@ -10,7 +10,7 @@ DocumentKind = Literal["brief", "plan"]
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A document of a cluster. One id always has the same text."""
+    """A document of a cluster. One id always has the same text. `item_ids` are the items that a brief quotes."""
 
     id: str
     project_id: str
@@ -18,6 +18,7 @@ class Document:
     kind: DocumentKind
     text: str
     at: datetime
+    item_ids: tuple[str, ...] = ()
 
 
 def content_id(text: str) -> str:

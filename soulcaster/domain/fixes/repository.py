@@ -1,16 +1,23 @@
 """Which repository a fix changes: the one that the cluster's own items are from, else what the project's settings say.
 
 No URL in a stranger's text counts. An item from GitHub or Sentry names its repository, or its project, in fields that
-the vendor set. But an item may be posted that only claims to be from there, so what it names is chosen only where the
-project's settings have it; otherwise it is offered to a person.
+the vendor set. But whoever may post feedback may post an item that only claims to be from there, so what it names is
+chosen only where the project's settings have it; otherwise it is offered to a person, after those that they have.
 """
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from soulcaster.domain.feedback.items import FeedbackItem, github_repo
 from soulcaster.errors import Conflict
+
+NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9-]{0,38}/[A-Za-z0-9._-]*[A-Za-z0-9_-][A-Za-z0-9._-]*$"
+"""A repository at GitHub, as owner/name; it becomes part of a URL."""
+
+MAX_CLAIMED = 5
+"""Repositories that the settings do not have and that are offered: those that most items name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,22 +69,20 @@ def choose(
     Raises:
         AskForRepository: several are equally likely, none is known, or `named` is not possible.
     """
-    branches = {rule.repository.lower(): rule.branch for rule in rules}
     votes = _votes(items, rules, repositories)
     choices = votes.choices()
     if named is not None:
         if named.lower() not in votes.names:
             raise AskForRepository(choices)
-        return Choice(votes.names[named.lower()], branches.get(named.lower()))
+        return votes.choice(named.lower())
     for counts in (votes.own, votes.mapped):
         if counts:
-            first, *others = counts.most_common()
-            if not others or others[0][1] < first[1]:
-                return Choice(votes.names[first[0]], branches.get(first[0]))
-            raise AskForRepository(choices)
-    if len(repositories) == 1:
-        only = repositories[0]
-        return Choice(only, branches.get(only.lower()))
+            first, *others = _ranked(counts)
+            if others and counts[others[0]] == counts[first]:
+                raise AskForRepository(choices)
+            return votes.choice(first)
+    if len({name.lower() for name in repositories}) == 1:
+        return votes.choice(repositories[0].lower())
     raise AskForRepository(choices)
 
 
@@ -90,32 +95,52 @@ def possible(
 
 @dataclass(frozen=True, slots=True)
 class _Votes:
-    """What items say: by name in lower case, those that name a repository, and those that a rule maps to one."""
+    """What items say: by name in lower case, those that name a repository, and those that a rule maps to one.
+
+    `branches` are those of the rules that apply to the items; `defaults` that of the first rule of each repository.
+    """
 
     names: dict[str, str]
     own: Counter[str]
     mapped: Counter[str]
+    branches: dict[str, Counter[str]]
+    defaults: dict[str, str]
 
     def choices(self) -> list[str]:
-        likeliest = [name for name, _ in (*self.own.most_common(), *self.mapped.most_common())]
-        return [self.names[name] for name in dict.fromkeys([*likeliest, *self.names])]
+        """Return all names, likeliest first."""
+        return [self.names[name] for name in dict.fromkeys([*_ranked(self.own), *_ranked(self.mapped), *self.names])]
+
+    def choice(self, name: str) -> Choice:
+        """Return a repository with the branch that the rules of most items name, else that of its first rule."""
+        branches = _ranked(self.branches.get(name, Counter()))
+        return Choice(self.names[name], branches[0] if branches else self.defaults.get(name))
+
+
+def _ranked(counts: Counter[str]) -> list[str]:
+    """Return the most frequent first, by name where frequencies are equal."""
+    return sorted(counts, key=lambda name: (-counts[name], name))
 
 
 def _votes(items: Iterable[FeedbackItem], rules: Sequence[RepositoryRule], repositories: Sequence[str]) -> _Votes:
     known = {name.lower(): name for name in (*repositories, *(rule.repository for rule in rules))}
-    claimed: dict[str, str] = {}
+    claimed: Counter[str] = Counter()
     own: Counter[str] = Counter()
     mapped: Counter[str] = Counter()
+    branches: dict[str, Counter[str]] = {}
     for item in items:
         repository = _own(item, rules)
         if repository is not None and repository.lower() in known:
             own[repository.lower()] += 1
-        elif repository is not None:
-            claimed[repository.lower()] = repository
+        elif repository is not None and re.fullmatch(NAME_PATTERN, repository):
+            claimed[repository.lower()] += 1
         rule = _rule(item, rules)
         if rule is not None:
             mapped[rule.repository.lower()] += 1
-    return _Votes({**known, **claimed}, own, mapped)
+            if rule.branch is not None:
+                branches.setdefault(rule.repository.lower(), Counter())[rule.branch] += 1
+    names = {**known, **{name: name for name in _ranked(claimed)[:MAX_CLAIMED]}}
+    defaults = {rule.repository.lower(): rule.branch for rule in reversed(rules) if rule.branch is not None}
+    return _Votes(names, own, mapped, branches, defaults)
 
 
 def _own(item: FeedbackItem, rules: Sequence[RepositoryRule]) -> str | None:

@@ -7,44 +7,80 @@ All functions take time proportional to the text.
 
 import hashlib
 import re
+from bisect import bisect_right
 from collections.abc import Sequence
 
 from soulcaster.domain.text.normalize import visible
 
 COMMENT_REMOVED = "[HTML comment removed]"
-CUT = "[cut here]"
 
-_TERMINAL = re.compile("\x1b\\[[0-?]{0,32}[ -/]{0,8}[@-~]")
-_HIDING = re.compile("[\u061c\u200e\u200f\ufe00-\ufe0f\U000e0100-\U000e01ef]")
-"""Marks of direction and variation selectors; `visible` removes the other invisible characters."""
+_TERMINAL = re.compile(
+    "(?:\x1b\\[|\x9b)[0-?]{0,64}+[ -/]{0,8}+[@-~]"
+    "|(?:\x1b[\\]PX^_]|[\x90\x98\x9d-\x9f])[^\x07\n\x1b\x80-\x9f]{0,4096}+(?:\x07|\x1b\\\\|\x9c)"
+)
+"""Control sequences and control strings (a window's title, the address of a link), as ECMA-48 defines them."""
 
-_JOINERS = re.compile("([\u200c\u200d])[\u200c\u200d]+")
-"""Some scripts need one joiner between letters; a run of them can encode a text."""
+_HIDDEN = re.compile(
+    "[\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\ufe00-\ufe0f\ufff0-\ufff8"
+    "\U00013430-\U0001343f\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
+)
+"""What Unicode calls default ignorable and `visible` leaves: joiners, marks of direction, variation selectors, fillers.
+
+Joined emoji fall apart, and some scripts look a little different. A joiner for each letter could encode a text.
+"""
+
+_COMMENT_MARK = re.compile("<!--|-->")
 
 
-def plain(text: str, limit: int) -> str:
-    """Return a text as people see it, without HTML comments, at most `limit` characters; a longer one says so."""
-    shown = visible(_TERMINAL.sub("", text))
-    shown = _without_comments(_JOINERS.sub(r"\1", _HIDING.sub("", shown))).strip()
-    return shown if len(shown) <= limit else f"{shown[:limit].rstrip()}\n{CUT}"
+def plain(text: str) -> str:
+    """Return a text as people see it, trimmed, without HTML comments."""
+    return _without_comments(_HIDDEN.sub("", visible(_TERMINAL.sub("", text)))).strip()
 
 
-def plain_line(text: str, limit: int) -> str:
-    """Return a text as `plain` does, on one line."""
-    return " ".join(plain(text, limit).split())
+def plain_line(text: str, most_chars: int) -> str:
+    """Return a text as `plain` does, on one line of at most so many characters; a longer one ends with an ellipsis."""
+    line = " ".join(plain(text).split())
+    return line if len(line) <= most_chars else f"{line[: most_chars - 1].rstrip()}…"
+
+
+def cut(text: str, most_bytes: int) -> str:
+    """Return a text that has at most so many bytes in UTF-8, in whole characters; a longer one says what is missing."""
+    encoded = text.encode()
+    if len(encoded) <= most_bytes:
+        return text
+    note = f"\n[{len(text):,} characters, cut here]"
+    kept = encoded[: max(0, most_bytes - len(note.encode()))].decode(errors="ignore")
+    return f"{kept.rstrip()}{note}"
 
 
 def _without_comments(text: str) -> str:
-    """Replace HTML comments. An unclosed one ends with the text; a marker stays, so no new comment can form."""
+    """Replace HTML comments by a marker, so that what is around one cannot form another.
+
+    A comment ends where it would end if comments could be in one another. If it does not end there, it ends at the
+    first end mark, where a browser ends it; if there is none, with the text.
+    """
+    begins: list[int] = []
+    ends: list[int] = []
+    unended: list[int] = []
+    outer_end: dict[int, int] = {}
+    for mark in _COMMENT_MARK.finditer(text):
+        if mark[0] == "<!--":
+            begins.append(mark.start())
+            unended.append(mark.start())
+        else:
+            ends.append(mark.end())
+            if unended:
+                outer_end[unended.pop()] = mark.end()
     parts: list[str] = []
     at = 0
-    while (begin := text.find("<!--", at)) >= 0:
-        end = text.find("-->", begin + 4)
-        parts += [text[at:begin], COMMENT_REMOVED]
-        if end < 0:
-            return "".join(parts)
-        at = end + 3
-    return "".join([*parts, text[at:]])
+    for begin in begins:
+        if begin < at:
+            continue
+        parts.append(text[at:begin])
+        following = bisect_right(ends, begin)
+        first_end = ends[following] if following < len(ends) else len(text)
+        at = outer_end.get(begin, first_end)
+    return COMMENT_REMOVED.join([*parts, text[at:]])
 
 
 class Fence:
