@@ -19,7 +19,7 @@ class Repositories(Protocol):
         """Return a branch of "owner/name" with its newest commit; None is the default branch.
 
         Raises:
-            SourceRefuses: GitHub knows no such repository or branch, or the token may not read it.
+            SourceRefuses: GitHub knows no such repository or branch, the token may not read it, or it is archived.
             SourceLimited: GitHub accepts no more requests for now.
             SourceUnavailable: GitHub does not answer, or not as it should.
         """

@@ -12,7 +12,7 @@ from typing import Annotated, Literal, TypeVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from soulcaster.domain.feedback.items import FeedbackItem
-from soulcaster.domain.fixes.fix import Backend, StopPoint, Usd
+from soulcaster.domain.fixes.fix import MAX_BRANCH, Backend, StopPoint, Usd
 from soulcaster.domain.fixes.repository import NAME_PATTERN
 from soulcaster.errors import BadInput
 
@@ -44,7 +44,7 @@ Repository = Annotated[
 """A GitHub repository, as owner/name; it becomes part of a URL."""
 
 Branch = Annotated[
-    str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_+@#-]*([./][A-Za-z0-9_+@#-]+)*$", max_length=255)
+    str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_+@#-]*([./][A-Za-z0-9_+@#-]+)*$", max_length=MAX_BRANCH)
 ]
 """The name of a branch; it becomes part of a URL, and an argument of git."""
 

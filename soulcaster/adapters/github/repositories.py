@@ -11,7 +11,8 @@ import aiohttp
 from yarl import URL
 
 from soulcaster.adapters.github.rest import Refusals, no_response, read_json, refusal, request_headers
-from soulcaster.errors import SourceUnavailable
+from soulcaster.domain.fixes.fix import MAX_BRANCH
+from soulcaster.errors import SourceRefuses, SourceUnavailable
 from soulcaster.ports.clock import Clock
 from soulcaster.ports.repositories import BaseCommit
 
@@ -47,8 +48,12 @@ class GitHubRepositories:
     async def base(self, repository: str, *, branch: str | None, token: str | None) -> BaseCommit:
         """Return a branch with its newest commit; see `ports.repositories.Repositories`."""
         place = self._url / "repos" / repository
-        if branch is None:
-            branch = str((await self._get(place, token)).get("default_branch") or "")
+        known = await self._get(place, token)
+        if known.get("archived") is True:
+            raise SourceRefuses(f"{repository} is archived at GitHub, so nothing can be changed in it.")
+        branch = branch or known.get("default_branch")
+        if not isinstance(branch, str) or not 0 < len(branch) <= MAX_BRANCH:
+            raise SourceUnavailable(f"GitHub's response names no default branch of {repository}")
         found = await self._get(URL(f"{place}/branches/{quote(branch, safe='')}", encoded=True), token)
         commit = found.get("commit")
         sha = commit.get("sha") if isinstance(commit, dict) else None

@@ -15,6 +15,9 @@ StopPoint = Literal["brief", "plan", "branch", "pr"]
 Backend = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
 """The name of a launch backend."""
 
+MAX_BRANCH = 255
+"""Characters of the name of a branch."""
+
 MAX_JOB_SECONDS = 24 * 3600
 
 JobSeconds = Annotated[int, Interval(ge=10, le=MAX_JOB_SECONDS)]
@@ -29,7 +32,7 @@ class Target:
     """The repository that a fix changes, as owner/name, and the commit that it starts from."""
 
     repository: Annotated[str, StringConstraints(max_length=140)]
-    base_branch: Annotated[str, StringConstraints(max_length=255)]
+    base_branch: Annotated[str, StringConstraints(max_length=MAX_BRANCH)]
     base_commit: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{40}([0-9a-f]{24})?$")]
 
 

@@ -122,7 +122,9 @@ def _ranked(counts: Counter[str]) -> list[str]:
 
 
 def _votes(items: Iterable[FeedbackItem], rules: Sequence[RepositoryRule], repositories: Sequence[str]) -> _Votes:
-    known = {name.lower(): name for name in (*repositories, *(rule.repository for rule in rules))}
+    known: dict[str, str] = {}
+    for name in (*repositories, *(rule.repository for rule in rules)):
+        known.setdefault(name.lower(), name)
     claimed: Counter[str] = Counter()
     own: Counter[str] = Counter()
     mapped: Counter[str] = Counter()
