@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from soulcaster.domain.fixes.limits import WINDOW
-from soulcaster.errors import QuotaExceeded, SoulcasterError, Unavailable
+from soulcaster.errors import QuotaExceeded, SoulcasterError, SourceUnavailable, Unavailable
 from soulcaster.ports.clock import Clock
 from soulcaster.ports.clusters import ClusterView
 from soulcaster.ports.read_model import ReadModel
@@ -54,7 +54,7 @@ class FixPolicy:
         """Start what the policies of all projects ask for, and return how many fixes that is.
 
         Raises:
-            Unavailable: Kafka, Redis or GitHub does not answer.
+            Unavailable: Kafka or Redis does not answer.
         """
         started = 0
         for project in await self._read_model.projects.list():
@@ -72,7 +72,7 @@ class FixPolicy:
                 break
             try:
                 await self._fixes.start(project_id, cluster.id, FixRequest(BY, automatic=True))
-            except QuotaExceeded as error:
+            except (QuotaExceeded, SourceUnavailable) as error:  # GitHub may answer for the next project
                 log.info("a policy waits", project=project_id, cause=str(error))
                 break
             except Unavailable:

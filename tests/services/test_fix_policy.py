@@ -11,13 +11,15 @@ from soulcaster.domain.commands import StartFix
 from soulcaster.domain.fixes.fix import Fix
 from soulcaster.domain.ids import job_id_for
 from soulcaster.domain.lifecycle import JobState, JobStep
+from soulcaster.errors import SourceUnavailable
+from soulcaster.ports.repositories import BaseCommit
 from soulcaster.services.fix_policy import BY, FixPolicy
 from soulcaster.web.dependencies import DEPENDENCIES
 from soulcaster.wire.cluster_commands import ClusterCommand
 from soulcaster.wire.project_config import ProjectConfig, StoredConfig
 from tests.conftest import RedisServer
 from tests.support.make import NOW
-from tests.support.web import World
+from tests.support.web import EveryRepository, World
 
 
 @pytest.fixture
@@ -32,16 +34,17 @@ async def world(redis_server: RedisServer) -> AsyncIterator[World]:
 
 
 async def allow(world: World, project: str = "p1", **automatic: Any) -> None:
-    """Set a project's policy; `policy` are its fields beside `automatic`."""
+    """Set a project's policy; `policy` are its fields beside `automatic`, `repositories` those of the project."""
+    repositories = automatic.pop("repositories", [])
     policy = {**automatic.pop("policy", {}), "automatic": {"enabled": True, "min_items": 2, **automatic}}
-    config = ProjectConfig.model_validate({"policy": policy})
+    config = ProjectConfig.model_validate({"policy": policy, "repositories": repositories})
     await world.read_model.writer.put_project_config(project, StoredConfig(1, config, NOW, "kim"))
 
 
-async def look(world: World) -> list[StartFix]:
+async def look(world: World, **systems: Any) -> list[StartFix]:
     """Let the policies look, and return the commands that they sent."""
     world.publisher.sent.clear()
-    policy = FixPolicy(world.read_model, world.app()[DEPENDENCIES].fixes, lambda: world.now)
+    policy = FixPolicy(world.read_model, world.app(**systems)[DEPENDENCIES].fixes, lambda: world.now)
     started = await policy.look()
     found = [m for m in world.publisher.sent if m.topic == "cluster.commands"]
     sent = [ClusterCommand.model_validate_json(m.value).command for m in found]
@@ -147,3 +150,20 @@ async def test_one_project_that_cannot_does_not_keep_the_others_from_it(world: W
     await allow(world, project="a", policy={"backend": "nowhere"})
     await allow(world)
     assert [command.cluster_id for command in await look(world)] == ["c1"]
+
+
+async def test_a_project_that_github_does_not_answer_for_does_not_keep_the_others_from_it(world: World) -> None:
+    await world.fill(project="a", cluster="ca")
+    await world.fill(project="p1", cluster="c1")
+    await allow(world, project="a", policy={"backend": "local"}, repositories=["acme/gone"])
+    await allow(world, policy={"backend": "local"}, repositories=["acme/shop"])
+    assert [command.cluster_id for command in await look(world, repositories=GoneRepository())] == ["c1"]
+
+
+class GoneRepository(EveryRepository):
+    """A GitHub that does not answer for acme/gone."""
+
+    async def base(self, repository: str, *, branch: str | None, token: str | None) -> BaseCommit:
+        if repository == "acme/gone":
+            raise SourceUnavailable("GitHub does not answer")
+        return await super().base(repository, branch=branch, token=token)
