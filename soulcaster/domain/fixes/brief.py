@@ -29,6 +29,9 @@ SUMMARY_CHARS = 2_000
 URL_CHARS = 500
 MAX_FRAMES = 30
 
+FRAME_CHARS = 1_000
+"""Characters of a frame that are read; our parser makes shorter ones, but anybody may post an item of that source."""
+
 COMPARED_CHARS = 8_000
 """Texts that begin with so many equal characters are equal."""
 
@@ -85,7 +88,8 @@ def compose(facts: ClusterFacts, reports: Sequence[Report]) -> FixBrief:
     about = cut(_about(facts), PROBLEM_BYTES)
     frames = cut(_frames(reports), FRAMES_BYTES)
     quotes = _cut_alike(
-        [cut(_quoted(report), ITEM_BYTES) for report in chosen],
+        [_quoted(report) for report in chosen],
+        ITEM_BYTES,
         MAX_BYTES - len((_INTRODUCTION + about + frames).encode()) - (len(chosen) + 8) * MARKS_BYTES,
     )
     fence = Fence([about, frames, *quotes])
@@ -138,16 +142,16 @@ def _normalised(item: FeedbackItem) -> str:
     return " ".join(f"{item.title}\n{item.body[:COMPARED_CHARS]}".casefold().split())
 
 
-def _cut_alike(texts: Sequence[str], most_bytes: int) -> list[str]:
-    """Return texts that have at most so many bytes together: the longest are cut, all to the same length."""
-    left = most_bytes
-    sizes = sorted(len(text.encode()) for text in texts)
+def _cut_alike(texts: Sequence[str], each: int, together: int) -> list[str]:
+    """Return texts of at most so many bytes each and together: the longest are cut, all to the same length."""
+    left = together
+    sizes = sorted(min(len(text.encode()), each) for text in texts)
     for place, size in enumerate(sizes):
         share = left // (len(sizes) - place)
         if size > share:
             return [cut(text, share) for text in texts]
         left -= size
-    return list(texts)
+    return [cut(text, each) for text in texts]
 
 
 def _about(facts: ClusterFacts) -> str:
@@ -198,13 +202,16 @@ def _frames(reports: Sequence[Report]) -> str:
     """
     from_sentry = sorted((r for r in reports if r.item.source == "sentry"), key=lambda r: (-r.occurrences, r.item.id))
     traces = [_trace(report.item.body) for report in from_sentry]
-    in_turns = dict.fromkeys(frame for frame in chain.from_iterable(zip_longest(*traces)) if frame is not None)
-    return "\n".join([*in_turns][:MAX_FRAMES])
+    found: dict[str, None] = {}
+    for line in chain.from_iterable(zip_longest(*traces)):
+        if line is not None and len(found) < MAX_FRAMES:
+            found[plain_line(line, TITLE_CHARS)] = None
+    return "\n".join(found)
 
 
 def _trace(body: str) -> list[str]:
     last = list(takewhile(lambda line: line.startswith("at "), reversed(body.split("\n"))))
-    return [plain_line(line, TITLE_CHARS) for line in reversed(last)][:MAX_FRAMES]
+    return [line[:FRAME_CHARS] for line in last[::-1][:MAX_FRAMES]]
 
 
 def _day(at: datetime) -> str:

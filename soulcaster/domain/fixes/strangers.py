@@ -21,7 +21,7 @@ _TERMINAL = re.compile(
 """Control sequences and control strings (a window's title, the address of a link), as ECMA-48 defines them."""
 
 _HIDDEN = re.compile(
-    "[\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\ufe00-\ufe0f\ufff0-\ufff8"
+    "[\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2065\ufe00-\ufe0f\ufff0-\ufff8"
     "\U00013430-\U0001343f\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
 )
 """What Unicode calls default ignorable and `visible` leaves: joiners, marks of direction, variation selectors, fillers.

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from soulcaster.domain.fixes.brief import (
+    FRAME_CHARS,
     ITEM_BYTES,
     MAX_BYTES,
     MAX_ITEMS,
@@ -256,6 +257,11 @@ def test_short_items_are_whole_and_long_ones_cut_alike() -> None:
     assert sum("x" * 200 in text for text in texts) == 10
 
 
+def test_a_cut_item_says_how_long_it_is() -> None:
+    texts = list(quoted(compose(FACTS, [report(n, body=f"{n} {'x' * 50_000}") for n in range(9)])).values())[1:]
+    assert {re.findall(r"\[(\d+),\d{3} characters, cut here\]$", text)[0] for text in texts} == {"50"}
+
+
 def test_one_item_has_its_own_limit() -> None:
     text = quoted(compose(FACTS, [report(body="word " * 20_000)]))["item 1"]
     assert ITEM_BYTES - 5 <= len(text.encode()) <= ITEM_BYTES
@@ -348,6 +354,11 @@ def test_the_first_frames_of_all_items_come_first() -> None:
     reports = [report(n, source="sentry", body=body, occurrences=9 - n) for n, body in enumerate(bodies)]
     reports.append(report("r", source="reddit", body="x\nat nowhere"))
     assert quoted(compose(FACTS, reports))["frames"] == "at app/a.py:1 in f\nat app/b.py:2 in g\nat lib/x.py"
+
+
+def test_a_frame_is_read_only_as_far_as_one_can_be_long() -> None:
+    brief = compose(FACTS, [report(source="sentry", body=f"E\nat a.py{' ' * FRAME_CHARS}never read")])
+    assert quoted(brief)["frames"] == "at a.py"
 
 
 def test_without_sentry_there_are_no_frames() -> None:

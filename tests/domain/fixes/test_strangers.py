@@ -24,6 +24,7 @@ INVISIBLE = {
     "left-to-right mark": "\u200e",
     "bidi override": "\u202e",
     "word joiner": "\u2060",
+    "unassigned between them": "\u2065",
     "bidi isolate": "\u2066",
     "wide Hangul filler": "\u3164",
     "variation selector": "\ufe0f",
@@ -40,8 +41,8 @@ INVISIBLE = {
     "bell": "\x07",
     "C1 control": "\x9f",
 }
-IGNORABLE = {chr(n) for n in chain([0x34F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x3164, 0xFFA0], range(0xFE00, 0xFE10))} | {
-    chr(n) for n in chain(range(0x180B, 0x1810), range(0xE0000, 0xE1000))
+IGNORABLE = {chr(n) for n in [0x34F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x2065, 0x3164, 0xFFA0]} | {
+    chr(n) for n in chain(range(0x180B, 0x1810), range(0xFE00, 0xFE10), range(0xE0000, 0xE1000))
 }
 """Invisible characters that are not in the categories Cc and Cf."""
 
