@@ -157,7 +157,8 @@ def _own(item: FeedbackItem, rules: Sequence[RepositoryRule]) -> str | None:
 
 def _rule(item: FeedbackItem, rules: Sequence[RepositoryRule]) -> RepositoryRule | None:
     """Return the rule for an item; one that names its project counts before one for the whole source."""
-    project = item.metadata.get("project")
+    projects = item.metadata.get("projects")  # a metric alert of Sentry may be about several
+    project = projects[0] if isinstance(projects, list) and len(projects) == 1 else item.metadata.get("project")
     of_source = [rule for rule in rules if rule.source == item.source]
     exact = next((rule for rule in of_source if rule.source_project and rule.source_project == project), None)
     return exact or next((rule for rule in of_source if rule.source_project is None), None)

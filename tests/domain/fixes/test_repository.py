@@ -29,6 +29,11 @@ def event(project: str | None = "web", name: object = 1) -> FeedbackItem:
     return item(name, source="sentry", metadata={} if project is None else {"project": project})
 
 
+def alert(*projects: str) -> FeedbackItem:
+    """An item as the parser of Sentry makes it of a metric alert."""
+    return item(1, source="sentry", metadata={"projects": list(projects)})
+
+
 def said(name: object = 1, source: str = "reddit", **more: Any) -> FeedbackItem:
     return item(name, source=source, **more)
 
@@ -47,6 +52,8 @@ def said(name: object = 1, source: str = "reddit", **more: Any) -> FeedbackItem:
         ([event("web")], [ANY_SENTRY, SENTRY_WEB], ALL, Choice(WEB, "stable")),
         ([event("web"), issue(SHOP, 1), issue(SHOP, 2)], [SENTRY_WEB], ALL, Choice(SHOP)),
         ([event("other")], [SENTRY_WEB, ANY_SENTRY], ALL, Choice(CARDS)),
+        ([alert("web")], [SENTRY_WEB, ANY_SENTRY], ALL, Choice(WEB, "stable")),
+        ([alert("web", "api")], [SENTRY_WEB, ANY_SENTRY], ALL, Choice(CARDS)),
         ([event(None)], [SENTRY_WEB, ANY_SENTRY], (), Choice(CARDS)),
         ([said()], [REDDIT], ALL, Choice(CARDS, "develop")),
         ([said(1), said(2), event("x")], [REDDIT, RepositoryRule("sentry", WEB)], ALL, Choice(CARDS, "develop")),
