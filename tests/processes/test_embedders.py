@@ -134,5 +134,5 @@ async def test_the_doctor_asks_google(gemini: Gemini, tmp_path: Path, capsys: py
     assert "there is no key" in problem
     gemini.answers = [error(503, "UNAVAILABLE", "Overloaded.")]
     [problem] = await problems(settings(gemini), tmp_path)
-    assert "does not embed now" in problem
+    assert "does not answer now" in problem
     assert capsys.readouterr().out == ""  # the report goes there

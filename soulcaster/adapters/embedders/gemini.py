@@ -15,22 +15,18 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import aiohttp
 import numpy as np
 import numpy.typing as npt
 import stamina
 import structlog
-from google import genai
 from google.genai import types
-from google.genai.errors import APIError
-from yarl import URL
 
+from soulcaster.adapters.gemini.client import GeminiClient, GeminiFailure
 from soulcaster.adapters.redis.vector_cache import RedisVectorCache
 from soulcaster.errors import EmbedderRefuses, EmbedderUnavailable, InvalidMessage
 
 MODEL = "gemini-embedding-001"
 TASK = "CLUSTERING"
-GOOGLE = "https://generativelanguage.googleapis.com"
 
 DOLLARS_PER_TOKEN = 0.15 / 1_000_000
 """Price of the paid tier, from ai.google.dev/gemini-api/docs/pricing in 2026; Google's bill decides."""
@@ -111,20 +107,7 @@ class GeminiEmbedder:
         """Prepare; the first call connects. At most `per_minute` texts are sent; an empty `url` is Google's own."""
         self.dimensions = dimensions
         self.version = f"{dimensions}-{TASK.lower()}"
-        self._key = key.strip()
-        self._address = URL(url or GOOGLE).with_password(None).human_repr()  # for errors: without secrets
-        self._client = genai.Client(
-            vertexai=False,
-            api_key=self._key,
-            http_options=types.HttpOptions(
-                base_url=url or GOOGLE,
-                api_version="v1beta",
-                timeout=int(REQUEST_SECONDS * 1000),
-                # We retry ourselves: the client's retries ignore Retry-After, and without this option it would
-                # sleep up to ten seconds and try once more.
-                retry_options=types.HttpRetryOptions(attempts=1),
-            ),
-        )
+        self._client = GeminiClient(key, url=url, seconds=REQUEST_SECONDS)
         self._config = types.EmbedContentConfig(task_type=TASK, output_dimensionality=dimensions)
         self._batch = min(BATCH, per_minute)
         self._slots = asyncio.Semaphore(AT_ONCE)
@@ -143,8 +126,7 @@ class GeminiEmbedder:
     async def close(self) -> None:
         """Close the connections and log the usage."""
         self._log_usage()
-        await self._client.aio.aclose()
-        self._client.close()
+        await self._client.close()
         if self._cache is not None:
             await self._cache.close()
 
@@ -211,7 +193,7 @@ class GeminiEmbedder:
                     group.create_task(self._ask_batch(wanted[at : at + self._batch], found))
         except TimeoutError:
             raise EmbedderUnavailable(
-                f"Gemini at {self._address} has embedded {len(found) - before} of {len(wanted)} texts in "
+                f"Gemini at {self._client.address} has embedded {len(found) - before} of {len(wanted)} texts in "
                 f"{GIVE_UP_SECONDS:.0f} s; those are cached, the others are retried"
             ) from None
         except BaseExceptionGroup as failed:
@@ -256,58 +238,46 @@ class GeminiEmbedder:
         self._count(requests=1)
         # One Content per text: some of Google's models turn a plain list into a single vector.
         contents: list[Any] = [types.Content(parts=[types.Part(text=text)]) for text in texts]
-        failure: Exception
-        try:
-            answer = await self._client.aio.models.embed_content(model=MODEL, contents=contents, config=self._config)
-        except APIError as error:
-            failure = self._failure(error)
-        except TimeoutError:
-            failure = EmbedderUnavailable(f"Gemini at {self._address} did not answer within {REQUEST_SECONDS:.0f} s")
-        except (aiohttp.ClientError, OSError, ValueError) as error:  # ValueError: the response is not JSON
-            cause = self._without_key(str(getattr(error, "os_error", error)))  # without aiohttp's objects
-            failure = EmbedderUnavailable(f"Gemini at {self._address} does not answer ({cause})")
-        else:
-            return self._checked([e.values or [] for e in answer.embeddings or []], len(texts))
-        raise failure  # outside of `except`: Google's error may quote the key, so it must not become the context
+        answer = await self._client.call(
+            lambda models: models.embed_content(model=MODEL, contents=contents, config=self._config)
+        )
+        if isinstance(answer, GeminiFailure):
+            raise self._error(answer)
+        return self._checked([e.values or [] for e in answer.embeddings or []], len(texts))
 
     def _checked(self, rows: Sequence[Sequence[float]], expected: int) -> Vector:
         """Return the rows as unit vectors; below 3,072 dimensions Google does not scale them itself."""
         if len(rows) != expected:
             raise self._refusal(
-                f"Gemini at {self._address} returned {len(rows)} vectors for {expected} texts",
+                f"Gemini at {self._client.address} returned {len(rows)} vectors for {expected} texts",
                 f"check that the server is {MODEL}",
             )
         if any(len(row) != self.dimensions for row in rows) or not np.isfinite(rows).all():
             raise self._refusal(
-                f"Gemini at {self._address} returned vectors that are not of {self.dimensions} numbers",
+                f"Gemini at {self._client.address} returned vectors that are not of {self.dimensions} numbers",
                 "see SOULCASTER_GEMINI_DIMENSIONS",
             )
         return _scaled(np.array(rows, np.float32)).astype("<f2")
 
     # ---- failures ----------------------------------------------------------------------------------------------------
 
-    def _failure(self, error: APIError) -> Exception:
-        """Return our error for Google's, and pause for as long as Google asks."""
-        cause = self._without_key(f"{error.code} {error.status}: {error.message}")
-        if error.code in {408, 429} or error.code >= 500:
-            self._pace.hold(min(_asked_to_wait(error), LONGEST_HOLD_SECONDS))
-            return EmbedderUnavailable(f"Gemini at {self._address} does not embed now ({cause})")
-        about_the_key = error.code in {401, 403} or _detail(error, "ErrorInfo").get("reason") == "API_KEY_INVALID"
-        if error.status == "INVALID_ARGUMENT" and not about_the_key:
-            return InvalidMessage(f"Gemini at {self._address} rejects these texts ({cause})")
+    def _error(self, failure: GeminiFailure) -> Exception:
+        """Return our error for a failure, and pause for as long as Google asks."""
+        if failure.kind == "unavailable":
+            self._pace.hold(min(failure.wait, LONGEST_HOLD_SECONDS))
+            return EmbedderUnavailable(failure.text)
+        if failure.kind == "rejects":
+            return InvalidMessage(failure.text)
         return self._refusal(
-            f"Gemini at {self._address} refuses requests ({cause})",
+            failure.text,
             "set GEMINI_API_KEY to a key that may use the Gemini API, and start the worker again"
-            if about_the_key
+            if failure.about_the_key
             else "see the cause, and SOULCASTER_GEMINI_URL",
         )
 
     def _refusal(self, what: str, advice: str) -> EmbedderRefuses:
         self._pace.hold(REFUSED_SECONDS)
         return EmbedderRefuses(f"{what}; {advice}. Until then nothing is embedded, and nothing is lost")
-
-    def _without_key(self, text: str) -> str:
-        return text.replace(self._key, "…")[:500]
 
     # ---- usage -------------------------------------------------------------------------------------------------------
 
@@ -372,22 +342,3 @@ def _scaled(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
 
 def _key(text: str) -> bytes:
     return hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=16).digest()
-
-
-def _asked_to_wait(error: APIError) -> float:
-    """Return how many seconds Google asks us to wait: from its header, else from its RetryInfo, else 0."""
-    header = getattr(error.response, "headers", {}).get("Retry-After", "")
-    delay = header or str(_detail(error, "RetryInfo").get("retryDelay", "")).removesuffix("s")
-    try:
-        return max(0.0, float(delay))
-    except ValueError:
-        return 0.0
-
-
-def _detail(error: APIError, kind: str) -> dict[str, Any]:
-    """Return the part of Google's error that has this type, else an empty dict."""
-    try:
-        parts = error.details["error"]["details"]
-        return next(part for part in parts if part["@type"] == f"type.googleapis.com/google.rpc.{kind}")
-    except (LookupError, TypeError, StopIteration):  # an error from a proxy between Google and us
-        return {}
