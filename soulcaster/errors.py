@@ -46,6 +46,10 @@ class EmbedderRefuses(Unavailable):
     """The embedder refuses to embed texts; check its API key and its settings."""
 
 
+class PlannerUnavailable(Unavailable):
+    """The model that writes plans does not answer."""
+
+
 class SourceUnavailable(Unavailable):
     """A source of feedback does not answer, or not as it should."""
 
@@ -94,6 +98,10 @@ class BadInput(SoulcasterError):
 
 class SourceRefuses(SoulcasterError):
     """A source of feedback refuses the request; check its settings and the token."""
+
+
+class PlannerRefuses(SoulcasterError):
+    """The model that writes plans refuses the request, or writes no plan."""
 
 
 class SandboxRefused(SoulcasterError):

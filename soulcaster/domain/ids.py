@@ -94,6 +94,11 @@ def job_id_for(command_id: str) -> str:
     return _id("job", command_id)
 
 
+def plan_id_for(project_id: str, cluster_id: str, text: str) -> str:
+    """Return the id of a plan of a cluster; `text` is what its document holds, author included."""
+    return _id("plan", project_id, cluster_id, text)
+
+
 def recorded_job_id(project_id: str, idempotency_key: str) -> str:
     """Return the id of a job recorded with an idempotency key; the same request twice is one job."""
     return _id("recorded job", project_id, idempotency_key)

@@ -116,7 +116,23 @@ class RedisSettings(ProcessSettings):
     )
 
 
-class WorkerSettings(RedisSettings, KafkaSettings):
+class GeminiSettings(ProcessSettings):
+    """Settings of every process that calls Gemini: the worker embeds with it, web server and launcher write plans."""
+
+    section: ClassVar[str] = "Gemini"
+
+    gemini_key: str = Field(
+        "",
+        repr=False,
+        exclude=True,
+        validation_alias=AliasChoices("GEMINI_API_KEY", "GOOGLE_GENERATIVE_AI_API_KEY"),
+        description="Key of the Gemini API, for the embedder `gemini` and for plans of fixes; without one people write "
+        "plans, and fixes start without one.",
+    )
+    gemini_url: str = Field("", description="Address of the Gemini API; empty means Google's own.")
+
+
+class WorkerSettings(GeminiSettings, RedisSettings, KafkaSettings):
     """Settings of the worker."""
 
     section: ClassVar[str] = "Worker"
@@ -126,14 +142,6 @@ class WorkerSettings(RedisSettings, KafkaSettings):
         description="What turns texts into vectors: `static` (in the package, no network), `gemini` (Google's, paid), "
         "or the folder of a model2vec model. After a change, new items open new clusters.",
     )
-    gemini_key: str = Field(
-        "",
-        repr=False,
-        exclude=True,
-        validation_alias=AliasChoices("GEMINI_API_KEY", "GOOGLE_GENERATIVE_AI_API_KEY"),
-        description="Key of the Gemini API, for the embedder `gemini`.",
-    )
-    gemini_url: str = Field("", description="Address of the Gemini API; empty means Google's own.")
     gemini_dimensions: int = Field(
         768, ge=1, le=3072, description="Length of Gemini's vectors; Google recommends 768, 1536 or 3072."
     )
@@ -226,7 +234,7 @@ class SecretsSettings(ProcessSettings):
             raise BadInput(f"SOULCASTER_SECRETS_KEY is not set; {MAKE_KEY}")
 
 
-class FixSettings(ProcessSettings):
+class FixSettings(GeminiSettings):
     """Settings of the processes that order and run fixes: web server and launcher."""
 
     section: ClassVar[str] = "Fixes"
@@ -261,6 +269,11 @@ class FixSettings(ProcessSettings):
         validation_alias=AliasChoices("GITHUB_TOKEN"),
         description="Token to read issues and repositories with when a request brings none; without one GitHub allows "
         "60 requests an hour. Every project can read what this token can read.",
+    )
+
+    plan_model: str = Field(
+        "gemini-3.8-flash",
+        description="Model that writes plans, of Gemini 3 or newer: older ones know no thinking levels.",
     )
 
     def backend_names(self) -> tuple[str, ...]:

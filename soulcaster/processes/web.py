@@ -22,6 +22,7 @@ from soulcaster.processes.clock import utc_now
 from soulcaster.processes.fixes import fix_defaults
 from soulcaster.processes.job_logs import log_archive
 from soulcaster.processes.logs import configure as configure_logs
+from soulcaster.processes.planner import make_planner
 from soulcaster.processes.settings import MAKE_KEY, WebSettings
 from soulcaster.services.job_tokens import JobTokens
 from soulcaster.services.webhook_secrets import Seal
@@ -81,6 +82,7 @@ async def create_app(settings: WebSettings) -> web.Application:
         clock=utc_now,
     )
     archive = log_archive(settings.log_archive)
+    planner = make_planner(settings)
     app = server.create_app(
         Systems(
             read_model=read_model,
@@ -94,6 +96,7 @@ async def create_app(settings: WebSettings) -> web.Application:
             clock=utc_now,
             entrance=_entrance(settings, origin),
             log_archive=archive,
+            planner=planner,
         ),
         Options(
             session_key=settings.session_key,
@@ -116,8 +119,9 @@ async def create_app(settings: WebSettings) -> web.Application:
         await publisher.stop()
         for connection in (kafka, issues, repositories, sign_in, rate_limits, read_model):
             await connection.close()
-        if archive is not None:
-            await archive.close()
+        for optional in (archive, planner):
+            if optional is not None:
+                await optional.close()
 
     app.on_cleanup.append(close)
     # The objects of the application live as long as the process. Frozen, they cost no full collection, which would

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from soulcaster.domain.fixes.limits import WINDOW
-from soulcaster.errors import QuotaExceeded, SoulcasterError, SourceUnavailable, Unavailable
+from soulcaster.errors import PlannerUnavailable, QuotaExceeded, SoulcasterError, SourceUnavailable, Unavailable
 from soulcaster.ports.clock import Clock
 from soulcaster.ports.clusters import ClusterView
 from soulcaster.ports.read_model import ReadModel
@@ -72,7 +72,7 @@ class FixPolicy:
                 break
             try:
                 await self._fixes.start(project_id, cluster.id, FixRequest(BY, automatic=True))
-            except (QuotaExceeded, SourceUnavailable) as error:  # GitHub may answer for the next project
+            except (QuotaExceeded, SourceUnavailable, PlannerUnavailable) as error:  # the next project may need neither
                 log.info("a policy waits", project=project_id, cause=str(error))
                 break
             except Unavailable:

@@ -22,6 +22,7 @@ from soulcaster.ports.repositories import Repositories
 from soulcaster.services.briefs import Briefs
 from soulcaster.services.cluster_commands import ClusterCommands
 from soulcaster.services.lookup import known_cluster
+from soulcaster.services.plans import Plans
 from soulcaster.wire.project_config import PolicyConfig, ProjectConfig
 
 DRY_RUN = "dry-run"
@@ -127,6 +128,7 @@ class Fixes:
         jobs: JobReader,
         configs: ProjectConfigReader,
         briefs: Briefs,
+        plans: Plans,
         repositories: Repositories,
         defaults: FixDefaults,
         clock: Clock,
@@ -136,6 +138,7 @@ class Fixes:
         self._jobs = jobs
         self._configs = configs
         self._briefs = briefs
+        self._plans = plans
         self._repositories = repositories
         self._defaults = defaults
         self._clock = clock
@@ -149,14 +152,15 @@ class Fixes:
         had.
 
         Raises:
-            NotFound: the project has no such cluster.
+            NotFound: the project has no such cluster, or the cluster no such plan.
             FixUnderWay: one of the cluster's jobs has not ended.
             ClusterMuted: the cluster is muted.
             QuotaExceeded: the jobs of the project, or of all projects, are at one of their limits.
             UnknownBackend: the request, or the project, names a backend that is not set up.
             AskForRepository: it is not clear which repository the fix changes, or the request names another.
             SourceRefuses: GitHub knows no such repository or branch, or the token may not read it.
-            Unavailable: Kafka, Redis or GitHub does not answer.
+            PlannerRefuses: the fix stops at the plan, and the model writes none.
+            Unavailable: Kafka, Redis, GitHub or the model does not answer.
         """
         cluster = await known_cluster(self._clusters, project_id, cluster_id)
         jobs = await self._jobs.list(project_id, cluster_id=cluster.id, limit=NEWEST_JOBS, offset=0)
@@ -174,12 +178,14 @@ class Fixes:
         items = await self._briefs.newest_items(project_id, cluster.id)
         target = None if backend == DRY_RUN else await self._target(config, items, request)
         brief = await self._briefs.of(cluster, items)
+        stop_at = request.stop_at or policy.stop_at
+        plan_id = await self._plans.for_fix(project_id, cluster.id, brief, named=request.plan_id, stop_at=stop_at)
         options = FixOptions(
             backend=backend,
             target=target,
             brief_id=brief.id,
-            plan_id=request.plan_id,
-            stop_at=request.stop_at or policy.stop_at,
+            plan_id=plan_id,
+            stop_at=stop_at,
             seconds=self._defaults.seconds,
             budget_usd=budget,
         )

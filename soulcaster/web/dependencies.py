@@ -10,6 +10,7 @@ from soulcaster.ports.clock import Clock
 from soulcaster.ports.dead_letters import DeadLetters
 from soulcaster.ports.issues import Issues
 from soulcaster.ports.messaging import KeyedPublisher
+from soulcaster.ports.planner import Planner
 from soulcaster.ports.rate_limits import RateLimits
 from soulcaster.ports.read_model import ReadModel
 from soulcaster.ports.readiness import Answering
@@ -28,6 +29,7 @@ from soulcaster.services.job_tokens import JobTokens
 from soulcaster.services.jobs import Jobs
 from soulcaster.services.live_updates import LiveUpdates
 from soulcaster.services.members import Members
+from soulcaster.services.plans import Plans
 from soulcaster.services.posting import FeedbackPosts
 from soulcaster.services.project_config import ProjectConfigs
 from soulcaster.services.projects import Projects
@@ -42,7 +44,8 @@ from soulcaster.wire.project_config import RedditPolling
 class Systems:
     """The systems behind the web server; the process that opened them closes them.
 
-    `entrance` is None where nobody signs in with GitHub, `log_archive` where logs of jobs are not archived.
+    `entrance` is None where nobody signs in with GitHub, `log_archive` where logs of jobs are not archived, `planner`
+    where no model writes plans.
     """
 
     read_model: ReadModel
@@ -56,6 +59,7 @@ class Systems:
     clock: Clock
     entrance: Entrance | None = None
     log_archive: LogArchive | None = None
+    planner: Planner | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +121,7 @@ class Dependencies:
     job_tokens: JobTokens
     live_updates: LiveUpdates
     members: Members
+    plans: Plans
     pollers: Pollers
     projects: Projects
     replay: DeadLetterReplay
@@ -129,6 +134,7 @@ def compose(systems: Systems, options: Options) -> Dependencies:
     read_model, publisher, clock = systems.read_model, systems.publisher, systems.clock
     commands = ClusterCommands(publisher, read_model.commands)
     briefs = Briefs(publisher, read_model.clusters, read_model.feedback, read_model.documents, clock)
+    plans = Plans(publisher, read_model.clusters, read_model.documents, briefs, systems.planner, clock)
     return Dependencies(
         read_model=read_model,
         dead_letters=systems.dead_letters,
@@ -151,6 +157,7 @@ def compose(systems: Systems, options: Options) -> Dependencies:
             read_model.jobs,
             read_model.project_config,
             briefs,
+            plans,
             systems.repositories,
             options.fixes,
             clock,
@@ -164,6 +171,7 @@ def compose(systems: Systems, options: Options) -> Dependencies:
         job_tokens=options.job_tokens,
         live_updates=LiveUpdates(read_model.notices),
         members=Members(publisher, read_model.members, clock),
+        plans=plans,
         pollers=Pollers(publisher, read_model, clock, options.reddit),
         projects=Projects(publisher, read_model.projects, read_model.members, clock),
         replay=DeadLetterReplay(systems.dead_letters, publisher),

@@ -22,6 +22,8 @@ from soulcaster.errors import (
     KafkaUnavailable,
     LimitReached,
     NotFound,
+    PlannerRefuses,
+    PlannerUnavailable,
     QuotaExceeded,
     RedisUnavailable,
     SoulcasterError,
@@ -183,6 +185,10 @@ def _of(error: Exception) -> Problem:
             return Problem(429, str(error), headers={"Retry-After": _seconds_until(error.until)})
         case SourceUnavailable():
             return Problem(502, str(error))
+        case PlannerRefuses():
+            return Problem(502, str(error))
+        case PlannerUnavailable():
+            return _unavailable(f"{error}. Try again, or write the plan yourself.")
         case KafkaUnavailable():
             return _unavailable(
                 "Kafka did not acknowledge, or does not answer; what was sent may not be stored. Send it again."

@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import Field, model_validator
 
 from soulcaster.domain.fixes.document import Document, DocumentKind, content_id
-from soulcaster.domain.ids import ShortId
+from soulcaster.domain.ids import ShortId, plan_id_for
 from soulcaster.wire.fields import ProjectId, Time
 from soulcaster.wire.message import Message
 
@@ -14,7 +14,10 @@ MAX_DOCUMENT_CHARS = 256 * 1024
 
 
 class JobDocument(Message):
-    """job.documents: one document. The id of a brief is the SHA-256 of its text; `item_ids` are the items it quotes."""
+    """job.documents: one document; `item_ids` are the items that it is made from.
+
+    The id of a brief is the SHA-256 of its text, that of a plan derives from its project, its cluster and its text.
+    """
 
     document_id: ShortId
     project_id: ProjectId
@@ -28,6 +31,8 @@ class JobDocument(Message):
     def _matches(self) -> "JobDocument":
         if self.kind == "brief" and self.document_id != content_id(self.text):
             raise ValueError("the id of a brief is the SHA-256 of its text")
+        if self.kind == "plan" and self.document_id != plan_id_for(self.project_id, self.cluster_id, self.text):
+            raise ValueError("the id of a plan derives from its project, its cluster and its text")
         return self
 
     @classmethod

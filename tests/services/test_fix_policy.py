@@ -5,19 +5,23 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+import stamina
 from redis.asyncio import Redis
 
+from soulcaster.adapters.gemini.planner import ATTEMPTS, GeminiPlanner
 from soulcaster.domain.commands import StartFix
 from soulcaster.domain.fixes.fix import Fix
 from soulcaster.domain.ids import job_id_for
 from soulcaster.domain.lifecycle import JobState, JobStep
 from soulcaster.errors import SourceUnavailable
+from soulcaster.ports.projects import Project
 from soulcaster.ports.repositories import BaseCommit
 from soulcaster.services.fix_policy import BY, FixPolicy
 from soulcaster.web.dependencies import DEPENDENCIES
 from soulcaster.wire.cluster_commands import ClusterCommand
 from soulcaster.wire.project_config import ProjectConfig, StoredConfig
 from tests.conftest import RedisServer
+from tests.support.gemini import KEY, Gemini, error
 from tests.support.make import NOW
 from tests.support.web import EveryRepository, World
 
@@ -42,7 +46,7 @@ async def allow(world: World, project: str = "p1", **automatic: Any) -> None:
 
 
 async def look(world: World, **systems: Any) -> list[StartFix]:
-    """Let the policies look, and return the commands that they sent."""
+    """Let the policies look, and return the commands that they sent; `systems` replace those of the world."""
     world.publisher.sent.clear()
     policy = FixPolicy(world.read_model, world.app(**systems)[DEPENDENCIES].fixes, lambda: world.now)
     started = await policy.look()
@@ -86,6 +90,24 @@ async def test_it_starts_at_once_where_no_approval_is_asked_for(world: World) ->
     await allow(world, approval=False, policy={"stop_at": "brief"})
     [command] = await look(world)
     assert not command.approved
+
+
+async def test_a_model_that_is_away_keeps_only_the_fixes_waiting_that_need_a_plan(world: World, gemini: Gemini) -> None:
+    for project in ("p1", "p2"):
+        await world.read_model.writer.put_project(Project(project, project, NOW))
+        await world.fill(project=project, cluster=f"c of {project}")
+    await allow(world, "p1", policy={"stop_at": "plan"})
+    await allow(world, "p2")
+    planner = GeminiPlanner(KEY, model="gemini-3.8-flash", url=gemini.url)
+    gemini.answers = [error(503, "UNAVAILABLE", "The model is overloaded.") for _ in range(ATTEMPTS)]
+    with stamina.set_testing(True, attempts=100, cap=True):
+        assert [command.cluster_id for command in await look(world, planner=planner)] == ["c of p2"]
+        commands = await look(world, planner=planner)
+    assert {command.cluster_id: command.options.plan_id is not None for command in commands} == {
+        "c of p1": True,
+        "c of p2": False,
+    }
+    await planner.close()
 
 
 async def test_a_cluster_that_has_had_a_job_is_left_to_people(world: World) -> None:

@@ -1,7 +1,8 @@
-"""A Gemini on loopback: it speaks `batchEmbedContents` as Google does, and does what tests want of it."""
+"""A Gemini on loopback: it speaks `batchEmbedContents` and `generateContent` as Google does, as tests want it to."""
 
 import asyncio
 import hashlib
+import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -29,12 +30,31 @@ class Call:
         return [part["text"] for one in self.parts for part in one["content"]["parts"]]
 
 
+@dataclass(frozen=True)
+class Question:
+    """A call of `generateContent`."""
+
+    path: str
+    headers: CIMultiDictProxy[str]
+    body: dict[str, Any]
+
+    @property
+    def text(self) -> str:
+        [content] = self.body["contents"]
+        [part] = content["parts"]
+        said: str = part["text"]
+        return said
+
+
 @dataclass
 class Gemini:
     """Its vectors are bags of words, so texts that share words are near."""
 
     answers: list[web.Response] = field(default_factory=list)
-    """What it answers first, one a call; after these it embeds."""
+    """What it answers first, one a call; after these it embeds, or writes `plan`."""
+
+    plan: dict[str, str] = field(default_factory=lambda: {"title": "Pay late", "description": "Find where it waits."})
+    questions: list[Question] = field(default_factory=list)
 
     clock: Callable[[], float] = lambda: 0.0
     refuses: str | None = None
@@ -65,6 +85,8 @@ class Gemini:
         return [text for call in self.calls for text in call.texts]
 
     async def _serve(self, request: web.Request) -> web.Response:
+        if request.path.endswith(":generateContent"):
+            return await self._generate(Question(request.path, request.headers, await request.json()))
         call = Call(request.path_qs, request.headers, (await request.json())["requests"], self.clock())
         self.calls.append(call)
         self.at_once += 1
@@ -77,11 +99,20 @@ class Gemini:
         finally:
             self.at_once -= 1
 
+    async def _generate(self, question: Question) -> web.Response:
+        self.questions.append(question)
+        await self.open.wait()
+        if self.answers:
+            return self.answers.pop(0)
+        if request_key(question) != KEY:
+            return wrong_key()
+        return written(json.dumps(self.plan))
+
     def _answer(self, call: Call) -> web.Response:
         if self.answers:
             return self.answers.pop(0)
         if request_key(call) != KEY:
-            return error(400, "INVALID_ARGUMENT", "API key not valid.", ErrorInfo={"reason": "API_KEY_INVALID"})
+            return wrong_key()
         if len(call.parts) > 100:
             return error(400, "INVALID_ARGUMENT", "at most 100 requests can be in one batch")
         if not all(call.texts) or (self.refuses is not None and any(self.refuses in text for text in call.texts)):
@@ -89,8 +120,26 @@ class Gemini:
         return vectors(*(bag_of_words(one) for one in call.parts))
 
 
-def request_key(call: Call) -> str | None:
+def request_key(call: Call | Question) -> str | None:
     return call.headers.get("x-goog-api-key")
+
+
+def wrong_key() -> web.Response:
+    return error(400, "INVALID_ARGUMENT", "API key not valid.", ErrorInfo={"reason": "API_KEY_INVALID"})
+
+
+def written(text: str | None, finish: str = "STOP", *, thought: str | None = None) -> web.Response:
+    """An answer of `generateContent`; None is one whose candidate has no content, as when it is blocked."""
+    parts = [*([{"text": thought, "thought": True}] if thought else []), {"text": text}]
+    content = {} if text is None else {"content": {"parts": parts, "role": "model"}}
+    usage = {"promptTokenCount": 900, "candidatesTokenCount": 60, "totalTokenCount": 1100, "thoughtsTokenCount": 140}
+    return web.json_response(
+        {
+            "candidates": [{**content, "finishReason": finish, "index": 0}],
+            "usageMetadata": usage,
+            "modelVersion": "gemini-3.8-flash",
+        }
+    )
 
 
 def bag_of_words(one: dict[str, Any]) -> list[float]:

@@ -14,6 +14,7 @@ from soulcaster.domain.commands import ApproveFix, StartFix
 from soulcaster.domain.fixes.document import Document
 from soulcaster.domain.fixes.fix import StopPoint, Target
 from soulcaster.domain.fixes.job_log import LogChunk
+from soulcaster.domain.fixes.plan import PlannedFix, new_plan
 from soulcaster.domain.lifecycle import JobState, ends
 from soulcaster.domain.members import Role
 from soulcaster.errors import SourceRefuses, SourceUnavailable
@@ -353,7 +354,10 @@ async def test_a_job_of_another_project_is_not_here(world: World, owner: Client)
 
 async def test_another_try_makes_the_same_choices(world: World, owner: Client) -> None:
     await world.fill()
-    await world.fix("j1", "dead", backend="local", stop_at="branch", plan_id="plan-1")
+    plan = new_plan("p1", "c1", PlannedFix("Send it", "Find where it waits."), by="kim", at=NOW)
+    newer = new_plan("p1", "c1", PlannedFix("Another", "Find where it waits."), by="kim", at=NOW)
+    await world.read_model.writer.put_documents([plan.document(), newer.document()])
+    await world.fix("j1", "dead", backend="local", stop_at="branch", plan_id=plan.id)
     assert buttons(await page(await owner.get(JOB))) == {"Try again"}
     assert "Fix requested" in await post(owner, f"{JOB}/retry")
     command = started(world)
@@ -362,7 +366,7 @@ async def test_another_try_makes_the_same_choices(world: World, owner: Client) -
         "c1",
         "local",
         "branch",
-        "plan-1",
+        plan.id,
     )
 
 

@@ -52,6 +52,7 @@ from soulcaster.domain.events import (
 from soulcaster.domain.feedback.items import COMPARED_CHARS, ComparedItem, Deleted
 from soulcaster.domain.fixes.fix import FixOptions
 from soulcaster.domain.fixes.limits import FixLimits
+from soulcaster.domain.fixes.plan import PlannedFix, new_plan
 from soulcaster.domain.splitting import split_by_bytes
 from soulcaster.wire.cluster_commands import ClusterCommand
 from soulcaster.wire.cluster_events import MAX_PROPOSALS, ClusterEvents, event_envelopes
@@ -66,6 +67,7 @@ from soulcaster.wire.control import (
     WebhookSecretDefined,
     control_message,
 )
+from soulcaster.wire.documents import JobDocument
 from soulcaster.wire.embedded import EmbeddedEnvelope, EmbedderId, embedded_envelopes, pack_vectors
 from soulcaster.wire.feedback import ItemsEnvelope, RawEnvelope, RawFeedback
 from soulcaster.wire.jobs import FixCommand, JobEvent
@@ -452,3 +454,12 @@ def test_a_time_that_is_taken_can_be_worked_with(at: datetime) -> None:
     else:
         assert defined.created_at == at.astimezone(UTC)
         assert ProjectDefined.model_validate_json(defined.to_bytes()) == defined
+
+
+def test_the_id_of_a_plan_derives_from_what_it_says() -> None:
+    document = new_plan("p1", "c1", PlannedFix("Send it", "Find where it waits."), by="kim", at=NOW).document()
+    message = JobDocument.of(document)
+    assert JobDocument.model_validate_json(message.to_bytes()).document() == document
+    for field in ("project_id", "cluster_id", "text"):
+        with pytest.raises(ValidationError, match="the id of a plan"):
+            JobDocument.model_validate({**message.model_dump(), field: "another"})

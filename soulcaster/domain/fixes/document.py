@@ -10,7 +10,10 @@ DocumentKind = Literal["brief", "plan"]
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A document of a cluster. One id always has the same text. `item_ids` are the items that a brief quotes."""
+    """A document of a cluster. One id always has the same text.
+
+    `item_ids` are the items that a brief quotes, or those of the brief that a model wrote a plan from.
+    """
 
     id: str
     project_id: str

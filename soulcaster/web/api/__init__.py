@@ -42,6 +42,7 @@ from soulcaster.web.api.jobs.handlers import (
 from soulcaster.web.api.live_updates.handlers import stream_live_updates
 from soulcaster.web.api.members.handlers import list_members, remove_member, set_member
 from soulcaster.web.api.operation import Operation
+from soulcaster.web.api.plans.handlers import get_job_plan, get_plan, write_plan
 from soulcaster.web.api.project_config.handlers import (
     get_project_config,
     get_subreddits,
@@ -76,6 +77,8 @@ OPERATIONS: tuple[Operation, ...] = (
     list_clusters,
     get_cluster,
     get_brief,
+    get_plan,
+    write_plan,
     start_fix,
     run_agent,
     merge_clusters,
@@ -96,6 +99,7 @@ OPERATIONS: tuple[Operation, ...] = (
     list_jobs,
     get_job,
     get_job_brief,
+    get_job_plan,
     get_job_logs,
     append_job_log,
     list_cluster_jobs,

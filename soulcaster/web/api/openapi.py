@@ -113,7 +113,7 @@ def _operation(operation: Operation, schemas: _Schemas, definitions: Mapping[str
         content: dict[str, Any] = {"application/json": {"schema": schemas[operation.body, "validation"]}}
         if issubclass(operation.body, TextBody):
             content["text/plain"] = {"schema": {"type": "string"}}
-        described["requestBody"] = {"required": True, "content": content}
+        described["requestBody"] = {"required": operation.body_required, "content": content}
     elif operation.signed is not None:
         described["requestBody"] = {"required": True, "content": {"application/json": {"schema": {"type": "object"}}}}
     return described

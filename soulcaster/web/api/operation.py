@@ -1,6 +1,7 @@
 """One definition of an operation: its route, what it takes and what it responds. Routing and OpenAPI derive from it.
 
-A handler's parameters say what the operation takes: `query` and `body` are models, any other is an id in the path.
+A handler's parameters say what the operation takes: `query` and `body` are models, any other is an id in the path. A
+`body` that may be None may be left out.
 Input that does not fit them is refused before the handler runs. `openapi.document` describes the same models.
 """
 
@@ -9,7 +10,8 @@ import re
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, get_type_hints
+from types import NoneType
+from typing import Any, get_args, get_type_hints
 
 from aiohttp import web
 from pydantic import BaseModel
@@ -48,6 +50,7 @@ class Operation:
     problems: tuple[int, ...]
     query: type[BaseModel] | None
     body: type[BaseModel] | None
+    body_required: bool
     idempotent: bool
     takes_github_token: bool
     redirects: bool
@@ -101,7 +104,8 @@ class Operation:
         if self.query is not None:
             arguments["query"] = read_query(request, self.query, project_id=project_id)
         if self.body is not None:
-            arguments["body"] = await read_json(request, self.body)
+            left_out = not self.body_required and not request.can_read_body
+            arguments["body"] = None if left_out else await read_json(request, self.body)
         return await self.handler(request, **arguments)
 
     async def _caller(self, request: web.Request, scope: Needed) -> Caller:
@@ -135,6 +139,7 @@ def operation(
         hints = get_type_hints(handler)
         names = list(inspect.signature(handler).parameters)[1:]
         models = {name: hints[name] for name in names if name in {"query", "body"}}
+        body = [part for part in get_args(models.get("body")) if part is not NoneType] or [models.get("body")]
         if set(names) - models.keys() != set(_IN_PATH.findall(path)):
             raise TypeError(f"{handler.__qualname__} takes {names}, which is not what {path} has")
         return Operation(
@@ -145,7 +150,8 @@ def operation(
             scope,
             problems,
             query=models.get("query"),
-            body=models.get("body"),
+            body=body[0],
+            body_required=NoneType not in get_args(models.get("body")),
             idempotent=idempotent,
             takes_github_token=takes_github_token,
             redirects=redirects,

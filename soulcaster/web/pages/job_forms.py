@@ -8,7 +8,16 @@ from pydantic import BaseModel
 
 from soulcaster.domain.fixes.fix import Backend
 from soulcaster.domain.lifecycle import Job, active
-from soulcaster.errors import Conflict, IllegalTransition, QuotaExceeded, SourceRefuses, SourceUnavailable
+from soulcaster.errors import (
+    Conflict,
+    IllegalTransition,
+    PlannerRefuses,
+    PlannerUnavailable,
+    QuotaExceeded,
+    SourceRefuses,
+    SourceUnavailable,
+)
+from soulcaster.ports.planner import MAX_SECONDS
 from soulcaster.services.fixes import FixRequest, UnknownBackend
 from soulcaster.services.lookup import known_job
 from soulcaster.web.bodies import read_form
@@ -17,11 +26,22 @@ from soulcaster.web.pages.access import ACCESS
 from soulcaster.web.pages.addresses import cluster_path, job_path
 from soulcaster.web.pages.session import leave_notice
 from soulcaster.web.parameters import path_id
-from soulcaster.web.problems import Problem
+from soulcaster.web.problems import Problem, extend_time_limit
 from soulcaster.wire.project_config import Repository
 
 OUTCOME_SECONDS = 2.0
 """How long a page waits for what comes of a form."""
+
+_REASONS = (
+    Conflict,
+    QuotaExceeded,
+    UnknownBackend,
+    SourceRefuses,
+    SourceUnavailable,
+    PlannerRefuses,
+    PlannerUnavailable,
+)
+"""Errors that say why no fix was started."""
 
 
 class StartForm(BaseModel):
@@ -99,9 +119,10 @@ async def approve(request: web.Request) -> web.StreamResponse:
 async def _start(request: web.Request, cluster_id: str, fix: FixRequest) -> None:
     """Request a fix, and leave a notice of what came of it."""
     given, access = dependencies(request), request[ACCESS]
+    extend_time_limit(request, MAX_SECONDS)  # a fix that stops at the plan may need one first
     try:
         asked = await given.fixes.start(access.project.id, cluster_id, replace(fix, may_approve=access.may("admin")))
-    except (Conflict, QuotaExceeded, UnknownBackend, SourceRefuses, SourceUnavailable) as error:
+    except _REASONS as error:
         await leave_notice(request, f"No fix was started. {error}")
         return
     refusal = await _refusal(request, asked.command_id)

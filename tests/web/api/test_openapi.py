@@ -27,7 +27,7 @@ MORE_THAN_A_SCHEMA_SAYS: list[Check] = [positive_data_acceptance]
 """Text that holds nothing readable, though it is not blank, is refused, and so is an API key that has expired when it
 is created."""
 
-WITH_MORE = {"ingest", "api_keys"}
+WITH_MORE = {"ingest", "api_keys", "plans"}
 """The tags of the operations whose schemas that is true of."""
 
 

@@ -217,14 +217,28 @@ async def test_a_fix(world: World, client: Client) -> None:
     await world.fill(PROJECT, "c1")
     said = await ok(await client.post(f"/clusters/c1/start_fix{HERE}", headers=FIX_HEADERS))
     assert said["status"] == "ok"
-    [message] = world.publisher.sent
+    brief, message = world.publisher.sent
     command = ClusterCommand.model_validate_json(message.value).command
     assert isinstance(command, StartFix)
     assert (command.type, command.cluster_id) == ("start_fix", "c1")
-    assert FIX_HEADERS["X-GitHub-Token"].encode() not in message.value
+    for sent in (brief, message):
+        assert FIX_HEADERS["X-GitHub-Token"].encode() not in sent.value
     missing = await client.post(f"/clusters/none/start_fix{HERE}", headers=FIX_HEADERS)
     assert missing.status == 404
     assert (await missing.json(content_type=None))["detail"] == "Cluster not found"
+
+
+async def test_a_plan(world: World, client: Client) -> None:
+    await world.fill(PROJECT, "c1")
+    missing = await client.get(f"/clusters/c1/plan{HERE}")
+    assert missing.status == 404
+    assert (await missing.json(content_type=None))["detail"] == "No plan found for this cluster"
+    written = {"title": "Send it", "description": "Find where it waits."}
+    made = await ok(await client.post(f"/clusters/c1/plan{HERE}", json=written))
+    plan = await ok(await client.get(f"/clusters/c1/plan{HERE}"))
+    assert plan == made
+    assert {**written, "project_id": PROJECT, "cluster_id": "c1"}.items() <= plan.items()
+    assert {"id", "created_at", "updated_at"} <= set(plan)
 
 
 async def test_it_is_fixing_then(world: World, client: Client) -> None:

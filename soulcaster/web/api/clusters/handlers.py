@@ -4,6 +4,7 @@ from functools import partial
 
 from aiohttp import web
 
+from soulcaster.ports.planner import MAX_SECONDS
 from soulcaster.services.fixes import FixRequest, UnknownBackend
 from soulcaster.services.lookup import known_cluster
 from soulcaster.web.api.clusters.models import (
@@ -20,7 +21,7 @@ from soulcaster.web.caller import CALLER
 from soulcaster.web.dependencies import dependencies
 from soulcaster.web.headers import github_token
 from soulcaster.web.parameters import PageQuery, ProjectQuery, words
-from soulcaster.web.problems import field_problem
+from soulcaster.web.problems import extend_time_limit, field_problem
 
 _fix_operation = partial(
     operation, responses={202: StartFixOut}, scope="launch", problems=(409, 502), takes_github_token=True
@@ -105,6 +106,7 @@ async def _start_fix(request: web.Request, query: StartFixQuery, cluster_id: str
         repository=query.repository,
         github_token=github_token(request),
     )
+    extend_time_limit(request, MAX_SECONDS)  # a fix that stops at the plan may need one first
     try:
         requested = await dependencies(request).fixes.start(query.project_id, cluster_id, fix)
     except UnknownBackend as error:
