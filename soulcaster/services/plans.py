@@ -41,6 +41,11 @@ class Plans:
         self._planner = planner
         self._clock = clock
 
+    @property
+    def has_planner(self) -> bool:
+        """Whether a model is set up that writes plans."""
+        return self._planner is not None
+
     async def get(self, project_id: str, cluster_id: str) -> Plan:
         """Return the newest plan of a cluster; an alias resolves to the cluster it was merged into.
 

@@ -18,9 +18,10 @@ from soulcaster.domain.events import ClusterChanged, CommandDone, CommandOutcome
 from soulcaster.domain.feedback.items import FeedbackItem
 from soulcaster.domain.fixes.fix import Fix, FixOptions, branch_name
 from soulcaster.domain.fixes.limits import FixLimits
+from soulcaster.domain.fixes.plan import PlannedFix
 from soulcaster.domain.lifecycle import JobState, JobStatus, JobStep, Triage, state_of
 from soulcaster.domain.members import Membership, Role
-from soulcaster.errors import KafkaUnavailable
+from soulcaster.errors import KafkaUnavailable, PlannerRefuses, PlannerUnavailable
 from soulcaster.ports.dead_letters import DeadLetter, DeadLetterPage
 from soulcaster.ports.issues import IssuesPage
 from soulcaster.ports.messaging import Outgoing, Record
@@ -118,6 +119,21 @@ class EveryRepository:
     async def base(self, repository: str, *, branch: str | None, token: str | None) -> BaseCommit:
         self.tokens.append(token)
         return BaseCommit(branch or "main", "5c1f0f4b9f2f6b0c3d1f4a7e8b9c0d1e2f3a4b5c")
+
+
+class FixedPlanner:
+    """A model that writes the same plan for every brief; with an `error` it raises that."""
+
+    name = "a model"
+
+    def __init__(self, planned: PlannedFix, error: PlannerRefuses | PlannerUnavailable | None = None) -> None:
+        self.planned = planned
+        self.error = error
+
+    async def plan(self, brief: str) -> PlannedFix:
+        if self.error is not None:
+            raise self.error
+        return self.planned
 
 
 class Worker(RecordingPublisher):

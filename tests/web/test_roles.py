@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
+from soulcaster.domain.fixes.plan import PlannedFix
 from soulcaster.domain.ids import user_id_for
 from soulcaster.domain.lifecycle import JobState
 from soulcaster.domain.members import LOCAL_OWNER, Role, User
@@ -13,7 +14,9 @@ from soulcaster.web.pages import create_pages
 from soulcaster.wire.cluster_commands import ClusterCommand
 from tests.support.answers import page
 from tests.support.make import NOW
-from tests.support.web import SESSION_KEY, Client, World
+from tests.support.web import SESSION_KEY, Client, FixedPlanner, World
+
+PLANNED = PlannedFix("Retry", "Try the request again.")
 
 IN_PROJECT = "/app/projects/p1"
 CLUSTER = f"{IN_PROJECT}/clusters/c1"
@@ -21,6 +24,8 @@ MEMBERS = f"{IN_PROJECT}/members"
 
 FORMS: dict[str, dict[str, str]] = {
     "start-fix": {},
+    "plan": {"title": "Retry", "description": "Try the request again."},
+    "write-plan": {},
     "approve": {},
     "cancel": {"page": "job"},
     "retry": {},
@@ -85,7 +90,7 @@ async def browser(world: World) -> AsyncIterator[Client]:
     await world.member("other", "viewer")
     await world.member("stranger", "owner", "p2")
     world.publisher.outcome = "applied"
-    async with TestClient(TestServer(world.app(keyless=False))) as client:
+    async with TestClient(TestServer(world.app(keyless=False, planner=FixedPlanner(PLANNED)))) as client:
         yield client
 
 
@@ -173,7 +178,7 @@ async def test_a_page_offers_no_form_that_would_be_refused(world: World, browser
         offered |= {found.rsplit("/", 1)[1] for found in re.findall(r'(?:action|formaction)="(/app/[^"]+)"', text)}
         assert ("/members" in text) == (role == "owner" and path == IN_PROJECT)
         assert ('type="checkbox"' in text) == (role != "viewer" and path == CLUSTER)
-    shown = {"start-fix", "rename", "pin", "mute", "resolve", "split", "rebalance"}
+    shown = {"start-fix", "plan", "write-plan", "rename", "pin", "mute", "resolve", "split", "rebalance"}
     assert offered == {"sign-out"} | (shown if role != "viewer" else set())
 
 

@@ -6,7 +6,7 @@ Every page works without a script. Those with the log of a job have a small one,
 from aiohttp import web
 from aiohttp_session import session_middleware
 
-from soulcaster.web.pages import cluster_forms, clusters, job_forms, jobs, members, projects, sign_in
+from soulcaster.web.pages import cluster_forms, clusters, job_forms, jobs, members, plan_forms, projects, sign_in
 from soulcaster.web.pages.access import requires
 from soulcaster.web.pages.session import OPEN, require_session, storage
 
@@ -29,6 +29,8 @@ def create_pages(session_key: str, *, secure: bool) -> web.Application:
             web.get(project, requires("read", clusters.ranking)),
             web.get(cluster, requires("read", clusters.one_cluster)),
             web.post(f"{cluster}/start-fix", requires("launch", job_forms.start_fix)),
+            web.post(f"{cluster}/plan", requires("launch", plan_forms.store)),
+            web.post(f"{cluster}/write-plan", requires("launch", plan_forms.write)),
             web.post(f"{cluster}/rename", requires("write", cluster_forms.rename)),
             web.post(f"{cluster}/pin", requires("write", cluster_forms.pin)),
             web.post(f"{cluster}/mute", requires("write", cluster_forms.mute)),

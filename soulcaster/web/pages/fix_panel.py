@@ -7,7 +7,9 @@ from aiohttp import web
 
 from soulcaster.domain.fixes.brief import FixBrief
 from soulcaster.domain.fixes.log_position import MemoryPosition
+from soulcaster.domain.fixes.plan import Plan
 from soulcaster.domain.lifecycle import Job, active
+from soulcaster.errors import NotFound
 from soulcaster.services.fixes import DRY_RUN, FixTerms, RepositoryChoice
 from soulcaster.services.job_log_reading import LogPart
 from soulcaster.web.dependencies import dependencies
@@ -26,8 +28,8 @@ class FixPanel:
 
     `current` is the job under way, `log` the first part of its log. `ended` are jobs that have ended, newest first,
     with the log lines of their steps; `total` counts all jobs. `may_approve` says whether the person who is signed in
-    may approve a job. While no job is under way, `brief` is what the next one would be given, and `repository` what it
-    would change.
+    may approve a job. While no job is under way, `brief` is what the next one would be given, with `plan`
+    where there is one, and `repository` what it would change. `has_planner` says whether a model can write plans.
     """
 
     current: Job | None
@@ -39,6 +41,8 @@ class FixPanel:
     may_approve: bool
     brief: FixBrief | None = None
     repository: RepositoryChoice | None = None
+    plan: Plan | None = None
+    has_planner: bool = False
 
     @property
     def dry_run(self) -> bool:
@@ -76,7 +80,17 @@ async def fix_panel(request: web.Request, cluster_id: str) -> FixPanel:
         may_approve=access.may(terms.approvers),
         brief=brief,
         repository=repository,
+        plan=await _plan(request, cluster_id),
+        has_planner=given.plans.has_planner,
     )
+
+
+async def _plan(request: web.Request, cluster_id: str) -> Plan | None:
+    """Return the newest plan of a cluster, None where it has none."""
+    try:
+        return await dependencies(request).plans.get(request[ACCESS].project.id, cluster_id)
+    except NotFound:
+        return None
 
 
 async def first_part(request: web.Request, job: Job) -> LogPart:

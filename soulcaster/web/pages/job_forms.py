@@ -25,7 +25,7 @@ from soulcaster.web.dependencies import dependencies
 from soulcaster.web.pages.access import ACCESS
 from soulcaster.web.pages.addresses import cluster_path, job_path
 from soulcaster.web.pages.session import leave_notice
-from soulcaster.web.parameters import path_id
+from soulcaster.web.parameters import Id, path_id
 from soulcaster.web.problems import Problem, extend_time_limit
 from soulcaster.wire.project_config import Repository
 
@@ -49,6 +49,7 @@ class StartForm(BaseModel):
 
     backend: Backend | None
     repository: Repository | None
+    plan_id: Id | None
 
 
 class JobForm(BaseModel):
@@ -62,7 +63,9 @@ async def start_fix(request: web.Request) -> web.StreamResponse:
     form = await read_form(request, StartForm)
     cluster_id = path_id(request, "cluster_id")
     await _start(
-        request, cluster_id, FixRequest(request[ACCESS].user, backend=form.backend, repository=form.repository)
+        request,
+        cluster_id,
+        FixRequest(request[ACCESS].user, backend=form.backend, repository=form.repository, plan_id=form.plan_id),
     )
     raise web.HTTPSeeOther(cluster_path(request[ACCESS].project.id, cluster_id))
 

@@ -9,6 +9,7 @@ from aiohttp import web
 
 from soulcaster.domain.fixes.document import Document
 from soulcaster.domain.fixes.log_position import position_of
+from soulcaster.domain.fixes.plan import Plan
 from soulcaster.domain.lifecycle import Job, JobState, ends
 from soulcaster.errors import ArchiveUnavailable, NotFound
 from soulcaster.ports.paging import Page
@@ -94,6 +95,7 @@ async def one_job(request: web.Request) -> web.StreamResponse:
         "job": job,
         "cluster": clusters.get(job.cluster_id),
         "brief": await _brief(request, job),
+        "plan": await _plan(request, job),
         "log": await _log(request, job, after),
         "from_the_beginning": after is None,
         "user": request[ACCESS].user,
@@ -158,6 +160,14 @@ async def _brief(request: web.Request, job: Job) -> Document | None:
     try:
         return await dependencies(request).briefs.stored(job.project_id, job.fix.options.brief_id)
     except NotFound:  # the read model is a moment behind, or is being rebuilt
+        return None
+
+
+async def _plan(request: web.Request, job: Job) -> Plan | None:
+    """Return the plan that a job was given; None for a job without one."""
+    try:
+        return await dependencies(request).plans.of_job(job.project_id, job.fix.options.plan_id if job.fix else None)
+    except NotFound:
         return None
 
 

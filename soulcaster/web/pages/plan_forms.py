@@ -1,0 +1,68 @@
+"""The forms of a cluster's plan: a person stores one, or lets the model write one."""
+
+from typing import Annotated
+
+from aiohttp import web
+from pydantic import BaseModel, StringConstraints
+
+from soulcaster.domain.fixes.plan import MAX_DESCRIPTION_CHARS, MAX_TITLE_CHARS, InvalidPlan, Plan
+from soulcaster.errors import Conflict, PlannerRefuses, PlannerUnavailable
+from soulcaster.ports.planner import MAX_SECONDS
+from soulcaster.services.waiting import until
+from soulcaster.web.bodies import read_form
+from soulcaster.web.dependencies import dependencies
+from soulcaster.web.pages import job_forms
+from soulcaster.web.pages.access import ACCESS
+from soulcaster.web.pages.addresses import cluster_path
+from soulcaster.web.pages.session import leave_notice
+from soulcaster.web.parameters import path_id
+from soulcaster.web.problems import extend_time_limit
+
+
+class PlanForm(BaseModel):
+    """A plan as a person wrote it."""
+
+    title: Annotated[str, StringConstraints(max_length=MAX_TITLE_CHARS)] | None
+    description: Annotated[str, StringConstraints(max_length=2 * MAX_DESCRIPTION_CHARS)] | None
+    """Browsers send each line end as two characters, so the form may be longer than the plan."""
+
+
+async def store(request: web.Request) -> web.StreamResponse:
+    """POST .../clusters/{cluster_id}/plan: store what the person wrote as the plan of the cluster."""
+    form = await read_form(request, PlanForm)
+    access, cluster_id = request[ACCESS], path_id(request, "cluster_id")
+    description = (form.description or "").replace("\r\n", "\n")
+    try:
+        plan = await dependencies(request).plans.edit(
+            access.project.id, cluster_id, form.title or "", description, by=access.user
+        )
+    except InvalidPlan as error:
+        await leave_notice(request, str(error))
+    else:
+        await _say(request, plan)
+    raise web.HTTPSeeOther(cluster_path(access.project.id, cluster_id))
+
+
+async def write(request: web.Request) -> web.StreamResponse:
+    """POST .../clusters/{cluster_id}/write-plan: let the model write the plan of the cluster."""
+    project_id, cluster_id = request[ACCESS].project.id, path_id(request, "cluster_id")
+    extend_time_limit(request, MAX_SECONDS)
+    try:
+        plan = await dependencies(request).plans.generate(project_id, cluster_id)
+    except (Conflict, PlannerRefuses, PlannerUnavailable) as error:
+        await leave_notice(request, f"No plan was written. {error}")
+    else:
+        await _say(request, plan)
+    raise web.HTTPSeeOther(cluster_path(project_id, cluster_id))
+
+
+async def _say(request: web.Request, plan: Plan) -> None:
+    """Wait a moment until the plan can be read, and leave a notice of it."""
+    documents = dependencies(request).read_model.documents
+    shown = await until(
+        lambda: documents.newest_plan(plan.project_id, plan.cluster_id),
+        lambda found: found is not None and found.id == plan.id,
+        seconds=job_forms.OUTCOME_SECONDS,
+    )
+    stored = "The plan is stored; the next fix is given it."
+    await leave_notice(request, stored if shown is not None and shown.id == plan.id else f"{stored} Reload to see it.")
