@@ -27,6 +27,7 @@ from soulcaster.domain.events import (
     ProposalsChanged,
 )
 from soulcaster.domain.feedback.items import Deleted, FeedbackItem
+from soulcaster.domain.fixes.document import Document, content_id
 from soulcaster.domain.lifecycle import JobStatus
 from soulcaster.errors import RedisUnavailable
 from soulcaster.ports.commands import CommandView
@@ -47,6 +48,7 @@ from soulcaster.wire.control import (
     UserDefined,
     WebhookSecretDefined,
 )
+from soulcaster.wire.documents import JobDocument
 from soulcaster.wire.feedback import ItemsEnvelope
 from soulcaster.wire.job_logs import JobLog
 from soulcaster.wire.jobs import JobEvent
@@ -97,6 +99,10 @@ def job(seq: int, status: JobStatus, *, cluster: str = "c1", project: str = "p1"
 def printed(text: str, *, token: int | None = None, cluster: str = "c1") -> Record:
     log = JobLog(job_id=f"job {cluster}", project_id="p1", token=token, at=NOW, text=text)
     return record("job.logs", log.to_bytes())
+
+
+def document(text: str) -> JobDocument:
+    return JobDocument.of(Document(content_id(text), "p1", "c1", "brief", text, NOW, ("i1",)))
 
 
 def defined(name: str, project: str = "p1") -> Record:
@@ -347,7 +353,9 @@ async def test_an_item_shows_before_it_is_embedded(read_model: RedisReadModel) -
     assert (await read_model.projects.stats("p1")).unclustered == 1
 
 
-@pytest.mark.parametrize("topic", ["feedback.items", "cluster.events", "job.events", "job.logs", "control"])
+@pytest.mark.parametrize(
+    "topic", ["feedback.items", "cluster.events", "job.events", "job.logs", "job.documents", "control"]
+)
 @pytest.mark.parametrize("value", [b"", None, b"hello", b"\xff", b'{"schema_version":2}'])
 async def test_poison_is_set_aside_and_the_others_pass(
     read_model: RedisReadModel, topic: str, value: bytes | None
@@ -360,6 +368,16 @@ async def test_poison_is_set_aside_and_the_others_pass(
     assert view.cluster_id == "c1"
     assert [letter.value for letter in publisher.letters] == [value or b""]
     assert headers(publisher.letters[0])["topic"] == topic
+
+
+async def test_documents_are_kept_and_a_forged_brief_is_set_aside(read_model: RedisReadModel) -> None:
+    publisher = Flaky()
+    forged = document("What the agent was given").model_copy(update={"text": "Something else"})
+    other = record("job.documents", document("Another").to_bytes())
+    await run(read_model.writer, [record("job.documents", forged.to_bytes()), other, other], publisher=publisher)
+    assert await read_model.documents.get("p1", forged.document_id) is None
+    assert await read_model.documents.get("p1", content_id("Another")) == document("Another").document()
+    assert [letter.value for letter in publisher.letters] == [forged.to_bytes()]
 
 
 class Away(RedisReadModelWriter):

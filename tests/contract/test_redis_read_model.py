@@ -17,6 +17,7 @@ from soulcaster.adapters.redis import connection as redis_connection
 from soulcaster.adapters.redis.client import MAX_CONNECTIONS
 from soulcaster.adapters.redis.read_model import RedisReadModel
 from soulcaster.domain.events import ClusterChanged, ClusterEvent, ItemAssigned, ItemRemoved
+from soulcaster.domain.fixes.document import Document
 from soulcaster.domain.fixes.job_log import LogChunk
 from soulcaster.domain.source_state import SourceReport
 from soulcaster.domain.webhook_secrets import WebhookSecret
@@ -36,6 +37,7 @@ WRITES: dict[str, Any] = {
     "writer.delete_items": ("p1", [item(2).id]),
     "writer.put_job_steps": ([step(0, "pending", log="OOM")],),
     "writer.put_job_logs": ([LogChunk("j1", 1, NOW, "OOM\n", 1)],),
+    "writer.put_documents": ([Document("b1", "p1", "c1", "brief", "OOM", NOW)],),
     "writer.put_project": (Project("p1", "Demo", NOW),),
     "writer.put_project_config": ("p1", StoredConfig(1)),
     "project_config.claim": ("p1", 2),
@@ -62,6 +64,8 @@ READS: dict[str, dict[str, Any]] = {
     "job_logs.read": {"job_id": "j", "first": 0, "limit_bytes": 1},
     "job_logs.steps": {"job_id": "j"},
     "job_logs.heartbeat": {"job_id": "j"},
+    "documents.get": {"project_id": "p1", "document_id": "b1"},
+    "documents.newest_plan": {"project_id": "p1", "cluster_id": "c"},
     "project_config.get": {"project_id": "p1"},
     "clustering.config": {"project_id": "p1"},
     "webhook_secrets.list": {"project_id": "p1"},

@@ -50,6 +50,7 @@ from soulcaster.domain.events import (
     ProposalsChanged,
 )
 from soulcaster.domain.feedback.items import COMPARED_CHARS, ComparedItem, Deleted
+from soulcaster.domain.fixes.document import Document, content_id
 from soulcaster.domain.fixes.fix import FixOptions
 from soulcaster.domain.fixes.limits import FixLimits
 from soulcaster.domain.fixes.plan import PlannedFix, new_plan
@@ -67,7 +68,7 @@ from soulcaster.wire.control import (
     WebhookSecretDefined,
     control_message,
 )
-from soulcaster.wire.documents import JobDocument
+from soulcaster.wire.documents import MAX_DOCUMENT_CHARS, JobDocument
 from soulcaster.wire.embedded import EmbeddedEnvelope, EmbedderId, embedded_envelopes, pack_vectors
 from soulcaster.wire.feedback import ItemsEnvelope, RawEnvelope, RawFeedback
 from soulcaster.wire.jobs import FixCommand, JobEvent
@@ -151,6 +152,7 @@ MESSAGES: list[Message] = [
     ClusterEvents(project_id="p1", events=EVENTS),
     *(ClusterCommand(type=kind, project_id="p1", **ASKED, **fields) for kind, (fields, _) in COMMANDS.items()),
     FixCommand(job_id="j", project_id="p1", cluster_id="c", cluster_title="T", requested_by="owner", requested_at=NOW),
+    JobDocument.of(Document(content_id("Grüße\n"), "p1", "c", "brief", "Grüße\n", NOW, ("i1", "i2"))),
     JobEvent(job_id="j", project_id="p1", cluster_id="c", seq=3, status="running", at=NOW, log="l", pr_url="u"),
     ProjectDefined(id="p1", name="Demo", created_at=NOW),
     KeyDefined(id="k1", project_id="p1", name="CI", hash="a" * 64, scopes=("read",), created_at=NOW, created_by="me"),
@@ -265,6 +267,25 @@ def test_messages_of_the_domain() -> None:
     assert event.model_copy(update={"at": NOW + timedelta(days=1)}).step().id == known_by_what_it_says
     assert event.model_copy(update={"log": "other"}).step().id != known_by_what_it_says
     assert event.model_copy(update={"id": "own"}).step().id == "own"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"document_id": content_id("Grüße")},
+        {"text": "Grüße"},
+        {"text": "x" * (MAX_DOCUMENT_CHARS + 1)},
+        {"kind": "letter"},
+        {"document_id": ""},
+        {"cluster_id": None},
+    ],
+)
+def test_a_brief_whose_id_does_not_match_its_text_is_refused(wrong: dict[str, Any]) -> None:
+    document = Document(content_id("Grüße\n"), "p1", "c", "brief", "Grüße\n", NOW, ("i1",))
+    sent = json.loads(JobDocument.of(document).to_bytes())
+    assert JobDocument.model_validate(sent).document() == document
+    with pytest.raises(ValidationError):
+        JobDocument.model_validate(sent | wrong)
 
 
 OPTIONAL = {"title", "threshold", "options", "limits", "approved", "stop_at"}

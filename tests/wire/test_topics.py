@@ -35,7 +35,14 @@ def test_only_changelogs_and_control_are_compacted() -> None:
 
 def test_what_is_kept_for_ever() -> None:
     kept = {topic.name for topic in TOPICS if topic.config().get("retention.ms") == "-1"}
-    assert kept == {"feedback.items", "cluster.commands", "cluster.events", "job.events", "dead-letters"}
+    assert kept == {
+        "feedback.items",
+        "cluster.commands",
+        "cluster.events",
+        "job.events",
+        "job.documents",
+        "dead-letters",
+    }
     assert FIX_COMMANDS.config()["retention.ms"] == str(30 * 24 * 3600 * 1000)
     assert all(topic.config().get("retention.bytes", "-1") == "-1" for topic in TOPICS)
 
