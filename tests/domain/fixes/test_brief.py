@@ -247,14 +247,16 @@ def test_the_largest_cluster_fits(char: str) -> None:
 
 
 def test_short_items_are_whole_and_long_ones_cut_alike() -> None:
-    short = [report(n, body=f"{n} {'x' * 200}") for n in range(10)]
+    short = [report(n, body=f"{n} {'x' * 2_000}") for n in range(10)]
     long = [report(n, body=f"{n} {WIDE * 10_000}", score=0.9) for n in range(10, 20)]
-    texts = list(quoted(compose(FACTS, [*short, *long])).values())[1:]
+    brief = compose(FACTS, [*short, *long])
+    texts = list(quoted(brief).values())[1:]
+    assert 0.9 * MAX_BYTES < len(brief.text.encode()) <= MAX_BYTES
     cut = [text for text in texts if "cut here]" in text]
     sizes = [len(text.encode()) for text in cut]
     assert len(cut) == 10
     assert max(sizes) - min(sizes) <= 4
-    assert sum("x" * 200 in text for text in texts) == 10
+    assert sum("x" * 2_000 in text for text in texts) == 10
 
 
 def test_a_cut_item_says_how_long_it_is() -> None:
