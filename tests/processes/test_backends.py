@@ -41,5 +41,5 @@ def test_the_first_one_is_the_default(reports: ProgramReports, complete: pytest.
 
 def test_a_name_that_is_no_backend_is_named(reports: ProgramReports, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SOULCASTER_BACKENDS", "dry-run,kubernetes")
-    with pytest.raises(BadInput, match=r"kubernetes.*dry-run, ecs, e2b"):
+    with pytest.raises(BadInput, match=r"kubernetes.*dry-run, local, ecs, e2b"):
         launch_backends(LauncherSettings(), reports)
