@@ -12,18 +12,18 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from soulcaster.domain.commands import ApproveFix, StartFix
 from soulcaster.domain.fixes.document import Document
-from soulcaster.domain.fixes.fix import StopPoint, Target
+from soulcaster.domain.fixes.fix import Target
 from soulcaster.domain.fixes.job_log import LogChunk
 from soulcaster.domain.fixes.plan import PlannedFix, new_plan
 from soulcaster.domain.lifecycle import JobState, ends
 from soulcaster.domain.members import Role
 from soulcaster.errors import SourceRefuses, SourceUnavailable
 from soulcaster.ports.repositories import BaseCommit
-from soulcaster.services import job_log_reading, job_search
+from soulcaster.services import job_log_reading
 from soulcaster.services.log_archive import archive_key
 from soulcaster.web.dependencies import DEPENDENCIES
 from soulcaster.web.pages import job_forms, jobs
-from soulcaster.web.pages.job_formatting import STATE_EXPLANATIONS, STATE_TEXTS, STOP_TEXTS, duration
+from soulcaster.web.pages.job_formatting import STATE_TEXTS
 from soulcaster.wire.cluster_commands import ClusterCommand
 from soulcaster.wire.project_config import PolicyConfig, ProjectConfig, StoredConfig
 from tests.support.answers import page
@@ -94,7 +94,11 @@ async def browser(world: World) -> AsyncIterator[Client]:
 
 async def enter(world: World, client: Client, role: Role) -> None:
     await world.member("me", role)
-    await world.sign_in.offer("link", "me", seconds=60)
+    await sign_in(world, client, "me")
+
+
+async def sign_in(world: World, client: Client, user: str) -> None:
+    await world.sign_in.offer("link", user, seconds=60)
     assert (await client.get("/app/sign-in", params={"token": "link"})).status == 200
 
 
@@ -205,8 +209,7 @@ async def test_what_github_says_of_the_repository_is_said(
     await world.fill()
     await policy(world, repositories=("acme/app",))
     async with TestClient(TestServer(world.app(repositories=NoRepository(error)))) as client:
-        await world.sign_in.offer("let-me-in", "owner", seconds=60)
-        await client.get("/app/sign-in", params={"token": "let-me-in"})
+        await sign_in(world, client, "owner")
         assert f"No fix was started. {error}" in await post(client, f"{CLUSTER}/start-fix", backend="local")
     assert world.publisher.sent == []
 
@@ -437,8 +440,7 @@ async def test_a_log_in_the_archive(world: World) -> None:
     archive = MemoryArchive()
     archive.put(archive_key("p1", "j1"), "kept\n")
     async with TestClient(TestServer(world.app(log_archive=archive))) as client:
-        await world.sign_in.offer("let-me-in", "owner", seconds=60)
-        await client.get("/app/sign-in", params={"token": "let-me-in"})
+        await sign_in(world, client, "owner")
         assert "<code>kept</code>" in await page(await client.get(JOB))
         archive.away = True
         assert "The archive of logs does not answer." in await page(await client.get(JOB))
@@ -466,8 +468,7 @@ async def test_a_log_is_followed_by_members_only(world: World, browser: Client) 
     await world.fix("j1", "running")
     await print_log(world, "one")
     await page(await browser.get(f"{JOB}/log"), 401)
-    await world.sign_in.offer("link", "stranger", seconds=60)
-    assert (await browser.get("/app/sign-in", params={"token": "link"})).status == 200
+    await sign_in(world, browser, "stranger")
     for path in (f"{JOB}/log", f"{JOB}/facts", JOB):
         await page(await browser.get(path), 404)
 
@@ -479,81 +480,6 @@ async def test_the_script_is_served_and_allowed_where_it_is_used(world: World, o
     await world.fill()
     for path, allowed in ((PROJECT, False), ("/jobs?project_id=p1", False), (CLUSTER, True)):
         assert ("script-src 'self'" in (await owner.get(path)).headers["Content-Security-Policy"]) == allowed
-
-
-# ---- lists ----------------------------------------------------------------------------------------------------------
-
-
-def listed(html: str) -> list[str]:
-    return re.findall(r'<h2><a href="/app/projects/\w+/jobs/(\w+)">', html)
-
-
-async def test_the_jobs_of_a_project(world: World, owner: Client) -> None:
-    await world.fill(title="A & B")
-    assert "No jobs yet." in await page(await owner.get(f"{PROJECT}/jobs"))
-    await world.fix("j1", "running", minutes=1, cost_usd=0.25, backend="local")
-    await world.fix("j2", "failed", minutes=3, cluster="c9", error="x" * 300)
-    await world.job("j3", "pending")
-    await world.fix("j4", "succeeded", project="p2")
-    text = await page(await owner.get(f"{PROJECT}/jobs"))
-    assert listed(text) == ["j3", "j1", "j2"]
-    for part in (
-        "A &amp; B",
-        "$0.25",
-        "local",
-        ">At work<",
-        ">Failed<",
-        "1 min",
-        f'href="{CLUSTER}"',
-        "x" * 190 + "x" * 7 + "...",
-    ):
-        assert part in text
-    assert f'href="{PROJECT}/jobs"' in await page(await owner.get(PROJECT))
-
-
-async def test_jobs_are_narrowed_down_by_state(world: World, owner: Client) -> None:
-    await world.fill()
-    for minutes, state in enumerate(get_args(JobState)):
-        await world.fix(state, state, minutes=minutes)
-    for state in get_args(JobState):
-        text = await page(await owner.get(f"{PROJECT}/jobs", params={"state": state}))
-        assert listed(text) == [state]
-        assert f'<option value="{state}" selected>' in text
-    assert listed(await page(await owner.get(f"{PROJECT}/jobs?state=active"))) == UNDER_WAY
-    assert listed(await page(await owner.get("/app/jobs?state=active"))) == UNDER_WAY
-    await page(await owner.get(f"{PROJECT}/jobs?state=nope"), 422)
-    await page(await owner.get("/app/jobs?state=nope"), 422)
-
-
-async def test_many_jobs_come_in_pages(world: World, owner: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(jobs, "JOBS_PER_PAGE", 2)
-    await world.fill()
-    for n in range(5):
-        await world.fix(f"j{n}", "failed" if n == 4 else "dead", minutes=n)
-    first = await page(await owner.get(f"{PROJECT}/jobs"))
-    assert (listed(first), "1\u20132 of 5" in first) == (["j0", "j1"], True)
-    assert listed(await page(await owner.get(f"{PROJECT}/jobs?page=3"))) == ["j4"]
-    assert (await owner.get(f"{PROJECT}/jobs?page=9")).url.query_string == "page=3"
-    monkeypatch.setattr(job_search.search_jobs, "__kwdefaults__", {"after": None, "reads": 1})
-    text, parts = await page(await owner.get(f"{PROJECT}/jobs?state=failed")), 1
-    while "No matches so far." in text:
-        [following] = re.findall(r'rel="next" href="([^"]+)"', text)
-        text = await page(await owner.get(f"{PROJECT}/jobs{unescape(following)}"))
-        parts += 1
-    assert (listed(text), parts) == (["j4"], 3)
-
-
-async def test_the_list_of_a_person_has_their_projects_only(world: World, browser: Client) -> None:
-    await world.fill(project="p2", cluster="c2")
-    await world.fill(project="p3", cluster="c3")
-    for n, project in enumerate(("p1", "p2", "p3"), 1):
-        await world.fix(f"j{n}", "running", project=project, cluster=f"c{n}", minutes=n)
-    await world.member("me", "viewer", "p3")
-    await enter(world, browser, "viewer")
-    text = await page(await browser.get("/app/jobs"))
-    assert listed(text) == ["j1", "j3"]
-    assert "/app/projects/p3/jobs" in text
-    assert "p2" not in text
 
 
 # ---- everybody's words ----------------------------------------------------------------------------------------------
@@ -576,16 +502,3 @@ async def test_what_jobs_print_is_text(world: World, owner: Client) -> None:
         log = (await page(await owner.get(path))).partition('<pre class="log"')[2].partition("</pre>")[0]
         assert "&lt;img" in log
         assert not {"\x1b", "\u202e"} & set(log)
-
-
-def test_there_are_words_for_every_state() -> None:
-    assert set(STATE_TEXTS) == set(STATE_EXPLANATIONS) == set(get_args(JobState))
-    assert set(STOP_TEXTS) == set(get_args(StopPoint))
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(-1, "0 s"), (59, "59 s"), (60, "1 min"), (61, "1 min 1 s"), (3600, "1 h"), (90_060, "25 h 1 min")],
-)
-def test_duration(seconds: int, text: str) -> None:
-    assert duration(timedelta(seconds=seconds)) == text
