@@ -95,6 +95,15 @@ async def test_the_list_of_a_person_has_their_projects_only(world: World, client
     assert "p2" not in text
 
 
+async def test_the_jobs_before_are_below(world: World, owner: Client) -> None:
+    await world.fill()
+    for n in range(7):
+        await world.fix(f"j{n}", "running" if n == 0 else "failed", minutes=n)
+    text = await page(await owner.get(CLUSTER))
+    assert re.findall(r'<h3>.*jobs/(j\d)"', text) == ["j1", "j2", "j3", "j4"]
+    assert "The newest jobs of 7." in text
+
+
 def test_there_are_words_for_every_state() -> None:
     assert set(STATE_TEXTS) == set(STATE_EXPLANATIONS) == set(get_args(JobState))
     assert set(STOP_TEXTS) == set(get_args(StopPoint))

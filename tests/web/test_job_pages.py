@@ -253,15 +253,6 @@ async def test_after_an_end_another_fix_may_start(world: World, owner: Client, s
     assert "<script" not in text
 
 
-async def test_the_jobs_before_are_below(world: World, owner: Client) -> None:
-    await world.fill()
-    for n in range(7):
-        await world.fix(f"j{n}", "running" if n == 0 else "failed", minutes=n)
-    text = await page(await owner.get(CLUSTER))
-    assert re.findall(r'<h3>.*jobs/(j\d)"', text) == ["j1", "j2", "j3", "j4"]
-    assert "The newest jobs of 7." in text
-
-
 # ---- who may do what ------------------------------------------------------------------------------------------------
 
 
