@@ -38,6 +38,10 @@ class ArchiveUnavailable(Unavailable):
     """The archive of logs does not answer."""
 
 
+class NotShownYet(Unavailable):
+    """Kafka has this, and the read model does not show it yet; try again."""
+
+
 class EmbedderUnavailable(Unavailable):
     """The embedder does not answer."""
 

@@ -99,6 +99,16 @@ def plan_id_for(project_id: str, cluster_id: str, text: str) -> str:
     return _id("plan", project_id, cluster_id, text)
 
 
+def job_record_id(job_id: str) -> str:
+    """Return the id under which a project remembers that it has known a job, whatever form the job's id has."""
+    return _id("known job", job_id)
+
+
+def approval_id(job_id: str) -> str:
+    """Return the id of the command that approves a job; approving it twice is one command."""
+    return _id("approval", job_id)
+
+
 def recorded_job_id(project_id: str, idempotency_key: str) -> str:
     """Return the id of a job recorded with an idempotency key; the same request twice is one job."""
     return _id("recorded job", project_id, idempotency_key)

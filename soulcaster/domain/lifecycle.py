@@ -101,8 +101,8 @@ class Job:
 
     `seq` is the highest of them, `offset` that of the last one. `launch` counts launches, `fence` is the token of the
     present one and `launched_at` when it began; `task` is the backend's name of it. `fix` is None for a job that
-    somebody recorded and no launcher runs. `cost_usd` is what the job has spent. `archive_url` is where its whole log
-    is kept.
+    somebody recorded and no launcher runs. `cost_usd` is what the job has spent, `earlier_usd` the part of it that
+    earlier launches spent: each counts from 0. `archive_url` is where its whole log is kept.
     """
 
     id: str
@@ -119,6 +119,7 @@ class Job:
     launched_at: datetime | None = None
     task: str | None = None
     cost_usd: float = 0.0
+    earlier_usd: float = 0.0
     archive_url: str | None = None
     fix: Fix | None = None
     offset: int = NOT_IN_LOG
@@ -176,13 +177,15 @@ def _noted(job: Job, step: JobStep) -> Job:
         updated_at=max(job.updated_at, step.at),
         pr_url=step.pr_url or job.pr_url,
         task=step.task or job.task,
-        cost_usd=max(job.cost_usd, step.cost_usd or 0.0),
+        cost_usd=max(job.cost_usd, job.earlier_usd + (step.cost_usd or 0.0)),
         archive_url=step.archive_url or job.archive_url,
         fix=step.fix or job.fix,
     )
 
 
 def _may_follow(job: Job, step: JobStep) -> bool:
+    if job.state == "queued" and not ends(step.state):
+        return step.state == "approved" and step.fix is not None  # the clusterer alone approves
     if step.state == "approved" and step.token is not None:
         return True
     return _ORDER[step.state] >= _ORDER[job.state]
@@ -198,7 +201,7 @@ def waits_for_launch(job: Job) -> bool:
 
 
 def _may_launch(job: Job, launch: int) -> bool:
-    return waits_for_launch(job) and launch == job.launch + 1
+    return waits_for_launch(job) and launch == job.launch + 1 <= MAX_LAUNCHES
 
 
 def _launched(job: Job, step: JobStep) -> Job:
@@ -209,6 +212,7 @@ def _launched(job: Job, step: JobStep) -> Job:
         launch=job.launch + 1,
         fence=step.offset,
         launched_at=step.at,
+        earlier_usd=job.cost_usd,
         task=None,
         error=None,
     )

@@ -11,6 +11,7 @@ from uuid import uuid4
 import aiohttp
 import stamina
 
+from soulcaster.domain.splitting import split_by_bytes
 from soulcaster.errors import ApiRefuses, ApiUnavailable, BadInput, Fenced
 
 REQUEST_SECONDS = 20.0
@@ -21,6 +22,10 @@ HEARTBEAT_SECONDS = 15.0
 
 FLUSH_SECONDS = 0.5
 """How long log lines wait for others."""
+
+LINE_CHARS = 16 * 1024
+PART_BYTES = 64 * 1024
+"""How much of a log one request carries."""
 
 State = Literal["running", "publishing", "succeeded", "failed"]
 
@@ -72,8 +77,8 @@ class JobClient:
         await self._call("PATCH", f"/jobs/{self._address.job_id}", body)
 
     def log(self, line: str) -> None:
-        """Add a line to the job's log; it is sent a moment later."""
-        self._lines.append(line)
+        """Add a line to the job's log, cut at `LINE_CHARS`; it is sent a moment later."""
+        self._lines.append(line[:LINE_CHARS])
         self._written.set()
 
     async def flush(self) -> None:
@@ -85,10 +90,13 @@ class JobClient:
         """
         lines, self._lines = self._lines, []
         self._written.clear()
-        text = "".join(f"{line}\n" for line in lines)
-        answer = await self._call("POST", f"/jobs/{self._address.job_id}/logs", {"text": text})
-        if answer["job_status"] in {"success", "failed"}:
-            raise Fenced
+        sizes = [(line, len(line.encode()) + 1) for line in lines]
+        parts: list[list[str]] = list(split_by_bytes(sizes, PART_BYTES))
+        for part in parts or [[]]:
+            text = "".join(f"{line}\n" for line in part)
+            answer = await self._call("POST", f"/jobs/{self._address.job_id}/logs", {"text": text})
+            if answer["job_status"] in {"success", "failed"}:
+                raise Fenced
 
     async def brief(self) -> str | None:
         """Return the brief of the job, None for a job without one.

@@ -24,14 +24,16 @@ class OrderedCommits:
         if record.offset not in begun:
             return  # the partition was taken away meanwhile
         done.add(record.offset)
-        last: Record | None = None
+        ready: list[Record] = []
         for offset in sorted(begun):
             if offset not in done:
                 break
-            last = begun.pop(offset)
-            done.remove(offset)
-        if last is not None:
-            await self._commit(last)
+            ready.append(begun[offset])
+        if ready:
+            await self._commit(ready[-1])
+        for committed in ready:  # only now: a commit that fails is tried again
+            begun.pop(committed.offset, None)
+            done.discard(committed.offset)
 
     def forget(self) -> None:
         """Forget everything: partitions were taken away, and their uncommitted records come again to somebody."""

@@ -75,6 +75,9 @@ class JobRun:
     def __init__(self, command: FixCommand, asked: Record, launching: Launching) -> None:
         self._command = command
         self._asked = asked
+        ordered_ms = int(command.requested_at.timestamp() * 1000)
+        self._since = replace(asked, timestamp_ms=min(asked.timestamp_ms, ordered_ms))
+        """Where the job's log begins: an approval, or a crash of the worker, may send the command much later."""
         self._fix = command.fix()
         self._given = launching
         self._steps = JobSteps(launching.publisher, launching.clock)
@@ -86,7 +89,7 @@ class JobRun:
         await until_available(self._follow)
 
     async def _follow(self) -> None:
-        async with self._given.feed.watch(self._command.job_id, self._asked) as watch:
+        async with self._given.feed.watch(self._command.job_id, self._since) as watch:
             self._opened_at = self._given.clock()
             while active(job := watch.job or self._job):
                 self._job = job
@@ -117,6 +120,9 @@ class JobRun:
 
     async def _claim(self, watch: JobWatch, job: Job) -> None:
         """Claim the next launch once it is due, unless the job changes before."""
+        if job.launch >= MAX_LAUNCHES:
+            await self._fail(watch, job, None, "it waits for another launch, but there are no more")
+            return
         wait = (self._due(job) - self._given.clock()).total_seconds()
         if wait > 0:
             await watch.changed(job, min(wait, POLL_SECONDS))
@@ -191,6 +197,10 @@ class JobRun:
         heard_at = max(watch.heard_at or self._opened_at, self._opened_at)
         if now > heard_at + self._given.lease:
             return f"nothing was heard of it for {self._given.lease.total_seconds():.0f} s"
+        budget = self._fix.options.budget_usd
+        known = watch.job
+        if budget and known is not None and known.cost_usd > budget:
+            return f"it has spent ${known.cost_usd:.2f}, more than its budget of ${budget:.2f}"
         try:
             task = await backend.observe(launch)
         except Unavailable as error:
@@ -253,7 +263,7 @@ class JobRun:
         archiver = self._given.archiver
         if archiver is None or job.archive_url is not None:
             return
-        url = await until_available(lambda: archiver.archive(job.project_id, job.id, self._asked))
+        url = await until_available(lambda: archiver.archive(job.project_id, job.id, self._since))
         await self._publish(watch, job, job.state, key="archive", archive_url=url)
 
     # ---- shared --------------------------------------------------------------------------------------------------

@@ -22,7 +22,7 @@ class JobReader(Protocol):
         """Return one job, or None."""
 
     async def active(self) -> int:
-        """Return how many jobs of all projects have not ended."""
+        """Return how many jobs of all projects are approved and have not ended; recorded ones do not count."""
 
     async def logs(self, job_id: str) -> tuple[str, ...]:
         """Return all log lines of a job, oldest first."""

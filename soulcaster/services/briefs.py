@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from soulcaster.domain.fixes.brief import ClusterFacts, FixBrief, Report, compose
 from soulcaster.domain.fixes.document import Document
-from soulcaster.errors import NotFound
+from soulcaster.errors import NotFound, NotShownYet
 from soulcaster.ports.clock import Clock
 from soulcaster.ports.clusters import ClusterReader, ClusterView
 from soulcaster.ports.documents import DocumentReader
@@ -73,12 +73,14 @@ class Briefs:
         """Return a stored brief.
 
         Raises:
-            NotFound: there is none, or not yet.
-            Unavailable: Redis does not answer.
+            NotFound: the job has none.
+            Unavailable: Redis does not answer, or does not show it yet.
         """
-        found = None if brief_id is None else await self._documents.get(project_id, brief_id)
-        if found is None or found.kind != "brief":
+        if brief_id is None:
             raise NotFound("This job has no brief")
+        found = await self._documents.get(project_id, brief_id)
+        if found is None:
+            raise NotShownYet
         return found
 
 

@@ -7,10 +7,10 @@ from typing import TypeVar
 
 from soulcaster.domain.api_keys import KeyScope
 from soulcaster.domain.commands import ApproveFix, StartFix
-from soulcaster.domain.fixes.fix import FixOptions, StopPoint, Target
+from soulcaster.domain.fixes.fix import FixOptions, StopPoint, Target, nearer
 from soulcaster.domain.fixes.limits import WINDOW, FixLimits, check_limits
 from soulcaster.domain.fixes.repository import AskForRepository, Choice, RepositoryRule, choose, possible
-from soulcaster.domain.ids import command_id_for, fix_command_id, job_id_for
+from soulcaster.domain.ids import approval_id, fix_command_id, job_id_for
 from soulcaster.domain.lifecycle import Job, active
 from soulcaster.errors import BadInput, Conflict, QuotaExceeded
 from soulcaster.ports.clock import Clock
@@ -178,7 +178,7 @@ class Fixes:
         items = await self._briefs.newest_items(project_id, cluster.id)
         target = None if backend == DRY_RUN else await self._target(config, items, request)
         brief = await self._briefs.of(cluster, items)
-        stop_at = request.stop_at or policy.stop_at
+        stop_at = _stop_point(request, policy)
         plan_id = await self._plans.for_fix(project_id, cluster.id, brief, named=request.plan_id, stop_at=stop_at)
         options = FixOptions(
             backend=backend,
@@ -222,7 +222,7 @@ class Fixes:
         if job.state != "queued" or job.fix is None:
             raise NotWaiting
         stop_at = job.fix.options.stop_at
-        command_id = command_id_for(job.project_id, f"approve {job.id}")
+        command_id = approval_id(job.id)
         approved_to: StopPoint = "pr" if stop_at in {"brief", "plan"} else stop_at
         await self._commands.send(job.project_id, ApproveFix(command_id, by, self._clock(), job.id, approved_to))
         return command_id
@@ -320,6 +320,13 @@ def _rules(config: ProjectConfig) -> list[RepositoryRule]:
         RepositoryRule(rule.source, rule.repository, rule.source_project, rule.branch)
         for rule in config.repository_rules
     ]
+
+
+def _stop_point(request: FixRequest, policy: PolicyConfig) -> StopPoint:
+    """Return how far a job goes; only an admin may let it go farther than the policy does."""
+    if request.stop_at is None:
+        return policy.stop_at
+    return request.stop_at if request.may_approve else nearer(request.stop_at, policy.stop_at)
 
 
 def _lower(most: N, own: N | None) -> N:

@@ -73,7 +73,12 @@ class Jobs:
             IllegalTransition: the job can no longer have this state.
             Unavailable: Kafka does not acknowledge it.
         """
-        if report.token is not None and (report.token < job.fence or not active(job)):
+        if report.token is not None and report.token < job.fence:
+            raise Fenced
+        if report.token is not None and not active(job):
+            if report.cost_usd is not None:  # what it has spent counts, whoever ended it
+                step = self._steps.next(job, job.state, token=report.token, cost_usd=report.cost_usd)
+                await self._steps.publish(step)
             raise Fenced
         may_become(job, report.state or job.state)
         step = self._steps.next(

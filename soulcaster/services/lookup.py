@@ -1,7 +1,7 @@
 """Reads of one thing that raise `NotFound` where a project does not have it."""
 
 from soulcaster.domain.lifecycle import Job
-from soulcaster.errors import NotFound
+from soulcaster.errors import NotFound, NotShownYet
 from soulcaster.ports.clusters import ClusterReader, ClusterView
 from soulcaster.ports.feedback import FeedbackReader, FeedbackView
 from soulcaster.ports.jobs import JobReader
@@ -47,14 +47,16 @@ async def known_item(feedback: FeedbackReader, project_id: str, item_id: str) ->
     return view
 
 
-async def known_job(jobs: JobReader, project_id: str, job_id: str) -> Job:
-    """Return a job.
+async def known_job(jobs: JobReader, project_id: str, job_id: str, *, exists: bool = False) -> Job:
+    """Return a job; with `exists` the caller knows that there is one, although the read model may not show it yet.
 
     Raises:
         NotFound: the project has no such job.
-        Unavailable: Redis does not answer.
+        Unavailable: Redis does not answer, or does not show the job yet.
     """
     job = await jobs.get(job_id)
+    if job is None and exists:
+        raise NotShownYet
     if job is None or job.project_id != project_id:
         raise NotFound("Job not found for project")
     return job

@@ -56,6 +56,12 @@ class Caller:
 
 CALLER = web.RequestKey("caller", Caller)
 
+
+def is_program(request: web.Request) -> bool:
+    """Return whether the program of a job calls."""
+    return request[CALLER].job is not None
+
+
 USED = web.AppKey("used", dict[str, datetime])
 """When the use of each API key was last noted, by its id."""
 
@@ -76,7 +82,7 @@ async def identify(request: web.Request, scope: Needed, *, job_tokens: bool = Fa
             401, f"Send an API key, as Authorization: Bearer KEY or {API_KEY_HEADER}: KEY.", headers=CHALLENGE
         )
     if secret.startswith(PREFIX):
-        return _program(request, given, secret, job_tokens)
+        return await _program(request, given, secret, job_tokens)
     key = await given.read_model.api_keys.get(hash_of(secret))
     if key is None or not key.stands(given.clock()):
         raise Problem(401, "This API key is unknown, expired or revoked.", headers=CHALLENGE)
@@ -89,11 +95,11 @@ async def identify(request: web.Request, scope: Needed, *, job_tokens: bool = Fa
     return Caller(f"key {key.name}", key.project_id, key.id, admin=key.allows("admin"))
 
 
-def _program(request: web.Request, given: Dependencies, token: str, allowed: bool) -> Caller:
+async def _program(request: web.Request, given: Dependencies, token: str, allowed: bool) -> Caller:
     """Return the program of a job, which may report on that job and on nothing else.
 
     Raises:
-        Problem: 401 for an invalid token, 403 for another operation.
+        Problem: 401 for an invalid token, 403 for another operation, 429 after too many requests.
         NotFound: the path names another job.
     """
     try:
@@ -104,6 +110,7 @@ def _program(request: web.Request, given: Dependencies, token: str, allowed: boo
         raise Problem(403, "The program of a job may only read and report on its job.")
     if request.match_info.get("job_id") != claims.job_id:
         raise NotFound("Job not found for project")
+    await count_request(given, f"job {claims.job_id}", claims.project_id)
     return Caller(f"job {claims.job_id}", claims.project_id, job=claims)
 
 

@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from soulcaster.domain.fixes.fix import Fix
 from soulcaster.domain.lifecycle import (
+    MAX_LAUNCHES,
     STATUSES,
     ClusterStatus,
     Job,
@@ -137,7 +139,28 @@ def test_a_launch_that_was_given_up_may_still_be_the_one_that_did_it() -> None:
 def test_a_job_that_waits_for_approval_is_not_launched() -> None:
     job = job_of(in_log([replace(step(0), state="queued"), claim(1)]))
     assert (job.state, job.launch) == ("queued", 0)
-    assert advance(job, replace(step(3), state="approved", offset=9)).state == "approved"
+    for state in ("approved", "running", "publishing"):  # others than the clusterer cannot approve it
+        assert advance(job, replace(step(3), state=state, offset=9)).state == "queued"
+    approval = replace(step(3), state="approved", offset=9, fix=Fix("j1", "c1", "T", "kim", NOW))
+    assert advance(job, approval).state == "approved"
+    assert advance(job, replace(step(3), state="cancelled", offset=9)).state == "cancelled"
+
+
+def test_there_are_no_more_launches_than_allowed() -> None:
+    log = [step(0, "pending")]
+    for launch in range(1, MAX_LAUNCHES + 3):
+        job = job_of(in_log(log))
+        log += [claim(launch, job.fence if job.launch else None), report("approved", 2 * len(log))]
+    assert job_of(in_log(log)).launch == MAX_LAUNCHES
+
+
+def test_what_each_launch_spends_adds_up() -> None:
+    log = [step(0, "pending"), claim(1), report("running", 2, cost_usd=2.0), report("approved", 2), claim(2, 2)]
+    job = job_of(in_log(log))
+    assert (job.cost_usd, job.earlier_usd) == (2.0, 2.0)
+    assert advance(job, replace(report("running", 8, cost_usd=0.5), offset=10)).cost_usd == 2.5
+    ended = job_of(in_log([*log, step(9, "failed")]))
+    assert advance(ended, replace(report("failed", 8, cost_usd=0.75), offset=99)).cost_usd == 2.75
 
 
 def test_a_job_that_is_said_to_run_but_was_never_launched_is_launched() -> None:

@@ -44,7 +44,7 @@ class JobWriter:
                 transaction.hset(keys.job(job.id), job_fields(job))
                 transaction.hset(keys.job_steps(job.id), advanced.new)
             transaction.zadd(keys.jobs(project_id), {job.id: job.created_at.timestamp()})
-            if active(job):
+            if active(job) and job.fix is not None and job.state != "queued":
                 transaction.sadd(keys.active_jobs(), job.id)
             else:
                 transaction.srem(keys.active_jobs(), job.id)

@@ -79,7 +79,7 @@ class RedisJobs:
         return job_of(fields) if fields else None
 
     async def active(self) -> int:
-        """Return how many jobs of all projects have not ended."""
+        """Return how many ordered jobs of all projects are approved and have not ended."""
         async with self._connection.commands() as redis:
             pipe = redis.pipeline()
             count = pipe.scard(keys.active_jobs())

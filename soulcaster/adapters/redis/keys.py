@@ -32,7 +32,7 @@
 | job:{job_id}:log | zset | chunks of its log by their offset on job.logs: the newest; expires after the last one |
 | job:{job_id}:log:state | hash | what is kept and dropped of its log, and the last heartbeat; expires with it |
 | jobs:{project_id} | zset | job ids by `created_at` |
-| active:jobs | set | ids of all jobs that have not ended |
+| active:jobs | set | ids of all ordered jobs that are approved and have not ended |
 | document:{project_id}:{document_id} | string | a brief or a plan, JSON |
 | plan:{project_id}:{cluster_id} | string | the id of a cluster's newest plan |
 | key:{hashed} | string | an API key by the hash of its secret, JSON |
@@ -234,7 +234,7 @@ def jobs(project_id: str) -> str:
 
 
 def active_jobs() -> str:
-    """All jobs that have not ended, of all projects."""
+    """All ordered jobs that are approved and have not ended, of all projects."""
     return "active:jobs"
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from annotated_types import Interval
 from pydantic import StringConstraints
@@ -11,6 +11,14 @@ from soulcaster.domain.ids import ShortId
 
 StopPoint = Literal["brief", "plan", "branch", "pr"]
 """How far work goes without a person: a brief, a plan, a branch that is pushed, an open draft pull request."""
+
+STOP_POINTS: tuple[StopPoint, ...] = get_args(StopPoint)
+
+
+def nearer(one: StopPoint, other: StopPoint) -> StopPoint:
+    """Return the stop point that comes first on the way."""
+    return min(one, other, key=STOP_POINTS.index)
+
 
 Backend = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
 """The name of a launch backend."""

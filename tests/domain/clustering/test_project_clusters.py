@@ -22,11 +22,13 @@ from soulcaster.domain.clustering.project.embedders import EmbedderKey
 from soulcaster.domain.clustering.project.item_records import RECORD_BYTES
 from soulcaster.domain.clustering.project.steps import Step
 from soulcaster.domain.commands import (
+    ApproveFix,
     Cleanup,
     Command,
     Configure,
     Merge,
     Move,
+    Mute,
     Pin,
     Rebalance,
     Rename,
@@ -49,6 +51,7 @@ from soulcaster.domain.feedback.items import ComparedItem
 from soulcaster.domain.fixes.fix import Fix
 from soulcaster.domain.fixes.limits import FixLimits
 from soulcaster.domain.ids import cluster_id_for, job_id_for
+from soulcaster.domain.lifecycle import JobState, JobStep
 from soulcaster.domain.segments import Segments
 from tests.domain.clustering.make import DIMENSIONS, TOPICS, A, B, chance_rows, fed, load, stream, text, vector, write
 from tests.support.make import NOW, compared_item, uid
@@ -711,3 +714,62 @@ def test_a_reset_that_takes_several_rounds_is_answered_after_the_last(monkeypatc
         assert rounds < 500
     assert [answer.outcome for answer in answers] == ["applied"]
     assert rounds > 1
+
+
+# ---- jobs ---------------------------------------------------------------------------------------------------------
+
+
+def job_steps(job_id: str, *states: JobState, first: int = 10, fix: Fix | None = None) -> list[JobStep]:
+    return [
+        JobStep(f"{job_id} {n} {state}", job_id, "p1", of(CARD), n, state, NOW, offset=first + n, fix=fix)
+        for n, state in enumerate(states)
+    ]
+
+
+def test_a_late_step_of_a_forgotten_job_begins_nothing() -> None:
+    table: dict[str, bytes] = {}
+    state = load(table)
+    write(table, state.add(A, *say(CARD)).rows)
+    step = apply(state, StartFix("f1", *WHO, of(CARD)))
+    write(table, step.rows)
+    write(table, state.sent())
+    job_id = job_id_for("f1")
+    write(table, state.take_job_steps(job_steps(job_id, "approved", "cancelled"), NOW).rows)
+    later = NOW + timedelta(days=2)
+    write(table, state.take_job_steps([], later).rows)
+    for again in (state, load(table)):
+        assert again.take_job_steps(job_steps(job_id, "launching", first=90), later).rows == ()
+        assert not load(table).unsent().job_steps
+    assert apply(load(table), StartFix("f2", *WHO, of(CARD))).fixes
+
+
+def test_a_job_of_somebody_elses_agent_holds_its_cluster_until_it_ends_and_never_again() -> None:
+    table: dict[str, bytes] = {}
+    state = load(table)
+    write(table, state.add(A, *say(CARD)).rows)
+    write(table, state.take_job_steps(job_steps("their own id", "approved"), NOW).rows)
+    assert "under way" in refused(load(table), StartFix("f1", *WHO, of(CARD)))
+    write(table, state.take_job_steps(job_steps("their own id", "failed", first=20), NOW).rows)
+    write(table, state.take_job_steps([], NOW + timedelta(days=2)).rows)
+    assert state.take_job_steps(job_steps("their own id", "running", first=30), NOW).rows == ()
+    assert apply(load(table), StartFix("f1", *WHO, of(CARD))).fixes
+
+
+def test_of_two_jobs_that_wait_only_one_is_approved_when_their_clusters_have_merged() -> None:
+    state = load({})
+    state.add(A, *say(CARD, LOGIN))
+    apply(state, StartFix("f1", *WHO, of(CARD), approved=False))
+    apply(state, StartFix("f2", *WHO, of(LOGIN), approved=False))
+    apply(state, Merge("m", *WHO, of(CARD), (of(LOGIN),)))
+    assert "under way" in refused(state, ApproveFix("a1", *WHO, job_id_for("f1"))), "the other one waits, too"
+    state.take_job_steps(job_steps(job_id_for("f2"), "cancelled"), NOW)
+    [fix] = apply(state, ApproveFix("a1", WHO[0], NOW + timedelta(seconds=1), job_id_for("f1"))).fixes
+    assert fix.job_id == job_id_for("f1")
+
+
+def test_a_job_of_a_muted_cluster_is_not_approved() -> None:
+    state = load({})
+    state.add(A, *say(CARD))
+    apply(state, StartFix("f1", *WHO, of(CARD), approved=False))
+    apply(state, Mute("mute", *WHO, of(CARD)))
+    assert "muted" in refused(state, ApproveFix("a1", *WHO, job_id_for("f1")))

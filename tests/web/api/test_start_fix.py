@@ -6,11 +6,12 @@ from uuid import UUID
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
+from soulcaster.domain.api_keys import KeyScope
 from soulcaster.domain.commands import ApproveFix, StartFix
 from soulcaster.domain.events import ClusterMerged
 from soulcaster.domain.fixes.fix import Fix
 from soulcaster.domain.ids import job_id_for
-from soulcaster.domain.lifecycle import Job, JobStatus, JobStep
+from soulcaster.domain.lifecycle import Job, JobState, JobStatus, JobStep
 from soulcaster.errors import KafkaUnavailable
 from soulcaster.services.job_tokens import JobTokens
 from soulcaster.wire.cluster_commands import ClusterCommand
@@ -97,11 +98,18 @@ async def limited(world: World, **limits: int) -> dict[str, Any]:
         return dict(await answer.json())
 
 
+async def ordered(world: World, job_id: str, *states: JobState, project: str = "p1") -> None:
+    """Put a job that was ordered into the read model, with these states."""
+    fix = Fix(job_id, "c1", "T", "kim", NOW)
+    steps = [JobStep(f"{job_id} {n}", job_id, project, "c1", n, state, NOW, fix=fix) for n, state in enumerate(states)]
+    await world.read_model.writer.put_job_steps(steps)
+
+
 @pytest.mark.parametrize("limits", [{"concurrent": 1}, {"per_day": 1}, {"jobs_in_all": 1}])
 async def test_429_in_the_predecessors_form_at_a_limit(world: World, limits: dict[str, int]) -> None:
     await world.fill(cluster="c1")
     await world.fill(cluster="c2")
-    await world.job("j1", "pending", "running")
+    await ordered(world, "j1", "approved", "running")
     body = await limited(world, **limits)
     detail = body["detail"]
     assert (detail["error"], detail["current_count"], detail["limit"]) == ("quota_exceeded", 1, 1)
@@ -111,10 +119,12 @@ async def test_429_in_the_predecessors_form_at_a_limit(world: World, limits: dic
 
 async def test_jobs_of_other_projects_count_only_for_all(world: World, client: Client) -> None:
     await world.fill(cluster="c2")
-    await world.job("j1", "pending", project="p2")
-    await world.job("j2", "pending", "success", project="p2")
+    await ordered(world, "j1", "approved", project="p2")
+    await ordered(world, "j2", "approved", "succeeded", project="p2")
+    await ordered(world, "j3", "queued", project="p2")  # waits for a person
+    await world.job("j4", "pending", project="p2")  # recorded by an agent of somebody's own
     assert (await limited(world, jobs_in_all=1))["detail"]["current_count"] == 1
-    await world.job("j1", "pending", "failed", project="p2")
+    await ordered(world, "j1", "approved", "failed", project="p2")
     assert (await client.post("/clusters/c2/start_fix", params=HERE)).status == 202
 
 
@@ -122,6 +132,42 @@ async def test_409_for_a_muted_cluster(world: World, client: Client) -> None:
     await world.fill()
     await world.mark("c1", "muted")
     await problem(await client.post("/clusters/c1/start_fix", params=HERE), 409)
+
+
+@pytest.mark.parametrize(
+    ("policy", "asked", "scope", "expected"),
+    [
+        ("plan", "pr", "launch", "plan"),
+        ("branch", "pr", "launch", "branch"),
+        ("pr", "branch", "launch", "branch"),
+        ("plan", "pr", "admin", "pr"),
+    ],
+)
+async def test_only_an_admin_goes_farther_than_the_policy(
+    world: World, guarded: Client, policy: str, asked: str, scope: KeyScope, expected: str
+) -> None:
+    await world.fill()
+    config = ProjectConfig.model_validate({"policy": {"stop_at": policy}})
+    await world.read_model.writer.put_project_config("p1", StoredConfig(1, config, NOW, "kim"))
+    key = await world.key(scope)
+    answer = await guarded.post("/clusters/c1/start_fix", params={"stop_at": asked}, headers=key)
+    assert answer.status == 202
+    command = ClusterCommand.model_validate_json(world.publisher.sent[-1].value).command
+    assert isinstance(command, StartFix)
+    assert (command.options.stop_at, command.approved) == (expected, expected not in {"brief", "plan"})
+
+
+async def test_the_program_of_a_job_that_does_not_show_yet_is_asked_to_wait(world: World, guarded: Client) -> None:
+    job = Job("j9", "p1", "c1", "launching", 0, NOW, NOW, launch=1, fence=7, launched_at=NOW,
+              fix=Fix("j9", "c1", "T", "kim", NOW))  # fmt: skip
+    token = {"Authorization": f"Bearer {JOB_TOKENS.issue(job)}"}
+    for call in (
+        guarded.get("/jobs/j9", headers=token),
+        guarded.get("/jobs/j9/brief", headers=token),
+        guarded.patch("/jobs/j9", json={"state": "running"}, headers=token),
+        guarded.post("/jobs/j9/logs", json={"text": "line"}, headers=token),
+    ):
+        await problem(await call, 503)
 
 
 async def test_422_for_a_backend_that_is_not_set_up(world: World, client: Client) -> None:
@@ -149,7 +195,7 @@ async def test_a_job_that_waits_is_approved_by_those_who_may(world: World, clien
     approved = ClusterCommand.model_validate_json(world.publisher.sent[-1].value).command
     assert isinstance(approved, ApproveFix)
     assert (approved.job_id, approved.stop_at) == (job_id, "pr")
-    await world.read_model.writer.put_job_steps([JobStep("t", job_id, "p1", "c1", 1, "approved", NOW)])
+    await world.read_model.writer.put_job_steps([JobStep("t", job_id, "p1", "c1", 1, "approved", NOW, fix=fix)])
     await problem(await client.post(path, params=HERE), 409)
 
 

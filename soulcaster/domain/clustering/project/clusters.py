@@ -25,13 +25,14 @@ from soulcaster.domain.clustering.project.archive_schedule import ArchiveSchedul
 from soulcaster.domain.clustering.project.command_handlers import CommandHandlers
 from soulcaster.domain.clustering.project.command_queue import CommandQueue
 from soulcaster.domain.clustering.project.embedders import EmbedderClusters, EmbedderKey
+from soulcaster.domain.clustering.project.item_records import DONE
 from soulcaster.domain.clustering.project.item_removal import ItemRemoval
 from soulcaster.domain.clustering.project.round_schedule import Round, RoundSchedule
 from soulcaster.domain.clustering.project.state import ProjectState
 from soulcaster.domain.clustering.project.steps import Step, StepDraft
 from soulcaster.domain.commands import Command
 from soulcaster.domain.feedback.items import ComparedItem, Deleted
-from soulcaster.domain.ids import id_bytes
+from soulcaster.domain.ids import id_bytes, job_record_id
 from soulcaster.domain.lifecycle import JobStep
 from soulcaster.domain.segments import RowChange, Segments
 
@@ -157,10 +158,16 @@ class ProjectClusters:
     def take_job_steps(self, steps: Sequence[JobStep], at: datetime) -> Step:
         """Take what jobs report, because a job that has ended frees its cluster."""
         draft = StepDraft()
+        jobs = self._state.jobs
         for step in steps:
-            self._state.jobs.apply(step, draft)
-        self._state.jobs.forget_old(at, draft)
-        return self._state.commit(draft) if draft.blobs else Step()
+            record_id = job_record_id(step.job_id)
+            if jobs.get(step.job_id) is None:
+                if self._state.is_known(record_id) or id_bytes(record_id) in draft.records:
+                    continue  # a late step of a job that was forgotten: it must not begin again
+                draft.remember(id_bytes(record_id), DONE)
+            jobs.apply(step, draft)
+        jobs.forget_old(at, draft)
+        return self._state.commit(draft) if draft.blobs or draft.records else Step()
 
     # ---- rounds --------------------------------------------------------------------------------------------------
 

@@ -39,7 +39,7 @@ from soulcaster.domain.commands import (
 from soulcaster.domain.events import ClusteringConfigured
 from soulcaster.domain.fixes.fix import Fix, branch_name
 from soulcaster.domain.fixes.limits import check_limits
-from soulcaster.domain.ids import command_record_id, id_bytes, job_id_for, step_id_for
+from soulcaster.domain.ids import command_record_id, id_bytes, job_id_for, job_record_id, step_id_for
 from soulcaster.domain.lifecycle import JobState, JobStep
 from soulcaster.errors import BadInput, QuotaExceeded
 
@@ -198,6 +198,7 @@ class CommandHandlers:
             command.options,
         )
         context.draft.remember(id_bytes(job_id), DONE)
+        context.draft.remember(id_bytes(job_record_id(job_id)), DONE)
         if command.approved:
             self._job_step(context, fix, "approved", f"requested by {command.requested_by}")
             context.draft.fixes.append(fix)
@@ -213,16 +214,24 @@ class CommandHandlers:
         """
         jobs = self._state.jobs
         jobs.forget_old(context.at, context.draft)
-        if cluster.triage == "muted":
-            raise BadInput("the cluster is muted; reopen it first")
-        under_way = jobs.active_of(cluster.id, self._present_id)
-        if under_way is not None:
-            raise BadInput(f"job {under_way.id} of this cluster is under way")
+        self._check_cluster(cluster)
         if command.limits is not None:
             try:
                 check_limits(command.limits, jobs.known(), budget_usd=command.options.budget_usd, now=context.at)
             except QuotaExceeded as error:
                 raise BadInput(str(error)) from error
+
+    def _check_cluster(self, cluster: Cluster, *, but: str | None = None) -> None:
+        """Return if a job of a cluster may begin, whatever the state of the job `but`.
+
+        Raises:
+            BadInput: the cluster is muted, or another of its jobs is under way.
+        """
+        if cluster.triage == "muted":
+            raise BadInput("the cluster is muted; reopen it first")
+        under_way = self._state.jobs.active_of(cluster.id, self._present_id, but=but)
+        if under_way is not None:
+            raise BadInput(f"job {under_way.id} of this cluster is under way")
 
     @handle.register
     def _approve_fix(self, command: ApproveFix, context: CommandContext) -> str:
@@ -231,6 +240,8 @@ class CommandHandlers:
             raise BadInput(f"no job {command.job_id} waits for approval")
         if job.state != "queued":
             raise BadInput(f"job {job.id} does not wait for approval; it is {job.state}")
+        clusters, number = self._find(job.cluster_id)
+        self._check_cluster(clusters.state.clusters[number], but=job.id)
         fix = replace(job.fix, options=replace(job.fix.options, stop_at=command.stop_at))
         self._job_step(context, fix, "approved", f"approved by {command.requested_by}")
         context.draft.fixes.append(fix)

@@ -9,7 +9,7 @@ from soulcaster.domain.clustering.project.command_handlers import CommandContext
 from soulcaster.domain.clustering.project.item_records import DONE
 from soulcaster.domain.clustering.project.state import ProjectState
 from soulcaster.domain.clustering.project.steps import StepDraft
-from soulcaster.domain.commands import Command, StartFix
+from soulcaster.domain.commands import ApproveFix, Command, StartFix
 from soulcaster.domain.events import CommandDone, CommandOutcome
 from soulcaster.domain.ids import command_record_id, id_bytes
 from soulcaster.errors import BadInput
@@ -75,7 +75,7 @@ class CommandQueue:
         cluster_ids: tuple[str, ...] = (),
     ) -> None:
         draft.events.append(CommandDone(command.id, outcome, reason, at, command.type, cluster_ids))
-        may_come_again = outcome == "refused" and isinstance(command, StartFix)
+        may_come_again = outcome == "refused" and isinstance(command, StartFix | ApproveFix)
         record_id = _refusal_id(command) if may_come_again else command_record_id(command.id)
         draft.remember(id_bytes(record_id), DONE)
 

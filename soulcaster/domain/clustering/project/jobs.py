@@ -37,10 +37,13 @@ class ProjectJobs:
         """Return one of these jobs, None for any other."""
         return self._jobs.get(job_id)
 
-    def active_of(self, cluster_id: str, resolve: Callable[[str], str | None]) -> Job | None:
-        """Return the job under way of a cluster; `resolve` returns a cluster's present id, None for an unknown one."""
+    def active_of(self, cluster_id: str, resolve: Callable[[str], str | None], *, but: str | None = None) -> Job | None:
+        """Return a job under way of a cluster, another than `but`.
+
+        `resolve` returns a cluster's present id, None for an unknown one.
+        """
         for job in self._jobs.values():
-            if active(job) and cluster_id in (job.cluster_id, resolve(job.cluster_id)):
+            if job.id != but and active(job) and cluster_id in (job.cluster_id, resolve(job.cluster_id)):
                 return job
         return None
 
@@ -51,16 +54,16 @@ class ProjectJobs:
         return attempt
 
     def apply(self, step: JobStep, draft: StepDraft) -> None:
-        """Take the next step of a job; steps of ended jobs that are not kept change nothing."""
+        """Take the next step of a job; the first step of an unknown job begins it, unless it has ended."""
         known = self._jobs.get(step.job_id)
         job = start(step) if known is None else advance(known, step)
         if job != known and (known is not None or active(job)):
             self._keep(job, draft)
 
     def forget_old(self, now: datetime, draft: StepDraft) -> None:
-        """Forget ended jobs that no limit counts any more."""
+        """Forget ended jobs that no limit counts any more; not sooner than a day after their last step."""
         for job in self.known():
-            if not active(job) and job.created_at <= now - WINDOW:
+            if not active(job) and max(job.created_at, job.updated_at) <= now - WINDOW:
                 del self._jobs[job.id]
                 draft.blobs[_key(job.id)] = b""
 

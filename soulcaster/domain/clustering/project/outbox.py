@@ -60,10 +60,10 @@ class Outbox:
         blob.job_steps += job_steps
 
     def clear(self) -> bool:
-        """Forget everything; return whether there were fixes, which must not be sent twice."""
-        had_fixes = bool(self._blob.fixes)
+        """Forget everything; return whether there was something of jobs, which must not be sent again much later."""
+        had_jobs = bool(self._blob.fixes or self._blob.job_steps)
         self._blob = _OutboxBlob()
-        return had_fixes
+        return had_jobs
 
     def dump(self) -> bytes:
         """Return it as rows hold it."""

@@ -167,8 +167,8 @@ class ProjectState:
 
     def empty_outbox(self) -> Step:
         """Forget what was to be sent. Of events it need not be stored: sent again they change nothing."""
-        had_fixes = self.outbox.clear()
-        return Step(rows=tuple(self.segments.commit({}, {_OUTBOX + _SEPARATOR: b""}))) if had_fixes else Step()
+        had_jobs = self.outbox.clear()
+        return Step(rows=tuple(self.segments.commit({}, {_OUTBOX + _SEPARATOR: b""}))) if had_jobs else Step()
 
 
 def _clusterer_key(number: int) -> bytes:

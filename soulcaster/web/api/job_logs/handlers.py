@@ -15,7 +15,7 @@ from soulcaster.web.api.job_logs.models import (
 from soulcaster.web.api.job_logs.stream import stream_job_log, wants_stream
 from soulcaster.web.api.operation import operation
 from soulcaster.web.api.responses import json_response
-from soulcaster.web.caller import CALLER, secret_of
+from soulcaster.web.caller import CALLER, is_program, secret_of
 from soulcaster.web.dependencies import dependencies
 from soulcaster.web.parameters import ProjectQuery
 
@@ -58,7 +58,7 @@ async def append_job_log(request: web.Request, query: ProjectQuery, body: JobLog
     it says that it runs. It gets 409 as soon as another launch of the job has begun.
     """
     given = dependencies(request)
-    job = await known_job(given.read_model.jobs, query.project_id, job_id)
+    job = await known_job(given.read_model.jobs, query.project_id, job_id, exists=is_program(request))
     program = request[CALLER].job
     token = None if program is None else program.fence
     if token is not None and token < job.fence:

@@ -18,7 +18,7 @@ from soulcaster.web.api.jobs.models import (
 )
 from soulcaster.web.api.operation import ResponseModel, operation
 from soulcaster.web.api.responses import json_list, json_response
-from soulcaster.web.caller import CALLER, secret_of
+from soulcaster.web.caller import CALLER, is_program, secret_of
 from soulcaster.web.dependencies import dependencies
 from soulcaster.web.headers import idempotency_key
 from soulcaster.web.parameters import PageQuery, ProjectQuery, WaitByDefaultQuery, WaitQuery
@@ -41,7 +41,7 @@ async def list_jobs(request: web.Request, query: JobsQuery) -> web.StreamRespons
 async def get_job(request: web.Request, query: ProjectQuery, job_id: str) -> web.StreamResponse:
     """Get a job with its log; 404 when the project has no such job."""
     read_model = dependencies(request).read_model
-    job = await known_job(read_model.jobs, query.project_id, job_id)
+    job = await known_job(read_model.jobs, query.project_id, job_id, exists=is_program(request))
     return json_response(JobOut.of(job, await read_model.jobs.logs(job.id)))
 
 
@@ -49,7 +49,7 @@ async def get_job(request: web.Request, query: ProjectQuery, job_id: str) -> web
 async def get_job_brief(request: web.Request, query: ProjectQuery, job_id: str) -> web.StreamResponse:
     """Get the brief that a job was given, as it was then; 404 when the job has none."""
     given = dependencies(request)
-    job = await known_job(given.read_model.jobs, query.project_id, job_id)
+    job = await known_job(given.read_model.jobs, query.project_id, job_id, exists=is_program(request))
     brief = await given.briefs.stored(job.project_id, None if job.fix is None else job.fix.options.brief_id)
     return json_response(JobBriefOut(id=brief.id, job_id=job.id, project_id=job.project_id, text=brief.text))
 
@@ -82,7 +82,7 @@ async def update_job(request: web.Request, query: WaitQuery, body: JobPatchIn, j
     The program of a job calls it with its job token; it gets 409 as soon as another launch of the job has begun.
     """
     given = dependencies(request)
-    job = await known_job(given.read_model.jobs, query.project_id, job_id)
+    job = await known_job(given.read_model.jobs, query.project_id, job_id, exists=is_program(request))
     if not body.model_dump(exclude_none=True):
         return json_response(JobChangedOut.of("No updates provided", job))
     program = request[CALLER].job

@@ -42,7 +42,8 @@ class JobPatchIn(Body):
     def report(self, token: int | None) -> Report:
         """Return it as the service takes it; `token` is the fencing token of the launch that reports."""
         state: JobState | None = self.state
-        if state is None and self.status is not None:
+        is_retry = self.status == "pending" and token is not None  # the launcher decides on retries, no program
+        if state is None and self.status is not None and not is_retry:
             state = state_of(self.status)
         return Report(state, log=self.logs, pr_url=self.pr_url, error=self.error, token=token, cost_usd=self.cost_usd)
 
