@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from soulcaster.cli.options import AsJson, DataDir, ProjectName, complete, settings_of
+from soulcaster.processes.base_settings import DEFAULT_DATA_DIR
 from soulcaster.processes.clock import utc_now
-from soulcaster.processes.settings import DEFAULT_DATA_DIR, Settings
+from soulcaster.processes.settings import Settings
 
 if TYPE_CHECKING:
     from soulcaster.domain.lifecycle import Job

@@ -9,8 +9,9 @@ import typer
 from soulcaster.cli.options import AsJson, DataDir, ProjectName, complete, settings_of
 from soulcaster.domain.api_keys import MAX_NAME, SCOPES, ApiKey, KeyScope
 from soulcaster.errors import BadInput
+from soulcaster.processes.base_settings import DEFAULT_DATA_DIR
 from soulcaster.processes.clock import utc_now
-from soulcaster.processes.settings import DEFAULT_DATA_DIR, Settings
+from soulcaster.processes.settings import Settings
 
 if TYPE_CHECKING:
     from soulcaster.ports.api_keys import ApiKeyView

@@ -3,7 +3,8 @@
 import typer
 
 from soulcaster.cli.options import DataDir, complete, settings_of
-from soulcaster.processes.settings import DEFAULT_DATA_DIR, Settings
+from soulcaster.processes.base_settings import DEFAULT_DATA_DIR
+from soulcaster.processes.settings import Settings
 
 
 def rebuild(data_dir: DataDir = DEFAULT_DATA_DIR) -> None:

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from soulcaster.cli.options import AsJson, DataDir, ProjectName, complete, settings_of
-from soulcaster.processes.settings import DEFAULT_DATA_DIR, Settings
+from soulcaster.processes.base_settings import DEFAULT_DATA_DIR
+from soulcaster.processes.settings import Settings
 
 if TYPE_CHECKING:
     from soulcaster.services.sources import SourceView

@@ -4,7 +4,8 @@ import sys
 
 from soulcaster.launcher.backends.local.backend import Local
 from soulcaster.launcher.backends.local.order import Limits
-from soulcaster.processes.settings import DEFAULT_DATA_DIR, STACK_FILE, LauncherSettings
+from soulcaster.processes.base_settings import DEFAULT_DATA_DIR
+from soulcaster.processes.settings import STACK_FILE, LauncherSettings
 
 COMMAND: tuple[str, ...] = (sys.executable, "-m", "soulcaster", "fix", "run")
 """The program of a job."""

@@ -2,7 +2,7 @@
 
 A process takes only its own group: `WorkerSettings`, `WebSettings`, `LauncherSettings` or `PollerSettings`. `Settings`
 joins them. The groups inherit from each other because settings are flat: in the environment, in the stack file and in
-code. docs/settings.md lists them by group; a test compares it with this file.
+code. Those of launch backends are in `backend_settings.py`. docs/settings.md lists all by group; a test compares it.
 
 A value comes from the stack file that `soulcaster run` keeps in the data directory while it runs, else from the
 environment, else from the default.
@@ -17,15 +17,15 @@ from typing import Any, ClassVar, NamedTuple, get_args
 
 import psutil
 from pydantic import AliasChoices, Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
 from yarl import URL
 
 from soulcaster.domain.fixes.fix import MAX_JOB_SECONDS
 from soulcaster.domain.members import SignUp
 from soulcaster.errors import BadInput
 from soulcaster.processes.addresses import http_address
+from soulcaster.processes.backend_settings import BackendSettings
+from soulcaster.processes.base_settings import DEFAULT_DATA_DIR, ProcessSettings
 
-DEFAULT_DATA_DIR = Path(".soulcaster")
 STACK_FILE = "stack.json"
 
 MAKE_KEY = (
@@ -35,28 +35,6 @@ MAKE_KEY = (
 _PREDECESSORS_RUNNERS = {"sandbox_kilo": "e2b", "aws_kilo": "ecs"}
 
 DEFAULT_REDIS_URL = "redis://127.0.0.1:6379/0"
-
-
-class ProcessSettings(BaseSettings):
-    """Settings of every process."""
-
-    model_config = SettingsConfigDict(env_prefix="SOULCASTER_", frozen=True, extra="ignore", populate_by_name=True)
-
-    section: ClassVar[str] = "Every process"
-
-    log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR.")
-
-    def secrets(self) -> frozenset[str]:
-        """Return the keys and passwords among these settings, which no log of a job may show."""
-        hidden = [getattr(self, name) for name, field in type(self).model_fields.items() if not field.repr]
-        return frozenset(secret for value in hidden for secret in _secrets_in(str(value)) if secret)
-
-
-def _secrets_in(value: str) -> list[str]:
-    """Return the secrets of a hidden setting: the password of an address, else the value, or each of several."""
-    if "://" in value:
-        return [URL(value).password or ""]
-    return [value, *(part.strip() for part in value.split(","))]
 
 
 class KafkaSettings(ProcessSettings):
@@ -409,7 +387,7 @@ class WebSettings(JobsSettings):
         raise BadInput(f"SOULCASTER_SIGN_UP must be {' or '.join(get_args(SignUp))}, not {self.sign_up!r}.")
 
 
-class LauncherSettings(JobsSettings):
+class LauncherSettings(BackendSettings, JobsSettings):
     """Settings of the launcher."""
 
     section: ClassVar[str] = "Launcher"
@@ -419,76 +397,6 @@ class LauncherSettings(JobsSettings):
         300,
         ge=10,
         description="Seconds without a sign of life after which the launch of a job counts as lost and is tried again.",
-    )
-    local_jobs_folder: Path = Field(
-        DEFAULT_DATA_DIR / "jobs",
-        description="Folder in which the backend `local` keeps a folder for each launch, on a disk of this machine.",
-    )
-    local_memory_mb: int = Field(
-        4096, ge=1, description="Most memory of a job of the backend `local`, all its processes together, in MB."
-    )
-    local_output_mb: int = Field(20, ge=1, description="Most that such a job may print, in MB.")
-    local_disk_mb: int = Field(10_240, ge=1, description="Most that the files of such a job may take, in MB.")
-    local_without_isolation: bool = Field(
-        False,
-        description="Run such jobs without isolation where bubblewrap does not work. They can then read and change "
-        "whatever the launcher can.",
-    )
-    ecs_cluster_name: str = Field(
-        "",
-        validation_alias=AliasChoices("ECS_CLUSTER_NAME"),
-        description="Name or ARN of the Amazon ECS cluster that runs jobs; credentials and region come from AWS's own "
-        "variables and files.",
-    )
-    ecs_task_definition: str = Field(
-        "",
-        validation_alias=AliasChoices("ECS_TASK_DEFINITION"),
-        description="Task definition of a job: family, family:revision or ARN.",
-    )
-    ecs_container_name: str = Field(
-        "",
-        validation_alias=AliasChoices("ECS_CONTAINER_NAME"),
-        description="Container of that task definition that gets the job's variables; empty means its first one.",
-    )
-    ecs_subnet_ids: str = Field(
-        "",
-        validation_alias=AliasChoices("ECS_SUBNET_IDS"),
-        description="Subnets of the tasks, comma-separated, best in several availability zones.",
-    )
-    ecs_security_group_ids: str = Field(
-        "",
-        validation_alias=AliasChoices("ECS_SECURITY_GROUP_IDS"),
-        description="Security groups of the tasks, comma-separated; they limit what a job can reach.",
-    )
-    ecs_assign_public_ip: bool = Field(
-        False,
-        validation_alias=AliasChoices("ECS_ASSIGN_PUBLIC_IP"),
-        description="Give each task a public address; it needs one in a subnet without NAT or VPC endpoints.",
-    )
-    ecs_launch_type: str = Field(
-        "FARGATE",
-        validation_alias=AliasChoices("ECS_LAUNCH_TYPE"),
-        description="What runs the tasks: `FARGATE`, `EC2`, or empty for the cluster's default capacity providers.",
-    )
-    e2b_api_key: str = Field(
-        "",
-        repr=False,
-        exclude=True,
-        validation_alias=AliasChoices("E2B_API_KEY"),
-        description="Key of E2B, for the backend `e2b`, which runs each job in a sandbox there.",
-    )
-    kilocode_template: str = Field(
-        "base",
-        validation_alias=AliasChoices("KILOCODE_TEMPLATE_NAME", "KILOCODE_TEMPLATE_ID"),
-        description="Name or id of the template of those sandboxes; the program of jobs must be in it.",
-    )
-    e2b_sandbox_ttl_seconds: int = Field(
-        0,
-        ge=0,
-        le=86_400,
-        validation_alias=AliasChoices("E2B_SANDBOX_TTL_SECONDS"),
-        description="Seconds that such a sandbox may live at least. It may always live twelve minutes longer than the "
-        "time limit of its job; E2B allows 1 hour on its Hobby plan and 24 hours on Pro.",
     )
 
 
