@@ -101,13 +101,25 @@ class FixTerms:
 
 @dataclass(frozen=True, slots=True)
 class RequestedFix:
-    """A fix that was requested: its command, the job it leads to, the cluster by its present id, and the backend."""
+    """A fix that was requested: its command, the job it leads to, the cluster by its present id, and the backend.
+
+    `rehearses` says that the job changes nothing on a backend that could, because the project has no repository.
+    """
 
     command_id: str
     job_id: str
     cluster_id: str
     backend: str
     approved: bool
+    rehearses: bool
+
+    @property
+    def notice(self) -> str:
+        """Return what was requested, for people."""
+        said = "Fix asked for"
+        if self.rehearses:
+            said += "; the job only rehearses, because the project has no repository"
+        return said if self.approved else f"{said}; it waits for approval"
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +206,14 @@ class Fixes:
         command = StartFix(command_id, request.by, now, cluster.id, options, limits, approved)
         await self._briefs.store(project_id, cluster.id, brief)  # before the command: a job never lacks its brief
         await self._commands.send(project_id, command)
-        return RequestedFix(command_id, job_id_for(command_id), cluster.id, options.backend, approved)
+        return RequestedFix(
+            command_id,
+            job_id_for(command_id),
+            cluster.id,
+            options.backend,
+            approved,
+            rehearses=target is None and backend != DRY_RUN,
+        )
 
     async def choices(self, project_id: str, cluster_id: str) -> RepositoryChoice:
         """Return which repository a fix of a cluster would change, and which others it could.

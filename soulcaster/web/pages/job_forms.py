@@ -137,6 +137,8 @@ async def _start(request: web.Request, cluster_id: str, fix: FixRequest) -> None
         await leave_notice(request, "Fix requested. Reload the page in a moment to see its job.")
     elif job.state == "queued":
         await leave_notice(request, "Fix requested. It starts when somebody approves it.")
+    elif asked.rehearses:
+        await leave_notice(request, "Fix started. It only rehearses, because the project has no repository.")
     else:
         await leave_notice(request, "Fix started.")
 

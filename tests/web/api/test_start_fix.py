@@ -243,3 +243,24 @@ async def test_a_job_token_is_for_its_job_and_its_launch(world: World, guarded: 
         guarded.post("/jobs/j1/logs", json={"text": "late"}, headers=token),
     ):
         await problem(await call, 409)
+
+
+@pytest.mark.parametrize(
+    ("backend", "repositories", "rehearses"),
+    [
+        ("dry-run", (), False),
+        ("local", (), True),
+        ("local", ("acme/shop",), False),
+    ],
+)
+async def test_a_job_that_can_change_nothing_says_so(
+    world: World, client: Client, backend: str, repositories: tuple[str, ...], rehearses: bool
+) -> None:
+    await world.fill()
+    config = ProjectConfig(repositories=repositories)
+    await world.read_model.writer.put_project_config("p1", StoredConfig(1, config, NOW, "kim"))
+    answer = await (await client.post("/clusters/c1/start_fix", params=HERE | {"backend": backend})).json()
+    assert ("only rehearses" in answer["message"]) == rehearses
+    command = ClusterCommand.model_validate_json(world.publisher.sent[-1].value).command
+    assert isinstance(command, StartFix)
+    assert (command.options.target is not None) == bool(repositories)

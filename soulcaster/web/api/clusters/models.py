@@ -150,7 +150,7 @@ class StartFixOut(BaseModel):
     def of(cls, project_id: str, requested: RequestedFix) -> "StartFixOut":
         """Return what was requested."""
         return cls(
-            message="Fix asked for" if requested.approved else "Fix asked for; it waits for approval",
+            message=requested.notice,
             job_id=requested.job_id,
             command_id=requested.command_id,
             cluster_id=requested.cluster_id,
