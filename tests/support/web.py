@@ -266,7 +266,10 @@ class World:
         options = {name: more.pop(name) for name in [f.name for f in fields(FixOptions)] if name in more}
         fix = Fix(job_id, cluster, "Late card", "kim", at, 1, branch_name(cluster, 1), FixOptions(**options))
         first = JobStep(f"{job_id}-0", job_id, project, cluster, 0, "queued", at, fix=fix, offset=0)
-        steps = [first, JobStep(f"{job_id}-1", job_id, project, cluster, 1, state, NOW, offset=1, **more)]
+        steps = [first, JobStep(f"{job_id}-1", job_id, project, cluster, 1, "approved", at, fix=fix, offset=1)]
+        if state == "queued":
+            steps.pop()
+        steps.append(JobStep(f"{job_id}-2", job_id, project, cluster, 2, state, NOW, offset=2, **more))
         await self.read_model.writer.put_job_steps(steps)
 
     async def job(

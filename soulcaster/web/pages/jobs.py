@@ -11,7 +11,7 @@ from soulcaster.domain.fixes.document import Document
 from soulcaster.domain.fixes.log_position import position_of
 from soulcaster.domain.fixes.plan import Plan
 from soulcaster.domain.lifecycle import Job, JobState, ends
-from soulcaster.errors import ArchiveUnavailable, NotFound
+from soulcaster.errors import ArchiveUnavailable, NotFound, NotShownYet
 from soulcaster.ports.paging import Page
 from soulcaster.services.job_log_reading import LogPart
 from soulcaster.services.job_search import search_jobs
@@ -159,7 +159,7 @@ async def _brief(request: web.Request, job: Job) -> Document | None:
         return None
     try:
         return await dependencies(request).briefs.stored(job.project_id, job.fix.options.brief_id)
-    except NotFound:  # the read model is a moment behind, or is being rebuilt
+    except NotShownYet:  # the read model is a moment behind, or is being rebuilt
         return None
 
 
