@@ -22,6 +22,7 @@ from soulcaster.errors import (
     KafkaUnavailable,
     LimitReached,
     NotFound,
+    NotShownYet,
     PlannerRefuses,
     PlannerUnavailable,
     QuotaExceeded,
@@ -199,6 +200,8 @@ def _of(error: Exception) -> Problem:
             return _unavailable("GitHub does not answer, so nobody can sign in with it now. Try again.")
         case ArchiveUnavailable():
             return _unavailable("The archive of logs does not answer, so this log cannot be read now. Try again.")
+        case NotShownYet():
+            return _unavailable(str(error))
         case Unavailable() | TimeoutError():
             return _unavailable("This took too long. Try again.")
         case web.RequestPayloadError():

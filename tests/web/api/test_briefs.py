@@ -109,7 +109,7 @@ async def test_a_job_without_a_brief(world: World, client: Client) -> None:
     await world.job("j1", "pending")
     await world.fix("j2", "approved", brief_id="0" * 64)
     await problem(await client.get("/jobs/j1/brief", params=HERE), 404)
-    await problem(await client.get("/jobs/j2/brief", params=HERE), 404)
+    await problem(await client.get("/jobs/j2/brief", params=HERE), 503)
     await problem(await client.get("/jobs/j3/brief", params=HERE), 404)
 
 
