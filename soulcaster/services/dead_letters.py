@@ -12,16 +12,7 @@ from soulcaster.ports.dead_letters import DeadLetter, DeadLetters
 from soulcaster.ports.messaging import Outgoing, Publisher, Record
 from soulcaster.services.intake import generated_external_id, read_json
 from soulcaster.services.retrying import MAX_WAIT_SECONDS
-from soulcaster.wire.topics import (
-    CLUSTER_COMMANDS,
-    CLUSTER_EVENTS,
-    DEAD_LETTERS,
-    FEEDBACK_EMBEDDED,
-    FEEDBACK_ITEMS,
-    FEEDBACK_RAW,
-    FIX_COMMANDS,
-    JOB_EVENTS,
-)
+from soulcaster.wire.topics import DEAD_LETTERS, FEEDBACK_EMBEDDED, FEEDBACK_ITEMS, FEEDBACK_RAW, TOPICS
 
 SEND_SECONDS = 60.0
 """How long sending dead letters is retried; after that the process ends rather than lose them."""
@@ -36,10 +27,7 @@ Feedback may come late, and twice. A command is sent again through its own route
 may start a fix. An event that is sent again would follow newer ones. An API key's definition would undo its revocation.
 """
 
-_KEYED_BY_PROJECT = frozenset(
-    topic.name
-    for topic in (FEEDBACK_ITEMS, FEEDBACK_EMBEDDED, CLUSTER_COMMANDS, CLUSTER_EVENTS, FIX_COMMANDS, JOB_EVENTS)
-)
+_KEYED_BY_PROJECT = frozenset(topic.name for topic in TOPICS if topic.key == "project id")
 """Topics whose messages have their project as key."""
 
 

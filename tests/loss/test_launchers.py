@@ -15,7 +15,7 @@ from soulcaster.dev.loopback import free_port
 from soulcaster.dev.stack import Stack
 from soulcaster.domain.lifecycle import JobState
 from soulcaster.wire.topics import all_topics
-from tests.integration.conftest import ready
+from tests.integration.conftest import ready, settled
 from tests.loss.launchers import ENDLESS, Yard
 
 pytestmark = pytest.mark.integration
@@ -51,6 +51,10 @@ async def _opened(site: Yard) -> None:
     site.start("web")
     async with aiohttp.ClientSession(f"http://127.0.0.1:{settings.port}") as http:
         await ready(http)
+        project_id = f"{settings.app_id}-begin"  # the worker works, too: one that Kafka leaves while it starts ends
+        async with http.post("/ingest/manual", params={"project_id": project_id}, json={"text": "begin"}) as answer:
+            assert answer.status == 202
+    await settled(settings, project_id, 1)
 
 
 @pytest_asyncio.fixture

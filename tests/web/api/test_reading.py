@@ -385,6 +385,9 @@ async def test_a_log_line_by_line(client: Client, world: World) -> None:
         "project_id": "p1",
         "source": "memory",
         "chunks": ["line 0\n", "line 1\n", "line 2\n"],
+        "dropped": 0,
+        "position": "0.3",
+        "next": None,
     }
     assert (await client.get("/jobs/j1/logs?project_id=p2")).status == 404
     assert (await client.get("/jobs/nix/logs?project_id=p1")).status == 404
