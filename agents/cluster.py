@@ -100,11 +100,8 @@ class Cluster:
         steps: list[Step] = []
         for embedder, run in groupby(envelopes, key=_embedder):
             if embedder is None:
-                for envelope in run:
-                    if isinstance(envelope, ClusterCommand):
-                        steps.append(await self._command(place, project, envelope.command))
-                    elif isinstance(envelope, JobStep):
-                        steps.append(project.take_job_steps([envelope], self._clock()))
+                for _, of_kind in groupby(run, key=type):
+                    steps += await self._commands_or_job_steps(place, project, list(of_kind))
             else:
                 steps += await self._items(project, embedder, [e for e in run if isinstance(e, EmbeddedEnvelope)])
         if self._rounds.start_due(place, project):
@@ -126,6 +123,16 @@ class Cluster:
         if deleted:
             steps.append(await asyncio.to_thread(project.remove, deleted, self._clock()))
         return steps
+
+    async def _commands_or_job_steps(
+        self, place: ProjectPartition, project: ProjectClusters, envelopes: Sequence[Envelope]
+    ) -> list[Step]:
+        """Carry out commands, one after the other, and take what jobs report, together."""
+        job_steps = [envelope for envelope in envelopes if isinstance(envelope, JobStep)]
+        if job_steps:
+            return [project.take_job_steps(job_steps, self._clock())]
+        commands = [envelope.command for envelope in envelopes if isinstance(envelope, ClusterCommand)]
+        return [await self._command(place, project, command) for command in commands]
 
     async def _command(
         self, place: ProjectPartition, project: ProjectClusters, command: Command | RoundFinished

@@ -1,4 +1,4 @@
-"""feedback.items, cluster.events, job.events, job.logs, control -> the read model.
+"""feedback.items, cluster.events, job.events, job.logs, job.documents, control -> the read model.
 
 Items are read before they are deduplicated and embedded, so an item shows as soon as it is normalized, as unclustered.
 """

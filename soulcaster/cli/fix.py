@@ -2,7 +2,8 @@
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
@@ -140,40 +141,46 @@ def run() -> None:
         sys.exit(3)
 
 
+@asynccontextmanager
+async def _project(settings: Settings, project: str) -> "AsyncIterator[tuple[ReadModel, str]]":
+    """Give the read model, and the id of a project that is given by id or name."""
+    from soulcaster.processes.connections import open_read_model
+    from soulcaster.services.projects import find_project
+
+    async with open_read_model(settings) as read_model:
+        yield read_model, (await find_project(read_model.projects, project)).id
+
+
 async def _start(
     settings: Settings, project: str, cluster: str, repository: str | None, backend: str | None
 ) -> tuple[str, str]:
     """Return the id of the job, and what came of the request, for people."""
-    from soulcaster.processes.connections import open_publisher, open_read_model
+    from soulcaster.processes.connections import open_publisher
     from soulcaster.processes.fixes import open_fixes
     from soulcaster.services.fixes import FixRequest
-    from soulcaster.services.projects import find_project
 
     async with (
-        open_read_model(settings) as read_model,
+        _project(settings, project) as (read_model, project_id),
         open_publisher(settings) as publisher,
         open_fixes(settings, publisher, read_model) as fixes,
     ):
-        found = await find_project(read_model.projects, project)
         request = FixRequest(BY, may_approve=True, backend=backend, repository=repository)
-        requested = await fixes.start(found.id, cluster, request)
-        return requested.job_id, await _outcome(publisher, read_model, found.id, requested.command_id)
+        requested = await fixes.start(project_id, cluster, request)
+        return requested.job_id, await _outcome(publisher, read_model, project_id, requested.command_id)
 
 
 async def _approve(settings: Settings, project: str, job_id: str) -> str:
-    from soulcaster.processes.connections import open_publisher, open_read_model
+    from soulcaster.processes.connections import open_publisher
     from soulcaster.processes.fixes import open_fixes
     from soulcaster.services.lookup import known_job
-    from soulcaster.services.projects import find_project
 
     async with (
-        open_read_model(settings) as read_model,
+        _project(settings, project) as (read_model, project_id),
         open_publisher(settings) as publisher,
         open_fixes(settings, publisher, read_model) as fixes,
     ):
-        found = await find_project(read_model.projects, project)
-        command_id = await fixes.approve(await known_job(read_model.jobs, found.id, job_id), by=BY)
-        return await _outcome(publisher, read_model, found.id, command_id)
+        command_id = await fixes.approve(await known_job(read_model.jobs, project_id, job_id), by=BY)
+        return await _outcome(publisher, read_model, project_id, command_id)
 
 
 async def _outcome(publisher: "Publisher", read_model: "ReadModel", project_id: str, command_id: str) -> str:
@@ -195,51 +202,39 @@ async def _outcome(publisher: "Publisher", read_model: "ReadModel", project_id: 
 
 
 async def _listed(settings: Settings, project: str, cluster: str | None, limit: int) -> "Sequence[Job]":
-    from soulcaster.processes.connections import open_read_model
-    from soulcaster.services.projects import find_project
-
-    async with open_read_model(settings) as read_model:
-        found = await find_project(read_model.projects, project)
-        page = await read_model.jobs.list(found.id, cluster_id=cluster, limit=limit, offset=0)
+    async with _project(settings, project) as (read_model, project_id):
+        page = await read_model.jobs.list(project_id, cluster_id=cluster, limit=limit, offset=0)
     return page.items
 
 
 async def _one(settings: Settings, project: str, job_id: str) -> "Job":
-    from soulcaster.processes.connections import open_read_model
     from soulcaster.services.lookup import known_job
-    from soulcaster.services.projects import find_project
 
-    async with open_read_model(settings) as read_model:
-        found = await find_project(read_model.projects, project)
-        return await known_job(read_model.jobs, found.id, job_id)
+    async with _project(settings, project) as (read_model, project_id):
+        return await known_job(read_model.jobs, project_id, job_id)
 
 
 async def _cancelled(settings: Settings, project: str, job_id: str) -> "Job":
     from soulcaster.domain.lifecycle import active
-    from soulcaster.processes.connections import open_publisher, open_read_model
+    from soulcaster.processes.connections import open_publisher
     from soulcaster.services.jobs import Jobs
     from soulcaster.services.lookup import known_job
-    from soulcaster.services.projects import find_project
 
-    async with open_read_model(settings) as read_model, open_publisher(settings) as publisher:
-        found = await find_project(read_model.projects, project)
+    async with _project(settings, project) as (read_model, project_id), open_publisher(settings) as publisher:
         jobs = Jobs(publisher, read_model.jobs, read_model.clusters, utc_now)
-        job = await jobs.cancel(await known_job(read_model.jobs, found.id, job_id), by=BY)
+        job = await jobs.cancel(await known_job(read_model.jobs, project_id, job_id), by=BY)
         return await jobs.until(job.id, lambda known: not active(known), seconds=OUTCOME_SECONDS) or job
 
 
 async def _print_log(settings: Settings, project: str, job_id: str, follow: bool) -> None:
     from soulcaster.domain.fixes.fix import MAX_JOB_SECONDS
     from soulcaster.domain.fixes.log_position import LogPosition, MemoryPosition
-    from soulcaster.processes.connections import open_read_model
     from soulcaster.processes.job_logs import log_archive
     from soulcaster.services.job_log_reading import JobLogReading
     from soulcaster.services.lookup import known_job
-    from soulcaster.services.projects import find_project
 
-    async with open_read_model(settings) as read_model:
-        found = await find_project(read_model.projects, project)
-        job = await known_job(read_model.jobs, found.id, job_id)
+    async with _project(settings, project) as (read_model, project_id):
+        job = await known_job(read_model.jobs, project_id, job_id)
         reading = JobLogReading(read_model.job_logs, read_model.jobs, log_archive(settings.log_archive))
         if follow:
             with reading.following(BY) as follower:

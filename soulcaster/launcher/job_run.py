@@ -230,8 +230,7 @@ class JobRun:
                 watch, job, "approved", key=f"retry {job.launch}", token=job.fence, log=failed, error=reason
             )
             return
-        error = f"launcher: job {job.id}: {failed}"
-        await send_dead_letters(self._given.publisher, [dead_letter(self._asked, error)])
+        await self._dead_letter(failed)
         await self._publish(watch, job, "dead", key=f"dead {job.launch}", token=job.fence, log=failed, error=reason)
 
     async def give_up(self, error: Exception) -> None:
@@ -244,9 +243,13 @@ class JobRun:
             log.exception("a launch cannot be stopped", job=job.id, launch=job.launch)
             reason += f"; its launch {job.launch} could not be stopped: {second!r}"
         reason = self._redacted(job, reason)
-        await send_dead_letters(self._given.publisher, [dead_letter(self._asked, f"launcher: job {job.id}: {reason}")])
+        await self._dead_letter(reason)
         step = self._steps.next(job, "dead", key="given up", log=f"given up: {reason}", error=reason)
         await until_available(lambda: self._steps.publish(step))
+
+    async def _dead_letter(self, reason: str) -> None:
+        reason = f"launcher: job {self._command.job_id}: {reason}"
+        await send_dead_letters(self._given.publisher, [dead_letter(self._asked, reason)])
 
     # ---- 6: clean up ---------------------------------------------------------------------------------------------
 

@@ -4,16 +4,14 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from soulcaster.adapters.github.repositories import GitHubRepositories
-from soulcaster.adapters.redis.read_model import RedisReadModel
 from soulcaster.domain.fixes.limits import FixLimits
 from soulcaster.ports.messaging import Publisher
+from soulcaster.ports.read_model import ReadModel
 from soulcaster.processes.clock import utc_now
 from soulcaster.processes.planner import make_planner
 from soulcaster.processes.settings import FixSettings
-from soulcaster.services.briefs import Briefs
-from soulcaster.services.cluster_commands import ClusterCommands
+from soulcaster.services.fix_services import fix_services
 from soulcaster.services.fixes import FixDefaults, Fixes
-from soulcaster.services.plans import Plans
 
 
 def fix_defaults(settings: FixSettings) -> FixDefaults:
@@ -30,22 +28,11 @@ def fix_defaults(settings: FixSettings) -> FixDefaults:
 
 
 @asynccontextmanager
-async def open_fixes(settings: FixSettings, publisher: Publisher, read_model: RedisReadModel) -> AsyncIterator[Fixes]:
+async def open_fixes(settings: FixSettings, publisher: Publisher, read_model: ReadModel) -> AsyncIterator[Fixes]:
     """Give the service that orders fixes, for processes without a web server."""
-    briefs = Briefs(publisher, read_model.clusters, read_model.feedback, read_model.documents, utc_now)
     planner = make_planner(settings)
     async with AsyncExitStack() as stack:
         if planner is not None:
             stack.push_async_callback(planner.close)
         repositories = await stack.enter_async_context(GitHubRepositories(settings.github_api_url, utc_now))
-        yield Fixes(
-            ClusterCommands(publisher, read_model.commands),
-            read_model.clusters,
-            read_model.jobs,
-            read_model.project_config,
-            briefs,
-            Plans(publisher, read_model.clusters, read_model.documents, briefs, planner, utc_now),
-            repositories,
-            fix_defaults(settings),
-            utc_now,
-        )
+        yield fix_services(read_model, publisher, repositories, planner, fix_defaults(settings), utc_now).fixes

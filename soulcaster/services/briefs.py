@@ -10,10 +10,9 @@ from soulcaster.ports.clock import Clock
 from soulcaster.ports.clusters import ClusterReader, ClusterView
 from soulcaster.ports.documents import DocumentReader
 from soulcaster.ports.feedback import FeedbackReader, FeedbackView
-from soulcaster.ports.messaging import Outgoing, Publisher
+from soulcaster.ports.messaging import Publisher
+from soulcaster.services.documents import publish_document
 from soulcaster.services.lookup import known_cluster
-from soulcaster.wire.documents import JobDocument
-from soulcaster.wire.topics import JOB_DOCUMENTS
 
 NEWEST_ITEMS = 200
 """Items of a cluster among which a brief chooses."""
@@ -66,8 +65,7 @@ class Briefs:
             Unavailable: Kafka does not acknowledge it.
         """
         document = Document(brief.id, project_id, cluster_id, "brief", brief.text, self._clock(), brief.item_ids)
-        value = JobDocument.of(document).to_bytes()
-        await self._publisher.publish([Outgoing(JOB_DOCUMENTS.name, project_id.encode(), value)])
+        await publish_document(self._publisher, document)
 
     async def stored(self, project_id: str, brief_id: str | None) -> Document:
         """Return a stored brief.

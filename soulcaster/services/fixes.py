@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import TypeVar
 
 from soulcaster.domain.api_keys import KeyScope
 from soulcaster.domain.commands import ApproveFix, StartFix
+from soulcaster.domain.fixes.brief import FixBrief
 from soulcaster.domain.fixes.fix import FixOptions, StopPoint, Target, nearer
-from soulcaster.domain.fixes.limits import WINDOW, FixLimits, check_limits
+from soulcaster.domain.fixes.limits import FixLimits, check_limits
 from soulcaster.domain.fixes.repository import AskForRepository, Choice, RepositoryRule, choose, possible
 from soulcaster.domain.ids import approval_id, fix_command_id, job_id_for
 from soulcaster.domain.lifecycle import Job, active
@@ -130,6 +130,15 @@ class RepositoryChoice:
     choices: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class FixPreview:
+    """What a fix of a cluster would be given and what it would change; `cluster_id` is the cluster's present id."""
+
+    cluster_id: str
+    brief: FixBrief
+    repository: RepositoryChoice
+
+
 class Fixes:
     """Requests and approves fixes."""
 
@@ -184,7 +193,8 @@ class Fixes:
         policy = config.policy
         now = self._clock()
         limits, budget = self._limits(policy), self._budget(policy)
-        check_limits(limits, await self._recent_jobs(project_id, now), budget_usd=budget, now=now)
+        newest = await self._jobs.list(project_id, limit=NEWEST_JOBS, offset=0)
+        check_limits(limits, newest.items, budget_usd=budget, now=now)
         await self._check_all()
         backend = self._backend(request.backend or policy.backend)
         items = await self._briefs.newest_items(project_id, cluster.id)
@@ -215,8 +225,8 @@ class Fixes:
             rehearses=target is None and backend != DRY_RUN,
         )
 
-    async def choices(self, project_id: str, cluster_id: str) -> RepositoryChoice:
-        """Return which repository a fix of a cluster would change, and which others it could.
+    async def preview(self, project_id: str, cluster_id: str) -> FixPreview:
+        """Return what a fix of a cluster would be given now, and which repository it would change.
 
         Raises:
             NotFound: the project has no such cluster.
@@ -225,11 +235,7 @@ class Fixes:
         cluster = await known_cluster(self._clusters, project_id, cluster_id)
         config = (await self._configs.get(project_id)).config
         items = await self._briefs.newest_items(project_id, cluster.id)
-        try:
-            chosen = _chosen(config, items, None).repository
-        except AskForRepository as error:
-            return RepositoryChoice(None, error.choices)
-        return RepositoryChoice(chosen, possible([view.item for view in items], _rules(config), config.repositories))
+        return FixPreview(cluster.id, await self._briefs.of(cluster, items), _choice_of(config, items))
 
     async def approve(self, job: Job, *, by: str) -> str:
         """Publish the command that lets a job start that waits for approval, and return the command's id.
@@ -324,14 +330,17 @@ class Fixes:
         if under_way >= limit:
             raise QuotaExceeded(f"{under_way} jobs of all projects are under way", under_way, limit)
 
-    async def _recent_jobs(self, project_id: str, now: datetime) -> list[Job]:
-        """Return the newest jobs of a project that its limits count."""
-        jobs = await self._jobs.list(project_id, limit=NEWEST_JOBS, offset=0)
-        return [job for job in jobs.items if active(job) or job.created_at > now - WINDOW]
-
 
 def _chosen(config: ProjectConfig, items: Sequence[FeedbackView], named: str | None) -> Choice:
     return choose([view.item for view in items], rules=_rules(config), repositories=config.repositories, named=named)
+
+
+def _choice_of(config: ProjectConfig, items: Sequence[FeedbackView]) -> RepositoryChoice:
+    try:
+        chosen = _chosen(config, items, None).repository
+    except AskForRepository as error:
+        return RepositoryChoice(None, error.choices)
+    return RepositoryChoice(chosen, possible([view.item for view in items], _rules(config), config.repositories))
 
 
 def _rules(config: ProjectConfig) -> list[RepositoryRule]:

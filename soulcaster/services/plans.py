@@ -9,12 +9,11 @@ from soulcaster.errors import Conflict, NotFound, PlannerRefuses
 from soulcaster.ports.clock import Clock
 from soulcaster.ports.clusters import ClusterReader
 from soulcaster.ports.documents import DocumentReader
-from soulcaster.ports.messaging import Outgoing, Publisher
+from soulcaster.ports.messaging import Publisher
 from soulcaster.ports.planner import Planner
 from soulcaster.services.briefs import Briefs
+from soulcaster.services.documents import publish_document
 from soulcaster.services.lookup import known_cluster
-from soulcaster.wire.documents import JobDocument
-from soulcaster.wire.topics import JOB_DOCUMENTS
 
 
 class NoPlanner(Conflict):
@@ -144,8 +143,7 @@ class Plans:
         if newest is not None and (newest.title, newest.description) == (planned.title, planned.description):
             return newest
         plan = new_plan(project_id, cluster_id, planned, by=by, at=self._clock(), item_ids=item_ids)
-        value = JobDocument.of(plan.document()).to_bytes()
-        await self._publisher.publish([Outgoing(JOB_DOCUMENTS.name, project_id.encode(), value)])
+        await publish_document(self._publisher, plan.document())
         return await self._stored(project_id, plan.id) or plan  # one that is back after others has its first time
 
     async def _newest(self, project_id: str, cluster_id: str) -> Plan | None:

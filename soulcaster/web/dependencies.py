@@ -21,6 +21,7 @@ from soulcaster.services.briefs import Briefs
 from soulcaster.services.cluster_commands import ClusterCommands
 from soulcaster.services.dead_letters import DeadLetterReplay
 from soulcaster.services.feedback_changes import FeedbackChanges
+from soulcaster.services.fix_services import fix_services
 from soulcaster.services.fixes import FixDefaults, Fixes
 from soulcaster.services.github_sync import GitHubSync
 from soulcaster.services.job_log_reading import JobLogReading
@@ -132,9 +133,8 @@ class Dependencies:
 def compose(systems: Systems, options: Options) -> Dependencies:
     """Return the services over these systems."""
     read_model, publisher, clock = systems.read_model, systems.publisher, systems.clock
-    commands = ClusterCommands(publisher, read_model.commands)
-    briefs = Briefs(publisher, read_model.clusters, read_model.feedback, read_model.documents, clock)
-    plans = Plans(publisher, read_model.clusters, read_model.documents, briefs, systems.planner, clock)
+    around_fixes = fix_services(read_model, publisher, systems.repositories, systems.planner, options.fixes, clock)
+    commands = around_fixes.commands
     return Dependencies(
         read_model=read_model,
         dead_letters=systems.dead_letters,
@@ -145,23 +145,13 @@ def compose(systems: Systems, options: Options) -> Dependencies:
         entrance=systems.entrance,
         keyless=options.keyless,
         reddit=options.reddit,
-        briefs=briefs,
+        briefs=around_fixes.briefs,
         api_keys=ApiKeys(publisher, read_model.api_keys, clock),
         commands=commands,
         configs=ProjectConfigs(publisher, read_model.project_config, read_model.clustering, commands, clock),
         feedback=FeedbackPosts(publisher),
         feedback_changes=FeedbackChanges(publisher, read_model.feedback, read_model.commands, clock),
-        fixes=Fixes(
-            commands,
-            read_model.clusters,
-            read_model.jobs,
-            read_model.project_config,
-            briefs,
-            plans,
-            systems.repositories,
-            options.fixes,
-            clock,
-        ),
+        fixes=around_fixes.fixes,
         github=GitHubSync(
             systems.issues, read_model.sources, read_model.feedback, publisher, clock, token=options.github_token
         ),
@@ -171,7 +161,7 @@ def compose(systems: Systems, options: Options) -> Dependencies:
         job_tokens=options.job_tokens,
         live_updates=LiveUpdates(read_model.notices),
         members=Members(publisher, read_model.members, clock),
-        plans=plans,
+        plans=around_fixes.plans,
         pollers=Pollers(publisher, read_model, clock, options.reddit),
         projects=Projects(publisher, read_model.projects, read_model.members, clock),
         replay=DeadLetterReplay(systems.dead_letters, publisher),

@@ -5,12 +5,11 @@ conditional requests, rate limits).
 """
 
 from datetime import UTC, datetime
-from typing import Literal, Self
+from typing import Literal
 
-import aiohttp
 from yarl import URL
 
-from soulcaster.adapters.github.rest import Refusals, no_response, read_json, refusal, request_headers
+from soulcaster.adapters.github.rest import GitHubClient, Refusals, read_json
 from soulcaster.errors import SourceUnavailable
 from soulcaster.ports.clock import Clock
 from soulcaster.ports.issues import IssuesPage
@@ -26,24 +25,12 @@ REFUSALS = Refusals(
 )
 
 
-class GitHubIssues:
+class GitHubIssues(GitHubClient):
     """`ports.Issues` over the REST API; use it as `async with GitHubIssues(url, clock)`."""
 
     def __init__(self, url: str, clock: Clock, *, timeout: float = TIMEOUT_SECONDS) -> None:
         """Prepare; `url` is the API's address, `timeout` is in seconds per page."""
-        self._url = URL(url)
-        self._clock = clock
-        self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=timeout), raise_for_status=False)
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *exc: object) -> None:
-        await self.close()
-
-    async def close(self) -> None:
-        """Close the connections."""
-        await self._session.close()
+        super().__init__(url, clock, timeout=timeout, refusals=REFUSALS)
 
     def first(self, repository: str, *, state: Literal["open", "all"], since: datetime | None) -> str:
         """Return the address of a repository's first page of issues; see `ports.Issues`."""
@@ -56,20 +43,12 @@ class GitHubIssues:
         """Return the page at an address, or None if it is unchanged; see `ports.Issues`."""
         if URL(at).origin() != self._url.origin():  # it must not get our token
             raise SourceUnavailable("GitHub's next page is on another server")
-        headers = request_headers(token)
-        if token and etag:  # without a token a 304 counts against the rate limit
-            headers["If-None-Match"] = etag
-        try:
-            async with self._session.get(at, headers=headers) as response:
-                if response.status == 304:
-                    return None
-                if response.status != 200:
-                    raise await refusal(response, self._url, self._clock, REFUSALS)
-                issues = await read_json(response)
-                if not isinstance(issues, list):
-                    raise SourceUnavailable("GitHub's response is not a list of issues")
-                following = response.links.get("next")
-                next_at = None if following is None else str(following["url"])
-                return IssuesPage(tuple(issues), next_at, response.headers.get("ETag"))
-        except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            raise no_response(error, self._url) from error
+        async with self._get(at, token, etag=etag, statuses=(200, 304)) as response:
+            if response.status == 304:
+                return None
+            issues = await read_json(response)
+            if not isinstance(issues, list):
+                raise SourceUnavailable("GitHub's response is not a list of issues")
+            following = response.links.get("next")
+            next_at = None if following is None else str(following["url"])
+            return IssuesPage(tuple(issues), next_at, response.headers.get("ETag"))

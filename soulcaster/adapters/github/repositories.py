@@ -4,13 +4,12 @@ Source: docs.github.com/en/rest/repos/repos ("Get a repository") and .../rest/br
 """
 
 import re
-from typing import Any, Self
+from typing import Any
 from urllib.parse import quote
 
-import aiohttp
 from yarl import URL
 
-from soulcaster.adapters.github.rest import Refusals, no_response, read_json, refusal, request_headers
+from soulcaster.adapters.github.rest import GitHubClient, Refusals, read_json
 from soulcaster.domain.fixes.fix import MAX_BRANCH
 from soulcaster.errors import SourceRefuses, SourceUnavailable
 from soulcaster.ports.clock import Clock
@@ -26,49 +25,32 @@ REFUSALS = Refusals(
 _COMMIT = re.compile("[0-9a-f]{40}(?:[0-9a-f]{24})?")
 
 
-class GitHubRepositories:
+class GitHubRepositories(GitHubClient):
     """`ports.Repositories` over the REST API; use it as `async with GitHubRepositories(url, clock)`."""
 
     def __init__(self, url: str, clock: Clock, *, timeout: float = TIMEOUT_SECONDS) -> None:
         """Prepare; `url` is the API's address, `timeout` is in seconds per request."""
-        self._url = URL(url)
-        self._clock = clock
-        self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=timeout), raise_for_status=False)
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *exc: object) -> None:
-        await self.close()
-
-    async def close(self) -> None:
-        """Close the connections."""
-        await self._session.close()
+        super().__init__(url, clock, timeout=timeout, refusals=REFUSALS)
 
     async def base(self, repository: str, *, branch: str | None, token: str | None) -> BaseCommit:
         """Return a branch with its newest commit; see `ports.repositories.Repositories`."""
         place = self._url / "repos" / repository
-        known = await self._get(place, token)
+        known = await self._object(place, token)
         if known.get("archived") is True:
             raise SourceRefuses(f"{repository} is archived at GitHub, so nothing can be changed in it.")
         branch = branch or known.get("default_branch")
         if not isinstance(branch, str) or not 0 < len(branch) <= MAX_BRANCH:
             raise SourceUnavailable(f"GitHub's response names no default branch of {repository}")
-        found = await self._get(URL(f"{place}/branches/{quote(branch, safe='')}", encoded=True), token)
+        found = await self._object(URL(f"{place}/branches/{quote(branch, safe='')}", encoded=True), token)
         commit = found.get("commit")
         sha = commit.get("sha") if isinstance(commit, dict) else None
         if not isinstance(sha, str) or not _COMMIT.fullmatch(sha):
             raise SourceUnavailable(f"GitHub's response names no commit of {repository}")
         return BaseCommit(branch, sha)
 
-    async def _get(self, url: URL, token: str | None) -> dict[str, Any]:
-        try:
-            async with self._session.get(url, headers=request_headers(token)) as response:
-                if response.status != 200:
-                    raise await refusal(response, self._url, self._clock, REFUSALS)
-                body = await read_json(response)
-        except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            raise no_response(error, self._url) from error
+    async def _object(self, url: URL, token: str | None) -> dict[str, Any]:
+        async with self._get(url, token) as response:
+            body = await read_json(response)
         if not isinstance(body, dict):
             raise SourceUnavailable("GitHub's response is not an object")
         return body

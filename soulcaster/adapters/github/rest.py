@@ -4,10 +4,11 @@ Source: docs.github.com/en/rest/using-the-rest-api (versions, rate limits).
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Self
 
 import aiohttp
 from yarl import URL
@@ -28,6 +29,49 @@ class Refusals:
 
     token: str
     missing: str
+
+
+class GitHubClient:
+    """A connection to GitHub's REST API; use it, or what is built on it, by `async with`."""
+
+    def __init__(self, url: str, clock: Clock, *, timeout: float, refusals: Refusals) -> None:
+        """Prepare; `url` is the API's address, `timeout` is in seconds per request."""
+        self._url = URL(url)
+        self._clock = clock
+        self._refusals = refusals
+        self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=timeout), raise_for_status=False)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._session.close()
+
+    @asynccontextmanager
+    async def _get(
+        self, at: URL | str, token: str | None, *, etag: str | None = None, statuses: Collection[int] = (200,)
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """Give the response to a request, whose status is one of these; 304 says that the resource has this `etag`.
+
+        Raises:
+            SourceRefuses: GitHub refuses the token, or knows no such resource.
+            SourceLimited: GitHub accepts no more requests for now.
+            SourceUnavailable: GitHub does not answer, or not as it should.
+        """
+        headers = request_headers(token)
+        if token and etag:  # without a token a 304 counts against the rate limit
+            headers["If-None-Match"] = etag
+        try:
+            async with self._session.get(at, headers=headers) as response:
+                if response.status not in statuses:
+                    raise await refusal(response, self._url, self._clock, self._refusals)
+                yield response
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            raise no_response(error, self._url) from error
 
 
 def request_headers(token: str | None) -> dict[str, str]:

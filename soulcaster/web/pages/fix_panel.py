@@ -68,8 +68,7 @@ async def fix_panel(request: web.Request, cluster_id: str) -> FixPanel:
     logs = await given.read_model.jobs.logs_of([job.id for job in ended])
     log = None if current is None else await first_part(request, current)
     terms = await given.fixes.terms(access.project.id)
-    brief = None if current is not None else await given.briefs.compose(access.project.id, cluster_id)
-    repository = None if current is not None else await given.fixes.choices(access.project.id, cluster_id)
+    preview = None if current is not None else await given.fixes.preview(access.project.id, cluster_id)
     return FixPanel(
         current=current,
         log=log,
@@ -78,8 +77,8 @@ async def fix_panel(request: web.Request, cluster_id: str) -> FixPanel:
         terms=terms,
         backends=given.fixes.backends,
         may_approve=access.may(terms.approvers),
-        brief=brief,
-        repository=repository,
+        brief=None if preview is None else preview.brief,
+        repository=None if preview is None else preview.repository,
         plan=await _plan(request, cluster_id),
         has_planner=given.plans.has_planner,
     )

@@ -78,19 +78,16 @@ async def run_agent(request: web.Request, query: StartFixQuery, cluster_id: str)
 @operation("GET", "/clusters/{cluster_id}/brief", {200: BriefOut}, scope="read")
 async def get_brief(request: web.Request, query: ProjectQuery, cluster_id: str) -> web.StreamResponse:
     """Get exactly what a coding agent would be given about a cluster now, and which repository it would change."""
-    given = dependencies(request)
-    cluster = await known_cluster(given.read_model.clusters, query.project_id, cluster_id)
-    brief = await given.briefs.compose(query.project_id, cluster.id)
-    choice = await given.fixes.choices(query.project_id, cluster.id)
+    preview = await dependencies(request).fixes.preview(query.project_id, cluster_id)
     return json_response(
         BriefOut(
-            id=brief.id,
+            id=preview.brief.id,
             project_id=query.project_id,
-            cluster_id=cluster.id,
-            text=brief.text,
-            item_ids=list(brief.item_ids),
-            repository=choice.repository,
-            choices=list(choice.choices),
+            cluster_id=preview.cluster_id,
+            text=preview.brief.text,
+            item_ids=list(preview.brief.item_ids),
+            repository=preview.repository.repository,
+            choices=list(preview.repository.choices),
         )
     )
 
