@@ -1,0 +1,44 @@
+"""What a job made: the part of its result that people see on pages, in the API and in the pull request."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from soulcaster.domain.fixes.test_runs import RunStatus
+
+PullRequestState = Literal["open", "merged", "closed"]
+
+
+@dataclass(frozen=True, slots=True)
+class TestSummary:
+    """A run of the tests in numbers; `flaky` counts tests that failed and passed in the same tree."""
+
+    status: RunStatus
+    passed: int = 0
+    failed: int = 0
+    skipped: int = 0
+    flaky: int = 0
+
+    __test__ = False  # no test class for pytest
+
+
+@dataclass(frozen=True, slots=True)
+class FixOutcome:
+    """What a job made, as far as it came.
+
+    `shows_bug` says whether a new test fails without the change, None where there is no new test. `flags` are remarks
+    for the reviewer: a changed lock file, no tests. `blocked_hosts` are those that something in the sandbox tried to
+    reach and could not. `commit` is the last commit of the pushed branch, `repository` where it was pushed to.
+    """
+
+    files: tuple[str, ...] = ()
+    added: int = 0
+    deleted: int = 0
+    before: TestSummary | None = None
+    after: TestSummary | None = None
+    shows_bug: bool | None = None
+    flags: tuple[str, ...] = ()
+    blocked_hosts: tuple[str, ...] = ()
+    tokens_in: int = 0
+    tokens_out: int = 0
+    repository: str | None = None
+    commit: str | None = None
