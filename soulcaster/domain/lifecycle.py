@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from soulcaster.domain.fixes.fix import Fix
+from soulcaster.domain.fixes.outcome import FixOutcome, PullRequestState
 from soulcaster.errors import IllegalTransition
 
 JobStatus = Literal["pending", "running", "success", "failed"]
@@ -68,7 +69,8 @@ class JobStep:
 
     `seq` orders steps of one program that have the same `at`. `token` is the fencing token of the launch that reports;
     people and API clients have none. `launch` is set in a claim: the number of the launch that begins. `fix` is set in
-    the first step of a job that the clusterer decided on.
+    the first step of a job that the clusterer decided on. `pr_state` is what became of the pull request, `outcome` what
+    the job made so far.
     """
 
     id: str
@@ -88,6 +90,8 @@ class JobStep:
     archive_url: str | None = None
     fix: Fix | None = None
     offset: int = NOT_IN_LOG
+    pr_state: PullRequestState | None = None
+    outcome: FixOutcome | None = None
 
     @property
     def place(self) -> str:
@@ -102,7 +106,8 @@ class Job:
     `seq` is the highest of them, `offset` that of the last one. `launch` counts launches, `fence` is the token of the
     present one and `launched_at` when it began; `task` is the backend's name of it. `fix` is None for a job that
     somebody recorded and no launcher runs. `cost_usd` is what the job has spent, `earlier_usd` the part of it that
-    earlier launches spent: each counts from 0. `archive_url` is where its whole log is kept.
+    earlier launches spent: each counts from 0. `archive_url` is where its whole log is kept. `pr_state` is None as long
+    as nobody has said what the pull request is. `outcome` is the newest that was reported.
     """
 
     id: str
@@ -123,6 +128,8 @@ class Job:
     archive_url: str | None = None
     fix: Fix | None = None
     offset: int = NOT_IN_LOG
+    pr_state: PullRequestState | None = None
+    outcome: FixOutcome | None = None
 
     @property
     def status(self) -> JobStatus:
@@ -140,7 +147,7 @@ def start(step: JobStep) -> Job:
     job = Job(
         step.job_id, step.project_id, step.cluster_id, step.state, step.seq, step.at, step.at,
         step.pr_url, step.error, cost_usd=step.cost_usd or 0.0, archive_url=step.archive_url, fix=step.fix,
-        offset=step.offset,
+        offset=step.offset, pr_state=step.pr_state, outcome=step.outcome,
     )  # fmt: skip
     return job if step.launch is None else _launched(replace(job, state="approved"), step)
 
@@ -149,8 +156,8 @@ def advance(job: Job, step: JobStep) -> Job:
     """Return the job after its next step; a step that comes again, or that may change nothing, changes nothing.
 
     Within one launch the state goes forward only. A report of the present launch that the job is approved again ends
-    that launch: the job waits for a retry. An end is final; afterwards only a pull request, costs and the archive are
-    noted.
+    that launch: the job waits for a retry. An end is final; afterwards only a pull request with its state, the outcome,
+    costs and the archive are noted. A pull request that is merged stays so.
     """
     if step.offset != NOT_IN_LOG:
         if step.offset <= job.offset:
@@ -180,6 +187,8 @@ def _noted(job: Job, step: JobStep) -> Job:
         cost_usd=max(job.cost_usd, job.earlier_usd + (step.cost_usd or 0.0)),
         archive_url=step.archive_url or job.archive_url,
         fix=step.fix or job.fix,
+        pr_state="merged" if job.pr_state == "merged" else step.pr_state or job.pr_state,
+        outcome=step.outcome or job.outcome,
     )
 
 

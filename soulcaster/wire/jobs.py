@@ -5,6 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from soulcaster.domain.fixes.fix import DEFAULT_OPTIONS, Fix, FixOptions, Usd
+from soulcaster.domain.fixes.outcome import FixOutcome, PullRequestState
 from soulcaster.domain.ids import ShortId, step_id_for
 from soulcaster.domain.lifecycle import NOT_IN_LOG, STATUSES, JobState, JobStatus, JobStep, state_of
 from soulcaster.wire.fields import ProjectId, Time
@@ -71,6 +72,8 @@ class JobEvent(Message):
     cost_usd: Usd | None = None
     archive_url: Annotated[str, Field(max_length=2_000)] | None = None
     fix: Fix | None = None
+    pr_state: PullRequestState | None = None
+    outcome: FixOutcome | None = None
 
     @classmethod
     def of(cls, step: JobStep) -> "JobEvent":
@@ -93,6 +96,8 @@ class JobEvent(Message):
             cost_usd=step.cost_usd,
             archive_url=step.archive_url,
             fix=step.fix,
+            pr_state=step.pr_state,
+            outcome=step.outcome,
         )
 
     def step(self, offset: int = NOT_IN_LOG) -> JobStep:
@@ -116,4 +121,6 @@ class JobEvent(Message):
             archive_url=self.archive_url,
             fix=self.fix,
             offset=offset,
+            pr_state=self.pr_state,
+            outcome=self.outcome,
         )

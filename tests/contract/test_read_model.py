@@ -26,6 +26,7 @@ from soulcaster.domain.events import (
     ProposalsChanged,
 )
 from soulcaster.domain.feedback.items import FeedbackItem
+from soulcaster.domain.fixes.outcome import FixOutcome, TestSummary
 from soulcaster.domain.lifecycle import Job, Triage
 from soulcaster.domain.members import Membership, User
 from soulcaster.domain.source_state import Position, RepositoryState, SourceReport, SourceState
@@ -468,6 +469,19 @@ async def test_the_newest_job_says_what_its_cluster_is(read_model: RedisReadMode
     jobs = await read_model.jobs.list("p1", cluster_id="c1", limit=10, offset=0)
     assert ([j.id for j in jobs.items], jobs.total) == (["b", "a"], 2)
     assert (await read_model.projects.stats("p1")).by_status == {"fixing": 1, "new": 0}
+
+
+async def test_a_job_keeps_its_outcome_and_what_became_of_its_pull_request(read_model: RedisReadModel) -> None:
+    await read_model.writer.apply("p1", opened("c1"))
+    outcome = FixOutcome(
+        ("a.py", "b c.py"), 3, 1, TestSummary("failed", 9, 1), TestSummary("passed", 11), shows_bug=True
+    )
+    done = replace(step(1, "success", pr_url="https://example.org/pull/1"), outcome=outcome, pr_state="open")
+    await read_model.writer.put_job_steps([step(0, "running"), done])
+    await read_model.writer.put_job_steps([replace(step(2, "success"), pr_state="merged")])
+    job = await read_model.jobs.get("j1")
+    assert job is not None
+    assert (job.outcome, job.pr_state) == (outcome, "merged")
 
 
 STEPS = [

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from soulcaster.domain.fixes.fix import Fix
+from soulcaster.domain.fixes.outcome import FixOutcome, PullRequestState
 from soulcaster.domain.lifecycle import (
     MAX_LAUNCHES,
     STATUSES,
@@ -45,6 +46,8 @@ steps = st.lists(
         token=st.none() | st.integers(0, 30),
         launch=st.none() | st.integers(1, 4),
         cost_usd=st.none() | st.floats(0, 9),
+        pr_state=st.none() | st.sampled_from(get_args(PullRequestState)),
+        outcome=st.none() | st.builds(FixOutcome, added=st.integers(0, 3)),
     ),
     min_size=1,
     max_size=15,
@@ -109,6 +112,15 @@ def test_of_several_ends_the_first_in_the_log_counts(of: list[JobStep]) -> None:
     ended = [one for one in log if ends(one.state)]
     if ended:
         assert (last.state, last.error) == (ended[0].state, ended[0].error)
+
+
+@given(steps)
+def test_the_newest_outcome_counts_and_what_is_merged_stays_so(of: list[JobStep]) -> None:
+    log = [replace(one, token=None, launch=None) for one in in_log(of)]
+    last = job_of(log)
+    assert last.outcome == next((one.outcome for one in reversed(log) if one.outcome), None)
+    states = [one.pr_state for one in log if one.pr_state]
+    assert last.pr_state == ("merged" if "merged" in states else next(reversed(states), None))
 
 
 def _moves(log: list[JobStep]) -> Iterable[tuple[Job, JobStep, Job]]:

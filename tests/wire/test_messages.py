@@ -53,6 +53,7 @@ from soulcaster.domain.feedback.items import COMPARED_CHARS, ComparedItem, Delet
 from soulcaster.domain.fixes.document import Document, content_id
 from soulcaster.domain.fixes.fix import FixOptions
 from soulcaster.domain.fixes.limits import FixLimits
+from soulcaster.domain.fixes.outcome import FixOutcome, TestSummary
 from soulcaster.domain.fixes.plan import PlannedFix, new_plan
 from soulcaster.domain.splitting import split_by_bytes
 from soulcaster.wire.cluster_commands import ClusterCommand
@@ -139,6 +140,10 @@ COMMANDS: dict[CommandKind, tuple[dict[str, Any], Command | RoundFinished]] = {
     ),
     "round_finished": ({}, RoundFinished(**ASKED)),
 }
+OUTCOME = FixOutcome(
+    ("a.py",), 3, 1, TestSummary("failed", 9, 1), TestSummary("passed", 11), shows_bug=True, tokens_in=7
+)
+
 MESSAGES: list[Message] = [
     RawEnvelope(items=(RawFeedback(project_id="p1", source="manual", body="b", metadata={"a": [1, None]}),)),
     ItemsEnvelope(project_id="p1", items=(item("1"), item("2", author="a", url="u", metadata={"n": 1.5}))),
@@ -154,6 +159,7 @@ MESSAGES: list[Message] = [
     FixCommand(job_id="j", project_id="p1", cluster_id="c", cluster_title="T", requested_by="owner", requested_at=NOW),
     JobDocument.of(Document(content_id("Grüße\n"), "p1", "c", "brief", "Grüße\n", NOW, ("i1", "i2"))),
     JobEvent(job_id="j", project_id="p1", cluster_id="c", seq=3, status="running", at=NOW, log="l", pr_url="u"),
+    JobEvent.of(replace(step(1, "success"), pr_state="merged", outcome=OUTCOME)),
     ProjectDefined(id="p1", name="Demo", created_at=NOW),
     KeyDefined(id="k1", project_id="p1", name="CI", hash="a" * 64, scopes=("read",), created_at=NOW, created_by="me"),
     ProjectConfigured(

@@ -11,27 +11,38 @@ from soulcaster.adapters.redis.connection import RedisConnection
 from soulcaster.adapters.redis.lists import ListRange, read_part
 from soulcaster.adapters.redis.typed import Commands, Value
 from soulcaster.domain.fixes.fix import Fix
+from soulcaster.domain.fixes.outcome import FixOutcome
 from soulcaster.domain.lifecycle import Job, JobStatus, JobStep, state_of
 from soulcaster.ports.paging import Page
 
 _JOB: TypeAdapter[Job] = TypeAdapter(Job)
 _FIX: TypeAdapter[Fix] = TypeAdapter(Fix)
+_OUTCOME: TypeAdapter[FixOutcome] = TypeAdapter(FixOutcome)
 _STATUS: TypeAdapter[JobStatus] = TypeAdapter(JobStatus)
 
 
 def job_fields(job: Job) -> dict[str, Value]:
-    """Return the hash of a job, its fix as JSON; what it has not is left out."""
-    fields = _JOB.dump_python(job, mode="json", exclude={"fix"})
+    """Return the hash of a job, its fix and outcome as JSON; what it has not is left out."""
+    fields = _JOB.dump_python(job, mode="json", exclude={"fix", "outcome"})
     if job.fix is not None:
         fields["fix"] = _FIX.dump_json(job.fix)
+    if job.outcome is not None:
+        fields["outcome"] = _OUTCOME.dump_json(job.outcome)
     return {name: value for name, value in fields.items() if value is not None}
 
 
 def job_of(fields: dict[str, str]) -> Job:
     """Return the job of a hash."""
-    fix = fields.get("fix")
+    fix, outcome = fields.get("fix"), fields.get("outcome")
     state = fields.get("state") or state_of(_STATUS.validate_python(fields["status"]))  # older hashes have no state
-    return _JOB.validate_python({**fields, "state": state, "fix": None if fix is None else _FIX.validate_json(fix)})
+    return _JOB.validate_python(
+        {
+            **fields,
+            "state": state,
+            "fix": None if fix is None else _FIX.validate_json(fix),
+            "outcome": None if outcome is None else _OUTCOME.validate_json(outcome),
+        }
+    )
 
 
 def step_value(step: JobStep) -> str:

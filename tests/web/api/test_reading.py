@@ -330,7 +330,7 @@ async def test_jobs_newest_first_and_one_with_its_logs(world: World, client: Cli
     JobOut.model_validate(body)
     unknown = {
         "runner", "plan_id", "brief_id", "blob_url", "attempt", "task", "repository", "base_branch", "base_commit",
-        "branch", "stop_at", "budget_usd", "requested_by",
+        "branch", "stop_at", "budget_usd", "requested_by", "pr_state", "outcome",
     }  # fmt: skip
     assert body == dict.fromkeys(unknown) | {
         "id": "j1",

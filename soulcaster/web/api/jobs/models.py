@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, StringConstraints
 
 from soulcaster.domain.fixes.fix import StopPoint, Usd
+from soulcaster.domain.fixes.outcome import FixOutcome, PullRequestState
 from soulcaster.domain.lifecycle import Job, JobState, JobStatus, state_of
 from soulcaster.services.jobs import Report
 from soulcaster.web.bodies import Body
@@ -63,6 +64,7 @@ class JobOut(BaseModel):
     state: JobState
     logs: str | None
     pr_url: str | None
+    pr_state: PullRequestState | None
     error: str | None
     runner: str | None
     plan_id: str | None
@@ -78,6 +80,7 @@ class JobOut(BaseModel):
     stop_at: StopPoint | None
     cost_usd: float
     budget_usd: float | None
+    outcome: FixOutcome | None
     requested_by: str | None
     created_at: datetime
     updated_at: datetime
@@ -96,6 +99,8 @@ class JobOut(BaseModel):
             state=job.state,
             logs=None if logs is None else "\n".join(logs),
             pr_url=job.pr_url,
+            pr_state=job.pr_state,
+            outcome=job.outcome,
             error=job.error,
             runner=options and options.backend,
             plan_id=options and options.plan_id,
