@@ -8,8 +8,8 @@ from soulcaster.domain.fixes.limits import FixLimits
 from soulcaster.ports.messaging import Publisher
 from soulcaster.ports.read_model import ReadModel
 from soulcaster.processes.clock import utc_now
+from soulcaster.processes.fix_settings import FixSettings
 from soulcaster.processes.planner import make_planner
-from soulcaster.processes.settings import FixSettings
 from soulcaster.services.fix_services import fix_services
 from soulcaster.services.fixes import FixDefaults, Fixes
 

@@ -37,6 +37,7 @@ def run_launcher(settings: LauncherSettings) -> None:
 
 async def _launch(settings: LauncherSettings) -> None:
     settings.check_secrets_key()
+    settings.check_agent()
     log.info("launcher starts", kafka=settings.kafka, backends=settings.backends)
     tokens = JobTokens(settings.secrets_key, utc_now)
     archive = log_archive(settings.log_archive)

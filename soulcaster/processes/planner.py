@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from soulcaster.errors import BadInput
 from soulcaster.processes.addresses import http_address
-from soulcaster.processes.settings import FixSettings
+from soulcaster.processes.fix_settings import FixSettings
 
 if TYPE_CHECKING:
     from soulcaster.adapters.gemini.planner import GeminiPlanner

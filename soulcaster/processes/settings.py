@@ -2,7 +2,8 @@
 
 A process takes only its own group: `WorkerSettings`, `WebSettings`, `LauncherSettings` or `PollerSettings`. `Settings`
 joins them. The groups inherit from each other because settings are flat: in the environment, in the stack file and in
-code. Those of launch backends are in `backend_settings.py`. docs/settings.md lists all by group; a test compares it.
+code. Groups that several processes read have files of their own beside this one. docs/settings.md lists all by group; a
+test compares it.
 
 A value comes from the stack file that `soulcaster run` keeps in the data directory while it runs, else from the
 environment, else from the default.
@@ -19,95 +20,22 @@ import psutil
 from pydantic import AliasChoices, Field
 from yarl import URL
 
-from soulcaster.domain.fixes.fix import MAX_JOB_SECONDS
 from soulcaster.domain.members import SignUp
 from soulcaster.errors import BadInput
-from soulcaster.processes.addresses import http_address
+from soulcaster.processes.agent_settings import CodingAgentSettings
 from soulcaster.processes.backend_settings import BackendSettings
 from soulcaster.processes.base_settings import DEFAULT_DATA_DIR, ProcessSettings
-
-STACK_FILE = "stack.json"
-
-MAKE_KEY = (
-    'make one, and keep it: python -c "from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())"'
+from soulcaster.processes.fix_settings import FixSettings
+from soulcaster.processes.system_settings import (
+    AddressSettings,
+    GeminiSettings,
+    KafkaSettings,
+    LogArchiveSettings,
+    RedisSettings,
+    SecretsSettings,
 )
 
-_PREDECESSORS_RUNNERS = {"sandbox_kilo": "e2b", "aws_kilo": "ecs"}
-
-DEFAULT_REDIS_URL = "redis://127.0.0.1:6379/0"
-
-
-class KafkaSettings(ProcessSettings):
-    """Settings of every process that reads or writes Kafka."""
-
-    section: ClassVar[str] = "Kafka"
-
-    kafka: str = Field("127.0.0.1:9092", description="Kafka bootstrap servers, comma-separated host:port.")
-    app_id: str = Field("soulcaster", description="Consumer group of the workers and prefix of their changelog topics.")
-    partitions: int = Field(
-        8,
-        ge=1,
-        le=1024,
-        description="Partitions of every topic, and so the most workers that can share the work; it cannot change once "
-        "the topics exist.",
-    )
-    replication: int = Field(1, ge=1, le=9, description="Replicas of every topic; 3 on a production cluster.")
-
-
-def _redis_url(given: Mapping[str, Any]) -> str:
-    """Return the Redis to use when no URL is set: Upstash's REST API if that is set, else one on loopback.
-
-    Raises:
-        BadInput: only one of Upstash's URL and token is set, or the URL is not an address.
-    """
-    url, token = given.get("upstash_redis_rest_url", ""), given.get("upstash_redis_rest_token", "")
-    if not url and not token:
-        return DEFAULT_REDIS_URL
-    if not url or not token:
-        raise BadInput("UPSTASH_REDIS_REST_URL and UPSTASH_REDIS_REST_TOKEN go together, and one is missing.")
-    return str(http_address("UPSTASH_REDIS_REST_URL", url).with_user(None).with_password(token))
-
-
-class RedisSettings(ProcessSettings):
-    """Settings of every process that reads or writes Redis."""
-
-    section: ClassVar[str] = "Redis"
-
-    upstash_redis_rest_url: str = Field(
-        "",
-        validation_alias=AliasChoices("UPSTASH_REDIS_REST_URL"),
-        description="Address of Upstash's REST API, such as https://host; used with its token when `REDIS_URL` is not "
-        "set.",
-    )
-    upstash_redis_rest_token: str = Field(
-        "",
-        repr=False,
-        exclude=True,
-        validation_alias=AliasChoices("UPSTASH_REDIS_REST_TOKEN"),
-        description="Token of Upstash's REST API, with permission to write.",
-    )
-    redis_url: str = Field(
-        default_factory=_redis_url,
-        repr=False,  # it may hold a password
-        validation_alias=AliasChoices("REDIS_URL", "UPSTASH_REDIS_URL"),
-        description="Redis that holds the read model, which can be emptied and rebuilt.",
-    )
-
-
-class GeminiSettings(ProcessSettings):
-    """Settings of every process that calls Gemini: the worker embeds with it, web server and launcher write plans."""
-
-    section: ClassVar[str] = "Gemini"
-
-    gemini_key: str = Field(
-        "",
-        repr=False,
-        exclude=True,
-        validation_alias=AliasChoices("GEMINI_API_KEY", "GOOGLE_GENERATIVE_AI_API_KEY"),
-        description="Key of the Gemini API, for the embedder `gemini` and for plans of fixes; without one people write "
-        "plans, and fixes start without one.",
-    )
-    gemini_url: str = Field("", description="Address of the Gemini API; empty means Google's own.")
+STACK_FILE = "stack.json"
 
 
 class WorkerSettings(GeminiSettings, RedisSettings, KafkaSettings):
@@ -149,118 +77,9 @@ class WorkerSettings(GeminiSettings, RedisSettings, KafkaSettings):
     )
 
 
-class AddressSettings(ProcessSettings):
-    """Where the web server listens; pollers on the same machine call it there."""
-
-    section: ClassVar[str] = "Address of the web server"
-
-    host: str = Field(
-        "127.0.0.1",
-        description="Address that the web server binds to; it must be a loopback address when `SOULCASTER_KEYLESS` is "
-        "set.",
-    )
-    port: int = Field(8080, validation_alias=AliasChoices("PORT"), description="Port of the web server.")
-    backend_url: str = Field(
-        "",
-        validation_alias=AliasChoices("BACKEND_URL"),
-        description="Address of the HTTP API for pollers and for the programs of jobs, such as https://host; empty "
-        "means the web server on this machine.",
-    )
-
-    def api_url(self) -> URL:
-        """Return the address of the HTTP API.
-
-        Raises:
-            BadInput: the value is not an address.
-        """
-        return http_address("BACKEND_URL", (self.backend_url or f"http://127.0.0.1:{self.port}").rstrip("/"))
-
-
-class LogArchiveSettings(ProcessSettings):
-    """Where the whole logs of jobs are: the launcher writes them, the web server reads them."""
-
-    section: ClassVar[str] = "Archive of logs"
-
-    log_archive: str = Field(
-        "",
-        description="Where the whole log of a job is kept when it has ended: a folder, or `s3://bucket/prefix`; empty "
-        "keeps none. `soulcaster run` keeps them in its data dir.",
-    )
-
-
-class SecretsSettings(ProcessSettings):
-    """Settings of every process that seals secrets or signs job tokens."""
-
-    section: ClassVar[str] = "Secrets"
-
-    secrets_key: str = Field(
-        "",
-        repr=False,
-        exclude=True,
-        description="Secret that encrypts webhook secrets and signs the tokens of jobs, a Fernet key, the same for web "
-        "server and launcher; `soulcaster run` creates one in its data dir. To change it, write the new key and the "
-        "old one, comma-separated, until every webhook secret is set again and every job has ended.",
-    )
-
-    def check_secrets_key(self) -> None:
-        """Return when there is a secrets key.
-
-        Raises:
-            BadInput: there is none.
-        """
-        if not self.secrets_key:
-            raise BadInput(f"SOULCASTER_SECRETS_KEY is not set; {MAKE_KEY}")
-
-
-class FixSettings(GeminiSettings):
-    """Settings of the processes that order and run fixes: web server and launcher."""
-
-    section: ClassVar[str] = "Fixes"
-
-    backends: str = Field(
-        "dry-run",
-        validation_alias=AliasChoices("SOULCASTER_BACKENDS", "CODING_AGENT_RUNNER"),
-        description="Launch backends that run jobs, comma-separated; the first one runs those that name none: "
-        "`dry-run`, `local`, `ecs`, `e2b`. The predecessor's `sandbox_kilo` is `e2b`, its `aws_kilo` is `ecs`. Under "
-        "`soulcaster run` the default is `dry-run,local`.",
-    )
-    job_seconds: int = Field(
-        2700,
-        ge=10,
-        le=MAX_JOB_SECONDS,
-        validation_alias=AliasChoices("SOULCASTER_JOB_SECONDS", "SANDBOX_AGENT_TIMEOUT_SECONDS"),
-        description="Seconds that a launch of a job may take.",
-    )
-    job_usd: float = Field(5.0, ge=0, description="Money that one job may spend, in US dollars.")
-    jobs: int = Field(100, ge=0, description="Most jobs of all projects that are under way at once, waiting ones too.")
-    project_jobs: int = Field(3, ge=0, description="Most jobs of a project that are under way at once.")
-    project_jobs_per_day: int = Field(20, ge=0, description="Most jobs of a project that start within 24 hours.")
-    project_usd_per_day: float = Field(
-        50.0, ge=0, description="Money that the jobs of a project may spend within 24 hours, in US dollars."
-    )
-
-    github_api_url: str = Field("https://api.github.com", description="Address of GitHub's API.")
-    github_token: str = Field(
-        "",
-        repr=False,
-        exclude=True,
-        validation_alias=AliasChoices("GITHUB_TOKEN"),
-        description="Token to read issues and repositories with when a request brings none; without one GitHub allows "
-        "60 requests an hour. Every project can read what this token can read.",
-    )
-
-    plan_model: str = Field(
-        "gemini-3.8-flash",
-        description="Model that writes plans, of Gemini 3 or newer: older ones know no thinking levels.",
-    )
-
-    def backend_names(self) -> tuple[str, ...]:
-        """Return the backends that are set up, the default first; the predecessor's names are replaced."""
-        names = (name.strip() for name in self.backends.split(","))
-        return tuple(dict.fromkeys(_PREDECESSORS_RUNNERS.get(name, name) for name in names if name)) or ("dry-run",)
-
-
-class JobsSettings(LogArchiveSettings, FixSettings, SecretsSettings, AddressSettings, RedisSettings, KafkaSettings):
+class JobsSettings(
+    LogArchiveSettings, CodingAgentSettings, FixSettings, SecretsSettings, AddressSettings, RedisSettings, KafkaSettings
+):
     """What web server and launcher both need."""
 
 
@@ -315,7 +134,9 @@ class WebSettings(JobsSettings):
         validation_alias=AliasChoices("GITHUB_SECRET"),
         description="Client secret of that OAuth app.",
     )
-    github_url: str = Field("https://github.com", description="Address of GitHub's pages, for signing in.")
+    github_url: str = Field(
+        "https://github.com", description="Address of GitHub's pages, for signing in; jobs clone from there too."
+    )
     reddit_subreddits: str = Field(
         "all",
         validation_alias=AliasChoices("REDDIT_SUBREDDITS", "REDDIT_SUBREDDIT"),

@@ -1,7 +1,7 @@
 """The topics of an installation, created and compared."""
 
 from soulcaster.adapters.kafka.provisioning import Provisioned, provision
-from soulcaster.processes.settings import KafkaSettings
+from soulcaster.processes.system_settings import KafkaSettings
 from soulcaster.wire.topics import all_topics
 
 

@@ -23,7 +23,8 @@ from soulcaster.processes.fixes import fix_defaults
 from soulcaster.processes.job_logs import log_archive
 from soulcaster.processes.logs import configure as configure_logs
 from soulcaster.processes.planner import make_planner
-from soulcaster.processes.settings import MAKE_KEY, WebSettings
+from soulcaster.processes.settings import WebSettings
+from soulcaster.processes.system_settings import MAKE_KEY
 from soulcaster.services.job_tokens import JobTokens
 from soulcaster.services.webhook_secrets import Seal
 from soulcaster.web import server
@@ -49,6 +50,7 @@ def run_web(settings: WebSettings) -> None:
     configure_logs(settings.log_level)
     settings.check_web()
     settings.check_secrets_key()
+    settings.check_agent()
     if not settings.session_key:
         raise BadInput(f"SOULCASTER_SESSION_KEY is not set; {MAKE_KEY}")
     web.run_app(

@@ -40,7 +40,8 @@ from soulcaster.processes.clock import utc_now
 from soulcaster.processes.embedder import make_embedder
 from soulcaster.processes.job_logs import job_logs_expire
 from soulcaster.processes.logs import configure as configure_logs
-from soulcaster.processes.settings import KafkaSettings, WorkerSettings
+from soulcaster.processes.settings import WorkerSettings
+from soulcaster.processes.system_settings import KafkaSettings
 from soulcaster.services.project_config import ConfigCache
 from soulcaster.services.projection import Projection
 from soulcaster.wire.topics import AGENTS, DEAD_LETTERS
