@@ -140,7 +140,7 @@ class Mute(Asked):
 
 @dataclass(frozen=True, slots=True)
 class Resolve(Asked):
-    """Mark a cluster as done; newer feedback reopens it."""
+    """Mark a cluster as done; newer feedback makes it regressed."""
 
     cluster_id: ShortId
     type: Literal["resolve"] = "resolve"
@@ -148,7 +148,7 @@ class Resolve(Asked):
 
 @dataclass(frozen=True, slots=True)
 class Reopen(Asked):
-    """Mark a cluster as neither muted nor resolved."""
+    """Mark a cluster as neither muted nor resolved nor regressed."""
 
     cluster_id: ShortId
     type: Literal["reopen"] = "reopen"

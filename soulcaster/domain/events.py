@@ -54,7 +54,7 @@ class ClusterChanged:
     The title is empty if all texts it could be taken from are deleted. `terms` distinguish it from the other clusters,
     best first. `coherence` is the mean cosine similarity of its items to each other, -1 to 1, None for a single item.
     `titled_by` says who set the title; one that a person set never changes automatically. `triage` says whether people
-    have muted or resolved it.
+    have muted or resolved it, and whether it has regressed.
     """
 
     cluster_id: str
@@ -113,8 +113,18 @@ class ClusterRestored:
 
 
 @dataclass(frozen=True, slots=True)
+class ClusterRegressed:
+    """A resolved cluster has got newer feedback; `at` is the time of the newest item."""
+
+    cluster_id: str
+    reason: str
+    at: datetime
+    type: Literal["regressed"] = "regressed"
+
+
+@dataclass(frozen=True, slots=True)
 class ClusterReopened:
-    """A resolved cluster is open again, because it got newer feedback; `at` is the time of the newest item."""
+    """A resolved cluster is open again, because it got newer feedback: what earlier versions made of a regression."""
 
     cluster_id: str
     reason: str
@@ -197,6 +207,7 @@ ClusterEvent = (
     | ClusterMerged
     | ClusterSplit
     | ClusterRestored
+    | ClusterRegressed
     | ClusterReopened
     | CommandDone
     | ProposalsChanged

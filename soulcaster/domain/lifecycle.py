@@ -25,10 +25,11 @@ JobState = Literal[
 """Waiting for approval; waiting for a launch; being launched; at work; publishing what it made; and the ends: it did
 its work, it could not, no launch of it survived, a person ended it."""
 
-ClusterStatus = Literal["new", "fixing", "pr_opened", "failed", "muted", "resolved"]
+ClusterStatus = Literal["new", "fixing", "pr_opened", "failed", "muted", "resolved", "regressed"]
 
-Triage = Literal["open", "muted", "resolved"]
-"""What people decided about a cluster: nothing yet, that they ignore it, or that it is done."""
+Triage = Literal["open", "muted", "resolved", "regressed"]
+"""What people decided about a cluster: nothing yet, that they ignore it, that it is done; or that it was done, but has
+since got newer feedback."""
 
 STATUSES: Mapping[JobState, JobStatus] = {
     "queued": "pending",

@@ -43,11 +43,11 @@ ClusterOrder = Literal["largest", "newest", "updated"]
 
 Happening = Literal[
     "merged", "merged_into", "split_off", "split_from", "restored", "move", "rename", "pin", "mute", "resolve",
-    "reopen", "reopened",
+    "reopen", "regressed", "reopened",
 ]  # fmt: skip
 """What happened to a cluster: another was merged into it, or it into another; another was split off it, or it off
-another; its merge was undone; a person moved items to it, renamed, (un)pinned, muted, resolved or reopened it; newer
-feedback reopened it."""
+another; its merge was undone; a person moved items to it, renamed, (un)pinned, muted, resolved or reopened it; it was
+resolved and newer feedback came, which earlier versions called reopened."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -104,7 +104,7 @@ async def test_a_deleted_item_is_gone_and_a_rebuild_answers_the_same(
     assert [page.total for page in answers["in"]] == [3, 3]
     assert (answers["stats"].total_feedback, answers["stats"].unclustered) == (6, 0)
     kinds = {entry.kind for history in answers["histories"] for entry in history}
-    assert {"resolve", "reopened", "merged"} <= kinds
+    assert {"resolve", "regressed", "merged"} <= kinds
     happened = records(chain.events, "cluster.events")
     for batches in (
         [*([one] for one in chain.items), *([one] for one in happened)],

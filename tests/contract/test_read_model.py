@@ -18,6 +18,7 @@ from soulcaster.domain.events import (
     ClusterEvent,
     ClusteringStatus,
     ClusterMerged,
+    ClusterRegressed,
     ClusterReopened,
     ClusterRestored,
     CommandDone,
@@ -426,13 +427,18 @@ async def test_what_people_made_of_a_cluster_is_its_status(read_model: RedisRead
     assert (await read_model.projects.stats("p1")).by_status == {"failed": 1, "new": 0}
 
 
-async def test_history_says_what_people_made_of_a_cluster_and_why_it_is_open_again(read_model: RedisReadModel) -> None:
-    at = [NOW + timedelta(minutes=n) for n in range(4)]
+async def test_history_says_what_people_made_of_a_cluster_and_that_it_regressed(read_model: RedisReadModel) -> None:
+    at = [NOW + timedelta(minutes=n) for n in range(5)]
     kinds: list[CommandKind] = ["mute", "reopen", "resolve"]
     done = [CommandDone(f"k{n}", "applied", f"{k}!", at[n], k, ("c1",)) for n, k in enumerate(kinds)]
+    newer: list[ClusterEvent] = [
+        ClusterReopened("c1", "it came back", at[3]),
+        ClusterRegressed("c1", "again", at[4]),
+    ]
     for _ in range(2):
-        await read_model.writer.apply("p1", [*opened("c1"), *done, ClusterReopened("c1", "it came back", at[3])])
+        await read_model.writer.apply("p1", [*opened("c1"), *done, *newer])
     assert await read_model.clusters.history("p1", "c1") == (
+        HistoryEntry("regressed", "consolidation", "again", at[4]),
         HistoryEntry("reopened", "consolidation", "it came back", at[3]),
         HistoryEntry("resolve", "person", "resolve!", at[2], None, "k2"),
         HistoryEntry("reopen", "person", "reopen!", at[1], None, "k1"),

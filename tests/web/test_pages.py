@@ -17,7 +17,7 @@ from soulcaster.domain.events import (
     ClusterChanged,
     ClusteringStatus,
     ClusterMerged,
-    ClusterReopened,
+    ClusterRegressed,
     ClusterSplit,
     CommandDone,
     CommandOutcome,
@@ -403,20 +403,25 @@ async def test_a_cluster_shows_why_and_what_happened(world: World, owner: Client
 
 @pytest.mark.parametrize(
     ("triage", "badge", "buttons"),
-    [("open", ">New<", {"Resolve", "Mute"}), ("muted", ">Muted<", {"Reopen"}), ("resolved", ">Resolved<", {"Reopen"})],
+    [
+        ("open", ">New<", {"Resolve", "Mute"}),
+        ("muted", ">Muted<", {"Reopen"}),
+        ("resolved", ">Resolved<", {"Reopen"}),
+        ("regressed", ">Regressed<", {"Resolve", "Mute", "Reopen"}),
+    ],
 )
-async def test_a_cluster_is_muted_resolved_and_reopened(
+async def test_a_cluster_is_muted_resolved_reopened_and_regresses(
     world: World, owner: Client, triage: Triage, badge: str, buttons: set[str]
 ) -> None:
     await world.fill()
     await world.mark("c1", triage)
     done = CommandDone("k1", "applied", "as you wished", NOW, "resolve", ("c1",))
-    await world.read_model.writer.apply("p1", [done, ClusterReopened("c1", HOSTILE, NOW)])
+    await world.read_model.writer.apply("p1", [done, ClusterRegressed("c1", HOSTILE, NOW)])
     text = await page(await owner.get(CLUSTER))
     assert badge in text
     assert set(re.findall(r">(Resolve|Mute|Reopen)</button>", text)) == buttons
     assert "Resolved by a person." in text
-    assert "Reopened because of newer feedback." in text
+    assert "Regressed: newer feedback came after it was resolved." in text
     assert "<img src=x" not in text
     assert re.findall(r'name="command_id" value="(\w+)"', text) == ["k1"]  # what opened by itself is not undone
     await world.job("j1", "pending")

@@ -13,6 +13,7 @@ from soulcaster.domain.events import (
     ClusterEvent,
     ClusteringConfigured,
     ClusteringStatus,
+    ClusterRegressed,
     ClusterReopened,
     ClusterSplit,
     CommandDone,
@@ -85,8 +86,8 @@ def add_reports(pipe: Pipeline, project_id: str, events: Iterable[ClusterEvent])
                 add_entry(pipe, project_id, event.cluster_id, new)
             case CommandDone():
                 _add_outcome(pipe, project_id, event)
-            case ClusterReopened():
-                entry = HistoryEntry("reopened", "consolidation", event.reason, event.at)
+            case ClusterRegressed() | ClusterReopened():
+                entry = HistoryEntry(event.type, "consolidation", event.reason, event.at)
                 add_entry(pipe, project_id, event.cluster_id, entry)
             case ProposalsChanged():
                 pipe.set(keys.proposals(project_id), _PROPOSALS.dump_json(event.proposals))

@@ -15,6 +15,7 @@ STATUS_TEXTS: Mapping[str, str] = {
     "failed": "Fix failed",
     "muted": "Muted",
     "resolved": "Resolved",
+    "regressed": "Regressed",
     "pending": "Waiting",
     "running": "Running",
     "success": "Succeeded",
@@ -38,6 +39,7 @@ HAPPENING_TEXTS: Mapping[str, str] = {
     "mute": "Muted",
     "resolve": "Resolved",
     "reopen": "Reopened",
+    "regressed": "Regressed: newer feedback came after it was resolved",
     "reopened": "Reopened because of newer feedback",
 }
 

@@ -38,7 +38,7 @@ from soulcaster.domain.events import (
     ClusterChanged,
     ClusterEvent,
     ClusterMerged,
-    ClusterReopened,
+    ClusterRegressed,
     ClusterRestored,
     ClusterSplit,
     CommandDone,
@@ -83,7 +83,7 @@ class Fold:
         self.archived: set[str] = set()
         self.deleted: set[str] = set()
         self.time: dict[str, datetime] = {}
-        self.reopened: set[str] = set()
+        self.regressed: set[str] = set()
         self._before: dict[str, str] = {}
         self._pairs: list[tuple[str, set[str]]] = []
 
@@ -99,17 +99,17 @@ class Fold:
     def take(self, events: Iterable[ClusterEvent], *, by_machine: bool = False) -> None:
         self._before = dict(self.where)
         self._pairs = []
-        self.reopened = set()
+        self.regressed = set()
         for event in events:
             match event:
                 case ItemAssigned():
                     self.assigned(event)
                 case ItemRemoved():
                     self.removed(event)
-                case ClusterReopened():
+                case ClusterRegressed():
                     assert self.changed[event.cluster_id].triage == "resolved"
                     assert event.at == max(self.time[item] for item in self.items(event.cluster_id))
-                    self.reopened.add(event.cluster_id)
+                    self.regressed.add(event.cluster_id)
                 case ClusterSplit():
                     assert event.cluster_id not in self.embedder, "an id is given once"
                     assert event.by == "person" or event.parent_id not in self.pinned
@@ -126,8 +126,8 @@ class Fold:
                     old = self.changed.get(event.cluster_id)
                     if by_machine and old is not None and old.titled_by == "person":
                         assert (event.title, event.titled_by) == (old.title, "person")
-                    if event.cluster_id in self.reopened:
-                        assert event.triage == "open"
+                    if event.cluster_id in self.regressed:
+                        assert event.triage == "regressed"
                     self.changed[event.cluster_id] = event
                 case CommandDone():
                     self.finished(event)

@@ -1,4 +1,4 @@
-"""Clusters that people mute, resolve and reopen, and those that open again by themselves."""
+"""Clusters that people mute, resolve and reopen, and those that regress."""
 
 from datetime import timedelta
 
@@ -7,8 +7,20 @@ import pytest
 
 from soulcaster.domain.clustering.project.clusters import ProjectClusters
 from soulcaster.domain.clustering.project.steps import Step
-from soulcaster.domain.commands import Command, Configure, Granularity, Merge, Move, Mute, Reopen, Reset, Resolve, Undo
-from soulcaster.domain.events import ClusterChanged, ClusterEvent, ClusterReopened, CommandDone
+from soulcaster.domain.commands import (
+    Command,
+    Configure,
+    Granularity,
+    Merge,
+    Move,
+    Mute,
+    Reopen,
+    Reset,
+    Resolve,
+    StartFix,
+    Undo,
+)
+from soulcaster.domain.events import ClusterChanged, ClusterEvent, ClusterRegressed, CommandDone
 from soulcaster.domain.ids import cluster_id_for
 from soulcaster.domain.lifecycle import Triage
 from tests.domain.clustering.make import A, fed, load, vector, write
@@ -64,8 +76,8 @@ def told(step: Step, name: str = CARD) -> Triage:
     return [e.triage for e in step.events if isinstance(e, ClusterChanged) and e.cluster_id == of(name)][-1]
 
 
-def reopened(step: Step) -> list[ClusterReopened]:
-    return [e for e in step.events if isinstance(e, ClusterReopened)]
+def regressed(step: Step) -> list[ClusterRegressed]:
+    return [e for e in step.events if isinstance(e, ClusterRegressed)]
 
 
 @pytest.mark.parametrize(
@@ -80,42 +92,42 @@ def test_what_a_person_says_is_kept_and_told(kind: type[Mute | Resolve | Reopen]
     assert (done.kind, done.reason, done.cluster_ids) == (kind.__name__.lower(), reason, (of(CARD),))
 
 
-def test_a_resolved_cluster_opens_when_newer_feedback_comes() -> None:
+def test_a_resolved_cluster_regresses_when_newer_feedback_comes() -> None:
     project = Project(CARD)
     project.tell(Resolve, hours=5)
     step = project.say("card late today", like=CARD, hours=5)  # said before it was resolved, or just then
-    assert (reopened(step), told(step)) == ([], "resolved")
+    assert (regressed(step), told(step)) == ([], "resolved")
     step = project.say("card late again", like=CARD, hours=6)
-    assert reopened(step) == [ClusterReopened(of(CARD), "newer feedback came after it was resolved", NOW + 6 * HOUR)]
-    assert (told(step), project.triage()) == ("open", "open")
-    assert reopened(project.say("card late for me", like=CARD, hours=7)) == []
+    assert regressed(step) == [ClusterRegressed(of(CARD), "newer feedback came after it was resolved", NOW + 6 * HOUR)]
+    assert (told(step), project.triage()) == ("regressed", "regressed")
+    assert regressed(project.say("card late for me", like=CARD, hours=7)) == []
 
 
-def test_what_was_there_when_it_was_resolved_does_not_open_it() -> None:
+def test_what_was_there_when_it_was_resolved_does_not_make_it_regressed() -> None:
     project = Project(CARD)
     project.say("card late tomorrow", like=CARD, hours=48)
     project.tell(Resolve, hours=5)
     assert project.triage() == "resolved"
-    assert reopened(project.say("card late today", like=CARD, hours=47)) == []
-    assert len(reopened(project.say("card late again", like=CARD, hours=49))) == 1
+    assert regressed(project.say("card late today", like=CARD, hours=47)) == []
+    assert len(regressed(project.say("card late again", like=CARD, hours=49))) == 1
 
 
 def test_a_muted_cluster_stays_muted() -> None:
     project = Project(CARD)
     project.tell(Mute)
     step = project.say("card late today", like=CARD, hours=99)
-    assert (reopened(step), told(step)) == ([], "muted")
+    assert (regressed(step), told(step)) == ([], "muted")
 
 
 @pytest.mark.parametrize("kind", [Merge, Move])
-def test_what_people_bring_to_a_resolved_cluster_opens_it_if_it_is_newer(kind: type[Merge | Move]) -> None:
-    for hours, expected in ((1, "resolved"), (9, "open")):
+def test_a_resolved_cluster_regresses_when_people_bring_it_newer_feedback(kind: type[Merge | Move]) -> None:
+    for hours, expected in ((1, "resolved"), (9, "regressed")):
         project = Project(CARD)
         project.say(LOGIN, hours=hours)
         project.tell(Resolve, hours=5)
         merge = Merge("m", "owner", NOW, of(CARD), (of(LOGIN),))
         step = project.do(merge if kind is Merge else Move("m", "owner", NOW, (uid(LOGIN),), of(CARD)))
-        assert (told(step), len(reopened(step))) == (expected, int(expected == "open"))
+        assert (told(step), len(regressed(step))) == (expected, int(expected == "regressed"))
 
 
 def cluster_anew(state: ProjectClusters, granularity: Granularity) -> list[ClusterEvent]:
@@ -128,7 +140,7 @@ def cluster_anew(state: ProjectClusters, granularity: Granularity) -> list[Clust
     return events
 
 
-def test_what_a_round_brings_to_a_resolved_cluster_opens_it() -> None:
+def test_a_resolved_cluster_regresses_when_a_round_brings_it_newer_feedback() -> None:
     state, _ = fed(200)
     items = [uid(n) for n in range(200)]
     cluster_anew(state, "finer")
@@ -139,13 +151,13 @@ def test_what_a_round_brings_to_a_resolved_cluster_opens_it() -> None:
         assert cluster is not None
         resolved[cluster_id] = cluster.last
     events = cluster_anew(state, "broader")
-    opened = {e.cluster_id for e in events if isinstance(e, ClusterReopened)}
+    newer = {e.cluster_id for e in events if isinstance(e, ClusterRegressed)}
     standing = {c for c in state.cluster_of(items) if c} & resolved.keys()
-    assert len(standing) > len(opened) > 0
+    assert len(standing) > len(newer) > 0
     for cluster_id in standing:
         cluster = state.cluster(cluster_id)
         assert cluster is not None
-        assert (cluster.triage == "open") == (cluster.last > resolved[cluster_id]) == (cluster_id in opened)
+        assert (cluster.triage == "regressed") == (cluster.last > resolved[cluster_id]) == (cluster_id in newer)
 
 
 def test_of_merged_clusters_the_one_that_stays_says_what_it_is_and_an_undo_gives_the_other_back() -> None:
@@ -173,13 +185,32 @@ def test_a_resolution_that_comes_back_by_an_undo_holds() -> None:
     reopen = project.tell(Reopen)
     project.say("card late today", like=CARD, hours=9)
     assert told(project.do(Undo("u", "owner", NOW, reopen))) == "resolved"
-    assert len(reopened(project.say("card late again", like=CARD, hours=10))) == 1
+    assert len(regressed(project.say("card late again", like=CARD, hours=10))) == 1
 
 
-def test_a_reopening_that_was_stored_and_not_sent_is_sent_after_a_restart() -> None:
+def test_a_regression_that_was_stored_and_not_sent_is_sent_after_a_restart() -> None:
     project = Project(CARD)
     project.tell(Resolve)
     project.say("card late today", like=CARD, hours=9)
     step = project.state.unsent()
-    assert [e.cluster_id for e in reopened(step)] == [of(CARD)]
-    assert told(step) == "open"
+    assert [e.cluster_id for e in regressed(step)] == [of(CARD)]
+    assert told(step) == "regressed"
+
+
+@pytest.mark.parametrize(("kind", "expected"), [(Mute, "muted"), (Resolve, "resolved"), (Reopen, "open")])
+def test_people_decide_about_a_regressed_cluster_and_take_it_back(
+    kind: type[Mute | Resolve | Reopen], expected: Triage
+) -> None:
+    project = Project(CARD)
+    project.tell(Resolve)
+    project.say("card late today", like=CARD, hours=9)
+    decision = project.tell(kind, hours=10)
+    assert project.triage() == expected
+    assert told(project.do(Undo("u", "owner", NOW, decision))) == "regressed"
+
+
+def test_a_fix_of_a_regressed_cluster_may_start() -> None:
+    project = Project(CARD)
+    project.tell(Resolve)
+    project.say("card late today", like=CARD, hours=9)
+    assert len(project.do(StartFix("f", "owner", NOW, of(CARD))).fixes) == 1

@@ -124,12 +124,12 @@ class ClusterState:
                 found = titles.title(self.index, features, slots, self.index.micro_clusters, self.lexicon)
                 self.set_title(number, found)
 
-    def reopen_if_newer(self, number: int) -> bool:
-        """Open a resolved cluster that has newer feedback; return whether it did."""
+    def regress_if_newer(self, number: int) -> bool:
+        """Make a resolved cluster regressed if it has newer feedback; return whether it did."""
         cluster = self.clusters[number]
         if cluster.triage != "resolved" or cluster.last <= cluster.resolved_at:
             return False
-        cluster.triage = "open"
+        cluster.triage = "regressed"
         self.dirty.clusters.add(number)
         return True
 

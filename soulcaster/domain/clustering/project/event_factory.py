@@ -20,7 +20,7 @@ from soulcaster.domain.events import (
     ClusterEvent,
     ClusteringStatus,
     ClusterMerged,
-    ClusterReopened,
+    ClusterRegressed,
     ClusterRestored,
     ClusterSplit,
     ItemAssigned,
@@ -187,14 +187,14 @@ def add_changes(draft: StepDraft, clusters: EmbedderClusters, changes: ClusterCh
 
 
 def add_clusters(draft: StepDraft, clusters: EmbedderClusters, numbers: Iterable[int]) -> None:
-    """Add how these clusters are now, opening resolved ones that have newer feedback; not aliases and deleted ones."""
+    """Add how these clusters are now; resolved ones that have newer feedback regress. Not aliases and deleted ones."""
     state = clusters.state
     for number in sorted(set(numbers)):
         c = state.clusters[number]
         if c.is_alias or c.is_deleted:
             continue
-        if state.reopen_if_newer(number):
-            draft.events.append(ClusterReopened(c.id, "newer feedback came after it was resolved", c.updated_at))
+        if state.regress_if_newer(number):
+            draft.events.append(ClusterRegressed(c.id, "newer feedback came after it was resolved", c.updated_at))
         draft.events.append(
             ClusterChanged(
                 cluster_id=c.id,

@@ -59,13 +59,13 @@ async def mute_cluster(request: web.Request, query: WaitQuery, cluster_id: str) 
 
 @command_operation("POST", "/clusters/{cluster_id}/resolve")
 async def resolve_cluster(request: web.Request, query: WaitQuery, cluster_id: str) -> web.StreamResponse:
-    """Resolve it; newer feedback reopens it."""
+    """Resolve it; newer feedback makes it regressed."""
     return await send_cluster_command(request, query, cluster_id, Resolve, "Resolving asked for")
 
 
 @command_operation("POST", "/clusters/{cluster_id}/reopen")
 async def reopen_cluster(request: web.Request, query: WaitQuery, cluster_id: str) -> web.StreamResponse:
-    """Reopen it after it was muted or resolved."""
+    """Reopen it after it was muted or resolved, or has regressed."""
     return await send_cluster_command(request, query, cluster_id, Reopen, "Reopening asked for")
 
 
