@@ -58,6 +58,9 @@ class CodeHost(Protocol):
     async def open(self, repository: str, *, head: str, base: str, title: str, body: str) -> PullRequest:
         """Open a draft pull request; where drafts are not allowed, an ordinary one marked in its title."""
 
+    async def update(self, repository: str, number: int, *, body: str) -> PullRequest:
+        """Replace the text of a pull request."""
+
     async def get(self, repository: str, number: int) -> PullRequest:
         """Return a pull request."""
 
