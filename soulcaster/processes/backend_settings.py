@@ -27,6 +27,12 @@ class BackendSettings(ProcessSettings):
         description="Run such jobs without isolation where bubblewrap does not work. They can then read and change "
         "whatever the launcher can.",
     )
+    local_tools: str = Field(
+        "",
+        description="Folders outside of /usr with tools that such jobs may use, separated by colons, such as a "
+        "toolchain of Rust. They see them read-only, with `bin` on their `PATH`, and without known files of "
+        "credentials.",
+    )
     ecs_cluster_name: str = Field(
         "",
         validation_alias=AliasChoices("ECS_CLUSTER_NAME"),

@@ -1,6 +1,8 @@
 """The launch backend `local`, composed from the settings."""
 
+import os
 import sys
+from pathlib import Path
 
 from soulcaster.launcher.backends.local.backend import Local
 from soulcaster.launcher.backends.local.order import Limits
@@ -25,4 +27,5 @@ def local_backend(settings: LauncherSettings) -> Local:
         ),
         without_isolation=settings.local_without_isolation,
         hidden=hidden,
+        tools=[Path(folder) for folder in settings.local_tools.split(os.pathsep) if folder],
     )

@@ -14,11 +14,11 @@ from pathlib import Path
 import psutil
 import pytest
 
+from soulcaster.isolation.program import GUARD
 from soulcaster.launcher.backends.local import bubblewrap
 from soulcaster.launcher.backends.local.backend import Local
 from soulcaster.launcher.backends.local.folder import JobFolder
 from soulcaster.launcher.backends.local.order import Limits
-from soulcaster.launcher.backends.local.program import GUARD
 from soulcaster.ports.launch_backend import Launch, Task
 from tests.support.launch_backends import PRINTS, Harness, Lack, eventually, make_launch
 
@@ -73,17 +73,19 @@ class LocalMachine:
         isolated: bool = True,
         limits: Limits | None = None,
         command: Sequence[str] = (),
+        tools: Sequence[Path] = (),
     ) -> None:
         self.jobs = place / "jobs"
         self._place = place
         self._command = list(command) or [sys.executable, "-c", program]
         self._limits = limits
         self._isolated = isolated
+        self._tools = tools
         self._launched: list[Launch] = []
 
     def backend(self) -> Local:
         if self._isolated:
-            return Local(self.jobs, self._command, limits=self._limits)
+            return Local(self.jobs, self._command, limits=self._limits, tools=self._tools)
         return Local(self.jobs, self._command, limits=self._limits, without_isolation=True, bubblewraps=())
 
     def folder(self, launch: Launch) -> JobFolder:

@@ -13,6 +13,7 @@ from typing import TypeVar
 import structlog
 
 from soulcaster.errors import Unavailable
+from soulcaster.isolation.tools import Tools
 from soulcaster.launcher.backends.local import bubblewrap
 from soulcaster.launcher.backends.local.folder import DIED, JobFolder
 from soulcaster.launcher.backends.local.order import Limits, Order
@@ -49,13 +50,17 @@ class Local:
         without_isolation: bool = False,
         hidden: Sequence[Path] = (),
         bubblewraps: Sequence[Path] | None = None,
+        tools: Sequence[Path] = (),
     ) -> None:
         """Start nothing yet.
 
         `jobs` is the folder that holds a folder for each launch; `command` the program and its arguments. Where
         bubblewrap does not work, programs run `without_isolation` or not at all. `hidden` are folders that no program
         may see, such as the data directory. `bubblewraps` are the binaries to try, by default the package's and the
-        system's.
+        system's. `tools` are folders of tools that programs see read-only, their `bin` on the path.
+
+        Raises:
+            BadInput: one of `tools` cannot be shown.
         """
         self._jobs = jobs.absolute()
         self._command = tuple(command)
@@ -63,6 +68,7 @@ class Local:
         self._without_isolation = without_isolation
         self._hidden = [self._jobs, *(path.absolute() for path in hidden)]
         self._bubblewraps = bubblewraps
+        self._tools = Tools.of(tools)
         self._bubblewrap: Path | None = None
         self._warned = False
 
@@ -120,8 +126,9 @@ class Local:
         """
         isolation = self._isolation(folder)
         home, tmp = (bubblewrap.HOME, "/tmp") if isolation else (str(folder.home), str(folder.tmp))  # noqa: S108
-        base = {"PATH": bubblewrap.PATH, "LANG": "C.UTF-8", "HOME": home, "PWD": home, "TMPDIR": tmp}
-        environment = base | dict(launch.environment())
+        path = ":".join([bubblewrap.PATH, *self._tools.path()])
+        base = {"PATH": path, "LANG": "C.UTF-8", "HOME": home, "PWD": home, "TMPDIR": tmp}
+        environment = base | dict(self._tools.environment()) | dict(launch.environment())
         return Order(folder.path, isolation, self._command, environment, launch.seconds, self._limits)
 
     def _isolation(self, folder: JobFolder) -> tuple[str, ...]:
@@ -135,7 +142,7 @@ class Local:
                     break
                 failures.append(f"{program}: {failed}")
         if self._bubblewrap is not None:
-            return bubblewrap.command_line(self._bubblewrap, folder, self._hidden)
+            return bubblewrap.command_line(self._bubblewrap, folder, self._hidden, self._tools)
         why = "; ".join(failures) or "bubblewrap is not installed"
         if not self._without_isolation:
             raise LaunchRefused(

@@ -10,13 +10,15 @@ program may write, its home and its /tmp; it is removed at the end. `etc` holds 
 import fcntl
 import json
 import os
-import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO
+
+from soulcaster.isolation.files import remove
+from soulcaster.isolation.tools import write_empty
 
 CLAIM_SECONDS = 5.0
 
@@ -56,6 +58,7 @@ class JobFolder:
         for path in (self.home, self.tmp, self.etc):
             path.mkdir(parents=True, exist_ok=True)
         (self.etc / "passwd").write_text("job:x:1000:1000:job:/job:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n")
+        write_empty(self.etc)
         (self.etc / "group").write_text("job:x:1000:\nnogroup:x:65534:\n")
 
     # ---- records -----------------------------------------------------------------------------------------------------
@@ -139,9 +142,7 @@ class JobFolder:
     def remove_files(self) -> None:
         """Remove what the program wrote, folders that it made unreadable included."""
         if self.home.parent.exists():
-            # Not by shutil.rmtree: a program can nest folders deeper than Python can recurse.
-            for command in (["chmod", "-R", "u+rwX"], ["rm", "-rf"]):
-                subprocess.run([*command, "--", str(self.home.parent)], check=True)  # noqa: S603
+            remove(self.home.parent)
 
 
 def _locked(file: IO[bytes], how: int) -> bool:

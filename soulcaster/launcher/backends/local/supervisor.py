@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from soulcaster.isolation.descendants import adopt_orphans, kill_descendants
 from soulcaster.launcher.backends.local.folder import DIED, JobFolder, Start
 from soulcaster.launcher.backends.local.order import Order
 
@@ -62,13 +63,15 @@ class Supervisor:
 
         What this imports is slow to import (psutil), and the launcher waits until the start is recorded.
         """
-        from soulcaster.launcher.backends.local.program import NotStarted, Program
+        from soulcaster.isolation.program import NotStarted
+        from soulcaster.launcher.backends.local.program import program_of
         from soulcaster.launcher.backends.local.watch import Watch
 
         self._folder.prepare()
-        program = Program(self._order, self._folder)
+        program = program_of(self._order, self._folder)
         watch = Watch(self._order, self._folder, program)
         signal.signal(signal.SIGTERM, lambda *_: watch.give_up("its supervisor was told to end (SIGTERM)"))
+        adopt_orphans()
         try:
             program.start()
         except (NotStarted, OSError) as error:
@@ -77,6 +80,7 @@ class Supervisor:
             reason = watch.until_end()
         finally:
             program.kill()
+            kill_descendants()
         watch.take_rest()
         return reason
 

@@ -3,14 +3,13 @@
 import json
 import os
 import selectors
-import signal
 import time
 from typing import Any
 
+from soulcaster.isolation.meters import DiskMeter, usage
+from soulcaster.isolation.program import Program, how_it_ended
 from soulcaster.launcher.backends.local.folder import JobFolder, Start
-from soulcaster.launcher.backends.local.meters import DiskMeter, usage
 from soulcaster.launcher.backends.local.order import MB, Order
-from soulcaster.launcher.backends.local.program import Program
 
 TICK_SECONDS = 0.1
 MEASURE_SECONDS = 0.25
@@ -25,7 +24,7 @@ class Watch:
         self._limits = order.limits
         self._folder = folder
         self._program = program
-        self._disk = DiskMeter(folder.home.parent)
+        self._disk = DiskMeter([folder.home.parent])
         self._deadline = time.monotonic() + order.seconds
         self._measure_at = 0.0
         self._printed = 0
@@ -105,14 +104,3 @@ class Watch:
             self.give_up(f"it had more than {limits.threads:,} processes and threads")
         if self._disk.measure(DISK_SLICE_SECONDS) > limits.disk_mb * MB:
             self.give_up(f"its files took more than {limits.disk_mb:,} MB")
-
-
-def how_it_ended(status: int) -> str:
-    """Return a wait status in words."""
-    code = os.waitstatus_to_exitcode(status)
-    if code >= 0:
-        return f"it ended with exit code {code}"
-    try:
-        return f"it was killed by {signal.Signals(-code).name}"
-    except ValueError:  # a real-time signal has no name
-        return f"it was killed by signal {-code}"

@@ -71,6 +71,25 @@ print(json.dumps([[path for path in {secrets!r} if os.path.exists(path)], os.lis
 
 
 @needs_isolation
+async def test_it_sees_tools_without_their_credentials(tmp_path: Path) -> None:
+    tool = tmp_path / "tool"
+    (tool / "bin").mkdir(parents=True)
+    (tool / "bin" / "say").write_text("#!/bin/sh\necho said\n")
+    (tool / "bin" / "say").chmod(0o755)
+    (tool / "credentials.toml").write_text("secret")
+    program = f"""
+import json, subprocess
+said = subprocess.run(["say"], capture_output=True, text=True).stdout
+try:
+    open("{tool}/new", "w")
+except OSError as error:
+    print(json.dumps([said, open("{tool}/credentials.toml").read(), error.strerror]))
+"""
+    machine = LocalMachine(tmp_path, program, tools=[tool])
+    assert await says(machine) == ["said\n", "", "Read-only file system"]
+
+
+@needs_isolation
 async def test_it_writes_to_its_own_folders_only(tmp_path: Path) -> None:
     program = """
 import json, os

@@ -11,10 +11,8 @@ import pytest
 
 from soulcaster.launcher.backends.local.backend import SUPERVISOR
 from soulcaster.launcher.backends.local.folder import DIED, JobFolder, Start
-from soulcaster.launcher.backends.local.meters import DiskMeter
 from soulcaster.launcher.backends.local.order import Limits, Order
 from soulcaster.launcher.backends.local.supervisor import KEPT_DAYS, tidy
-from soulcaster.launcher.backends.local.watch import how_it_ended
 from tests.support.launch_local import (
     names,
 )
@@ -38,19 +36,6 @@ def test_a_supervisor_that_comes_after_a_stop_starts_nothing(tmp_path: Path) -> 
     JobFolder(order.folder).ask_to_stop()
     supervise(order.to_bytes())
     assert names(JobFolder(order.folder)) == {"lock", "stop"}
-
-
-@pytest.mark.parametrize(
-    ("status", "words"),
-    [
-        (0, "it ended with exit code 0"),
-        (3 << 8, "it ended with exit code 3"),
-        (11, "it was killed by SIGSEGV"),
-        (40, "it was killed by signal 40"),
-    ],
-)
-def test_an_end_in_words(status: int, words: str) -> None:
-    assert how_it_ended(status) == words
 
 
 def make_old(folder: JobFolder) -> None:
@@ -99,25 +84,3 @@ def test_old_folders_are_removed_and_what_died_is_recorded(tmp_path: Path, jobs:
     assert not died.home.exists()
     assert old_running.end() is None
     assert old_running.home.exists()
-
-
-def test_a_disk_meter_counts_blocks_and_every_file_once(tmp_path: Path) -> None:
-    meter = DiskMeter(tmp_path)
-    empty = meter.measure(60)
-    (tmp_path / "folder").mkdir()
-    (tmp_path / "folder" / "file").write_bytes(os.urandom(300_000))
-    (tmp_path / "again").hardlink_to(tmp_path / "folder" / "file")
-    (tmp_path / "round").symlink_to(tmp_path)
-    with (tmp_path / "sparse").open("wb") as sparse:
-        sparse.truncate(10**9)
-    assert 300_000 <= meter.measure(60) - empty <= 330_000
-
-
-def test_a_disk_meter_walks_on_where_it_was(tmp_path: Path) -> None:
-    for number in range(1200):
-        (tmp_path / str(number)).write_bytes(b"x")
-    whole = DiskMeter(tmp_path).measure(60)
-    meter = DiskMeter(tmp_path)
-    seen = [meter.measure(0) for _ in range(3)]
-    assert seen == sorted(seen)
-    assert 0 < seen[0] < whole == seen[-1]

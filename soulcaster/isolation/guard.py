@@ -1,12 +1,13 @@
-"""The process that starts the program and dies with the supervisor; inside of bubblewrap it is process 1.
+"""The process that starts a program and dies with who watches it; inside of bubblewrap it is process 1.
 
-`python -m soulcaster.launcher.backends.local.guard CONTROL REPORT LIMITS PROGRAM [ARGUMENT...]`
+`python -m soulcaster.isolation.guard CONTROL REPORT ORDER PROGRAM [ARGUMENT...]`
 
-CONTROL is the read end of a pipe. Nobody writes to it: when it ends, the supervisor has died, and the guard ends
-everything. (The kernel's own way, PR_SET_PDEATHSIG, misses a parent that dies before the child asks for it. So does
-bubblewrap's --die-with-parent: it may leave a process that waits for ever for one that was killed.) REPORT is a pipe to
-the supervisor, a line of JSON for each event: {"started": pid}, {"failed": reason}, {"ended": wait status}.
-LIMITS is JSON of resource limits by the names of the module `resource`.
+CONTROL is the read end of a pipe. Nobody writes to it: when it ends, the watcher has died or wants an end, and the
+guard ends everything. (The kernel's own way, PR_SET_PDEATHSIG, misses a parent that dies before the child asks for it.
+So does bubblewrap's --die-with-parent: it may leave a process that waits for ever for one that was killed.) REPORT is a
+pipe to the watcher, a line of JSON for each event: {"started": pid}, {"failed": reason}, {"ended": wait status}.
+ORDER is JSON: `limits`, resource limits by the names of the module `resource`, and `doors`, paths of unix sockets by
+the port of 127.0.0.1 that leads to each (see `forwarder`).
 
 Everything that the program starts ends with the guard: as process 1 of its namespace it takes everything with it;
 without isolation it adopts orphans, and kills what it finds below itself.
@@ -21,24 +22,27 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from soulcaster.launcher.backends.local.descendants import adopt_orphans, forbid_tracing, kill_descendants, reap
+from soulcaster.isolation.descendants import adopt_orphans, forbid_tracing, kill_descendants, reap
+from soulcaster.isolation.forwarder import forward
 
 OOM_SCORE = 500
 """Of -1000 to 1000: where the machine runs out of memory, the kernel ends the program before services."""
 
 
 def main() -> None:
-    """Run the program to its end, or to the supervisor's."""
+    """Run the program to its end, or to the watcher's."""
     control, report = int(sys.argv[1]), int(sys.argv[2])
     for pipe in (control, report):
         os.set_inheritable(pipe, False)
     isolated = os.getpid() == 1
-    _limit(json.loads(sys.argv[3]))
+    order = json.loads(sys.argv[3])
+    _limit(order["limits"])
     if isolated:
         forbid_tracing()  # last: from here on, only root may write to our files in /proc
     else:
         adopt_orphans()
     try:
+        forward({int(port): path for port, path in order["doors"].items()}, (control, report))
         _run(control, report, sys.argv[4:])
     finally:
         if not isolated:
@@ -74,7 +78,7 @@ def _wake_on_children() -> int:
 
 
 def _wait(program: int, control: int, children: int) -> int | None:
-    """Return the program's wait status, None when the supervisor has died first. It reaps orphans meanwhile."""
+    """Return the program's wait status, None when the watcher has died first. It reaps orphans meanwhile."""
     while True:
         ready, _, _ = select.select([control, children], [], [])
         if control in ready:

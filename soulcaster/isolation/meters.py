@@ -3,7 +3,7 @@
 import os
 import stat
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,10 +14,11 @@ _LOOK_AT_CLOCK_EVERY = 500
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Bytes of memory, and threads of all processes."""
+    """Bytes of memory, threads of all processes, and how many processes there are."""
 
     memory: int
     threads: int
+    processes: int
 
 
 def usage(processes: Iterable[psutil.Process], most_memory: int) -> Usage:
@@ -36,7 +37,7 @@ def usage(processes: Iterable[psutil.Process], most_memory: int) -> Usage:
         except psutil.NoSuchProcess:
             continue  # it ended meanwhile
         alive.append(process)
-    return Usage(_shares(alive) if memory > most_memory else memory, threads)
+    return Usage(_shares(alive) if memory > most_memory else memory, threads, len(alive))
 
 
 def _shares(processes: Iterable[psutil.Process]) -> int:
@@ -44,17 +45,17 @@ def _shares(processes: Iterable[psutil.Process]) -> int:
     for process in processes:
         try:
             memory = process.memory_full_info()
-        except psutil.NoSuchProcess:
-            continue
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
+            continue  # the guard lets nobody look closely
         total += getattr(memory, "pss", memory.uss)  # macOS has no PSS
     return total
 
 
 class DiskMeter:
-    """Measures what a folder holds, a bit at a time, so that a folder with a million files delays nothing else."""
+    """Measures what folders hold, a bit at a time, so that a folder with a million files delays nothing else."""
 
-    def __init__(self, root: Path) -> None:
-        self._root = root
+    def __init__(self, roots: Sequence[Path]) -> None:
+        self._roots = roots
         self._last = 0
         self._steps = self._walk()
 
@@ -76,7 +77,7 @@ class DiskMeter:
         """Yield the sum so far, now and then. A file with several names (hard links) counts once."""
         total = seen = 0
         linked: set[tuple[int, int]] = set()
-        folders = [str(self._root)]
+        folders = [str(root) for root in self._roots]
         while folders:
             for path, found in _entries(folders.pop()):
                 if stat.S_ISDIR(found.st_mode):
