@@ -1,4 +1,4 @@
-"""The settings of a project: its repositories, its sources and their filters, masking, and how fixes start.
+"""The settings of a project: its repositories, its sources and their filters, masking, and how fixes start and go.
 
 Threshold and granularity are not among them: the clusterer owns these, may refuse a value, and publishes the values in
 use (`domain.events.ClusteringConfigured`). A setting is added here only together with the code that reads it.
@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 
 from soulcaster.domain.feedback.items import FeedbackItem
 from soulcaster.domain.fixes.fix import MAX_BRANCH, Backend, StopPoint, Usd
+from soulcaster.domain.fixes.order import FixRules
 from soulcaster.domain.fixes.repository import NAME_PATTERN
 from soulcaster.errors import BadInput
 
@@ -52,6 +53,31 @@ Word = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max
 Words = Annotated[tuple[Word, ...], Field(min_length=1, max_length=MAX_NAMES), AfterValidator(_once)]
 Subreddits = Annotated[tuple[Subreddit, ...], Field(min_length=1, max_length=MAX_NAMES), AfterValidator(_once)]
 Sorts = Annotated[tuple[RedditSort, ...], Field(min_length=1, max_length=10), AfterValidator(_once)]
+
+
+_NO_CONTROL = r"[^\x00-\x08\x0b-\x1f\x7f]"
+
+ShellCommand = Annotated[
+    str, StringConstraints(min_length=1, max_length=4_000, pattern=rf"^{_NO_CONTROL}*[!-~]{_NO_CONTROL}*$")
+]
+"""A command of a shell, or several lines of them."""
+
+_IN_NAME = r"[ -.0-\[\]-~]"
+_NAME = rf"([ -,\-0-\[\]-~]{_IN_NAME}*|\.([ -,\-0-\[\]-~]{_IN_NAME}*)?|\.\.{_IN_NAME}+)"
+"""A name in a path, of printable ASCII but / and \\; it is not `..`."""
+
+Glob = Annotated[str, StringConstraints(pattern=rf"^{_NAME}(/{_NAME})*$", max_length=300)]
+"""Paths within a repository, as `src/**/*.py`."""
+
+HostName = Annotated[
+    str,
+    StringConstraints(
+        pattern=r"^([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$",
+        max_length=253,
+        to_lower=True,
+    ),
+]
+"""The name of a host in full, such as `registry.example.com`; no address, because its owner may change it."""
 
 
 class _Section(BaseModel):
@@ -161,6 +187,30 @@ class PolicyConfig(_Section):
     job_usd: Usd | None = None
 
 
+class FixConfig(_Section):
+    """How fixes of a project are made; the fields are those of `FixRules`, which explains them."""
+
+    setup: ShellCommand | None = None
+    test: ShellCommand | None = None
+    test_report: Glob | None = None
+    hosts: Annotated[tuple[HostName, ...], Field(max_length=MAX_NAMES), AfterValidator(_once)] = ()
+    fork: bool = False
+    issue: bool = False
+    protected: Annotated[tuple[Glob, ...], Field(max_length=MAX_NAMES), AfterValidator(_once)] = ()
+
+    def rules(self) -> FixRules:
+        """Return them as a job gets them."""
+        return FixRules(
+            setup=self.setup and self.setup.strip(),
+            test=self.test and self.test.strip(),
+            test_report=self.test_report,
+            hosts=self.hosts,
+            fork=self.fork,
+            issue=self.issue,
+            protected=self.protected,
+        )
+
+
 class ProjectConfig(_Section):
     """All settings of a project; `mask_personal_data` masks personal data before items are stored."""
 
@@ -169,6 +219,7 @@ class ProjectConfig(_Section):
     sources: SourcesConfig = SourcesConfig()
     mask_personal_data: bool = True
     policy: PolicyConfig = PolicyConfig()
+    fix: FixConfig = FixConfig()
 
 
 @dataclass(frozen=True, slots=True)

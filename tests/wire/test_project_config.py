@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from soulcaster.domain.fixes.order import FixRules
 from soulcaster.errors import BadInput
 from soulcaster.wire.project_config import (
     ProjectConfig,
@@ -46,6 +47,23 @@ def test_names_are_cleaned_and_each_is_there_once() -> None:
     ("where", "value"),
     [
         ("repositories", ["a"]),
+        ("fix.setup", "  "),
+        ("fix.test", "make\x00test"),
+        ("fix.test", "x" * 4_001),
+        ("fix.test_report", "/etc/passwd"),
+        ("fix.test_report", "a/../../b"),
+        ("fix.test_report", "a\nb"),
+        ("fix.hosts", ["localhost"]),
+        ("fix.hosts", ["127.0.0.1"]),
+        ("fix.hosts", ["169.254.169.254"]),
+        ("fix.hosts", ["[::1]"]),
+        ("fix.hosts", ["host.example.com:443"]),
+        ("fix.hosts", ["https://host.example.com"]),
+        ("fix.hosts", ["*.example.com"]),
+        ("fix.hosts", [f"h{n}.example.com" for n in range(101)]),
+        ("fix.protected", ["../x"]),
+        ("fix.protected", ["a\\b"]),
+        ("fix.protected", [""]),
         ("repositories", ["a/b/c"]),
         ("repositories", ["a/.."]),
         ("repositories", ["a/."]),
@@ -66,9 +84,32 @@ def test_names_are_cleaned_and_each_is_there_once() -> None:
 )
 def test_what_cannot_be_is_refused(where: str, value: Any) -> None:
     section, _, name = where.rpartition(".")
-    given = {"sources": {section: {name: value}}} if section else {name: value}
+    own_section = {"sources": {section: {name: value}}} if section != "fix" else {"fix": {name: value}}
+    given = own_section if section else {name: value}
     with pytest.raises(ValidationError):
         ProjectConfig.model_validate(given)
+
+
+def test_how_fixes_are_made() -> None:
+    assert ProjectConfig().fix.rules() == FixRules()
+    given = {
+        "setup": " make deps\nmake build ",
+        "test": "make test",
+        "test_report": "out/**/*.xml",
+        "hosts": ["Packages.Example.com", "packages.example.com", "a.b"],
+        "fork": True,
+        "issue": True,
+        "protected": ["migrations/**", ".release notes/*"],
+    }
+    assert ProjectConfig.model_validate({"fix": given}).fix.rules() == FixRules(
+        "make deps\nmake build",
+        "make test",
+        "out/**/*.xml",
+        ("packages.example.com", "a.b"),
+        True,
+        True,
+        ("migrations/**", ".release notes/*"),
+    )
 
 
 @given(st.text(max_size=60))
