@@ -13,6 +13,16 @@ Network = Literal["none", "registries", "model"]
 WORK = "/work"
 """Where a command sees the tree that it works on, and where it starts."""
 
+HOME = "/home/job"
+"""Where a command sees the home of its tree; HOME says it, too."""
+
+MODEL_URL = "http://127.0.0.1:8790"
+"""Where a command reaches the model with network "model", without a path: /v1/chat/completions and /v1/responses of
+OpenAI's API, /v1/messages of Anthropic's, /v1beta/models/... of Gemini's."""
+
+MODEL_KEY = "sk-no-key-of-any-model"
+"""The key to use there. It is none: our proxy puts the real one in its place."""
+
 
 class NoSandbox(SoulcasterError):
     """Commands cannot be isolated here."""
