@@ -16,6 +16,7 @@ from typing import Literal
 
 from soulcaster.domain.fixes.fix import Fix
 from soulcaster.domain.fixes.outcome import FixOutcome, PullRequestState
+from soulcaster.domain.fixes.pull_request_sight import PullRequestSight, after
 from soulcaster.errors import IllegalTransition
 
 JobStatus = Literal["pending", "running", "success", "failed"]
@@ -71,7 +72,8 @@ class JobStep:
     `seq` orders steps of one program that have the same `at`. `token` is the fencing token of the launch that reports;
     people and API clients have none. `launch` is set in a claim: the number of the launch that begins. `fix` is set in
     the first step of a job that the clusterer decided on. `pr_state` is what became of the pull request, `outcome` what
-    the job made so far.
+    the job made so far. A step with `pr_sight`, which says what GitHub shows of the pull request, leaves the state of
+    the job as it is.
     """
 
     id: str
@@ -93,6 +95,7 @@ class JobStep:
     offset: int = NOT_IN_LOG
     pr_state: PullRequestState | None = None
     outcome: FixOutcome | None = None
+    pr_sight: PullRequestSight | None = None
 
     @property
     def place(self) -> str:
@@ -108,7 +111,8 @@ class Job:
     present one and `launched_at` when it began; `task` is the backend's name of it. `fix` is None for a job that
     somebody recorded and no launcher runs. `cost_usd` is what the job has spent, `earlier_usd` the part of it that
     earlier launches spent: each counts from 0. `archive_url` is where its whole log is kept. `pr_state` is None as long
-    as nobody has said what the pull request is. `outcome` is the newest that was reported.
+    as nobody has said what the pull request is; `pr_sight` is what GitHub shows of it, if anybody has looked. `outcome`
+    is the newest that was reported. `ended_at` is when the job ended.
     """
 
     id: str
@@ -131,6 +135,8 @@ class Job:
     offset: int = NOT_IN_LOG
     pr_state: PullRequestState | None = None
     outcome: FixOutcome | None = None
+    pr_sight: PullRequestSight | None = None
+    ended_at: datetime | None = None
 
     @property
     def status(self) -> JobStatus:
@@ -148,7 +154,8 @@ def start(step: JobStep) -> Job:
     job = Job(
         step.job_id, step.project_id, step.cluster_id, step.state, step.seq, step.at, step.at,
         step.pr_url, step.error, cost_usd=step.cost_usd or 0.0, archive_url=step.archive_url, fix=step.fix,
-        offset=step.offset, pr_state=step.pr_state, outcome=step.outcome,
+        offset=step.offset, pr_state=step.pr_state, outcome=step.outcome, pr_sight=step.pr_sight,
+        ended_at=step.at if ends(step.state) else None,
     )  # fmt: skip
     return job if step.launch is None else _launched(replace(job, state="approved"), step)
 
@@ -169,10 +176,15 @@ def advance(job: Job, step: JobStep) -> Job:
     if step.launch is not None:
         return _launched(job, step) if _may_launch(job, step.launch) else job
     moved = _noted(job, step)
-    if not active(job):
+    if not active(job) or step.pr_sight is not None:
         return moved
     if _may_follow(job, step):
-        return replace(moved, state=step.state, error=step.error if ends(step.state) else step.error or job.error)
+        return replace(
+            moved,
+            state=step.state,
+            error=step.error if ends(step.state) else step.error or job.error,
+            ended_at=step.at if ends(step.state) else None,
+        )
     return replace(moved, error=step.error or job.error)
 
 
@@ -188,9 +200,32 @@ def _noted(job: Job, step: JobStep) -> Job:
         cost_usd=max(job.cost_usd, job.earlier_usd + (step.cost_usd or 0.0)),
         archive_url=step.archive_url or job.archive_url,
         fix=step.fix or job.fix,
-        pr_state="merged" if job.pr_state == "merged" else step.pr_state or job.pr_state,
+        pr_state=_pr_state(job, step),
         outcome=step.outcome or job.outcome,
+        pr_sight=_pr_sight(job, step),
     )
+
+
+def _pr_state(job: Job, step: JobStep) -> PullRequestState | None:
+    """Return what the pull request is: what GitHub shows outweighs what programs report; merged is final.
+
+    A program that reports the pull request of a job in a repository has opened it.
+    """
+    if job.pr_state == "merged":
+        return "merged"
+    sight = _pr_sight(job, step)
+    if sight is not None:
+        return sight.state
+    opened = step.pr_url is not None and job.fix is not None and job.fix.options.target is not None
+    return step.pr_state or job.pr_state or ("open" if opened else None)
+
+
+def _pr_sight(job: Job, step: JobStep) -> PullRequestSight | None:
+    if step.pr_sight is not None:
+        return after(job.pr_sight, step.pr_sight)
+    if step.pr_url and job.pr_url and step.pr_url != job.pr_url:
+        return None  # it is another pull request
+    return job.pr_sight
 
 
 def _may_follow(job: Job, step: JobStep) -> bool:
@@ -238,6 +273,20 @@ def active(job: Job) -> bool:
     return not ends(job.state)
 
 
+def waits_to_ship(job: Job) -> bool:
+    """Return whether the pull request of a job is merged, and what it changes has not reached people yet."""
+    return job.pr_state == "merged" and (job.pr_sight is None or job.pr_sight.shipped_at is None)
+
+
+def follows_pull_request(job: Job) -> bool:
+    """Return whether somebody has to look what becomes of the pull request of a job."""
+    if job.pr_url is None or job.fix is None or job.fix.options.target is None:
+        return False
+    if job.pr_state == "merged":
+        return job.pr_sight is None or job.pr_sight.announced_at is None
+    return job.pr_state == "open"
+
+
 def may_become(job: Job, state: JobState) -> None:
     """Return if a job may get this state now; reporting its present state, or status, again is allowed.
 
@@ -253,14 +302,20 @@ def may_become(job: Job, state: JobState) -> None:
 def cluster_status(job: Job | None, triage: Triage = "open") -> ClusterStatus:
     """Return the status of a cluster, from its newest job (if any) and its triage.
 
-    A running job comes first: it is what happens now. Then triage counts: a person's decision outweighs how the last
-    job ended. For an open cluster the last job decides; one that succeeded without a pull request changes nothing.
+    A running job comes first: it is what happens now. Then triage counts: a decision outweighs how the last job ended;
+    but a cluster that has regressed may have another pull request that is open or waits for a release. For an open
+    cluster the last job decides. One that succeeded without a pull request, or whose pull request is closed, changes
+    nothing.
     """
     if job is not None and active(job):
         return "fixing"
-    if triage != "open":
+    if triage in ("muted", "resolved"):
         return triage
-    if job is None:
+    if job is not None and (job.pr_state == "open" or waits_to_ship(job)):
+        return "pr_opened"
+    if triage == "regressed":
+        return triage
+    if job is None or job.pr_state is not None:
         return "new"
     if job.status == "failed":
         return "failed"

@@ -1,9 +1,11 @@
 """Pull requests and what belongs to them, on the host of a repository (GitHub)."""
 
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal, Protocol
 
-from soulcaster.domain.fixes.outcome import PullRequestState
+from soulcaster.domain.fixes.outcome import CheckState, PullRequestState
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +20,11 @@ class Access:
 
 @dataclass(frozen=True, slots=True)
 class PullRequest:
-    """A pull request. `head` is owner:branch; `merged_at` is an ISO time, None unless merged."""
+    """A pull request. `head` is owner:branch; `merged_at` is an ISO time, None unless merged.
+
+    `head_repository` is the "owner/name" of the branch's repository, None where that is deleted. `updated_at` is the
+    ISO time of the last change.
+    """
 
     number: int
     url: str
@@ -28,9 +34,25 @@ class PullRequest:
     base: str
     head_commit: str
     merged_at: str | None = None
+    head_repository: str | None = None
+    updated_at: str | None = None
 
 
-CheckState = Literal["none", "pending", "passed", "failed"]
+@dataclass(frozen=True, slots=True)
+class Review:
+    """A review that was submitted: who wrote it, what it asks for, and the words of it and of its comments."""
+
+    author: str
+    verdict: Literal["approved", "changes_requested", "commented", "dismissed", "pending"]
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """A release that was published, with its tag."""
+
+    tag: str
+    published_at: datetime
 
 
 class CodeHost(Protocol):
@@ -75,3 +97,20 @@ class CodeHost(Protocol):
 
     async def may_write(self, repository: str, login: str) -> bool:
         """Return whether a person has permission to write; False for accounts that are bots."""
+
+    async def review(self, repository: str, number: int, review_id: int) -> Review:
+        """Return a review of a pull request, with its comments as one text that names files and lines."""
+
+    async def latest_release(self, repository: str) -> Release | None:
+        """Return the newest release that is neither a draft nor a pre-release, None where there is none."""
+
+
+class CodeHosts(Protocol):
+    """Opens the host with the server's own credential."""
+
+    def of(self, repository: str) -> AbstractAsyncContextManager[CodeHost]:
+        """Give the host as the server's credential for a repository reaches it.
+
+        Entering raises SourceRefuses (there is no credential for this repository, and why), SourceLimited and
+        SourceUnavailable.
+        """

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from soulcaster.domain.fixes.fix import DEFAULT_OPTIONS, Fix, FixOptions, Usd
 from soulcaster.domain.fixes.outcome import FixOutcome, PullRequestState
+from soulcaster.domain.fixes.pull_request_sight import PullRequestSight
 from soulcaster.domain.ids import ShortId, step_id_for
 from soulcaster.domain.lifecycle import NOT_IN_LOG, STATUSES, JobState, JobStatus, JobStep, state_of
 from soulcaster.wire.fields import ProjectId, Time
@@ -74,6 +75,7 @@ class JobEvent(Message):
     fix: Fix | None = None
     pr_state: PullRequestState | None = None
     outcome: FixOutcome | None = None
+    pr_sight: PullRequestSight | None = None
 
     @classmethod
     def of(cls, step: JobStep) -> "JobEvent":
@@ -98,6 +100,7 @@ class JobEvent(Message):
             fix=step.fix,
             pr_state=step.pr_state,
             outcome=step.outcome,
+            pr_sight=step.pr_sight,
         )
 
     def step(self, offset: int = NOT_IN_LOG) -> JobStep:
@@ -123,4 +126,5 @@ class JobEvent(Message):
             offset=offset,
             pr_state=self.pr_state,
             outcome=self.outcome,
+            pr_sight=self.pr_sight,
         )

@@ -2,15 +2,17 @@ import itertools
 import random
 from collections.abc import Iterable
 from dataclasses import replace
+from datetime import timedelta
 from functools import reduce
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from soulcaster.domain.fixes.fix import Fix
+from soulcaster.domain.fixes.fix import Fix, FixOptions, Target
 from soulcaster.domain.fixes.outcome import FixOutcome, PullRequestState
+from soulcaster.domain.fixes.pull_request_sight import PullRequestSight
 from soulcaster.domain.lifecycle import (
     MAX_LAUNCHES,
     STATUSES,
@@ -24,9 +26,11 @@ from soulcaster.domain.lifecycle import (
     advance,
     cluster_status,
     ends,
+    follows_pull_request,
     may_become,
     start,
     state_of,
+    waits_to_ship,
 )
 from soulcaster.errors import IllegalTransition
 from tests.support.make import NOW, step
@@ -243,9 +247,54 @@ def test_what_a_job_makes_of_its_cluster(status: JobStatus, pr_url: str | None, 
     assert cluster_status(start(step(0, status, pr_url=pr_url))) == expected
 
 
+def sight(state: PullRequestState, minutes: int, **more: Any) -> PullRequestSight:
+    return PullRequestSight(state, NOW + timedelta(minutes=minutes), **more)
+
+
+def test_what_github_shows_of_the_pull_request_changes_nothing_else_of_a_job() -> None:
+    job = advance(start(step(0, "pending")), step(1, "running"))
+    seen = advance(job, replace(step(2, "success"), pr_sight=sight("open", 1)))
+    assert (seen.state, seen.pr_state, seen.ended_at) == ("running", "open", None)
+    ended = advance(seen, step(3, "success"))
+    later = advance(ended, replace(step(9, "failed"), pr_sight=sight("merged", 2, merged_at=NOW)))
+    assert (later.state, later.pr_state, later.ended_at) == ("succeeded", "merged", step(3).at)
+
+
+def test_what_github_shows_outweighs_what_programs_report_of_the_same_pull_request() -> None:
+    url, other = "https://github.com/o/n/pull/1", "https://github.com/o/n/pull/2"
+    job = advance(start(step(0, pr_url=url)), replace(step(1), pr_sight=sight("closed", 1)))
+    assert advance(job, replace(step(2, pr_url=url), pr_state="open")).pr_state == "closed"
+    anew = advance(job, replace(step(2, pr_url=other), pr_state="open"))
+    assert (anew.pr_state, anew.pr_sight) == ("open", None)
+
+
+def test_a_pull_request_that_an_ordered_job_reports_is_open_and_followed_until_the_last_thing_is_done() -> None:
+    target = Target("o/n", "main", "a" * 40)
+    fix = Fix("j1", "c1", "t", "owner", NOW, options=FixOptions(target=target))
+    url = "https://github.com/o/n/pull/1"
+    job = advance(start(replace(step(0, "pending"), fix=fix)), step(1, "success", pr_url=url))
+    assert (job.pr_state, follows_pull_request(job), waits_to_ship(job)) == ("open", True, False)
+    assert cluster_status(job, "open") == cluster_status(job, "regressed") == "pr_opened"
+    merged = advance(job, replace(step(2), pr_sight=sight("merged", 1, merged_at=NOW)))
+    assert (follows_pull_request(merged), waits_to_ship(merged), cluster_status(merged)) == (True, True, "pr_opened")
+    shipped = advance(merged, replace(step(3), pr_sight=sight("merged", 1, shipped_at=NOW)))
+    assert (follows_pull_request(shipped), waits_to_ship(shipped), cluster_status(shipped)) == (True, False, "new")
+    assert cluster_status(shipped, "regressed") == "regressed"
+    done = advance(shipped, replace(step(4), pr_sight=sight("merged", 1, announced_at=NOW)))
+    assert not follows_pull_request(done)
+    closed = advance(job, replace(step(2), pr_sight=sight("closed", 1)))
+    assert (follows_pull_request(closed), cluster_status(closed)) == (False, "new")
+    recorded = start(step(0, "success", pr_url=url))
+    assert (recorded.pr_state, follows_pull_request(recorded)) == (None, False)
+
+
 @pytest.mark.parametrize(
     ("job", "triage", "expected"),
     [
+        (None, "regressed", "regressed"),
+        ("success", "regressed", "regressed"),
+        ("failed", "regressed", "regressed"),
+        ("running", "regressed", "fixing"),
         (None, "open", "new"),
         (None, "muted", "muted"),
         (None, "resolved", "resolved"),

@@ -1,7 +1,8 @@
 """Jobs in Redis: their values and their reader."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from pydantic import TypeAdapter
 
@@ -12,37 +13,35 @@ from soulcaster.adapters.redis.lists import ListRange, read_part
 from soulcaster.adapters.redis.typed import Commands, Value
 from soulcaster.domain.fixes.fix import Fix
 from soulcaster.domain.fixes.outcome import FixOutcome
+from soulcaster.domain.fixes.pull_request_sight import PullRequestSight
 from soulcaster.domain.lifecycle import Job, JobStatus, JobStep, state_of
 from soulcaster.ports.paging import Page
 
 _JOB: TypeAdapter[Job] = TypeAdapter(Job)
-_FIX: TypeAdapter[Fix] = TypeAdapter(Fix)
-_OUTCOME: TypeAdapter[FixOutcome] = TypeAdapter(FixOutcome)
+_NESTED: Mapping[str, TypeAdapter[Any]] = {
+    "fix": TypeAdapter(Fix),
+    "outcome": TypeAdapter(FixOutcome),
+    "pr_sight": TypeAdapter(PullRequestSight),
+}
+"""The fields of a job that its hash has as JSON."""
 _STATUS: TypeAdapter[JobStatus] = TypeAdapter(JobStatus)
 
 
 def job_fields(job: Job) -> dict[str, Value]:
-    """Return the hash of a job, its fix and outcome as JSON; what it has not is left out."""
-    fields = _JOB.dump_python(job, mode="json", exclude={"fix", "outcome"})
-    if job.fix is not None:
-        fields["fix"] = _FIX.dump_json(job.fix)
-    if job.outcome is not None:
-        fields["outcome"] = _OUTCOME.dump_json(job.outcome)
+    """Return the hash of a job; what it has not is left out."""
+    fields = _JOB.dump_python(job, mode="json", exclude=set(_NESTED))
+    for name, adapter in _NESTED.items():
+        value = getattr(job, name)
+        if value is not None:
+            fields[name] = adapter.dump_json(value)
     return {name: value for name, value in fields.items() if value is not None}
 
 
 def job_of(fields: dict[str, str]) -> Job:
     """Return the job of a hash."""
-    fix, outcome = fields.get("fix"), fields.get("outcome")
     state = fields.get("state") or state_of(_STATUS.validate_python(fields["status"]))  # older hashes have no state
-    return _JOB.validate_python(
-        {
-            **fields,
-            "state": state,
-            "fix": None if fix is None else _FIX.validate_json(fix),
-            "outcome": None if outcome is None else _OUTCOME.validate_json(outcome),
-        }
-    )
+    nested = {name: adapter.validate_json(fields[name]) for name, adapter in _NESTED.items() if name in fields}
+    return _JOB.validate_python({**fields, **nested, "state": state})
 
 
 def step_value(step: JobStep) -> str:

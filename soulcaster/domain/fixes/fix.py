@@ -44,13 +44,32 @@ class Target:
     base_commit: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{40}([0-9a-f]{24})?$")]
 
 
+MAX_REQUEST_CHARS = 8_000
+"""Characters of a request for a change of a pull request."""
+
+
+@dataclass(frozen=True, slots=True)
+class FollowUp:
+    """A job that goes on with an open pull request, because somebody who may write asked for a change.
+
+    `request` is their words; the job adds commits to `branch`, which another job has made. The target's base commit is
+    then the newest commit of the pull request.
+    """
+
+    pr_number: Annotated[int, Interval(ge=1)]
+    requested_by: Annotated[str, StringConstraints(max_length=200)]
+    request: Annotated[str, StringConstraints(max_length=MAX_REQUEST_CHARS)]
+    branch: Annotated[str, StringConstraints(max_length=MAX_BRANCH)] = ""
+    pr_url: Annotated[str, StringConstraints(max_length=2_000)] | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class FixOptions:
     """What a request for a fix settles.
 
     `target` is None only for a backend that changes no repository. `brief_id` and `plan_id` name documents.
     `stop_at` is how far the job goes, `seconds` how long each launch of its program may run, `budget_usd` what the
-    job may spend.
+    job may spend. `follow_up` is set where the job goes on with a pull request.
     """
 
     backend: Backend = "dry-run"
@@ -60,6 +79,7 @@ class FixOptions:
     stop_at: StopPoint = "pr"
     seconds: JobSeconds = 3600
     budget_usd: Usd = 0.0
+    follow_up: FollowUp | None = None
 
 
 DEFAULT_OPTIONS = FixOptions()

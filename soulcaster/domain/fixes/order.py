@@ -7,7 +7,7 @@ each for one use (`CredentialUse`).
 from dataclasses import dataclass
 from typing import Literal
 
-from soulcaster.domain.fixes.fix import StopPoint, Target
+from soulcaster.domain.fixes.fix import FollowUp, StopPoint, Target
 
 CodingAgent = Literal["kilo", "opencode", "claude", "codex", "gemini", "aider", "command"]
 """A coding agent that we can drive without a person; `command` is any program, by a command template."""
@@ -67,18 +67,6 @@ class Report:
 
     source: str
     url: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class FollowUp:
-    """A job that goes on with an open pull request, because somebody who may write asked for a change.
-
-    `request` is their words; the job adds commits to the same branch.
-    """
-
-    pr_number: int
-    requested_by: str
-    request: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,9 @@ from soulcaster.domain.fixes.test_runs import RunStatus
 
 PullRequestState = Literal["open", "merged", "closed"]
 
+CheckState = Literal["none", "pending", "passed", "failed"]
+"""What the checks of a commit say together."""
+
 
 @dataclass(frozen=True, slots=True)
 class TestSummary:

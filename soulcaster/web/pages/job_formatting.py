@@ -59,7 +59,7 @@ def duration(value: timedelta) -> str:
 
 def time_taken(job: Job, now: datetime) -> str:
     """Return how long a job took from its request to its end, or until now."""
-    return duration((now if active(job) else job.updated_at) - job.created_at)
+    return duration((now if active(job) else job.ended_at or job.updated_at) - job.created_at)
 
 
 def kilobytes(text: str) -> str:
