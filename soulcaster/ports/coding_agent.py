@@ -13,13 +13,19 @@ or the budget ended it."""
 
 @dataclass(frozen=True, slots=True)
 class AgentRun:
-    """How a coding agent ended. `why` is for people; `summary` is what it says it did: a stranger's words."""
+    """How a coding agent ended. `why` is for people; `summary` is what it says it did: a stranger's words.
+
+    `tokens_in`, `tokens_out` and `usd` are what it says that it used, which only informs: our proxy counts.
+    """
 
     end: AgentEnd
     why: str
     summary: str
     seconds: float
     blocked: tuple[str, ...] = ()
+    tokens_in: int = 0
+    tokens_out: int = 0
+    usd: float | None = None
 
 
 class CodingAgentRunner(Protocol):

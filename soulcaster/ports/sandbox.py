@@ -10,6 +10,9 @@ from soulcaster.errors import SoulcasterError
 Network = Literal["none", "registries", "model"]
 """Nothing at all; package registries and what the project allows, through our proxy; the model, through ours."""
 
+Limit = Literal["time", "idle", "output", "disk", "memory", "processes"]
+"""A limit of a command that can end it: one of `SandboxLimits`."""
+
 WORK = "/work"
 """Where a command sees the tree that it works on, and where it starts."""
 
@@ -56,6 +59,7 @@ class Ended:
     """How a command ended. `code` is its exit code, None where a limit or a signal ended it, which `why` says.
 
     `tail` is the end of what it printed, at most 16 KiB. `blocked` are hosts that it tried to reach and could not.
+    `limit` is the limit that ended it, None where none did.
     """
 
     code: int | None
@@ -63,6 +67,7 @@ class Ended:
     tail: str
     seconds: float
     blocked: tuple[str, ...] = ()
+    limit: Limit | None = None
 
 
 class Sandbox(Protocol):
