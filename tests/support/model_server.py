@@ -236,11 +236,21 @@ class ModelServer:
             return _openai_error(answer)
         if isinstance(answer, Say):
             kind = {"type": "refusal", "refusal": answer.text} if answer.refusal else _output_text(answer.text)
-            item = {"type": "message", "id": "msg_1", "role": "assistant", "status": "completed", "content": [kind]}
+            item: dict[str, Any] = {
+                "type": "message",
+                "id": "msg_1",
+                "role": "assistant",
+                "status": "completed",
+                "content": [kind],
+            }
         else:
             item = {"type": "function_call", "id": f"fc_{calls}", "call_id": answer.id, "name": answer.name}
             item |= {"arguments": json.dumps(answer.arguments), "status": "completed"}
-        usage = {"input_tokens": TOKENS_IN, "input_tokens_details": {"cached_tokens": 0}, "output_tokens": TOKENS_OUT}
+        usage: dict[str, Any] = {
+            "input_tokens": TOKENS_IN,
+            "input_tokens_details": {"cached_tokens": 0},
+            "output_tokens": TOKENS_OUT,
+        }
         usage |= {"output_tokens_details": {"reasoning_tokens": 0}, "total_tokens": TOKENS_IN + TOKENS_OUT}
         response: dict[str, Any] = {"id": "resp_1", "object": "response", "created_at": 1, "model": body["model"]}
         ended = {**response, "status": "completed", "output": [item], "usage": usage}
@@ -248,15 +258,15 @@ class ModelServer:
             return web.json_response(ended)
 
         async def events() -> AsyncIterator[tuple[str, Any]]:
-            begun = {**response, "status": "in_progress", "output": []}
-            for number, (kind, more) in enumerate(
-                (
-                    ("response.created", {"response": begun}),
-                    ("response.output_item.added", {"output_index": 0, "item": {**item, "status": "in_progress"}}),
-                    ("response.output_item.done", {"output_index": 0, "item": item}),
-                    ("response.completed", {"response": ended}),
-                )
-            ):
+            begun: dict[str, Any] = {**response, "status": "in_progress", "output": []}
+            added = {"output_index": 0, "item": {**item, "status": "in_progress"}}
+            steps: tuple[tuple[str, dict[str, Any]], ...] = (
+                ("response.created", {"response": begun}),
+                ("response.output_item.added", added),
+                ("response.output_item.done", {"output_index": 0, "item": item}),
+                ("response.completed", {"response": ended}),
+            )
+            for number, (kind, more) in enumerate(steps):
                 yield kind, {"type": kind, "sequence_number": number, **more}
 
         return await _stream(request, events())
@@ -272,6 +282,7 @@ class ModelServer:
             error = {"type": "error", "error": {"type": _anthropic_kind(answer.status), "message": answer.message}}
             return web.json_response(error, status=answer.status)
         block: dict[str, Any]
+        empty: dict[str, Any]
         if isinstance(answer, Say):
             block, reason = {"type": "text", "text": answer.text}, "refusal" if answer.refusal else "end_turn"
         else:
@@ -290,7 +301,8 @@ class ModelServer:
             usage = {"input_tokens": TOKENS_IN, "output_tokens": TOKENS_OUT}
             return web.json_response({**message, "content": [block], "stop_reason": reason, "usage": usage})
         if isinstance(answer, Say):
-            empty, delta = {"type": "text", "text": ""}, {"type": "text_delta", "text": answer.text}
+            empty = {"type": "text", "text": ""}
+            delta = {"type": "text_delta", "text": answer.text}
         else:
             empty = {**block, "input": {}}
             delta = {"type": "input_json_delta", "partial_json": json.dumps(answer.arguments)}
