@@ -30,6 +30,7 @@ CommandKind = Literal[
     "mute",
     "resolve",
     "reopen",
+    "note_pull_request",
     "undo",
     "rebalance",
     "cleanup",
@@ -37,6 +38,9 @@ CommandKind = Literal[
     "configure",
     "round_finished",
 ]
+
+PullRequestNews = Literal["opened", "reopened", "merged", "released", "closed"]
+"""What may be new about a pull request; `closed` is without a merge."""
 
 MAX_IDS = 1000
 """Ids that a command may name at once."""
@@ -155,6 +159,23 @@ class Reopen(Asked):
 
 
 @dataclass(frozen=True, slots=True)
+class NotePullRequest(Asked):
+    """Note in the history of a cluster what is new about a pull request for it, and resolve the cluster if that does.
+
+    Items from after `happened_at` then make the cluster regressed; a muted cluster stays muted. `pull_request` is
+    "owner/name#12". Programs that look at the code host ask for it, people do not.
+    """
+
+    cluster_id: ShortId
+    pull_request: Annotated[str, StringConstraints(max_length=200)]
+    pr_url: Annotated[str, StringConstraints(max_length=2_000)]
+    news: PullRequestNews
+    happened_at: datetime
+    resolves: bool
+    type: Literal["note_pull_request"] = "note_pull_request"
+
+
+@dataclass(frozen=True, slots=True)
 class Undo(Asked):
     """Take back a merge, split, move, rename, pin, mute, resolve or reopen, or a cleanup with all its parts.
 
@@ -215,6 +236,7 @@ Command = (
     | Mute
     | Resolve
     | Reopen
+    | NotePullRequest
     | Undo
     | Rebalance
     | Cleanup

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Literal
 
 from soulcaster.domain.assignment import Assignment
-from soulcaster.domain.commands import CommandKind, Granularity
+from soulcaster.domain.commands import CommandKind, Granularity, PullRequestNews
 from soulcaster.domain.lifecycle import Triage
 
 By = Literal["consolidation", "person"]
@@ -133,6 +133,22 @@ class ClusterReopened:
 
 
 @dataclass(frozen=True, slots=True)
+class ClusterPullRequest:
+    """Something is new about a pull request for a cluster, at `at`.
+
+    `command_id` is set where that has resolved the cluster: undoing this command takes the resolution back.
+    """
+
+    cluster_id: str
+    news: PullRequestNews
+    reason: str
+    url: str
+    at: datetime
+    command_id: str | None = None
+    type: Literal["pull_request"] = "pull_request"
+
+
+@dataclass(frozen=True, slots=True)
 class CommandDone:
     """The outcome of a command: applied, refused with the reason, or waiting until what it names has come.
 
@@ -209,6 +225,7 @@ ClusterEvent = (
     | ClusterRestored
     | ClusterRegressed
     | ClusterReopened
+    | ClusterPullRequest
     | CommandDone
     | ProposalsChanged
     | ClusteringStatus

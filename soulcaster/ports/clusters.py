@@ -43,23 +43,28 @@ ClusterOrder = Literal["largest", "newest", "updated"]
 
 Happening = Literal[
     "merged", "merged_into", "split_off", "split_from", "restored", "move", "rename", "pin", "mute", "resolve",
-    "reopen", "regressed", "reopened",
+    "reopen", "regressed", "reopened", "pr_opened", "pr_reopened", "pr_merged", "pr_released", "pr_closed",
 ]  # fmt: skip
 """What happened to a cluster: another was merged into it, or it into another; another was split off it, or it off
 another; its merge was undone; a person moved items to it, renamed, (un)pinned, muted, resolved or reopened it; it was
-resolved and newer feedback came, which earlier versions called reopened."""
+resolved and newer feedback came, which earlier versions called reopened; a pull request for it was opened, opened
+again, merged, released or closed without a merge."""
 
 
 @dataclass(frozen=True, slots=True)
 class HistoryEntry:
-    """One event of a cluster's history, with the other cluster and the command that asked for it, if there are any."""
+    """One event of a cluster's history, with the other cluster and the command that asked for it, if there are any.
+
+    `url` is the address of the pull request that it is about.
+    """
 
     kind: Happening
-    by: By
+    by: By | Literal["github"]
     reason: str
     at: datetime | None = None
     other_id: str | None = None
     command_id: str | None = None
+    url: str | None = None
 
 
 class ClusterReader(Protocol):

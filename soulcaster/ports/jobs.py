@@ -21,6 +21,12 @@ class JobReader(Protocol):
     async def get(self, job_id: str) -> Job | None:
         """Return one job, or None."""
 
+    async def of_branch(self, project_id: str, branch: str) -> tuple[Job, ...]:
+        """Return the jobs of a project that work on a branch: one that made it, and those that went on with it."""
+
+    async def followed(self) -> tuple[Job, ...]:
+        """Return the jobs of all projects whose pull request somebody has to look at (`follows_pull_request`)."""
+
     async def active(self) -> int:
         """Return how many jobs of all projects are approved and have not ended; recorded ones do not count."""
 

@@ -27,7 +27,8 @@ def _every_field() -> Any:
     """Return type and default of every field that some kind of command has; each may be left out."""
     kinds = (*get_args(Command), RoundFinished)
     types = {name: type_ for kind in kinds for name, type_ in get_type_hints(kind, include_extras=True).items()}
-    types |= {"type": str, "requested_at": Time}  # the domain has a plain datetime; `Time` reads it as the wire does
+    # The domain has a plain datetime; `Time` reads it as the wire does.
+    types |= {"type": str, "requested_at": Time, "happened_at": Time}
     return {name: (type_ | None, None) for name, type_ in types.items()}
 
 

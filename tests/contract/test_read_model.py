@@ -18,6 +18,7 @@ from soulcaster.domain.events import (
     ClusterEvent,
     ClusteringStatus,
     ClusterMerged,
+    ClusterPullRequest,
     ClusterRegressed,
     ClusterReopened,
     ClusterRestored,
@@ -27,8 +28,10 @@ from soulcaster.domain.events import (
     ProposalsChanged,
 )
 from soulcaster.domain.feedback.items import FeedbackItem
+from soulcaster.domain.fixes.fix import Fix, FixOptions, Target
 from soulcaster.domain.fixes.outcome import FixOutcome, TestSummary
-from soulcaster.domain.lifecycle import Job, Triage
+from soulcaster.domain.fixes.pull_request_sight import PullRequestSight
+from soulcaster.domain.lifecycle import Job, JobStep, Triage
 from soulcaster.domain.members import Membership, User
 from soulcaster.domain.source_state import Position, RepositoryState, SourceReport, SourceState
 from soulcaster.domain.webhook_secrets import WebhookSecret
@@ -428,22 +431,61 @@ async def test_what_people_made_of_a_cluster_is_its_status(read_model: RedisRead
 
 
 async def test_history_says_what_people_made_of_a_cluster_and_that_it_regressed(read_model: RedisReadModel) -> None:
-    at = [NOW + timedelta(minutes=n) for n in range(5)]
+    at = [NOW + timedelta(minutes=n) for n in range(7)]
     kinds: list[CommandKind] = ["mute", "reopen", "resolve"]
     done = [CommandDone(f"k{n}", "applied", f"{k}!", at[n], k, ("c1",)) for n, k in enumerate(kinds)]
     newer: list[ClusterEvent] = [
         ClusterReopened("c1", "it came back", at[3]),
         ClusterRegressed("c1", "again", at[4]),
+        ClusterPullRequest("c1", "merged", "o/n#1 is merged", "https://x/1", at[5], "n1"),
+        ClusterPullRequest("c1", "closed", "o/n#2 is closed", "https://x/2", at[6]),
     ]
     for _ in range(2):
         await read_model.writer.apply("p1", [*opened("c1"), *done, *newer])
     assert await read_model.clusters.history("p1", "c1") == (
+        HistoryEntry("pr_closed", "github", "o/n#2 is closed", at[6], url="https://x/2"),
+        HistoryEntry("pr_merged", "github", "o/n#1 is merged", at[5], None, "n1", "https://x/1"),
         HistoryEntry("regressed", "consolidation", "again", at[4]),
         HistoryEntry("reopened", "consolidation", "it came back", at[3]),
         HistoryEntry("resolve", "person", "resolve!", at[2], None, "k2"),
         HistoryEntry("reopen", "person", "reopen!", at[1], None, "k1"),
         HistoryEntry("mute", "person", "mute!", at[0], None, "k0"),
     )
+
+
+async def test_jobs_are_found_by_their_branch_and_followed_as_long_as_their_pull_request_needs_it(
+    read_model: RedisReadModel,
+) -> None:
+    def ordered(job: str, branch: str, project: str = "p1") -> JobStep:
+        options = FixOptions(target=Target("o/n", "main", "a" * 40))
+        fix = Fix(job, "c1", "t", "owner", NOW, branch=branch, options=options)
+        return replace(step(0, "pending", job=job, project=project), fix=fix)
+
+    async def found(branch: str) -> set[str]:
+        return {job.id for job in await read_model.jobs.of_branch("p1", branch)}
+
+    async def followed() -> set[str]:
+        return {job.id for job in await read_model.jobs.followed()}
+
+    writer = read_model.writer
+    await writer.put_job_steps(
+        [ordered("j1", "b1"), ordered("j2", "b1"), ordered("j3", "b2"), ordered("j4", "b1", "p2"), step(0, job="j5")]
+    )
+    assert (await found("b1"), await found("b2"), await found("b3")) == ({"j1", "j2"}, {"j3"}, set())
+    assert await followed() == set()
+    url = "https://github.com/o/n/pull/1"
+    await writer.put_job_steps([step(1, "success", job=job, pr_url=url) for job in ("j1", "j3", "j5")])
+    assert await followed() == {"j1", "j3"}
+    sights = [PullRequestSight("closed", NOW), PullRequestSight("merged", NOW, "passed", NOW, NOW)]
+    await writer.put_job_steps(
+        [replace(step(2, job=job), pr_sight=sight) for job, sight in zip(("j1", "j3"), sights, strict=True)]
+    )
+    assert await followed() == {"j3"}
+    [job] = await read_model.jobs.of_branch("p1", "b2")
+    assert (job.pr_state, job.pr_sight, job.ended_at) == ("merged", sights[1], step(1).at)
+    done = replace(sights[1], announced_at=NOW)
+    await writer.put_job_steps([replace(step(3, job="j3"), pr_sight=done)])
+    assert await followed() == set()
 
 
 # ---- jobs -----------------------------------------------------------------------------------------------------------

@@ -1,6 +1,6 @@
 """What the clusterer reports, in Redis: its state, its settings, proposals, outcomes of commands."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 
 from pydantic import TypeAdapter
@@ -9,10 +9,12 @@ from soulcaster.adapters.redis import keys
 from soulcaster.adapters.redis.connection import RedisConnection
 from soulcaster.adapters.redis.history import add_entry
 from soulcaster.adapters.redis.typed import Pipeline
+from soulcaster.domain.commands import PullRequestNews
 from soulcaster.domain.events import (
     ClusterEvent,
     ClusteringConfigured,
     ClusteringStatus,
+    ClusterPullRequest,
     ClusterRegressed,
     ClusterReopened,
     ClusterSplit,
@@ -29,6 +31,14 @@ _HAPPENINGS: dict[str | None, Happening] = {
     "move": "move", "rename": "rename", "pin": "pin", "mute": "mute", "resolve": "resolve", "reopen": "reopen",
 }  # fmt: skip
 """Kinds of commands that are in a cluster's history by their outcome alone; the others have events."""
+
+_NEWS: Mapping[PullRequestNews, Happening] = {
+    "opened": "pr_opened",
+    "reopened": "pr_reopened",
+    "merged": "pr_merged",
+    "released": "pr_released",
+    "closed": "pr_closed",
+}
 
 _COMMAND: TypeAdapter[CommandView] = TypeAdapter(CommandView)
 _PROPOSALS: TypeAdapter[tuple[Proposal, ...]] = TypeAdapter(tuple[Proposal, ...])
@@ -89,12 +99,19 @@ def add_reports(pipe: Pipeline, project_id: str, events: Iterable[ClusterEvent])
             case ClusterRegressed() | ClusterReopened():
                 entry = HistoryEntry(event.type, "consolidation", event.reason, event.at)
                 add_entry(pipe, project_id, event.cluster_id, entry)
+            case ClusterPullRequest():
+                add_entry(pipe, project_id, event.cluster_id, _pull_request_entry(event))
             case ProposalsChanged():
                 pipe.set(keys.proposals(project_id), _PROPOSALS.dump_json(event.proposals))
             case ClusteringStatus():
                 pipe.set(keys.clustering_status(project_id), _STATUS.dump_json(event))
             case ClusteringConfigured():
                 pipe.set(keys.clustering_config(project_id), _CONFIGURED.dump_json(event))
+
+
+def _pull_request_entry(event: ClusterPullRequest) -> HistoryEntry:
+    kind = _NEWS[event.news]
+    return HistoryEntry(kind, "github", event.reason, event.at, command_id=event.command_id, url=event.url)
 
 
 def _add_outcome(pipe: Pipeline, project_id: str, event: CommandDone) -> None:

@@ -10,7 +10,7 @@ from soulcaster.adapters.redis.cluster_lists import update_lists
 from soulcaster.adapters.redis.jobs import job_fields, job_of, step_value
 from soulcaster.adapters.redis.notices import NoticeWriter
 from soulcaster.adapters.redis.typed import Commands
-from soulcaster.domain.lifecycle import Job, JobStatus, JobStep, active, advance, start
+from soulcaster.domain.lifecycle import Job, JobStatus, JobStep, active, advance, follows_pull_request, start
 from soulcaster.ports.notices import JobNotice, Notice
 
 STEPS_AT_ONCE = 100
@@ -48,6 +48,12 @@ class JobWriter:
                 transaction.sadd(keys.active_jobs(), job.id)
             else:
                 transaction.srem(keys.active_jobs(), job.id)
+            if follows_pull_request(job):
+                transaction.sadd(keys.followed_jobs(), job.id)
+            else:
+                transaction.srem(keys.followed_jobs(), job.id)
+            if job.fix is not None and job.fix.branch:
+                transaction.sadd(keys.jobs_of_branch(project_id, job.fix.branch), job.id)
             for link in chain:
                 transaction.zadd(keys.cluster_jobs(link), {job.id: job.created_at.timestamp()})
             for position, status in advanced.statuses:

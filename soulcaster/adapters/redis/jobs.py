@@ -88,6 +88,16 @@ class RedisJobs:
             fields = await redis.hgetall(keys.job(job_id))
         return job_of(fields) if fields else None
 
+    async def of_branch(self, project_id: str, branch: str) -> tuple[Job, ...]:
+        """Return the jobs of a project that work on a branch."""
+        async with self._connection.commands() as redis:
+            return await read_jobs(redis, sorted(await redis.smembers(keys.jobs_of_branch(project_id, branch))))
+
+    async def followed(self) -> tuple[Job, ...]:
+        """Return the jobs of all projects whose pull request somebody has to look at."""
+        async with self._connection.commands() as redis:
+            return await read_jobs(redis, sorted(await redis.smembers(keys.followed_jobs())))
+
     async def active(self) -> int:
         """Return how many ordered jobs of all projects are approved and have not ended."""
         async with self._connection.commands() as redis:

@@ -32,6 +32,8 @@
 | job:{job_id}:log | zset | chunks of its log by their offset on job.logs: the newest; expires after the last one |
 | job:{job_id}:log:state | hash | what is kept and dropped of its log, and the last heartbeat; expires with it |
 | jobs:{project_id} | zset | job ids by `created_at` |
+| branch:{project_id}:{branch} | set | ids of the jobs that work on a branch |
+| followed:jobs | set | ids of all jobs whose pull request somebody has to look at |
 | active:jobs | set | ids of all ordered jobs that are approved and have not ended |
 | document:{project_id}:{document_id} | string | a brief or a plan, JSON |
 | plan:{project_id}:{cluster_id} | string | the id of a cluster's newest plan |
@@ -63,7 +65,7 @@ merge.
 MADE_AGAIN = (
     "feedback:*", "deleted:*", "assignments:*", "cluster:*", "clusters:*", "clustering:*", "command:*", "job:*",
     "jobs:*", "key:*", "keys:*", "members:*", "project:*", "projects", "user:*", "config:*", "webhooks:*", "sources:*",
-    "repositories:*", "active:jobs", "document:*", "plan:*",
+    "repositories:*", "active:jobs", "branch:*", "followed:jobs", "document:*", "plan:*",
 )  # fmt: skip
 """Patterns of the keys that a rebuild deletes and makes again from Kafka."""
 
@@ -231,6 +233,16 @@ def job_log_state(job_id: str) -> str:
 def jobs(project_id: str) -> str:
     """All jobs of a project."""
     return f"jobs:{project_id}"
+
+
+def jobs_of_branch(project_id: str, branch: str) -> str:
+    """The jobs of a project that work on one branch."""
+    return f"branch:{project_id}:{branch}"
+
+
+def followed_jobs() -> str:
+    """All jobs whose pull request somebody has to look at, of all projects."""
+    return "followed:jobs"
 
 
 def active_jobs() -> str:

@@ -41,6 +41,11 @@ HAPPENING_TEXTS: Mapping[str, str] = {
     "reopen": "Reopened",
     "regressed": "Regressed: newer feedback came after it was resolved",
     "reopened": "Reopened because of newer feedback",
+    "pr_opened": "A pull request was opened",
+    "pr_reopened": "The pull request was opened again",
+    "pr_merged": "The pull request was merged",
+    "pr_released": "What the pull request changes was released",
+    "pr_closed": "The pull request was closed without a merge",
 }
 
 RULE_TEXTS: Mapping[str, str] = {

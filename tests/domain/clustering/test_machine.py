@@ -3,7 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from unittest.mock import patch
 from uuid import UUID
 
@@ -24,6 +24,7 @@ from soulcaster.domain.commands import (
     Merge,
     Move,
     Mute,
+    NotePullRequest,
     Pin,
     Rebalance,
     Rename,
@@ -38,6 +39,7 @@ from soulcaster.domain.events import (
     ClusterChanged,
     ClusterEvent,
     ClusterMerged,
+    ClusterPullRequest,
     ClusterRegressed,
     ClusterRestored,
     ClusterSplit,
@@ -100,14 +102,17 @@ class Fold:
         self._before = dict(self.where)
         self._pairs = []
         self.regressed = set()
+        resolved: set[str] = set()
         for event in events:
             match event:
                 case ItemAssigned():
                     self.assigned(event)
                 case ItemRemoved():
                     self.removed(event)
+                case ClusterPullRequest():
+                    resolved.add(event.cluster_id if event.command_id else "")
                 case ClusterRegressed():
-                    assert self.changed[event.cluster_id].triage == "resolved"
+                    assert self.changed[event.cluster_id].triage == "resolved" or event.cluster_id in resolved
                     assert event.at == max(self.time[item] for item in self.items(event.cluster_id))
                     self.regressed.add(event.cluster_id)
                 case ClusterSplit():
@@ -355,6 +360,18 @@ class ProjectMachine(RuleBasedStateMachine):
                 assert self.fold.changed[cluster_id].triage == wanted
             else:  # opened and merged within one step: its id leads somewhere, and nobody has heard of it
                 assert cluster_id not in self.fold.where.values()
+
+    @rule(data=st.data(), hours=st.sampled_from([-9999, 0, 9999]))
+    def merge_a_pull_request(self, data: st.DataObject, hours: int) -> None:
+        cluster_id, at = self.cluster_id(data), NOW + timedelta(hours=hours)
+        before = self.fold.changed.get(self.fold.resolve(cluster_id))
+        command = NotePullRequest(*self.asked(), NOW, cluster_id, "o/n#1", "https://x/1", "merged", at, resolves=True)
+        self.say(command)
+        after = self.fold.changed.get(self.fold.resolve(cluster_id))
+        if self.fold.done[command.id] == "applied" and before is not None and after is not None:
+            kept = before.triage in ("muted", "resolved")
+            newer = after.updated_at > at
+            assert after.triage == (before.triage if kept else "regressed" if newer else "resolved")
 
     @precondition(lambda self: self.fold.said)
     @rule(data=st.data())

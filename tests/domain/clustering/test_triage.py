@@ -14,15 +14,18 @@ from soulcaster.domain.commands import (
     Merge,
     Move,
     Mute,
+    NotePullRequest,
+    PullRequestNews,
     Reopen,
     Reset,
     Resolve,
     StartFix,
     Undo,
 )
-from soulcaster.domain.events import ClusterChanged, ClusterEvent, ClusterRegressed, CommandDone
+from soulcaster.domain.events import ClusterChanged, ClusterEvent, ClusterPullRequest, ClusterRegressed, CommandDone
+from soulcaster.domain.fixes.fix import FixOptions, FollowUp, Target
 from soulcaster.domain.ids import cluster_id_for
-from soulcaster.domain.lifecycle import Triage
+from soulcaster.domain.lifecycle import Triage, start
 from tests.domain.clustering.make import A, fed, load, vector, write
 from tests.support.make import NOW, compared_item, uid
 
@@ -207,6 +210,73 @@ def test_people_decide_about_a_regressed_cluster_and_take_it_back(
     decision = project.tell(kind, hours=10)
     assert project.triage() == expected
     assert told(project.do(Undo("u", "owner", NOW, decision))) == "regressed"
+
+
+def note(news: PullRequestNews, *, hours: float, resolves: bool, command: str = "n") -> NotePullRequest:
+    at = NOW + hours * HOUR
+    return NotePullRequest(command, "github", NOW, of(CARD), "o/n#1", "https://x/1", news, at, resolves)
+
+
+def pulls(step: Step) -> list[ClusterPullRequest]:
+    return [e for e in step.events if isinstance(e, ClusterPullRequest)]
+
+
+def test_a_merged_pull_request_resolves_a_cluster_as_of_the_merge() -> None:
+    project = Project(CARD)
+    step = project.do(note("merged", hours=5, resolves=True))
+    assert (told(step), regressed(step)) == ("resolved", [])
+    expected = ClusterPullRequest(of(CARD), "merged", "o/n#1 is merged", "https://x/1", NOW + 5 * HOUR, "n")
+    assert pulls(step) == [expected]
+    step = project.say("card late today", like=CARD, hours=5)  # said before the merge
+    assert (told(step), regressed(step)) == ("resolved", [])
+    assert told(project.say("card late again", like=CARD, hours=6)) == "regressed"
+
+
+def test_feedback_that_came_between_a_merge_and_the_news_of_it_makes_the_cluster_regressed() -> None:
+    project = Project(CARD)
+    project.say("card late again", like=CARD, hours=6)
+    step = project.do(note("merged", hours=5, resolves=True))
+    assert (told(step), len(regressed(step)), project.triage()) == ("regressed", 1, "regressed")
+
+
+@pytest.mark.parametrize("kind", [Mute, Resolve])
+def test_what_people_have_decided_outweighs_a_merged_pull_request(kind: type[Mute | Resolve]) -> None:
+    project = Project(CARD)
+    project.tell(kind)
+    before = project.triage()
+    step = project.do(note("merged", hours=5, resolves=True))
+    assert (project.triage(), [e.command_id for e in pulls(step)]) == (before, [None])
+
+
+def test_other_news_of_a_pull_request_is_only_noted() -> None:
+    project = Project(CARD)
+    reasons: dict[PullRequestNews, str] = {
+        "opened": "o/n#1 is open",
+        "merged": "o/n#1 is merged; it waits for a release",
+        "closed": "o/n#1 is closed without a merge",
+    }
+    for number, (news, reason) in enumerate(reasons.items()):
+        step = project.do(note(news, hours=5, resolves=False, command=f"n{number}"))
+        assert ([e.reason for e in pulls(step)], project.triage()) == ([reason], "open")
+
+
+def test_the_resolution_by_a_pull_request_is_taken_back_and_does_not_come_again() -> None:
+    project = Project(CARD)
+    merged = note("merged", hours=5, resolves=True)
+    project.do(merged)
+    assert told(project.do(Undo("u", "owner", NOW, merged.id))) == "open"
+    assert project.keep(project.state.apply(merged, NOW)) == Step()
+    assert project.triage() == "open"
+
+
+def test_a_follow_up_works_on_the_branch_of_its_pull_request_and_has_it_from_the_beginning() -> None:
+    project = Project(CARD)
+    url = "https://github.com/o/n/pull/1"
+    follow_up = FollowUp(1, "ada", "rename it", "soulcaster/fix-12345678-1", url)
+    options = FixOptions(target=Target("o/n", "main", "a" * 40), follow_up=follow_up)
+    step = project.do(StartFix("f", "owner", NOW, of(CARD), options))
+    assert [(fix.branch, fix.attempt) for fix in step.fixes] == [("soulcaster/fix-12345678-1", 1)]
+    assert [(s.pr_url, start(s).pr_state) for s in step.job_steps] == [(url, "open")]
 
 
 def test_a_fix_of_a_regressed_cluster_may_start() -> None:

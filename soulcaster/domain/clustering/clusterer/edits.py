@@ -8,7 +8,7 @@ from soulcaster.domain.clustering.clusterer.clusters import Cluster
 from soulcaster.domain.clustering.clusterer.constraints import TRIAGE, Constraint
 from soulcaster.domain.clustering.clusterer.state import ClusterState
 from soulcaster.domain.clustering.micro_clusters.micro_cluster import MicroCluster, pack_members
-from soulcaster.domain.commands import Merge, Move, Mute, Pin, Rename, Reopen, Resolve, Split
+from soulcaster.domain.commands import Merge, Move, Mute, NotePullRequest, Pin, Rename, Reopen, Resolve, Split
 from soulcaster.domain.ids import split_id_for
 from soulcaster.errors import BadInput
 
@@ -151,6 +151,21 @@ class Edits:
         )
         cluster.triage = TRIAGE[command.type]
         cluster.resolved_at = max(command.requested_at.timestamp(), cluster.last)
+        return self._cluster_done(constraint)
+
+    def resolve_by(self, command: NotePullRequest) -> ClusterChanges:
+        """Resolve a cluster as of when a pull request was merged or released; one that is muted or resolved stays so.
+
+        What was newer by then makes the cluster regressed, although it has it already.
+        """
+        number = self._find(command.cluster_id)
+        cluster = self._state.clusters[number]
+        if cluster.triage in ("muted", "resolved"):
+            return ClusterChanges()
+        constraint = self._constraint(
+            command.id, "resolve", number, triage=cluster.triage, resolved_at=cluster.resolved_at
+        )
+        cluster.triage, cluster.resolved_at = "resolved", command.happened_at.timestamp()
         return self._cluster_done(constraint)
 
     # ---- shared parts --------------------------------------------------------------------------------------------

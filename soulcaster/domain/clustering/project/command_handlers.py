@@ -5,7 +5,7 @@
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import singledispatchmethod
@@ -26,7 +26,9 @@ from soulcaster.domain.commands import (
     Merge,
     Move,
     Mute,
+    NotePullRequest,
     Pin,
+    PullRequestNews,
     Rebalance,
     Rename,
     Reopen,
@@ -36,7 +38,7 @@ from soulcaster.domain.commands import (
     StartFix,
     Undo,
 )
-from soulcaster.domain.events import ClusteringConfigured
+from soulcaster.domain.events import ClusteringConfigured, ClusterPullRequest
 from soulcaster.domain.fixes.fix import Fix, branch_name
 from soulcaster.domain.fixes.limits import check_limits
 from soulcaster.domain.ids import command_record_id, id_bytes, job_id_for, job_record_id, step_id_for
@@ -44,6 +46,14 @@ from soulcaster.domain.lifecycle import JobState, JobStep
 from soulcaster.errors import BadInput, QuotaExceeded
 
 _TRIAGED = {"mute": "muted", "resolve": "resolved", "reopen": "reopened"}
+
+_NEWS: Mapping[PullRequestNews, str] = {
+    "opened": "is open",
+    "reopened": "is open again",
+    "merged": "is merged",
+    "released": "is released",
+    "closed": "is closed without a merge",
+}
 
 
 class NotKnownYet(Exception):
@@ -120,6 +130,26 @@ class CommandHandlers:
         return _TRIAGED[command.type]
 
     @handle.register
+    def _note_pull_request(self, command: NotePullRequest, context: CommandContext) -> str:
+        clusters, number = self._find(command.cluster_id)
+        changes = clusters.clusterer.edits.resolve_by(command) if command.resolves else ClusterChanges()
+        reason = f"{command.pull_request} {_NEWS[command.news]}"
+        if command.news == "merged" and not command.resolves:
+            reason += "; it waits for a release"
+        context.draft.events.append(
+            ClusterPullRequest(
+                clusters.cluster_id(number),
+                command.news,
+                reason,
+                command.pr_url,
+                command.happened_at,
+                command.id if changes.changed else None,
+            )
+        )
+        self._changed(context, clusters, changes)
+        return reason
+
+    @handle.register
     def _undo(self, command: Undo, context: CommandContext) -> str:
         """Take back a command, or one that waits; a cleanup is one constraint a proposal, the newest first."""
         undone = command.command_id
@@ -194,7 +224,7 @@ class CommandHandlers:
             command.requested_by,
             command.requested_at,
             attempt,
-            branch_name(cluster.id, attempt),
+            _branch(command, cluster, attempt),
             command.options,
         )
         context.draft.remember(id_bytes(job_id), DONE)
@@ -248,7 +278,12 @@ class CommandHandlers:
         return f"job {job.id} approved"
 
     def _job_step(self, context: CommandContext, fix: Fix, state: JobState, log: str) -> None:
-        """Add a step of a job that this writer decides on, and take it at once: others report on it later."""
+        """Add a step of a job that this writer decides on, and take it at once: others report on it later.
+
+        A job that goes on with a pull request has it from the beginning.
+        """
+        follow_up = fix.options.follow_up
+        pr_url = None if follow_up is None else follow_up.pr_url
         step = JobStep(
             step_id_for(fix.job_id, state),
             fix.job_id,
@@ -258,6 +293,8 @@ class CommandHandlers:
             state,
             context.at,
             log=log,
+            pr_url=pr_url,
+            pr_state=None if pr_url is None else "open",
             fix=fix,
         )
         self._state.jobs.apply(step, context.draft)
@@ -339,6 +376,12 @@ class CommandHandlers:
             draft.events.append(event_factory.proposals(self._state.embedders))
         numbers = [*changes.changed, *changes.split, *(number for number, _ in changes.merged)]
         context.cluster_ids.extend(map(clusters.cluster_id, numbers))
+
+
+def _branch(command: StartFix, cluster: Cluster, attempt: int) -> str:
+    """Return the branch of a job: its own, or that of the pull request that it goes on with."""
+    follow_up = command.options.follow_up
+    return follow_up.branch if follow_up is not None and follow_up.branch else branch_name(cluster.id, attempt)
 
 
 def _same_embedder(found: Sequence[EmbedderClusters]) -> EmbedderClusters:

@@ -60,16 +60,17 @@ class ClusterOut(BaseModel):
 
 
 class HistoryOut(BaseModel):
-    """What happened to a cluster; `other_id` is the other cluster involved."""
+    """What happened to a cluster; `other_id` is the other cluster involved, `url` the address of the pull request."""
 
     model_config = ConfigDict(from_attributes=True)
 
     kind: Happening
-    by: By
+    by: By | Literal["github"]
     reason: str
     at: datetime | None
     other_id: str | None
     command_id: str | None
+    url: str | None
 
 
 class ClusterDetailOut(ClusterOut):
