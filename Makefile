@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help setup run test lint types imports unit lock clean
+.PHONY: help setup run test bugs lint types imports unit lock clean
 .DEFAULT_GOAL := help
 
 help: ## show this list
@@ -27,6 +27,9 @@ run: setup ## start everything here: Kafka, Redis, worker, web, launcher, demo d
 
 test: setup lint types imports ## everything CI runs, on the real Kafka and Redis
 	$(BIN)/python -m pytest --numprocesses 2 --maxschedchunk 1
+
+bugs: setup ## all small repositories with a bug and a scripted agent; `make test` has one an ecosystem
+	SOULCASTER_TEST_ALL_BUGS=1 $(BIN)/python -m pytest --durations 0 tests/fixer/bugs
 
 lint: setup ## ruff: style and format
 	$(BIN)/ruff check .

@@ -135,6 +135,10 @@ class NotFound(SoulcasterError):
     """Nothing here has that id."""
 
 
+class TreeUnusable(SoulcasterError):
+    """A tree of files could not be copied or removed."""
+
+
 class SandboxGone(SoulcasterError):
     """This sandbox does not run any more: it was removed or paused, or it reached its time to live."""
 

@@ -1,0 +1,199 @@
+"""What a patch does to tests that were there before: judged by its lines, with the habits of each language.
+
+This finds what a run cannot show: a test that still passes because it checks less. It reads no program; a clever change
+can hide from it, so the tests of the base also run on the new code, and a person reads the pull request.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from soulcaster.domain.fixes.patch import FileChange, Patch
+from soulcaster.domain.fixes.patch_parts import FilePatch, Hunk, Line, file_patches, inline_test_lines
+from soulcaster.domain.fixes.test_files import holds_inline_tests, holds_tests, is_test_file
+from soulcaster.domain.fixes.test_habits import MAKEFILES, TEST_TARGETS, Habits, habits_of
+
+_COMMENT = re.compile(r"\s*(#(?!\[|\s*if\b)|//(?!\s*(go:build|\+build))|/?\*|\"\"\"|'''|$)")
+_IMPORT = re.compile(r"\s*(import|from|use|package)\b|\s*#include|const .* = require\(")
+_MAX_LINE = 1_000
+"""Characters of a line that are read, so that no line takes long."""
+
+
+@dataclass(frozen=True, slots=True)
+class TestChanges:
+    """What a patch does to tests, by names for people.
+
+    `deleted` are files of tests; `skipped` are tests of the base that it takes out of the run, `weakened` those that
+    check less. `changed` are tests and their data that it changes otherwise. `new_doubtful` are new tests that skip
+    themselves or check nothing.
+    """
+
+    deleted: tuple[str, ...] = ()
+    skipped: tuple[str, ...] = ()
+    weakened: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+    new_doubtful: tuple[str, ...] = ()
+
+    __test__ = False  # no test class for pytest
+
+
+@dataclass(slots=True)
+class _Test:
+    """The changed lines of one test, or of what is around tests, in a file."""
+
+    name: str
+    new: bool
+    removed: list[str] = field(default_factory=list)
+    added: list[str] = field(default_factory=list)
+    skips: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Moved:
+    """How often each line is moved within the tests, once for each of its two ends."""
+
+    removed: Counter[str]
+    added: Counter[str]
+
+
+def test_changes(patch: Patch) -> TestChanges:
+    """Return what a patch does to the tests of its base."""
+    files = file_patches(patch.text)
+    changes = {change.path: change for change in patch.changes}
+    moved = _moved(file for file in files if _may_hold_tests(file.path))
+    deleted = [change.old_path or change.path for change in patch.changes if _deletes_tests(change)]
+    skipped: list[str] = []
+    weakened: list[str] = []
+    changed: list[str] = []
+    doubtful: list[str] = []
+    for file in files:
+        change = changes.get(file.path)
+        new_file = change is not None and change.kind in ("added", "copied")
+        if change is not None and change.kind == "deleted":
+            continue
+        habits = habits_of(file.path)
+        if habits is None or not _may_hold_tests(file.path):
+            changed += [file.path] if is_test_file(file.path) and not new_file else []
+            continue
+        for test in _tests(file, habits, moved, new_file=new_file):
+            name = f"{test.name} ({file.path})" if test.name else file.path
+            trivial = any(habits.trivial(line) for line in test.added)
+            if test.new:
+                doubtful += [name] if test.skips or trivial else []
+            elif test.skips:
+                skipped.append(name)
+            elif _strength(habits, test.removed) > _strength(habits, test.added) or trivial:
+                weakened.append(name)
+            elif any(not (_COMMENT.match(line) or _IMPORT.match(line)) for line in test.removed):
+                changed.append(name)
+    lists = (deleted, skipped, weakened, changed, doubtful)
+    return TestChanges(*(tuple(dict.fromkeys(names)) for names in lists))
+
+
+test_changes.__test__ = False  # type: ignore[attr-defined]  # no test for pytest
+
+
+def _deletes_tests(change: FileChange) -> bool:
+    if change.kind == "deleted":
+        return holds_tests(change.path)
+    return change.kind == "renamed" and holds_tests(change.old_path) and not holds_tests(change.path)
+
+
+def _may_hold_tests(path: str) -> bool:
+    return is_test_file(path) or holds_inline_tests(path) or path.rpartition("/")[2] in MAKEFILES
+
+
+def _strength(habits: Habits, lines: Iterable[str]) -> int:
+    return sum(habits.strength(line) for line in lines if not _COMMENT.match(line))
+
+
+def _lines(file: FilePatch, mark: str) -> Iterator[str]:
+    for hunk in file.hunks:
+        yield from (line.text.strip() for line in hunk.lines if line.mark == mark)
+
+
+def _tests(file: FilePatch, habits: Habits, moved: _Moved, *, new_file: bool) -> list[_Test]:
+    """Return the tests that a file's hunks touch. Lines that the patch moves count neither as removed nor as added."""
+    definitions = {name for line in _lines(file, "-") if (name := habits.defines(line))}
+    old_skips = Counter(line for line in _lines(file, "-") if habits.skips(line))
+    found: list[_Test] = []
+    for hunk in file.hunks:
+        found += _in_hunk(file.path, hunk, habits, definitions, old_skips, new_file=new_file)
+    for test in found:
+        test.removed = _without(test.removed, moved.removed)
+        test.added = _without(test.added, moved.added)
+    return [test for test in found if test.removed or test.added or test.skips]
+
+
+def _in_hunk(
+    path: str, hunk: Hunk, habits: Habits, definitions: set[str], old_skips: Counter[str], *, new_file: bool
+) -> Iterator[_Test]:
+    """Yield the tests of a hunk; a test begins at its definition, or at the attributes and decorators before it."""
+    test = _Test(habits.defines(hunk.heading) or "", new_file)
+    attributes: list[Line] = []
+    for line in _relevant(path, hunk, habits):
+        text = line.text[:_MAX_LINE]
+        name = habits.defines(text)
+        if name is None and text.lstrip().startswith(("@", "#[")):
+            attributes.append(line)
+            continue
+        if name is not None:
+            yield test
+            test = _Test(name, new_file or (line.mark == "+" and name not in definitions))
+        for one in (*attributes, line):
+            _note(test, one, habits, old_skips)
+        attributes = []
+    for one in attributes:
+        _note(test, one, habits, old_skips)
+    yield test
+
+
+def _note(test: _Test, line: Line, habits: Habits, old_skips: Counter[str]) -> None:
+    text = line.text[:_MAX_LINE]
+    if line.mark == "-":
+        test.removed.append(text)
+    elif line.mark == "+":
+        test.added.append(text)
+        if habits.skips(text) and not _COMMENT.match(text):
+            if old_skips[text.strip()] > 0:
+                old_skips[text.strip()] -= 1
+            else:
+                test.skips = True
+
+
+def _relevant(path: str, hunk: Hunk, habits: Habits) -> Sequence[Line]:
+    """Return the lines that belong to tests: in Rust those of modules of tests, in a Makefile those of its targets."""
+    if holds_inline_tests(path):
+        return [line for line, inside in inline_test_lines(hunk) if inside]
+    if path.rpartition("/")[2] not in MAKEFILES:
+        return hunk.lines
+    found: list[Line] = []
+    target = habits.defines(hunk.heading)
+    for line in hunk.lines:
+        if not line.text.startswith(("\t", "#", " ")) and line.text.strip():
+            target = habits.defines(line.text)
+        if target in TEST_TARGETS:
+            found.append(line)
+    return found
+
+
+def _moved(files: Iterable[FilePatch]) -> _Moved:
+    """Return the lines that are removed at one place of the tests and added at another."""
+    removed: Counter[str] = Counter()
+    added: Counter[str] = Counter()
+    for file in files:
+        removed.update(_lines(file, "-"))
+        added.update(_lines(file, "+"))
+    both = removed & added
+    return _Moved(both, both.copy())
+
+
+def _without(lines: Sequence[str], moved: Counter[str]) -> list[str]:
+    kept = []
+    for line in lines:
+        if line.strip() and moved[line.strip()] > 0:
+            moved[line.strip()] -= 1
+        else:
+            kept.append(line)
+    return kept
