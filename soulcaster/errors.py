@@ -104,6 +104,23 @@ class SourceRefuses(SoulcasterError):
     """A source of feedback refuses the request; check its settings and the token."""
 
 
+class BranchMoved(SourceRefuses):
+    """A branch changed between looking at it and pushing to it."""
+
+
+class NoPatch(SoulcasterError):
+    """No patch can be taken from what a coding agent left behind, or it does not apply."""
+
+
+class GitFailed(SoulcasterError):
+    """A git command failed."""
+
+    def __init__(self, said: str) -> None:
+        """`said` is the end of what git printed about it."""
+        super().__init__(f"git failed: {said.strip()}")
+        self.said = said
+
+
 class PlannerRefuses(SoulcasterError):
     """The model that writes plans refuses the request, or writes no plan."""
 

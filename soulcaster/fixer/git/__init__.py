@@ -1,0 +1,1 @@
+"""Trusted git: cloning, taking a patch from a tree that strangers changed, applying it, and pushing it."""
