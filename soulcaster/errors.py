@@ -112,6 +112,10 @@ class NoPatch(SoulcasterError):
     """No patch can be taken from what a coding agent left behind, or it does not apply."""
 
 
+class NoScan(SoulcasterError):
+    """A change could not be scanned for secrets."""
+
+
 class GitFailed(SoulcasterError):
     """A git command failed."""
 

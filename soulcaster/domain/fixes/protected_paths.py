@@ -86,6 +86,15 @@ CI = (
     "wercker.y*ml",
     "cloudbuild.y*ml",
     "buildspec*.y*ml",
+    "circle.y*ml",
+    "codefresh*.y*ml",
+    ".tekton",
+    ".harness",
+    ".concourse",
+    "netlify.toml",
+    "vercel.json",
+    ".mergify.y*ml",
+    "bors.toml",
     "CODEOWNERS",
     "renovate.json*",
     ".renovaterc*",
@@ -106,6 +115,7 @@ GIT_FILES = (
     ".overcommit.y*ml",
     ".pre-commit-config.y*ml",
     ".pre-commit-hooks.y*ml",
+    ".lintstagedrc*",
 )
 """What git itself obeys, and hooks that run on the machines of people."""
 
@@ -161,6 +171,10 @@ SECRETS_AND_REGISTRIES = (
     "*.jks",
     "*.keystore",
     "*.kdbx",
+    "*.ppk",
+    ".htpasswd",
+    "kubeconfig*",
+    "credentials.json",
 )
 """Secrets, and where packages come from: a changed registry, wrapper or plugin replaces code that nobody reviews."""
 

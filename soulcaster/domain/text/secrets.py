@@ -60,6 +60,13 @@ def without_secrets(text: str) -> str:
     return _without_given(text) if "=" in text else text
 
 
+def has_token(text: str) -> bool:
+    """Return whether a text has a token or a private key; passwords, and what follows `Bearer`, do not count."""
+    if KEY_BEGIN.search(text) or any(not found[0].lower().startswith("bearer ") for found in _TOKEN.finditer(text)):
+        return True
+    return any(_checked(found) == SECRET for found in _CHECKED.finditer(text))
+
+
 def _checked(found: re.Match[str]) -> str:
     """Return the replacement of what begins as a token does.
 

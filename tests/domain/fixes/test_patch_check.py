@@ -1,0 +1,165 @@
+import json
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from soulcaster.domain.fixes.patch import ChangeKind, FileChange, Patch
+from soulcaster.domain.fixes.patch_check import MAX_FILES, MAX_LINES, check_patch
+from soulcaster.domain.fixes.patch_lines import new_lines
+
+
+def change(
+    path: str,
+    *,
+    kind: ChangeKind = "modified",
+    old: str = "100644",
+    new: str = "100644",
+    added: int | None = 1,
+    deleted: int | None = 1,
+) -> FileChange:
+    return FileChange(path, kind, old, new, added, deleted, path)
+
+
+def part(path: str, added: list[str], removed: list[str] | None = None, *, start: int = 1) -> bytes:
+    gone = removed or []
+    lines = [f"diff --git a/{path} b/{path}", f"--- a/{path}", f"+++ b/{path}"]
+    lines.append(f"@@ -{start},{len(gone)} +{start},{len(added)} @@")
+    lines += [f"-{line}" for line in gone] + [f"+{line}" for line in added]
+    return "".join(f"{line}\n" for line in lines).encode(errors="surrogateescape")
+
+
+def patch(*changes: FileChange, text: bytes | None = None) -> Patch:
+    return Patch(b"".join(part(c.path, ["x"]) for c in changes) if text is None else text, changes)
+
+
+def refusals(of: Patch, **more: object) -> str:
+    return " ".join(check_patch(of, **more).refusals)  # type: ignore[arg-type]
+
+
+def test_an_ordinary_change_is_neither_refused_nor_flagged() -> None:
+    checked = check_patch(patch(change("src/app.py"), change("tests/test_app.py", kind="added", old="000000")))
+    assert (checked.refusals, checked.flags) == ((), ())
+
+
+def test_an_empty_patch_is_refused_in_so_many_words() -> None:
+    assert refusals(Patch(b"", ())) == "The coding agent changed nothing."
+
+
+def test_too_many_files_or_lines_are_refused_and_lock_files_do_not_count_as_lines() -> None:
+    assert "files" in refusals(patch(*(change(f"f{number}.py") for number in range(MAX_FILES + 1))))
+    assert "lines" in refusals(patch(change("a.py", added=MAX_LINES + 1)))
+    locked = check_patch(patch(change("web/package-lock.json", added=MAX_LINES + 1)))
+    assert locked.refusals == ()
+    assert "lock file" in locked.flags[0]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [".github/workflows/ci.yml", "CLAUDE.md", "sub/.GitHub/x", ".husky/pre-commit", ".gitattributes", "opencode.json"],
+)
+def test_protected_paths_are_refused_also_when_they_are_deleted(path: str) -> None:
+    assert path in refusals(patch(change(path)))
+    assert path in refusals(patch(change(path, kind="deleted", new="000000")))
+
+
+def test_globs_of_the_project_are_refused() -> None:
+    assert "settings of the project" in refusals(patch(change("db/migrations/1.sql")), globs=("migrations/",))
+
+
+@pytest.mark.parametrize("path", ["a\u202eyp.exe", "a\nb", "a\u200bb", "back\\slash", "caf\udce9.txt", "\x1b[31m"])
+def test_names_that_mislead_are_refused_and_shown_harmless(path: str) -> None:
+    told = refusals(patch(change(path)))
+    assert "name has characters" in told or "not a path" in told
+    assert told.isprintable()
+
+
+def test_links_submodules_and_odd_modes_are_refused() -> None:
+    assert "symbolic link" in refusals(patch(change("l", kind="added", old="000000", new="120000")))
+    assert "submodule" in refusals(patch(change("s", kind="added", old="000000", new="160000")))
+    assert "submodule" in refusals(patch(change("s", kind="deleted", old="160000", new="000000")))
+    assert "mode" in refusals(patch(change("f", new="104755")))
+
+
+def test_executables_and_build_files_are_flagged() -> None:
+    checked = check_patch(patch(change("run.sh", kind="added", old="000000", new="100755"), change("Dockerfile")))
+    assert checked.refusals == ()
+    assert checked.flags == ("run.sh becomes executable.", "Dockerfile decides what is installed, built or run.")
+
+
+def test_a_large_or_executable_binary_is_refused_and_a_small_one_flagged() -> None:
+    def binary(size: int, mode: str = "100644") -> Patch:
+        text = f"diff --git a/i.png b/i.png\nGIT binary patch\nliteral {size}\nabc\n\nliteral 0\nHcmV?d00001\n\n"
+        only = change("i.png", kind="added", old="000000", new=mode, added=None, deleted=None)
+        return patch(only, text=text.encode())
+
+    assert check_patch(binary(1000)).flags == ("i.png is a binary file.",)
+    assert "300,000" in refusals(binary(300_000))
+    assert "executable binary" in refusals(binary(10, "100755"))
+
+
+@pytest.mark.parametrize("char", ["\u202e", "\u2066", "\x00", "\x1b", "\x9b", "\U000e0041"])
+def test_characters_that_turn_or_hide_text_are_refused_with_their_place(char: str) -> None:
+    of = patch(change("a.py"), text=part("a.py", ["fine", f"x = '{char}'"], start=10))
+    assert f"a.py:11 adds the character U+{ord(char):04X}" in refusals(of)
+
+
+def test_invisible_characters_that_languages_need_are_flagged_only() -> None:
+    of = patch(change("fa.json"), text=part("fa.json", ["\u0645\u06cc\u200c\u062e"]))
+    assert check_patch(of).refusals == ()
+    assert "U+200C" in check_patch(of).flags[0]
+
+
+def test_a_line_that_only_moves_is_not_new() -> None:
+    of = patch(change("a.py"), text=part("a.py", ["    x = '\u202e'"], ["x = '\u202e'"]))
+    assert check_patch(of).refusals == ()
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "refused", "flagged"),
+    [
+        ({"scripts": {"test": "jest"}}, {"scripts": {"test": "true"}}, "scripts", ""),
+        ({}, {"scripts": {"postinstall": "node x"}}, "scripts", ""),
+        ({"dependencies": {}}, {"dependencies": {"left-pad": "1"}}, "", "`dependencies`"),
+        ({"version": "1"}, {"version": "2"}, "", ""),
+    ],
+)
+def test_package_scripts_are_refused_and_dependencies_flagged(
+    before: dict[str, object], after: dict[str, object], refused: str, flagged: str
+) -> None:
+    manifests = {"web/package.json": (json.dumps(before).encode(), json.dumps(after).encode())}
+    checked = check_patch(patch(change("web/package.json")), manifests=manifests)
+    assert bool(checked.refusals) == bool(refused)
+    assert refused in " ".join(checked.refusals)
+    assert bool(checked.flags) == bool(flagged)
+    assert flagged in " ".join(checked.flags)
+
+
+def test_a_manifest_that_is_no_json_is_refused() -> None:
+    assert "no JSON" in refusals(patch(change("package.json")), manifests={"package.json": (b"{}", b"{,}")})
+
+
+PLAIN = st.text(st.characters(codec="utf-8", exclude_characters="\n\r"), max_size=20)
+
+
+@given(st.lists(PLAIN, min_size=1, max_size=5), st.lists(PLAIN, max_size=5), st.integers(1, 500))
+def test_every_added_line_is_found_with_its_number_whatever_it_looks_like(
+    added: list[str], removed: list[str], start: int
+) -> None:
+    of = patch(
+        change("a b.txt"), change("z"), text=part("a b.txt", added, removed, start=start) + part("z", ["@@ -1 +1 @@"])
+    )
+    gone = {line.strip() for line in removed}
+    expected = [("a b.txt", start + n, line) for n, line in enumerate(added) if line.strip() not in gone]
+    found = [(line.path, line.number, line.text) for line in new_lines(of)]
+    assert [one for one in found if one[0] == "a b.txt"] == expected
+    assert [one for one in found if one[0] == "z"] == ([] if "@@ -1 +1 @@" in gone else [("z", 1, "@@ -1 +1 @@")])
+
+
+@given(st.text(min_size=1), st.text())
+def test_any_path_and_text_has_an_answer_that_can_be_printed(path: str, text: str) -> None:
+    line = re.sub(r"[\r\n]", " ", text)
+    of = patch(change(path), text=part("x", [line]))
+    checked = check_patch(of)
+    assert all(reason.isprintable() for reason in (*checked.refusals, *checked.flags))
