@@ -25,6 +25,7 @@ from soulcaster.domain.fixes.redaction import Redactor, secret_forms
 from soulcaster.domain.ids import step_id_for
 from soulcaster.domain.lifecycle import MAX_LAUNCHES, Job, JobState, active, waits_for_launch
 from soulcaster.errors import Unavailable
+from soulcaster.launcher.cancelling import cancelled
 from soulcaster.ports.clock import Clock
 from soulcaster.ports.job_feed import JobFeed, JobWatch
 from soulcaster.ports.launch_backend import Launch, LaunchBackend, LaunchRefused, Task
@@ -167,8 +168,7 @@ class JobRun:
                 await until_available(lambda: backend.stop(launch))
             await (working if working.done() else leaving)
         finally:
-            await _cancelled(working)
-            await _cancelled(leaving)
+            await cancelled(working, leaving)
 
     async def _until_left(self, watch: JobWatch, job: Job) -> None:
         """Return once the job has ended or waits for another launch."""
@@ -296,9 +296,3 @@ def _ended_how(task: Task) -> str:
         return "the backend knows nothing of it any more"
     how = f"its program ended without a result: {task.reason or 'for an unknown reason'}"
     return f"{how}\n{task.output}" if task.output else how
-
-
-async def _cancelled(task: asyncio.Task[None]) -> None:
-    """Cancel a task and wait until it has ended; an exception it raised is raised where the task is awaited."""
-    task.cancel()
-    await asyncio.wait({task})

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import structlog
 from pydantic import ValidationError
 
+from soulcaster.launcher.cancelling import cancelled
 from soulcaster.launcher.commits import OrderedCommits
 from soulcaster.launcher.job_run import JobRun, Launching
 from soulcaster.ports.messaging import Record
@@ -46,11 +47,7 @@ class JobRuns:
     async def let_go(self) -> None:
         """End all runs without stopping what they have launched: the new owners of the partitions go on with it."""
         self._commits.forget()
-        runs = set(self._runs)
-        for run in runs:
-            run.cancel()
-        if runs:
-            await asyncio.wait(runs)
+        await cancelled(*self._runs)
 
     def _ended(self, run: asyncio.Task[None]) -> None:
         self._runs.discard(run)

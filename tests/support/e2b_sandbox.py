@@ -40,6 +40,7 @@ class E2bSandbox:
     scripts: list[dict[str, Any]] = field(default_factory=list)
     """Every process that was asked for, as the request described it."""
     _sessions: set[int] = field(default_factory=set)
+    _is_dead: bool = False
 
     @property
     def token(self) -> str:
@@ -86,6 +87,8 @@ class E2bSandbox:
             start_new_session=True,
         )
         self._sessions.add(process.pid)
+        if self._is_dead:  # since the process was asked for
+            self.kill()
         try:
             limit = None if milliseconds is None else int(milliseconds) / 1_000
             printed, errors = await asyncio.wait_for(process.communicate(), limit)
@@ -117,7 +120,8 @@ class E2bSandbox:
         }
 
     def kill(self) -> None:
-        """Kill its processes, and return when they are dead."""
+        """Kill its processes, and return when they are dead; a process that is being started dies too."""
+        self._is_dead = True
         deadline = time.monotonic() + 5
         while found := self.processes():
             for process in found:

@@ -10,6 +10,7 @@ import pytest
 from soulcaster.errors import Unavailable
 from soulcaster.launcher.backends.e2b import E2bBackend
 from soulcaster.ports.launch_backend import Launch
+from soulcaster.ports.sandboxes import Sandboxes
 from tests.support.e2b_sandbox import E2bSandbox
 from tests.support.e2b_server import E2bServer
 from tests.support.launch_backends import PRINTS, Harness, Lack
@@ -35,7 +36,11 @@ class E2bHarness:
         self.base_variables = base_variables
 
     def backend(self) -> E2bBackend:
-        return E2bBackend(self.server.client(), PROGRAM)
+        return self.backend_over(self.server.client())
+
+    def backend_over(self, sandboxes: Sandboxes) -> E2bBackend:
+        """Return a backend over a client, or what is in front of it."""
+        return E2bBackend(sandboxes, PROGRAM)
 
     async def launch_unheard(self, launch: Launch) -> None:
         self.server.lose_answer("run")

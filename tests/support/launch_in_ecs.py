@@ -9,9 +9,10 @@ import pytest
 from soulcaster.adapters.aws.ecs import EcsClient, Placement
 from soulcaster.errors import Unavailable
 from soulcaster.launcher.backends.ecs import EcsBackend
+from soulcaster.ports.ecs import EcsTasks
 from soulcaster.ports.launch_backend import Launch
 from tests.support.ecs_server import CLUSTER, DEFINITION, LOST, EcsServer
-from tests.support.launch_backends import Harness, Lack
+from tests.support.launch_backends import Lack
 
 PLACEMENT = Placement(CLUSTER, DEFINITION, ("subnet-1", "subnet-2"), ("sg-1",))
 
@@ -24,11 +25,15 @@ class EcsHarness:
 
     def __init__(self, server: EcsServer) -> None:
         self._server = server
-        self._client = EcsClient(PLACEMENT, tries=1)
+        self.client = EcsClient(PLACEMENT, tries=1)
 
     def backend(self) -> EcsBackend:
         """Return a backend that remembers nothing. They share a client: opening one takes a tenth of a second."""
-        return EcsBackend(self._client, pauses=(0, 0), observe_seconds=0)
+        return self.backend_over(self.client)
+
+    def backend_over(self, tasks: EcsTasks) -> EcsBackend:
+        """Return a backend over the client, or what is in front of it."""
+        return EcsBackend(tasks, pauses=(0, 0), observe_seconds=0)
 
     async def launch_unheard(self, launch: Launch) -> None:
         self._server.faults["RunTask"] = [LOST]
@@ -57,7 +62,7 @@ class EcsHarness:
 
 
 @asynccontextmanager
-async def in_ecs(folder: Path) -> AsyncIterator[Harness]:
+async def in_ecs(folder: Path) -> AsyncIterator[EcsHarness]:
     async with EcsServer() as server:
         server.moves = True
         server.hide_new_tasks = 2
