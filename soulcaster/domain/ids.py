@@ -109,6 +109,16 @@ def approval_id(job_id: str) -> str:
     return _id("approval", job_id)
 
 
+def pull_request_note_id(project_id: str, pull_request: str, news: str, since: str) -> str:
+    """Return the id of the command that notes what is new about a pull request, whoever tells it."""
+    return _id("pull request", project_id, pull_request.lower(), news, since)
+
+
+def follow_up_command_id(project_id: str, repository: str, words_id: str) -> str:
+    """Return the id of the command for the fix that a review or a comment asks for; `words_id` names it."""
+    return _id("follow-up", project_id, repository.lower(), words_id)
+
+
 def recorded_job_id(project_id: str, idempotency_key: str) -> str:
     """Return the id of a job recorded with an idempotency key; the same request twice is one job."""
     return _id("recorded job", project_id, idempotency_key)

@@ -55,12 +55,34 @@ class Release:
     published_at: datetime
 
 
-class CodeHost(Protocol):
-    """The host as one credential reaches it. A repository is "owner/name".
+class PullRequestHost(Protocol):
+    """What a host does for pull requests that are open. A repository is "owner/name".
 
     Every method may raise SourceRefuses (the host refuses, and says why), SourceLimited (later) and SourceUnavailable
     (no answer: whether it was done is unknown, so look before doing it again).
     """
+
+    async def get(self, repository: str, number: int) -> PullRequest:
+        """Return a pull request."""
+
+    async def comment(self, repository: str, number: int, body: str, *, marker: str) -> None:
+        """Comment on an issue or a pull request, unless a comment of ours has this marker (a hidden HTML comment)."""
+
+    async def checks(self, repository: str, commit: str) -> CheckState:
+        """Return what the checks of a commit say together."""
+
+    async def may_write(self, repository: str, login: str) -> bool:
+        """Return whether a person has permission to write; False for accounts that are bots."""
+
+    async def review(self, repository: str, number: int, review_id: int) -> Review:
+        """Return a review of a pull request, with its comments as one text that names files and lines."""
+
+    async def latest_release(self, repository: str) -> Release | None:
+        """Return the newest release that is neither a draft nor a pre-release, None where there is none."""
+
+
+class CodeHost(PullRequestHost, Protocol):
+    """The host as one credential reaches it, for what leads to a pull request, too."""
 
     async def access(self, repository: str) -> Access:
         """Return a repository, and whether this credential may push to it."""
@@ -83,32 +105,14 @@ class CodeHost(Protocol):
     async def update(self, repository: str, number: int, *, body: str) -> PullRequest:
         """Replace the text of a pull request."""
 
-    async def get(self, repository: str, number: int) -> PullRequest:
-        """Return a pull request."""
-
-    async def comment(self, repository: str, number: int, body: str, *, marker: str) -> None:
-        """Comment on an issue or a pull request, unless a comment of ours has this marker (a hidden HTML comment)."""
-
     async def ensure_issue(self, repository: str, *, title: str, body: str, marker: str) -> int:
         """Return the number of the open issue of ours with this marker in its body, opening it where there is none."""
-
-    async def checks(self, repository: str, commit: str) -> CheckState:
-        """Return what the checks of a commit say together."""
-
-    async def may_write(self, repository: str, login: str) -> bool:
-        """Return whether a person has permission to write; False for accounts that are bots."""
-
-    async def review(self, repository: str, number: int, review_id: int) -> Review:
-        """Return a review of a pull request, with its comments as one text that names files and lines."""
-
-    async def latest_release(self, repository: str) -> Release | None:
-        """Return the newest release that is neither a draft nor a pre-release, None where there is none."""
 
 
 class CodeHosts(Protocol):
     """Opens the host with the server's own credential."""
 
-    def of(self, repository: str) -> AbstractAsyncContextManager[CodeHost]:
+    def of(self, repository: str) -> AbstractAsyncContextManager[PullRequestHost]:
         """Give the host as the server's credential for a repository reaches it.
 
         Entering raises SourceRefuses (there is no credential for this repository, and why), SourceLimited and

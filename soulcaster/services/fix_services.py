@@ -33,7 +33,7 @@ def fix_services(
 ) -> FixServices:
     """Return the services over these systems; `planner` is None where no model writes plans."""
     commands = ClusterCommands(publisher, read_model.commands)
-    briefs = Briefs(publisher, read_model.clusters, read_model.feedback, read_model.documents, clock)
+    briefs = Briefs(publisher, read_model.clusters, read_model.feedback, read_model.documents, read_model.jobs, clock)
     plans = Plans(publisher, read_model.clusters, read_model.documents, briefs, planner, clock)
     fixes = Fixes(
         commands,

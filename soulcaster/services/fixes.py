@@ -7,7 +7,7 @@ from typing import TypeVar
 from soulcaster.domain.api_keys import KeyScope
 from soulcaster.domain.commands import ApproveFix, StartFix
 from soulcaster.domain.fixes.brief import FixBrief
-from soulcaster.domain.fixes.fix import FixOptions, StopPoint, Target, nearer
+from soulcaster.domain.fixes.fix import FixOptions, FollowUp, StopPoint, Target, nearer
 from soulcaster.domain.fixes.limits import FixLimits, check_limits
 from soulcaster.domain.fixes.repository import AskForRepository, Choice, RepositoryRule, choose, possible
 from soulcaster.domain.ids import approval_id, fix_command_id, job_id_for
@@ -67,6 +67,20 @@ class FixDefaults:
 
 
 @dataclass(frozen=True, slots=True)
+class Continuation:
+    """That a fix goes on with an open pull request.
+
+    `target` has the newest commit of the pull request, `command_id` follows from the words that ask for it. `backend`
+    is that of the job that opened it.
+    """
+
+    follow_up: FollowUp
+    target: Target
+    command_id: str
+    backend: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class FixRequest:
     """What a caller asks for. `may_approve` says whether the caller is an admin, `automatic` that a policy asks.
 
@@ -81,6 +95,7 @@ class FixRequest:
     plan_id: str | None = None
     repository: str | None = None
     github_token: str | None = field(default=None, repr=False)
+    continues: Continuation | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +211,8 @@ class Fixes:
         newest = await self._jobs.list(project_id, limit=NEWEST_JOBS, offset=0)
         check_limits(limits, newest.items, budget_usd=budget, now=now)
         await self._check_all()
-        backend = self._backend(request.backend or policy.backend)
+        continues = request.continues
+        backend = self._backend((request.backend if continues is None else continues.backend) or policy.backend)
         items = await self._briefs.newest_items(project_id, cluster.id)
         target = None if backend == DRY_RUN else await self._target(config, items, request)
         brief = await self._briefs.of(cluster, items)
@@ -210,9 +226,12 @@ class Fixes:
             stop_at=stop_at,
             seconds=self._defaults.seconds,
             budget_usd=budget,
+            follow_up=None if continues is None else continues.follow_up,
         )
         approved = self._is_approved(request, policy, options)
         command_id = fix_command_id(cluster.id, jobs.items[0].id if jobs.items else "")
+        if continues is not None:
+            command_id = continues.command_id
         command = StartFix(command_id, request.by, now, cluster.id, options, limits, approved)
         await self._briefs.store(project_id, cluster.id, brief)  # before the command: a job never lacks its brief
         await self._commands.send(project_id, command)
@@ -289,6 +308,8 @@ class Fixes:
 
     async def _target(self, config: ProjectConfig, items: Sequence[FeedbackView], request: FixRequest) -> Target | None:
         """Return the repository and its newest commit; None for a project without any, whose jobs only rehearse."""
+        if request.continues is not None:
+            return request.continues.target
         try:
             choice = _chosen(config, items, request.repository)
         except AskForRepository as error:
@@ -301,6 +322,8 @@ class Fixes:
         return Target(choice.repository, base.branch, base.commit)
 
     def _is_approved(self, request: FixRequest, policy: PolicyConfig, options: FixOptions) -> bool:
+        if options.follow_up is not None:
+            return True  # whoever asks may write to the repository, and the pull request was approved before
         if options.stop_at in {"brief", "plan"}:
             return False
         if request.automatic:
@@ -352,6 +375,8 @@ def _rules(config: ProjectConfig) -> list[RepositoryRule]:
 
 def _stop_point(request: FixRequest, policy: PolicyConfig) -> StopPoint:
     """Return how far a job goes; only an admin may let it go farther than the policy does."""
+    if request.continues is not None:
+        return "pr"  # the pull request is there
     if request.stop_at is None:
         return policy.stop_at
     return request.stop_at if request.may_approve else nearer(request.stop_at, policy.stop_at)

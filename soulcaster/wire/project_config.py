@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 from soulcaster.domain.feedback.items import FeedbackItem
 from soulcaster.domain.fixes.fix import MAX_BRANCH, Backend, StopPoint, Usd
 from soulcaster.domain.fixes.order import FixRules
+from soulcaster.domain.fixes.pull_request_news import ResolveOn
 from soulcaster.domain.fixes.repository import NAME_PATTERN
 from soulcaster.errors import BadInput
 
@@ -175,6 +176,9 @@ class PolicyConfig(_Section):
 
     `approvers` says whose click starts a job: everybody who may launch, or admins only; the jobs of others wait for an
     admin. `stop_at` is how far a job goes: with `brief` or `plan` every job waits for approval when that is ready.
+    `follow_ups` is how many jobs may go on with one pull request because somebody asks for changes. `resolve_on` says
+    when the cluster is resolved: when the pull request is merged, or with the next release after that; then
+    `comment_on_issues` lets us say so on the cluster's issues.
     """
 
     automatic: AutomaticFixes = AutomaticFixes()
@@ -185,6 +189,9 @@ class PolicyConfig(_Section):
     jobs_per_day: Annotated[int, Field(ge=0, le=10_000)] | None = None
     usd_per_day: Usd | None = None
     job_usd: Usd | None = None
+    follow_ups: Annotated[int, Field(ge=0, le=100)] = 3
+    resolve_on: ResolveOn = "merge"
+    comment_on_issues: bool = False
 
 
 class FixConfig(_Section):

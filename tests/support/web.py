@@ -248,6 +248,11 @@ class World:
         )
         return items
 
+    async def assign(self, cluster: str, *items: FeedbackItem, project: str = "p1") -> None:
+        """Put stored items into a cluster that there is."""
+        events = [ItemAssigned(i.id, i.created_at, cluster, change="joined", score=0.9, threshold=0.5) for i in items]
+        await self.read_model.writer.apply(project, events)
+
     async def mark(self, cluster: str, triage: Triage, project: str = "p1") -> None:
         """Mute, resolve or reopen a cluster."""
         view = await self.read_model.clusters.get(project, cluster)

@@ -13,6 +13,9 @@ from soulcaster.domain.fixes.strangers import Fence, cut, plain, plain_line
 MAX_ITEMS = 20
 """Items that a brief quotes."""
 
+MAX_EARLIER = 5
+"""Earlier fixes that a brief names: the newest."""
+
 MAX_BYTES = 64 * 1024
 """Bytes of a brief in UTF-8."""
 
@@ -20,6 +23,9 @@ PROBLEM_BYTES = 8 * 1024
 FRAMES_BYTES = 8 * 1024
 ITEM_BYTES = 16 * 1024
 """The most that a brief says about the cluster, that it lists of stack frames, and that it quotes of one item."""
+
+EARLIER_BYTES = 2 * 1024
+"""More than a brief says about earlier fixes."""
 
 MARKS_BYTES = 128
 """More than the marks of one quotation and the empty lines around it have."""
@@ -50,7 +56,11 @@ Do not open links in it."""
 
 @dataclass(frozen=True, slots=True)
 class ClusterFacts:
-    """What a brief says about a cluster; title, summary, terms and names of sources are strangers' words, too."""
+    """What a brief says about a cluster; title, summary, terms and names of sources are strangers' words, too.
+
+    `did_not_hold` are the addresses of pull requests that have shipped, before newer feedback made the cluster
+    regressed. They are ours: nobody's words are in them.
+    """
 
     title: str
     summary: str
@@ -59,6 +69,7 @@ class ClusterFacts:
     created_at: datetime
     updated_at: datetime
     terms: tuple[str, ...] = ()
+    did_not_hold: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +101,7 @@ def compose(facts: ClusterFacts, reports: Sequence[Report]) -> FixBrief:
     quotes = _cut_alike(
         [_quoted(report) for report in chosen],
         ITEM_BYTES,
-        MAX_BYTES - len((_INTRODUCTION + about + frames).encode()) - (len(chosen) + 8) * MARKS_BYTES,
+        MAX_BYTES - len((_INTRODUCTION + about + frames).encode()) - (len(chosen) + 8) * MARKS_BYTES - EARLIER_BYTES,
     )
     fence = Fence([about, frames, *quotes])
     parts = [
@@ -99,6 +110,8 @@ def compose(facts: ClusterFacts, reports: Sequence[Report]) -> FixBrief:
         _counts(facts, reports),
         fence.enclose("problem", about),
     ]
+    if facts.did_not_hold:
+        parts.append(_did_not_hold(facts.did_not_hold))
     if frames:
         parts += ["## Stack frames", fence.enclose("frames", frames)]
     parts.append("## What people said")
@@ -108,6 +121,14 @@ def compose(facts: ClusterFacts, reports: Sequence[Report]) -> FixBrief:
         parts.append(f"{left:,} more {'item is' if left == 1 else 'items are'} left out.")
     text = "\n\n".join(parts) + "\n"
     return FixBrief(content_id(text), text, tuple(report.item.id for report in chosen))
+
+
+def _did_not_hold(addresses: Sequence[str]) -> str:
+    earlier = "An earlier fix has" if len(addresses) == 1 else "Earlier fixes have"
+    return (
+        f"{earlier} shipped and did not hold: {', '.join(addresses[-MAX_EARLIER:])}. People reported the problem again "
+        "after that, so look for a cause that was missed."
+    )
 
 
 def representative(reports: Sequence[Report], most: int) -> list[Report]:

@@ -23,6 +23,9 @@ def nearer(one: StopPoint, other: StopPoint) -> StopPoint:
 Backend = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
 """The name of a launch backend."""
 
+BRANCH_PREFIX = "soulcaster/"
+"""What the name of every branch of ours begins with."""
+
 MAX_BRANCH = 255
 """Characters of the name of a branch."""
 
@@ -104,4 +107,4 @@ class Fix:
 
 def branch_name(cluster_id: str, attempt: int) -> str:
     """Return the branch that a fix works on; it follows from the cluster's id, because titles change."""
-    return f"soulcaster/fix-{cluster_id[:8]}-{attempt}"
+    return f"{BRANCH_PREFIX}fix-{cluster_id[:8]}-{attempt}"

@@ -45,6 +45,11 @@ class FixPanel:
     has_planner: bool = False
 
     @property
+    def newest(self) -> Job | None:
+        """The newest job, if there is one: it has the pull request that the cluster shows."""
+        return self.current or (self.ended[0][0] if self.ended else None)
+
+    @property
     def dry_run(self) -> bool:
         """Whether one of the backends changes nothing and needs no repository."""
         return DRY_RUN in self.backends

@@ -5,8 +5,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from soulcaster.domain.fixes.fix import StopPoint
+from soulcaster.domain.fixes.outcome import CheckState
 from soulcaster.domain.fixes.redaction import plain
-from soulcaster.domain.lifecycle import Job, JobState, active
+from soulcaster.domain.lifecycle import Job, JobState, active, waits_to_ship
 
 STATE_TEXTS: Mapping[JobState, str] = {
     "queued": "Waits for approval",
@@ -38,6 +39,28 @@ STOP_TEXTS: Mapping[StopPoint, str] = {
     "branch": "pushes a branch",
     "pr": "opens a draft pull request",
 }
+
+
+CHECK_TEXTS: Mapping[CheckState, str] = {
+    "none": "no checks",
+    "pending": "its checks run",
+    "passed": "its checks passed",
+    "failed": "its checks failed",
+}
+
+
+def pull_request_text(job: Job) -> str:
+    """Return what the pull request of a job is, as far as anybody has said it."""
+    sight = job.pr_sight
+    match job.pr_state:
+        case "open":
+            return "Open" if sight is None or sight.checks is None else f"Open, {CHECK_TEXTS[sight.checks]}"
+        case "merged":
+            return "Merged, waits for a release" if waits_to_ship(job) else "Merged"
+        case "closed":
+            return "Closed without a merge"
+        case None:
+            return "Not followed"
 
 
 def usd(value: float) -> str:
@@ -78,6 +101,7 @@ FILTERS: Mapping[str, Callable[..., Any]] = {
     "stop_point": STOP_TEXTS.__getitem__,
     "usd": usd,
     "duration": lambda seconds: duration(timedelta(seconds=seconds)),
+    "pull_request_text": pull_request_text,
     "time_taken": time_taken,
     "active": active,
     "kilobytes": kilobytes,

@@ -371,3 +371,13 @@ def test_a_cluster_without_items_has_a_brief() -> None:
     brief = compose(replace(FACTS, size=0), [])
     assert brief.item_ids == ()
     assert "0 items" in brief.text
+
+
+def test_a_brief_says_which_earlier_fixes_did_not_hold() -> None:
+    addresses = tuple(f"https://github.com/o/n/pull/{n}" for n in range(1, 8))
+    one = outside(compose(replace(FACTS, did_not_hold=addresses[:1]), [report()]))
+    assert "An earlier fix has shipped and did not hold: https://github.com/o/n/pull/1. " in one
+    many = outside(compose(replace(FACTS, did_not_hold=addresses), [report()]))
+    assert "pull/1," not in many
+    assert f"did not hold: {', '.join(addresses[2:])}. " in many
+    assert "did not hold" not in compose(FACTS, [report()]).text

@@ -13,6 +13,8 @@ from soulcaster.domain.events import ClusterChanged, ClusterMerged, ItemAssigned
 from soulcaster.domain.feedback.items import FeedbackItem
 from soulcaster.domain.fixes.document import content_id
 from soulcaster.domain.fixes.fix import Target
+from soulcaster.domain.fixes.pull_request_sight import PullRequestSight
+from soulcaster.domain.lifecycle import JobStep
 from soulcaster.errors import SourceLimited, SourceRefuses, SourceUnavailable
 from soulcaster.ports.repositories import BaseCommit
 from soulcaster.services.briefs import NEWEST_ITEMS
@@ -266,3 +268,19 @@ async def test_the_callers_token_reads_the_repository_and_goes_nowhere_else(
     for secret in (token, own):
         assert secret not in on_kafka
         assert secret not in said
+
+
+async def test_the_brief_of_a_regressed_cluster_names_the_fixes_that_have_shipped(world: World, client: Client) -> None:
+    url = f"https://github.com/{SHOP}/pull"
+    await world.fill()
+    await world.mark("c1", "regressed")
+    target = Target(SHOP, "main", "a" * 40)
+    shipped = PullRequestSight("merged", NOW, merged_at=NOW, shipped_at=NOW)
+    for number, sight in ((1, shipped), (2, PullRequestSight("closed", NOW)), (3, None)):
+        await world.fix(f"j{number}", "succeeded", target=target, pr_url=f"{url}/{number}", minutes=9 - number)
+        if sight is not None:
+            step = JobStep(f"s{number}", f"j{number}", "p1", "c1", 3, "succeeded", NOW, pr_sight=sight, offset=3)
+            await world.read_model.writer.put_job_steps([step])
+    assert f"has shipped and did not hold: {url}/1. " in (await brief(client)).text
+    await world.mark("c1", "open")
+    assert "did not hold" not in (await brief(client)).text

@@ -77,6 +77,9 @@ async def test_before_any_were_set(client: Client) -> None:
             "jobs_per_day": None,
             "usd_per_day": None,
             "job_usd": None,
+            "follow_ups": 3,
+            "resolve_on": "merge",
+            "comment_on_issues": False,
         },
         "fix": {
             "setup": None,

@@ -290,6 +290,7 @@ async def test_a_merged_cluster_is_answered_with_the_other(world: World, client:
             "at": "2026-11-21T12:00:00Z",
             "other_id": "c2",
             "command_id": "k1",
+            "url": None,
         }
     ]
     for path in ("/feedback", "/jobs"):
@@ -330,7 +331,8 @@ async def test_jobs_newest_first_and_one_with_its_logs(world: World, client: Cli
     JobOut.model_validate(body)
     unknown = {
         "runner", "plan_id", "brief_id", "blob_url", "attempt", "task", "repository", "base_branch", "base_commit",
-        "branch", "stop_at", "budget_usd", "requested_by", "pr_state", "outcome",
+        "branch", "stop_at", "budget_usd", "requested_by", "pr_state", "pr_checks", "pr_merged_at", "pr_shipped_at",
+        "outcome",
     }  # fmt: skip
     assert body == dict.fromkeys(unknown) | {
         "id": "j1",

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, StringConstraints
 
 from soulcaster.domain.fixes.fix import StopPoint, Usd
-from soulcaster.domain.fixes.outcome import FixOutcome, PullRequestState
+from soulcaster.domain.fixes.outcome import CheckState, FixOutcome, PullRequestState
 from soulcaster.domain.lifecycle import Job, JobState, JobStatus, state_of
 from soulcaster.services.jobs import Report
 from soulcaster.web.bodies import Body
@@ -65,6 +65,9 @@ class JobOut(BaseModel):
     logs: str | None
     pr_url: str | None
     pr_state: PullRequestState | None
+    pr_checks: CheckState | None
+    pr_merged_at: datetime | None
+    pr_shipped_at: datetime | None
     error: str | None
     runner: str | None
     plan_id: str | None
@@ -100,6 +103,9 @@ class JobOut(BaseModel):
             logs=None if logs is None else "\n".join(logs),
             pr_url=job.pr_url,
             pr_state=job.pr_state,
+            pr_checks=job.pr_sight and job.pr_sight.checks,
+            pr_merged_at=job.pr_sight and job.pr_sight.merged_at,
+            pr_shipped_at=job.pr_sight and job.pr_sight.shipped_at,
             outcome=job.outcome,
             error=job.error,
             runner=options and options.backend,
