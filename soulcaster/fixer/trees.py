@@ -12,7 +12,7 @@ from soulcaster.ports.sandbox import Tree
 COPY_SECONDS = 600.0
 """How long one copy, or one removal, may take."""
 
-_TAIL_BYTES = 2048
+_TAIL_BYTES = 300
 
 
 class Trees:
@@ -41,7 +41,7 @@ class Trees:
         and its owner gets the right to read all of it: a program may have taken it away.
 
         Raises:
-            TreeUnusable: it cannot be copied, or not within `COPY_SECONDS`.
+            TreeUnusable: it cannot be copied, or not within `COPY_SECONDS`; folders may be nested too deep for it.
         """
         new = self.empty()
         try:
@@ -72,7 +72,7 @@ async def _open_up(folder: Path) -> None:
 
 
 async def _run(*command: str) -> None:
-    """Run one of the system's programs, which unlike Python's functions work at any depth of folders."""
+    """Run one of the system's programs; unlike Python's functions they remove folders at any depth."""
     process = await asyncio.create_subprocess_exec(
         *command,
         stdin=asyncio.subprocess.DEVNULL,

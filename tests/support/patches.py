@@ -56,7 +56,7 @@ def _changes(listing: str) -> list[FileChange]:
             path = next(words) if status[0] in "RC" else old_path
             found.append((old_path, old_mode, new_mode, _KINDS[status[0]], path))
         elif word:
-            added, deleted, path = word.split("\t")
+            added, deleted, path = word.split("\t", 2)
             counts.append(tuple(None if one == "-" else int(one) for one in (added, deleted)))  # type: ignore[arg-type]
             if not path:
                 next(words), next(words)

@@ -106,7 +106,7 @@ def _in_folder(tree: StrangersFolder, folder: str) -> list[Suite]:
 
 def _ordered(test: str, report: str | None, detected: list[Suite]) -> Suite:
     """Return the suite that the project's settings say, in the environment that the detected ones have."""
-    pattern = None if report is None else "./" + report.removeprefix("./").replace("**/", "*")
+    pattern = None if report is None else "./" + report.removeprefix("./").replace("**/*", "*").replace("**/", "*")
     remove = "" if pattern is None else f"find . -path {shlex.quote(pattern)} -type f -exec rm -f {{}} +\n"
     return Suite(
         ecosystem=detected[0].ecosystem if detected else "settings",

@@ -44,8 +44,8 @@ def _name(case: ElementTree.Element, suites: tuple[str, ...]) -> str:
     """Return a test's name: its file, where the report says it, its class and its own; for node, its suites."""
     own, of = case.get("name", ""), case.get("classname", "")
     file = case.get("file", "").removeprefix(f"{WORK}/")
-    if of in ("", "test"):  # node has no classes
-        return named(file, *suites, own)
+    if of in ("", "test"):  # pytest where a file cannot be imported; node, which has no classes
+        return named(file, *(suites if of else ()), own)
     module = re.sub(r"\.py$", "", file).replace("/", ".")
     if file and of == module:
         return named(file, own)

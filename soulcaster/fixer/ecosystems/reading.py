@@ -29,10 +29,11 @@ class StrangersFolder:
             handle = self._open(path, os.O_RDONLY | os.O_NONBLOCK)
         except OSError:
             return None
+        status = os.fstat(handle)
+        if not stat.S_ISREG(status.st_mode) or status.st_size > most:
+            os.close(handle)
+            return None
         with os.fdopen(handle, "rb") as file:
-            status = os.fstat(handle)
-            if not stat.S_ISREG(status.st_mode) or status.st_size > most:
-                return None
             content = file.read(most + 1)
         return content if len(content) <= most else None
 

@@ -15,12 +15,16 @@ from soulcaster.ports.sandbox import WORK
 MAX_REPORT_BYTES = 32 * 2**20
 """The largest report that is read; a test of 100 bytes each, that is 300,000 tests."""
 
+MAX_LINES = 2_000
+MAX_PRINTED = 16 * 1024
+"""Events of Go that are read for what it printed, and characters of that."""
+
 _CARGO_BINARY = re.compile(r"\s+Running (?:unittests )?(?P<file>\S+) \(.*?(?P<name>[\w-]+?)-[0-9a-f]{16}(?:\.exe)?\)")
 _CARGO_DOCS = re.compile(r"\s+Doc-tests (?P<name>\S+)")
 _CARGO_TEST = re.compile(r"test (?P<name>.+?)(?: - should panic)? \.\.\. (?P<outcome>ok|FAILED|ignored)")
 _UNITTEST_NAME = re.compile(r"(?P<name>\w+) \((?P<where>[\w.]+)\)")
 _UNITTEST_OUTCOME = re.compile(
-    r"(?:^|.*\s)\.\.\. (?P<outcome>ok|FAIL|ERROR|skipped .*|expected failure|unexpected success)$"
+    r"(?:.*\.\.\. )?(?P<outcome>ok|FAIL|ERROR|skipped .*|expected failure|unexpected success)$"
 )
 
 _CARGO: Mapping[str, CaseOutcome] = {"ok": "passed", "FAILED": "failed", "ignored": "skipped"}
@@ -49,6 +53,13 @@ def read_cases(kind: ReportKind, reports: StrangersFolder) -> dict[str, CaseOutc
     for name, outcome in cases:
         found[name] = min(outcome, found.get(name, outcome), key=_WORST.index)
     return found
+
+
+def go_printed(reports: StrangersFolder) -> str:
+    """Return the end of what `go test -json` reports that the tests and the compiler printed."""
+    files, _ = reports.names()
+    lines = b"".join(reports.read(name, MAX_REPORT_BYTES) or b"" for name in files).splitlines()
+    return "".join(str(event.get("Output", "")) for event in map(_object, lines[-MAX_LINES:]))[-MAX_PRINTED:]
 
 
 def _limited(cases: Iterable[Case]) -> Iterator[Case]:

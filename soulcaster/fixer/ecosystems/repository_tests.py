@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from soulcaster.domain.fixes.test_runs import CaseOutcome, RunStatus, TestRun
 from soulcaster.fixer.ecosystems.detection import TestPlan
 from soulcaster.fixer.ecosystems.reading import StrangersFolder
-from soulcaster.fixer.ecosystems.reports import read_cases
+from soulcaster.fixer.ecosystems.reports import go_printed, read_cases
 from soulcaster.fixer.ecosystems.suite import REPORTS, Suite
 from soulcaster.ports.sandbox import Ended, Network, Sandbox, SandboxLimits, Tree
 
@@ -103,7 +103,10 @@ class RepositoryTests:
 
     async def _once(self, suite: Suite, tree: Tree, failed: Sequence[str]) -> _Run:
         ended = await self._shell(suite.test_script(failed), tree, self._network)
-        cases = await asyncio.to_thread(read_cases, suite.report, StrangersFolder(tree.home / REPORTS))
+        reports = StrangersFolder(tree.home / REPORTS)
+        cases = await asyncio.to_thread(read_cases, suite.report, reports)
+        if suite.report == "go" and ended.code != 0:
+            ended = replace(ended, tail=await asyncio.to_thread(go_printed, reports) or ended.tail)
         return _Run(run_status(suite, ended, cases), cases, ended)
 
     async def _shell(self, script: str, tree: Tree, network: Network) -> Ended:
@@ -126,13 +129,15 @@ def run_status(suite: Suite, ended: Ended, cases: dict[str, CaseOutcome] | None)
     """Return what a run is, from how its command ended and from its results, None where it has none per test."""
     if ended.code is None:
         return "cut off"
+    if suite.report == "exit code":
+        return "passed" if ended.code == 0 else "failed"
     if cases:
         return "failed" if ended.code != 0 or "failed" in cases.values() else "passed"
     if ended.code == suite.no_tests_code or (ended.code != 0 and any(words in ended.tail for words in suite.no_tests)):
         return "none"
     if ended.code == 0:
-        return "none" if cases is not None else suite.silent_success
-    return "failed" if suite.report == "exit code" else "broken"
+        return suite.silent_success if cases is None else "none"
+    return "broken"
 
 
 def _together(runs: Sequence[tuple[Suite, TestRun]]) -> TestRun:
