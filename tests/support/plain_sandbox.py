@@ -11,9 +11,8 @@ from pathlib import Path
 import pytest
 
 from soulcaster.isolation import bubblewrap
-from soulcaster.ports.sandbox import WORK, Ended, Network, SandboxLimits, Tree
+from soulcaster.ports.sandbox import HOME, WORK, Ended, Network, SandboxLimits, Tree
 
-HOME = "/home/job"
 CACHE = "/cache"
 TOOLS = "/tools"
 _HIDDEN = frozenset({"work", "home", "tmp", "proc", "dev", "sys", "run", "cache", "tools"})

@@ -1,19 +1,20 @@
-"""The text of a patch, read: its files, its hunks, and the part of it that changes tests."""
+"""A patch by files and hunks, and the part of it that changes tests. Our own git wrote it, so it is well formed."""
 
 import re
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from soulcaster.domain.fixes.patch import FileChange, Patch
+from soulcaster.domain.fixes.patch_lines import sections
 from soulcaster.domain.fixes.test_files import holds_inline_tests, is_test_file
 
 Mark = Literal[" ", "+", "-"]
 
-_FILE = b"diff --git "
 _HUNK = re.compile(r"@@ -\d+(?:,\d+)? \+\d+(?:,\d+)? @@ ?(?P<heading>.*)")
-_ESCAPE = re.compile(rb"\\([0-7]{3}|.)", re.DOTALL)
-_ESCAPED = {b"a": b"\a", b"b": b"\b", b"f": b"\f", b"n": b"\n", b"r": b"\r", b"t": b"\t", b"v": b"\v"}
+_START = re.compile(rb"^@@ -", re.MULTILINE)
+_MARKS: tuple[Mark, ...] = (" ", "+", "-")
+_TEST_MODULE = re.compile(r"#\[cfg\(test\)\]|(pub(\(\w+\))? )?mod \w*tests?\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,22 +36,21 @@ class Hunk:
 
 @dataclass(frozen=True, slots=True)
 class FilePatch:
-    """One file of a patch; `path` is its new one, the old one where it is deleted. A binary file has no hunks."""
+    """One file of a patch. A binary file, or one whose mode alone changes, has no hunks."""
 
-    path: str
+    change: FileChange
     header: bytes
     hunks: tuple[Hunk, ...]
 
     @property
-    def raw(self) -> bytes:
-        """The bytes of this file in the patch."""
-        return self.header + b"".join(hunk.raw for hunk in self.hunks)
+    def path(self) -> str:
+        """The path of the file, the old one where it is deleted."""
+        return self.change.path
 
 
-def file_patches(text: bytes) -> list[FilePatch]:
-    """Return the files of a patch as `git diff` writes it; what is before the first file is left out."""
-    starts = [match.start() for match in re.finditer(rb"^diff --git ", text, re.MULTILINE)]
-    return [_file_patch(text[start:end]) for start, end in zip(starts, [*starts, len(text)][1:], strict=True)]
+def file_patches(patch: Patch) -> list[FilePatch]:
+    """Return a patch by files."""
+    return [_file_patch(change, raw) for change, raw in sections(patch)]
 
 
 def split_tests(patch: Patch) -> tuple[Patch, Patch]:
@@ -59,19 +59,19 @@ def split_tests(patch: Patch) -> tuple[Patch, Patch]:
     Each file belongs to one of them, except where tests are in the file that they test, as in Rust: of such a file the
     hunks that are inside of the tests belong to the second part. Together they are the whole patch.
     """
-    code: list[bytes] = []
-    tests: list[bytes] = []
-    for file in file_patches(patch.text):
+    code: list[FilePatch] = []
+    tests: list[FilePatch] = []
+    for file in file_patches(patch):
         if is_test_file(file.path):
-            tests.append(file.raw)
+            tests.append(file)
             continue
-        inside = [hunk for hunk in file.hunks if holds_inline_tests(file.path) and in_tests(hunk)]
-        outside = [hunk for hunk in file.hunks if hunk not in inside]
+        inside = tuple(hunk for hunk in file.hunks if holds_inline_tests(file.path) and in_tests(hunk))
+        outside = tuple(hunk for hunk in file.hunks if hunk not in inside)
         if outside or not inside:
-            code.append(file.header + b"".join(hunk.raw for hunk in outside))
+            code.append(replace(file, hunks=outside))
         if inside:
-            tests.append(file.header + b"".join(hunk.raw for hunk in inside))
-    return _part(patch, code), _part(patch, tests)
+            tests.append(replace(file, hunks=inside))
+    return _patch(code), _patch(tests)
 
 
 def in_tests(hunk: Hunk) -> bool:
@@ -90,55 +90,20 @@ def inline_test_lines(hunk: Hunk) -> Iterator[tuple[Line, bool]]:
             inside = False
 
 
-_TEST_MODULE = re.compile(r"#\[cfg\(test\)\]|(pub(\(\w+\))? )?mod \w*tests?\b")
+def _patch(files: Sequence[FilePatch]) -> Patch:
+    text = b"".join(file.header + b"".join(hunk.raw for hunk in file.hunks) for file in files)
+    return Patch(text, tuple(dict.fromkeys(file.change for file in files)))
 
 
-def _part(patch: Patch, texts: Iterable[bytes]) -> Patch:
-    text = b"".join(texts)
-    paths = {file.path for file in file_patches(text)}
-    changes: tuple[FileChange, ...] = tuple(change for change in patch.changes if change.path in paths)
-    return Patch(text, changes)
-
-
-def _file_patch(raw: bytes) -> FilePatch:
-    starts = [match.start() for match in re.finditer(rb"^@@ -", raw, re.MULTILINE)]
-    header = raw[: starts[0]] if starts else raw
-    hunks = [_hunk(raw[start:end]) for start, end in zip(starts, [*starts, len(raw)][1:], strict=True)]
-    return FilePatch(_path(header), header, tuple(hunks))
+def _file_patch(change: FileChange, raw: bytes) -> FilePatch:
+    starts = [found.start() for found in _START.finditer(raw)]
+    ends = [*starts, len(raw)][1:]
+    hunks = tuple(_hunk(raw[start:end]) for start, end in zip(starts, ends, strict=True))
+    return FilePatch(change, raw[: starts[0]] if starts else raw, hunks)
 
 
 def _hunk(raw: bytes) -> Hunk:
-    first, *rest = raw.decode(errors="replace").split("\n")
+    first, *rest = raw.decode(errors="surrogateescape").split("\n")
     found = _HUNK.match(first)
     lines = [Line(mark, line[1:].rstrip("\r")) for line in rest for mark in _MARKS if line.startswith(mark)]
     return Hunk(found["heading"] if found else "", tuple(lines), raw)
-
-
-_MARKS: tuple[Mark, ...] = (" ", "+", "-")
-
-
-def _path(header: bytes) -> str:
-    """Return the new path that the header of a file says, the old one where the file is deleted."""
-    lines = header.split(b"\n")
-    for name, prefix in ((b"+++ ", b"b/"), (b"rename to ", b""), (b"copy to ", b""), (b"--- ", b"a/")):
-        for line in lines:
-            path = line.removeprefix(name).rstrip(b"\t\r")
-            if line.startswith(name) and path != b"/dev/null":
-                return _unquoted(path).removeprefix(prefix).decode(errors="replace")
-    return _path_said_twice(header.split(b"\n", 1)[0].removeprefix(_FILE))
-
-
-def _path_said_twice(words: bytes) -> str:
-    """Return the path of a first line, where both paths are the same: an empty file, a binary one, a changed mode."""
-    half = words[: len(words) // 2]
-    return _unquoted(half).removeprefix(b"a/").decode(errors="replace")
-
-
-def _unquoted(path: bytes) -> bytes:
-    """Return a path without the quotation that git puts around unusual ones."""
-    if not (path.startswith(b'"') and path.endswith(b'"') and len(path) > 1):
-        return path
-    return _ESCAPE.sub(
-        lambda found: bytes([int(found[1], 8) & 0xFF]) if len(found[1]) == 3 else _ESCAPED.get(found[1], found[1]),
-        path[1:-1],
-    )

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from soulcaster.domain.fixes.patch import FileChange, Patch
+from soulcaster.domain.fixes.patch import Patch
 from soulcaster.domain.fixes.patch_parts import FilePatch, Hunk, Line, file_patches, inline_test_lines
 from soulcaster.domain.fixes.test_files import holds_inline_tests, holds_tests, is_test_file
 from soulcaster.domain.fixes.test_habits import MAKEFILES, TEST_TARGETS, Habits, habits_of
@@ -59,19 +59,17 @@ class _Moved:
 
 def test_changes(patch: Patch) -> TestChanges:
     """Return what a patch does to the tests of its base."""
-    files = file_patches(patch.text)
-    changes = {change.path: change for change in patch.changes}
+    files = file_patches(patch)
     moved = _moved(file for file in files if _may_hold_tests(file.path))
-    deleted = [change.old_path or change.path for change in patch.changes if _deletes_tests(change)]
+    deleted = [file.path for file in files if _deletes_tests(file, files)]
     skipped: list[str] = []
     weakened: list[str] = []
     changed: list[str] = []
     doubtful: list[str] = []
     for file in files:
-        change = changes.get(file.path)
-        new_file = change is not None and change.kind in ("added", "copied")
-        if change is not None and change.kind == "deleted":
+        if file.change.kind == "deleted":
             continue
+        new_file = file.change.kind in ("added", "copied")
         habits = habits_of(file.path)
         if habits is None or not _may_hold_tests(file.path):
             changed += [file.path] if is_test_file(file.path) and not new_file else []
@@ -94,10 +92,16 @@ def test_changes(patch: Patch) -> TestChanges:
 test_changes.__test__ = False  # type: ignore[attr-defined]  # no test for pytest
 
 
-def _deletes_tests(change: FileChange) -> bool:
-    if change.kind == "deleted":
-        return holds_tests(change.path)
-    return change.kind == "renamed" and holds_tests(change.old_path) and not holds_tests(change.path)
+def _deletes_tests(file: FilePatch, files: Sequence[FilePatch]) -> bool:
+    """Return whether a file of tests is gone: deleted, and no new file of tests has all of its tests and checks."""
+    if file.change.kind != "deleted" or not holds_tests(file.path):
+        return False
+    habits = habits_of(file.path)
+    matter = Counter(
+        line for line in _lines(file, "-") if habits is None or habits.defines(line) or habits.strength(line)
+    )
+    news = (one for one in files if one.change.kind == "added" and holds_tests(one.path))
+    return not matter or not any(matter <= Counter(_lines(new, "+")) for new in news)
 
 
 def _may_hold_tests(path: str) -> bool:

@@ -43,10 +43,6 @@ class TestPlan:
         paths = {path for change in patch.changes for path in (change.path, change.old_path)}
         return any(matches(path, one.manifests) for path in paths for one in self._ecosystems())
 
-    def generated(self) -> tuple[str, ...]:
-        """Return what set-up and tests leave in the tree besides what a patch is, as lines of a .gitignore."""
-        return tuple(dict.fromkeys(line for one in self._ecosystems() for line in one.generated))
-
     def _ecosystems(self) -> list[Ecosystem]:
         names = {suite.ecosystem for suite in self.suites}
         return [one for one in ECOSYSTEMS if one.name in names]

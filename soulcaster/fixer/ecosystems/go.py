@@ -47,5 +47,4 @@ ECOSYSTEM = Ecosystem(
     name="go",
     detect=detect,
     manifests=("go.mod", "go.sum", "go.work", "go.work.sum"),
-    locks=("go.sum", "go.work.sum"),
 )

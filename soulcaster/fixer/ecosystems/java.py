@@ -85,7 +85,4 @@ ECOSYSTEM = Ecosystem(
     name="java",
     detect=detect,
     manifests=("pom.xml", "*.gradle", "*.gradle.kts", "gradle.properties", "gradle.lockfile", "libs.versions.toml"),
-    locks=("gradle.lockfile",),
-    scripts=("mvnw", "mvnw.cmd", "gradlew", "gradlew.bat", "maven-wrapper.properties", "gradle-wrapper.properties"),
-    generated=("target/", "build/", ".gradle/"),
 )

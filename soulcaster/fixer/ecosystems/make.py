@@ -39,6 +39,4 @@ ECOSYSTEM = Ecosystem(
     name="make",
     detect=detect,
     manifests=("configure", "configure.ac", "Makefile.am", "Makefile.in"),
-    scripts=("Makefile", "makefile", "GNUmakefile"),
-    generated=("*.o", "*.a", "*.so"),
 )

@@ -193,7 +193,4 @@ ECOSYSTEM = Ecosystem(
         *("package.json", "package-lock.json", "npm-shrinkwrap.json", "pnpm-lock.yaml", "pnpm-workspace.yaml"),
         *("yarn.lock", ".yarnrc.yml", ".npmrc"),
     ),
-    locks=("package-lock.json", "npm-shrinkwrap.json", "pnpm-lock.yaml", "yarn.lock"),
-    scripts=("package.json",),
-    generated=("node_modules/", "coverage/", ".nyc_output/", ".yarn/cache/", ".pnp.*"),
 )

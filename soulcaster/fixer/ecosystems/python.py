@@ -175,6 +175,4 @@ ECOSYSTEM = Ecosystem(
         *("pyproject.toml", "setup.py", "setup.cfg", "tox.ini", "uv.lock", "poetry.lock", "Pipfile", "Pipfile.lock"),
         *("*requirements*.txt", "constraints*.txt"),
     ),
-    locks=("uv.lock", "poetry.lock", "Pipfile.lock"),
-    generated=("__pycache__/", "*.py[co]", "*.egg-info/", ".pytest_cache/", ".coverage", ".hypothesis/", ".tox/"),
 )

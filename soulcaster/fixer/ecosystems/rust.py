@@ -46,7 +46,4 @@ ECOSYSTEM = Ecosystem(
     name="rust",
     detect=detect,
     manifests=("Cargo.toml", "Cargo.lock", "rust-toolchain", "rust-toolchain.toml"),
-    locks=("Cargo.lock",),
-    scripts=("build.rs",),
-    generated=("target/",),
 )

@@ -69,19 +69,15 @@ class Suite:
 
 @dataclass(frozen=True, slots=True)
 class Ecosystem:
-    """An ecosystem. All patterns are those of `fnmatch`, over the name of a file.
+    """An ecosystem.
 
-    `manifests` say what must be installed: a change of one needs a new set-up. `locks` are the lock files among them.
-    `scripts` are the files in which a repository says which commands its tools run. `generated` are files that set-up
-    and tests leave in the tree, as lines of a .gitignore.
+    `manifests` are the files that say what must be installed, lock files among them, as patterns of `fnmatch` over
+    their names: a change of one needs a new set-up.
     """
 
     name: str
     detect: Callable[[StrangersFolder, str], Suite | None]
     manifests: tuple[str, ...]
-    locks: tuple[str, ...] = ()
-    scripts: tuple[str, ...] = ()
-    generated: tuple[str, ...] = ()
 
 
 def joined(folder: str, name: str) -> str:

@@ -254,6 +254,13 @@ def test_deleted_tests_are_named_and_their_data_is_a_change() -> None:
     assert found == TestChanges(deleted=("tests/test_a.py",), changed=("tests/data.json",))
 
 
+def test_a_file_of_tests_that_moves_is_not_deleted_unless_it_checks_less() -> None:
+    moved: dict[str, tuple[str | None, str | None]] = {"test_a.py": (PYTHON, None), "tests/test_a.py": (None, PYTHON)}
+    assert test_changes(patch_of_files(moved)).deleted == ()
+    less = PYTHON.replace("    assert total([]) == 0", "    total([])")
+    assert test_changes(patch_of_files({**moved, "tests/test_a.py": (None, less)})).deleted == ("test_a.py",)
+
+
 def test_code_is_not_judged_as_tests_are() -> None:
     assert test_changes(patch_of_files({"cart.py": ("assert a == 1\n", "return\n")})) == TestChanges()
 

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -10,11 +11,14 @@ from soulcaster.domain.fixes.order import FixRules
 from soulcaster.domain.fixes.verdict import judge
 from soulcaster.fixer.ecosystems.detection import plan_tests
 from soulcaster.fixer.ecosystems.repository_tests import RepositoryTests
+from soulcaster.fixer.git.putting import put_patch
+from soulcaster.fixer.git.reading import read_patch
+from soulcaster.fixer.git.taking import take_patch
 from soulcaster.fixer.trees import Trees
 from soulcaster.fixer.trial import Trial
 from soulcaster.ports.sandbox import SandboxLimits, Tree
 from tests.fixer.bugs.bug import FOLDER, Bug, bugs
-from tests.support.patches import apply, patch_between
+from tests.support.patches import clone_of
 from tests.support.plain_sandbox import CACHE, TOOLS, PlainSandbox
 
 CACHED = Path(__file__).parents[3] / ".cache" / "bugs"
@@ -42,12 +46,13 @@ async def test_the_verdict_is_right(bug: Bug, tmp_path: Path) -> None:
     sandbox, trees = PlainSandbox(CACHED), Trees(tmp_path)
     prepared = trees.empty()
     bug.write(prepared.work)
+    clone = await clone_of(prepared.work, tmp_path / "base")
     share_caches(prepared)
     plan = plan_tests(prepared.work, FixRules())
     tests = RepositoryTests(sandbox, plan, limits=LIMITS)
     ended = await tests.prepare(prepared)
     assert ended.code == 0, ended.tail
-    trial = Trial(plan, tests, trees, apply)
+    trial = Trial(plan, tests, trees, partial(put_patch, clone, sandbox))
 
     before = await trial.before(prepared)
     assert before.status == bug.expected.before, before
@@ -56,7 +61,8 @@ async def test_the_verdict_is_right(bug: Bug, tmp_path: Path) -> None:
     async with trees.copy(prepared) as tree:
         done = await sandbox.run(["sh", f"{TOOLS}/agent.sh"], tree, LIMITS, read_only={script: f"{TOOLS}/agent.sh"})
         assert done.code == 0, done.tail
-        patch = patch_between(prepared.work, tree.work, tmp_path, plan.generated())
+        text = await take_patch(clone, sandbox, tree.work, prepared=prepared.work, scratch=tmp_path / "scratch")
+    patch = (await read_patch(clone, text)).patch
     runs = await trial.runs(prepared, before, patch)
     assert runs.after.status == bug.expected.after, runs.after
     verdict = judge(runs, patch)
