@@ -126,8 +126,13 @@ class GitServer:
         branch: str = "main",
         message: str = "A change",
     ) -> str:
-        """Commit files onto a branch and return the commit; None deletes a file, a name ending in "*" is executable."""
-        parent = self.branch(repository, branch)
+        """Commit files onto a branch, a new one begins at the default branch, and return the commit.
+
+        None deletes a file, a name that ends in "*" is executable.
+        """
+        default = self.git(repository, "symbolic-ref", "--short", "HEAD")
+        branches = self.branches(repository)
+        parent = branches.get(branch) or branches.get(default)
         index = {"GIT_INDEX_FILE": str(self.path(repository) / "tests-index")}
         self.git(repository, "read-tree", *([parent] if parent else ["--empty"]), environment=index)
         for name, content in files.items():

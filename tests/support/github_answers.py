@@ -1,6 +1,7 @@
 """What GitHub's API answers about repositories, people, issues and pull requests, with every field that it promises."""
 
 from typing import Any
+from urllib.parse import quote
 
 AT = "2026-11-01T12:00:00Z"
 
@@ -57,7 +58,7 @@ _REPOSITORY_URLS = {
 
 def person(web: str, api: str, login: str, *, bot: bool) -> dict[str, Any]:
     """Return a simple user."""
-    url = f"{api}/users/{login}"
+    url = f"{api}/users/{quote(login)}"
     number = 1 + sum(map(ord, login))
     return {
         "login": login,
@@ -66,7 +67,7 @@ def person(web: str, api: str, login: str, *, bot: bool) -> dict[str, Any]:
         "avatar_url": f"{web}/avatars/{number}",
         "gravatar_id": "",
         "url": url,
-        "html_url": f"{web}/{login}",
+        "html_url": f"{web}/{quote(login)}",
         "type": "Bot" if bot else "User",
         "user_view_type": "public",
         "site_admin": False,
@@ -219,6 +220,73 @@ WHOLE_ONLY = {
     *("mergeable_state", "merged", "merged_by", "maintainer_can_modify"),
 }
 """Fields of a pull request that lists leave out."""
+
+
+def review(pull_url: str, html_url: str, number: int, user: dict[str, Any], state: str, body: str) -> dict[str, Any]:
+    """Return a review of a pull request."""
+    page = f"{html_url}#pullrequestreview-{number}"
+    return {
+        "id": number,
+        "node_id": f"PRR_{number}",
+        "user": user,
+        "body": body,
+        "state": state,
+        "commit_id": "0" * 40,
+        "html_url": page,
+        "pull_request_url": pull_url,
+        "_links": {"html": {"href": page}, "pull_request": {"href": pull_url}},
+        "author_association": "MEMBER",
+        "submitted_at": AT,
+    }
+
+
+def review_comment(of: dict[str, Any], number: int, path: str, line: int, body: str) -> dict[str, Any]:
+    """Return a comment that belongs to a review."""
+    url = f"{of['pull_request_url'].rpartition('/')[0]}/comments/{number}"
+    page = f"{of['html_url'].partition('#')[0]}#discussion_r{number}"
+    links = {"self": url, "html": page, "pull_request": of["pull_request_url"]}
+    return {
+        **{name: of[name] for name in ("user", "commit_id", "pull_request_url", "author_association")},
+        "id": number,
+        "node_id": f"PRRC_{number}",
+        "url": url,
+        "html_url": page,
+        "body": body,
+        "path": path,
+        "line": line,
+        "position": line,
+        "original_position": line,
+        "original_commit_id": of["commit_id"],
+        "diff_hunk": "@@ -1 +1 @@",
+        "pull_request_review_id": of["id"],
+        "_links": {name: {"href": link} for name, link in links.items()},
+        "created_at": AT,
+        "updated_at": AT,
+    }
+
+
+def release(repository_url: str, html_url: str, number: int, user: dict[str, Any], tag: str, at: str) -> dict[str, Any]:
+    """Return a release."""
+    url = f"{repository_url}/releases/{number}"
+    return {
+        "id": number,
+        "node_id": f"RE_{number}",
+        "url": url,
+        "html_url": f"{html_url}/releases/tag/{tag}",
+        "assets_url": f"{url}/assets",
+        "upload_url": f"{url}/assets{{?name,label}}",
+        "tarball_url": f"{repository_url}/tarball/{tag}",
+        "zipball_url": f"{repository_url}/zipball/{tag}",
+        "tag_name": tag,
+        "target_commitish": "main",
+        "name": tag,
+        "draft": False,
+        "prerelease": False,
+        "author": user,
+        "assets": [],
+        "created_at": at,
+        "published_at": at,
+    }
 
 
 def check_run(repository_url: str, number: int, name: str, commit: str, conclusion: str | None) -> dict[str, Any]:

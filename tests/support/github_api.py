@@ -38,6 +38,9 @@ class GitHubApi:
             ("POST", f"{repo}/pulls", self._open_pull),
             ("GET", f"{repo}/pulls/{{pull_number}}", self._get_pull),
             ("PATCH", f"{repo}/pulls/{{pull_number}}", self._change_pull),
+            ("GET", f"{repo}/pulls/{{pull_number}}/reviews/{{review_id}}", self._review),
+            ("GET", f"{repo}/pulls/{{pull_number}}/reviews/{{review_id}}/comments", self._review_comments),
+            ("GET", f"{repo}/releases/latest", self._release),
             ("GET", f"{repo}/issues", self._list_issues),
             ("POST", f"{repo}/issues", self._open_issue),
             ("GET", f"{repo}/issues/{{issue_number}}/comments", self._list_comments),
@@ -180,7 +183,8 @@ class GitHubApi:
             problem = "Draft pull requests are not supported in this repository."
             raise Refused(422, problem, [_custom(problem)])
         for pull in repository.pulls.values():
-            if (pull.head_repository, pull.head_branch, pull.state) == (head.name, branch, "open"):
+            same = (pull.head_repository, pull.head_branch, pull.base) == (head.name, branch, asked["base"])
+            if same and pull.state == "open":
                 problem = f"A pull request already exists for {head.name.split('/')[0]}:{branch}."
                 raise Refused(422, "Validation Failed", [_custom(problem)])
         if commit == base:
@@ -223,6 +227,21 @@ class GitHubApi:
         if asked.get("state") == "closed":
             self._hub.close(repository.name, pull.number)
         return 200, self._pull(repository, pull)
+
+    async def _review(self, request: web.Request, account: Account | None, asked: Any) -> tuple[int, Any]:
+        reviews = {one["id"]: one for one in self._of(request, account).reviews}
+        return 200, _found(reviews, request.match_info["review_id"])
+
+    async def _review_comments(self, request: web.Request, account: Account | None, asked: Any) -> tuple[int, Any]:
+        identity = int(request.match_info["review_id"])
+        comments = self._of(request, account).review_comments
+        return 200, _page(request, [one for one in comments if one["pull_request_review_id"] == identity])
+
+    async def _release(self, request: web.Request, account: Account | None, asked: Any) -> tuple[int, Any]:
+        releases = self._of(request, account).releases
+        if not releases:
+            raise Refused(404, "Not Found")
+        return 200, releases[-1]
 
     async def _list_issues(self, request: web.Request, account: Account | None, asked: Any) -> tuple[int, Any]:
         repository = self._of(request, account)

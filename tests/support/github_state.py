@@ -1,6 +1,6 @@
 """What a GitHub of the tests' own knows: repositories with real branches, people, issues and pull requests."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -38,6 +38,9 @@ class Repository:
     comments: dict[int, list[dict[str, Any]]] = field(default_factory=dict)
     checks: list[dict[str, Any]] = field(default_factory=list)
     statuses: dict[str, str] = field(default_factory=dict)
+    reviews: list[dict[str, Any]] = field(default_factory=list)
+    review_comments: list[dict[str, Any]] = field(default_factory=list)
+    releases: list[dict[str, Any]] = field(default_factory=list)
 
     def may(self, login: str | None, least: Permission) -> bool:
         held = self.people.get(login or "", "none" if self.private else "read")
@@ -147,6 +150,26 @@ class Hub:
         made = answers.comment(url, page, identity, self.person(login), body)
         repository.comments.setdefault(number, []).append(made)
         return made
+
+    def add_review(
+        self, name: str, number: int, login: str, state: str, body: str, comments: Sequence[tuple[str, int, str]] = ()
+    ) -> int:
+        """Review a pull request, with comments on lines (path, line, text), and return the id of the review."""
+        repository = self.repositories[name.lower()]
+        url, page = f"{self.api_url}/repos/{name}/pulls/{number}", f"{self.git_url}/{name}/pull/{number}"
+        made = answers.review(url, page, len(repository.reviews) + 1, self.person(login), state, body)
+        repository.reviews.append(made)
+        for path, line, text in comments:
+            identity = len(repository.review_comments) + 1
+            repository.review_comments.append(answers.review_comment(made, identity, path, line, text))
+        return int(made["id"])
+
+    def add_release(self, name: str, tag: str, at: str = answers.AT) -> None:
+        """Publish a release."""
+        repository = self.repositories[name.lower()]
+        url, page = f"{self.api_url}/repos/{name}", f"{self.git_url}/{name}"
+        number, user = len(repository.releases) + 1, self.person(name.split("/")[0])
+        repository.releases.append(answers.release(url, page, number, user, tag, at))
 
     def add_issue(self, name: str, login: str, title: str, body: str) -> dict[str, Any]:
         """Open an issue."""

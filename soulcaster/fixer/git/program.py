@@ -21,6 +21,8 @@ SECONDS = 120.0
 NETWORK_SECONDS = 600.0
 """How long a fetch or a push may take."""
 
+KILL_SECONDS = 10.0
+
 ERROR_BYTES = 16 * 1024
 """How much of what git says about an error is kept: the end."""
 
@@ -133,7 +135,8 @@ class Git:
         finally:
             if program.returncode is None:
                 _kill(program.pid)
-                await program.wait()
+                with contextlib.suppress(TimeoutError):  # what the kernel cannot end at once must not hold us up
+                    await asyncio.wait_for(program.wait(), KILL_SECONDS)
         if program.returncode != 0:
             told = said + printed if words[0] == "push" else said
             raise GitFailed(told[-ERROR_BYTES:].decode(errors="replace"))
