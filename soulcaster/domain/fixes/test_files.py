@@ -2,10 +2,9 @@
 
 import re
 
-_FOLDERS = frozenset(
-    {"test", "tests", "__tests__", "__mocks__", "__snapshots__", "spec", "specs", "testdata", "e2e", "cypress"}
-)
-"""Folders of tests, with their data and helpers."""
+_FOLDERS = frozenset({"test", "tests", "__tests__", "__mocks__", "__snapshots__", "testdata", "e2e", "cypress"})
+_AT_ROOT = frozenset({"spec", "specs"})
+"""Folders of tests, with their data and helpers; the last ones only at the root, as elsewhere they hold code, too."""
 
 _FILES = re.compile(
     r"(?:test_.*|.*_test|conftest|tests?)\.py"  # pytest, unittest, Django
@@ -23,12 +22,13 @@ _CODE = re.compile(r".*\.(?:py|[cm]?[jt]sx?|go|rs|java|kt|groovy|scala|c|cc|cpp|
 def is_test_file(path: str) -> bool:
     """Return whether a file belongs to the tests: it holds tests, or it is their data or help.
 
-    A folder counts by its name anywhere on the path, but not below `src/main`, where Java has the product.
+    Most folders count anywhere on the path, but not below `src/main`, where Java has the product.
     """
     *folders, name = path.split("/")
     if _FILES.fullmatch(name):
         return True
-    return any(folder in _FOLDERS for folder in folders) and "src/main/" not in f"{path}/"
+    in_folder = any(folder in _FOLDERS for folder in folders) or (folders and folders[0] in _AT_ROOT)
+    return bool(in_folder) and "src/main/" not in f"{path}/"
 
 
 def holds_tests(path: str) -> bool:

@@ -8,7 +8,7 @@ from soulcaster.fixer.ecosystems.reading import StrangersFolder
 from soulcaster.fixer.ecosystems.suite import PRINTED, Ecosystem, Suite, joined
 
 _PRELUDE = """\
-export GOPATH="$HOME/go" GOCACHE="$HOME/go-build" GOTOOLCHAIN=local GOFLAGS="${GOFLAGS:+$GOFLAGS }-modcacherw\""""
+export GOPATH="$HOME/go" GOCACHE="$HOME/go-build" GOFLAGS="${GOFLAGS:+$GOFLAGS }-modcacherw\""""
 
 _TEST = re.compile(r"(?P<package>[^\s:]+)::(?P<test>[A-Z]\w*)(/.*)?", re.DOTALL)
 

@@ -3,10 +3,11 @@
 import re
 import shlex
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatch
 from typing import Any
 
+from soulcaster.fixer.ecosystems.node_scripts import commands_of, is_simple
 from soulcaster.fixer.ecosystems.reading import StrangersFolder
 from soulcaster.fixer.ecosystems.suite import Ecosystem, ReportKind, Suite, joined
 
@@ -16,55 +17,69 @@ export npm_config_update_notifier=false npm_config_fund=false npm_config_audit=f
 export CYPRESS_INSTALL_BINARY=0 PUPPETEER_SKIP_DOWNLOAD=1 PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1"""
 
 _MANAGER = re.compile(r"(?P<name>npm|pnpm|yarn)@(?P<version>\d+\.\d+\.\d+)([-+].*)?")
-_OTHER_SCRIPT = re.compile(r"(?:npm|pnpm|yarn)\s+(?:run\s+|run-script\s+)?(?P<name>[\w:.-]+)(?:\s+--)?")
-_SEPARATOR = re.compile(r"&&|\|\||;|\|")
-_NO_TEST = "no test specified"
 _TESTS = ("*.test.js", "*.test.mjs", "*.test.cjs", "*-test.js", "*_test.js", "test-*.js")
 
 
 @dataclass(frozen=True, slots=True)
 class _Runner:
-    """A test runner: how it is recognised in a script, and what has it report; `by_file` says that it takes files."""
+    """A test runner: what it looks like in a script, and the options that have it report to the file `{file}`.
+
+    `program` matches the program with what is before it. The options come at the end of a command, or, `first`, right
+    after the program. `by_file` says that files at the end select tests. `alone` runs it without any script.
+    """
 
     name: str
-    pattern: re.Pattern[str]
+    program: re.Pattern[str]
     alone: str
-    options: str = ""
-    environment: str = ""
+    options: str
     report: ReportKind = "junit"
+    first: bool = False
     by_file: bool = False
     no_tests: tuple[str, ...] = ()
+
+    def reporting(self, command: str, number: int) -> str:
+        """Return a command of this runner that also writes the report of this number."""
+        options = self.options.replace("{file}", f"$REPORTS/{self.name.split()[0]}-{number}")
+        found = self.program.match(command)
+        if not self.first or found is None:
+            return f"{command} {options}"
+        return f"{command[: found.end('program')]} {options}{command[found.end('program') :]}"
+
+
+def _program(names: str) -> re.Pattern[str]:
+    return re.compile(rf"(?:.*?[\s/])??(?P<program>(?:{names})(?:\.[cm]?js)?)(?=\s|$)")
 
 
 _RUNNERS = (
     _Runner(
         "vitest",
-        re.compile(r"\bvitest\b"),
+        _program("vitest"),
         "vitest run",
-        options='--run --reporter=default --reporter=junit --outputFile.junit="$REPORTS/vitest.xml" --passWithNoTests',
+        '--run --reporter=default --reporter=junit --outputFile.junit="{file}.xml" --passWithNoTests',
         by_file=True,
     ),
     _Runner(
         "jest",
-        re.compile(r"\b(jest|react-scripts\s+test)\b"),
+        _program(r"jest|react-scripts\s+test"),
         "jest",
-        options='--ci --watchAll=false --json --outputFile="$REPORTS/jest.json" --passWithNoTests',
+        '--ci --watchAll=false --json --outputFile="{file}.json" --passWithNoTests',
         report="jest",
         by_file=True,
     ),
     _Runner(
         "mocha",
-        re.compile(r"\bmocha\b"),
+        _program("_?mocha"),
         "mocha",
-        options='--no-bail --reporter xunit --reporter-option output="$REPORTS/mocha.xml"',
+        '--no-bail --reporter xunit --reporter-option output="{file}.xml"',
         no_tests=("No test files found",),
     ),
     _Runner(
         "node --test",
-        re.compile(r"\bnode\b.*\s--test\b"),
+        re.compile(r"(?:.*?[\s/])??(?P<program>node|tsx)(?=\s(?:.*\s)?--test(?:\s|$))"),
         "node --test",
-        environment='NODE_OPTIONS="${NODE_OPTIONS:-} --test-reporter=junit'
-        ' --test-reporter-destination=$REPORTS/node.xml --test-reporter=spec --test-reporter-destination=stdout"',
+        '--test-reporter=junit --test-reporter-destination="{file}.xml"'
+        " --test-reporter=spec --test-reporter-destination=stdout",
+        first=True,
         no_tests=("Could not find",),
     ),
 )
@@ -77,74 +92,59 @@ def detect(tree: StrangersFolder, folder: str) -> Suite | None:
         return None
     files, _ = tree.names(folder)
     manager, setup = _installation(tree, folder, files, package)
-    found = _script(package, "test", 5)
-    if found is not None:
-        name, last = found
-        runner = next((runner for runner in _RUNNERS if runner.pattern.search(last)), None)
-        return _suite(
-            folder, f"package.json with the script {name}", manager, setup, runner, f"npm run --silent {name}"
-        )
-    known = _dependencies(package)
-    runner = next((runner for runner in _RUNNERS if runner.name in known), None)
-    if runner is None and any(fnmatch(path, pattern) for path in tree.walk(folder, depth=4) for pattern in _TESTS):
-        runner = _RUNNERS[-1]
-    if runner is None:
-        return None
-    return _suite(folder, "package.json without a test script", manager, setup, runner, "")
-
-
-def _suite(folder: str, why: str, manager: str, setup: str, runner: _Runner | None, script: str) -> Suite:
-    if runner is None:
-        return Suite(
-            ecosystem="node",
-            folder=folder,
-            why=f"{why}, installed by {manager}",
-            setup=setup,
-            test=script,
-            prelude=_PRELUDE,
-            silent_success="passed",
-        )
-    command, rerun = _commands(runner, script)
-    return Suite(
-        ecosystem="node",
-        folder=folder,
+    commands, why = commands_of(package, "test"), "package.json with a test script"
+    if not commands:
+        why = "package.json without a test script"
+        known = _dependencies(package)
+        runner = next((runner for runner in _RUNNERS if runner.name in known), None)
+        if runner is None and any(fnmatch(path, pattern) for path in tree.walk(folder, depth=4) for pattern in _TESTS):
+            runner = _RUNNERS[-1]
+        if runner is None:
+            return None
+        commands = (runner.alone,)
+    found = _runner_of(commands)
+    base = Suite("node", folder, "", setup, "npm run --silent test", prelude=_PRELUDE, silent_success="passed")
+    if found is None:
+        return replace(base, why=f"{why}, installed by {manager}")
+    runner, command, rerun = found[0], _joined(commands, found), _rerun(commands, found)
+    return replace(
+        base,
         why=f"{why}; {runner.name}, installed by {manager}",
-        setup=setup,
         test=command,
         report=runner.report,
-        prelude=_PRELUDE,
         rerun=rerun,
         no_tests=runner.no_tests,
-        silent_success="passed",
     )
 
 
-def _commands(runner: _Runner, script: str) -> tuple[str, Callable[[Sequence[str]], str | None]]:
-    """Return the command of all tests, and that of the files of failed tests."""
-    begin = f"{runner.environment} " if runner.environment else ""
-    options = runner.options if not script else (f"-- {runner.options}" if runner.options else "")
-    command = f"{begin}{script or runner.alone} {options}".rstrip()
+def _runner_of(commands: Sequence[str]) -> tuple[_Runner, frozenset[int]] | None:
+    """Return the first runner that the commands have, and which of them are its; None if none can be given options."""
+    for runner in _RUNNERS:
+        here = [place for place, one in enumerate(commands) if runner.program.match(one)]
+        places = frozenset(place for place in here if runner.first or is_simple(commands[place]))
+        if places:
+            return runner, places
+    return None
+
+
+def _joined(commands: Sequence[str], found: tuple[_Runner, frozenset[int]], files: Sequence[str] = ()) -> str:
+    runner, places = found
+    words = "".join(f" {shlex.quote(file)}" for file in files)
+    return " && ".join(
+        runner.reporting(one, place) + words if place in places else one for place, one in enumerate(commands)
+    )
+
+
+def _rerun(commands: Sequence[str], found: tuple[_Runner, frozenset[int]]) -> Callable[[Sequence[str]], str | None]:
+    """Return what makes the command of the files of failed tests, where the runner takes files."""
 
     def rerun(failed: Sequence[str]) -> str | None:
         files = sorted({name.partition("::")[0] for name in failed})
-        if not runner.by_file or any(name.startswith("-") for name in files):
+        if not found[0].by_file or any(file.startswith("-") for file in files):
             return None
-        return f"{command} {' '.join(map(shlex.quote, files))}"
+        return _joined(commands, found, files)
 
-    return command, rerun
-
-
-def _script(package: Mapping[str, Any], name: str, most: int) -> tuple[str, str] | None:
-    """Return the name and the last command of a script, or of the script that its last command calls; None if none."""
-    scripts = package.get("scripts")
-    script = scripts.get(name) if isinstance(scripts, dict) else None
-    if not isinstance(script, str) or _NO_TEST in script or not script.strip() or not re.fullmatch(r"[\w:.-]+", name):
-        return None
-    last = _SEPARATOR.split(script)[-1].strip()
-    called = _OTHER_SCRIPT.fullmatch(last)
-    if called and most > 0 and _SEPARATOR.search(script) is None and called["name"] != name:
-        return _script(package, called["name"], most - 1) or (name, last)
-    return name, last
+    return rerun
 
 
 def _dependencies(package: Mapping[str, Any]) -> set[str]:

@@ -84,8 +84,7 @@ def _installation(
     """Return what the packages are installed by, and the commands."""
     if "uv.lock" in files and project:
         return "uv.lock", (
-            "if command -v uv >/dev/null 2>&1; then uv sync --quiet --frozen --all-groups"
-            f"{''.join(f' --extra {name}' for name in _extras(project))}\n"
+            f"if command -v uv >/dev/null 2>&1; then uv sync --quiet --frozen{_uv_options(project)}\n"
             f"else {_install_project(tree, folder, files, project)}\nfi"
         )
     if "poetry.lock" in files:
@@ -113,6 +112,16 @@ def _install_project(tree: StrangersFolder, folder: str, files: Sequence[str], p
         if needed:
             commands.append("install " + " ".join(map(shlex.quote, needed)))
     return "\n".join(commands) or ":"
+
+
+def _uv_options(project: Mapping[str, Any]) -> str:
+    """Return the options that have uv install what tests need; it installs the group `dev` anyway."""
+    tool = project.get("tool")
+    uv = tool.get("uv") if isinstance(tool, dict) else None
+    words = ["--all-packages"] if isinstance(uv, dict) and "workspace" in uv else []
+    words += [f"--group {name}" for name in _names(project.get("dependency-groups")) if name in _FOR_TESTS]
+    words += [f"--extra {name}" for name in _extras(project)]
+    return "".join(f" {word}" for word in words)
 
 
 def _names(table: object) -> list[str]:

@@ -13,7 +13,7 @@ src/test/kotlin/ASpec.kt tests/test_a.c test/run.sh tests/a.bats spec/a_spec.rb
 CODE = """
 a.py src/testing/a.py latest.py contest.py attestation.py src/protest.py setup.py src/a.ts
 src/inspect.ts test.md.js src/latest.js manifest.json pkg/a.go pkg/atest.go src/lib.rs
-src/test_utils/mod.rs src/main/java/a/test/Runner.java src/main/java/a/Contest.java Makefile
+src/test_utils/mod.rs src/spec/parser.ts src/main/java/a/test/Runner.java src/main/java/a/Contest.java Makefile
 README.md pyproject.toml
 """
 

@@ -38,7 +38,11 @@ def test_a_repository_without_anything_known_has_no_tests(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("files", "installs"),
     [
-        ({"uv.lock": "", "pyproject.toml": "[project]\nname='a'"}, "uv sync --quiet --frozen --all-groups"),
+        ({"uv.lock": "", "pyproject.toml": "[project]\nname='a'"}, "uv sync --quiet --frozen\n"),
+        (
+            {"uv.lock": "", "pyproject.toml": "[dependency-groups]\ntests=[]\ndocs=[]\n[tool.uv.workspace]"},
+            "uv sync --quiet --frozen --all-packages --group tests\n",
+        ),
         ({"poetry.lock": "", "pyproject.toml": "[tool.poetry]"}, 'bin/poetry" install'),
         (
             {"requirements.txt": "", "requirements-dev.txt": ""},
@@ -96,7 +100,7 @@ def test_django_runs_its_own_tests_unless_it_has_pytest(tmp_path: Path) -> None:
 )
 def test_node_is_installed_by_its_lock(tmp_path: Path, lock: str, text: str, manager: str, installs: str) -> None:
     (suite,) = plan(tmp_path, {"package.json": package(scripts={"test": "jest"}), lock: text}).suites
-    assert suite.why == f"package.json with the script test; jest, installed by {manager}"
+    assert suite.why == f"package.json with a test script; jest, installed by {manager}"
     assert installs in suite.setup
 
 
@@ -113,11 +117,15 @@ def test_the_version_of_the_package_manager_is_the_projects(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("scripts", "runner", "test"),
     [
-        ({"test": "vitest"}, "vitest", "npm run --silent test -- --run"),
-        ({"test": "tsc && jest --coverage"}, "jest", "npm run --silent test -- --ci"),
-        ({"test": "npm run unit", "unit": "mocha -r x 'test/**'"}, "mocha", "npm run --silent unit -- --no-bail"),
-        ({"test": "yarn unit", "unit": "react-scripts test"}, "jest", "npm run --silent unit -- --ci"),
-        ({"test": "node --import tsx --test src/"}, "node --test", "npm run --silent test"),
+        ({"test": "vitest"}, "vitest", "vitest --run"),
+        ({"test": "tsc && jest --coverage"}, "jest", "tsc && jest --coverage --ci"),
+        ({"test": "jest && eslint ."}, "jest", "--passWithNoTests && eslint ."),
+        ({"test": "npm run unit", "unit": "nyc mocha -r x 'a && b'"}, "mocha", "nyc mocha -r x 'a && b' --no-bail"),
+        ({"test": "yarn unit", "unit": "react-scripts test"}, "jest", "react-scripts test --ci"),
+        ({"test": "node --import tsx --test src/"}, "node --test", "node --test-reporter=junit"),
+        ({"test": "cross-env A=1 node_modules/.bin/jest"}, "jest", "cross-env A=1 node_modules/.bin/jest --ci"),
+        ({"test": "pnpm run a && pnpm b", "a": "tsc", "b": "vitest run"}, "vitest", "tsc && vitest run --run"),
+        ({"pretest": "npm run build", "build": "tsc", "test": "mocha"}, "mocha", "tsc && mocha --no-bail"),
     ],
 )
 def test_the_runner_of_node_reports(tmp_path: Path, scripts: dict[str, str], runner: str, test: str) -> None:
@@ -127,11 +135,36 @@ def test_the_runner_of_node_reports(tmp_path: Path, scripts: dict[str, str], run
     assert suite.report != "exit code"
 
 
-@pytest.mark.parametrize("script", ["jest && eslint .", "tap", "karma start", "npm test", "a b -- c"])
+def test_scripts_that_call_each_other_come_to_an_end(tmp_path: Path) -> None:
+    scripts = {"test": "npm run a", "a": " && ".join(["npm run b"] * 90), "b": " && ".join(["npm run a"] * 90)}
+    (suite,) = plan(tmp_path, {"package.json": package(scripts=scripts)}).suites
+    assert suite.test == "npm run --silent test"
+    (suite,) = plan(tmp_path, {"package.json": package(scripts={"test": "node " * 100_000})}).suites
+    assert suite.test == "npm run --silent test"
+
+
+def test_each_run_of_a_runner_has_its_report(tmp_path: Path) -> None:
+    (suite,) = plan(tmp_path, {"package.json": package(scripts={"test": "mocha a && mocha b"})}).suites
+    assert "$REPORTS/mocha-0.xml" in suite.test
+    assert "$REPORTS/mocha-1.xml" in suite.test
+
+
+@pytest.mark.parametrize(
+    "script",
+    ["tap", "karma start", "npm test", "a b -- c", "jest | tee log", "(cd a && jest)", "echo 'jest", "lint-jest"],
+)
 def test_another_runner_of_node_has_its_exit_code(tmp_path: Path, script: str) -> None:
     (suite,) = plan(tmp_path, {"package.json": package(scripts={"test": script})}).suites
     assert suite.test == "npm run --silent test"
     assert suite.report == "exit code"
+
+
+def test_failed_tests_run_again_by_their_files(tmp_path: Path) -> None:
+    (suite,) = plan(tmp_path, {"package.json": package(scripts={"test": "jest"})}).suites
+    again = suite.rerun(["a b.test.js::x", "a b.test.js::y", "c.test.js::z"])
+    assert again is not None
+    assert again.endswith("--passWithNoTests 'a b.test.js' c.test.js")
+    assert suite.rerun(["--config=x::y"]) is None
 
 
 def test_the_script_that_npm_init_writes_is_none(tmp_path: Path) -> None:
