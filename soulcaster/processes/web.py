@@ -7,6 +7,7 @@ import structlog
 from aiohttp import web
 from yarl import URL
 
+from soulcaster.adapters.github.code_hosts import GitHubCodeHosts
 from soulcaster.adapters.github.issues import GitHubIssues
 from soulcaster.adapters.github.repositories import GitHubRepositories
 from soulcaster.adapters.github.sign_in import GitHubSignIn
@@ -95,6 +96,7 @@ async def create_app(settings: WebSettings) -> web.Application:
             rate_limits=rate_limits,
             issues=issues,
             repositories=repositories,
+            code_hosts=GitHubCodeHosts(settings.github_api_url, utc_now, token=settings.github_token),
             clock=utc_now,
             entrance=_entrance(settings, origin),
             log_archive=archive,

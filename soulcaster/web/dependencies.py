@@ -7,6 +7,7 @@ from aiohttp import web
 
 from soulcaster.ports.archive import LogArchive
 from soulcaster.ports.clock import Clock
+from soulcaster.ports.code_host import CodeHosts
 from soulcaster.ports.dead_letters import DeadLetters
 from soulcaster.ports.issues import Issues
 from soulcaster.ports.messaging import KeyedPublisher
@@ -23,6 +24,8 @@ from soulcaster.services.dead_letters import DeadLetterReplay
 from soulcaster.services.feedback_changes import FeedbackChanges
 from soulcaster.services.fix_services import fix_services
 from soulcaster.services.fixes import FixDefaults, Fixes
+from soulcaster.services.follow_ups import FollowUps
+from soulcaster.services.github_events import GitHubEvents
 from soulcaster.services.github_sync import GitHubSync
 from soulcaster.services.job_log_reading import JobLogReading
 from soulcaster.services.job_logs import JobLogs
@@ -34,6 +37,7 @@ from soulcaster.services.plans import Plans
 from soulcaster.services.posting import FeedbackPosts
 from soulcaster.services.project_config import ProjectConfigs
 from soulcaster.services.projects import Projects
+from soulcaster.services.pull_requests import PullRequests
 from soulcaster.services.sources import Pollers
 from soulcaster.services.users import Users
 from soulcaster.services.webhook_secrets import Seal, WebhookSecrets
@@ -57,6 +61,7 @@ class Systems:
     rate_limits: RateLimits
     issues: Issues
     repositories: Repositories
+    code_hosts: CodeHosts
     clock: Clock
     entrance: Entrance | None = None
     log_archive: LogArchive | None = None
@@ -116,6 +121,7 @@ class Dependencies:
     feedback_changes: FeedbackChanges
     fixes: Fixes
     github: GitHubSync
+    github_events: GitHubEvents
     job_log_reading: JobLogReading
     job_logs: JobLogs
     jobs: Jobs
@@ -135,6 +141,8 @@ def compose(systems: Systems, options: Options) -> Dependencies:
     read_model, publisher, clock = systems.read_model, systems.publisher, systems.clock
     around_fixes = fix_services(read_model, publisher, systems.repositories, systems.planner, options.fixes, clock)
     commands = around_fixes.commands
+    configs, hosts = read_model.project_config, systems.code_hosts
+    pull_requests = PullRequests(publisher, read_model.jobs, configs, commands, hosts, clock)
     return Dependencies(
         read_model=read_model,
         dead_letters=systems.dead_letters,
@@ -155,6 +163,7 @@ def compose(systems: Systems, options: Options) -> Dependencies:
         github=GitHubSync(
             systems.issues, read_model.sources, read_model.feedback, publisher, clock, token=options.github_token
         ),
+        github_events=GitHubEvents(pull_requests, FollowUps(pull_requests, around_fixes.fixes, configs, hosts, clock)),
         job_log_reading=JobLogReading(read_model.job_logs, read_model.jobs, systems.log_archive),
         job_logs=JobLogs(publisher, clock, options.secrets),
         jobs=Jobs(publisher, read_model.jobs, read_model.clusters, clock),

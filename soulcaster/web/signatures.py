@@ -75,6 +75,11 @@ async def identify_sender(request: web.Request, source: str, scope: Needed) -> C
     return Caller(f"webhook {source}", project_id)
 
 
+def is_vendors(request: web.Request) -> bool:
+    """Return whether a webhook that `identify_sender` has let pass is the vendor's: it is signed."""
+    return _SIGNED_BODY in request
+
+
 async def read_webhook(request: web.Request) -> bytes:
     """Return the body of a webhook, decompressed; of a signed one, the bytes that the signature covers.
 

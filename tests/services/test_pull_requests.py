@@ -165,6 +165,19 @@ async def test_the_poll_finds_what_webhooks_did_not_say(world: World) -> None:
     assert world.publisher.sent == []
 
 
+async def test_of_changes_in_one_second_a_poll_sees_the_last_as_soon_as_the_second_is_long_over(world: World) -> None:
+    await world.fix("j1", "succeeded", target=TARGET, pr_url=URL)
+    pulls = service(world, Host(pull_request(state="closed")))
+    await pulls.saw("p1", seen(PullRequestSight("open", NOW)))
+    await pulls.look(await job(world))
+    assert (await job(world)).pr_state == "open"  # it may have been opened again, and is looked at again
+    world.now = NOW + timedelta(hours=1)
+    await pulls.look(await job(world))
+    assert (await job(world)).pr_state == "closed"
+    await pulls.saw("p1", seen(PullRequestSight("open", NOW)))
+    assert (await job(world)).pr_state == "closed"
+
+
 async def test_a_webhook_and_a_poll_that_come_at_once_say_the_same(world: World) -> None:
     await world.fix("j1", "succeeded", target=TARGET, pr_url=URL)
     merged_at = NOW + 5 * MINUTE

@@ -43,6 +43,7 @@ from soulcaster.wire.jobs import JobEvent
 from soulcaster.wire.project_config import RedditPolling
 from tests.conftest import RedisServer
 from tests.support import make
+from tests.support.code_hosts import NoHost
 from tests.support.make import NOW
 from tests.support.publisher import RecordingPublisher
 
@@ -205,6 +206,7 @@ class World:
                     rate_limits=self.rate_limits,
                     issues=OneIssue(),
                     repositories=EveryRepository(),
+                    code_hosts=NoHost(),
                     clock=lambda: self.now,
                 ),
                 **systems,

@@ -11,11 +11,13 @@ import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
 from soulcaster.domain.commands import ApproveFix, StartFix
+from soulcaster.domain.events import ClusterPullRequest
 from soulcaster.domain.fixes.document import Document
-from soulcaster.domain.fixes.fix import Target
+from soulcaster.domain.fixes.fix import FollowUp, Target
 from soulcaster.domain.fixes.job_log import LogChunk
 from soulcaster.domain.fixes.plan import PlannedFix, new_plan
-from soulcaster.domain.lifecycle import JobState, ends
+from soulcaster.domain.fixes.pull_request_sight import PullRequestSight
+from soulcaster.domain.lifecycle import JobState, JobStep, ends
 from soulcaster.domain.members import Role
 from soulcaster.errors import SourceRefuses, SourceUnavailable
 from soulcaster.ports.repositories import BaseCommit
@@ -493,3 +495,54 @@ async def test_what_jobs_print_is_text(world: World, owner: Client) -> None:
         log = (await page(await owner.get(path))).partition('<pre class="log"')[2].partition("</pre>")[0]
         assert "&lt;img" in log
         assert not {"\x1b", "\u202e"} & set(log)
+
+
+PULL = "https://github.com/acme/shop/pull/12"
+
+
+@pytest.mark.parametrize(
+    ("sight", "says", "badge"),
+    [
+        (PullRequestSight("open", NOW), "Open", "Pull request open"),
+        (PullRequestSight("open", NOW, "failed"), "Open, its checks failed", "Pull request open"),
+        (PullRequestSight("merged", NOW, merged_at=NOW), "Merged, waits for a release", "Pull request open"),
+        (PullRequestSight("merged", NOW, merged_at=NOW, shipped_at=NOW), "Merged", "New"),
+        (PullRequestSight("closed", NOW), "Closed without a merge", "New"),
+    ],
+)
+async def test_cluster_and_job_show_what_became_of_the_pull_request(
+    world: World, owner: Client, sight: PullRequestSight, says: str, badge: str
+) -> None:
+    await world.fill()
+    await world.fix("j1", "succeeded", target=Target("acme/shop", "main", "a" * 40), pr_url=PULL)
+    seen = JobStep("seen", "j1", "p1", "c1", 3, "succeeded", NOW, pr_sight=sight, offset=3)
+    await world.read_model.writer.put_job_steps([seen])
+    cluster = await page(await owner.get(CLUSTER))
+    assert f'{PULL}" rel="noopener noreferrer">Open the pull request</a> <span class="muted">{says}</span>' in cluster
+    assert f">{badge}<" in cluster
+    job = await page(await owner.get(JOB))
+    assert re.search(rf"<dt>Pull request</dt><dd>{re.escape(says)}[<,]", job)
+    assert f"<span>{says}</span>" in await page(await owner.get(f"{PROJECT}/jobs"))
+
+
+async def test_a_follow_up_says_whose_words_it_follows(world: World, owner: Client) -> None:
+    await world.fill()
+    follow_up = FollowUp(12, HOSTILE, HOSTILE, "soulcaster/fix-c1-1", PULL)
+    await world.fix("j1", "running", target=Target("acme/shop", "main", "a" * 40), pr_url=PULL, follow_up=follow_up)
+    text = await page(await owner.get(JOB))
+    assert "pull request 12, as &lt;img" in text
+    assert "<img src=x" not in text
+
+
+async def test_the_history_of_a_cluster_has_its_pull_requests_with_links(world: World, owner: Client) -> None:
+    await world.fill()
+    merged = ClusterPullRequest("c1", "merged", f"acme/shop#12 is merged {HOSTILE}", PULL, NOW, "k1")
+    closed = ClusterPullRequest("c1", "closed", "acme/shop#11 is closed", "javascript:alert(1)", NOW)
+    await world.read_model.writer.apply("p1", [merged, closed])
+    text = await page(await owner.get(CLUSTER))
+    link = f'<a href="{PULL}" rel="noopener noreferrer">Pull request</a>'
+    assert re.search(rf"The pull request was merged\.\s*{re.escape(link)}", text)
+    assert "The pull request was closed without a merge." in text
+    assert "javascript:" not in text
+    assert "<img src=x" not in text
+    assert re.findall(r'name="command_id" value="(\w+)"', text) == ["k1"]  # only what resolved the cluster is undone

@@ -24,6 +24,7 @@ from soulcaster.web.dependencies import Options, Systems
 from soulcaster.web.server import create_app
 from soulcaster.wire.topics import FEEDBACK_RAW
 from tests.support.answers import problem
+from tests.support.code_hosts import NoHost
 from tests.support.web import FIXES, JOB_TOKENS, POLLING, SECRETS_KEY, SESSION_KEY, Client, EveryRepository, OneIssue
 
 pytestmark = pytest.mark.integration
@@ -80,6 +81,7 @@ async def test_what_was_answered_202_is_on_kafka(tmp_path: Path) -> None:
                     rate_limits=RedisRateLimits(redis_url, per_key=1, per_project=1, clock=lambda: datetime.now(UTC)),
                     issues=OneIssue(),
                     repositories=EveryRepository(),
+                    code_hosts=NoHost(),
                     clock=lambda: datetime.now(UTC),
                 ),
                 Options(SESSION_KEY, Seal(SECRETS_KEY), JOB_TOKENS, FIXES, POLLING, keyless=True),

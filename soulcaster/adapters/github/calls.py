@@ -40,12 +40,17 @@ class Calls:
     """Calls with one token; use it by `async with`."""
 
     def __init__(self, url: str, token: str, clock: Clock, sleep: Sleep = asyncio.sleep) -> None:
-        """Prepare; `url` is the API's address."""
+        """Prepare; `url` is the API's address. Without a token (""), GitHub shows what is public."""
         self._url = url
         self._clock = clock
         self._sleep = sleep
-        self._github = GitHub(
-            token, base_url=url, timeout=TIMEOUT_SECONDS, http_cache=False, auto_retry=False, user_agent="soulcaster"
+        self._github: GitHub[Any] = GitHub(
+            token or None,
+            base_url=url,
+            timeout=TIMEOUT_SECONDS,
+            http_cache=False,
+            auto_retry=False,
+            user_agent="soulcaster",
         )
 
     async def __aenter__(self) -> Self:

@@ -6,8 +6,10 @@ well, and one that cannot be read now is kept for a parser that can read it.
 
 from aiohttp import web
 
+from soulcaster.domain.fixes.github_events import GITHUB_EVENTS
 from soulcaster.domain.sources import SOURCES
 from soulcaster.domain.text.normalize import well_formed
+from soulcaster.services.intake import read_json
 from soulcaster.services.posting import read_delivery
 from soulcaster.web.api.operation import operation
 from soulcaster.web.api.responses import json_response
@@ -15,7 +17,7 @@ from soulcaster.web.api.webhooks.models import DeliveryOut
 from soulcaster.web.dependencies import dependencies
 from soulcaster.web.parameters import ProjectQuery
 from soulcaster.web.problems import Problem
-from soulcaster.web.signatures import read_webhook
+from soulcaster.web.signatures import is_vendors, read_webhook
 
 
 @operation("POST", "/ingest/sentry", {202: DeliveryOut, 200: DeliveryOut}, scope="ingest", signed="sentry")
@@ -24,10 +26,51 @@ async def receive_sentry_webhook(request: web.Request, query: ProjectQuery) -> w
     return await _receive(request, query.project_id, "sentry")
 
 
-@operation("POST", "/ingest/github", {202: DeliveryOut, 200: DeliveryOut}, scope="ingest", signed="github")
+@operation(
+    "POST",
+    "/ingest/github",
+    {202: DeliveryOut, 200: DeliveryOut},
+    scope="ingest",
+    problems=(502,),
+    signed="github",
+)
 async def receive_github_webhook(request: web.Request, query: ProjectQuery) -> web.StreamResponse:
-    """Receive a webhook of GitHub, signed or with an API key: issues and comments on them; 200 for anything else."""
+    """Receive a webhook of GitHub: issues and comments on them, and what becomes of our pull requests; else 200.
+
+    It is signed or has an API key; what it says of pull requests counts only with a signature.
+    """
+    if (answer := await _take_event(request, query.project_id)) is not None:
+        return answer
     return await _receive(request, query.project_id, "github")
+
+
+async def _take_event(request: web.Request, project_id: str) -> web.StreamResponse | None:
+    """Take a webhook about a pull request of ours, which is no feedback; None for any other.
+
+    Whoever may send feedback may not say that something is merged, or that somebody asks for changes.
+    """
+    given, event = dependencies(request), request.headers.get("X-GitHub-Event", "")
+    if not is_vendors(request) or event not in GITHUB_EVENTS:
+        return None
+    _check_json(request)
+    taken = await given.github_events.take(project_id, event, _payload(await read_webhook(request)))
+    if taken is None:
+        return None
+    if taken.ignored is not None:
+        return json_response(DeliveryOut(status="ignored", project_id=project_id, reason=taken.ignored))
+    return json_response(DeliveryOut.taken(project_id, (), None), status=202)
+
+
+def _payload(body: bytes) -> object:
+    """Return the JSON of a webhook.
+
+    Raises:
+        Problem: 400 when it is not JSON.
+    """
+    try:
+        return read_json(body)
+    except ValueError as error:
+        raise Problem(400, f"The body cannot be read: {error}.") from error
 
 
 async def _receive(request: web.Request, project_id: str, source: str) -> web.StreamResponse:

@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field
 
 
 class DeliveryOut(BaseModel):
-    """202: Kafka has what the vendor sent. 200: it is not feedback, or its source is off in the project.
+    """202: Kafka has what the vendor sent, or what follows from it. 200: it changes nothing, or its source is off.
 
     `ids` are the items in it and `id` is the first. Without any, `reason` says why it cannot be read yet (it is kept as
     a dead letter) or why it was not kept.
