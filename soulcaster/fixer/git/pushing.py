@@ -5,13 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from soulcaster.domain.fixes.order import Author
+from soulcaster.domain.fixes.pull_request import JOB_TRAILER
 from soulcaster.errors import GitFailed
 from soulcaster.fixer.git.clone import RECENT_COMMITS, Clone
 from soulcaster.fixer.git.program import NETWORK_SECONDS, Remote
 from soulcaster.fixer.git.refusals import explained
-
-JOB_TRAILER = "Soulcaster-Job"
-"""The trailer (git-interpret-trailers(1)) of every commit of a job; its value is the job's id."""
 
 _REFUSES_SHALLOW = "shallow update not allowed"
 
