@@ -285,7 +285,9 @@ def _push_refused(body: bytes, refusal: str, remote_message: str) -> bytes:
     branches = []
     at = 0
     while (size := int(body[at : at + 4], 16)) != 0:
-        branches.append(body[at + 4 : at + size].split(b"\0")[0].split()[2])
+        words = body[at + 4 : at + size].split(b"\0")[0].split()
+        if words[0] != b"shallow":
+            branches.append(words[2])
         at += size
     report = _line(b"unpack ok\n") + b"".join(_line(b"ng " + ref + b" " + refusal.encode() + b"\n") for ref in branches)
     told = _line(b"\x02" + remote_message.encode() + b"\n") if remote_message else b""

@@ -23,12 +23,16 @@ _TITLE_REFERENCE = re.compile(r"\bGH-(?=\d)", re.IGNORECASE)
 _TITLE_COMMIT = re.compile(r"(?<![0-9A-Za-z])([0-9a-fA-F]{6})[0-9a-fA-F]{1,58}(?![0-9A-Za-z])")
 
 
+_READ = 20
+"""How many times the characters that a line may have are read of a text; invisible ones and white space go."""
+
+
 def title(text: str, most_chars: int) -> str:
     """Return a text as one line for a title or the subject of a commit, where there is no code.
 
     Marks that make mentions, references or addresses are left out; brackets too, because `[skip ci]` is an order.
     """
-    line = _TITLE_MARKS.sub(" ", plain(text))
+    line = _TITLE_MARKS.sub(" ", plain(text[: _READ * most_chars]))
     line = _TITLE_COMMIT.sub(r"\1…", _TITLE_REFERENCE.sub("GH ", line))
     line = " ".join("".join(char if char.isprintable() else " " for char in line).split())
     return line if len(line) <= most_chars else f"{line[: most_chars - 1].rstrip()}…"
@@ -36,14 +40,15 @@ def title(text: str, most_chars: int) -> str:
 
 def code(text: str, most_chars: int) -> str:
     """Return a text as one code span."""
-    line = " ".join("".join(c if c.isprintable() else " " for c in plain(text)).replace("`", "'").split())
+    seen = plain(text[: _READ * most_chars])
+    line = " ".join("".join(c if c.isprintable() else " " for c in seen).replace("`", "'").split())
     line = line if len(line) <= most_chars else f"{line[: most_chars - 1]}…"
     return f"`{line}`" if line else ""
 
 
 def inline(text: str, most_chars: int) -> str:
     """Return a text as Markdown on one line that shows it, and nothing more; at most three times `most_chars` long."""
-    line = " ".join(plain(text).split())
+    line = " ".join(plain(text[: _READ * most_chars]).split())
     line = line if len(line) <= most_chars else f"{line[: most_chars - 1].rstrip()}…"
     return _line(line)
 

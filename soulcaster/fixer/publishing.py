@@ -1,0 +1,322 @@
+"""Publishing what a job made: a branch, a draft pull request, and never a second one.
+
+A launch may end at any point, and the next one begins anew. So each step looks first for what an earlier one left, and
+nothing is done twice where GitHub did it and its answer was lost.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import TypeVar
+
+from soulcaster.domain.fixes.order import JobOrder
+from soulcaster.domain.fixes.outcome import FixOutcome
+from soulcaster.domain.fixes.patch import Patch
+from soulcaster.domain.fixes.pull_request import (
+    Story,
+    commit_message,
+    follow_up_comment,
+    issue_body,
+    issue_title,
+    own_issue,
+    pull_request_body,
+    pull_request_title,
+)
+from soulcaster.errors import BranchMoved, NoPatch, SoulcasterError, SourceLimited, SourceRefuses, SourceUnavailable
+from soulcaster.fixer.git.clone import Clone, clone
+from soulcaster.fixer.git.program import Remote
+from soulcaster.fixer.git.pushing import Destination, commit, commits_since_base, push
+from soulcaster.fixer.git.reading import read_patch
+from soulcaster.ports.code_host import CodeHost, PullRequest
+
+PREFIX = "soulcaster/"
+"""How each branch begins that we push to."""
+
+ATTEMPTS = 3
+"""How often a step is done that GitHub gave no answer to, after looking whether it did it."""
+
+T = TypeVar("T")
+
+Point = Callable[[str], None]
+"""Called at each point of the way, by its name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What a job made and may be published: `patch` was verified and checked; `summary` is the coding agent's."""
+
+    patch: Patch
+    outcome: FixOutcome
+    summary: str
+    spent_usd: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What is at GitHub now: a branch with its newest commit, and its pull request, None where none was wanted."""
+
+    repository: str
+    branch: str
+    commit: str
+    pull_request: PullRequest | None
+
+
+class Publishing:
+    """Publishes what one job made."""
+
+    def __init__(
+        self,
+        host: CodeHost,
+        order: JobOrder,
+        token: str | None,
+        folder: Path,
+        *,
+        now: datetime,
+        at_point: Point = lambda name: None,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        """Prepare; `token` is for git, `folder` a new one for clones, `now` the time of the commit."""
+        self._host = host
+        self._order = order
+        self._token = token
+        self._folder = folder
+        self._now = now
+        self._at = at_point
+        self._sleep = sleep
+
+    async def publish(self, made: Made) -> Published:
+        """Publish up to the stop point of the order.
+
+        Raises:
+            SourceRefuses: GitHub refuses; the reason says what a person can do, and names a branch that is left.
+            SourceUnavailable: it does not answer.
+            NoPatch: the patch does not apply to what the branch has now.
+        """
+        if self._order.follow_up is not None:
+            return await self._follow_up(made, self._order.follow_up.pr_number)
+        way = await self._prepare()  # 1. where it goes
+        story = await self._story(made, way)  # 2. the issue
+        known = await self._existing(way)  # 3. what an earlier launch left
+        ours = await self._clone(way.repository, way.base_branch, way.base_commit, "publish.git")  # 4. a fresh clone
+        tree = (await read_patch(ours, made.patch.text)).tree
+        pushed = await self._push(way, ours, tree)  # 5. the branch
+        story = replace(story, outcome=replace(story.outcome, commit=pushed, repository=way.target))
+        opened: PullRequest | None = None
+        if self._order.stop_at == "pr":
+            opened = await self._pull_request(way, story, known)  # 6. the pull request
+        return Published(way.target, way.branch, pushed, opened)
+
+    # ---- 1. where it goes
+
+    async def _prepare(self) -> "_Way":
+        target, branch = self._order.target, self._order.branch
+        if target is None or not branch.startswith(PREFIX) or branch == PREFIX:
+            raise SourceRefuses(f"The branch of a fix begins with {PREFIX}; {branch!r} does not.")
+        access = await self._host.access(target.repository)
+        self._at("looked at the repository")
+        if not access.default_branch:
+            raise SourceRefuses(f"{access.name} is empty: there is no commit to start from.")
+        where = access
+        if self._order.rules.fork or not access.may_push:
+            where = await self._host.fork(access.name)
+            self._at("forked")
+        return _Way(access.name, target.base_branch, target.base_commit, where.name, branch)
+
+    # ---- 2. the issue
+
+    async def _story(self, made: Made, way: "_Way") -> Story:
+        story = Story(self._order, made.outcome, made.summary, made.spent_usd)
+        known = [number for report in self._order.reports if (number := own_issue(report, self._order)) is not None]
+        if known:
+            return replace(story, issue=known[0])
+        if not self._order.rules.issue:
+            return story
+        marker = f"<!-- soulcaster cluster {self._order.cluster_id} -->"
+        title, body = issue_title(self._order), issue_body(self._order)
+
+        async def ensure() -> int:
+            return await self._host.ensure_issue(way.repository, title=title, body=body, marker=marker)
+
+        number = await self._several_times(ensure)
+        self._at("opened the issue")
+        return replace(story, issue=number, closes=True)
+
+    # ---- 3. what an earlier launch left
+
+    async def _existing(self, way: "_Way") -> PullRequest | None:
+        known = await self._host.find(way.repository, head=way.head)
+        if known is not None and known.state != "open":
+            raise SourceRefuses(
+                f"The pull request #{known.number} of {way.branch} is {known.state} already ({known.url}); "
+                "nothing was pushed. Start another fix of the cluster."
+            )
+        return known
+
+    # ---- 4. a fresh clone
+
+    async def _clone(self, repository: str, branch: str, base: str, name: str) -> Clone:
+        remote = self._remote(repository)
+        ours = await clone(remote, repository, branch=branch, commit=base, git_dir=self._folder / name)
+        self._at("cloned")
+        return ours
+
+    def _remote(self, repository: str) -> Remote:
+        return Remote(f"{self._order.git_url.rstrip('/')}/{repository}.git", self._token)
+
+    # ---- 5. the branch
+
+    async def _push(self, way: "_Way", ours: Clone, tree: str) -> str:
+        """Push a commit of the tree, unless the branch has one; a branch of somebody else stays as it is."""
+        there = await self._host.branch_commit(way.target, way.branch)
+        if there is not None:
+            found = await commits_since_base(ours, self._remote(way.target), way.branch)
+            if not found or any(one.job != self._order.job_id for one in found):
+                raise SourceRefuses(
+                    f"{way.target} has a branch {way.branch} that is not of this job, or somebody else committed to "
+                    "it; it was left as it is. Start another fix, or delete the branch."
+                )
+            if len(found) == 1 and found[0].tree == tree:
+                return found[0].commit
+            there = found[0].commit
+        message = commit_message(self._order)
+        made = await commit(ours, tree, message=message, author=self._order.author, at=self._now)
+        self._at("committed")
+        await self._push_commit(ours, made, Destination(self._remote(way.target), way.target, way.branch, there), way)
+        self._at("pushed")
+        return made
+
+    async def _push_commit(self, ours: Clone, made: str, to: Destination, way: "_Way") -> None:
+        """Push, and look whether it was done where there is no answer, or a repeated request says that it was."""
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                await push(ours, made, to, origin=self._remote(way.repository))
+            except (BranchMoved, SourceUnavailable) as error:
+                if await self._host.branch_commit(to.repository, to.branch) == made:
+                    return
+                if isinstance(error, BranchMoved) or attempt == ATTEMPTS:
+                    raise
+                await self._sleep(float(attempt))
+            else:
+                return
+
+    # ---- 6. the pull request
+
+    async def _pull_request(self, way: "_Way", story: Story, known: PullRequest | None) -> PullRequest:
+        body = pull_request_body(story)
+        if known is not None:
+            updated = await self._host.update(way.repository, known.number, body=body)
+            self._at("updated the pull request")
+            return updated
+
+        async def open_one() -> PullRequest:
+            try:
+                title = pull_request_title(self._order)
+                return await self._host.open(
+                    way.repository, head=way.head, base=way.base_branch, title=title, body=body
+                )
+            except (SourceRefuses, SourceUnavailable):
+                if (there := await self._host.find(way.repository, head=way.head)) is not None:
+                    return there
+                raise
+
+        try:
+            opened = await self._several_times(open_one)
+        except (SourceRefuses, SourceUnavailable) as error:
+            left = await self._clean_up(way)
+            raise _saying(error, left) from error
+        self._at("opened the pull request")
+        return opened
+
+    async def _clean_up(self, way: "_Way") -> str:
+        """Delete the branch that no pull request came of, and say what is left."""
+        try:
+            if await self._host.find(way.repository, head=way.head) is not None:
+                return f"The branch {way.branch} has a pull request."
+            await self._host.delete_branch(way.target, way.branch)
+        except (SourceRefuses, SourceUnavailable):
+            return f"The branch {way.branch} is left in {way.target}; delete it there."
+        return f"The branch {way.branch} was deleted from {way.target}."
+
+    # ---- a follow-up
+
+    async def _follow_up(self, made: Made, number: int) -> Published:
+        target = self._order.target
+        if target is None:
+            raise SourceRefuses("A follow-up needs the repository of its pull request.")
+        access = await self._host.access(target.repository)
+        opened = await self._host.get(access.name, number)
+        self._at("looked at the pull request")
+        where, branch = opened.head_repository, opened.head.partition(":")[2]
+        if opened.state != "open" or where is None:
+            raise SourceRefuses(f"The pull request #{number} of {access.name} is not open any more.")
+        if not branch.startswith(PREFIX):
+            raise SourceRefuses(f"The branch {branch} of the pull request #{number} is not one of ours.")
+        way = _Way(access.name, branch, opened.head_commit, where, branch)
+        pushed = await self._push_follow_up(way, made)
+        outcome = replace(made.outcome, commit=pushed, repository=where)
+        story = Story(self._order, outcome, made.summary, made.spent_usd)
+        marker = f"<!-- soulcaster follow-up {self._order.job_id} -->"
+
+        async def comment() -> None:
+            await self._host.comment(access.name, number, follow_up_comment(story), marker=marker)
+
+        await self._several_times(comment)
+        self._at("commented")
+        return Published(where, branch, pushed, replace(opened, head_commit=pushed))
+
+    async def _push_follow_up(self, way: "_Way", made: Made) -> str:
+        ours = await self._clone(way.target, way.branch, way.base_commit, "follow-up.git")
+        if await self._is_ours(ours):
+            return way.base_commit
+        try:
+            tree = (await read_patch(ours, made.patch.text)).tree
+        except NoPatch as error:
+            raise NoPatch("The pull request changed meanwhile, and the change does not fit it. Ask again.") from error
+        message = commit_message(self._order)
+        commit_made = await commit(ours, tree, message=message, author=self._order.author, at=self._now)
+        self._at("committed")
+        to = Destination(self._remote(way.target), way.target, way.branch, way.base_commit)
+        await self._push_commit(ours, commit_made, to, way)
+        self._at("pushed")
+        return commit_made
+
+    async def _is_ours(self, ours: Clone) -> bool:
+        """Return whether the newest commit of the pull request is already one of this job."""
+        form = "--format=%(trailers:key=Soulcaster-Job,valueonly)"
+        said = (await ours.git("log", "-1", form, ours.base)).decode(errors="replace")
+        return said.strip() == self._order.job_id
+
+    async def _several_times(self, call: Callable[[], Awaitable[T]]) -> T:
+        """Return what a call gives that looks first for what it makes; it is repeated while GitHub does not answer."""
+        for attempt in range(1, ATTEMPTS):
+            try:
+                return await call()
+            except SourceLimited:
+                raise
+            except SourceUnavailable:
+                await self._sleep(float(attempt))
+        return await call()
+
+
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """From the base in a repository to a branch of `target`, which is the repository or a fork of it."""
+
+    repository: str
+    base_branch: str
+    base_commit: str
+    target: str
+    branch: str
+
+    @property
+    def head(self) -> str:
+        """The branch as pull requests name it."""
+        return f"{self.target.partition('/')[0]}:{self.branch}"
+
+
+def _saying(error: SoulcasterError, more: str) -> SoulcasterError:
+    """Return an error that says more; that GitHub refuses, or does not answer, stays so."""
+    kind = SourceRefuses if isinstance(error, SourceRefuses) else SourceUnavailable
+    return kind(f"{error} {more}")
