@@ -18,6 +18,7 @@ from soulcaster.processes.clock import utc_now
 from soulcaster.processes.fixes import open_fixes
 from soulcaster.processes.job_logs import log_archive
 from soulcaster.processes.logs import configure as configure_logs
+from soulcaster.processes.pull_requests import open_poll
 from soulcaster.processes.settings import LauncherSettings
 from soulcaster.processes.signals import run_until_stopped
 from soulcaster.services.fix_policy import FixPolicy
@@ -65,10 +66,12 @@ async def _launch(settings: LauncherSettings) -> None:
         stack.push_async_callback(read_model.close)
         fixes = await stack.enter_async_context(open_fixes(settings, publisher, read_model))
         policy = FixPolicy(read_model, fixes, utc_now)
-        policies = asyncio.create_task(policy.run())
+        poll = await stack.enter_async_context(open_poll(settings, publisher, read_model))
+        beside = {asyncio.create_task(policy.run()), asyncio.create_task(poll.run())}
         try:
             async with consumer:
                 await runs.run(consumer.records())
         finally:
-            policies.cancel()
-            await asyncio.wait({policies})
+            for task in beside:
+                task.cancel()
+            await asyncio.wait(beside)

@@ -219,6 +219,13 @@ class LauncherSettings(BackendSettings, JobsSettings):
         ge=10,
         description="Seconds without a sign of life after which the launch of a job counts as lost and is tried again.",
     )
+    pull_request_poll_seconds: int = Field(
+        300,
+        ge=30,
+        le=86_400,
+        description="Seconds between two looks at the pull requests of jobs at GitHub, of all launchers together; its "
+        "webhooks say it sooner.",
+    )
 
 
 class PollerSettings(AddressSettings):

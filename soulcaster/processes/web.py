@@ -7,7 +7,6 @@ import structlog
 from aiohttp import web
 from yarl import URL
 
-from soulcaster.adapters.github.code_hosts import GitHubCodeHosts
 from soulcaster.adapters.github.issues import GitHubIssues
 from soulcaster.adapters.github.repositories import GitHubRepositories
 from soulcaster.adapters.github.sign_in import GitHubSignIn
@@ -24,6 +23,7 @@ from soulcaster.processes.fixes import fix_defaults
 from soulcaster.processes.job_logs import log_archive
 from soulcaster.processes.logs import configure as configure_logs
 from soulcaster.processes.planner import make_planner
+from soulcaster.processes.pull_requests import code_hosts
 from soulcaster.processes.settings import WebSettings
 from soulcaster.processes.system_settings import MAKE_KEY
 from soulcaster.services.job_tokens import JobTokens
@@ -96,7 +96,7 @@ async def create_app(settings: WebSettings) -> web.Application:
             rate_limits=rate_limits,
             issues=issues,
             repositories=repositories,
-            code_hosts=GitHubCodeHosts(settings.github_api_url, utc_now, token=settings.github_token),
+            code_hosts=code_hosts(settings),
             clock=utc_now,
             entrance=_entrance(settings, origin),
             log_archive=archive,

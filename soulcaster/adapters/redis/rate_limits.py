@@ -44,3 +44,17 @@ class RedisRateLimits:
             raise RedisUnavailable("Redis does not answer, so requests cannot be counted") from error
         over = of_key > self._per_key or of_project > self._per_project
         return (window + 1) * WINDOW_SECONDS - now if over else 0.0
+
+    async def take_of(self, name: str, *, most: int, seconds: int) -> float:
+        """Count one of what `name` may have, under `rate:{name}:{window}`; return the seconds to wait, or 0."""
+        now = self._clock().timestamp()
+        window = int(now // seconds)
+        key = f"rate:{name}:{window}"
+        pipe = self._redis.pipeline(transaction=False)
+        pipe.incr(key)
+        pipe.expire(key, 2 * seconds)
+        try:
+            count, _ = await pipe.execute()
+        except (RedisError, OSError) as error:
+            raise RedisUnavailable("Redis does not answer, so nothing can be counted") from error
+        return (window + 1) * seconds - now if count > most else 0.0
