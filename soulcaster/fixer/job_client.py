@@ -4,15 +4,18 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 from uuid import uuid4
 
 import aiohttp
 import stamina
 
+from soulcaster.domain.fixes.order import Credential, CredentialUse, JobOrder
+from soulcaster.domain.fixes.outcome import FixOutcome
 from soulcaster.domain.splitting import split_by_bytes
-from soulcaster.errors import ApiRefuses, ApiUnavailable, BadInput, Fenced
+from soulcaster.errors import ApiRefuses, ApiUnavailable, BadInput, Fenced, SourceRefuses
+from soulcaster.wire.job_orders import CredentialOut, JobOrderOut
 
 REQUEST_SECONDS = 20.0
 """Longer than the server's own time limit."""
@@ -23,6 +26,7 @@ HEARTBEAT_SECONDS = 15.0
 FLUSH_SECONDS = 0.5
 """How long log lines wait for others."""
 
+ERROR_CHARS = 2_000
 LINE_CHARS = 16 * 1024
 PART_BYTES = 64 * 1024
 """How much of a log one request carries."""
@@ -64,15 +68,29 @@ class JobClient:
         self._lines: list[str] = []
         self._written = asyncio.Event()
 
-    async def report(self, state: State, *, error: str | None = None, pr_url: str | None = None) -> None:
-        """Report what the job does now, after the log lines so far.
+    async def report(
+        self,
+        state: State,
+        *,
+        error: str | None = None,
+        pr_url: str | None = None,
+        outcome: FixOutcome | None = None,
+        cost_usd: float | None = None,
+    ) -> None:
+        """Report what the job does now, what it made and what this launch spent, after the log lines so far.
 
         Raises:
             Fenced: the program must end.
             ApiRefuses: the server refuses the token, or the report.
         """
         await self.flush()
-        fields = {"state": state, "error": error, "pr_url": pr_url}
+        fields = {
+            "state": state,
+            "error": error and error[:ERROR_CHARS],
+            "pr_url": pr_url,
+            "outcome": outcome and asdict(outcome),
+            "cost_usd": cost_usd,
+        }
         body = {name: value for name, value in fields.items() if value is not None}
         await self._call("PATCH", f"/jobs/{self._address.job_id}", body)
 
@@ -98,15 +116,28 @@ class JobClient:
             if answer["job_status"] in {"success", "failed"}:
                 raise Fenced
 
-    async def brief(self) -> str | None:
-        """Return the brief of the job, None for a job without one.
+    async def order(self) -> JobOrder:
+        """Return what the job is to do.
 
         Raises:
             Fenced: the program must end.
+            ApiRefuses: the server refuses the token, or the job has no order.
+        """
+        answer = await self._call("GET", f"/jobs/{self._address.job_id}/order")
+        if answer is None:
+            raise ApiRefuses("The HTTP API knows no order of this job.")
+        return JobOrderOut.model_validate(answer).root
+
+    async def credential(self, use: CredentialUse) -> Credential:
+        """Return a secret for one use.
+
+        Raises:
+            Fenced: the program must end.
+            SourceRefuses: there is none, or GitHub gives none; the message says why.
             ApiRefuses: the server refuses the token.
         """
-        answer = await self._call("GET", f"/jobs/{self._address.job_id}/brief")
-        return None if answer is None else str(answer["text"])
+        answer = await self._call("POST", f"/jobs/{self._address.job_id}/credentials", {"use": use})
+        return CredentialOut.model_validate(answer).root
 
     @asynccontextmanager
     async def reporting(self) -> AsyncIterator[None]:
@@ -148,6 +179,8 @@ class JobClient:
                     raise Fenced
                 if answer.status in {429, *range(500, 600)}:
                     raise ApiUnavailable
+                if answer.status == 422:
+                    raise SourceRefuses((await answer.json(content_type=None)).get("detail"))
                 if answer.status >= 400:
                     raise ApiRefuses(f"The HTTP API refuses {method} {path}: status {answer.status}.")
                 return await answer.json()

@@ -39,8 +39,8 @@ async def rehearse(address: JobAddress, *, step_seconds: float = STEP_SECONDS) -
 async def _go(client: JobClient, step_seconds: float) -> None:
     await client.report("running")
     client.log(f"rehearsal: Python {platform.python_version()} in {Path.cwd()}")
-    brief = await client.brief()
-    has = "no brief" if brief is None else f"a brief of {len(brief):,} characters"
+    order = await client.order()
+    has = f"a brief of {len(order.brief):,} characters" if order.brief else "no brief"
     client.log(f"rehearsal: this job has {has}")
     for step in STEPS:
         client.log(f"rehearsal: {step}")

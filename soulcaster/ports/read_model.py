@@ -12,6 +12,7 @@ from soulcaster.ports.job_logs import JobLogReader
 from soulcaster.ports.jobs import JobReader
 from soulcaster.ports.members import MemberReader
 from soulcaster.ports.notices import NoticeReader
+from soulcaster.ports.person_tokens import PersonTokenStore
 from soulcaster.ports.project_config import ProjectConfigReader
 from soulcaster.ports.projects import ProjectReader
 from soulcaster.ports.readiness import Answering
@@ -23,7 +24,8 @@ from soulcaster.ports.webhook_secrets import WebhookSecretReader
 class ReadModel:
     """One reader per aggregate, all over the same store.
 
-    agents/project alone writes it (`ports.read_model_writer`), and it can be made again from Kafka at any time.
+    agents/project alone writes it (`ports.read_model_writer`), and it can be made again from Kafka at any time; only
+    notes of passing use and `person_tokens` are not on Kafka.
     """
 
     feedback: FeedbackReader
@@ -33,6 +35,7 @@ class ReadModel:
     jobs: JobReader
     job_logs: JobLogReader
     documents: DocumentReader
+    person_tokens: PersonTokenStore
     projects: ProjectReader
     members: MemberReader
     api_keys: ApiKeyReader

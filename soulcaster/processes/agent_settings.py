@@ -6,9 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar, get_args
 
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from pydantic import AliasChoices, Field, TypeAdapter, ValidationError
 
-from soulcaster.domain.fixes.order import Author, CodingAgent, ModelApi
+from soulcaster.domain.fixes.order import AgentOrder, Author, CodingAgent, ModelApi
 from soulcaster.errors import BadInput
 from soulcaster.processes.addresses import http_address
 from soulcaster.processes.system_settings import GeminiSettings
@@ -220,6 +223,17 @@ class CodingAgentSettings(GeminiSettings):
             raise BadInput('SOULCASTER_MODEL_PRICES must be JSON such as {"my-model": [0.5, 2]}, prices not below 0.')
         return prices
 
+    def agent_order(self) -> AgentOrder | None:
+        """Return the coding agent as jobs get it, None where none is set up.
+
+        Raises:
+            BadInput: the settings cannot be used together.
+        """
+        agent = self.coding_agent()
+        if agent is None:
+            return None
+        return AgentOrder(agent, self.model, self.api_of_model(), self.command(), self.prices().get(self.model))
+
     def author(self) -> Author:
         """Return the author of commits.
 
@@ -249,8 +263,12 @@ class CodingAgentSettings(GeminiSettings):
                 given = Path(given).read_text()
             except (OSError, ValueError):
                 given = ""
-        if "PRIVATE KEY-----" not in given:
-            raise BadInput("GITHUB_APP_PRIVATE_KEY is neither a private key in PEM nor the path of one.")
+        try:
+            key = load_pem_private_key(given.encode(), password=None)
+        except (ValueError, TypeError, UnsupportedAlgorithm):
+            key = None
+        if not isinstance(key, RSAPrivateKey):
+            raise BadInput("GITHUB_APP_PRIVATE_KEY is neither an RSA private key in PEM nor the path of one.")
         return given
 
     def secrets(self) -> frozenset[str]:

@@ -5,6 +5,7 @@ from typing import ClassVar
 from pydantic import AliasChoices, Field
 
 from soulcaster.domain.fixes.fix import MAX_JOB_SECONDS
+from soulcaster.processes.agent_settings import CodingAgentSettings
 from soulcaster.processes.system_settings import GeminiSettings
 
 _PREDECESSORS_RUNNERS = {"sandbox_kilo": "e2b", "aws_kilo": "ecs"}
@@ -56,3 +57,7 @@ class FixSettings(GeminiSettings):
         """Return the backends that are set up, the default first; the predecessor's names are replaced."""
         names = (name.strip() for name in self.backends.split(","))
         return tuple(dict.fromkeys(_PREDECESSORS_RUNNERS.get(name, name) for name in names if name)) or ("dry-run",)
+
+
+class OrderingSettings(CodingAgentSettings, FixSettings):
+    """What ordering fixes needs of the settings."""

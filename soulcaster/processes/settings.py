@@ -22,10 +22,9 @@ from yarl import URL
 
 from soulcaster.domain.members import SignUp
 from soulcaster.errors import BadInput
-from soulcaster.processes.agent_settings import CodingAgentSettings
 from soulcaster.processes.backend_settings import BackendSettings
 from soulcaster.processes.base_settings import DEFAULT_DATA_DIR, ProcessSettings
-from soulcaster.processes.fix_settings import FixSettings
+from soulcaster.processes.fix_settings import OrderingSettings
 from soulcaster.processes.system_settings import (
     AddressSettings,
     GeminiSettings,
@@ -78,7 +77,7 @@ class WorkerSettings(GeminiSettings, RedisSettings, KafkaSettings):
 
 
 class JobsSettings(
-    LogArchiveSettings, CodingAgentSettings, FixSettings, SecretsSettings, AddressSettings, RedisSettings, KafkaSettings
+    LogArchiveSettings, OrderingSettings, SecretsSettings, AddressSettings, RedisSettings, KafkaSettings
 ):
     """What web server and launcher both need."""
 

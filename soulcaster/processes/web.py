@@ -7,6 +7,7 @@ import structlog
 from aiohttp import web
 from yarl import URL
 
+from soulcaster.adapters.github.app import GitHubApp
 from soulcaster.adapters.github.issues import GitHubIssues
 from soulcaster.adapters.github.repositories import GitHubRepositories
 from soulcaster.adapters.github.sign_in import GitHubSignIn
@@ -26,6 +27,8 @@ from soulcaster.processes.planner import make_planner
 from soulcaster.processes.pull_requests import code_hosts
 from soulcaster.processes.settings import WebSettings
 from soulcaster.processes.system_settings import MAKE_KEY
+from soulcaster.services.credentials import ModelAccess
+from soulcaster.services.job_orders import OrderDefaults
 from soulcaster.services.job_tokens import JobTokens
 from soulcaster.services.webhook_secrets import Seal
 from soulcaster.web import server
@@ -86,6 +89,7 @@ async def create_app(settings: WebSettings) -> web.Application:
     )
     archive = log_archive(settings.log_archive)
     planner = make_planner(settings)
+    app_key = settings.app_key()
     app = server.create_app(
         Systems(
             read_model=read_model,
@@ -101,6 +105,7 @@ async def create_app(settings: WebSettings) -> web.Application:
             entrance=_entrance(settings, origin),
             log_archive=archive,
             planner=planner,
+            app_tokens=None if app_key is None else GitHubApp(settings.github_app_id, app_key, settings.github_api_url),
         ),
         Options(
             session_key=settings.session_key,
@@ -108,6 +113,13 @@ async def create_app(settings: WebSettings) -> web.Application:
             job_tokens=JobTokens(settings.secrets_key, utc_now),
             fixes=fix_defaults(settings),
             reddit=reddit,
+            orders=OrderDefaults(
+                author=settings.author(),
+                git_url=settings.github_url,
+                api_url=settings.github_api_url,
+                public_url=settings.public_url or None,
+            ),
+            model=_model(settings),
             github_token=settings.github_token,
             keyless=settings.keyless,
             secure_cookies=origin is not None and origin.scheme == "https",
@@ -133,6 +145,12 @@ async def create_app(settings: WebSettings) -> web.Application:
     gc.collect()
     gc.freeze()
     return app
+
+
+def _model(settings: WebSettings) -> ModelAccess | None:
+    if settings.coding_agent() is None:
+        return None
+    return ModelAccess(settings.model_address(), settings.key_of_model())
 
 
 def _entrance(settings: WebSettings, origin: URL | None) -> Entrance | None:

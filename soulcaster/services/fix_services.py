@@ -10,6 +10,7 @@ from soulcaster.ports.repositories import Repositories
 from soulcaster.services.briefs import Briefs
 from soulcaster.services.cluster_commands import ClusterCommands
 from soulcaster.services.fixes import FixDefaults, Fixes
+from soulcaster.services.person_tokens import PersonTokens
 from soulcaster.services.plans import Plans
 
 
@@ -28,10 +29,14 @@ def fix_services(
     publisher: Publisher,
     repositories: Repositories,
     planner: Planner | None,
+    person_tokens: PersonTokens | None,
     defaults: FixDefaults,
     clock: Clock,
 ) -> FixServices:
-    """Return the services over these systems; `planner` is None where no model writes plans."""
+    """Return the services over these systems.
+
+    `planner` is None where no model writes plans, `person_tokens` where requests bring no token.
+    """
     commands = ClusterCommands(publisher, read_model.commands)
     briefs = Briefs(publisher, read_model.clusters, read_model.feedback, read_model.documents, read_model.jobs, clock)
     plans = Plans(publisher, read_model.clusters, read_model.documents, briefs, planner, clock)
@@ -43,6 +48,7 @@ def fix_services(
         briefs,
         plans,
         repositories,
+        person_tokens,
         defaults,
         clock,
     )

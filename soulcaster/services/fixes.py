@@ -9,6 +9,7 @@ from soulcaster.domain.commands import ApproveFix, StartFix
 from soulcaster.domain.fixes.brief import FixBrief
 from soulcaster.domain.fixes.fix import FixOptions, FollowUp, StopPoint, Target, nearer
 from soulcaster.domain.fixes.limits import FixLimits, check_limits
+from soulcaster.domain.fixes.order import AgentOrder
 from soulcaster.domain.fixes.repository import AskForRepository, Choice, RepositoryRule, choose, possible
 from soulcaster.domain.ids import approval_id, fix_command_id, job_id_for
 from soulcaster.domain.lifecycle import Job, active
@@ -22,6 +23,7 @@ from soulcaster.ports.repositories import Repositories
 from soulcaster.services.briefs import Briefs
 from soulcaster.services.cluster_commands import ClusterCommands
 from soulcaster.services.lookup import known_cluster
+from soulcaster.services.person_tokens import PersonTokens
 from soulcaster.services.plans import Plans
 from soulcaster.wire.project_config import PolicyConfig, ProjectConfig
 
@@ -46,6 +48,10 @@ class UnknownBackend(BadInput):
     """This backend is not set up."""
 
 
+class PriceUnknown(Conflict):
+    """Nobody knows what the model costs, so no budget can be kept."""
+
+
 class NotWaiting(Conflict):
     """This job does not wait for approval."""
 
@@ -56,6 +62,8 @@ class FixDefaults:
 
     `backends` are those that jobs can run on, the default first. `seconds` and `usd` limit one job, `jobs_in_all` the
     jobs of all projects that are under way. `github_token` reads repositories where a request brings none.
+    `agent` is the coding agent, None where none is set up: then jobs only rehearse. `price_known` says whether the
+    prices of its model are. `keeps_tokens` says whether jobs need the GitHub token of the person who requests them.
     """
 
     backends: tuple[str, ...]
@@ -64,6 +72,9 @@ class FixDefaults:
     limits: FixLimits
     jobs_in_all: int = 100
     github_token: str = field(default="", repr=False)
+    agent: AgentOrder | None = None
+    price_known: bool = False
+    keeps_tokens: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +95,8 @@ class Continuation:
 class FixRequest:
     """What a caller asks for. `may_approve` says whether the caller is an admin, `automatic` that a policy asks.
 
-    `repository` is the one to change, None to find out. `github_token` reads it; it is not kept.
+    `repository` is the one to change, None to find out. `github_token` reads it; where nothing else can, the job clones
+    and pushes with it, and it is kept, sealed, until then.
     """
 
     by: str
@@ -118,7 +130,7 @@ class FixTerms:
 class RequestedFix:
     """A fix that was requested: its command, the job it leads to, the cluster by its present id, and the backend.
 
-    `rehearses` says that the job changes nothing on a backend that could, because the project has no repository.
+    `rehearses` says that the job changes nothing on a backend that could, because no coding agent is set up.
     """
 
     command_id: str
@@ -133,7 +145,7 @@ class RequestedFix:
         """Return what was requested, for people."""
         said = "Fix asked for"
         if self.rehearses:
-            said += "; the job only rehearses, because the project has no repository"
+            said += "; the job only rehearses, because no coding agent is set up"
         return said if self.approved else f"{said}; it waits for approval"
 
 
@@ -166,6 +178,7 @@ class Fixes:
         briefs: Briefs,
         plans: Plans,
         repositories: Repositories,
+        person_tokens: PersonTokens | None,
         defaults: FixDefaults,
         clock: Clock,
     ) -> None:
@@ -176,6 +189,7 @@ class Fixes:
         self._briefs = briefs
         self._plans = plans
         self._repositories = repositories
+        self._person_tokens = person_tokens
         self._defaults = defaults
         self._clock = clock
 
@@ -193,6 +207,7 @@ class Fixes:
             ClusterMuted: the cluster is muted.
             QuotaExceeded: the jobs of the project, or of all projects, are at one of their limits.
             UnknownBackend: the request, or the project, names a backend that is not set up.
+            PriceUnknown: a coding agent would work with a model whose price nobody knows.
             AskForRepository: it is not clear which repository the fix changes, or the request names another.
             SourceRefuses: GitHub knows no such repository or branch, or the token may not read it.
             PlannerRefuses: the fix stops at the plan, and the model writes none.
@@ -213,6 +228,7 @@ class Fixes:
         await self._check_all()
         continues = request.continues
         backend = self._backend((request.backend if continues is None else continues.backend) or policy.backend)
+        self._check_price(backend)
         items = await self._briefs.newest_items(project_id, cluster.id)
         target = None if backend == DRY_RUN else await self._target(config, items, request)
         brief = await self._briefs.of(cluster, items)
@@ -234,6 +250,7 @@ class Fixes:
             command_id = continues.command_id
         command = StartFix(command_id, request.by, now, cluster.id, options, limits, approved)
         await self._briefs.store(project_id, cluster.id, brief)  # before the command: a job never lacks its brief
+        await self._keep_token(job_id_for(command_id), options, request)
         await self._commands.send(project_id, command)
         return RequestedFix(
             command_id,
@@ -241,7 +258,7 @@ class Fixes:
             cluster.id,
             options.backend,
             approved,
-            rehearses=target is None and backend != DRY_RUN,
+            rehearses=self._defaults.agent is None and backend != DRY_RUN,
         )
 
     async def preview(self, project_id: str, cluster_id: str) -> FixPreview:
@@ -290,6 +307,11 @@ class Fixes:
         return (await self._configs.get(project_id)).config.policy.approvers
 
     @property
+    def has_agent(self) -> bool:
+        """Whether a coding agent is set up."""
+        return self._defaults.agent is not None
+
+    @property
     def backends(self) -> tuple[str, ...]:
         """Return the backends that jobs can run on, the default first."""
         return self._defaults.backends
@@ -307,19 +329,39 @@ class Fixes:
         return name
 
     async def _target(self, config: ProjectConfig, items: Sequence[FeedbackView], request: FixRequest) -> Target | None:
-        """Return the repository and its newest commit; None for a project without any, whose jobs only rehearse."""
+        """Return the repository and its newest commit; None where there is none, and no agent that would change it."""
         if request.continues is not None:
             return request.continues.target
         try:
             choice = _chosen(config, items, request.repository)
         except AskForRepository as error:
-            if error.choices or request.repository is not None:
+            if error.choices or request.repository is not None or self._defaults.agent is not None:
                 raise
             return None
         base = await self._repositories.base(
             choice.repository, branch=choice.branch, token=request.github_token or self._defaults.github_token or None
         )
         return Target(choice.repository, base.branch, base.commit)
+
+    async def _keep_token(self, job_id: str, options: FixOptions, request: FixRequest) -> None:
+        """Keep the GitHub token of a request for its job, if the job needs it."""
+        needed = self._defaults.keeps_tokens and options.target is not None
+        if self._person_tokens is not None and request.github_token and needed:
+            await self._person_tokens.keep(job_id, request.github_token, launch_seconds=options.seconds)
+
+    def _check_price(self, backend: str) -> None:
+        """Return if the budget of a job on this backend can be kept.
+
+        Raises:
+            PriceUnknown: it cannot.
+        """
+        agent = self._defaults.agent
+        if agent is not None and backend != DRY_RUN and not self._defaults.price_known:
+            raise PriceUnknown(
+                f"Nobody knows what the model {agent.model} costs, so no budget can be kept. Set "
+                f'SOULCASTER_MODEL_PRICES, such as {{"{agent.model}": [0.5, 2]}}: US dollars for a million tokens in '
+                "and out, 0 where they cost nothing."
+            )
 
     def _is_approved(self, request: FixRequest, policy: PolicyConfig, options: FixOptions) -> bool:
         if options.follow_up is not None:

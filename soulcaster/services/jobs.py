@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from uuid import uuid4
 
+from soulcaster.domain.fixes.outcome import FixOutcome
 from soulcaster.domain.ids import recorded_job_id, step_id_for
 from soulcaster.domain.lifecycle import Job, JobState, JobStep, active, advance, may_become, start
 from soulcaster.errors import Fenced, IllegalTransition
@@ -29,6 +30,7 @@ class Report:
     error: str | None = None
     token: int | None = None
     cost_usd: float | None = None
+    outcome: FixOutcome | None = None
 
 
 class Jobs:
@@ -90,6 +92,7 @@ class Jobs:
             error=report.error,
             token=report.token,
             cost_usd=report.cost_usd,
+            outcome=report.outcome,
         )
         await self._steps.publish(step)
         return advance(job, step)

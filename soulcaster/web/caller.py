@@ -18,8 +18,9 @@ from soulcaster.web.dependencies import Dependencies, dependencies
 from soulcaster.web.headers import API_KEY_HEADER
 from soulcaster.web.problems import Problem
 
-Needed = KeyScope | Literal["local"]
-"""What a call needs: an API key with this scope; "local": the local owner, because it concerns all projects."""
+Needed = KeyScope | Literal["local", "program"]
+"""What a call needs: an API key with this scope; "local": the local owner, because it concerns all projects; "program":
+the job token of the job in the path."""
 
 CHALLENGE = {"WWW-Authenticate": 'Bearer realm="soulcaster"'}
 """The header of every 401 (RFC 9110, section 11.6.1)."""
@@ -62,6 +63,18 @@ def is_program(request: web.Request) -> bool:
     return request[CALLER].job is not None
 
 
+def claims_of(request: web.Request) -> JobClaims:
+    """Return what the job token of the caller says.
+
+    Raises:
+        Problem: 403 when the caller is no program of a job.
+    """
+    claims = request[CALLER].job
+    if claims is None:
+        raise Problem(403, "Only the program of the job may do this.")
+    return claims
+
+
 USED = web.AppKey("used", dict[str, datetime])
 """When the use of each API key was last noted, by its id."""
 
@@ -75,6 +88,8 @@ async def identify(request: web.Request, scope: Needed, *, job_tokens: bool = Fa
     """
     given = dependencies(request)
     secret = secret_of(request)
+    if scope == "program":
+        return await _program(request, given, secret or "", allowed=True)
     if secret is None:
         if given.keyless:
             return Caller("local owner", admin=True)
@@ -82,7 +97,7 @@ async def identify(request: web.Request, scope: Needed, *, job_tokens: bool = Fa
             401, f"Send an API key, as Authorization: Bearer KEY or {API_KEY_HEADER}: KEY.", headers=CHALLENGE
         )
     if secret.startswith(PREFIX):
-        return await _program(request, given, secret, job_tokens)
+        return await _program(request, given, secret, allowed=job_tokens)
     key = await given.read_model.api_keys.get(hash_of(secret))
     if key is None or not key.stands(given.clock()):
         raise Problem(401, "This API key is unknown, expired or revoked.", headers=CHALLENGE)
@@ -95,7 +110,7 @@ async def identify(request: web.Request, scope: Needed, *, job_tokens: bool = Fa
     return Caller(f"key {key.name}", key.project_id, key.id, admin=key.allows("admin"))
 
 
-async def _program(request: web.Request, given: Dependencies, token: str, allowed: bool) -> Caller:
+async def _program(request: web.Request, given: Dependencies, token: str, *, allowed: bool) -> Caller:
     """Return the program of a job, which may report on that job and on nothing else.
 
     Raises:

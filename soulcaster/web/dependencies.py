@@ -9,6 +9,7 @@ from soulcaster.ports.archive import LogArchive
 from soulcaster.ports.clock import Clock
 from soulcaster.ports.code_host import CodeHosts
 from soulcaster.ports.dead_letters import DeadLetters
+from soulcaster.ports.installation_tokens import InstallationTokens
 from soulcaster.ports.issues import Issues
 from soulcaster.ports.messaging import KeyedPublisher
 from soulcaster.ports.planner import Planner
@@ -20,6 +21,7 @@ from soulcaster.ports.sign_in import Entrance, SignIn
 from soulcaster.services.api_keys import ApiKeys
 from soulcaster.services.briefs import Briefs
 from soulcaster.services.cluster_commands import ClusterCommands
+from soulcaster.services.credentials import Credentials, ModelAccess
 from soulcaster.services.dead_letters import DeadLetterReplay
 from soulcaster.services.feedback_changes import FeedbackChanges
 from soulcaster.services.fix_services import fix_services
@@ -29,10 +31,12 @@ from soulcaster.services.github_events import GitHubEvents
 from soulcaster.services.github_sync import GitHubSync
 from soulcaster.services.job_log_reading import JobLogReading
 from soulcaster.services.job_logs import JobLogs
+from soulcaster.services.job_orders import DEFAULT_ORDERS, JobOrders, OrderDefaults
 from soulcaster.services.job_tokens import JobTokens
 from soulcaster.services.jobs import Jobs
 from soulcaster.services.live_updates import LiveUpdates
 from soulcaster.services.members import Members
+from soulcaster.services.person_tokens import PersonTokens
 from soulcaster.services.plans import Plans
 from soulcaster.services.posting import FeedbackPosts
 from soulcaster.services.project_config import ProjectConfigs
@@ -50,7 +54,7 @@ class Systems:
     """The systems behind the web server; the process that opened them closes them.
 
     `entrance` is None where nobody signs in with GitHub, `log_archive` where logs of jobs are not archived, `planner`
-    where no model writes plans.
+    where no model writes plans, `app_tokens` where there is no GitHub App.
     """
 
     read_model: ReadModel
@@ -66,6 +70,7 @@ class Systems:
     entrance: Entrance | None = None
     log_archive: LogArchive | None = None
     planner: Planner | None = None
+    app_tokens: InstallationTokens | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +84,8 @@ class Options:
         job_tokens: reads the tokens of jobs' programs.
         fixes: what holds for fixes where neither request nor project says otherwise.
         reddit: what is polled where a project has no settings of its own.
+        orders: what every order of a job says.
+        model: the model of the coding agent, None where none is set up.
         github_token: GitHub's token for callers that bring none.
         keyless: calls without an API key are the local owner's; only for a server on a loopback address.
         secure_cookies: for a server that browsers reach over https.
@@ -92,6 +99,8 @@ class Options:
     job_tokens: JobTokens
     fixes: FixDefaults
     reddit: RedditPolling
+    orders: OrderDefaults = DEFAULT_ORDERS
+    model: ModelAccess | None = None
     github_token: str = ""
     keyless: bool = False
     secure_cookies: bool = False
@@ -117,6 +126,7 @@ class Dependencies:
     briefs: Briefs
     commands: ClusterCommands
     configs: ProjectConfigs
+    credentials: Credentials
     feedback: FeedbackPosts
     feedback_changes: FeedbackChanges
     fixes: Fixes
@@ -124,6 +134,7 @@ class Dependencies:
     github_events: GitHubEvents
     job_log_reading: JobLogReading
     job_logs: JobLogs
+    job_orders: JobOrders
     jobs: Jobs
     job_tokens: JobTokens
     live_updates: LiveUpdates
@@ -139,7 +150,16 @@ class Dependencies:
 def compose(systems: Systems, options: Options) -> Dependencies:
     """Return the services over these systems."""
     read_model, publisher, clock = systems.read_model, systems.publisher, systems.clock
-    around_fixes = fix_services(read_model, publisher, systems.repositories, systems.planner, options.fixes, clock)
+    person_tokens = PersonTokens(read_model.person_tokens, options.seal)
+    around_fixes = fix_services(
+        read_model,
+        publisher,
+        systems.repositories,
+        systems.planner,
+        person_tokens,
+        options.fixes,
+        clock,
+    )
     commands = around_fixes.commands
     configs, hosts = read_model.project_config, systems.code_hosts
     pull_requests = PullRequests(publisher, read_model.jobs, configs, commands, hosts, clock)
@@ -164,6 +184,18 @@ def compose(systems: Systems, options: Options) -> Dependencies:
             systems.issues, read_model.sources, read_model.feedback, publisher, clock, token=options.github_token
         ),
         github_events=GitHubEvents(pull_requests, FollowUps(pull_requests, around_fixes.fixes, configs, hosts, clock)),
+        credentials=Credentials(
+            systems.app_tokens, options.github_token, person_tokens, options.model, systems.rate_limits
+        ),
+        job_orders=JobOrders(
+            read_model.clusters,
+            read_model.feedback,
+            read_model.project_config,
+            around_fixes.briefs,
+            around_fixes.plans,
+            options.fixes.agent,
+            options.orders,
+        ),
         job_log_reading=JobLogReading(read_model.job_logs, read_model.jobs, systems.log_archive),
         job_logs=JobLogs(publisher, clock, options.secrets),
         jobs=Jobs(publisher, read_model.jobs, read_model.clusters, clock),

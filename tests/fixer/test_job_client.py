@@ -3,18 +3,43 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from soulcaster.domain.fixes.order import Author, FixRules, JobOrder
 from soulcaster.errors import ApiRefuses, BadInput, Fenced
 from soulcaster.fixer import job_client as client_module
 from soulcaster.fixer.job_client import JobAddress, job_client
 from soulcaster.fixer.rehearsal import rehearse
+from soulcaster.wire.job_orders import JobOrderOut
 
 TOKEN = "scj_x"  # noqa: S105
+
+ORDER = JobOrder(
+    job_id="j1",
+    cluster_id="c1",
+    title="Late card",
+    attempt=1,
+    branch="soulcaster/fix-c1-1",
+    stop_at="pr",
+    seconds=60,
+    budget_usd=0,
+    spent_usd=0,
+    brief="",
+    plan=None,
+    target=None,
+    agent=None,
+    rules=FixRules(),
+    author=Author("Bot", "bot@example.org"),
+    git_url="https://github.com",
+    api_url="https://api.github.com",
+    cluster_url=None,
+    items=1,
+)
 
 
 class Api:
@@ -24,7 +49,7 @@ class Api:
         self.calls: list[tuple[str, str, Any]] = []
         self.statuses: list[int] = []
         self.job_status = "running"
-        self.brief: str | None = "# Brief"
+        self.brief = "# Brief"
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         assert request.headers["Authorization"] == f"Bearer {TOKEN}"
@@ -32,8 +57,8 @@ class Api:
             return web.json_response({}, status=self.statuses.pop(0))
         body = await request.json() if request.can_read_body else None
         self.calls.append((request.method, request.path.removeprefix("/jobs/j1"), body))
-        if request.path.endswith("/brief"):
-            return web.json_response({"text": self.brief}, status=404 if self.brief is None else 200)
+        if request.path.endswith("/order"):
+            return web.json_response(JobOrderOut(replace(ORDER, brief=self.brief)).model_dump(mode="json"))
         return web.json_response({"job_status": self.job_status}, status=202)
 
     @property
@@ -68,7 +93,7 @@ async def test_a_rehearsal_goes_the_way_of_a_job(api: Api) -> None:
 
 
 async def test_a_job_without_a_brief(api: Api) -> None:
-    api.brief = None
+    api.brief = ""
     async with served(api) as address:
         assert await rehearse(address, step_seconds=0)
     assert "this job has no brief" in api.log

@@ -54,6 +54,8 @@ class JobWriter:
                 transaction.srem(keys.followed_jobs(), job.id)
             if job.fix is not None and job.fix.branch:
                 transaction.sadd(keys.jobs_of_branch(project_id, job.fix.branch), job.id)
+            if not active(job):
+                transaction.delete(keys.person_token(job.id))
             for link in chain:
                 transaction.zadd(keys.cluster_jobs(link), {job.id: job.created_at.timestamp()})
             for position, status in advanced.statuses:

@@ -35,6 +35,7 @@
 | branch:{project_id}:{branch} | set | ids of the jobs that work on a branch |
 | followed:jobs | set | ids of all jobs whose pull request somebody has to look at |
 | active:jobs | set | ids of all ordered jobs that are approved and have not ended |
+| github-token:{job_id} | string | the GitHub token of the person who requested the job's fix, sealed; expires |
 | document:{project_id}:{document_id} | string | a brief or a plan, JSON |
 | plan:{project_id}:{cluster_id} | string | the id of a cluster's newest plan |
 | key:{hashed} | string | an API key by the hash of its secret, JSON |
@@ -69,7 +70,7 @@ MADE_AGAIN = (
 )  # fmt: skip
 """Patterns of the keys that a rebuild deletes and makes again from Kafka."""
 
-KEPT = ("used:key:*", "events:*")
+KEPT = ("used:key:*", "events:*", "github-token:*")
 """Patterns of the keys that a rebuild keeps: they are on no topic."""
 
 
@@ -294,6 +295,11 @@ def api_key_use(key_id: str) -> str:
 
 
 # ---- documents of jobs
+
+
+def person_token(job_id: str) -> str:
+    """The GitHub token of the person who requested a job's fix."""
+    return f"github-token:{job_id}"
 
 
 def document(project_id: str, document_id: str) -> str:

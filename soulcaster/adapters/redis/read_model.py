@@ -12,6 +12,7 @@ from soulcaster.adapters.redis.job_logs import RedisJobLogs
 from soulcaster.adapters.redis.jobs import RedisJobs
 from soulcaster.adapters.redis.members import RedisMembers
 from soulcaster.adapters.redis.notices import RedisNotices
+from soulcaster.adapters.redis.person_tokens import RedisPersonTokens
 from soulcaster.adapters.redis.project_config import RedisProjectConfig
 from soulcaster.adapters.redis.projects import RedisProjects
 from soulcaster.adapters.redis.sources import RedisSources
@@ -42,6 +43,7 @@ class RedisReadModel(ReadModel):
             jobs=RedisJobs(connection),
             job_logs=RedisJobLogs(connection),
             documents=RedisDocuments(connection),
+            person_tokens=RedisPersonTokens(connection),
             projects=RedisProjects(connection),
             members=RedisMembers(connection),
             api_keys=RedisApiKeys(connection),

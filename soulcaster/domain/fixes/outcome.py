@@ -1,11 +1,18 @@
 """What a job made: the part of its result that people see on pages, in the API and in the pull request."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from typing import Literal
 
+from soulcaster.domain.fixes.strangers import plain_line
 from soulcaster.domain.fixes.test_runs import RunStatus
 
 PullRequestState = Literal["open", "merged", "closed"]
+
+MAX_FILES = 100
+MAX_REMARKS = 50
+REMARK_CHARS = 500
+"""How much of an outcome is kept: files, flags, blocked hosts, and the characters of each."""
 
 CheckState = Literal["none", "pending", "passed", "failed"]
 """What the checks of a commit say together."""
@@ -45,3 +52,19 @@ class FixOutcome:
     tokens_out: int = 0
     repository: str | None = None
     commit: str | None = None
+
+
+def cleaned(outcome: FixOutcome) -> FixOutcome:
+    """Return an outcome that pages may show: what strangers can influence is plain text on one line, and not much."""
+    return replace(
+        outcome,
+        files=_plain(outcome.files, MAX_FILES),
+        flags=_plain(outcome.flags, MAX_REMARKS),
+        blocked_hosts=_plain(outcome.blocked_hosts, MAX_REMARKS),
+        repository=outcome.repository and plain_line(outcome.repository, REMARK_CHARS),
+        commit=outcome.commit and plain_line(outcome.commit, REMARK_CHARS),
+    )
+
+
+def _plain(texts: Iterable[str], most: int) -> tuple[str, ...]:
+    return tuple(plain_line(text, REMARK_CHARS) for text in list(texts)[:most])

@@ -46,7 +46,7 @@ class AskForRepository(Conflict):
         super().__init__(
             f"Say which repository the fix changes: {listed}."
             if choices
-            else "This project has no repository; add one to its settings."
+            else "This project has no repository: add one to its settings (`repositories`, or a rule for the source)."
         )
         self.choices = tuple(choices)
 

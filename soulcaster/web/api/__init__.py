@@ -29,6 +29,7 @@ from soulcaster.web.api.github_sync.handlers import redirect_repository, sync_re
 from soulcaster.web.api.health.handlers import get_health, get_readiness, get_root
 from soulcaster.web.api.ingest.handlers import ingest_feedback, ingest_manual, ingest_reddit
 from soulcaster.web.api.job_logs.handlers import append_job_log, get_job_logs
+from soulcaster.web.api.job_orders.handlers import get_job_order, issue_credential
 from soulcaster.web.api.jobs.handlers import (
     approve_job,
     cancel_job,
@@ -105,6 +106,8 @@ OPERATIONS: tuple[Operation, ...] = (
     list_cluster_jobs,
     record_job,
     update_job,
+    get_job_order,
+    issue_credential,
     approve_job,
     cancel_job,
     list_dead_letters,

@@ -62,7 +62,7 @@ def document(operations: Iterable[Operation]) -> dict[str, Any]:
         "components": {
             "schemas": {name: schema for name, schema in definitions.items() if name not in queries},
             "securitySchemes": {
-                "bearer": {"type": "http", "scheme": "bearer", "description": "An API key."},
+                "bearer": {"type": "http", "scheme": "bearer", "description": "An API key, or a job token."},
                 "header": {"type": "apiKey", "in": "header", "name": API_KEY_HEADER, "description": "An API key."},
                 **{source: _signature(signature) for source, signature in SIGNATURES.items()},
             },
@@ -103,7 +103,9 @@ def _operation(operation: Operation, schemas: _Schemas, definitions: Mapping[str
         "parameters": [*_path(operation), *_query(operation, definitions), *_headers(operation)],
         "responses": _responses(operation, schemas),
     }
-    if operation.scope not in (None, "local"):
+    if operation.scope == "program":
+        described["security"] = [{"bearer": []}]
+    elif operation.scope not in (None, "local"):
         described["security"] = [{"bearer": [operation.scope]}, {"header": [operation.scope]}]
     if operation.signed is not None:
         described["security"].append({operation.signed: []})

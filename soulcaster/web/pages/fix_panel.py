@@ -29,7 +29,8 @@ class FixPanel:
     `current` is the job under way, `log` the first part of its log. `ended` are jobs that have ended, newest first,
     with the log lines of their steps; `total` counts all jobs. `may_approve` says whether the person who is signed in
     may approve a job. While no job is under way, `brief` is what the next one would be given, with `plan`
-    where there is one, and `repository` what it would change. `has_planner` says whether a model can write plans.
+    where there is one, and `repository` what it would change. `has_planner` says whether a model can write plans,
+    `has_agent` whether a coding agent is set up.
     """
 
     current: Job | None
@@ -43,6 +44,7 @@ class FixPanel:
     repository: RepositoryChoice | None = None
     plan: Plan | None = None
     has_planner: bool = False
+    has_agent: bool = False
 
     @property
     def newest(self) -> Job | None:
@@ -86,6 +88,7 @@ async def fix_panel(request: web.Request, cluster_id: str) -> FixPanel:
         repository=None if preview is None else preview.repository,
         plan=await _plan(request, cluster_id),
         has_planner=given.plans.has_planner,
+        has_agent=given.fixes.has_agent,
     )
 
 

@@ -5,8 +5,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from soulcaster.domain.fixes.fix import StopPoint
-from soulcaster.domain.fixes.outcome import CheckState
+from soulcaster.domain.fixes.outcome import CheckState, TestSummary
 from soulcaster.domain.fixes.redaction import plain
+from soulcaster.domain.fixes.test_runs import RunStatus
 from soulcaster.domain.lifecycle import Job, JobState, active, waits_to_ship
 
 STATE_TEXTS: Mapping[JobState, str] = {
@@ -63,6 +64,23 @@ def pull_request_text(job: Job) -> str:
             return "Not followed"
 
 
+TEST_TEXTS: Mapping[RunStatus, str] = {
+    "passed": "all pass",
+    "failed": "some fail",
+    "none": "there are none",
+    "broken": "they do not run",
+    "cut off": "a limit ended them",
+}
+
+
+def tests_in_words(summary: TestSummary) -> str:
+    """Return what a run of the tests said."""
+    counts = [("passed", summary.passed), ("failed", summary.failed), ("skipped", summary.skipped)]
+    told = [f"{count} {name}" for name, count in counts if count]
+    flaky = [f"{summary.flaky} flaky"] if summary.flaky else []
+    return ", ".join([*told, *flaky]) or TEST_TEXTS[summary.status]
+
+
 def usd(value: float) -> str:
     """Return an amount of money to the cent."""
     return f"${value:,.2f}"
@@ -103,6 +121,7 @@ FILTERS: Mapping[str, Callable[..., Any]] = {
     "duration": lambda seconds: duration(timedelta(seconds=seconds)),
     "pull_request_text": pull_request_text,
     "time_taken": time_taken,
+    "tests_in_words": tests_in_words,
     "active": active,
     "kilobytes": kilobytes,
     "lines": lines,

@@ -138,7 +138,7 @@ async def _start(request: web.Request, cluster_id: str, fix: FixRequest) -> None
     elif job.state == "queued":
         await leave_notice(request, "Fix requested. It starts when somebody approves it.")
     elif asked.rehearses:
-        await leave_notice(request, "Fix started. It only rehearses, because the project has no repository.")
+        await leave_notice(request, "Fix started. It only rehearses, because no coding agent is set up.")
     else:
         await leave_notice(request, "Fix started.")
 

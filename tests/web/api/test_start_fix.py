@@ -10,6 +10,7 @@ from soulcaster.domain.api_keys import KeyScope
 from soulcaster.domain.commands import ApproveFix, StartFix
 from soulcaster.domain.events import ClusterMerged
 from soulcaster.domain.fixes.fix import Fix
+from soulcaster.domain.fixes.order import AgentOrder
 from soulcaster.domain.ids import job_id_for
 from soulcaster.domain.lifecycle import Job, JobState, JobStatus, JobStep
 from soulcaster.errors import KafkaUnavailable
@@ -250,7 +251,7 @@ async def test_a_job_token_is_for_its_job_and_its_launch(world: World, guarded: 
     [
         ("dry-run", (), False),
         ("local", (), True),
-        ("local", ("acme/shop",), False),
+        ("local", ("acme/shop",), True),
     ],
 )
 async def test_a_job_that_can_change_nothing_says_so(
@@ -264,3 +265,23 @@ async def test_a_job_that_can_change_nothing_says_so(
     command = ClusterCommand.model_validate_json(world.publisher.sent[-1].value).command
     assert isinstance(command, StartFix)
     assert (command.options.target is not None) == bool(repositories)
+
+
+AGENT = AgentOrder("opencode", "some-model", "openai", usd_per_million=(1.0, 2.0))
+
+
+async def test_with_a_coding_agent_a_project_without_a_repository_is_told_to_add_one(world: World) -> None:
+    await world.fill()
+    async with TestClient(TestServer(world.app(fixes=replace(FIXES, agent=AGENT, price_known=True)))) as client:
+        asked = await client.post("/clusters/c1/start_fix", params=HERE | {"backend": "local"})
+        said = await problem(asked, 409)
+    assert "add one to its settings" in said["detail"]
+    assert said["choices"] == []
+    assert world.publisher.sent == []
+
+
+async def test_a_model_whose_price_nobody_knows_starts_nothing(world: World) -> None:
+    await world.fill()
+    async with TestClient(TestServer(world.app(fixes=replace(FIXES, agent=AGENT)))) as client:
+        said = await problem(await client.post("/clusters/c1/start_fix", params=HERE | {"backend": "local"}), 409)
+    assert "SOULCASTER_MODEL_PRICES" in said["detail"]

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, StringConstraints
 
 from soulcaster.domain.fixes.fix import StopPoint, Usd
-from soulcaster.domain.fixes.outcome import CheckState, FixOutcome, PullRequestState
+from soulcaster.domain.fixes.outcome import CheckState, FixOutcome, PullRequestState, cleaned
 from soulcaster.domain.lifecycle import Job, JobState, JobStatus, state_of
 from soulcaster.services.jobs import Report
 from soulcaster.web.bodies import Body
@@ -30,7 +30,7 @@ class JobPatchIn(Body):
     """PATCH /jobs/{id}: what to report; `logs` is appended to the log.
 
     `state` is for the program of a launch; it may be running, publishing, succeeded or failed. `cost_usd` is what the
-    job has spent so far.
+    job has spent so far, `outcome` what it made so far; the newest counts.
     """
 
     status: JobStatus | None = None
@@ -39,6 +39,7 @@ class JobPatchIn(Body):
     logs: Annotated[str, StringConstraints(max_length=100_000)] | None = None
     pr_url: Annotated[str, StringConstraints(pattern=r"^https?://[!-~]{1,2000}$")] | None = None
     error: Annotated[str, StringConstraints(max_length=2_000)] | None = None
+    outcome: FixOutcome | None = None
 
     def report(self, token: int | None) -> Report:
         """Return it as the service takes it; `token` is the fencing token of the launch that reports."""
@@ -46,7 +47,15 @@ class JobPatchIn(Body):
         is_retry = self.status == "pending" and token is not None  # the launcher decides on retries, no program
         if state is None and self.status is not None and not is_retry:
             state = state_of(self.status)
-        return Report(state, log=self.logs, pr_url=self.pr_url, error=self.error, token=token, cost_usd=self.cost_usd)
+        return Report(
+            state,
+            log=self.logs,
+            pr_url=self.pr_url,
+            error=self.error,
+            token=token,
+            cost_usd=self.cost_usd,
+            outcome=self.outcome and cleaned(self.outcome),
+        )
 
 
 class JobOut(BaseModel):

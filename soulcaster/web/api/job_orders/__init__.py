@@ -1,0 +1,1 @@
+"""What the program of a job needs to work: its order, and credentials."""
