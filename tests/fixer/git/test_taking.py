@@ -1,0 +1,215 @@
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from soulcaster.domain.fixes.patch import Patch
+from soulcaster.errors import NoPatch
+from soulcaster.fixer.git.clone import Clone, check_out, clone
+from soulcaster.fixer.git.program import Remote
+from soulcaster.fixer.git.putting import put_patch
+from soulcaster.fixer.git.reading import read_patch
+from soulcaster.fixer.git.taking import MOST_BYTES, take_patch
+from tests.support.git_server import GitServer
+from tests.support.plain_sandbox import PlainSandbox
+
+FILES = {
+    ".gitignore": "*.log\nbuild/\n!keep.log\n",
+    "app.py": "x = 1\n",
+    "old.txt": "old\n",
+    "swap": "a file\n",
+    "lib/tool.sh*": "#!/bin/sh\n",
+    "lock.json": "{}\n",
+}
+
+
+class Bench:
+    """A clone with its tree, in which a test plays the coding agent."""
+
+    def __init__(self, folder: Path, source: Clone) -> None:
+        self.folder = folder
+        self.source = source
+        self.work = folder / "work"
+        self.sandbox = PlainSandbox(folder / "cache")
+
+    def write(self, path: str, content: str | bytes, *, below: str = "work") -> None:
+        place = self.folder / below / path
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(content.encode() if isinstance(content, str) else content)
+
+    async def take(self, *, prepared: bool = False) -> Patch:
+        before = self.folder / "prepared" if prepared else None
+        scratch = self.folder / "scratch"
+        text = await take_patch(self.source, self.sandbox, self.work, prepared=before, scratch=scratch)
+        assert not scratch.exists()
+        return (await read_patch(self.source, text)).patch
+
+    async def kinds(self, *, prepared: bool = False) -> dict[str, str]:
+        return {change.path: change.kind for change in (await self.take(prepared=prepared)).changes}
+
+
+@pytest.fixture
+async def bench(tmp_path: Path) -> Bench:
+    async with GitServer(tmp_path / "server") as server:
+        commit = server.create("acme/shop", FILES)
+        remote = Remote(f"{server.url}/acme/shop.git")
+        source = await clone(remote, "acme/shop", branch="main", commit=commit, git_dir=tmp_path / "ours.git")
+    await check_out(source, tmp_path / "work")
+    shutil.copytree(tmp_path / "work", tmp_path / "prepared", symlinks=True)
+    return Bench(tmp_path, source)
+
+
+async def test_an_untouched_tree_gives_an_empty_patch(bench: Bench) -> None:
+    assert await bench.take(prepared=True) == Patch(b"", ())
+
+
+async def test_changes_new_files_deletions_and_modes_are_in_the_patch(bench: Bench) -> None:
+    bench.write("app.py", "x = 2\n")
+    bench.write('tests/a "name"\n\x01.py', "new\n")
+    bench.write("icon.png", bytes(range(256)))
+    (bench.work / "old.txt").unlink()
+    (bench.work / "swap").unlink()
+    bench.write("swap/inner", "now a folder\n")
+    (bench.work / "lib" / "tool.sh").chmod(0o644)
+    patch = await bench.take()
+    assert {change.path: change.kind for change in patch.changes} == {
+        "app.py": "modified",
+        'tests/a "name"\n\x01.py': "added",
+        "icon.png": "added",
+        "old.txt": "deleted",
+        "swap": "deleted",
+        "swap/inner": "added",
+        "lib/tool.sh": "modified",
+    }
+    by_path = {change.path: change for change in patch.changes}
+    assert (by_path["lib/tool.sh"].old_mode, by_path["lib/tool.sh"].new_mode) == ("100755", "100644")
+    assert by_path["icon.png"].added is None
+
+
+async def test_the_ignore_rules_of_the_base_count_and_not_those_of_the_tree(bench: Bench) -> None:
+    bench.write(".gitignore", "*\n")
+    bench.write("hidden.py", "not hidden\n")
+    bench.write("keep.log", "kept\n")
+    bench.write("noise.log", "ignored\n")
+    bench.write("build/out", "ignored\n")
+    bench.write("pkg/__pycache__/a.pyc", "left behind\n")
+    bench.write("web/node_modules/x/index.js", "left behind\n")
+    assert await bench.kinds() == {".gitignore": "modified", "hidden.py": "added", "keep.log": "added"}
+
+
+async def test_what_set_up_left_behind_is_no_change_of_the_agent(bench: Bench) -> None:
+    for below in ("work", "prepared"):
+        bench.write("lock.json", '{"by": "set-up"}\n', below=below)
+        bench.write("generated.txt", "set-up\n", below=below)
+        (bench.folder / below / "old.txt").unlink()
+    bench.write("app.py", "x = 2\n")
+    assert await bench.kinds(prepared=True) == {"app.py": "modified"}
+    bench.write("generated.txt", "the agent\n")
+    assert await bench.kinds(prepared=True) == {"app.py": "modified", "generated.txt": "added"}
+
+
+async def test_nothing_in_a_hostile_git_directory_is_run_or_believed(bench: Bench) -> None:
+    git = bench.work / ".git"
+    with (git / "config").open("a") as file:
+        file.write("\tfsmonitor = echo evil\n\thooksPath = hooks\n\tworktree = /etc\n[diff]\n\texternal = echo evil\n")
+        file.write('[filter "evil"]\n\tclean = echo evil\n\trequired\n[diff "evil"]\n\ttextconv = echo evil\n')
+    (git / "hooks").mkdir()
+    for name in ("post-index-change", "pre-commit", "reference-transaction"):
+        (git / "hooks" / name).write_text("#!/bin/sh\nexit 1\n")
+        (git / "hooks" / name).chmod(0o755)
+    bench.write(".gitattributes", "* filter=evil diff=evil\n")
+    bench.write("app.py", "x = 2\n")
+    (git / "HEAD").write_text("ref: refs/heads/none\n")
+    (git / "index").write_bytes(b"no index")
+    patch = await bench.take()
+    assert {change.path: change.kind for change in patch.changes} == {".gitattributes": "added", "app.py": "modified"}
+    assert b"+x = 2\n" in patch.text
+    assert b"+evil" not in patch.text
+
+
+async def test_nested_git_directories_are_not_followed_and_hide_nothing(bench: Bench) -> None:
+    for place in ("lib", "vendor/x"):
+        bench.write(f"{place}/.git/HEAD", "ref: refs/heads/main\n")
+        (bench.work / place / ".git" / "objects").mkdir()
+        (bench.work / place / ".git" / "refs").mkdir()
+    bench.write("lib/new.py", "1\n")
+    bench.write("vendor/x/code.py", "1\n")
+    bench.write("other/.git", "gitdir: /etc\n")
+    assert await bench.kinds() == {"lib/new.py": "added", "vendor/x/code.py": "added"}
+
+
+async def test_links_pipes_and_unusual_files_are_taken_as_what_they_are(bench: Bench) -> None:
+    (bench.work / "passwd").symlink_to("/etc/passwd")
+    (bench.work / "up").symlink_to("..")
+    os.mkfifo(bench.work / "pipe")
+    shutil.rmtree(bench.work / "lib")
+    (bench.work / "lib").symlink_to("/usr/lib")
+    patch = await bench.take()
+    assert {change.path: change.new_mode for change in patch.changes} == {
+        "lib": "120000",
+        "lib/tool.sh": "000000",
+        "passwd": "120000",
+        "up": "120000",
+    }
+
+
+async def test_a_tree_that_was_deleted_gives_a_patch_that_deletes_everything(bench: Bench) -> None:
+    shutil.rmtree(bench.work)
+    bench.work.mkdir()
+    assert set((await bench.kinds()).values()) == {"deleted"}
+
+
+async def test_large_files_and_large_patches_are_refused_with_a_reason(bench: Bench) -> None:
+    with (bench.work / "core").open("wb") as file:
+        file.truncate(60 * 2**20)
+    with pytest.raises(NoPatch, match="more than 50 MB: core"):
+        await bench.take()
+    bench.write("core", os.urandom(MOST_BYTES))
+    with pytest.raises(NoPatch, match="larger than 4 MB"):
+        await bench.take()
+
+
+async def test_a_patch_that_leaves_the_repository_is_refused(bench: Bench) -> None:
+    for path in ("../outside", "/etc/passwd", ".git/config", "a/../../b"):
+        text = f"diff --git a/{path} b/{path}\nnew file mode 100644\n--- /dev/null\n+++ b/{path}\n@@ -0,0 +1 @@\n+x\n"
+        with pytest.raises(NoPatch, match="does not apply"):
+            await read_patch(bench.source, text.encode())
+
+
+async def test_the_manifests_that_a_patch_changes_come_with_their_content(bench: Bench) -> None:
+    bench.write("web/package.json", '{"scripts": {}}\n')
+    scratch = bench.folder / "scratch"
+    applied = await read_patch(bench.source, await take_patch(bench.source, bench.sandbox, bench.work, scratch=scratch))
+    assert applied.manifests == {"web/package.json": (None, b'{"scripts": {}}\n')}
+
+
+async def test_a_patch_is_put_into_a_prepared_tree_whatever_set_up_did_to_it(bench: Bench) -> None:
+    bench.write("app.py", "x = 2\n")
+    bench.write("lock.json", '{"by": "agent"}\n')
+    bench.write("swap.d/new", "new\n")
+    (bench.work / "old.txt").unlink()
+    patch = await bench.take()
+    prepared = bench.folder / "prepared"
+    bench.write("lock.json", '{"by": "set-up"}\n', below="prepared")
+    bench.write("node_modules/x", "kept\n", below="prepared")
+    shutil.rmtree(prepared / ".git")
+    (prepared / ".git").symlink_to("/nowhere")
+    await put_patch(bench.source, bench.sandbox, patch, prepared)
+    assert (prepared / "app.py").read_text() == "x = 2\n"
+    assert (prepared / "lock.json").read_text() == '{"by": "agent"}\n'
+    assert (prepared / "swap.d" / "new").read_text() == "new\n"
+    assert (prepared / "node_modules" / "x").read_text() == "kept\n"
+    assert not (prepared / "old.txt").exists()
+
+
+async def test_a_link_in_a_hostile_tree_leads_no_file_out_of_it(bench: Bench) -> None:
+    bench.write("lib/tool.sh", "#!/bin/sh\nexit 1\n")
+    patch = await bench.take()
+    prepared, outside = bench.folder / "prepared", bench.folder / "outside"
+    outside.mkdir()
+    shutil.rmtree(prepared / "lib")
+    (prepared / "lib").symlink_to(outside)
+    with pytest.raises(NoPatch, match="could not be put"):
+        await put_patch(bench.source, bench.sandbox, patch, prepared)
+    assert list(outside.iterdir()) == []
