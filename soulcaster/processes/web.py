@@ -7,7 +7,6 @@ import structlog
 from aiohttp import web
 from yarl import URL
 
-from soulcaster.adapters.github.app import GitHubApp
 from soulcaster.adapters.github.issues import GitHubIssues
 from soulcaster.adapters.github.repositories import GitHubRepositories
 from soulcaster.adapters.github.sign_in import GitHubSignIn
@@ -21,6 +20,7 @@ from soulcaster.errors import BadInput, KafkaUnavailable
 from soulcaster.ports.sign_in import Entrance
 from soulcaster.processes.clock import utc_now
 from soulcaster.processes.fixes import fix_defaults
+from soulcaster.processes.github_app import github_app
 from soulcaster.processes.job_logs import log_archive
 from soulcaster.processes.logs import configure as configure_logs
 from soulcaster.processes.planner import make_planner
@@ -89,7 +89,7 @@ async def create_app(settings: WebSettings) -> web.Application:
     )
     archive = log_archive(settings.log_archive)
     planner = make_planner(settings)
-    app_key = settings.app_key()
+    app_tokens = github_app(settings)
     app = server.create_app(
         Systems(
             read_model=read_model,
@@ -100,12 +100,12 @@ async def create_app(settings: WebSettings) -> web.Application:
             rate_limits=rate_limits,
             issues=issues,
             repositories=repositories,
-            code_hosts=code_hosts(settings),
+            code_hosts=code_hosts(settings, app_tokens),
             clock=utc_now,
             entrance=_entrance(settings, origin),
             log_archive=archive,
             planner=planner,
-            app_tokens=None if app_key is None else GitHubApp(settings.github_app_id, app_key, settings.github_api_url),
+            app_tokens=app_tokens,
         ),
         Options(
             session_key=settings.session_key,

@@ -28,6 +28,7 @@ class Chain:
         self.seen, self.clusters = Rows(), Rows()
         self.items: list[Record] = []
         self.events: list[Outgoing] = []
+        self.jobs: list[Outgoing] = []
 
     async def send(self, *items: FeedbackItem, deleted: Sequence[Deleted] = ()) -> None:
         """Put items and tombstones on feedback.items, and let all agents process what follows."""
@@ -52,6 +53,7 @@ class Chain:
         await run_batches(agent, [batch], told, self.clusters)
         assert told.letters == []
         self.events += told.of("cluster.events")
+        self.jobs += told.of("job.events")
         await self.project(records(told.sent, "cluster.events"))
 
     async def project(self, *batches: list[Record]) -> None:

@@ -222,7 +222,7 @@ async def test_over_github_itself_a_pull_request_is_followed_from_its_checks_to_
         server.token(token, "mona")
         server.add(REPOSITORY, {"a.py": "1\n"}, people={"mona": "write"})
         commit = server.git.commit(REPOSITORY, {"a.py": "2\n"}, branch=branch)
-        hosts = GitHubCodeHosts(server.api_url, lambda: NOW, token=token)
+        hosts = GitHubCodeHosts(server.api_url, lambda: NOW, token=token, app=None)
         async with GitHubCodeHost(server.api_url, token, lambda: NOW) as host:
             made = await host.open(REPOSITORY, head=f"acme:{branch}", base="main", title="A fix", body="")
         number = server.add_issue(REPOSITORY, "carl", "A bug", "Words")["number"]
