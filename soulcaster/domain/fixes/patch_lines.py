@@ -25,7 +25,7 @@ def sections(patch: Patch) -> Iterator[tuple[FileChange, bytes]]:
     No line of a file can begin a part: all lines of files have a mark in front of them.
     """
     starts = [found.start() for found in _SECTION.finditer(patch.text)]
-    parts = [patch.text[start:end] for start, end in zip(starts, [*starts[1:], len(patch.text)], strict=True)]
+    parts = [patch.text[start:end] for start, end in zip(starts, [*starts, len(patch.text)][1:], strict=True)]
     changes = [change for change in patch.changes for _ in range(2 if change.kind == "type changed" else 1)]
     return iter(zip(changes, parts, strict=True))
 

@@ -97,11 +97,11 @@ def _deletes_tests(file: FilePatch, files: Sequence[FilePatch]) -> bool:
     if file.change.kind != "deleted" or not holds_tests(file.path):
         return False
     habits = habits_of(file.path)
-    matter = Counter(
-        line for line in _lines(file, "-") if habits is None or habits.defines(line) or habits.strength(line)
-    )
+    lines = Counter(_lines(file, "-"))
+    known = [line for line in lines.elements() if habits and (habits.defines(line) or habits.strength(line))]
+    matter = Counter(known) or lines
     news = (one for one in files if one.change.kind == "added" and holds_tests(one.path))
-    return not matter or not any(matter <= Counter(_lines(new, "+")) for new in news)
+    return not any(matter <= Counter(_lines(new, "+")) for new in news)
 
 
 def _may_hold_tests(path: str) -> bool:

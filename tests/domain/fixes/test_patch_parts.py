@@ -63,6 +63,11 @@ async def test_tests_inside_of_a_file_are_parted_by_hunk(tmp_path: Path) -> None
         assert lacks not in text
 
 
+def test_an_empty_patch_has_no_parts() -> None:
+    code, tests = split_tests(Patch(b"", ()))
+    assert (code.text, tests.text) == (b"", b"")
+
+
 def test_a_hunk_with_both_is_code() -> None:
     old = "fn a() {}\n#[cfg(test)]\nmod tests {\n    #[test] fn b() {}\n}\n"
     code, tests = split_tests(patch_of_files({"src/lib.rs": (old, old.replace("{}", "{ 1; }"))}))

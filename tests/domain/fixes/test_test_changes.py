@@ -259,6 +259,8 @@ def test_a_file_of_tests_that_moves_is_not_deleted_unless_it_checks_less() -> No
     assert test_changes(patch_of_files(moved)).deleted == ()
     less = PYTHON.replace("    assert total([]) == 0", "    total([])")
     assert test_changes(patch_of_files({**moved, "tests/test_a.py": (None, less)})).deleted == ("test_a.py",)
+    unknown = {**moved, "test_a.py": ("run_everything()\n", None)}
+    assert test_changes(patch_of_files(unknown)).deleted == ("test_a.py",)
 
 
 def test_code_is_not_judged_as_tests_are() -> None:

@@ -141,6 +141,7 @@ SHOWN: list[tuple[TestRun, TestRun, TestRun, bool | None]] = [
     (run(a=P), run(a=P), run(a=P), None),
     (run(a=P), run(a=P), run(a=F), True),
     (run(a=F), run(a=F), run(a=F), None),
+    (run(a=F), run(a=P), run(a=F), None),
     (run(a=P), run(a=P, new=P), run("broken"), None),
     (run(a=P), run(a=P, new=P), run_of({"(package)": F}), None),
     (run("passed"), run("passed"), run("failed"), True),

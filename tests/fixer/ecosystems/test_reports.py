@@ -244,6 +244,7 @@ ENTITIES = '<!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/passwd">]><testsuite><te
         "<testsuite>",
         "not XML",
         ENTITIES,
+        '<!DOCTYPE a [<!ENTITY x "y">]><testsuite><testcase name="&x;"/></testsuite>',
         ENTITIES.encode("utf-16"),
         '<?xml version="1.0" encoding="utf-7"?>+ADwAIQ-DOCTYPE a+AD4-<a/>',
         "<a>" * 50_000,
