@@ -97,7 +97,8 @@ def _limit(limits: dict[str, int]) -> None:
         resource.setrlimit(number, (value, value))
     if sys.platform == "linux":
         score = Path("/proc/self/oom_score_adj")
-        score.write_text(str(max(int(score.read_text()), OOM_SCORE)))
+        if int(score.read_text()) < OOM_SCORE and os.access(score, os.W_OK):  # an outer /proc is read-only
+            score.write_text(str(OOM_SCORE))
 
 
 def _tell(report: int, **event: Any) -> None:

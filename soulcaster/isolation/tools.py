@@ -4,7 +4,7 @@ Such folders are often in somebody's home, and hold credentials beside the progr
 """
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,9 +31,10 @@ DEPTH = 2
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """Folders that programs see read-only, each at its own place."""
+    """Folders that programs see read-only, each at its own place, and where their programs are, for `PATH`."""
 
     folders: tuple[Path, ...] = ()
+    path: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, folders: Sequence[Path]) -> "Tools":
@@ -47,24 +48,30 @@ class Tools:
                 raise BadInput(f"{folder} is no folder of tools: it must be a folder, named by its absolute path.")
             if why := _too_much(folder):
                 raise BadInput(f"{folder} cannot be shown as a folder of tools: {why}.")
-        return cls(tuple(dict.fromkeys(folders)))
+        path = (str(folder / "bin") for folder in folders if (folder / "bin").is_dir())
+        return cls(tuple(dict.fromkeys(folders)), tuple(dict.fromkeys(path)))
 
     @classmethod
-    def on_path(cls, environment: Mapping[str, str]) -> "Tools":
-        """Return the folders of the programs on a `PATH`, where they are not in /usr and show nobody's home."""
+    def on_path(cls, environment: Mapping[str, str], hidden: Collection[Path] = ()) -> "Tools":
+        """Return what a `PATH` offers, without what is in `hidden` folders.
+
+        Left out are somebody's home, and folders of shims: these are programs that look for others in a home.
+        """
         found: list[Path] = []
-        for entry in environment.get("PATH", "").split(":"):
-            path = Path(entry)
-            if path.is_absolute() and path.is_dir():
-                found += [folder for folder in _of_bin(path) if not _too_much(folder)]
+        path = []
+        for entry in map(Path, environment.get("PATH", "").split(":")):
+            if not entry.is_absolute() or not entry.is_dir() or entry.name == "shims":
+                continue
+            folder = entry.parent if entry.name in {"bin", "sbin"} else entry
+            of_system = any(map(folder.is_relative_to, ("/usr", "/bin", "/sbin"))) or folder == Path("/")
+            if not of_system and (_too_much(folder) or any(map(folder.is_relative_to, hidden))):
+                continue
+            path.append(str(entry))
+            found += [] if of_system else [folder]
         if "RUSTUP_HOME" in environment or any((folder / "bin" / "rustup").exists() for folder in found):
             rustup = Path(environment.get("RUSTUP_HOME") or Path(environment.get("HOME", "/")) / ".rustup")
             found += [rustup] if rustup.is_dir() else []
-        return cls(tuple(dict.fromkeys(found)))
-
-    def path(self) -> tuple[str, ...]:
-        """Return the folders for `PATH`."""
-        return tuple(str(place) for folder in self.folders for place in (folder / "bin",) if place.is_dir())
+        return cls(tuple(dict.fromkeys(found)), tuple(dict.fromkeys(path)))
 
     def environment(self) -> Mapping[str, str]:
         """Return the variables by which tools find the rest of themselves."""
@@ -91,12 +98,6 @@ def write_empty(place: Path) -> None:
     """Write the files that cover credentials into a folder."""
     for suffix, text in EMPTY.items():
         (place / f"empty{suffix}").write_text(text)
-
-
-def _of_bin(path: Path) -> list[Path]:
-    """Return the folders to show for one of `PATH`, none where the system's are enough."""
-    found = [path.parent if path.name in {"bin", "sbin", "shims"} else path]
-    return [folder for folder in found if not any(map(folder.is_relative_to, ("/usr", "/bin", "/sbin")))]
 
 
 def _too_much(folder: Path) -> str | None:

@@ -19,10 +19,13 @@ def make_tool(folder: Path, name: str) -> Path:
 def test_tools_outside_of_the_system_are_found_on_the_path(tmp_path: Path) -> None:
     tool = make_tool(tmp_path / "tool", "tool")
     (tmp_path / "flat").mkdir()
-    path = f"/usr/bin:{tool}/bin:{tmp_path}/flat:{tmp_path}/absent/bin:relative/bin:/bin:{tool}/bin"
-    tools = Tools.on_path({"PATH": path})
+    make_tool(tmp_path / "ours", "tool")
+    (tmp_path / "shims").mkdir()
+    absent = f"{tmp_path}/absent/bin:relative/bin:{tmp_path}/ours/bin:{tmp_path}/shims"
+    path = f"/usr/bin:{tool}/bin:{tmp_path}/flat:{absent}:/bin:{tool}/bin"
+    tools = Tools.on_path({"PATH": path}, [tmp_path / "ours"])
     assert tools.folders == (tool, tmp_path / "flat")
-    assert tools.path() == (f"{tool}/bin",)
+    assert tools.path == ("/usr/bin", f"{tool}/bin", f"{tmp_path}/flat", "/bin")
 
 
 def test_rustup_finds_its_toolchains(tmp_path: Path) -> None:

@@ -126,7 +126,7 @@ class Local:
         """
         isolation = self._isolation(folder)
         home, tmp = (bubblewrap.HOME, "/tmp") if isolation else (str(folder.home), str(folder.tmp))  # noqa: S108
-        path = ":".join([bubblewrap.PATH, *self._tools.path()])
+        path = ":".join([bubblewrap.PATH, *self._tools.path])
         base = {"PATH": path, "LANG": "C.UTF-8", "HOME": home, "PWD": home, "TMPDIR": tmp}
         environment = base | dict(self._tools.environment()) | dict(launch.environment())
         return Order(folder.path, isolation, self._command, environment, launch.seconds, self._limits)
