@@ -210,6 +210,8 @@ async def test_whatever_a_call_is_answered_there_is_one_pull_request_and_one_iss
         try:
             await publish(of)
         except (SourceRefuses, SourceUnavailable):
+            assert not kind.lost
+            assert kind.status < 429
             await publish(of)
         assert len(server.pulls(name)) == len(server.repositories[name].issues) == 1
         assert set(server.git.branches(name)) == {"main", BRANCH}
