@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from soulcaster.domain.fixes.order import FixRules
 from soulcaster.domain.fixes.patch import Patch
 from soulcaster.errors import NoPatch
 from soulcaster.fixer.git.clone import Clone, check_out, clone
@@ -11,6 +12,7 @@ from soulcaster.fixer.git.program import Remote
 from soulcaster.fixer.git.putting import put_patch
 from soulcaster.fixer.git.reading import read_patch
 from soulcaster.fixer.git.taking import MOST_BYTES, take_patch
+from soulcaster.fixer.inspection import inspect
 from tests.support.git_server import GitServer
 from tests.support.plain_sandbox import PlainSandbox
 
@@ -213,3 +215,23 @@ async def test_a_link_in_a_hostile_tree_leads_no_file_out_of_it(bench: Bench) ->
     with pytest.raises(NoPatch, match="could not be put"):
         await put_patch(bench.source, bench.sandbox, patch, prepared)
     assert list(outside.iterdir()) == []
+
+
+async def test_an_inspection_names_all_that_speaks_against_a_patch(bench: Bench) -> None:
+    bench.write("app.py", "token = '" + "ghp_" + "0123456789abcdefghijABCDEFGHIJ012345'\n")
+    bench.write(".github/workflows/ci.yml", "on: push\n")
+    bench.write("db/1.sql", "drop\n")
+    bench.write("Dockerfile", "FROM scratch\n")
+    inspection = await inspect(
+        bench.source,
+        bench.sandbox,
+        bench.work,
+        prepared=bench.folder / "prepared",
+        scratch=bench.folder / "scratch",
+        rules=FixRules(protected=("db/",)),
+    )
+    told = " ".join(inspection.refusals)
+    assert all(part in told for part in (".github/workflows/ci.yml", "db/1.sql", "app.py:1 looks like a secret"))
+    assert "ghp_" not in told
+    assert inspection.flags == ("Dockerfile decides what is installed, built or run.",)
+    assert (inspection.outcome().files[0], inspection.outcome().added) == (".github/workflows/ci.yml", 4)
