@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from soulcaster.domain.fixes.fix import FollowUp
-from soulcaster.domain.fixes.order import FixRules, Report
+from soulcaster.domain.fixes.order import FixRules, JobOrder, Report
 from soulcaster.errors import NoPatch, SourceRefuses, SourceUnavailable
+from soulcaster.fixer.publishing import Published
 from tests.support.git_server import GitFault
 from tests.support.github_server import Fault, GitHubServer
 from tests.support.publishing import BRANCH, FILES, TOKEN, change, order, publish, publish_killed
@@ -238,10 +239,16 @@ async def test_killed_at_any_point_and_started_again_there_is_one_of_everything(
         assert list(server.git.branches(name)) == ["main"]
 
 
-async def follow_up(server: GitHubServer, base: str, job: str = "job-2") -> object:
+NEXT = change("total = 1", "total = 2")
+
+
+def follow_up_order(server: GitHubServer, base: str, job: str = "job-2") -> JobOrder:
     asked = FollowUp(pr_number=1, requested_by="carl", request="Please use 2.")
-    of = order(server, "acme/shop", base, job_id=job, branch="soulcaster/other", follow_up=asked)
-    return await publish(of, change("total = 1", "total = 2"))
+    return order(server, "acme/shop", base, job_id=job, branch=BRANCH, follow_up=asked)
+
+
+async def follow_up(server: GitHubServer, base: str, job: str = "job-2") -> Published:
+    return await publish(follow_up_order(server, base, job), NEXT)
 
 
 async def test_a_follow_up_adds_a_commit_to_the_pull_request_and_says_so_once(server: GitHubServer) -> None:
@@ -254,6 +261,22 @@ async def test_a_follow_up_adds_a_commit_to_the_pull_request_and_says_so_once(se
     assert len(server.pulls("acme/shop")) == 1
     (comment,) = server.repositories["acme/shop"].comments[1]
     assert "The change was made" in comment["body"]
+
+
+async def test_a_follow_up_that_is_killed_or_gets_no_answer_adds_one_commit_and_one_comment(
+    server: GitHubServer,
+) -> None:
+    first = (await publish(order(server, "acme/shop", shop(server)))).commit
+    for point in ("looked at the pull request", "cloned", "committed", "pushed", "commented"):
+        await publish_killed(follow_up_order(server, first), point, NEXT)
+    server.faults[("POST", "/comments")] = [Fault(lost=True)]
+    await follow_up(server, first)
+    assert server.git.git("acme/shop", "rev-parse", f"{BRANCH}^") == first
+    assert len(server.repositories["acme/shop"].comments[1]) == 1
+    server.repositories["acme/shop"].comments.clear()
+    await follow_up(server, first)
+    assert len(server.repositories["acme/shop"].comments[1]) == 1
+    assert len(server.pulls("acme/shop")) == 1
 
 
 async def test_a_follow_up_begins_at_what_people_pushed_meanwhile(server: GitHubServer) -> None:

@@ -73,7 +73,7 @@ async def publish(
             return await way.publish(made or change())
 
 
-async def publish_killed(of: JobOrder, point: str) -> None:
+async def publish_killed(of: JobOrder, point: str, made: Made | None = None) -> None:
     """Publish in a process of its own, which kills itself with SIGKILL at a point."""
 
     def run() -> None:
@@ -81,7 +81,7 @@ async def publish_killed(of: JobOrder, point: str) -> None:
             if name == point:
                 os.kill(os.getpid(), signal.SIGKILL)
 
-        asyncio.run(publish(of, at_point=reached))
+        asyncio.run(publish(of, made, at_point=reached))
 
     process = multiprocessing.get_context("fork").Process(target=run)
     process.start()

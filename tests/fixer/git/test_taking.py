@@ -13,8 +13,9 @@ from soulcaster.fixer.git.putting import put_patch
 from soulcaster.fixer.git.reading import read_patch
 from soulcaster.fixer.git.taking import MOST_BYTES, take_patch
 from soulcaster.fixer.inspection import inspect
+from soulcaster.fixer.sandbox.bubblewrap import BubblewrapSandbox
+from soulcaster.isolation import bubblewrap
 from tests.support.git_server import GitServer
-from tests.support.plain_sandbox import PlainSandbox
 
 FILES = {
     ".gitignore": "*.log\nbuild/\n!keep.log\n",
@@ -33,7 +34,7 @@ class Bench:
         self.folder = folder
         self.source = source
         self.work = folder / "work"
-        self.sandbox = PlainSandbox(folder / "cache")
+        self.sandbox = BubblewrapSandbox(place=folder)
 
     def write(self, path: str, content: str | bytes, *, below: str = "work") -> None:
         place = self.folder / below / path
@@ -53,6 +54,8 @@ class Bench:
 
 @pytest.fixture
 async def bench(tmp_path: Path) -> Bench:
+    if not bubblewrap.candidates():
+        pytest.skip("there is no bubblewrap here")
     async with GitServer(tmp_path / "server") as server:
         commit = server.create("acme/shop", FILES)
         remote = Remote(f"{server.url}/acme/shop.git")
