@@ -129,6 +129,10 @@ class PlannerRefuses(SoulcasterError):
     """The model that writes plans refuses the request, or writes no plan."""
 
 
+class AgentUnusable(SoulcasterError):
+    """The coding agent cannot run here."""
+
+
 class SandboxRefused(SoulcasterError):
     """The vendor of sandboxes refuses a request, which changed nothing; check its key, the template and the limits."""
 
