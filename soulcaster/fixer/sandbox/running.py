@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from soulcaster.fixer.sandbox.lines import Lines
 from soulcaster.isolation.meters import DiskMeter, usage
 from soulcaster.isolation.program import NotStarted, Program, how_it_ended
-from soulcaster.ports.sandbox import Ended, NoSandbox, SandboxLimits
+from soulcaster.ports.sandbox import Ended, Limit, NoSandbox, SandboxLimits
 
 LOOK_SECONDS = 0.25
 DISK_SLICE_SECONDS = 0.05
@@ -47,6 +47,7 @@ class Running:
         self._disk = DiskMeter(folders)
         self._over = asyncio.Event()
         self._reason: str | None = None
+        self._limit: Limit | None = None
         self._code: int | None = None
         self._error: Exception | None = None
         self._started = self._failed = False
@@ -82,7 +83,8 @@ class Running:
         tail = self._lines.tail()
         if self._failed:
             raise NoSandbox(f"Commands cannot be isolated here: {tail or 'the process that runs them did not start'}")
-        return Ended(self._code, self._reason or "", tail, time.monotonic() - self._began)
+        seconds = time.monotonic() - self._began
+        return Ended(self._code, self._reason or "", tail, seconds, limit=self._limit)
 
     async def _end(self) -> None:
         await asyncio.to_thread(self._program.kill)
@@ -105,7 +107,7 @@ class Running:
             self._guarded(lambda: self._lines.take(data))
             self._printed += max(len(data), LINE_COUNTS_BYTES * (self._lines.count - lines))
             if self._printed > self._limits.output_bytes:
-                self._give_up(f"it printed more than {_size(self._limits.output_bytes)}")
+                self._give_up(f"it printed more than {_size(self._limits.output_bytes)}", "output")
 
     def _take_report(self) -> None:
         data = self._read(self._program.report)
@@ -147,8 +149,9 @@ class Running:
 
     # ---- limits ------------------------------------------------------------------------------------------------------
 
-    def _give_up(self, reason: str) -> None:
-        self._reason = self._reason or reason
+    def _give_up(self, reason: str, limit: Limit | None = None) -> None:
+        if self._reason is None:
+            self._reason, self._limit = reason, limit
         self._over.set()
 
     async def _watch(self) -> None:
@@ -164,25 +167,25 @@ class Running:
     def _look_at_clock(self) -> None:
         now, limits = time.monotonic(), self._limits
         if now - self._began > limits.seconds:
-            self._give_up(f"it ran longer than {limits.seconds:,g} s")
+            self._give_up(f"it ran longer than {limits.seconds:,g} s", "time")
         if limits.idle_seconds is not None and now - self._heard > limits.idle_seconds:
-            self._give_up(f"it printed nothing for {limits.idle_seconds:,g} s")
+            self._give_up(f"it printed nothing for {limits.idle_seconds:,g} s", "idle")
 
     def _measure(self) -> None:
         """Compare what it uses with its limits; in a thread, which only sets the reason."""
         limits = self._limits
         used = usage(self._program.processes(), limits.memory_bytes)
-        over = None
+        over: tuple[str, Limit] | None = None
         if used.processes > limits.processes:
-            over = f"it had more than {limits.processes:,} processes"
+            over = f"it had more than {limits.processes:,} processes", "processes"
         elif used.threads > THREADS * limits.processes:
-            over = f"it had more than {THREADS * limits.processes:,} threads"
+            over = f"it had more than {THREADS * limits.processes:,} threads", "processes"
         elif used.memory > limits.memory_bytes:
-            over = f"it used more than {_size(limits.memory_bytes)} of memory"
+            over = f"it used more than {_size(limits.memory_bytes)} of memory", "memory"
         elif self._disk.measure(DISK_SLICE_SECONDS) > limits.disk_bytes:
-            over = f"its files took more than {_size(limits.disk_bytes)}"
+            over = f"its files took more than {_size(limits.disk_bytes)}", "disk"
         if over is not None:
-            self._loop.call_soon_threadsafe(self._give_up, over)
+            self._loop.call_soon_threadsafe(self._give_up, *over)
 
 
 async def uninterrupted(awaitable: Awaitable[_T]) -> _T:
