@@ -1,10 +1,11 @@
 """GitHub with the server's own credential: our App's token for the repository, else `GITHUB_TOKEN`, else none."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
+from importlib import import_module
 
-from soulcaster.adapters.github.code_host import GitHubCodeHost
 from soulcaster.ports.clock import Clock
 from soulcaster.ports.code_host import PullRequestHost
 from soulcaster.ports.installation_tokens import InstallationTokens, Permission
@@ -40,6 +41,10 @@ class GitHubCodeHosts:
     @asynccontextmanager
     async def of(self, repository: str) -> AsyncIterator[PullRequestHost]:
         """Give GitHub as our credential for a repository reaches it; see `ports.CodeHosts`."""
+        # The library behind it takes seconds to import, and most processes never need it.
+        await asyncio.to_thread(import_module, "soulcaster.adapters.github.code_host")
+        from soulcaster.adapters.github.code_host import GitHubCodeHost
+
         secret = self._token if self._app is None else await self._issued(self._app, repository)
         async with GitHubCodeHost(self._url, secret, self._clock) as host:
             yield host
