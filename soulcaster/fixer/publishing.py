@@ -15,6 +15,7 @@ from soulcaster.domain.fixes.order import JobOrder
 from soulcaster.domain.fixes.outcome import FixOutcome
 from soulcaster.domain.fixes.patch import Patch
 from soulcaster.domain.fixes.pull_request import (
+    JOB_TRAILER,
     Story,
     commit_message,
     follow_up_comment,
@@ -284,7 +285,7 @@ class Publishing:
 
     async def _is_ours(self, ours: Clone) -> bool:
         """Return whether the newest commit of the pull request is already one of this job."""
-        form = "--format=%(trailers:key=Soulcaster-Job,valueonly)"
+        form = f"--format=%(trailers:key={JOB_TRAILER},valueonly)"
         said = (await ours.git("log", "-1", form, ours.base)).decode(errors="replace")
         return said.strip() == self._order.job_id
 

@@ -73,6 +73,13 @@ async def test_a_fork_is_waited_for(setting: Setting) -> None:
     assert len(setting.waits) == 2
 
 
+async def test_an_app_is_told_that_it_cannot_fork(setting: Setting) -> None:
+    setting.server.token("ghs_app", "soulcaster[bot]", bot=True)
+    async with setting.host("ghs_app") as host:
+        with pytest.raises(SourceRefuses, match="cannot fork"):
+            await host.fork("acme/shop")
+
+
 async def test_branches_are_found_and_deleted_any_number_of_times(setting: Setting) -> None:
     setting.server.add("acme/empty", people={"mona": "write"})
     async with setting.host() as host:

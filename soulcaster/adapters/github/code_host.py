@@ -73,6 +73,10 @@ class GitHubCodeHost:
 
     async def fork(self, repository: str) -> Access:
         """Return this credential's fork; see `ports.CodeHost`."""
+        if self._installation:
+            raise SourceRefuses(
+                f"A GitHub App cannot fork {repository}. Let it push to the repository, or give the token of a person."
+            )
         what = f"a fork of {repository}"
         made = await self._calls.write("POST", f"{_repo(repository)}/forks", what, {"default_branch_only": True})
         name = _Repository.model_validate(made).full_name
