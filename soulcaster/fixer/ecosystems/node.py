@@ -20,12 +20,25 @@ _MANAGER = re.compile(r"(?P<name>npm|pnpm|yarn)@(?P<version>\d+\.\d+\.\d+)([-+].
 _TESTS = ("*.test.js", "*.test.mjs", "*.test.cjs", "*-test.js", "*_test.js", "test-*.js")
 
 
+_NOTHING = re.compile(r"(?!)")
+_FIRST_FAILURE = re.compile(r"\s(?:--bail(?:=\d+)?|-b)(?=\s|$)")
+"""Options that end a run at its first failure; the tests after it would seem to be gone."""
+
+_LINTER = re.compile(
+    r"(?:(?:npx|cross-env|\w+=\S*|node \S+)\s+)*(?:node_modules/\.bin/)?"
+    r"(?:eslint|standard|semistandard|ts-standard|xo|prettier|tslint|stylelint|biome|oxlint|commitlint|markdownlint\S*"
+    r"|tsd|dtslint|publint|attw|knip|depcheck|cspell)(?:\s[^;&()<>`]*)?"
+)
+"""Commands that are no tests and make nothing that tests need: a matter of style must not keep tests from running."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Runner:
     """A test runner: what it looks like in a script, and the options that have it report to the file `{file}`.
 
     `program` matches the program with what is before it. The options come at the end of a command, or, `first`, right
-    after the program. `by_file` says that files at the end select tests. `alone` runs it without any script.
+    after the program; `replaced` are options of the script that they replace. `by_file` says that files at the end
+    select tests. `alone` runs it without any script.
     """
 
     name: str
@@ -35,11 +48,13 @@ class _Runner:
     report: ReportKind = "junit"
     first: bool = False
     by_file: bool = False
+    replaced: re.Pattern[str] = _NOTHING
     no_tests: tuple[str, ...] = ()
 
     def reporting(self, command: str, number: int) -> str:
         """Return a command of this runner that also writes the report of this number."""
         options = self.options.replace("{file}", f"$REPORTS/{self.name.split()[0]}-{number}")
+        command = _FIRST_FAILURE.sub("", self.replaced.sub("", command))
         found = self.program.match(command)
         if not self.first or found is None:
             return f"{command} {options}"
@@ -70,7 +85,8 @@ _RUNNERS = (
         "mocha",
         _program("_?mocha"),
         "mocha",
-        '--no-bail --reporter xunit --reporter-option output="{file}.xml"',
+        '--reporter xunit -O output="{file}.xml"',
+        replaced=re.compile(r"\s(?:--reporter|-R)[ =][\w./-]+"),
         no_tests=("No test files found",),
     ),
     _Runner(
@@ -102,6 +118,7 @@ def detect(tree: StrangersFolder, folder: str) -> Suite | None:
         if runner is None:
             return None
         commands = (runner.alone,)
+    commands = tuple(one for one in commands if _runner_of([one]) or not _LINTER.fullmatch(one))
     found = _runner_of(commands)
     base = Suite("node", folder, "", setup, "npm run --silent test", prelude=_PRELUDE, silent_success="passed")
     if found is None:

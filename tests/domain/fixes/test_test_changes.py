@@ -285,6 +285,12 @@ mod tests {
     assert test_changes(patch_of_files({"src/a.rs": (old, new)})).weakened == ("b (src/a.rs)",)
 
 
+def test_code_after_the_tests_of_a_rust_file_is_code() -> None:
+    old = "#[cfg(test)]\nmod tests {\n    #[test]\n    fn b() {}\n}\n\nfn a() {\n    assert!(x == 1);\n}\n"
+    new = old.replace("    assert!(x == 1);\n", "")
+    assert test_changes(patch_of_files({"src/a.rs": (old, new)})) == TestChanges()
+
+
 TEXT = st.lists(
     st.sampled_from(
         [*PYTHON.splitlines(), *JAVASCRIPT.splitlines(), *RUST.splitlines(), "@skip", "#[ignore]", "it.skip('a'"]

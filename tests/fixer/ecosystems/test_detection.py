@@ -1,6 +1,7 @@
 """What is found in trees as they are laid out in real projects."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -119,19 +120,30 @@ def test_the_version_of_the_package_manager_is_the_projects(tmp_path: Path) -> N
     [
         ({"test": "vitest"}, "vitest", "vitest --run"),
         ({"test": "tsc && jest --coverage"}, "jest", "tsc && jest --coverage --ci"),
-        ({"test": "jest && eslint ."}, "jest", "--passWithNoTests && eslint ."),
-        ({"test": "npm run unit", "unit": "nyc mocha -r x 'a && b'"}, "mocha", "nyc mocha -r x 'a && b' --no-bail"),
+        ({"test": "jest && eslint ."}, "jest", "jest --ci"),
+        (
+            {"test": "npm run unit", "unit": "nyc mocha -r x 'a && b'"},
+            "mocha",
+            "nyc mocha -r x 'a && b' --reporter xunit",
+        ),
         ({"test": "yarn unit", "unit": "react-scripts test"}, "jest", "react-scripts test --ci"),
         ({"test": "node --import tsx --test src/"}, "node --test", "node --test-reporter=junit"),
         ({"test": "cross-env A=1 node_modules/.bin/jest"}, "jest", "cross-env A=1 node_modules/.bin/jest --ci"),
         ({"test": "pnpm run a && pnpm b", "a": "tsc", "b": "vitest run"}, "vitest", "tsc && vitest run --run"),
-        ({"pretest": "npm run build", "build": "tsc", "test": "mocha"}, "mocha", "tsc && mocha --no-bail"),
+        (
+            {"test": "npm run lint && mocha -R dot --bail t", "lint": "standard | snazzy"},
+            "mocha",
+            "mocha t --reporter xunit",
+        ),
+        ({"test": "eslint . && NODE_ENV=test npx prettier -c . && vitest run --bail=1"}, "vitest", "vitest run --run"),
+        ({"pretest": "npm run build", "build": "tsc", "test": "mocha"}, "mocha", "tsc && mocha --reporter xunit"),
     ],
 )
 def test_the_runner_of_node_reports(tmp_path: Path, scripts: dict[str, str], runner: str, test: str) -> None:
     (suite,) = plan(tmp_path, {"package.json": package(scripts=scripts)}).suites
     assert runner in suite.why
     assert test in suite.test
+    assert not re.search("lint|standard|prettier|bail", suite.test)
     assert suite.report != "exit code"
 
 
@@ -151,7 +163,7 @@ def test_each_run_of_a_runner_has_its_report(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "script",
-    ["tap", "karma start", "npm test", "a b -- c", "jest | tee log", "(cd a && jest)", "echo 'jest", "lint-jest"],
+    ["tap", "karma start", "npm test", "eslint .; jest", "jest | tee log", "(cd a && jest)", "echo 'jest", "lint-jest"],
 )
 def test_another_runner_of_node_has_its_exit_code(tmp_path: Path, script: str) -> None:
     (suite,) = plan(tmp_path, {"package.json": package(scripts={"test": script})}).suites
