@@ -29,7 +29,7 @@ from soulcaster.errors import BranchMoved, NoPatch, SoulcasterError, SourceLimit
 from soulcaster.fixer.git.clone import Clone, clone
 from soulcaster.fixer.git.program import Remote
 from soulcaster.fixer.git.pushing import Destination, commit, commits_since_base, push
-from soulcaster.fixer.git.reading import read_patch
+from soulcaster.fixer.git.reading import apply_patch
 from soulcaster.ports.code_host import CodeHost, PullRequest
 
 PREFIX = "soulcaster/"
@@ -101,7 +101,7 @@ class Publishing:
         story = await self._story(made, way)  # 2. the issue
         known = await self._existing(way)  # 3. what an earlier launch left
         ours = await self._clone(way.repository, way.base_branch, way.base_commit, "publish.git")  # 4. a fresh clone
-        tree = (await read_patch(ours, made.patch.text)).tree
+        tree = await apply_patch(ours, made.patch.text)
         pushed = await self._push(way, ours, tree)  # 5. the branch
         story = replace(story, outcome=replace(story.outcome, commit=pushed, repository=way.target))
         opened: PullRequest | None = None
@@ -272,7 +272,7 @@ class Publishing:
         if await self._is_ours(ours):
             return way.base_commit
         try:
-            tree = (await read_patch(ours, made.patch.text)).tree
+            tree = await apply_patch(ours, made.patch.text)
         except NoPatch as error:
             raise NoPatch("The pull request changed meanwhile, and the change does not fit it. Ask again.") from error
         message = commit_message(self._order)

@@ -25,9 +25,18 @@ class Applied:
 
 
 async def read_patch(source: Clone, text: bytes) -> Applied:
-    """Apply a patch to the base in an index of its own and return what git says that it changes.
+    """Apply a patch to the base and return what git says that it changes.
 
     The text of the returned patch is our git's, not the given one.
+
+    Raises:
+        NoPatch: it does not apply to the base.
+    """
+    return await read_tree(source, await apply_patch(source, text))
+
+
+async def apply_patch(source: Clone, text: bytes) -> str:
+    """Apply a patch to the base, in an index of its own, and return the tree that comes of it.
 
     Raises:
         NoPatch: it does not apply to the base.
@@ -40,8 +49,7 @@ async def read_patch(source: Clone, text: bytes) -> Applied:
                 await git("apply", "--cached", "--whitespace=nowarn", "-", given=text)
             except GitFailed as error:
                 raise NoPatch(f"The patch does not apply to its base: {error.said.strip()[:1000]}") from error
-        tree = (await git("write-tree")).decode().strip()
-    return await read_tree(source, tree)
+        return (await git("write-tree")).decode().strip()
 
 
 async def read_tree(source: Clone, tree: str) -> Applied:
