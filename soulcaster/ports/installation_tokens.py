@@ -5,6 +5,9 @@ from typing import Literal, Protocol
 
 Permission = Literal["read", "write"]
 
+READ: Mapping[str, Permission] = {"metadata": "read", "contents": "read"}
+"""What reading the code of a repository needs."""
+
 
 class InstallationTokens(Protocol):
     """Issues tokens of our App where it is installed."""

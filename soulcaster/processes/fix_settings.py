@@ -45,7 +45,8 @@ class FixSettings(GeminiSettings):
         exclude=True,
         validation_alias=AliasChoices("GITHUB_TOKEN"),
         description="Token to read issues and repositories with when a request brings none; without one GitHub allows "
-        "60 requests an hour. Every project can read what this token can read.",
+        "60 requests an hour. Jobs clone and push with it where there is no GitHub App. Every project can read, and "
+        "have changed, what this token reaches.",
     )
 
     plan_model: str = Field(

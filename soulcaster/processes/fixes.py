@@ -11,6 +11,7 @@ from soulcaster.ports.messaging import Publisher
 from soulcaster.ports.read_model import ReadModel
 from soulcaster.processes.clock import utc_now
 from soulcaster.processes.fix_settings import OrderingSettings
+from soulcaster.processes.github_app import github_app
 from soulcaster.processes.planner import make_planner
 from soulcaster.services.fix_services import fix_services
 from soulcaster.services.fixes import FixDefaults, Fixes
@@ -30,7 +31,7 @@ def fix_defaults(settings: OrderingSettings) -> FixDefaults:
         settings.job_usd,
         limits,
         jobs_in_all=settings.jobs,
-        github_token=settings.github_token,
+        github_token="" if settings.github_app_id else settings.github_token,
         agent=agent,
         price_known=agent is not None and _price_is_known(agent, settings.model_address()),
         keeps_tokens=not settings.github_app_id and not settings.github_token,
@@ -48,5 +49,7 @@ async def open_fixes(settings: OrderingSettings, publisher: Publisher, read_mode
     async with AsyncExitStack() as stack:
         if planner is not None:
             stack.push_async_callback(planner.close)
-        repositories = await stack.enter_async_context(GitHubRepositories(settings.github_api_url, utc_now))
+        repositories = await stack.enter_async_context(
+            GitHubRepositories(settings.github_api_url, utc_now, app=github_app(settings))
+        )
         yield fix_services(read_model, publisher, repositories, planner, None, fix_defaults(settings), utc_now).fixes

@@ -1,10 +1,10 @@
 """Our GitHub App, composed from the settings."""
 
 from soulcaster.ports.installation_tokens import InstallationTokens
-from soulcaster.processes.settings import JobsSettings
+from soulcaster.processes.fix_settings import OrderingSettings
 
 
-def github_app(settings: JobsSettings) -> InstallationTokens | None:
+def github_app(settings: OrderingSettings) -> InstallationTokens | None:
     """Return our GitHub App, None where none is set up.
 
     Raises:

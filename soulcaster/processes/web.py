@@ -79,7 +79,6 @@ async def create_app(settings: WebSettings) -> web.Application:
     read_model = RedisReadModel(settings.redis_url)
     kafka = KafkaReadiness(settings.kafka)
     issues = GitHubIssues(settings.github_api_url, utc_now)
-    repositories = GitHubRepositories(settings.github_api_url, utc_now)
     sign_in = RedisSignIn(settings.redis_url)
     rate_limits = RedisRateLimits(
         settings.redis_url,
@@ -90,6 +89,7 @@ async def create_app(settings: WebSettings) -> web.Application:
     archive = log_archive(settings.log_archive)
     planner = make_planner(settings)
     app_tokens = github_app(settings)
+    repositories = GitHubRepositories(settings.github_api_url, utc_now, app=app_tokens)
     app = server.create_app(
         Systems(
             read_model=read_model,

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from soulcaster.domain.fixes.order import Credential, CredentialUse
 from soulcaster.domain.lifecycle import Job
 from soulcaster.errors import LimitReached, SourceRefuses
-from soulcaster.ports.installation_tokens import InstallationTokens, Permission
+from soulcaster.ports.installation_tokens import READ, InstallationTokens, Permission
 from soulcaster.ports.rate_limits import RateLimits
 from soulcaster.services.person_tokens import PersonTokens
 
@@ -15,7 +15,7 @@ WINDOW_SECONDS = 600
 """How many credentials a job gets in so many seconds; a launch needs about five."""
 
 PERMISSIONS: Mapping[CredentialUse, Mapping[str, Permission]] = {
-    "clone": {"metadata": "read", "contents": "read"},
+    "clone": READ,
     "publish": {"metadata": "read", "contents": "write", "pull_requests": "write", "issues": "write"},
 }
 """What the App's token of each use may do in the one repository that it reaches."""

@@ -52,6 +52,10 @@ class PriceUnknown(Conflict):
     """Nobody knows what the model costs, so no budget can be kept."""
 
 
+class NothingToPushWith(Conflict):
+    """Nobody may push here: set up a GitHub App (GITHUB_APP_ID) or GITHUB_TOKEN, or send X-GitHub-Token."""
+
+
 class NotWaiting(Conflict):
     """This job does not wait for approval."""
 
@@ -208,6 +212,7 @@ class Fixes:
             QuotaExceeded: the jobs of the project, or of all projects, are at one of their limits.
             UnknownBackend: the request, or the project, names a backend that is not set up.
             PriceUnknown: a coding agent would work with a model whose price nobody knows.
+            NothingToPushWith: a coding agent would work, and nobody could push what it makes.
             AskForRepository: it is not clear which repository the fix changes, or the request names another.
             SourceRefuses: GitHub knows no such repository or branch, or the token may not read it.
             PlannerRefuses: the fix stops at the plan, and the model writes none.
@@ -228,7 +233,7 @@ class Fixes:
         await self._check_all()
         continues = request.continues
         backend = self._backend((request.backend if continues is None else continues.backend) or policy.backend)
-        self._check_price(backend)
+        self._check_agent(backend, request)
         items = await self._briefs.newest_items(project_id, cluster.id)
         target = None if backend == DRY_RUN else await self._target(config, items, request)
         brief = await self._briefs.of(cluster, items)
@@ -349,14 +354,19 @@ class Fixes:
         if self._person_tokens is not None and request.github_token and needed:
             await self._person_tokens.keep(job_id, request.github_token, launch_seconds=options.seconds)
 
-    def _check_price(self, backend: str) -> None:
-        """Return if the budget of a job on this backend can be kept.
+    def _check_agent(self, backend: str, request: FixRequest) -> None:
+        """Return if the coding agent may work, where one is set up.
 
         Raises:
-            PriceUnknown: it cannot.
+            PriceUnknown: the budget of its job could not be kept.
+            NothingToPushWith: its work would be lost.
         """
         agent = self._defaults.agent
-        if agent is not None and backend != DRY_RUN and not self._defaults.price_known:
+        if agent is None or backend == DRY_RUN:
+            return
+        if self._defaults.keeps_tokens and not request.github_token:
+            raise NothingToPushWith
+        if not self._defaults.price_known:
             raise PriceUnknown(
                 f"Nobody knows what the model {agent.model} costs, so no budget can be kept. Set "
                 f'SOULCASTER_MODEL_PRICES, such as {{"{agent.model}": [0.5, 2]}}: US dollars for a million tokens in '

@@ -1,7 +1,7 @@
 """Writing the logs of jobs: redacted, in chunks, to job.logs."""
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 from cachetools import LRUCache
@@ -64,6 +64,13 @@ class JobLogs:
             if len(text) <= AT_ONCE_CHARS:
                 return writer.redactor.redact(text, forms=secret_forms(secrets))
             return await asyncio.to_thread(writer.redactor.redact, text, forms=secret_forms(secrets))
+
+    async def redact_each(self, texts: Sequence[str], *, secrets: Collection[str] = ()) -> tuple[str, ...]:
+        """Return texts that belong to no log, each as it may be shown."""
+        forms = secret_forms(secrets)
+        return await asyncio.to_thread(
+            lambda: tuple(Redactor(self._forms).redact(text, forms=forms).removesuffix("\n") for text in texts)
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """Repositories as GitHub's REST API has them, over a small server that answers as GitHub does."""
 
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Self
@@ -12,6 +12,7 @@ from aiohttp.test_utils import TestServer
 
 from soulcaster.adapters.github.repositories import GitHubRepositories
 from soulcaster.errors import SourceLimited, SourceRefuses, SourceUnavailable
+from soulcaster.ports.installation_tokens import Permission
 from soulcaster.ports.repositories import BaseCommit
 
 TOKEN = secrets.token_hex(8)
@@ -91,6 +92,27 @@ async def test_a_private_repository_is_read_with_the_token(github: GitHub, repos
     with pytest.raises(SourceRefuses) as refused:
         await repositories.base("acme/shop", branch=None, token=TOKEN)
     assert TOKEN not in str(refused.value)
+
+
+class OurApp:
+    """An App whose token is `TOKEN`; `asked` are the repositories that one was asked for."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    async def issue(self, repository: str, permissions: Mapping[str, Permission]) -> str:
+        assert permissions == {"metadata": "read", "contents": "read"}
+        self.asked.append(repository)
+        return TOKEN
+
+
+async def test_without_a_token_of_the_caller_our_app_reads(github: GitHub) -> None:
+    github.token, app = TOKEN, OurApp()
+    async with GitHubRepositories(github.url, lambda: NOW, app=app) as repositories:
+        assert (await repositories.base("acme/shop", branch=None, token=None)).commit == SHA
+        assert app.asked == ["acme/shop"]
+        assert (await repositories.base("acme/shop", branch=None, token=TOKEN)).commit == SHA
+    assert app.asked == ["acme/shop"]
 
 
 @pytest.mark.parametrize(("repository", "branch"), [("acme/other", None), ("acme/shop", "nope")])

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
 from html import unescape
 from typing import get_args
@@ -15,6 +16,8 @@ from soulcaster.domain.events import ClusterPullRequest
 from soulcaster.domain.fixes.document import Document
 from soulcaster.domain.fixes.fix import FollowUp, Target
 from soulcaster.domain.fixes.job_log import LogChunk
+from soulcaster.domain.fixes.order import AgentOrder
+from soulcaster.domain.fixes.outcome import FixOutcome, TestSummary
 from soulcaster.domain.fixes.plan import PlannedFix, new_plan
 from soulcaster.domain.fixes.pull_request_sight import PullRequestSight
 from soulcaster.domain.lifecycle import JobState, JobStep, ends
@@ -31,7 +34,7 @@ from soulcaster.wire.project_config import PolicyConfig, ProjectConfig, StoredCo
 from tests.support.answers import page
 from tests.support.archive import MemoryArchive
 from tests.support.make import NOW
-from tests.support.web import Client, World
+from tests.support.web import FIXES, Client, World
 
 PROJECT = "/app/projects/p1"
 CLUSTER = f"{PROJECT}/clusters/c1"
@@ -495,6 +498,46 @@ async def test_what_jobs_print_is_text(world: World, owner: Client) -> None:
         log = (await page(await owner.get(path))).partition('<pre class="log"')[2].partition("</pre>")[0]
         assert "&lt;img" in log
         assert not {"\x1b", "\u202e"} & set(log)
+
+
+async def test_what_a_job_made_is_shown_as_text(world: World, owner: Client) -> None:
+    await world.fill()
+    outcome = FixOutcome(
+        files=("a.py", HOSTILE),
+        added=12,
+        deleted=3,
+        before=TestSummary("failed", 9, 1),
+        after=TestSummary("passed", 11, flaky=2),
+        shows_bug=True,
+        flags=(HOSTILE, "the lock file changed"),
+        blocked_hosts=("evil.example",),
+        tokens_in=12_345,
+    )
+    await world.fix("j1", "succeeded", outcome=outcome)
+    for path in (JOB, f"{JOB}/facts"):
+        text = await page_part(owner, path)
+        for part in ("2 files, +12 ", "9 passed, 1 failed", "11 passed, 2 flaky", "evil.example", "12,345 in"):
+            assert part in text
+        assert "It fails without the change." in text
+        assert "the lock file changed" in text
+        assert "<img src=x" not in text
+    await world.fix("j2", "failed", outcome=FixOutcome(before=TestSummary("none")))
+    assert "there are none" in await page_part(owner, f"{PROJECT}/jobs/j2")
+
+
+async def test_the_page_says_what_a_fix_needs(world: World, owner: Client) -> None:
+    await world.fill()
+    assert "No coding agent is set up" in await page(await owner.get(CLUSTER))
+    agent = AgentOrder("opencode", "some-model", "openai", usd_per_million=(1.0, 2.0))
+    fixes = replace(FIXES, agent=agent, price_known=True, keeps_tokens=True)
+    async with TestClient(TestServer(world.app(fixes=fixes))) as client:
+        await world.sign_in.offer("again", "owner", seconds=60)
+        assert (await client.get("/app/sign-in", params={"token": "again"})).status == 200
+        text = await page(await client.get(CLUSTER))
+        assert "No coding agent is set up" not in text
+        assert "no fix can start: add one" in text
+        await policy(world, repositories=("acme/app",))
+        assert "No fix was started. Nobody may push here" in await post(client, f"{CLUSTER}/start-fix", backend="local")
 
 
 PULL = "https://github.com/acme/shop/pull/12"

@@ -13,6 +13,7 @@ from soulcaster.adapters.github.rest import GitHubClient, Refusals, read_json
 from soulcaster.domain.fixes.fix import MAX_BRANCH
 from soulcaster.errors import SourceRefuses, SourceUnavailable
 from soulcaster.ports.clock import Clock
+from soulcaster.ports.installation_tokens import READ, InstallationTokens
 from soulcaster.ports.repositories import BaseCommit
 
 TIMEOUT_SECONDS = 5.0
@@ -28,12 +29,17 @@ _COMMIT = re.compile("[0-9a-f]{40}(?:[0-9a-f]{24})?")
 class GitHubRepositories(GitHubClient):
     """`ports.Repositories` over the REST API; use it as `async with GitHubRepositories(url, clock)`."""
 
-    def __init__(self, url: str, clock: Clock, *, timeout: float = TIMEOUT_SECONDS) -> None:
-        """Prepare; `url` is the API's address, `timeout` is in seconds per request."""
+    def __init__(
+        self, url: str, clock: Clock, *, app: InstallationTokens | None = None, timeout: float = TIMEOUT_SECONDS
+    ) -> None:
+        """Prepare; `url` is the API's address, `app` reads where a call brings no token, `timeout` is per request."""
+        self._app = app
         super().__init__(url, clock, timeout=timeout, refusals=REFUSALS)
 
     async def base(self, repository: str, *, branch: str | None, token: str | None) -> BaseCommit:
         """Return a branch with its newest commit; see `ports.repositories.Repositories`."""
+        if token is None and self._app is not None:
+            token = await self._app.issue(repository, READ)
         place = self._url / "repos" / repository
         known = await self._object(place, token)
         if known.get("archived") is True:

@@ -2,7 +2,9 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Annotated, Literal
+
+from annotated_types import Interval
 
 from soulcaster.domain.fixes.strangers import plain_line
 from soulcaster.domain.fixes.test_runs import RunStatus
@@ -14,6 +16,9 @@ MAX_REMARKS = 50
 REMARK_CHARS = 500
 """How much of an outcome is kept: files, flags, blocked hosts, and the characters of each."""
 
+Count = Annotated[int, Interval(ge=0, le=2**53)]
+"""A number that JSON and msgpack can write."""
+
 CheckState = Literal["none", "pending", "passed", "failed"]
 """What the checks of a commit say together."""
 
@@ -23,10 +28,10 @@ class TestSummary:
     """A run of the tests in numbers; `flaky` counts tests that failed and passed in the same tree."""
 
     status: RunStatus
-    passed: int = 0
-    failed: int = 0
-    skipped: int = 0
-    flaky: int = 0
+    passed: Count = 0
+    failed: Count = 0
+    skipped: Count = 0
+    flaky: Count = 0
 
     __test__ = False  # no test class for pytest
 
@@ -41,15 +46,15 @@ class FixOutcome:
     """
 
     files: tuple[str, ...] = ()
-    added: int = 0
-    deleted: int = 0
+    added: Count = 0
+    deleted: Count = 0
     before: TestSummary | None = None
     after: TestSummary | None = None
     shows_bug: bool | None = None
     flags: tuple[str, ...] = ()
     blocked_hosts: tuple[str, ...] = ()
-    tokens_in: int = 0
-    tokens_out: int = 0
+    tokens_in: Count = 0
+    tokens_out: Count = 0
     repository: str | None = None
     commit: str | None = None
 

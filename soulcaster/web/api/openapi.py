@@ -154,7 +154,7 @@ def _headers(operation: Operation) -> Iterable[dict[str, Any]]:
     if operation.signed is not None:
         return [_header(name, text) for name in SOURCES[operation.signed].headers]
     if operation.takes_github_token:
-        described = "A GitHub token that may read the issues; without it, the server uses its own if it has one."
+        described = "A GitHub token that reaches the repository; without it, the server uses its own if it has one."
         return [_header(GITHUB_TOKEN_HEADER, {**text, "pattern": GITHUB_TOKEN_PATTERN}, described)]
     if operation.idempotent:
         described = "A request with the same key is the same request: it takes effect once."

@@ -8,8 +8,10 @@ import pytest
 import pytest_asyncio
 from aiohttp.test_utils import TestClient, TestServer
 
+from soulcaster.domain.fixes.document import Document
 from soulcaster.domain.fixes.fix import Fix, FixOptions, Target
-from soulcaster.domain.fixes.order import AgentOrder, Author
+from soulcaster.domain.fixes.order import AgentOrder, Author, Report
+from soulcaster.domain.fixes.plan import PlannedFix, new_plan
 from soulcaster.domain.lifecycle import Job, JobStep
 from soulcaster.services.credentials import AT_MOST, ModelAccess
 from soulcaster.services.job_orders import OrderDefaults
@@ -160,6 +162,44 @@ async def test_what_a_job_made_is_kept_as_plain_text(world: World, launched: Cli
     assert len(event.outcome.flags[0]) == 500
     shown = (await answer.json())["job"]["outcome"]
     assert (shown["after"]["passed"], shown["shows_bug"]) == (2, True)
+
+
+async def test_what_a_job_made_shows_no_secret(world: World, launched: Client) -> None:
+    secret = "ghp_" + "a1B2" * 9
+    outcome = {
+        "files": [f"{secret}.py"],
+        "flags": [f"it prints {secret}", "ok"],
+        "blocked_hosts": [f"{secret}.example"],
+    }
+    answer = await launched.patch("/jobs/j1", json={"outcome": outcome}, headers=TOKEN)
+    assert answer.status == 202, await answer.text()
+    assert secret.encode() not in world.publisher.sent[-1].value
+    event = JobEvent.model_validate_json(world.publisher.sent[-1].value)
+    assert event.outcome is not None
+    assert event.outcome.flags[1] == "ok"
+
+
+@pytest.mark.parametrize("count", [-1, 2**63, 10**30])
+async def test_a_number_that_nothing_can_write_is_refused(world: World, launched: Client, count: int) -> None:
+    answer = await launched.patch("/jobs/j1", json={"outcome": {"tokens_in": count}}, headers=TOKEN)
+    await problem(answer, 422)
+    assert world.publisher.sent == []
+
+
+async def test_the_order_has_brief_and_plan_and_where_reports_are(world: World, launched: Client) -> None:
+    items = await world.fill(cluster="c1")
+    hostile = replace(items[0], url="javascript:alert(1)", id="hostile")
+    linked = replace(items[1], url="https://github.com/acme/shop/issues/1", id="linked")
+    await world.read_model.writer.put_items("p1", [hostile, linked])
+    brief = Document("b" * 64, "p1", "c1", "brief", "# Brief", NOW, ("hostile", "linked", "deleted since"))
+    plan = new_plan("p1", "c1", PlannedFix("The plan", "Look first."), by="kim", at=NOW)
+    await world.read_model.writer.put_documents([brief, plan.document()])
+    options = replace(FIX.options, brief_id=brief.id, plan_id=plan.id)
+    fix = replace(FIX, options=options)
+    await world.read_model.writer.put_job_steps([JobStep("e", "j1", "p1", "c1", 2, "running", NOW, fix=fix, offset=9)])
+    order = JobOrderOut.model_validate(await (await launched.get("/jobs/j1/order", headers=TOKEN)).json()).root
+    assert (order.brief, order.plan) == ("# Brief", "The plan\n\nLook first.")
+    assert order.reports == (Report("manual", None), Report("manual", "https://github.com/acme/shop/issues/1"))
 
 
 async def test_a_brief_that_is_not_shown_yet_is_worth_waiting_for(world: World, launched: Client) -> None:

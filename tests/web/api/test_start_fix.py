@@ -280,6 +280,19 @@ async def test_with_a_coding_agent_a_project_without_a_repository_is_told_to_add
     assert world.publisher.sent == []
 
 
+async def test_work_that_nobody_could_push_is_not_begun(world: World) -> None:
+    await world.fill()
+    config = ProjectConfig(repositories=("acme/shop",))
+    await world.read_model.writer.put_project_config("p1", StoredConfig(1, config, NOW, "kim"))
+    fixes = replace(FIXES, agent=AGENT, price_known=True, keeps_tokens=True)
+    async with TestClient(TestServer(world.app(fixes=fixes))) as client:
+        said = await problem(await client.post("/clusters/c1/start_fix", params=HERE | {"backend": "local"}), 409)
+        assert "X-GitHub-Token" in said["detail"]
+        assert (await client.post("/clusters/c1/start_fix", params=HERE)).status == 202, "the dry run pushes nothing"
+        token, local = {"X-GitHub-Token": "ghp_of_kim"}, HERE | {"backend": "local"}
+        assert (await client.post("/clusters/c1/start_fix", params=local, headers=token)).status == 202
+
+
 async def test_a_model_whose_price_nobody_knows_starts_nothing(world: World) -> None:
     await world.fill()
     async with TestClient(TestServer(world.app(fixes=replace(FIXES, agent=AGENT)))) as client:

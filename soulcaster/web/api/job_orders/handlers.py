@@ -13,8 +13,6 @@ from soulcaster.web.dependencies import dependencies
 from soulcaster.web.parameters import ProjectQuery
 from soulcaster.wire.job_orders import CredentialOut, JobOrderOut
 
-NOT_STORED = {"Cache-Control": "no-store"}
-
 
 @operation("GET", "/jobs/{job_id}/order", {200: JobOrderOut}, scope="program", problems=(409,))
 async def get_job_order(request: web.Request, query: ProjectQuery, job_id: str) -> web.StreamResponse:
@@ -33,9 +31,7 @@ async def issue_credential(
     the server has, else the one that the request for the fix brought.
     """
     job = await _launched(request, query, job_id)
-    response = json_response(CredentialOut(await dependencies(request).credentials.of(job, body.use)))
-    response.headers.update(NOT_STORED)
-    return response
+    return json_response(CredentialOut(await dependencies(request).credentials.of(job, body.use)))
 
 
 async def _launched(request: web.Request, query: ProjectQuery, job_id: str) -> Job:

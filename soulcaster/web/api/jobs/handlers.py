@@ -2,9 +2,11 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 
 from aiohttp import web
 
+from soulcaster.domain.fixes.outcome import FixOutcome
 from soulcaster.domain.lifecycle import Job, active
 from soulcaster.services.lookup import known_cluster, known_job
 from soulcaster.web.api.jobs.models import (
@@ -77,7 +79,7 @@ async def record_job(request: web.Request, query: WaitByDefaultQuery, body: JobI
 
 @operation("PATCH", "/jobs/{job_id}", _CHANGED, scope="launch", problems=(409,), idempotent=True, job_tokens=True)
 async def update_job(request: web.Request, query: WaitQuery, body: JobPatchIn, job_id: str) -> web.StreamResponse:
-    """Report a job's status, log lines, pull request, costs or error; 409 when the job has already ended otherwise.
+    """Report a job's status, log lines, pull request, costs, error or outcome; 409 when it has ended otherwise.
 
     The program of a job calls it with its job token; it gets 409 as soon as another launch of the job has begun.
     """
@@ -88,7 +90,10 @@ async def update_job(request: web.Request, query: WaitQuery, body: JobPatchIn, j
     program = request[CALLER].job
     report = body.report(None if program is None else program.fence)
     report = replace(
-        report, log=await _redacted(request, job, report.log), error=await _redacted(request, job, report.error)
+        report,
+        log=await _redacted(request, job, report.log),
+        error=await _redacted(request, job, report.error),
+        outcome=report.outcome and await _without_secrets(request, report.outcome),
     )
     changed = await given.jobs.report(job, report, idempotency_key=idempotency_key(request))
     shown = await _shown(request, changed, query.wait, lambda job: job.seq >= changed.seq)
@@ -111,6 +116,17 @@ async def _redacted(request: web.Request, job: Job, text: str | None) -> str | N
         return None
     secrets = filter(None, [secret_of(request)])
     return (await dependencies(request).job_logs.redact(job.id, text, secrets=[*secrets])).removesuffix("\n")
+
+
+async def _without_secrets(request: web.Request, outcome: FixOutcome) -> FixOutcome:
+    """Return what a job made as it may be shown."""
+    redact = partial(dependencies(request).job_logs.redact_each, secrets=[*filter(None, [secret_of(request)])])
+    return replace(
+        outcome,
+        files=await redact(outcome.files),
+        flags=await redact(outcome.flags),
+        blocked_hosts=await redact(outcome.blocked_hosts),
+    )
 
 
 @operation("POST", "/jobs/{job_id}/approve", {202: ApprovedOut}, scope="launch", problems=(409,))
