@@ -9,11 +9,17 @@ request that comes again gets the same answer.
 import json
 import shlex
 from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 from aiohttp import web
 from aiohttp.test_utils import TestServer
+
+from soulcaster.fixer.sandbox.doors import Door
+from soulcaster.ports.sandbox import MODEL_URL
 
 TOKENS_IN, TOKENS_OUT = 1_000, 100
 """What every answer says that it took."""
@@ -140,23 +146,20 @@ class Exchange:
 
 @dataclass(slots=True)
 class ModelServer:
-    """The server; `folder` is where the program sees the tree. It keeps every request in `requests`."""
+    """The server; `folder` is where the program sees the tree. It keeps every request in `requests`.
+
+    It answers `without_tools` where a request offers no tools.
+    """
 
     script: Sequence[Step]
     folder: str = "/work"
+    without_tools: str = "A title"
     requests: list[Exchange] = field(default_factory=list)
     url: str = ""
     _server: TestServer | None = None
 
     async def __aenter__(self) -> Self:
-        app = web.Application(client_max_size=64 * 2**20)
-        app.router.add_post("/v1/chat/completions", self._chat)
-        app.router.add_post("/v1/responses", self._responses)
-        app.router.add_post("/v1/messages", self._messages)
-        app.router.add_post("/v1/messages/count_tokens", self._counted)
-        app.router.add_post("/v1beta/models/{call}", self._gemini)
-        app.router.add_route("*", "/{path:.*}", self._unknown)
-        self._server = TestServer(app, host="127.0.0.1")
+        self._server = TestServer(self._app(), host="127.0.0.1")
         await self._server.start_server()
         self.url = f"http://127.0.0.1:{self._server.port}"
         return self
@@ -164,6 +167,25 @@ class ModelServer:
     async def __aexit__(self, *_: object) -> None:
         assert self._server is not None
         await self._server.close()
+
+    @asynccontextmanager
+    async def door(self, socket: Path) -> AsyncIterator[Door]:
+        """Serve commands of a sandbox, as the proxy of the model does, with no model behind it."""
+        runner = web.AppRunner(self._app())
+        await runner.setup()
+        await web.UnixSite(runner, str(socket)).start()
+        yield Door(urlsplit(MODEL_URL).port or 80, {})
+        await runner.cleanup()
+
+    def _app(self) -> web.Application:
+        app = web.Application(client_max_size=64 * 2**20)
+        app.router.add_post("/v1/chat/completions", self._chat)
+        app.router.add_post("/v1/responses", self._responses)
+        app.router.add_post("/v1/messages", self._messages)
+        app.router.add_post("/v1/messages/count_tokens", self._counted)
+        app.router.add_post("/v1beta/models/{call}", self._gemini)
+        app.router.add_route("*", "/{path:.*}", self._unknown)
+        return app
 
     @property
     def unknown(self) -> list[str]:
@@ -187,7 +209,7 @@ class ModelServer:
         """Return what the model does next. Without tools it is asked for a title or the like."""
         if not tools:
             first = self.script[0]
-            return first if isinstance(first, Fail) else Say("A title")
+            return first if isinstance(first, Fail) else Say(self.without_tools)
         step = self.script[min(calls, len(self.script) - 1)]
         if isinstance(step, Say | Fail):
             return step

@@ -1,6 +1,7 @@
 """Where the program of a coding agent is on this machine, and what a sandbox must show so that it runs there."""
 
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,13 +11,16 @@ from soulcaster.fixer.agents.cli import CodingCli
 SHOWN = Path("/usr")
 """What every sandbox shows."""
 
+PACKAGES = "/agent/node_modules"
+"""Where a sandbox shows packages of npm: their links are relative. Other programs it shows at their own place."""
+
 
 @dataclass(frozen=True, slots=True)
 class Installed:
-    """The program of a coding agent. `folder` is what the sandbox must show besides, None where it shows all."""
+    """The program of a coding agent as a sandbox sees it, and what it must show for that: by folder, where it is."""
 
-    program: Path
-    folder: Path | None
+    program: str
+    shown: Mapping[Path, str]
 
 
 def find(cli: CodingCli, program: str, search_path: str | None = None) -> Installed:
@@ -31,7 +35,11 @@ def find(cli: CodingCli, program: str, search_path: str | None = None) -> Instal
         raise AgentUnusable(f"The coding agent {cli.name} is not installed: there is no program {program!r}.{how}")
     named, real = Path(found).absolute(), Path(found).resolve()
     folder = _folder(named, real)
-    return Installed(named, None if named.is_relative_to(SHOWN) and folder.is_relative_to(SHOWN) else folder)
+    program_of_folder = named if named.is_relative_to(folder) else real
+    if folder.is_relative_to(SHOWN):
+        return Installed(str(named if named.is_relative_to(SHOWN) else real), {})
+    place = PACKAGES if folder.name == "node_modules" else str(folder)
+    return Installed(str(Path(place) / program_of_folder.relative_to(folder)), {folder: place})
 
 
 def _folder(named: Path, real: Path) -> Path:
@@ -40,4 +48,4 @@ def _folder(named: Path, real: Path) -> Path:
         for folder in start.parents:
             if folder.name == "node_modules" or (folder / "pyvenv.cfg").is_file():
                 return folder
-    return named
+    return real

@@ -98,15 +98,14 @@ class CliRunner:
                     on_line(words)
             linger.see(done=progress.done)
 
-        folder = self._installed.folder
         running = asyncio.ensure_future(
             self._sandbox.run(
-                (str(self._installed.program), *launch.words),
+                (self._installed.program, *launch.words),
                 tree,
                 limits,
                 network="model",
                 environment=launch.environment,
-                read_only={given: GIVEN, **({} if folder is None else {folder: str(folder)})},
+                read_only={given: GIVEN, **self._installed.shown},
                 on_line=read,
             )
         )
