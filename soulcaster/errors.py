@@ -108,6 +108,10 @@ class BranchMoved(SourceRefuses):
     """A branch changed between looking at it and pushing to it."""
 
 
+class FixRefused(SoulcasterError):
+    """What a coding agent made may not be published."""
+
+
 class NoPatch(SoulcasterError):
     """No patch can be taken from what a coding agent left behind, or it does not apply."""
 

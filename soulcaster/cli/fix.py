@@ -134,9 +134,9 @@ def cancel(job: JobId, project: ProjectName, data_dir: DataDir = DEFAULT_DATA_DI
 def run() -> None:
     """Do the work of one job; a launch backend starts this, with JOB_ID, BACKEND_URL and JOB_TOKEN."""
     from soulcaster.fixer.job_client import JobAddress
-    from soulcaster.fixer.rehearsal import rehearse
+    from soulcaster.processes.fixer import run_fix
 
-    if not complete(rehearse(JobAddress.from_environment(os.environ))):
+    if not complete(run_fix(JobAddress.from_environment(os.environ))):
         typer.echo("The job has ended, or another launch of it has begun.", err=True)
         sys.exit(3)
 

@@ -151,7 +151,7 @@ class JobClient:
                 sending = group.create_task(self._send())
                 yield
                 sending.cancel()
-        except* (Fenced, ApiRefuses) as errors:
+        except ExceptionGroup as errors:
             raise errors.exceptions[0] from errors
 
     async def _send(self) -> None:

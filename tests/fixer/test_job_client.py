@@ -13,8 +13,9 @@ from aiohttp.test_utils import TestServer
 from soulcaster.domain.fixes.order import Author, FixRules, JobOrder
 from soulcaster.errors import ApiRefuses, BadInput, Fenced
 from soulcaster.fixer import job_client as client_module
+from soulcaster.fixer import rehearsal
 from soulcaster.fixer.job_client import JobAddress, job_client
-from soulcaster.fixer.rehearsal import rehearse
+from soulcaster.processes.fixer import run_fix
 from soulcaster.wire.job_orders import JobOrderOut
 
 TOKEN = "scj_x"  # noqa: S105
@@ -70,6 +71,11 @@ class Api:
         return "".join(body["text"] for _, path, body in self.calls if path == "/logs")
 
 
+@pytest.fixture(autouse=True)
+def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rehearsal, "STEP_SECONDS", 0)
+
+
 @pytest.fixture
 def api() -> Api:
     return Api()
@@ -85,7 +91,7 @@ async def served(api: Api) -> AsyncIterator[JobAddress]:
 
 async def test_a_rehearsal_goes_the_way_of_a_job(api: Api) -> None:
     async with served(api) as address:
-        assert await rehearse(address, step_seconds=0)
+        assert await run_fix(address)
     assert api.states == ["running", "publishing", "succeeded"]
     assert "a brief of 7 characters" in api.log
     assert api.log.endswith("nothing was changed\n")
@@ -95,14 +101,14 @@ async def test_a_rehearsal_goes_the_way_of_a_job(api: Api) -> None:
 async def test_a_job_without_a_brief(api: Api) -> None:
     api.brief = ""
     async with served(api) as address:
-        assert await rehearse(address, step_seconds=0)
+        assert await run_fix(address)
     assert "this job has no brief" in api.log
 
 
 @pytest.mark.parametrize("when", [0, 1, 3])
 async def test_it_ends_when_its_launch_was_replaced(api: Api, when: int) -> None:
     async with served(api) as address:
-        running = asyncio.create_task(rehearse(address, step_seconds=0.01))
+        running = asyncio.create_task(run_fix(address))
         while len(api.calls) < when:
             await asyncio.sleep(0)
         api.statuses = [409] * 100
@@ -113,7 +119,7 @@ async def test_it_ends_when_its_launch_was_replaced(api: Api, when: int) -> None
 async def test_it_ends_when_its_job_was_cancelled(api: Api) -> None:
     api.job_status = "failed"
     async with served(api) as address:
-        assert await rehearse(address, step_seconds=0.01) is False
+        assert await run_fix(address) is False
 
 
 async def test_it_waits_while_the_server_does_not_answer(api: Api) -> None:
@@ -127,7 +133,7 @@ async def test_a_refused_token_ends_it(api: Api) -> None:
     api.statuses = [401]
     async with served(api) as address:
         with pytest.raises(ApiRefuses, match="status 401"):
-            await rehearse(address, step_seconds=0)
+            await run_fix(address)
 
 
 async def test_it_says_that_it_runs_while_it_prints_nothing(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,9 +9,11 @@ from soulcaster.processes.settings import load_settings
 
 PROGRAM = """
 import asyncio, os, sys
+from soulcaster.fixer import rehearsal
 from soulcaster.fixer.job_client import JobAddress
-from soulcaster.fixer.rehearsal import rehearse
-asyncio.run(rehearse(JobAddress.from_environment(os.environ), step_seconds=float(sys.argv[1])))
+from soulcaster.processes.fixer import run_fix
+rehearsal.STEP_SECONDS = float(sys.argv[1])
+asyncio.run(run_fix(JobAddress.from_environment(os.environ)))
 """
 
 if __name__ == "__main__":

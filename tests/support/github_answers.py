@@ -315,3 +315,37 @@ def check_run(repository_url: str, number: int, name: str, commit: str, conclusi
         "app": None,
         "pull_requests": [],
     }
+
+
+def branch(repository_url: str, web_url: str, name: str, commit: str, user: dict[str, Any]) -> dict[str, Any]:
+    """Return a branch with its newest commit ("Branch With Protection")."""
+    at = f"{repository_url}/branches/{name}"
+    signature = {"name": user["login"], "email": f"{user['login']}@example.org", "date": AT}
+    return {
+        "name": name,
+        "commit": {
+            "sha": commit,
+            "node_id": "C_1",
+            "url": f"{repository_url}/commits/{commit}",
+            "html_url": f"{web_url}/commit/{commit}",
+            "comments_url": f"{repository_url}/commits/{commit}/comments",
+            "author": user,
+            "committer": user,
+            "parents": [],
+            "commit": {
+                "url": f"{repository_url}/git/commits/{commit}",
+                "author": signature,
+                "committer": signature,
+                "message": "A change",
+                "comment_count": 0,
+                "tree": {"sha": commit, "url": f"{repository_url}/git/trees/{commit}"},
+                "verification": {
+                    "verified": False, "reason": "unsigned", "signature": None, "payload": None, "verified_at": None,
+                },
+            },
+        },
+        "_links": {"html": f"{web_url}/tree/{name}", "self": at},
+        "protected": False,
+        "protection": {"enabled": False},
+        "protection_url": f"{at}/protection",
+    }  # fmt: skip

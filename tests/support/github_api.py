@@ -32,6 +32,7 @@ class GitHubApi:
         return [
             ("GET", repo, self._get_repository),
             ("POST", f"{repo}/forks", self._fork),
+            ("GET", f"{repo}/branches/{{branch}}", self._get_branch),
             ("GET", f"{repo}/git/ref/{{ref}}", self._get_ref),
             ("DELETE", f"{repo}/git/refs/{{ref}}", self._delete_ref),
             ("GET", f"{repo}/pulls", self._list_pulls),
@@ -100,6 +101,16 @@ class GitHubApi:
             )
             self._hub.git.copy(repository.name, name)
         return 202, self._repository(self._hub.repositories[name.lower()], account, parent=True)
+
+    async def _get_branch(self, request: web.Request, account: Account | None, asked: Any) -> tuple[int, Any]:
+        repository = self._of(request, account)
+        name = request.match_info["branch"]
+        commit = self._hub.git.branch(repository.name, name)
+        if commit is None:
+            raise Refused(404, "Branch not found")
+        url, web = f"{self._hub.api_url}/repos/{repository.name}", f"{self._hub.git_url}/{repository.name}"
+        owner = self._hub.person(repository.name.split("/")[0])
+        return 200, answers.branch(url, web, name, commit, owner)
 
     async def _get_ref(self, request: web.Request, account: Account | None, asked: Any) -> tuple[int, Any]:
         repository = self._of(request, account)

@@ -12,7 +12,8 @@ from soulcaster.fixer.ecosystems.suite import PRINTED, Ecosystem, Suite, joined
 
 _PRELUDE = """\
 export PATH="$HOME/venv/bin:$PATH" VIRTUAL_ENV="$HOME/venv" UV_PROJECT_ENVIRONMENT="$HOME/venv"
-export PYTHONDONTWRITEBYTECODE=1 UV_PYTHON_DOWNLOADS=never UV_LINK_MODE=copy PIP_DISABLE_PIP_VERSION_CHECK=1"""
+export PYTHONDONTWRITEBYTECODE=1 UV_PYTHON_DOWNLOADS=never UV_LINK_MODE=copy PIP_DISABLE_PIP_VERSION_CHECK=1
+export PIP_RETRIES=2"""
 
 _ENVIRONMENT = """\
 rm -rf "$HOME/venv"
