@@ -48,11 +48,14 @@ async def _fix(client: JobClient, order: JobOrder, agent: AgentOrder) -> None:
     from soulcaster.fixer.progress import Progress
     from soulcaster.fixer.run import FixRun, Tools
     from soulcaster.fixer.sandbox.bubblewrap import BubblewrapSandbox
+    from soulcaster.fixer.sandbox.egress import Egress
+    from soulcaster.fixer.sandbox.registries import registry_hosts
 
     progress = Progress(client)
+    egress = Egress({*await registry_hosts(), *order.rules.hosts})
     with tempfile.TemporaryDirectory(prefix="fix-") as name:
         place, scratch = (Path(tempfile.mkdtemp(dir=name)) for _ in range(2))
-        sandbox = BubblewrapSandbox(place=scratch)
+        sandbox = BubblewrapSandbox({"registries": (egress,)}, place=scratch)
         tools = Tools(sandbox, partial(CliRunner, sandbox, agent), client.credential, partial(open_host, order), place)
         await FixRun(order, progress, tools).run()
 
