@@ -20,7 +20,13 @@ _WORDS = (
 )
 _PREFIX: dict[ModelApi, str] = {"openai": "openai/", "anthropic": "anthropic/"}
 _ERROR = re.compile(r"litellm\.\w+(Error|Exceeded)\b|^(Can't|Cannot) initialize")
-_TOKENS = re.compile(r"^Tokens: ([\d.]+)(k?) sent, .*?([\d.]+)(k?) received\.(?: Cost: .*?\$([\d.]+) session)?")
+_TOKENS = re.compile(
+    r"^Tokens: (\d+(?:\.\d+)?)(k?) sent, .*?(\d+(?:\.\d+)?)(k?) received\.(?: Cost: .*?\$(\d+(?:\.\d+)?) session)?"
+)
+
+_BANNER = re.compile(r"(Aider v|Model: |Git repo: |Repo-map: )")
+_CHANGES = re.compile(r"^[^\n]*\n```.*?^```$", re.MULTILINE | re.DOTALL)
+"""The name of a file with a change of it, as the model writes them."""
 
 
 def launch(access: Access) -> Launch:
@@ -50,24 +56,36 @@ def read(event: Event, progress: Progress) -> Iterator[str]:
 
 
 def read_line(line: str, progress: Progress) -> None:
-    """Note what a line says: the newest words, tokens, an error of the model."""
+    """Note what a line says: the words of the model, tokens, an error of the model."""
     if _ERROR.search(line):
         progress.error = line
     elif found := _TOKENS.search(line):
         progress.tokens_in += _thousands(found[1], found[2])
         progress.tokens_out += _thousands(found[3], found[4])
         progress.usd = float(found[5]) if found[5] else progress.usd
+        progress.words = _CHANGES.sub("", progress.words)
     elif line.startswith("Applied edit to "):
         progress.called(succeeded=True)
+    elif _BANNER.match(line):
         progress.words = ""
     else:
         progress.words = f"{progress.words}\n{line}"[-8_000:]
 
 
 def _thousands(number: str, unit: str) -> int:
-    return int(float(number) * (1_000 if unit else 1)) if number.count(".") <= 1 and number != "." else 0
+    return int(float(number) * (1_000 if unit else 1))
 
 
 CLI = CodingCli(
-    "aider", "aider", "PyPI", "aider-chat", "0.86.2", ("openai", "anthropic"), launch, read, read_line, exit_code=True
+    "aider",
+    "aider",
+    "PyPI",
+    "aider-chat",
+    "0.86.2",
+    ("openai", "anthropic"),
+    launch,
+    read,
+    read_line,
+    exit_code=True,
+    leaves=(".aider.tags.cache.v4",),
 )

@@ -5,6 +5,7 @@ out hooks, plugins, memory and the instructions of the repository, and offers th
 has been seen not to exit when it is done (issue 25629).
 """
 
+import re
 from collections.abc import Iterator
 
 from soulcaster.fixer.agents.cli import Access, CodingCli, Launch
@@ -30,6 +31,7 @@ _SWITCHES = (
     "DISABLE_TELEMETRY",
     "IS_SANDBOX",  # without it, root may not bypass permissions
 )
+_DENIED = re.compile(r"was blocked\. For security|requires? approval|requested permissions|haven't granted")
 _ARGUMENTS = ("command", "file_path", "path", "pattern", "description")
 
 
@@ -75,7 +77,7 @@ def _results(event: Event, progress: Progress) -> Iterator[str]:
             failed = part.get("is_error") is True
             words = part.get("content")
             words = words if isinstance(words, str) else ""
-            denied = failed and ("require approval" in words or "requested permissions" in words)
+            denied = failed and bool(_DENIED.search(words))
             progress.called(succeeded=not failed, denied=denied)
             if failed:
                 yield shown("not permitted:" if denied else "failed:", words)

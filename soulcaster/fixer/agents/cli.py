@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from soulcaster.domain.fixes.order import AgentOrder, CodingAgent, ModelApi
-from soulcaster.fixer.agents.events import Event
-from soulcaster.fixer.agents.progress import Progress
+from soulcaster.fixer.agents.events import Event, read_event
+from soulcaster.fixer.agents.progress import Progress, shown
 
 PROMPT_NAME = "prompt.md"
 
@@ -41,7 +41,7 @@ class Access:
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """How a coding agent is started: the words after its program, its variables, and files beside the prompt."""
+    """How a coding agent is started: the words after its program, its variables, and files in its own folder."""
 
     words: tuple[str, ...]
     environment: Mapping[str, str] = field(default_factory=dict)
@@ -54,7 +54,7 @@ class CodingCli:
 
     `read` notes what an event says and yields lines for the log. `read_line` does so for a line that is no event; it
     is None where such lines say nothing but what they say to people. `exit_code` is whether 0 means that it is done:
-    only where there are no events.
+    only where there are no events. `leaves` are names of caches that it leaves in the tree.
     """
 
     name: CodingAgent
@@ -67,6 +67,16 @@ class CodingCli:
     read: Callable[[Event, Progress], Iterable[str]]
     read_line: Callable[[str, Progress], None] | None = None
     exit_code: bool = False
+    leaves: tuple[str, ...] = ()
+
+    def hear(self, line: str, progress: Progress) -> list[str]:
+        """Note a line that it prints, and return lines for the log."""
+        event = None if self.exit_code else read_event(line)
+        if event is not None:
+            return list(self.read(event, progress))
+        if self.read_line is not None:
+            self.read_line(line, progress)
+        return [shown(line)]
 
     @property
     def installation(self) -> str:

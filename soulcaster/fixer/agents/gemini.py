@@ -1,8 +1,7 @@
 """Gemini CLI (npm `@google/gemini-cli`), with Gemini's API only.
 
 `gemini -o stream-json` prints messages, calls of tools with their results, then one event `result`. Its settings are
-given as those of the system, which count before those of the user and of the repository. It reads files only in the
-repository and in the folder of the prompt, unless by its shell.
+those of a home of its own. It reads files only in the repository and in the folder of the prompt, unless by its shell.
 """
 
 import json
@@ -12,7 +11,6 @@ from soulcaster.fixer.agents.cli import Access, CodingCli, Launch
 from soulcaster.fixer.agents.events import Event, number_of, text_of, value_of
 from soulcaster.fixer.agents.progress import Progress, shown
 
-_SETTINGS_NAME = "gemini-settings.json"
 _SETTINGS = {
     "context": {"fileName": ["no-file-of-instructions.md"]},
     "general": {"enableAutoUpdate": False, "enableAutoUpdateNotification": False},
@@ -23,6 +21,9 @@ _SETTINGS = {
     "skills": {"enabled": False},
     "telemetry": {"enabled": False},
 }
+_EXITED = "Command exited with code"
+"""How the result of a shell command begins that failed; its status is "success" all the same."""
+
 _ARGUMENTS = ("command", "file_path", "absolute_path", "path", "pattern")
 
 
@@ -38,12 +39,11 @@ def launch(access: Access) -> Launch:
             "GEMINI_API_KEY": access.key,
             "GEMINI_CLI_HOME": access.folder,
             "GEMINI_CLI_NO_RELAUNCH": "true",
-            "GEMINI_CLI_SYSTEM_SETTINGS_PATH": f"{access.given}/{_SETTINGS_NAME}",
             "GEMINI_TELEMETRY_ENABLED": "false",
             "GOOGLE_GEMINI_BASE_URL": access.url,
             "NO_BROWSER": "true",
         },
-        {_SETTINGS_NAME: json.dumps(_SETTINGS)},
+        {".gemini/settings.json": json.dumps(_SETTINGS)},
     )
 
 
@@ -69,7 +69,8 @@ def read(event: Event, progress: Progress) -> Iterator[str]:
 def _tool_ended(event: Event, progress: Progress) -> Iterator[str]:
     error = text_of(event, "error", "message")
     denied = "denied by policy" in error or text_of(event, "error", "type") == "policy_violation"
-    progress.called(succeeded=event.get("status") == "success", denied=denied)
+    worked = event.get("status") == "success" and not text_of(event, "output").startswith(_EXITED)
+    progress.called(succeeded=worked, denied=denied)
     if error:
         yield shown("not permitted:" if denied else "failed:", error)
 

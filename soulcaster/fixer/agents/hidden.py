@@ -7,7 +7,7 @@ be hostile, before and after: no link in it is followed.
 import os
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from tempfile import mkdtemp
 
@@ -20,9 +20,10 @@ _LEFT_OUT = frozenset({".git", "node_modules"})
 class Hidden:
     """The configuration of coding agents in a tree, away until `restore`. `paths` are what is hidden."""
 
-    def __init__(self, work: Path) -> None:
-        """Hide it."""
+    def __init__(self, work: Path, leaves: Sequence[str] = ()) -> None:
+        """Hide it. `leaves` are names that an agent may leave in the tree, which are removed at the end."""
         self._work = work
+        self._leaves = leaves
         self.paths = tuple(_found(work))
         self._stash = Path(mkdtemp(prefix="hidden-", dir=work.parent))
         for number, path in enumerate(self.paths):
@@ -30,6 +31,8 @@ class Hidden:
 
     def restore(self) -> None:
         """Put it back."""
+        for name in self._leaves:
+            _put_back(self._work, name, None)
         for number, path in enumerate(self.paths):
             _put_back(self._work, path, self._stash / str(number))
         shutil.rmtree(self._stash)
@@ -45,8 +48,8 @@ def _found(work: Path, folder: str = "") -> Iterator[str]:
                 yield from _found(work, path)
 
 
-def _put_back(work: Path, path: str, kept: Path) -> None:
-    """Put one path back in place of what is there now. If a folder above is no folder any more, it stays away.
+def _put_back(work: Path, path: str, kept: Path | None) -> None:
+    """Put one path back, or nothing, in place of what is there now. If a folder above is none any more, it stays away.
 
     Then the patch shows it as deleted, which no fix may do.
     """
@@ -64,7 +67,8 @@ def _put_back(work: Path, path: str, kept: Path) -> None:
             os.close(at)
             at = below
         _remove(name, at)
-        os.rename(kept, name, dst_dir_fd=at)
+        if kept is not None:
+            os.rename(kept, name, dst_dir_fd=at)
     finally:
         os.close(at)
 

@@ -120,7 +120,8 @@ def _step_ended(event: Event, progress: Progress) -> None:
 
 def _error(event: Event) -> str:
     status = number_of(event, "error", "data", "statusCode")
-    words = text_of(event, "error", "data", "message") or text_of(event, "error", "name") or "an error without a word"
+    places = (("error", "data", "message"), ("error", "message"), ("error", "name"), ("error",))
+    words = next(filter(None, (text_of(event, *place) for place in places)), "an error without a word")
     return f"{words} (HTTP {status:.0f})" if status else words
 
 

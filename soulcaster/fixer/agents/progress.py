@@ -12,6 +12,7 @@ LINE_CHARS = 400
 
 SUMMARY_BYTES = 8 * 1024
 
+_DENIED = "It was not permitted to use a tool, and gave up."
 _BUDGET = re.compile(r"\b402\b|payment required|budget", re.IGNORECASE)
 """What the error of a model says when our proxy lets no more calls through."""
 
@@ -66,15 +67,16 @@ def judge(progress: Progress, ended: Ended | None) -> tuple[AgentEnd, str]:
         return _done(progress)
     if ended is not None and ended.limit is not None:
         return ("idle" if ended.limit == "idle" else "cut off"), ended.why
+    if progress.denied:
+        return "failed", _DENIED
     last = "" if ended is None else ended.tail.strip().rpartition("\n")[2]
-    return "failed", shown(
-        "It ended without a word that it was done;", f"its last line: {last}" if last else "no output"
-    )
+    said = "" if not last or last.startswith("{") else f" Its last line: {last}"
+    return "failed", shown(f"It ended without a word that it was done.{said}")
 
 
 def _done(progress: Progress) -> tuple[AgentEnd, str]:
     if progress.denied:
-        return "failed", "It was not permitted to use a tool and gave up."
+        return "failed", _DENIED
     if progress.calls and not progress.succeeded:
         return "failed", "No tool that it used worked."
     return "done", "It says that it is done."

@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -11,7 +11,6 @@ from soulcaster.domain.fixes.order import AgentOrder
 from soulcaster.errors import AgentUnusable
 from soulcaster.fixer.agents.catalog import CLIS
 from soulcaster.fixer.agents.cli import PROMPT_NAME, Access, Launch
-from soulcaster.fixer.agents.events import read_event
 from soulcaster.fixer.agents.hidden import Hidden
 from soulcaster.fixer.agents.installed import Installed, find
 from soulcaster.fixer.agents.progress import Progress, judge, shown
@@ -60,16 +59,16 @@ class CliRunner:
         """Have the agent change the tree, with the agent configuration in it hidden meanwhile."""
         began = time.monotonic()
         own = f".agent-{secrets.token_hex(8)}"  # no program that ran before can have put anything there
-        await asyncio.to_thread((tree.home / own).mkdir)
         access = Access(self._order, GIVEN, f"{HOME}/{own}", MODEL_URL, MODEL_KEY)
         launch = self._cli.launch(access)
+        await asyncio.to_thread(_write, tree.home / own, launch.files)
         limits = SandboxLimits(seconds=seconds, idle_seconds=self._idle_seconds)
-        hidden = await asyncio.to_thread(Hidden, tree.work)
+        hidden = await asyncio.to_thread(Hidden, tree.work, self._cli.leaves)
         try:
             if hidden.paths:
                 on_line(shown("hidden from the agent:", ", ".join(hidden.paths)))
             with TemporaryDirectory(prefix="given-", dir=tree.work.parent) as folder:
-                _write(Path(folder), prompt, launch)
+                _give(Path(folder), prompt)
                 progress, ended = await self._run(tree, Path(folder), launch, limits, on_line)
         finally:
             await asyncio.to_thread(hidden.restore)
@@ -93,7 +92,7 @@ class CliRunner:
         linger = _Linger(self._linger_seconds)
 
         def read(line: str) -> None:
-            for words in self._read(line, progress):
+            for words in self._cli.hear(line, progress):
                 if words:
                     on_line(words)
             linger.see(done=progress.done)
@@ -122,14 +121,6 @@ class CliRunner:
             progress.done = ended.code == 0
         return progress, ended
 
-    def _read(self, line: str, progress: Progress) -> list[str]:
-        event = None if self._cli.exit_code else read_event(line)
-        if event is not None:
-            return list(self._cli.read(event, progress))
-        if self._cli.read_line is not None:
-            self._cli.read_line(line, progress)
-        return [shown(line)]
-
 
 class _Linger:
     """Cancels a run some time after its agent has said that it is done, unless that goes on after all."""
@@ -153,7 +144,13 @@ class _Linger:
             self.over = self.of.cancel()
 
 
-def _write(folder: Path, prompt: str, launch: Launch) -> None:
-    for name, text in {PROMPT_NAME: prompt, **launch.files}.items():
-        (folder / name).write_text(text)
+def _give(folder: Path, prompt: str) -> None:
+    (folder / PROMPT_NAME).write_text(prompt)
     folder.chmod(0o755)  # the agent may have another user's id
+
+
+def _write(folder: Path, files: Mapping[str, str]) -> None:
+    folder.mkdir()
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
