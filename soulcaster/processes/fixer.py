@@ -45,6 +45,7 @@ async def run_fix(address: JobAddress) -> bool:
 async def _fix(client: JobClient, order: JobOrder, agent: AgentOrder) -> None:
     # Imported here, because a rehearsal does without, and the first report of a job must come soon.
     from soulcaster.fixer.agents.runner import CliRunner
+    from soulcaster.fixer.model_proxy.proxy import ModelProxy
     from soulcaster.fixer.progress import Progress
     from soulcaster.fixer.run import FixRun, Tools
     from soulcaster.fixer.sandbox.bubblewrap import BubblewrapSandbox
@@ -53,9 +54,16 @@ async def _fix(client: JobClient, order: JobOrder, agent: AgentOrder) -> None:
 
     progress = Progress(client)
     egress = Egress({*await registry_hosts(), *order.rules.hosts})
+    model = ModelProxy(
+        partial(client.credential, "model"),
+        agent,
+        budget_usd=order.budget_usd,
+        spent_usd=order.spent_usd,
+        on_spent=progress.spent,
+    )
     with tempfile.TemporaryDirectory(prefix="fix-") as name:
         place, scratch = (Path(tempfile.mkdtemp(dir=name)) for _ in range(2))
-        sandbox = BubblewrapSandbox({"registries": (egress,)}, place=scratch)
+        sandbox = BubblewrapSandbox({"registries": (egress,), "model": (model,)}, place=scratch)
         tools = Tools(sandbox, partial(CliRunner, sandbox, agent), client.credential, partial(open_host, order), place)
         await FixRun(order, progress, tools).run()
 
