@@ -1,6 +1,5 @@
 """How far a coding agent has got, by what it prints, and what follows from that when it has ended."""
 
-import re
 from dataclasses import dataclass
 
 from soulcaster.domain.fixes.strangers import cut, plain, plain_line
@@ -13,8 +12,8 @@ LINE_CHARS = 400
 SUMMARY_BYTES = 8 * 1024
 
 _DENIED = "It was not permitted to use a tool, and gave up."
-_BUDGET = re.compile(r"\b402\b|payment required|budget", re.IGNORECASE)
-"""What the error of a model says when our proxy lets no more calls through."""
+_BUDGET = "The budget of this job is spent"
+"""What our proxy of the model says when it lets no more calls through."""
 
 
 @dataclass(slots=True)
@@ -59,7 +58,7 @@ def judge(progress: Progress, ended: Ended | None) -> tuple[AgentEnd, str]:
     Its exit code says nothing for those that print events: some exit with 0 after errors and denied tools.
     """
     if progress.error:
-        spent = _BUDGET.search(progress.error)
+        spent = _BUDGET in progress.error
         return ("cut off", "The budget for the model is spent.") if spent else ("failed", shown(progress.error))
     if progress.refused:
         return "refused", "The model would not work on this."

@@ -65,6 +65,13 @@ def test_a_stream_that_ends_badly_is_not_done_though_the_program_exits_with_0(
     assert (found, word in why) == (end, True), why
 
 
+@pytest.mark.parametrize("agent", WITH_EVENTS)
+def test_an_error_of_the_vendor_that_wants_money_is_no_spent_budget(agent: CodingAgent) -> None:
+    lines = [line.replace("The budget of this job is spent", "Your credit is low") for line in stream(agent, "budget")]
+    end, why = judge(heard(agent, lines)[0], Ended(1, "exit code 1", "", 1))
+    assert (end, "Your credit is low" in why) == ("failed", True)
+
+
 def test_words_that_are_no_events_are_read_where_there_are_none() -> None:
     progress, lines = heard("aider", stream("aider", "done"))
     assert (progress.tokens_in, progress.tokens_out, progress.calls) == (1_000, 100, 1)
