@@ -45,6 +45,9 @@ POLL_SECONDS = 1.0
 GRACE = timedelta(seconds=30)
 """How long a program may run on after its time limit, which the backend applies first where it can."""
 
+OVERSPENT = 2.0
+"""How many times its budget a job may spend before its launch is ended for good."""
+
 FIRST_RETRY_SECONDS = 5.0
 LAST_RETRY_SECONDS = 300.0
 
@@ -186,7 +189,7 @@ class JobRun:
             await self._publish(watch, job, "launching", key=f"task {job.launch}", token=job.fence, task=task.id)
         while (failure := await self._failure(watch, job, backend, launch)) is None:
             await watch.changed(watch.job, POLL_SECONDS)
-        await self._fail(watch, job, backend, failure)
+        await self._fail(watch, job, backend, failure, retry=not self._overspent(watch))
 
     async def _failure(self, watch: JobWatch, job: Job, backend: LaunchBackend, launch: Launch) -> str | None:
         """Return why the launch has failed, None while it has not."""
@@ -197,10 +200,8 @@ class JobRun:
         heard_at = max(watch.heard_at or self._opened_at, self._opened_at)
         if now > heard_at + self._given.lease:
             return f"nothing was heard of it for {self._given.lease.total_seconds():.0f} s"
-        budget = self._fix.options.budget_usd
-        known = watch.job
-        if budget and known is not None and known.cost_usd > budget:
-            return f"it has spent ${known.cost_usd:.2f}, more than its budget of ${budget:.2f}"
+        if self._overspent(watch):
+            return f"it spends much more than its budget of ${self._fix.options.budget_usd:.2f}"
         try:
             task = await backend.observe(launch)
         except Unavailable as error:
@@ -210,6 +211,11 @@ class JobRun:
             return None
         await watch.caught_up()  # what the program reported before it ended
         return _ended_how(task)
+
+    def _overspent(self, watch: JobWatch) -> bool:
+        """Return whether the program does not keep its budget; one that does passes it by one call at most."""
+        budget, known = self._fix.options.budget_usd, watch.job
+        return bool(budget) and known is not None and known.cost_usd > OVERSPENT * budget
 
     # ---- 5: failures ---------------------------------------------------------------------------------------------
 

@@ -190,6 +190,25 @@ async def test_what_a_backend_says_of_a_failure_is_redacted(setting: Setting, ve
     assert b"horse" not in dict(letter.headers)["reason"]
 
 
+@pytest.mark.parametrize(("spent", "ended"), [(1.9, False), (2.1, True)])
+async def test_a_program_that_spends_much_more_than_its_budget_is_ended_for_good(spent: float, ended: bool) -> None:
+    setting = scripted(("running",))
+    setting.log.order(budget=1.0)
+    running = asyncio.create_task(setting.launcher())
+    while setting.log.job().state != "running":
+        await asyncio.sleep(0)
+    await setting.log.step(setting.log.job(), "running", cost_usd=spent)
+    for _ in range(200):
+        await asyncio.sleep(0)
+    assert running.done() == ended
+    if not ended:
+        await setting.log.step(setting.log.job(), "cancelled")
+    await running
+    await setting.check_ended()
+    job = setting.log.job()
+    assert (job.state, job.launch) == ("dead" if ended else "cancelled", 1)
+
+
 async def test_a_backend_that_is_not_set_up_ends_the_job_at_once(setting: Setting) -> None:
     setting.log.order(backend="ecs")
     await setting.launcher()

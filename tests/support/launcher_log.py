@@ -49,9 +49,16 @@ class Log:
         """Cancel a job, as a person does."""
         await self.step(self.job(job_id), "cancelled", error=CANCELLED)
 
-    def order(self, job_id: str = "j1", *, backend: str = "memory", seconds: int = 60) -> None:
+    def order(self, job_id: str = "j1", *, backend: str = "memory", seconds: int = 60, budget: float = 0) -> None:
         """Order a job, as the clusterer does."""
-        fix = Fix(job_id, "c1", "Late card", "kim", NOW, options=FixOptions(backend=backend, seconds=seconds))
+        fix = Fix(
+            job_id,
+            "c1",
+            "Late card",
+            "kim",
+            NOW,
+            options=FixOptions(backend=backend, seconds=seconds, budget_usd=budget),
+        )
         step = JobStep(f"first {job_id}", job_id, "p1", "c1", 0, "approved", NOW, fix=fix)
         self._keep(JobEvent.of(step))
         value = FixCommand.of("p1", fix).to_bytes()
