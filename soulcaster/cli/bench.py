@@ -70,6 +70,29 @@ def intake(
         print_intake(figures)
 
 
+@app.command("pull-requests")
+def pull_requests(
+    jobs: Annotated[int, typer.Option(min=1, help="Jobs to run, one after the other.")] = 10,
+    as_json: AsJson = False,
+) -> None:
+    """Say how long it takes from a click to a draft pull request, without the work of an agent and of tests.
+
+    It starts a Kafka, a Redis and a small GitHub for itself. Stop whatever else runs on the machine.
+
+    `soulcaster bench pull-requests --jobs 10`
+    """
+    from soulcaster.bench.pull_requests import measure
+    from soulcaster.cli.bench_tables import print_pull_requests
+    from soulcaster.terminal import print_json, progress_bar
+
+    with progress_bar("Making pull requests", "jobs") as bar:
+        figures = complete(measure(jobs, lambda done: bar.update(done, jobs)))
+    if as_json:
+        print_json(asdict(figures))
+    else:
+        print_pull_requests(figures)
+
+
 @app.command()
 def fixes(
     jobs: Annotated[int, typer.Option(min=1, help="Jobs to start and cancel, one after the other.")] = 20,

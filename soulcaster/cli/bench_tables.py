@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from soulcaster.bench.fixes import FixFigures
     from soulcaster.bench.intake import IntakeFigures
     from soulcaster.bench.pipeline import PipelineFigures
+    from soulcaster.bench.pull_requests import PullRequestFigures
     from soulcaster.bench.scale import Growth
 
 
@@ -82,6 +83,16 @@ def print_fixes(figures: "FixFigures") -> None:
         ("from cancel to no process", figures.cancel_to_gone),
     ):
         times.add_row(name, *(f"{seconds:.2f}" for seconds in (spread.p50_s, spread.p95_s, spread.max_s)))
+    console().print(times)
+
+
+def print_pull_requests(figures: "PullRequestFigures") -> None:
+    """Print how long it takes from a click to a pull request."""
+    times = _numbers(f"{figures.jobs} jobs on local; seconds", "p50", "p95", "slowest", named_rows=True)
+    spread = figures.click_to_pull_request
+    times.add_row(
+        "from click to draft pull request", *(f"{one:.2f}" for one in (spread.p50_s, spread.p95_s, spread.max_s))
+    )
     console().print(times)
 
 

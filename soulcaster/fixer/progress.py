@@ -92,6 +92,8 @@ class Progress:
         finally:
             task.cancel()
             await asyncio.wait({task})
+        if not task.cancelled():
+            task.result()  # raises what ended it
 
     async def _report_spent(self) -> None:
         while True:

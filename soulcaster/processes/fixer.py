@@ -13,6 +13,7 @@ from soulcaster.errors import Fenced
 from soulcaster.fixer.job_client import JobAddress, JobClient, job_client
 from soulcaster.fixer.rehearsal import rehearse
 from soulcaster.isolation.descendants import forbid_tracing
+from soulcaster.isolation.files import remove
 from soulcaster.processes.clock import utc_now
 
 if TYPE_CHECKING:
@@ -61,11 +62,14 @@ async def _fix(client: JobClient, order: JobOrder, agent: AgentOrder) -> None:
         spent_usd=order.spent_usd,
         on_spent=progress.spent,
     )
-    with tempfile.TemporaryDirectory(prefix="fix-") as name:
-        place, scratch = (Path(tempfile.mkdtemp(dir=name)) for _ in range(2))
+    folder = Path(tempfile.mkdtemp(prefix="fix-"))
+    try:
+        place, scratch = (Path(tempfile.mkdtemp(dir=folder)) for _ in range(2))
         sandbox = BubblewrapSandbox({"registries": (egress,), "model": (model,)}, place=scratch)
         tools = Tools(sandbox, partial(CliRunner, sandbox, agent), client.credential, partial(open_host, order), place)
         await FixRun(order, progress, tools).run()
+    finally:
+        await asyncio.to_thread(remove, folder)
 
 
 @asynccontextmanager

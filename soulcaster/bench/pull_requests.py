@@ -1,0 +1,142 @@
+"""`soulcaster bench pull-requests`: from a click to a draft pull request, without the work of an agent and of tests.
+
+One job after the other, through the program's own processes, on the launch backend `local`, with its sandbox, git and a
+small GitHub on loopback. The coding agent is one shell command and the tests take no time, so what is measured is ours.
+"""
+
+import asyncio
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+from cryptography.fernet import Fernet
+
+from soulcaster.bench.fixes import LOOK_SECONDS, Spread
+from soulcaster.bench.programs import LAUNCHER, WEB, WORKER, Program, wait_until
+from soulcaster.bench.small_github import NAME, SmallGitHub
+from soulcaster.dev.loopback import free_port
+from soulcaster.dev.stack import Stack
+from soulcaster.errors import SoulcasterError
+
+HERE = {"project_id": "bench-pull-requests"}
+
+FILES = {
+    "shop.sh": "total() { echo $(($1 - $2)); }\n",
+    "tests/total.sh": '. ./shop.sh\ntest "$(total 2 0)" = 2\n',
+    "Makefile": "test:\n\tsh tests/total.sh\n",
+}
+"""A program with a bug, and a test that does not show it."""
+
+AGENT = "sh -c 'sed -i s/-/+/ shop.sh; echo \"test \\$(total 2 3) = 5\" >> tests/total.sh; echo done' {prompt_file}"
+
+
+@dataclass(frozen=True, slots=True)
+class PullRequestFigures:
+    """From a click to when the read model shows a job as succeeded with its pull request, in seconds."""
+
+    jobs: int
+    click_to_pull_request: Spread
+
+
+async def measure(jobs: int, report: Callable[[int], None]) -> PullRequestFigures:
+    """Return the figures of that many jobs, after a first one that warms up; `report` gets how many are done.
+
+    Raises:
+        SoulcasterError: a job did not end in a pull request; it says why.
+    """
+    with tempfile.TemporaryDirectory(prefix="soulcaster-bench-") as name:
+        folder = Path(name)
+        github = SmallGitHub(folder / "github")
+        await asyncio.to_thread(github.create, FILES)
+        async with Stack(folder) as stack, github.running(free_port()), AsyncExitStack() as programs:
+            await stack.provision()
+            port = free_port()
+            for process in (WORKER, WEB, LAUNCHER):
+                program = Program(process, stack.settings, **_variables(port, folder / "jobs", github))
+                await programs.enter_async_context(program)
+            http = await programs.enter_async_context(aiohttp.ClientSession(f"http://127.0.0.1:{port}"))
+            bench = _Bench(http)
+            cluster_id = await bench.make_cluster()
+            times = []
+            for done in range(jobs + 1):
+                times.append(await bench.run_job(cluster_id))
+                report(done)
+    return PullRequestFigures(jobs, Spread.of(times[1:]))
+
+
+def _variables(port: int, jobs: Path, github: SmallGitHub) -> dict[str, str]:
+    key = Fernet.generate_key().decode()
+    return {
+        "PORT": str(port),
+        "SOULCASTER_KEYLESS": "true",
+        "SOULCASTER_SESSION_KEY": key,
+        "SOULCASTER_SECRETS_KEY": key,
+        "SOULCASTER_BACKENDS": "local",
+        "SOULCASTER_LOCAL_JOBS_FOLDER": str(jobs),
+        "SOULCASTER_PROJECT_JOBS_PER_DAY": "100000",
+        "SOULCASTER_PROJECT_USD_PER_DAY": "100000",
+        "SOULCASTER_AGENT": "command",
+        "SOULCASTER_AGENT_COMMAND": AGENT,
+        "SOULCASTER_MODEL": "none",
+        "SOULCASTER_MODEL_KEY": "none-is-needed",
+        "SOULCASTER_MODEL_PRICES": '{"none": [0, 0]}',
+        "SOULCASTER_GITHUB_URL": github.url,
+        "SOULCASTER_GITHUB_API_URL": github.api_url,
+        "GITHUB_TOKEN": "bench",
+    }
+
+
+class _Bench:
+    """Clicks and waits."""
+
+    def __init__(self, http: aiohttp.ClientSession) -> None:
+        self._http = http
+        self._job: dict[str, Any] = {}
+
+    async def make_cluster(self) -> str:
+        """Post one item, give the project its repository, and return the item's cluster."""
+
+        async def accepted() -> bool:
+            try:
+                body = {"text": "The total is wrong"}
+                async with self._http.post("/ingest/manual", params=HERE, json=body) as got:
+                    return got.status == 202
+            except aiohttp.ClientConnectionError:
+                return False
+
+        async def clustered() -> bool:
+            async with self._http.get("/clusters", params=HERE) as got:
+                return got.status == 200 and bool(await got.json())
+
+        await wait_until(accepted)
+        await wait_until(clustered)
+        body = {"version": 0, "repositories": [NAME]}
+        async with self._http.put("/config/project", params={**HERE, "wait": "20"}, json=body) as got:
+            if got.status != 200:
+                raise SoulcasterError(f"the settings of the project were answered {got.status}: {await got.text()}")
+        async with self._http.get("/clusters", params=HERE) as got:
+            return str((await got.json())[0]["id"])
+
+    async def run_job(self, cluster_id: str) -> float:
+        """Start a job by a click, and return after how many seconds its pull request shows."""
+        clicked = time.perf_counter()
+        async with self._http.post(f"/clusters/{cluster_id}/start_fix", params=HERE) as got:
+            if got.status != 202:
+                raise SoulcasterError(f"a click was answered {got.status}: {await got.text()}")
+            job_id = str((await got.json())["job_id"])
+
+        async def ended() -> bool:
+            async with self._http.get(f"/jobs/{job_id}", params=HERE) as got:
+                self._job = await got.json() if got.status == 200 else {}
+            return self._job.get("status") in {"success", "failed"}
+
+        await wait_until(ended, 5 * LOOK_SECONDS)
+        took = time.perf_counter() - clicked
+        if not self._job["pr_url"]:
+            raise SoulcasterError(f"a job ended without a pull request: {self._job['error']}")
+        return took
