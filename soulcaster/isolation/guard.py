@@ -37,6 +37,7 @@ def main() -> None:
     isolated = os.getpid() == 1
     order = json.loads(sys.argv[3])
     _limit(order["limits"])
+    os.nice(order["nice"])
     if isolated:
         forbid_tracing()  # last: from here on, only root may write to our files in /proc
     else:

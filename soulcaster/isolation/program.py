@@ -43,17 +43,19 @@ class Program:
         *,
         doors: Mapping[int, str] | None = None,
         guard: Sequence[str] = GUARD_COMMAND,
+        nice: int = 0,
     ) -> None:
         """Start nothing yet.
 
         `isolation` is the command line of bubblewrap, empty without it; `folder` the working directory; `limits` are
-        those of the kernel (see `kernel_limits`); `doors` are the unix sockets that ports of 127.0.0.1 lead to.
+        those of the kernel (see `kernel_limits`); `doors` are the unix sockets that ports of 127.0.0.1 lead to. `nice`
+        is added to the program's niceness, so that whoever watches it gets its turn.
         """
         self._isolation = tuple(isolation)
         self._command = tuple(command)
         self._environment = environment
         self._folder = folder
-        self._order = json.dumps({"limits": dict(limits), "doors": dict(doors or {})})
+        self._order = json.dumps({"limits": dict(limits), "doors": dict(doors or {}), "nice": nice})
         self._guard_command = tuple(guard)
         self._control_end, self._control = os.pipe()
         self._outer: subprocess.Popen[bytes] | None = None

@@ -63,7 +63,10 @@ HOSTILE = {
     "it skips a test": (HONEST + "sed -i 's/    def test_of_n/    @unittest.skip(\"x\")\\n&/' tests/total.py", "skip"),
     "it deletes the repository": ("rm -rf /work/* /work/.git", "test"),
     "it prints without end": ("yes 'all work and no play'", "printed"),
-    "it forks without end": ("f() { f | f & f; }; f", ""),
+    "it forks and forks": (
+        "for i in $(seq 30); do (for j in $(seq 30); do sleep 100 & done; wait) & done; wait",
+        "process",
+    ),
     "it makes a huge file": (HONEST + "head -c 60000000 /dev/zero > zero", "50 MB"),
     "it writes a workflow": (
         HONEST + "mkdir -p .github/workflows; echo 'on: push' > .github/workflows/a.yml",

@@ -35,6 +35,10 @@ ALWAYS: Mapping[str, str] = {
 """Variables of every command, besides `PATH` and those of its doors and tools."""
 
 
+NICE = 19
+"""The niceness of commands: this process ends them at their limits, and must get its turn among thousands of them."""
+
+
 class BubblewrapSandbox:
     """Sandbox in namespaces of its own: user, processes, network, mounts, host name, IPC.
 
@@ -111,6 +115,7 @@ class BubblewrapSandbox:
                 kept,
                 doors={door.port: f"{OURS}/doors/{name}" for name, door in doors.items()},
                 guard=guard(),
+                nice=NICE,
             )
             ended = await Running(program, limits, (tree.work, tree.home, folders.tmp), on_line).to_end()
         return with_blocked(ended, doors.values())

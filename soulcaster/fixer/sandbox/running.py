@@ -174,11 +174,15 @@ class Running:
     def _measure(self) -> None:
         """Compare what it uses with its limits; in a thread, which only sets the reason."""
         limits = self._limits
-        used = usage(self._program.processes(), limits.memory_bytes)
+        processes = self._program.processes()
         over: tuple[str, Limit] | None = None
-        if used.processes > limits.processes:
-            over = f"it had more than {limits.processes:,} processes", "processes"
-        elif used.threads > THREADS * limits.processes:
+        if len(processes) > limits.processes:  # before all else: what forks without end must not win time
+            self._loop.call_soon_threadsafe(
+                self._give_up, f"it had more than {limits.processes:,} processes", "processes"
+            )
+            return
+        used = usage(processes, limits.memory_bytes)
+        if used.threads > THREADS * limits.processes:
             over = f"it had more than {THREADS * limits.processes:,} threads", "processes"
         elif used.memory > limits.memory_bytes:
             over = f"it used more than {_size(limits.memory_bytes)} of memory", "memory"
