@@ -82,7 +82,7 @@ HOSTILE = {
 @pytest.mark.parametrize("case", HOSTILE)
 async def test_a_hostile_agent_publishes_nothing_and_the_job_says_why(way: Way, case: str) -> None:
     script, word = HOSTILE[case]
-    desk = await way.run(script, seconds=40)
+    desk = await way.run(script)
     assert desk.states == ["running", "failed"], desk.log
     assert word in desk.last["error"]
     nothing_published(way)
