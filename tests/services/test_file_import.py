@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from soulcaster.adapters.table_files import open_table
@@ -98,6 +98,7 @@ JSON = st.recursive(
 )
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])  # the first draw of a process prepares Unicode's tables
 @given(values=st.dictionaries(st.sampled_from(["text", "title", "id", "at", "author", "x"]), JSON))
 def test_whatever_a_row_holds_it_is_an_item_or_a_reason(values: dict[str, Any]) -> None:
     columns = Columns(text="text", id="id", title="title", time="at")

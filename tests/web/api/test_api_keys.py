@@ -23,7 +23,8 @@ from soulcaster.wire.project_config import ProjectConfig, StoredConfig
 from tests.support.make import NOW
 from tests.support.web import Client, World
 
-GUARDED = [op for op in OPERATIONS if op.scope is not None]
+GUARDED = [op for op in OPERATIONS if op.scope not in {None, "program"}]
+OF_PROGRAMS = [op for op in OPERATIONS if op.scope == "program"]
 
 
 def test_a_secret_is_256_bits_and_says_what_it_is() -> None:
@@ -99,6 +100,15 @@ async def test_a_key_does_what_its_scope_says_and_no_more(guarded: Client, world
         assert (answer.status == 403) == (op.scope == "local" or scope not in {op.scope, "admin"}), op.id
         if answer.status == 403:
             assert op.scope in (await answer.json())["detail"]
+
+
+@pytest.mark.parametrize("scope", SCOPES)
+async def test_no_key_gets_what_is_for_the_program_of_a_job(guarded: Client, world: World, scope: KeyScope) -> None:
+    assert OF_PROGRAMS
+    for op in OF_PROGRAMS:
+        for headers in (await world.key(scope), {}):
+            answer = await guarded.request(op.method, _address(op.path), headers=headers)
+            assert answer.status == 401, op.id
 
 
 def _address(path: str) -> str:
