@@ -56,9 +56,9 @@ async def measure(jobs: int, report: Callable[[int], None]) -> PullRequestFigure
         async with Stack(folder) as stack, github.running(free_port()), AsyncExitStack() as programs:
             await stack.provision()
             port = free_port()
+            variables = _variables(port, folder / "jobs", github)
             for process in (WORKER, WEB, LAUNCHER):
-                program = Program(process, stack.settings, **_variables(port, folder / "jobs", github))
-                await programs.enter_async_context(program)
+                await programs.enter_async_context(Program(process, stack.settings, **variables))
             http = await programs.enter_async_context(aiohttp.ClientSession(f"http://127.0.0.1:{port}"))
             bench = _Bench(http)
             cluster_id = await bench.make_cluster()
