@@ -10,37 +10,17 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from soulcaster.domain.fixes.order import Author, FixRules, JobOrder
 from soulcaster.errors import ApiRefuses, BadInput, Fenced
 from soulcaster.fixer import job_client as client_module
 from soulcaster.fixer import rehearsal
 from soulcaster.fixer.job_client import JobAddress, job_client
 from soulcaster.processes.fixer import run_fix
 from soulcaster.wire.job_orders import JobOrderOut
+from tests.support.make import job_order
 
 TOKEN = "scj_x"  # noqa: S105
 
-ORDER = JobOrder(
-    job_id="j1",
-    cluster_id="c1",
-    title="Late card",
-    attempt=1,
-    branch="soulcaster/fix-c1-1",
-    stop_at="pr",
-    seconds=60,
-    budget_usd=0,
-    spent_usd=0,
-    brief="",
-    plan=None,
-    target=None,
-    agent=None,
-    rules=FixRules(),
-    author=Author("Bot", "bot@example.org"),
-    git_url="https://github.com",
-    api_url="https://api.github.com",
-    cluster_url=None,
-    items=1,
-)
+ORDER = job_order()
 
 
 class Api:

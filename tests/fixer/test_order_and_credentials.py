@@ -8,33 +8,23 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from soulcaster.domain.fixes.fix import Target
-from soulcaster.domain.fixes.order import AgentOrder, Author, Credential, FixRules, JobOrder, Report
+from soulcaster.domain.fixes.order import AgentOrder, Credential, FixRules, Report
 from soulcaster.domain.fixes.outcome import FixOutcome, TestSummary
 from soulcaster.errors import ApiRefuses, Fenced, SourceRefuses
 from soulcaster.fixer.job_client import JobAddress, JobClient, job_client
 from soulcaster.web.api.jobs.models import JobPatchIn
 from soulcaster.wire.job_orders import CredentialOut, JobOrderOut
+from tests.support.make import job_order
 
-ORDER = JobOrder(
-    job_id="j1",
-    cluster_id="c1",
-    title="Late card",
+ORDER = job_order(
     attempt=2,
     branch="soulcaster/fix-c1-2",
-    stop_at="pr",
-    seconds=600,
-    budget_usd=5.0,
     spent_usd=0.5,
     brief="# Brief\n",
     plan="A plan\n\nLook first.",
     target=Target("acme/shop", "main", "a" * 40),
     agent=AgentOrder("command", "m", "gemini", ("fix", "{prompt_file}"), (0.5, 2.0)),
     rules=FixRules(test="make test", hosts=("a.example",), protected=("x/**",)),
-    author=Author("Bot", "bot@example.org"),
-    git_url="https://github.com",
-    api_url="https://api.github.com",
-    cluster_url=None,
-    items=7,
     reports=(Report("github", "https://github.com/acme/shop/issues/1"), Report("manual", None)),
 )
 

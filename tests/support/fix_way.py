@@ -16,10 +16,8 @@ from aiohttp.test_utils import TestServer
 from soulcaster.domain.fixes.fix import Target
 from soulcaster.domain.fixes.order import (
     AgentOrder,
-    Author,
     Credential,
     CredentialUse,
-    FixRules,
     JobOrder,
     Report,
 )
@@ -30,6 +28,7 @@ from soulcaster.fixer.run import FixRun, Tools
 from soulcaster.fixer.sandbox.bubblewrap import BubblewrapSandbox
 from soulcaster.processes.fixer import open_host
 from tests.support.github_server import GitHubServer
+from tests.support.make import job_order
 
 REPOSITORY = "acme/shop"
 BRANCH = "soulcaster/fix-c0ffee00-1"
@@ -107,24 +106,17 @@ class Way:
 
     def order(self, agent: str, **fields: Any) -> JobOrder:
         """Return the order of a job whose coding agent is a script; it gets the prompt's file as its first word."""
-        order = JobOrder(
+        order = job_order(
             job_id="0f3c2b1a-0000-4000-8000-000000000001",
             cluster_id="c0ffee00-0000-4000-8000-000000000001",
             title="The total leaves out the first price",
-            attempt=1,
             branch=BRANCH,
-            stop_at="pr",
             seconds=120,
-            budget_usd=5.0,
-            spent_usd=0.0,
             brief="# Brief\n\nThe total of my order leaves out the first price.\n",
-            plan=None,
             target=Target(REPOSITORY, "main", self.base),
             agent=AgentOrder(
                 "command", "scripted", "openai", ("sh", "-c", agent, "agent", "{prompt_file}"), (1.0, 2.0)
             ),
-            rules=FixRules(),
-            author=Author("Soulcaster", "soulcaster@example.org"),
             git_url=self.github.git_url,
             api_url=self.github.api_url,
             cluster_url="http://127.0.0.1:8080/app/projects/p/clusters/c",

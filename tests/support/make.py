@@ -1,10 +1,12 @@
 """Values for tests, short to write."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import NAMESPACE_DNS, uuid5
 
 from soulcaster.domain.feedback.items import ComparedItem, FeedbackItem
+from soulcaster.domain.fixes.order import Author, FixRules, JobOrder
 from soulcaster.domain.ids import item_id
 from soulcaster.domain.lifecycle import JobStatus, JobStep, state_of
 
@@ -60,3 +62,29 @@ def step(
     at = NOW + timedelta(seconds=seq)
     own = uid((job, seq, status, log, pr_url, error))
     return JobStep(own, job, project, cluster, seq, state_of(status), at, log=log, pr_url=pr_url, error=error)
+
+
+def job_order(**fields: Any) -> JobOrder:
+    """The order of a job with neither repository nor agent, and with these fields."""
+    plain = JobOrder(
+        job_id="j1",
+        cluster_id="c1",
+        title="Late card",
+        attempt=1,
+        branch="soulcaster/fix-c1-1",
+        stop_at="pr",
+        seconds=60,
+        budget_usd=5.0,
+        spent_usd=0.0,
+        brief="",
+        plan=None,
+        target=None,
+        agent=None,
+        rules=FixRules(),
+        author=Author("Soulcaster", "bot@example.org"),
+        git_url="https://github.com",
+        api_url="https://api.github.com",
+        cluster_url=None,
+        items=1,
+    )
+    return replace(plain, **fields)

@@ -12,11 +12,12 @@ from pathlib import Path
 
 from soulcaster.adapters.github.code_host import GitHubCodeHost
 from soulcaster.domain.fixes.fix import Target
-from soulcaster.domain.fixes.order import Author, FixRules, JobOrder
+from soulcaster.domain.fixes.order import JobOrder
 from soulcaster.domain.fixes.outcome import FixOutcome, TestSummary
 from soulcaster.domain.fixes.patch import FileChange, Patch
 from soulcaster.fixer.publishing import Made, Published, Publishing
 from tests.support.github_server import GitHubServer
+from tests.support.make import job_order
 
 TOKEN = "token-of-mona"  # noqa: S105
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
@@ -35,25 +36,13 @@ def change(old: str = "total = 0", new: str = "total = 1") -> Made:
 
 def order(server: GitHubServer, repository: str, base: str, **fields: object) -> JobOrder:
     """Return an order for a repository."""
-    plain = JobOrder(
+    plain = job_order(
         job_id="job-1",
-        cluster_id="cluster-1",
         title="The cart is empty",
-        attempt=1,
         branch=BRANCH,
-        stop_at="pr",
-        seconds=60,
-        budget_usd=5.0,
-        spent_usd=0.0,
-        brief="",
-        plan=None,
         target=Target(repository, "main", base),
-        agent=None,
-        rules=FixRules(),
-        author=Author("Soulcaster", "bot@example.org"),
         git_url=server.git_url,
         api_url=server.api_url,
-        cluster_url=None,
         items=17,
     )
     return dataclasses.replace(plain, **fields)  # type: ignore[arg-type]

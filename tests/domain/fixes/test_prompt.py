@@ -7,31 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from soulcaster.domain.fixes.fix import FollowUp
-from soulcaster.domain.fixes.order import Author, FixRules, JobOrder
 from soulcaster.domain.fixes.prompt import MAX_NAMES, OUTPUT_BYTES, prompt_of
 from soulcaster.domain.fixes.test_runs import TestRun
+from tests.support.make import job_order
 
-ORDER = JobOrder(
-    job_id="j1",
-    cluster_id="c1",
-    title="Late card",
-    attempt=1,
-    branch="soulcaster/fix-c1-1",
-    stop_at="pr",
-    seconds=60,
-    budget_usd=0,
-    spent_usd=0,
-    brief="# Brief\n\nCards come late.",
-    plan=None,
-    target=None,
-    agent=None,
-    rules=FixRules(),
-    author=Author("Bot", "bot@example.org"),
-    git_url="https://github.com",
-    api_url="https://api.github.com",
-    cluster_url=None,
-    items=1,
-)
+ORDER = job_order(brief="# Brief\n\nCards come late.")
 PASSED = TestRun("passed", "pytest", {"a": "passed"})
 
 

@@ -10,7 +10,7 @@ from markdown_it.token import Token
 
 from soulcaster.domain.fixes import harmless
 from soulcaster.domain.fixes.fix import Target
-from soulcaster.domain.fixes.order import Author, FixRules, JobOrder, Report
+from soulcaster.domain.fixes.order import Report
 from soulcaster.domain.fixes.outcome import FixOutcome, TestSummary
 from soulcaster.domain.fixes.pull_request import (
     MAX_BODY,
@@ -24,6 +24,7 @@ from soulcaster.domain.fixes.pull_request import (
     pull_request_body,
     pull_request_title,
 )
+from tests.support.make import job_order
 
 PARSER = MarkdownIt("commonmark").enable(["table", "strikethrough"])
 
@@ -115,24 +116,10 @@ def test_a_title_gives_no_order_to_ci() -> None:
     )
 
 
-ORDER = JobOrder(
+ORDER = job_order(
     job_id="job-1",
-    cluster_id="cluster-1",
     title="The cart is empty",
-    attempt=1,
-    branch="soulcaster/fix-1",
-    stop_at="pr",
-    seconds=60,
-    budget_usd=5.0,
-    spent_usd=0.0,
-    brief="",
-    plan=None,
     target=Target("acme/shop", "main", "0" * 40),
-    agent=None,
-    rules=FixRules(),
-    author=Author("Soulcaster", "bot@example.org"),
-    git_url="https://github.com",
-    api_url="https://api.github.com",
     cluster_url="https://soulcaster.example/app/clusters/1",
     items=17,
     reports=(
