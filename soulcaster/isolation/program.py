@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 
 from soulcaster.errors import SoulcasterError
+from soulcaster.isolation.task_group import TaskGroup
 
 GUARD = "soulcaster.isolation.guard"
 
@@ -55,6 +56,8 @@ class Program:
         self._command = tuple(command)
         self._environment = environment
         self._folder = folder
+        self._tasks = limits.get("RLIMIT_NPROC")
+        self._group: TaskGroup | None = None
         self._order = json.dumps({"limits": dict(limits), "doors": dict(doors or {}), "nice": nice})
         self._guard_command = tuple(guard)
         self._control_end, self._control = os.pipe()
@@ -106,6 +109,9 @@ class Program:
         """Return when bubblewrap, or the guard where it runs without, has ended; only after `kill`."""
         if self._outer is not None:
             self._outer.wait()
+        if self._group is not None:
+            self._group.remove()
+            self._group = None
 
     def _guard(self) -> list[str]:
         return [*self._guard_command, str(self._control_end), str(self._report_end), self._order, *self._command]
@@ -114,6 +120,8 @@ class Program:
         info, info_end = os.pipe()
         try:
             command = [*self._isolation, "--info-fd", str(info_end), "--", *self._guard()]
+            self._group = TaskGroup.make(self._tasks) if self._tasks else None
+            command = self._group.entering(command) if self._group else command
             self._outer = self._spawn(command, info_end)
         finally:
             os.close(info_end)
