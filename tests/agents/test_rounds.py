@@ -43,13 +43,13 @@ class Writer:
         """Give a batch and wait until it is acknowledged."""
         before = self.taken
         self.batches.put_nowait(list(some))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while self.taken == before:
                 await asyncio.sleep(0.001)
 
     async def commands(self, count: int) -> list[Record]:
         """Wait until the agent has sent so many commands; return them as records."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while len(self.publisher.of(COMMANDS)) < count:
                 await asyncio.sleep(0.001)
         await asyncio.sleep(0.01)  # more of them would come about now

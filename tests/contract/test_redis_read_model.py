@@ -150,7 +150,7 @@ async def test_a_server_whose_disk_fails(redis_to_break: RedisServer, model: Red
         await redis.config_set("save", "3600 1")
         shutil.rmtree(folder)
         await redis.bgsave()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while (await redis.info("persistence"))["rdb_last_bgsave_status"] != "err":
                 await asyncio.sleep(0.02)
         await every_write_is_unavailable(model)

@@ -17,7 +17,7 @@ def python(tmp_path: Path, code: str, grace: float = 5) -> Child:
     return Child("The child", [sys.executable, "-u", "-c", code], log=tmp_path / "child.log", grace=grace)
 
 
-async def until_said(child: Child, word: str, seconds: float = 10) -> None:
+async def until_said(child: Child, word: str, seconds: float = 60) -> None:
     async def said() -> bool:
         return word in child.log.read_text()
 

@@ -132,7 +132,7 @@ class Program:
                 continue
         return found
 
-    async def gone(self, seconds: float = 5) -> None:
+    async def gone(self, seconds: float = 60) -> None:
         """Return when no process is left; a killed process takes a moment to disappear."""
         for _ in range(int(seconds * 10)):
             if not self.processes():

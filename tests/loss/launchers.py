@@ -124,7 +124,7 @@ class Yard:
         assert history.starts() == {(job.id, job.fence): 1 for job in history.jobs.values()}
         await self.nothing_left()
 
-    async def nothing_left(self, seconds: float = 15) -> float:
+    async def nothing_left(self, seconds: float = 60) -> float:
         """Return once no process of a job is left, and how many seconds that took."""
         loop = asyncio.get_running_loop()
         begin = loop.time()

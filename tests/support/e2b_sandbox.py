@@ -122,7 +122,7 @@ class E2bSandbox:
     def kill(self) -> None:
         """Kill its processes, and return when they are dead; a process that is being started dies too."""
         self._is_dead = True
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + 60
         while found := self.processes():
             for process in found:
                 try:

@@ -59,7 +59,7 @@ def make_launch(number: int = 1, *, job_id: str = "", seconds: int = 60) -> Laun
     return Launch(job_id, number, f"token-of-{job_id}-{number}", "http://127.0.0.1:8080", seconds)
 
 
-async def eventually(condition: Callable[[], Awaitable[bool]], seconds: float = 5) -> None:
+async def eventually(condition: Callable[[], Awaitable[bool]], seconds: float = 60) -> None:
     """Return as soon as `condition` holds; fail when it does not within `seconds`."""
     deadline = time.monotonic() + seconds
     while not await condition():
