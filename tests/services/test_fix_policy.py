@@ -1,12 +1,10 @@
 """Which fixes a policy starts, on a real read model."""
 
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 
 import pytest
 import stamina
-from redis.asyncio import Redis
 
 from soulcaster.adapters.gemini.planner import ATTEMPTS, GeminiPlanner
 from soulcaster.domain.commands import StartFix
@@ -20,21 +18,9 @@ from soulcaster.services.fix_policy import BY, FixPolicy
 from soulcaster.web.dependencies import DEPENDENCIES
 from soulcaster.wire.cluster_commands import ClusterCommand
 from soulcaster.wire.project_config import ProjectConfig, StoredConfig
-from tests.conftest import RedisServer
 from tests.support.gemini import KEY, Gemini, error
 from tests.support.make import NOW
 from tests.support.web import EveryRepository, World
-
-
-@pytest.fixture
-async def world(redis_server: RedisServer) -> AsyncIterator[World]:
-    async with Redis.from_url(redis_server.url) as redis:
-        await redis.flushall()
-    world = World(redis_server)
-    yield world
-    await world.read_model.close()
-    await world.sign_in.close()
-    await world.rate_limits.close()
 
 
 async def allow(world: World, project: str = "p1", **automatic: Any) -> None:

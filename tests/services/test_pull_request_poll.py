@@ -1,13 +1,11 @@
 """The poll of pull requests, and what it says on issues when a fix has shipped."""
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from redis.asyncio import Redis
 
 from soulcaster.adapters.github.code_host import GitHubCodeHost
 from soulcaster.adapters.github.code_hosts import GitHubCodeHosts
@@ -20,7 +18,6 @@ from soulcaster.services.pull_request_poll import PullRequestPoll
 from soulcaster.services.pull_requests import PullRequests
 from soulcaster.services.shipping import Shipping
 from soulcaster.wire.project_config import ProjectConfig, StoredConfig
-from tests.conftest import RedisServer
 from tests.support.code_hosts import REPOSITORY, URL, Host, pull_request
 from tests.support.github_answers import AT
 from tests.support.github_server import GitHubServer
@@ -29,17 +26,6 @@ from tests.support.web import World
 
 TARGET = Target(REPOSITORY, "main", "a" * 40)
 MARKER = f"<!-- soulcaster shipped {REPOSITORY}#12 -->"
-
-
-@pytest.fixture
-async def world(redis_server: RedisServer) -> AsyncIterator[World]:
-    async with Redis.from_url(redis_server.url) as redis:
-        await redis.flushall()
-    world = World(redis_server)
-    yield world
-    await world.read_model.close()
-    await world.sign_in.close()
-    await world.rate_limits.close()
 
 
 def poll_of(world: World, host: Any) -> PullRequestPoll:

@@ -1,15 +1,13 @@
 """What webhooks and the poll make of pull requests: the same, in whatever order they come."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from redis.asyncio import Redis
 
 from soulcaster.domain.commands import NotePullRequest
 from soulcaster.domain.fixes.fix import Fix, FixOptions, Target
@@ -23,7 +21,6 @@ from soulcaster.services.pull_requests import PullRequests
 from soulcaster.wire.cluster_commands import ClusterCommand
 from soulcaster.wire.jobs import JobEvent
 from soulcaster.wire.project_config import PolicyConfig, ProjectConfig, StoredConfig
-from tests.conftest import RedisServer
 from tests.support.code_hosts import BRANCH, REPOSITORY, URL, Host, pull_request
 from tests.support.make import NOW
 from tests.support.publisher import RecordingPublisher
@@ -31,17 +28,6 @@ from tests.support.web import World
 
 TARGET = Target(REPOSITORY, "main", "a" * 40)
 MINUTE = timedelta(minutes=1)
-
-
-@pytest.fixture
-async def world(redis_server: RedisServer) -> AsyncIterator[World]:
-    async with Redis.from_url(redis_server.url) as redis:
-        await redis.flushall()
-    world = World(redis_server)
-    yield world
-    await world.read_model.close()
-    await world.sign_in.close()
-    await world.rate_limits.close()
 
 
 def service(world: World, host: Host) -> PullRequests:

@@ -5,10 +5,11 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from aiohttp import web
 from aiohttp.test_utils import TestClient
+from redis.asyncio import Redis
 
 from soulcaster.adapters.redis.rate_limits import RedisRateLimits
 from soulcaster.adapters.redis.read_model import RedisReadModel
@@ -177,7 +178,7 @@ class Worker(RecordingPublisher):
 
 
 class World:
-    """The systems behind the application, and ways to fill the read model."""
+    """The systems behind the application on a Redis that it empties first, and ways to fill the read model."""
 
     def __init__(self, redis: RedisServer) -> None:
         self.redis = redis
@@ -188,6 +189,16 @@ class World:
         self.sign_in = RedisSignIn(redis.url)
         self.rate_limits = self.limits()
         self.now = NOW
+
+    async def __aenter__(self) -> Self:
+        async with Redis.from_url(self.redis.url) as redis:
+            await redis.flushall()
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self.read_model.close()
+        await self.sign_in.close()
+        await self.rate_limits.close()
 
     def limits(self, *, per_key: int = 60_000, per_project: int = 60_000) -> RedisRateLimits:
         return RedisRateLimits(self.redis.url, per_key=per_key, per_project=per_project, clock=lambda: self.now)

@@ -4,31 +4,20 @@ from collections.abc import AsyncIterator
 
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
-from redis.asyncio import Redis
 
 from tests.conftest import RedisServer
 from tests.support.web import Client, World
 
 
-async def _world(redis: RedisServer) -> AsyncIterator[World]:
-    world = World(redis)
-    yield world
-    await world.read_model.close()
-    await world.sign_in.close()
-    await world.rate_limits.close()
-
-
 @pytest.fixture
 async def world(redis_server: RedisServer) -> AsyncIterator[World]:
-    async with Redis.from_url(redis_server.url) as redis:
-        await redis.flushall()
-    async for world in _world(redis_server):
+    async with World(redis_server) as world:
         yield world
 
 
 @pytest.fixture
 async def fragile(redis_to_break: RedisServer) -> AsyncIterator[World]:
-    async for world in _world(redis_to_break):
+    async with World(redis_to_break) as world:
         yield world
 
 

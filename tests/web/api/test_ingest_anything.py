@@ -45,8 +45,7 @@ likely = st.fixed_dictionaries(
     key=st.none() | st.text("ab", max_size=2),
 )
 async def test_anything(redis_server: RedisServer, path: str, body: Any, in_query: bool, key: str | None) -> None:
-    world = World(redis_server)
-    async with TestClient(TestServer(world.app())) as client:
+    async with World(redis_server) as world, TestClient(TestServer(world.app())) as client:
         answer = await client.post(
             path,
             params={"project_id": "p1"} if in_query else {},

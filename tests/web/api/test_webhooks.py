@@ -13,7 +13,6 @@ from aiohttp import ClientResponse
 from aiohttp.test_utils import TestClient, TestServer
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from redis.asyncio import Redis
 
 from soulcaster.domain.ids import item_id
 from soulcaster.domain.sources import Delete, Nothing, Upsert
@@ -474,11 +473,9 @@ words = st.sampled_from(["issues", "issue_comment", "ping", "issue", "event_aler
     header=st.none() | words,
 )
 async def test_anything(redis_server: RedisServer, source: str, body: Any, header: str | None) -> None:
-    world = World(redis_server)
     name = {"github": "X-GitHub-Event", "sentry": "Sentry-Hook-Resource"}[source]
     sent_body = json.dumps(body).encode()
-    async with Redis.from_url(redis_server.url) as redis, TestClient(TestServer(world.app())) as client:
-        await redis.flushall()
+    async with World(redis_server) as world, TestClient(TestServer(world.app())) as client:
         answer = await post(client, source, sent_body, {} if header is None else {name: header})
         assert answer.status in {200, 202, 400}, await answer.text()
         if answer.status == 400:
@@ -491,4 +488,3 @@ async def test_anything(redis_server: RedisServer, source: str, body: Any, heade
             assert contents.items or contents.deleted or contents.refused
         else:
             assert world.publisher.sent == []
-    await asyncio.gather(world.read_model.close(), world.sign_in.close(), world.rate_limits.close())
