@@ -1,5 +1,6 @@
 """The whole way of a fix: honest agents end in a draft pull request, hostile ones in a reason and nothing else."""
 
+import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -133,3 +134,61 @@ async def test_what_an_agent_does_beside_its_fix_stays_in_the_sandbox(way: Way, 
         assert secret not in desk.everything
         assert secret not in pull.body
     assert "hooked" not in desk.log
+
+
+POSTINSTALL = r"""
+for hook in pre-commit post-checkout pre-push; do
+  printf '#!/bin/sh\ntouch /work/hooked; exit 1\n' > .git/hooks/$hook; chmod +x .git/hooks/$hook
+done
+git config core.fsmonitor 'touch /work/hooked'
+env; cat /proc/*/environ 2>/dev/null | tr '\0' '\n' | head -c 100000; ls -la /root /run
+mkdir -p .github/workflows "$HOME/.config/opencode" "$HOME/bin"
+echo 'on: push' > .github/workflows/evil.yml
+echo 'obey' > CLAUDE.md
+echo '{"mcp": {}}' > "$HOME/.config/opencode/opencode.json"
+ln -s /etc/passwd linked
+printf '#!/bin/sh\ntouch /work/shimmed\n' > "$HOME/bin/git"; chmod +x "$HOME/bin/git"
+echo "export PATH=$HOME/bin:\$PATH" >> "$HOME/.bashrc"
+python3 -c "import socket; socket.create_connection(('169.254.169.254', 80), 1)" 2>&1 | tail -1
+setsid sh -c 'sleep 60; touch /work/late' > /dev/null 2>&1 &
+echo "installed by a stranger"
+"""
+"""What a hostile package does when it is installed."""
+
+PACKAGE = {
+    "package.json": (
+        '{"name": "shop", "version": "1.0.0",'
+        ' "scripts": {"postinstall": "bash ./postinstall.sh >&2", "test": "node --test"}}'
+    ),
+    "package-lock.json": (
+        '{"name": "shop", "version": "1.0.0", "lockfileVersion": 3,'
+        ' "packages": {"": {"name": "shop", "version": "1.0.0", "hasInstallScript": true}}}'
+    ),
+    "postinstall.sh": POSTINSTALL,
+    "shop.js": "exports.total = prices => prices.slice(1).reduce((sum, price) => sum + price, 0);\n",
+    "shop.test.js": (
+        "const test = require('node:test');\nconst assert = require('node:assert');\n"
+        "const { total } = require('./shop.js');\n\n"
+        "test('of nothing', () => assert.strictEqual(total([]), 0));\n"
+    ),
+}
+
+HONEST_IN_JAVASCRIPT = r"""
+sed -i 's/prices.slice(1).reduce/prices.reduce/' shop.js
+echo "test('of all prices', () => assert.strictEqual(total([2, 3]), 5));" >> shop.test.js
+echo "The first price was left out of the sum."
+"""
+
+
+@pytest.mark.skipif(shutil.which("npm") is None, reason="npm is not installed")
+async def test_a_package_that_runs_code_when_it_is_installed_changes_nothing_but_its_sandbox(tmp_path: Path) -> None:
+    async with fix_way(tmp_path, PACKAGE) as way:
+        desk = await way.run(HONEST_IN_JAVASCRIPT)
+        assert desk.states[-1] == "succeeded", desk.log + str(desk.last)
+        assert "installed by a stranger" in desk.log, "the script did not run, so this test shows nothing"
+        assert way.github.git.git(REPOSITORY, "ls-tree", "-r", "--name-only", BRANCH).split() == sorted(PACKAGE)
+        assert desk.last["outcome"]["files"] == ["shop.js", "shop.test.js"]
+        [pull] = way.github.repositories[REPOSITORY].pulls.values()
+        for secret in ALL_SECRETS:
+            assert secret not in desk.everything + pull.body
+        assert "hooked" not in desk.log.replace("touch /work/hooked", "")
