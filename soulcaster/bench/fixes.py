@@ -16,8 +16,8 @@ from pathlib import Path
 import aiohttp
 import numpy as np
 import psutil
-from cryptography.fernet import Fernet
 
+from soulcaster.bench.clicks import Clicks, settings_of_jobs
 from soulcaster.bench.programs import LAUNCHER, WEB, WORKER, Program, wait_until
 from soulcaster.dev.loopback import free_port
 from soulcaster.dev.stack import Stack
@@ -91,8 +91,9 @@ async def measure(jobs: int, report: Callable[[int], None]) -> FixFigures:
             for process in (WORKER, WEB, LAUNCHER):
                 await programs.enter_async_context(Program(process, stack.settings, **variables))
             http = await programs.enter_async_context(aiohttp.ClientSession(f"http://127.0.0.1:{port}"))
-            bench = _Bench(http, read_model, folder_of_jobs)
-            cluster_id = await bench.make_cluster()
+            person = Clicks(http, HERE)
+            bench = _Bench(person, read_model, folder_of_jobs)
+            cluster_id = await person.make_cluster("The export is broken")
             times = []
             for done in range(jobs + 1):
                 times.append(await bench.run_job(cluster_id))
@@ -101,17 +102,10 @@ async def measure(jobs: int, report: Callable[[int], None]) -> FixFigures:
 
 
 def _variables(port: int, jobs: Path) -> dict[str, str]:
-    """Return the settings of all processes: jobs run here, and no limit stops them."""
-    key = Fernet.generate_key().decode()
+    """Return the settings of all processes: no limit stops a job, and it runs without bubblewrap, too."""
     return {
-        "PORT": str(port),
-        "SOULCASTER_KEYLESS": "true",
-        "SOULCASTER_SESSION_KEY": key,
-        "SOULCASTER_SECRETS_KEY": key,
-        "SOULCASTER_BACKENDS": "local",
-        "SOULCASTER_LOCAL_JOBS_FOLDER": str(jobs),
+        **settings_of_jobs(port, jobs),
         "SOULCASTER_LOCAL_WITHOUT_ISOLATION": "true",
-        "SOULCASTER_PROJECT_JOBS_PER_DAY": "100000",
         "SOULCASTER_JOB_USD": "0",
     }
 
@@ -132,44 +126,21 @@ def _figures(times: Sequence[_Times]) -> FixFigures:
 class _Bench:
     """Clicks, watches and cancels."""
 
-    def __init__(self, http: aiohttp.ClientSession, read_model: ReadModel, jobs: Path) -> None:
-        self._http = http
+    def __init__(self, person: Clicks, read_model: ReadModel, jobs: Path) -> None:
+        self._person = person
         self._read_model = read_model
         self._jobs = jobs
-
-    async def make_cluster(self) -> str:
-        """Post one item until it is accepted, and return its cluster."""
-
-        async def accepted() -> bool:
-            try:
-                async with self._http.post("/ingest/manual", params=HERE, json={"text": "The export is broken"}) as got:
-                    return got.status == 202
-            except aiohttp.ClientConnectionError:
-                return False
-
-        async def clustered() -> bool:
-            async with self._http.get("/clusters", params=HERE) as got:
-                return got.status == 200 and bool(await got.json())
-
-        await wait_until(accepted)
-        await wait_until(clustered)
-        async with self._http.get("/clusters", params=HERE) as got:
-            return str((await got.json())[0]["id"])
 
     async def run_job(self, cluster_id: str) -> _Times:
         """Start a job by a click, cancel it once its program has reported, and return when what happened."""
         clicked = time.perf_counter()
-        async with self._http.post(f"/clusters/{cluster_id}/start_fix", params=HERE) as got:
-            if got.status != 202:
-                raise SoulcasterError(f"a click was answered {got.status}: {await got.text()}")
-            job_id = str((await got.json())["job_id"])
+        job_id = await self._person.start_fix(cluster_id)
         answered = time.perf_counter()
         folder = JobFolder(self._jobs / f"{job_id}-1")
         started, reported = await asyncio.gather(self._when(lambda: _runs(folder)), self._when_reported(job_id))
         left = _processes(job_id, folder)
         cancelled = time.perf_counter()
-        async with self._http.post(f"/jobs/{job_id}/cancel", params=HERE) as got:
-            await got.read()
+        await self._person.cancel(job_id)
         gone = await self._when(lambda: not any(map(_lives, left)))
         if again := _processes(job_id, folder):
             raise SoulcasterError(f"processes of a cancelled job are left: {again}")

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
-from cryptography.fernet import Fernet
 
+from soulcaster.bench.clicks import Clicks, settings_of_jobs
 from soulcaster.bench.fixes import LOOK_SECONDS, Spread
 from soulcaster.bench.programs import LAUNCHER, WEB, WORKER, Program, wait_until
 from soulcaster.bench.small_github import NAME, SmallGitHub
@@ -60,8 +60,10 @@ async def measure(jobs: int, report: Callable[[int], None]) -> PullRequestFigure
             for process in (WORKER, WEB, LAUNCHER):
                 await programs.enter_async_context(Program(process, stack.settings, **variables))
             http = await programs.enter_async_context(aiohttp.ClientSession(f"http://127.0.0.1:{port}"))
-            bench = _Bench(http)
-            cluster_id = await bench.make_cluster()
+            person = Clicks(http, HERE)
+            bench = _Bench(http, person)
+            cluster_id = await person.make_cluster("The total is wrong")
+            await bench.connect()
             times = []
             for done in range(jobs + 1):
                 times.append(await bench.run_job(cluster_id))
@@ -70,15 +72,8 @@ async def measure(jobs: int, report: Callable[[int], None]) -> PullRequestFigure
 
 
 def _variables(port: int, jobs: Path, github: SmallGitHub) -> dict[str, str]:
-    key = Fernet.generate_key().decode()
     return {
-        "PORT": str(port),
-        "SOULCASTER_KEYLESS": "true",
-        "SOULCASTER_SESSION_KEY": key,
-        "SOULCASTER_SECRETS_KEY": key,
-        "SOULCASTER_BACKENDS": "local",
-        "SOULCASTER_LOCAL_JOBS_FOLDER": str(jobs),
-        "SOULCASTER_PROJECT_JOBS_PER_DAY": "100000",
+        **settings_of_jobs(port, jobs),
         "SOULCASTER_PROJECT_USD_PER_DAY": "100000",
         "SOULCASTER_AGENT": "command",
         "SOULCASTER_AGENT_COMMAND": AGENT,
@@ -94,41 +89,22 @@ def _variables(port: int, jobs: Path, github: SmallGitHub) -> dict[str, str]:
 class _Bench:
     """Clicks and waits."""
 
-    def __init__(self, http: aiohttp.ClientSession) -> None:
+    def __init__(self, http: aiohttp.ClientSession, person: Clicks) -> None:
         self._http = http
+        self._person = person
         self._job: dict[str, Any] = {}
 
-    async def make_cluster(self) -> str:
-        """Post one item, give the project its repository, and return the item's cluster."""
-
-        async def accepted() -> bool:
-            try:
-                body = {"text": "The total is wrong"}
-                async with self._http.post("/ingest/manual", params=HERE, json=body) as got:
-                    return got.status == 202
-            except aiohttp.ClientConnectionError:
-                return False
-
-        async def clustered() -> bool:
-            async with self._http.get("/clusters", params=HERE) as got:
-                return got.status == 200 and bool(await got.json())
-
-        await wait_until(accepted)
-        await wait_until(clustered)
+    async def connect(self) -> None:
+        """Give the project its repository."""
         body = {"version": 0, "repositories": [NAME]}
         async with self._http.put("/config/project", params={**HERE, "wait": "20"}, json=body) as got:
             if got.status != 200:
                 raise SoulcasterError(f"the settings of the project were answered {got.status}: {await got.text()}")
-        async with self._http.get("/clusters", params=HERE) as got:
-            return str((await got.json())[0]["id"])
 
     async def run_job(self, cluster_id: str) -> float:
         """Start a job by a click, and return after how many seconds its pull request shows."""
         clicked = time.perf_counter()
-        async with self._http.post(f"/clusters/{cluster_id}/start_fix", params=HERE) as got:
-            if got.status != 202:
-                raise SoulcasterError(f"a click was answered {got.status}: {await got.text()}")
-            job_id = str((await got.json())["job_id"])
+        job_id = await self._person.start_fix(cluster_id)
 
         async def ended() -> bool:
             async with self._http.get(f"/jobs/{job_id}", params=HERE) as got:
