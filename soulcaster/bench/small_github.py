@@ -1,10 +1,6 @@
-"""A GitHub for a bench: one repository over git's HTTP protocol, and the few calls of the API that a fix needs.
-
-Git is served by git's own `http-backend`, a CGI program (git-http-backend(1), RFC 3875).
-"""
+"""A GitHub for a bench: one repository over git's HTTP protocol, and the few calls of the API that a fix needs."""
 
 import asyncio
-import os
 import subprocess
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -14,14 +10,10 @@ from typing import Any
 
 from aiohttp import web
 
+from soulcaster.bench import git_backend
+
 NAME = "bench/shop"
 BRANCH = "main"
-
-_WHO = {
-    "GIT_CONFIG_GLOBAL": os.devnull,
-    "GIT_CONFIG_NOSYSTEM": "1",
-    **{f"GIT_{role}_{what}": "bench@localhost" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")},
-}
 
 
 @dataclass
@@ -76,7 +68,7 @@ class SmallGitHub:
             check=True,
             capture_output=True,
             text=True,
-            env={**os.environ, **_WHO},
+            env=git_backend.ENVIRONMENT,
         )
         return done.stdout.strip()
 
@@ -117,25 +109,4 @@ class SmallGitHub:
         return web.json_response(pull, status=201)
 
     async def _serve_git(self, request: web.Request) -> web.Response:
-        program = await asyncio.create_subprocess_exec(
-            "git",
-            "http-backend",
-            env={
-                **os.environ,
-                **_WHO,
-                "GIT_PROJECT_ROOT": str(self.folder),
-                "GIT_HTTP_EXPORT_ALL": "1",
-                "GIT_PROTOCOL": request.headers.get("Git-Protocol", ""),
-                "REQUEST_METHOD": request.method,
-                "PATH_INFO": request.path,
-                "QUERY_STRING": request.query_string,
-                "CONTENT_TYPE": request.headers.get("Content-Type", ""),
-                "REMOTE_USER": "bench",
-            },
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-        )
-        printed, _ = await program.communicate(await request.read())
-        head, _, body = printed.partition(b"\r\n\r\n")
-        headers = dict(line.split(": ", 1) for line in head.decode().split("\r\n") if ": " in line)
-        return web.Response(status=int(headers.pop("Status", "200")[:3]), body=body, headers=headers)
+        return await git_backend.answer(request, self.folder, request.path)

@@ -4,9 +4,7 @@ It speaks what GitHub's web server speaks to git: Basic authentication with a to
 redirect for a renamed repository, and refusals of a push per branch (gitprotocol-pack, "Report Status").
 """
 
-import asyncio
 import base64
-import os
 import shutil
 import subprocess
 from collections.abc import Callable, Mapping
@@ -16,6 +14,8 @@ from typing import Literal, Self
 
 from aiohttp import web
 from aiohttp.test_utils import TestServer
+
+from soulcaster.bench import git_backend
 
 GIT = shutil.which("git") or "git"
 
@@ -171,7 +171,7 @@ class GitServer:
             input=given,
             stdout=subprocess.PIPE,
             check=True,
-            env={**_ENVIRONMENT, **(environment or {})},
+            env={**git_backend.ENVIRONMENT, **(environment or {})},
         )
         return ended.stdout.decode(errors="surrogateescape").rstrip("\n")
 
@@ -199,7 +199,7 @@ class GitServer:
         if fault is not None and fault.refusal is not None:
             answer = _push_refused(body, fault.refusal, fault.remote_message)
             return web.Response(body=answer, content_type="application/x-git-receive-pack-result")
-        response = await self._backend(request, repository, asked, body)
+        response = await self._backend(request, repository, asked)
         if service == "receive-pack" and not lists_refs:
             self.after_push(repository)
         if fault is not None and fault.then is not None:
@@ -216,51 +216,15 @@ class GitServer:
                 return fault
         return None
 
-    async def _backend(self, request: web.Request, repository: str, asked: str, body: bytes) -> web.Response:
-        """Run git's http-backend as a CGI program (RFC 3875)."""
-        variables = {
-            **_ENVIRONMENT,
-            "GIT_PROJECT_ROOT": str(self.folder),
-            "GIT_HTTP_EXPORT_ALL": "1",
-            "REQUEST_METHOD": request.method,
-            "PATH_INFO": f"/{repository.lower()}.git/{'info/refs' if request.method == 'GET' else asked}",
-            "QUERY_STRING": request.query_string,
-            "CONTENT_TYPE": request.headers.get("Content-Type", ""),
-            "CONTENT_LENGTH": str(len(body)),
-            "REMOTE_USER": "tests",
-            "REMOTE_ADDR": "127.0.0.1",
+    async def _backend(self, request: web.Request, repository: str, asked: str) -> web.Response:
+        path = f"/{repository.lower()}.git/{'info/refs' if request.method == 'GET' else asked}"
+        without_commits = {
+            "GIT_PROTOCOL": "",
+            "GIT_CONFIG_COUNT": "1",
+            "GIT_CONFIG_KEY_0": "uploadpack.allowAnySHA1InWant",
+            "GIT_CONFIG_VALUE_0": "false",
         }
-        if self.fetches_by_commit:
-            variables["GIT_PROTOCOL"] = request.headers.get("Git-Protocol", "")
-        else:
-            variables |= {
-                "GIT_CONFIG_COUNT": "1",
-                "GIT_CONFIG_KEY_0": "uploadpack.allowAnySHA1InWant",
-                "GIT_CONFIG_VALUE_0": "false",
-            }
-        program = await asyncio.create_subprocess_exec(
-            GIT,
-            "http-backend",
-            env=variables,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-        )
-        printed, _ = await program.communicate(body)
-        head, _, content = printed.partition(b"\r\n\r\n")
-        fields = dict(line.split(": ", 1) for line in head.decode().split("\r\n") if ": " in line)
-        status = int(fields.pop("Status", "200").split()[0])
-        return web.Response(status=status, body=content, headers=fields)
-
-
-_ENVIRONMENT = {
-    "PATH": os.environ.get("PATH", os.defpath),
-    "GIT_CONFIG_NOSYSTEM": "1",
-    "GIT_CONFIG_GLOBAL": os.devnull,
-    "GIT_AUTHOR_NAME": "Tests",
-    "GIT_AUTHOR_EMAIL": "tests@example.org",
-    "GIT_COMMITTER_NAME": "Tests",
-    "GIT_COMMITTER_EMAIL": "tests@example.org",
-}
+        return await git_backend.answer(request, self.folder, path, {} if self.fetches_by_commit else without_commits)
 
 
 def _token(request: web.Request) -> str | None:
