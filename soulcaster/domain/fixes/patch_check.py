@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from soulcaster.domain.fixes.patch import FileChange, Patch
-from soulcaster.domain.fixes.patch_lines import new_lines, sections
+from soulcaster.domain.fixes.patch_lines import new_lines
+from soulcaster.domain.fixes.patch_parts import file_patches
 from soulcaster.domain.fixes.protected_paths import protected
 from soulcaster.domain.fixes.strangers import plain_line
 
@@ -170,10 +171,11 @@ def _flags(change: FileChange) -> Iterator[str]:
 
 
 def _binaries(patch: Patch) -> Iterator[str]:
-    for change, part in sections(patch):
+    for file in file_patches(patch):
+        change = file.change
         if change.added is not None:
             continue
-        sizes = [int(found[1]) for found in _LITERAL.finditer(part)]
+        sizes = [int(found[1]) for found in _LITERAL.finditer(file.header)]
         if sizes and sizes[0] > MAX_BINARY_BYTES:
             yield f"{_shown(change.path)} is a binary file of {sizes[0]:,} bytes, more than {MAX_BINARY_BYTES:,}."
         if change.new_mode == "100755":

@@ -6,13 +6,12 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from soulcaster.domain.fixes.patch import FileChange, Patch
-from soulcaster.domain.fixes.patch_lines import sections
 from soulcaster.domain.fixes.test_files import holds_inline_tests, is_test_file
 
 Mark = Literal[" ", "+", "-"]
 
-_HUNK = re.compile(r"@@ -\d+(?:,\d+)? \+\d+(?:,\d+)? @@ ?(?P<heading>.*)")
-_START = re.compile(rb"^@@ -", re.MULTILINE)
+_FILE = re.compile(rb"^diff --git ", re.MULTILINE)
+_HUNK = re.compile(rb"^@@ -\d+(?:,\d+)? \+(?P<start>\d+)(?:,\d+)? @@ ?(?P<heading>.*)", re.MULTILINE)
 _MARKS: tuple[Mark, ...] = (" ", "+", "-")
 _TEST_MODULE = re.compile(r"#\[cfg\(test\)\]|(pub(\(\w+\))? )?mod \w*tests?\b")
 
@@ -27,8 +26,12 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Hunk:
-    """A hunk; `heading` is the line that git shows above it, that of a function or a module, often empty."""
+    """A hunk; `heading` is the line that git shows above it, that of a function or a module, often empty.
 
+    `start` is the number of its first line in the file as it becomes.
+    """
+
+    start: int
     heading: str
     lines: tuple[Line, ...]
     raw: bytes
@@ -49,8 +52,14 @@ class FilePatch:
 
 
 def file_patches(patch: Patch) -> list[FilePatch]:
-    """Return a patch by files."""
-    return [_file_patch(change, raw) for change, raw in sections(patch)]
+    """Return a patch by files; a change of the type of a file has two parts, which come one by one.
+
+    No line of a file can begin a part or a hunk: all lines of files have a mark in front of them.
+    """
+    starts = [found.start() for found in _FILE.finditer(patch.text)]
+    parts = [patch.text[start:end] for start, end in zip(starts, [*starts, len(patch.text)][1:], strict=True)]
+    changes = [change for change in patch.changes for _ in range(2 if change.kind == "type changed" else 1)]
+    return [_file_patch(change, raw) for change, raw in zip(changes, parts, strict=True)]
 
 
 def split_tests(patch: Patch) -> tuple[Patch, Patch]:
@@ -96,14 +105,18 @@ def _patch(files: Sequence[FilePatch]) -> Patch:
 
 
 def _file_patch(change: FileChange, raw: bytes) -> FilePatch:
-    starts = [found.start() for found in _START.finditer(raw)]
+    found = list(_HUNK.finditer(raw))
+    starts = [first.start() for first in found]
     ends = [*starts, len(raw)][1:]
-    hunks = tuple(_hunk(raw[start:end]) for start, end in zip(starts, ends, strict=True))
+    hunks = tuple(_hunk(first, raw[first.start() : end]) for first, end in zip(found, ends, strict=True))
     return FilePatch(change, raw[: starts[0]] if starts else raw, hunks)
 
 
-def _hunk(raw: bytes) -> Hunk:
-    first, *rest = raw.decode(errors="surrogateescape").split("\n")
-    found = _HUNK.match(first)
-    lines = [Line(mark, line[1:].rstrip("\r")) for line in rest for mark in _MARKS if line.startswith(mark)]
-    return Hunk(found["heading"] if found else "", tuple(lines), raw)
+def _hunk(first: re.Match[bytes], raw: bytes) -> Hunk:
+    rest = _text(raw).split("\n")[1:]
+    lines = [Line(mark, line[1:].removesuffix("\r")) for line in rest for mark in _MARKS if line.startswith(mark)]
+    return Hunk(int(first["start"]), _text(first["heading"]), tuple(lines), raw)
+
+
+def _text(raw: bytes) -> str:
+    return raw.decode(errors="surrogateescape")
