@@ -5,24 +5,25 @@ installation access token for an app").
 """
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
+from functools import partial
 from http import HTTPStatus
 from typing import TypeVar
 from urllib.parse import quote
 
 from githubkit import AppAuthStrategy, GitHub
 from githubkit.cache import MemCacheStrategy
-from githubkit.exception import RateLimitExceeded, RequestError, RequestFailed
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
-from soulcaster.errors import SourceLimited, SourceRefuses, SourceUnavailable
+from soulcaster.adapters.github.kit_errors import kit_errors
+from soulcaster.adapters.github.rest import API_VERSION
+from soulcaster.errors import SourceRefuses, SourceUnavailable
 from soulcaster.ports.installation_tokens import Permission
 
 TIMEOUT_SECONDS = 5.0
 """Time limit of one request; a token takes two."""
 
-_VERSION = {"X-GitHub-Api-Version": "2022-11-28"}
-
+_now = partial(datetime.now, UTC)
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -67,21 +68,12 @@ class GitHubApp:
     async def _call(
         self, method: str, path: str, model: type[M], repository: str, body: Mapping[str, object] | None = None
     ) -> M:
-        try:
-            response = await self._github.arequest(method, path, json=body, headers=_VERSION)
+        what = f"our GitHub App on {repository}"
+        with kit_errors(self._url, what, _now, lambda failed: self._refusal(failed.response.status_code, repository)):
+            response = await self._github.arequest(method, path, json=body, headers=API_VERSION)
             if response.status_code not in {HTTPStatus.OK, HTTPStatus.CREATED}:  # githubkit lets redirects pass
                 raise self._refusal(response.status_code, repository)
             return model.model_validate_json(response.content)
-        except RateLimitExceeded as error:
-            wait = max(error.retry_after, timedelta(seconds=1))
-            raise SourceLimited("GitHub takes no more requests for now", datetime.now(UTC) + wait) from None
-        except RequestFailed as error:
-            raise self._refusal(error.response.status_code, repository) from None
-        except RequestError as error:  # not its text: it may hold the request with its headers
-            reason = type(error.exc).__name__
-            raise SourceUnavailable(f"GitHub at {self._url} does not answer ({reason})") from None
-        except ValidationError:
-            raise SourceUnavailable(f"GitHub at {self._url} sent an invalid response") from None
 
     def _refusal(self, status: int, repository: str) -> SourceRefuses | SourceUnavailable:
         match status:

@@ -7,8 +7,10 @@ from types import TracebackType
 from typing import Any, Self
 
 from githubkit import GitHub
-from githubkit.exception import GraphQLFailed, RateLimitExceeded, RequestError, RequestFailed
+from githubkit.exception import GraphQLFailed, RequestFailed
 
+from soulcaster.adapters.github.kit_errors import kit_errors
+from soulcaster.adapters.github.rest import API_VERSION
 from soulcaster.domain.fixes.strangers import plain_line
 from soulcaster.domain.text.secrets import without_secrets
 from soulcaster.errors import SourceLimited, SourceRefuses, SourceUnavailable
@@ -22,8 +24,6 @@ ATTEMPTS = 3
 
 WAIT_SECONDS = 120.0
 """How long a call waits altogether until GitHub takes requests again. A limited call was not carried out."""
-
-_HEADERS = {"X-GitHub-Api-Version": "2022-11-28"}
 
 Sleep = Callable[[float], Awaitable[None]]
 
@@ -130,7 +130,7 @@ class Calls:
     ) -> Any:
         async def ask() -> Any:
             asked = self._github.arequest(
-                method, path, params=None if query is None else dict(query), json=body, headers=_HEADERS
+                method, path, params=None if query is None else dict(query), json=body, headers=API_VERSION
             )
             response = await asked
             return None if response.status_code == 204 else response.json()
@@ -138,18 +138,8 @@ class Calls:
         return await self._errors(ask(), what)
 
     async def _errors(self, call: Awaitable[Any], what: str) -> Any:
-        try:
+        with kit_errors(self._url, what, self._clock, lambda failed: self._refusal(failed, what)):
             return await call
-        except RateLimitExceeded as error:
-            wait = max(error.retry_after, timedelta(seconds=1))
-            raise SourceLimited("GitHub takes no more requests for now", self._clock() + wait) from None
-        except RequestFailed as error:
-            raise self._refusal(error, what) from None
-        except RequestError as error:  # not its text: it may hold the request with its headers
-            reason = type(error.exc).__name__
-            raise SourceUnavailable(f"GitHub at {self._url} does not answer ({reason})") from None
-        except ValueError as error:
-            raise SourceUnavailable(f"GitHub at {self._url} sent an invalid answer about {what}") from error
 
     def _refusal(self, failed: RequestFailed, what: str) -> SourceRefuses | SourceUnavailable:
         status = failed.response.status_code

@@ -16,6 +16,8 @@ from yarl import URL
 from soulcaster.errors import SoulcasterError, SourceLimited, SourceRefuses, SourceUnavailable
 from soulcaster.ports.clock import Clock
 
+API_VERSION = {"X-GitHub-Api-Version": "2022-11-28"}
+
 MOST_BYTES = 32 * 1024 * 1024
 """No response is larger: the text of an issue has at most 64 kB."""
 
@@ -78,7 +80,7 @@ def request_headers(token: str | None) -> dict[str, str]:
     """Return the headers of a request."""
     headers = {
         "Accept": "application/vnd.github+json",
-        "X-GitHub-Api-Version": "2022-11-28",
+        **API_VERSION,
         "User-Agent": "soulcaster",
     }
     return headers | {"Authorization": f"Bearer {token}"} if token else headers
