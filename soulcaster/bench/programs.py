@@ -1,11 +1,11 @@
 """Processes that a bench measures, on its own stack, and waiting for what they do."""
 
 import asyncio
-import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 
+from soulcaster.processes.base_settings import environment_with
 from soulcaster.processes.settings import Settings
 from soulcaster.services.waiting import until
 
@@ -44,13 +44,14 @@ class Program:
     def __init__(self, arguments: Sequence[str], settings: Settings, **variables: str) -> None:
         """Start nothing yet; `async with` starts it, and ends it. `variables` are added to its environment."""
         self._arguments = arguments
-        self._environment = {
-            **os.environ,
-            "SOULCASTER_KAFKA": settings.kafka,
-            "REDIS_URL": settings.redis_url,
-            "SOULCASTER_PARTITIONS": str(settings.partitions),
-            **variables,
-        }
+        self._environment = environment_with(
+            {
+                "SOULCASTER_KAFKA": settings.kafka,
+                "REDIS_URL": settings.redis_url,
+                "SOULCASTER_PARTITIONS": str(settings.partitions),
+                **variables,
+            }
+        )
         self._process: asyncio.subprocess.Process | None = None
 
     async def __aenter__(self) -> "Program":

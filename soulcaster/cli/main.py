@@ -15,7 +15,10 @@ from soulcaster.processes.settings import sections
 
 def _settings_help() -> str:
     """Return every setting, by section, for the end of the program's help."""
-    lines = ["**Settings** are environment variables; those of a `soulcaster run` in the data dir take precedence."]
+    lines = [
+        "**Settings** are environment variables; those of a `soulcaster run` in the data dir take precedence.",
+        "A secret may be in a file that `<VARIABLE>_FILE` names.",
+    ]
     for section, listed in sections().items():
         rows = [f"- `{names}` (default {default or 'none'}): {text}" for names, default, text in listed]
         lines += ["", f"**{section}**", "", *rows]

@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 
 from soulcaster.errors import StackError
+from soulcaster.processes.base_settings import environment_with
 
 POLL_SECONDS = 0.05
 LOG_ROTATE_BYTES = 8 * 1024 * 1024
@@ -45,7 +46,7 @@ class Child:
         self._command = list(command)
         self._grace = grace
         self._cwd = cwd
-        self._env = {**os.environ, **(env or {})}
+        self._env = environment_with(env or {})
         self._process: subprocess.Popen[bytes] | None = None
         self._log_start = 0
 

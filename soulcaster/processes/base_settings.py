@@ -1,23 +1,96 @@
-"""What every group of settings is made of."""
+"""What every group of settings is made of, and the three places that a value comes from.
 
+A secret is a field with `repr=False`. A file may hold it, as Docker's secrets and systemd's credentials are files: the
+variable `<VARIABLE>_FILE` names it.
+"""
+
+import os
+from collections.abc import Mapping
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AliasChoices, Field
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 from yarl import URL
 
+from soulcaster.errors import BadInput
+
 DEFAULT_DATA_DIR = Path(".soulcaster")
+
+_PREFIX = "SOULCASTER_"
+
+
+def variables_of(name: str, field: FieldInfo) -> tuple[str, ...]:
+    """Return the environment variables of a setting; the first one that is set wins."""
+    alias = field.validation_alias
+    return tuple(map(str, alias.choices)) if isinstance(alias, AliasChoices) else (f"{_PREFIX}{name.upper()}",)
+
+
+def environment_with(changes: Mapping[str, str]) -> dict[str, str]:
+    """Return our environment for another process, with changed variables: these replace files of secrets, too."""
+    return {
+        **{name: value for name, value in os.environ.items() if name.removesuffix("_FILE") not in changes},
+        **changes,
+    }
+
+
+class SecretFiles(PydanticBaseSettingsSource):
+    """Takes secrets from the files that variables name."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[str | None, str, bool]:
+        """Return what the file of a secret holds, None where no variable names one.
+
+        Raises:
+            BadInput: the file cannot be read, or the secret is in a variable as well.
+        """
+        variables = variables_of(field_name, field)
+        key = variables[0] if field.validation_alias else field_name
+        naming = [variable for variable in variables if os.environ.get(f"{variable}_FILE")]
+        if field.repr or not naming:
+            return None, key, False
+        given = [f"{variable}_FILE" for variable in naming] + [name for name in variables if os.environ.get(name)]
+        if len(given) > 1:
+            raise BadInput(f"{' and '.join(given)} are both set; set one.")
+        return _read_secret(given[0]), key, False
+
+    def __call__(self) -> dict[str, Any]:
+        """Return the secrets that files hold, by the name that settings are made with."""
+        found = (self.get_field_value(field, name) for name, field in self.settings_cls.model_fields.items())
+        return {key: value for value, key, _ in found if value is not None}
+
+
+def _read_secret(variable: str) -> str:
+    path = os.environ[variable]
+    try:
+        return Path(path).read_text().rstrip("\r\n")
+    except UnicodeDecodeError:
+        why = "it is not text"
+    except OSError as error:
+        why = error.strerror or type(error).__name__
+    raise BadInput(f"{variable} names {path}, which cannot be read: {why}.")
 
 
 class ProcessSettings(BaseSettings):
     """Settings of every process."""
 
-    model_config = SettingsConfigDict(env_prefix="SOULCASTER_", frozen=True, extra="ignore", populate_by_name=True)
+    model_config = SettingsConfigDict(env_prefix=_PREFIX, frozen=True, extra="ignore", populate_by_name=True)
 
     section: ClassVar[str] = "Every process"
 
     log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR.")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Return where values come from, the first one that has it: arguments, files of secrets, variables."""
+        return init_settings, SecretFiles(settings_cls), env_settings
 
     def secrets(self) -> frozenset[str]:
         """Return the keys and passwords among these settings, which no log of a job may show."""

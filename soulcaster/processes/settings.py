@@ -6,7 +6,7 @@ code. Groups that several processes read have files of their own beside this one
 test compares it.
 
 A value comes from the stack file that `soulcaster run` keeps in the data directory while it runs, else from the
-environment, else from the default.
+environment, else from the default. A secret may be in a file that the environment names.
 """
 
 import inspect
@@ -23,7 +23,7 @@ from yarl import URL
 from soulcaster.domain.members import SignUp
 from soulcaster.errors import BadInput
 from soulcaster.processes.backend_settings import BackendSettings
-from soulcaster.processes.base_settings import DEFAULT_DATA_DIR, ProcessSettings
+from soulcaster.processes.base_settings import DEFAULT_DATA_DIR, ProcessSettings, variables_of
 from soulcaster.processes.fix_settings import OrderingSettings
 from soulcaster.processes.system_settings import (
     AddressSettings,
@@ -309,10 +309,9 @@ def load_settings(data_dir: Path = DEFAULT_DATA_DIR) -> Settings:
 
 def _variable(name: str) -> Variable:
     field = Settings.model_fields[name]
-    alias = field.validation_alias
-    names = [str(c) for c in alias.choices] if isinstance(alias, AliasChoices) else [f"SOULCASTER_{name.upper()}"]
     default = field.get_default(call_default_factory=True, validated_data={})
-    return Variable(", ".join(names), str(default), field.description or "")
+    text = (field.description or "") + ("" if field.repr else " A secret.")
+    return Variable(", ".join(variables_of(name, field)), str(default), text)
 
 
 def _running_stack(data_dir: Path) -> dict[str, Any]:

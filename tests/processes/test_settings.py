@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from yarl import URL
 
 from soulcaster.errors import BadInput
+from soulcaster.processes.base_settings import environment_with, variables_of
 from soulcaster.processes.settings import STACK_FILE, Settings, load_settings, sections, variables
 
 DOCS = Path(__file__).parents[2] / "docs" / "settings.md"
@@ -29,6 +30,7 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for names, _, _ in variables():
         for name in names.split(", "):
             monkeypatch.delenv(name, raising=False)
+            monkeypatch.delenv(f"{name}_FILE", raising=False)
 
 
 def stack(folder: Path, pid: int) -> Path:
@@ -139,6 +141,60 @@ def test_what_is_not_shown_is_known_to_be_secret() -> None:
 def test_the_other_name_of_the_gemini_key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GOOGLE_GENERATIVE_AI_API_KEY", "of the predecessor")
     assert Settings().gemini_key == "of the predecessor"
+
+
+SECRETS = [(name, variables_of(name, field)) for name, field in Settings.model_fields.items() if not field.repr]
+
+
+@pytest.mark.parametrize(("field", "names"), SECRETS, ids=[name for name, _ in SECRETS])
+def test_every_secret_may_be_in_a_file(
+    field: str, names: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UPSTASH_REDIS_REST_URL", "https://host")
+    monkeypatch.setenv("UPSTASH_REDIS_REST_TOKEN_FILE", str(tmp_path / "token"))
+    (tmp_path / "token").write_text("of Upstash")
+    (tmp_path / "secret").write_text(" of the file \r\n\n")
+    for name in names:
+        with monkeypatch.context() as patch:
+            patch.setenv(f"{name}_FILE", str(tmp_path / "secret"))
+            patch.setenv(name, "")  # as good as not set
+            assert getattr(Settings(), field) == " of the file "
+            for other in names:
+                patch.setenv(other, "of the variable")
+                with pytest.raises(BadInput, match=f"{name}_FILE and {other} are both set") as raised:
+                    Settings()
+                assert "of the" not in str(raised.value)
+                patch.delenv(other)
+
+
+def test_a_file_of_a_secret_gives_way_to_the_stack_that_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "secret").write_text("redis://of-the-file")
+    monkeypatch.setenv("REDIS_URL_FILE", str(tmp_path / "secret"))
+    assert Settings().redis_url == "redis://of-the-file"
+    assert load_settings(stack(tmp_path, os.getpid())).redis_url == "redis://stack"
+
+
+def test_a_file_of_a_secret_that_cannot_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "binary").write_bytes(b"\xff\xfe")
+    for path, why in ((tmp_path / "gone", "No such file"), (tmp_path, "Is a directory"), (tmp_path / "binary", "text")):
+        monkeypatch.setenv("GITHUB_SECRET_FILE", str(path))
+        with pytest.raises(BadInput, match=f"GITHUB_SECRET_FILE names {path}, which cannot be read: .*{why}"):
+            Settings()
+
+
+def test_only_secrets_are_read_from_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOULCASTER_KAFKA_FILE", str(tmp_path / "gone"))
+    monkeypatch.setenv("GITHUB_SECRET_FILE", "")
+    assert Settings().kafka == "127.0.0.1:9092"
+
+
+def test_what_another_process_gets_replaces_files_of_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOULCASTER_SESSION_KEY_FILE", "/of/ours")
+    monkeypatch.setenv("SOULCASTER_API_KEY_FILE", "/of/ours")
+    environment = environment_with({"SOULCASTER_SESSION_KEY": "of theirs"})
+    assert environment["SOULCASTER_SESSION_KEY"] == "of theirs"
+    assert "SOULCASTER_SESSION_KEY_FILE" not in environment
+    assert environment["SOULCASTER_API_KEY_FILE"] == "/of/ours"
 
 
 def test_variables_are_what_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
