@@ -41,8 +41,12 @@ types: setup ## mypy --strict
 imports: setup ## the direction of imports
 	$(BIN)/lint-imports
 
-lock: setup ## make requirements.lock anew from pyproject.toml
-	$(BIN)/uv pip compile pyproject.toml --group dev --universal --generate-hashes --python-version 3.11 --quiet --output-file requirements.lock
+COMPILE := $(BIN)/uv pip compile --universal --generate-hashes --python-version 3.11 --quiet
+
+lock: setup ## make the lock files anew from pyproject.toml; the image has the releases that the tests have
+	$(COMPILE) pyproject.toml --extra local --group dev --output-file requirements.lock
+	$(COMPILE) pyproject.toml --constraint requirements.lock --output-file deploy/image/requirements.lock
+	$(COMPILE) --group build --constraint requirements.lock --output-file deploy/image/build.lock
 
 clean: ## remove the environment and the local data
 	rm -rf $(VENV) .soulcaster .cache

