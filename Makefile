@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help setup run test bugs lint types imports unit lock clean
+.PHONY: help setup run test bugs lint types imports unit metrics lock clean
 .DEFAULT_GOAL := help
 
 help: ## show this list
@@ -40,6 +40,9 @@ types: setup ## mypy --strict
 
 imports: setup ## the direction of imports
 	$(BIN)/lint-imports
+
+metrics: setup ## write docs/metrics.md anew from soulcaster/telemetry/metrics.py
+	$(BIN)/python -m soulcaster.telemetry > docs/metrics.md
 
 COMPILE := $(BIN)/uv pip compile --universal --generate-hashes --python-version 3.11 --quiet
 

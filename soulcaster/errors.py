@@ -6,6 +6,7 @@ so it says what happened, where, and what to do about it.
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import ClassVar
 
 
 class SoulcasterError(Exception):
@@ -21,41 +22,62 @@ class SoulcasterError(Exception):
 class Unavailable(SoulcasterError):
     """A system that Soulcaster depends on does not answer; try again later."""
 
+    system: ClassVar[str] = "other"
+    """Which one, in metrics."""
+
 
 class KafkaUnavailable(Unavailable):
     """Kafka does not answer."""
+
+    system = "kafka"
 
 
 class RedisUnavailable(Unavailable):
     """Redis does not answer."""
 
+    system = "redis"
+
 
 class GitHubUnavailable(Unavailable):
     """GitHub does not answer."""
+
+    system = "github"
 
 
 class ArchiveUnavailable(Unavailable):
     """The archive of logs does not answer."""
 
+    system = "archive"
+
 
 class NotShownYet(Unavailable):
     """Kafka has this, and the read model does not show it yet; try again."""
+
+    system = "read_model"
 
 
 class EmbedderUnavailable(Unavailable):
     """The embedder does not answer."""
 
+    system = "embedder"
+
 
 class EmbedderRefuses(Unavailable):
     """The embedder refuses to embed texts; check its API key and its settings."""
+
+    system = "embedder"
 
 
 class PlannerUnavailable(Unavailable):
     """The model that writes plans does not answer."""
 
+    system = "planner"
+
 
 class SourceUnavailable(Unavailable):
     """A source of feedback does not answer, or not as it should."""
+
+    system = "source"
 
 
 class SourceLimited(SourceUnavailable):
@@ -69,6 +91,8 @@ class SourceLimited(SourceUnavailable):
 class ApiUnavailable(Unavailable):
     """The HTTP API does not answer."""
 
+    system = "api"
+
     def __init__(self, message: str | None = None, retry_after: float | None = None) -> None:
         """`retry_after` is how many seconds the server asks to wait, None when it does not say."""
         super().__init__(message)
@@ -81,6 +105,8 @@ class ApiRefuses(ApiUnavailable):
 
 class EcsUnavailable(Unavailable):
     """Amazon ECS does not answer."""
+
+    system = "ecs"
 
 
 class EcsRefuses(EcsUnavailable):

@@ -1,6 +1,7 @@
 """The processes of `soulcaster run`: started together, watched, and stopped in order."""
 
 import asyncio
+import itertools
 import json
 import os
 import secrets
@@ -44,6 +45,7 @@ class LocalRun:
         self._stack = Stack(data_dir, base=settings)
         self._settings = self._stack.settings
         self._address = f"http://127.0.0.1:{settings.port}"
+        self._metrics_ports = itertools.count(settings.metrics_port)
         secrets_key = kept_key(data_dir / "secrets.key")
         self._worker = self._program("worker", "The worker", grace=WORKER_STOP_SECONDS)
         self._web = self._program(
@@ -63,6 +65,8 @@ class LocalRun:
         """Return a command of `soulcaster` as a child process; nothing is started yet."""
         arguments = [sys.executable, "-m", "soulcaster", *command.split(), "--data-dir", str(self._data_dir)]
         log = self._stack.logs / f"{command.replace(' ', '-')}.log"
+        if self._settings.metrics_port:
+            env["SOULCASTER_METRICS_PORT"] = str(next(self._metrics_ports))
         return Child(name, arguments, log=log, grace=grace, env=env)
 
     async def until_stopped(self, *, demo: bool) -> None:
@@ -164,8 +168,9 @@ class LocalRun:
             return False
 
     def _write_stack_file(self) -> None:
-        """Leave the addresses for the other commands; the session key is not an address and stays out."""
-        stack = {"pid": os.getpid(), "settings": self._settings.model_dump(mode="json", exclude={"session_key"})}
+        """Leave the addresses for the other commands: neither the session key nor the port of one process's metrics."""
+        settings = self._settings.model_dump(mode="json", exclude={"session_key", "metrics_port"})
+        stack = {"pid": os.getpid(), "settings": settings}
         write_private(self._data_dir / STACK_FILE, json.dumps(stack, indent=2))
 
     def _say(self, line: str) -> None:

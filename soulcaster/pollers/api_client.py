@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from yarl import URL
 
 from soulcaster.errors import ApiRefuses, ApiUnavailable, BadInput, NotFound
+from soulcaster.telemetry.waits import WAITS
 
 M = TypeVar("M", bound=BaseModel)
 T = TypeVar("T")
@@ -219,11 +220,12 @@ async def until_available(work: Callable[[], Awaitable[T]]) -> T:
     def retry(error: Exception) -> bool | float:
         return isinstance(error, ApiUnavailable) and (error.retry_after or True)
 
-    async for attempt in stamina.retry_context(
-        on=retry, attempts=None, timeout=None, wait_initial=0.5, wait_max=30.0, wait_jitter=0.5
-    ):
-        with attempt:
-            return await work()
+    with WAITS.one() as wait:
+        async for attempt in stamina.retry_context(
+            on=retry, attempts=None, timeout=None, wait_initial=0.5, wait_max=30.0, wait_jitter=0.5
+        ):
+            with attempt, wait.failed():
+                return await work()
     raise AssertionError("stamina ended without a result or an error")
 
 

@@ -79,6 +79,16 @@ class ProcessSettings(BaseSettings):
     section: ClassVar[str] = "Every process"
 
     log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR.")
+    metrics_host: str = Field(
+        "127.0.0.1", description="Address that `/metrics` and `/health/live` are served at; 0.0.0.0 in a container."
+    )
+    metrics_port: int = Field(
+        0,
+        ge=0,
+        le=65_535,
+        description="Port of `/metrics` and `/health/live`, without a key, so keep it private; 0 is off. The processes "
+        "of `soulcaster run` take this port and the four after it.",
+    )
 
     @classmethod
     def settings_customise_sources(

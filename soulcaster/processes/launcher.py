@@ -21,10 +21,12 @@ from soulcaster.processes.logs import configure as configure_logs
 from soulcaster.processes.pull_requests import open_poll
 from soulcaster.processes.settings import LauncherSettings
 from soulcaster.processes.signals import run_until_stopped
+from soulcaster.processes.telemetry import telemetry
 from soulcaster.services.fix_policy import FixPolicy
 from soulcaster.services.job_tokens import JobTokens
 from soulcaster.services.log_archive import LogArchiver
 from soulcaster.services.program_reports import ProgramReports
+from soulcaster.telemetry.liveness import TURNS
 from soulcaster.wire.topics import FIX_COMMANDS
 
 log = structlog.get_logger(__name__)
@@ -42,7 +44,11 @@ async def _launch(settings: LauncherSettings) -> None:
     log.info("launcher starts", kafka=settings.kafka, backends=settings.backends)
     tokens = JobTokens(settings.secrets_key, utc_now)
     archive = log_archive(settings.log_archive)
-    async with KafkaPublisher(settings.kafka) as publisher, AsyncExitStack() as stack:
+    async with (
+        telemetry(settings, "launcher", TURNS.liveness),
+        KafkaPublisher(settings.kafka) as publisher,
+        AsyncExitStack() as stack,
+    ):
         backends = launch_backends(settings, ProgramReports(publisher, tokens, utc_now))
         for backend in backends.values():
             stack.push_async_callback(backend.close)

@@ -16,6 +16,8 @@ from soulcaster.processes.clock import utc_now
 from soulcaster.processes.logs import configure as configure_logs
 from soulcaster.processes.settings import PollerSettings
 from soulcaster.processes.signals import run_until_stopped
+from soulcaster.processes.telemetry import telemetry
+from soulcaster.telemetry.liveness import TURNS
 
 log = structlog.get_logger(__name__)
 
@@ -62,6 +64,7 @@ async def _poll_reddit(settings: PollerSettings) -> None:
     api = settings.api_url()
     config = reddit_config(settings)
     async with (
+        telemetry(settings, "reddit-poller", TURNS.liveness),
         aiohttp.ClientSession() as ours,
         aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as theirs,
     ):
@@ -75,7 +78,7 @@ async def _poll_reddit(settings: PollerSettings) -> None:
 
 async def _poll_github(settings: PollerSettings) -> None:
     api = settings.api_url()
-    async with aiohttp.ClientSession() as session:
+    async with telemetry(settings, "github-poller", TURNS.liveness), aiohttp.ClientSession() as session:
         log.info("GitHub poller starts", api=str(api), minutes=settings.github_sync_minutes)
         client = ApiClient(session, api, settings.api_key)
         await GitHubPoller(client, interval=settings.github_sync_minutes * 60.0, clock=time.monotonic).run()

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+from collections.abc import AsyncIterator
 
 import structlog
 from aiohttp import web
@@ -27,10 +28,12 @@ from soulcaster.processes.planner import make_planner
 from soulcaster.processes.pull_requests import code_hosts
 from soulcaster.processes.settings import WebSettings
 from soulcaster.processes.system_settings import MAKE_KEY
+from soulcaster.processes.telemetry import telemetry
 from soulcaster.services.credentials import ModelAccess
 from soulcaster.services.job_orders import OrderDefaults
 from soulcaster.services.job_tokens import JobTokens
 from soulcaster.services.webhook_secrets import Seal
+from soulcaster.telemetry.liveness import answering
 from soulcaster.web import server
 from soulcaster.web.dependencies import Options, Systems
 from soulcaster.web.guards import LOOPBACK, host_of
@@ -139,7 +142,12 @@ async def create_app(settings: WebSettings) -> web.Application:
             if optional is not None:
                 await optional.close()
 
+    async def watched(_app: web.Application) -> AsyncIterator[None]:
+        async with telemetry(settings, "web", answering):
+            yield
+
     app.on_cleanup.append(close)
+    app.cleanup_ctx.append(watched)
     # The objects of the application live as long as the process. Frozen, they cost no full collection, which would
     # otherwise stop every response for 0.2 s.
     gc.collect()

@@ -42,8 +42,10 @@ from soulcaster.processes.job_logs import job_logs_expire
 from soulcaster.processes.logs import configure as configure_logs
 from soulcaster.processes.settings import WorkerSettings
 from soulcaster.processes.system_settings import KafkaSettings
+from soulcaster.processes.telemetry import telemetry
 from soulcaster.services.project_config import ConfigCache
 from soulcaster.services.projection import Projection
+from soulcaster.telemetry.liveness import answering
 from soulcaster.wire.topics import AGENTS, DEAD_LETTERS
 from tables.segmented import SegmentedTable, declare, partition_of
 
@@ -123,6 +125,7 @@ def create_app(settings: WorkerSettings, *, embedder: Embedder | None = None) ->
     ):
         _add_agent(app, agent, publisher, in_progress)
     app.add_dependency(_Connections(connections))
+    app.add_dependency(_Telemetry(settings))
     return app
 
 
@@ -205,6 +208,17 @@ class _Connections(mode.Service):  # type: ignore[misc]  # mode ships no types t
     async def on_stop(self) -> None:
         for close in self._closing:
             await close()
+
+
+class _Telemetry(mode.Service):  # type: ignore[misc]
+    """Serves the worker's metrics and liveness while the app runs."""
+
+    def __init__(self, settings: WorkerSettings) -> None:
+        super().__init__()
+        self._settings = settings
+
+    async def on_start(self) -> None:
+        await self.add_async_context(telemetry(self._settings, "worker", answering))
 
 
 def _end_process(why: str) -> None:

@@ -16,6 +16,7 @@ from soulcaster.ports.clock import Clock
 from soulcaster.ports.clusters import ClusterView
 from soulcaster.ports.read_model import ReadModel
 from soulcaster.services.fixes import Fixes, FixRequest
+from soulcaster.telemetry.liveness import TURNS
 from soulcaster.wire.project_config import AutomaticFixes
 
 BY = "policy"
@@ -23,6 +24,9 @@ BY = "policy"
 
 LOOK_SECONDS = 30.0
 """Pause between two looks."""
+
+TURN_SECONDS = 1_800.0
+"""A look takes less, however many projects there are."""
 
 CLUSTERS_AT_ONCE = 100
 JOBS_COUNTED = 1000
@@ -42,6 +46,7 @@ class FixPolicy:
     async def run(self) -> None:
         """Look again and again, until the caller cancels; a look that fails is logged, and the next one follows."""
         while True:
+            TURNS.turn("policies", within=TURN_SECONDS)
             try:
                 await self.look()
             except Unavailable as error:

@@ -16,9 +16,13 @@ from soulcaster.ports.jobs import JobReader
 from soulcaster.ports.rate_limits import RateLimits
 from soulcaster.services.pull_requests import PullRequests
 from soulcaster.services.shipping import Shipping
+from soulcaster.telemetry.liveness import TURNS
 
 LOOKS = "looks at pull requests"
 """What of the rate limits a look takes."""
+
+TURN_SECONDS = 1_800.0
+"""A look takes less, however many projects there are."""
 
 log = structlog.get_logger(__name__)
 
@@ -45,6 +49,7 @@ class PullRequestPoll:
     async def run(self) -> None:
         """Look again and again, until the caller cancels; a look that fails is logged, and the next one follows."""
         while True:
+            TURNS.turn("pull-requests", within=self._seconds + TURN_SECONDS)
             try:
                 await self.look_in_turn()
             except Unavailable as error:

@@ -6,6 +6,7 @@ from typing import TypeVar
 import stamina
 
 from soulcaster.errors import Unavailable
+from soulcaster.telemetry.waits import WAITS
 
 T = TypeVar("T")
 
@@ -19,14 +20,15 @@ async def until_available(work: Callable[[], Awaitable[T]]) -> T:
 
     Waits grow from `FIRST_WAIT_SECONDS` to `MAX_WAIT_SECONDS`; every other error of `work` passes through.
     """
-    async for attempt in stamina.retry_context(
-        on=Unavailable,
-        attempts=None,
-        timeout=None,
-        wait_initial=FIRST_WAIT_SECONDS,
-        wait_max=MAX_WAIT_SECONDS,
-        wait_jitter=JITTER_SECONDS,
-    ):
-        with attempt:
-            return await work()
+    with WAITS.one() as wait:
+        async for attempt in stamina.retry_context(
+            on=Unavailable,
+            attempts=None,
+            timeout=None,
+            wait_initial=FIRST_WAIT_SECONDS,
+            wait_max=MAX_WAIT_SECONDS,
+            wait_jitter=JITTER_SECONDS,
+        ):
+            with attempt, wait.failed():
+                return await work()
     raise AssertionError("stamina ended without a result or an error")

@@ -1,0 +1,171 @@
+"""Every metric, declared once. docs/metrics.md is made from this file (`make metrics`).
+
+Names follow Prometheus: one prefix, base units, `_total` for what only grows. A label has few values, known in advance:
+never the id of a project, cluster, item, person or job, and never a text. What happens often is counted once a batch.
+"""
+
+from soulcaster.telemetry.declare import DECLARED, Declared, Section
+
+CALLS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+"""Seconds of a call to a system nearby."""
+
+WORK = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
+"""Seconds of work, and of waiting for it."""
+
+_process = Section("Every process")
+
+BUILD_INFO = _process.gauge("build_info", "Always 1: the version that runs, in which process.", "version", "process")
+WAITING = _process.gauge(
+    "waiting", "Operations that wait for a system that does not answer; each is tried again and again.", "system"
+)
+LOOP_TURN_TIMESTAMP = _process.gauge(
+    "loop_turn_timestamp_seconds", "When a loop of the launcher or a poller last came round, in Unix time.", "loop"
+)
+DEAD_LETTERS = _process.counter(
+    "dead_letters",
+    "Messages that cannot be processed, by the topic they came from. `kind`: `invalid` is not what its topic carries, "
+    "`failed` made an agent raise, `job` ended as dead.",
+    "topic",
+    "kind",
+)
+
+_feedback = Section("Feedback")
+
+ITEMS_POSTED = _feedback.counter(
+    "items_posted",
+    "Items that came in through the HTTP API. `outcome`: `acknowledged` by Kafka, or `unavailable`: not answered 2xx.",
+    "outcome",
+)
+ITEMS_READ = _feedback.counter(
+    "items_read",
+    "Items on feedback.raw. `outcome`: `accepted`, `filtered` out by the project's settings, `refused` as invalid, or "
+    "`deleted` by its source. `source` is a known vendor, else `other`.",
+    "source",
+    "outcome",
+)
+ITEMS_JUDGED = _feedback.counter(
+    "items_judged",
+    "Accepted items. `outcome`: `new`, `changed`, `duplicate`, or `deleted`: it came after its tombstone.",
+    "source",
+    "outcome",
+)
+ITEMS_ASSIGNED = _feedback.counter(
+    "items_assigned",
+    "Items that clustering has placed, again where a round or a person moved them. `change`: `opened` a cluster, "
+    "`joined` or `moved`.",
+    "change",
+)
+ITEM_VISIBLE_SECONDS = _feedback.histogram(
+    "item_visible_seconds",
+    "From Kafka's acknowledgement of an item to the moment when it can be read, as unclustered at first; the slowest "
+    "item of each batch.",
+    buckets=WORK,
+)
+UNCLUSTERED = _feedback.gauge(
+    "unclustered_items", "Items in the read model without a cluster, of the projects of this worker's partitions."
+)
+
+_agents = Section("Agents of the worker")
+
+WORKER_STATE = _agents.gauge(
+    "worker_state", "1 for what the worker does now: `starting`, `rebalancing`, `recovering` its tables or `running`.",
+    "state",
+)  # fmt: skip
+AGENT_RECORDS = _agents.counter("agent_records", "Records that an agent has processed.", "agent")
+AGENT_RESULTS = _agents.counter(
+    "agent_results", "What an agent made of them: items, events or applied records.", "agent"
+)
+AGENT_BATCH_SECONDS = _agents.histogram(
+    "agent_batch_seconds", "Seconds that an agent took for a batch, waits included.", "agent", buckets=WORK
+)
+AGENT_DELAY_SECONDS = _agents.histogram(
+    "agent_delay_seconds",
+    "From the oldest record of a batch, by its time in Kafka, to the end of the batch.",
+    "agent",
+    buckets=WORK,
+)
+
+_clustering = Section("Clustering")
+
+CLUSTERS = _clustering.gauge("clusters", "Clusters of the projects that this worker has in memory.")
+ROUNDS = _clustering.counter(
+    "rounds",
+    "Rounds of consolidation beside the stream; those of small projects are part of a batch. `outcome`: `applied`, "
+    "`given_up` because something came in between, or `failed`.",
+    "outcome",
+)
+ROUND_SECONDS = _clustering.histogram("round_seconds", "Seconds that a round took to decide.", buckets=WORK)
+ROUND_MOVED_SHARE = _clustering.histogram(
+    "round_moved_share",
+    "Share of a project's items that an applied round moved, merges not counted.",
+    buckets=(0, 0.001, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1),
+)
+
+_models = Section("Embedder and paid models")
+
+EMBEDDER_CALLS = _models.counter(
+    "embedder_calls",
+    "Calls of the embedder. `outcome`: `ok`, `unavailable`, `refuses`: a person has to act, or `rejects` a text.",
+    "embedder",
+    "outcome",
+)
+EMBEDDER_TEXTS = _models.counter("embedder_texts", "Texts that were embedded.", "embedder")
+EMBEDDER_SECONDS = _models.histogram(
+    "embedder_seconds", "Seconds of a call of the embedder, its own retries included.", "embedder", buckets=WORK
+)
+GEMINI_REQUESTS = _models.counter(
+    "gemini_requests",
+    "HTTP requests to Gemini. `outcome`: `ok`, `unavailable`, `rejects` or `refuses`.",
+    "outcome",
+)
+EMBEDDING_COST = _models.counter(
+    "embedding_cost_dollars", "What embedding has cost, estimated from the length of the texts.", "embedder"
+)
+
+_jobs = Section("Jobs")
+
+JOBS = _jobs.gauge("jobs", "Jobs that this launcher follows now, by state.", "state")
+JOBS_ENDED = _jobs.counter(
+    "jobs_ended", "Jobs that have ended, by their last state and their backend.", "state", "backend"
+)
+JOB_COST = _jobs.counter("job_cost_dollars", "What ended jobs have spent on models.", "backend")
+LAUNCHES_FAILED = _jobs.counter("launches_failed", "Launches that failed; a job has up to three.", "backend")
+
+_web = Section("Web server")
+
+HTTP_REQUESTS = _web.counter(
+    "http_requests",
+    "Requests by method, pattern of the route, and class of the status: `2xx` to `5xx`; 499 is a caller that left.",
+    "method",
+    "route",
+    "status",
+)
+HTTP_REQUEST_SECONDS = _web.histogram(
+    "http_request_seconds", "Seconds until a request was answered, live streams left out.", "route", buckets=CALLS
+)
+
+_systems = Section("Kafka and Redis")
+
+KAFKA_PUBLISH_SECONDS = _systems.histogram(
+    "kafka_publish_seconds", "Seconds until Kafka had acknowledged what was published together.", buckets=CALLS
+)
+KAFKA_PUBLISHED = _systems.counter("kafka_published_messages", "Messages that Kafka acknowledged, by topic.", "topic")
+KAFKA_ERRORS = _systems.counter("kafka_errors", "Calls of Kafka, outside of Faust, that failed or took too long.")
+REDIS_SECONDS = _systems.histogram(
+    "redis_seconds", "Seconds of a use of Redis: one command, or those that belong together.", buckets=CALLS
+)
+REDIS_ERRORS = _systems.counter(
+    "redis_errors", "Uses of Redis that failed. `outcome`: `unavailable`, or `error` for any other.", "outcome"
+)
+
+_pollers = Section("Pollers")
+
+POLLS = _pollers.counter(
+    "polls",
+    "Readings of a source, by source. `outcome`: `ok`, `unchanged`, `unavailable`, or `refused`: a person has to act.",
+    "source",
+    "outcome",
+)
+
+ALL: tuple[Declared, ...] = tuple(DECLARED)
+"""Every metric, for docs/metrics.md and for the tests of dashboard and alerts."""

@@ -1,0 +1,77 @@
+"""What counts as dead: a loop that does not come round, and that waits for nobody."""
+
+import pytest
+import stamina
+
+from soulcaster.errors import EmbedderRefuses, KafkaUnavailable, RedisUnavailable
+from soulcaster.services.retrying import until_available
+from soulcaster.telemetry.declare import REGISTRY
+from soulcaster.telemetry.liveness import Turns
+from soulcaster.telemetry.waits import WAITS, Waits
+
+
+class Clock:
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_a_loop_that_does_not_come_round_is_dead_and_lives_again_when_it_does() -> None:
+    clock = Clock()
+    turns = Turns(Waits(), clock)
+    assert turns.liveness().live
+    turns.turn("slow", within=60)
+    turns.turn("quick", within=10)
+    clock.now += 11
+    dead = turns.liveness()
+    assert not dead.live
+    assert dead.why == "no turn of quick in time"
+    assert dead.facts["seconds_since_turn"] == {"slow": 11.0, "quick": 11.0}
+    turns.turn("quick", within=10)
+    assert turns.liveness().live
+
+
+def test_who_waits_for_a_system_is_not_dead() -> None:
+    clock = Clock()
+    waits = Waits()
+    turns = Turns(waits, clock)
+    turns.turn("loop", within=10)
+    clock.now += 11
+    with waits.one() as wait:
+        with pytest.raises(RedisUnavailable), wait.failed():
+            raise RedisUnavailable
+        assert turns.liveness().live
+        assert turns.liveness().facts["waiting_for"] == ["redis"]
+    assert not turns.liveness().live
+
+
+async def test_retrying_waits_for_the_system_that_failed_last_until_it_is_over() -> None:
+    seen = []
+    failures = iter([KafkaUnavailable(), EmbedderRefuses()])
+
+    def waiting(system: str) -> float | None:
+        return REGISTRY.get_sample_value("soulcaster_waiting", {"system": system})
+
+    async def work() -> str:
+        seen.append(list(WAITS.systems()))
+        for error in failures:
+            raise error
+        return "done"
+
+    with stamina.set_testing(True, attempts=5):
+        assert await until_available(work) == "done"
+    assert seen == [[], ["kafka"], ["embedder"]]
+    assert WAITS.systems() == []
+    assert (waiting("kafka"), waiting("embedder")) == (0, 0)
+
+
+async def test_an_operation_that_ends_with_an_error_waits_no_more() -> None:
+    failures = iter([KafkaUnavailable(), LookupError()])
+
+    async def work() -> None:
+        raise next(failures)
+
+    with stamina.set_testing(True, attempts=5), pytest.raises(LookupError):
+        await until_available(work)
+    assert WAITS.systems() == []
