@@ -1,6 +1,5 @@
 """Looks for secrets in the lines that a patch adds: by gitleaks (github.com/gitleaks/gitleaks) and our own patterns."""
 
-import asyncio
 import importlib.util
 import json
 import tempfile
@@ -11,6 +10,7 @@ from soulcaster.domain.fixes.patch import Patch
 from soulcaster.domain.fixes.patch_lines import AddedLine, new_lines
 from soulcaster.domain.text.secrets import has_token
 from soulcaster.errors import NoScan
+from soulcaster.fixer.commands import run_command
 
 SECONDS = 60.0
 
@@ -69,29 +69,20 @@ async def _gitleaks(text: bytes) -> list[tuple[str, int]]:
     """Return the rules that match a text, with the line where each begins."""
     with tempfile.TemporaryDirectory() as empty:  # no configuration of anybody is there
         try:
-            program = await asyncio.create_subprocess_exec(
-                str(_program()),
-                *OPTIONS,
-                cwd=empty,
-                env={"HOME": empty, "PATH": ""},
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.PIPE,
+            done = await run_command(
+                (str(_program()), *OPTIONS),
+                seconds=SECONDS,
+                environment={"HOME": empty, "PATH": ""},
+                folder=empty,
+                given=text,
             )
-        except OSError as error:
-            raise NoScan(f"gitleaks cannot be started: {error.strerror}") from error
-        try:
-            async with asyncio.timeout(SECONDS):
-                report, said = await program.communicate(text)
         except TimeoutError as error:
             raise NoScan(f"gitleaks took longer than {SECONDS:.0f} seconds") from error
-        finally:
-            if program.returncode is None:
-                program.kill()
-                await program.wait()
-    if program.returncode != 0:
-        raise NoScan(f"gitleaks failed: {said[-500:].decode(errors='replace').strip()}")
-    return [(str(one["RuleID"]), int(one["StartLine"])) for one in json.loads(report or b"[]")]
+        except OSError as error:
+            raise NoScan(f"gitleaks cannot be started: {error.strerror}") from error
+    if done.code != 0:
+        raise NoScan(f"gitleaks failed: {done.said[-500:].decode(errors='replace').strip()}")
+    return [(str(one["RuleID"]), int(one["StartLine"])) for one in json.loads(done.printed or b"[]")]
 
 
 def _program() -> Path:

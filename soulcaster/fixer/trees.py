@@ -1,12 +1,12 @@
 """Copies of trees, and their removal. What is in a tree is hostile once a command has run in it."""
 
-import asyncio
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 from soulcaster.errors import TreeUnusable
+from soulcaster.fixer.commands import run_command
 from soulcaster.ports.sandbox import Tree
 
 COPY_SECONDS = 600.0
@@ -73,22 +73,11 @@ async def _open_up(folder: Path) -> None:
 
 async def _run(*command: str) -> None:
     """Run one of the system's programs; unlike Python's functions they remove folders at any depth."""
-    process = await asyncio.create_subprocess_exec(
-        *command,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.PIPE,
-        env={"PATH": "/usr/local/bin:/usr/bin:/bin", "LC_ALL": "C"},
-    )
+    environment = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LC_ALL": "C"}
     try:
-        async with asyncio.timeout(COPY_SECONDS):
-            _, errors = await process.communicate()
+        done = await run_command(command, seconds=COPY_SECONDS, environment=environment)
     except TimeoutError as error:
         raise TreeUnusable(f"A tree of files could not be copied or removed: {command[0]} took too long.") from error
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    if process.returncode != 0:
-        words = errors[-_TAIL_BYTES:].decode(errors="replace").strip()
+    if done.code != 0:
+        words = done.said[-_TAIL_BYTES:].decode(errors="replace").strip()
         raise TreeUnusable(f"A tree of files could not be copied or removed: {words}")

@@ -1,5 +1,7 @@
 """Part of a topic, read from a real Kafka."""
 
+import time
+
 import pytest
 from aiokafka import AIOKafkaProducer
 
@@ -11,7 +13,8 @@ from soulcaster.wire.topics import JOB_LOGS
 
 pytestmark = pytest.mark.integration
 
-AT_MS = 1_700_000_000_000
+AT_MS = int(time.time() * 1000) + 1_800_000
+"""Later than the records of other tests: the first record from a time on may be anybody's."""
 TOPIC = JOB_LOGS.name
 
 

@@ -4,24 +4,20 @@ Credentials are given by the environment (`GIT_CONFIG_COUNT`, git-config(1)), so
 words of a command, which every process of the machine may read.
 """
 
-import asyncio
 import base64
-import contextlib
 import os
-import signal
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from soulcaster.errors import GitFailed
+from soulcaster.fixer.commands import run_command
 
 SECONDS = 120.0
 """How long a command on this machine may take; a large repository is checked out in a minute."""
 
 NETWORK_SECONDS = 600.0
 """How long a fetch or a push may take."""
-
-KILL_SECONDS = 10.0
 
 ERROR_BYTES = 16 * 1024
 """How much of what git says about an error is kept: the end."""
@@ -117,30 +113,20 @@ class Git:
         Raises:
             GitFailed: it ended with an error, or took longer than `seconds`.
         """
-        program = await asyncio.create_subprocess_exec(
-            "git",
-            *words,
-            env={**environment(settings), **self._places(), **(variables or {})},
-            cwd=self.work or self.git_dir,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            start_new_session=True,
-        )
         try:
-            async with asyncio.timeout(seconds):
-                printed, said = await program.communicate(given)
+            done = await run_command(
+                ("git", *words),
+                seconds=seconds,
+                environment={**environment(settings), **self._places(), **(variables or {})},
+                folder=self.work or self.git_dir,
+                given=given,
+            )
         except TimeoutError as error:
             raise GitFailed(f"it took longer than {seconds:.0f} seconds and timed out") from error
-        finally:
-            if program.returncode is None:
-                _kill(program.pid)
-                with contextlib.suppress(TimeoutError):  # what the kernel cannot end at once must not hold us up
-                    await asyncio.wait_for(program.wait(), KILL_SECONDS)
-        if program.returncode != 0:
-            told = said + printed if words[0] == "push" else said
+        if done.code != 0:
+            told = done.said + done.printed if words[0] == "push" else done.said
             raise GitFailed(told[-ERROR_BYTES:].decode(errors="replace"))
-        return printed
+        return done.printed
 
     def _places(self) -> dict[str, str]:
         places = {"PATH": os.environ.get("PATH", os.defpath), "HOME": os.devnull, "GIT_DIR": str(self.git_dir)}
@@ -149,9 +135,3 @@ class Git:
         if self.index is not None:
             places["GIT_INDEX_FILE"] = str(self.index)
         return places
-
-
-def _kill(group: int) -> None:
-    """End what is left of a command, helpers of git included."""
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(group, signal.SIGKILL)

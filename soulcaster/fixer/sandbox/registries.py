@@ -15,6 +15,8 @@ from xml.etree import ElementTree
 
 import structlog
 
+from soulcaster.fixer.commands import run_command
+
 SECONDS = 20.0
 
 CRATES = "crates.io"
@@ -55,28 +57,14 @@ async def _said(program: str | None, words: Sequence[str]) -> str:
     if program is None:
         return ""
     try:
-        process = await asyncio.create_subprocess_exec(
-            program,
-            *words,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL,
-            cwd="/",  # no configuration of a project
-        )
-    except OSError as error:
-        log.warning("a package manager cannot be asked for its registry", program=program, cause=str(error))
-        return ""
-    try:
-        async with asyncio.timeout(SECONDS):
-            printed, _ = await process.communicate()
+        done = await run_command((program, *words), seconds=SECONDS, folder="/")  # no configuration of a project
     except TimeoutError:
         log.warning("a package manager does not say where its registry is", program=program)
         return ""
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    return printed.decode(errors="replace") if process.returncode == 0 else ""
+    except OSError as error:
+        log.warning("a package manager cannot be asked for its registry", program=program, cause=str(error))
+        return ""
+    return done.printed.decode(errors="replace") if done.code == 0 else ""
 
 
 def _hosts(words: Iterable[str]) -> Iterable[str]:

@@ -4,10 +4,11 @@ import asyncio
 import json
 import os
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
+from soulcaster.fixer.commands import uninterrupted
 from soulcaster.fixer.sandbox.lines import Lines
 from soulcaster.isolation.meters import DiskMeter, usage
 from soulcaster.isolation.program import NotStarted, Program, how_it_ended
@@ -27,8 +28,6 @@ THREADS = 4
 """How many threads the kernel allows for each process that a command may have."""
 
 MB = 2**20
-
-_T = TypeVar("_T")
 
 
 class Running:
@@ -190,22 +189,6 @@ class Running:
             over = f"its files took more than {_size(limits.disk_bytes)}", "disk"
         if over is not None:
             self._loop.call_soon_threadsafe(self._give_up, *over)
-
-
-async def uninterrupted(awaitable: Awaitable[_T]) -> _T:
-    """Return what this returns, in any case after its end; a cancellation meanwhile is raised then."""
-    task = asyncio.ensure_future(awaitable)
-    cancelled: asyncio.CancelledError | None = None
-    while not task.done():
-        try:
-            await asyncio.shield(task)
-        except asyncio.CancelledError as error:
-            if task.cancelled():
-                raise
-            cancelled = error
-    if cancelled is not None:
-        raise cancelled from (None if task.cancelled() else task.exception())
-    return task.result()
 
 
 def _size(size: int) -> str:

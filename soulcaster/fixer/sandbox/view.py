@@ -11,7 +11,7 @@ from pathlib import Path
 
 import soulcaster
 from soulcaster.errors import BadInput
-from soulcaster.fixer.sandbox.running import uninterrupted
+from soulcaster.fixer.commands import uninterrupted
 from soulcaster.isolation import bubblewrap
 from soulcaster.isolation.bubblewrap import read_only
 from soulcaster.isolation.files import remove
