@@ -14,11 +14,10 @@ _LOOK_AT_CLOCK_EVERY = 500
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Bytes of memory, threads of all processes, and how many processes there are."""
+    """Bytes of memory, and threads of all processes."""
 
     memory: int
     threads: int
-    processes: int
 
 
 def usage(processes: Iterable[psutil.Process], most_memory: int) -> Usage:
@@ -37,7 +36,7 @@ def usage(processes: Iterable[psutil.Process], most_memory: int) -> Usage:
         except psutil.NoSuchProcess:
             continue  # it ended meanwhile
         alive.append(process)
-    return Usage(_shares(alive) if memory > most_memory else memory, threads, len(alive))
+    return Usage(_shares(alive) if memory > most_memory else memory, threads)
 
 
 def _shares(processes: Iterable[psutil.Process]) -> int:
