@@ -50,11 +50,14 @@ async def _fix(client: JobClient, order: JobOrder, agent: AgentOrder) -> None:
     from soulcaster.fixer.progress import Progress
     from soulcaster.fixer.run import FixRun, Tools
     from soulcaster.fixer.sandbox.bubblewrap import BubblewrapSandbox
-    from soulcaster.fixer.sandbox.egress import Egress
+    from soulcaster.fixer.sandbox.egress import LateEgress
     from soulcaster.fixer.sandbox.registries import registry_hosts
 
+    async def hosts() -> frozenset[str]:
+        return await registry_hosts() | {*order.rules.hosts}
+
     progress = Progress(client)
-    egress = Egress({*await registry_hosts(), *order.rules.hosts})
+    asking = asyncio.create_task(hosts())  # it takes a second or two: meanwhile the repository is cloned
     model = ModelProxy(
         partial(client.credential, "model"),
         agent,
@@ -65,10 +68,11 @@ async def _fix(client: JobClient, order: JobOrder, agent: AgentOrder) -> None:
     folder = Path(tempfile.mkdtemp(prefix="fix-"))
     try:
         place, scratch = (Path(tempfile.mkdtemp(dir=folder)) for _ in range(2))
-        sandbox = BubblewrapSandbox({"registries": (egress,), "model": (model,)}, place=scratch)
+        sandbox = BubblewrapSandbox({"registries": (LateEgress(asking),), "model": (model,)}, place=scratch)
         tools = Tools(sandbox, partial(CliRunner, sandbox, agent), client.credential, partial(open_host, order), place)
         await FixRun(order, progress, tools).run()
     finally:
+        asking.cancel()
         await asyncio.to_thread(remove, folder)
 
 

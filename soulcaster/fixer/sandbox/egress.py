@@ -135,6 +135,19 @@ class Egress:
         return []
 
 
+class LateEgress:
+    """An `Egress` whose hosts are not known yet: a command waits for them, and nothing before it does."""
+
+    def __init__(self, hosts: asyncio.Task[Collection[str]]) -> None:
+        self._hosts = hosts
+
+    @asynccontextmanager
+    async def door(self, socket: Path) -> AsyncIterator[Door]:
+        """Serve at a unix socket while this is open."""
+        async with Egress(await asyncio.shield(self._hosts)).door(socket) as door:
+            yield door
+
+
 def forbidden(address: str) -> bool:
     """Return whether no connection may go to an address, IPv4 within IPv6 included."""
     one = ipaddress.ip_address(address.partition("%")[0])

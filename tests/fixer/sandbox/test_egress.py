@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from soulcaster.fixer.sandbox.bubblewrap import BubblewrapSandbox
 from soulcaster.fixer.sandbox.doors import Door
-from soulcaster.fixer.sandbox.egress import Egress, forbidden
+from soulcaster.fixer.sandbox.egress import Egress, LateEgress, forbidden
 from soulcaster.isolation import bubblewrap
 from soulcaster.ports.sandbox import SandboxLimits, Tree
 
@@ -49,6 +49,28 @@ async def test_an_allowed_host_is_reached(tmp_path: Path) -> None:
         answer = await ask(at, f"CONNECT localhost:{port} HTTP/1.1")
     assert answer == b"HTTP/1.1 200 Connection established\r\n\r\nheard hello\n"
     assert door.blocked == []
+
+
+async def test_hosts_may_be_known_later(tmp_path: Path) -> None:
+    known: asyncio.Future[list[str]] = asyncio.get_running_loop().create_future()
+
+    async def hosts() -> list[str]:
+        return await known
+
+    late = LateEgress(asyncio.create_task(hosts()))
+    given_up, waiting = (asyncio.create_task(_refused(late, tmp_path / name)) for name in ("a", "b"))
+    await asyncio.wait({given_up, waiting}, timeout=0.1)
+    given_up.cancel()
+    await asyncio.wait({given_up})
+    assert not waiting.done()
+    known.set_result(["registry.example"])
+    assert await waiting == "evil.example is not one of the hosts that a set-up may reach"
+
+
+async def _refused(late: LateEgress, socket: Path) -> str:
+    async with late.door(socket):
+        answer = await ask(socket, "CONNECT evil.example:443 HTTP/1.1")
+    return answer.decode().partition("Soulcaster: ")[2].rstrip(".\n")
 
 
 @pytest.mark.parametrize(
