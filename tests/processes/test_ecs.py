@@ -17,7 +17,6 @@ NEEDED = {
 async def test_the_settings_reach_ecs(monkeypatch: pytest.MonkeyPatch) -> None:
     async with EcsServer() as server:
         others = {"ECS_CONTAINER_NAME": CONTAINER, "ECS_ASSIGN_PUBLIC_IP": "true", "ECS_LAUNCH_TYPE": "EC2"}
-        server.lead_here(monkeypatch)
         for name, value in {**NEEDED, **others}.items():
             monkeypatch.setenv(name, value)
         backend = ecs_backend(LauncherSettings())

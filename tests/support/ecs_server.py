@@ -122,7 +122,10 @@ class _Token:
 
 
 class EcsServer:
-    """A region with one cluster. Tasks move on by `EcsTask.move`, or, with `moves`, by a step at each DescribeTasks."""
+    """A region with one cluster, which AWS's clients call while it runs.
+
+    Tasks move on by `EcsTask.move`, or, with `moves`, by a step at each DescribeTasks.
+    """
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -146,14 +149,13 @@ class EcsServer:
         app.router.add_post("/", self._serve)
         self._server = TestServer(app, host="127.0.0.1")
         await self._server.start_server(shutdown_timeout=0.1)
+        self._patch = pytest.MonkeyPatch()
+        lead_aws_to(str(self._server.make_url("")).rstrip("/"), self._patch)
         return self
 
     async def __aexit__(self, *exc: object) -> None:
+        self._patch.undo()
         await self._server.close()
-
-    def lead_here(self, patch: pytest.MonkeyPatch) -> None:
-        """Have AWS's clients call this server."""
-        lead_aws_to(str(self._server.make_url("")).rstrip("/"), patch)
 
     def of(self, key: str) -> list[EcsTask]:
         return [task for task in self.tasks if task.started_by == key]

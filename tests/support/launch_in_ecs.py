@@ -17,6 +17,13 @@ from tests.support.launch_backends import Lack
 PLACEMENT = Placement(CLUSTER, DEFINITION, ("subnet-1", "subnet-2"), ("sg-1",))
 
 
+@asynccontextmanager
+async def ecs_client(tries: int = 1) -> AsyncIterator[EcsClient]:
+    client = EcsClient(PLACEMENT, tries=tries)
+    yield client
+    await client.close()
+
+
 class EcsHarness:
     """The server's tasks are the programs. A call has one try, and nothing waits."""
 
@@ -66,6 +73,4 @@ async def in_ecs(folder: Path) -> AsyncIterator[EcsHarness]:
     async with EcsServer() as server:
         server.moves = True
         server.hide_new_tasks = 2
-        with pytest.MonkeyPatch.context() as patch:
-            server.lead_here(patch)
-            yield EcsHarness(server)
+        yield EcsHarness(server)

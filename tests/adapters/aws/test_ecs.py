@@ -10,7 +10,7 @@ import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
-from soulcaster.adapters.aws.ecs import EcsClient
+from soulcaster.adapters.aws.ecs import TRIES, EcsClient
 from soulcaster.adapters.aws.ecs_answers import task_of
 from soulcaster.errors import EcsRefuses, EcsUnavailable
 from soulcaster.ports.launch_backend import Task, TaskState
@@ -28,32 +28,29 @@ from tests.support.ecs_server import (
     Fault,
     refusal,
 )
-from tests.support.launch_in_ecs import PLACEMENT
+from tests.support.launch_in_ecs import PLACEMENT, ecs_client
 
 KEY = "8b0c7f3e-6a55-4d0e-9f4a-0d0c3f1f2a77-1"
 VARIABLES = {"JOB_ID": "8b0c7f3e", "BACKEND_URL": "https://soulcaster.example.com", "JOB_TOKEN": "of-this-job"}
 
 
 @pytest.fixture
-async def server(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[EcsServer]:
+async def server() -> AsyncIterator[EcsServer]:
     async with EcsServer() as server:
-        server.lead_here(monkeypatch)
         yield server
 
 
 @pytest.fixture
 async def client(server: EcsServer) -> AsyncIterator[EcsClient]:
-    client = EcsClient(PLACEMENT, tries=1)
-    yield client
-    await client.close()
+    async with ecs_client() as client:
+        yield client
 
 
 @pytest.fixture
 async def patient(server: EcsServer) -> AsyncIterator[EcsClient]:
     """As in production: several tries."""
-    client = EcsClient(PLACEMENT)
-    yield client
-    await client.close()
+    async with ecs_client(tries=TRIES) as client:
+        yield client
 
 
 # ---- requests --------------------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from soulcaster.launcher.backends.ecs import FRESH_SECONDS, OBSERVE_SECONDS, Ecs
 from soulcaster.ports.launch_backend import LaunchRefused
 from tests.support.ecs_server import DROPPED, HOUR, LOST, EcsServer, Fault, refusal
 from tests.support.launch_backends import make_launch
-from tests.support.launch_in_ecs import PLACEMENT
+from tests.support.launch_in_ecs import ecs_client
 
 LOOKS = 3
 """With the pauses of these tests."""
@@ -22,17 +22,15 @@ DENIED = refusal("AccessDeniedException", "User: x is not authorized")
 
 
 @pytest.fixture
-async def server(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[EcsServer]:
+async def server() -> AsyncIterator[EcsServer]:
     async with EcsServer() as server:
-        server.lead_here(monkeypatch)
         yield server
 
 
 @pytest.fixture
 async def client(server: EcsServer) -> AsyncIterator[EcsClient]:
-    client = EcsClient(PLACEMENT, tries=1)
-    yield client
-    await client.close()
+    async with ecs_client() as client:
+        yield client
 
 
 def backend_on(client: EcsClient, server: EcsServer) -> EcsBackend:
