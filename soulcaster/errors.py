@@ -32,6 +32,10 @@ class KafkaUnavailable(Unavailable):
     system = "kafka"
 
 
+class KafkaRefuses(KafkaUnavailable):
+    """Kafka does not trust us, or we do not trust it; check the settings of Kafka, its users and the certificates."""
+
+
 class RedisUnavailable(Unavailable):
     """Redis does not answer."""
 

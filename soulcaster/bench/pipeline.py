@@ -30,6 +30,7 @@ from soulcaster.ports.messaging import Outgoing, Publisher
 from soulcaster.ports.projects import Stats
 from soulcaster.ports.read_model import ReadModel
 from soulcaster.processes.connections import open_publisher, open_read_model
+from soulcaster.processes.kafka_access import kafka_access
 from soulcaster.processes.settings import Settings
 from soulcaster.wire.feedback import RawFeedback
 from soulcaster.wire.topics import FEEDBACK_RAW, Topic
@@ -115,12 +116,13 @@ def _chain_run(feed: Feed, length: int, domain: float, chain: float, forward_per
 async def _measure_forwarder(settings: Settings, count: int) -> float:
     """Return how many messages a second a bare Faust agent forwards."""
     topics = [Topic(name, "any", "bytes", None, "of the bench") for name in (forward.IN, forward.OUT)]
-    await provision(settings.kafka, topics, partitions=settings.partitions, replication=1)
+    kafka = kafka_access(settings)
+    await provision(kafka, topics, partitions=settings.partitions, replication=1)
     command = ["-m", "soulcaster.bench.forward", settings.kafka, str(settings.partitions)]
     values = list(messages("singles", "forward", count, FORWARD_LENGTH))
     async with (
-        KafkaPublisher(settings.kafka, timeout=PUBLISH_SECONDS) as publisher,
-        AIOKafkaConsumer(bootstrap_servers=settings.kafka) as offsets,
+        KafkaPublisher(kafka_access(settings), timeout=PUBLISH_SECONDS) as publisher,
+        AIOKafkaConsumer(**kafka.options()) as offsets,
         Program(command, settings) as process,
     ):
 
@@ -152,7 +154,7 @@ async def _measure_chain(settings: Settings, feed: Feed, count: int, length: int
     values = list(messages(feed, run_id, count, length))
     async with (
         open_read_model(settings) as read_model,
-        KafkaPublisher(settings.kafka, timeout=PUBLISH_SECONDS) as publisher,
+        KafkaPublisher(kafka_access(settings), timeout=PUBLISH_SECONDS) as publisher,
         Program(WORKER, settings) as process,
     ):
         await _warm_up(publisher, read_model, f"warm-{run_id}")

@@ -5,8 +5,9 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 
-from soulcaster.processes.base_settings import environment_with
+from soulcaster.processes.base_settings import environment_with, variables_of
 from soulcaster.processes.settings import Settings
+from soulcaster.processes.system_settings import KafkaSettings, RedisSettings
 from soulcaster.services.waiting import until
 
 WAIT_SECONDS = 600.0
@@ -38,20 +39,19 @@ async def wait_until(done: Callable[[], Awaitable[bool]], poll_seconds: float = 
         raise TimeoutError(f"what the bench measures was not done in {WAIT_SECONDS:.0f} s")
 
 
+def _variables(settings: Settings) -> dict[str, str]:
+    """Return the variables that say where a stack is, and what it is like."""
+    fields = KafkaSettings.model_fields | RedisSettings.model_fields
+    return {variables_of(name, field)[0]: str(getattr(settings, name)) for name, field in fields.items()}
+
+
 class Program:
     """A Python process with the stack's addresses in its environment; its log is thrown away."""
 
     def __init__(self, arguments: Sequence[str], settings: Settings, **variables: str) -> None:
         """Start nothing yet; `async with` starts it, and ends it. `variables` are added to its environment."""
         self._arguments = arguments
-        self._environment = environment_with(
-            {
-                "SOULCASTER_KAFKA": settings.kafka,
-                "REDIS_URL": settings.redis_url,
-                "SOULCASTER_PARTITIONS": str(settings.partitions),
-                **variables,
-            }
-        )
+        self._environment = environment_with({**_variables(settings), **variables})
         self._process: asyncio.subprocess.Process | None = None
 
     async def __aenter__(self) -> "Program":

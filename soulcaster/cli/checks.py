@@ -14,7 +14,8 @@ from redis.exceptions import RedisError
 from soulcaster.adapters.kafka.brokers import read_brokers
 from soulcaster.adapters.kafka.offsets import KafkaOffsets, offsets_of
 from soulcaster.adapters.redis.client import address, by_rest, redis_client
-from soulcaster.errors import BadInput, KafkaUnavailable, Unavailable
+from soulcaster.errors import BadInput, KafkaRefuses, KafkaUnavailable, Unavailable
+from soulcaster.processes.kafka_access import kafka_access
 from soulcaster.processes.settings import STACK_FILE, Settings
 from soulcaster.processes.topics import provision_topics
 from soulcaster.wire.topics import AGENTS, DEAD_LETTERS, FIX_COMMANDS, Topic
@@ -27,7 +28,7 @@ STALL_SECONDS = 4.0
 
 
 class Part(BaseModel):
-    """A system: its address, whether it answers, and its version, where it reports one."""
+    """A system: its address, whether it lets us in, its version, where it reports one, and why it lets us not in."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -35,6 +36,7 @@ class Part(BaseModel):
     address: str
     reachable: bool
     version: str = ""
+    refusal: str = ""
 
 
 class Behind(BaseModel):
@@ -110,7 +112,7 @@ async def _examine_kafka(settings: Settings, report: Report) -> None:
     report.topics_right = right
     report.topics_differ = differences
     report.problems += [_topic_problem(difference) for difference in differences]
-    async with offsets_of(settings.kafka, timeout=TIMEOUT_SECONDS) as offsets:
+    async with offsets_of(kafka_access(settings), timeout=TIMEOUT_SECONDS) as offsets:
         existing = await offsets.topics()
         for consumers in _consumers(settings):
             group, behind, problems = await check_group(offsets, consumers, existing)
@@ -128,7 +130,9 @@ async def _examine_kafka(settings: Settings, report: Report) -> None:
 async def check_kafka(settings: Settings) -> Part:
     """Say whether a broker answers, how many there are, and how new they are."""
     try:
-        brokers = await read_brokers(settings.kafka, timeout=TIMEOUT_SECONDS)
+        brokers = await read_brokers(kafka_access(settings), timeout=TIMEOUT_SECONDS)
+    except KafkaRefuses as error:
+        return Part(name="kafka", address=settings.kafka, reachable=False, refusal=str(error))
     except KafkaUnavailable:
         return Part(name="kafka", address=settings.kafka, reachable=False)
     described = f"{brokers.count} broker{'s' if brokers.count != 1 else ''}, fetch API {brokers.fetch_version}"
@@ -161,6 +165,10 @@ async def check_web(settings: Settings) -> Part:
 
 def _unreachable_problem(part: Part, stack: Path | None) -> Problem:
     """Say what to do about a system that does not answer; `stack` is the data dir of a `soulcaster run` that is up."""
+    if part.refusal:
+        return Problem(
+            what=part.refusal, advice="docs/settings.md says how users, passwords and certificates are set"
+        )
     if stack is not None:
         advice = f"the `soulcaster run` of {stack} should have it; its logs are in {stack / 'logs'}"
     elif part.name == "web":

@@ -20,9 +20,11 @@ async def _rebuild(settings: Settings) -> int:
     """Return from how many records the read model was made."""
     from soulcaster.adapters.kafka.replay import open_replay
     from soulcaster.processes.connections import open_read_model
+    from soulcaster.processes.kafka_access import kafka_access
     from soulcaster.services.rebuild import REPLAYED_TOPICS, rebuild
     from soulcaster.terminal import progress_bar
 
-    async with open_read_model(settings) as read_model, open_replay(settings.kafka, REPLAYED_TOPICS) as replay:
+    kafka = kafka_access(settings)
+    async with open_read_model(settings) as read_model, open_replay(kafka, REPLAYED_TOPICS) as replay:
         with progress_bar("Rebuilding", "records") as bar:
             return await rebuild(replay, read_model.writer, bar.update)

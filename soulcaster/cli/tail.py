@@ -29,10 +29,11 @@ def tail(
     `soulcaster tail dead-letters --from-beginning --no-follow`
     """
     from soulcaster.adapters.kafka.tail import tail_lines
+    from soulcaster.processes.kafka_access import kafka_access
 
     async def write() -> None:
-        servers = settings_of(data_dir).kafka
-        lines = tail_lines(servers, topic, from_beginning=from_beginning, limit=most, follow=follow)
+        kafka = kafka_access(settings_of(data_dir))
+        lines = tail_lines(kafka, topic, from_beginning=from_beginning, limit=most, follow=follow)
         async with aclosing(lines):
             async for line in lines:
                 sys.stdout.write(line)

@@ -3,9 +3,11 @@
 import asyncio
 import base64
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
+from soulcaster.adapters.kafka.access import KafkaAccess
 from soulcaster.adapters.kafka.offsets import offsets_of
 from soulcaster.dev.child import Child
 from soulcaster.dev.kafka_install import fetch_jars, find_java
@@ -37,12 +39,27 @@ rootLogger.appenderRef.out.ref = out
 class Kafka:
     """One Kafka on one data directory; it can be started, stopped and killed repeatedly, on the same ports."""
 
-    def __init__(self, data_dir: Path, log: Path, *, port: int, controller_port: int) -> None:
-        """Start nothing yet. The ports may differ from those that were used with this data directory before."""
+    def __init__(
+        self,
+        data_dir: Path,
+        log: Path,
+        *,
+        port: int,
+        controller_port: int,
+        more: Mapping[str, str] = MappingProxyType({}),
+        users: Sequence[str] = (),
+    ) -> None:
+        """Start nothing yet. The ports may differ from those that were used with this data directory before.
+
+        `more` are properties of the broker besides its own, which they replace; `users` are SCRAM users of a new data
+        directory, as Kafka's storage tool takes them.
+        """
         self._dir = data_dir.resolve()
         self._log = log
         self.port = port
         self._controller_port = controller_port
+        self._more = more
+        self._users = users
         self._child: Child | None = None
 
     @property
@@ -115,6 +132,7 @@ class Kafka:
             "format",
             "--ignore-formatted",
             f"--cluster-id={cluster_id}",  # as one argument: an id may begin with a hyphen
+            *(f"--add-scram={user}" for user in self._users),
             "-c",
             str(config),
         ]
@@ -153,14 +171,16 @@ class Kafka:
             "replica.fetch.max.bytes": max_bytes,
             "fetch.message.max.bytes": max_bytes,
             "log.cleaner.dedupe.buffer.size": str(DEDUPE_BUFFER_BYTES),
+            **self._more,
         }
 
     async def _ready(self) -> bool:
         """Return whether the leader of every existing partition answers."""
         if not await accepts(self.port):
             return False
+        access = KafkaAccess(self.servers)
         try:
-            async with asyncio.timeout(ANSWER_SECONDS), offsets_of(self.servers, timeout=ANSWER_SECONDS) as offsets:
+            async with asyncio.timeout(ANSWER_SECONDS), offsets_of(access, timeout=ANSWER_SECONDS) as offsets:
                 await offsets.spans(await offsets.topics())
         except (KafkaUnavailable, TimeoutError):
             return False

@@ -170,6 +170,7 @@ class LocalRun:
     def _write_stack_file(self) -> None:
         """Leave the addresses for the other commands: neither the session key nor the port of one process's metrics."""
         settings = self._settings.model_dump(mode="json", exclude={"session_key", "metrics_port"})
+        settings["kafka_password"] = ""  # one in the environment is of another Kafka; this one takes none
         stack = {"pid": os.getpid(), "settings": settings}
         write_private(self._data_dir / STACK_FILE, json.dumps(stack, indent=2))
 

@@ -12,6 +12,9 @@ from soulcaster.errors import TopicsDiffer
 from soulcaster.processes.settings import Settings
 from soulcaster.processes.topics import provision_topics
 
+_WITHOUT_SECURITY = {name: field.default for name, field in Settings.model_fields.items() if name.startswith("kafka_")}
+"""What reaches a Kafka without users and TLS, whatever the environment says of another one."""
+
 
 class Stack:
     """A real Kafka and a real Redis on free loopback ports.
@@ -42,6 +45,7 @@ class Stack:
             "keyless": True,
             "kafka": self.kafka.servers,
             "redis_url": f"redis://127.0.0.1:{self._redis_port}/0",
+            **_WITHOUT_SECURITY,
         }
         if partitions is not None:
             changes["partitions"] = partitions

@@ -60,15 +60,24 @@ class SecretFiles(PydanticBaseSettingsSource):
         return {key: value for value, key, _ in found if value is not None}
 
 
+def read_named(variable: str, path: str) -> bytes:
+    """Return what is in the file that a variable names.
+
+    Raises:
+        BadInput: it cannot be read.
+    """
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise BadInput(f"{variable} names {path}, which cannot be read: {error.strerror}.") from error
+
+
 def _read_secret(variable: str) -> str:
     path = os.environ[variable]
     try:
-        return Path(path).read_text().rstrip("\r\n")
-    except UnicodeDecodeError:
-        why = "it is not text"
-    except OSError as error:
-        why = error.strerror or type(error).__name__
-    raise BadInput(f"{variable} names {path}, which cannot be read: {why}.")
+        return read_named(variable, path).decode().rstrip("\r\n")
+    except UnicodeDecodeError:  # it holds the bytes of the secret, so it is no cause of the error that people see
+        raise BadInput(f"{variable} names {path}, which cannot be read: it is not text.") from None
 
 
 class ProcessSettings(BaseSettings):

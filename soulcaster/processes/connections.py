@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from soulcaster.adapters.kafka.publisher import KafkaPublisher
 from soulcaster.adapters.redis.read_model import RedisReadModel
 from soulcaster.processes.job_logs import job_logs_expire
+from soulcaster.processes.kafka_access import kafka_access
 from soulcaster.processes.settings import Settings
 
 
@@ -23,6 +24,7 @@ def open_publisher(settings: Settings) -> KafkaPublisher:
     """Return a publisher; `async with` connects and closes it.
 
     Raises:
+        BadInput: the settings of Kafka contradict each other, or name a file that cannot be used.
         KafkaUnavailable: within `async with`, when no broker answers.
     """
-    return KafkaPublisher(settings.kafka)
+    return KafkaPublisher(kafka_access(settings))

@@ -17,6 +17,7 @@ from soulcaster.processes.backends import launch_backends
 from soulcaster.processes.clock import utc_now
 from soulcaster.processes.fixes import open_fixes
 from soulcaster.processes.job_logs import log_archive
+from soulcaster.processes.kafka_access import kafka_access
 from soulcaster.processes.logs import configure as configure_logs
 from soulcaster.processes.pull_requests import open_poll
 from soulcaster.processes.settings import LauncherSettings
@@ -41,12 +42,13 @@ def run_launcher(settings: LauncherSettings) -> None:
 async def _launch(settings: LauncherSettings) -> None:
     settings.check_secrets_key()
     settings.check_agent()
+    kafka = kafka_access(settings)
     log.info("launcher starts", kafka=settings.kafka, backends=settings.backends)
     tokens = JobTokens(settings.secrets_key, utc_now)
     archive = log_archive(settings.log_archive)
     async with (
         telemetry(settings, "launcher", TURNS.liveness),
-        KafkaPublisher(settings.kafka) as publisher,
+        KafkaPublisher(kafka) as publisher,
         AsyncExitStack() as stack,
     ):
         backends = launch_backends(settings, ProgramReports(publisher, tokens, utc_now))
@@ -56,18 +58,18 @@ async def _launch(settings: LauncherSettings) -> None:
             stack.push_async_callback(archive.close)
         launching = Launching(
             backends=backends,
-            feed=KafkaJobFeed(settings.kafka, utc_now),
+            feed=KafkaJobFeed(kafka, utc_now),
             publisher=publisher,
             tokens=tokens,
             clock=utc_now,
             api_url=str(settings.api_url()),
             lease=timedelta(seconds=settings.job_lease_seconds),
-            archiver=None if archive is None else LogArchiver(KafkaTopicReader(settings.kafka), archive),
+            archiver=None if archive is None else LogArchiver(KafkaTopicReader(kafka), archive),
             secrets=settings.secrets(),
         )
         runs = JobRuns(launching, lambda record: consumer.commit(record), at_once=settings.launcher_jobs)
         group = f"{settings.app_id}-launcher"
-        consumer = GroupConsumer(settings.kafka, FIX_COMMANDS.name, group, revoked=runs.let_go)
+        consumer = GroupConsumer(kafka, FIX_COMMANDS.name, group, revoked=runs.let_go)
         read_model = RedisReadModel(settings.redis_url)
         stack.push_async_callback(read_model.close)
         fixes = await stack.enter_async_context(open_fixes(settings, publisher, read_model))

@@ -32,6 +32,31 @@ class KafkaSettings(ProcessSettings):
         "the topics exist.",
     )
     replication: int = Field(1, ge=1, le=9, description="Replicas of every topic; 3 on a production cluster.")
+    kafka_security: str = Field(
+        "PLAINTEXT",
+        description="Security protocol of the brokers: `PLAINTEXT`, `SSL`, `SASL_PLAINTEXT` or `SASL_SSL`.",
+    )
+    kafka_mechanism: str = Field(
+        "",
+        description="SASL mechanism, where the protocol begins with `SASL`: `PLAIN`, `SCRAM-SHA-256`, `SCRAM-SHA-512`, "
+        "`OAUTHBEARER`, or `AWS_MSK_IAM`, which is `OAUTHBEARER` with tokens that AWS credentials sign.",
+    )
+    kafka_user: str = Field("", description="User of Kafka, for `PLAIN` and `SCRAM`.")
+    kafka_password: str = Field("", repr=False, exclude=True, description="Password of that user.")
+    kafka_token_file: str = Field(
+        "",
+        description="File with the token for `OAUTHBEARER`; it is read again for every connection, because tokens "
+        "expire.",
+    )
+    kafka_ca_file: str = Field(
+        "",
+        description="PEM file with the authorities that sign the brokers' certificates; empty means those that the "
+        "machine trusts.",
+    )
+    kafka_certificate_file: str = Field(
+        "", description="PEM file with our own certificate, where the brokers want one; it may hold the key, too."
+    )
+    kafka_key_file: str = Field("", description="PEM file with the key of that certificate, without a passphrase.")
 
 
 def _redis_url(given: Mapping[str, Any]) -> str:

@@ -23,6 +23,7 @@ from soulcaster.processes.clock import utc_now
 from soulcaster.processes.fixes import fix_defaults
 from soulcaster.processes.github_app import github_app
 from soulcaster.processes.job_logs import log_archive
+from soulcaster.processes.kafka_access import kafka_access
 from soulcaster.processes.logs import configure as configure_logs
 from soulcaster.processes.planner import make_planner
 from soulcaster.processes.pull_requests import code_hosts
@@ -78,9 +79,10 @@ async def create_app(settings: WebSettings) -> web.Application:
     """
     origin = settings.public_origin()
     reddit = reddit_polling(settings.reddit_subreddits, settings.reddit_sorts, settings.reddit_poll_interval_seconds)
-    publisher = KafkaPublisher(settings.kafka, timeout=INTAKE_SECONDS)
+    kafka = kafka_access(settings)
+    publisher = KafkaPublisher(kafka, timeout=INTAKE_SECONDS)
     read_model = RedisReadModel(settings.redis_url)
-    kafka = KafkaReadiness(settings.kafka)
+    readiness = KafkaReadiness(kafka)
     issues = GitHubIssues(settings.github_api_url, utc_now)
     sign_in = RedisSignIn(settings.redis_url)
     rate_limits = RedisRateLimits(
@@ -97,8 +99,8 @@ async def create_app(settings: WebSettings) -> web.Application:
         Systems(
             read_model=read_model,
             publisher=publisher,
-            dead_letters=KafkaDeadLetters(settings.kafka),
-            kafka=kafka,
+            dead_letters=KafkaDeadLetters(kafka),
+            kafka=readiness,
             sign_in=sign_in,
             rate_limits=rate_limits,
             issues=issues,
@@ -136,7 +138,7 @@ async def create_app(settings: WebSettings) -> web.Application:
     async def close(_app: web.Application) -> None:
         await connecting
         await publisher.stop()
-        for connection in (kafka, issues, repositories, sign_in, rate_limits, read_model):
+        for connection in (readiness, issues, repositories, sign_in, rate_limits, read_model):
             await connection.close()
         for optional in (archive, planner):
             if optional is not None:
@@ -176,4 +178,4 @@ async def _connect(publisher: KafkaPublisher) -> None:
     try:
         await publisher.connect()
     except KafkaUnavailable as error:
-        log.warning("Kafka does not answer yet", cause=str(error))
+        log.warning("Kafka cannot be used yet", cause=str(error))

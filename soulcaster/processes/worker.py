@@ -17,6 +17,7 @@ import faiss
 import faust
 import mode
 import structlog
+from faust.auth import Credentials, OAuthCredentials, SASLCredentials, SSLCredentials
 from threadpoolctl import threadpool_limits
 
 from agents.cluster import Cluster
@@ -26,6 +27,8 @@ from agents.project import Project
 from agents.runtime.batches import InProgress, batches
 from agents.runtime.delivery import OrderlyApp
 from agents.runtime.runner import Agent, run_agent
+from soulcaster.adapters.kafka.access import KafkaAccess, Password
+from soulcaster.adapters.kafka.brokers import read_brokers
 from soulcaster.adapters.kafka.publisher import KafkaPublisher
 from soulcaster.adapters.redis.read_model import RedisReadModel
 from soulcaster.domain.clustering.project.clusters import ProjectClusters
@@ -39,6 +42,7 @@ from soulcaster.ports.messaging import Publisher
 from soulcaster.processes.clock import utc_now
 from soulcaster.processes.embedder import make_embedder
 from soulcaster.processes.job_logs import job_logs_expire
+from soulcaster.processes.kafka_access import kafka_access
 from soulcaster.processes.logs import configure as configure_logs
 from soulcaster.processes.settings import WorkerSettings
 from soulcaster.processes.system_settings import KafkaSettings
@@ -71,7 +75,8 @@ def run_worker(settings: WorkerSettings, *, embedder: Embedder | None = None) ->
         embedder: an embedder to use in place of the one that the settings name.
 
     Raises:
-        BadInput: the settings name no embedder, or one that lacks something.
+        BadInput: the settings name no embedder, or one that lacks something, or no way to Kafka.
+        KafkaUnavailable: Kafka does not answer, or refuses us.
     """
     sys.setswitchinterval(SWITCH_SECONDS)
     configure_logs(settings.log_level)
@@ -83,6 +88,8 @@ def run_worker(settings: WorkerSettings, *, embedder: Embedder | None = None) ->
         redirect_stdouts=False,
     )
     language.load()
+    with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:  # it leaves the thread's own loop to Faust
+        runner.run(read_brokers(kafka_access(settings)))  # Faust would not say why it cannot
     log.info("worker starts", kafka=settings.kafka, app_id=settings.app_id)
     worker.execute_from_commandline()
 
@@ -91,11 +98,12 @@ def create_app(settings: WorkerSettings, *, embedder: Embedder | None = None) ->
     """Return a new Faust app with every agent and table wired, nothing connected yet.
 
     Raises:
-        BadInput: the settings name no embedder, or one that lacks something.
+        BadInput: the settings name no embedder, or one that lacks something, or no way to Kafka.
     """
     _use_one_thread()
-    app = _faust_app(settings)
-    publisher = KafkaPublisher(settings.kafka)
+    kafka = kafka_access(settings)
+    app = _faust_app(settings, kafka)
+    publisher = KafkaPublisher(kafka)
     read_model = RedisReadModel(
         settings.redis_url, notices=True, logs_expire=job_logs_expire(settings.job_log_ttl_seconds)
     )
@@ -129,10 +137,11 @@ def create_app(settings: WorkerSettings, *, embedder: Embedder | None = None) ->
     return app
 
 
-def _faust_app(settings: KafkaSettings) -> faust.App:
+def _faust_app(settings: KafkaSettings, kafka: KafkaAccess) -> faust.App:
     return OrderlyApp(
         settings.app_id,
-        broker=";".join(f"kafka://{server}" for server in settings.kafka.split(",")),
+        broker=";".join(f"kafka://{server}" for server in kafka.servers.split(",")),
+        broker_credentials=_credentials(kafka),
         store="memory://",
         datadir=Path(tempfile.gettempdir()) / "soulcaster-faust",  # Faust creates it and keeps nothing in it
         autodiscover=False,
@@ -153,6 +162,20 @@ def _faust_app(settings: KafkaSettings) -> faust.App:
         producer_request_timeout=30.0,
         value_serializer="raw",
     )
+
+
+def _credentials(kafka: KafkaAccess) -> Credentials | None:
+    """Return Faust's form of TLS and login; all its clients get it."""
+    if isinstance(kafka.login, Password):
+        return SASLCredentials(
+            username=kafka.login.user,
+            password=kafka.login.password,
+            mechanism=kafka.mechanism,
+            ssl_context=kafka.tls,
+        )
+    if kafka.login is not None:
+        return OAuthCredentials(oauth_cb=kafka.login, ssl_context=kafka.tls)
+    return None if kafka.tls is None else SSLCredentials(kafka.tls)
 
 
 def _use_one_thread() -> None:

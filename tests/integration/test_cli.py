@@ -10,6 +10,7 @@ from soulcaster.adapters.kafka.publisher import KafkaPublisher
 from soulcaster.adapters.redis.read_model import RedisReadModel
 from soulcaster.ports.messaging import Outgoing
 from soulcaster.ports.projects import Project
+from soulcaster.processes.kafka_access import kafka_access
 from soulcaster.processes.settings import Settings, variables
 from soulcaster.wire.topics import CLUSTER_COMMANDS, DEAD_LETTERS, FEEDBACK_RAW, all_topics, changelog
 from tests.integration.conftest import Program
@@ -84,7 +85,7 @@ def test_topics_are_created_once_and_checked(on_stack: Program, fresh_settings: 
 @pytest.mark.integration
 async def test_tail_shows_what_is_there_and_what_comes(on_stack: Program, fresh_settings: Settings) -> None:
     topic = changelog(fresh_settings.app_id, "seen").name  # no other test uses it
-    async with KafkaPublisher(fresh_settings.kafka) as publisher:
+    async with KafkaPublisher(kafka_access(fresh_settings)) as publisher:
         await publisher.publish([Outgoing(topic, b"k", b'{"n": %d}' % n) for n in range(5)])
         lines = on_stack("tail", topic, "--from-beginning", "--no-follow").stdout.splitlines()
         assert [json.loads(line)["value"]["n"] for line in lines] == [0, 1, 2, 3, 4]
@@ -106,7 +107,7 @@ async def test_tail_shows_what_is_there_and_what_comes(on_stack: Program, fresh_
 async def test_a_reader_that_has_enough_ends_it_quietly(
     on_stack: Program, fresh_settings: Settings, tmp_path: Path
 ) -> None:
-    async with KafkaPublisher(fresh_settings.kafka) as publisher:
+    async with KafkaPublisher(kafka_access(fresh_settings)) as publisher:
         topic = changelog(fresh_settings.app_id, "clusters").name
         await publisher.publish([Outgoing(topic, b"k", b"x" * 1000) for _ in range(1000)])
     command = " ".join(on_stack.command("tail", topic, "--from-beginning", "--no-follow"))
@@ -119,7 +120,7 @@ async def test_a_reader_that_has_enough_ends_it_quietly(
 
 @pytest.mark.integration
 async def test_doctor_finds_lag_a_missing_worker_and_dead_letters(on_stack: Program, fresh_settings: Settings) -> None:
-    async with KafkaPublisher(fresh_settings.kafka) as publisher:
+    async with KafkaPublisher(kafka_access(fresh_settings)) as publisher:
         await publisher.publish([Outgoing(CLUSTER_COMMANDS.name, b"k", b"not a command")])
         await publisher.publish([Outgoing(DEAD_LETTERS.name, b"k", b"x")])
     report = json.loads(on_stack("doctor", "--json", code=1).stdout)
@@ -146,7 +147,7 @@ async def test_doctor_finds_lag_a_missing_worker_and_dead_letters(on_stack: Prog
     assert lag[fresh_settings.app_id, CLUSTER_COMMANDS.name] == 0
 
     worker.pause()  # a worker that hangs is in its group and commits nothing
-    async with KafkaPublisher(fresh_settings.kafka) as publisher:
+    async with KafkaPublisher(kafka_access(fresh_settings)) as publisher:
         await publisher.publish([Outgoing(FEEDBACK_RAW.name, b"k", b"{}")])
     report = json.loads(on_stack("doctor", "--json", code=1).stdout)
     worker.resume()

@@ -7,10 +7,12 @@ import pytest
 from aiokafka import AIOKafkaProducer
 
 from soulcaster.adapters.kafka import dead_letters as kafka_dead_letters
+from soulcaster.adapters.kafka.access import KafkaAccess
 from soulcaster.adapters.kafka.dead_letters import SHOWN_BYTES, KafkaDeadLetters
 from soulcaster.errors import KafkaUnavailable
 from soulcaster.ports.dead_letters import DeadLetter, DeadLetterPage
 from soulcaster.ports.messaging import Record
+from soulcaster.processes.kafka_access import kafka_access
 from soulcaster.processes.settings import Settings
 from soulcaster.services.dead_letters import dead_letter, replayed
 from soulcaster.services.intake import read
@@ -56,7 +58,7 @@ async def test_pages_hold_every_letter_of_a_project_once_newest_first(
     fresh_settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mine, other = f"{fresh_settings.app_id}-a", f"{fresh_settings.app_id}-b"
-    letters = KafkaDeadLetters(fresh_settings.kafka)
+    letters = KafkaDeadLetters(kafka_access(fresh_settings))
     await put(fresh_settings, mine, range(100))
     await put(fresh_settings, other, range(100, 200))
     await put(fresh_settings, mine, range(200, 203))
@@ -89,7 +91,7 @@ async def test_pages_hold_every_letter_of_a_project_once_newest_first(
 
 async def test_a_letter_is_found_by_its_id_and_sent_again_it_is_the_item_it_was(fresh_settings: Settings) -> None:
     project = fresh_settings.app_id
-    letters = KafkaDeadLetters(fresh_settings.kafka)
+    letters = KafkaDeadLetters(kafka_access(fresh_settings))
     long = {"project_id": project, "source": "test", "title": "Long", "body": "x" * 10_000}
     await put(fresh_settings, project, range(1, 2), json.dumps(long).encode())
     [shown] = (await letters.newest(project, limit=10, before=None)).items
@@ -110,7 +112,7 @@ async def test_a_letter_is_found_by_its_id_and_sent_again_it_is_the_item_it_was(
 
 
 async def test_a_kafka_that_is_away_is_told() -> None:
-    letters = KafkaDeadLetters("127.0.0.1:1", timeout=2.0)
+    letters = KafkaDeadLetters(KafkaAccess("127.0.0.1:1"), timeout=2.0)
     with pytest.raises(KafkaUnavailable):
         await letters.newest("p1", limit=1, before=None)
     with pytest.raises(KafkaUnavailable):

@@ -10,6 +10,7 @@ from aiokafka import AIOKafkaProducer
 
 from soulcaster.adapters.kafka.tail import tail_lines
 from soulcaster.ports.messaging import Record
+from soulcaster.processes.kafka_access import kafka_access
 from soulcaster.processes.settings import Settings
 from soulcaster.services.dead_letters import dead_letter
 from soulcaster.services.intake import read
@@ -34,7 +35,9 @@ def run(name: str, folder: Path, settings: Settings, stdin: str = "") -> str:
 
 
 async def lines(settings: Settings, topic: str) -> list[str]:
-    return [text async for text in tail_lines(settings.kafka, topic, from_beginning=True, limit=None, follow=False)]
+    return [
+        text async for text in tail_lines(kafka_access(settings), topic, from_beginning=True, limit=None, follow=False)
+    ]
 
 
 async def arrived(settings: Settings, external_id: str) -> list[Record]:

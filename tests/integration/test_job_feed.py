@@ -6,10 +6,12 @@ from datetime import UTC, datetime
 import pytest
 from aiokafka import AIOKafkaProducer
 
+from soulcaster.adapters.kafka.access import KafkaAccess
 from soulcaster.adapters.kafka.job_feed import CLOCK_SKEW_MS, KafkaJobFeed
 from soulcaster.domain.lifecycle import JobState, JobStep
 from soulcaster.errors import KafkaUnavailable
 from soulcaster.ports.messaging import Record
+from soulcaster.processes.kafka_access import kafka_access
 from soulcaster.processes.settings import Settings
 from soulcaster.wire.jobs import JobEvent
 from soulcaster.wire.topics import FIX_COMMANDS, JOB_EVENTS
@@ -37,7 +39,7 @@ async def publish(
 
 
 async def test_a_watch_has_the_whole_log_and_follows_it(fresh_settings: Settings) -> None:
-    feed = KafkaJobFeed(fresh_settings.kafka, clock)
+    feed = KafkaJobFeed(kafka_access(fresh_settings), clock)
     job_id, other = f"{fresh_settings.app_id}-a", f"{fresh_settings.app_id}-b"
     asked, _ = await publish(fresh_settings, job_id, "approved")
     _, fence = await publish(fresh_settings, job_id, "launching", launch=1)
@@ -62,7 +64,7 @@ async def test_a_watch_has_the_whole_log_and_follows_it(fresh_settings: Settings
 
 
 async def test_what_clocks_that_are_apart_have_stamped_is_found(fresh_settings: Settings) -> None:
-    feed = KafkaJobFeed(fresh_settings.kafka, clock)
+    feed = KafkaJobFeed(kafka_access(fresh_settings), clock)
     job_id = f"{fresh_settings.app_id}-c"
     asked, _ = await publish(fresh_settings, job_id, "cancelled", at_ms=AT_MS - CLOCK_SKEW_MS)
     async with feed.watch(job_id, Record(asked.topic, asked.partition, 0, AT_MS, asked.key, b"")) as watch:
@@ -78,13 +80,13 @@ async def test_what_is_no_event_is_passed_over(fresh_settings: Settings) -> None
         for value in (b"poison", None):
             await producer.send_and_wait(JOB_EVENTS.name, value, b"k", asked.partition, timestamp_ms=AT_MS)
     await publish(fresh_settings, job_id, "succeeded")
-    async with KafkaJobFeed(fresh_settings.kafka, clock).watch(job_id, asked) as watch:
+    async with KafkaJobFeed(kafka_access(fresh_settings), clock).watch(job_id, asked) as watch:
         assert watch.job is not None
         assert watch.job.state == "succeeded"
 
 
 async def test_a_kafka_that_does_not_answer_is_reported() -> None:
-    feed = KafkaJobFeed("127.0.0.1:1", clock, timeout=2.0)
+    feed = KafkaJobFeed(KafkaAccess("127.0.0.1:1"), clock, timeout=2.0)
     with pytest.raises(KafkaUnavailable):
         async with feed.watch("j1", Record(FIX_COMMANDS.name, 0, 0, AT_MS, b"p1", b"")):
             pass

@@ -19,6 +19,7 @@ from soulcaster.dev.demo import NAME as DEMO_NAME
 from soulcaster.dev.loopback import free_port
 from soulcaster.dev.run import run
 from soulcaster.errors import BadInput, StackError
+from soulcaster.processes.kafka_access import kafka_access
 from soulcaster.processes.settings import Settings, load_settings
 from soulcaster.wire.topics import FEEDBACK_RAW
 from tests.integration.conftest import Program
@@ -41,7 +42,7 @@ def child_of_run(program: Program, word: str) -> psutil.Process:
 
 
 async def posted(program: Program) -> int:
-    async with offsets_of(load_settings(program.data_dir).kafka) as offsets:
+    async with offsets_of(kafka_access(load_settings(program.data_dir))) as offsets:
         return sum(s.end - s.first for s in (await offsets.spans([FEEDBACK_RAW.name])).values())
 
 

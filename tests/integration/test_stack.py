@@ -9,6 +9,7 @@ from soulcaster.adapters.kafka.publisher import KafkaPublisher
 from soulcaster.dev.stack import Stack
 from soulcaster.errors import StackError, TopicsDiffer
 from soulcaster.ports.messaging import Outgoing
+from soulcaster.processes.kafka_access import kafka_access
 from soulcaster.processes.settings import Settings
 from soulcaster.wire.topics import DEAD_LETTERS, FEEDBACK_RAW, MAX_MESSAGE_BYTES, TOPICS, all_topics
 
@@ -16,12 +17,12 @@ pytestmark = pytest.mark.integration
 
 
 async def post(settings: Settings, count: int) -> None:
-    async with KafkaPublisher(settings.kafka, timeout=30) as publisher:
+    async with KafkaPublisher(kafka_access(settings), timeout=30) as publisher:
         await publisher.publish([Outgoing(FEEDBACK_RAW.name, str(i).encode(), b"x") for i in range(count)])
 
 
 async def messages(settings: Settings) -> int:
-    async with offsets_of(settings.kafka) as offsets:
+    async with offsets_of(kafka_access(settings)) as offsets:
         return sum(s.end - s.first for s in (await offsets.spans([FEEDBACK_RAW.name])).values())
 
 
@@ -60,7 +61,7 @@ async def test_what_was_acknowledged_survives_kills_restarts_and_other_ports(jar
 
 
 async def test_topics_take_their_largest_message_and_a_dead_letter_more(stack: Stack, fresh_settings: Settings) -> None:
-    async with KafkaPublisher(fresh_settings.kafka, timeout=30) as publisher:
+    async with KafkaPublisher(kafka_access(fresh_settings), timeout=30) as publisher:
         letter = Outgoing(DEAD_LETTERS.name, b"k", b"x" * MAX_MESSAGE_BYTES, headers=(("reason", b"r" * 1000),))
         await publisher.publish([letter])
 
@@ -73,7 +74,7 @@ async def test_a_topic_of_other_partitions_is_told(fresh_settings: Settings, tmp
 
 
 async def test_kafka_makes_no_topic_by_itself(stack: Stack, fresh_settings: Settings) -> None:
-    async with offsets_of(fresh_settings.kafka) as offsets:
+    async with offsets_of(kafka_access(fresh_settings)) as offsets:
         assert not await offsets.spans(["nobody.asked"])
         assert "nobody.asked" not in await offsets.topics()
         assert {t.name for t in TOPICS} <= await offsets.topics()

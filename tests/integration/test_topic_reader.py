@@ -5,9 +5,11 @@ import time
 import pytest
 from aiokafka import AIOKafkaProducer
 
+from soulcaster.adapters.kafka.access import KafkaAccess
 from soulcaster.adapters.kafka.topic_reader import KafkaTopicReader
 from soulcaster.errors import KafkaUnavailable
 from soulcaster.ports.messaging import Record
+from soulcaster.processes.kafka_access import kafka_access
 from soulcaster.processes.settings import Settings
 from soulcaster.wire.topics import JOB_LOGS
 
@@ -19,7 +21,7 @@ TOPIC = JOB_LOGS.name
 
 
 async def read(settings: Settings, partition: int, since_ms: int) -> list[Record]:
-    reader = KafkaTopicReader(settings.kafka)
+    reader = KafkaTopicReader(kafka_access(settings))
     return [record async for batch in reader.since(TOPIC, partition, since_ms) for record in batch]
 
 
@@ -43,6 +45,6 @@ async def test_a_partition_is_read_from_a_time_to_its_present_end(fresh_settings
 
 
 async def test_a_kafka_that_is_away_is_unavailable() -> None:
-    reader = KafkaTopicReader("127.0.0.1:1", timeout=2.0)
+    reader = KafkaTopicReader(KafkaAccess("127.0.0.1:1"), timeout=2.0)
     with pytest.raises(KafkaUnavailable):
         await anext(reader.since(TOPIC, 0, AT_MS))

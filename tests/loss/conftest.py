@@ -17,6 +17,7 @@ from soulcaster.adapters.kafka.publisher import KafkaPublisher
 from soulcaster.adapters.redis.read_model import RedisReadModel
 from soulcaster.dev.child import Child
 from soulcaster.dev.stack import Stack
+from soulcaster.processes.kafka_access import kafka_access
 from soulcaster.processes.settings import STACK_FILE, Settings
 from soulcaster.wire.topics import all_topics
 
@@ -96,7 +97,7 @@ def loop_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 async def crew(loop_stack: Stack, tmp_path: Path) -> AsyncIterator[Crew]:
     """A crew of a group of its own: fresh partitions, nothing committed yet."""
     settings = loop_stack.settings.model_copy(update={"app_id": f"loss-{uuid4().hex[:8]}"})
-    await provision(settings.kafka, all_topics(settings.app_id), partitions=settings.partitions, replication=1)
+    await provision(kafka_access(settings), all_topics(settings.app_id), partitions=settings.partitions, replication=1)
     crew = Crew(settings, tmp_path / "crew")
     yield crew
     await crew.dismiss()
@@ -104,5 +105,5 @@ async def crew(loop_stack: Stack, tmp_path: Path) -> AsyncIterator[Crew]:
 
 @asynccontextmanager
 async def publisher(settings: Settings) -> AsyncIterator[KafkaPublisher]:
-    async with KafkaPublisher(settings.kafka, timeout=30) as opened:
+    async with KafkaPublisher(kafka_access(settings), timeout=30) as opened:
         yield opened

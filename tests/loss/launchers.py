@@ -20,6 +20,7 @@ from soulcaster.dev.child import Child
 from soulcaster.domain.fixes.fix import Fix, FixOptions
 from soulcaster.domain.lifecycle import JobStep, active
 from soulcaster.ports.messaging import Outgoing
+from soulcaster.processes.kafka_access import kafka_access
 from soulcaster.processes.settings import STACK_FILE, Settings
 from soulcaster.wire.jobs import FixCommand, JobEvent
 from soulcaster.wire.topics import FIX_COMMANDS, JOB_EVENTS
@@ -149,7 +150,7 @@ class Yard:
     # ---- the group ---------------------------------------------------------------------------------------------------
 
     async def _committed(self) -> bool:
-        async with offsets_of(self.settings.kafka) as offsets:
+        async with offsets_of(kafka_access(self.settings)) as offsets:
             spans = await offsets.spans([FIX_COMMANDS.name])
             committed = await offsets.committed(self.group)
         return all(committed.get(tp, 0) >= span.end for tp, span in spans.items() if span.end > span.first)

@@ -18,6 +18,7 @@ from soulcaster.domain.events import ClusterChanged, ClusterMerged, ClusterResto
 from soulcaster.domain.feedback.versions import MARK_BYTES
 from soulcaster.domain.segments import Segments
 from soulcaster.ports.messaging import Record
+from soulcaster.processes.kafka_access import kafka_access
 from soulcaster.processes.settings import Settings
 from soulcaster.wire.cluster_events import ClusterEvents
 from soulcaster.wire.feedback import ItemsEnvelope
@@ -176,7 +177,7 @@ async def from_redis(settings: Settings, project_id: str) -> Shown:
 
 async def _at_rest(settings: Settings, project_id: str) -> tuple[Log, Shown]:
     """Recount while nothing changes: rounds go on after the last item, and what one changes takes many messages."""
-    async with asyncio.timeout(120), offsets_of(settings.kafka) as offsets:
+    async with asyncio.timeout(120), offsets_of(kafka_access(settings)) as offsets:
         while True:
             before = await offsets.spans([CLUSTER_EVENTS.name])
             await asyncio.sleep(QUIET_SECONDS / 4)

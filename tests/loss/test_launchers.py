@@ -14,6 +14,7 @@ from soulcaster.adapters.kafka.provisioning import provision
 from soulcaster.dev.loopback import free_port
 from soulcaster.dev.stack import Stack
 from soulcaster.domain.lifecycle import JobState
+from soulcaster.processes.kafka_access import kafka_access
 from soulcaster.wire.topics import all_topics
 from tests.integration.conftest import ready, settled
 from tests.loss.launchers import ENDLESS, Yard
@@ -46,7 +47,7 @@ def site(loop_stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 async def _opened(site: Yard) -> None:
     settings = site.settings
-    await provision(settings.kafka, all_topics(settings.app_id), partitions=settings.partitions, replication=1)
+    await provision(kafka_access(settings), all_topics(settings.app_id), partitions=settings.partitions, replication=1)
     site.start("worker")
     site.start("web")
     async with aiohttp.ClientSession(f"http://127.0.0.1:{settings.port}") as http:

@@ -10,6 +10,7 @@ import pytest
 from aiohttp.test_utils import TestClient, TestServer
 from aiokafka import AIOKafkaConsumer
 
+from soulcaster.adapters.kafka.access import KafkaAccess
 from soulcaster.adapters.kafka.dead_letters import KafkaDeadLetters
 from soulcaster.adapters.kafka.publisher import KafkaPublisher
 from soulcaster.adapters.kafka.readiness import KafkaReadiness
@@ -18,6 +19,7 @@ from soulcaster.adapters.redis.read_model import RedisReadModel
 from soulcaster.adapters.redis.sign_in_tokens import RedisSignIn
 from soulcaster.dev.stack import Stack
 from soulcaster.domain.ids import item_id
+from soulcaster.processes.kafka_access import kafka_access
 from soulcaster.services.webhook_secrets import Seal
 from soulcaster.web.api.health.handlers import CHECK_SECONDS
 from soulcaster.web.dependencies import Options, Systems
@@ -52,10 +54,10 @@ async def becomes(client: Client, status: int) -> None:
         await asyncio.sleep(0.2)
 
 
-async def stored(servers: str) -> set[str]:
+async def stored(kafka: KafkaAccess) -> set[str]:
     """Return the ids of all items on feedback.raw."""
     found = set()
-    consumer = AIOKafkaConsumer(FEEDBACK_RAW.name, bootstrap_servers=servers, auto_offset_reset="earliest")
+    consumer = AIOKafkaConsumer(FEEDBACK_RAW.name, **kafka.options(), auto_offset_reset="earliest")
     async with consumer:
         while batches := await consumer.getmany(timeout_ms=2000):
             for record in (record for batch in batches.values() for record in batch):
@@ -68,14 +70,14 @@ async def test_what_was_answered_202_is_on_kafka(tmp_path: Path) -> None:
     accepted: set[str] = set()
     async with Stack(tmp_path, partitions=2) as stack:
         await stack.provision()
-        servers, redis_url = stack.settings.kafka, stack.settings.redis_url
-        kafka, sign_in, read_model = KafkaReadiness(servers), RedisSignIn(redis_url), RedisReadModel(redis_url)
-        async with KafkaPublisher(servers, timeout=3.0) as publisher:
+        access, redis_url = kafka_access(stack.settings), stack.settings.redis_url
+        kafka, sign_in, read_model = KafkaReadiness(access), RedisSignIn(redis_url), RedisReadModel(redis_url)
+        async with KafkaPublisher(access, timeout=3.0) as publisher:
             app = create_app(
                 Systems(
                     read_model=read_model,
                     publisher=publisher,
-                    dead_letters=KafkaDeadLetters(servers),
+                    dead_letters=KafkaDeadLetters(access),
                     kafka=kafka,
                     sign_in=sign_in,
                     rate_limits=RedisRateLimits(redis_url, per_key=1, per_project=1, clock=lambda: datetime.now(UTC)),
@@ -107,5 +109,5 @@ async def test_what_was_answered_202_is_on_kafka(tmp_path: Path) -> None:
         await kafka.close()
         await sign_in.close()
         await read_model.close()
-        assert accepted <= await stored(servers)
+        assert accepted <= await stored(access)
         assert len(accepted) == 51

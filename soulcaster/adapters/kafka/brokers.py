@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from aiokafka.client import AIOKafkaClient
 from aiokafka.protocol.admin import ApiVersionRequest
 
+from soulcaster.adapters.kafka.access import KafkaAccess
 from soulcaster.adapters.kafka.connection import REQUEST_SECONDS, unavailable_errors
 
 _FETCH = 1
@@ -20,15 +21,15 @@ class Brokers:
     fetch_version: int
 
 
-async def read_brokers(servers: str, *, timeout: float = REQUEST_SECONDS) -> Brokers:  # noqa: ASYNC109
+async def read_brokers(kafka: KafkaAccess, *, timeout: float = REQUEST_SECONDS) -> Brokers:  # noqa: ASYNC109
     """Return what the brokers say about themselves; `timeout` is in seconds, for all of it.
 
     Raises:
         KafkaUnavailable: no broker answers.
     """
-    client = AIOKafkaClient(bootstrap_servers=servers, request_timeout_ms=int(timeout * 1000))
+    client = AIOKafkaClient(**kafka.options(), request_timeout_ms=int(timeout * 1000))
     try:
-        with unavailable_errors(servers):
+        async with unavailable_errors(kafka):
             async with asyncio.timeout(timeout):
                 await client.bootstrap()
                 count = len(client.cluster.brokers())

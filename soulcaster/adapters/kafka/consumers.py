@@ -6,8 +6,9 @@ from contextlib import asynccontextmanager
 from typing import Self
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
-from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
+from aiokafka.errors import CommitFailedError, IllegalStateError
 
+from soulcaster.adapters.kafka.access import KafkaAccess
 from soulcaster.adapters.kafka.connection import FETCH_WAIT_MS, REQUEST_SECONDS, unavailable_errors
 from soulcaster.adapters.kafka.records import record_of
 from soulcaster.errors import KafkaUnavailable
@@ -26,7 +27,7 @@ none, and jobs take hours. Kafka's default is five minutes. Heartbeats say that 
 
 @asynccontextmanager
 async def standalone_consumer(
-    servers: str,
+    kafka: KafkaAccess,
     *,
     timeout: float = REQUEST_SECONDS,  # noqa: ASYNC109
     max_wait_ms: int = FETCH_WAIT_MS,
@@ -39,14 +40,14 @@ async def standalone_consumer(
         KafkaUnavailable: no broker answers, now or at any later call.
     """
     consumer = AIOKafkaConsumer(
-        bootstrap_servers=servers,
+        **kafka.options(),
         max_partition_fetch_bytes=DEAD_LETTERS.max_bytes,
         fetch_max_wait_ms=max_wait_ms,
         enable_auto_commit=False,
         auto_offset_reset="earliest",
     )
     try:
-        with unavailable_errors(servers):
+        async with unavailable_errors(kafka):
             await asyncio.wait_for(consumer.start(), timeout)
             await asyncio.sleep(0)  # a task of the consumer's that has not begun yet would make its stop raise
             yield consumer
@@ -73,17 +74,17 @@ class GroupConsumer:
     """Reads one topic as a member of a consumer group; each record is committed once its work is done."""
 
     def __init__(
-        self, servers: str, topic: str, group: str, *, revoked: Callable[[], Awaitable[None]] | None = None
+        self, kafka: KafkaAccess, topic: str, group: str, *, revoked: Callable[[], Awaitable[None]] | None = None
     ) -> None:
         """Connect nothing yet; `async with` does.
 
         `revoked` is called when partitions are taken away; their uncommitted records come again, here or elsewhere.
         """
-        self._servers = servers
+        self._kafka = kafka
         self._topic = topic
         self._revoked = revoked
         self._consumer = AIOKafkaConsumer(
-            bootstrap_servers=servers,
+            **kafka.options(),
             group_id=group,
             enable_auto_commit=False,
             auto_offset_reset="earliest",
@@ -96,7 +97,7 @@ class GroupConsumer:
     async def __aenter__(self) -> Self:
         self._consumer.subscribe([self._topic], listener=_Listener(self._revoked))
         try:
-            with unavailable_errors(self._servers):
+            async with unavailable_errors(self._kafka):
                 await asyncio.wait_for(self._consumer.start(), REQUEST_SECONDS)
         except KafkaUnavailable:
             await self._consumer.stop()
@@ -118,10 +119,9 @@ class GroupConsumer:
             KafkaUnavailable: the group's coordinator does not answer.
         """
         offsets = {TopicPartition(record.topic, record.partition): record.offset + 1}
-        try:
-            await asyncio.wait_for(self._consumer.commit(offsets), REQUEST_SECONDS)
-        except (IllegalStateError, CommitFailedError):
-            # The partition has moved: its new owner reads the record again, which is harmless.
-            return
-        except (KafkaError, TimeoutError) as error:
-            raise KafkaUnavailable(f"Kafka at {self._servers} did not take a commit ({error!r})") from error
+        async with unavailable_errors(self._kafka, "did not take a commit"):
+            try:
+                await asyncio.wait_for(self._consumer.commit(offsets), REQUEST_SECONDS)
+            except (IllegalStateError, CommitFailedError):
+                # The partition has moved: its new owner reads the record again, which is harmless.
+                return

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
+from soulcaster.adapters.kafka.access import KafkaAccess
 from soulcaster.adapters.kafka.backward_reader import BackwardReader, read_spans
 from soulcaster.adapters.kafka.connection import REQUEST_SECONDS
 from soulcaster.adapters.kafka.consumers import standalone_consumer
@@ -36,9 +37,9 @@ _ID = re.compile(r"([0-9]{1,9})-([0-9]{1,19})")
 class KafkaDeadLetters:
     """DeadLetters over a consumer for each call; calls wait for one another, so memory is bounded."""
 
-    def __init__(self, servers: str, *, timeout: float = REQUEST_SECONDS) -> None:
+    def __init__(self, kafka: KafkaAccess, *, timeout: float = REQUEST_SECONDS) -> None:
         """Connect nothing yet; `timeout` is in seconds, for one call."""
-        self._servers = servers
+        self._kafka = kafka
         self._timeout = timeout
         self._one_at_a_time = asyncio.Lock()
 
@@ -79,12 +80,12 @@ class KafkaDeadLetters:
         """
         try:
             async with asyncio.timeout(self._timeout), self._one_at_a_time:
-                async with offsets_of(self._servers, timeout=self._timeout) as offsets:
+                async with offsets_of(self._kafka, timeout=self._timeout) as offsets:
                     spans = await offsets.spans([DEAD_LETTERS.name])
-                async with standalone_consumer(self._servers, max_wait_ms=MAX_WAIT_MS) as consumer:
+                async with standalone_consumer(self._kafka, max_wait_ms=MAX_WAIT_MS) as consumer:
                     yield consumer, spans
         except TimeoutError as error:
-            raise KafkaUnavailable(f"Kafka at {self._servers} takes too long") from error
+            raise KafkaUnavailable(f"Kafka at {self._kafka.servers} takes too long") from error
 
 
 def _dead_letter(message: ConsumerRecord) -> DeadLetter | None:

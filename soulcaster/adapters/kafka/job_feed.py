@@ -12,6 +12,7 @@ from datetime import datetime
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from pydantic import ValidationError
 
+from soulcaster.adapters.kafka.access import KafkaAccess
 from soulcaster.adapters.kafka.connection import FETCH_WAIT_MS, REQUEST_SECONDS, unavailable_errors
 from soulcaster.adapters.kafka.consumers import standalone_consumer
 from soulcaster.domain.lifecycle import Job, advance, start
@@ -27,9 +28,9 @@ CLOCK_SKEW_MS = 3600 * 1000
 class KafkaJobFeed:
     """JobFeed over a consumer of its own for each watch."""
 
-    def __init__(self, servers: str, clock: Callable[[], datetime], *, timeout: float = REQUEST_SECONDS) -> None:
+    def __init__(self, kafka: KafkaAccess, clock: Callable[[], datetime], *, timeout: float = REQUEST_SECONDS) -> None:
         """Connect nothing yet. `timeout` is in seconds, for each response of Kafka."""
-        self.servers = servers
+        self.kafka = kafka
         self._clock = clock
         self._timeout = timeout
 
@@ -41,7 +42,7 @@ class KafkaJobFeed:
             KafkaUnavailable: no broker answers.
         """
         events, logs = (TopicPartition(topic.name, asked.partition) for topic in (JOB_EVENTS, JOB_LOGS))
-        async with standalone_consumer(self.servers, timeout=self._timeout) as consumer:
+        async with standalone_consumer(self.kafka, timeout=self._timeout) as consumer:
             async with asyncio.timeout(self._timeout):
                 consumer.assign([events, logs])
                 ends = await consumer.end_offsets([events, logs])
@@ -60,7 +61,7 @@ class KafkaJobFeed:
 
     async def end(self, consumer: AIOKafkaConsumer, tp: TopicPartition) -> int:
         """Return the offset after the last record of a partition."""
-        with unavailable_errors(self.servers):
+        async with unavailable_errors(self.kafka):
             async with asyncio.timeout(self._timeout):
                 return int((await consumer.end_offsets([tp]))[tp])
 
@@ -118,7 +119,7 @@ class KafkaJobWatch:
         async with self._moved:
             await self._moved.wait_for(lambda: done() or self._failure is not None)
         if self._failure is not None:
-            with unavailable_errors(self._feed.servers):
+            async with unavailable_errors(self._feed.kafka):
                 raise self._failure
 
     def _take(self, record: ConsumerRecord) -> None:

@@ -14,6 +14,7 @@ from aiokafka.errors import (
     NotCoordinatorForGroupError,
 )
 
+from soulcaster.adapters.kafka.access import KafkaAccess
 from soulcaster.adapters.kafka.connection import REQUEST_SECONDS, unavailable_errors
 
 
@@ -72,16 +73,16 @@ class KafkaOffsets:
 
 
 @asynccontextmanager
-async def offsets_of(servers: str, *, timeout: float = REQUEST_SECONDS) -> AsyncIterator[KafkaOffsets]:  # noqa: ASYNC109
+async def offsets_of(kafka: KafkaAccess, *, timeout: float = REQUEST_SECONDS) -> AsyncIterator[KafkaOffsets]:  # noqa: ASYNC109
     """Give a reader of offsets; `timeout` is in seconds, for one request.
 
     Raises:
         KafkaUnavailable: no broker answers, now or at any later call.
     """
-    admin = AIOKafkaAdminClient(bootstrap_servers=servers, request_timeout_ms=int(timeout * 1000))
-    consumer = AIOKafkaConsumer(bootstrap_servers=servers, request_timeout_ms=int(timeout * 1000))
+    admin = AIOKafkaAdminClient(**kafka.options(), request_timeout_ms=int(timeout * 1000))
+    consumer = AIOKafkaConsumer(**kafka.options(), request_timeout_ms=int(timeout * 1000))
     try:
-        with unavailable_errors(servers):
+        async with unavailable_errors(kafka):
             async with asyncio.timeout(timeout):
                 await admin.start()
                 await consumer.start()

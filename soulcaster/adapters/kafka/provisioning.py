@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import KafkaConnectionError, TopicAlreadyExistsError, for_code
+from aiokafka.errors import TopicAlreadyExistsError, for_code
 
-from soulcaster.adapters.kafka.connection import REQUEST_SECONDS
+from soulcaster.adapters.kafka.access import KafkaAccess
+from soulcaster.adapters.kafka.connection import REQUEST_SECONDS, unavailable_errors
 from soulcaster.errors import KafkaUnavailable
 from soulcaster.wire.topics import Topic
 
@@ -27,14 +28,14 @@ class Provisioned:
 
 
 async def provision(
-    servers: str, topics: Sequence[Topic], *, partitions: int, replication: int, create: bool = True
+    kafka: KafkaAccess, topics: Sequence[Topic], *, partitions: int, replication: int, create: bool = True
 ) -> Provisioned:
     """Create the missing topics, unless `create` is false, and compare the others; never change one in place.
 
     Raises:
         KafkaUnavailable: no broker answers, or Kafka refuses to create a topic.
     """
-    async with _admin(servers) as admin:
+    async with _admin(kafka) as admin:
         existing = set(await admin.list_topics())
         missing = [topic for topic in topics if topic.name not in existing]
         present = [topic for topic in topics if topic.name in existing]
@@ -54,14 +55,13 @@ async def provision(
 
 
 @asynccontextmanager
-async def _admin(servers: str) -> AsyncIterator[AIOKafkaAdminClient]:
-    client = AIOKafkaAdminClient(bootstrap_servers=servers, request_timeout_ms=int(REQUEST_SECONDS * 1000))
+async def _admin(kafka: KafkaAccess) -> AsyncIterator[AIOKafkaAdminClient]:
+    client = AIOKafkaAdminClient(**kafka.options(), request_timeout_ms=int(REQUEST_SECONDS * 1000))
     try:
-        async with asyncio.timeout(REQUEST_SECONDS):
-            await client.start()
-        yield client
-    except (KafkaConnectionError, OSError, TimeoutError) as error:
-        raise KafkaUnavailable(f"Kafka at {servers} does not answer ({error!r})") from error
+        async with unavailable_errors(kafka):
+            async with asyncio.timeout(REQUEST_SECONDS):
+                await client.start()
+            yield client
     finally:
         await client.close()
 

@@ -8,6 +8,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import MessageSizeTooLargeError
 from aiokafka.partitioner import DefaultPartitioner
 
+from soulcaster.adapters.kafka.access import KafkaAccess
 from soulcaster.adapters.kafka.connection import REQUEST_SECONDS, unavailable_errors
 from soulcaster.errors import InvalidMessage
 from soulcaster.ports.messaging import Outgoing
@@ -22,12 +23,12 @@ _PARTITIONER = DefaultPartitioner()
 class KafkaPublisher:
     """Publisher over one idempotent aiokafka producer.
 
-    It connects with `async with KafkaPublisher(servers)`, with `connect`, or with the first message.
+    It connects with `async with KafkaPublisher(kafka)`, with `connect`, or with the first message.
     """
 
-    def __init__(self, servers: str, *, timeout: float = REQUEST_SECONDS) -> None:
+    def __init__(self, kafka: KafkaAccess, *, timeout: float = REQUEST_SECONDS) -> None:
         """Connect nothing yet. `timeout` is in seconds, for connecting and for one `publish`."""
-        self._servers = servers
+        self._kafka = kafka
         self._timeout = timeout
         self._producer: AIOKafkaProducer | None = None
         self._connecting = asyncio.Lock()
@@ -56,7 +57,7 @@ class KafkaPublisher:
     async def publish(self, messages: Sequence[Outgoing]) -> None:
         """Send all and await every acknowledgement; see `ports.messaging.Publisher`."""
         producer = await self._connected()
-        with unavailable_errors(self._servers, "did not acknowledge"):
+        async with unavailable_errors(self._kafka, "did not acknowledge"):
             try:
                 async with asyncio.timeout(self._timeout):
                     acknowledgements = [
@@ -70,7 +71,7 @@ class KafkaPublisher:
     async def partitions(self, topic: str, keys: Sequence[bytes]) -> Sequence[int]:
         """Return the partition of each key; see `ports.messaging.KeyedPublisher`."""
         producer = await self._connected()
-        with unavailable_errors(self._servers):
+        async with unavailable_errors(self._kafka):
             async with asyncio.timeout(self._timeout):
                 partitions = sorted(await producer.partitions_for(topic))
         return [_PARTITIONER(key, partitions, partitions) for key in keys]
@@ -84,7 +85,7 @@ class KafkaPublisher:
 
     async def _new_producer(self) -> AIOKafkaProducer:
         producer = AIOKafkaProducer(
-            bootstrap_servers=self._servers,
+            **self._kafka.options(),
             acks="all",
             enable_idempotence=True,
             max_request_size=DEAD_LETTERS.max_bytes,
@@ -93,7 +94,7 @@ class KafkaPublisher:
             partitioner=_PARTITIONER,
         )
         try:
-            with unavailable_errors(self._servers):
+            async with unavailable_errors(self._kafka):
                 await asyncio.wait_for(producer.start(), self._timeout)
         except BaseException:
             await producer.stop()

@@ -4,6 +4,7 @@ import asyncio
 
 from aiokafka.client import AIOKafkaClient
 
+from soulcaster.adapters.kafka.access import KafkaAccess
 from soulcaster.adapters.kafka.connection import unavailable_errors
 
 PING_SECONDS = 2.0
@@ -12,9 +13,9 @@ PING_SECONDS = 2.0
 class KafkaReadiness:
     """Asks the brokers for metadata over one connection that it keeps between calls."""
 
-    def __init__(self, servers: str, *, timeout: float = PING_SECONDS) -> None:
+    def __init__(self, kafka: KafkaAccess, *, timeout: float = PING_SECONDS) -> None:
         """Connect nothing yet; the first `ping` does. `timeout` is in seconds, for one `ping`."""
-        self._servers = servers
+        self._kafka = kafka
         self._timeout = timeout
         self._client: AIOKafkaClient | None = None
         self._one_at_a_time = asyncio.Lock()
@@ -25,9 +26,8 @@ class KafkaReadiness:
         Raises:
             KafkaUnavailable: none did in time.
         """
-        with unavailable_errors(self._servers):
-            async with asyncio.timeout(self._timeout), self._one_at_a_time:
-                await self._fetch_metadata()
+        async with unavailable_errors(self._kafka), asyncio.timeout(self._timeout), self._one_at_a_time:
+            await self._fetch_metadata()
 
     async def close(self) -> None:
         """Close the connection."""
@@ -38,7 +38,7 @@ class KafkaReadiness:
     async def _fetch_metadata(self) -> None:
         if self._client is None:
             client = AIOKafkaClient(
-                bootstrap_servers=self._servers,
+                **self._kafka.options(),
                 request_timeout_ms=int(self._timeout * 1000),
                 client_id="soulcaster-ready",
             )

@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from soulcaster.adapters.kafka.access import KafkaAccess
 from soulcaster.adapters.kafka.connection import FETCH_WAIT_MS
 from soulcaster.adapters.kafka.consumers import standalone_consumer
 from soulcaster.adapters.kafka.offsets import Span, offsets_of
@@ -40,18 +41,18 @@ class KafkaReplay:
 
 
 @asynccontextmanager
-async def open_replay(servers: str, topics: Collection[str]) -> AsyncIterator[KafkaReplay]:
+async def open_replay(kafka: KafkaAccess, topics: Collection[str]) -> AsyncIterator[KafkaReplay]:
     """Give a replay of topics from their first record on.
 
     Raises:
         NotFound: a topic does not exist.
         KafkaUnavailable: no broker answers, now or at any later call.
     """
-    async with offsets_of(servers) as offsets:
+    async with offsets_of(kafka) as offsets:
         spans = await offsets.spans(topics)
     if missing := set(topics) - {tp.topic for tp in spans}:
         raise NotFound(f"There is no topic {min(missing)}; `soulcaster topics` makes it.")
-    async with standalone_consumer(servers) as consumer:
+    async with standalone_consumer(kafka) as consumer:
         consumer.assign(list(spans))
         for tp, span in spans.items():
             consumer.seek(tp, span.first)

@@ -8,6 +8,7 @@ from typing import Any
 
 from aiokafka import ConsumerRecord
 
+from soulcaster.adapters.kafka.access import KafkaAccess
 from soulcaster.adapters.kafka.connection import FETCH_WAIT_MS
 from soulcaster.adapters.kafka.consumers import standalone_consumer
 from soulcaster.adapters.kafka.offsets import offsets_of
@@ -15,7 +16,7 @@ from soulcaster.errors import NotFound
 
 
 async def tail_lines(
-    servers: str, topic: str, *, from_beginning: bool, limit: int | None, follow: bool
+    kafka: KafkaAccess, topic: str, *, from_beginning: bool, limit: int | None, follow: bool
 ) -> AsyncGenerator[str, None]:
     """Yield a topic's records as JSON lines: with `from_beginning` those that exist, with `follow` those that come.
 
@@ -26,7 +27,7 @@ async def tail_lines(
         NotFound: there is no such topic.
         KafkaUnavailable: no broker answers.
     """
-    async with offsets_of(servers) as offsets:
+    async with offsets_of(kafka) as offsets:
         spans = await offsets.spans([topic])
         known = await offsets.topics()
     if not spans:
@@ -34,7 +35,7 @@ async def tail_lines(
     starts = {tp: span.first if from_beginning else span.end for tp, span in spans.items()}
     if not follow and all(starts[tp] == span.end for tp, span in spans.items()):
         return
-    async with standalone_consumer(servers) as consumer:
+    async with standalone_consumer(kafka) as consumer:
         consumer.assign(list(spans))
         for tp, start in starts.items():
             consumer.seek(tp, start)

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from soulcaster.adapters.kafka.access import KafkaAccess
 from soulcaster.adapters.kafka.connection import FETCH_WAIT_MS, REQUEST_SECONDS
 from soulcaster.adapters.kafka.consumers import standalone_consumer
 from soulcaster.adapters.kafka.records import record_of
@@ -15,15 +16,15 @@ from soulcaster.ports.messaging import Record
 class KafkaTopicReader:
     """TopicReader over a consumer for each call."""
 
-    def __init__(self, servers: str, *, timeout: float = REQUEST_SECONDS) -> None:
+    def __init__(self, kafka: KafkaAccess, *, timeout: float = REQUEST_SECONDS) -> None:
         """Connect nothing yet. `timeout` is in seconds, for finding where to read, and for each response after that."""
-        self._servers = servers
+        self._kafka = kafka
         self._timeout = timeout
 
     async def since(self, topic: str, partition: int, since_ms: int) -> AsyncGenerator[Sequence[Record], None]:
         """Yield a partition's records from a time on; see `ports.topic_reader.TopicReader`."""
         tp = TopicPartition(topic, partition)
-        async with consumer_since(self._servers, tp, since_ms, timeout=self._timeout) as (consumer, end):
+        async with consumer_since(self._kafka, tp, since_ms, timeout=self._timeout) as (consumer, end):
             while await consumer.position(tp) < end:
                 found: Sequence[Record] = ()
                 async with asyncio.timeout(self._timeout):
@@ -36,7 +37,7 @@ class KafkaTopicReader:
 
 @asynccontextmanager
 async def consumer_since(
-    servers: str,
+    kafka: KafkaAccess,
     tp: TopicPartition,
     since_ms: int,
     *,
@@ -47,7 +48,7 @@ async def consumer_since(
     Raises:
         KafkaUnavailable: no broker answers, now or at any later call.
     """
-    async with standalone_consumer(servers, timeout=timeout) as consumer:
+    async with standalone_consumer(kafka, timeout=timeout) as consumer:
         async with asyncio.timeout(timeout):
             consumer.assign([tp])
             end = (await consumer.end_offsets([tp]))[tp]
