@@ -27,7 +27,7 @@ from soulcaster.ports.repositories import BaseCommit
 from soulcaster.services import job_log_reading
 from soulcaster.services.log_archive import archive_key
 from soulcaster.web.dependencies import DEPENDENCIES
-from soulcaster.web.pages import job_forms, jobs
+from soulcaster.web.pages import jobs, outcomes
 from soulcaster.web.pages.job_formatting import STATE_TEXTS
 from soulcaster.wire.cluster_commands import ClusterCommand
 from soulcaster.wire.project_config import PolicyConfig, ProjectConfig, StoredConfig
@@ -46,7 +46,7 @@ UNDER_WAY = [state for state in get_args(JobState) if not ends(state)]
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(job_forms, "OUTCOME_SECONDS", 0)
+    monkeypatch.setattr(outcomes, "OUTCOME_SECONDS", 0)
     monkeypatch.setattr(job_log_reading, "POLL_SECONDS", 0.01)
     monkeypatch.setattr(job_log_reading, "QUIET_SECONDS", 0.05)
 

@@ -332,7 +332,7 @@ async def test_a_form_is_a_command(world: World, owner: Client, name: str) -> No
 async def test_a_page_says_what_became_of_a_command(
     world: World, owner: Client, outcome: CommandOutcome, says: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("soulcaster.web.pages.cluster_forms.OUTCOME_SECONDS", 0)
+    monkeypatch.setattr("soulcaster.web.pages.outcomes.OUTCOME_SECONDS", 0)
     await world.fill()
     world.publisher.outcome, world.publisher.reason = outcome, "it is pinned"
     token = csrf(await page(await owner.get(CLUSTER)))

@@ -9,7 +9,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from soulcaster.domain.commands import StartFix
 from soulcaster.domain.fixes.plan import MAX_DESCRIPTION_CHARS, PlannedFix, new_plan
 from soulcaster.errors import PlannerRefuses, PlannerUnavailable
-from soulcaster.web.pages import job_forms
+from soulcaster.web.pages import outcomes
 from soulcaster.wire.cluster_commands import ClusterCommand
 from soulcaster.wire.documents import JobDocument
 from tests.support.answers import page
@@ -23,7 +23,7 @@ WRITTEN = PlannedFix("Find the wait", "Look where cards are sent.")
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(job_forms, "OUTCOME_SECONDS", 0)
+    monkeypatch.setattr(outcomes, "OUTCOME_SECONDS", 0)
 
 
 @pytest.fixture

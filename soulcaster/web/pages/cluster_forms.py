@@ -26,11 +26,9 @@ from soulcaster.web.bodies import read_form
 from soulcaster.web.dependencies import dependencies
 from soulcaster.web.pages.access import ACCESS
 from soulcaster.web.pages.addresses import cluster_path
+from soulcaster.web.pages.outcomes import outcome_of, refusal
 from soulcaster.web.pages.session import leave_notice
 from soulcaster.web.parameters import Id, path_id
-
-OUTCOME_SECONDS = 2.0
-"""How long a page waits for the outcome of a command."""
 
 
 class MergeForm(BaseModel):
@@ -152,13 +150,11 @@ async def _send(request: web.Request, kind: type[Command], shown: str, **fields:
     command_id = str(uuid4())
     command = kind(id=command_id, requested_by=access.user, requested_at=given.clock(), **fields)
     await given.commands.send(access.project.id, command)
-    view = await given.commands.outcome(access.project.id, command_id, seconds=OUTCOME_SECONDS)
+    view = await outcome_of(request, command_id)
     if view is None or view.outcome == "waiting":
         await leave_notice(request, "Requested. Reload the page in a moment to see the outcome.")
-    elif view.outcome == "refused":
-        await leave_notice(request, f"This was not done: {view.reason}")
     else:
-        await leave_notice(request, view.reason or "Done.")
+        await leave_notice(request, refusal(view) or view.reason or "Done.")
     raise web.HTTPSeeOther(shown)
 
 

@@ -22,15 +22,13 @@ from soulcaster.services.fixes import FixRequest, UnknownBackend
 from soulcaster.services.lookup import known_job
 from soulcaster.web.bodies import read_form
 from soulcaster.web.dependencies import dependencies
+from soulcaster.web.pages import outcomes
 from soulcaster.web.pages.access import ACCESS
 from soulcaster.web.pages.addresses import cluster_path, job_path
 from soulcaster.web.pages.session import leave_notice
 from soulcaster.web.parameters import Id, path_id
 from soulcaster.web.problems import Problem, extend_time_limit
 from soulcaster.wire.project_config import Repository
-
-OUTCOME_SECONDS = 2.0
-"""How long a page waits for what comes of a form."""
 
 _REASONS = (
     Conflict,
@@ -95,7 +93,7 @@ async def cancel(request: web.Request) -> web.StreamResponse:
     except IllegalTransition as error:
         await leave_notice(request, str(error))
     else:
-        await given.jobs.until(job.id, lambda known: not active(known), seconds=OUTCOME_SECONDS)
+        await given.jobs.until(job.id, lambda known: not active(known), seconds=outcomes.OUTCOME_SECONDS)
         await leave_notice(request, "The job is cancelled.")
     return await _again(request, job)
 
@@ -110,11 +108,11 @@ async def approve(request: web.Request) -> web.StreamResponse:
     except Conflict as error:
         await leave_notice(request, str(error))
         return await _again(request, job)
-    refusal = await _refusal(request, command_id)
+    refusal = outcomes.refusal(await outcomes.outcome_of(request, command_id))
     if refusal is not None:
         await leave_notice(request, refusal)
         return await _again(request, job)
-    shown = await given.jobs.until(job.id, lambda known: known.state != "queued", seconds=OUTCOME_SECONDS)
+    shown = await given.jobs.until(job.id, lambda known: known.state != "queued", seconds=outcomes.OUTCOME_SECONDS)
     await leave_notice(request, "Approved." if shown else "Approved. Reload the page in a moment to see it start.")
     return await _again(request, job)
 
@@ -128,11 +126,11 @@ async def _start(request: web.Request, cluster_id: str, fix: FixRequest) -> None
     except _REASONS as error:
         await leave_notice(request, f"No fix was started. {error}")
         return
-    refusal = await _refusal(request, asked.command_id)
+    refusal = outcomes.refusal(await outcomes.outcome_of(request, asked.command_id))
     if refusal is not None:
         await leave_notice(request, refusal)
         return
-    job = await given.jobs.until(asked.job_id, lambda _: True, seconds=OUTCOME_SECONDS)
+    job = await given.jobs.until(asked.job_id, lambda _: True, seconds=outcomes.OUTCOME_SECONDS)
     if job is None:
         await leave_notice(request, "Fix requested. Reload the page in a moment to see its job.")
     elif job.state == "queued":
@@ -141,13 +139,6 @@ async def _start(request: web.Request, cluster_id: str, fix: FixRequest) -> None
         await leave_notice(request, "Fix started. It only rehearses, because no coding agent is set up.")
     else:
         await leave_notice(request, "Fix started.")
-
-
-async def _refusal(request: web.Request, command_id: str) -> str | None:
-    """Return why a command was refused; None when it was not, or nothing is known of it after `OUTCOME_SECONDS`."""
-    given, project_id = dependencies(request), request[ACCESS].project.id
-    view = await given.commands.outcome(project_id, command_id, seconds=OUTCOME_SECONDS)
-    return f"This was not done: {view.reason}" if view is not None and view.outcome == "refused" else None
 
 
 async def _job(request: web.Request) -> Job:

@@ -11,7 +11,7 @@ from soulcaster.ports.planner import MAX_SECONDS
 from soulcaster.services.waiting import until
 from soulcaster.web.bodies import read_form
 from soulcaster.web.dependencies import dependencies
-from soulcaster.web.pages import job_forms
+from soulcaster.web.pages import outcomes
 from soulcaster.web.pages.access import ACCESS
 from soulcaster.web.pages.addresses import cluster_path
 from soulcaster.web.pages.session import leave_notice
@@ -62,7 +62,7 @@ async def _say(request: web.Request, plan: Plan) -> None:
     shown = await until(
         lambda: documents.newest_plan(plan.project_id, plan.cluster_id),
         lambda found: found is not None and found.id == plan.id,
-        seconds=job_forms.OUTCOME_SECONDS,
+        seconds=outcomes.OUTCOME_SECONDS,
     )
     stored = "The plan is stored; the next fix is given it."
     await leave_notice(request, stored if shown is not None and shown.id == plan.id else f"{stored} Reload to see it.")
