@@ -56,6 +56,14 @@ class JobAddress:
         return cls(*(environment[name] for name in names))
 
 
+class _Unprocessable(ApiRefuses):
+    """The HTTP API answers 422, and says why."""
+
+    def __init__(self, message: str, reason: str) -> None:
+        super().__init__(f"{message} ({reason})")
+        self.reason = reason
+
+
 class JobClient:
     """Reports on one job; a call is repeated while the server does not answer.
 
@@ -136,7 +144,10 @@ class JobClient:
             SourceRefuses: there is none, or GitHub gives none; the message says why.
             ApiRefuses: the server refuses the token.
         """
-        answer = await self._call("POST", f"/jobs/{self._address.job_id}/credentials", {"use": use})
+        try:
+            answer = await self._call("POST", f"/jobs/{self._address.job_id}/credentials", {"use": use})
+        except _Unprocessable as error:
+            raise SourceRefuses(error.reason) from None
         return CredentialOut.model_validate(answer).root
 
     @asynccontextmanager
@@ -179,10 +190,11 @@ class JobClient:
                     raise Fenced
                 if answer.status in {429, *range(500, 600)}:
                     raise ApiUnavailable
+                refusal = f"The HTTP API refuses {method} {path}: status {answer.status}"
                 if answer.status == 422:
-                    raise SourceRefuses((await answer.json(content_type=None)).get("detail"))
+                    raise _Unprocessable(refusal, (await answer.json(content_type=None)).get("detail"))
                 if answer.status >= 400:
-                    raise ApiRefuses(f"The HTTP API refuses {method} {path}: status {answer.status}.")
+                    raise ApiRefuses(f"{refusal}.")
                 return await answer.json()
         except (aiohttp.ClientError, TimeoutError) as error:
             raise ApiUnavailable from error

@@ -76,6 +76,13 @@ async def test_why_there_is_no_credential_is_said(api: Api, client: JobClient) -
         await client.credential("publish")
 
 
+async def test_only_a_refused_credential_is_a_reason_of_the_fix(api: Api, client: JobClient) -> None:
+    """A report that the API cannot take is our mistake, and no reason to tell people why there is no fix."""
+    api.answer = web.json_response({"detail": "cost_usd: Input should be greater than 0"}, status=422)
+    with pytest.raises(ApiRefuses, match=r"PATCH /jobs/j1: status 422 \(cost_usd: Input"):
+        await client.report("running")
+
+
 @pytest.mark.parametrize(("status", "error"), [(409, Fenced), (401, ApiRefuses), (403, ApiRefuses)])
 async def test_whoever_is_no_present_launch_gets_none(
     api: Api, client: JobClient, status: int, error: type[Exception]
