@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from soulcaster.cli.options import AsJson, DataDir, ProjectName, complete, settings_of
-from soulcaster.processes.base_settings import DEFAULT_DATA_DIR
-from soulcaster.processes.settings import Settings
+from soulcaster.processes.data_dir import DEFAULT_DATA_DIR
 
 if TYPE_CHECKING:
     from soulcaster.ports.clusters import ClusterView
     from soulcaster.ports.projects import Stats
+    from soulcaster.processes.settings import Settings
 
 TABLE_ROWS = 20
 """Clusters that a table lists by default."""
@@ -51,7 +51,7 @@ def clusters(
     )
 
 
-async def _largest(settings: Settings, project: str, limit: int | None) -> "tuple[Stats, Sequence[ClusterView]]":
+async def _largest(settings: "Settings", project: str, limit: int | None) -> "tuple[Stats, Sequence[ClusterView]]":
     """Return a project's figures and its largest clusters; None: all of them."""
     from soulcaster.processes.connections import open_read_model
     from soulcaster.services.projects import find_project

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from soulcaster.cli.options import AsJson, DataDir, complete, settings_of
-from soulcaster.processes.base_settings import DEFAULT_DATA_DIR
+from soulcaster.processes.data_dir import DEFAULT_DATA_DIR
 
 if TYPE_CHECKING:
     from soulcaster.cli.checks import Report

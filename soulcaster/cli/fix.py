@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from soulcaster.cli.options import AsJson, DataDir, ProjectName, complete, settings_of
-from soulcaster.processes.base_settings import DEFAULT_DATA_DIR
 from soulcaster.processes.clock import utc_now
-from soulcaster.processes.settings import Settings
+from soulcaster.processes.data_dir import DEFAULT_DATA_DIR
 
 if TYPE_CHECKING:
     from soulcaster.domain.lifecycle import Job
     from soulcaster.ports.messaging import Publisher
     from soulcaster.ports.read_model import ReadModel
+    from soulcaster.processes.settings import Settings
     from soulcaster.services.job_log_reading import LogPart
     from soulcaster.web.api.jobs.models import JobOut
 
@@ -142,7 +142,7 @@ def run() -> None:
 
 
 @asynccontextmanager
-async def _project(settings: Settings, project: str) -> "AsyncIterator[tuple[ReadModel, str]]":
+async def _project(settings: "Settings", project: str) -> "AsyncIterator[tuple[ReadModel, str]]":
     """Give the read model, and the id of a project that is given by id or name."""
     from soulcaster.processes.connections import open_read_model
     from soulcaster.services.projects import find_project
@@ -152,7 +152,7 @@ async def _project(settings: Settings, project: str) -> "AsyncIterator[tuple[Rea
 
 
 async def _start(
-    settings: Settings, project: str, cluster: str, repository: str | None, backend: str | None
+    settings: "Settings", project: str, cluster: str, repository: str | None, backend: str | None
 ) -> tuple[str, str]:
     """Return the id of the job, and what came of the request, for people."""
     from soulcaster.processes.connections import open_publisher
@@ -169,7 +169,7 @@ async def _start(
         return requested.job_id, await _outcome(publisher, read_model, project_id, requested.command_id)
 
 
-async def _approve(settings: Settings, project: str, job_id: str) -> str:
+async def _approve(settings: "Settings", project: str, job_id: str) -> str:
     from soulcaster.processes.connections import open_publisher
     from soulcaster.processes.fixes import open_fixes
     from soulcaster.services.lookup import known_job
@@ -201,20 +201,20 @@ async def _outcome(publisher: "Publisher", read_model: "ReadModel", project_id: 
     return f"Done: {view.reason}."
 
 
-async def _listed(settings: Settings, project: str, cluster: str | None, limit: int) -> "Sequence[Job]":
+async def _listed(settings: "Settings", project: str, cluster: str | None, limit: int) -> "Sequence[Job]":
     async with _project(settings, project) as (read_model, project_id):
         page = await read_model.jobs.list(project_id, cluster_id=cluster, limit=limit, offset=0)
     return page.items
 
 
-async def _one(settings: Settings, project: str, job_id: str) -> "Job":
+async def _one(settings: "Settings", project: str, job_id: str) -> "Job":
     from soulcaster.services.lookup import known_job
 
     async with _project(settings, project) as (read_model, project_id):
         return await known_job(read_model.jobs, project_id, job_id)
 
 
-async def _cancelled(settings: Settings, project: str, job_id: str) -> "Job":
+async def _cancelled(settings: "Settings", project: str, job_id: str) -> "Job":
     from soulcaster.domain.lifecycle import active
     from soulcaster.processes.connections import open_publisher
     from soulcaster.services.jobs import Jobs
@@ -226,7 +226,7 @@ async def _cancelled(settings: Settings, project: str, job_id: str) -> "Job":
         return await jobs.until(job.id, lambda known: not active(known), seconds=OUTCOME_SECONDS) or job
 
 
-async def _print_log(settings: Settings, project: str, job_id: str, follow: bool) -> None:
+async def _print_log(settings: "Settings", project: str, job_id: str, follow: bool) -> None:
     from soulcaster.domain.fixes.fix import MAX_JOB_SECONDS
     from soulcaster.domain.fixes.log_position import LogPosition, MemoryPosition
     from soulcaster.processes.job_logs import log_archive

@@ -9,13 +9,13 @@ import typer
 from soulcaster.cli.options import AsJson, DataDir, ProjectName, complete, settings_of
 from soulcaster.domain.api_keys import MAX_NAME, SCOPES, ApiKey, KeyScope
 from soulcaster.errors import BadInput
-from soulcaster.processes.base_settings import DEFAULT_DATA_DIR
 from soulcaster.processes.clock import utc_now
-from soulcaster.processes.settings import Settings
+from soulcaster.processes.data_dir import DEFAULT_DATA_DIR
 
 if TYPE_CHECKING:
     from soulcaster.ports.api_keys import ApiKeyView
     from soulcaster.ports.projects import Project
+    from soulcaster.processes.settings import Settings
 
 CREATED_BY = "command line"
 
@@ -60,7 +60,7 @@ def create(
 
 
 async def _create(
-    settings: Settings, project: str, name: str, scopes: Sequence[KeyScope], days: int | None
+    settings: "Settings", project: str, name: str, scopes: Sequence[KeyScope], days: int | None
 ) -> "tuple[str, ApiKey, Project]":
     """Return the secret, the API key and its project."""
     from soulcaster.processes.connections import open_publisher, open_read_model
@@ -93,7 +93,7 @@ def list_keys(project: ProjectName, as_json: AsJson = False, data_dir: DataDir =
     console().print(listed)
 
 
-async def _list(settings: Settings, project: str) -> "tuple[ApiKeyView, ...]":
+async def _list(settings: "Settings", project: str) -> "tuple[ApiKeyView, ...]":
     from soulcaster.processes.connections import open_read_model
     from soulcaster.services.projects import find_project
 
@@ -113,7 +113,7 @@ def revoke(
     typer.echo(f"Revoked {key.name!r} ({key.id}).")
 
 
-async def _revoke(settings: Settings, project: str, key_id: str) -> ApiKey:
+async def _revoke(settings: "Settings", project: str, key_id: str) -> ApiKey:
     from soulcaster.processes.connections import open_publisher, open_read_model
     from soulcaster.services.api_keys import ApiKeys
     from soulcaster.services.projects import find_project

@@ -5,16 +5,27 @@ Command modules import what a command needs when it runs, so help and tab comple
 
 import logging
 import sys
+from typing import Any
 
 import typer
+from typer.core import TyperGroup
 
 from soulcaster.cli import bench, clusters, doctor, fix, keys, poll, processes, rebuild, sources, tail, topics, transfer
 from soulcaster.errors import SoulcasterError
-from soulcaster.processes.settings import sections
+
+
+class _Program(TyperGroup):
+    """The program; its help ends with all settings, which are imported only then: that takes half a second."""
+
+    def format_help(self, *args: Any) -> None:
+        self.epilog = _settings_help()
+        super().format_help(*args)
 
 
 def _settings_help() -> str:
     """Return every setting, by section, for the end of the program's help."""
+    from soulcaster.processes.settings import sections
+
     lines = [
         "**Settings** are environment variables; those of a `soulcaster run` in the data dir take precedence.",
         "A secret may be in a file that `<VARIABLE>_FILE` names.",
@@ -27,6 +38,7 @@ def _settings_help() -> str:
 
 app = typer.Typer(
     name="soulcaster",
+    cls=_Program,
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode="markdown",
@@ -38,7 +50,6 @@ app = typer.Typer(
     "`soulcaster import reviews.csv --project 'My app'`\n\n"
     "`soulcaster clusters --project 'My app'`\n\n"
     "`soulcaster doctor`",
-    epilog=_settings_help(),
 )
 app.command()(processes.run)
 app.command()(processes.worker)

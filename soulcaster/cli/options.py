@@ -5,13 +5,14 @@ import sys
 from collections.abc import Coroutine
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
-from pydantic import ValidationError
 
 from soulcaster.errors import BadInput
-from soulcaster.processes.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from soulcaster.processes.settings import Settings
 
 T = TypeVar("T")
 
@@ -30,12 +31,16 @@ ProjectName = Annotated[str, typer.Option("--project", "-p", metavar="PROJECT", 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
-def settings_of(data_dir: Path) -> Settings:
+def settings_of(data_dir: Path) -> "Settings":
     """Return the settings: those of the `soulcaster run` in the data dir first, then the environment's.
 
     Raises:
         BadInput: a variable has a value that cannot be used, or the data dir cannot be read.
     """
+    from pydantic import ValidationError
+
+    from soulcaster.processes.settings import load_settings
+
     try:
         return load_settings(data_dir)
     except OSError as error:

@@ -3,7 +3,7 @@
 import typer
 
 from soulcaster.cli.options import DataDir, settings_of
-from soulcaster.processes.base_settings import DEFAULT_DATA_DIR
+from soulcaster.processes.data_dir import DEFAULT_DATA_DIR
 
 app = typer.Typer(no_args_is_help=True, help="Run a poller: it reads a source and posts what is new to the HTTP API.")
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from soulcaster.cli.options import DataDir, need_local, settings_of
-from soulcaster.processes.base_settings import DEFAULT_DATA_DIR
+from soulcaster.processes.data_dir import DEFAULT_DATA_DIR
 
 
 def run(

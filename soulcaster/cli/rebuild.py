@@ -1,10 +1,14 @@
 """`soulcaster rebuild`: the read model, made again from Kafka."""
 
+from typing import TYPE_CHECKING
+
 import typer
 
 from soulcaster.cli.options import DataDir, complete, settings_of
-from soulcaster.processes.base_settings import DEFAULT_DATA_DIR
-from soulcaster.processes.settings import Settings
+from soulcaster.processes.data_dir import DEFAULT_DATA_DIR
+
+if TYPE_CHECKING:
+    from soulcaster.processes.settings import Settings
 
 
 def rebuild(data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
@@ -16,7 +20,7 @@ def rebuild(data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
     typer.echo(f"Rebuilt from {complete(_rebuild(settings_of(data_dir))):,} records.")
 
 
-async def _rebuild(settings: Settings) -> int:
+async def _rebuild(settings: "Settings") -> int:
     """Return from how many records the read model was made."""
     from soulcaster.adapters.kafka.replay import open_replay
     from soulcaster.processes.connections import open_read_model

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from soulcaster.cli.options import AsJson, DataDir, ProjectName, complete, settings_of
-from soulcaster.processes.base_settings import DEFAULT_DATA_DIR
-from soulcaster.processes.settings import Settings
+from soulcaster.processes.data_dir import DEFAULT_DATA_DIR
 
 if TYPE_CHECKING:
+    from soulcaster.processes.settings import Settings
     from soulcaster.services.sources import SourceView
 
 
@@ -32,7 +32,7 @@ def sources(project: ProjectName, as_json: AsJson = False, data_dir: DataDir = D
     console().print(listed)
 
 
-async def _sources(settings: Settings, project: str) -> "tuple[SourceView, ...]":
+async def _sources(settings: "Settings", project: str) -> "tuple[SourceView, ...]":
     from soulcaster.processes.connections import open_read_model
     from soulcaster.services.projects import find_project
     from soulcaster.services.sources import read_sources

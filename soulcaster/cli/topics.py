@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from soulcaster.cli.options import DataDir, complete, settings_of
-from soulcaster.processes.base_settings import DEFAULT_DATA_DIR
+from soulcaster.processes.data_dir import DEFAULT_DATA_DIR
 
 
 def topics(

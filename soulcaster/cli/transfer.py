@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from soulcaster.cli.options import DataDir, ProjectName, complete, settings_of
-from soulcaster.processes.base_settings import DEFAULT_DATA_DIR
 from soulcaster.processes.clock import utc_now
-from soulcaster.processes.settings import Settings
+from soulcaster.processes.data_dir import DEFAULT_DATA_DIR
 
 if TYPE_CHECKING:
     from soulcaster.ports.projects import Project
+    from soulcaster.processes.settings import Settings
     from soulcaster.services.file_import import Imported
     from soulcaster.services.import_columns import Columns
 
@@ -70,7 +70,7 @@ def import_file(
 
 
 async def _import(
-    settings: Settings, path: Path, project: str, columns: "Columns", source: str
+    settings: "Settings", path: Path, project: str, columns: "Columns", source: str
 ) -> "tuple[Project, Imported]":
     from soulcaster.adapters.table_files import open_table
     from soulcaster.errors import KafkaUnavailable

@@ -5,7 +5,8 @@ from typing import ClassVar
 
 from pydantic import AliasChoices, Field
 
-from soulcaster.processes.base_settings import DEFAULT_DATA_DIR, ProcessSettings
+from soulcaster.processes.base_settings import ProcessSettings
+from soulcaster.processes.data_dir import DEFAULT_DATA_DIR
 
 
 class BackendSettings(ProcessSettings):

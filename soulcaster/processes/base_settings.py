@@ -16,8 +16,6 @@ from yarl import URL
 
 from soulcaster.errors import BadInput
 
-DEFAULT_DATA_DIR = Path(".soulcaster")
-
 _PREFIX = "SOULCASTER_"
 
 

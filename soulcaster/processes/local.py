@@ -6,7 +6,7 @@ from pathlib import Path
 
 from soulcaster.launcher.backends.local.backend import Local
 from soulcaster.launcher.backends.local.order import Limits
-from soulcaster.processes.base_settings import DEFAULT_DATA_DIR
+from soulcaster.processes.data_dir import DEFAULT_DATA_DIR
 from soulcaster.processes.settings import STACK_FILE, LauncherSettings
 
 COMMAND: tuple[str, ...] = (sys.executable, "-m", "soulcaster", "fix", "run")

@@ -23,7 +23,8 @@ from yarl import URL
 from soulcaster.domain.members import SignUp
 from soulcaster.errors import BadInput
 from soulcaster.processes.backend_settings import BackendSettings
-from soulcaster.processes.base_settings import DEFAULT_DATA_DIR, ProcessSettings, variables_of
+from soulcaster.processes.base_settings import ProcessSettings, variables_of
+from soulcaster.processes.data_dir import DEFAULT_DATA_DIR
 from soulcaster.processes.fix_settings import OrderingSettings
 from soulcaster.processes.system_settings import (
     AddressSettings,

@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-LAZY = ("agents", "aiohttp", "aiokafka", "faiss", "faust", "numpy", "redis", "rich", "soulcaster.adapters")
+LAZY = ("agents", "aiohttp", "aiokafka", "faiss", "faust", "numpy", "pydantic", "redis", "rich", "soulcaster.adapters")
 """Packages that a command imports when it runs: together they take seconds."""
 
 
