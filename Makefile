@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help setup run test bugs lint types imports unit metrics lock clean
+.PHONY: help setup run test bugs image lint types imports unit metrics lock clean
 .DEFAULT_GOAL := help
 
 help: ## show this list
@@ -30,6 +30,10 @@ test: setup lint types imports ## everything CI runs, on the real Kafka and Redi
 
 bugs: setup ## all small repositories with a bug and a scripted agent; `make test` has one an ecosystem
 	SOULCASTER_TEST_ALL_BUGS=1 $(BIN)/python -m pytest --durations 0 tests/fixer/bugs
+
+image: setup ## build the image here with buildah, as root, and run the demo in its containers
+	deploy/image/build.sh soulcaster
+	SOULCASTER_TEST_IMAGE=1 $(BIN)/python -m pytest --durations 0 tests/deploy/test_image.py
 
 lint: setup ## ruff: style and format
 	$(BIN)/ruff check .
