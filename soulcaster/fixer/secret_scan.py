@@ -1,4 +1,4 @@
-"""Looks for secrets in the lines that a patch adds: by gitleaks (github.com/gitleaks/gitleaks) and our own patterns."""
+"""Looks for secrets in what a patch adds: by gitleaks (github.com/gitleaks/gitleaks) and our own patterns."""
 
 import importlib.util
 import json
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from soulcaster.domain.fixes.patch import Patch
-from soulcaster.domain.fixes.patch_lines import AddedLine, new_lines
+from soulcaster.domain.fixes.patch_lines import AddedLine, new_lines, new_strings
 from soulcaster.domain.text.secrets import has_token
 from soulcaster.errors import NoScan
 from soulcaster.fixer.commands import run_command
@@ -39,7 +39,7 @@ async def scan(patch: Patch) -> tuple[FoundSecret, ...]:
     Raises:
         NoScan: gitleaks is not here, fails, or takes too long.
     """
-    lines = new_lines(patch)
+    lines = [*new_lines(patch), *new_strings(patch)]
     if not lines:
         return ()
     found = {

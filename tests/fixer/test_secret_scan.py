@@ -1,4 +1,6 @@
-from soulcaster.domain.fixes.patch import FileChange, Patch
+import pytest
+
+from soulcaster.domain.fixes.patch import BinaryChange, Content, FileChange, Patch
 from soulcaster.fixer.secret_scan import FoundSecret, scan
 
 GITHUB = "ghp_" + "0123456789abcdefghijABCDEFGHIJ012345"
@@ -31,6 +33,27 @@ async def test_a_comment_that_allows_a_secret_allows_nothing() -> None:
 async def test_a_private_key_over_several_lines_is_found() -> None:
     lines = ("-----BEGIN RSA PRIVATE KEY-----", "MIIEowIBAAKCAQEA" + "Zk3f" * 12, "-----END RSA PRIVATE KEY-----")
     assert (await scan(patch("key.txt", *lines)))[0].line == 7
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        f'{{"token": "{GITHUB}"}}\n\0'.encode(),
+        f"x\0{GITHUB}\0y".encode(),
+        f"token {GITHUB}\n".encode("utf-16"),
+        f"token {GITHUB}\n".encode("utf-16-be"),
+        f"token {GITHUB}\n".encode("utf-32-le"),
+        b"\xff\xfe" + f"token {GITHUB}\n\0".encode(),
+        'api_key = "zX9qR2vT7bN4mK8pL3wY6sD1fG5hJ0aC"'.encode("utf-16"),
+    ],
+)
+async def test_a_secret_in_a_file_that_git_takes_for_binary_is_found(data: bytes) -> None:
+    def binary(before: bytes | None) -> Patch:
+        both = BinaryChange(None if before is None else Content(len(before), before), Content(len(data), data))
+        return Patch(b"diff --git \n", (FileChange("a", "modified", "100644", "100644", None, None, "a", both),))
+
+    assert {one.path for one in await scan(binary(None))} == {"a"}
+    assert await scan(binary(data + b"\n\0more")) == ()
 
 
 async def test_ordinary_code_and_moved_lines_are_no_secrets() -> None:

@@ -7,10 +7,27 @@ ChangeKind = Literal["added", "deleted", "modified", "renamed", "copied", "type 
 
 
 @dataclass(frozen=True, slots=True)
+class Content:
+    """What is in a file: its size in bytes, and the bytes, None where they are too many to be read."""
+
+    size: int
+    data: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class BinaryChange:
+    """The contents of a file of which git shows no lines, None where there is no file. One byte NUL makes it binary."""
+
+    before: Content | None
+    after: Content | None
+
+
+@dataclass(frozen=True, slots=True)
 class FileChange:
     """One file of a patch; modes are git's octal numbers ("100644"), "000000" where there is no file.
 
-    `added` and `deleted` count lines, None for a binary file. `old_path` differs from `path` in a rename.
+    `added` and `deleted` count lines, None for a binary file, which has `binary`. `old_path` differs from `path` in a
+    rename.
     """
 
     path: str
@@ -20,6 +37,7 @@ class FileChange:
     added: int | None
     deleted: int | None
     old_path: str
+    binary: BinaryChange | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from soulcaster.domain.fixes.binary_files import hides_lines, is_code
 from soulcaster.domain.fixes.patch import FileChange, Patch
 from soulcaster.domain.fixes.patch_lines import new_lines
-from soulcaster.domain.fixes.patch_parts import file_patches
 from soulcaster.domain.fixes.protected_paths import protected
 from soulcaster.domain.fixes.strangers import plain_line
 
@@ -52,7 +52,12 @@ _BUILD_FILES = re.compile(
 _REFUSED_CHARACTERS = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\U000e0000-\U000e007f]")
 """Control characters, marks of direction (Boucher and Anderson, *Trojan Source*, 2021), and tags, which hide text."""
 
-_HIDDEN_CHARACTERS = re.compile("[\u00ad\u061c\u180e\u200b-\u200f\u2060-\u2065\u206a-\u206f\u3164\ufeff\uffa0]")
+_LINE_ENDS = re.compile("[\r\u2028\u2029]")
+"""What ends a line, and so a comment, for some languages, but not for git and those who read its patches."""
+
+_HIDDEN_CHARACTERS = re.compile(
+    "[\u00ad\u061c\u180e\u200b-\u200f\u2028\u2029\u2060-\u2065\u206a-\u206f\u3164\ufeff\uffa0]"
+)
 
 _DEPENDENCIES = (
     *("dependencies", "devDependencies", "peerDependencies", "optionalDependencies", "bundledDependencies"),
@@ -68,8 +73,6 @@ _COMMANDS = (
     "packageManager",
     "bin",
 )
-
-_LITERAL = re.compile(rb"^(?:literal|delta) (\d+)$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,20 +174,26 @@ def _flags(change: FileChange) -> Iterator[str]:
 
 
 def _binaries(patch: Patch) -> Iterator[str]:
-    for file in file_patches(patch):
-        change = file.change
-        if change.added is not None:
+    for change in patch.changes:
+        if change.binary is None or change.binary.after is None:
             continue
-        sizes = [int(found[1]) for found in _LITERAL.finditer(file.header)]
-        if sizes and sizes[0] > MAX_BINARY_BYTES:
-            yield f"{_shown(change.path)} is a binary file of {sizes[0]:,} bytes, more than {MAX_BINARY_BYTES:,}."
+        path, after = _shown(change.path), change.binary.after
+        if after.size > MAX_BINARY_BYTES:
+            yield f"{path} is a binary file of {after.size:,} bytes, more than {MAX_BINARY_BYTES:,}."
+        elif after.data is None:
+            yield f"{path} is one of too many binary files."
         if change.new_mode == "100755":
-            yield f"{_shown(change.path)} is an executable binary file."
+            yield f"{path} is an executable binary file."
+        if hides_lines(change):
+            yield f"{path} has bytes that make it a binary file, so nobody can see which of its lines change."
 
 
 def _characters(patch: Patch) -> Iterator[str]:
     for line in new_lines(patch):
-        if found := _REFUSED_CHARACTERS.search(line.text):
+        found = _REFUSED_CHARACTERS.search(line.text)
+        if found is None and is_code(line.path):
+            found = _LINE_ENDS.search(line.text)
+        if found:
             yield (
                 f"{_shown(line.path)}:{line.number} adds the character U+{ord(found[0]):04X}, "
                 "which makes text look different from what it is."

@@ -96,6 +96,8 @@ def _deletes_tests(file: FilePatch, files: Sequence[FilePatch]) -> bool:
     """Return whether a file of tests is gone: deleted, and no new file of tests has all of its tests and checks."""
     if file.change.kind != "deleted" or not holds_tests(file.path):
         return False
+    if file.change.binary is not None:
+        return True
     habits = habits_of(file.path)
     lines = Counter(_lines(file, "-"))
     known = [line for line in lines.elements() if habits and (habits.defines(line) or habits.strength(line))]

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from soulcaster.domain.fixes.patch import ChangeKind, FileChange, Patch
-from soulcaster.domain.fixes.patch_check import MAX_FILES, MAX_LINES, check_patch
-from soulcaster.domain.fixes.patch_lines import new_lines
+from soulcaster.domain.fixes.patch import BinaryChange, ChangeKind, Content, FileChange, Patch
+from soulcaster.domain.fixes.patch_check import MAX_FILES, MAX_LINES, PatchCheck, check_patch
+from soulcaster.domain.fixes.patch_lines import new_lines, new_strings
 
 
 def change(
@@ -88,15 +88,92 @@ def test_executables_and_build_files_are_flagged() -> None:
     assert checked.flags == ("run.sh becomes executable.", "Dockerfile decides what is installed, built or run.")
 
 
-def test_a_large_or_executable_binary_is_refused_and_a_small_one_flagged() -> None:
-    def binary(size: int, mode: str = "100644") -> Patch:
-        text = f"diff --git a/i.png b/i.png\nGIT binary patch\nliteral {size}\nabc\n\nliteral 0\nHcmV?d00001\n\n"
-        only = change("i.png", kind="added", old="000000", new=mode, added=None, deleted=None)
-        return patch(only, text=text.encode())
+def content(data: bytes | None) -> Content | None:
+    return None if data is None else Content(len(data), data)
 
-    assert check_patch(binary(1000)).flags == ("i.png is a binary file.",)
-    assert "300,000" in refusals(binary(300_000))
-    assert "executable binary" in refusals(binary(10, "100755"))
+
+def binary(path: str, before: bytes | None, after: bytes | None, *, mode: str = "100644") -> Patch:
+    kind: ChangeKind = "added" if before is None else "deleted" if after is None else "modified"
+    modes = ("000000" if before is None else "100644", "000000" if after is None else mode)
+    both = BinaryChange(content(before), content(after))
+    only = FileChange(path, kind, *modes, None, None, path, both)
+    return patch(only, text=f"diff --git a/{path} b/{path}\nGIT binary patch\ndelta 4\nabc\n\n".encode())
+
+
+PNG = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"
+
+
+def test_a_large_or_executable_binary_is_refused_and_a_small_one_flagged() -> None:
+    assert check_patch(binary("i.png", None, PNG)) == PatchCheck(flags=("i.png is a binary file.",))
+    assert "300,000" in refusals(binary("i.png", PNG, bytes(300_000)))
+    assert "executable binary" in refusals(binary("i.png", None, PNG, mode="100755"))
+    assert refusals(binary("i.png", bytes(300_000), None)) == ""
+
+
+def test_binary_files_whose_contents_were_too_many_to_be_read_are_refused() -> None:
+    unread = BinaryChange(None, Content(1000, None))
+    of = patch(FileChange("i.png", "added", "000000", "100644", None, None, "i.png", unread), text=b"diff --git \n")
+    assert "too many binary files" in refusals(of)
+
+
+CODE = b"def f():\n    return 1\n"
+
+
+@pytest.mark.parametrize(
+    ("path", "before", "after"),
+    [
+        ("src/app.py", CODE, CODE + b"# \0\n"),
+        ("src/app.py", None, CODE + b"# \0\n"),
+        ("src/app.py", CODE + b"# \0\n", CODE + b"# \0\0\n"),
+        ("src/new.rb", None, b"evil\0"),
+        ("src/new.js", None, "evil()".encode("utf-16")),
+        ("tests/test_app.py", CODE, CODE + b"# \0\n"),
+        ("tests/test_app.py", CODE + b"# \0\n", CODE),
+        ("Makefile", b"test:\n\ttrue\n", b"test:\n\ttrue\n#\0\n"),
+        ("data/words.txt", b"one\n", b"one\0"),
+        ("data/words.txt", "caf\u00e9\n".encode("latin-1"), b"one\0"),
+    ],
+)
+def test_what_people_must_read_may_not_become_or_be_binary(path: str, before: bytes | None, after: bytes) -> None:
+    assert "nobody can see which of its lines change" in refusals(binary(path, before, after))
+
+
+@pytest.mark.parametrize(
+    ("path", "before", "after"),
+    [
+        ("tests/data/icon.png", None, PNG),
+        ("tests/data/utf16.csv", None, "a;b\n".encode("utf-16")),
+        ("db/1.sql", "select 1\n".encode("utf-16"), "select 2\n".encode("utf-16")),
+        ("src/app.py", CODE + b"# \0\n", CODE),
+        ("data/words.bin", b"", b"one\0"),
+        ("src/app.py", CODE + b"\0", None),
+    ],
+)
+def test_an_honest_change_of_a_binary_is_flagged_only(path: str, before: bytes | None, after: bytes | None) -> None:
+    assert refusals(binary(path, before, after)) == ""
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32"])
+def test_a_text_that_git_takes_for_binary_is_read_as_the_text_that_it_is(encoding: str) -> None:
+    before, after = "a\n\u202e\n", "a\n\u202e\n\u2066x\n"
+    of = binary("a.txt", before.encode(encoding), after.encode(encoding))
+    assert [(line.number, line.text) for line in new_lines(of)] == [(3, "\u2066x")]
+    assert "a.txt:3 adds the character U+2066" in refusals(of)
+
+
+@given(st.binary(max_size=50), st.text("abc", min_size=4, max_size=8), st.binary(max_size=50), st.booleans())
+def test_a_word_in_a_binary_file_is_among_its_strings(before: bytes, word: str, after: bytes, wide: bool) -> None:
+    encoded = word.encode("utf-16-le" if wide else "ascii")
+    strings = new_strings(binary("a.bin", None, before + encoded + b"\0" + after))
+    assert any(word in line.text for line in strings)
+
+
+@pytest.mark.parametrize("end", ["\r", "\u2028", "\u2029"])
+def test_an_end_of_line_that_readers_of_a_patch_do_not_see_is_refused_in_code(end: str) -> None:
+    added = [f"    // harmless{end}    return;"]
+    assert f"U+{ord(end):04X}" in refusals(patch(change("a.js"), text=part("a.js", added)))
+    assert refusals(patch(change("a.txt"), text=part("a.txt", added))) == ""
+    assert refusals(patch(change("a.js"), text=part("a.js", ["a CRLF file\r"]))) == ""
 
 
 @pytest.mark.parametrize("char", ["\u202e", "\u2066", "\x00", "\x1b", "\x9b", "\U000e0041"])

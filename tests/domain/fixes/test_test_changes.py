@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from soulcaster.domain.fixes.patch import BinaryChange, Content, FileChange, Patch
 from soulcaster.domain.fixes.test_changes import TestChanges, test_changes
 from tests.support.diffs import patch_of_files
 
@@ -261,6 +262,14 @@ def test_a_file_of_tests_that_moves_is_not_deleted_unless_it_checks_less() -> No
     assert test_changes(patch_of_files({**moved, "tests/test_a.py": (None, less)})).deleted == ("test_a.py",)
     unknown = {**moved, "test_a.py": ("run_everything()\n", None)}
     assert test_changes(patch_of_files(unknown)).deleted == ("test_a.py",)
+
+
+def test_a_file_of_tests_of_which_git_shows_no_lines_does_not_move() -> None:
+    both = BinaryChange(Content(2, b"x\0"), None)
+    gone = FileChange("test_a.py", "deleted", "100644", "000000", None, None, "test_a.py", both)
+    new = patch_of_files({"tests/test_a.py": (None, PYTHON)})
+    patch = Patch(b"diff --git a/test_a.py b/test_a.py\n" + new.text, (gone, *new.changes))
+    assert test_changes(patch).deleted == ("test_a.py",)
 
 
 def test_code_is_not_judged_as_tests_are() -> None:

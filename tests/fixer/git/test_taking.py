@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from soulcaster.domain.fixes.order import FixRules
-from soulcaster.domain.fixes.patch import Patch
+from soulcaster.domain.fixes.patch import BinaryChange, Content, Patch
 from soulcaster.errors import NoPatch
 from soulcaster.fixer.git.clone import Clone, check_out, clone
 from soulcaster.fixer.git.program import Remote
@@ -16,6 +16,7 @@ from soulcaster.fixer.inspection import inspect
 from soulcaster.fixer.sandbox.bubblewrap import BubblewrapSandbox
 from soulcaster.isolation import bubblewrap
 from tests.support.git_server import GitServer
+from tests.support.patches import patch_between
 
 FILES = {
     ".gitignore": "*.log\nbuild/\n!keep.log\n",
@@ -187,6 +188,27 @@ async def test_the_manifests_that_a_patch_changes_come_with_their_content(bench:
     scratch = bench.folder / "scratch"
     applied = await read_patch(bench.source, await take_patch(bench.source, bench.sandbox, bench.work, scratch=scratch))
     assert applied.manifests == {"web/package.json": (None, b'{"scripts": {}}\n')}
+
+
+async def test_the_contents_of_what_git_takes_for_binary_come_with_the_patch(bench: Bench) -> None:
+    bench.write("app.py", "x = 2\n# \0\n")
+    bench.write("icon.png", b"\0" * 300_000)
+    (bench.work / "old.txt").unlink()
+    by_path = {one.path: one.binary for one in (await bench.take()).changes}
+    assert by_path == {
+        "app.py": BinaryChange(Content(6, b"x = 1\n"), Content(10, b"x = 2\n# \0\n")),
+        "icon.png": BinaryChange(None, Content(300_000, None)),
+        "old.txt": None,
+    }
+
+
+async def test_attributes_of_the_base_hide_no_line(tmp_path: Path) -> None:
+    for name, line in (("base", "x = 1\n"), ("changed", "x = 2\n")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / ".gitattributes").write_text("* -diff\n")
+        (tmp_path / name / "app.py").write_text(line)
+    patch = await patch_between(tmp_path / "base", tmp_path / "changed", tmp_path / "git")
+    assert (patch.changes[0].added, b"+x = 2\n" in patch.text) == (1, True)
 
 
 async def test_a_patch_is_put_into_a_prepared_tree_whatever_set_up_did_to_it(bench: Bench) -> None:
