@@ -166,9 +166,7 @@ async def check_web(settings: Settings) -> Part:
 def _unreachable_problem(part: Part, stack: Path | None) -> Problem:
     """Say what to do about a system that does not answer; `stack` is the data dir of a `soulcaster run` that is up."""
     if part.refusal:
-        return Problem(
-            what=part.refusal, advice="docs/settings.md says how users, passwords and certificates are set"
-        )
+        return Problem(what=part.refusal, advice="docs/settings.md says how users, passwords and certificates are set")
     if stack is not None:
         advice = f"the `soulcaster run` of {stack} should have it; its logs are in {stack / 'logs'}"
     elif part.name == "web":

@@ -43,8 +43,8 @@ def route(api: ModelApi, path: str, model: str) -> Route | None:
     return Route(path.removeprefix("/v1") if api == "openai" else path, _PATHS[api][path])
 
 
-def asked(api: ModelApi, path: str, body: dict[str, Any], model: str) -> dict[str, Any]:
-    """Return the body of a request as the vendor gets it: for the ordered model, and with a count of its tokens."""
+def ordered(api: ModelApi, path: str, body: dict[str, Any], model: str) -> dict[str, Any]:
+    """Return a permitted request for the ordered model, and with a count of its tokens."""
     if api == "gemini":
         return body
     body = {**body, "model": model}

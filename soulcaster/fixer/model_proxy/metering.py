@@ -32,19 +32,23 @@ class Meter:
     """Reads the response of one call, in pieces cut anywhere."""
 
     def __init__(self, api: ModelApi, *, sse: bool, asked_bytes: int) -> None:
-        """Prepare; `sse` says that the response is a stream of events, `asked_bytes` is the length of the request."""
+        """Prepare; `sse` says that the response is a stream of events, `asked_bytes` is the length of the request.
+
+        Set `is_whole` when the response has come to its end.
+        """
+        self.is_whole = False
         self._api = api
         self._sse = sse
         self._asked_bytes = asked_bytes
-        self._answered_bytes = 0
+        self._written_bytes = 0
         self._rest = bytearray()
         self._too_long = False
         self._found: dict[str, int] = {}
 
     def take(self, data: bytes) -> None:
         """Read the next piece."""
-        self._answered_bytes += len(data)
         if not self._sse:
+            self._written_bytes += len(data)
             self._keep(data)
             return
         *lines, rest = data.split(b"\n")
@@ -54,20 +58,25 @@ class Meter:
         self._keep(rest)
 
     def end(self) -> Usage:
-        """Return what the call took; without a word of the vendor, an estimate from the bytes."""
+        """Return what the call took; what the vendor did not say is estimated from the bytes.
+
+        Of a response that did not come to its end the vendor may have said an early count: the higher one of that and
+        the estimate counts.
+        """
         if self._sse:
             self._read_line()
         elif not self._too_long:
             self._note(_json(bytes(self._rest)))
-        if "in" not in self._found or "out" not in self._found:
-            return Usage(self._asked_bytes // BYTES_PER_TOKEN + 1, self._answered_bytes // BYTES_PER_TOKEN + 1)
         found = self._found
-        return Usage(found["in"], found["out"], found.get("cached", 0), found.get("written", 0))
+        written = self._written_bytes // BYTES_PER_TOKEN + 1
+        tokens_in = found.get("in", self._asked_bytes // BYTES_PER_TOKEN + 1)
+        tokens_out = found.get("out", written) if self.is_whole else max(found.get("out", 0), written)
+        return Usage(tokens_in, tokens_out, found.get("cached", 0), found.get("written", 0))
 
     @property
     def estimates(self) -> bool:
-        """Whether the vendor has said nothing of it so far."""
-        return "in" not in self._found or "out" not in self._found
+        """Whether the vendor has not said all of it so far."""
+        return not (self.is_whole and "in" in self._found and "out" in self._found)
 
     def _keep(self, data: bytes) -> None:
         if len(self._rest) + len(data) > MOST_LINE_BYTES:
@@ -79,8 +88,12 @@ class Meter:
         line, too_long = bytes(self._rest).strip(), self._too_long
         self._rest.clear()
         self._too_long = False
-        if line.startswith(b"data:") and not too_long:
-            self._note(_json(line[5:]))
+        if too_long:
+            self._written_bytes += MOST_LINE_BYTES
+        elif line.startswith(b"data:"):
+            said = _json(line[5:])
+            self._written_bytes += sum(map(_text_bytes, said)) if isinstance(said, list) else _text_bytes(said)
+            self._note(said)
 
     def _note(self, said: object) -> None:
         for part in said if isinstance(said, list) else [said]:  # Gemini streams a list where nobody asks for events
@@ -99,14 +112,16 @@ def _openai(said: Mapping[str, Any], found: dict[str, int]) -> None:
 
 
 def _anthropic(said: Mapping[str, Any], found: dict[str, int]) -> None:
-    usage = said.get("usage") or _within(said, "message").get("usage")
+    begun = _within(said, "message").get("usage")
+    usage = said.get("usage") or begun
     if not isinstance(usage, dict):
         return
     _set(found, "cached", usage, "cache_read_input_tokens")
     _set(found, "written", usage, "cache_creation_input_tokens")
     if _count(usage, "input_tokens") is not None:
         found["in"] = (_count(usage, "input_tokens") or 0) + found.get("cached", 0) + found.get("written", 0)
-    _set(found, "out", usage, "output_tokens")
+    if usage is not begun:  # the first event of a stream counts what was written so far: nothing
+        _set(found, "out", usage, "output_tokens")
 
 
 def _gemini(said: Mapping[str, Any], found: dict[str, int]) -> None:
@@ -119,6 +134,27 @@ def _gemini(said: Mapping[str, Any], found: dict[str, int]) -> None:
 
 
 _READERS = {"openai": _openai, "anthropic": _anthropic, "gemini": _gemini}
+
+
+_WRITTEN = ("choices", "delta", "content_block", "candidates")
+"""Where the events of a stream have what the model writes."""
+
+
+def _text_bytes(event: object) -> int:
+    """Return how many bytes of text the model wrote in an event of a stream."""
+    if not isinstance(event, dict):
+        return 0
+    total = 0
+    waiting: list[object] = [event.get(name) for name in _WRITTEN]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, str):
+            total += len(part.encode(errors="replace"))
+        elif isinstance(part, dict):
+            waiting += part.values()
+        elif isinstance(part, list):
+            waiting += part
+    return total
 
 
 def _within(said: Mapping[str, Any], name: str) -> Mapping[str, Any]:

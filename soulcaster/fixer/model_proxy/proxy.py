@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,10 @@ from aiohttp import web
 from yarl import URL
 
 from soulcaster.domain.fixes.order import AgentOrder, Credential
-from soulcaster.fixer.model_proxy.apis import PASSED_ON, Route, asked, authorised, problem, route
+from soulcaster.fixer.model_proxy.apis import PASSED_ON, Route, authorised, ordered, problem, route
 from soulcaster.fixer.model_proxy.metering import Meter
 from soulcaster.fixer.model_proxy.prices import Prices
+from soulcaster.fixer.model_proxy.requests import AddressRefused, betas, permitted
 from soulcaster.fixer.sandbox.doors import Door
 from soulcaster.ports.sandbox import MODEL_URL
 
@@ -27,6 +28,9 @@ CALL_SECONDS = 1_800.0
 SILENT_SECONDS = 600.0
 """How long a call may take, and how long the model may be silent in it."""
 
+MOST_LEFT_OUT = 50
+"""How many names of what is left out of requests are logged."""
+
 OnSpent = Callable[[float, int, int], None]
 
 log = structlog.get_logger(__name__)
@@ -35,7 +39,8 @@ log = structlog.get_logger(__name__)
 class ModelProxy:
     """A server behind a door (`doors.Server`) for the model of one launch.
 
-    Calls follow each other, so the budget is passed by at most one call. Every call goes to the ordered model.
+    Paid calls follow each other, so the budget is passed by at most one call. Every call goes to the ordered model.
+    A call goes on to its end when the coding agent does not wait for it: the vendor charges for it all the same.
     """
 
     def __init__(
@@ -84,6 +89,7 @@ class ModelProxy:
                 yield Door(URL(MODEL_URL).port or 80, {})
             finally:
                 await runner.cleanup()
+                await serving.end()
 
     @property
     def agent(self) -> AgentOrder:
@@ -119,6 +125,8 @@ class _Serving:
         self._credential = credential
         self._prices = prices
         self._session = session
+        self._calls: set[asyncio.Task[web.StreamResponse]] = set()
+        self._left_out: set[str] = set()
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Answer a request of the coding agent."""
@@ -131,7 +139,31 @@ class _Serving:
             body = None
         if not isinstance(body, dict):
             return self._problem(400, "The request is not a JSON object.")
-        text = json.dumps(asked(self._api, request.path, body, self._proxy.agent.model)).encode()
+        try:
+            asked = permitted(self._api, request.path, body)
+        except AddressRefused as error:
+            return self._problem(400, str(error))
+        self._say(asked.left_out)
+        text = json.dumps(ordered(self._api, request.path, asked.body, self._proxy.agent.model)).encode()
+        call = asyncio.create_task(self._call(request, found, text))
+        self._calls.add(call)
+        call.add_done_callback(self._calls.discard)
+        return await asyncio.shield(call)
+
+    async def end(self) -> None:
+        """End the calls that still go on, and count them."""
+        for call in self._calls:
+            call.cancel()
+        await asyncio.gather(*self._calls, return_exceptions=True)
+
+    def _say(self, left_out: Iterable[str]) -> None:
+        """Log once what is left out of requests."""
+        new = {name[:80] for name in left_out} - self._left_out
+        if new and len(self._left_out) < MOST_LEFT_OUT:
+            self._left_out |= new
+            log.warning("requests to the model go on without what is not permitted", left_out=sorted(new))
+
+    async def _call(self, request: web.Request, found: Route, text: bytes) -> web.StreamResponse:
         if not found.paid:
             return await self._forward(request, found, text)
         async with self._proxy.turn:
@@ -144,15 +176,25 @@ class _Serving:
         if request.query.get("alt") == "sse":
             url = url.with_query(alt="sse")
         headers = {name: request.headers[name] for name in PASSED_ON if name in request.headers}
+        if beta := betas(headers.pop("anthropic-beta", "")):
+            headers["anthropic-beta"] = beta
         headers |= {"Accept-Encoding": "identity", **authorised(self._api, self._credential.secret)}
+        meter = None
         try:
             async with self._session.post(url, data=body, headers=headers, allow_redirects=False) as answer:
                 if answer.status != 200:
                     return await self._refused(answer)
-                return await self._passed_on(request, answer, found, len(body))
+                meter = Meter(self._api, sse=answer.content_type == "text/event-stream", asked_bytes=len(body))
+                return await self._passed_on(request, answer, meter)
         except (aiohttp.ClientError, TimeoutError) as error:
             log.warning("the model does not answer", cause=type(error).__name__)
             return self._problem(502, "The model does not answer.")
+        except asyncio.CancelledError:  # the launch ends while the model works
+            meter = meter or Meter(self._api, sse=True, asked_bytes=len(body))
+            raise
+        finally:
+            if meter is not None and found.paid:
+                self._count(meter)
 
     async def _refused(self, answer: aiohttp.ClientResponse) -> web.StreamResponse:
         """Pass an error on, without the key, which some vendors repeat."""
@@ -163,21 +205,22 @@ class _Serving:
         return web.Response(body=said, status=answer.status, content_type="application/json", headers=kept)
 
     async def _passed_on(
-        self, request: web.Request, answer: aiohttp.ClientResponse, found: Route, asked_bytes: int
+        self, request: web.Request, answer: aiohttp.ClientResponse, meter: Meter
     ) -> web.StreamResponse:
-        """Pass a response on while it comes, and count what it took, however it ends."""
-        sse = answer.content_type == "text/event-stream"
-        meter = Meter(self._api, sse=sse, asked_bytes=asked_bytes)
+        """Pass a response on while it comes, and read it to its end also when nobody waits for it."""
         response = web.StreamResponse(headers={"Content-Type": answer.headers.get("Content-Type", "application/json")})
+        listening = await _wrote(response.prepare(request))
         try:
-            await response.prepare(request)
             async for data in answer.content.iter_any():
                 meter.take(data)
-                await response.write(data)
-            await response.write_eof()
-        finally:
-            if found.paid:
-                self._count(meter)
+                listening = listening and await _wrote(response.write(data))
+        except (aiohttp.ClientError, TimeoutError) as error:
+            log.warning("the model broke off its answer", cause=type(error).__name__)
+            response.force_close()  # what has begun cannot become an error
+            return response
+        meter.is_whole = True
+        if listening:
+            await _wrote(response.write_eof())
         return response
 
     def _count(self, meter: Meter) -> None:
@@ -189,3 +232,12 @@ class _Serving:
     def _problem(self, status: int, message: str) -> web.Response:
         said: dict[str, Any] = problem(self._api, status, message)
         return web.json_response(said, status=status)
+
+
+async def _wrote(writing: Awaitable[object]) -> bool:
+    """Write to the coding agent; return whether it still listens."""
+    try:
+        await writing
+    except ConnectionError:
+        return False
+    return True

@@ -216,3 +216,74 @@ async def test_a_known_model_has_its_price(tmp_path: Path) -> None:
     async with proxied("anthropic", vendor, tmp_path, model="claude-sonnet-4-5", prices=None) as (session, spending):
         await (await session.post(path, json=body)).read()
     assert spending.totals[0][0] > 1
+
+
+async def settled(spending: Spending, calls: int) -> None:
+    async with asyncio.timeout(60):
+        while len(spending.totals) < calls:
+            await asyncio.sleep(0.01)
+
+
+@dataclass
+class Slow(Vendor):
+    """Answers once `go` is set; a stream begins before, and ends after."""
+
+    go: asyncio.Event = field(default_factory=asyncio.Event)
+    stream: bool = False
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        self.calls.append((request.path, await request.json(), {}))
+        if not self.stream:
+            await self.go.wait()
+            return web.json_response(CALLS["openai"][2])
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await response.prepare(request)
+        await response.write(b'data: {"choices": [{"delta": {"content": "begun"}}]}\n\n')
+        await self.go.wait()
+        usage = {"prompt_tokens": 1_000_000, "completion_tokens": 500_000}
+        await response.write(f"data: {json.dumps({'usage': usage})}\n\n".encode())
+        return response
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_a_call_that_nobody_waits_for_is_counted_whole_and_holds_the_next_one_up(
+    tmp_path: Path, stream: bool
+) -> None:
+    vendor = Slow(stream=stream)
+    async with proxied("openai", vendor, tmp_path, budget=3.0) as (session, spending):
+        left = asyncio.create_task(_begin(session))
+        async with asyncio.timeout(60):
+            while not vendor.calls:
+                await asyncio.sleep(0.01)
+        left.cancel()
+        await asyncio.gather(left, return_exceptions=True)
+        next_one = asyncio.create_task(_begin(session))
+        await asyncio.sleep(0.2)
+        assert len(vendor.calls) == 1
+        vendor.go.set()
+        assert await next_one == 402
+        await settled(spending, 1)
+    assert spending.totals == [(3.0, 1_000_000, 500_000)]
+
+
+async def _begin(session: aiohttp.ClientSession) -> int:
+    async with session.post("/v1/chat/completions", json={"messages": []}) as response:
+        await response.read()
+        return response.status
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_a_call_under_way_when_the_launch_ends_is_counted(tmp_path: Path, stream: bool) -> None:
+    vendor = Slow(stream=stream)
+    async with proxied("openai", vendor, tmp_path) as (session, spending):
+        running = asyncio.create_task(_begin(session))
+        async with asyncio.timeout(60):
+            while not vendor.calls:
+                await asyncio.sleep(0.01)
+        await asyncio.sleep(0.2)
+        asyncio.get_running_loop().call_later(3, vendor.go.set)  # the vendor's server waits for it when it ends
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    [(_, tokens_in, tokens_out)] = spending.totals
+    assert tokens_in > 0
+    assert tokens_out > 0
