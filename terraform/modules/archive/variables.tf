@@ -1,0 +1,24 @@
+variable "bucket" {
+  description = "Name of the bucket, unique in all of AWS."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$", var.bucket))
+    error_message = "bucket must have 3 to 63 lower-case letters, digits and hyphens."
+  }
+}
+
+variable "key_arn" {
+  description = "ARN of the KMS key that encrypts the objects."
+  type        = string
+}
+
+variable "replaced_days" {
+  description = "Days that a replaced or deleted object can still be brought back."
+  type        = number
+
+  validation {
+    condition     = var.replaced_days >= 1
+    error_message = "replaced_days must be 1 or more."
+  }
+}

@@ -1,0 +1,81 @@
+"""Programs that tests run and that are no packages of ours, each fetched once into `.cache/tools`.
+
+A test skips where one cannot be fetched.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from functools import cache
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+
+FOLDER = Path(__file__).parents[2] / ".cache" / "tools"
+FETCH_SECONDS = 900
+
+
+@cache
+def go_program(module: str, version: str) -> Path:
+    """Return a program that Go builds from a module at a version."""
+    go = _found("go", module)
+    name = module.rsplit("/", 1)[-1]
+
+    def build(place: Path) -> None:
+        _run([go, "install", f"{module}@{version}"], name, GOBIN=str(place), GOFLAGS="-p=1")
+
+    return _fetched(f"{name}-{version}", build) / name
+
+
+@cache
+def python_program(package: str, version: str, name: str) -> Path:
+    """Return a program of a Python package, which gets an environment of its own: its needs are not ours."""
+
+    def install(place: Path) -> None:
+        _run([sys.executable, "-m", "venv", str(place)], name)
+        uv = Path(sys.executable).with_name("uv")
+        python = place / "bin" / "python"
+        _run([str(uv), "pip", "install", "--quiet", "--python", str(python), f"{package}=={version}"], name)
+
+    return _fetched(f"{package}-{version}", install) / "bin" / name
+
+
+def terraform() -> str:
+    """Return the Terraform of this machine; its makers offer it by no registry that we may use."""
+    return _found("terraform", "this test")
+
+
+def _found(program: str, for_what: str) -> str:
+    path = shutil.which(program)
+    if path is None:
+        pytest.skip(f"{for_what} needs {program}, which is not installed here")
+    return path
+
+
+def _fetched(name: str, fetch: Callable[[Path], None]) -> Path:
+    place = FOLDER / name
+    place.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{place}.lock", timeout=2 * FETCH_SECONDS):
+        if not (place / "fetched").exists():
+            fetch(place)
+            (place / "fetched").touch()
+    return place
+
+
+def _run(words: Sequence[str], what: str, **environment: str) -> None:
+    try:
+        done = subprocess.run(  # noqa: S603
+            words,
+            env={**os.environ, **environment},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=FETCH_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        pytest.skip(f"{what} was not there within {FETCH_SECONDS} s")
+    if done.returncode != 0:
+        pytest.skip(f"{what} cannot be fetched: {done.stderr.decode(errors='replace')[-300:]}")
