@@ -68,9 +68,7 @@ def resolves(given: Module, found: terraform.Reference) -> bool:
     if root == "local":
         return rest[0] in given.locals
     if root == "module":
-        return rest[0] in given.calls and (
-            len(rest) == 1 or rest[1] in called(given.calls[rest[0]]["source"]).outputs
-        )
+        return rest[0] in given.calls and (len(rest) == 1 or rest[1] in called(given.calls[rest[0]]["source"]).outputs)
     return found[: 3 if root in {"data", "ephemeral"} else 2] in given.declared
 
 
@@ -219,7 +217,9 @@ def test_every_command_is_one_of_the_program() -> None:
 
 
 def declared(kind: str, name: str) -> Mapping[str, Any]:
-    return module(ROOT / "modules" / kind).declared[next(f for f in module(ROOT / "modules" / kind).declared if f[0] == name)]
+    return module(ROOT / "modules" / kind).declared[
+        next(f for f in module(ROOT / "modules" / kind).declared if f[0] == name)
+    ]
 
 
 def test_kafka_and_cache_are_not_serverless() -> None:
@@ -245,7 +245,9 @@ def test_no_policy_allows_every_action(given: Module) -> None:
         for statement in body["statement"]:
             allows = text(statement.get("effect", "Allow")) == "Allow"
             key_policy = text(statement.get("sid", "")) == "AccountDecidesByIam"
-            assert not allows or key_policy or not any("*" == text(a).split(":")[-1] for a in statement["actions"]), name
+            assert not allows or key_policy or not any("*" == text(a).split(":")[-1] for a in statement["actions"]), (
+                name
+            )
 
 
 def test_no_password_is_kept_in_the_state() -> None:

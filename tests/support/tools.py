@@ -25,9 +25,9 @@ def go_program(module: str, version: str) -> Path:
     name = module.rsplit("/", 1)[-1]
 
     def build(place: Path) -> None:
-        _run([go, "install", f"{module}@{version}"], name, GOBIN=str(place), GOFLAGS="-p=1")
+        run([go, "install", f"{module}@{version}"], name, GOBIN=str(place), GOFLAGS="-p=1")
 
-    return _fetched(f"{name}-{version}", build) / name
+    return fetched(f"{name}-{version}", build) / name
 
 
 @cache
@@ -35,12 +35,24 @@ def python_program(package: str, version: str, name: str) -> Path:
     """Return a program of a Python package, which gets an environment of its own: its needs are not ours."""
 
     def install(place: Path) -> None:
-        _run([sys.executable, "-m", "venv", str(place)], name)
+        run([sys.executable, "-m", "venv", str(place)], name)
         uv = Path(sys.executable).with_name("uv")
         python = place / "bin" / "python"
-        _run([str(uv), "pip", "install", "--quiet", "--python", str(python), f"{package}=={version}"], name)
+        run([str(uv), "pip", "install", "--quiet", "--python", str(python), f"{package}=={version}"], name)
 
-    return _fetched(f"{package}-{version}", install) / "bin" / name
+    return fetched(f"{package}-{version}", install) / "bin" / name
+
+
+@cache
+def python_wheel(package: str, version: str) -> Path:
+    """Return the wheel of a Python package, which is read and not installed."""
+
+    def download(place: Path) -> None:
+        words = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary", ":all:"]
+        run([*words, "--dest", str(place), f"{package}=={version}"], package)
+
+    [wheel] = fetched(f"{package}-{version}", download).glob("*.whl")
+    return wheel
 
 
 def terraform() -> str:
@@ -55,7 +67,8 @@ def _found(program: str, for_what: str) -> str:
     return path
 
 
-def _fetched(name: str, fetch: Callable[[Path], None]) -> Path:
+def fetched(name: str, fetch: Callable[[Path], None]) -> Path:
+    """Return a folder that is filled once, by whoever comes first."""
     place = FOLDER / name
     place.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{place}.lock", timeout=2 * FETCH_SECONDS):
@@ -65,7 +78,8 @@ def _fetched(name: str, fetch: Callable[[Path], None]) -> Path:
     return place
 
 
-def _run(words: Sequence[str], what: str, **environment: str) -> None:
+def run(words: Sequence[str], what: str, **environment: str) -> None:
+    """Run what fetches something; skip the test where that fails."""
     try:
         done = subprocess.run(  # noqa: S603
             words,
