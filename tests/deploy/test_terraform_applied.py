@@ -1,6 +1,6 @@
 """terraform/, applied by Terraform itself to an AWS that is not there: what comes of it.
 
-The provider knows the schemas of the real one (tests/support/fake_aws.py). What AWS would say to the values is not tested.
+The provider knows the schemas of the real one (tests/support/fake_aws.py). What AWS says to the values is not tested.
 """
 
 import json
@@ -11,6 +11,7 @@ import pytest
 from cryptography.fernet import Fernet
 
 from soulcaster.processes.base_settings import ProcessSettings
+from soulcaster.processes.kafka_access import kafka_access
 from soulcaster.processes.settings import LauncherSettings, PollerSettings, WebSettings, WorkerSettings
 from soulcaster.processes.system_settings import KafkaSettings
 from tests.support.fake_aws import IMAGE, Applied, Terraform
@@ -78,7 +79,7 @@ def start(settings: type[S], container: Mapping[str, Any], bare: pytest.MonkeyPa
 
 def test_the_worker_starts_with_what_it_gets(everything: Applied, bare: pytest.MonkeyPatch) -> None:
     settings = start(WorkerSettings, everything.container("worker"), bare)
-    settings.kafka_access()
+    kafka_access(settings)
     assert settings.redis_url == SECRETS["REDIS_URL"]
     assert (settings.partitions, settings.replication) == (12, 3)
     assert (settings.metrics_host, settings.metrics_port) == ("0.0.0.0", 9464)  # noqa: S104
@@ -89,7 +90,7 @@ def test_the_web_server_starts_with_what_it_gets(everything: Applied, bare: pyte
     settings.check_web()
     settings.check_secrets_key()
     settings.check_agent()
-    settings.kafka_access()
+    kafka_access(settings)
     assert settings.public_url == str(settings.api_url()) == everything.outputs["address"]
     [balanced] = everything.resources["module.web_service.aws_ecs_service.this"]["load_balancer"]
     assert balanced["container_port"] == settings.port
@@ -101,7 +102,7 @@ def test_the_launcher_starts_with_what_it_gets(everything: Applied, bare: pytest
     settings = start(LauncherSettings, everything.container("launcher"), bare)
     settings.check_secrets_key()
     settings.check_agent()
-    settings.kafka_access()
+    kafka_access(settings)
     assert settings.ecs_launch_type == ""
     assert settings.ecs_cluster_name == "soulcaster-fixes"
     assert settings.ecs_task_definition == "soulcaster-fixer"
@@ -120,7 +121,7 @@ def test_a_poller_starts_with_what_it_gets(everything: Applied, bare: pytest.Mon
 
 
 def test_topics_are_made_with_what_that_gets(everything: Applied, bare: pytest.MonkeyPatch) -> None:
-    start(KafkaSettings, everything.container("topics"), bare).kafka_access()
+    kafka_access(start(KafkaSettings, everything.container("topics"), bare))
 
 
 def test_a_process_reads_its_own_secrets_only(everything: Applied) -> None:
@@ -186,9 +187,7 @@ def test_workers_grow_fast_and_shrink_slowly_and_never_beyond_partitions(everyth
     [steps] = everything.resources["module.workers.aws_appautoscaling_policy.fewer"][
         "step_scaling_policy_configuration"
     ]
-    assert [step["scaling_adjustment"] for step in steps["step_adjustment"]] == ["-1"] or [
-        step["scaling_adjustment"] for step in steps["step_adjustment"]
-    ] == [-1]
+    assert [float(step["scaling_adjustment"]) for step in steps["step_adjustment"]] == [-1]
     refused = given.refusal({"partitions": 4, "workers": {"most": 5}})
     assert "further workers would be idle" in refused
 

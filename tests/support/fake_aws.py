@@ -1,4 +1,4 @@
-"""Terraform, run for real against a provider that knows AWS's schemas and calls nobody: see tests/deploy/schema_provider.
+"""Terraform, run for real against a provider that knows AWS's schemas and calls nobody.
 
 The provider takes the place that Terraform looks for the real one at. It makes everything at once, so what comes of the
 files can be looked at, with every expression evaluated and every name and type checked.
