@@ -1,4 +1,4 @@
-"""`soulcaster keys`: a project's API keys, for people who can reach Kafka and Redis anyway."""
+"""`soulcaster keys`: a project's API keys, and the key that seals secrets, for people who reach Kafka and Redis."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -16,10 +16,13 @@ if TYPE_CHECKING:
     from soulcaster.ports.api_keys import ApiKeyView
     from soulcaster.ports.projects import Project
     from soulcaster.processes.settings import Settings
+    from soulcaster.services.webhook_secrets import Resealed
 
 CREATED_BY = "command line"
 
-app = typer.Typer(no_args_is_help=True, help="Create, list and revoke the API keys of a project.")
+app = typer.Typer(
+    no_args_is_help=True, help="Create, list and revoke the API keys of a project; replace the key that seals secrets."
+)
 
 
 @app.command()
@@ -121,6 +124,34 @@ async def _revoke(settings: "Settings", project: str, key_id: str) -> ApiKey:
     async with open_read_model(settings) as read_model, open_publisher(settings) as publisher:
         found = await find_project(read_model.projects, project)
         return await ApiKeys(publisher, read_model.api_keys, utc_now).revoke(found.id, key_id)
+
+
+@app.command()
+def reseal(data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
+    """Encrypt the webhook secrets of all projects with the newest of the keys in SOULCASTER_SECRETS_KEY.
+
+    Write the new key and the old one, comma-separated, give both to web servers and launchers, and run this with the
+    same value. Nobody should change webhook secrets meanwhile. The exit code is 1 if a secret cannot be read.
+
+    `SOULCASTER_SECRETS_KEY=$NEW,$OLD soulcaster keys reseal`
+    """
+    done = complete(_reseal(settings_of(data_dir)))
+    typer.echo(f"{len(done.resealed)} webhook secrets sealed with the newest key; {len(done.right)} were already.")
+    for secret in done.unreadable:
+        typer.echo(f"none of the keys opens {secret.id} of {secret.source} in project {secret.project_id}", err=True)
+    if done.unreadable:
+        raise typer.Exit(1)
+
+
+async def _reseal(settings: "Settings") -> "Resealed":
+    from soulcaster.processes.connections import open_publisher, open_read_model
+    from soulcaster.services.webhook_secrets import Seal, WebhookSecrets
+
+    settings.check_secrets_key()
+    seal = Seal(settings.secrets_key)
+    async with open_read_model(settings) as read_model, open_publisher(settings) as publisher:
+        project_ids = [project.id for project in await read_model.projects.list()]
+        return await WebhookSecrets(publisher, read_model.webhook_secrets, seal, utc_now).reseal(project_ids)
 
 
 def _day(at: datetime | None) -> str:

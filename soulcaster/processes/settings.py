@@ -98,7 +98,8 @@ class WebSettings(JobsSettings):
         "",
         repr=False,
         description="Secret that encrypts session cookies, a Fernet key (32 url-safe base64 bytes); `soulcaster run` "
-        "creates one in its data dir.",
+        "creates one in its data dir. To change it, write the new key and the old one, comma-separated, for seven "
+        "days: nobody is signed out.",
     )
     keyless: bool = Field(
         False,

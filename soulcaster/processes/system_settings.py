@@ -165,7 +165,8 @@ class SecretsSettings(ProcessSettings):
         exclude=True,
         description="Secret that encrypts webhook secrets and signs the tokens of jobs, a Fernet key, the same for web "
         "server and launcher; `soulcaster run` creates one in its data dir. To change it, write the new key and the "
-        "old one, comma-separated, until every webhook secret is set again and every job has ended.",
+        "old one, comma-separated, run `soulcaster keys reseal`, and leave the old one out when every job that was "
+        "running has ended.",
     )
 
     def check_secrets_key(self) -> None:

@@ -6,21 +6,22 @@ do: a vendor signs with the secret itself.
 
 import secrets
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from uuid import uuid4
 
 import structlog
 from cachetools import TTLCache
-from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from cryptography.fernet import InvalidToken
 
 from soulcaster.domain.webhook_secrets import MAX_STANDING, WebhookSecret
-from soulcaster.errors import BadInput, Conflict, NotFound, SoulcasterError
+from soulcaster.errors import Conflict, NotFound, SoulcasterError
 from soulcaster.ports.clock import Clock
 from soulcaster.ports.messaging import Publisher
 from soulcaster.ports.webhook_secrets import WebhookSecretReader
 from soulcaster.services.control import control_record
 from soulcaster.services.project_config import CACHED_MOST, CACHED_SECONDS
+from soulcaster.services.secret_keys import fernet_of
 from soulcaster.wire.control import WebhookSecretDefined
 
 SECRET_BYTES = 32
@@ -46,10 +47,8 @@ class Seal:
         Raises:
             BadInput: one of them is not a Fernet key.
         """
-        try:
-            self._fernet = MultiFernet([Fernet(key.strip()) for key in keys.split(",")])
-        except ValueError:
-            raise BadInput("SOULCASTER_SECRETS_KEY is not a Fernet key (32 url-safe base64 bytes).") from None
+        self._fernet = fernet_of(keys, "SOULCASTER_SECRETS_KEY")
+        self._newest = fernet_of(keys.split(",")[0], "SOULCASTER_SECRETS_KEY")
 
     def close(self, secret: str) -> str:
         """Return a secret, sealed."""
@@ -62,6 +61,14 @@ class Seal:
         except InvalidToken:
             return None
 
+    def by_newest(self, sealed: str) -> bool:
+        """Return whether a secret was sealed with the first key."""
+        try:
+            self._newest.decrypt(sealed)
+        except InvalidToken:
+            return False
+        return True
+
 
 @dataclass(frozen=True, slots=True)
 class NewWebhookSecret:
@@ -69,6 +76,15 @@ class NewWebhookSecret:
 
     secret: WebhookSecret
     plain: str
+
+
+@dataclass(frozen=True, slots=True)
+class Resealed:
+    """Secrets that were sealed with the first key now, or had been, and those that no key opens."""
+
+    resealed: list[WebhookSecret] = field(default_factory=list)
+    right: list[WebhookSecret] = field(default_factory=list)
+    unreadable: list[WebhookSecret] = field(default_factory=list)
 
 
 class WebhookSecrets:
@@ -132,6 +148,25 @@ class WebhookSecrets:
         removed = replace(known, sealed="", removed_at=self._clock())
         await self._publish(removed)
         return removed
+
+    async def reseal(self, project_ids: Iterable[str]) -> Resealed:
+        """Seal the secrets of these projects with the first key where another one sealed them.
+
+        Raises:
+            Unavailable: Kafka or Redis does not answer; what was sealed until then stays so.
+        """
+        done = Resealed()
+        for project_id in project_ids:
+            for secret in await self._stored.list(project_id):
+                plain = self._seal.open(secret.sealed)
+                if plain is None:
+                    done.unreadable.append(secret)
+                elif self._seal.by_newest(secret.sealed):
+                    done.right.append(secret)
+                else:
+                    await self._publish(replace(secret, sealed=self._seal.close(plain.decode())))
+                    done.resealed.append(secret)
+        return done
 
     async def _opened(self, project_id: str, source: str) -> tuple[bytes, ...]:
         stored = await self._of_source(project_id, source)

@@ -78,8 +78,7 @@ class Options:
     """How the web server behaves.
 
     Args:
-        session_key: a Fernet key (32 bytes in URL-safe base64) that encrypts the session cookie; another key signs
-            everybody out.
+        session_key: the Fernet key that encrypts the session cookie; after a comma, older ones whose cookies are read.
         seal: seals webhook secrets.
         job_tokens: reads the tokens of jobs' programs.
         fixes: what holds for fixes where neither request nor project says otherwise.

@@ -8,6 +8,7 @@ from typing import get_args, get_type_hints
 import pytest
 from aiohttp import CookieJar
 from aiohttp.test_utils import TestClient, TestServer
+from cryptography.fernet import Fernet
 from yarl import URL
 
 from soulcaster.adapters.redis import lists as redis_lists
@@ -26,7 +27,7 @@ from soulcaster.domain.events import (
     ProposalsChanged,
 )
 from soulcaster.domain.lifecycle import ClusterStatus, JobStatus, Triage
-from soulcaster.errors import KafkaUnavailable
+from soulcaster.errors import BadInput, KafkaUnavailable
 from soulcaster.ports.clusters import Happening
 from soulcaster.ports.projects import Project
 from soulcaster.web.pages.formatting import (
@@ -40,7 +41,7 @@ from soulcaster.web.pages.formatting import (
 )
 from tests.support.answers import page
 from tests.support.make import NOW
-from tests.support.web import Client, World, item
+from tests.support.web import SESSION_KEY, Client, World, item
 
 CLUSTER = "/app/projects/p1/clusters/c1"
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>"
@@ -104,6 +105,27 @@ async def test_everything_else_needs_a_session(world: World, client: Client, pat
 @pytest.mark.parametrize("cookie", ["x", "gAAAAA", "\u00e9\u00ff", '"', ""])
 async def test_a_forged_cookie_is_no_session(client: Client, cookie: str) -> None:
     await page(await client.get("/app/projects", headers={"Cookie": f"soulcaster={cookie}"}), 401)
+
+
+async def test_a_new_session_key_signs_nobody_out(world: World, owner: Client) -> None:
+    [cookie] = [one for one in owner.session.cookie_jar if one.key == "soulcaster"]
+    sent = {"Cookie": f"soulcaster={cookie.value}"}
+    new = Fernet.generate_key().decode()
+    async with TestClient(TestServer(world.app(session_key=f"{new}, {SESSION_KEY}"))) as both:
+        await page(await both.get("/app/projects", headers=sent))
+        await world.sign_in.offer("again", "owner", seconds=60)
+        await page(await both.get("/app/sign-in", params={"token": "again"}))
+        [cookie] = [one for one in both.session.cookie_jar if one.key == "soulcaster"]
+    async with TestClient(TestServer(world.app(session_key=new))) as only_new:
+        await page(await only_new.get("/app/projects", headers={"Cookie": f"soulcaster={cookie.value}"}))
+        await page(await only_new.get("/app/projects", headers=sent), 401)
+
+
+@pytest.mark.parametrize("keys", ["", "x", f"{SESSION_KEY},"])
+def test_what_is_no_session_key_is_not_repeated(world: World, keys: str) -> None:
+    with pytest.raises(BadInput, match="SESSION_KEY") as raised:
+        world.app(session_key=keys)
+    assert SESSION_KEY not in repr(raised.value)
 
 
 async def test_sign_out(owner: Client) -> None:

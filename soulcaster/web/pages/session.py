@@ -9,7 +9,9 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 from aiohttp_session import get_session, new_session
 from aiohttp_session.cookie_storage import EncryptedCookieStorage
+from cryptography.fernet import Fernet, MultiFernet
 
+from soulcaster.services.secret_keys import fernet_of
 from soulcaster.web.dependencies import dependencies
 from soulcaster.web.observe import allow_own_script
 from soulcaster.web.pages.access import ACCESS, USER
@@ -23,13 +25,25 @@ SESSION_SECONDS = 7 * 24 * 3600
 _CSRF, _NOTICE, _LAST_PROJECT, _STATE, _VERIFIER = "csrf", "notice", "project", "state", "verifier"
 
 
-def storage(session_key: str, *, secure: bool) -> EncryptedCookieStorage:
+class SessionStorage(EncryptedCookieStorage):
+    """Sessions in an encrypted cookie; while a key is replaced, the cookies of the old one are still read."""
+
+    def __init__(self, keys: MultiFernet, **cookie: Any) -> None:
+        """The first of `keys` encrypts, all of them decrypt; `cookie` says how the cookie is set."""
+        super().__init__(Fernet(Fernet.generate_key()), **cookie)  # it takes one key only, which the next line replaces
+        self._fernet = keys  # type: ignore[assignment]  # it is asked to encrypt and to decrypt
+
+
+def storage(session_key: str, *, secure: bool) -> SessionStorage:
     """Return the storage of sessions: a cookie that scripts cannot read and other sites' requests do not carry.
 
     With `secure` it travels over https only.
+
+    Raises:
+        BadInput: `session_key` has something else than Fernet keys with commas between them.
     """
-    return EncryptedCookieStorage(
-        session_key,
+    return SessionStorage(
+        fernet_of(session_key, "SOULCASTER_SESSION_KEY"),
         cookie_name="soulcaster",
         path="/app",
         max_age=SESSION_SECONDS,

@@ -168,6 +168,22 @@ async def test_the_key_can_be_changed(world: World) -> None:
     assert await only_new.valid_secrets("p1", "sentry") == (b"made-by-the-new-key",)
 
 
+async def test_stored_secrets_are_sealed_with_the_newest_key(world: World) -> None:
+    new, lost = Fernet.generate_key().decode(), Fernet.generate_key().decode()
+    await world.webhooks().create("p1", "sentry", VENDORS, by="me")
+    await world.webhooks(lost).create("p2", "github", "cannot-be-read", by="me")
+    both = world.webhooks(f"{new}, {SECRETS_KEY}")
+    await both.create("p2", "sentry", "made-by-the-new-key", by="me")
+    done = await both.reseal(["p1", "p2"])
+    assert [(one.project_id, one.source) for one in done.resealed] == [("p1", "sentry")]
+    assert [(one.project_id, one.source) for one in done.right] == [("p2", "sentry")]
+    assert [(one.project_id, one.source) for one in done.unreadable] == [("p2", "github")]
+    assert await world.webhooks(new).valid_secrets("p1", "sentry") == (VENDORS.encode(),)
+    [secret] = await world.read_model.webhook_secrets.list("p1")
+    assert (secret.id, secret.last4, secret.removed_at) == (done.resealed[0].id, VENDORS[-4:], None)
+    assert not (await both.reseal(["p1"])).resealed
+
+
 async def test_none_that_can_be_read_is_said(world: World) -> None:
     await world.webhooks().create("p1", "sentry", VENDORS, by="me")
     other = world.webhooks(Fernet.generate_key().decode())
