@@ -5,14 +5,25 @@ and seeks, partition by partition. Records delivered in between are in no queue 
 already been read further; the offsets in between look like gaps left by compaction, and are committed: the records are
 lost. Where nothing is committed yet, Faust does not seek at all (aiokafka's `seek_to_committed` ignores offset 0).
 
+A partition that cannot go on from its committed offset, because records were deleted, stands still until a person has
+accepted the loss; so does a partition whose table has lost its changelog. With a reset policy aiokafka would start over
+at another offset and say nothing. So the app is to have none (`consumer_auto_offset_reset`).
+
 Only this file and `batches.py` touch Faust's privates. tests/loss shows each of these losses without it.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import faust
+from aiokafka import TopicPartition
+from aiokafka.errors import NoOffsetForPartitionError, OffsetOutOfRangeError
 from faust.transport.drivers.aiokafka import Consumer
+from faust.types import TP
+
+from soulcaster.domain.lost_records import LostRecords, LostTable, lost_records, lost_table
+from soulcaster.services.stopped_partitions import StoppedPartitions
+from soulcaster.wire.topics import TABLES, changelog, changelog_mark
 
 
 class OrderlyConsumer(Consumer):  # type: ignore[misc]  # faust ships no types that hold under --strict
@@ -22,16 +33,18 @@ class OrderlyConsumer(Consumer):  # type: ignore[misc]  # faust ships no types t
         super().__init__(*args, **kwargs)
         self._in_place = False
         self._held: set[Any] = set()
+        self._lost = StoppedPartitions()
 
     async def on_partitions_assigned(self, assigned: set[Any], generation_id: int = 0) -> None:
         """Hold back all streams: no partition is in place yet."""
         self._in_place = False
         self._held = set()
+        self._lost.clear()
         await super().on_partitions_assigned(assigned, generation_id)
 
     def resume_partitions(self, tps: Iterable[Any]) -> None:
-        """Resume changelogs at once, streams when they are in place."""
-        wanted = set(tps)
+        """Resume changelogs at once, streams when they are in place; those that have lost records stay paused."""
+        wanted = {tp for tp in tps if tp not in self._lost}
         if not self._in_place:
             streams = {tp for tp in wanted if not self._is_changelog_tp(tp)}
             self._held |= streams
@@ -45,11 +58,18 @@ class OrderlyConsumer(Consumer):  # type: ignore[misc]  # faust ships no types t
         every partition; Faust drops them as inactive, and they have been read past.
         """
         now = None if active_partitions is None else set(active_partitions)
-        return await super()._getmany(now, timeout)
+        try:
+            return await super()._getmany(now, timeout)
+        except OffsetOutOfRangeError as error:
+            self._fetch_ended()
+            await self._out_of_range(error.args[0])
+        except NoOffsetForPartitionError:
+            self._fetch_ended()  # it was assigned a moment ago and is sought in a moment
+        return {}
 
     def on_buffer_drop(self, tp: Any) -> None:
         """Resume a partition whose queue has room again, unless it is held back or now belongs to another worker."""
-        if self._in_place and tp in self.assignment():
+        if self._in_place and tp in self.assignment() and tp not in self._lost:
             super().on_buffer_drop(tp)
         else:
             self._buffered_partitions.discard(tp)
@@ -59,11 +79,12 @@ class OrderlyConsumer(Consumer):  # type: ignore[misc]  # faust ships no types t
         await super().perform_seek()
         if not self._held:
             return  # not the end of a recovery: the flow stopped while the fetcher waited
-        uncommitted = [tp for tp in self.assignment() if not self._committed_offset[tp]]
-        streams = [tp for tp in uncommitted if not self._is_changelog_tp(tp)]
-        if streams:
-            first = await self.earliest_offsets(*streams)
-            await self.seek_wait(first)
+        assigned = self.assignment()
+        firsts, ends = await self._spans(assigned)
+        streams = {tp for tp in assigned if not self._is_changelog_tp(tp)}
+        await self.seek_wait({tp: firsts[tp] for tp in streams if not self._committed_offset[tp]})
+        await self._stop_lost({tp: self._committed_offset[tp] or 0 for tp in streams}, firsts, ends)
+        await self._stop_without_tables(firsts, ends)
         self._in_place = True
 
     def resume_flow(self) -> None:
@@ -71,7 +92,66 @@ class OrderlyConsumer(Consumer):  # type: ignore[misc]  # faust ships no types t
         super().resume_flow()
         if self._in_place and self._held:
             held, self._held = self._held, set()
-            super().resume_partitions(held)
+            super().resume_partitions({tp for tp in held if tp not in self._lost})
+
+    def verify_event_path(self, now: float, tp: Any) -> None:
+        """Look for a partition that stands still, unless it has to."""
+        if tp not in self._lost:
+            super().verify_event_path(now, tp)
+
+    # ---- what is lost --------------------------------------------------------------------------------------------
+
+    async def _out_of_range(self, wanted: Mapping[Any, int]) -> None:
+        """Stop streams whose next record was deleted while the worker ran; begin changelogs at their first record.
+
+        Faust begins a changelog one record too early, which does not exist where records were deleted.
+        """
+        at = {TP(tp.topic, tp.partition): offset for tp, offset in wanted.items()}
+        firsts, ends = await self._spans(at)
+        await self.seek_wait({tp: firsts[tp] for tp in at if self._is_changelog_tp(tp)})
+        await self._stop_lost({tp: at[tp] for tp in at if not self._is_changelog_tp(tp)}, firsts, ends)
+
+    async def _stop_lost(self, wanted: Mapping[Any, int], firsts: Mapping[Any, int], ends: Mapping[Any, int]) -> None:
+        """Stop streams that do not have the offset from which they are to go on."""
+        for tp, offset in wanted.items():
+            lost = lost_records(tp.topic, tp.partition, committed=offset, first=firsts[tp], end=ends[tp])
+            if lost is not None:
+                await self._stop([tp], lost, firsts)
+
+    async def _stop_without_tables(self, firsts: Mapping[Any, int], ends: Mapping[Any, int]) -> None:
+        """Stop streams whose table has lost rows; mark the changelogs of tables that begin now."""
+        for name, topics in TABLES.items():
+            changelog_name = changelog(self.app.conf.id, name).name
+            for tp in [tp for tp in firsts if tp.topic == changelog_name]:
+                streams = [TP(topic.name, tp.partition) for topic in topics]
+                read = any(self._committed_offset[stream] for stream in streams)
+                lost = lost_table(changelog_name, tp.partition, read=read, first=firsts[tp], end=ends[tp])
+                if lost is not None:
+                    await self._stop(streams, lost, firsts)
+                elif not ends[tp]:
+                    mark = changelog_mark(tp.partition)
+                    await self.app.producer.send_and_wait(tp.topic, mark, b"", tp.partition, None, None)
+
+    async def _stop(self, tps: Iterable[Any], lost: LostRecords | LostTable, firsts: Mapping[Any, int]) -> None:
+        """Read no more of partitions, nor of their prefetched records."""
+        stopped = set(tps)
+        self._lost.add(stopped, lost)
+        self.pause_partitions(stopped)
+        of_aiokafka = (TopicPartition(tp.topic, tp.partition) for tp in stopped)
+        await self._thread.call_thread(self._thread._ensure_consumer().pause, *of_aiokafka)
+        await self.seek_wait({tp: firsts[tp] for tp in stopped})
+
+    async def _spans(self, tps: Iterable[Any]) -> tuple[dict[Any, int], dict[Any, int]]:
+        """Return the first offset of each partition, and the offset of its next record."""
+        firsts, ends = await self.earliest_offsets(*tps), await self.highwaters(*tps)
+        return (
+            {TP(tp.topic, tp.partition): first for tp, first in firsts.items()},
+            {TP(tp.topic, tp.partition): end for tp, end in ends.items()},
+        )
+
+    def _fetch_ended(self) -> None:
+        """Count a fetch that raised as ended; aiokafka forgets to, and would never miss a worker that hangs."""
+        self._thread._ensure_consumer()._subscription._fetch_count -= 1
 
 
 class OrderlyApp(faust.App):  # type: ignore[misc]

@@ -2,8 +2,7 @@
 
 import asyncio
 import platform
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
@@ -12,13 +11,15 @@ from pydantic import BaseModel, ConfigDict
 from redis.exceptions import RedisError
 
 from soulcaster.adapters.kafka.brokers import read_brokers
+from soulcaster.adapters.kafka.lost_records import find_lost_records, find_lost_tables
 from soulcaster.adapters.kafka.offsets import KafkaOffsets, offsets_of
 from soulcaster.adapters.redis.client import address, by_rest, redis_client
 from soulcaster.errors import BadInput, KafkaRefuses, KafkaUnavailable, Unavailable
+from soulcaster.processes.groups import ConsumerGroup, consumer_groups
 from soulcaster.processes.kafka_access import kafka_access
 from soulcaster.processes.settings import STACK_FILE, Settings
 from soulcaster.processes.topics import provision_topics
-from soulcaster.wire.topics import AGENTS, DEAD_LETTERS, FIX_COMMANDS, Topic
+from soulcaster.wire.topics import DEAD_LETTERS
 
 TIMEOUT_SECONDS = 5.0
 """Time limit of one request to a system."""
@@ -114,11 +115,12 @@ async def _examine_kafka(settings: Settings, report: Report) -> None:
     report.problems += [_topic_problem(difference) for difference in differences]
     async with offsets_of(kafka_access(settings), timeout=TIMEOUT_SECONDS) as offsets:
         existing = await offsets.topics()
-        for consumers in _consumers(settings):
+        for consumers in consumer_groups(settings.app_id):
             group, behind, problems = await check_group(offsets, consumers, existing)
             report.groups.append(group)
             report.behind += behind
             report.problems += problems
+        report.problems += await check_tables(offsets, settings.app_id, existing)
         if DEAD_LETTERS.name in existing:
             spans = await offsets.spans([DEAD_LETTERS.name])
             report.dead_letters = sum(span.end - span.first for span in spans.values())
@@ -219,62 +221,48 @@ def _topic_problem(difference: str) -> Problem:
     return Problem(what=f"topic {what}", advice=advice)
 
 
-@dataclass(frozen=True, slots=True)
-class Consumers:
-    """A consumer group, the command that starts a process of it, and which of its agents read which topic."""
-
-    group: str
-    command: str
-    readers: Mapping[str, tuple[str, ...]]
-
-
-def _consumers(settings: Settings) -> tuple[Consumers, ...]:
-    return (
-        Consumers(settings.app_id, "worker", _readers(AGENTS)),
-        Consumers(f"{settings.app_id}-launcher", "launcher", _readers({"launcher": (FIX_COMMANDS,)})),
-    )
-
-
-def _readers(agents: Mapping[str, tuple[Topic, ...]]) -> dict[str, tuple[str, ...]]:
-    """Return the agents that read each topic."""
-    readers: dict[str, tuple[str, ...]] = {}
-    for agent, topics in agents.items():
-        for topic in topics:
-            readers[topic.name] = (*readers.get(topic.name, ()), agent)
-    return readers
-
-
 async def check_group(
-    offsets: KafkaOffsets, consumers: Consumers, existing: set[str]
+    offsets: KafkaOffsets, consumers: ConsumerGroup, existing: set[str]
 ) -> tuple[Group, list[Behind], list[Problem]]:
-    """Return a group, its lag on each of its existing topics, and a problem if it has no members or does not move.
+    """Return a group, its lag on each of its existing topics, and a problem if it has lost records or does not move.
 
     Raises:
         KafkaUnavailable: no broker answers.
     """
-    members = await offsets.members(consumers.group)
+    members = await offsets.members(consumers.name)
     behind = await _lag(offsets, consumers, existing)
-    problems: list[Problem] = []
+    lost = await find_lost_records(offsets, consumers.name, existing & set(consumers.readers))
+    problems = [Problem(what=f"{consumers.command} has lost records of {one.what}", advice=one.advice) for one in lost]
     if not members:
         problems.append(
             Problem(
-                what=f"no {consumers.command} runs (nobody is in the group {consumers.group})",
+                what=f"no {consumers.command} runs (nobody is in the group {consumers.name})",
                 advice=f"start one with `soulcaster {consumers.command}`, or everything with `soulcaster run`",
             )
         )
     elif consumers.command == "worker" and any(one.lag for one in behind):  # a launcher commits a job at its end
-        problems += await _stalls(offsets, consumers.group, behind)
-    return Group(name=consumers.group, members=members), behind, problems
+        problems += await _stalls(offsets, consumers.name, behind)
+    return Group(name=consumers.name, members=members), behind, problems
 
 
-async def _lag(offsets: KafkaOffsets, consumers: Consumers, existing: set[str]) -> list[Behind]:
+async def check_tables(offsets: KafkaOffsets, app_id: str, existing: set[str]) -> list[Problem]:
+    """Return a problem for each partition of the workers' tables that has lost rows.
+
+    Raises:
+        KafkaUnavailable: no broker answers.
+    """
+    lost = await find_lost_tables(offsets, app_id, existing)
+    return [Problem(what=f"worker has lost a table: {one.what}", advice=one.advice) for one in lost]
+
+
+async def _lag(offsets: KafkaOffsets, consumers: ConsumerGroup, existing: set[str]) -> list[Behind]:
     readers = {topic: agents for topic, agents in consumers.readers.items() if topic in existing}
-    committed = await offsets.committed(consumers.group)
+    committed = await offsets.committed(consumers.name)
     lag = dict.fromkeys(readers, 0)
     for tp, span in (await offsets.spans(readers)).items():
         lag[tp.topic] += max(0, span.end - max(committed.get(tp, 0), span.first))
     return [
-        Behind(group=consumers.group, topic=topic, agents=agents, lag=lag[topic]) for topic, agents in readers.items()
+        Behind(group=consumers.name, topic=topic, agents=agents, lag=lag[topic]) for topic, agents in readers.items()
     ]
 
 

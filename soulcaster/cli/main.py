@@ -55,7 +55,6 @@ app.command()(processes.run)
 app.command()(processes.worker)
 app.command()(processes.web)
 app.command()(processes.launcher)
-app.command()(topics.topics)
 app.command("import")(transfer.import_file)
 app.command("export")(transfer.export_project)
 app.command()(clusters.clusters)
@@ -67,6 +66,7 @@ app.add_typer(bench.app, name="bench")
 app.add_typer(fix.app, name="fix")
 app.add_typer(keys.app, name="keys")
 app.add_typer(poll.app, name="poll")
+app.add_typer(topics.app, name="topics")
 
 
 def main() -> None:

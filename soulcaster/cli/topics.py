@@ -1,14 +1,24 @@
-"""`soulcaster topics`: the Kafka topics, created and compared."""
+"""`soulcaster topics`: the Kafka topics, created and compared, and what consumer groups have lost of them."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from soulcaster.cli.options import DataDir, complete, settings_of
 from soulcaster.processes.data_dir import DEFAULT_DATA_DIR
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
+    from soulcaster.domain.lost_records import LostRecords
+    from soulcaster.processes.settings import Settings
+
+app = typer.Typer(help="Create the Kafka topics, compare them, and accept records that were lost.")
+
+
+@app.callback(invoke_without_command=True)
 def topics(
+    context: typer.Context,
     data_dir: DataDir = DEFAULT_DATA_DIR,
     check: Annotated[bool, typer.Option("--check", help="Create nothing; only say what differs.")] = False,
 ) -> None:
@@ -16,6 +26,8 @@ def topics(
 
     A topic that exists is never changed. The exit code is 1 if one differs (with --check: or is missing).
     """
+    if context.invoked_subcommand is not None:
+        return
     from soulcaster.processes.topics import provision_topics
 
     done = complete(provision_topics(settings_of(data_dir), create=not check))
@@ -27,3 +39,51 @@ def topics(
         typer.echo(f"differs  {difference}")
     if done.differences:
         raise typer.Exit(1)
+
+
+@app.command("skip-lost")
+def skip_lost(
+    accept: Annotated[
+        bool, typer.Option("--accept", help="Let the groups go on after the loss. Without it, only show the loss.")
+    ] = False,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+) -> None:
+    """Show records that were deleted before workers or launchers read them, and accept that they are lost.
+
+    This happens to a process that was away for longer than a topic keeps its records. Its partition stands still
+    until the loss is accepted; other partitions go on. With --accept, the partition goes on from the first record
+    that is still there. Stop the workers (or launchers) first, and start them again afterwards.
+
+    `soulcaster topics skip-lost`
+
+    `soulcaster topics skip-lost --accept`
+    """
+    lost = complete(_skip_lost(settings_of(data_dir), accept=accept))
+    for group, of_group in lost.items():
+        for one in of_group:
+            typer.echo(f"{'accepted' if accept else 'lost'}  {group}: {one.what}")
+    if not lost:
+        typer.echo("Nothing is lost.")
+    elif not accept:
+        typer.echo("Nothing was changed. `soulcaster topics skip-lost --accept` accepts all of it.")
+
+
+async def _skip_lost(settings: "Settings", *, accept: bool) -> "Mapping[str, Sequence[LostRecords]]":
+    """Return what each group has lost; with `accept`, let it go on."""
+    from soulcaster.adapters.kafka.lost_records import find_lost_records, skip_lost_records
+    from soulcaster.adapters.kafka.offsets import offsets_of
+    from soulcaster.processes.groups import consumer_groups
+    from soulcaster.processes.kafka_access import kafka_access
+
+    lost: dict[str, list[LostRecords]] = {}
+    kafka = kafka_access(settings)
+    async with offsets_of(kafka) as offsets:
+        existing = await offsets.topics()
+        for group in consumer_groups(settings.app_id):
+            found = await find_lost_records(offsets, group.name, existing & set(group.readers))
+            if found:
+                lost[group.name] = found
+    if accept:
+        for name, of_group in lost.items():
+            await skip_lost_records(kafka, name, of_group)
+    return lost

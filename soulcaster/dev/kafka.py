@@ -161,6 +161,8 @@ class Kafka:
             "group.initial.rebalance.delay.ms": "0",
             "offsets.topic.replication.factor": "1",
             "offsets.topic.num.partitions": "1",
+            # By default a group that was stopped for 7 days is forgotten, and would read everything again.
+            "offsets.retention.minutes": str(10 * 365 * 24 * 60),
             "transaction.state.log.replication.factor": "1",
             "transaction.state.log.min.isr": "1",
             "transaction.state.log.num.partitions": "1",

@@ -28,7 +28,7 @@ from soulcaster.services.job_tokens import JobTokens
 from soulcaster.services.log_archive import LogArchiver
 from soulcaster.services.program_reports import ProgramReports
 from soulcaster.telemetry.liveness import TURNS
-from soulcaster.wire.topics import FIX_COMMANDS
+from soulcaster.wire.topics import FIX_COMMANDS, launcher_group
 
 log = structlog.get_logger(__name__)
 
@@ -68,7 +68,7 @@ async def _launch(settings: LauncherSettings) -> None:
             secrets=settings.secrets(),
         )
         runs = JobRuns(launching, lambda record: consumer.commit(record), at_once=settings.launcher_jobs)
-        group = f"{settings.app_id}-launcher"
+        group = launcher_group(settings.app_id)
         consumer = GroupConsumer(kafka, FIX_COMMANDS.name, group, revoked=runs.let_go)
         read_model = RedisReadModel(settings.redis_url)
         stack.push_async_callback(read_model.close)

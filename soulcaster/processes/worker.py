@@ -158,6 +158,7 @@ def _faust_app(settings: KafkaSettings, kafka: KafkaAccess) -> faust.App:
         broker_commit_interval=1.0,
         broker_max_poll_interval=300.0,
         consumer_max_fetch_size=DEAD_LETTERS.max_bytes,
+        consumer_auto_offset_reset="none",  # records that were deleted are not passed over: see delivery.py
         producer_max_request_size=DEAD_LETTERS.max_bytes,
         producer_request_timeout=30.0,
         value_serializer="raw",

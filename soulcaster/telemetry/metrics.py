@@ -151,6 +151,15 @@ KAFKA_PUBLISH_SECONDS = _systems.histogram(
 )
 KAFKA_PUBLISHED = _systems.counter("kafka_published_messages", "Messages that Kafka acknowledged, by topic.", "topic")
 KAFKA_ERRORS = _systems.counter("kafka_errors", "Calls of Kafka, outside of Faust, that failed or took too long.")
+STOPPED_PARTITIONS = _systems.gauge(
+    "stopped_partitions",
+    "Partitions of this process that stand still because records, or rows of a table, were deleted before they were "
+    "read: a person has to act.",
+    "topic",
+)
+LOST_RECORDS = _systems.gauge(
+    "lost_records", "Records of those partitions that were deleted before they were read.", "topic"
+)
 REDIS_SECONDS = _systems.histogram(
     "redis_seconds", "Seconds of a use of Redis: one command, or those that belong together.", buckets=CALLS
 )

@@ -7,6 +7,7 @@ one partition. Broker auto-creation stays off: `soulcaster topics` creates the t
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from types import MappingProxyType
 from typing import Literal
 
@@ -17,6 +18,9 @@ ENVELOPE_BYTES = 512 * 1024
 """Our producers split an envelope before it grows beyond this size."""
 
 DAY_MS = 24 * 3600 * 1000
+
+COMPACTION_LAG = timedelta(hours=1)
+"""A record that is this new makes compaction remove none: a backup can be taken while newer values are written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +41,8 @@ class Topic:
         if self.cleanup == "delete":
             config["retention.ms"] = str(-1 if self.retention_ms is None else self.retention_ms)
             config["retention.bytes"] = "-1"
+        else:
+            config["min.compaction.lag.ms"] = str(COMPACTION_LAG // timedelta(milliseconds=1))
         return MappingProxyType(config)
 
 
@@ -135,8 +141,8 @@ AGENTS: Mapping[str, tuple[Topic, ...]] = {
 }
 """The worker's agents, and what each reads."""
 
-TABLES: tuple[str, ...] = ("seen", "clusters")
-"""The Faust tables; tables/ declares them and each has a changelog topic."""
+TABLES: Mapping[str, tuple[Topic, ...]] = {"seen": AGENTS["embed"], "clusters": AGENTS["cluster"]}
+"""The Faust tables, and the topics that each is made from; tables/ declares them and each has a changelog topic."""
 
 
 def changelog(app_id: str, table: str) -> Topic:
@@ -148,6 +154,19 @@ def changelog(app_id: str, table: str) -> Topic:
     )  # fmt: skip
 
 
+def changelog_mark(partition: int) -> bytes:
+    """Return the key of the first record of a changelog's partition.
+
+    It is there from before anything is stored, so a changelog without any record was deleted.
+    """
+    return f"{partition}||begun".encode()
+
+
 def all_topics(app_id: str) -> tuple[Topic, ...]:
     """Return the topics and the tables' changelogs."""
     return (*TOPICS, *(changelog(app_id, table) for table in TABLES))
+
+
+def launcher_group(app_id: str) -> str:
+    """Return the consumer group of the launchers; that of the workers is `app_id` itself."""
+    return f"{app_id}-launcher"

@@ -6,13 +6,15 @@ from itertools import chain, repeat
 import pytest
 from aiokafka import TopicPartition
 
-from soulcaster.adapters.kafka.offsets import KafkaOffsets, Span
+from soulcaster.adapters.kafka.offsets import KafkaOffsets
 from soulcaster.cli import checks
-from soulcaster.cli.checks import Consumers, check_group
+from soulcaster.cli.checks import check_group
+from soulcaster.ports.topic_copy import Span
+from soulcaster.processes.groups import ConsumerGroup
 
 ONE, OTHER = TopicPartition("feedback.raw", 0), TopicPartition("feedback.raw", 1)
-WORKER = Consumers("soulcaster", "worker", {"feedback.raw": ("normalize",), "feedback.items": ("embed", "project")})
-LAUNCHER = Consumers("soulcaster-launcher", "launcher", {"feedback.raw": ("launcher",)})
+WORKER = ConsumerGroup("soulcaster", "worker", {"feedback.raw": ("normalize",), "feedback.items": ("embed", "project")})
+LAUNCHER = ConsumerGroup("soulcaster-launcher", "launcher", {"feedback.raw": ("launcher",)})
 
 
 class ScriptedOffsets(KafkaOffsets):
@@ -37,13 +39,14 @@ def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checks, "STALL_SECONDS", 0)
 
 
-async def test_lag_counts_from_the_first_record_where_nothing_is_committed() -> None:
-    group, behind, problems = await check_group(
-        ScriptedOffsets({OTHER: 2}, {OTHER: 2}, {OTHER: 3}), WORKER, {"feedback.raw"}
+async def test_lag_counts_from_the_first_record_and_what_was_deleted_before_it_is_lost() -> None:
+    group, behind, [problem] = await check_group(
+        ScriptedOffsets({OTHER: 2}, {OTHER: 2}, {OTHER: 2}, {OTHER: 3}), WORKER, {"feedback.raw"}
     )
     assert (group.name, group.members) == ("soulcaster", 1)
     assert [(one.topic, one.agents, one.lag) for one in behind] == [("feedback.raw", ("normalize",), 6)]
-    assert problems == []
+    assert problem.what.startswith("worker has lost records of feedback.raw, partition 0: 5 records before offset 5")
+    assert "skip-lost" in problem.advice
 
 
 async def test_a_topic_that_is_missing_is_left_out() -> None:
@@ -52,7 +55,7 @@ async def test_a_topic_that_is_missing_is_left_out() -> None:
 
 
 async def test_a_group_without_members_has_a_command_to_start_one() -> None:
-    _, _, [problem] = await check_group(ScriptedOffsets({}, members=0), LAUNCHER, {"feedback.raw"})
+    _, _, [problem] = await check_group(ScriptedOffsets({ONE: 5}, members=0), LAUNCHER, {"feedback.raw"})
     assert problem.what == "no launcher runs (nobody is in the group soulcaster-launcher)"
     assert "`soulcaster launcher`" in problem.advice
 

@@ -19,7 +19,7 @@ def test_names_are_unique_and_the_changelogs_are_there() -> None:
     assert len(set(names)) == len(names)
     assert names[: len(TOPICS)] == [topic.name for topic in TOPICS]
     assert names[len(TOPICS) :] == ["app-seen-changelog", "app-clusters-changelog"]
-    assert TABLES == ("seen", "clusters")
+    assert tuple(TABLES) == ("seen", "clusters")
 
 
 def test_only_changelogs_and_control_are_compacted() -> None:

@@ -8,7 +8,7 @@ from typing import Generic, Self, TypeVar
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
 from soulcaster.adapters.kafka.connection import FETCH_WAIT_MS
-from soulcaster.adapters.kafka.offsets import Span
+from soulcaster.ports.topic_copy import Span
 
 T = TypeVar("T")
 

@@ -1,18 +1,27 @@
 """The two kinds of consumer: one outside any group, which commits nothing, and one of a group, which commits."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 from typing import Self
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
-from aiokafka.errors import CommitFailedError, IllegalStateError
+from aiokafka.errors import (
+    CommitFailedError,
+    ConsumerStoppedError,
+    IllegalStateError,
+    NoOffsetForPartitionError,
+    OffsetOutOfRangeError,
+)
 
 from soulcaster.adapters.kafka.access import KafkaAccess
 from soulcaster.adapters.kafka.connection import FETCH_WAIT_MS, REQUEST_SECONDS, unavailable_errors
 from soulcaster.adapters.kafka.records import record_of
+from soulcaster.domain.lost_records import lost_records
 from soulcaster.errors import KafkaUnavailable
 from soulcaster.ports.messaging import Record
+from soulcaster.services.retrying import until_available
+from soulcaster.services.stopped_partitions import StoppedPartitions
 from soulcaster.wire.topics import DEAD_LETTERS
 
 SESSION_MS = 12_000
@@ -56,10 +65,11 @@ async def standalone_consumer(
 
 
 class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
-    """Passes on that partitions were taken away."""
+    """Passes on that partitions were taken away or given."""
 
-    def __init__(self, revoked: Callable[[], Awaitable[None]] | None) -> None:
+    def __init__(self, revoked: Callable[[], Awaitable[None]] | None, assigned: Callable[[], None]) -> None:
         self._revoked = revoked
+        self._assigned = assigned
 
     async def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
         """Pass it on, unless nothing was assigned."""
@@ -67,11 +77,15 @@ class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
             await self._revoked()
 
     async def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
-        """Do nothing: the records come by themselves."""
+        """Pass it on; the records come by themselves."""
+        self._assigned()
 
 
 class GroupConsumer:
-    """Reads one topic as a member of a consumer group; each record is committed once its work is done."""
+    """Reads one topic as a member of a consumer group; each record is committed once its work is done.
+
+    A partition that does not have the committed offset any more stands still until a person has accepted the loss.
+    """
 
     def __init__(
         self, kafka: KafkaAccess, topic: str, group: str, *, revoked: Callable[[], Awaitable[None]] | None = None
@@ -83,11 +97,12 @@ class GroupConsumer:
         self._kafka = kafka
         self._topic = topic
         self._revoked = revoked
+        self._stopped = StoppedPartitions()
         self._consumer = AIOKafkaConsumer(
             **kafka.options(),
             group_id=group,
             enable_auto_commit=False,
-            auto_offset_reset="earliest",
+            auto_offset_reset="none",  # records that were deleted are not passed over
             session_timeout_ms=SESSION_MS,
             heartbeat_interval_ms=HEARTBEAT_MS,
             max_poll_interval_ms=IDLE_MS,
@@ -95,7 +110,7 @@ class GroupConsumer:
         )
 
     async def __aenter__(self) -> Self:
-        self._consumer.subscribe([self._topic], listener=_Listener(self._revoked))
+        self._consumer.subscribe([self._topic], listener=_Listener(self._revoked, self._stopped.clear))
         try:
             async with unavailable_errors(self._kafka):
                 await asyncio.wait_for(self._consumer.start(), REQUEST_SECONDS)
@@ -109,8 +124,15 @@ class GroupConsumer:
 
     async def records(self) -> AsyncIterator[Record]:
         """Yield records without end."""
-        async for message in self._consumer:
-            yield record_of(message)
+        while True:
+            try:
+                yield record_of(await self._consumer.getone())
+            except ConsumerStoppedError:
+                return
+            except NoOffsetForPartitionError as error:
+                await self._begin_or_stop({error.args[0]: 0})
+            except OffsetOutOfRangeError as error:
+                await self._begin_or_stop(error.args[0])
 
     async def commit(self, record: Record) -> None:
         """Commit a record and all before it in its partition.
@@ -125,3 +147,23 @@ class GroupConsumer:
             except (IllegalStateError, CommitFailedError):
                 # The partition has moved: its new owner reads the record again, which is harmless.
                 return
+
+    async def _begin_or_stop(self, wanted: Mapping[TopicPartition, int]) -> None:
+        """Begin new partitions at offset 0; stop those that do not have the offset from which they are to go on."""
+        firsts, ends = await until_available(lambda: self._spans(list(wanted)))
+        for tp, offset in wanted.items():
+            lost = lost_records(tp.topic, tp.partition, committed=offset, first=firsts[tp], end=ends[tp])
+            try:
+                if lost is not None:
+                    self._consumer.pause(tp)
+                self._consumer.seek(tp, firsts[tp])
+            except IllegalStateError:
+                continue  # it has moved to another consumer
+            if lost is not None:
+                self._stopped.add([tp], lost)
+
+    async def _spans(
+        self, partitions: Collection[TopicPartition]
+    ) -> tuple[Mapping[TopicPartition, int], Mapping[TopicPartition, int]]:
+        async with unavailable_errors(self._kafka):
+            return await self._consumer.beginning_offsets(partitions), await self._consumer.end_offsets(partitions)

@@ -12,10 +12,11 @@ from soulcaster.adapters.kafka.access import KafkaAccess
 from soulcaster.adapters.kafka.backward_reader import BackwardReader, read_spans
 from soulcaster.adapters.kafka.connection import REQUEST_SECONDS
 from soulcaster.adapters.kafka.consumers import standalone_consumer
-from soulcaster.adapters.kafka.offsets import Span, offsets_of
+from soulcaster.adapters.kafka.offsets import offsets_of
 from soulcaster.adapters.kafka.records import record_of
 from soulcaster.errors import KafkaUnavailable
 from soulcaster.ports.dead_letters import DeadLetter, DeadLetterPage
+from soulcaster.ports.topic_copy import Span
 from soulcaster.services.dead_letters import read_dead_letter
 from soulcaster.wire.topics import DEAD_LETTERS
 

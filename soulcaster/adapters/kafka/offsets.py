@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -16,14 +15,7 @@ from aiokafka.errors import (
 
 from soulcaster.adapters.kafka.access import KafkaAccess
 from soulcaster.adapters.kafka.connection import REQUEST_SECONDS, unavailable_errors
-
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    """A partition's first offset, and the offset that its next record will get."""
-
-    first: int
-    end: int
+from soulcaster.ports.topic_copy import Span
 
 
 class KafkaOffsets:

@@ -8,11 +8,12 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from soulcaster.adapters.kafka.access import KafkaAccess
 from soulcaster.adapters.kafka.connection import FETCH_WAIT_MS
 from soulcaster.adapters.kafka.consumers import standalone_consumer
-from soulcaster.adapters.kafka.offsets import Span, offsets_of
+from soulcaster.adapters.kafka.offsets import offsets_of
 from soulcaster.adapters.kafka.records import record_of
 from soulcaster.errors import NotFound
 from soulcaster.ports.messaging import Record
 from soulcaster.ports.replay import ReportProgress
+from soulcaster.ports.topic_copy import Span
 
 BATCH_RECORDS = 1_000
 

@@ -1,0 +1,82 @@
+"""What consumer groups have lost, found from outside the groups, and accepting it."""
+
+from collections.abc import Collection, Mapping, Sequence
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from soulcaster.adapters.kafka.access import KafkaAccess
+from soulcaster.adapters.kafka.connection import REQUEST_SECONDS, unavailable_errors
+from soulcaster.adapters.kafka.offsets import KafkaOffsets, offsets_of
+from soulcaster.domain.lost_records import LostRecords, LostTable, lost_records, lost_table
+from soulcaster.errors import Conflict
+from soulcaster.wire.topics import TABLES, changelog
+
+
+async def find_lost_records(offsets: KafkaOffsets, group: str, topics: Collection[str]) -> list[LostRecords]:
+    """Return the partitions of existing topics that a group cannot go on with.
+
+    Raises:
+        KafkaUnavailable: no broker answers.
+    """
+    committed = await offsets.committed(group)
+    spans = await offsets.spans(topics)
+    found = (
+        lost_records(tp.topic, tp.partition, committed=committed.get(tp), first=span.first, end=span.end)
+        for tp, span in sorted(spans.items())
+    )
+    return [lost for lost in found if lost is not None]
+
+
+async def find_lost_tables(offsets: KafkaOffsets, app_id: str, existing: Collection[str]) -> list[LostTable]:
+    """Return the partitions of the workers' tables whose changelog has lost rows.
+
+    Raises:
+        KafkaUnavailable: no broker answers.
+    """
+    committed = await offsets.committed(app_id)
+    found: list[LostTable] = []
+    for table, topics in TABLES.items():
+        name = changelog(app_id, table).name
+        if name not in existing:
+            continue
+        for tp, span in sorted((await offsets.spans([name])).items()):
+            read = any(committed.get(TopicPartition(topic.name, tp.partition)) for topic in topics)
+            lost = lost_table(name, tp.partition, read=read, first=span.first, end=span.end)
+            if lost is not None:
+                found.append(lost)
+    return found
+
+
+async def skip_lost_records(kafka: KafkaAccess, group: str, lost: Sequence[LostRecords]) -> None:
+    """Let a group without members go on from the first record that each of these partitions has.
+
+    Raises:
+        Conflict: a process of the group runs; Kafka takes commits from its members only.
+        KafkaUnavailable: no broker answers.
+    """
+    async with offsets_of(kafka) as offsets:
+        members = await offsets.members(group)
+    if members:
+        raise Conflict(f"{members} processes of the group {group} run; stop them first, nothing else is lost by that.")
+    await commit_offsets(kafka, group, {TopicPartition(one.topic, one.partition): one.first for one in lost})
+
+
+async def commit_offsets(kafka: KafkaAccess, group: str, offsets: Mapping[TopicPartition, int]) -> None:
+    """Commit offsets for a group that has no members.
+
+    Raises:
+        KafkaUnavailable: no broker answers, or the group has members.
+    """
+    consumer = AIOKafkaConsumer(
+        **kafka.options(),
+        group_id=group,
+        enable_auto_commit=False,
+        request_timeout_ms=int(REQUEST_SECONDS * 1000),
+    )
+    try:
+        async with unavailable_errors(kafka, "did not take a commit"):
+            await consumer.start()
+            consumer.assign(list(offsets))
+            await consumer.commit(dict(offsets))
+    finally:
+        await consumer.stop()

@@ -1,0 +1,86 @@
+"""Records that a consumer group can never read: they were deleted before it came to them.
+
+Offsets alone tell. Compaction leaves gaps between records, which are no loss; a partition whose first offset is beyond
+what the group has committed has lost everything in between.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class LostRecords:
+    """A partition that a group cannot go on with: it has committed an offset that the partition does not have."""
+
+    topic: str
+    partition: int
+    committed: int
+    """The offset that the group wants to go on from; 0 if it has committed none."""
+    first: int
+    end: int
+
+    @property
+    def count(self) -> int:
+        """Return how many records are lost; 0 if the partition now ends before the committed offset."""
+        return max(0, self.first - self.committed)
+
+    @property
+    def what(self) -> str:
+        """Return a sentence that says what was lost."""
+        where = f"{self.topic}, partition {self.partition}"
+        if self.committed > self.end:
+            return (
+                f"{where}: it ends at offset {self.end:,}, and offset {self.committed:,} is committed; the partition "
+                "was cut short"
+            )
+        return f"{where}: {self.count:,} records before offset {self.first:,} were deleted before they were read"
+
+    @property
+    def advice(self) -> str:
+        """Say what to do about it."""
+        return (
+            "the partition stands still until a person accepts the loss: stop the group's processes, run `soulcaster "
+            "topics skip-lost`, and start them again"
+        )
+
+
+def lost_records(topic: str, partition: int, *, committed: int | None, first: int, end: int) -> LostRecords | None:
+    """Return what a group has lost of a partition, None if it can go on from its committed offset.
+
+    A group that has committed nothing goes on from offset 0. It may be new, or it was away so long that Kafka has
+    forgotten it (`offsets.retention.minutes`): only a person can tell.
+    """
+    at = committed or 0
+    return None if first <= at <= end else LostRecords(topic, partition, at, first, end)
+
+
+@dataclass(frozen=True, slots=True)
+class LostTable:
+    """A partition of a table whose changelog has lost rows, though the table's topics have been read."""
+
+    changelog: str
+    partition: int
+    first: int
+    end: int
+
+    @property
+    def what(self) -> str:
+        """Return a sentence that says what was lost."""
+        rows = f"its records before offset {self.first:,} were deleted" if self.first else "it is empty"
+        return f"{self.changelog}, partition {self.partition}: {rows}, so the table has lost what it had stored"
+
+    @property
+    def advice(self) -> str:
+        """Say what to do about it."""
+        return (
+            "the partition stands still: restore a backup (`soulcaster restore`), or let workers make all tables again "
+            "from the topics, under another SOULCASTER_APP_ID"
+        )
+
+
+def lost_table(changelog: str, partition: int, *, read: bool, first: int, end: int) -> LostTable | None:
+    """Return what a table has lost of a partition, None if its changelog is whole.
+
+    A changelog is compacted and never deleted from, so it begins at offset 0. `read` tells whether the group has
+    committed anything of the topics that the table is made from: before that, the changelog may be empty.
+    """
+    return LostTable(changelog, partition, first, end) if first or (read and not end) else None
