@@ -39,6 +39,10 @@ class KafkaRefuses(KafkaUnavailable):
 class RedisUnavailable(Unavailable):
     """Redis does not answer."""
 
+
+class RedisRefuses(RedisUnavailable):
+    """Redis does not trust us, or we do not trust it; check its URL, its users and the certificates."""
+
     system = "redis"
 
 

@@ -13,10 +13,12 @@ from redis.exceptions import RedisError
 from soulcaster.adapters.kafka.brokers import read_brokers
 from soulcaster.adapters.kafka.lost_records import find_lost_records, find_lost_tables
 from soulcaster.adapters.kafka.offsets import KafkaOffsets, offsets_of
-from soulcaster.adapters.redis.client import address, by_rest, redis_client
-from soulcaster.errors import BadInput, KafkaRefuses, KafkaUnavailable, Unavailable
+from soulcaster.adapters.redis.client import redis_client
+from soulcaster.adapters.redis.failures import failure
+from soulcaster.errors import BadInput, KafkaRefuses, KafkaUnavailable, RedisRefuses, Unavailable
 from soulcaster.processes.groups import ConsumerGroup, consumer_groups
 from soulcaster.processes.kafka_access import kafka_access
+from soulcaster.processes.redis_access import redis_access
 from soulcaster.processes.settings import STACK_FILE, Settings
 from soulcaster.processes.topics import provision_topics
 from soulcaster.wire.topics import DEAD_LETTERS
@@ -143,14 +145,16 @@ async def check_kafka(settings: Settings) -> Part:
 
 async def check_redis(settings: Settings) -> Part:
     """Say whether Redis answers, its version, and whether it is reached by Upstash's REST API."""
-    where = address(settings.redis_url)
+    access = redis_access(settings)
     try:
-        async with redis_client(settings.redis_url, timeout=TIMEOUT_SECONDS) as redis:
+        async with redis_client(access, timeout=TIMEOUT_SECONDS) as redis:
             info = await redis.info("server")
-    except (RedisError, OSError):
-        return Part(name="redis", address=where, reachable=False)
-    described = str(info["redis_version"]) + (", by REST" if by_rest(settings.redis_url) else "")
-    return Part(name="redis", address=where, reachable=True, version=described)
+    except (RedisError, OSError) as error:
+        found = failure(access, error)
+        refusal = str(found) if isinstance(found, RedisRefuses) else ""
+        return Part(name="redis", address=access.address, reachable=False, refusal=refusal)
+    described = str(info["redis_version"]) + (", by REST" if access.by_rest else "")
+    return Part(name="redis", address=access.address, reachable=True, version=described)
 
 
 async def check_web(settings: Settings) -> Part:
@@ -176,7 +180,8 @@ def _unreachable_problem(part: Part, stack: Path | None) -> Problem:
     else:
         variable = "SOULCASTER_KAFKA"
         if part.name == "redis":
-            variable = "UPSTASH_REDIS_REST_URL and UPSTASH_REDIS_REST_TOKEN" if by_rest(part.address) else "REDIS_URL"
+            by_rest = part.address.startswith("http")
+            variable = "UPSTASH_REDIS_REST_URL and UPSTASH_REDIS_REST_TOKEN" if by_rest else "REDIS_URL"
         advice = f"start it or set {variable} to where it is; or start everything here with `soulcaster run`"
     return Problem(what=f"{part.name} does not answer at {part.address}", advice=advice)
 

@@ -19,6 +19,7 @@ from soulcaster.dev.demo import prepare_demo
 from soulcaster.dev.private_files import kept_key, write_private
 from soulcaster.dev.stack import Stack
 from soulcaster.domain.members import LOCAL_OWNER
+from soulcaster.processes.redis_access import redis_access
 from soulcaster.processes.settings import STACK_FILE, Settings
 from soulcaster.terminal import literal, table
 
@@ -141,7 +142,7 @@ class LocalRun:
     async def _sign_in_token(self) -> str:
         """Return a token that signs the local owner in once."""
         token = secrets.token_urlsafe(32)
-        sign_in = RedisSignIn(self._settings.redis_url)
+        sign_in = RedisSignIn(redis_access(self._settings))
         await sign_in.offer(token, LOCAL_OWNER, seconds=SIGN_IN_SECONDS)
         await sign_in.close()
         return token

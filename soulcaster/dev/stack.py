@@ -12,8 +12,12 @@ from soulcaster.errors import TopicsDiffer
 from soulcaster.processes.settings import Settings
 from soulcaster.processes.topics import provision_topics
 
-_WITHOUT_SECURITY = {name: field.default for name, field in Settings.model_fields.items() if name.startswith("kafka_")}
-"""What reaches a Kafka without users and TLS, whatever the environment says of another one."""
+_WITHOUT_SECURITY = {
+    name: field.default
+    for name, field in Settings.model_fields.items()
+    if name.startswith(("kafka_", "redis_")) and name != "redis_url"
+}
+"""What reaches a Kafka without users and TLS and a Redis without, whatever the environment says of others."""
 
 
 class Stack:

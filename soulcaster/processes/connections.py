@@ -7,13 +7,14 @@ from soulcaster.adapters.kafka.publisher import KafkaPublisher
 from soulcaster.adapters.redis.read_model import RedisReadModel
 from soulcaster.processes.job_logs import job_logs_expire
 from soulcaster.processes.kafka_access import kafka_access
+from soulcaster.processes.redis_access import redis_access
 from soulcaster.processes.settings import Settings
 
 
 @asynccontextmanager
 async def open_read_model(settings: Settings) -> AsyncIterator[RedisReadModel]:
     """Give the read model; its connection is closed after the block."""
-    read_model = RedisReadModel(settings.redis_url, logs_expire=job_logs_expire(settings.job_log_ttl_seconds))
+    read_model = RedisReadModel(redis_access(settings), logs_expire=job_logs_expire(settings.job_log_ttl_seconds))
     try:
         yield read_model
     finally:

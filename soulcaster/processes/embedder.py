@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from soulcaster.adapters.embedders.static import StaticEmbedder
 from soulcaster.errors import BadInput
 from soulcaster.processes.addresses import http_address
+from soulcaster.processes.redis_access import redis_access
 from soulcaster.processes.settings import WorkerSettings
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def _gemini(settings: WorkerSettings) -> "GeminiEmbedder":
         dimensions=settings.gemini_dimensions,
         per_minute=settings.gemini_requests_per_minute,
         url=settings.gemini_url,
-        cache=RedisVectorCache(settings.redis_url, days=days) if days else None,
+        cache=RedisVectorCache(redis_access(settings), days=days) if days else None,
     )
 
 

@@ -20,6 +20,7 @@ from soulcaster.processes.job_logs import log_archive
 from soulcaster.processes.kafka_access import kafka_access
 from soulcaster.processes.logs import configure as configure_logs
 from soulcaster.processes.pull_requests import open_poll
+from soulcaster.processes.redis_access import redis_access
 from soulcaster.processes.settings import LauncherSettings
 from soulcaster.processes.signals import run_until_stopped
 from soulcaster.processes.telemetry import telemetry
@@ -70,7 +71,7 @@ async def _launch(settings: LauncherSettings) -> None:
         runs = JobRuns(launching, lambda record: consumer.commit(record), at_once=settings.launcher_jobs)
         group = launcher_group(settings.app_id)
         consumer = GroupConsumer(kafka, FIX_COMMANDS.name, group, revoked=runs.let_go)
-        read_model = RedisReadModel(settings.redis_url)
+        read_model = RedisReadModel(redis_access(settings))
         stack.push_async_callback(read_model.close)
         fixes = await stack.enter_async_context(open_fixes(settings, publisher, read_model))
         policy = FixPolicy(read_model, fixes, utc_now)

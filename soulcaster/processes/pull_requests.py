@@ -11,6 +11,7 @@ from soulcaster.ports.messaging import Publisher
 from soulcaster.ports.read_model import ReadModel
 from soulcaster.processes.clock import utc_now
 from soulcaster.processes.github_app import github_app
+from soulcaster.processes.redis_access import redis_access
 from soulcaster.processes.settings import JobsSettings, LauncherSettings
 from soulcaster.services.cluster_commands import ClusterCommands
 from soulcaster.services.pull_request_poll import PullRequestPoll
@@ -30,7 +31,7 @@ async def open_poll(
     """Give the poll of pull requests."""
     hosts = code_hosts(settings, github_app(settings))
     configs, commands = read_model.project_config, ClusterCommands(publisher, read_model.commands)
-    limits = RedisRateLimits(settings.redis_url, per_key=0, per_project=0, clock=utc_now)  # it takes no requests
+    limits = RedisRateLimits(redis_access(settings), per_key=0, per_project=0, clock=utc_now)  # it takes no requests
     try:
         yield PullRequestPoll(
             read_model.jobs,

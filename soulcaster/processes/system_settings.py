@@ -95,8 +95,18 @@ class RedisSettings(ProcessSettings):
         default_factory=_redis_url,
         repr=False,  # it may hold a password
         validation_alias=AliasChoices("REDIS_URL", "UPSTASH_REDIS_URL"),
-        description="Redis that holds the read model, which can be emptied and rebuilt.",
+        description="Redis that holds the read model, which can be emptied and rebuilt: "
+        "redis://user:password@host:6379/0, or rediss:// with TLS.",
     )
+    redis_ca_file: str = Field(
+        "",
+        description="PEM file with the authorities that sign the certificate of Redis; empty means those that the "
+        "machine trusts.",
+    )
+    redis_certificate_file: str = Field(
+        "", description="PEM file with our own certificate, where Redis wants one; it may hold the key, too."
+    )
+    redis_key_file: str = Field("", description="PEM file with the key of that certificate, without a passphrase.")
 
 
 class GeminiSettings(ProcessSettings):

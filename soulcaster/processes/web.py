@@ -27,6 +27,7 @@ from soulcaster.processes.kafka_access import kafka_access
 from soulcaster.processes.logs import configure as configure_logs
 from soulcaster.processes.planner import make_planner
 from soulcaster.processes.pull_requests import code_hosts
+from soulcaster.processes.redis_access import redis_access
 from soulcaster.processes.settings import WebSettings
 from soulcaster.processes.system_settings import MAKE_KEY
 from soulcaster.processes.telemetry import telemetry
@@ -81,12 +82,12 @@ async def create_app(settings: WebSettings) -> web.Application:
     reddit = reddit_polling(settings.reddit_subreddits, settings.reddit_sorts, settings.reddit_poll_interval_seconds)
     kafka = kafka_access(settings)
     publisher = KafkaPublisher(kafka, timeout=INTAKE_SECONDS)
-    read_model = RedisReadModel(settings.redis_url)
+    read_model = RedisReadModel(redis_access(settings))
     readiness = KafkaReadiness(kafka)
     issues = GitHubIssues(settings.github_api_url, utc_now)
-    sign_in = RedisSignIn(settings.redis_url)
+    sign_in = RedisSignIn(redis_access(settings))
     rate_limits = RedisRateLimits(
-        settings.redis_url,
+        redis_access(settings),
         per_key=settings.key_requests_per_minute,
         per_project=settings.project_requests_per_minute,
         clock=utc_now,

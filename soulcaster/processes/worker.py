@@ -44,6 +44,7 @@ from soulcaster.processes.embedder import make_embedder
 from soulcaster.processes.job_logs import job_logs_expire
 from soulcaster.processes.kafka_access import kafka_access
 from soulcaster.processes.logs import configure as configure_logs
+from soulcaster.processes.redis_access import redis_access
 from soulcaster.processes.settings import WorkerSettings
 from soulcaster.processes.system_settings import KafkaSettings
 from soulcaster.processes.telemetry import telemetry
@@ -105,7 +106,7 @@ def create_app(settings: WorkerSettings, *, embedder: Embedder | None = None) ->
     app = _faust_app(settings, kafka)
     publisher = KafkaPublisher(kafka)
     read_model = RedisReadModel(
-        settings.redis_url, notices=True, logs_expire=job_logs_expire(settings.job_log_ttl_seconds)
+        redis_access(settings), notices=True, logs_expire=job_logs_expire(settings.job_log_ttl_seconds)
     )
     connections: list[Close] = [publisher.stop, read_model.close]
     if embedder is None:

@@ -4,6 +4,7 @@ import pytest
 import stamina
 from redis.asyncio import Redis
 
+from soulcaster.adapters.redis.client import RedisAccess
 from soulcaster.adapters.redis.read_model import RedisReadModel
 from tests.conftest import RedisServer
 
@@ -19,6 +20,6 @@ def no_waiting() -> Iterator[None]:
 async def read_model(redis_server: RedisServer) -> AsyncIterator[RedisReadModel]:
     async with Redis.from_url(redis_server.url) as redis:
         await redis.flushall()
-    model = RedisReadModel(redis_server.url)
+    model = RedisReadModel(RedisAccess(redis_server.url))
     yield model
     await model.close()

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from redis.asyncio import Redis
 
 from agents.project import Project as ProjectAgent
+from soulcaster.adapters.redis.client import RedisAccess
 from soulcaster.adapters.redis.connection import RedisConnection
 from soulcaster.adapters.redis.read_model import RedisReadModel
 from soulcaster.adapters.redis.writer import RedisReadModelWriter
@@ -323,7 +324,7 @@ async def test_what_comes_out(read_model: RedisReadModel) -> None:
 async def test_any_interleaving_and_any_cut_end_the_same(redis_server: RedisServer, data: st.DataObject) -> None:
     async with Redis.from_url(redis_server.url) as redis:
         await redis.flushall()
-        model = RedisReadModel(redis_server.url)
+        model = RedisReadModel(RedisAccess(redis_server.url))
         try:
             await run(model.writer, *TOPICS)
             expected = await whole(model)
@@ -393,7 +394,7 @@ class Away(RedisReadModelWriter):
 
 
 async def test_it_waits_while_redis_is_away(redis_server: RedisServer, read_model: RedisReadModel) -> None:
-    connection = RedisConnection(redis_server.url)
+    connection = RedisConnection(RedisAccess(redis_server.url))
     publisher, away = Flaky(), Away(connection, notices=False)
     try:
         await run(away, [items(ITEMS[0])], publisher=publisher)

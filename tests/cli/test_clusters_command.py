@@ -8,6 +8,7 @@ import pytest
 from redis.asyncio import Redis
 from typer.testing import CliRunner
 
+from soulcaster.adapters.redis.client import RedisAccess
 from soulcaster.adapters.redis.read_model import RedisReadModel
 from soulcaster.cli.main import app
 from soulcaster.domain.events import ClusterChanged, ItemAssigned
@@ -35,7 +36,7 @@ def clusters(redis: RedisServer, environment: dict[str, str | None], folder: Pat
     async def fill() -> None:
         async with Redis.from_url(redis.url) as server:
             await server.flushall()
-        model = RedisReadModel(redis.url)
+        model = RedisReadModel(RedisAccess(redis.url))
         await model.writer.apply(
             "p1", [ItemAssigned(item(1).id, NOW, "c1", change="joined", score=0.9, threshold=0.5), FULL]
         )

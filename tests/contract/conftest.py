@@ -3,6 +3,7 @@ from collections.abc import AsyncIterator
 import pytest
 from redis.asyncio import Redis
 
+from soulcaster.adapters.redis.client import RedisAccess
 from soulcaster.adapters.redis.read_model import RedisReadModel
 from tests.conftest import RedisServer
 from tests.support.upstash import Upstash
@@ -22,7 +23,7 @@ async def read_model(redis_url: str, redis_server: RedisServer) -> AsyncIterator
     """An empty read model, over each protocol."""
     async with Redis.from_url(redis_server.url) as redis:
         await redis.flushall()
-    model = RedisReadModel(redis_url)
+    model = RedisReadModel(RedisAccess(redis_url))
     yield model
     await model.close()
 
@@ -30,6 +31,6 @@ async def read_model(redis_url: str, redis_server: RedisServer) -> AsyncIterator
 @pytest.fixture
 async def with_notices(redis_url: str, read_model: RedisReadModel) -> AsyncIterator[RedisReadModel]:
     """The same read model; its writer adds notices."""
-    model = RedisReadModel(redis_url, notices=True)
+    model = RedisReadModel(RedisAccess(redis_url), notices=True)
     yield model
     await model.close()

@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from redis.asyncio import Redis
 
+from soulcaster.adapters.redis.client import RedisAccess
 from soulcaster.adapters.redis.history import HISTORY_ENTRIES
 from soulcaster.adapters.redis.read_model import RedisReadModel
 from soulcaster.domain.assignment import Assignment
@@ -432,7 +433,7 @@ async def the_same_state(server: RedisServer, url: str, clusters: Clusters, data
     events = clusters.events
     async with Redis.from_url(server.url) as redis:
         await redis.flushall()
-    model = RedisReadModel(url)
+    model = RedisReadModel(RedisAccess(url))
     try:
         late = data.draw(st.integers(0, len(events)))
         everyone = [*clusters.cluster_of, *clusters.gone]

@@ -16,6 +16,7 @@ from agents.embed import Embed
 from soulcaster.adapters.embedders import gemini as gemini_embedder
 from soulcaster.adapters.embedders.gemini import ATTEMPTS, GeminiEmbedder
 from soulcaster.adapters.redis import vector_cache as redis_vector_cache
+from soulcaster.adapters.redis.client import RedisAccess
 from soulcaster.adapters.redis.vector_cache import RedisVectorCache
 from soulcaster.errors import EmbedderRefuses, EmbedderUnavailable, InvalidMessage
 from soulcaster.wire.embedded import EmbeddedEnvelope
@@ -369,9 +370,9 @@ async def test_memory_is_bounded_and_keeps_what_is_used(
 
 async def test_a_replay_is_paid_once(make: Make, gemini: Gemini, redis: Redis, redis_url: str) -> None:
     texts = [*some(150), ""]
-    first = await make(cache=RedisVectorCache(redis_url, days=30)).embed(texts)
+    first = await make(cache=RedisVectorCache(RedisAccess(redis_url), days=30)).embed(texts)
     asked = len(gemini.calls)
-    later = make(cache=RedisVectorCache(redis_url, days=30))
+    later = make(cache=RedisVectorCache(RedisAccess(redis_url), days=30))
     assert np.array_equal(await later.embed(texts), first)
     assert np.array_equal(await later.embed(texts), first)
     assert len(gemini.calls) == asked
@@ -385,8 +386,8 @@ async def test_a_replay_is_paid_once(make: Make, gemini: Gemini, redis: Redis, r
 async def test_vectors_of_other_dimensions_are_not_taken(
     make: Make, gemini: Gemini, redis: Redis, redis_url: str
 ) -> None:
-    await make(cache=RedisVectorCache(redis_url, days=1)).embed(["My card"])
-    other = make(dimensions=1536, cache=RedisVectorCache(redis_url, days=1))
+    await make(cache=RedisVectorCache(RedisAccess(redis_url), days=1)).embed(["My card"])
+    other = make(dimensions=1536, cache=RedisVectorCache(RedisAccess(redis_url), days=1))
     assert (await other.embed(["My card"])).shape == (1, 1536)
     assert len(gemini.calls) == 2
 
@@ -394,12 +395,12 @@ async def test_vectors_of_other_dimensions_are_not_taken(
 async def test_what_is_no_vector_in_redis_is_embedded_anew(
     make: Make, gemini: Gemini, redis: Redis, redis_url: str
 ) -> None:
-    first = await make(cache=RedisVectorCache(redis_url, days=1)).embed(["one", "two", "three"])
+    first = await make(cache=RedisVectorCache(RedisAccess(redis_url), days=1)).embed(["one", "two", "three"])
     one, two, *_ = [key async for key in redis.scan_iter()]
     await redis.set(one, b"short")
     await redis.delete(two)
     await redis.lpush(two, "a list")
-    again = await make(cache=RedisVectorCache(redis_url, days=1)).embed(["one", "two", "three"])
+    again = await make(cache=RedisVectorCache(RedisAccess(redis_url), days=1)).embed(["one", "two", "three"])
     assert np.array_equal(again, first)
     assert len(gemini.texts) == 5
 
@@ -407,7 +408,7 @@ async def test_what_is_no_vector_in_redis_is_embedded_anew(
 async def test_without_redis_it_goes_on_and_says_so_once(
     make: Make, gemini: Gemini, time: Time, redis_to_break: RedisServer
 ) -> None:
-    embedder = make(cache=RedisVectorCache(redis_to_break.url, days=1, clock=time))
+    embedder = make(cache=RedisVectorCache(RedisAccess(redis_to_break.url), days=1, clock=time))
     await embedder.embed(["one"])
     redis_to_break.kill()
     with capture_logs() as logs:
@@ -422,7 +423,7 @@ async def test_a_redis_that_hangs_or_is_full(
     make: Make, time: Time, redis_to_break: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(redis_vector_cache, "TIMEOUT_SECONDS", 0.2)
-    embedder = make(cache=RedisVectorCache(redis_to_break.url, days=1, clock=time))
+    embedder = make(cache=RedisVectorCache(RedisAccess(redis_to_break.url), days=1, clock=time))
     async with Redis.from_url(redis_to_break.url) as redis:
         await redis.config_set("maxmemory", 1)
         with capture_logs() as logs:

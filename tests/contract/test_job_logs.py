@@ -8,6 +8,7 @@ import pytest
 from redis.asyncio import Redis
 
 from soulcaster.adapters.redis import job_log_writer, keys
+from soulcaster.adapters.redis.client import RedisAccess
 from soulcaster.adapters.redis.read_model import RedisReadModel
 from soulcaster.domain.fixes.job_log import LogChunk, StepLine
 from soulcaster.ports.job_logs import CHUNK_BYTES, Heartbeat, LogView
@@ -147,7 +148,7 @@ async def test_a_log_expires_after_its_last_chunk(
 ) -> None:
     now = datetime.now(UTC)
     new, old = LogChunk("j1", 1, now, "x\n", 2), LogChunk("j1", 1, now - timedelta(hours=2), "x\n", 1)
-    brief, for_ever = RedisReadModel(redis_url, logs_expire=timedelta(hours=1)), read_model
+    brief, for_ever = RedisReadModel(RedisAccess(redis_url), logs_expire=timedelta(hours=1)), read_model
     try:
         async with Redis.from_url(redis_server.url) as redis:
             await brief.writer.put_job_logs([old])

@@ -14,7 +14,7 @@ from redis.asyncio import Redis
 from yarl import URL
 
 from soulcaster.adapters.redis import connection as redis_connection
-from soulcaster.adapters.redis.client import MAX_CONNECTIONS
+from soulcaster.adapters.redis.client import MAX_CONNECTIONS, RedisAccess
 from soulcaster.adapters.redis.read_model import RedisReadModel
 from soulcaster.domain.events import ClusterChanged, ClusterEvent, ItemAssigned, ItemRemoved
 from soulcaster.domain.fixes.document import Document
@@ -87,7 +87,7 @@ def url(request: pytest.FixtureRequest, redis_to_break: RedisServer) -> Iterator
 
 @pytest.fixture
 async def model(url: str) -> AsyncIterator[RedisReadModel]:
-    model = RedisReadModel(url, notices=True)
+    model = RedisReadModel(RedisAccess(url), notices=True)
     yield model
     await model.close()
 
@@ -114,7 +114,7 @@ async def test_a_killed_server(redis_to_break: RedisServer, url: str, model: Red
 
 async def test_a_server_that_hangs(redis_to_break: RedisServer, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(redis_connection, "TIMEOUT_SECONDS", 0.1)
-    quick = RedisReadModel(url)
+    quick = RedisReadModel(RedisAccess(url))
     try:
         await quick.ping()
         redis_to_break.freeze()
@@ -168,7 +168,7 @@ async def test_what_is_wrong_with_the_data_is_no_outage(redis_to_break: RedisSer
 
 
 async def test_a_password_is_not_told() -> None:
-    model = RedisReadModel("redis://user:secret@127.0.0.1:1/0")
+    model = RedisReadModel(RedisAccess("redis://user:secret@127.0.0.1:1/0"))
     with pytest.raises(RedisUnavailable) as raised:
         await model.ping()
     assert "secret" not in str(raised.value)
@@ -188,7 +188,7 @@ async def test_cut_off_anywhere_and_done_again_is_as_done_once(
     async with Redis.from_url(redis_server.url) as redis:
         await redis.flushall()
     monkeypatch.setattr(redis_connection, "TIMEOUT_SECONDS", 0.2)
-    model = RedisReadModel(redis_server.url)
+    model = RedisReadModel(RedisAccess(redis_server.url))
     await model.writer.put_items("p1", [item(1), item(2, minutes=1)])
     await model.writer.apply("p1", [ASSIGNED, CHANGED])
     later = item(2, minutes=1)
@@ -198,7 +198,7 @@ async def test_cut_off_anywhere_and_done_again_is_as_done_once(
         ClusterChanged("c2", "Title", "Summary", 2, ("manual",), NOW, NOW + timedelta(hours=1)),
     ]
     async with Cut(redis_server.port, commands) as cut:
-        through = RedisReadModel(f"redis://127.0.0.1:{cut.port}/0")
+        through = RedisReadModel(RedisAccess(f"redis://127.0.0.1:{cut.port}/0"))
         try:
             await through.writer.apply("p1", move)
         except RedisUnavailable:
@@ -279,7 +279,7 @@ async def test_more_calls_at_once_than_there_are_connections_wait_for_one(model:
 
 
 async def test_nothing_is_left_of_what_was_deleted(redis_server: RedisServer) -> None:
-    model = RedisReadModel(redis_server.url)
+    model = RedisReadModel(RedisAccess(redis_server.url))
     try:
         async with Redis.from_url(redis_server.url, decode_responses=True) as redis:
             await redis.flushall()

@@ -16,7 +16,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from soulcaster.adapters import upstash
 from soulcaster.adapters.redis import connection as redis_connection
-from soulcaster.adapters.redis.client import redis_client
+from soulcaster.adapters.redis.client import RedisAccess, redis_client
 from soulcaster.adapters.redis.read_model import RedisReadModel
 from soulcaster.adapters.redis.sign_in_tokens import RedisSignIn
 from soulcaster.adapters.redis.vector_cache import RedisVectorCache
@@ -38,20 +38,20 @@ def server(redis_server: RedisServer) -> Iterator[Upstash]:
 @pytest.fixture
 async def redis(redis_server: RedisServer) -> AsyncIterator[Redis]:
     """The same Redis over its own protocol, empty; its replies are bytes."""
-    async with redis_client(redis_server.url, timeout=5, decode=False) as redis:
+    async with redis_client(RedisAccess(redis_server.url), timeout=5, decode=False) as redis:
         await redis.flushall()
         yield redis
 
 
 @pytest.fixture
 async def rest(server: Upstash) -> AsyncIterator[Redis]:
-    async with redis_client(server.url, timeout=5, decode=False) as redis:
+    async with redis_client(RedisAccess(server.url), timeout=5, decode=False) as redis:
         yield redis
 
 
 @pytest.fixture
 async def model(server: Upstash, redis: Redis) -> AsyncIterator[RedisReadModel]:
-    model = RedisReadModel(server.url)
+    model = RedisReadModel(RedisAccess(server.url))
     yield model
     await model.close()
 
@@ -70,7 +70,7 @@ def told(error: BaseException) -> str:
 
 
 async def test_a_token_that_is_not_taken(server: Upstash) -> None:
-    model = RedisReadModel(server.url.replace("fake", "another"))
+    model = RedisReadModel(RedisAccess(server.url.replace("fake", "another")))
     with pytest.raises(RedisUnavailable, match=r"token is not taken \(WRONGPASS") as raised:
         await model.ping()
     assert "another" not in told(raised.value)
@@ -79,7 +79,7 @@ async def test_a_token_that_is_not_taken(server: Upstash) -> None:
 
 @pytest.mark.parametrize("host", ["127.0.0.1:1", "nowhere.invalid"])
 async def test_a_server_that_is_not_there(host: str) -> None:
-    model = RedisReadModel(f"https://:secret@{host}")
+    model = RedisReadModel(RedisAccess(f"https://:secret@{host}"))
     with pytest.raises(RedisUnavailable, match=host) as raised:
         await model.ping()
     assert "secret" not in told(raised.value)
@@ -88,7 +88,7 @@ async def test_a_server_that_is_not_there(host: str) -> None:
 
 async def test_a_server_that_is_slow(server: Upstash, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(redis_connection, "TIMEOUT_SECONDS", 0.1)
-    model = RedisReadModel(server.url)
+    model = RedisReadModel(RedisAccess(server.url))
     await model.ping()
     server.delay = 5
     with pytest.raises(RedisUnavailable, match=r"no answer in 0\.1 seconds"):
@@ -174,7 +174,7 @@ async def test_who_gives_up_leaves_nothing_to_the_next(server: Upstash, redis: R
 
 async def test_who_cannot_read_leaves_nothing_to_the_next(server: Upstash, redis: Redis) -> None:
     await redis.mset({"a": b"\xff", "b": "of b", "c": "of c"})
-    async with redis_client(server.url, timeout=5) as rest:
+    async with redis_client(RedisAccess(server.url), timeout=5) as rest:
         pipe: Any = rest.pipeline(transaction=False)
         pipe.get("a").get("b")
         with pytest.raises(UnicodeDecodeError):
@@ -223,7 +223,7 @@ async def test_answers_are_those_of_redis(
     answers = []
     for url in (redis_server.url, server.url):
         await redis.flushall()
-        async with redis_client(url, timeout=5, decode=decode) as client:
+        async with redis_client(RedisAccess(url), timeout=5, decode=decode) as client:
             pipe = client.pipeline(transaction=transaction)
             every_shape(pipe)
             answers.append(await pipe.execute())
@@ -325,7 +325,7 @@ async def test_binary_values_that_have_no_way(server: Upstash, rest: Redis, redi
 async def test_vectors_are_kept(server: Upstash, redis: Redis) -> None:
     chance = np.random.default_rng(1)
     vectors = {f"embedding:gemini:1:{n}": chance.normal(size=768).astype(np.float16).tobytes() for n in range(100)}
-    cache = RedisVectorCache(server.url, days=2)
+    cache = RedisVectorCache(RedisAccess(server.url), days=2)
     await cache.put(vectors)
     assert await cache.get([*vectors, "none"]) == [*vectors.values(), None]
     assert await redis.get("embedding:gemini:1:7") == vectors["embedding:gemini:1:7"]
@@ -335,7 +335,7 @@ async def test_vectors_are_kept(server: Upstash, redis: Redis) -> None:
 
 
 async def test_a_sign_in_is_for_once(server: Upstash, redis: Redis) -> None:
-    sign_in = RedisSignIn(server.url)
+    sign_in = RedisSignIn(RedisAccess(server.url))
     await sign_in.offer("token", "owner", seconds=60)
     assert await sign_in.consume("token") == "owner"
     assert await sign_in.consume("token") is None
@@ -372,7 +372,7 @@ async def test_what_cannot_be_cut_goes_whole(server: Upstash, rest: Redis, redis
 
 
 async def test_what_cannot_be_cut_has_the_time_for_it(server: Upstash, redis: Redis) -> None:
-    async with redis_client(server.url, timeout=0.3) as rest:
+    async with redis_client(RedisAccess(server.url), timeout=0.3) as rest:
         server.delay = 0.4
         await rest.set("large", "x" * 5 * upstash.REQUEST_BYTES)
         with pytest.raises(RedisTimeoutError):

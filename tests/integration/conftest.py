@@ -23,6 +23,7 @@ from soulcaster.dev.loopback import free_port
 from soulcaster.dev.stack import Stack
 from soulcaster.errors import StackError
 from soulcaster.ports.projects import Stats
+from soulcaster.processes.redis_access import redis_access
 from soulcaster.processes.settings import STACK_FILE, Settings
 from soulcaster.processes.topics import provision_topics
 
@@ -159,7 +160,7 @@ def on_stack(program: Program, fresh_settings: Settings) -> Program:
 
 async def settled(settings: Settings, project_id: str, items: int, seconds: float = 90) -> Stats:
     """Return a project's figures as soon as that many items are in clusters."""
-    read_model = RedisReadModel(settings.redis_url)
+    read_model = RedisReadModel(redis_access(settings))
     try:
         async with asyncio.timeout(seconds):
             while True:

@@ -11,6 +11,7 @@ from soulcaster.adapters.redis.read_model import RedisReadModel
 from soulcaster.ports.messaging import Outgoing
 from soulcaster.ports.projects import Project
 from soulcaster.processes.kafka_access import kafka_access
+from soulcaster.processes.redis_access import redis_access
 from soulcaster.processes.settings import Settings, variables
 from soulcaster.wire.topics import CLUSTER_COMMANDS, DEAD_LETTERS, FEEDBACK_RAW, all_topics, changelog
 from tests.integration.conftest import Program
@@ -156,7 +157,7 @@ async def test_doctor_finds_lag_a_missing_worker_and_dead_letters(on_stack: Prog
 
 @pytest.mark.integration
 async def test_an_unknown_project_is_answered_with_those_there_are(on_stack: Program, fresh_settings: Settings) -> None:
-    read_model = RedisReadModel(fresh_settings.redis_url)
+    read_model = RedisReadModel(redis_access(fresh_settings))
     await read_model.writer.put_project(Project("p1", "The [one]"))
     await read_model.close()
     done = on_stack("clusters", "-p", "other", code=1)

@@ -31,6 +31,7 @@ from soulcaster.dev.loopback import free_port
 from soulcaster.dev.stack import Stack
 from soulcaster.domain.ids import item_id
 from soulcaster.domain.source_state import Position
+from soulcaster.processes.redis_access import redis_access
 from soulcaster.processes.settings import Settings
 from tests.integration.conftest import Program, fresh, project_of, ready, settled
 from tests.loss.recount import assert_nothing_lost, from_redis
@@ -196,7 +197,7 @@ async def test_reddit_from_the_poller_to_the_page(running: Running, tmp_path: Pa
 
 async def on_the_pages(http: aiohttp.ClientSession, settings: Settings, project_id: str) -> dict[str, str]:
     """Sign in, and return in which cluster each item is shown, by every page of every cluster of a project."""
-    sign_in = RedisSignIn(settings.redis_url)
+    sign_in = RedisSignIn(redis_access(settings))
     await sign_in.offer("let-me-in", "owner", seconds=60)
     await sign_in.close()
 
@@ -228,7 +229,7 @@ async def on_the_pages(http: aiohttp.ClientSession, settings: Settings, project_
 async def test_a_thousand_issues_synced_by_a_web_server_that_is_killed(running: Running) -> None:
     project_id = f"issues-{running.settings.app_id}"
     here = {"project_id": project_id}
-    read_model = RedisReadModel(running.settings.redis_url)
+    read_model = RedisReadModel(redis_access(running.settings))
     hub = GitHub(port=URL(running.settings.github_api_url).port, now=datetime.now(UTC) - timedelta(hours=1))
 
     def kill() -> None:

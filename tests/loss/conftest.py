@@ -18,6 +18,7 @@ from soulcaster.adapters.redis.read_model import RedisReadModel
 from soulcaster.dev.child import Child
 from soulcaster.dev.stack import Stack
 from soulcaster.processes.kafka_access import kafka_access
+from soulcaster.processes.redis_access import redis_access
 from soulcaster.processes.settings import STACK_FILE, Settings
 from soulcaster.wire.topics import all_topics
 
@@ -60,7 +61,7 @@ class Crew:
 
     async def settled(self, project_id: str, count: int, seconds: float = 60) -> None:
         """Return once so many items of a project can be read in their clusters."""
-        read_model = RedisReadModel(self.settings.redis_url)
+        read_model = RedisReadModel(redis_access(self.settings))
         stats = None
         try:
             async with asyncio.timeout(seconds):
@@ -76,7 +77,7 @@ class Crew:
 
     async def clustered(self, project_id: str) -> int:
         """Return how many items of a project can be read in their clusters."""
-        read_model = RedisReadModel(self.settings.redis_url)
+        read_model = RedisReadModel(redis_access(self.settings))
         try:
             stats = await read_model.projects.stats(project_id)
         finally:

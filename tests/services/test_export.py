@@ -4,6 +4,7 @@ import pytest
 import pytest_asyncio
 from redis.asyncio import Redis
 
+from soulcaster.adapters.redis.client import RedisAccess
 from soulcaster.adapters.redis.read_model import RedisReadModel
 from soulcaster.domain.events import ItemAssigned
 from soulcaster.errors import NotFound
@@ -17,7 +18,7 @@ from tests.support.make import NOW, item
 async def read_model(redis_server: RedisServer) -> AsyncIterator[RedisReadModel]:
     async with Redis.from_url(redis_server.url) as redis:
         await redis.flushall()
-    read_model = RedisReadModel(redis_server.url)
+    read_model = RedisReadModel(RedisAccess(redis_server.url))
     yield read_model
     await read_model.close()
 

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 from redis.asyncio import Redis
 
+from soulcaster.adapters.redis.client import RedisAccess
 from soulcaster.adapters.redis.read_model import RedisReadModel
 from soulcaster.domain.fixes.log_position import BlobPosition, LogPosition, MemoryPosition, position_of
 from soulcaster.services import job_log_reading
@@ -23,7 +24,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 async def read_model(redis_server: RedisServer) -> AsyncIterator[RedisReadModel]:
     async with Redis.from_url(redis_server.url) as redis:
         await redis.flushall()
-    model = RedisReadModel(redis_server.url)
+    model = RedisReadModel(RedisAccess(redis_server.url))
     yield model
     await model.close()
 

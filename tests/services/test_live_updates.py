@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
+from soulcaster.adapters.redis.client import RedisAccess
 from soulcaster.adapters.redis.read_model import RedisReadModel
 from soulcaster.services import live_updates
 from soulcaster.services.live_updates import LiveUpdate, LiveUpdates, Subscriber
@@ -25,7 +26,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 async def read_model(redis_server: RedisServer) -> AsyncIterator[RedisReadModel]:
     async with Redis.from_url(redis_server.url) as redis:
         await redis.flushall()
-    model = RedisReadModel(redis_server.url, notices=True)
+    model = RedisReadModel(RedisAccess(redis_server.url), notices=True)
     yield model
     await model.close()
 
@@ -138,7 +139,7 @@ async def test_nothing_is_missed_or_told_twice_by_who_comes_amid_changes(
 
 
 async def _write(redis_url: str, count: int) -> None:
-    model = RedisReadModel(redis_url, notices=True)
+    model = RedisReadModel(RedisAccess(redis_url), notices=True)
     for n in range(count):
         await model.writer.put_items("p1", [item(str(n))])
     await model.close()

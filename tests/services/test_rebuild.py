@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Sequence
 
 from redis.asyncio import Redis
 
+from soulcaster.adapters.redis.client import RedisAccess
 from soulcaster.adapters.redis.read_model import RedisReadModel
 from soulcaster.ports.messaging import Record
 from soulcaster.ports.projects import Project
@@ -45,7 +46,7 @@ def test_it_replays_all_that_the_agent_reads() -> None:
 async def test_what_was_there_is_gone_and_what_cannot_be_applied_is_left_out(redis_server: RedisServer) -> None:
     async with Redis.from_url(redis_server.url) as redis:
         await redis.flushall()
-    model = RedisReadModel(redis_server.url)
+    model = RedisReadModel(RedisAccess(redis_server.url))
     try:
         await model.writer.put_project(Project("old", "Old", NOW))
         defined = ProjectDefined(id="p1", name="Demo", created_at=NOW)

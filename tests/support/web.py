@@ -11,6 +11,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient
 from redis.asyncio import Redis
 
+from soulcaster.adapters.redis.client import RedisAccess
 from soulcaster.adapters.redis.rate_limits import RedisRateLimits
 from soulcaster.adapters.redis.read_model import RedisReadModel
 from soulcaster.adapters.redis.sign_in_tokens import RedisSignIn
@@ -182,11 +183,11 @@ class World:
 
     def __init__(self, redis: RedisServer) -> None:
         self.redis = redis
-        self.read_model = RedisReadModel(redis.url, notices=True)
+        self.read_model = RedisReadModel(RedisAccess(redis.url), notices=True)
         self.publisher = Worker(self.read_model)
         self.dead_letters = FakeDeadLetters()
         self.kafka = FakeKafka()
-        self.sign_in = RedisSignIn(redis.url)
+        self.sign_in = RedisSignIn(RedisAccess(redis.url))
         self.rate_limits = self.limits()
         self.now = NOW
 
@@ -201,7 +202,9 @@ class World:
         await self.rate_limits.close()
 
     def limits(self, *, per_key: int = 60_000, per_project: int = 60_000) -> RedisRateLimits:
-        return RedisRateLimits(self.redis.url, per_key=per_key, per_project=per_project, clock=lambda: self.now)
+        return RedisRateLimits(
+            RedisAccess(self.redis.url), per_key=per_key, per_project=per_project, clock=lambda: self.now
+        )
 
     def app(self, **more: Any) -> web.Application:
         """Return an application; `more` are fields of `Systems` and of `Options` that differ."""

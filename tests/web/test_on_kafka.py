@@ -20,6 +20,7 @@ from soulcaster.adapters.redis.sign_in_tokens import RedisSignIn
 from soulcaster.dev.stack import Stack
 from soulcaster.domain.ids import item_id
 from soulcaster.processes.kafka_access import kafka_access
+from soulcaster.processes.redis_access import redis_access
 from soulcaster.services.webhook_secrets import Seal
 from soulcaster.web.api.health.handlers import CHECK_SECONDS
 from soulcaster.web.dependencies import Options, Systems
@@ -70,8 +71,8 @@ async def test_what_was_answered_202_is_on_kafka(tmp_path: Path) -> None:
     accepted: set[str] = set()
     async with Stack(tmp_path, partitions=2) as stack:
         await stack.provision()
-        access, redis_url = kafka_access(stack.settings), stack.settings.redis_url
-        kafka, sign_in, read_model = KafkaReadiness(access), RedisSignIn(redis_url), RedisReadModel(redis_url)
+        access, redis = kafka_access(stack.settings), redis_access(stack.settings)
+        kafka, sign_in, read_model = KafkaReadiness(access), RedisSignIn(redis), RedisReadModel(redis)
         async with KafkaPublisher(access, timeout=3.0) as publisher:
             app = create_app(
                 Systems(
@@ -80,7 +81,7 @@ async def test_what_was_answered_202_is_on_kafka(tmp_path: Path) -> None:
                     dead_letters=KafkaDeadLetters(access),
                     kafka=kafka,
                     sign_in=sign_in,
-                    rate_limits=RedisRateLimits(redis_url, per_key=1, per_project=1, clock=lambda: datetime.now(UTC)),
+                    rate_limits=RedisRateLimits(redis, per_key=1, per_project=1, clock=lambda: datetime.now(UTC)),
                     issues=OneIssue(),
                     repositories=EveryRepository(),
                     code_hosts=NoHost(),

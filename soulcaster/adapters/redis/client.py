@@ -2,11 +2,15 @@
 
 import asyncio
 import math
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import hiredis
 from redis.asyncio import BlockingConnectionPool, Connection, Redis
-from redis.asyncio.connection import DefaultParser
+from redis.asyncio.connection import DefaultParser, parse_url
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from yarl import URL
 
@@ -16,11 +20,38 @@ MAX_CONNECTIONS = 50
 """Connections of one client. If all are in use, a command waits for one, as long as for a reply."""
 
 
-def redis_client(url: str, *, timeout: float, decode: bool = True) -> Redis:
+@dataclass(frozen=True, slots=True)
+class RedisAccess:
+    """How Redis is reached.
+
+    `url` is redis://, rediss:// or unix://, with user and password where Redis wants them; or https://:token@host (also
+    http://) for Upstash's REST API. `tls` is for rediss://.
+    """
+
+    url: str = field(repr=False)
+    tls: ssl.SSLContext | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.url.startswith("rediss:") != (self.tls is not None):
+            raise ValueError("rediss:// and nothing else has TLS")
+
+    @property
+    def by_rest(self) -> bool:
+        """Whether Redis is reached by Upstash's REST API."""
+        return self.url.startswith(("http://", "https://"))
+
+    @property
+    def address(self) -> str:
+        """The URL without user and password, for errors and logs."""
+        head, at, tail = self.url.rpartition("@")
+        return f"{head.split('://', 1)[0]}://…@{tail}" if at else self.url
+
+
+def redis_client(access: RedisAccess, *, timeout: float, decode: bool = True) -> Redis:
     """Return a client that connects at its first command and never retries.
 
     Args:
-        url: redis://, rediss:// or unix://; or https://:token@host (also http://) for Upstash's REST API.
+        access: how Redis is reached.
         timeout: Seconds to wait for a free connection, for a new one, and for a reply.
         decode: Whether replies are text; otherwise they are bytes.
     """
@@ -31,27 +62,19 @@ def redis_client(url: str, *, timeout: float, decode: bool = True) -> Redis:
         "max_connections": MAX_CONNECTIONS,
         "timeout": timeout,
     }
-    if by_rest(url):
-        bare = str(URL(url).with_user(None))
+    if access.by_rest:
+        bare = str(URL(access.url).with_user(None))
         # Its replies have the shapes of Redis's protocol 2.
-        token = URL(url).password or ""
+        token = URL(access.url).password or ""
         pool = BlockingConnectionPool(
             connection_class=UpstashConnection, url=bare, password=token, protocol=2, **options
         )
     else:
-        pool = BlockingConnectionPool.from_url(url, connection_class=_Connection, parser_class=_Parser, **options)
+        options |= {"connection_class": _Connection, "parser_class": _Parser, **parse_url(access.url)}
+        if access.tls is not None:
+            options |= {"connection_class": _TlsConnection, "tls": access.tls}
+        pool = BlockingConnectionPool(**options)
     return Redis.from_pool(pool)
-
-
-def by_rest(url: str) -> bool:
-    """Return whether a URL is that of Upstash's REST API."""
-    return url.startswith(("http://", "https://"))
-
-
-def address(url: str) -> str:
-    """Return the URL without user and password, for errors and logs."""
-    head, at, tail = url.rpartition("@")
-    return f"{head.split('://', 1)[0]}://…@{tail}" if at else url
 
 
 class _Parser(DefaultParser):  # type: ignore[misc, valid-type]  # redis-py chooses it at import
@@ -69,8 +92,20 @@ class _Parser(DefaultParser):  # type: ignore[misc, valid-type]  # redis-py choo
             raise RedisTimeoutError(f"no answer in {self._seconds:g} seconds") from error
 
 
+class NotGreeted(RedisConnectionError):
+    """Redis ended the connection before it had answered the first command of all."""
+
+
 class _Connection(Connection):
     """A faster connection: redis-py does in Python, for each command of a pipeline, what this does in C or once."""
+
+    async def on_connect_check_health(self, check_health: bool = True) -> None:
+        try:
+            await super().on_connect_check_health(check_health)
+        except RedisConnectionError as error:
+            if type(error) is RedisConnectionError:  # others say more, such as that Redis knows no such user
+                raise NotGreeted(str(error)) from error
+            raise
 
     def pack_command(self, *args: Any) -> list[bytes]:
         name = str(args[0])
@@ -85,3 +120,14 @@ class _Connection(Connection):
     ) -> Any:
         own = math.inf if timeout is None else timeout  # the parser has its own limit
         return await super().read_response(disable_decoding, own, **options)
+
+
+class _TlsConnection(_Connection):
+    """The same over TLS."""
+
+    def __init__(self, *, tls: ssl.SSLContext, **options: Any) -> None:
+        super().__init__(**options)
+        self._tls = tls
+
+    def _connection_arguments(self) -> Mapping[str, Any]:
+        return {**super()._connection_arguments(), "ssl": self._tls}

@@ -4,10 +4,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import OutOfMemoryError, ReadOnlyError, ResponseError
+from redis.exceptions import NoPermissionError, OutOfMemoryError, ReadOnlyError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from soulcaster.adapters.redis.client import address, redis_client
+from soulcaster.adapters.redis.client import RedisAccess, redis_client
+from soulcaster.adapters.redis.failures import failure
 from soulcaster.adapters.redis.typed import Commands
 from soulcaster.errors import RedisUnavailable
 
@@ -21,10 +22,10 @@ _UNAVAILABLE_CODES = frozenset({"MISCONF", "BUSY", "MASTERDOWN", "CLUSTERDOWN", 
 class RedisConnection:
     """One pool of connections to one Redis; safe to use from many tasks."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, access: RedisAccess) -> None:
         """Prepare; the first command connects."""
-        self._address = address(url)
-        self._redis = redis_client(url, timeout=TIMEOUT_SECONDS)
+        self._access = access
+        self._redis = redis_client(access, timeout=TIMEOUT_SECONDS)
         self._commands = Commands(self._redis)
 
     async def close(self) -> None:
@@ -48,11 +49,11 @@ class RedisConnection:
         """
         try:
             yield self._commands
-        except (RedisConnectionError, RedisTimeoutError, OSError) as error:
-            raise RedisUnavailable(f"Redis at {self._address} does not answer ({error})") from error
+        except (RedisConnectionError, RedisTimeoutError, NoPermissionError, OSError) as error:
+            raise failure(self._access, error) from error
         except ResponseError as error:
             if _is_temporary(error):
-                raise RedisUnavailable(f"Redis at {self._address} cannot serve now ({error})") from error
+                raise RedisUnavailable(f"Redis at {self._access.address} cannot serve now ({error})") from error
             raise
 
 

@@ -7,8 +7,8 @@ counting costs one round trip and needs no script.
 
 from redis.exceptions import RedisError
 
-from soulcaster.adapters.redis.client import redis_client
-from soulcaster.errors import RedisUnavailable
+from soulcaster.adapters.redis.client import RedisAccess, redis_client
+from soulcaster.adapters.redis.failures import failure
 from soulcaster.ports.clock import Clock
 
 WINDOW_SECONDS = 10
@@ -18,9 +18,10 @@ TIMEOUT_SECONDS = 2.0
 class RedisRateLimits:
     """RateLimits over Redis; `per_key` and `per_project` are requests per minute."""
 
-    def __init__(self, url: str, *, per_key: int, per_project: int, clock: Clock) -> None:
+    def __init__(self, access: RedisAccess, *, per_key: int, per_project: int, clock: Clock) -> None:
         """Prepare; the first call connects."""
-        self._redis = redis_client(url, timeout=TIMEOUT_SECONDS)
+        self._access = access
+        self._redis = redis_client(access, timeout=TIMEOUT_SECONDS)
         self._per_key = max(1, per_key * WINDOW_SECONDS // 60)
         self._per_project = max(1, per_project * WINDOW_SECONDS // 60)
         self._clock = clock
@@ -41,7 +42,7 @@ class RedisRateLimits:
         try:
             of_key, _, of_project, _ = await pipe.execute()
         except (RedisError, OSError) as error:
-            raise RedisUnavailable("Redis does not answer, so requests cannot be counted") from error
+            raise failure(self._access, error) from error
         over = of_key > self._per_key or of_project > self._per_project
         return (window + 1) * WINDOW_SECONDS - now if over else 0.0
 
@@ -56,5 +57,5 @@ class RedisRateLimits:
         try:
             count, _ = await pipe.execute()
         except (RedisError, OSError) as error:
-            raise RedisUnavailable("Redis does not answer, so nothing can be counted") from error
+            raise failure(self._access, error) from error
         return (window + 1) * seconds - now if count > most else 0.0

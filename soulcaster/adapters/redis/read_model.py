@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from soulcaster.adapters.redis.api_keys import RedisApiKeys
+from soulcaster.adapters.redis.client import RedisAccess
 from soulcaster.adapters.redis.clustering import RedisClustering, RedisCommands
 from soulcaster.adapters.redis.clusters import RedisClusters
 from soulcaster.adapters.redis.connection import RedisConnection
@@ -26,15 +27,15 @@ class RedisReadModel(ReadModel):
 
     writer: RedisReadModelWriter
 
-    def __init__(self, url: str, *, notices: bool = False, logs_expire: timedelta | None = None) -> None:
+    def __init__(self, redis: RedisAccess, *, notices: bool = False, logs_expire: timedelta | None = None) -> None:
         """Prepare; the first call connects.
 
         Args:
-            url: of Redis, see `client.redis_client`.
+            redis: how it is reached.
             notices: whether the writer adds notices of what it changes.
             logs_expire: how long the writer lets logs of jobs be kept after their last chunk; None is for ever.
         """
-        self._connection = connection = RedisConnection(url)
+        self._connection = connection = RedisConnection(redis)
         super().__init__(
             feedback=RedisFeedback(connection),
             clusters=RedisClusters(connection),

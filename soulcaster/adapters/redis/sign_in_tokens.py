@@ -8,9 +8,9 @@ from datetime import timedelta
 
 from redis.exceptions import RedisError
 
-from soulcaster.adapters.redis.client import redis_client
+from soulcaster.adapters.redis.client import RedisAccess, redis_client
+from soulcaster.adapters.redis.failures import failure
 from soulcaster.adapters.redis.typed import Commands
-from soulcaster.errors import RedisUnavailable
 
 TIMEOUT_SECONDS = 2.0
 
@@ -23,9 +23,10 @@ def sign_in_key(token: str) -> str:
 class RedisSignIn:
     """Stores and consumes sign-in tokens."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, access: RedisAccess) -> None:
         """Prepare; the first call connects."""
-        self._redis = redis_client(url, timeout=TIMEOUT_SECONDS)
+        self._access = access
+        self._redis = redis_client(access, timeout=TIMEOUT_SECONDS)
         self._commands = Commands(self._redis)
 
     async def close(self) -> None:
@@ -41,7 +42,7 @@ class RedisSignIn:
         try:
             await self._commands.set(sign_in_key(token), user, expires=timedelta(seconds=seconds))
         except (RedisError, OSError) as error:
-            raise RedisUnavailable from error
+            raise failure(self._access, error) from error
 
     async def consume(self, token: str) -> str | None:
         """Return the user that the token signs in, and forget the token; None when it is unknown, used or expired.
@@ -52,4 +53,4 @@ class RedisSignIn:
         try:
             return await self._commands.getdel(sign_in_key(token))
         except (RedisError, OSError) as error:
-            raise RedisUnavailable from error
+            raise failure(self._access, error) from error

@@ -12,7 +12,7 @@ import structlog
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from soulcaster.adapters.redis.client import address, redis_client
+from soulcaster.adapters.redis.client import RedisAccess, redis_client
 
 TIMEOUT_SECONDS = 1.0
 
@@ -28,10 +28,10 @@ log = structlog.get_logger(__name__)
 class RedisVectorCache:
     """Values by key, kept for some days. No error of Redis reaches the caller."""
 
-    def __init__(self, url: str, *, days: int, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, access: RedisAccess, *, days: int, clock: Callable[[], float] = time.monotonic) -> None:
         """Prepare; the first call connects."""
-        self._address = address(url)
-        self._redis = redis_client(url, timeout=TIMEOUT_SECONDS, decode=False)
+        self._address = access.address
+        self._redis = redis_client(access, timeout=TIMEOUT_SECONDS, decode=False)
         self._seconds = days * 24 * 3600
         self._clock = clock
         self._paused_until: float | None = None
