@@ -81,6 +81,8 @@ def run_worker(settings: WorkerSettings, *, embedder: Embedder | None = None) ->
     """
     sys.setswitchinterval(SWITCH_SECONDS)
     configure_logs(settings.log_level)
+    with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:  # it leaves the thread's own loop to Faust
+        runner.run(read_brokers(kafka_access(settings)))  # Faust would not say why it cannot reach them
     level = logging.getLevelNamesMapping()[settings.log_level.upper()]
     worker = faust.Worker(
         create_app(settings, embedder=embedder),
@@ -89,8 +91,6 @@ def run_worker(settings: WorkerSettings, *, embedder: Embedder | None = None) ->
         redirect_stdouts=False,
     )
     language.load()
-    with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:  # it leaves the thread's own loop to Faust
-        runner.run(read_brokers(kafka_access(settings)))  # Faust would not say why it cannot
     log.info("worker starts", kafka=settings.kafka, app_id=settings.app_id)
     worker.execute_from_commandline()
 

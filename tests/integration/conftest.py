@@ -26,6 +26,7 @@ from soulcaster.ports.projects import Stats
 from soulcaster.processes.redis_access import redis_access
 from soulcaster.processes.settings import STACK_FILE, Settings
 from soulcaster.processes.topics import provision_topics
+from tests.support.secured import SecuredKafka
 
 _REDIS_DATABASES = 16
 _numbers = itertools.count(1)
@@ -47,6 +48,15 @@ def stack(jars: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stac
     asyncio.run(stack.start())
     yield stack
     asyncio.run(stack.stop())
+
+
+@pytest.fixture(scope="session")
+def secured(jars: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecuredKafka]:
+    """Run a Kafka with TLS and users for all tests."""
+    secured = SecuredKafka(tmp_path_factory.mktemp("secured"))
+    asyncio.run(secured.kafka.start())
+    yield secured
+    asyncio.run(secured.kafka.stop())
 
 
 @pytest_asyncio.fixture
