@@ -1,9 +1,12 @@
 """The worker's app, with nothing connected: its agents and tables, and the settings that prevent loss."""
 
 import asyncio
+from collections.abc import Mapping
 
 import pytest
+from faust.transport.drivers.aiokafka import credentials_to_aiokafka_auth
 
+from soulcaster.processes.kafka_access import kafka_access
 from soulcaster.processes.settings import Settings
 from soulcaster.processes.worker import create_app
 from soulcaster.wire.topics import TABLES, TOPICS, all_topics
@@ -63,6 +66,28 @@ async def test_settings_that_keep_the_promise() -> None:
     assert conf.topic_partitions == 5
     assert {str(url) for url in conf.broker} == {"kafka://127.0.0.1:1", "kafka://127.0.0.1:2"}
     assert conf.id == "test"
+
+
+IN_CLEAR = {"kafka_security": "SASL_PLAINTEXT", "kafka_mechanism": "PLAIN", "kafka_user": "u", "kafka_password": "p"}
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {},
+        {"kafka_security": "SSL"},
+        IN_CLEAR,
+        {**IN_CLEAR, "kafka_security": "SASL_SSL", "kafka_mechanism": "SCRAM-SHA-512"},
+        {"kafka_security": "SASL_SSL", "kafka_mechanism": "OAUTHBEARER", "kafka_token_file": __file__},
+    ],
+)
+async def test_clients_of_faust_reach_kafka_as_ours_do(given: dict[str, str]) -> None:
+    def shown(security: Mapping[str, object]) -> dict[str, object]:
+        return {name: one if isinstance(one, str) else type(one) for name, one in security.items() if one is not None}
+
+    settings = SETTINGS.model_copy(update=given)
+    of_faust = credentials_to_aiokafka_auth(create_app(settings).conf.broker_credentials)
+    assert shown(of_faust) == shown(kafka_access(settings).security())
 
 
 @pytest.mark.parametrize("_", range(2))
