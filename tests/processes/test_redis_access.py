@@ -43,7 +43,7 @@ def test_its_files_are_those_of_the_settings(tmp_path: Path) -> None:
         ({"redis_url": "host:6379"}, "REDIS_URL does not begin with redis://, rediss://, unix:// or https://"),
         ({"redis_url": "redis://user:secret-word@host:port"}, "REDIS_URL is not an address"),
         ({"redis_url": "redis://host", "redis_ca_file": "x"}, "_CA_FILE need a REDIS_URL that .* not with redis:"),
-        ({"redis_url": "https://:secret-word@host", "redis_key_file": "x"}, "_KEY_FILE need a REDIS_URL .* not with http"),
+        ({"redis_url": "https://:secret-word@host", "redis_key_file": "x"}, "_KEY_FILE need a REDIS_URL .* with http"),
         ({"redis_url": TLS + "?ssl_cert_reqs=none"}, "REDIS_URL says something about TLS .*SOULCASTER_REDIS_CA_FILE"),
         ({"redis_url": TLS, "redis_ca_file": "/gone"}, "SOULCASTER_REDIS_CA_FILE names /gone, .*No such file"),
     ],
