@@ -62,9 +62,11 @@ tree_of() {
   LC_ALL=C comm -z -23 "$2.all" of_base | LC_ALL=C comm -z -23 - "$2.ignored" > "$2.new"
   LC_ALL=C comm -z -13 "$2.all" of_base > "$2.gone"
   cp base.index "$2.index"
-  (cd "$1" && xargs -0 -r sh -c 'find "$@" -maxdepth 0 -type f -size "+$MOST_MEGABYTES"M' find) < "$2.new" > "$2.large"
+  # With "./" before it, no name is an option of `find`.
+  sed -z 's,^,./,' "$2.new" > "$2.placed"
+  (cd "$1" && xargs -0 -r sh -c 'find "$@" -maxdepth 0 -type f -size "+$MOST_MEGABYTES"M' find) < "$2.placed" > "$2.large"
   if [ -s "$2.large" ]; then
-    echo "files of more than $MOST_MEGABYTES MB: $(head -n 5 "$2.large" | tr '\n' ' ')"
+    echo "files of more than $MOST_MEGABYTES MB: $(head -n 5 "$2.large" | sed 's,^\./,,' | tr '\n' ' ')"
     exit 3
   fi
   export GIT_INDEX_FILE="$PWD/$2.index" GIT_WORK_TREE="$1"

@@ -166,11 +166,29 @@ async def test_a_tree_that_was_deleted_gives_a_patch_that_deletes_everything(ben
     assert set((await bench.kinds()).values()) == {"deleted"}
 
 
+@pytest.mark.parametrize(
+    "names",
+    [("-x.py",), ("-exec", "0/cmd", ";"), ("-delete", "--help"), ("(", ")", "!", ","), ("-", "--", "@{-1}", ":(top)x")],
+)
+async def test_a_name_is_a_name_and_no_option_of_a_command(bench: Bench, names: tuple[str, ...]) -> None:
+    for name in names:
+        bench.write(name, "#!/bin/sh\nrm -rf /work/git\n")
+        (bench.work / name).chmod(0o755)
+    patch = await bench.take(prepared=True)
+    assert {(one.path, one.kind) for one in patch.changes} == {(name, "added") for name in names}
+    await put_patch(bench.source, bench.sandbox, patch, bench.folder / "prepared")
+    assert all((bench.folder / "prepared" / name).is_file() for name in names)
+
+
 async def test_large_files_and_large_patches_are_refused_with_a_reason(bench: Bench) -> None:
     with (bench.work / "core").open("wb") as file:
         file.truncate(60 * 2**20)
     with pytest.raises(NoPatch, match="more than 50 MB: core"):
         await bench.take()
+    (bench.work / "core").rename(bench.work / "-core")
+    with pytest.raises(NoPatch, match="more than 50 MB: -core"):
+        await bench.take()
+    (bench.work / "-core").unlink()
     bench.write("core", os.urandom(MOST_BYTES))
     with pytest.raises(NoPatch, match="larger than 4 MB"):
         await bench.take()
