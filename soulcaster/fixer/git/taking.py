@@ -64,7 +64,8 @@ tree_of() {
   cp base.index "$2.index"
   # With "./" before it, no name is an option of `find`.
   sed -z 's,^,./,' "$2.new" > "$2.placed"
-  (cd "$1" && xargs -0 -r sh -c 'find "$@" -maxdepth 0 -type f -size "+$MOST_MEGABYTES"M' find) < "$2.placed" > "$2.large"
+  (cd "$1" && xargs -0 -r sh -c 'find "$@" -maxdepth 0 -type f -size "+$MOST_MEGABYTES"M' find) \
+    < "$2.placed" > "$2.large"
   if [ -s "$2.large" ]; then
     echo "files of more than $MOST_MEGABYTES MB: $(head -n 5 "$2.large" | sed 's,^\./,,' | tr '\n' ' ')"
     exit 3
@@ -86,8 +87,13 @@ if [ -d "$PREPARED" ]; then
   fi
   git write-tree > work.tree
 fi
-git diff --binary --full-index --no-renames --no-ext-diff --no-textconv --no-color "$BASE_COMMIT" "$(cat work.tree)" \
-  | head -c "$((MOST_BYTES + 1))" > patch
+{
+  git diff --binary --full-index --no-renames --no-ext-diff --no-textconv --no-color "$BASE_COMMIT" "$(cat work.tree)" \
+    || echo "$?" > failed
+} | head -c "$((MOST_BYTES + 1))" > patch
+if [ -e failed ] && [ "$(cat failed)" != 141 ]; then  # 141: head has enough and reads no more
+  exit 4
+fi
 """
 
 
@@ -151,9 +157,15 @@ def _why(why: str, tail: str) -> str:
 
 
 def _read(place: Path) -> bytes:
-    """Return what a file of the sandbox has, at most one byte more than `MOST_BYTES`; no link is followed."""
-    opened = os.open(place, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    with os.fdopen(opened, "rb") as file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise NoPatch
-        return file.read(MOST_BYTES + 1)
+    """Return what a file of the sandbox has, at most one byte more than `MOST_BYTES`; no link is followed.
+
+    Raises:
+        NoPatch: it is no file that can be read.
+    """
+    try:
+        with open(place, "rb", opener=lambda path, flags: os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)) as file:
+            if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                return file.read(MOST_BYTES + 1)
+    except OSError as error:
+        raise NoPatch(f"No patch could be taken from the changed files: {error.strerror}") from error
+    raise NoPatch("No patch could be taken from the changed files: what came out is no file")

@@ -1,6 +1,8 @@
 import os
 import shutil
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,6 +17,7 @@ from soulcaster.fixer.git.taking import MOST_BYTES, take_patch
 from soulcaster.fixer.inspection import inspect
 from soulcaster.fixer.sandbox.bubblewrap import BubblewrapSandbox
 from soulcaster.isolation import bubblewrap
+from soulcaster.ports.sandbox import Ended, SandboxLimits, Tree
 from tests.support.git_server import GitServer
 from tests.support.patches import patch_between
 
@@ -178,6 +181,44 @@ async def test_a_name_is_a_name_and_no_option_of_a_command(bench: Bench, names: 
     assert {(one.path, one.kind) for one in patch.changes} == {(name, "added") for name in names}
     await put_patch(bench.source, bench.sandbox, patch, bench.folder / "prepared")
     assert all((bench.folder / "prepared" / name).is_file() for name in names)
+
+
+class TakenOverSandbox(BubblewrapSandbox):
+    """A sandbox in which strangers rule: it leaves what they want where the patch should be."""
+
+    def __init__(self, leave: Callable[[Path], object]) -> None:
+        super().__init__()
+        self._leave = leave
+
+    async def run(self, command: Sequence[str], tree: Tree, limits: SandboxLimits, **options: Any) -> Ended:
+        self._leave(tree.work / "patch")
+        return Ended(0, "it ended", "", 1.0)
+
+
+@pytest.mark.parametrize(
+    "leave",
+    [
+        lambda place: place.symlink_to("/etc/passwd"),
+        lambda place: place.symlink_to(place),
+        lambda place: place.mkdir(),
+        lambda place: os.mkfifo(place),
+        lambda place: None,
+    ],
+    ids=["a link", "a loop", "a folder", "a pipe", "nothing"],
+)
+async def test_what_is_no_file_is_no_patch(bench: Bench, leave: Callable[[Path], object]) -> None:
+    bench.sandbox = TakenOverSandbox(leave)
+    with pytest.raises(NoPatch, match="No patch could be taken"):
+        await bench.take()
+    assert not (bench.folder / "scratch").exists()
+
+
+async def test_a_patch_that_git_cannot_write_to_its_end_is_none(bench: Bench) -> None:
+    blob = (await bench.source.git("rev-parse", f"{bench.source.base}:app.py")).decode().strip()
+    (bench.source.git_dir / "objects" / blob[:2] / blob[2:]).unlink()
+    bench.write("app.py", "x = 2\n")
+    with pytest.raises(NoPatch, match=f"unable to read {blob}"):
+        await bench.take()
 
 
 async def test_large_files_and_large_patches_are_refused_with_a_reason(bench: Bench) -> None:
