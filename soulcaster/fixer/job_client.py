@@ -12,8 +12,9 @@ import aiohttp
 import stamina
 
 from soulcaster.domain.fixes.order import Credential, CredentialUse, JobOrder
-from soulcaster.domain.fixes.outcome import FixOutcome
+from soulcaster.domain.fixes.outcome import FixOutcome, cleaned
 from soulcaster.domain.splitting import split_by_bytes
+from soulcaster.domain.text.normalize import well_formed
 from soulcaster.errors import ApiRefuses, ApiUnavailable, BadInput, Fenced, SourceRefuses
 from soulcaster.wire.job_orders import CredentialOut, JobOrderOut
 
@@ -94,9 +95,9 @@ class JobClient:
         await self.flush()
         fields = {
             "state": state,
-            "error": error and error[:ERROR_CHARS],
+            "error": error and well_formed(error)[:ERROR_CHARS],
             "pr_url": pr_url,
-            "outcome": outcome and asdict(outcome),
+            "outcome": outcome and asdict(cleaned(outcome)),
             "cost_usd": cost_usd,
         }
         body = {name: value for name, value in fields.items() if value is not None}
@@ -104,7 +105,7 @@ class JobClient:
 
     def log(self, line: str) -> None:
         """Add a line to the job's log, cut at `LINE_CHARS`; it is sent a moment later."""
-        self._lines.append(line[:LINE_CHARS])
+        self._lines.append(well_formed(line)[:LINE_CHARS])
         self._written.set()
 
     async def flush(self) -> None:

@@ -147,7 +147,8 @@ class FixRun:
         for note in plan.notes:
             self._progress.say(note)
         tests = RepositoryTests(self._tools.sandbox, plan, limits=self._step, on_line=self._progress.heard)
-        trial = Trial(plan, tests, self._trees, partial(put_patch, source, self._tools.sandbox))
+        put = partial(put_patch, source, self._tools.sandbox)
+        trial = Trial(plan, tests, self._trees, put, on_blocked=self._progress.blocked)
         self._progress.say("setting up")
         ended = await tests.prepare(prepared)
         self._progress.blocked(ended.blocked)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from soulcaster.domain.fixes.patch import Patch
 from soulcaster.domain.fixes.patch_lines import AddedLine, new_lines, new_strings
+from soulcaster.domain.text.normalize import well_formed
 from soulcaster.domain.text.secrets import has_token
 from soulcaster.errors import NoScan
 from soulcaster.fixer.commands import run_command
@@ -30,7 +31,7 @@ class FoundSecret:
 
     def __str__(self) -> str:
         """Return a text for people."""
-        return f"{self.path}:{self.line} looks like a secret ({self.rule})."
+        return f"{well_formed(self.path)}:{self.line} looks like a secret ({self.rule})."
 
 
 async def scan(patch: Patch) -> tuple[FoundSecret, ...]:

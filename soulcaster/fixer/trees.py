@@ -62,8 +62,17 @@ class Trees:
         """
         place = tree.work.parent
         if place.exists():
-            await _open_up(place)
-            await _run("rm", "-rf", "--one-file-system", "--", str(place))
+            await remove_folder(place)
+
+
+async def remove_folder(folder: Path) -> None:
+    """Remove a folder with everything in it, at any depth; links are not followed.
+
+    Raises:
+        TreeUnusable: something of it is left.
+    """
+    await _open_up(folder)
+    await _run("rm", "-rf", "--one-file-system", "--", str(folder))
 
 
 async def _open_up(folder: Path) -> None:

@@ -1,6 +1,6 @@
 """The runs of tests that judge a patch, each in a fresh copy of the prepared tree."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 from soulcaster.domain.fixes.patch import Patch
@@ -19,11 +19,20 @@ Apply = Callable[[Patch, Path], Awaitable[None]]
 class Trial:
     """Runs the tests of a repository with a patch, and with parts of it."""
 
-    def __init__(self, plan: TestPlan, tests: RepositoryTests, trees: Trees, apply: Apply) -> None:
+    def __init__(
+        self,
+        plan: TestPlan,
+        tests: RepositoryTests,
+        trees: Trees,
+        apply: Apply,
+        on_blocked: Callable[[Sequence[str]], None],
+    ) -> None:
+        """Prepare; `on_blocked` gets the hosts that a set-up with the patch tried to reach and could not."""
         self._plan = plan
         self._tests = tests
         self._trees = trees
         self._apply = apply
+        self._on_blocked = on_blocked
 
     async def before(self, prepared: Tree) -> TestRun:
         """Return the run without any change.
@@ -56,6 +65,7 @@ class Trial:
             await self._apply(patch, tree.work)
             if self._plan.needs_setup(patch):
                 ended = await self._tests.prepare(tree)
+                self._on_blocked(ended.blocked)
                 if ended.code != 0:
                     return broken_setup(ended)
             return await self._tests.run(tree)

@@ -1,6 +1,8 @@
 """The program of a job against a server that answers as our API does."""
 
 import asyncio
+import json
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -10,17 +12,21 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from soulcaster.domain.fixes.outcome import FixOutcome
 from soulcaster.errors import ApiRefuses, BadInput, Fenced
 from soulcaster.fixer import job_client as client_module
 from soulcaster.fixer import rehearsal
 from soulcaster.fixer.job_client import JobAddress, job_client
 from soulcaster.processes.fixer import run_fix
+from soulcaster.web.bodies import MAX_BODY_BYTES
 from soulcaster.wire.job_orders import JobOrderOut
 from tests.support.make import job_order
 
 TOKEN = "scj_x"  # noqa: S105
 
 ORDER = job_order()
+
+LONG = "\u6587" * 400
 
 
 class Api:
@@ -142,3 +148,17 @@ def test_its_address_is_in_its_environment() -> None:
     assert JobAddress.from_environment(given) == JobAddress("j1", "http://x", "t")
     with pytest.raises(BadInput, match="JOB_TOKEN not set"):
         JobAddress.from_environment({**given, "JOB_TOKEN": ""})
+
+
+async def test_what_strangers_named_is_sent_whatever_bytes_it_has(api: Api) -> None:
+    path = os.fsdecode(b"caf\xe9.py")
+    async with served(api) as address, job_client(address) as client:
+        client.log(path)
+        long = tuple(f"{number}/{LONG}" for number in range(6_000))
+        outcome = FixOutcome(files=(path, *long), flags=(path, *long), blocked_hosts=long)
+        await client.report("failed", error=f"{path} looks like a secret.", outcome=outcome)
+    [(_, _, log), (_, _, report)] = api.calls
+    assert log["text"] == "caf\ufffd.py\n"
+    assert report["error"] == "caf\ufffd.py looks like a secret."
+    assert report["outcome"]["files"][0] == "caf\ufffd.py"
+    assert len(json.dumps(report)) < MAX_BODY_BYTES

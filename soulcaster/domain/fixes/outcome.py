@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Annotated, Literal
 
 from annotated_types import Interval
@@ -14,7 +15,8 @@ PullRequestState = Literal["open", "merged", "closed"]
 MAX_FILES = 100
 MAX_REMARKS = 50
 REMARK_CHARS = 500
-"""How much of an outcome is kept: files, flags, blocked hosts, and the characters of each."""
+LIST_BYTES = 32 * 1024
+"""How much of an outcome is kept: files, flags, blocked hosts, the characters of each, the bytes of all of a list."""
 
 Count = Annotated[int, Interval(ge=0, le=2**53)]
 """A number that JSON and msgpack can write."""
@@ -72,4 +74,12 @@ def cleaned(outcome: FixOutcome) -> FixOutcome:
 
 
 def _plain(texts: Iterable[str], most: int) -> tuple[str, ...]:
-    return tuple(plain_line(text, REMARK_CHARS) for text in list(texts)[:most])
+    kept: list[str] = []
+    room = LIST_BYTES
+    for text in islice(texts, most):
+        line = plain_line(text, REMARK_CHARS)
+        room -= len(line.encode())
+        if room < 0:
+            break
+        kept.append(line)
+    return tuple(kept)

@@ -45,6 +45,7 @@ def launch(access: Access) -> Launch:
             "ANTHROPIC_API_BASE": access.url,
             "LITELLM_LOCAL_MODEL_COST_MAP": "True",
             "LITELLM_TELEMETRY": "False",
+            "HOME": access.folder,  # its configuration there counts whatever --config says; it runs no commands
         },
     )
 

@@ -14,6 +14,7 @@ from soulcaster.fixer.agents.cli import PROMPT_NAME, Access, Launch
 from soulcaster.fixer.agents.hidden import Hidden
 from soulcaster.fixer.agents.installed import Installed, find
 from soulcaster.fixer.agents.progress import Progress, judge, shown
+from soulcaster.fixer.trees import remove_folder
 from soulcaster.ports.coding_agent import AgentRun
 from soulcaster.ports.sandbox import HOME, MODEL_KEY, MODEL_URL, Ended, Sandbox, SandboxLimits, Tree
 
@@ -72,6 +73,7 @@ class CliRunner:
                 progress, ended = await self._run(tree, Path(folder), launch, limits, on_line)
         finally:
             await asyncio.to_thread(hidden.restore)
+            await remove_folder(hidden.stash)
         end, why = judge(progress, ended)
         return AgentRun(
             end,
@@ -112,7 +114,8 @@ class CliRunner:
         try:
             ended = await running
         except asyncio.CancelledError:
-            if not linger.over:
+            task = asyncio.current_task()
+            if not linger.over or (task is not None and task.cancelling()):  # a limit, or the launch ends
                 raise
             return progress, None
         finally:

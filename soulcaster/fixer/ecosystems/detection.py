@@ -8,6 +8,7 @@ from pathlib import Path
 
 from soulcaster.domain.fixes.order import FixRules
 from soulcaster.domain.fixes.patch import Patch
+from soulcaster.domain.fixes.patch_check import is_lock_file
 from soulcaster.fixer.ecosystems import go, java, make, node, python, rust
 from soulcaster.fixer.ecosystems.java import collect_reports
 from soulcaster.fixer.ecosystems.reading import StrangersFolder
@@ -28,24 +29,21 @@ _NO_PROJECTS = frozenset(
 class TestPlan:
     """The suites of a repository, as its base has them: what an agent leaves in a tree changes no command.
 
-    `setups` are the scripts of the set-up, in their order.
-    `notes` say what was chosen and why, and what was left out, for the log.
+    `setups` are the scripts of the set-up, in their order; `manifests` are patterns of the names of files that say what
+    they install. `notes` say what was chosen and why, and what was left out, for the log.
     """
 
     suites: tuple[Suite, ...]
     setups: tuple[str, ...]
     notes: tuple[str, ...]
+    manifests: tuple[str, ...] = ()
 
     __test__ = False  # no test class for pytest
 
     def needs_setup(self, patch: Patch) -> bool:
         """Return whether a patch changes what must be installed: a manifest or a lock file."""
         paths = {path for change in patch.changes for path in (change.path, change.old_path)}
-        return any(matches(path, one.manifests) for path in paths for one in self._ecosystems())
-
-    def _ecosystems(self) -> list[Ecosystem]:
-        names = {suite.ecosystem for suite in self.suites}
-        return [one for one in ECOSYSTEMS if one.name in names]
+        return any(matches(path, self.manifests) or is_lock_file(path) for path in paths)
 
 
 def matches(path: str, patterns: Iterable[str]) -> bool:
@@ -64,6 +62,8 @@ def plan_tests(work: Path, rules: FixRules) -> TestPlan:
     notes = [f"{suite.ecosystem} in {suite.folder or 'the root'}: {suite.why}" for suite in suites]
     notes += [f"left out: {suite.ecosystem} in {suite.folder}: {suite.why}" for suite in left_out]
     setups = [suite.setup_script() for suite in suites]
+    names = {suite.ecosystem for suite in suites}
+    manifests = tuple(pattern for one in ECOSYSTEMS if one.name in names for pattern in one.manifests)
     if rules.setup is not None:
         setups = [replace(suite, setup="").setup_script() for suite in suites]
         setups.append(f"set -e\n{_preludes(suites)}\n{rules.setup}\n")
@@ -71,7 +71,8 @@ def plan_tests(work: Path, rules: FixRules) -> TestPlan:
     if rules.test is not None:
         suites = [_ordered(rules.test, rules.test_report, suites)]
         notes.append("the project's settings say how the tests run")
-    return TestPlan(tuple(suites), tuple(setups), tuple(notes) or ("no ecosystem is recognised, so no tests",))
+    notes = notes or ["no ecosystem is recognised, so no tests"]
+    return TestPlan(tuple(suites), tuple(setups), tuple(notes), manifests)
 
 
 def _detected(tree: StrangersFolder) -> tuple[list[Suite], list[Suite]]:

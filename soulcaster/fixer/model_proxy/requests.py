@@ -9,7 +9,7 @@ model is to read is refused.
 Sources: the references of OpenAI's chat completions and responses, Anthropic's messages, Gemini's generateContent.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -89,9 +89,8 @@ def permitted(api: ModelApi, path: str, body: Mapping[str, Any]) -> Asked:
     left_out = [name for name in body if name not in known]
     for name in _READ:
         _check_read(kept.get(name))
-    if isinstance(tools := kept.get("tools"), list):
-        kept["tools"] = [tool for given in tools if (tool := _client_tool(api, given)) is not None]
-        left_out += [f"tool {name}" for given in tools for name in _server_tools(api, given)]
+    if "tools" in kept:
+        kept["tools"] = _client_tools(api, kept["tools"], left_out)
         if not kept["tools"]:  # vendors refuse an empty list
             del kept["tools"]
     return Asked(kept, tuple(left_out))
@@ -103,24 +102,25 @@ def betas(value: str) -> str:
     return ",".join(word for word in words if word and not word.startswith(_BETAS))
 
 
-def _client_tool(api: ModelApi, tool: object) -> dict[str, Any] | None:
-    if not isinstance(tool, dict):
-        return None
-    if api == "gemini":
-        return {name: value for name, value in tool.items() if name in _CLIENT_TOOLS[api]} or None
-    return None if list(_server_tools(api, tool)) else tool
-
-
-def _server_tools(api: ModelApi, tool: object) -> Iterator[str]:
-    """Yield the names of tools of the vendor's in an entry of a list of tools."""
-    if not isinstance(tool, dict):
-        return
-    if api == "gemini":
-        yield from (name for name in tool if name not in _CLIENT_TOOLS[api])
-        return
-    kind = str(tool.get("type") or ("custom" if api == "anthropic" else ""))
-    if not any(kind == one or (one.endswith("_") and kind.startswith(one)) for one in _CLIENT_TOOLS[api]):
-        yield kind
+def _client_tools(api: ModelApi, tools: object, left_out: list[str]) -> list[dict[str, Any]]:
+    """Return the tools that the coding agent carries out, and note the others as left out."""
+    kept = []
+    for tool in tools if isinstance(tools, list) else ():
+        if not isinstance(tool, dict):
+            continue
+        if api == "gemini":
+            left_out += [f"tool {name}" for name in tool if name not in _CLIENT_TOOLS[api]]
+            if ours := {name: value for name, value in tool.items() if name in _CLIENT_TOOLS[api]}:
+                kept.append(ours)
+            continue
+        kind = str(tool.get("type") or ("custom" if api == "anthropic" else ""))
+        if kind == "namespace":  # a group of tools with a name, at OpenAI
+            kept.append({**tool, "tools": _client_tools(api, tool.get("tools"), left_out)})
+        elif any(kind == one or (one.endswith("_") and kind.startswith(one)) for one in _CLIENT_TOOLS[api]):
+            kept.append(tool)
+        else:
+            left_out.append(f"tool {kind}")
+    return kept
 
 
 def _check_read(value: object) -> None:

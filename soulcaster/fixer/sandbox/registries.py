@@ -22,6 +22,9 @@ SECONDS = 20.0
 CRATES = "crates.io"
 """Cargo cannot say where its registry is; its index and its files are at hosts below the registry's name."""
 
+YARN = "registry.yarnpkg.com"
+"""Where the lock files of yarn find packages: its own name of npm's public registry, whatever npm is set to."""
+
 _PIP = """
 from pip._internal.configuration import Configuration
 from pip._internal.models.index import PyPI
@@ -47,6 +50,8 @@ async def registry_hosts(search_path: str | None = None) -> frozenset[str]:
     )
     said = await asyncio.gather(*(_said(find(name), words) for name, words in asked))
     hosts = {host for words in said for host in _hosts(words.replace(",", " ").split())}
+    if find("npm"):
+        hosts.add(YARN)
     if find("cargo"):
         hosts |= {CRATES, f"index.{CRATES}", f"static.{CRATES}"}
     return frozenset(hosts | set(await asyncio.to_thread(_of_maven, find)))

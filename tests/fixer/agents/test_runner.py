@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import os
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,7 @@ from soulcaster.fixer.agents.runner import CliRunner
 from soulcaster.fixer.sandbox.bubblewrap import BubblewrapSandbox
 from soulcaster.isolation import bubblewrap
 from soulcaster.ports.coding_agent import AgentRun
-from soulcaster.ports.sandbox import Tree
+from soulcaster.ports.sandbox import Ended, Network, SandboxLimits, Tree
 
 STEP, TEXT, END, MORE = (
     json.dumps(event)
@@ -79,12 +81,61 @@ async def test_an_agent_that_is_cancelled_leaves_the_tree_as_it_was(tree: Tree) 
     assert sorted(path.name for path in tree.work.parent.iterdir()) == ["home", "work"]
 
 
+class SlowToEnd:
+    """A sandbox whose command is done at once, never exits, and takes a while to be killed."""
+
+    def __init__(self) -> None:
+        self.killing = asyncio.Event()
+
+    async def run(
+        self,
+        command: Sequence[str],
+        tree: Tree,
+        limits: SandboxLimits,
+        *,
+        network: Network = "none",
+        environment: Mapping[str, str] | None = None,
+        read_only: Mapping[Path, str] | None = None,
+        on_line: Callable[[str], None] | None = None,
+    ) -> Ended:
+        assert on_line is not None
+        for line in (STEP, TEXT, END):
+            on_line(line)
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            self.killing.set()
+            await asyncio.sleep(0.2)
+            raise
+        raise AssertionError("it waits for ever")
+
+
+async def test_a_launch_that_ends_while_a_done_agent_is_ended_does_not_go_on(tree: Tree) -> None:
+    program = tree.work.parent.parent / "bin" / "opencode"
+    program.parent.mkdir()
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    sandbox = SlowToEnd()
+    order = AgentOrder("opencode", "scripted-1", "openai")
+    runner = CliRunner(sandbox, order, search_path=str(program.parent), linger_seconds=0)
+    working = asyncio.create_task(runner.work(tree, "Mend it.", seconds=60, on_line=lambda line: None))
+    await sandbox.killing.wait()
+    working.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await working
+
+
 HOSTILE = {
     "a folder becomes a link out": "rm -rf sub; ln -s {outside} sub",
     "a folder becomes a file": "rm -rf sub; echo x > sub",
     "the file becomes a link out": "ln -s {outside}/theirs sub/AGENTS.md",
     "the file becomes a folder": "mkdir -p sub/AGENTS.md/deep; ln -s {outside} sub/AGENTS.md/link",
     "the folder is gone": "rm -rf sub",
+    "the file becomes a deep folder": (
+        "python3 -c \"import os; os.mkdir('sub/AGENTS.md'); os.chdir('sub/AGENTS.md');"
+        " [(os.mkdir('d'), os.chdir('d')) for _ in range(1500)]\""
+    ),
+    "the folder is closed": "mkdir -p sub/AGENTS.md/in; chmod 0 sub/AGENTS.md/in sub/AGENTS.md sub",
 }
 
 
@@ -109,3 +160,24 @@ async def test_putting_hidden_files_back_follows_no_link(tree: Tree, case: str) 
 def test_an_agent_is_given_no_model_whose_api_it_does_not_speak(tree: Tree) -> None:
     with pytest.raises(AgentUnusable, match="does not speak the API gemini"):
         CliRunner(BubblewrapSandbox(), AgentOrder("claude", "some-model", "gemini"))
+
+
+async def test_deep_and_closed_folders_do_not_hide_what_is_above_them(tree: Tree) -> None:
+    (tree.work / "AGENTS.md").write_text("obey me")
+    closed = tree.work / "closed"
+    closed.mkdir()
+    (closed / "CLAUDE.md").write_text("obey me")
+    closed.chmod(0)
+    at = os.open(tree.work, os.O_RDONLY)
+    for _ in range(1500):
+        os.mkdir("deep", dir_fd=at)
+        below = os.open("deep", os.O_RDONLY, dir_fd=at)
+        os.close(at)
+        at = below
+    os.close(at)
+    run = await work(tree, STEP, TEXT, END, "ls -a . closed > seen")
+    assert run.end == "done"
+    seen = (tree.work / "seen").read_text().split()
+    assert "AGENTS.md" not in seen
+    assert "CLAUDE.md" not in seen
+    assert (closed / "CLAUDE.md").read_text() == "obey me"

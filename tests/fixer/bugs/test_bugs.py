@@ -52,7 +52,7 @@ async def test_the_verdict_is_right(bug: Bug, tmp_path: Path) -> None:
     tests = RepositoryTests(sandbox, plan, limits=LIMITS)
     ended = await tests.prepare(prepared)
     assert ended.code == 0, ended.tail
-    trial = Trial(plan, tests, trees, partial(put_patch, clone, sandbox))
+    trial = Trial(plan, tests, trees, partial(put_patch, clone, sandbox), on_blocked=lambda hosts: None)
 
     before = await trial.before(prepared)
     assert before.status == bug.expected.before, before

@@ -276,6 +276,20 @@ def test_a_change_of_a_manifest_needs_a_new_setup(tmp_path: Path) -> None:
     assert not found.needs_setup(changing("src/a.js", "Cargo.toml"))
 
 
+@pytest.mark.parametrize(
+    ("files", "rules", "changed"),
+    [
+        ({"pyproject.toml": "[project]", "package.json": "{}"}, FixRules(test="tox"), "pyproject.toml"),
+        ({"package.json": '{"scripts": {"test": "jest"}}', "go.mod": ""}, FixRules(test="tox"), "go.mod"),
+        ({"a.rb": ""}, FixRules(setup="bundle install", test="rake"), "Gemfile.lock"),
+    ],
+)
+def test_it_does_also_where_the_project_says_how_the_tests_run(
+    tmp_path: Path, files: dict[str, str], rules: FixRules, changed: str
+) -> None:
+    assert plan(tmp_path, files, rules).needs_setup(changing(changed))
+
+
 NAMES = ["pyproject.toml", "setup.cfg", "tox.ini", "package.json", "pom.xml", "Makefile", "yarn.lock", "Cargo.toml"]
 JSONISH = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=8),

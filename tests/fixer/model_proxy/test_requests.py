@@ -31,7 +31,11 @@ PASS: list[tuple[ModelApi, str, dict[str, Any]]] = [
         "/v1/responses",
         {
             "input": [{"role": "user", "content": [{"type": "input_image", "image_url": DATA}]}],
-            "tools": [{"type": "function", "name": "f"}, {"type": "custom", "name": "patch"}],
+            "tools": [
+                {"type": "function", "name": "f"},
+                {"type": "custom", "name": "patch"},
+                {"type": "namespace", "name": "n", "tools": [{"type": "function", "name": "g"}]},
+            ],
             "reasoning": {"effort": "low"},
         },
     ),
@@ -75,6 +79,7 @@ LEFT_OUT: list[tuple[ModelApi, str, dict[str, Any], str]] = [
     ("openai", "/v1/responses", {"tools": [{"type": "mcp", "server_url": EVIL}]}, "tool mcp"),
     ("openai", "/v1/responses", {"tools": [{"type": "web_search"}]}, "tool web_search"),
     ("openai", "/v1/responses", {"tools": [{"type": "code_interpreter"}]}, "tool code_interpreter"),
+    ("openai", "/v1/responses", {"tools": [{"type": "namespace", "tools": [{"type": "mcp"}]}]}, "tool mcp"),
     ("openai", "/v1/responses", {"background": True}, "background"),
     ("openai", "/v1/responses", {"prompt": {"id": "evil"}}, "prompt"),
     ("openai", "/v1/responses", {"conversation": "evil"}, "conversation"),

@@ -31,13 +31,14 @@ async def test_each_manager_is_asked(tmp_path: Path) -> None:
     hosts = await registry_hosts(f"{folder}:{maven / 'bin'}")
     assert hosts == {
         *("index.example", "files.example", "npm.example", "goproxy.example", "sums.example", "central.example"),
+        "registry.yarnpkg.com",
     }
 
 
 async def test_one_that_fails_has_none(tmp_path: Path) -> None:
     program(tmp_path, "npm", "echo https://npm.example/; exit 1")
     program(tmp_path, "go", "exec 2>&1; no-such-program")
-    assert await registry_hosts(str(tmp_path)) == frozenset()
+    assert await registry_hosts(str(tmp_path)) == {"registry.yarnpkg.com"}
 
 
 async def test_the_pip_of_this_machine_says_where_its_index_is() -> None:
