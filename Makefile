@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help setup run test bugs image lint types imports unit metrics lock clean
+.PHONY: help setup run test bugs image terraform lint types imports unit metrics lock clean
 .DEFAULT_GOAL := help
 
 help: ## show this list
@@ -34,6 +34,10 @@ bugs: setup ## all small repositories with a bug and a scripted agent; `make tes
 image: setup ## build the image here with buildah, as root, and run the demo in its containers
 	deploy/image/build.sh soulcaster
 	SOULCASTER_TEST_IMAGE=1 $(BIN)/python -m pytest --durations 0 tests/deploy/test_image.py
+
+terraform: setup ## write the tables in terraform's pages anew, and check terraform/ with everything that knows it
+	$(BIN)/python -m tests.support.terraform
+	SOULCASTER_TEST_TERRAFORM=1 $(BIN)/python -m pytest --durations 5 tests/deploy -k terraform
 
 lint: setup ## ruff: style and format
 	$(BIN)/ruff check .

@@ -1,7 +1,7 @@
 """terraform/ hangs together, and says what the code says.
 
-No provider can be had without a network, so Terraform cannot validate it here. These tests read the files themselves.
-`make terraform-check` does more.
+AWS's provider cannot be had everywhere, so these tests read the files themselves. test_terraform_applied.py has
+Terraform do it, and test_terraform_linters.py others.
 """
 
 import re
@@ -147,7 +147,7 @@ def test_versions_are_pinned(given: Module) -> None:
 def test_a_readme_says_why_and_has_every_input_and_output(given: Module) -> None:
     why, _, _ = (page := (given.folder / "README.md").read_text()).partition("## Inputs")
     assert len(why.split()) > 30
-    assert page == why + terraform.tables(given), "make terraform-docs"
+    assert page == why + terraform.tables(given), "make terraform"
 
 
 # ---- it says what the code says --------------------------------------------------------------------------------------
