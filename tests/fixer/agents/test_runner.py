@@ -12,6 +12,7 @@ from soulcaster.domain.fixes.order import AgentOrder
 from soulcaster.errors import AgentUnusable
 from soulcaster.fixer.agents.runner import CliRunner
 from soulcaster.fixer.sandbox.bubblewrap import BubblewrapSandbox
+from soulcaster.fixer.trees import remove_folder
 from soulcaster.isolation import bubblewrap
 from soulcaster.ports.coding_agent import AgentRun
 from soulcaster.ports.sandbox import Ended, Network, SandboxLimits, Tree
@@ -181,3 +182,4 @@ async def test_deep_and_closed_folders_do_not_hide_what_is_above_them(tree: Tree
     assert "AGENTS.md" not in seen
     assert "CLAUDE.md" not in seen
     assert (closed / "CLAUDE.md").read_text() == "obey me"
+    await remove_folder(tree.work / "deep")  # pytest cannot
