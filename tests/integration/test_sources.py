@@ -34,9 +34,9 @@ from soulcaster.domain.source_state import Position
 from soulcaster.processes.redis_access import redis_access
 from soulcaster.processes.settings import Settings
 from tests.integration.conftest import Program, fresh, project_of, ready, settled
-from tests.loss.recount import assert_nothing_lost, from_redis
 from tests.support.captured import load
 from tests.support.github_issues import GitHub
+from tests.support.recount import assert_nothing_lost, from_redis
 from tests.support.reddit_server import HANGS, Fault, Post, Reddit, post
 from tests.support.webhooks import HEADER, SECRET, signature
 

@@ -1,9 +1,6 @@
 """A stack of their own for the loss tests, and workers that can be hurt."""
 
 import asyncio
-import json
-import os
-import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -19,8 +16,9 @@ from soulcaster.dev.child import Child
 from soulcaster.dev.stack import Stack
 from soulcaster.processes.kafka_access import kafka_access
 from soulcaster.processes.redis_access import redis_access
-from soulcaster.processes.settings import STACK_FILE, Settings
+from soulcaster.processes.settings import Settings
 from soulcaster.wire.topics import all_topics
+from tests.support.beside import Beside
 
 PARTITIONS = 4
 
@@ -30,34 +28,21 @@ class Crew:
 
     def __init__(self, settings: Settings, data_dir: Path) -> None:
         self.settings = settings
-        self.data_dir = data_dir
-        self.workers: list[Child] = []
-        data_dir.mkdir()
-        addresses = settings.model_dump(mode="json", exclude={"session_key"})
-        (data_dir / STACK_FILE).write_text(json.dumps({"pid": os.getpid(), "settings": addresses}))
+        self._beside = Beside(settings, data_dir)
 
     def hire(self) -> Child:
         """Start a worker."""
-        return self._start([sys.executable, "-m", "soulcaster", "worker", "--data-dir", str(self.data_dir)])
+        return self._beside.soulcaster("worker")
 
     def hire_slow(self, seconds: float) -> tuple[Child, Path]:
         """Start a worker that embeds slowly; the file it touches when it begins to."""
-        begun = self.data_dir / f"begun-{len(self.workers)}"
-        command = [sys.executable, "-m", "tests.loss.slow_worker", str(self.data_dir), str(seconds), str(begun)]
-        return self._start(command), begun
-
-    def _start(self, command: list[str]) -> Child:
-        number = len(self.workers)
-        child = Child(f"worker-{number}", command, log=self.data_dir / f"worker-{number}.log", grace=60)
-        child.start()
-        self.workers.append(child)
-        return child
+        folder = self._beside.data_dir
+        begun = folder / f"begun-{len(self._beside.children)}"
+        return self._beside.start("worker", ["tests.loss.slow_worker", str(folder), str(seconds), str(begun)]), begun
 
     async def dismiss(self) -> None:
         """Stop every worker that still runs."""
-        for worker in self.workers:
-            if worker.running:
-                await worker.stop()
+        await self._beside.stop()
 
     async def settled(self, project_id: str, count: int, seconds: float = 60) -> None:
         """Return once so many items of a project can be read in their clusters."""

@@ -1,11 +1,6 @@
 """Launchers that can be hurt, the jobs they run on this machine, and what is left of these."""
 
 import asyncio
-import json
-import os
-import sys
-from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
 
@@ -17,15 +12,13 @@ from cryptography.fernet import Fernet
 
 from soulcaster.adapters.kafka.offsets import offsets_of
 from soulcaster.dev.child import Child
-from soulcaster.domain.fixes.fix import Fix, FixOptions
-from soulcaster.domain.lifecycle import JobStep, active
-from soulcaster.ports.messaging import Outgoing
+from soulcaster.domain.lifecycle import active
 from soulcaster.processes.kafka_access import kafka_access
-from soulcaster.processes.settings import STACK_FILE, Settings
-from soulcaster.wire.jobs import FixCommand, JobEvent
-from soulcaster.wire.topics import FIX_COMMANDS, JOB_EVENTS
+from soulcaster.processes.settings import Settings
+from soulcaster.wire.topics import FIX_COMMANDS
 from tests.loss.conftest import publisher
-from tests.support.job_log import JobHistory, job_history
+from tests.support.beside import Beside
+from tests.support.job_log import JobHistory, job_history, order_jobs
 
 QUICK, ENDLESS = 0.4, 1_000.0
 """Seconds that each of the four steps of a job takes."""
@@ -38,14 +31,12 @@ class Yard:
         self.settings = settings
         self.project_id = ""
         self.group = f"{settings.app_id}-launcher"
-        self._data_dir = data_dir
-        self._children: list[Child] = []
         self._launchers: list[Child] = []
         self._job_ids: list[str] = []
-        self._secret = Fernet.generate_key().decode()
-        data_dir.mkdir()
-        addresses = settings.model_dump(mode="json", exclude={"session_key"})
-        (data_dir / STACK_FILE).write_text(json.dumps({"pid": os.getpid(), "settings": addresses}))
+        secret = Fernet.generate_key().decode()
+        self._beside = Beside(
+            settings, data_dir, env={"SOULCASTER_SESSION_KEY": secret, "SOULCASTER_SECRETS_KEY": secret}
+        )
 
     def begin(self) -> None:
         """Begin with a new project, without jobs."""
@@ -54,20 +45,13 @@ class Yard:
 
     def start(self, name: str) -> Child:
         """Start the worker or the web server."""
-        return self._start(name, ["soulcaster", name, "--data-dir", str(self._data_dir)])
+        return self._beside.soulcaster(name)
 
     def launcher(self, step_seconds: float = QUICK) -> Child:
         """Start a launcher."""
-        child = self._start("launcher", ["tests.loss.quick_launcher", str(self._data_dir), str(step_seconds)])
+        quick = ["tests.support.quick_launcher", str(self._beside.data_dir), str(step_seconds)]
+        child = self._beside.start("launcher", quick)
         self._launchers.append(child)
-        return child
-
-    def _start(self, name: str, arguments: Sequence[str]) -> Child:
-        log = self._data_dir / f"{len(self._children)}-{name}.log"
-        env = {"SOULCASTER_SESSION_KEY": self._secret, "SOULCASTER_SECRETS_KEY": self._secret}
-        child = Child(name, [sys.executable, "-m", *arguments], log=log, grace=30, env=env)
-        child.start()
-        self._children.append(child)
         return child
 
     async def stop_launchers(self) -> None:
@@ -77,25 +61,14 @@ class Yard:
 
     async def close(self) -> None:
         """Stop all that runs."""
-        for child in reversed(self._children):
-            await child.stop()
+        await self._beside.stop()
 
     # ---- jobs --------------------------------------------------------------------------------------------------------
 
     async def order(self, count: int) -> list[str]:
-        """Order jobs, as the clusterer does; return their ids."""
-        now = datetime.now(UTC)
-        ids = [str(uuid4()) for _ in range(count)]
-        messages = []
-        for job_id in ids:
-            options = FixOptions(backend="local", seconds=120)
-            fix = Fix(job_id, f"c-{job_id}", "Late card", "kim", now, options=options)
-            step = JobStep(f"first {job_id}", job_id, self.project_id, fix.cluster_id, 0, "approved", now, fix=fix)
-            key = self.project_id.encode()
-            messages.append(Outgoing(JOB_EVENTS.name, key, JobEvent.of(step).to_bytes()))
-            messages.append(Outgoing(FIX_COMMANDS.name, key, FixCommand.of(self.project_id, fix).to_bytes()))
+        """Order jobs; return their ids."""
         async with publisher(self.settings) as to_kafka:
-            await to_kafka.publish(messages)
+            ids = await order_jobs(to_kafka, self.project_id, count)
         self._job_ids += ids
         return ids
 

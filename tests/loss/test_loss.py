@@ -15,7 +15,7 @@ from soulcaster.ports.messaging import Outgoing
 from soulcaster.wire.feedback import RawEnvelope, RawFeedback
 from soulcaster.wire.topics import FEEDBACK_RAW
 from tests.loss.conftest import Crew, publisher
-from tests.loss.recount import assert_nothing_lost, dead_letters, from_log
+from tests.support.recount import assert_nothing_lost, dead_letters, from_log
 
 pytestmark = pytest.mark.integration
 

@@ -1,15 +1,19 @@
-"""What job.events and fix.commands of a real Kafka say of a project's jobs."""
+"""Jobs of a project on a real Kafka: ordering them, and what job.events and fix.commands say of them."""
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from uuid import uuid4
 
 from pydantic import ValidationError
 
+from soulcaster.domain.fixes.fix import Fix, FixOptions
 from soulcaster.domain.lifecycle import Job, JobStep, active, advance, start
+from soulcaster.ports.messaging import Outgoing, Publisher
 from soulcaster.processes.settings import Settings
 from soulcaster.wire.jobs import FixCommand, JobEvent
 from soulcaster.wire.topics import FIX_COMMANDS, JOB_EVENTS
-from tests.loss.recount import read_all
+from tests.support.recount import read_all
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,22 @@ class JobHistory:
         """
         reports = {(s.job_id, s.token, s.id) for s in self.steps if s.token is not None and s.state == "running"}
         return Counter((job_id, token) for job_id, token, _ in reports)
+
+
+async def order_jobs(publisher: Publisher, project_id: str, count: int) -> list[str]:
+    """Order jobs, as the clusterer does; return their ids."""
+    now = datetime.now(UTC)
+    ids = [str(uuid4()) for _ in range(count)]
+    messages = []
+    for job_id in ids:
+        options = FixOptions(backend="local", seconds=120)
+        fix = Fix(job_id, f"c-{job_id}", "Late card", "kim", now, options=options)
+        step = JobStep(f"first {job_id}", job_id, project_id, fix.cluster_id, 0, "approved", now, fix=fix)
+        key = project_id.encode()
+        messages.append(Outgoing(JOB_EVENTS.name, key, JobEvent.of(step).to_bytes()))
+        messages.append(Outgoing(FIX_COMMANDS.name, key, FixCommand.of(project_id, fix).to_bytes()))
+    await publisher.publish(messages)
+    return ids
 
 
 async def job_history(settings: Settings, project_id: str) -> JobHistory:
