@@ -3,6 +3,7 @@
 import asyncio
 import random
 from abc import abstractmethod
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from aiohttp import web
@@ -77,21 +78,18 @@ class EmbedderTalksNonsense(EmbedderFault):
     name = f"embedder answers nonsense for {BAD_SECONDS:.0f} s"
 
     def go_bad(self, chance: random.Random) -> None:
-        row = [1.0] * DIMENSIONS
-        self._gemini.answers += [
-            chance.choice(
-                [
-                    lambda: web.Response(text="<html>a page</html>", content_type="text/html"),
-                    lambda: web.Response(text="{", content_type="application/json"),
-                    lambda: web.json_response({}),
-                    lambda: web.json_response({"embeddings": "none"}),
-                    lambda: web.Response(text='{"embeddings":[{"values":[NaN]}]}', content_type="application/json"),
-                    lambda: vectors(*[row] * 101),
-                    lambda: vectors(row[:-1]),
-                    lambda: vectors([0.0] * DIMENSIONS),
-                    lambda: web.Response(status=500, text="oh"),
-                    lambda: web.Response(status=302, headers={"Location": "/elsewhere"}),
-                ]
-            )()
-            for _ in range(CALLS)
-        ]
+        self._gemini.answers += [chance.choice(NONSENSE)() for _ in range(CALLS)]
+
+
+ROW = [1.0] * DIMENSIONS
+NONSENSE: Sequence[Callable[[], web.Response]] = (
+    lambda: web.Response(text="<html>a page</html>", content_type="text/html"),
+    lambda: web.Response(text="{", content_type="application/json"),
+    lambda: web.json_response({}),
+    lambda: web.json_response({"embeddings": "none"}),
+    lambda: web.Response(text='{"embeddings":[{"values":[NaN]}]}', content_type="application/json"),
+    lambda: vectors(*[ROW] * 101),
+    lambda: vectors(ROW[:-1]),
+    lambda: web.Response(status=500, text="oh"),
+    lambda: web.Response(status=302, headers={"Location": "/elsewhere"}),
+)

@@ -58,7 +58,9 @@ class Message:
 class Feed:
     """Messages without end, the same ones for the same seed."""
 
-    def __init__(self, seed: int, project_ids: Sequence[str]) -> None:
+    def __init__(self, seed: int, project_ids: Sequence[str], *, prefix: str = "") -> None:
+        """The items of feeds with different prefixes are different items."""
+        self._prefix = prefix
         self._chance = random.Random(seed)
         self._project_ids = project_ids
         self._texts = texts(TEXTS, 90, seed=seed)
@@ -85,17 +87,18 @@ class Feed:
         if self._posted and kind < DUPLICATES:
             return self._chance.choice(self._posted)
         self._number += 1
+        name = f"{self._prefix}{self._number}"
         fresh = {"body": next(self._texts), "updated_at": BEGAN + timedelta(seconds=self._number)}
         if self._posted and kind < DUPLICATES + CHANGED:
             item = self._chance.choice(self._posted).model_copy(update=fresh)
         else:
-            item = RawFeedback(project_id=project_id, source=SOURCE, external_id=f"{self._number}", **fresh)
+            item = RawFeedback(project_id=project_id, source=SOURCE, external_id=name, **fresh)
         self._posted.append(item)
         return item
 
     def _poison(self) -> bytes:
         """Return bytes that no parser takes; each is another one."""
-        number = f"poison {self._number}"
+        number = f"poison {self._prefix}{self._number}"
         broken: tuple[bytes, ...] = (
             number.encode(),
             json.dumps({"schema_version": 99, "project_id": "x", "source": "y", "body": number}).encode(),
@@ -120,6 +123,11 @@ class Ledger:
     newest: dict[str, RawFeedback] = field(default_factory=dict)
     poison: set[bytes] = field(default_factory=set)
     accepted_poison: set[bytes] = field(default_factory=set)
+
+    def attempt(self, message: Message) -> None:
+        """Note what is about to be sent: it may arrive without being accepted."""
+        if message.poison:
+            self.poison.add(message.poison)
 
     def accept(self, message: Message) -> None:
         now = time.monotonic()
@@ -200,8 +208,7 @@ class Load:
 
     async def _post(self, to_kafka: KafkaPublisher, http: aiohttp.ClientSession, messages: Sequence[Message]) -> None:
         for message in messages:
-            if message.poison:
-                self._ledger.poison.add(message.poison)
+            self._ledger.attempt(message)
         by_http = [m for m in messages if m.by_http() and self._chance.random() < self._by_http]
         direct = [m for m in messages if m not in by_http]
         await asyncio.gather(self._produce(to_kafka, direct), *(self._request(http, m) for m in by_http))

@@ -16,7 +16,7 @@ from soulcaster.dev.loopback import free_port
 from soulcaster.dev.stack import Stack
 from soulcaster.processes.kafka_access import kafka_access
 from soulcaster.processes.settings import Settings
-from tests.faults.load import Ledger, Load
+from tests.faults.load import Feed, Ledger, Load
 from tests.faults.watch import Watch
 from tests.support.beside import Beside
 from tests.support.job_log import order_jobs
@@ -144,6 +144,10 @@ class Site:
         async with asyncio.timeout(seconds):
             while self.watch.shown < before + count:
                 await asyncio.sleep(0.1)
+
+    def feed(self, seed: int) -> Feed:
+        """Return items of another seed, for faults that post by themselves."""
+        return Feed(seed, self.project_ids, prefix=f"{seed}-")
 
     def load(self, seed: int, **more: Any) -> Load:
         return Load(self.settings, self.ledger, seed, self.project_ids, self.scale.rate, **more)
