@@ -42,8 +42,9 @@ class ClientsKilled(Fault):
             body = {"subreddits": [SUBREDDIT], "sorts": ["new"], "interval_seconds": POLL_SECONDS}
             async with http.post("/config/reddit/subreddits", params={"project_id": PROJECT}, json=body) as answer:
                 assert answer.status < 300, await answer.text()
+        elsewhere = ["soulcaster", "poll", "reddit", "--data-dir", str(site.folder / "elsewhere")]
         environment = self._reddit.environment(way="OAuth")
-        poller = site.supervise(site.beside.soulcaster("poll", "reddit", BACKEND_URL=address, **environment))
+        poller = site.supervise(site.beside.start("poll", elsewhere, BACKEND_URL=address, **environment))
         posts = 0
         for child in chance.sample([site.web, site.launcher, poller] * 2, 6):
             for _ in range(POSTS // 6):
