@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import logging
 import shutil
 import sys
 import time
@@ -24,6 +25,7 @@ def main() -> int:
     parser.add_argument("--short", action="store_true", help="a small load, and one seed a fault")
     parser.add_argument("--report", action="store_true", help="run nothing; write the table of what was run")
     chosen = parser.parse_args()
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # it logs each connection that is refused
     code = code_id()
     results = Results(code, short=chosen.short)
     wanted = [

@@ -6,10 +6,12 @@ import random
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
 
 from soulcaster.ports.messaging import Outgoing
 from soulcaster.wire.message import SCHEMA_VERSION
 from soulcaster.wire.topics import AGENTS, FEEDBACK_RAW
+from tests.faults.corrupt import corrupt_batches
 from tests.faults.fault import Fault
 from tests.faults.load import Load, Message
 from tests.faults.site import Site
@@ -50,7 +52,7 @@ class DeliveredAgain(Fault):
 
 class Poisoned(Fault):
     number = 11
-    name = f"{POISONED:,} poison messages in a row, by every codec"
+    name = f"{POISONED:,} poison messages in a row, by every codec; corrupt batches, which the broker refuses"
 
     async def strike(self, site: Site, chance: random.Random) -> None:
         feed = site.feed(site.chance.randrange(1_000, 2_000))
@@ -65,9 +67,20 @@ class Poisoned(Fault):
                     site.ledger.attempt(message)
                     await producer.send(FEEDBACK_RAW.name, message.value(), partition=0)
                 await producer.flush()
+                await _refused(producer)
             for message in [*poison, *between]:
                 site.ledger.accept(message)
         site.watch.blow()
+
+
+async def _refused(producer: AIOKafkaProducer) -> None:
+    """Send a batch that cannot be unpacked: nobody may be told that it was accepted."""
+    with corrupt_batches():
+        try:
+            await producer.send_and_wait(FEEDBACK_RAW.name, bytes(1_000), partition=0)
+        except KafkaError:
+            return
+    raise AssertionError("the broker has taken a corrupt batch")
 
 
 def _garbage(chance: random.Random) -> bytes:
