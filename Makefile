@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help setup run test bugs image terraform lint types imports unit metrics lock clean
+.PHONY: help setup run test bugs faults image terraform lint types imports unit metrics lock clean
 .DEFAULT_GOAL := help
 
 help: ## show this list
@@ -38,6 +38,9 @@ image: setup ## build the image here with buildah, as root, and run the demo in 
 terraform: setup ## write the tables in terraform's pages anew, and check terraform/ with everything that knows it
 	$(BIN)/python -m tests.support.terraform
 	SOULCASTER_TEST_TERRAFORM=1 $(BIN)/python -m pytest --durations 5 tests/deploy -k terraform
+
+faults: setup ## every fault with each of its seeds, for hours; goes on where it was stopped, writes docs/reliability.md
+	$(BIN)/python -m tests.faults
 
 lint: setup ## ruff: style and format
 	$(BIN)/ruff check .

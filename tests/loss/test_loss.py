@@ -1,4 +1,4 @@
-"""Nothing accepted is lost, whatever happens to a worker: counted from the log, the tables and Redis."""
+"""Nothing accepted is lost, whatever a worker is doing when it is hurt; tests/faults hurts whole systems."""
 
 import asyncio
 import json
@@ -20,7 +20,6 @@ from tests.support.recount import assert_nothing_lost, dead_letters, from_log
 pytestmark = pytest.mark.integration
 
 FEW = 40
-MANY = 3_000
 
 
 def project() -> str:
@@ -56,32 +55,6 @@ def mixed(items: list[RawFeedback], seed: int = 0) -> list[Outgoing]:
 async def post(crew: Crew, messages: list[Outgoing]) -> None:
     async with publisher(crew.settings) as to_kafka:
         await to_kafka.publish(messages)
-
-
-async def trickle(crew: Crew, messages: list[Outgoing], seconds: float) -> None:
-    """Post over some time, so that the stream is in full flow when something happens."""
-    async with publisher(crew.settings) as to_kafka:
-        step = max(1, len(messages) // 50)
-        for at in range(0, len(messages), step):
-            await to_kafka.publish(messages[at : at + step])
-            await asyncio.sleep(seconds / 50)
-
-
-async def test_kill_9_in_mid_stream_and_started_again(crew: Crew) -> None:
-    project_id = project()
-    items = raw_items(project_id, MANY)
-    worker = crew.hire()
-    flow = asyncio.create_task(trickle(crew, mixed(items), 12))
-    for _ in range(3):
-        before = await crew.clustered(project_id)
-        async with asyncio.timeout(60):
-            while await crew.clustered(project_id) < before + 50:
-                await asyncio.sleep(0.05)
-        await worker.kill()
-        worker = crew.hire()
-    await flow
-    await crew.settled(project_id, MANY)
-    await assert_nothing_lost(crew.settings, project_id, ids(items))
 
 
 @pytest.mark.parametrize("committed", [False, True], ids=["fresh", "committed"])
@@ -130,30 +103,6 @@ async def test_rebalance_in_mid_handler(crew: Crew, committed: bool) -> None:
     for p in project_ids:
         await crew.settled(p, len(items[p]))
     await crew.dismiss()
-    for p in project_ids:
-        await assert_nothing_lost(crew.settings, p, ids(items[p]))
-
-
-async def test_a_second_worker_joins_and_leaves(crew: Crew) -> None:
-    project_ids = [project() for _ in range(6)]
-    items = {p: raw_items(p, 500) for p in project_ids}
-    everything = [item for of_project in items.values() for item in of_project]
-    random.Random(1).shuffle(everything)
-    first = crew.hire()
-    flow = asyncio.create_task(trickle(crew, mixed(everything), 25))
-    async with asyncio.timeout(60):
-        while not await crew.clustered(project_ids[0]):
-            await asyncio.sleep(0.05)
-    second = crew.hire()
-    await asyncio.sleep(7)
-    await first.stop()
-    third = crew.hire()
-    await asyncio.sleep(7)
-    await second.kill()
-    await flow
-    for p in project_ids:
-        await crew.settled(p, 500)
-    await third.stop()
     for p in project_ids:
         await assert_nothing_lost(crew.settings, p, ids(items[p]))
 
@@ -234,23 +183,4 @@ async def test_poison_on_every_topic_a_worker_reads(crew: Crew) -> None:
         # feedback.items has two readers, each of which sets it aside
         while (await dead_letters(crew.settings)).count(nonsense) < len(topics) + 1:
             await asyncio.sleep(0.2)
-    await assert_nothing_lost(crew.settings, project_id, ids(items))
-
-
-async def test_redis_away_in_mid_stream(crew: Crew, loop_stack: object) -> None:
-    from soulcaster.dev.stack import Stack
-
-    assert isinstance(loop_stack, Stack)
-    project_id = project()
-    items = raw_items(project_id, 1_000)
-    crew.hire()
-    flow = asyncio.create_task(trickle(crew, mixed(items), 6))
-    async with asyncio.timeout(60):
-        while not await crew.clustered(project_id):
-            await asyncio.sleep(0.05)
-    await loop_stack.redis.kill()
-    await asyncio.sleep(3)
-    await loop_stack.start_redis()
-    await flow
-    await crew.settled(project_id, 1_000)
     await assert_nothing_lost(crew.settings, project_id, ids(items))

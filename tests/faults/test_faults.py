@@ -1,0 +1,62 @@
+"""The short form of `make faults`: several faults, one after the other, in one run with a small load."""
+
+import random
+from pathlib import Path
+
+import pytest
+
+from tests.faults.catalog import FAULTS
+from tests.faults.fault import Fault, Outcome, run
+from tests.faults.process_faults import WorkerKilled, WorkersComeAndGo
+from tests.faults.results import table
+from tests.faults.site import SHORT, Site
+from tests.faults.system_faults import RedisAway
+
+
+class OneKill(WorkerKilled):
+    kills = 1
+
+
+class OneComesOneGoes(WorkersComeAndGo):
+    turns, turn_seconds = 2, 3.0
+
+
+class RedisAwayShortly(RedisAway):
+    seconds = 3.0
+
+
+class Several(Fault):
+    number = 0
+    name = "several"
+
+    async def strike(self, site: Site, chance: random.Random) -> None:
+        for fault in (OneKill(), RedisAwayShortly(), OneComesOneGoes()):
+            await fault.strike(site, chance)
+
+
+@pytest.mark.integration
+async def test_nothing_is_lost_or_doubled(tmp_path: Path) -> None:
+    outcome = await run(Several(), 1, SHORT, tmp_path / "run")
+    assert outcome.clean, outcome.findings
+    assert outcome.recovered is not None
+    assert outcome.items > 50
+
+
+def test_the_faults_of_the_issue_are_there() -> None:
+    assert set(FAULTS) == set(range(1, 21))
+
+
+def outcome(fault: int, seed: int, *, lost: int = 0, recovered: float | None = 3.0, stall: float = 1.0) -> Outcome:
+    return Outcome(fault, seed, False, 1_000, lost, 0, 0, seed, stall, recovered, 0, 60.0, ())
+
+
+def test_the_table_sums_what_must_be_0_and_shows_the_worst_of_the_rest() -> None:
+    made = table(
+        [outcome(1, 0, lost=2), outcome(1, 1, lost=3, recovered=12.4, stall=9.6), outcome(2, 0, recovered=None)],
+        {1: "a", 2: "b", 3: "c"},
+    )
+    assert made.splitlines()[2:] == [
+        "| 1. a | 2 | 2,000 | 5 | 0 | 0 | 1 | 10 s | 12 s |",
+        "| 2. b | 1 | 1,000 | 0 | 0 | 0 | 0 | 1 s | never |",
+        "| 3. c | 0 | | | | | | | |",
+    ]
