@@ -9,12 +9,13 @@ from tests.faults.fault import Fault
 from tests.faults.message_faults import DeliveredAgain, Mixed, Poisoned
 from tests.faults.network_fault import NetworkCut
 from tests.faults.process_faults import WorkerKilled, WorkersComeAndGo, WorkerSuspended, WorkerTold
+from tests.faults.record_faults import AwayTooLong, ChangelogDeleted
 from tests.faults.system_faults import BrokerAway, BrokerRestarted, DiskFull, RedisAway, RedisFlushed
 
 _ALL: tuple[type[Fault], ...] = (
     WorkerKilled, ClientsKilled, WorkerTold, WorkersComeAndGo, DeliveredAgain, WorkerSuspended, BrokerRestarted,
     BrokerAway, RedisAway, RedisFlushed, Poisoned, EmbedderLimits, EmbedderHangs, EmbedderTalksNonsense, DiskFull,
-    ClocksWrong, Mixed, NetworkCut,
+    ChangelogDeleted, ClocksWrong, AwayTooLong, Mixed, NetworkCut,
 )  # fmt: skip
 
 FAULTS: Mapping[int, type[Fault]] = {fault.number: fault for fault in _ALL}

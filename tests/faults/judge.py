@@ -102,6 +102,7 @@ class Hops:
             committed = await offsets.committed(site.settings.app_id)
         names = [topic.name for topic in (FEEDBACK_RAW, FEEDBACK_ITEMS, FEEDBACK_EMBEDDED, CLUSTER_EVENTS)]
         topics = {name: await read_all(site.settings, name) for name in names}
+        topics[FEEDBACK_RAW.name] += site.consumed
         letters = await read_all_with_headers(site.settings, DEAD_LETTERS.name)
         return cls(topics, letters, {(tp.topic, tp.partition): offset for tp, offset in committed.items()})
 
@@ -113,7 +114,7 @@ class Hops:
             if record.value in site.ledger.poison:
                 poison.append(_place(record))
             else:
-                items |= _items_of(record)
+                items |= items_of(record)
         return items, poison
 
     def letters(self) -> dict[Place, bytes]:
@@ -136,7 +137,7 @@ class Hops:
         hidden = []
         for record in self._below(FEEDBACK_RAW.name):
             if _place(record) not in letters:
-                hidden += [f"{i} of {_place(record)}" for i in _items_of(record) if i not in items]
+                hidden += [f"{i} of {_place(record)}" for i in items_of(record) if i not in items]
         for record in self._below(FEEDBACK_ITEMS.name):
             ids = _ids_of_items(record)
             hidden += [f"{i} of {_place(record)}" for i in ids if i not in embedded or i not in shown]
@@ -174,7 +175,8 @@ def _items_list(record: Record) -> list[tuple[str, str]]:
     return [(item_id(p["project_id"], p["source"], p["external_id"]), p["project_id"]) for p in parts]
 
 
-def _items_of(record: Record) -> dict[str, str]:
+def items_of(record: Record) -> dict[str, str]:
+    """Return the project of each item in a record of feedback.raw."""
     try:
         return dict(_items_list(record))
     except (ValueError, KeyError, TypeError, AttributeError):

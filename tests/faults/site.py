@@ -14,6 +14,7 @@ from soulcaster.adapters.kafka.publisher import KafkaPublisher
 from soulcaster.dev.child import Child
 from soulcaster.dev.loopback import free_port
 from soulcaster.dev.stack import Stack
+from soulcaster.ports.messaging import Record
 from soulcaster.processes.kafka_access import kafka_access
 from soulcaster.processes.settings import Settings
 from tests.faults.load import Feed, Ledger, Load
@@ -69,6 +70,8 @@ class Site:
         self.job_ids: list[str] = []
         self.ledger = Ledger()
         self.watch = Watch(self.settings, self.ledger)
+        self.consumed: list[Record] = []
+        """Records of feedback.raw that were deleted after they had been read."""
         self.workers: list[Child] = []
         self.restarts = 0
         self.beside: Beside | None = None
