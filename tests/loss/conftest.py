@@ -28,6 +28,7 @@ class Crew:
 
     def __init__(self, settings: Settings, data_dir: Path) -> None:
         self.settings = settings
+        self.data_dir = data_dir
         self._beside = Beside(settings, data_dir)
 
     def hire(self) -> Child:
@@ -36,9 +37,10 @@ class Crew:
 
     def hire_slow(self, seconds: float) -> tuple[Child, Path]:
         """Start a worker that embeds slowly; the file it touches when it begins to."""
-        folder = self._beside.data_dir
-        begun = folder / f"begun-{len(self._beside.children)}"
-        return self._beside.start("worker", ["tests.loss.slow_worker", str(folder), str(seconds), str(begun)]), begun
+        begun = self.data_dir / f"begun-{len(self._beside.children)}"
+        return self._beside.start(
+            "worker", ["tests.loss.slow_worker", str(self.data_dir), str(seconds), str(begun)]
+        ), begun
 
     async def dismiss(self) -> None:
         """Stop every worker that still runs."""
