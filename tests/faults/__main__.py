@@ -8,6 +8,8 @@ import sys
 import time
 import traceback
 
+import pytest
+
 from tests.faults.catalog import FAULTS
 from tests.faults.fault import Outcome, run
 from tests.faults.results import FOLDER, ROOT, Results, code_id, table
@@ -57,6 +59,9 @@ def _run_all(wanted: list[tuple[int, int]], results: Results, scale: Scale) -> i
         shutil.rmtree(folder, ignore_errors=True)
         try:
             outcome = asyncio.run(run(fault(), seed, scale, folder))
+        except pytest.skip.Exception as cannot:
+            _say(f"  cannot be run here: {cannot}")
+            continue
         except Exception:
             traceback.print_exc()
             _say(f"  could not be judged; its logs are in {folder}")

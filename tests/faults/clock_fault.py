@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tests.faults.fault import Fault
 from tests.faults.site import WORKER, Site
-from tests.support.debian_packages import unpacked
+from tests.support.tools import debian_package
 
 LIBRARY = "usr/lib/*/faketime/libfaketime.so.1"
 MINUTES = 10
@@ -18,7 +18,7 @@ class ClocksWrong(Fault):
     name = f"clocks of workers {MINUTES} minutes fast and slow, and jumping by as much"
 
     async def prepare(self, site: Site) -> None:
-        [self._library] = unpacked("libfaketime").glob(LIBRARY)
+        [self._library] = debian_package("libfaketime").glob(LIBRARY)
         self._clocks: list[Path] = []
 
     def hire(self, site: Site) -> None:

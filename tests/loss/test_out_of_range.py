@@ -24,8 +24,8 @@ from soulcaster.processes.kafka_access import kafka_access
 from soulcaster.processes.topics import provision_topics
 from soulcaster.wire.topics import FEEDBACK_RAW, FIX_COMMANDS, TABLES, changelog
 from tests.loss.conftest import PARTITIONS, Crew, publisher
-from tests.support.recount import from_log
 from tests.loss.test_loss import post, project, raw_items
+from tests.support.recount import from_log
 
 pytestmark = pytest.mark.integration
 

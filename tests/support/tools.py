@@ -55,6 +55,19 @@ def python_wheel(package: str, version: str) -> Path:
     return wheel
 
 
+@cache
+def debian_package(name: str) -> Path:
+    """Return the folder with the files of a package of Debian, which is unpacked and not installed."""
+    _found("apt-get", name)
+
+    def unpack(place: Path) -> None:
+        run(["apt-get", "download", name], name, folder=place)
+        [archive] = place.glob("*.deb")
+        run(["dpkg-deb", "--extract", str(archive), str(place)], name)
+
+    return fetched(f"debian-{name}", unpack)
+
+
 def terraform() -> str:
     """Return the Terraform of this machine; its makers offer it by no registry that we may use."""
     return _found("terraform", "this test")
@@ -78,11 +91,12 @@ def fetched(name: str, fetch: Callable[[Path], None]) -> Path:
     return place
 
 
-def run(words: Sequence[str], what: str, **environment: str) -> None:
+def run(words: Sequence[str], what: str, *, folder: Path | None = None, **environment: str) -> None:
     """Run what fetches something; skip the test where that fails."""
     try:
         done = subprocess.run(  # noqa: S603
             words,
+            cwd=folder,
             env={**os.environ, **environment},
             stdin=subprocess.DEVNULL,
             capture_output=True,
