@@ -140,7 +140,7 @@ class AddressSettings(ProcessSettings):
         "",
         validation_alias=AliasChoices("BACKEND_URL"),
         description="Address of the HTTP API for pollers and for the programs of jobs, such as https://host; empty "
-        "means the web server on this machine.",
+        "means the web server on this machine. The server answers to that host name.",
     )
 
     def api_url(self) -> URL:

@@ -129,7 +129,7 @@ async def create_app(settings: WebSettings) -> web.Application:
             github_token=settings.github_token,
             keyless=settings.keyless,
             secure_cookies=origin is not None and origin.scheme == "https",
-            allowed_hosts=(*LOOPBACK, *([] if origin is None else [host_of(origin)])),
+            allowed_hosts=_hosts(settings),
             cors_origins=frozenset(origin.strip() for origin in settings.cors_origins.split(",") if origin.strip()),
             secrets=settings.secrets(),
         ),
@@ -156,6 +156,12 @@ async def create_app(settings: WebSettings) -> web.Application:
     gc.collect()
     gc.freeze()
     return app
+
+
+def _hosts(settings: WebSettings) -> tuple[str, ...]:
+    """Return the host names that the server answers to: those by which people and our own programs reach it."""
+    ours = (settings.public_origin(), settings.api_url())
+    return (*LOOPBACK, *(host_of(url) for url in ours if url is not None))
 
 
 def _model(settings: WebSettings) -> ModelAccess | None:

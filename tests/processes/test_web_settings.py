@@ -73,13 +73,15 @@ def test_the_apps_secret_is_not_shown() -> None:
 async def test_the_public_address_is_what_people_use() -> None:
     given = settings(
         public_url="https://sc.example.com",
+        backend_url="http://web:8080",
         github_id="id",
         github_secret="hidden",  # noqa: S106
         session_key=Fernet.generate_key().decode(),
         secrets_key=Fernet.generate_key().decode(),
     )
     async with TestClient(TestServer(await create_app(given))) as client:
-        for host, status in (("sc.example.com", 200), ("sc.example.com:443", 200), ("localhost", 200), ("other", 421)):
+        ours = ("sc.example.com", "sc.example.com:443", "web:8080", "localhost")
+        for host, status in (*((host, 200) for host in ours), ("other", 421)):
             assert (await client.get("/", headers={"Host": host})).status == status
         answer = await client.get("/app/sign-in/github", headers={"Host": "sc.example.com"}, allow_redirects=False)
         asked = URL(answer.headers["Location"])
