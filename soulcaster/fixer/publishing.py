@@ -21,6 +21,8 @@ from soulcaster.domain.fixes.pull_request import (
     follow_up_comment,
     issue_body,
     issue_title,
+    job_marker,
+    no_issue,
     own_issue,
     pull_request_body,
     pull_request_title,
@@ -56,12 +58,16 @@ class Made:
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """What is at GitHub now: a branch with its newest commit, and its pull request, None where none was wanted."""
+    """What is at GitHub now: a branch with our commit, and its pull request, None where none was wanted.
+
+    `flags` are remarks for the reviewer about how it was published.
+    """
 
     repository: str
     branch: str
     commit: str
     pull_request: PullRequest | None
+    flags: tuple[str, ...] = ()
 
 
 class Publishing:
@@ -107,7 +113,7 @@ class Publishing:
         opened: PullRequest | None = None
         if self._order.stop_at == "pr":
             opened = await self._pull_request(way, story, known)  # 6. the pull request
-        return Published(way.target, way.branch, pushed, opened)
+        return Published(way.target, way.branch, pushed, opened, story.flags)
 
     # ---- 1. where it goes
 
@@ -123,7 +129,7 @@ class Publishing:
         if self._order.rules.fork or not access.may_push:
             where = await self._host.fork(access.name)
             self._at("forked")
-        return _Way(access.name, target.base_branch, target.base_commit, where.name, branch)
+        return _Way(access.name, target.base_branch, target.base_commit, where.name, branch, access.has_issues)
 
     # ---- 2. the issue
 
@@ -134,13 +140,19 @@ class Publishing:
             return replace(story, issue=known[0])
         if not self._order.rules.issue:
             return story
-        marker = f"<!-- soulcaster cluster {self._order.cluster_id} -->"
+        if not way.has_issues:
+            return replace(story, flags=(*story.flags, no_issue(way.repository)))
+        shared = f"<!-- soulcaster cluster {self._order.cluster_id} -->"
+        marker = job_marker(self._order)
         title, body = issue_title(self._order), issue_body(self._order)
 
         async def ensure() -> int:
-            return await self._host.ensure_issue(way.repository, title=title, body=body, marker=marker)
+            return await self._host.ensure_issue(way.repository, title=title, body=body, marker=marker, shared=shared)
 
-        number = await self._several_times(ensure)
+        try:
+            number = await self._several_times(ensure)
+        except SourceRefuses as error:
+            raise SourceRefuses(f"The project wants an issue for each fix (fix.issue). {error}") from error
         self._at("opened the issue")
         return replace(story, issue=number, closes=True)
 
@@ -310,6 +322,7 @@ class _Way:
     base_commit: str
     target: str
     branch: str
+    has_issues: bool = True
 
     @property
     def head(self) -> str:

@@ -238,6 +238,9 @@ class FixRun:
             made = Made(patch, self._progress.outcome, summary, self._order.spent_usd + self._progress.spent_usd)
             published = await publishing.publish(made)
         self._progress.made(repository=published.repository, commit=published.commit)
+        self._progress.flag(published.flags)
+        for flag in published.flags:
+            self._progress.say(flag)
         self._progress.say(_told(published))
         opened = published.pull_request
         await self._progress.succeeded(pr_url=None if opened is None else opened.url)

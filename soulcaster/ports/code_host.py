@@ -10,12 +10,16 @@ from soulcaster.domain.fixes.outcome import CheckState, PullRequestState
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """A repository as a token sees it. `default_branch` is empty in an empty repository."""
+    """A repository as a token sees it.
+
+    `default_branch` is empty in an empty repository; `has_issues` is False where its issues are turned off.
+    """
 
     name: str
     default_branch: str
     private: bool
     may_push: bool
+    has_issues: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +109,11 @@ class CodeHost(PullRequestHost, Protocol):
     async def update(self, repository: str, number: int, *, body: str) -> PullRequest:
         """Replace the text of a pull request."""
 
-    async def ensure_issue(self, repository: str, *, title: str, body: str, marker: str) -> int:
-        """Return the number of the open issue of ours with this marker in its body, opening it where there is none."""
+    async def ensure_issue(self, repository: str, *, title: str, body: str, marker: str, shared: str) -> int:
+        """Return the number of an issue of ours, opening one with both markers in its body where there is none.
+
+        It is the one with `marker`, also when somebody has closed it since, or an open one with `shared`.
+        """
 
 
 class CodeHosts(Protocol):

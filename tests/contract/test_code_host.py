@@ -144,13 +144,34 @@ async def test_a_comment_is_made_once_and_a_strangers_with_the_marker_does_not_c
 
 
 async def test_an_issue_is_opened_once_and_a_strangers_with_the_marker_does_not_count(setting: Setting) -> None:
-    setting.server.add_issue("acme/shop", "carl", "Mine", "<!-- soulcaster 7 -->")
+    setting.server.add_issue("acme/shop", "carl", "Mine", "<!-- soulcaster job 1 --> <!-- soulcaster cluster 7 -->")
+    assert [await ensure_issue(setting, job=1) for _ in range(2)] == [2, 2]
+
+
+async def test_a_closed_issue_is_that_of_its_own_job_and_of_no_later_one(setting: Setting) -> None:
+    first = await ensure_issue(setting, job=1)
+    assert await ensure_issue(setting, job=2) == first, "the open issue of a cluster is that of all of its jobs"
+    setting.server.repositories["acme/shop"].issues[first]["state"] = "closed"
+    assert await ensure_issue(setting, job=1) == first
+    assert await ensure_issue(setting, job=3) == first + 1
+
+
+async def ensure_issue(setting: Setting, job: int) -> int:
     async with setting.host() as host:
-        numbers = [
-            await host.ensure_issue("acme/shop", title="A bug", body="Words", marker="<!-- soulcaster 7 -->")
-            for _ in range(2)
-        ]
-    assert numbers == [2, 2]
+        return await host.ensure_issue(
+            "acme/shop",
+            title="A bug",
+            body="Words",
+            marker=f"<!-- soulcaster job {job} -->",
+            shared="<!-- soulcaster cluster 7 -->",
+        )
+
+
+async def test_access_says_whether_issues_are_turned_off(setting: Setting) -> None:
+    async with setting.host() as host:
+        assert (await host.access("acme/shop")).has_issues
+        setting.server.repositories["acme/shop"].has_issues = False
+        assert not (await host.access("acme/shop")).has_issues
 
 
 @pytest.mark.parametrize(

@@ -85,6 +85,32 @@ async def test_an_issue_is_opened_first_unless_a_report_is_one(server: GitHubSer
     assert f"Issue: #{issue['number']}" in server.pulls("acme/shop")[1].body
 
 
+async def test_an_issue_that_a_person_closes_meanwhile_is_not_opened_again(server: GitHubServer) -> None:
+    wanted = order(server, "acme/shop", shop(server), rules=FixRules(issue=True))
+    await publish_killed(wanted, "opened the issue")
+    (issue,) = server.repositories["acme/shop"].issues.values()
+    issue["state"] = "closed"
+    await publish(wanted)
+    assert len(server.repositories["acme/shop"].issues) == 1
+    assert f"Closes #{issue['number']}" in server.pulls("acme/shop")[0].body
+
+
+async def test_where_issues_are_turned_off_there_is_none_and_the_pull_request_says_so(server: GitHubServer) -> None:
+    base = shop(server, has_issues=False)
+    published = await publish(order(server, "acme/shop", base, rules=FixRules(issue=True)))
+    assert ["issues are turned off in acme/shop" in flag for flag in published.flags] == [True]
+    (pull,) = server.pulls("acme/shop")
+    assert "issues are turned off in acme/shop" in pull.body.replace("\\", "")
+    assert "Closes" not in pull.body
+
+
+async def test_a_refused_issue_names_the_setting_that_wants_it(server: GitHubServer) -> None:
+    of = order(server, "acme/shop", shop(server), rules=FixRules(issue=True))
+    server.faults[("POST", "/issues")] = [Fault(403, "Resource not accessible by personal access token")]
+    with pytest.raises(SourceRefuses, match=r"fix\.issue.*issues \(read and write\)"):
+        await publish(of)
+
+
 async def test_publishing_again_changes_nothing_and_another_change_replaces_the_branch(server: GitHubServer) -> None:
     of = order(server, "acme/shop", shop(server))
     first = await publish(of)

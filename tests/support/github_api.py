@@ -66,6 +66,7 @@ class GitHubApi:
         fields: dict[str, Any] = {
             "private": repository.private,
             "archived": repository.archived,
+            "has_issues": repository.has_issues,
             "default_branch": repository.default_branch,
             "fork": repository.parent is not None,
             "size": 1 if self._hub.git.branches(repository.name) else 0,
@@ -269,6 +270,8 @@ class GitHubApi:
         repository = self._of(request, account)
         if account is None:
             raise Refused(403, "Requires authentication")
+        if not repository.has_issues:
+            raise Refused(410, "Issues are disabled for this repo")
         return 201, self._hub.add_issue(repository.name, account.login, asked["title"], asked.get("body") or "")
 
     async def _list_comments(self, request: web.Request, account: Account | None, asked: Any) -> tuple[int, Any]:

@@ -29,6 +29,7 @@ class Repository:
     id: int
     private: bool = False
     archived: bool = False
+    has_issues: bool = True
     drafts: bool = True
     default_branch: str = "main"
     people: dict[str, Permission] = field(default_factory=dict)

@@ -69,6 +69,7 @@ class GitHubCodeHost:
             private=found.private,
             # GitHub does not say what an installation may: the push will
             may_push=self._installation or found.permissions.get("push", False),
+            has_issues=found.has_issues,
         )
 
     async def fork(self, repository: str) -> Access:
@@ -150,19 +151,22 @@ class GitHubCodeHost:
         login = await self._viewer()
         async for one in self._pages(place, what):
             known = _Text.model_validate(one)
-            if marker in (known.body or "") and known.by(login):
+            if known.has(marker) and known.by(login):
                 return
         await self._calls.write("POST", place, what, {"body": _marked(body, marker)})
 
-    async def ensure_issue(self, repository: str, *, title: str, body: str, marker: str) -> int:
+    async def ensure_issue(self, repository: str, *, title: str, body: str, marker: str, shared: str) -> int:
         """Return the number of our issue with a marker; see `ports.CodeHost`."""
         place, what = f"{_repo(repository)}/issues", f"the issues of {repository}"
         login = await self._viewer()
-        async for one in self._pages(place, what, {"state": "open", "creator": login}):
+        async for one in self._pages(place, what, {"state": "all", "creator": login}):
             known = _Text.model_validate(one)
-            if marker in (known.body or "") and known.by(login) and known.pull_request is None:
+            if not known.by(login) or known.pull_request is not None:
+                continue
+            if known.has(marker) or (known.state == "open" and known.has(shared)):
                 return known.number
-        made = await self._calls.write("POST", place, what, {"title": title, "body": _marked(body, marker)})
+        fields = {"title": title, "body": _marked(_marked(body, shared), marker)}
+        made = await self._calls.write("POST", place, what, fields)
         return _Text.model_validate(made).number
 
     async def checks(self, repository: str, commit: str) -> CheckState:
@@ -241,6 +245,7 @@ class _Repository(BaseModel):
     default_branch: str = ""
     private: bool = False
     archived: bool = False
+    has_issues: bool = True
     size: int = 1
     permissions: dict[str, bool] = {}
 
@@ -284,9 +289,14 @@ class _Text(BaseModel):
     """An issue or a comment."""
 
     number: int = 0
+    state: str = ""
     body: str | None = None
     user: _User | None = None
     pull_request: dict[str, Any] | None = None
+
+    def has(self, marker: str) -> bool:
+        """Return whether it has this marker."""
+        return marker in (self.body or "")
 
     def by(self, login: str) -> bool:
         """Return whether it is by this account."""

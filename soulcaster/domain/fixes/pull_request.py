@@ -38,7 +38,8 @@ class Story:
     """All that a pull request tells of a fix.
 
     `summary` is what the coding agent says that it did, `spent_usd` what the job has spent, `issue` the number of the
-    issue that the fix is for, `closes` whether it was opened for it.
+    issue that the fix is for, `closes` whether it was opened for it. `flags` are remarks for the reviewer about how it
+    was published.
     """
 
     order: JobOrder
@@ -47,6 +48,7 @@ class Story:
     spent_usd: float = 0.0
     issue: int | None = None
     closes: bool = False
+    flags: tuple[str, ...] = ()
 
 
 def pull_request_title(order: JobOrder) -> str:
@@ -75,10 +77,10 @@ def pull_request_body(story: Story) -> str:
         *_change(story),
         "## The tests",
         *_tests(story.outcome),
-        *_remarks(story.outcome),
+        *_remarks(story),
         "---",
         _footer(story),
-        f"<!-- soulcaster job {order.job_id} -->",
+        job_marker(order),
     ]
     return "\n\n".join(parts)
 
@@ -86,7 +88,7 @@ def pull_request_body(story: Story) -> str:
 def follow_up_comment(story: Story) -> str:
     """Return the comment that says what a follow-up did."""
     commit = f" in {story.outcome.commit}" if story.outcome.commit else ""
-    parts = [f"The change was made{commit}.", *_change(story), *_tests(story.outcome), *_remarks(story.outcome)]
+    parts = [f"The change was made{commit}.", *_change(story), *_tests(story.outcome), *_remarks(story)]
     return "\n\n".join([*parts, _footer(story)])
 
 
@@ -100,6 +102,16 @@ def issue_body(order: JobOrder) -> str:
     said = harmless.quoted(order.title, TITLE_CHARS * 3)
     note = "Soulcaster opened this issue from feedback, because the settings of the project say so."
     return "\n\n".join([said, f"{_reported(order)}.", *_reports(order), note])
+
+
+def no_issue(repository: str) -> str:
+    """Return the remark that there is no issue, although the project wants one."""
+    return f"The project wants an issue for each fix, but issues are turned off in {repository}, so there is none."
+
+
+def job_marker(order: JobOrder) -> str:
+    """Return the hidden mark of what a job opened at GitHub."""
+    return f"<!-- soulcaster job {order.job_id} -->"
 
 
 def _reported(order: JobOrder) -> str:
@@ -177,8 +189,10 @@ def _row(name: str, run: TestSummary | None) -> str:
     return f"| {name} | {run.passed} | {run.failed} | {run.skipped} | {run.flaky} | {said} |"
 
 
-def _remarks(outcome: FixOutcome) -> Iterator[str]:
-    flags = [f"- {harmless.inline(flag, FLAG_CHARS)}" for flag in outcome.flags[:MAX_LISTED]]
+def _remarks(story: Story) -> Iterator[str]:
+    outcome = story.outcome
+    listed = [*story.flags, *outcome.flags][:MAX_LISTED]
+    flags = [f"- {harmless.inline(flag, FLAG_CHARS)}" for flag in listed]
     if outcome.blocked_hosts:
         hosts = ", ".join(harmless.code(host, 100) for host in outcome.blocked_hosts[:MAX_LISTED])
         flags.append(f"- Something in the sandbox tried to reach hosts that are not allowed, in vain: {hosts}.")
