@@ -23,7 +23,10 @@ OPTIONS = (
 
 @dataclass(frozen=True, slots=True)
 class FoundSecret:
-    """Where a patch adds what looks like a secret, and the rule that says so. Its value is not kept."""
+    """Where a patch adds what looks like a secret, and the rule that says so. Its value is not kept.
+
+    Line 0 is the name of the file, which is not shown then.
+    """
 
     path: str
     line: int
@@ -31,6 +34,8 @@ class FoundSecret:
 
     def __str__(self) -> str:
         """Return a text for people."""
+        if self.line == 0:
+            return f"The name of a new file looks like a secret ({self.rule})."
         return f"{well_formed(self.path)}:{self.line} looks like a secret ({self.rule})."
 
 
@@ -40,7 +45,7 @@ async def scan(patch: Patch) -> tuple[FoundSecret, ...]:
     Raises:
         NoScan: gitleaks is not here, fails, or takes too long.
     """
-    lines = [*new_lines(patch), *new_strings(patch)]
+    lines = [*_new_names(patch), *new_lines(patch), *new_strings(patch)]
     if not lines:
         return ()
     found = {
@@ -51,6 +56,10 @@ async def scan(patch: Patch) -> tuple[FoundSecret, ...]:
         place = places[min(number, len(places)) - 1]
         found.setdefault((place.path, place.number), FoundSecret(place.path, place.number, rule))
     return tuple(sorted(found.values(), key=lambda one: (one.path, one.line)))
+
+
+def _new_names(patch: Patch) -> list[AddedLine]:
+    return [AddedLine(one.path, 0, one.path) for one in patch.changes if one.kind in ("added", "copied", "renamed")]
 
 
 def _joined(lines: list[AddedLine]) -> tuple[bytes, list[AddedLine]]:

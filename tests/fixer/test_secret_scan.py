@@ -1,6 +1,6 @@
 import pytest
 
-from soulcaster.domain.fixes.patch import BinaryChange, Content, FileChange, Patch
+from soulcaster.domain.fixes.patch import BinaryChange, ChangeKind, Content, FileChange, Patch
 from soulcaster.fixer.secret_scan import FoundSecret, scan
 
 GITHUB = "ghp_" + "0123456789abcdefghijABCDEFGHIJ012345"
@@ -54,6 +54,17 @@ async def test_a_secret_in_a_file_that_git_takes_for_binary_is_found(data: bytes
 
     assert {one.path for one in await scan(binary(None))} == {"a"}
     assert await scan(binary(data + b"\n\0more")) == ()
+
+
+@pytest.mark.parametrize("path", [f"{GITHUB}.py", f"docs/{STRIPE}/a.md", f"{GITHUB}\udcff", f"{SLACK}"])
+async def test_a_secret_that_is_the_name_of_a_new_file_is_found_and_not_shown(path: str) -> None:
+    def change(kind: ChangeKind) -> Patch:
+        return Patch(b"diff --git \n", (FileChange(path, kind, "000000", "100644", 0, 0, path),))
+
+    [found] = await scan(change("added"))
+    assert "name of a new file" in str(found)
+    assert all(secret not in str(found) for secret in (GITHUB, STRIPE, SLACK))
+    assert await scan(change("deleted")) == ()
 
 
 async def test_ordinary_code_and_moved_lines_are_no_secrets() -> None:
