@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from soulcaster.domain.fixes import harmless
 from soulcaster.domain.fixes.order import JobOrder, Report
 from soulcaster.domain.fixes.outcome import FixOutcome, TestSummary
+from soulcaster.domain.fixes.redaction import plain
+from soulcaster.domain.text.secrets import without_secrets
 
 MAX_BODY = 65_536
 """Characters of a text at GitHub."""
@@ -162,7 +164,7 @@ def _change(story: Story) -> Iterator[str]:
     yield f"{_count(len(outcome.files), 'file')}, {outcome.added:,} lines added, {outcome.deleted:,} removed: {listed}."
     if story.summary.strip():
         yield "The coding agent says:"
-        yield harmless.quoted(story.summary, SUMMARY_CHARS)
+        yield harmless.quoted(without_secrets(plain(story.summary)), SUMMARY_CHARS)
 
 
 def _tests(outcome: FixOutcome) -> Iterator[str]:

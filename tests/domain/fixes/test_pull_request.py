@@ -168,6 +168,15 @@ def test_a_pull_request_tells_the_whole_story() -> None:
         assert part in body
 
 
+@pytest.mark.parametrize("hidden", ["", "\u200b", "\x1b[0m"])
+def test_a_secret_in_what_the_agent_says_is_not_shown(hidden: str) -> None:
+    said = f"I used gh{hidden}p_0123456789abcdefghijABCDEFGHIJ012345 for the call."
+    for text in (pull_request_body(Story(ORDER, OUTCOME, said)), follow_up_comment(Story(ORDER, OUTCOME, said))):
+        assert "0123456789abcdefghij" not in text
+        assert "for the call" in text
+
+
+
 def test_the_only_links_are_ours_and_those_of_a_sources_own_host() -> None:
     hostile = dataclasses.replace(ORDER, title=" ".join(HOSTILE))
     outcome = dataclasses.replace(OUTCOME, files=tuple(HOSTILE), flags=tuple(HOSTILE), blocked_hosts=tuple(HOSTILE))
