@@ -63,8 +63,8 @@ def quoted(text: str, most_chars: int) -> str:
 
 
 def _line(line: str) -> str:
-    words = ["".join(char if char.isprintable() else " " for char in word) for word in line.split(" ")]
-    shown = " ".join(_word(word) for word in words if word)
+    words = "".join(char if char.isprintable() else " " for char in line).split()
+    shown = " ".join(filter(None, map(_word, words)))
     return _NUMBERED.sub(r"\1\\\2", shown)
 
 

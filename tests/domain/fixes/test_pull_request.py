@@ -3,7 +3,7 @@ import re
 from collections.abc import Iterable
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
@@ -76,6 +76,7 @@ QUOTE = {"blockquote_open", "blockquote_close"}
 
 
 @given(WORDS)
+@example("\u0378" * 4 + "0")
 def test_a_quotation_is_text_and_code_and_nothing_else(text: str) -> None:
     assert_plain(harmless.quoted(text, 2_000), blocks=QUOTE)
 
@@ -174,7 +175,6 @@ def test_a_secret_in_what_the_agent_says_is_not_shown(hidden: str) -> None:
     for text in (pull_request_body(Story(ORDER, OUTCOME, said)), follow_up_comment(Story(ORDER, OUTCOME, said))):
         assert "0123456789abcdefghij" not in text
         assert "for the call" in text
-
 
 
 def test_the_only_links_are_ours_and_those_of_a_sources_own_host() -> None:
