@@ -78,6 +78,25 @@ async def test_in_with_a_token_that_is_read_for_every_connection(secured: Secure
             await read_brokers(kafka)
 
 
+async def test_nothing_is_lost_when_kafka_ends_connections_whose_sessions_are_over(
+    secured: SecuredKafka, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As Amazon MSK does with IAM after 12 hours: aiokafka does not renew a session, it connects again."""
+    kafka = kafka_access(secured.settings("brief"))
+    name = f"of-{uuid4().hex}"
+    await provision(kafka, [Topic(name, "any", "bytes", None, "of a test")], partitions=1, replication=1)
+    sent: list[bytes] = []
+    async with asyncio.timeout(60), KafkaPublisher(kafka) as publisher, GroupConsumer(kafka, name, name) as consumer:
+        records = consumer.records()
+        while sum("Got error produce response" in message for message in caplog.messages) < 2:
+            sent.append(str(len(sent)).encode())
+            await publisher.publish([Outgoing(name, b"key", sent[-1])])
+            record = await anext(records)
+            assert record.value == sent[-1]
+            await consumer.commit(record)
+    assert len(sent) > 2
+
+
 IN_CLEAR = {"kafka_security": "SASL_PLAINTEXT", "kafka_ca_file": ""}
 NO_USER = {"kafka_mechanism": "", "kafka_user": "", "kafka_password": ""}
 PLAINTEXT = {**NO_USER, "kafka_security": "PLAINTEXT", "kafka_ca_file": ""}

@@ -18,12 +18,16 @@ MECHANISMS = ("SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN", "OAUTHBEARER")
 LISTENERS = {
     "sasl": "SASL_SSL",
     "clear": "SASL_PLAINTEXT",
+    "brief": "SASL_PLAINTEXT",
     "tls": "SSL",
     "mutual": "SSL",
     "expired": "SSL",
 }
 """The listeners besides the plain one, which Kafka itself uses, and their protocols. `clear` takes SCRAM-SHA-512 only,
-`mutual` wants a certificate of its clients, and that of `expired` is no longer valid."""
+`brief` ends each connection after `BRIEF_MS`, `mutual` wants a certificate of its clients, and that of `expired` is no
+longer valid."""
+
+BRIEF_MS = 1_500
 
 _LOGIN = "org.apache.kafka.common.security"
 _LOGINS = {
@@ -100,9 +104,10 @@ class SecuredKafka:
                 self.authority.issue("expired", valid=timedelta(days=-1)).both
             ),
             "sasl.enabled.mechanisms": ",".join(MECHANISMS),
+            "listener.name.brief.scram-sha-512.connections.max.reauth.ms": str(BRIEF_MS),
             "listener.name.clear.sasl.enabled.mechanisms": "SCRAM-SHA-512",
         }
-        for listener in ("sasl", "clear"):
+        for listener in ("sasl", "clear", "brief"):
             for mechanism, login in _LOGINS.items():
                 properties[f"listener.name.{listener}.{mechanism}.sasl.jaas.config"] = login
         return properties
