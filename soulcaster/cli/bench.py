@@ -72,6 +72,40 @@ def intake(
         print_intake(figures)
 
 
+@app.command()
+def web(
+    clusters: Annotated[int, typer.Option(min=100, help="Clusters of the read model.")] = 10_000,
+    items: Annotated[int, typer.Option(min=1000, help="Items of the read model.")] = 1_000_000,
+    requests: Annotated[int, typer.Option(min=1, help="How often each page and list is asked for.")] = 50,
+    as_json: AsJson = False,
+) -> None:
+    """Say how long each page and list takes at the web server with a large read model behind it.
+
+    It starts a Kafka and a Redis for itself and writes the read model first, which takes minutes and, for a million
+    items, some gigabytes of memory. Stop whatever else runs on the machine.
+
+    `soulcaster bench web --clusters 10000 --items 1000000`
+    """
+    from soulcaster.bench.web import measure
+    from soulcaster.cli.bench_tables import print_web
+    from soulcaster.terminal import print_json, progress_bar
+
+    if items < clusters:
+        raise typer.BadParameter("Give at least as many items as clusters.", param_hint="--items")
+
+    with progress_bar("Starting Kafka and Redis") as bar:
+
+        def report(what: str, done: int, total: int) -> None:
+            bar.relabel(what)
+            bar.update(done, total)
+
+        figures = complete(measure(clusters, items, requests, report))
+    if as_json:
+        print_json(asdict(figures))
+    else:
+        print_web(figures)
+
+
 @app.command("pull-requests")
 def pull_requests(
     jobs: Annotated[int, typer.Option(min=1, help="Jobs to run, one after the other.")] = 10,

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from soulcaster.bench.pipeline import PipelineFigures
     from soulcaster.bench.pull_requests import PullRequestFigures
     from soulcaster.bench.scale import Growth
+    from soulcaster.bench.web import WebFigures
 
 
 def _numbers(title: str | Text, *columns: str, named_rows: bool = False) -> Table:
@@ -93,6 +94,16 @@ def print_pull_requests(figures: "PullRequestFigures") -> None:
     times.add_row(
         "from click to draft pull request", *(f"{one:.2f}" for one in (spread.p50_s, spread.p95_s, spread.max_s))
     )
+    console().print(times)
+
+
+def print_web(figures: "WebFigures") -> None:
+    """Print how long each page and list took."""
+    title = f"{figures.clusters:,} clusters, {figures.items:,} items; {figures.requests:,} requests each; ms"
+    times = _numbers(title, "p50", "p95", "slowest", "kB", named_rows=True)
+    for name, one in figures.timings.items():
+        milliseconds = (f"{value:.1f}" for value in (one.p50_ms, one.p95_ms, one.max_ms))
+        times.add_row(name, *milliseconds, f"{one.response_bytes / 1000:,.1f}")
     console().print(times)
 
 
