@@ -7,6 +7,7 @@ from itertools import groupby
 
 import numpy as np
 
+from agents.cluster_meter import count_assigned, count_failed_round, count_round
 from agents.rounds import BackgroundRounds
 from agents.runtime.batches import Batch
 from agents.step_sender import StepSender
@@ -84,6 +85,8 @@ class Cluster:
             for place in received:
                 self._clusters.forget(*place)
             raise
+        for of_project in steps.values():
+            count_assigned(of_project)
         for place in received:
             self._rounds.rebalance_when_quiet(place, self._clusters.state(*place))
         return sum(len(step.events) for of_project in steps.values() for step in of_project)
@@ -146,10 +149,13 @@ class Cluster:
         if finished is None:
             return Step()
         if finished.decision is None:
+            count_failed_round(finished.seconds)
             return project.failed(finished.error, self._clock())
-        return await asyncio.to_thread(
+        step = await asyncio.to_thread(
             project.finish, finished.round, finished.decision, self._clock(), finished.seconds
         )
+        count_round(step, finished.seconds)
+        return step
 
     # ---- rows and messages ---------------------------------------------------------------------------------------
 

@@ -14,6 +14,8 @@ from soulcaster.domain.feedback.items import Deleted, FeedbackItem, compared_ite
 from soulcaster.ports.embedder import Embedder
 from soulcaster.ports.messaging import Outgoing, Publisher, Record
 from soulcaster.services.retrying import until_available
+from soulcaster.telemetry.counting import count_by_source
+from soulcaster.telemetry.metrics import ITEMS_JUDGED
 from soulcaster.wire.embedded import EmbedderId, embedded_envelopes
 from soulcaster.wire.feedback import ItemsEnvelope
 from soulcaster.wire.topics import FEEDBACK_EMBEDDED
@@ -47,15 +49,18 @@ class Embed:
             items[record.partition, envelope.project_id] += envelope.items
             deleted[record.partition, envelope.project_id] += envelope.deleted
         judged: dict[ProjectPartition, Judged] = {}
+        outcomes: list[tuple[str, str]] = []
         for place, of_project in items.items():
             found = self._seen.state(*place).judge(of_project, [tombstone.id for tombstone in deleted[place]])
+            outcomes += [(item.source, verdict) for item, verdict in zip(found.items, found.verdicts, strict=True)]
             if found.fresh or deleted[place]:
                 judged[place] = found
-        if not judged:
-            return 0
-        messages, embedded = await self._messages(judged, deleted)
-        await until_available(lambda: self._publisher.publish(messages))
-        self._remember(batch, judged)
+        embedded = 0
+        if judged:
+            messages, embedded = await self._messages(judged, deleted)
+            await until_available(lambda: self._publisher.publish(messages))
+            self._remember(batch, judged)
+        count_by_source(ITEMS_JUDGED, outcomes)
         return embedded
 
     async def close(self) -> None:

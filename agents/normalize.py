@@ -13,6 +13,8 @@ from soulcaster.ports.messaging import Outgoing, Publisher, Record
 from soulcaster.services.dead_letters import dead_letter, send_dead_letters
 from soulcaster.services.intake import masked, read
 from soulcaster.services.retrying import until_available
+from soulcaster.telemetry.counting import OTHER, count_by_source
+from soulcaster.telemetry.metrics import ITEMS_READ
 from soulcaster.wire.feedback import items_envelopes
 from soulcaster.wire.project_config import ProjectConfig
 from soulcaster.wire.topics import FEEDBACK_ITEMS
@@ -46,6 +48,7 @@ class Normalize:
         deleted: dict[str, list[Deleted]] = defaultdict(list)
         dead_letters: list[Outgoing] = []
         configs: dict[str, ProjectConfig] = {}
+        outcomes: list[tuple[str, str]] = []
         for record in records:
             large = len(record.value or b"") > THREAD_BYTES
             contents = await asyncio.to_thread(read, record) if large else read(record)
@@ -54,10 +57,13 @@ class Normalize:
                 if project_id not in configs:
                     configs[project_id] = await self._config(project_id)
                 config = configs[project_id]
-                if config.sources.accepts(one.item):
+                accepted = config.sources.accepts(one.item)
+                outcomes.append((one.item.source, "accepted" if accepted else "filtered"))
+                if accepted:
                     items[project_id].append((masked(one) if config.mask_personal_data else one).json)
             for project_id, tombstones in contents.deleted:
                 deleted[project_id].append(tombstones)
+            outcomes += [(OTHER, "deleted")] * len(contents.deleted) + [(OTHER, "refused")] * len(contents.refused)
             dead_letters += [dead_letter(record, r.reason, value=r.value, index=r.index) for r in contents.refused]
         messages = [
             Outgoing(FEEDBACK_ITEMS.name, project_id.encode(), envelope)
@@ -65,7 +71,8 @@ class Normalize:
             for envelope in items_envelopes(project_id, items.get(project_id, ()), deleted.get(project_id, ()))
         ]
         await until_available(lambda: self._publisher.publish(messages))
-        await send_dead_letters(self._publisher, dead_letters)
+        await send_dead_letters(self._publisher, dead_letters, "invalid")
+        count_by_source(ITEMS_READ, outcomes)
         return sum(map(len, items.values()))
 
     async def close(self) -> None:

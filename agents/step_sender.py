@@ -47,7 +47,8 @@ class StepSender:
     async def _dead_letter(self, place: ProjectPartition, part: Step, error: Exception) -> None:
         events, commands = self._messages({place: [part]})
         records = [Record(m.topic, place[0], -1, 0, m.key, m.value) for m in (*events, *commands)]
-        await send_dead_letters(self._publisher, [dead_letter(record, f"cluster: {error!r}") for record in records])
+        letters = [dead_letter(record, f"cluster: {error!r}") for record in records]
+        await send_dead_letters(self._publisher, letters, "failed")
 
     def _messages(self, steps: Mapping[ProjectPartition, Sequence[Step]]) -> tuple[list[Outgoing], list[Outgoing]]:
         """Return events and job steps, and the commands that launch fixes."""

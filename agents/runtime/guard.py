@@ -33,4 +33,4 @@ class Guard:
 
     async def _dead_letter(self, record: Record, error: Exception) -> None:
         log.exception("a record failed for good", agent=self._agent, record=record.position, exc_info=error)
-        await send_dead_letters(self._publisher, [dead_letter(record, f"{self._agent}: {error!r}")])
+        await send_dead_letters(self._publisher, [dead_letter(record, f"{self._agent}: {error!r}")], "failed")

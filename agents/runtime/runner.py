@@ -1,11 +1,13 @@
 """The loop of every agent: take a batch, process it under the guard, report how much it produced."""
 
+import time
 from collections.abc import AsyncIterator, Sequence
 from functools import partial
 from typing import Protocol
 
 from agents.runtime.batches import Batch
 from agents.runtime.guard import Guard
+from agents.runtime.meter import Meter
 from soulcaster.ports.messaging import Publisher, Record
 
 
@@ -30,13 +32,16 @@ class Agent(Protocol):
         """Stop what the agent runs besides `process`; called once, after its last batch."""
 
 
-async def run_agent(agent: Agent, batches: AsyncIterator[Batch], *, publisher: Publisher) -> AsyncIterator[int]:
+async def run_agent(
+    agent: Agent, batches: AsyncIterator[Batch], *, publisher: Publisher, meter: Meter
+) -> AsyncIterator[int]:
     """Process batch after batch; yield how many results each gave.
 
     Args:
         agent: what processes them.
         batches: the batches; asking for the next one acknowledges the one before.
         publisher: sends the dead letters of records that cannot be processed.
+        meter: counts the batches.
 
     Raises:
         KafkaUnavailable: a dead letter could not be sent. The process must end: the batch is not acknowledged.
@@ -44,6 +49,9 @@ async def run_agent(agent: Agent, batches: AsyncIterator[Batch], *, publisher: P
     guard = Guard(agent.name, publisher)
     try:
         async for batch in batches:
-            yield await guard.run(batch.records, partial(agent.process, batch))
+            started = time.perf_counter()
+            results = await guard.run(batch.records, partial(agent.process, batch))
+            meter.done(batch.records, results, time.perf_counter() - started)
+            yield results
     finally:
         await agent.close()

@@ -26,6 +26,7 @@ from soulcaster.domain.ids import step_id_for
 from soulcaster.domain.lifecycle import MAX_LAUNCHES, Job, JobState, active, waits_for_launch
 from soulcaster.errors import Unavailable
 from soulcaster.launcher.cancelling import cancelled
+from soulcaster.launcher.meter import Meter
 from soulcaster.ports.clock import Clock
 from soulcaster.ports.job_feed import JobFeed, JobWatch
 from soulcaster.ports.launch_backend import Launch, LaunchBackend, LaunchRefused, Task
@@ -87,22 +88,27 @@ class JobRun:
         self._steps = JobSteps(launching.publisher, launching.clock)
         self._opened_at: datetime = launching.clock()
         self._job = self._ordered()
+        backend = self._fix.options.backend
+        self._meter = Meter(backend if backend in launching.backends else "other")
 
     async def run(self) -> None:
         """Return when the job has ended and nothing of it runs any more; waits while Kafka is unavailable."""
-        await until_available(self._follow)
+        with self._meter.followed():
+            await until_available(self._follow)
 
     async def _follow(self) -> None:
         async with self._given.feed.watch(self._command.job_id, self._since) as watch:
             self._opened_at = self._given.clock()
             while active(job := watch.job or self._job):
                 self._job = job
+                self._meter.seen(job)
                 if job.state == "queued":
                     await watch.changed(job, POLL_SECONDS)
                 elif waits_for_launch(job):
                     await self._claim(watch, job)
                 else:
                     await self._supervise(watch, job)
+            self._meter.seen(job)
             await self._clean_up(job)
             await self._archive(watch, job)
 
@@ -230,6 +236,7 @@ class JobRun:
             await until_available(lambda: backend.stop(self._launch_of(job)))
         reason = self._redacted(job, reason)
         failed = f"launch {job.launch} failed: {reason}"
+        self._meter.launch_failed()
         log.warning("a launch failed", job=job.id, launch=job.launch, reason=reason)
         if retry and job.launch < MAX_LAUNCHES:
             await self._publish(
@@ -252,10 +259,11 @@ class JobRun:
         await self._dead_letter(reason)
         step = self._steps.next(job, "dead", key="given up", log=f"given up: {reason}", error=reason)
         await until_available(lambda: self._steps.publish(step))
+        self._meter.ended("dead", job.cost_usd)
 
     async def _dead_letter(self, reason: str) -> None:
         reason = f"launcher: job {self._command.job_id}: {reason}"
-        await send_dead_letters(self._given.publisher, [dead_letter(self._asked, reason)])
+        await send_dead_letters(self._given.publisher, [dead_letter(self._asked, reason)], "job")
 
     # ---- 6: clean up ---------------------------------------------------------------------------------------------
 

@@ -57,7 +57,8 @@ class JobRuns:
         try:
             command = FixCommand.model_validate_json(record.value or b"")
         except ValidationError as error:
-            await send_dead_letters(self._given.publisher, [dead_letter(record, f"launcher: {error}")])
+            letter = dead_letter(record, f"launcher: {error}")
+            await send_dead_letters(self._given.publisher, [letter], "invalid")
         else:
             log.info("a job begins", job=command.job_id, backend=command.options.backend)
             run = JobRun(command, record, self._given)

@@ -12,11 +12,12 @@ import structlog
 from soulcaster.errors import ApiUnavailable, BadInput, NotFound
 from soulcaster.pollers.api_client import SYNC_SECONDS, ApiClient, until_available
 from soulcaster.telemetry.liveness import TURNS
+from soulcaster.telemetry.metrics import POLLS
 
 LOOK_SECONDS = 15.0
 """How often the API is asked for a project's repositories; new ones are synced at once."""
 
-LOOP = "github"
+SOURCE = "github"
 TURN_SECONDS = 2 * SYNC_SECONDS
 """A project takes less: one sync and a few requests."""
 
@@ -49,7 +50,7 @@ class GitHubPoller:
 
     async def step(self) -> float:
         """Sync every project that is due, once; return the seconds until the next step."""
-        TURNS.turn(LOOP, within=TURN_SECONDS)
+        TURNS.turn(SOURCE, within=TURN_SECONDS)
         ids = await until_available(self._api.projects)
         self._idle &= set(ids)
         self._due = {project_id: due for project_id, due in self._due.items() if project_id in ids}
@@ -60,7 +61,7 @@ class GitHubPoller:
         return max(0.0, min([LOOK_SECONDS, *waits]))
 
     async def _look_at(self, project_id: str) -> None:
-        TURNS.turn(LOOP, within=TURN_SECONDS)
+        TURNS.turn(SOURCE, within=TURN_SECONDS)
         github = await until_available(lambda: self._api.github(project_id))
         repositories = frozenset(github.repositories if github.enabled else ())
         if not repositories:
@@ -84,6 +85,7 @@ class GitHubPoller:
         try:
             synced = await self._api.sync_github(project_id)
         except ApiUnavailable as error:
+            POLLS.labels(SOURCE, "unavailable").inc()
             again_in = error.retry_after or self._interval
             log.warning("not synced", project=project_id, reason=str(error), again_in=again_in)
             if error.retry_after is None:
@@ -92,7 +94,9 @@ class GitHubPoller:
             self._limited_until = self._clock() + error.retry_after
             return self._limited_until
         except BadInput as error:
+            POLLS.labels(SOURCE, "refused").inc()
             log.warning("not synced", project=project_id, reason=str(error), again_in=self._interval)
             return self._clock() + self._interval
+        POLLS.labels(SOURCE, "ok").inc()
         log.info("synced", project=project_id, **synced.model_dump())
         return self._clock() + (self._interval if synced.complete else 0.0)

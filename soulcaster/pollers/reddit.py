@@ -22,6 +22,7 @@ from soulcaster.pollers.reddit_reading import Reading
 from soulcaster.pollers.reddit_responses import Later, Refused, Unchanged
 from soulcaster.pollers.schedule import Listing, Schedule
 from soulcaster.telemetry.liveness import TURNS
+from soulcaster.telemetry.metrics import POLLS
 
 LOOK_SECONDS = 3.0
 """How often the API is asked what to poll, and whether somebody wants it polled now."""
@@ -173,12 +174,16 @@ class RedditPoller:
             return  # the listing was taken off the plan meanwhile
         match result.outcome:
             case Later() as later:
+                POLLS.labels(SOURCE, "unavailable").inc()
                 self._retry(listing, project, later)
             case Refused() as refused:
+                POLLS.labels(SOURCE, "refused").inc()
                 self._block(listing, refused)
             case Unchanged():
+                POLLS.labels(SOURCE, "unchanged").inc()
                 self._end(listing, project, None)
             case page:
+                POLLS.labels(SOURCE, "ok").inc()
                 taken = reading.take(page)
                 left_out = await deliver(self._api, listing, reading, taken)
                 if left_out:

@@ -28,6 +28,15 @@ class Stats:
     jobs: int
 
 
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """Counts of all projects together."""
+
+    items: int
+    unclustered: int
+    clusters: int
+
+
 class ProjectReader(Protocol):
     """Reads projects.
 
@@ -51,3 +60,6 @@ class ProjectReader(Protocol):
 
     async def stats_of(self, project_ids: Sequence[str]) -> tuple[Stats, ...]:
         """Return the counts of each of these projects, in as many round trips as for one."""
+
+    async def totals(self) -> Totals:
+        """Return the counts of all projects together."""

@@ -27,6 +27,7 @@ from agents.project import Project
 from agents.runtime.batches import InProgress, batches
 from agents.runtime.delivery import OrderlyApp
 from agents.runtime.runner import Agent, run_agent
+from soulcaster.adapters.embedders.measured import MeasuredEmbedder
 from soulcaster.adapters.kafka.access import KafkaAccess, Password
 from soulcaster.adapters.kafka.brokers import read_brokers
 from soulcaster.adapters.kafka.publisher import KafkaPublisher
@@ -128,7 +129,7 @@ def create_app(settings: WorkerSettings, *, embedder: Embedder | None = None) ->
     in_progress = InProgress(app)
     for agent in (
         Normalize(config_of=config_of, publisher=publisher),
-        Embed(seen=seen, embedder=embedder, publisher=publisher),
+        Embed(seen=seen, embedder=MeasuredEmbedder(embedder), publisher=publisher),
         Cluster(clusters=clusters, stored=stored, publisher=publisher, clock=utc_now),
         Project(Projection(read_model.writer)),
     ):

@@ -1,9 +1,10 @@
 """Dead letters: what a consumer cannot process is kept with its reason, read back, and sent again on request."""
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
 import stamina
 
@@ -12,10 +13,14 @@ from soulcaster.ports.dead_letters import DeadLetter, DeadLetters
 from soulcaster.ports.messaging import Outgoing, Publisher, Record
 from soulcaster.services.intake import generated_external_id, read_json
 from soulcaster.services.retrying import MAX_WAIT_SECONDS
+from soulcaster.telemetry.metrics import DEAD_LETTERS as DEAD_LETTERS_SENT
 from soulcaster.wire.topics import DEAD_LETTERS, FEEDBACK_EMBEDDED, FEEDBACK_ITEMS, FEEDBACK_RAW, TOPICS
 
 SEND_SECONDS = 60.0
 """How long sending dead letters is retried; after that the process ends rather than lose them."""
+
+Kind = Literal["invalid", "failed", "job"]
+"""Why, in metrics: not what its topic carries, made an agent raise, or the order of a job that is dead."""
 
 MAX_REASON = 2_000
 """Characters of a reason that are kept."""
@@ -53,8 +58,8 @@ def dead_letter(record: Record, reason: str, *, value: bytes | None = None, inde
     )
 
 
-async def send_dead_letters(publisher: Publisher, letters: Sequence[Outgoing]) -> None:
-    """Send dead letters, retrying for `SEND_SECONDS`.
+async def send_dead_letters(publisher: Publisher, letters: Sequence[Outgoing], kind: Kind) -> None:
+    """Send dead letters of one kind, retrying for `SEND_SECONDS`.
 
     Raises:
         KafkaUnavailable: Kafka did not acknowledge them; the process must end, with nothing acknowledged.
@@ -66,6 +71,8 @@ async def send_dead_letters(publisher: Publisher, letters: Sequence[Outgoing]) -
     ):
         with attempt:
             await publisher.publish(letters)
+    for topic, count in Counter(dict(letter.headers)["topic"] for letter in letters).items():
+        DEAD_LETTERS_SENT.labels(topic.decode(), kind).inc(count)
 
 
 def read_dead_letter(record: Record, headers: Iterable[tuple[str, bytes | None]]) -> DeadLetter | None:

@@ -1,7 +1,8 @@
 """Posting feedback: how items and vendors' deliveries get onto feedback.raw, from the API, files and syncs alike."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -12,6 +13,7 @@ from soulcaster.domain.ids import item_id
 from soulcaster.domain.sources import SOURCES, Nothing, SourceChange
 from soulcaster.ports.messaging import KeyedPublisher, Outgoing, Record
 from soulcaster.services.intake import Refusal, read, read_json
+from soulcaster.telemetry.metrics import ITEMS_POSTED
 from soulcaster.wire.feedback import Delivery, raw_envelopes
 from soulcaster.wire.topics import FEEDBACK_RAW
 
@@ -103,14 +105,15 @@ class FeedbackPosts:
         Raises:
             KafkaUnavailable: Kafka did not acknowledge all of them; it does no harm to post all again.
         """
-        groups = [items] if len(items) == 1 else await self._by_partition(items)
-        await self._publisher.publish(
-            [
-                Outgoing(FEEDBACK_RAW.name, group[0].item.id.encode(), value)
-                for group in groups
-                for value in _messages([item.value for item in group])
-            ]
-        )
+        with _counted(len(items)):
+            groups = [items] if len(items) == 1 else await self._by_partition(items)
+            await self._publisher.publish(
+                [
+                    Outgoing(FEEDBACK_RAW.name, group[0].item.id.encode(), value)
+                    for group in groups
+                    for value in _messages([item.value for item in group])
+                ]
+            )
 
     async def post_delivery(self, delivery: PostableDelivery) -> None:
         """Publish a vendor's delivery.
@@ -118,7 +121,8 @@ class FeedbackPosts:
         Raises:
             KafkaUnavailable: Kafka did not acknowledge it.
         """
-        await self._publisher.publish([delivery.message])
+        with _counted(len(delivery.item_ids)):
+            await self._publisher.publish([delivery.message])
 
     async def _by_partition(self, items: Sequence[PostableItem]) -> Sequence[Sequence[PostableItem]]:
         partitions = await self._publisher.partitions(FEEDBACK_RAW.name, [one.item.id.encode() for one in items])
@@ -126,6 +130,17 @@ class FeedbackPosts:
         for partition, one in zip(partitions, items, strict=True):
             groups[partition].append(one)
         return list(groups.values())
+
+
+@contextmanager
+def _counted(items: int) -> Iterator[None]:
+    """Count items as acknowledged or not, by how the block ends."""
+    outcome = "unavailable"
+    try:
+        yield
+        outcome = "acknowledged"
+    finally:
+        ITEMS_POSTED.labels(outcome).inc(items)
 
 
 def _messages(values: Sequence[bytes]) -> Sequence[bytes]:

@@ -1,6 +1,7 @@
 """The projection: what records of Kafka say, written to the read model."""
 
 import asyncio
+import time
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from soulcaster.ports.messaging import Record
 from soulcaster.ports.projects import Project
 from soulcaster.ports.read_model_writer import ReadModelWriter
 from soulcaster.services.retrying import until_available
+from soulcaster.telemetry.metrics import ITEM_VISIBLE_SECONDS
 from soulcaster.wire.cluster_events import ClusterEvents
 from soulcaster.wire.control import (
     ControlMessage,
@@ -94,6 +96,9 @@ class Projection:
 
     async def _apply_changes(self, project_id: str, changes: _Changes) -> None:
         await until_available(partial(self._writer.put_items, project_id, changes.items))
+        if changes.items:
+            oldest = min(item.received_at for item in changes.items)
+            ITEM_VISIBLE_SECONDS.observe(max(0.0, time.time() - oldest.timestamp()))
         await until_available(partial(self._writer.delete_items, project_id, changes.deleted))
         await until_available(partial(self._writer.apply, project_id, changes.events))
         await until_available(partial(self._writer.put_job_steps, changes.steps))

@@ -33,7 +33,8 @@ _feedback = Section("Feedback")
 
 ITEMS_POSTED = _feedback.counter(
     "items_posted",
-    "Items that came in through the HTTP API. `outcome`: `acknowledged` by Kafka, or `unavailable`: not answered 2xx.",
+    "Items that came in through the HTTP API, a file or a sync. `outcome`: `acknowledged` by Kafka, or `unavailable`: "
+    "not, and the caller knows.",
     "outcome",
 )
 ITEMS_READ = _feedback.counter(
@@ -61,16 +62,16 @@ ITEM_VISIBLE_SECONDS = _feedback.histogram(
     "item of each batch.",
     buckets=WORK,
 )
-UNCLUSTERED = _feedback.gauge(
-    "unclustered_items", "Items in the read model without a cluster, of the projects of this worker's partitions."
-)
+ITEMS = _feedback.gauge("items", "Items in the read model, as the worker with partition 0 counts them; others say 0.")
+UNCLUSTERED = _feedback.gauge("unclustered_items", "Those of them that are in no cluster yet.")
 
 _agents = Section("Agents of the worker")
 
 WORKER_STATE = _agents.gauge(
-    "worker_state", "1 for what the worker does now: `starting`, `rebalancing`, `recovering` its tables or `running`.",
+    "worker_state",
+    "1 for what the worker does now: `rebalancing`, `recovering` its tables, `running`, or `idle` without a partition.",
     "state",
-)  # fmt: skip
+)
 AGENT_RECORDS = _agents.counter("agent_records", "Records that an agent has processed.", "agent")
 AGENT_RESULTS = _agents.counter(
     "agent_results", "What an agent made of them: items, events or applied records.", "agent"
@@ -85,9 +86,26 @@ AGENT_DELAY_SECONDS = _agents.histogram(
     buckets=WORK,
 )
 
+AGENT_LAG_RECORDS = _agents.gauge(
+    "agent_lag_records", "Records that an agent has left, in the partitions of this worker.", "agent", "topic"
+)
+AGENT_BACKLOG_SECONDS = _agents.gauge(
+    "agent_backlog_seconds", "Age of the oldest record that an agent has left; 0 when it has none.", "agent"
+)
+AGENT_COMMIT_AGE_SECONDS = _agents.gauge(
+    "agent_commit_age_seconds",
+    "For how long the committed offset of a partition with lag has stood still; of an agent's partitions the longest.",
+    "agent",
+)
+LOOK_TIMESTAMP = _agents.gauge(
+    "worker_look_timestamp_seconds", "When lag, backlog and commit age were last measured, in Unix time."
+)
+
 _clustering = Section("Clustering")
 
-CLUSTERS = _clustering.gauge("clusters", "Clusters of the projects that this worker has in memory.")
+CLUSTERS = _clustering.gauge(
+    "clusters", "Clusters in the read model, as the worker with partition 0 counts them; others say 0."
+)
 ROUNDS = _clustering.counter(
     "rounds",
     "Rounds of consolidation beside the stream; those of small projects are part of a batch. `outcome`: `applied`, "
@@ -105,7 +123,8 @@ _models = Section("Embedder and paid models")
 
 EMBEDDER_CALLS = _models.counter(
     "embedder_calls",
-    "Calls of the embedder. `outcome`: `ok`, `unavailable`, `refuses`: a person has to act, or `rejects` a text.",
+    "Calls of the embedder. `outcome`: `ok`, `unavailable`, `refuses`: a person has to act, `rejects` a text, or "
+    "`failed` for another reason.",
     "embedder",
     "outcome",
 )

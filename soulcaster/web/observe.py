@@ -5,11 +5,20 @@ from uuid import uuid4
 
 import structlog
 from aiohttp import web
+from aiohttp.hdrs import METH_ALL
 from aiohttp.typedefs import Handler
+
+from soulcaster.telemetry.metrics import HTTP_REQUEST_SECONDS, HTTP_REQUESTS
 
 _log = structlog.get_logger(__name__)
 
 _REQUEST_ID = web.RequestKey("request_id", str)
+
+_STREAM = web.RequestKey("stream", bool)
+
+_NO_ROUTE = "none"
+_LEFT = 499
+"""The caller disconnected before there was a response."""
 
 _POLICY = "Content-Security-Policy"
 _ALLOWED = (
@@ -29,7 +38,7 @@ async def log_requests(request: web.Request, handler: Handler) -> web.StreamResp
     """Log each request after its response: the path without the query, which may hold a sign-in token or a search."""
     request[_REQUEST_ID] = request_id = uuid4().hex
     started = time.perf_counter()
-    status = 499  # the caller disconnected before there was a response
+    status = _LEFT
     with structlog.contextvars.bound_contextvars(request_id=request_id):
         try:
             response = await handler(request)
@@ -38,13 +47,26 @@ async def log_requests(request: web.Request, handler: Handler) -> web.StreamResp
             status = redirect.status
             raise
         finally:
-            milliseconds = round((time.perf_counter() - started) * 1000, 1)
+            seconds = time.perf_counter() - started
+            _count(request, status, seconds)
+            milliseconds = round(seconds * 1000, 1)
             _log.info("request", method=request.method, path=request.path, status=status, ms=milliseconds)
     return response
 
 
+def _count(request: web.Request, status: int, seconds: float) -> None:
+    resource = request.match_info.route.resource
+    route = _NO_ROUTE if resource is None else resource.canonical
+    method = request.method if request.method in METH_ALL else "other"
+    HTTP_REQUESTS.labels(method, route, "499" if status == _LEFT else f"{status // 100}xx").inc()
+    if _STREAM not in request:
+        HTTP_REQUEST_SECONDS.labels(route).observe(seconds)
+
+
 async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
     """Add the security headers to every response; people's feedback stays out of caches."""
+    if response.content_type == "text/event-stream":
+        request[_STREAM] = True
     response.headers.update(_HEADERS)
     response.headers.setdefault(_POLICY, _ALLOWED)
     response.headers.setdefault("Cache-Control", "no-cache" if isinstance(response, web.FileResponse) else "no-store")

@@ -10,6 +10,7 @@ import pytest
 from agents import rounds as rounds_module
 from agents.cluster import Cluster
 from agents.runtime.batches import Batch
+from agents.runtime.meter import Meter
 from agents.runtime.runner import run_agent
 from soulcaster.domain.clustering.project.clusters import ProjectClusters
 from soulcaster.domain.clustering.project.item_records import RECORD_BYTES
@@ -76,7 +77,7 @@ class Writer:
 async def writing(rows: Rows, clusters: SegmentedTable[ProjectClusters] | None = None) -> AsyncIterator[Writer]:
     writer = Writer(rows)
     agent = Cluster(clusters=clusters or rows.clusters(), stored=stored, publisher=writer.publisher, clock=lambda: NOW)
-    running = asyncio.create_task(collect(run_agent(agent, writer.stream(), publisher=writer.publisher)))
+    running = asyncio.create_task(collect(run_agent(agent, writer.stream(), publisher=writer.publisher, meter=Meter(agent.name))))
     yield writer
     writer.batches.put_nowait(None)
     await running

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from agents.runtime.batches import Batch
+from agents.runtime.meter import Meter
 from agents.runtime.runner import Agent, run_agent
 from soulcaster.domain.clustering.project.clusters import ProjectClusters
 from soulcaster.domain.clustering.project.item_records import RECORD_BYTES
@@ -125,7 +126,7 @@ async def run_batches(
     agent: Agent, batches: Iterable[Sequence[Record]], publisher: Publisher, rows: Rows | None = None
 ) -> list[int]:
     """Run an agent over batches of these records; return the number of results for each."""
-    return await collect(run_agent(agent, stream(batches, rows), publisher=publisher))
+    return await collect(run_agent(agent, stream(batches, rows), publisher=publisher, meter=Meter(agent.name)))
 
 
 async def collect(results: AsyncIterator[Any]) -> list[Any]:

@@ -24,6 +24,7 @@ from google.genai import types
 from soulcaster.adapters.gemini.client import GeminiClient, GeminiFailure
 from soulcaster.adapters.redis.vector_cache import RedisVectorCache
 from soulcaster.errors import EmbedderRefuses, EmbedderUnavailable, InvalidMessage
+from soulcaster.telemetry.metrics import EMBEDDING_COST
 
 MODEL = "gemini-embedding-001"
 TASK = "CLUSTERING"
@@ -283,6 +284,7 @@ class GeminiEmbedder:
 
     def _count(self, *, requests: int = 0, texts: int = 0, characters: int = 0, cached: int = 0) -> None:
         u = self._usage
+        EMBEDDING_COST.labels(self.name).inc(characters / CHARS_PER_TOKEN * DOLLARS_PER_TOKEN)
         self._usage = Usage(u.requests + requests, u.texts + texts, u.characters + characters, u.cached + cached)
 
     def _log_usage(self) -> None:

@@ -11,6 +11,8 @@ from google.genai.errors import APIError
 from google.genai.models import AsyncModels
 from yarl import URL
 
+from soulcaster.telemetry.metrics import GEMINI_REQUESTS
+
 GOOGLE = "https://generativelanguage.googleapis.com"
 
 T = TypeVar("T")
@@ -62,6 +64,11 @@ class GeminiClient:
 
         A failure is returned and not raised: Google's error may quote the key, so it must not be its context.
         """
+        answer = await self._answer(send)
+        GEMINI_REQUESTS.labels(answer.kind if isinstance(answer, GeminiFailure) else "ok").inc()
+        return answer
+
+    async def _answer(self, send: Callable[[AsyncModels], Awaitable[T]]) -> T | GeminiFailure:
         try:
             return await send(self._client.aio.models)
         except APIError as error:

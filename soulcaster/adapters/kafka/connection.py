@@ -14,6 +14,7 @@ from aiokafka.errors import (
 from soulcaster.adapters.kafka.access import KafkaAccess
 from soulcaster.adapters.kafka.diagnosis import diagnosis
 from soulcaster.errors import KafkaRefuses, KafkaUnavailable
+from soulcaster.telemetry.metrics import KAFKA_ERRORS
 
 REQUEST_SECONDS = 10.0
 """Time limit of one request; shorter than the time any process has to shut down."""
@@ -35,6 +36,7 @@ async def unavailable_errors(kafka: KafkaAccess, failure: str = "does not answer
     try:
         yield
     except (KafkaError, OSError, TimeoutError) as error:
+        KAFKA_ERRORS.inc()
         if isinstance(error, _FORBIDDEN):
             raise KafkaRefuses(f"Kafka at {kafka.servers} forbids this ({error!r})") from error
         # aiokafka logs why no connection came about, and does not raise it; a wrong token it does not even notice.

@@ -36,7 +36,12 @@ class KafkaOffsets:
         if not topics:
             return {}
         found = await self._admin.describe_topics(list(topics))
-        partitions = [TopicPartition(t["topic"], p["partition"]) for t in found for p in t["partitions"]]
+        return await self.spans_of([TopicPartition(t["topic"], p["partition"]) for t in found for p in t["partitions"]])
+
+    async def spans_of(self, partitions: Collection[TopicPartition]) -> dict[TopicPartition, Span]:
+        """Return where each of these partitions begins and ends."""
+        if not partitions:
+            return {}
         firsts, ends = await asyncio.gather(
             self._consumer.beginning_offsets(partitions), self._consumer.end_offsets(partitions)
         )

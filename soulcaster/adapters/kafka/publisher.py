@@ -1,6 +1,8 @@
 """The publisher that every process sends with."""
 
 import asyncio
+import time
+from collections import Counter
 from collections.abc import Sequence
 from typing import Self
 
@@ -12,6 +14,7 @@ from soulcaster.adapters.kafka.access import KafkaAccess
 from soulcaster.adapters.kafka.connection import REQUEST_SECONDS, unavailable_errors
 from soulcaster.errors import InvalidMessage
 from soulcaster.ports.messaging import Outgoing
+from soulcaster.telemetry.metrics import KAFKA_PUBLISH_SECONDS, KAFKA_PUBLISHED
 from soulcaster.wire.topics import DEAD_LETTERS
 
 MAX_BATCH_BYTES = 256 * 1024
@@ -57,6 +60,7 @@ class KafkaPublisher:
     async def publish(self, messages: Sequence[Outgoing]) -> None:
         """Send all and await every acknowledgement; see `ports.messaging.Publisher`."""
         producer = await self._connected()
+        started = time.perf_counter()
         async with unavailable_errors(self._kafka, "did not acknowledge"):
             try:
                 async with asyncio.timeout(self._timeout):
@@ -67,6 +71,9 @@ class KafkaPublisher:
                     await asyncio.gather(*acknowledgements)
             except MessageSizeTooLargeError as error:
                 raise InvalidMessage(f"a message is larger than its topic takes: {error}") from error
+        KAFKA_PUBLISH_SECONDS.observe(time.perf_counter() - started)
+        for topic, count in Counter(message.topic for message in messages).items():
+            KAFKA_PUBLISHED.labels(topic).inc(count)
 
     async def partitions(self, topic: str, keys: Sequence[bytes]) -> Sequence[int]:
         """Return the partition of each key; see `ports.messaging.KeyedPublisher`."""

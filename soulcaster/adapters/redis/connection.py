@@ -1,5 +1,6 @@
 """The connection that the files of the read model share."""
 
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -11,6 +12,7 @@ from soulcaster.adapters.redis.client import RedisAccess, redis_client
 from soulcaster.adapters.redis.failures import failure
 from soulcaster.adapters.redis.typed import Commands
 from soulcaster.errors import RedisUnavailable
+from soulcaster.telemetry.metrics import REDIS_ERRORS, REDIS_SECONDS
 
 TIMEOUT_SECONDS = 5.0
 """For a connection, and for an answer."""
@@ -47,14 +49,20 @@ class RedisConnection:
 
         Other errors of Redis pass through: they come from the data, and trying again would not help.
         """
+        started = time.perf_counter()
         try:
             yield self._commands
         except (RedisConnectionError, RedisTimeoutError, NoPermissionError, OSError) as error:
+            REDIS_ERRORS.labels("unavailable").inc()
             raise failure(self._access, error) from error
         except ResponseError as error:
-            if _is_temporary(error):
+            temporary = _is_temporary(error)
+            REDIS_ERRORS.labels("unavailable" if temporary else "error").inc()
+            if temporary:
                 raise RedisUnavailable(f"Redis at {self._access.address} cannot serve now ({error})") from error
             raise
+        finally:
+            REDIS_SECONDS.observe(time.perf_counter() - started)
 
 
 def _is_temporary(error: ResponseError) -> bool:

@@ -9,9 +9,12 @@ from soulcaster.adapters.redis.cluster_lists import ORDERS, status_label
 from soulcaster.adapters.redis.connection import RedisConnection
 from soulcaster.adapters.redis.typed import Commands, Pipeline, Value
 from soulcaster.domain.lifecycle import ClusterStatus
-from soulcaster.ports.projects import Project, Stats
+from soulcaster.ports.projects import Project, Stats, Totals
 
 STATUSES: tuple[ClusterStatus, ...] = get_args(ClusterStatus)
+
+COUNTED_AT_ONCE = 500
+"""Projects that one pipeline counts."""
 
 _LAST = datetime.max.replace(tzinfo=UTC)
 
@@ -85,6 +88,27 @@ class RedisProjects:
             ]
             await pipe.execute()
         return tuple(of.stats() for of in counts)
+
+    async def totals(self) -> Totals:
+        """Return the counts of all projects together."""
+        items = unclustered = clusters = 0
+        async with self._connection.commands() as redis:
+            project_ids = sorted(await redis.smembers(keys.projects()))
+            for at in range(0, len(project_ids), COUNTED_AT_ONCE):
+                pipe = redis.pipeline()
+                counts = [
+                    (
+                        pipe.zcard(keys.items_by_time(project_id)),
+                        pipe.scard(keys.unclustered(project_id)),
+                        pipe.zcard(keys.clusters(project_id, ORDERS["largest"])),
+                    )
+                    for project_id in project_ids[at : at + COUNTED_AT_ONCE]
+                ]
+                await pipe.execute()
+                items += sum(count.value for count, _, _ in counts)
+                unclustered += sum(count.value for _, count, _ in counts)
+                clusters += sum(count.value for _, _, count in counts)
+        return Totals(items, unclustered, clusters)
 
 
 class _Counts:

@@ -36,6 +36,9 @@ from soulcaster.domain.ids import id_bytes, job_record_id
 from soulcaster.domain.lifecycle import JobStep
 from soulcaster.domain.segments import RowChange, Segments
 
+GIVEN_UP = "given up: a command or another round came in between"
+"""The outcome of a round whose decision is not carried out."""
+
 
 class ProjectClusters:
     """One project's clusters.
@@ -204,8 +207,7 @@ class ProjectClusters:
         draft = StepDraft()
         changes = clusters.clusterer.rounds.finish(round_.snapshot, decision)
         if changes is None:
-            outcome = "given up: a command or another round came in between"
-            draft.events.append(event_factory.status(embedders, outcome, at, seconds=seconds))
+            draft.events.append(event_factory.status(embedders, GIVEN_UP, at, seconds=seconds))
             return self._state.commit(draft)
         event_factory.add_changes(draft, clusters, changes, event_factory.caused_by_round(clusters, at))
         event_factory.add_clusters(draft, clusters, changes.changed)
