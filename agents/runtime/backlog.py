@@ -1,7 +1,7 @@
 """How far agents are behind, seen by looks at Kafka's offsets every few seconds: pure.
 
-Several agents may read a topic, and Kafka's committed offset is that of the slowest. So lag and backlog of an agent count
-from where it has come itself; the age of the commit tells whether anything at all goes on.
+Several agents may read a topic, and Kafka's committed offset is that of the slowest. So lag and backlog of an agent
+count from where it has come itself; the age of the commit tells whether anything at all goes on.
 """
 
 from collections.abc import Collection, Mapping
@@ -50,12 +50,12 @@ class Backlog:
 
     def unknown(self, look: Look, positions: Mapping[str, Mapping[Partition, Position]]) -> Mapping[Partition, int]:
         """Return the records whose times nobody knows yet, as after a start with a backlog: an offset a partition."""
-        found: dict[Partition, int] = {}
-        for agent in self._topics:
-            for partition, at in self._unread(agent, look, positions[agent]).items():
-                if not self._known_times(agent, partition, at, positions[agent]):
-                    found[partition] = at
-        return found
+        return {
+            partition: at
+            for agent in self._topics
+            for partition, at in self._unread(agent, look, positions[agent]).items()
+            if not self._known_times(agent, partition, at, positions[agent])
+        }
 
     def learn(self, partition: Partition, offset: int, at: float) -> None:
         """Note the time of a record."""

@@ -26,6 +26,7 @@ from agents.normalize import Normalize
 from agents.project import Project
 from agents.runtime.batches import InProgress, batches
 from agents.runtime.delivery import OrderlyApp
+from agents.runtime.meter import Meter
 from agents.runtime.runner import Agent, run_agent
 from soulcaster.adapters.embedders.measured import MeasuredEmbedder
 from soulcaster.adapters.kafka.access import KafkaAccess, Password
@@ -49,9 +50,9 @@ from soulcaster.processes.redis_access import redis_access
 from soulcaster.processes.settings import WorkerSettings
 from soulcaster.processes.system_settings import KafkaSettings
 from soulcaster.processes.telemetry import telemetry
+from soulcaster.processes.worker_watch import WorkerWatch
 from soulcaster.services.project_config import ConfigCache
 from soulcaster.services.projection import Projection
-from soulcaster.telemetry.liveness import answering
 from soulcaster.wire.topics import AGENTS, DEAD_LETTERS
 from tables.segmented import SegmentedTable, declare, partition_of
 
@@ -127,15 +128,16 @@ def create_app(settings: WorkerSettings, *, embedder: Embedder | None = None) ->
     clusters = _table(app, "clusters", settings.partitions, RECORD_BYTES, make_clusters)
     config_of = ConfigCache(read_model.project_config).get
     in_progress = InProgress(app)
+    meters = {name: Meter(name) for name in AGENTS}
     for agent in (
         Normalize(config_of=config_of, publisher=publisher),
         Embed(seen=seen, embedder=MeasuredEmbedder(embedder), publisher=publisher),
         Cluster(clusters=clusters, stored=stored, publisher=publisher, clock=utc_now),
         Project(Projection(read_model.writer)),
     ):
-        _add_agent(app, agent, publisher, in_progress)
+        _add_agent(app, agent, publisher, in_progress, meters[agent.name])
     app.add_dependency(_Connections(connections))
-    app.add_dependency(_Telemetry(settings))
+    app.add_dependency(_Telemetry(settings, WorkerWatch(app, kafka, meters, read_model.projects.totals)))
     return app
 
 
@@ -187,14 +189,14 @@ def _use_one_thread() -> None:
     threadpool_limits(1)
 
 
-def _add_agent(app: faust.App, agent: Agent, publisher: Publisher, in_progress: InProgress) -> None:
+def _add_agent(app: faust.App, agent: Agent, publisher: Publisher, in_progress: InProgress, meter: Meter) -> None:
     """Let the app run an agent on its topics."""
     names = (topic.name for topic in AGENTS[agent.name])
     topics = app.topic(*names, key_type=bytes, value_type=bytes, allow_empty=True)
 
     async def actor(stream: Any) -> None:
         try:
-            async for _ in run_agent(agent, batches(stream, in_progress), publisher=publisher):
+            async for _ in run_agent(agent, batches(stream, in_progress), publisher=publisher, meter=meter):
                 pass
         except asyncio.CancelledError:
             raise
@@ -237,14 +239,17 @@ class _Connections(mode.Service):  # type: ignore[misc]  # mode ships no types t
 
 
 class _Telemetry(mode.Service):  # type: ignore[misc]
-    """Serves the worker's metrics and liveness while the app runs."""
+    """Serves the worker's metrics and liveness while the app runs; nobody looks where nobody is told."""
 
-    def __init__(self, settings: WorkerSettings) -> None:
+    def __init__(self, settings: WorkerSettings, watch: WorkerWatch) -> None:
         super().__init__()
         self._settings = settings
+        self._watch = watch
 
     async def on_start(self) -> None:
-        await self.add_async_context(telemetry(self._settings, "worker", answering))
+        await self.add_async_context(telemetry(self._settings, "worker", self._watch.stalls.liveness))
+        if self._settings.metrics_port:
+            self.add_future(self._watch.run())
 
 
 def _end_process(why: str) -> None:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from soulcaster.adapters.kafka.access import KafkaAccess
 from soulcaster.adapters.kafka.publisher import KafkaPublisher
 from soulcaster.adapters.redis.connection import RedisConnection
 from soulcaster.dev.loopback import free_port
@@ -25,7 +26,7 @@ async def test_uses_of_redis_and_their_failures(redis_to_break: RedisServer) -> 
 
 async def test_a_kafka_that_is_away() -> None:
     growth = Growth()
-    publisher = KafkaPublisher(f"127.0.0.1:{free_port()}", timeout=0.5)
+    publisher = KafkaPublisher(KafkaAccess(f"127.0.0.1:{free_port()}"), timeout=0.5)
     with pytest.raises(KafkaUnavailable):
         await publisher.publish([Outgoing("t", None, b"")])
     assert growth.of("soulcaster_kafka_errors_total") == 1

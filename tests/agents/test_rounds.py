@@ -77,7 +77,9 @@ class Writer:
 async def writing(rows: Rows, clusters: SegmentedTable[ProjectClusters] | None = None) -> AsyncIterator[Writer]:
     writer = Writer(rows)
     agent = Cluster(clusters=clusters or rows.clusters(), stored=stored, publisher=writer.publisher, clock=lambda: NOW)
-    running = asyncio.create_task(collect(run_agent(agent, writer.stream(), publisher=writer.publisher, meter=Meter(agent.name))))
+    running = asyncio.create_task(
+        collect(run_agent(agent, writer.stream(), publisher=writer.publisher, meter=Meter(agent.name)))
+    )
     yield writer
     writer.batches.put_nowait(None)
     await running

@@ -21,7 +21,9 @@ async def test_jobs_are_counted_while_they_are_followed_and_when_they_end() -> N
     setting.log.order()
     await setting.launcher()
     await setting.check_ended()
-    backend = setting.log.job().fix.options.backend if setting.log.job().fix else ""
+    fix = setting.log.job().fix
+    assert fix is not None
+    backend = fix.options.backend
     assert growth.by("soulcaster_jobs_ended_total", "state", "backend") == {("failed", backend): 1}
     assert growth.by("soulcaster_launches_failed_total", "backend") == {(backend,): 1}
     assert growth.by("soulcaster_jobs", "state") == {}  # none is followed any more

@@ -5,12 +5,13 @@ from collections.abc import Mapping
 
 from aiokafka import TopicPartition
 
+from soulcaster.adapters.kafka.access import KafkaAccess
 from soulcaster.adapters.kafka.connection import FETCH_WAIT_MS, REQUEST_SECONDS
 from soulcaster.adapters.kafka.consumers import standalone_consumer
 
 
 async def record_times(
-    servers: str,
+    kafka: KafkaAccess,
     offsets: Mapping[TopicPartition, int],
     *,
     timeout: float = REQUEST_SECONDS,  # noqa: ASYNC109
@@ -23,7 +24,7 @@ async def record_times(
         KafkaUnavailable: no broker answers, or not in time.
     """
     found: dict[TopicPartition, float] = {}
-    async with standalone_consumer(servers, timeout=timeout) as consumer, asyncio.timeout(timeout):
+    async with standalone_consumer(kafka, timeout=timeout) as consumer, asyncio.timeout(timeout):
         consumer.assign(list(offsets))
         for tp, offset in offsets.items():
             consumer.seek(tp, offset)
