@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help setup run test bugs faults image terraform lint types imports unit metrics lock clean
+.PHONY: help setup run test bugs faults image terraform lint types imports unit metrics dashboard lock clean
 .DEFAULT_GOAL := help
 
 help: ## show this list
@@ -54,6 +54,9 @@ imports: setup ## the direction of imports
 
 metrics: setup ## write docs/metrics.md anew from soulcaster/telemetry/metrics.py
 	$(BIN)/python -m soulcaster.telemetry > docs/metrics.md
+
+dashboard: setup ## write deploy/grafana/soulcaster.json anew from dashboard.py beside it
+	$(BIN)/python -m deploy.grafana.dashboard
 
 COMPILE := $(BIN)/uv pip compile --universal --generate-hashes --python-version 3.11 --quiet
 

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from soulcaster.telemetry.metrics import LOOP_TURN_TIMESTAMP
+from soulcaster.telemetry.metrics import LOOP_DEADLINE_TIMESTAMP
 from soulcaster.telemetry.waits import WAITS, Waits
 
 
@@ -34,7 +34,7 @@ class Turns:
     def turn(self, loop: str, within: float) -> None:
         """Note that a loop comes round; its next turn comes within so many seconds, unless it waits for a system."""
         self._last[loop] = self._clock(), within
-        LOOP_TURN_TIMESTAMP.labels(loop).set_to_current_time()
+        LOOP_DEADLINE_TIMESTAMP.labels(loop).set(time.time() + within)
 
     def liveness(self) -> Liveness:
         """Return whether every loop has come round in time. Who waits for a system is late and lives."""

@@ -18,8 +18,10 @@ BUILD_INFO = _process.gauge("build_info", "Always 1: the version that runs, in w
 WAITING = _process.gauge(
     "waiting", "Operations that wait for a system that does not answer; each is tried again and again.", "system"
 )
-LOOP_TURN_TIMESTAMP = _process.gauge(
-    "loop_turn_timestamp_seconds", "When a loop of the launcher or a poller last came round, in Unix time.", "loop"
+LOOP_DEADLINE_TIMESTAMP = _process.gauge(
+    "loop_deadline_timestamp_seconds",
+    "When a loop of the launcher or a poller must have come round again, in Unix time.",
+    "loop",
 )
 DEAD_LETTERS = _process.counter(
     "dead_letters",
