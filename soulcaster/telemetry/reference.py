@@ -13,8 +13,8 @@ Made from `soulcaster/telemetry/metrics.py` by `make metrics`; change that file,
 Every process serves `/metrics` for Prometheus and `/health/live` at `SOULCASTER_METRICS_PORT` (0, the default, is off),
 without a key, so the port belongs in a private network. Besides the metrics below it serves those of its process
 (`process_cpu_seconds_total`, `process_resident_memory_bytes`, `process_start_time_seconds`, `process_open_fds`, ...).
-[runbook.md](runbook.md) has the alerts. They and the dashboard (`deploy/grafana/soulcaster.json`) expect that the job of
-Prometheus which scrapes the processes is called `soulcaster`.
+[runbook.md](runbook.md) has the alerts. They and the dashboard (`deploy/grafana/soulcaster.json`) expect Prometheus to
+call the job that scrapes the processes `soulcaster`.
 
 A label has few values; none is the id of a project, cluster, item, person or job.
 """

@@ -967,6 +967,10 @@ async def test_many_are_read_as_each_alone(read_model: RedisReadModel) -> None:
     projects = ["p2", "nowhere", "p1"]
     stats = [await read_model.projects.stats(project) for project in projects]
     assert await read_model.projects.stats_of(projects) == tuple(stats)
+    totals = await read_model.projects.totals()
+    assert totals.items == sum(one.total_feedback for one in stats) == 3
+    assert totals.unclustered == sum(one.unclustered for one in stats) == 3
+    assert totals.clusters == sum(one.total_clusters for one in stats) == 2
     assert await read_model.jobs.logs_of(["j2", "nowhere", "j1"]) == (("b",), (), ("a",))
     one = await read_model.clusters.get("p1", "c1")
     found = await read_model.clusters.get_many("p1", ["c1", "c2", "nowhere", "c3"])

@@ -16,7 +16,7 @@ import pytest
 from soulcaster.adapters.kafka.offsets import offsets_of
 from soulcaster.dev.child import Child
 from soulcaster.dev.demo import NAME as DEMO_NAME
-from soulcaster.dev.loopback import free_port
+from soulcaster.dev.loopback import PORTS, free_port, port_is_free
 from soulcaster.dev.run import run
 from soulcaster.errors import BadInput, StackError
 from soulcaster.processes.kafka_access import kafka_access
@@ -48,7 +48,8 @@ async def posted(program: Program) -> int:
 
 async def test_from_nothing_to_a_ranked_list_and_back(jars: None, program: Program) -> None:
     port = str(free_port())
-    first = program.start("run", "--port", port)
+    watched = next(base for base in PORTS if all(port_is_free(base + n) for n in range(5)))
+    first = program.start("run", "--port", port, SOULCASTER_METRICS_PORT=str(watched))
     said = await program.said(first, UP)
     assert f"{DEMO_NAME}: 3,080 messages in " in said
     assert f"Soulcaster is up at http://127.0.0.1:{port}" in said
@@ -78,6 +79,16 @@ async def test_from_nothing_to_a_ranked_list_and_back(jars: None, program: Progr
     key = program.data_dir / "session.key"
     assert key.read_text() not in stack
     assert key.stat().st_mode & 0o777 == 0o600
+
+    # each process has its own port for those who watch it
+    names = []
+    async with aiohttp.ClientSession() as session:
+        for number in range(5):
+            async with session.get(f"http://127.0.0.1:{watched + number}/metrics") as answer:
+                names += re.findall(r'soulcaster_build_info\{process="([\w-]+)"', await answer.text())
+            async with session.get(f"http://127.0.0.1:{watched + number}/health/live") as answer:
+                assert (answer.status, (await answer.json())["live"]) == (200, True)
+    assert names == ["worker", "web", "launcher", "reddit-poller", "github-poller"]
 
     # everything listens on loopback only
     for process in psutil.Process(first.pid).children(recursive=True):
