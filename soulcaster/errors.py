@@ -39,11 +39,11 @@ class KafkaRefuses(KafkaUnavailable):
 class RedisUnavailable(Unavailable):
     """Redis does not answer."""
 
+    system = "redis"
+
 
 class RedisRefuses(RedisUnavailable):
     """Redis does not trust us, or we do not trust it; check its URL, its users and the certificates."""
-
-    system = "redis"
 
 
 class GitHubUnavailable(Unavailable):

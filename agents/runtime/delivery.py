@@ -99,6 +99,10 @@ class OrderlyConsumer(Consumer):  # type: ignore[misc]  # faust ships no types t
         if tp not in self._lost:
             super().verify_event_path(now, tp)
 
+    def stands_still(self, topic: str, partition: int) -> bool:
+        """Return whether a partition is not read on because something of it is lost."""
+        return (topic, partition) in self._lost
+
     # ---- what is lost --------------------------------------------------------------------------------------------
 
     async def _out_of_range(self, wanted: Mapping[Any, int]) -> None:

@@ -87,6 +87,8 @@ ROWS: dict[str, tuple[Panel, ...]] = {
         Panel("Backlog", "s", (highest("agent_backlog_seconds", "agent"),)),
         Panel("Age of the commit", "s", (highest("agent_commit_age_seconds", "agent"),)),
         Panel("Waiting for", "short", (together("waiting", "system"),)),
+        Panel("Partitions that stand still", "short", (together("stopped_partitions", "topic"),)),
+        Panel("Records lost", "short", (together("lost_records", "topic"),)),
         Panel("Dead letters in an hour", "short", (growth("dead_letters_total", "topic", "kind"),)),
     ),
     "Feedback": (

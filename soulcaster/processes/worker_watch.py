@@ -108,9 +108,13 @@ class WorkerWatch:
         return self._backlog.take(look, positions)
 
     def _partitions(self) -> set[Partition]:
-        """Return the partitions of the agents' topics that this worker has now."""
+        """Return the partitions of the agents' topics that this worker has now and may read.
+
+        One that stands still, because records of it are lost, is no backlog that anybody can work off.
+        """
         topics = {name for names in self._topics.values() for name in names}
-        return {(tp.topic, tp.partition) for tp in self._app.assignor.assigned_actives() if tp.topic in topics}
+        ours = {(tp.topic, tp.partition) for tp in self._app.assignor.assigned_actives() if tp.topic in topics}
+        return {partition for partition in ours if not self._app.consumer.stands_still(*partition)}
 
     def _state(self, partitions: set[Partition]) -> str:
         if self._app.in_recovery:

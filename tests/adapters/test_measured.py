@@ -4,6 +4,7 @@ import pytest
 
 from soulcaster.adapters.kafka.access import KafkaAccess
 from soulcaster.adapters.kafka.publisher import KafkaPublisher
+from soulcaster.adapters.redis.client import RedisAccess
 from soulcaster.adapters.redis.connection import RedisConnection
 from soulcaster.dev.loopback import free_port
 from soulcaster.errors import KafkaUnavailable, RedisUnavailable
@@ -14,7 +15,7 @@ from tests.support.metrics import Growth
 
 async def test_uses_of_redis_and_their_failures(redis_to_break: RedisServer) -> None:
     growth = Growth()
-    connection = RedisConnection(redis_to_break.url)
+    connection = RedisConnection(RedisAccess(redis_to_break.url))
     await connection.ping()
     redis_to_break.kill()
     with pytest.raises(RedisUnavailable):

@@ -21,9 +21,9 @@ from soulcaster.processes.settings import Settings
 from soulcaster.wire.feedback import RawEnvelope, RawFeedback
 from soulcaster.wire.topics import FEEDBACK_RAW
 from tests.integration.conftest import Program
-from tests.support.debian_programs import program as debian_program
 from tests.support.docs import DOCS
 from tests.support.gemini import Gemini
+from tests.support.tools import debian_package
 
 pytestmark = pytest.mark.integration
 
@@ -80,7 +80,7 @@ class Alerts:
             "rule_files: [alerts.yml]\n"
             f"scrape_configs: [{{job_name: soulcaster, static_configs: [{{targets: {targets}}}]}}]\n"
         )
-        command = [str(debian_program("prometheus", "usr/bin/prometheus")), f"--config.file={folder}/prometheus.yml"]
+        command = [str(debian_package("prometheus") / "usr/bin/prometheus"), f"--config.file={folder}/prometheus.yml"]
         command += [f"--storage.tsdb.path={folder}/data", f"--web.listen-address={self._url}"]
         self.child = Child("Prometheus", command, log=folder / "prometheus.log", grace=20)
 
@@ -129,7 +129,7 @@ async def post(settings: Settings, project_id: str, *numbers: int) -> None:
 async def test_an_embedder_that_refuses_fires_its_alerts_and_the_worker_lives(
     program: Program, fresh_settings: Settings, gemini: Gemini, tmp_path: Path
 ) -> None:
-    promtool = debian_program("prometheus", "usr/bin/promtool")
+    promtool = debian_package("prometheus") / "usr/bin/promtool"
     port = free_port()
     given = {"embedder": "gemini", "gemini_url": gemini.url, "metrics_port": port, "embedding_cache_days": 0}
     settings = fresh_settings.model_copy(update=given)

@@ -13,8 +13,8 @@ import yaml
 from deploy.grafana import dashboard
 from soulcaster.telemetry.metrics import ALL
 from tests.support import promql
-from tests.support.debian_programs import program
 from tests.support.docs import DOCS
+from tests.support.tools import debian_package
 
 FOLDER = DOCS.parent / "deploy" / "prometheus"
 RULES: list[dict[str, Any]] = [
@@ -112,4 +112,4 @@ def rule_tests() -> Any:
 
 @pytest.fixture
 def promtool() -> Path:
-    return program("prometheus", "usr/bin/promtool")
+    return debian_package("prometheus") / "usr/bin/promtool"

@@ -3,7 +3,7 @@
 import pytest
 import stamina
 
-from soulcaster.errors import EmbedderRefuses, KafkaUnavailable, RedisUnavailable
+from soulcaster.errors import EmbedderRefuses, KafkaUnavailable, RedisRefuses, RedisUnavailable, Unavailable
 from soulcaster.services.retrying import until_available
 from soulcaster.telemetry.declare import REGISTRY
 from soulcaster.telemetry.liveness import Turns
@@ -44,6 +44,13 @@ def test_who_waits_for_a_system_is_not_dead() -> None:
         assert turns.liveness().live
         assert turns.liveness().facts["waiting_for"] == ["redis"]
     assert not turns.liveness().live
+
+
+def test_every_system_has_its_name_in_metrics() -> None:
+    kinds = Unavailable.__subclasses__()
+    assert len(kinds) > 8
+    assert [kind for kind in kinds if "system" not in vars(kind)] == []
+    assert RedisRefuses.system == "redis"
 
 
 async def test_retrying_waits_for_the_system_that_failed_last_until_it_is_over() -> None:
