@@ -42,12 +42,24 @@ _LOCKS = frozenset(
     )
 )
 _BUILD_FILES = re.compile(
-    r"dockerfile.*|.*\.dockerfile|(?:docker-)?compose.*\.ya?ml|makefile|gnumakefile|.*\.mk|justfile|rakefile|taskfile\.ya?ml"
+    r"dockerfile.*|.*\.dockerfile|containerfile.*|(?:docker-)?compose.*\.ya?ml|vagrantfile|earthfile|tiltfile|procfile.*"
+    r"|(?:gnu)?makefile(?:\.am|\.in)?|.*\.mk|justfile|rakefile|taskfile\.ya?ml|meson\.build|scons(?:truct|cript)|wscript"
+    r"|cmakelists\.txt|.*\.cmake|configure(?:\.ac)?|autogen\.sh|conanfile\..*|vcpkg\.json|.*\.gypi?"
     r"|setup\.py|setup\.cfg|pyproject\.toml|requirements.*\.txt|pipfile|tox\.ini|noxfile\.py|conftest\.py"
-    r"|cargo\.toml|build\.rs|go\.mod|pom\.xml|build\.gradle.*|settings\.gradle.*|gradle\.properties|gemfile"
-    r"|cmakelists\.txt|configure|\.gitignore|\.dockerignore|tsconfig.*\.json|.*\.config\.[cm]?[jt]s|\.babelrc.*"
+    r"|(?:site|user)customize\.py|.*\.pth|environment\.ya?ml"
+    r"|package\.(?:ya?ml|json5)|pnpm-workspace\.yaml|deno\.jsonc?|(?:turbo|nx|lerna|rush|project)\.jsonc?|tsconfig.*\.json"
+    r"|.*\.config\.[cm]?[jt]s|\.(?:babel|eslint|mocha|nyc|c8|tap|prettier|stylelint|swc|postcss)rc.*"
+    r"|cargo\.toml|build\.rs|build\.zig.*|go\.mod|go\.work|pom\.xml|build\.xml|.*\.gradle(?:\.kts)?|gradle\.properties|.*\.sbt"
+    r"|gemfile|.*\.gemspec|composer\.json|phpunit.*\.xml.*|mix\.exs|rebar\.config|package\.swift|podfile|pubspec\.yaml"
+    r"|.*\.(?:cs|fs|vb|vcx)proj|directory\..*\.(?:props|targets)|.*\.(?:props|targets)|global\.json|.*\.cabal|stack\.yaml"
+    r"|build(?:\.bazel)?|workspace(?:\.bazel)?|module\.bazel|.*\.bzl|\.bazel.*|bazel|pants\.toml|.*\.nix|deps\.edn|project\.clj"
+    r"|\.?mise.*\.toml|\.tool-versions|\.nvmrc|\.(?:node|python|ruby|java)-version|rust-toolchain.*|\.gitignore|\.dockerignore"
+    r"|action\.ya?ml|fly\.toml|app\.ya?ml|render\.ya?ml|heroku\.yml|firebase\.json|wrangler\..*|serverless\.ya?ml|.*\.tf"
 )
 """Names of files that decide what is installed, built or run; a reviewer should see that they changed."""
+
+_CI_SCRIPTS = re.compile(r"(?:\.?ci|hooks)/.*", re.IGNORECASE)
+"""Folders at the root with scripts that CI or hooks run, by habit."""
 
 _REFUSED_CHARACTERS = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\U000e0000-\U000e007f]")
 """Control characters, marks of direction (Boucher and Anderson, *Trojan Source*, 2021), and tags, which hide text."""
@@ -167,7 +179,7 @@ def _flags(change: FileChange) -> Iterator[str]:
         yield f"{path} is no longer executable."
     if name in _LOCKS:
         yield f"{path} is a lock file: check what it installs."
-    elif _BUILD_FILES.fullmatch(name):
+    elif _BUILD_FILES.fullmatch(name) or _CI_SCRIPTS.fullmatch(change.path):
         yield f"{path} decides what is installed, built or run."
     if change.added is None:
         yield f"{path} is a binary file."

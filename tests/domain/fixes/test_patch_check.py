@@ -88,6 +88,24 @@ def test_executables_and_build_files_are_flagged() -> None:
     assert checked.flags == ("run.sh becomes executable.", "Dockerfile decides what is installed, built or run.")
 
 
+BUILD_FILES = """
+composer.json web/package.yaml package.json5 deno.json Directory.Build.targets src/App.csproj pnpm-workspace.yaml
+Containerfile go.work app.gemspec lib/BUILD.bazel .mocharc.cjs web/.eslintrc.js flake.nix sitecustomize.py x.pth
+mise.toml turbo.json Procfile action.yml ci/build.sh .ci/test.sh hooks/pre-commit Makefile.am build.sbt tools/bazel
+"""
+
+
+@pytest.mark.parametrize("path", BUILD_FILES.split())
+def test_what_decides_what_runs_elsewhere_is_flagged(path: str) -> None:
+    checked = check_patch(patch(change(path)))
+    assert checked == PatchCheck(flags=(f"{path} decides what is installed, built or run.",))
+
+
+@pytest.mark.parametrize("path", ["src/hooks/useCart.ts", "src/builder.py", "src/circle/ci.py", "docs/composer.md"])
+def test_the_code_of_a_program_is_not_flagged(path: str) -> None:
+    assert check_patch(patch(change(path))) == PatchCheck()
+
+
 def content(data: bytes | None) -> Content | None:
     return None if data is None else Content(len(data), data)
 
