@@ -15,13 +15,15 @@ from soulcaster.domain.fixes.order import JobOrder
 from soulcaster.domain.fixes.outcome import FixOutcome
 from soulcaster.domain.fixes.patch import Patch
 from soulcaster.domain.fixes.pull_request import (
-    JOB_TRAILER,
     Story,
     commit_message,
+    earlier_comment,
     follow_up_comment,
     issue_body,
     issue_title,
     job_marker,
+    made_earlier,
+    moved_on,
     no_issue,
     own_issue,
     pull_request_body,
@@ -30,7 +32,7 @@ from soulcaster.domain.fixes.pull_request import (
 from soulcaster.errors import BranchMoved, NoPatch, SoulcasterError, SourceLimited, SourceRefuses, SourceUnavailable
 from soulcaster.fixer.git.clone import Clone, clone
 from soulcaster.fixer.git.program import Remote
-from soulcaster.fixer.git.pushing import Destination, commit, commits_since_base, push
+from soulcaster.fixer.git.pushing import Destination, commit, commits_since_base, newest_commit_of, push
 from soulcaster.fixer.git.reading import apply_patch
 from soulcaster.ports.code_host import CodeHost, PullRequest
 
@@ -107,6 +109,8 @@ class Publishing:
         story = await self._story(made, way)  # 2. the issue
         known = await self._existing(way)  # 3. what an earlier launch left
         ours = await self._clone(way.repository, way.base_branch, way.base_commit, "publish.git")  # 4. a fresh clone
+        if known is not None and (earlier := await self._built_upon(way, ours)) is not None:
+            return Published(way.target, way.branch, earlier, known, (*story.flags, made_earlier(earlier)))
         tree = await apply_patch(ours, made.patch.text)
         pushed = await self._push(way, ours, tree)  # 5. the branch
         story = replace(story, outcome=replace(story.outcome, commit=pushed, repository=way.target))
@@ -166,6 +170,14 @@ class Publishing:
                 "nothing was pushed. Start another fix of the cluster."
             )
         return known
+
+    async def _built_upon(self, way: "_Way", ours: Clone) -> str | None:
+        """Return the commit of an earlier launch on which others have built: it stays, and is what this job made."""
+        remote = self._remote(way.target)
+        found = await commits_since_base(ours, remote, way.branch)
+        if found and all(one.job == self._order.job_id for one in found):
+            return None
+        return await newest_commit_of(self._order.job_id, ours, remote, way.branch)
 
     # ---- 4. a fresh clone
 
@@ -267,22 +279,28 @@ class Publishing:
         if not branch.startswith(PREFIX):
             raise SourceRefuses(f"The branch {branch} of the pull request #{number} is not one of ours.")
         way = _Way(access.name, branch, opened.head_commit, where, branch)
-        pushed = await self._push_follow_up(way, made)
-        outcome = replace(made.outcome, commit=pushed, repository=where)
-        story = Story(self._order, outcome, made.summary, made.spent_usd)
+        ours = await self._clone(where, branch, way.base_commit, "follow-up.git")
+        pushed: str | None = None
+        flags: tuple[str, ...] = ()
+        if way.base_commit != target.base_commit:
+            pushed = await newest_commit_of(self._order.job_id, ours, self._remote(where), branch)
+            flags = (moved_on(target.base_commit, way.base_commit),) if pushed is None else (made_earlier(pushed),)
+        if pushed is None:
+            pushed = await self._push_follow_up(way, ours, made)
+            outcome = replace(made.outcome, commit=pushed, repository=where)
+            body = follow_up_comment(Story(self._order, outcome, made.summary, made.spent_usd, flags=flags))
+        else:
+            body = earlier_comment(self._order, pushed)
         marker = f"<!-- soulcaster follow-up {self._order.job_id} -->"
 
         async def comment() -> None:
-            await self._host.comment(access.name, number, follow_up_comment(story), marker=marker)
+            await self._host.comment(access.name, number, body, marker=marker)
 
         await self._several_times(comment)
         self._at("commented")
-        return Published(where, branch, pushed, replace(opened, head_commit=pushed))
+        return Published(where, branch, pushed, opened, flags)
 
-    async def _push_follow_up(self, way: "_Way", made: Made) -> str:
-        ours = await self._clone(way.target, way.branch, way.base_commit, "follow-up.git")
-        if await self._is_ours(ours):
-            return way.base_commit
+    async def _push_follow_up(self, way: "_Way", ours: Clone, made: Made) -> str:
         try:
             tree = await apply_patch(ours, made.patch.text)
         except NoPatch as error:
@@ -294,12 +312,6 @@ class Publishing:
         await self._push_commit(ours, commit_made, to, way)
         self._at("pushed")
         return commit_made
-
-    async def _is_ours(self, ours: Clone) -> bool:
-        """Return whether the newest commit of the pull request is already one of this job."""
-        form = f"--format=%(trailers:key={JOB_TRAILER},valueonly)"
-        said = (await ours.git("log", "-1", form, ours.base)).decode(errors="replace")
-        return said.strip() == self._order.job_id
 
     async def _several_times(self, call: Callable[[], Awaitable[T]]) -> T:
         """Return what a call gives that looks first for what it makes; it is repeated while GitHub does not answer."""

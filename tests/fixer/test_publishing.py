@@ -6,8 +6,10 @@ import pytest
 
 from soulcaster.domain.fixes.fix import FollowUp
 from soulcaster.domain.fixes.order import FixRules, JobOrder, Report
+from soulcaster.domain.fixes.outcome import FixOutcome
+from soulcaster.domain.fixes.patch import FileChange, Patch
 from soulcaster.errors import NoPatch, SourceRefuses, SourceUnavailable
-from soulcaster.fixer.publishing import Published
+from soulcaster.fixer.publishing import Made, Published
 from tests.support.git_server import GitFault
 from tests.support.github_server import Fault, GitHubServer
 from tests.support.publishing import BRANCH, FILES, TOKEN, change, order, publish, publish_killed
@@ -123,12 +125,28 @@ async def test_publishing_again_changes_nothing_and_another_change_replaces_the_
 
 @pytest.mark.parametrize("message", ["A person's change", "Not ours\n\nSoulcaster-Job: job-0"])
 async def test_a_branch_with_somebody_elses_commit_stays_as_it_is(server: GitHubServer, message: str) -> None:
-    of = order(server, "acme/shop", shop(server))
+    of = order(server, "acme/shop", shop(server), stop_at="branch")
     await publish(of)
     theirs = server.git.commit("acme/shop", {"README.md": "Theirs\n"}, branch=BRANCH, message=message)
     with pytest.raises(SourceRefuses, match="left as it is"):
         await publish(of, change(new="total = 2"))
     assert server.git.branch("acme/shop", BRANCH) == theirs
+
+
+async def test_a_pull_request_on_which_people_build_before_it_is_reported_is_what_the_job_made(
+    server: GitHubServer,
+) -> None:
+    of = order(server, "acme/shop", shop(server))
+    await publish_killed(of, "opened the pull request")
+    first = server.git.branch("acme/shop", BRANCH)
+    theirs = server.git.commit("acme/shop", {"README.md": "Theirs\n"}, branch=BRANCH)
+    published = await publish(of, dataclasses.replace(change(new="total = 2"), summary="Something else."))
+    assert (published.commit, server.git.branch("acme/shop", BRANCH)) == (first, theirs)
+    assert "An earlier launch" in published.flags[0]
+    (pull,) = server.pulls("acme/shop")
+    assert published.pull_request is not None
+    assert published.pull_request.number == pull.number
+    assert "Something else." not in pull.body
 
 
 @pytest.mark.parametrize("end", ["close", "merge"])
@@ -280,8 +298,8 @@ async def follow_up(server: GitHubServer, base: str, job: str = "job-2") -> Publ
 async def test_a_follow_up_adds_a_commit_to_the_pull_request_and_says_so_once(server: GitHubServer) -> None:
     base = shop(server)
     first = (await publish(order(server, "acme/shop", base))).commit
-    for _ in range(2):
-        await follow_up(server, first)
+    assert not (await follow_up(server, first)).flags
+    await follow_up(server, first)
     log = server.git.git("acme/shop", "log", "--format=%s", BRANCH).splitlines()
     assert log == ["Follow-up: The cart is empty", "Fix: The cart is empty", "A change"]
     assert len(server.pulls("acme/shop")) == 1
@@ -305,12 +323,50 @@ async def test_a_follow_up_that_is_killed_or_gets_no_answer_adds_one_commit_and_
     assert len(server.pulls("acme/shop")) == 1
 
 
+OTHER = Made(
+    Patch(
+        b"diff --git a/new.py b/new.py\nnew file mode 100644\n--- /dev/null\n+++ b/new.py\n@@ -0,0 +1 @@\n+x = 1\n",
+        (FileChange("new.py", "added", "000000", "100644", 1, 0, "new.py"),),
+    ),
+    FixOutcome(files=("new.py",), added=1),
+    "I added a file.",
+)
+
+
+@pytest.mark.parametrize("merged", [False, True])
+@pytest.mark.parametrize("made", [NEXT, OTHER], ids=["same", "other"])
+async def test_a_follow_up_that_people_build_on_before_it_is_reported_is_not_made_again(
+    server: GitHubServer, made: Made, merged: bool
+) -> None:
+    first = (await publish(order(server, "acme/shop", shop(server)))).commit
+    await publish_killed(follow_up_order(server, first), "pushed", NEXT)
+    ours = server.git.branch("acme/shop", BRANCH)
+    assert ours is not None
+    if merged:  # as `git pull` does: ours is the second parent
+        tree = server.git.git("acme/shop", "rev-parse", f"{ours}^{{tree}}")
+        parents = ["-p", server.git.commit("acme/shop", {"README.md": "Theirs\n"}), "-p", ours]
+        theirs = server.git.git("acme/shop", "commit-tree", tree, *parents, "-m", "Merge")
+        server.git.git("acme/shop", "update-ref", f"refs/heads/{BRANCH}", theirs)
+    else:
+        theirs = server.git.commit("acme/shop", {"README.md": "Theirs\n"}, branch=BRANCH)
+    published = await publish(follow_up_order(server, first), made)
+    assert (published.commit, server.git.branch("acme/shop", BRANCH)) == (ours, theirs)
+    assert "An earlier launch" in published.flags[0]
+    (comment,) = server.repositories["acme/shop"].comments[1]
+    assert ours in comment["body"]
+    assert "> I " not in comment["body"], "the comment tells of a change that was not published"
+
+
 async def test_a_follow_up_begins_at_what_people_pushed_meanwhile(server: GitHubServer) -> None:
     base = shop(server)
     first = (await publish(order(server, "acme/shop", base))).commit
     theirs = server.git.commit("acme/shop", {"README.md": "Theirs\n"}, branch=BRANCH)
-    await follow_up(server, first)
+    published = await follow_up(server, first)
     assert server.git.git("acme/shop", "rev-parse", f"{BRANCH}^") == theirs
+    (comment,) = server.repositories["acme/shop"].comments[1]
+    said = f"The tests ran on {first[:12]}. The pull request has gone on to {theirs[:12]} since."
+    assert said in published.flags[0]
+    assert said in comment["body"].replace("\\", "").replace("`", "")
     server.git.commit("acme/shop", {"cart.py": "total = 9\n"}, branch=BRANCH)
     with pytest.raises(NoPatch, match="changed meanwhile"):
         await follow_up(server, first, "job-3")

@@ -94,6 +94,28 @@ def follow_up_comment(story: Story) -> str:
     return "\n\n".join([*parts, _footer(story)])
 
 
+def earlier_comment(order: JobOrder, commit: str) -> str:
+    """Return the comment of a follow-up whose commit an earlier launch made, which ended before it could say so."""
+    said = f"The change was made in {commit}. Its files and tests are not listed here."
+    return f"{said}\n\n{_footer(Story(order, FixOutcome(), ''))}"
+
+
+def made_earlier(commit: str) -> str:
+    """Return the remark that an earlier launch of a job published, and the present one did not."""
+    return (
+        f"An earlier launch of this job made the commit {commit[:12]}. What is said of files and tests is of a later "
+        "try, which was not published."
+    )
+
+
+def moved_on(tested: str, head: str) -> str:
+    """Return the remark that a pull request got other commits while a follow-up of it was made."""
+    return (
+        f"The tests ran on {tested[:12]}. The pull request has gone on to {head[:12]} since. The change was put on top "
+        "of that, and these tests did not run there."
+    )
+
+
 def issue_title(order: JobOrder) -> str:
     """Return the title of the issue of a cluster."""
     return harmless.title(order.title, TITLE_CHARS) or "A reported problem"

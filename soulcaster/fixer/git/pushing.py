@@ -45,6 +45,26 @@ async def commits_since_base(source: Clone, remote: Remote, branch: str) -> tupl
         SourceRefuses: the server refuses.
         SourceUnavailable: the server does not answer.
     """
+    found: list[BranchCommit] = []
+    for one in await _recent_commits(source, remote, branch, "--first-parent"):
+        if one.commit == source.base:
+            return tuple(found)
+        found.append(one)
+    return None
+
+
+async def newest_commit_of(job: str, source: Clone, remote: Remote, branch: str) -> str | None:
+    """Return the newest commit of a job on a branch at the server, below commits and merges of others, too.
+
+    Raises:
+        SourceRefuses: the server refuses.
+        SourceUnavailable: the server does not answer.
+    """
+    return next((one.commit for one in await _recent_commits(source, remote, branch) if one.job == job), None)
+
+
+async def _recent_commits(source: Clone, remote: Remote, branch: str, *options: str) -> list[BranchCommit]:
+    """Fetch the newest commits of a branch, and return them, newest first."""
     git = source.git
     try:
         await git(
@@ -59,14 +79,8 @@ async def commits_since_base(source: Clone, remote: Remote, branch: str) -> tupl
     except GitFailed as error:
         raise explained(error, source.repository, "clone") from error
     form = f"--format=%H %T %(trailers:key={JOB_TRAILER},valueonly,separator=%x2C)"
-    listed = (await git("log", "--first-parent", form, "refs/soulcaster/at-the-server")).decode(errors="replace")
-    found: list[BranchCommit] = []
-    for line in listed.splitlines():
-        name, tree, job = line.split(" ", 2)
-        if name == source.base:
-            return tuple(found)
-        found.append(BranchCommit(name, tree, job))
-    return None
+    listed = (await git("log", *options, form, "refs/soulcaster/at-the-server")).decode(errors="replace")
+    return [BranchCommit(*line.split(" ", 2)) for line in listed.splitlines()]
 
 
 @dataclass(frozen=True, slots=True)
