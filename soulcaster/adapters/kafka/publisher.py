@@ -7,7 +7,14 @@ from collections.abc import Sequence
 from typing import Self
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import MessageSizeTooLargeError
+from aiokafka.errors import (
+    InvalidProducerEpoch,
+    MessageSizeTooLargeError,
+    OutOfOrderSequenceNumber,
+    ProducerClosed,
+    ProducerFenced,
+    UnknownProducerId,
+)
 from aiokafka.partitioner import DefaultPartitioner
 
 from soulcaster.adapters.kafka.access import KafkaAccess
@@ -20,11 +27,18 @@ from soulcaster.wire.topics import DEAD_LETTERS
 MAX_BATCH_BYTES = 256 * 1024
 """What the producer collects for one partition before it sends."""
 
+_SPENT = (InvalidProducerEpoch, OutOfOrderSequenceNumber, ProducerClosed, ProducerFenced, UnknownProducerId)
+"""After these a producer sends nothing more, to one partition at least, however often it is asked.
+
+aiokafka gives up a message whose partition has no leader for too long, as in a restart of the broker, but has counted
+it: the broker refuses all later ones, because their numbers are not the next.
+"""
+
 _PARTITIONER = DefaultPartitioner()
 
 
 class KafkaPublisher:
-    """Publisher over one idempotent aiokafka producer.
+    """Publisher over an idempotent aiokafka producer, and over a new one when that can send no more.
 
     It connects with `async with KafkaPublisher(kafka)`, with `connect`, or with the first message.
     """
@@ -35,6 +49,7 @@ class KafkaPublisher:
         self._timeout = timeout
         self._producer: AIOKafkaProducer | None = None
         self._connecting = asyncio.Lock()
+        self._ending: set[asyncio.Task[None]] = set()
 
     async def connect(self) -> None:
         """Connect, unless it is connected.
@@ -46,9 +61,12 @@ class KafkaPublisher:
 
     async def stop(self) -> None:
         """Send what is under way and close the connection."""
-        if self._producer is not None:
-            producer, self._producer = self._producer, None
+        producer = self._producer
+        if producer is not None:
+            self._producer = None
             await producer.stop()
+        if self._ending:
+            await asyncio.wait(self._ending)
 
     async def __aenter__(self) -> Self:
         await self.connect()
@@ -71,9 +89,20 @@ class KafkaPublisher:
                     await asyncio.gather(*acknowledgements)
             except MessageSizeTooLargeError as error:
                 raise InvalidMessage(f"a message is larger than its topic takes: {error}") from error
+            except _SPENT:
+                self._replace(producer)
+                raise
         KAFKA_PUBLISH_SECONDS.observe(time.perf_counter() - started)
         for topic, count in Counter(message.topic for message in messages).items():
             KAFKA_PUBLISHED.labels(topic).inc(count)
+
+    def _replace(self, producer: AIOKafkaProducer) -> None:
+        """Let the next message have a new producer; this one still sends what it can."""
+        if self._producer is producer:
+            ending = asyncio.create_task(producer.stop())
+            self._producer = None
+            self._ending.add(ending)
+            ending.add_done_callback(self._ending.discard)
 
     async def partitions(self, topic: str, keys: Sequence[bytes]) -> Sequence[int]:
         """Return the partition of each key; see `ports.messaging.KeyedPublisher`."""
