@@ -98,9 +98,10 @@ class KafkaPublisher:
 
     def _replace(self, producer: AIOKafkaProducer) -> None:
         """Let the next message have a new producer; this one still sends what it can."""
+        stop = producer.stop
         if self._producer is producer:
-            ending = asyncio.create_task(producer.stop())
             self._producer = None
+            ending = asyncio.create_task(stop())
             self._ending.add(ending)
             ending.add_done_callback(self._ending.discard)
 
