@@ -84,8 +84,8 @@ def quantile(histogram: str, share: float, *by: str) -> Query:
 
 ROWS: dict[str, tuple[Panel, ...]] = {
     "Is anything wrong": (
-        Panel("Backlog", "s", (highest("agent_backlog_seconds", "agent"),)),
-        Panel("Age of the commit", "s", (highest("agent_commit_age_seconds", "agent"),)),
+        Panel("Backlog", "s", (highest("backlog_seconds", "agent"),)),
+        Panel("Age of the commit", "s", (highest("commit_age_seconds", "agent"),)),
         Panel("Waiting for", "short", (together("waiting", "system"),)),
         Panel("Partitions that stand still", "short", (together("stopped_partitions", "topic"),)),
         Panel("Records lost", "short", (together("lost_records", "topic"),)),
@@ -105,7 +105,7 @@ ROWS: dict[str, tuple[Panel, ...]] = {
         Panel("Items and clusters", "short", (highest("items"), highest("clusters"))),
     ),
     "Worker": (
-        Panel("Lag", "short", (together("agent_lag_records", "agent", "topic"),)),
+        Panel("Lag", "short", (together("lag_records", "agent", "topic"),)),
         Panel("Records", "cps", (rate("agent_records_total", "agent"),)),
         Panel("Results", "cps", (rate("agent_results_total", "agent"),)),
         Panel("A batch takes", "s", (quantile("agent_batch_seconds", 0.95, "agent"),)),

@@ -237,7 +237,8 @@ class JobRun:
         reason = self._redacted(job, reason)
         failed = f"launch {job.launch} failed: {reason}"
         self._meter.launch_failed()
-        log.warning("a launch failed", job=job.id, launch=job.launch, reason=reason)
+        # The first line only: what the program printed follows, and it may quote what people wrote.
+        log.warning("a launch failed", job=job.id, launch=job.launch, reason=reason.partition("\n")[0])
         if retry and job.launch < MAX_LAUNCHES:
             await self._publish(
                 watch, job, "approved", key=f"retry {job.launch}", token=job.fence, log=failed, error=reason

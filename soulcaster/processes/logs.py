@@ -1,18 +1,51 @@
-"""Logging, the same in every process: lines on stderr, which the process's supervisor keeps."""
+"""Logging, the same in every process: lines on stderr, which the process's supervisor keeps.
+
+A line has ids and never what people wrote. Errors of libraries quote it: pydantic the invalid value, redis-py the
+command. Such quotations are cut out here, once, for every line and traceback.
+"""
 
 import logging
+import re
 import sys
 
 import structlog
+from structlog.typing import EventDict, WrappedLogger
 
 QUIET = ("aiobotocore", "aiokafka", "asyncio", "boto3", "botocore", "faust", "httpx", "mode", "pyqwest")
 """Libraries that log every reconnection, or every request with its secrets; only their warnings and errors are kept."""
 
 
+_QUOTATIONS = (
+    (re.compile(r"input_value=.*, input_type="), "input_value=…, input_type="),
+    (re.compile(r"(Command # \d+ \(\w+).*\) of pipeline"), r"\1 …) of pipeline"),
+)
+"""Quotations of pydantic and of redis-py, and what is left of them; neither has a line break."""
+
+
+def without_quotations(text: str) -> str:
+    """Return a log line or traceback without the values that errors of libraries quote."""
+    for quotation, left in _QUOTATIONS:
+        text = quotation.sub(left, text)
+    return text
+
+
+class _Formatter(logging.Formatter):
+    """Formats the lines of libraries, without quotations."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return without_quotations(super().format(record))
+
+
+def _cut_quotations(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    return {name: without_quotations(value) if isinstance(value, str) else value for name, value in event.items()}
+
+
 def configure(level: str) -> None:
     """Write our logs and those of libraries to stderr, from this level (DEBUG, INFO, WARNING, ERROR) on."""
     number = logging.getLevelNamesMapping()[level.upper()]
-    logging.basicConfig(stream=sys.stderr, level=number, format="%(asctime)s [%(levelname)-8s] %(name)s: %(message)s")
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Formatter("%(asctime)s [%(levelname)-8s] %(name)s: %(message)s"))
+    logging.basicConfig(handlers=[handler], level=number)
     for name in QUIET:
         logging.getLogger(name).setLevel(max(number, logging.WARNING))
     structlog.configure(
@@ -23,6 +56,7 @@ def configure(level: str) -> None:
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
+            _cut_quotations,
             structlog.processors.KeyValueRenderer(key_order=["timestamp", "level", "event"]),
         ],
     )

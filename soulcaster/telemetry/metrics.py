@@ -89,13 +89,13 @@ AGENT_DELAY_SECONDS = _agents.histogram(
 )
 
 AGENT_LAG_RECORDS = _agents.gauge(
-    "agent_lag_records", "Records that an agent has left, in the partitions of this worker.", "agent", "topic"
+    "lag_records", "Records that an agent has left, in the partitions of this worker.", "agent", "topic"
 )
 AGENT_BACKLOG_SECONDS = _agents.gauge(
-    "agent_backlog_seconds", "Age of the oldest record that an agent has left; 0 when it has none.", "agent"
+    "backlog_seconds", "Age of the oldest record that an agent has left; 0 when it has none.", "agent"
 )
 AGENT_COMMIT_AGE_SECONDS = _agents.gauge(
-    "agent_commit_age_seconds",
+    "commit_age_seconds",
     "For how long the committed offset of a partition with lag has stood still; of an agent's partitions the longest.",
     "agent",
 )

@@ -155,14 +155,11 @@ async def test_an_embedder_that_refuses_fires_its_alerts_and_the_worker_lives(
         assert await worker.value("soulcaster_unclustered_items") == 5
         assert await worker.value("soulcaster_items") == 5
         assert await worker.value("soulcaster_clusters") == 0
-        lag = {
-            agent: await worker.value("soulcaster_agent_backlog_seconds", agent=agent)
-            for agent in ("normalize", "embed")
-        }
+        lag = {agent: await worker.value("soulcaster_backlog_seconds", agent=agent) for agent in ("normalize", "embed")}
         assert lag["normalize"] == 0
         assert (lag["embed"] or 0) > 5
-        assert (await worker.value("soulcaster_agent_commit_age_seconds", agent="embed") or 0) > 5
-        assert await worker.value("soulcaster_agent_commit_age_seconds", agent="project") == 0
+        assert (await worker.value("soulcaster_commit_age_seconds", agent="embed") or 0) > 5
+        assert await worker.value("soulcaster_commit_age_seconds", agent="project") == 0
         status, said = await worker.liveness()
         assert (status, said["live"], said["facts"]["excuse"]) == (200, True, "it waits for embedder")
 

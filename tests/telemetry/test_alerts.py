@@ -71,6 +71,13 @@ def test_a_legend_names_what_its_lines_differ_in(title: str, expr: str, legend: 
     assert named == (promql.groupings(expr) - {"le"} or named & {"instance"})
 
 
+def test_what_terraform_sends_to_cloudwatch_are_metrics_that_there_are() -> None:
+    text = "".join(file.read_text() for file in (DOCS.parent / "terraform").rglob("*.tf"))
+    named = set(re.findall(r'"(soulcaster_\w+)"', text))
+    assert named
+    assert named <= set(BY_NAME)
+
+
 def test_every_alert_has_its_section_and_no_section_is_left_over() -> None:
     sections = re.findall(r"^## (\w+)$", (DOCS / "runbook.md").read_text(), re.MULTILINE)
     assert sections == list(ALERTS)
