@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 .DEFAULT_GOAL := help
 
 help: ## show this list
-	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(VENV)/.ready ## make the environment in .venv from the lock file
 
@@ -41,6 +41,10 @@ terraform: setup ## write the tables in terraform's pages anew, and check terraf
 
 faults: setup ## every fault with each of its seeds, for hours; goes on where it was stopped, writes docs/reliability.md
 	$(BIN)/python -m tests.faults
+
+fixer-image: setup ## build the image of jobs on that image, and use its tools in the sandbox of a job
+	deploy/image/build.sh soulcaster fixer
+	SOULCASTER_TEST_IMAGE=1 $(BIN)/python -m pytest --durations 0 tests/deploy/test_fixer_image.py
 
 lint: setup ## ruff: style and format
 	$(BIN)/ruff check .

@@ -25,7 +25,7 @@ from soulcaster.processes.system_settings import KafkaSettings
 from soulcaster.processes.web import INTAKE_SECONDS, SHUTDOWN_SECONDS
 from soulcaster.wire.topics import all_topics
 from tests.support.docs import DOCS
-from tests.support.tools import go_program, python_program
+from tests.support.tools import debian_package, go_program, python_program
 
 ROOT = DOCS.parent
 FILE = ROOT / "docker-compose.yml"
@@ -73,6 +73,20 @@ def test_the_schema_of_compose_takes_it() -> None:
         [checker, "--builtin-schema", "vendor.compose-spec", FILE], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout
+
+
+def test_prometheus_takes_its_configuration() -> None:
+    promtool = debian_package("prometheus") / "usr/bin/promtool"
+    path = ROOT / "deploy" / "prometheus" / "prometheus.yml"
+    done = subprocess.run(  # noqa: S603
+        [promtool, "check", "config", path], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    [job] = yaml.safe_load(path.read_text())["scrape_configs"]
+    assert job["job_name"] == "soulcaster"
+    [found] = job["dns_sd_configs"]
+    assert set(found["names"]) == set(OURS) - {"topics"}
+    assert f"SOULCASTER_METRICS_PORT={found['port']}" in (ROOT / "Dockerfile").read_text()
 
 
 # ---- the program -----------------------------------------------------------------------------------------------------

@@ -45,27 +45,33 @@ class Image:
         """Unmount the files."""
         self._run("rm", self._working)
 
-    def container(self, *arguments: str, writable: Mapping[Path, str] | None = None, **env: str) -> "Container":
-        """Return a container of the program with these arguments; `writable` are folders of ours and their places."""
+    def container(
+        self, *arguments: str, program: str = "", writable: Mapping[Path, str] | None = None, **env: str
+    ) -> "Container":
+        """Return a container of the program with these arguments, by default the image's own.
+
+        `writable` are folders of ours and their places.
+        """
         name = f"soulcaster-{uuid4().hex[:12]}"
         bundle = self._folder / name
         bundle.mkdir()
         subprocess.run(["crun", "spec"], cwd=bundle, check=True)  # noqa: S607
         path = bundle / "config.json"
         spec = json.loads(path.read_text())
-        self._configure(spec, arguments, env, writable or {})
+        command = [program] if program else self.config["Entrypoint"]
+        self._configure(spec, [*command, *(arguments or self.config["Cmd"])], env, writable or {})
         path.write_text(json.dumps(spec))
         return Container(name, bundle, self.config["User"])
 
     def _configure(
-        self, spec: dict[str, Any], arguments: tuple[str, ...], env: Mapping[str, str], writable: Mapping[Path, str]
+        self, spec: dict[str, Any], command: list[str], env: Mapping[str, str], writable: Mapping[Path, str]
     ) -> None:
         user, group = map(int, self.config["User"].split(":"))
         spec["root"] = {"path": str(self.root), "readonly": True}
         spec["process"] |= {
             "terminal": False,
             "user": {"uid": user, "gid": group},
-            "args": [*self.config["Entrypoint"], *(arguments or self.config["Cmd"])],
+            "args": command,
             "env": [*self.config["Env"], *(f"{name}={value}" for name, value in env.items())],
             "cwd": self.config["WorkingDir"],
             "capabilities": {kind: [] for kind in spec["process"]["capabilities"]},
