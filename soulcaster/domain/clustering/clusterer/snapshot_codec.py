@@ -2,7 +2,8 @@
 
 Keys start with a letter: g a micro-cluster, a the cluster numbers of a block of slots, c a cluster, t its automatic
 title, w a constraint, l counters of the lexicon, m counters and thresholds. An empty blob deletes. Members are not
-among them; they come from the items' records.
+among them; they come from the items' records. Keys of other letters and fields behind the known ones are those of a
+newer version, which may run beside this one: they are passed over.
 """
 
 from collections.abc import Iterable, Mapping
@@ -142,7 +143,7 @@ def load(state: ClusterState, blobs: Mapping[bytes, bytes], members: Iterable[tu
         kind: {} for kind in (MICRO_CLUSTER, CLUSTER_NUMBERS, _CLUSTER, _TITLE, _CONSTRAINT, _LEXICON, _COUNTERS)
     }
     for key, blob in blobs.items():
-        if blob:
+        if blob and key[:1] in kinds:
             kinds[key[:1]][key[1:]] = blob
     untitled = _load_clusters(state, kinds[_CLUSTER], kinds[_TITLE])
     load_index(state.index, kinds[MICRO_CLUSTER], kinds[CLUSTER_NUMBERS])
