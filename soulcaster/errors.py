@@ -53,7 +53,7 @@ class GitHubUnavailable(Unavailable):
 
 
 class ArchiveUnavailable(Unavailable):
-    """The archive of logs does not answer."""
+    """The archive does not answer."""
 
     system = "archive"
 

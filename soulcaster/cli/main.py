@@ -10,7 +10,21 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from soulcaster.cli import bench, clusters, doctor, fix, keys, poll, processes, rebuild, sources, tail, topics, transfer
+from soulcaster.cli import (
+    backup,
+    bench,
+    clusters,
+    doctor,
+    fix,
+    keys,
+    poll,
+    processes,
+    rebuild,
+    sources,
+    tail,
+    topics,
+    transfer,
+)
 from soulcaster.errors import SoulcasterError
 
 
@@ -58,6 +72,8 @@ app.command()(processes.launcher)
 app.command("import")(transfer.import_file)
 app.command("export")(transfer.export_project)
 app.command()(clusters.clusters)
+app.command()(backup.backup)
+app.command()(backup.restore)
 app.command()(rebuild.rebuild)
 app.command()(tail.tail)
 app.command()(sources.sources)

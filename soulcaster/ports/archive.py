@@ -1,10 +1,10 @@
-"""The archive: where the whole logs of jobs are kept."""
+"""An archive: where the whole logs of jobs are kept, and backups."""
 
 from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Protocol
 
 
-class LogArchive(Protocol):
+class Archive(Protocol):
     """Keeps bytes under keys, in a place that outlasts this process.
 
     A key is one or more names with slashes between them; a name has letters, digits, hyphens, underscores and dots, and

@@ -114,6 +114,10 @@ class ProcessSettings(BaseSettings):
         hidden = [getattr(self, name) for name, field in type(self).model_fields.items() if not field.repr]
         return frozenset(secret for value in hidden for secret in _secrets_in(str(value)) if secret)
 
+    def shown(self) -> dict[str, str]:
+        """Return the settings without those that may hold a secret, as text."""
+        return {name: str(getattr(self, name)) for name, field in type(self).model_fields.items() if field.repr}
+
 
 def _secrets_in(value: str) -> list[str]:
     """Return the secrets of a hidden setting: the password of an address, else the value, or each of several."""

@@ -15,7 +15,7 @@ from soulcaster.domain.fixes.job_log import merged
 from soulcaster.domain.fixes.log_position import BlobPosition, LogPosition, MemoryPosition
 from soulcaster.domain.lifecycle import Job, active
 from soulcaster.errors import LimitReached, NotFound
-from soulcaster.ports.archive import LogArchive
+from soulcaster.ports.archive import Archive
 from soulcaster.ports.job_logs import JobLogReader, LogView
 from soulcaster.ports.jobs import JobReader
 from soulcaster.services.log_archive import archive_key, read_archived
@@ -64,7 +64,7 @@ class Follower:
 class JobLogReading:
     """Reads logs, and limits how many are followed at once."""
 
-    def __init__(self, logs: JobLogReader, jobs: JobReader, archive: LogArchive | None) -> None:
+    def __init__(self, logs: JobLogReader, jobs: JobReader, archive: Archive | None) -> None:
         self._logs = logs
         self._jobs = jobs
         self._archive = archive

@@ -9,7 +9,7 @@ import structlog
 from pydantic import ValidationError
 
 from soulcaster.domain.fixes.job_log import LogChunk, LogFence, StepLine, merged
-from soulcaster.ports.archive import LogArchive
+from soulcaster.ports.archive import Archive
 from soulcaster.ports.messaging import Record
 from soulcaster.ports.topic_reader import TopicReader
 from soulcaster.wire.job_logs import JobLog
@@ -36,7 +36,7 @@ def archive_key(project_id: str, job_id: str) -> str:
 class LogArchiver:
     """Writes the logs of jobs that have ended to the archive."""
 
-    def __init__(self, topics: TopicReader, archive: LogArchive) -> None:
+    def __init__(self, topics: TopicReader, archive: Archive) -> None:
         self._topics = topics
         self._archive = archive
 
@@ -116,7 +116,7 @@ def _event(record: Record) -> JobEvent | None:
         return None  # agents/project dead-letters it
 
 
-async def read_archived(archive: LogArchive, key: str, first: int, limit: int) -> tuple[bytes, bool]:
+async def read_archived(archive: Archive, key: str, first: int, limit: int) -> tuple[bytes, bool]:
     """Return a part of an archived log, and whether more follows it.
 
     Args:

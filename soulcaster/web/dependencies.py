@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from aiohttp import web
 
-from soulcaster.ports.archive import LogArchive
+from soulcaster.ports.archive import Archive
 from soulcaster.ports.clock import Clock
 from soulcaster.ports.code_host import CodeHosts
 from soulcaster.ports.dead_letters import DeadLetters
@@ -68,7 +68,7 @@ class Systems:
     code_hosts: CodeHosts
     clock: Clock
     entrance: Entrance | None = None
-    log_archive: LogArchive | None = None
+    log_archive: Archive | None = None
     planner: Planner | None = None
     app_tokens: InstallationTokens | None = None
 

@@ -10,10 +10,10 @@ import aioboto3
 import pytest
 from moto.server import ThreadedMotoServer
 
+from soulcaster.adapters.archive_folder import FolderArchive
 from soulcaster.adapters.aws.s3 import S3Archive
-from soulcaster.adapters.log_folder import FolderArchive
 from soulcaster.errors import ArchiveUnavailable, BadInput, NotFound
-from soulcaster.ports.archive import LogArchive
+from soulcaster.ports.archive import Archive
 
 BUCKET = "logs"
 KEY = "p1/j1.log.gz"
@@ -47,8 +47,8 @@ async def s3(s3_server: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[A
 
 
 @pytest.fixture(params=["folder", "s3"])
-async def archive(request: pytest.FixtureRequest, s3: Any, tmp_path: Path) -> AsyncIterator[LogArchive]:
-    made: LogArchive = FolderArchive(tmp_path / "of" / "logs")
+async def archive(request: pytest.FixtureRequest, s3: Any, tmp_path: Path) -> AsyncIterator[Archive]:
+    made: Archive = FolderArchive(tmp_path / "of" / "logs")
     if request.param == "s3":
         made = S3Archive(BUCKET, "of/logs/", tries=1)
     yield made
@@ -65,11 +65,11 @@ def modes(folder: Path) -> dict[str, int]:
     return {str(path.relative_to(folder)): stat.S_IMODE(path.stat().st_mode) for path in folder.rglob("*")}
 
 
-async def read(archive: LogArchive, key: str = KEY) -> bytes:
+async def read(archive: Archive, key: str = KEY) -> bytes:
     return b"".join([part async for part in archive.read(key)])
 
 
-async def test_what_is_written_is_read(archive: LogArchive) -> None:
+async def test_what_is_written_is_read(archive: Archive) -> None:
     url = await archive.write(KEY, parts(b"one ", b"", b"two"))
     assert url.endswith(f"/of/logs/{KEY}")
     assert url.startswith(("file:///", f"s3://{BUCKET}/"))
@@ -77,13 +77,13 @@ async def test_what_is_written_is_read(archive: LogArchive) -> None:
     assert await read(archive) == b"one two"
 
 
-async def test_there_is_nothing_before(archive: LogArchive) -> None:
+async def test_there_is_nothing_before(archive: Archive) -> None:
     assert await archive.find(KEY) is None
     with pytest.raises(NotFound):
         await read(archive)
 
 
-async def test_what_is_written_again_replaces_it(archive: LogArchive) -> None:
+async def test_what_is_written_again_replaces_it(archive: Archive) -> None:
     await archive.write(KEY, parts(b"a longer first version"))
     await archive.write(KEY, parts(b"second"))
     await archive.write("p1/j2.log.gz", parts())
@@ -91,7 +91,7 @@ async def test_what_is_written_again_replaces_it(archive: LogArchive) -> None:
     assert await read(archive, "p1/j2.log.gz") == b""
 
 
-async def test_a_large_log_survives(archive: LogArchive) -> None:
+async def test_a_large_log_survives(archive: Archive) -> None:
     mebibyte = os.urandom(1024 * 1024)
     await archive.write(KEY, parts(*[mebibyte] * 20, b"end"))
     found = await read(archive)
@@ -100,7 +100,7 @@ async def test_a_large_log_survives(archive: LogArchive) -> None:
 
 
 @pytest.mark.parametrize("size", [1, 20 * 1024 * 1024])
-async def test_a_log_that_cannot_be_made_is_not_kept(archive: LogArchive, size: int) -> None:
+async def test_a_log_that_cannot_be_made_is_not_kept(archive: Archive, size: int) -> None:
     async def failing() -> AsyncIterator[bytes]:
         yield bytes(size)
         raise RuntimeError("Kafka went away")
@@ -117,7 +117,7 @@ async def test_a_log_that_cannot_be_made_is_not_kept(archive: LogArchive, size: 
 BAD_KEYS = ["", "/", "../x", "p/../../x", "/etc/passwd", ".x", "p/.log", "p//x", "p/x/", "p\\x", "p x", "p/é", "a\nb"]
 
 
-async def test_a_key_that_could_lead_elsewhere_is_refused(archive: LogArchive, tmp_path: Path) -> None:
+async def test_a_key_that_could_lead_elsewhere_is_refused(archive: Archive, tmp_path: Path) -> None:
     for key in BAD_KEYS:
         with pytest.raises(BadInput):
             await archive.write(key, parts(b"x"))

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from soulcaster.adapters.archive_folder import FolderArchive
 from soulcaster.adapters.aws.s3 import S3Archive
-from soulcaster.adapters.log_folder import FolderArchive
 from soulcaster.errors import BadInput
 from soulcaster.processes.job_logs import job_logs_expire, log_archive
 

@@ -7,7 +7,7 @@ from soulcaster.errors import ArchiveUnavailable, NotFound
 
 
 class MemoryArchive:
-    """A LogArchive that keeps bytes in `kept`; while it is `away`, it does not answer."""
+    """An archive that keeps bytes in `kept`; while it is `away`, it does not answer."""
 
     def __init__(self) -> None:
         self.kept: dict[str, bytes] = {}

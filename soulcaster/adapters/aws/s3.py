@@ -1,4 +1,4 @@
-"""The archive of logs in a bucket of Amazon S3, or of a store with the same API (`AWS_ENDPOINT_URL_S3`)."""
+"""An archive in a bucket of Amazon S3, or of a store with the same API (`AWS_ENDPOINT_URL_S3`)."""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import closing, contextmanager
@@ -7,8 +7,8 @@ from aioboto3.s3.inject import S3TransferConfig
 from aiohttp import ClientError as HttpError
 from botocore.exceptions import BotoCoreError, ClientError
 
+from soulcaster.adapters.archive_folder import checked_key
 from soulcaster.adapters.aws.client import LazyClient
-from soulcaster.adapters.log_folder import checked_key
 from soulcaster.errors import ArchiveUnavailable, NotFound
 
 READ_SECONDS = 10.0
@@ -26,7 +26,7 @@ _TRANSFER = S3TransferConfig(max_request_concurrency=2, max_io_queue_size=2)
 
 
 class S3Archive:
-    """LogArchive over one bucket, which encrypts as its owner has set it. Connections open at the first call."""
+    """Archive over one bucket, which encrypts as its owner has set it. Connections open at the first call."""
 
     def __init__(self, bucket: str, prefix: str = "", *, tries: int = TRIES) -> None:
         """`prefix` comes before every key, with a slash between them; `tries` is how often a request is tried."""
@@ -86,7 +86,7 @@ class S3Archive:
         try:
             yield
         except (BotoCoreError, ClientError, HttpError, OSError, TimeoutError) as error:
-            raise ArchiveUnavailable(f"The archive of logs in {self._url('')} cannot be used: {error}") from error
+            raise ArchiveUnavailable(f"The archive in {self._url('')} cannot be used: {error}") from error
 
 
 class _Parts:

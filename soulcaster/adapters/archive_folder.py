@@ -1,4 +1,4 @@
-"""The archive of logs in a folder, which may be a mounted volume."""
+"""An archive in a folder, which may be a mounted volume."""
 
 import asyncio
 import os
@@ -27,7 +27,7 @@ def checked_key(key: str) -> str:
 
 
 class FolderArchive:
-    """LogArchive over files that only their owner may read."""
+    """Archive over files that only their owner may read."""
 
     def __init__(self, folder: Path) -> None:
         """Touch nothing yet; the folder is made with the first file."""
@@ -88,4 +88,4 @@ def _put(file: BinaryIO, new: Path, path: Path) -> None:
 
 
 def _unavailable(path: Path, error: OSError) -> ArchiveUnavailable:
-    return ArchiveUnavailable(f"The archive of logs in {path.parent} cannot be used: {error.strerror or error}.")
+    return ArchiveUnavailable(f"The archive in {path.parent} cannot be used: {error.strerror or error}.")

@@ -1,0 +1,200 @@
+"""A log that is copied to an archive and back, in memory; tests/integration/test_backup.py does it on a real Kafka."""
+
+import json
+from collections.abc import Sequence
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from soulcaster.domain.fixes.fix import Fix
+from soulcaster.domain.lifecycle import JobState, JobStep, advance, start
+from soulcaster.errors import ArchiveUnavailable, BadInput, Conflict, NotFound
+from soulcaster.ports.topic_copy import CopiedRecord, Place
+from soulcaster.services.backup import Installation, back_up
+from soulcaster.services.backup_format import MANIFEST, Decoder, Manifest, compressor, encoded
+from soulcaster.services.restore import restore
+from soulcaster.wire.jobs import JobEvent
+from soulcaster.wire.topics import (
+    CONTROL,
+    FEEDBACK_RAW,
+    FIX_COMMANDS,
+    JOB_EVENTS,
+    all_topics,
+    changelog,
+    launcher_group,
+)
+from tests.support.archive import MemoryArchive
+from tests.support.make import NOW
+from tests.support.publisher import RecordingPublisher
+from tests.support.topic_copy import MemoryLog
+
+APP, PARTITIONS = "app", 2
+PLACES: list[Place] = [(topic.name, p) for topic in all_topics(APP) for p in range(PARTITIONS)]
+INSTALLATION = Installation(APP, PARTITIONS, "1.2.3", {"partitions": "2"})
+
+optional_bytes = st.none() | st.binary(max_size=40)
+records = st.builds(
+    CopiedRecord,
+    st.integers(0, 2**62),
+    st.integers(-1, 2**62),
+    optional_bytes,
+    optional_bytes,
+    st.lists(st.tuples(st.text(max_size=9), optional_bytes), max_size=3).map(tuple),
+)
+
+
+@given(st.lists(records, max_size=20), st.integers(1, 50))
+def test_what_is_encoded_is_decoded_in_whatever_pieces_it_comes(given: Sequence[CopiedRecord], size: int) -> None:
+    pack = compressor()
+    data = pack.compress(encoded(given)) + pack.flush()
+    decoder = Decoder()
+    found = [one for at in range(0, len(data), size) for one in decoder.feed(data[at : at + size])]
+    decoder.finish()
+    assert found == list(given)
+
+
+def test_what_ends_too_early_is_no_backup() -> None:
+    pack = compressor()
+    data = pack.compress(encoded([CopiedRecord(0, 0, b"key", b"value" * 99)])) + pack.flush()
+    decoder = Decoder()
+    decoder.feed(data[:-5])
+    with pytest.raises(BadInput):
+        decoder.finish()
+
+
+def record(offset: int, value: bytes = b"{}") -> CopiedRecord:
+    return CopiedRecord(offset, 1_700_000_000_000 + offset, b"k", value, (("reason", b"why"), ("none", None)))
+
+
+def step(job: str, state: JobState, seq: int, **more: object) -> JobStep:
+    return JobStep(f"{job}-{seq}", job, "p1", "c1", seq, state, NOW + timedelta(seconds=seq), **more)  # type: ignore[arg-type]
+
+
+def a_log() -> MemoryLog:
+    """Feedback whose first records have expired, compacted control, jobs in every state, and committed offsets."""
+    log = MemoryLog(PLACES)
+    log.put((FEEDBACK_RAW.name, 0), *[record(offset) for offset in range(7, 12)])
+    log.put((CONTROL.name, 1), record(3), record(8), record(9))
+    log.put((changelog(APP, "seen").name, 0), record(0), record(40))
+    log.put((FIX_COMMANDS.name, 0), record(0), record(1))
+    fix = Fix("job", "c1", "Late card", "kim", NOW)
+    steps = [
+        step("queued", "queued", 0, fix=fix),
+        step("approved", "approved", 1, fix=fix),
+        step("running", "approved", 2, fix=fix),
+        step("running", "running", 3),
+        step("done", "approved", 4, fix=fix),
+        step("done", "succeeded", 5),
+        step("recorded", "approved", 6),
+    ]
+    values = [JobEvent.of(one).to_bytes() for one in steps]
+    log.put((JOB_EVENTS.name, 0), *[record(n, value) for n, value in enumerate([*values, b"poison"])])
+    log.groups = {
+        APP: {(FEEDBACK_RAW.name, 0): 9, (CONTROL.name, 1): 9, (JOB_EVENTS.name, 0): 8},
+        launcher_group(APP): {(FIX_COMMANDS.name, 0): 1},
+    }
+    return log
+
+
+async def backed_up(log: MemoryLog, archive: MemoryArchive) -> Manifest:
+    return await back_up(INSTALLATION, log, archive, lambda: NOW, lambda _done, _total: None)
+
+
+async def restored(archive: MemoryArchive, target: MemoryLog, publisher: RecordingPublisher | None = None) -> int:
+    _, ended = await restore(
+        APP, PARTITIONS, archive, target, publisher or RecordingPublisher(), lambda: NOW, lambda _done, _total: None
+    )
+    return ended
+
+
+async def test_everything_comes_back_at_the_same_offsets() -> None:
+    log, archive, target = a_log(), MemoryArchive(), MemoryLog(PLACES)
+    manifest = await backed_up(log, archive)
+    assert {(part.topic, part.partition) for part in manifest.parts} == set(PLACES)
+    assert sum(part.records for part in manifest.parts) == sum(map(len, log.kept.values()))
+    await restored(archive, target)
+    for place in PLACES:
+        if place[0] in {CONTROL.name, changelog(APP, "seen").name}:
+            values = [(one.timestamp_ms, one.key, one.value, one.headers) for one in log.kept[place]]
+            assert [(one.timestamp_ms, one.key, one.value, one.headers) for one in target.kept[place]] == values
+        else:
+            assert target.kept[place] == log.kept[place]
+    assert target.groups[APP] == {(FEEDBACK_RAW.name, 0): 9, (CONTROL.name, 1): 2, (JOB_EVENTS.name, 0): 8}
+
+
+async def test_what_was_under_way_is_not_started_again() -> None:
+    log, archive, target, publisher = a_log(), MemoryArchive(), MemoryLog(PLACES), RecordingPublisher()
+    await backed_up(log, archive)
+    assert await restored(archive, target, publisher) == 2
+    ends = [JobEvent.model_validate_json(message.value).step(100 + n) for n, message in enumerate(publisher.sent)]
+    assert {(one.job_id, one.state) for one in ends} == {("approved", "failed"), ("running", "failed")}
+    assert all("backup" in (one.error or "") for one in ends)
+    running = advance(advance(start(step("running", "approved", 2)), step("running", "running", 3)), ends[1])
+    assert running.state == "failed"
+    assert target.groups[launcher_group(APP)] == {(FIX_COMMANDS.name, 0): 2, (FIX_COMMANDS.name, 1): 0}
+
+
+async def test_a_half_backup_is_none() -> None:
+    log, archive = a_log(), MemoryArchive()
+
+    async def broken(place: Place, span: object) -> object:
+        archive.away = True
+        raise ArchiveUnavailable
+        yield
+
+    log.records = broken  # type: ignore[assignment, method-assign]
+    with pytest.raises(ArchiveUnavailable):
+        await backed_up(log, archive)
+    archive.away = False
+    with pytest.raises(NotFound, match="no backup"):
+        await restored(archive, MemoryLog(PLACES))
+    await backed_up(a_log(), archive)
+    await restored(archive, MemoryLog(PLACES))
+    with pytest.raises(Conflict, match="already"):
+        await backed_up(a_log(), archive)
+
+
+async def test_damage_is_found_before_anything_is_written() -> None:
+    archive = MemoryArchive()
+    manifest = await backed_up(a_log(), archive)
+    key = next(part.key for part in manifest.parts if part.topic == JOB_EVENTS.name and part.records)
+    archive.kept[key] = archive.kept[key][:-1] + bytes([archive.kept[key][-1] ^ 1])
+    target = MemoryLog(PLACES)
+    with pytest.raises(BadInput, match=f"{key} is not what was written"):
+        await restored(archive, target)
+    assert not any(target.kept.values())
+    del archive.kept[key]
+    with pytest.raises(NotFound):
+        await restored(archive, target)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [
+        ("app_id", "other", "SOULCASTER_APP_ID=other"),
+        ("partitions", 9, "SOULCASTER_PARTITIONS=9"),
+        ("format", 2, "format 2"),
+    ],
+)
+async def test_a_backup_that_does_not_fit_is_refused(field: str, value: object, words: str) -> None:
+    archive = MemoryArchive()
+    await backed_up(a_log(), archive)
+    archive.kept[MANIFEST] = json.dumps({**json.loads(archive.kept[MANIFEST]), field: value}).encode()
+    with pytest.raises(BadInput, match=words):
+        await restored(archive, MemoryLog(PLACES))
+
+
+async def test_only_an_empty_kafka_is_restored_into() -> None:
+    archive = MemoryArchive()
+    await backed_up(a_log(), archive)
+    with pytest.raises(Conflict):
+        await restored(archive, a_log())
+
+
+async def test_records_that_are_deleted_while_they_are_copied_are_noticed() -> None:
+    log = a_log()
+    log.kept[FEEDBACK_RAW.name, 0].pop(2)
+    with pytest.raises(Conflict, match="deleted while"):
+        await backed_up(log, MemoryArchive())
