@@ -1,4 +1,4 @@
-"""The contract of an archive of logs: a folder, and a bucket of S3."""
+"""The contract of an archive: a folder, and a bucket of S3."""
 
 import os
 import stat
@@ -14,6 +14,8 @@ from soulcaster.adapters.archive_folder import FolderArchive
 from soulcaster.adapters.aws.s3 import S3Archive
 from soulcaster.errors import ArchiveUnavailable, BadInput, NotFound
 from soulcaster.ports.archive import Archive
+from tests.services.test_backup import PLACES, a_log, backed_up, restored
+from tests.support.topic_copy import MemoryLog
 
 BUCKET = "logs"
 KEY = "p1/j1.log.gz"
@@ -183,3 +185,10 @@ async def test_an_s3_that_does_not_answer_is_unavailable(s3: Any, monkeypatch: p
                 await call
     finally:
         await archive.close()
+
+
+async def test_a_backup_goes_there_and_back(archive: Archive) -> None:
+    log, target = a_log(), MemoryLog(PLACES)
+    await backed_up(log, archive)
+    await restored(archive, target)
+    assert sum(map(len, target.kept.values())) == sum(map(len, log.kept.values()))

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from soulcaster.domain.fixes.fix import Fix
 from soulcaster.domain.lifecycle import JobState, JobStep, advance, start
 from soulcaster.errors import ArchiveUnavailable, BadInput, Conflict, NotFound
+from soulcaster.ports.archive import Archive
 from soulcaster.ports.topic_copy import CopiedRecord, Place
 from soulcaster.services.backup import Installation, back_up
 from soulcaster.services.backup_format import MANIFEST, Decoder, Manifest, compressor, encoded
@@ -98,11 +99,11 @@ def a_log() -> MemoryLog:
     return log
 
 
-async def backed_up(log: MemoryLog, archive: MemoryArchive) -> Manifest:
+async def backed_up(log: MemoryLog, archive: Archive) -> Manifest:
     return await back_up(INSTALLATION, log, archive, lambda: NOW, lambda _done, _total: None)
 
 
-async def restored(archive: MemoryArchive, target: MemoryLog, publisher: RecordingPublisher | None = None) -> int:
+async def restored(archive: Archive, target: MemoryLog, publisher: RecordingPublisher | None = None) -> int:
     _, ended = await restore(
         APP, PARTITIONS, archive, target, publisher or RecordingPublisher(), lambda: NOW, lambda _done, _total: None
     )
