@@ -15,7 +15,9 @@ locals {
   metrics = {
     namespace    = "Soulcaster/${var.name}"
     dimensions   = { process = "worker" }
-    backlog      = "soulcaster_backlog_seconds"
+    backlog      = "soulcaster_agent_backlog_seconds"
+    commit_age   = "soulcaster_agent_commit_age_seconds"
+    stopped      = "soulcaster_stopped_partitions"
     dead_letters = "soulcaster_dead_letters_total"
   }
 }
@@ -60,7 +62,7 @@ module "worker" {
   collector = {
     image     = var.collector_image
     namespace = local.metrics.namespace
-    metrics   = [local.metrics.backlog, local.metrics.dead_letters]
+    metrics   = [local.metrics.backlog, local.metrics.commit_age, local.metrics.stopped, local.metrics.dead_letters]
   }
 }
 

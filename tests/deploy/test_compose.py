@@ -68,7 +68,7 @@ def test_the_loader_of_compose_takes_it() -> None:
 
 
 def test_the_schema_of_compose_takes_it() -> None:
-    checker = python_program("check-jsonschema", "0.37.0", "check-jsonschema")
+    checker = python_program("check-jsonschema", "0.39.0", "check-jsonschema")
     done = subprocess.run(  # noqa: S603
         [checker, "--builtin-schema", "vendor.compose-spec", FILE], capture_output=True, text=True, check=False
     )

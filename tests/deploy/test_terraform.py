@@ -18,6 +18,7 @@ from soulcaster.cli.main import app
 from soulcaster.processes.base_settings import ProcessSettings
 from soulcaster.processes.settings import LauncherSettings, PollerSettings, WebSettings, WorkerSettings
 from soulcaster.processes.system_settings import KafkaSettings, RedisSettings
+from soulcaster.telemetry.metrics import ALL
 from tests.support import terraform
 from tests.support.terraform import ROOT, Module, module, references, text
 from tests.support.tools import terraform as program
@@ -207,6 +208,13 @@ def test_every_command_is_one_of_the_program() -> None:
     for process in PROCESSES:
         assert text(MAIN.calls[process]["command"][0]) in commands
     assert set(re.findall(r'"(\w+)"', str(MAIN.variables["pollers"]["validation"][0]["condition"]))) == set(pollers)
+
+
+def test_every_metric_that_is_published_is_one_of_ours() -> None:
+    ours = {metric.name for metric in ALL}
+    published = {text(name) for name in MAIN.locals["metrics"].values() if text(name).startswith("soulcaster_")}
+    assert len(published) == 4
+    assert published <= ours
 
 
 # ---- choices that would break us -------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ The provider knows the schemas of the real one (tests/support/fake_aws.py). What
 """
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeVar
 
@@ -14,6 +15,7 @@ from soulcaster.processes.base_settings import ProcessSettings
 from soulcaster.processes.kafka_access import kafka_access
 from soulcaster.processes.settings import LauncherSettings, PollerSettings, WebSettings, WorkerSettings
 from soulcaster.processes.system_settings import KafkaSettings
+from tests.support.docs import DOCS
 from tests.support.fake_aws import IMAGE, Applied, Terraform
 
 S = TypeVar("S", bound=ProcessSettings)
@@ -181,7 +183,7 @@ def test_workers_grow_fast_and_shrink_slowly_and_never_beyond_partitions(everyth
     more, fewer = (
         everything.resources[f"module.workers.aws_cloudwatch_metric_alarm.{name}"] for name in ("more", "fewer")
     )
-    assert more["metric_name"] == fewer["metric_name"] == "soulcaster_backlog_seconds"
+    assert more["metric_name"] == fewer["metric_name"] == "soulcaster_agent_backlog_seconds"
     assert more["evaluation_periods"] * more["period"] <= 300
     assert fewer["evaluation_periods"] * fewer["period"] >= 1800
     [steps] = everything.resources["module.workers.aws_appautoscaling_policy.fewer"][
@@ -203,6 +205,22 @@ def test_the_collector_publishes_what_scaling_and_alarms_read(everything: Applie
             assert f"namespace: {values['namespace']}\n" in published
             assert values["dimensions"] == {"process": "worker"}
             assert "dimensions: [[process]]" in published
+
+
+def test_alarms_lead_to_the_runbook(everything: Applied) -> None:
+    sections = set(re.findall(r"^## (\w+)$", (DOCS / "runbook.md").read_text(), re.MULTILINE))
+    named = {
+        word
+        for values in everything.of_type("aws_cloudwatch_metric_alarm").values()
+        for word in re.findall(r"Soulcaster\w+", values["alarm_description"])
+    }
+    assert len(named) > 4
+    assert named <= sections
+
+
+def test_the_check_of_health_is_the_images(everything: Applied) -> None:
+    [_, program] = everything.container("worker")["healthCheck"]["command"]
+    assert f" /usr/local/bin/{program}\n" in (DOCS.parent / "Dockerfile").read_text()
 
 
 def test_every_log_is_encrypted_and_ends(everything: Applied) -> None:

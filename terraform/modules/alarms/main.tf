@@ -19,13 +19,25 @@ locals {
   simple = merge(
     {
       backlog = {
-        text      = "Feedback waits too long, or no worker says how long. First look: are workers running, what do their logs say."
+        text      = "Feedback waits too long, or no worker says how long. docs/runbook.md: SoulcasterBacklog, SoulcasterNoWorker"
         namespace = var.metrics.namespace, metric = var.metrics.backlog, dimensions = var.metrics.dimensions
         statistic = "Maximum", comparison = "GreaterThanThreshold", threshold = var.backlog_seconds
         minutes   = 10, missing = "breaching"
       }
+      stands-still = {
+        text      = "An agent has work and gets nowhere. docs/runbook.md: SoulcasterStandsStill"
+        namespace = var.metrics.namespace, metric = var.metrics.commit_age, dimensions = var.metrics.dimensions
+        statistic = "Maximum", comparison = "GreaterThanThreshold", threshold = 180
+        minutes   = 5, missing = "notBreaching" # the alarm above says that
+      }
+      records-lost = {
+        text      = "Partitions stand still because records were deleted before they were read. docs/runbook.md: SoulcasterRecordsLost"
+        namespace = var.metrics.namespace, metric = var.metrics.stopped, dimensions = var.metrics.dimensions
+        statistic = "Maximum", comparison = "GreaterThanThreshold", threshold = 0
+        minutes   = 2, missing = "notBreaching"
+      }
       dead-letters = {
-        text      = "Messages were set aside. `soulcaster tail dead-letters` shows them with the reason."
+        text      = "Messages were set aside. docs/runbook.md: SoulcasterDeadLetters"
         namespace = var.metrics.namespace, metric = var.metrics.dead_letters, dimensions = var.metrics.dimensions
         statistic = "Sum", comparison = "GreaterThanThreshold", threshold = 0
         minutes   = 1, missing = "notBreaching"
@@ -38,7 +50,7 @@ locals {
         minutes    = 10, missing = "notBreaching"
       }
       web-errors = {
-        text       = "The web server answers with 5xx."
+        text       = "The web server answers with 5xx. docs/runbook.md: SoulcasterHttpErrors"
         namespace  = "AWS/ApplicationELB", metric = "HTTPCode_Target_5XX_Count"
         dimensions = { LoadBalancer = var.load_balancer.arn_suffix, TargetGroup = var.load_balancer.target_group_arn_suffix }
         statistic  = "Sum", comparison = "GreaterThanThreshold", threshold = 5

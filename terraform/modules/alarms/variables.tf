@@ -56,6 +56,8 @@ variable "metrics" {
     namespace    = string
     dimensions   = map(string)
     backlog      = string
+    commit_age   = string
+    stopped      = string
     dead_letters = string
   })
 }
