@@ -39,7 +39,7 @@ async def wait_until(done: Callable[[], Awaitable[bool]], poll_seconds: float = 
         raise TimeoutError(f"what the bench measures was not done in {WAIT_SECONDS:.0f} s")
 
 
-def _variables(settings: Settings) -> dict[str, str]:
+def stack_variables(settings: Settings) -> dict[str, str]:
     """Return the variables that say where a stack is, and what it is like."""
     fields = KafkaSettings.model_fields | RedisSettings.model_fields
     return {variables_of(name, field)[0]: str(getattr(settings, name)) for name, field in fields.items()}
@@ -51,7 +51,7 @@ class Program:
     def __init__(self, arguments: Sequence[str], settings: Settings, **variables: str) -> None:
         """Start nothing yet; `async with` starts it, and ends it. `variables` are added to its environment."""
         self._arguments = arguments
-        self._environment = environment_with({**_variables(settings), **variables})
+        self._environment = environment_with({**stack_variables(settings), **variables})
         self._process: asyncio.subprocess.Process | None = None
 
     async def __aenter__(self) -> "Program":
