@@ -16,11 +16,15 @@ from soulcaster.ports.sandbox import Sandbox
 
 @dataclass(frozen=True, slots=True)
 class Inspection:
-    """A patch that our own git describes. With any of `refusals` it is not published; `flags` are for its reviewer."""
+    """A patch that our own git describes. With any of `refusals` it is not published; `flags` are for its reviewer.
+
+    `left_out` are new files that are not in it, in words.
+    """
 
     patch: Patch
     refusals: tuple[str, ...]
     flags: tuple[str, ...]
+    left_out: tuple[str, ...]
 
     def outcome(self) -> FixOutcome:
         """Return the part of a job's outcome that a patch tells."""
@@ -42,7 +46,9 @@ async def inspect(
         NoScan: it cannot be scanned for secrets.
         NoSandbox: commands cannot be isolated here.
     """
-    applied = await read_patch(source, await take_patch(source, sandbox, work, prepared=prepared, scratch=scratch))
+    taken = await take_patch(source, sandbox, work, prepared=prepared, scratch=scratch)
+    applied = await read_patch(source, taken.text)
     checked = check_patch(applied.patch, globs=rules.protected, manifests=applied.manifests)
     secrets = await scan(applied.patch)
-    return Inspection(applied.patch, (*checked.refusals, *map(str, secrets)), checked.flags)
+    refusals = (*checked.refusals, *map(str, secrets))
+    return Inspection(applied.patch, refusals, checked.flags, taken.left_out)

@@ -191,6 +191,8 @@ class FixRun:
                 scratch=self._tools.place / "taking",
                 rules=self._order.rules,
             )
+        for one in inspection.left_out:
+            self._progress.say(f"ignored, so not in the patch: {plain_line(one, DIFF_CHARS)}")
         made = inspection.outcome()
         self._progress.made(files=made.files, added=made.added, deleted=made.deleted)
         self._progress.flag(made.flags)

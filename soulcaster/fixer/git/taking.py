@@ -4,13 +4,18 @@ Git runs in the sandbox, without network, over a new git directory. The tree and
 comes out is bytes that `reading.read_patch` has to verify.
 
 Which files count: those of the base commit, and others unless the base's `.gitignore` files (not the tree's, which may
-have been changed to hide something), or `DROPPINGS`, ignore them. A file that is as set-up left it does not count.
+have been changed to hide something), or `DROPPINGS`, ignore them. A file that is as set-up left it does not count. What
+is left out is told.
 """
 
 import os
 import shutil
 import stat
-from pathlib import Path
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path, PurePosixPath
 
 from soulcaster.errors import NoPatch
 from soulcaster.fixer.git.clone import Clone
@@ -31,7 +36,11 @@ DROPPINGS = (
     *("node_modules/", ".npm/", ".nyc_output/", "coverage/", "target/", ".gradle/", "*.class", ".cache/"),
     *(".DS_Store", "*.swp", ".aider.chat.history.md", ".aider.input.history", ".aider.tags.cache.v*/"),
 )
-"""What tools leave behind, by the rules of .gitignore; a base that has such files, or un-ignores them, has its way."""
+"""What tools leave behind, by the rules of .gitignore. A base that has such files, other files in such a folder, or
+un-ignores them, has its way."""
+
+MOST_RULES = 10
+"""How many rules that leave files out are told."""
 
 TREE, PREPARED, BASE = "/soulcaster/tree", "/soulcaster/prepared", "/soulcaster/base.git"
 
@@ -87,6 +96,20 @@ if [ -d "$PREPARED" ]; then
   fi
   git write-tree > work.tree
 fi
+
+# The new files that are ignored, and by which rule.
+LC_ALL=C comm -z -23 work.ignored of_base > left
+if [ -d "$PREPARED" ]; then
+  mv left left.all
+  LC_ALL=C comm -z -23 left.all prepared.all > left
+fi
+sed -z 's,^,./,' left > left.placed
+(
+  cd rules
+  unset GIT_LITERAL_PATHSPECS
+  GIT_WORK_TREE="$PWD" git check-ignore --verbose -z --stdin --no-index
+) < left.placed > left.why || [ $? = 1 ]
+head -c "$MOST_BYTES" left.why > left_out
 {
   git diff --binary --full-index --no-renames --no-ext-diff --no-textconv --no-color "$BASE_COMMIT" "$(cat work.tree)" \
     || echo "$?" > failed
@@ -97,10 +120,18 @@ fi
 """
 
 
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A patch in the format of `git diff --binary`, "" if nothing differs, and what it leaves out, in words."""
+
+    text: bytes
+    left_out: tuple[str, ...]
+
+
 async def take_patch(
     source: Clone, sandbox: Sandbox, work: Path, *, prepared: Path | None = None, scratch: Path
-) -> bytes:
-    """Return what differs between the base and the folder `work`, in the format of `git diff --binary`, "" if nothing.
+) -> Taken:
+    """Return what differs between the base and the folder `work`.
 
     Args:
         source: our clone of the base.
@@ -116,7 +147,9 @@ async def take_patch(
     tree = Tree(scratch / "work", scratch / "home")
     tree.work.mkdir(parents=True)
     tree.home.mkdir()
-    (tree.work / "droppings").write_text("".join(f"{rule}\n" for rule in DROPPINGS), encoding="utf-8")
+    files = await source.git("ls-tree", "-r", "-z", "--name-only", source.base)
+    rules = [*(rule.encode() for rule in DROPPINGS), *_kept_folders(files.split(b"\0")[:-1])]
+    (tree.work / "droppings").write_bytes(b"".join(rule + b"\n" for rule in rules))
     try:
         ended = await sandbox.run(
             ["sh", "-c", _SCRIPT],
@@ -141,6 +174,7 @@ async def take_patch(
         if ended.code != 0:
             raise NoPatch(f"No patch could be taken from the changed files: {_why(ended.why, ended.tail)}")
         patch = _read(tree.work / "patch")
+        left_out = tuple(_told(_read(tree.work / "left_out")))
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     if len(patch) > MOST_BYTES:
@@ -148,7 +182,33 @@ async def take_patch(
             f"The change is larger than {MOST_BYTES // 2**20} MB. If these files are made by a build, "
             "add them to .gitignore in the repository."
         )
-    return patch
+    return Taken(patch, left_out)
+
+
+def _kept_folders(files: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield rules that un-ignore folders of the base that `DROPPINGS` ignore, unless they hold placeholders only."""
+    folders = {
+        folder
+        for path in map(PurePosixPath, map(os.fsdecode, files))
+        if not path.name.startswith(".")
+        for folder in path.parents
+    }
+    ignored = [rule.removesuffix("/") for rule in DROPPINGS if rule.endswith("/")]
+    for folder in sorted(folders):
+        if any(fnmatchcase(folder.name, rule) for rule in ignored):
+            escaped = "".join("?" if char == "\n" else f"\\{char}" if char in "\\*?[" else char for char in str(folder))
+            yield b"!/" + os.fsencode(escaped) + b"/"
+
+
+def _told(ignored: bytes) -> Iterator[str]:
+    """Yield in words what `git check-ignore --verbose -z` printed: source, line, rule and path of each file."""
+    by_rule: defaultdict[bytes, list[bytes]] = defaultdict(list)
+    fields = ignored.split(b"\0")
+    for rule, path in zip(fields[2::4], fields[3::4], strict=False):
+        by_rule[rule].append(path.removeprefix(b"./"))
+    for rule, paths in list(by_rule.items())[:MOST_RULES]:
+        more = f" and {len(paths) - 1:,} more" if len(paths) > 1 else ""
+        yield f"{paths[0].decode(errors='replace')}{more}, by the rule {rule.decode(errors='replace')}"
 
 
 def _why(why: str, tail: str) -> str:

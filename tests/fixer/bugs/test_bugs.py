@@ -61,8 +61,8 @@ async def test_the_verdict_is_right(bug: Bug, tmp_path: Path) -> None:
     async with trees.copy(prepared) as tree:
         done = await sandbox.run(["sh", f"{TOOLS}/agent.sh"], tree, LIMITS, read_only={script: f"{TOOLS}/agent.sh"})
         assert done.code == 0, done.tail
-        text = await take_patch(clone, sandbox, tree.work, prepared=prepared.work, scratch=tmp_path / "scratch")
-    patch = (await read_patch(clone, text)).patch
+        taken = await take_patch(clone, sandbox, tree.work, prepared=prepared.work, scratch=tmp_path / "scratch")
+    patch = (await read_patch(clone, taken.text)).patch
     runs = await trial.runs(prepared, before, patch)
     assert runs.after.status == bug.expected.after, runs.after
     verdict = judge(runs, patch)

@@ -13,7 +13,7 @@ from soulcaster.fixer.git.clone import Clone, check_out, clone
 from soulcaster.fixer.git.program import Remote
 from soulcaster.fixer.git.putting import put_patch
 from soulcaster.fixer.git.reading import read_patch
-from soulcaster.fixer.git.taking import MOST_BYTES, take_patch
+from soulcaster.fixer.git.taking import MOST_BYTES, Taken, take_patch
 from soulcaster.fixer.inspection import inspect
 from soulcaster.fixer.sandbox.bubblewrap import BubblewrapSandbox
 from soulcaster.isolation import bubblewrap
@@ -45,12 +45,15 @@ class Bench:
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_bytes(content.encode() if isinstance(content, str) else content)
 
-    async def take(self, *, prepared: bool = False) -> Patch:
+    async def taken(self, *, prepared: bool = False) -> Taken:
         before = self.folder / "prepared" if prepared else None
         scratch = self.folder / "scratch"
-        text = await take_patch(self.source, self.sandbox, self.work, prepared=before, scratch=scratch)
+        taken = await take_patch(self.source, self.sandbox, self.work, prepared=before, scratch=scratch)
         assert not scratch.exists()
-        return (await read_patch(self.source, text)).patch
+        return taken
+
+    async def take(self, *, prepared: bool = False) -> Patch:
+        return (await read_patch(self.source, (await self.taken(prepared=prepared)).text)).patch
 
     async def kinds(self, *, prepared: bool = False) -> dict[str, str]:
         return {change.path: change.kind for change in (await self.take(prepared=prepared)).changes}
@@ -58,10 +61,14 @@ class Bench:
 
 @pytest.fixture
 async def bench(tmp_path: Path) -> Bench:
+    return await bench_of(tmp_path, FILES)
+
+
+async def bench_of(tmp_path: Path, files: dict[str, str]) -> Bench:
     if not bubblewrap.candidates():
         pytest.skip("there is no bubblewrap here")
     async with GitServer(tmp_path / "server") as server:
-        commit = server.create("acme/shop", FILES)
+        commit = server.create("acme/shop", files)
         remote = Remote(f"{server.url}/acme/shop.git")
         source = await clone(remote, "acme/shop", branch="main", commit=commit, git_dir=tmp_path / "ours.git")
     await check_out(source, tmp_path / "work")
@@ -105,6 +112,38 @@ async def test_the_ignore_rules_of_the_base_count_and_not_those_of_the_tree(benc
     bench.write("pkg/__pycache__/a.pyc", "left behind\n")
     bench.write("web/node_modules/x/index.js", "left behind\n")
     assert await bench.kinds() == {".gitignore": "modified", "hidden.py": "added", "keep.log": "added"}
+
+
+async def test_new_files_count_in_the_folders_that_the_base_has_whatever_their_name(tmp_path: Path) -> None:
+    base = {
+        "coverage/old.py": "1\n",
+        "compiler/target/arm.py": "1\n",
+        "a [b]*?/.cache/x": "1\n",
+        "back\\slash/venv/x": "1\n",
+        "line\nend/venv/x": "1\n",
+        "target/.gitkeep": "",
+    }
+    bench = await bench_of(tmp_path, {".gitignore": "*.log\n", **base})
+    counted = ["coverage/new.py", "coverage/in/new.py", "compiler/target/wasm.py", "a [b]*?/.cache/y"]
+    counted += ["back\\slash/venv/y", "line\nend/venv/y"]
+    ignored = ["coverage/__pycache__/a.pyc", "coverage/a.log", "lib/target/x.o", "target/x.o", "a bb/.cache/y"]
+    for path in (*counted, *ignored):
+        bench.write(path, "new\n")
+    assert await bench.kinds(prepared=True) == dict.fromkeys(counted, "added")
+
+
+async def test_new_files_that_are_left_out_are_told_with_the_rule(bench: Bench) -> None:
+    for below in ("work", "prepared"):
+        bench.write("node_modules/x/index.js", "set-up\n", below=below)
+    for path in ("src/coverage/a.py", "src/coverage/b.py", "build/out", "-x.log", "keep.log"):
+        bench.write(path, "1\n")
+    taken = await bench.taken(prepared=True)
+    assert set(taken.left_out) == {
+        "src/coverage/a.py and 1 more, by the rule coverage/",
+        "build/out, by the rule build/",
+        "-x.log, by the rule *.log",
+    }
+    assert len((await bench.taken()).left_out) == 4
 
 
 async def test_what_set_up_left_behind_is_no_change_of_the_agent(bench: Bench) -> None:
@@ -244,8 +283,7 @@ async def test_a_patch_that_leaves_the_repository_is_refused(bench: Bench) -> No
 
 async def test_the_manifests_that_a_patch_changes_come_with_their_content(bench: Bench) -> None:
     bench.write("web/package.json", '{"scripts": {}}\n')
-    scratch = bench.folder / "scratch"
-    applied = await read_patch(bench.source, await take_patch(bench.source, bench.sandbox, bench.work, scratch=scratch))
+    applied = await read_patch(bench.source, (await bench.taken()).text)
     assert applied.manifests == {"web/package.json": (None, b'{"scripts": {}}\n')}
 
 
