@@ -15,8 +15,8 @@ locals {
   metrics = {
     namespace    = "Soulcaster/${var.name}"
     dimensions   = { process = "worker" }
-    backlog      = "soulcaster_agent_backlog_seconds"
-    commit_age   = "soulcaster_agent_commit_age_seconds"
+    backlog      = "soulcaster_backlog_seconds"
+    commit_age   = "soulcaster_commit_age_seconds"
     stopped      = "soulcaster_stopped_partitions"
     dead_letters = "soulcaster_dead_letters_total"
   }

@@ -183,7 +183,7 @@ def test_workers_grow_fast_and_shrink_slowly_and_never_beyond_partitions(everyth
     more, fewer = (
         everything.resources[f"module.workers.aws_cloudwatch_metric_alarm.{name}"] for name in ("more", "fewer")
     )
-    assert more["metric_name"] == fewer["metric_name"] == "soulcaster_agent_backlog_seconds"
+    assert more["metric_name"] == fewer["metric_name"] == "soulcaster_backlog_seconds"
     assert more["evaluation_periods"] * more["period"] <= 300
     assert fewer["evaluation_periods"] * fewer["period"] >= 1800
     [steps] = everything.resources["module.workers.aws_appautoscaling_policy.fewer"][
