@@ -5,7 +5,7 @@ nothing is done twice where GitHub did it and its answer was lost.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Container
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -29,7 +29,8 @@ from soulcaster.domain.fixes.pull_request import (
     pull_request_body,
     pull_request_title,
 )
-from soulcaster.errors import BranchMoved, NoPatch, SoulcasterError, SourceLimited, SourceRefuses, SourceUnavailable
+from soulcaster.errors import BranchMoved, NoPatch, SourceLimited, SourceRefuses, SourceUnavailable
+from soulcaster.fixer.commands import uninterrupted
 from soulcaster.fixer.git.clone import Clone, clone
 from soulcaster.fixer.git.program import Remote
 from soulcaster.fixer.git.pushing import Destination, commit, commits_since_base, newest_commit_of, push
@@ -41,6 +42,9 @@ PREFIX = "soulcaster/"
 
 ATTEMPTS = 3
 """How often a step is done that GitHub gave no answer to, after looking whether it did it."""
+
+CLEAN_UP_SECONDS = 10.0
+"""How long deleting a branch may take that no pull request came of."""
 
 T = TypeVar("T")
 
@@ -72,8 +76,25 @@ class Published:
     flags: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Pushed:
+    """A branch at GitHub, with our commit."""
+
+    repository: str
+    branch: str
+    commit: str
+
+
+OnBranch = Callable[[Pushed | None], Awaitable[None]]
+"""Called before a branch is pushed; with None when it is not there, or not any more."""
+
+
 class Publishing:
-    """Publishes what one job made."""
+    """Publishes what one job made.
+
+    Whatever ends it before there is a pull request, the branch is deleted. Where that fails, or the program is killed,
+    `on_branch` has named it.
+    """
 
     def __init__(
         self,
@@ -83,6 +104,7 @@ class Publishing:
         folder: Path,
         *,
         now: datetime,
+        on_branch: OnBranch,
         at_point: Point = lambda name: None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
@@ -93,13 +115,14 @@ class Publishing:
         self._folder = folder
         self._now = now
         self._at = at_point
+        self._on_branch = on_branch
         self._sleep = sleep
 
     async def publish(self, made: Made) -> Published:
         """Publish up to the stop point of the order.
 
         Raises:
-            SourceRefuses: GitHub refuses; the reason says what a person can do, and names a branch that is left.
+            SourceRefuses: GitHub refuses; the reason says what a person can do.
             SourceUnavailable: it does not answer.
             NoPatch: the patch does not apply to what the branch has now.
         """
@@ -112,11 +135,17 @@ class Publishing:
         if known is not None and (earlier := await self._built_upon(way, ours)) is not None:
             return Published(way.target, way.branch, earlier, known, (*story.flags, made_earlier(earlier)))
         tree = await apply_patch(ours, made.patch.text)
-        pushed = await self._push(way, ours, tree)  # 5. the branch
-        story = replace(story, outcome=replace(story.outcome, commit=pushed, repository=way.target))
-        opened: PullRequest | None = None
-        if self._order.stop_at == "pr":
-            opened = await self._pull_request(way, story, known)  # 6. the pull request
+        pushed, replaces = await self._commit(way, ours, tree)
+        try:
+            await self._on_branch(Pushed(way.target, way.branch, pushed))
+            await self._push(way, ours, pushed, replaces)  # 5. the branch
+            story = replace(story, outcome=replace(story.outcome, commit=pushed, repository=way.target))
+            opened: PullRequest | None = None
+            if self._order.stop_at == "pr":
+                opened = await self._pull_request(way, story, known)  # 6. the pull request
+        except BaseException:
+            await uninterrupted(self._clean_up(way, {pushed, replaces}))
+            raise
         return Published(way.target, way.branch, pushed, opened, story.flags)
 
     # ---- 1. where it goes
@@ -192,8 +221,11 @@ class Publishing:
 
     # ---- 5. the branch
 
-    async def _push(self, way: "_Way", ours: Clone, tree: str) -> str:
-        """Push a commit of the tree, unless the branch has one; a branch of somebody else stays as it is."""
+    async def _commit(self, way: "_Way", ours: Clone, tree: str) -> tuple[str, str | None]:
+        """Return a commit of the tree, and the one that it replaces on the branch: itself where the branch has it.
+
+        A branch of somebody else stays as it is.
+        """
         there = await self._host.branch_commit(way.target, way.branch)
         if there is not None:
             found = await commits_since_base(ours, self._remote(way.target), way.branch)
@@ -202,15 +234,20 @@ class Publishing:
                     f"{way.target} has a branch {way.branch} that is not of this job, or somebody else committed to "
                     "it; it was left as it is. Start another fix, or delete the branch."
                 )
-            if len(found) == 1 and found[0].tree == tree:
-                return found[0].commit
             there = found[0].commit
+            if len(found) == 1 and found[0].tree == tree:
+                return there, there
         message = commit_message(self._order)
         made = await commit(ours, tree, message=message, author=self._order.author, at=self._now)
         self._at("committed")
-        await self._push_commit(ours, made, Destination(self._remote(way.target), way.target, way.branch, there), way)
+        return made, there
+
+    async def _push(self, way: "_Way", ours: Clone, made: str, replaces: str | None) -> None:
+        if made == replaces:
+            return
+        to = Destination(self._remote(way.target), way.target, way.branch, replaces)
+        await self._push_commit(ours, made, to, way)
         self._at("pushed")
-        return made
 
     async def _push_commit(self, ours: Clone, made: str, to: Destination, way: "_Way") -> None:
         """Push, and look whether it was done where there is no answer, or a repeated request says that it was."""
@@ -246,23 +283,25 @@ class Publishing:
                     return there
                 raise
 
-        try:
-            opened = await self._several_times(open_one)
-        except (SourceRefuses, SourceUnavailable) as error:
-            left = await self._clean_up(way)
-            raise _saying(error, left) from error
+        opened = await self._several_times(open_one)
         self._at("opened the pull request")
         return opened
 
-    async def _clean_up(self, way: "_Way") -> str:
-        """Delete the branch that no pull request came of, and say what is left."""
+    async def _clean_up(self, way: "_Way", ours: Container[str | None]) -> None:
+        """Delete the branch if its newest commit is one of ours, and it has no pull request."""
         try:
-            if await self._host.find(way.repository, head=way.head) is not None:
-                return f"The branch {way.branch} has a pull request."
-            await self._host.delete_branch(way.target, way.branch)
-        except (SourceRefuses, SourceUnavailable):
-            return f"The branch {way.branch} is left in {way.target}; delete it there."
-        return f"The branch {way.branch} was deleted from {way.target}."
+            async with asyncio.timeout(CLEAN_UP_SECONDS):
+                there = await self._host.branch_commit(way.target, way.branch)
+                is_ours = there is not None and there in ours
+                if is_ours and await self._host.find(way.repository, head=way.head) is None:
+                    await self._host.delete_branch(way.target, way.branch)
+                    self._at(f"deleted the branch {way.branch} from {way.target}")
+                    there = None
+        except (SourceRefuses, SourceUnavailable, TimeoutError) as error:
+            self._at(f"the branch {way.branch} may be left in {way.target}: {error or 'GitHub is slow'}")
+            return
+        if there is None:
+            await self._on_branch(None)
 
     # ---- a follow-up
 
@@ -287,6 +326,7 @@ class Publishing:
             flags = (moved_on(target.base_commit, way.base_commit),) if pushed is None else (made_earlier(pushed),)
         if pushed is None:
             pushed = await self._push_follow_up(way, ours, made)
+            await self._on_branch(Pushed(where, branch, pushed))
             outcome = replace(made.outcome, commit=pushed, repository=where)
             body = follow_up_comment(Story(self._order, outcome, made.summary, made.spent_usd, flags=flags))
         else:
@@ -340,9 +380,3 @@ class _Way:
     def head(self) -> str:
         """The branch as pull requests name it."""
         return f"{self.target.partition('/')[0]}:{self.branch}"
-
-
-def _saying(error: SoulcasterError, more: str) -> SoulcasterError:
-    """Return an error that says more; that GitHub refuses, or does not answer, stays so."""
-    kind = SourceRefuses if isinstance(error, SourceRefuses) else SourceUnavailable
-    return kind(f"{error} {more}")

@@ -37,7 +37,7 @@ from soulcaster.fixer.git.program import Remote
 from soulcaster.fixer.git.putting import put_patch
 from soulcaster.fixer.inspection import Inspection, inspect
 from soulcaster.fixer.progress import Progress
-from soulcaster.fixer.publishing import Made, Published, Publishing
+from soulcaster.fixer.publishing import Made, Published, Publishing, Pushed
 from soulcaster.fixer.trees import Trees
 from soulcaster.fixer.trial import Trial
 from soulcaster.ports.code_host import CodeHost
@@ -48,7 +48,12 @@ FAILURES = (FixRefused, SourceRefuses, NoPatch, NoScan, NoSandbox, AgentUnusable
 """What another launch would not mend: the fix has failed, and the message is the reason."""
 
 RESERVED_SECONDS = 20.0
-"""How long before its time limit a fix ends by itself, so that it can still say why."""
+"""How long before its time limit a fix ends by itself, so that it can still clean up and say why."""
+
+PUBLISHING_SECONDS = 180.0
+PUBLISHING_SHARE = 0.2
+"""What is kept of the time limit for publishing: so many seconds, as GitHub may have us wait for two minutes, and at
+most this part of it."""
 
 STEP_SHARE = 0.25
 """The part of the time limit that one set-up, or one run of the tests, may take."""
@@ -94,7 +99,8 @@ class FixRun:
         self._progress = progress
         self._tools = tools
         self._trees = Trees(tools.place)
-        self._ends_at = time.monotonic() + order.seconds - RESERVED_SECONDS
+        self._kept = min(PUBLISHING_SECONDS, order.seconds * PUBLISHING_SHARE)
+        self._ends_at = time.monotonic() + order.seconds - RESERVED_SECONDS - self._kept
         self._step = SandboxLimits(seconds=order.seconds * STEP_SHARE)
 
     async def run(self) -> None:
@@ -104,18 +110,35 @@ class FixRun:
             Fenced: the job has ended, or another launch of it has begun.
             SourceUnavailable: GitHub does not answer.
         """
-        limit = asyncio.timeout(self._left())
+        working, publishing = asyncio.timeout(self._left()), asyncio.timeout(self._left() + self._kept)
+        limit = f"its time limit of {self._order.seconds} s"
         try:
-            async with limit, self._progress.reporting():
-                await self._go()
+            async with self._progress.reporting():
+                async with working:
+                    patch, summary = await self._work()
+                async with publishing:
+                    published = await self._publish(patch, summary)
+                await self._succeed(published)
         except FAILURES as error:
-            await self._progress.failed(str(error))
+            await self._fail(str(error))
         except TimeoutError:
-            if not limit.expired():
+            if working.expired():
+                await self._fail(f"The fix took longer than {limit}.")
+            elif publishing.expired():
+                await self._fail(f"GitHub had the fix wait until the end of {limit}. Start another one later.")
+            else:
                 raise
-            await self._progress.failed(f"The fix took longer than its time limit of {self._order.seconds} s.")
 
-    async def _go(self) -> None:
+    async def _fail(self, reason: str) -> None:
+        """Report a failure, with the branch that may be left, of this launch or of an earlier one."""
+        if (pushed_to := self._progress.outcome.repository) is not None:
+            branch = self._order.branch
+            reason += f" The branch {branch} may be left in {pushed_to}: delete it, unless it has a pull request."
+        await self._progress.failed(reason)
+
+    async def _work(self) -> tuple[Patch, str]:
+        """Return a patch that may be published, and what the coding agent says of it."""
+        self._progress.made(repository=self._order.pushed_to)
         agent = self._tools.agent()
         source = await self._clone()
         prepared = self._trees.empty()
@@ -123,7 +146,7 @@ class FixRun:
         trial, before = await self._before(source, prepared)
         run, inspection = await self._change(agent, source, prepared, before)
         await self._judge(trial, prepared, before, inspection.patch)
-        await self._publish(inspection.patch, run.summary)
+        return inspection.patch, run.summary
 
     # ---- 1: clone ------------------------------------------------------------------------------------------------
 
@@ -177,7 +200,7 @@ class FixRun:
         self._progress.say("the coding agent begins")
         prompt = prompt_of(self._order, before)
         async with self._trees.copy(prepared) as tree:
-            seconds = max(self._left() - RUNS_AFTER * before.seconds - RESERVED_SECONDS, LEAST_AGENT_SECONDS)
+            seconds = max(self._left() - RUNS_AFTER * before.seconds, LEAST_AGENT_SECONDS)
             run = await agent.work(tree, prompt, seconds=seconds, on_line=self._progress.heard)
             self._progress.blocked(run.blocked)
             if run.end != "done":
@@ -225,7 +248,7 @@ class FixRun:
 
     # ---- 7: publish ----------------------------------------------------------------------------------------------
 
-    async def _publish(self, patch: Patch, summary: str) -> None:
+    async def _publish(self, patch: Patch, summary: str) -> Published:
         await self._progress.enter("publishing")
         credential = await self._tools.credential("publish")
         async with self._tools.host(credential) as host:
@@ -236,9 +259,18 @@ class FixRun:
                 self._tools.place / "publishing",
                 now=datetime.now(UTC),
                 at_point=self._progress.say,
+                on_branch=self._on_branch,
             )
             made = Made(patch, self._progress.outcome, summary, self._order.spent_usd + self._progress.spent_usd)
-            published = await publishing.publish(made)
+            return await publishing.publish(made)
+
+    async def _on_branch(self, pushed: Pushed | None) -> None:
+        """Report where a branch is about to be, so that people know of it however this launch ends."""
+        self._progress.made(repository=pushed and pushed.repository, commit=pushed and pushed.commit)
+        if pushed is not None:
+            await self._progress.enter("publishing")
+
+    async def _succeed(self, published: Published) -> None:
         self._progress.made(repository=published.repository, commit=published.commit)
         self._progress.flag(published.flags)
         for flag in published.flags:

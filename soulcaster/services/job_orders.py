@@ -94,6 +94,7 @@ class JobOrders:
             items=len(items) if cluster is None else cluster.size,
             reports=tuple(_report(view) for view in items),
             follow_up=options.follow_up,
+            pushed_to=None if job.outcome is None else job.outcome.repository,
         )
 
     async def _items(self, project_id: str, brief: Document) -> Sequence[FeedbackView]:

@@ -1,3 +1,4 @@
+import asyncio
 import dataclasses
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -9,7 +10,7 @@ from soulcaster.domain.fixes.order import FixRules, JobOrder, Report
 from soulcaster.domain.fixes.outcome import FixOutcome
 from soulcaster.domain.fixes.patch import FileChange, Patch
 from soulcaster.errors import NoPatch, SourceRefuses, SourceUnavailable
-from soulcaster.fixer.publishing import Made, Published
+from soulcaster.fixer.publishing import Made, Published, Pushed
 from tests.support.git_server import GitFault
 from tests.support.github_server import Fault, GitHubServer
 from tests.support.publishing import BRANCH, FILES, TOKEN, change, order, publish, publish_killed
@@ -222,14 +223,58 @@ async def test_a_push_without_an_answer_is_looked_after_and_repeated(
 
 async def test_a_branch_without_a_pull_request_is_deleted_or_named(server: GitHubServer) -> None:
     of = order(server, "acme/shop", shop(server))
+    said: list[Pushed | None] = []
     server.faults[("POST", "/pulls")] = [Fault(403, "Resource not accessible by integration")]
-    with pytest.raises(SourceRefuses, match=f"{BRANCH} was deleted"):
-        await publish(of)
+    with pytest.raises(SourceRefuses, match="Resource not accessible"):
+        await publish(of, branches=said)
     assert list(server.git.branches("acme/shop")) == ["main"]
+    assert said[1:] == [None]
+    said.clear()
     server.faults[("POST", "/pulls")] = [Fault(403, "Resource not accessible by integration")]
     server.faults[("DELETE", "/git/refs/{ref}")] = [Fault(403, "No")]
-    with pytest.raises(SourceRefuses, match=f"{BRANCH} is left in acme/shop"):
-        await publish(of)
+    with pytest.raises(SourceRefuses, match="Resource not accessible"):
+        await publish(of, branches=said)
+    assert said == [Pushed("acme/shop", BRANCH, server.git.branch("acme/shop", BRANCH) or "")]
+
+
+async def test_a_branch_is_named_before_it_is_pushed(server: GitHubServer) -> None:
+    of = order(server, "acme/shop", shop(server))
+    said: list[Pushed | None] = []
+    known: dict[str, int] = {}
+    await publish(of, at_point=lambda name: known.update({name: len(said)}), branches=said)
+    assert (known["committed"], known["pushed"]) == (0, 1)
+    assert said == [Pushed("acme/shop", BRANCH, server.git.branch("acme/shop", BRANCH) or "")]
+
+
+@pytest.mark.parametrize("point", ["committed", "pushed"])
+async def test_cancelled_before_there_is_a_pull_request_the_branch_is_deleted(server: GitHubServer, point: str) -> None:
+    of = order(server, "acme/shop", shop(server))
+    said: list[Pushed | None] = []
+
+    def cancel(name: str) -> None:
+        task = asyncio.current_task()
+        if name == point and task is not None:
+            task.cancel()
+
+    task = asyncio.create_task(publish(of, at_point=cancel, branches=said))
+    await asyncio.wait({task})
+    assert task.cancelled()
+    assert list(server.git.branches("acme/shop")) == ["main"]
+    assert said[-1] is None
+
+
+async def test_a_branch_to_which_a_person_pushes_meanwhile_is_not_deleted(server: GitHubServer) -> None:
+    of = order(server, "acme/shop", shop(server))
+    server.faults[("POST", "/pulls")] = [Fault(403, "Resource not accessible by integration")]
+    theirs: list[str] = []
+
+    def commit(name: str) -> None:
+        if name == "pushed":
+            theirs.append(server.git.commit("acme/shop", {"README.md": "Theirs\n"}, branch=BRANCH))
+
+    with pytest.raises(SourceRefuses, match="Resource not accessible"):
+        await publish(of, at_point=commit)
+    assert [server.git.branch("acme/shop", BRANCH)] == theirs
 
 
 KINDS = [

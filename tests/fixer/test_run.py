@@ -1,14 +1,29 @@
 """The whole way of a fix: honest agents end in a draft pull request, hostile ones in a reason and nothing else."""
 
+import asyncio
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
+from soulcaster.errors import Fenced
+from soulcaster.fixer.job_client import HEARTBEAT_SECONDS
 from soulcaster.fixer.run import RESERVED_SECONDS
-from tests.support.fix_way import BRANCH, GITHUB_TOKEN, HONEST, JOB_TOKEN, MODEL_KEY, REPOSITORY, SHOP, Way, fix_way
+from tests.support.fix_way import (
+    BRANCH,
+    GITHUB_TOKEN,
+    HONEST,
+    JOB_TOKEN,
+    MODEL_KEY,
+    REPOSITORY,
+    SHOP,
+    Desk,
+    Way,
+    fix_way,
+)
+from tests.support.github_server import Fault
 
 ALL_SECRETS = (GITHUB_TOKEN, MODEL_KEY, JOB_TOKEN)
 
@@ -90,10 +105,69 @@ async def test_a_hostile_agent_publishes_nothing_and_the_job_says_why(way: Way, 
 
 
 async def test_an_agent_that_hangs_is_ended_and_the_job_says_so(way: Way) -> None:
-    desk = await way.run("sleep 1000", seconds=int(RESERVED_SECONDS) + 3)
+    desk = await way.run("sleep 1000", seconds=int(RESERVED_SECONDS) + 10)
     assert desk.states == ["running", "failed"], desk.log
-    assert "time limit of 23" in desk.last["error"]
+    assert "time limit of 30" in desk.last["error"]
     nothing_published(way)
+
+
+async def while_github_has_a_pull_request_wait(way: Way, then: Callable[[], None]) -> Desk:
+    """Run an honest fix that GitHub has wait before its pull request is opened, and call `then` meanwhile."""
+    way.github.faults[("POST", "/pulls")] = [
+        Fault(403, "You have exceeded a secondary rate limit", {"Retry-After": "60"})
+    ]
+
+    async def wait() -> None:
+        while not any(call.method == "POST" and call.operation.endswith("/pulls") for call in way.github.calls):
+            await asyncio.sleep(0.05)
+        then()
+
+    waiting = asyncio.create_task(wait())
+    try:
+        return await way.run(seconds=LONG)
+    finally:
+        waiting.cancel()
+
+
+LONG = 3600
+
+
+def pass_time(seconds: float) -> None:
+    """Let the loop, and so all of its time limits, be later than it is."""
+    loop = asyncio.get_running_loop()
+    now = loop.time
+    loop.time = lambda: now() + seconds  # type: ignore[method-assign]
+
+
+@pytest.mark.parametrize("kept", [False, True], ids=["deleted", "left"])
+async def test_a_time_limit_that_ends_while_publishing_leaves_no_branch_or_names_it(way: Way, kept: bool) -> None:
+    if kept:
+        way.github.faults[("DELETE", "/git/refs/{ref}")] = [Fault(403, "No")]
+    desk = await while_github_has_a_pull_request_wait(way, lambda: pass_time(LONG))
+    assert desk.states == ["running", "publishing", "failed"], desk.log
+    assert f"GitHub had the fix wait until the end of its time limit of {LONG} s" in desk.last["error"]
+    assert (BRANCH in way.github.git.branches(REPOSITORY)) == kept
+    assert (f"The branch {BRANCH} may be left in {REPOSITORY}" in desk.last["error"]) == kept
+    assert desk.last["outcome"]["repository"] == (REPOSITORY if kept else None)
+
+
+async def test_a_job_that_is_cancelled_while_it_publishes_leaves_no_branch_and_has_named_it(way: Way) -> None:
+    def cancel() -> None:
+        way.desk.ended = True
+        pass_time(HEARTBEAT_SECONDS)  # the next call that would learn of it
+
+    with pytest.raises(Fenced):
+        await while_github_has_a_pull_request_wait(way, cancel)
+    assert way.github.git.branches(REPOSITORY) == {"main": way.base}
+    assert way.desk.last["outcome"]["repository"] == REPOSITORY
+    assert way.desk.last["outcome"]["commit"]
+
+
+async def test_a_failure_names_the_branch_that_an_earlier_launch_may_have_left(way: Way) -> None:
+    desk = await way.run("true", pushed_to="mona/shop")
+    assert "changed nothing" in desk.last["error"]
+    assert f"The branch {BRANCH} may be left in mona/shop" in desk.last["error"]
+    assert desk.last["outcome"]["repository"] == "mona/shop"
 
 
 QUIET = {

@@ -15,7 +15,7 @@ from soulcaster.domain.fixes.fix import Target
 from soulcaster.domain.fixes.order import JobOrder
 from soulcaster.domain.fixes.outcome import FixOutcome, TestSummary
 from soulcaster.domain.fixes.patch import FileChange, Patch
-from soulcaster.fixer.publishing import Made, Published, Publishing
+from soulcaster.fixer.publishing import Made, Published, Publishing, Pushed
 from tests.support.github_server import GitHubServer
 from tests.support.make import job_order
 
@@ -49,16 +49,34 @@ def order(server: GitHubServer, repository: str, base: str, **fields: object) ->
 
 
 async def publish(
-    of: JobOrder, made: Made | None = None, *, token: str = TOKEN, at_point: Callable[[str], None] = lambda name: None
+    of: JobOrder,
+    made: Made | None = None,
+    *,
+    token: str = TOKEN,
+    at_point: Callable[[str], None] = lambda name: None,
+    branches: list[Pushed | None] | None = None,
 ) -> Published:
-    """Publish a change without ever waiting."""
+    """Publish a change without ever waiting; `branches` gets what is said of the branch."""
+    said: list[Pushed | None] = [] if branches is None else branches
+
+    async def on_branch(pushed: Pushed | None) -> None:
+        said.append(pushed)
 
     async def no_wait(seconds: float) -> None:
         await asyncio.sleep(0)
 
     with tempfile.TemporaryDirectory() as folder:
         async with GitHubCodeHost(of.api_url, token, lambda: NOW, sleep=no_wait) as host:
-            way = Publishing(host, of, token, Path(folder), now=datetime.now(UTC), at_point=at_point, sleep=no_wait)
+            way = Publishing(
+                host,
+                of,
+                token,
+                Path(folder),
+                now=datetime.now(UTC),
+                at_point=at_point,
+                on_branch=on_branch,
+                sleep=no_wait,
+            )
             return await way.publish(made or change())
 
 

@@ -512,10 +512,13 @@ async def test_what_a_job_made_is_shown_as_text(world: World, owner: Client) -> 
         flags=(HOSTILE, "the lock file changed"),
         blocked_hosts=("evil.example",),
         tokens_in=12_345,
+        repository="kim/shop",
+        commit="c" * 40,
     )
     await world.fix("j1", "succeeded", outcome=outcome)
     for path in (JOB, f"{JOB}/facts"):
         text = await page_part(owner, path)
+        assert f"kim/shop at {'c' * 10}" in text
         for part in ("2 files, +12 ", "9 passed, 1 failed", "11 passed, 2 flaky", "evil.example", "12,345 in"):
             assert part in text
         assert "It fails without the change." in text

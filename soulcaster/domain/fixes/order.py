@@ -75,8 +75,8 @@ class JobOrder:
 
     `items` counts the items of the cluster, `reports` are up to 20 of them. `cluster_url` is the page of the cluster.
     `git_url` and `api_url` are the addresses of GitHub's web server and of its API. `spent_usd` is what earlier
-    launches have spent of `budget_usd`. `target` and `agent` are None where no repository or no agent is set up: such
-    a job rehearses.
+    launches have spent of `budget_usd`, `pushed_to` the repository to which one of them may have pushed the branch.
+    `target` and `agent` are None where no repository or no agent is set up: such a job rehearses.
     """
 
     job_id: str
@@ -100,6 +100,7 @@ class JobOrder:
     items: int
     reports: tuple[Report, ...] = ()
     follow_up: FollowUp | None = None
+    pushed_to: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,7 +44,8 @@ class FixOutcome:
 
     `shows_bug` says whether a new test fails without the change, None where there is no new test. `flags` are remarks
     for the reviewer: a changed lock file, no tests. `blocked_hosts` are those that something in the sandbox tried to
-    reach and could not. `commit` is the last commit of the pushed branch, `repository` where it was pushed to.
+    reach and could not. `commit` is the last commit of the pushed branch, `repository` where it was pushed to; they are
+    told before the push, so that a branch is known whatever ends the program.
     """
 
     files: tuple[str, ...] = ()

@@ -11,6 +11,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from soulcaster.domain.fixes.document import Document
 from soulcaster.domain.fixes.fix import Fix, FixOptions, Target
 from soulcaster.domain.fixes.order import AgentOrder, Author, Report
+from soulcaster.domain.fixes.outcome import FixOutcome
 from soulcaster.domain.fixes.plan import PlannedFix, new_plan
 from soulcaster.domain.lifecycle import Job, JobStep
 from soulcaster.services.credentials import AT_MOST, ModelAccess
@@ -75,7 +76,15 @@ async def test_the_order_says_all_that_a_job_is_to_do(world: World, launched: Cl
     assert (order.rules.test, order.rules.hosts, order.rules.fork) == ("make check", ("example.org",), True)
     assert (order.git_url, order.api_url) == ("https://git.example", "https://api.example")
     assert order.cluster_url == "https://s.example/app/projects/p1/clusters/c1"
+    assert order.pushed_to is None
     assert "sk-model" not in await answer.text()
+
+
+async def test_the_order_says_where_an_earlier_launch_pushed_to(world: World, launched: Client) -> None:
+    made = FixOutcome(repository="kim/shop")
+    await put(world, JobStep("c", "j1", "p1", "c1", 2, "publishing", NOW, token=7, offset=9, outcome=made))
+    answer = await launched.get("/jobs/j1/order", headers=TOKEN)
+    assert JobOrderOut.model_validate(await answer.json()).root.pushed_to == "kim/shop"
 
 
 async def test_only_the_program_of_the_present_launch_gets_them(world: World, launched: Client) -> None:
