@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from soulcaster.ports.messaging import Record
+from soulcaster.telemetry.spans import TRACE_HEADER, TRACER
 
 MAX_RECORDS = 1_000
 MAX_BYTES = 4 * 1024 * 1024
@@ -135,6 +136,13 @@ async def _gather(queue: Any) -> None:
 
 
 def _record(message: Any) -> Record:
+    trace = dict(message.headers or ()).get(TRACE_HEADER) if TRACER.on else None
     return Record(
-        message.topic, message.partition, message.offset, int(message.timestamp * 1000), message.key, message.value
+        message.topic,
+        message.partition,
+        message.offset,
+        int(message.timestamp * 1000),
+        message.key,
+        message.value,
+        trace,
     )

@@ -9,6 +9,7 @@ from agents.runtime.batches import Batch
 from agents.runtime.guard import Guard
 from agents.runtime.meter import Meter
 from soulcaster.ports.messaging import Publisher, Record
+from soulcaster.telemetry.spans import TRACER
 
 
 class Agent(Protocol):
@@ -50,7 +51,9 @@ async def run_agent(
     try:
         async for batch in batches:
             started = time.perf_counter()
-            results = await guard.run(batch.records, partial(agent.process, batch))
+            traces = (record.trace for record in batch.records)
+            with TRACER.now.processing(agent.name, traces, len(batch.records)):
+                results = await guard.run(batch.records, partial(agent.process, batch))
             meter.done(batch.records, results, time.perf_counter() - started)
             yield results
     finally:

@@ -15,6 +15,8 @@ class Record:
     timestamp_ms: int
     key: bytes | None
     value: bytes | None
+    trace: bytes | None = None
+    """In which span it was published (`telemetry.spans.TRACE_HEADER`), where somebody traces."""
 
     @property
     def position(self) -> str:

@@ -96,6 +96,12 @@ class ProcessSettings(BaseSettings):
         description="Port of `/metrics` and `/health/live`, without a key, so keep it private; 0 is off. The processes "
         "of `soulcaster run` take this port and the four after it.",
     )
+    otlp_endpoint: str = Field(
+        "",
+        validation_alias=AliasChoices("OTEL_EXPORTER_OTLP_ENDPOINT"),
+        description="Address of an OpenTelemetry collector that takes traces by OTLP over HTTP, such as "
+        "http://collector:4318; empty traces nothing.",
+    )
 
     @classmethod
     def settings_customise_sources(

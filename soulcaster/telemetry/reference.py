@@ -1,9 +1,10 @@
-"""docs/metrics.md, made from the registry."""
+"""docs/metrics.md, made from the registry and the names of spans."""
 
 from itertools import groupby
 
 from soulcaster.telemetry.declare import Declared
 from soulcaster.telemetry.metrics import ALL
+from soulcaster.telemetry.spans import PROCESS, PUBLISH, TRACE_HEADER
 
 _HEAD = """\
 # Metrics
@@ -19,10 +20,28 @@ call the job that scrapes the processes `soulcaster`.
 A label has few values; none is the id of a project, cluster, item, person or job.
 """
 
+_TRACES = f"""\
+## Traces
+
+With `OTEL_EXPORTER_OTLP_ENDPOINT`, every process sends spans to an OpenTelemetry collector, and every message that it
+publishes, rows of tables excepted, has the header `{TRACE_HEADER}` (W3C Trace Context). Without it there are no spans
+and no header.
+
+| Span | Kind | What it is |
+|---|---|---|
+| `METHOD ROUTE` | server | A request of the web server. |
+| `{PUBLISH} TOPICS` | producer | Messages that are published together, until Kafka has acknowledged them. |
+| `{PROCESS} AGENT` | consumer | A batch of an agent; it links to the spans that published its records. |
+
+A span names topics, agents and routes, and of an error its type. `OTEL_TRACES_SAMPLER` (and `_ARG`) chooses how many
+traces are kept.
+"""
+
 
 def page() -> str:
     """Return the page."""
-    return "\n".join([_HEAD, *(_section(title, list(of)) for title, of in groupby(ALL, lambda d: d.section))])
+    sections = (_section(title, list(of)) for title, of in groupby(ALL, lambda d: d.section))
+    return "\n".join([_HEAD, *sections, _TRACES])
 
 
 def _section(title: str, declared: list[Declared]) -> str:

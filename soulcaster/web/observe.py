@@ -9,6 +9,7 @@ from aiohttp.hdrs import METH_ALL
 from aiohttp.typedefs import Handler
 
 from soulcaster.telemetry.metrics import HTTP_REQUEST_SECONDS, HTTP_REQUESTS
+from soulcaster.telemetry.spans import TRACER
 
 _log = structlog.get_logger(__name__)
 
@@ -39,7 +40,8 @@ async def log_requests(request: web.Request, handler: Handler) -> web.StreamResp
     request[_REQUEST_ID] = request_id = uuid4().hex
     started = time.perf_counter()
     status = _LEFT
-    with structlog.contextvars.bound_contextvars(request_id=request_id):
+    span = TRACER.now.request(_method(request), _route(request))
+    with structlog.contextvars.bound_contextvars(request_id=request_id), span as traced:
         try:
             response = await handler(request)
             status = response.status
@@ -49,18 +51,27 @@ async def log_requests(request: web.Request, handler: Handler) -> web.StreamResp
         finally:
             seconds = time.perf_counter() - started
             _count(request, status, seconds)
+            traced.answered(status)
             milliseconds = round(seconds * 1000, 1)
             _log.info("request", method=request.method, path=request.path, status=status, ms=milliseconds)
     return response
 
 
 def _count(request: web.Request, status: int, seconds: float) -> None:
-    resource = request.match_info.route.resource
-    route = _NO_ROUTE if resource is None else resource.canonical
-    method = request.method if request.method in METH_ALL else "other"
-    HTTP_REQUESTS.labels(method, route, "499" if status == _LEFT else f"{status // 100}xx").inc()
+    route = _route(request)
+    HTTP_REQUESTS.labels(_method(request), route, "499" if status == _LEFT else f"{status // 100}xx").inc()
     if _STREAM not in request:
         HTTP_REQUEST_SECONDS.labels(route).observe(seconds)
+
+
+def _route(request: web.Request) -> str:
+    """Return the pattern of a request's route."""
+    resource = request.match_info.route.resource
+    return _NO_ROUTE if resource is None else resource.canonical
+
+
+def _method(request: web.Request) -> str:
+    return request.method if request.method in METH_ALL else "other"
 
 
 async def add_headers(request: web.Request, response: web.StreamResponse) -> None:

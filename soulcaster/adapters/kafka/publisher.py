@@ -22,6 +22,7 @@ from soulcaster.adapters.kafka.connection import REQUEST_SECONDS, unavailable_er
 from soulcaster.errors import InvalidMessage
 from soulcaster.ports.messaging import Outgoing
 from soulcaster.telemetry.metrics import KAFKA_PUBLISH_SECONDS, KAFKA_PUBLISHED
+from soulcaster.telemetry.spans import TRACER, Headers
 from soulcaster.wire.topics import DEAD_LETTERS
 
 MAX_BATCH_BYTES = 256 * 1024
@@ -79,11 +80,18 @@ class KafkaPublisher:
         """Send all and await every acknowledgement; see `ports.messaging.Publisher`."""
         producer = await self._connected()
         started = time.perf_counter()
+        with TRACER.now.publishing((message.topic for message in messages), len(messages)) as trace:
+            await self._send(producer, messages, trace)
+        KAFKA_PUBLISH_SECONDS.observe(time.perf_counter() - started)
+        for topic, count in Counter(message.topic for message in messages).items():
+            KAFKA_PUBLISHED.labels(topic).inc(count)
+
+    async def _send(self, producer: AIOKafkaProducer, messages: Sequence[Outgoing], trace: Headers) -> None:
         async with unavailable_errors(self._kafka, "did not acknowledge"):
             try:
                 async with asyncio.timeout(self._timeout):
                     acknowledgements = [
-                        await producer.send(m.topic, value=m.value, key=m.key, headers=list(m.headers))
+                        await producer.send(m.topic, value=m.value, key=m.key, headers=[*m.headers, *trace])
                         for m in messages
                     ]
                     await asyncio.gather(*acknowledgements)
@@ -92,9 +100,6 @@ class KafkaPublisher:
             except _SPENT:
                 self._replace(producer)
                 raise
-        KAFKA_PUBLISH_SECONDS.observe(time.perf_counter() - started)
-        for topic, count in Counter(message.topic for message in messages).items():
-            KAFKA_PUBLISHED.labels(topic).inc(count)
 
     def _replace(self, producer: AIOKafkaProducer) -> None:
         """Let the next message have a new producer; this one still sends what it can."""
