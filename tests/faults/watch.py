@@ -23,7 +23,7 @@ class Watch:
         self._ledger = ledger
         self._shown_at: dict[str, float] = {}
         self._moved = time.monotonic()
-        self._blows: list[float] = []
+        self._blow = self._moved
         self.longest_stall = 0.0
 
     @property
@@ -33,7 +33,7 @@ class Watch:
 
     def blow(self) -> None:
         """Note that the system may recover from now on: something was killed, or has come back."""
-        self._blows.append(time.monotonic())
+        self._blow = time.monotonic()
 
     def forget(self) -> None:
         """Look at every item again: Redis was emptied."""
@@ -65,14 +65,11 @@ class Watch:
         return True
 
     def recovered(self) -> float | None:
-        """Return the longest time from a blow until all that was accepted before it had shown; None: it never has."""
-        longest = 0.0
-        for blow in self._blows:
-            wanted = [i for i, at in self._ledger.accepted.items() if at <= blow]
-            if any(i not in self._shown_at for i in wanted):
-                return None
-            longest = max([longest, *(self._shown_at[i] - blow for i in wanted)])
-        return longest
+        """Return the time from the last blow until all that was accepted before it had shown; None: it never has."""
+        wanted = [i for i, at in self._ledger.accepted.items() if at <= self._blow]
+        if any(i not in self._shown_at for i in wanted):
+            return None
+        return max([0.0, *(self._shown_at[i] - self._blow for i in wanted)])
 
     def missing(self) -> set[str]:
         """Return the accepted items that have not shown."""
