@@ -72,6 +72,7 @@ class DiskFull(Fault):
 
     async def prepare(self, site: Site) -> None:
         self._disks = [site.folder / "stack" / name for name in ("redis", "kafka")]
+        await self.clean_up(site)  # of a run that was killed
         for disk in self._disks:
             disk.mkdir(parents=True, exist_ok=True)
             _root("mount", "-t", "tmpfs", "-o", f"size={DISK_MB}m", "tmpfs", str(disk))
