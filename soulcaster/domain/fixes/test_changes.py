@@ -6,9 +6,10 @@ can hide from it, so the tests of the base also run on the new code, and a perso
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from soulcaster.domain.fixes.code_lines import begin_in_code
 from soulcaster.domain.fixes.patch import Patch
 from soulcaster.domain.fixes.patch_parts import FilePatch, Hunk, Line, file_patches, inline_test_lines
 from soulcaster.domain.fixes.test_files import holds_inline_tests, holds_tests, is_test_file
@@ -25,8 +26,8 @@ class TestChanges:
     """What a patch does to tests, by names for people.
 
     `deleted` are files of tests; `skipped` are tests of the base that it takes out of the run, `weakened` those that
-    check less. `changed` are tests and their data that it changes otherwise. `new_doubtful` are new tests that skip
-    themselves or check nothing.
+    check less. `changed` are tests and their data that it changes otherwise, and files of tests that move.
+    `new_doubtful` are new tests that skip themselves or check nothing.
     """
 
     deleted: tuple[str, ...] = ()
@@ -61,10 +62,11 @@ def test_changes(patch: Patch) -> TestChanges:
     """Return what a patch does to the tests of its base."""
     files = file_patches(patch)
     moved = _moved(file for file in files if _may_hold_tests(file.path))
-    deleted = [file.path for file in files if _deletes_tests(file, files)]
+    gone = [file for file in files if file.change.kind == "deleted" and holds_tests(file.path)]
+    deleted = [file.path for file in gone if not _is_moved(file, files)]
     skipped: list[str] = []
     weakened: list[str] = []
-    changed: list[str] = []
+    changed = [file.path for file in gone if file.path not in deleted]
     doubtful: list[str] = []
     for file in files:
         if file.change.kind == "deleted":
@@ -74,7 +76,7 @@ def test_changes(patch: Patch) -> TestChanges:
         if habits is None or not _may_hold_tests(file.path):
             changed += [file.path] if is_test_file(file.path) and not new_file else []
             continue
-        for test in _tests(file, habits, moved, new_file=new_file):
+        for test in _tests(file, habits, moved, gone if new_file else ()):
             name = f"{test.name} ({file.path})" if test.name else file.path
             trivial = any(habits.trivial(line) for line in test.added)
             if test.new:
@@ -92,18 +94,36 @@ def test_changes(patch: Patch) -> TestChanges:
 test_changes.__test__ = False  # type: ignore[attr-defined]  # no test for pytest
 
 
-def _deletes_tests(file: FilePatch, files: Sequence[FilePatch]) -> bool:
-    """Return whether a file of tests is gone: deleted, and no new file of tests has all of its tests and checks."""
-    if file.change.kind != "deleted" or not holds_tests(file.path):
-        return False
+def _is_moved(file: FilePatch, files: Sequence[FilePatch]) -> bool:
+    """Return whether a new file of tests has all tests of a deleted one, each with all of its checks."""
     if file.change.binary is not None:
-        return True
-    habits = habits_of(file.path)
+        return False
+    news = [one for one in files if one.change.kind == "added" and holds_tests(one.path)]
+    checks = _checks(file, "-")
+    if checks:
+        return any(_has_all(_checks(new, "+"), checks) for new in news)
     lines = Counter(_lines(file, "-"))
-    known = [line for line in lines.elements() if habits and (habits.defines(line) or habits.strength(line))]
-    matter = Counter(known) or lines
-    news = (one for one in files if one.change.kind == "added" and holds_tests(one.path))
-    return not any(matter <= Counter(_lines(new, "+")) for new in news)
+    return any(lines <= Counter(_lines(new, "+")) for new in news)
+
+
+def _has_all(new: Mapping[str, Counter[str]], old: Mapping[str, Counter[str]]) -> bool:
+    return all(name in new and checks <= new[name] for name, checks in old.items())
+
+
+def _checks(file: FilePatch, mark: str) -> dict[str, Counter[str]]:
+    """Return the lines that check something, by the test that they are in; what only looks like code does not count."""
+    habits = habits_of(file.path)
+    found: dict[str, Counter[str]] = {}
+    if habits is None:
+        return found
+    name = ""
+    for line in _code(file, mark):
+        if defined := habits.defines(line):
+            name = defined
+            found.setdefault(name, Counter())
+        elif habits.strength(line) and not _COMMENT.match(line):
+            found.setdefault(name, Counter())[line] += 1
+    return found
 
 
 def _may_hold_tests(path: str) -> bool:
@@ -119,10 +139,24 @@ def _lines(file: FilePatch, mark: str) -> Iterator[str]:
         yield from (line.text.strip() for line in hunk.lines if line.mark == mark)
 
 
-def _tests(file: FilePatch, habits: Habits, moved: _Moved, *, new_file: bool) -> list[_Test]:
-    """Return the tests that a file's hunks touch. Lines that the patch moves count neither as removed nor as added."""
-    definitions = {name for line in _lines(file, "-") if (name := habits.defines(line))}
-    old_skips = Counter(line for line in _lines(file, "-") if habits.skips(line))
+def _code(file: FilePatch, mark: str) -> Iterator[str]:
+    """Yield the lines with a mark that begin in code, as far as the hunks show where strings and comments begin."""
+    for hunk in file.hunks:
+        lines = [line for line in hunk.lines if line.mark in (" ", mark)]
+        for line, code in zip(lines, begin_in_code(file.path, (line.text for line in lines)), strict=True):
+            if code and line.mark == mark:
+                yield line.text.strip()
+
+
+def _tests(file: FilePatch, habits: Habits, moved: _Moved, gone: Sequence[FilePatch]) -> list[_Test]:
+    """Return the tests that a file's hunks touch. Lines that the patch moves count neither as removed nor as added.
+
+    `gone` are deleted files of tests whose tests a new file may have: these are not new.
+    """
+    before = [line for one in (file, *gone) for line in _lines(one, "-")]
+    definitions = {name for line in before if (name := habits.defines(line))}
+    old_skips = Counter(line for line in before if habits.skips(line))
+    new_file = file.change.kind in ("added", "copied")
     found: list[_Test] = []
     for hunk in file.hunks:
         found += _in_hunk(file.path, hunk, habits, definitions, old_skips, new_file=new_file)
@@ -146,7 +180,7 @@ def _in_hunk(
             continue
         if name is not None:
             yield test
-            test = _Test(name, new_file or (line.mark == "+" and name not in definitions))
+            test = _Test(name, (new_file or line.mark == "+") and name not in definitions)
         for one in (*attributes, line):
             _note(test, one, habits, old_skips)
         attributes = []
@@ -190,7 +224,7 @@ def _moved(files: Iterable[FilePatch]) -> _Moved:
     added: Counter[str] = Counter()
     for file in files:
         removed.update(_lines(file, "-"))
-        added.update(_lines(file, "+"))
+        added.update(_code(file, "+"))
     both = removed & added
     return _Moved(both, both.copy())
 

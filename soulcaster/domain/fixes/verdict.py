@@ -103,7 +103,12 @@ def _blamed_on_cases(runs: Runs) -> Iterable[str]:
     new = [name for name in failed if name not in before.cases]
     if new and (before.cases or before.status != "failed"):
         yield f"New tests fail: {_names(new)}."
-    skipped = [name for name, one in after.cases.items() if one == "skipped" and before.cases.get(name) in _RAN]
+    left = {_own_name(name) for name in before.cases.keys() - after.cases.keys() if before.cases[name] in _RAN}
+    skipped = [
+        name
+        for name, one in after.cases.items()
+        if one == "skipped" and (before.cases[name] in _RAN if name in before.cases else _own_name(name) in left)
+    ]
     if skipped:
         yield f"Tests are skipped that ran before: {_names(skipped)}."
     gone = _gone(before.cases, after.cases)

@@ -264,6 +264,58 @@ def test_a_file_of_tests_that_moves_is_not_deleted_unless_it_checks_less() -> No
     assert test_changes(patch_of_files(unknown)).deleted == ("test_a.py",)
 
 
+def moved_to(new: str, *, old: str = PYTHON, path: str = "tests/test_b.py") -> TestChanges:
+    return test_changes(patch_of_files({"tests/test_a.py": (old, None), path: (None, new)}))
+
+
+def test_a_file_of_tests_that_moves_is_a_change_of_them() -> None:
+    assert moved_to(PYTHON) == TestChanges(changed=("tests/test_a.py",))
+    more = PYTHON + "\n\ndef test_more():\n    assert total([1]) == 1\n"
+    assert moved_to(more) == TestChanges(changed=("tests/test_a.py",))
+
+
+LESS = "def test_sum():\n    total([(2, 3)])\n\n\ndef test_nothing():\n    total([])\n"
+
+
+@pytest.mark.parametrize(
+    "new",
+    [
+        f"{LESS}\n\nOLD = '''\n{PYTHON}'''\n",
+        f'{LESS}\n\ndef f():\n    r"""Nothing.\n{PYTHON}    """\n',
+        f"OLD = '''\n{PYTHON}'''\n{LESS}",
+        PYTHON.replace("    assert total(lines) == 6\n", "    total(lines)\n") + "    assert total(lines) == 6\n",
+        PYTHON.replace("    assert total(lines) == 6\n", "    # assert total(lines) == 6\n    total(lines)\n"),
+    ],
+    ids=["in a string", "in a docstring", "in a string before", "in another test", "in a comment"],
+)
+def test_a_check_that_moves_to_where_it_checks_nothing_is_gone(new: str) -> None:
+    assert moved_to(new).deleted == ("tests/test_a.py",)
+
+
+@pytest.mark.parametrize(
+    ("language", "old", "new"),
+    [
+        ("py", "    assert total(lines) == 6\n", '    total(lines)\n    """\n{}    """\n'),
+        ("py", "    assert total(lines) == 6\n", '    x = f"""\n{}    """\n'),
+        ("js", "    expect(total([2, 3])).toBe(5);\n", "    /*\n{}    */\n"),
+        ("js", "    expect(total([2, 3])).toBe(5);\n", "    const a = `\n{}    `;\n"),
+        ("rs", "    assert_eq!(total(&[2, 3]), 5);\n", '    let x = r#"\n{}    "#;\n'),
+        ("c", "    assert(total(2, 3) == 5);\n", "    /*\n{}    */\n"),
+    ],
+)
+def test_a_check_that_moves_into_a_string_or_a_comment_is_gone(language: str, old: str, new: str) -> None:
+    # In the diff, the check is removed at one place and added at another.
+    path, text = FILES[language]
+    other = text.replace(old, "") + new.format(old)
+    assert len(test_changes(patch_of_files({path: (text, other)})).weakened) == 1
+
+
+def test_a_test_that_moves_and_skips_itself_is_skipped() -> None:
+    skipped = PYTHON.replace("def test_sum", "@pytest.mark.skip\ndef test_sum")
+    assert moved_to(skipped).skipped == ("test_sum (tests/test_b.py)",)
+    assert moved_to(skipped, old=skipped) == TestChanges(changed=("tests/test_a.py",))
+
+
 def test_a_file_of_tests_of_which_git_shows_no_lines_does_not_move() -> None:
     both = BinaryChange(Content(2, b"x\0"), None)
     gone = FileChange("test_a.py", "deleted", "100644", "000000", None, None, "test_a.py", both)

@@ -109,6 +109,13 @@ def test_a_test_that_moved_to_another_file_is_no_deleted_test() -> None:
     assert not judge(Runs(run_of({"a.py::t": P, "b.py::t": P}), run_of({"b.py::t": P})), CODE).accepted
 
 
+def test_a_test_that_is_skipped_at_its_new_place_is_refused() -> None:
+    verdict = judge(Runs(run_of({"a.py::t": P}), run_of({"b.py::t": S})), CODE)
+    assert verdict.reasons == ("Tests are skipped that ran before: b.py::t.",)
+    assert judge(Runs(run_of({"a.py::t": S}), run_of({"b.py::t": S})), CODE).accepted
+    assert judge(Runs(run_of({"a.py::t": P}), run_of({"a.py::t": P, "b.py::t": S})), CODE).accepted
+
+
 def test_existing_tests_that_fail_on_the_new_code_refuse_a_change_that_altered_them() -> None:
     verdict = judge(Runs(run(a=P, b=P), run(a=P, b=P), base_tests=run(a=F, b=P)), BOTH)
     assert verdict.reasons[0].startswith("Existing tests fail with the change, and it changes these tests: a.")
