@@ -171,17 +171,18 @@ async def check_web(settings: Settings) -> Part:
 
 def _unreachable_problem(part: Part, stack: Path | None) -> Problem:
     """Say what to do about a system that does not answer; `stack` is the data dir of a `soulcaster run` that is up."""
+    variable = "SOULCASTER_KAFKA"
+    if part.name == "redis":
+        by_rest = part.address.startswith("http")
+        variable = "UPSTASH_REDIS_REST_URL and UPSTASH_REDIS_REST_TOKEN" if by_rest else "REDIS_URL"
     if part.refusal:
-        return Problem(what=part.refusal, advice="docs/settings.md says how users, passwords and certificates are set")
+        advice = f"check {variable} and the settings beside it in docs/settings.md"
+        return Problem(what=part.refusal, advice=advice)
     if stack is not None:
         advice = f"the `soulcaster run` of {stack} should have it; its logs are in {stack / 'logs'}"
     elif part.name == "web":
         advice = "start it with `soulcaster web`, or everything with `soulcaster run`"
     else:
-        variable = "SOULCASTER_KAFKA"
-        if part.name == "redis":
-            by_rest = part.address.startswith("http")
-            variable = "UPSTASH_REDIS_REST_URL and UPSTASH_REDIS_REST_TOKEN" if by_rest else "REDIS_URL"
         advice = f"start it or set {variable} to where it is; or start everything here with `soulcaster run`"
     return Problem(what=f"{part.name} does not answer at {part.address}", advice=advice)
 

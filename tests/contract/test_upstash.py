@@ -401,6 +401,7 @@ async def test_the_doctor_says_what_it_reaches(server: Upstash, tmp_path: Path) 
     assert part.version.endswith(", by REST")
     assert part.address == server.rest_url.replace("//", "//…@")
     report = await examine(of("another token"), tmp_path)
-    [problem] = [p for p in report.problems if p.what.startswith("redis ")]
+    [problem] = [p for p in report.problems if p.what.startswith("Redis ")]
+    assert "does not let us in" in problem.what
     assert "UPSTASH_REDIS_REST_TOKEN" in problem.advice
     assert "another token" not in report.model_dump_json()
