@@ -3,14 +3,16 @@
 from pathlib import Path
 from typing import Self
 
-from soulcaster.adapters.kafka.provisioning import Provisioned
+from soulcaster.adapters.kafka.provisioning import Provisioned, set_configs
 from soulcaster.dev.child import Child
 from soulcaster.dev.kafka import Kafka
 from soulcaster.dev.loopback import free_port
 from soulcaster.dev.redis import redis_child, start_redis
 from soulcaster.errors import TopicsDiffer
+from soulcaster.processes.kafka_access import kafka_access
 from soulcaster.processes.settings import Settings
 from soulcaster.processes.topics import provision_topics
+from soulcaster.wire.topics import all_topics
 
 _WITHOUT_SECURITY = {
     name: field.default
@@ -91,12 +93,15 @@ class Stack:
         await self.redis.stop()
 
     async def provision(self) -> Provisioned:
-        """Create every topic that is missing.
+        """Create every topic that is missing, and give those of an older version the settings of this one.
 
         Raises:
-            TopicsDiffer: one exists with other partitions or settings.
+            TopicsDiffer: one exists with other partitions.
         """
         done = await provision_topics(self.settings)
+        if done.differences:
+            await set_configs(kafka_access(self.settings), all_topics(self.settings.app_id))  # this Kafka is ours alone
+            done = await provision_topics(self.settings)
         if done.differences:
             raise TopicsDiffer("Topics are not as they should be: " + "; ".join(done.differences))
         return done

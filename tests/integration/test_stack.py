@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -5,13 +6,15 @@ import pytest
 from redis.asyncio import Redis
 
 from soulcaster.adapters.kafka.offsets import offsets_of
+from soulcaster.adapters.kafka.provisioning import set_configs
 from soulcaster.adapters.kafka.publisher import KafkaPublisher
 from soulcaster.dev.stack import Stack
 from soulcaster.errors import StackError, TopicsDiffer
 from soulcaster.ports.messaging import Outgoing
 from soulcaster.processes.kafka_access import kafka_access
 from soulcaster.processes.settings import Settings
-from soulcaster.wire.topics import DEAD_LETTERS, FEEDBACK_RAW, MAX_MESSAGE_BYTES, TOPICS, all_topics
+from soulcaster.processes.topics import provision_topics
+from soulcaster.wire.topics import CONTROL, DEAD_LETTERS, FEEDBACK_RAW, MAX_MESSAGE_BYTES, TOPICS, all_topics
 
 pytestmark = pytest.mark.integration
 
@@ -64,6 +67,16 @@ async def test_topics_take_their_largest_message_and_a_dead_letter_more(stack: S
     async with KafkaPublisher(kafka_access(fresh_settings), timeout=30) as publisher:
         letter = Outgoing(DEAD_LETTERS.name, b"k", b"x" * MAX_MESSAGE_BYTES, headers=(("reason", b"r" * 1000),))
         await publisher.publish([letter])
+
+
+async def test_topics_of_an_older_version_get_the_settings_of_this_one(stack: Stack, fresh_settings: Settings) -> None:
+    control = replace(CONTROL, name=f"{fresh_settings.app_id}-seen-changelog", cleanup="delete")
+    await set_configs(kafka_access(fresh_settings), [control])
+    [difference, *_] = (await provision_topics(fresh_settings)).differences
+    assert difference.startswith(control.name)
+    upgraded = Stack(stack.data_dir)
+    upgraded.settings = fresh_settings
+    assert not (await upgraded.provision()).differences
 
 
 async def test_a_topic_of_other_partitions_is_told(fresh_settings: Settings, tmp_path: Path) -> None:

@@ -54,6 +54,18 @@ async def provision(
     )
 
 
+async def set_configs(kafka: KafkaAccess, topics: Sequence[Topic]) -> None:
+    """Give existing topics their settings, where nobody else has set any: all others go back to the broker's defaults.
+
+    Raises:
+        KafkaUnavailable: no broker answers.
+    """
+    async with _admin(kafka) as admin:
+        await admin.alter_configs(
+            [ConfigResource(ConfigResourceType.TOPIC, topic.name, dict(topic.config())) for topic in topics]
+        )
+
+
 @asynccontextmanager
 async def _admin(kafka: KafkaAccess) -> AsyncIterator[AIOKafkaAdminClient]:
     client = AIOKafkaAdminClient(**kafka.options(), request_timeout_ms=int(REQUEST_SECONDS * 1000))
