@@ -76,7 +76,8 @@ async def _outdated(site: Site) -> list[str]:
     redis: Redis = Redis.from_url(site.settings.redis_url, decode_responses=True)
     found = []
     async with redis:
-        for an_id, newest in site.ledger.newest.items():
+        for an_id in site.ledger.newest.keys() - site.ledger.any_version:
+            newest = site.ledger.newest[an_id]
             shown = await redis.get(f"feedback:{newest.project_id}:{an_id}")
             if shown is not None and json.loads(shown)["body"].split() != (newest.body or "").split():
                 found.append(f"the newest version of the item {an_id}")

@@ -121,6 +121,9 @@ class Ledger:
     accepted: dict[str, float] = field(default_factory=dict)
     project_of: dict[str, str] = field(default_factory=dict)
     newest: dict[str, RawFeedback] = field(default_factory=dict)
+    any_version: set[str] = field(default_factory=set)
+    """Items of which any version may be shown."""
+
     poison: set[bytes] = field(default_factory=set)
     accepted_poison: set[bytes] = field(default_factory=set)
 

@@ -103,7 +103,7 @@ def _forgive(site: Site, unread: list[Record], others: list[Record]) -> None:
     for record in unread:
         site.ledger.accepted_poison.discard(record.value or b"")
         for item_id in items_of(record):
-            site.ledger.newest.pop(item_id, None)  # the newest version may be the lost one
+            site.ledger.any_version.add(item_id)  # the newest one may be lost
             if item_id not in elsewhere:
                 site.ledger.accepted.pop(item_id, None)
 
