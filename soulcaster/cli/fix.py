@@ -1,6 +1,8 @@
 """`soulcaster fix`: the jobs of coding agents, for people who can reach Kafka and Redis anyway."""
 
+import asyncio
 import os
+import signal
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -136,7 +138,12 @@ def run() -> None:
     from soulcaster.fixer.job_client import JobAddress
     from soulcaster.processes.fixer import run_fix
 
-    if not complete(run_fix(JobAddress.from_environment(os.environ))):
+    try:
+        came_to_its_end = complete(run_fix(JobAddress.from_environment(os.environ)))
+    except asyncio.CancelledError:
+        typer.echo("SIGTERM ended the job; what it had pushed without a pull request is removed.", err=True)
+        sys.exit(128 + signal.SIGTERM)
+    if not came_to_its_end:
         typer.echo("The job has ended, or another launch of it has begun.", err=True)
         sys.exit(3)
 

@@ -1,9 +1,10 @@
 """The program of a job, composed: `soulcaster fix run`, which a launch backend starts."""
 
 import asyncio
+import signal
 import tempfile
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,21 +27,35 @@ async def run_fix(address: JobAddress) -> bool:
 
     Raises:
         ApiRefuses: the server refuses the token.
+        CancelledError: SIGTERM came.
         Unavailable: GitHub does not answer; the launcher launches the job again.
     """
     forbid_tracing()  # the job token is in our environment, which other processes of this user could read
-    async with job_client(address) as client:
-        try:
-            async with client.reporting():
-                await client.report("running")
-                order = await client.order()
-                if order.target is None or order.agent is None:
-                    await rehearse(client, order)
-                else:
-                    await _fix(client, order, order.agent)
-        except Fenced:
-            return False
+    with _cancelled_by_sigterm():
+        async with job_client(address) as client:
+            try:
+                async with client.reporting():
+                    await client.report("running")
+                    order = await client.order()
+                    if order.target is None or order.agent is None:
+                        await rehearse(client, order)
+                    else:
+                        await _fix(client, order, order.agent)
+            except Fenced:
+                return False
     return True
+
+
+@contextmanager
+def _cancelled_by_sigterm() -> Iterator[None]:
+    """Have SIGTERM, which a backend sends before it kills, cancel this task, so that the fix cleans up."""
+    task, loop = asyncio.current_task(), asyncio.get_running_loop()
+    assert task is not None, "a coroutine runs in a task"  # noqa: S101
+    loop.add_signal_handler(signal.SIGTERM, task.cancel)
+    try:
+        yield
+    finally:
+        loop.remove_signal_handler(signal.SIGTERM)
 
 
 async def _fix(client: JobClient, order: JobOrder, agent: AgentOrder) -> None:

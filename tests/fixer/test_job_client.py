@@ -3,6 +3,8 @@
 import asyncio
 import json
 import os
+import signal
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -37,6 +39,9 @@ class Api:
         self.statuses: list[int] = []
         self.job_status = "running"
         self.brief = "# Brief"
+        self.hangs = False
+        self.hanging = asyncio.Event()
+        self.released = asyncio.Event()
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         assert request.headers["Authorization"] == f"Bearer {TOKEN}"
@@ -45,6 +50,9 @@ class Api:
         body = await request.json() if request.can_read_body else None
         self.calls.append((request.method, request.path.removeprefix("/jobs/j1"), body))
         if request.path.endswith("/order"):
+            if self.hangs:
+                self.hanging.set()
+                await self.released.wait()
             return web.json_response(JobOrderOut(replace(ORDER, brief=self.brief)).model_dump(mode="json"))
         return web.json_response({"job_status": self.job_status}, status=202)
 
@@ -162,3 +170,22 @@ async def test_what_strangers_named_is_sent_whatever_bytes_it_has(api: Api) -> N
     assert report["error"] == "caf\ufffd.py looks like a secret."
     assert report["outcome"]["files"][0] == "caf\ufffd.py"
     assert len(json.dumps(report)) < MAX_BODY_BYTES
+
+
+async def test_sigterm_cancels_the_program_of_a_job_and_lets_it_clean_up(api: Api) -> None:
+    api.hangs = True
+    async with served(api) as address:
+        variables = {"JOB_ID": address.job_id, "BACKEND_URL": address.url, "JOB_TOKEN": address.token}
+        program = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "soulcaster", "fix", "run"),
+            env={**os.environ, **variables},
+            stderr=asyncio.subprocess.PIPE,
+        )
+        async with asyncio.timeout(60):
+            await api.hanging.wait()
+            program.terminate()
+            _, said = await program.communicate()
+        api.released.set()
+    assert program.returncode == 128 + signal.SIGTERM
+    assert b"SIGTERM ended the job" in said
+    assert b"Traceback" not in said
