@@ -70,4 +70,6 @@ lock: setup ## make the lock files anew from pyproject.toml; the image has the r
 	$(COMPILE) --group build --constraint requirements.lock --output-file deploy/image/build.lock
 
 clean: ## remove the environment and the local data
+	@# buildah leaves its store mounted
+	@test ! -d .cache/image || findmnt --raw --noheadings --output TARGET | grep "^$(CURDIR)/.cache/image/" | sort -r | xargs --no-run-if-empty umount
 	rm -rf $(VENV) .soulcaster .cache
