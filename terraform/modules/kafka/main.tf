@@ -42,6 +42,7 @@ resource "aws_msk_configuration" "standard" {
   kafka_versions = [var.kafka_version]
 
   # Topics are made by `soulcaster topics`. The size is that of the topic dead-letters, which takes the largest messages.
+  # What a group has read is remembered longer than the records are kept (docs/upgrading.md).
   server_properties = <<-EOT
     auto.create.topics.enable = false
     default.replication.factor = 3
@@ -49,6 +50,7 @@ resource "aws_msk_configuration" "standard" {
     unclean.leader.election.enable = false
     message.max.bytes = 4456448
     replica.fetch.max.bytes = 4456448
+    offsets.retention.minutes = 86400
   EOT
 }
 
