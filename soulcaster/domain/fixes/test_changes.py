@@ -17,6 +17,11 @@ from soulcaster.domain.fixes.test_habits import MAKEFILES, TEST_TARGETS, Habits,
 
 _COMMENT = re.compile(r"\s*(#(?!\[|\s*if\b)|//(?!\s*(go:build|\+build))|/?\*|\"\"\"|'''|$)")
 _IMPORT = re.compile(r"\s*(import|from|use|package)\b|\s*#include|const .* = require\(")
+_QUOTED = re.compile(r"\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\])*'|`[^`]*`|//.*")
+_FOR_ALL = re.compile(r"pytest_\w+|(async)?_?set_?up\w*|(async)?_?tear_?down\w*|init|run|load_tests", re.IGNORECASE)
+"""Names of functions that runners call around tests, or in place of them."""
+
+_WORD = re.compile(r"\w+")
 _MAX_LINE = 1_000
 """Characters of a line that are read, so that no line takes long."""
 
@@ -41,13 +46,14 @@ class TestChanges:
 
 @dataclass(slots=True)
 class _Test:
-    """The changed lines of one test, or of what is around tests, in a file."""
+    """The changed lines of one test, of a function that is no test (`helper`), or of what is around, in a file."""
 
     name: str
     new: bool
     removed: list[str] = field(default_factory=list)
     added: list[str] = field(default_factory=list)
     skips: bool = False
+    helper: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,22 +67,26 @@ class _Moved:
 def test_changes(patch: Patch) -> TestChanges:
     """Return what a patch does to the tests of its base."""
     files = file_patches(patch)
-    moved = _moved(file for file in files if _may_hold_tests(file.path))
     gone = [file for file in files if file.change.kind == "deleted" and holds_tests(file.path)]
     deleted = [file.path for file in gone if not _is_moved(file, files)]
     skipped: list[str] = []
     weakened: list[str] = []
     changed = [file.path for file in gone if file.path not in deleted]
     doubtful: list[str] = []
+    judged: list[tuple[FilePatch, Habits, list[_Test]]] = []
     for file in files:
         if file.change.kind == "deleted":
             continue
         new_file = file.change.kind in ("added", "copied")
         habits = habits_of(file.path)
-        if habits is None or not _may_hold_tests(file.path):
-            changed += [file.path] if is_test_file(file.path) and not new_file else []
-            continue
-        for test in _tests(file, habits, moved, gone if new_file else ()):
+        if habits is not None and _may_hold_tests(file.path):
+            judged.append((file, habits, _tests(file, habits, gone if new_file else ())))
+        elif is_test_file(file.path) and not new_file:
+            changed.append(file.path)
+    idle = _lend([test for _, _, tests in judged for test in tests])
+    moved = _moved((file for file in files if _may_hold_tests(file.path)), idle)
+    for file, habits, tests in judged:
+        for test in _without_moved(tests, moved):
             name = f"{test.name} ({file.path})" if test.name else file.path
             trivial = any(habits.trivial(line) for line in test.added)
             if test.new:
@@ -148,58 +158,151 @@ def _code(file: FilePatch, mark: str) -> Iterator[str]:
                 yield line.text.strip()
 
 
-def _tests(file: FilePatch, habits: Habits, moved: _Moved, gone: Sequence[FilePatch]) -> list[_Test]:
-    """Return the tests that a file's hunks touch. Lines that the patch moves count neither as removed nor as added.
+def _tests(file: FilePatch, habits: Habits, gone: Sequence[FilePatch]) -> list[_Test]:
+    """Return the tests that a file's hunks touch.
 
     `gone` are deleted files of tests whose tests a new file may have: these are not new.
     """
     before = [line for one in (file, *gone) for line in _lines(one, "-")]
-    definitions = {name for line in before if (name := habits.defines(line))}
+    known = {name for line in before if (name := habits.defines(line) or _function(habits, line))}
     old_skips = Counter(line for line in before if habits.skips(line))
     new_file = file.change.kind in ("added", "copied")
     found: list[_Test] = []
     for hunk in file.hunks:
-        found += _in_hunk(file.path, hunk, habits, definitions, old_skips, new_file=new_file)
+        found += _in_hunk(_relevant(file.path, hunk, habits), hunk.heading, habits, new_file=new_file)
     for test in found:
-        test.removed = _without(test.removed, moved.removed)
-        test.added = _without(test.added, moved.added)
-    return [test for test in found if test.removed or test.added or test.skips]
+        test.new = test.new and test.name not in known
+        _count_skips(test, habits, old_skips)
+    return found
 
 
-def _in_hunk(
-    path: str, hunk: Hunk, habits: Habits, definitions: set[str], old_skips: Counter[str], *, new_file: bool
-) -> Iterator[_Test]:
-    """Yield the tests of a hunk; a test begins at its definition, or at the attributes and decorators before it."""
-    test = _Test(habits.defines(hunk.heading) or "", new_file)
+def _in_hunk(lines: Sequence[Line], heading: str, habits: Habits, *, new_file: bool) -> Iterator[_Test]:
+    """Yield the tests and helpers of a hunk, each with the lines that it loses and gets.
+
+    A check that stays is lost and got where a new function begins above it.
+    """
+    found: dict[tuple[str, bool], _Test] = {}
+
+    def test_of(part: _Part) -> _Test:
+        return found.setdefault((part.name, part.helper), _Test(part.name, new_file or part.new, helper=part.helper))
+
+    old = iter([*_parts([line for line in lines if line.mark != "+"], heading, habits)])
+    new = iter([*_parts([line for line in lines if line.mark != "-"], heading, habits)])
+    for line in lines:
+        text = line.text[:_MAX_LINE]
+        before = next(old) if line.mark != "+" else None
+        after = next(new) if line.mark != "-" else None
+        if before and after and not (after.new and habits.strength(text)):
+            test_of(before)
+            continue
+        if before:
+            test_of(before).removed.append(text)
+        if after:
+            test_of(after).added.append(text)
+    yield from found.values()
+
+
+@dataclass(slots=True)
+class _Part:
+    """A test, or a helper: a function that is no test. It ends by its indentation, and by its braces if it has some."""
+
+    name: str
+    new: bool
+    helper: bool = False
+    indent: int = 0
+    depth: int = 0
+    opened: bool = False
+
+    def ends_before(self, text: str, *, braces: bool) -> bool:
+        """Return whether a line is not inside of a helper any more."""
+        bare = text.strip()
+        if (self.opened and self.depth <= 0) or (bare and _indent(text) <= self.indent and bare[0] != ")"):
+            return True
+        if braces:
+            self.count_braces(text)
+        return False
+
+    def count_braces(self, text: str) -> None:
+        """Read the braces of a line."""
+        code = _QUOTED.sub("", text)
+        self.opened = self.opened or "{" in code
+        self.depth += code.count("{") - code.count("}")
+
+
+def _parts(lines: Sequence[Line], heading: str, habits: Habits) -> Iterator[_Part]:
+    """Yield what each line is a part of; one begins at its definition, or at the decorators before it.
+
+    What follows a helper belongs to what the helper is in.
+    """
+    test = _Part(habits.defines(heading) or "", new=False)
+    helpers = [] if test.name else [*_helper(habits, Line(" ", heading), [])]
     attributes: list[Line] = []
-    for line in _relevant(path, hunk, habits):
+    for line in lines:
         text = line.text[:_MAX_LINE]
         name = habits.defines(text)
         if name is None and text.lstrip().startswith(("@", "#[")):
             attributes.append(line)
             continue
+        while helpers and helpers[-1].ends_before(text, braces=habits.braces):
+            helpers.pop()
         if name is not None:
-            yield test
-            test = _Test(name, (new_file or line.mark == "+") and name not in definitions)
-        for one in (*attributes, line):
-            _note(test, one, habits, old_skips)
+            helpers = []
+            test = _Part(name, new=line.mark == "+")
+        else:
+            helpers += _helper(habits, line, attributes)
+        yield from [helpers[-1] if helpers else test] * (len(attributes) + 1)
         attributes = []
-    for one in attributes:
-        _note(test, one, habits, old_skips)
-    yield test
+    yield from [helpers[-1] if helpers else test] * len(attributes)
 
 
-def _note(test: _Test, line: Line, habits: Habits, old_skips: Counter[str]) -> None:
+def _helper(habits: Habits, line: Line, attributes: Sequence[Line]) -> Iterator[_Part]:
+    """Yield the helper that begins at a line, none where none does, or where it acts on all tests."""
     text = line.text[:_MAX_LINE]
-    if line.mark == "-":
-        test.removed.append(text)
-    elif line.mark == "+":
-        test.added.append(text)
-        if habits.skips(text) and not _COMMENT.match(text):
+    name = _function(habits, text)
+    if name and not _FOR_ALL.fullmatch(name) and not any("autouse" in one.text for one in attributes):
+        helper = _Part(name, new=line.mark == "+", helper=True, indent=_indent(text))
+        if habits.braces:
+            helper.count_braces(text)
+        yield helper
+
+
+def _function(habits: Habits, line: str) -> str | None:
+    """Return the name of the function that begins at a line, None where none does, or a test."""
+    found = None if habits.defines(line) else habits.function.match(line)
+    return found["name"] if found else None
+
+
+def _indent(text: str) -> int:
+    expanded = text.expandtabs(8)
+    return len(expanded) - len(expanded.lstrip())
+
+
+def _count_skips(test: _Test, habits: Habits, old_skips: Counter[str]) -> None:
+    for text in test.added:
+        if habits.skips(text) and not _COMMENT.match(text) and not (test.helper and habits.leaves(text)):
             if old_skips[text.strip()] > 0:
                 old_skips[text.strip()] -= 1
             else:
                 test.skips = True
+
+
+def _lend(tests: Sequence[_Test]) -> Counter[str]:
+    """Count what new helpers do to the tests that begin to use them: they check for these, or skip them.
+
+    Returns:
+        The lines of the new helpers that nobody uses.
+    """
+    words = {id(test): {word for line in test.added for word in _WORD.findall(line)} for test in tests}
+    idle: Counter[str] = Counter()
+    for helper in (one for one in tests if one.helper and one.new):
+        users = [one for one in tests if one is not helper and helper.name in words[id(one)]]
+        if not users:
+            idle.update(line.strip() for line in helper.added)
+        for test in users:
+            if not test.helper:
+                test.added = [*test.added, *helper.added]
+                test.skips = test.skips or helper.skips
+    return idle
 
 
 def _relevant(path: str, hunk: Hunk, habits: Habits) -> Sequence[Line]:
@@ -218,15 +321,23 @@ def _relevant(path: str, hunk: Hunk, habits: Habits) -> Sequence[Line]:
     return found
 
 
-def _moved(files: Iterable[FilePatch]) -> _Moved:
-    """Return the lines that are removed at one place of the tests and added at another."""
+def _moved(files: Iterable[FilePatch], idle: Counter[str]) -> _Moved:
+    """Return the lines that are removed at one place of the tests and added at another, where they do something."""
     removed: Counter[str] = Counter()
     added: Counter[str] = Counter()
     for file in files:
         removed.update(_lines(file, "-"))
         added.update(_code(file, "+"))
-    both = removed & added
+    both = removed & (added - idle)
     return _Moved(both, both.copy())
+
+
+def _without_moved(tests: Sequence[_Test], moved: _Moved) -> list[_Test]:
+    """Return the tests without the lines that the patch moves, which count neither as removed nor as added."""
+    for test in tests:
+        test.removed = _without(test.removed, moved.removed)
+        test.added = _without(test.added, moved.added)
+    return [test for test in tests if test.removed or test.added or test.skips]
 
 
 def _without(lines: Sequence[str], moved: Counter[str]) -> list[str]:

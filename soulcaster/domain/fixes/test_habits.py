@@ -24,16 +24,27 @@ _TOLERANT = re.compile(r"(?i)close|approx|almost|equal|match|same|contain|includ
 
 @dataclass(frozen=True, slots=True)
 class Habits:
-    """The habits of one language; `definition` has the name of the test in its groups."""
+    """The habits of one language; `definition` has the name of the test in its groups.
+
+    `function` is the beginning of any function, with its `name`; it has braces, or else its indentation says where it
+    ends. `leave` is a line that ends a function early, which skips what is left of a test.
+    """
 
     skip: re.Pattern[str]
     check: re.Pattern[str]
     weak: re.Pattern[str]
     definition: re.Pattern[str]
+    leave: re.Pattern[str]
+    function: re.Pattern[str]
+    braces: bool
 
     def skips(self, line: str) -> bool:
         """Return whether a line takes a test, or all others, out of the run, or hides that one fails."""
-        return bool(self.skip.search(line))
+        return bool(self.skip.search(line)) or self.leaves(line)
+
+    def leaves(self, line: str) -> bool:
+        """Return whether a line skips the rest of a test, though in any other function it is an ordinary one."""
+        return bool(self.leave.match(line))
 
     def trivial(self, line: str) -> bool:
         """Return whether a line checks what is always true, or never checks."""
@@ -53,35 +64,61 @@ class Habits:
         return next((name.strip("\"'` ") for name in found.groups() if name), None) if found else None
 
 
-def _habits(skip: str, check: str, weak: str, definition: str) -> Habits:
-    return Habits(re.compile(skip), re.compile(check), re.compile(weak), re.compile(definition))
-
-
 _NOTHING = r"(?!)"
+
+
+def _habits(
+    skip: str,
+    check: str,
+    weak: str,
+    definition: str,
+    *,
+    leave: str = _NOTHING,
+    function: str = _NOTHING,
+    braces: bool = True,
+) -> Habits:
+    compiled = re.compile
+    return Habits(
+        compiled(skip),
+        compiled(check),
+        compiled(weak),
+        compiled(definition),
+        compiled(leave),
+        compiled(function),
+        braces,
+    )
+
 
 _PYTHON = _habits(
     skip=r"\bpytest\.(mark\.(skip|skipif|xfail)\b|(skip|xfail|importorskip)\()|@?unittest\.(skip\w*|expectedFailure)"
-    r"|\.skipTest\(|\braise (unittest\.)?SkipTest|^\s*@skip\w*\b|__test__ = False|\bcollect_ignore|^\s*return\s*$"
+    r"|\.skipTest\(|\braise (unittest\.)?SkipTest|^\s*@skip\w*\b|__test__ = False|\bcollect_ignore"
     r"|\bpytest_(collection_modifyitems|runtest_\w+|ignore_collect|pyfunc_call)"
     r"|\bexcept (AssertionError|BaseException)\b",
     check=r"^\s*assert\b|\.assert\w+\(|\bpytest\.(raises|warns|fail)\(|\bassert_\w+\(|\bfail\(|\braise AssertionError",
     weak=r"\.assert(IsNotNone|IsInstance|True|IsNone|False)\([^=<>]*$|^\s*assert\s+(isinstance|hasattr|callable)\("
     r"|^\s*assert\s+(not\s+)?[\w.\[\]\"']+(\([^=<>]*\))?(\s+is\s+not\s+None)?\s*(,[^=<>]*)?$",
     definition=r"\s*(?:async\s+)?def\s+(test\w*)",
+    leave=r"\s*return\s*$",
+    function=r"\s*(?:async\s+)?def\s+(?P<name>\w+)",
+    braces=False,
 )
 _JAVASCRIPT = _habits(
-    skip=r"\b(it|test|describe|context|suite|specify)(\.\w+)?\.(skip|only|todo|fails|failing|skipIf)\b|^\s*return;?\s*$"
+    skip=r"\b(it|test|describe|context|suite|specify)(\.\w+)?\.(skip|only|todo|fails|failing|skipIf)\b"
     r"|\b(xit|xtest|xdescribe|xcontext|fit|fdescribe)\(|\bthis\.skip\(|\bt\.(skip|todo)\(|\b(skip|only|todo): true",
     check=r"\bexpect\w*\(|\bassert(\.\w+)*\(|\.should\b|\bt\.(is|not|deepEqual|equal|equals|throws|true|false|ok)\(",
     weak=r"\.(toBeDefined|toBeTruthy|toBeFalsy|toBeInstanceOf)\(|\.not\.(toBeNull|toBeUndefined|toThrow)\("
     r"|\bassert(\.ok)?\([^=<>]*\)\s*;?$|\.to\.(exist|be\.ok)\b",
-    definition=r"\s*(?:it|test|specify)(?:\.\w+)*\(\s*([\"'`].{1,120}?[\"'`])",
+    definition=r"\s*(?:[xf]?it|x?test|specify)(?:\.\w+)*\(\s*([\"'`].{1,120}?[\"'`])",
+    leave=r"\s*return;?\s*$",
+    function=r"\s*(?:export\s+)?(?:async\s+)?(?:function\b[\s*]*|(?:const|let|var)\s+(?=\w+\s*=[^;]*=>\s*\{\s*$))"
+    r"(?P<name>\w+)",
 )
 _GO = _habits(
     skip=r"\b\w+\.Skip(f|Now)?\(|//\s*(go:build|\+build)\s+(ignore|never)|\btesting\.Short\(",
     check=r"\b[a-z]\w*\.(Error|Errorf|Fatal|Fatalf|Fail|FailNow)\(|\b(assert|require|is)\.\w+\(|\bcmp\.Diff\(|\bpanic\(",
     weak=r"\b(assert|require)\.(NotNil|NotEmpty|NotPanics)\(",
     definition=r"func\s+((?:Test|Fuzz|Example)\w*)",
+    function=r"func\s+(?:\([^()]*\)\s*)?(?P<name>\w+)",
 )
 _RUST = _habits(
     skip=r"#\[\s*ignore|#\[cfg\((any\(\)|not\(test\)|FALSE|false)\)|cfg_attr\(.*ignore",

@@ -174,7 +174,7 @@ def _flags_of_changes(changes: TestChanges) -> Iterable[str]:
     if changes.changed:
         yield f"It changes existing tests: {_names(changes.changed)}."
     if changes.new_doubtful:
-        yield f"New tests skip themselves or check nothing: {_names(changes.new_doubtful)}."
+        yield f"New tests, or new functions beside them, skip or check nothing: {_names(changes.new_doubtful)}."
 
 
 def _shows_bug(runs: Runs) -> tuple[bool | None, list[str]]:

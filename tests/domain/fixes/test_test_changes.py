@@ -234,6 +234,83 @@ def test_what_only_adds_blames_nothing(language: str, old: str, new: str) -> Non
     assert (found.deleted, found.skipped, found.weakened, found.changed) == ((), (), (), ())
 
 
+HELPERS = [
+    ("py", "def test_nothing", "def fake_send(message):\n    sent.append(message)\n    return\n\n\ndef test_nothing"),
+    ("py", "def test_nothing", "def fake(\n    a,\n):\n    if a:\n        return\n    b()\n\n\ndef test_nothing"),
+    ("py", "    lines = [(2, 3)]\n", "    def inner():\n        return\n\n    lines = [(2, 3)]\n"),
+    ("js", "  it('is empty'", "  function stub() {\n    calls++;\n    return;\n  }\n\n  it('is empty'"),
+    ("js", "  it('is empty'", "  const stub = async (a) => {\n    return;\n  };\n\n  it('is empty'"),
+    ("py", "def test_nothing", "@pytest.fixture\ndef db():\n    pytest.importorskip('x')\n\n\ndef test_nothing"),
+    ("go", "func TestNothing", 'func need(t *testing.T) {\n	t.Skip("no docker")\n}\n\nfunc TestNothing'),
+]
+
+
+@pytest.mark.parametrize(("language", "old", "new"), HELPERS)
+def test_a_new_helper_is_no_part_of_the_test_before_it(language: str, old: str, new: str) -> None:
+    found = changed(language, old, new)
+    assert (found.deleted, found.skipped, found.weakened, found.changed) == ((), (), (), ())
+
+
+def test_a_return_in_a_helper_of_the_base_is_an_ordinary_line() -> None:
+    old = "def fake(message):\n    if message:\n        sent.append(message)\n\n\ndef test_a():\n    assert f() == 1\n"
+    new = old.replace("        sent", "        return\n    sent")
+    assert test_changes(patch_of_files({"tests/test_a.py": (old, new)})).skipped == ()
+
+
+NO_HELPERS = [
+    (
+        "py",
+        "    lines = [(2, 3)]\n",
+        "    def inner():\n        pass\n\n    return\n    lines = [(2, 3)]\n",
+        "test_sum",
+    ),
+    (
+        "py",
+        "def test_nothing",
+        "def helper():\n    pass\n\n\npytestmark = pytest.mark.skip\n\n\ndef test_nothing",
+        "",
+    ),
+    ("py", "def test_sum", "@pytest.fixture(autouse=True)\ndef db():\n    pytest.skip()\n\n\ndef test_sum", ""),
+    ("py", "def test_sum", "def setup_function():\n    pytest.skip()\n\n\ndef test_sum", ""),
+    ("py", "def test_sum():\n", "def need():\n    pytest.skip()\n\n\ndef test_sum():\n    need()\n", "test_sum"),
+    ("js", "    expect(total([2, 3]", "    function a() {}\n      return;\n    expect(total([2, 3]", "sums"),
+    ("js", "    expect(total([2, 3]", "    function a() {\n      }\n      return;\n    expect(total([2, 3]", "sums"),
+    (
+        "js",
+        "    expect(total([2, 3]",
+        '    const a = () => {\n    "{";}\n      return;\n    expect(total([2, 3]',
+        "sums",
+    ),
+]
+
+
+@pytest.mark.parametrize(("language", "old", "new", "test"), NO_HELPERS)
+def test_what_skips_old_tests_is_named_beside_a_new_helper_too(language: str, old: str, new: str, test: str) -> None:
+    path = FILES[language][0]
+    assert changed(language, old, new).skipped == (f"{test} ({path})" if test else path,)
+
+
+def test_a_check_that_a_new_function_takes_in_is_gone() -> None:
+    found = changed("py", "    assert total(lines) == 6\n", "    def inner():\n        assert total(lines) == 6\n")
+    assert found.weakened == ("test_sum (tests/test_cart.py)",)
+    old = "def test_a():\n        assert f() == 1\n"
+    new = "def test_a():\n    def inner():\n        assert f() == 1\n"
+    assert test_changes(patch_of_files({"test_a.py": (old, new)})).weakened == ("test_a (test_a.py)",)
+
+
+def test_a_check_that_a_test_gets_from_a_new_helper_is_there() -> None:
+    helper = "def check(lines, expected):\n    assert total(lines) == expected\n\n\ndef test_sum():\n"
+    new = PYTHON.replace("def test_sum():\n", helper).replace("    assert total(lines) == 6\n", "    check(lines, 6)\n")
+    found = test_changes(patch_of_files({"tests/test_cart.py": (PYTHON, new)}))
+    assert (found.weakened, found.changed) == ((), ("test_sum (tests/test_cart.py)",))
+
+
+def test_a_test_whose_first_line_changes_is_the_same_test() -> None:
+    new = PYTHON.replace("def test_sum():", "def test_sum(tmp_path):").replace("== 6", "== 7")
+    found = test_changes(patch_of_files({"tests/test_cart.py": (PYTHON, new)}))
+    assert found == TestChanges(changed=("test_sum (tests/test_cart.py)",))
+
+
 def test_a_new_test_that_skips_itself_or_checks_nothing_is_doubtful() -> None:
     new = (
         "import pytest\n\n\n@pytest.mark.skip\ndef test_a():\n    assert f() == 1\n\n\ndef test_b():\n    assert True\n"
