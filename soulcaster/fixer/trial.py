@@ -5,6 +5,7 @@ from pathlib import Path
 
 from soulcaster.domain.fixes.patch import Patch
 from soulcaster.domain.fixes.patch_parts import split_tests
+from soulcaster.domain.fixes.test_helpers import helpers
 from soulcaster.domain.fixes.test_runs import TestRun
 from soulcaster.domain.fixes.verdict import Runs
 from soulcaster.fixer.ecosystems.detection import TestPlan
@@ -51,7 +52,7 @@ class Trial:
             NoSandbox: commands cannot be isolated here.
             TreeUnusable: the prepared tree cannot be copied.
         """
-        code, tests = split_tests(patch)
+        code, tests = split_tests(patch, helpers(patch, before))
         both = bool(code.text) and bool(tests.text)
         return Runs(
             before=before,

@@ -1,7 +1,7 @@
 """A patch by files and hunks, and the part of it that changes tests. Our own git wrote it, so it is well formed."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -62,8 +62,8 @@ def file_patches(patch: Patch) -> list[FilePatch]:
     return [_file_patch(change, raw) for change, raw in zip(changes, parts, strict=True)]
 
 
-def split_tests(patch: Patch) -> tuple[Patch, Patch]:
-    """Return a patch's part that changes no tests, and the part that changes only tests.
+def split_tests(patch: Patch, helpers: Collection[str] = ()) -> tuple[Patch, Patch]:
+    """Return a patch's part that changes no tests, and the part that changes only tests; `helpers` are no tests.
 
     Each file belongs to one of them, except where tests are in the file that they test, as in Rust: of such a file the
     hunks that are inside of the tests belong to the second part. Together they are the whole patch.
@@ -71,7 +71,7 @@ def split_tests(patch: Patch) -> tuple[Patch, Patch]:
     code: list[FilePatch] = []
     tests: list[FilePatch] = []
     for file in file_patches(patch):
-        if is_test_file(file.path):
+        if is_test_file(file.path) and file.path not in helpers:
             tests.append(file)
             continue
         inside = tuple(hunk for hunk in file.hunks if holds_inline_tests(file.path) and in_tests(hunk))

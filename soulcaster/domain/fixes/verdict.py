@@ -4,13 +4,14 @@ A change is judged against its base, never against perfection: tests that failed
 the base's tests on the new code count, because nothing that the change does to the tests can reach them.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import islice
 
 from soulcaster.domain.fixes.patch import Patch
 from soulcaster.domain.fixes.test_changes import TestChanges, test_changes
 from soulcaster.domain.fixes.test_files import is_test_file
+from soulcaster.domain.fixes.test_helpers import helpers
 from soulcaster.domain.fixes.test_runs import CaseOutcome, TestRun
 
 MAX_NAMES = 10
@@ -53,9 +54,10 @@ def judge(runs: Runs, patch: Patch) -> Verdict:
     if not patch.changes:
         return Verdict(accepted=True, flags=("Nothing is changed.",))
     changes = test_changes(patch)
-    reasons = [*_blamed_on_changes(patch, changes), *_blamed_on_runs(runs)]
+    helping = helpers(patch, runs.before)
+    reasons = [*_blamed_on_changes(patch, changes, helping), *_blamed_on_runs(runs)]
     shows_bug, about_new = _shows_bug(runs)
-    flags = [*_flags_of_runs(runs), *_flags_of_changes(changes), *about_new]
+    flags = [*_flags_of_runs(runs), *_flags_of_changes(changes, helping), *about_new]
     return Verdict(
         accepted=not reasons,
         reasons=tuple(dict.fromkeys(reasons)),
@@ -65,8 +67,8 @@ def judge(runs: Runs, patch: Patch) -> Verdict:
     )
 
 
-def _blamed_on_changes(patch: Patch, changes: TestChanges) -> Iterable[str]:
-    if all(is_test_file(change.path) for change in patch.changes):
+def _blamed_on_changes(patch: Patch, changes: TestChanges, helping: Collection[str]) -> Iterable[str]:
+    if not helping and all(is_test_file(change.path) for change in patch.changes):
         yield "It changes only tests, so the program is as it was."
     if changes.deleted:
         yield f"It deletes tests: {_names(changes.deleted)}."
@@ -170,7 +172,9 @@ def _flags_of_runs(runs: Runs) -> Iterable[str]:
         yield "The test command says only whether it succeeds, nothing about each test."
 
 
-def _flags_of_changes(changes: TestChanges) -> Iterable[str]:
+def _flags_of_changes(changes: TestChanges, helping: Collection[str]) -> Iterable[str]:
+    if helping:
+        yield f"By their names it changes only tests. No test comes from these, which may be code: {_names(helping)}."
     if changes.changed:
         yield f"It changes existing tests: {_names(changes.changed)}."
     if changes.new_doubtful:
