@@ -205,9 +205,11 @@ class Load:
     async def _connections(self) -> AsyncIterator[tuple[KafkaPublisher, aiohttp.ClientSession]]:
         publisher = KafkaPublisher(kafka_access(self._settings), timeout=SEND_SECONDS)
         address = f"http://127.0.0.1:{self._settings.port}"
-        async with aiohttp.ClientSession(address, timeout=aiohttp.ClientTimeout(SEND_SECONDS)) as http:
-            yield publisher, http
-        await publisher.stop()
+        try:
+            async with aiohttp.ClientSession(address, timeout=aiohttp.ClientTimeout(SEND_SECONDS)) as http:
+                yield publisher, http
+        finally:
+            await publisher.stop()
 
     async def _post(self, to_kafka: KafkaPublisher, http: aiohttp.ClientSession, messages: Sequence[Message]) -> None:
         for message in messages:
