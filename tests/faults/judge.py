@@ -138,7 +138,9 @@ class Hops:
         hidden = []
         for record in self._below(FEEDBACK_RAW.name):
             if _place(record) not in letters:
-                hidden += [f"{i} of {_place(record)}" for i in items_of(record) if i not in items]
+                of_record = items_of(record)
+                hidden += [f"{i} of {_place(record)}" for i in of_record if i not in items]
+                hidden += [] if of_record else [f"the poison {_place(record)}"]
         for record in self._below(FEEDBACK_ITEMS.name):
             ids = _ids_of_items(record)
             hidden += [f"{i} of {_place(record)}" for i in ids if i not in embedded or i not in shown]

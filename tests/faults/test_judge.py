@@ -28,8 +28,9 @@ def test_what_is_committed_without_an_effect_is_hidden_and_what_is_not_committed
     assert found.hidden({"p": one_is_there}, {}) == [f"{item_id('p', 's', 'b')} of {(FEEDBACK_RAW.name, 0, 1)}"]
 
 
-def test_poison_with_a_dead_letter_is_not_hidden() -> None:
+def test_poison_is_hidden_unless_it_is_a_dead_letter() -> None:
     poison = Record(FEEDBACK_RAW.name, 0, 0, 0, None, b"{")
+    assert len(hops(poison, committed=1).hidden({"p": NOTHING}, {})) == 1
     assert hops(poison, committed=1).hidden({"p": NOTHING}, {(FEEDBACK_RAW.name, 0, 0): b"{"}) == []
 
 
