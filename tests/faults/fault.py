@@ -3,7 +3,7 @@
 import asyncio
 import random
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -109,6 +109,9 @@ async def run(fault: Fault, seed: int, scale: Scale, folder: Path) -> Outcome:
         await asyncio.wait_for(flow, SETTLE_SECONDS)
         await site.watch.all_shown(SETTLE_SECONDS)
         await _jobs_ended(site)
+        for task in background:
+            if task.done():
+                task.result()  # one that has failed has seen less than it should
         recovered, stall = site.watch.recovered(), site.watch.longest_stall
         verdict = await judge(site)
         lost, doubled = await fault.wrong(site)
@@ -133,10 +136,6 @@ async def run(fault: Fault, seed: int, scale: Scale, folder: Path) -> Outcome:
         await asyncio.gather(*background, return_exceptions=True)
         await site.close()
         await fault.clean_up(site)
-
-
-def as_json(outcome: Outcome) -> dict[str, Any]:
-    return asdict(outcome)
 
 
 async def _calm(site: Site, *, warm: bool) -> None:
