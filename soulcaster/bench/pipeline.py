@@ -161,7 +161,7 @@ async def _measure_chain(settings: Settings, feed: Feed, count: int, length: int
 
         async def all_visible() -> bool:
             stats = [await read_model.projects.stats(project_id) for project_id in project_ids(run_id)]
-            return sum(_clustered(one) for one in stats) >= count
+            return sum(clustered_of(one) for one in stats) >= count
 
         seconds = await _processing_seconds(process, publisher, FEEDBACK_RAW.name, values, all_visible)
     return count / seconds
@@ -182,7 +182,7 @@ async def _measure_latency(settings: Settings) -> list[float]:
 
         async def follow(number: int, acknowledged: float) -> None:
             async def visible() -> bool:
-                return _clustered(await read_model.projects.stats(project_id)) >= number
+                return clustered_of(await read_model.projects.stats(project_id)) >= number
 
             await wait_until(visible, poll_seconds=LATENCY_POLL_SECONDS)
             latencies.append((time.perf_counter() - acknowledged) * 1000)
@@ -197,7 +197,8 @@ async def _measure_latency(settings: Settings) -> list[float]:
     return latencies
 
 
-def _clustered(stats: Stats) -> int:
+def clustered_of(stats: Stats) -> int:
+    """Return how many items can be read in their clusters."""
     return stats.total_feedback - stats.unclustered
 
 
@@ -207,7 +208,7 @@ async def _warm_up(publisher: Publisher, read_model: ReadModel, project_id: str)
     await publisher.publish([Outgoing(FEEDBACK_RAW.name, None, item.model_dump_json().encode())])
 
     async def clustered() -> bool:
-        return _clustered(await read_model.projects.stats(project_id)) == 1
+        return clustered_of(await read_model.projects.stats(project_id)) == 1
 
     await wait_until(clustered)
 

@@ -4,7 +4,9 @@ import asyncio
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Sequence
+from typing import Self
 
+from soulcaster.isolation.control_group import ControlGroup
 from soulcaster.processes.base_settings import environment_with, variables_of
 from soulcaster.processes.settings import Settings
 from soulcaster.processes.system_settings import KafkaSettings, RedisSettings
@@ -50,14 +52,20 @@ class Program:
 
     def __init__(self, arguments: Sequence[str], settings: Settings, **variables: str) -> None:
         """Start nothing yet; `async with` starts it, and ends it. `variables` are added to its environment."""
-        self._arguments = arguments
+        self._command = [sys.executable, *arguments]
+        self._group: ControlGroup | None = None
         self._environment = environment_with({**stack_variables(settings), **variables})
         self._process: asyncio.subprocess.Process | None = None
 
+    def within(self, group: ControlGroup | None) -> Self:
+        """Have it run in a control group, which is removed with it; None changes nothing."""
+        self._group = group
+        return self
+
     async def __aenter__(self) -> "Program":
+        command = self._command if self._group is None else self._group.entering(self._command)
         self._process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            *self._arguments,
+            *command,
             env=self._environment,
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.DEVNULL,
@@ -69,6 +77,17 @@ class Program:
             if self._process.returncode is None:
                 self._process.terminate()
             await self._process.wait()
+        if self._group is not None:
+            await until(self._removed, bool, seconds=WAIT_SECONDS, poll_seconds=POLL_SECONDS)
+
+    async def _removed(self) -> bool:
+        """Return whether the group is removed, which it is once the last process that was started has ended."""
+        assert self._group is not None, "asked for with a group only"  # noqa: S101
+        try:
+            self._group.remove()
+        except OSError:
+            return False
+        return True
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to the process."""

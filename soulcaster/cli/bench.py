@@ -73,6 +73,30 @@ def intake(
 
 
 @app.command()
+def workers(
+    items: Annotated[int, typer.Option(min=1000, help="Items that each run processes.")] = 20_000,
+    as_json: AsJson = False,
+) -> None:
+    """Compare one worker with two on the same items, each with the same share of a core.
+
+    It starts a Kafka and a Redis for itself. The shares need root and control groups; without, it says that there were
+    none. Stop whatever else runs on the machine.
+
+    `soulcaster bench workers --items 20000`
+    """
+    from soulcaster.bench.workers import measure
+    from soulcaster.cli.bench_tables import print_workers
+    from soulcaster.terminal import print_json, progress_bar
+
+    with progress_bar("starting Kafka and Redis") as bar:
+        figures = complete(measure(items, lambda what: bar.relabel(f"measuring {what}")))
+    if as_json:
+        print_json(asdict(figures))
+    else:
+        print_workers(figures)
+
+
+@app.command()
 def web(
     clusters: Annotated[int, typer.Option(min=100, help="Clusters of the read model.")] = 10_000,
     items: Annotated[int, typer.Option(min=1000, help="Items of the read model.")] = 1_000_000,

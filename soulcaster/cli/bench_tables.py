@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from soulcaster.bench.pull_requests import PullRequestFigures
     from soulcaster.bench.scale import Growth
     from soulcaster.bench.web import WebFigures
+    from soulcaster.bench.workers import WorkersFigures
 
 
 def _numbers(title: str | Text, *columns: str, named_rows: bool = False) -> Table:
@@ -95,6 +96,16 @@ def print_pull_requests(figures: "PullRequestFigures") -> None:
         "from click to draft pull request", *(f"{one:.2f}" for one in (spread.p50_s, spread.p95_s, spread.max_s))
     )
     console().print(times)
+
+
+def print_workers(figures: "WorkersFigures") -> None:
+    """Print what one worker and two workers did."""
+    share = "no share of the cores" if figures.cores_each is None else f"{figures.cores_each} of a core each"
+    runs = _numbers(f"{figures.items:,} items in envelopes, {figures.cores} cores, {share}", "workers", "items/s")
+    for number, per_s in figures.per_s.items():
+        runs.add_row(str(number), f"{per_s:,}")
+    console().print(runs)
+    console().print(f"two do {figures.ratio:.2f} times what one does")
 
 
 def print_web(figures: "WebFigures") -> None:

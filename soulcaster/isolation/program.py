@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 
 from soulcaster.errors import SoulcasterError
-from soulcaster.isolation.task_group import TaskGroup
+from soulcaster.isolation.control_group import ControlGroup, most_tasks
 
 GUARD = "soulcaster.isolation.guard"
 
@@ -57,7 +57,7 @@ class Program:
         self._environment = environment
         self._folder = folder
         self._tasks = limits.get("RLIMIT_NPROC")
-        self._group: TaskGroup | None = None
+        self._group: ControlGroup | None = None
         self._order = json.dumps({"limits": dict(limits), "doors": dict(doors or {}), "nice": nice})
         self._guard_command = tuple(guard)
         self._control_end, self._control = os.pipe()
@@ -120,7 +120,7 @@ class Program:
         info, info_end = os.pipe()
         try:
             command = [*self._isolation, "--info-fd", str(info_end), "--", *self._guard()]
-            self._group = TaskGroup.make(self._tasks) if self._tasks else None
+            self._group = ControlGroup.make(most_tasks(self._tasks)) if self._tasks else None
             command = self._group.entering(command) if self._group else command
             self._outer = self._spawn(command, info_end)
         finally:

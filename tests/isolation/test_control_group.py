@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from soulcaster.fixer.sandbox.bubblewrap import BubblewrapSandbox
-from soulcaster.isolation.task_group import TaskGroup
+from soulcaster.isolation.control_group import ControlGroup, most_cpu, most_tasks
 from soulcaster.ports.sandbox import SandboxLimits, Tree
 from tests.support.launch_local import needs_isolation
 
@@ -31,7 +31,7 @@ def limits_hold() -> bool:
     """Return whether the kernel limits processes here: always, unless we are root and may not make control groups."""
     if os.geteuid() != 0:
         return True
-    group = TaskGroup.make(1)
+    group = ControlGroup.make(most_tasks(1))
     if group is not None:
         group.remove()
     return group is not None
@@ -92,9 +92,27 @@ def test_both_versions_of_control_groups(tmp_path: Path, kind: str, passed_on: s
     if passed_on is not None:
         (place / "cgroup.subtree_control").write_text(passed_on)
     mounts.write_text(f"36 31 0:33 / {place} rw,relatime shared:4 - {kind.format('none')}\n")
-    group = TaskGroup.make(30, mounts)
+    group = ControlGroup.make(most_tasks(30), mounts)
     assert (group is not None) is works
     if group is not None:
         [folder] = place.glob("soulcaster-*")
         assert (folder / "pids.max").read_text() == "30"
         assert group.entering(["true"])[-2:] == [str(folder / "cgroup.procs"), "true"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="control groups are for root")
+@pytest.mark.parametrize(
+    ("kind", "written"),
+    [
+        ("cgroup none rw,cpu", {"cpu.cfs_period_us": "100000", "cpu.cfs_quota_us": "40000"}),
+        ("cgroup2 none rw", {"cpu.max": "40000 100000"}),
+    ],
+)
+def test_a_share_of_the_cores_in_both_versions(tmp_path: Path, kind: str, written: dict[str, str]) -> None:
+    place, mounts = tmp_path / "groups", tmp_path / "mountinfo"
+    place.mkdir()
+    (place / "cgroup.subtree_control").write_text("cpu")
+    mounts.write_text(f"36 31 0:33 / {place} rw,relatime shared:4 - {kind}\n")
+    assert ControlGroup.make(most_cpu(0.4), mounts) is not None
+    [folder] = place.glob("soulcaster-*")
+    assert {path.name: path.read_text() for path in folder.iterdir()} == written
