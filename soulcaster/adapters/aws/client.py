@@ -1,6 +1,7 @@
 """A client of one service of AWS that opens its connections at the first call."""
 
 import asyncio
+import os
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -32,7 +33,9 @@ class LazyClient:
         """Return the client, whose methods boto makes from AWS's descriptions; opening takes a tenth of a second."""
         async with self._opening:
             if self._client is None:
-                client = aioboto3.Session().client(self._service, config=self._config)
+                # ECS sets AWS_REGION, which boto does not read: it knows AWS_DEFAULT_REGION and its files.
+                session = aioboto3.Session(region_name=os.environ.get("AWS_REGION"))
+                client = session.client(self._service, config=self._config)
                 self._client = await self._stack.enter_async_context(client)
             return self._client
 
