@@ -1,8 +1,10 @@
 """A program as the process that watches it holds it: the guard that runs it, with bubblewrap around it or without."""
 
+import errno
 import json
 import os
 import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -120,6 +122,8 @@ class Program:
         info, info_end = os.pipe()
         try:
             command = [*self._isolation, "--info-fd", str(info_end), "--", *self._guard()]
+            if shutil.which(command[0]) is None:  # a shell would only print it
+                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), command[0])
             self._group = ControlGroup.make(most_tasks(self._tasks)) if self._tasks else None
             command = self._group.entering(command) if self._group else command
             self._outer = self._spawn(command, info_end)

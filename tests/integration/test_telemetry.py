@@ -144,8 +144,8 @@ async def test_an_embedder_that_refuses_fires_its_alerts_and_the_worker_lives(
             await worker.until(3, "soulcaster_unclustered_items")
             await post(settings, project_id, 4, 5)
             firing = await alerts.until({"SoulcasterWaits", "SoulcasterEmbedderRefuses", "SoulcasterUnclusteredGrows"})
-        assert firing <= {
-            "SoulcasterWaits", "SoulcasterEmbedderRefuses", "SoulcasterUnclusteredGrows",
+        assert firing <= {  # on a slow machine, items have waited for long by now
+            "SoulcasterWaits", "SoulcasterEmbedderRefuses", "SoulcasterUnclusteredGrows", "SoulcasterBacklog",
         }  # fmt: skip
 
         assert await worker.value("soulcaster_waiting", system="embedder") == 1

@@ -81,6 +81,7 @@ class Supervisor:
         finally:
             program.kill()
             kill_descendants()
+            program.wait()
         watch.take_rest()
         return reason
 

@@ -120,6 +120,10 @@ for _ in range(1500):
 
     await eventually(gone)
     assert JobFolder(folder).log.read_text() == ""
+    start = JobFolder(folder).start()
+    assert start is not None
+    groups = Path("/sys/fs/cgroup").glob(f"**/soulcaster-{start.pid}-*")  # noqa: ASYNC240
+    assert not list(groups)
 
 
 # ---- stopping ------------------------------------------------------------------------------------------------------
