@@ -89,10 +89,13 @@ class InProgress:
                 self._app.consumer.unacked.discard(message)
 
 
-async def batches(stream: Any, in_progress: InProgress) -> AsyncIterator[Batch]:
+async def batches(
+    stream: Any, in_progress: InProgress, before_write: Callable[[], None] = lambda: None
+) -> AsyncIterator[Batch]:
     """Yield batch after batch of a Faust stream; asking for the next one acknowledges the one before.
 
     The stream's topics must be raw: keys and values are bytes. All streams of an app share one `in_progress`.
+    `before_write` is called whenever tables are about to be written.
     """
     app = stream.app
     queue = stream.channel.queue
@@ -113,10 +116,12 @@ async def batches(stream: Any, in_progress: InProgress) -> AsyncIterator[Batch]:
             events.append(event)
             size += len(message.value or b"")
         current = {event.message.partition: event for event in events}
-        yield Batch(
-            tuple(_record(event.message) for event in events),
-            lambda partition, current=current: stream._set_current_event(current[partition]),  # type: ignore[misc]
-        )
+
+        def enter(partition: int, current: dict[int, Any] = current) -> None:
+            before_write()
+            stream._set_current_event(current[partition])
+
+        yield Batch(tuple(_record(event.message) for event in events), enter)
         for event in events:
             await in_progress.done(stream, event)
         behind = len(events) > 1

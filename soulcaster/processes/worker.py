@@ -28,6 +28,7 @@ from agents.runtime.batches import InProgress, batches
 from agents.runtime.delivery import OrderlyApp
 from agents.runtime.meter import Meter
 from agents.runtime.runner import Agent, run_agent
+from agents.runtime.suspension import AwakePublisher, Suspension
 from soulcaster.adapters.embedders.measured import MeasuredEmbedder
 from soulcaster.adapters.kafka.access import KafkaAccess, Password
 from soulcaster.adapters.kafka.brokers import read_brokers
@@ -61,9 +62,14 @@ T = TypeVar("T")
 SESSION_SECONDS = 10.0
 """After this long without a heartbeat Kafka gives a worker's partitions to another one."""
 
+HEARTBEAT_SECONDS = SESSION_SECONDS / 4
+
 SWITCH_SECONDS = 0.0005
 """How soon a clustering thread yields to the event loop. With Python's default of 5 ms, each of the loop's many short
 waits would take that long."""
+
+SUSPENDED_SECONDS = SESSION_SECONDS - HEARTBEAT_SECONDS - 0.5
+"""A worker that did not run for so long may have sent its last heartbeat one session ago."""
 
 log = structlog.get_logger(__name__)
 
@@ -106,11 +112,13 @@ def create_app(settings: WorkerSettings, *, embedder: Embedder | None = None) ->
     _use_one_thread()
     kafka = kafka_access(settings)
     app = _faust_app(settings, kafka)
-    publisher = KafkaPublisher(kafka)
+    to_kafka = KafkaPublisher(kafka)
+    suspension = Suspension(SUSPENDED_SECONDS, _end_process)
+    publisher = AwakePublisher(to_kafka, suspension)
     read_model = RedisReadModel(
         redis_access(settings), notices=True, logs_expire=job_logs_expire(settings.job_log_ttl_seconds)
     )
-    connections: list[Close] = [publisher.stop, read_model.close]
+    connections: list[Close] = [to_kafka.stop, read_model.close]
     if embedder is None:
         embedder = made = make_embedder(settings)
         connections.append(made.close)
@@ -135,8 +143,9 @@ def create_app(settings: WorkerSettings, *, embedder: Embedder | None = None) ->
         Cluster(clusters=clusters, stored=stored, publisher=publisher, clock=utc_now),
         Project(Projection(read_model.writer)),
     ):
-        _add_agent(app, agent, publisher, in_progress, meters[agent.name])
+        _add_agent(app, agent, publisher, in_progress, meters[agent.name], suspension)
     app.add_dependency(_Connections(connections))
+    app.add_dependency(_Awake(suspension))
     app.add_dependency(_Telemetry(settings, WorkerWatch(app, kafka, meters, read_model.projects.totals)))
     return app
 
@@ -158,7 +167,7 @@ def _faust_app(settings: KafkaSettings, kafka: KafkaAccess) -> faust.App:
         stream_wait_empty=True,
         stream_buffer_maxsize=512,
         broker_session_timeout=SESSION_SECONDS,
-        broker_heartbeat_interval=SESSION_SECONDS / 4,
+        broker_heartbeat_interval=HEARTBEAT_SECONDS,
         broker_commit_interval=1.0,
         broker_max_poll_interval=300.0,
         consumer_max_fetch_size=DEAD_LETTERS.max_bytes,
@@ -189,14 +198,22 @@ def _use_one_thread() -> None:
     threadpool_limits(1)
 
 
-def _add_agent(app: faust.App, agent: Agent, publisher: Publisher, in_progress: InProgress, meter: Meter) -> None:
+def _add_agent(
+    app: faust.App,
+    agent: Agent,
+    publisher: Publisher,
+    in_progress: InProgress,
+    meter: Meter,
+    suspension: Suspension,
+) -> None:
     """Let the app run an agent on its topics."""
     names = (topic.name for topic in AGENTS[agent.name])
     topics = app.topic(*names, key_type=bytes, value_type=bytes, allow_empty=True)
 
     async def actor(stream: Any) -> None:
         try:
-            async for _ in run_agent(agent, batches(stream, in_progress), publisher=publisher, meter=meter):
+            found = batches(stream, in_progress, suspension.check)
+            async for _ in run_agent(agent, found, publisher=publisher, meter=meter):
                 pass
         except asyncio.CancelledError:
             raise
@@ -236,6 +253,17 @@ class _Connections(mode.Service):  # type: ignore[misc]  # mode ships no types t
     async def on_stop(self) -> None:
         for close in self._closing:
             await close()
+
+
+class _Awake(mode.Service):  # type: ignore[misc]
+    """Notices while the app runs that the process was suspended."""
+
+    def __init__(self, suspension: Suspension) -> None:
+        super().__init__()
+        self._suspension = suspension
+
+    async def on_start(self) -> None:
+        self.add_future(self._suspension.run())
 
 
 class _Telemetry(mode.Service):  # type: ignore[misc]
