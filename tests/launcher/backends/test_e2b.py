@@ -78,7 +78,12 @@ async def test_after_the_loss_of_any_call_the_next_launcher_starts_what_is_missi
     await asyncio.gather(launching, return_exceptions=True)
     server.before = None
     task = await runs(harness, harness.backend(), launch)
-    assert await harness.backend().observe(launch) == Task(task.id, "running", output="the program is here\n")
+
+    async def is_seen() -> bool:
+        seen = await harness.backend().observe(launch)
+        return seen == Task(task.id, "running", output="the program is here\n")
+
+    await eventually(is_seen)
     assert len(server.all_sandboxes) == 1
 
 
