@@ -12,6 +12,7 @@ at another offset and say nothing. So the app is to have none (`consumer_auto_of
 Only this file and `batches.py` touch Faust's privates. tests/loss shows each of these losses without it.
 """
 
+import asyncio
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -33,6 +34,7 @@ class OrderlyConsumer(Consumer):  # type: ignore[misc]  # faust ships no types t
         super().__init__(*args, **kwargs)
         self._in_place = False
         self._held: set[Any] = set()
+        self._fetches: set[asyncio.Future[Any]] = set()
         self._lost = StoppedPartitions()
 
     async def on_partitions_assigned(self, assigned: set[Any], generation_id: int = 0) -> None:
@@ -58,8 +60,14 @@ class OrderlyConsumer(Consumer):  # type: ignore[misc]  # faust ships no types t
         every partition; Faust drops them as inactive, and they have been read past.
         """
         now = None if active_partitions is None else set(active_partitions)
+        fetch = asyncio.ensure_future(self._fetch(now, timeout))
+        self._fetches.add(fetch)
+        fetch.add_done_callback(self._fetches.discard)
+        return await asyncio.shield(fetch)
+
+    async def _fetch(self, active: set[Any] | None, seconds: float) -> Any:
         try:
-            return await super()._getmany(now, timeout)
+            return await super()._getmany(active, seconds)
         except OffsetOutOfRangeError as error:
             self._fetch_ended()
             await self._out_of_range(error.args[0])
@@ -75,7 +83,13 @@ class OrderlyConsumer(Consumer):  # type: ignore[misc]  # faust ships no types t
             self._buffered_partitions.discard(tp)
 
     async def perform_seek(self) -> None:
-        """Seek the committed offset of every partition, or its beginning when nothing is committed."""
+        """Seek the committed offset of every partition, or its beginning when nothing is committed.
+
+        A fetch that began before the rebalance ends first, even if nobody waits for it any more: it would read on from
+        the offsets sought here, and Faust drops its records, because their partitions are held back.
+        """
+        if self._fetches:
+            await asyncio.wait(self._fetches)
         await super().perform_seek()
         if not self._held:
             return  # not the end of a recovery: the flow stopped while the fetcher waited
