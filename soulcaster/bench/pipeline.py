@@ -132,8 +132,8 @@ async def _measure_forwarder(settings: Settings, count: int) -> float:
 
         await publisher.publish([Outgoing(forward.IN, None, b"warm")] * FORWARD_WARM_MESSAGES)
         await wait_until(lambda: forwarded(FORWARD_WARM_MESSAGES))
-        seconds = await _processing_seconds(
-            process, publisher, forward.IN, values, lambda: forwarded(FORWARD_WARM_MESSAGES + count)
+        seconds = await processing_seconds(
+            [process], publisher, forward.IN, values, lambda: forwarded(FORWARD_WARM_MESSAGES + count)
         )
     return count / seconds
 
@@ -159,11 +159,9 @@ async def _measure_chain(settings: Settings, feed: Feed, count: int, length: int
     ):
         await _warm_up(publisher, read_model, f"warm-{run_id}")
 
-        async def all_visible() -> bool:
-            stats = [await read_model.projects.stats(project_id) for project_id in project_ids(run_id)]
-            return sum(clustered_of(one) for one in stats) >= count
-
-        seconds = await _processing_seconds(process, publisher, FEEDBACK_RAW.name, values, all_visible)
+        seconds = await processing_seconds(
+            [process], publisher, FEEDBACK_RAW.name, values, lambda: all_clustered(read_model, run_id, count)
+        )
     return count / seconds
 
 
@@ -182,7 +180,7 @@ async def _measure_latency(settings: Settings) -> list[float]:
 
         async def follow(number: int, acknowledged: float) -> None:
             async def visible() -> bool:
-                return clustered_of(await read_model.projects.stats(project_id)) >= number
+                return _clustered(await read_model.projects.stats(project_id)) >= number
 
             await wait_until(visible, poll_seconds=LATENCY_POLL_SECONDS)
             latencies.append((time.perf_counter() - acknowledged) * 1000)
@@ -197,8 +195,7 @@ async def _measure_latency(settings: Settings) -> list[float]:
     return latencies
 
 
-def clustered_of(stats: Stats) -> int:
-    """Return how many items can be read in their clusters."""
+def _clustered(stats: Stats) -> int:
     return stats.total_feedback - stats.unclustered
 
 
@@ -208,19 +205,31 @@ async def _warm_up(publisher: Publisher, read_model: ReadModel, project_id: str)
     await publisher.publish([Outgoing(FEEDBACK_RAW.name, None, item.model_dump_json().encode())])
 
     async def clustered() -> bool:
-        return clustered_of(await read_model.projects.stats(project_id)) == 1
+        return _clustered(await read_model.projects.stats(project_id)) == 1
 
     await wait_until(clustered)
 
 
-async def _processing_seconds(
-    process: Program, publisher: Publisher, topic: str, values: Sequence[bytes], done: Callable[[], Awaitable[bool]]
+async def all_clustered(read_model: ReadModel, run: str, count: int) -> bool:
+    """Return whether so many items of a run can be read in their clusters."""
+    stats = [await read_model.projects.stats(project_id) for project_id in project_ids(run)]
+    return sum(_clustered(one) for one in stats) >= count
+
+
+async def processing_seconds(
+    processes: Sequence[Program],
+    publisher: Publisher,
+    topic: str,
+    values: Sequence[bytes],
+    done: Callable[[], Awaitable[bool]],
 ) -> float:
-    """Publish values while the process is stopped; return the seconds it then takes until `done` is true."""
-    process.signal(signal.SIGSTOP)
+    """Publish values while the processes are stopped; return the seconds it then takes until `done` is true."""
+    for process in processes:
+        process.signal(signal.SIGSTOP)
     for at in range(0, len(values), PUBLISH_MESSAGES):
         await publisher.publish([Outgoing(topic, None, value) for value in values[at : at + PUBLISH_MESSAGES]])
     begin = time.perf_counter()
-    process.signal(signal.SIGCONT)
+    for process in processes:
+        process.signal(signal.SIGCONT)
     await wait_until(done)
     return time.perf_counter() - begin

@@ -7,10 +7,8 @@ partitions, as many projects are by themselves.
 """
 
 import os
-import signal
 import tempfile
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from itertools import count
@@ -21,7 +19,7 @@ from aiokafka.partitioner import DefaultPartitioner
 from soulcaster.adapters.kafka.offsets import KafkaOffsets, offsets_of
 from soulcaster.adapters.kafka.publisher import KafkaPublisher
 from soulcaster.bench.feeds import PROJECTS, messages, project_ids
-from soulcaster.bench.pipeline import PUBLISH_MESSAGES, PUBLISH_SECONDS, clustered_of
+from soulcaster.bench.pipeline import PUBLISH_SECONDS, all_clustered, processing_seconds
 from soulcaster.bench.programs import WORKER, Program, wait_until
 from soulcaster.dev.stack import Stack
 from soulcaster.isolation.control_group import ControlGroup, most_cpu
@@ -103,8 +101,14 @@ class _Run:
             await self._joined(offsets, workers)
             warm = spread_run(f"warm-{workers}", settings.partitions)
             await publisher.publish([Outgoing(FEEDBACK_RAW.name, None, _one_each(warm))] * settings.partitions)
-            await self._visible(warm, PROJECTS)
-            return self._items / await self._seconds(programs, publisher, values, run)
+            await wait_until(lambda: all_clustered(self._read_model, warm, PROJECTS))
+            return self._items / await processing_seconds(
+                programs,
+                publisher,
+                FEEDBACK_RAW.name,
+                values,
+                lambda: all_clustered(self._read_model, run, self._items),
+            )
 
     def _worker(self) -> Program:
         group = ControlGroup.make(most_cpu(CORES))
@@ -116,29 +120,6 @@ class _Run:
             return await offsets.members(self._settings.app_id) >= workers
 
         await wait_until(joined)
-
-    async def _visible(self, run: str, items: int) -> None:
-        async def visible() -> bool:
-            stats = [await self._read_model.projects.stats(project_id) for project_id in project_ids(run)]
-            return sum(clustered_of(one) for one in stats) >= items
-
-        await wait_until(visible)
-
-    async def _seconds(
-        self, programs: Sequence[Program], publisher: KafkaPublisher, values: Sequence[bytes], run: str
-    ) -> float:
-        """Publish while the workers are stopped; return the seconds they then take."""
-        for program in programs:
-            program.signal(signal.SIGSTOP)
-        for at in range(0, len(values), PUBLISH_MESSAGES):
-            await publisher.publish(
-                [Outgoing(FEEDBACK_RAW.name, None, value) for value in values[at : at + PUBLISH_MESSAGES]]
-            )
-        begin = time.perf_counter()
-        for program in programs:
-            program.signal(signal.SIGCONT)
-        await self._visible(run, self._items)
-        return time.perf_counter() - begin
 
 
 def _one_each(run: str) -> bytes:

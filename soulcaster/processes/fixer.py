@@ -3,8 +3,8 @@
 import asyncio
 import signal
 import tempfile
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +16,7 @@ from soulcaster.fixer.rehearsal import rehearse
 from soulcaster.isolation.descendants import forbid_tracing
 from soulcaster.isolation.files import remove
 from soulcaster.processes.clock import utc_now
+from soulcaster.processes.signals import cancelled_by
 
 if TYPE_CHECKING:
     from soulcaster.adapters.github.code_host import GitHubCodeHost
@@ -31,7 +32,7 @@ async def run_fix(address: JobAddress) -> bool:
         Unavailable: GitHub does not answer; the launcher launches the job again.
     """
     forbid_tracing()  # the job token is in our environment, which other processes of this user could read
-    with _cancelled_by_sigterm():
+    with cancelled_by(signal.SIGTERM):  # which a backend sends before it kills, so that the fix cleans up
         async with job_client(address) as client:
             try:
                 async with client.reporting():
@@ -44,18 +45,6 @@ async def run_fix(address: JobAddress) -> bool:
             except Fenced:
                 return False
     return True
-
-
-@contextmanager
-def _cancelled_by_sigterm() -> Iterator[None]:
-    """Have SIGTERM, which a backend sends before it kills, cancel this task, so that the fix cleans up."""
-    task, loop = asyncio.current_task(), asyncio.get_running_loop()
-    assert task is not None, "a coroutine runs in a task"  # noqa: S101
-    loop.add_signal_handler(signal.SIGTERM, task.cancel)
-    try:
-        yield
-    finally:
-        loop.remove_signal_handler(signal.SIGTERM)
 
 
 async def _fix(client: JobClient, order: JobOrder, agent: AgentOrder) -> None:

@@ -1,24 +1,13 @@
 """Commands of our own: however they end, nothing of them is left."""
 
 import asyncio
-import contextlib
 import os
 from pathlib import Path
 
-import psutil
 import pytest
 
 from soulcaster.fixer.commands import run_command
-
-
-def left(mark: str) -> list[psutil.Process]:
-    """Return the processes with this word in their command line."""
-    found = []
-    for process in psutil.process_iter():
-        with contextlib.suppress(psutil.NoSuchProcess):
-            if mark in process.cmdline():
-                found.append(process)
-    return found
+from tests.support.processes import left
 
 
 async def gone(mark: str) -> None:

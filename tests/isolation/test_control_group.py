@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from soulcaster.fixer.sandbox.bubblewrap import BubblewrapSandbox
+from soulcaster.fixer.trees import Trees
 from soulcaster.isolation.control_group import ControlGroup, most_cpu, most_tasks
-from soulcaster.ports.sandbox import SandboxLimits, Tree
+from soulcaster.ports.sandbox import SandboxLimits
 from tests.support.launch_local import needs_isolation
 
 FORKS = """
@@ -48,9 +49,7 @@ async def test_the_kernel_refuses_what_the_watch_is_too_slow_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("soulcaster.fixer.sandbox.running.LOOK_SECONDS", 600)  # a watch that is too slow
-    tree = Tree(tmp_path / "work", tmp_path / "home")
-    tree.work.mkdir()
-    tree.home.mkdir()
+    tree = Trees(tmp_path).empty()
     limits = SandboxLimits(seconds=60, processes=8)
     ended = await BubblewrapSandbox().run(["python3", "-c", FORKS, "200"], tree, limits)
     assert ended.code == 0, ended
@@ -60,9 +59,7 @@ async def test_the_kernel_refuses_what_the_watch_is_too_slow_for(
 @needs_isolation
 @pytest.mark.skipif(os.geteuid() != 0 or not limits_hold(), reason="control groups are for root")
 async def test_no_group_is_left(tmp_path: Path) -> None:
-    tree = Tree(tmp_path / "work", tmp_path / "home")
-    tree.work.mkdir()
-    tree.home.mkdir()
+    tree = Trees(tmp_path).empty()
     sandbox = BubblewrapSandbox()
     await sandbox.run(["true"], tree, SandboxLimits(seconds=60))
     running = asyncio.create_task(sandbox.run(["sleep", "60"], tree, SandboxLimits(seconds=60)))

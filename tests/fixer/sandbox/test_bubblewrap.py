@@ -9,7 +9,6 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
-import psutil
 import pytest
 
 from soulcaster.errors import BadInput
@@ -17,6 +16,7 @@ from soulcaster.fixer.sandbox.bubblewrap import BubblewrapSandbox
 from soulcaster.fixer.sandbox.doors import Door
 from soulcaster.isolation import bubblewrap
 from soulcaster.ports.sandbox import Ended, NoSandbox, SandboxLimits, Tree
+from tests.support.processes import left
 
 CANARY = "canary-of-the-controller"
 LIMITS = SandboxLimits(seconds=20)
@@ -40,16 +40,6 @@ def sandbox(tmp_path: Path) -> BubblewrapSandbox:
 
 async def run(sandbox: BubblewrapSandbox, tree: Tree, script: str, limits: SandboxLimits = LIMITS) -> Ended:
     return await sandbox.run(["sh", "-c", script], tree, limits)
-
-
-def left(mark: str) -> list[str]:
-    """Return the command lines of processes that have a mark in them."""
-    found = []
-    for process in psutil.process_iter(["cmdline", "status"]):
-        command = " ".join(process.info["cmdline"] or [])
-        if mark in command and process.info["status"] != psutil.STATUS_ZOMBIE and process.pid != os.getpid():
-            found.append(command)
-    return found
 
 
 async def test_a_command_works_in_its_tree(sandbox: BubblewrapSandbox, tree: Tree) -> None:
