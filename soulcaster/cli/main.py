@@ -3,7 +3,9 @@
 Command modules import what a command needs when it runs, so help and tab completion are quick.
 """
 
+import errno
 import logging
+import os
 import sys
 from typing import Any
 
@@ -26,6 +28,7 @@ from soulcaster.cli import (
     transfer,
 )
 from soulcaster.errors import SoulcasterError
+from soulcaster.telemetry.lossy_stream import may_lose
 
 
 class _Program(TyperGroup):
@@ -49,6 +52,9 @@ def _settings_help() -> str:
         lines += ["", f"**{section}**", "", *rows]
     return "\n".join(lines)
 
+
+_UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EPIPE)
+"""A full disk, a full share of it, and a reader that is gone."""
 
 app = typer.Typer(
     name="soulcaster",
@@ -90,8 +96,19 @@ def main() -> None:
     for library in ("aiokafka", "jgo"):
         # We report a failed connection or download in our own words; a worker's log still has theirs.
         logging.getLogger(library).addHandler(logging.NullHandler())
+    may_lose("stderr")
     try:
-        app()
+        try:
+            app()
+        finally:
+            if sys.stdout is not None:
+                sys.stdout.flush()  # else Python does it, after our end
     except SoulcasterError as error:
         typer.echo(f"soulcaster: {error}", err=True)
+        sys.exit(1)
+    except OSError as error:
+        if error.errno not in _UNWRITABLE:
+            raise
+        may_lose("stdout")
+        typer.echo(f"soulcaster: What this shows or writes is not whole: {os.strerror(error.errno)}.", err=True)
         sys.exit(1)

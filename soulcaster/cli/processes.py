@@ -9,6 +9,7 @@ import typer
 
 from soulcaster.cli.options import DataDir, need_local, settings_of
 from soulcaster.processes.data_dir import DEFAULT_DATA_DIR
+from soulcaster.telemetry.lossy_stream import may_lose
 
 
 def run(
@@ -30,6 +31,7 @@ def run(
 
     `soulcaster run --port 9000 --data-dir /var/tmp/soulcaster --no-demo`
     """
+    may_lose("stdout")  # it goes on without anybody who reads what it prints
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _exit_before_start)  # until the run handles them itself
     need_local()

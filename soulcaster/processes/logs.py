@@ -1,7 +1,8 @@
 """Logging, the same in every process: lines on stderr, which the process's supervisor keeps.
 
 A line has ids and never what people wrote. Errors of libraries quote it: pydantic the invalid value, redis-py the
-command. Such quotations are cut out here, once, for every line and traceback.
+command. Such quotations are cut out here, once, for every line and traceback. A line that cannot be written is lost and
+counted, and never fails what was to be logged.
 """
 
 import logging
@@ -10,6 +11,9 @@ import sys
 
 import structlog
 from structlog.typing import EventDict, WrappedLogger
+
+from soulcaster.telemetry.lossy_stream import may_lose
+from soulcaster.telemetry.metrics import LOG_LINES_LOST
 
 QUIET = ("aiobotocore", "aiokafka", "asyncio", "boto3", "botocore", "faust", "httpx", "mode", "pyqwest")
 """Libraries that log every reconnection, or every request with its secrets; only their warnings and errors are kept."""
@@ -42,6 +46,7 @@ def _cut_quotations(_logger: WrappedLogger, _method: str, event: EventDict) -> E
 
 def configure(level: str) -> None:
     """Write our logs and those of libraries to stderr, from this level (DEBUG, INFO, WARNING, ERROR) on."""
+    may_lose("stdout", "stderr", lost=LOG_LINES_LOST.inc)
     number = logging.getLevelNamesMapping()[level.upper()]
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Formatter("%(asctime)s [%(levelname)-8s] %(name)s: %(message)s"))
@@ -50,7 +55,7 @@ def configure(level: str) -> None:
         logging.getLogger(name).setLevel(max(number, logging.WARNING))
     structlog.configure(
         wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
         processors=[
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,

