@@ -36,7 +36,6 @@ module "topics" {
   environment  = merge(var.settings, local.kafka_environment)
   secrets      = local.kafka_secrets
   ports        = []
-  stop_seconds = 30
   key_arn      = module.key.arn
   log_days     = var.log_days
 }
@@ -55,7 +54,6 @@ module "worker" {
   secrets      = merge(local.kafka_secrets, local.redis_secrets, local.secrets_of["worker"])
   ports        = [local.metrics_port]
   health_port  = local.metrics_port
-  stop_seconds = 120
   key_arn      = module.key.arn
   log_days     = var.log_days
 
@@ -102,7 +100,6 @@ module "web" {
   secrets      = merge(local.kafka_secrets, local.redis_secrets, local.secrets_of["web"])
   ports        = [local.port, local.metrics_port]
   health_port  = local.metrics_port
-  stop_seconds = 60
   key_arn      = module.key.arn
   log_days     = var.log_days
 }
@@ -138,7 +135,6 @@ module "launcher" {
   secrets      = merge(local.kafka_secrets, local.redis_secrets, local.secrets_of["launcher"])
   ports        = [local.metrics_port]
   health_port  = local.metrics_port
-  stop_seconds = 60
   key_arn      = module.key.arn
   log_days     = var.log_days
 }
@@ -169,7 +165,6 @@ module "poller" {
   secrets      = local.secrets_of["poller"]
   ports        = [local.metrics_port]
   health_port  = local.metrics_port
-  stop_seconds = 30
   key_arn      = module.key.arn
   log_days     = var.log_days
 }

@@ -2,8 +2,8 @@
 
 Faust's own `take()` waits for a fixed time, cannot write tables, and acknowledges a batch whose processing raised; its
 plain iteration costs a task switch for each event. Here the first event is awaited, and all others in the queue are
-taken with it. Events are acknowledged only when the consumer asks for the next batch: a consumer that raises, or is
-stopped, acknowledges nothing.
+taken with it. Events are acknowledged only when the consumer asks for the next batch: a consumer that raises, is
+stopped, or gives the batch up acknowledges nothing.
 
 Only this file and `delivery.py` touch Faust's privates.
 """
@@ -11,13 +11,17 @@ Only this file and `delivery.py` touch Faust's privates.
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import structlog
+
 from soulcaster.ports.messaging import Record
 from soulcaster.telemetry.spans import TRACE_HEADER, TRACER
+
+log = structlog.get_logger(__name__)
 
 MAX_RECORDS = 1_000
 MAX_BYTES = 4 * 1024 * 1024
@@ -26,9 +30,16 @@ MAX_BYTES = 4 * 1024 * 1024
 GATHER_SECONDS = 0.04
 """How long a consumer that is behind waits for the queue to fill."""
 
+END_SECONDS = 3.0
+"""How long a stop or a rebalance waits for a batch. Only one that waits for another system takes longer."""
+
 
 def _nowhere(partition: int) -> None:
     raise LookupError(f"no record of partition {partition} is in this batch")
+
+
+async def _to_its_end(work: Coroutine[Any, Any, int]) -> int | None:
+    return await work
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +48,7 @@ class Batch:
 
     records: tuple[Record, ...]
     _enter: Callable[[int], None] = _nowhere
+    _do: Callable[[Coroutine[Any, Any, int]], Awaitable[int | None]] = _to_its_end
 
     def by_partition(self) -> Mapping[int, list[Record]]:
         """Return the records of each partition, in order."""
@@ -55,9 +67,13 @@ class Batch:
         self._enter(partition)
         yield
 
+    async def do(self, work: Coroutine[Any, Any, int]) -> int | None:
+        """Return what `work` returns, or None if it was given up: the batch is not acknowledged then."""
+        return await self._do(work)
+
 
 class InProgress:
-    """The messages that agents of one app are processing now: a stop or a rebalance waits for these.
+    """The messages that agents of one app are processing now: a stop or a rebalance waits for these, but not for long.
 
     Faust itself waits for every message that one agent has begun and not all have finished. When two agents read a
     topic and the queue of the slower one has been cleared, it would wait forever. Here a message counts only from the
@@ -69,6 +85,8 @@ class InProgress:
         """`app` is the Faust app."""
         self._app = app
         self._holders: dict[Any, int] = defaultdict(int)
+        self._work: set[asyncio.Task[int]] = set()
+        self._given_up: set[asyncio.Task[int]] = set()
 
     def take(self, message: Any) -> None:
         """Count a message that an agent begins to process."""
@@ -79,14 +97,44 @@ class InProgress:
 
     async def done(self, stream: Any, event: Any) -> None:
         """Acknowledge an event for its agent; its message stops counting when no other agent processes it."""
-        message = event.message
         await stream.ack(event)
+        self.drop(event)
+
+    def drop(self, event: Any) -> None:
+        """Count an event no more for its agent, acknowledged or not."""
+        message = event.message
         self._holders[message] -= 1
         if not self._holders[message]:
             del self._holders[message]
             if not message.acked:
                 message.tracked = False
                 self._app.consumer.unacked.discard(message)
+
+    async def do(self, work: Coroutine[Any, Any, int]) -> int | None:
+        """Return what an agent's work on a batch returns, or None if `end` gave it up."""
+        task = asyncio.create_task(work)
+        self._work.add(task)
+        try:
+            return await task
+        except asyncio.CancelledError:
+            if task not in self._given_up:
+                raise  # the agent was cancelled, and its work with it
+            return None
+        finally:
+            self._work.discard(task)
+            self._given_up.discard(task)
+
+    async def end(self) -> None:
+        """Return when no agent works on a batch any more; work that takes too long is given up, as in a crash."""
+        if not self._work:
+            return
+        _, late = await asyncio.wait(self._work, timeout=END_SECONDS)
+        if late:
+            log.warning("batches are given up, and done again from their beginning", batches=len(late))
+            self._given_up |= late
+            for task in late:
+                task.cancel()
+            await asyncio.wait(late)
 
 
 async def batches(
@@ -121,9 +169,20 @@ async def batches(
             before_write()
             stream._set_current_event(current[partition])
 
-        yield Batch(tuple(_record(event.message) for event in events), enter)
+        given_up = False
+
+        async def do(work: Coroutine[Any, Any, int]) -> int | None:
+            nonlocal given_up
+            results = await in_progress.do(work)
+            given_up = results is None
+            return results
+
+        yield Batch(tuple(_record(event.message) for event in events), enter, do)
         for event in events:
-            await in_progress.done(stream, event)
+            if given_up:
+                in_progress.drop(event)
+            else:
+                await in_progress.done(stream, event)
         behind = len(events) > 1
 
 

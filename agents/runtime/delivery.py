@@ -22,6 +22,7 @@ from aiokafka.errors import NoOffsetForPartitionError, OffsetOutOfRangeError
 from faust.transport.drivers.aiokafka import Consumer
 from faust.types import TP
 
+from agents.runtime.batches import InProgress
 from soulcaster.domain.lost_records import LostRecords, LostTable, lost_records, lost_table
 from soulcaster.services.stopped_partitions import StoppedPartitions
 from soulcaster.wire.topics import TABLES, changelog, changelog_mark
@@ -101,6 +102,11 @@ class OrderlyConsumer(Consumer):  # type: ignore[misc]  # faust ships no types t
         await self._stop_without_tables(firsts, ends)
         self._in_place = True
 
+    async def wait_empty(self) -> None:
+        """Wait for the batches that agents work on, but not for one that waits for a system that is away."""
+        await self.app.in_progress.end()
+        await super().wait_empty()
+
     def resume_flow(self) -> None:
         """Let records flow, those of streams when they are in place and the queues are clear."""
         super().resume_flow()
@@ -174,6 +180,10 @@ class OrderlyConsumer(Consumer):  # type: ignore[misc]  # faust ships no types t
 
 class OrderlyApp(faust.App):  # type: ignore[misc]
     """A Faust app that reads with an OrderlyConsumer."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.in_progress = InProgress(self)
 
     def _new_transport(self) -> Any:
         transport = super()._new_transport()

@@ -53,7 +53,9 @@ async def run_agent(
             started = time.perf_counter()
             traces = (record.trace for record in batch.records)
             with TRACER.now.processing(agent.name, traces, len(batch.records)):
-                results = await guard.run(batch.records, partial(agent.process, batch))
+                results = await batch.do(guard.run(batch.records, partial(agent.process, batch)))
+            if results is None:
+                continue
             meter.done(batch.records, results, time.perf_counter() - started)
             yield results
     finally:

@@ -21,11 +21,11 @@ from soulcaster.dev.stack import Stack
 from soulcaster.domain.members import LOCAL_OWNER
 from soulcaster.processes.redis_access import redis_access
 from soulcaster.processes.settings import STACK_FILE, Settings
+from soulcaster.processes.signals import STOP_SECONDS
 from soulcaster.terminal import literal, table
 
-WORKER_STOP_SECONDS = 20.0
-STOP_SECONDS = 10.0
-"""How long a process has to end after SIGTERM."""
+GRACE_SECONDS = STOP_SECONDS + 5.0
+"""How long a process has to end after SIGTERM before it is killed."""
 
 WATCH_SECONDS = 0.2
 WEB_START_SECONDS = 60.0
@@ -48,7 +48,7 @@ class LocalRun:
         self._address = f"http://127.0.0.1:{settings.port}"
         self._metrics_ports = itertools.count(settings.metrics_port)
         secrets_key = kept_key(data_dir / "secrets.key")
-        self._worker = self._program("worker", "The worker", grace=WORKER_STOP_SECONDS)
+        self._worker = self._program("worker", "The worker")
         self._web = self._program(
             "web",
             "The web server",
@@ -62,13 +62,13 @@ class LocalRun:
             self._program("poll github", "The GitHub poller", SOULCASTER_API_KEY=""),
         ]
 
-    def _program(self, command: str, name: str, *, grace: float = STOP_SECONDS, **env: str) -> Child:
+    def _program(self, command: str, name: str, **env: str) -> Child:
         """Return a command of `soulcaster` as a child process; nothing is started yet."""
         arguments = [sys.executable, "-m", "soulcaster", *command.split(), "--data-dir", str(self._data_dir)]
         log = self._stack.logs / f"{command.replace(' ', '-')}.log"
         if self._settings.metrics_port:
             env["SOULCASTER_METRICS_PORT"] = str(next(self._metrics_ports))
-        return Child(name, arguments, log=log, grace=grace, env=env)
+        return Child(name, arguments, log=log, grace=GRACE_SECONDS, env=env)
 
     async def until_stopped(self, *, demo: bool) -> None:
         """Start everything, wait for a signal or for a process that dies, and stop everything.

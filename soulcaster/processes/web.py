@@ -29,6 +29,7 @@ from soulcaster.processes.planner import make_planner
 from soulcaster.processes.pull_requests import code_hosts
 from soulcaster.processes.redis_access import redis_access
 from soulcaster.processes.settings import WebSettings
+from soulcaster.processes.signals import end_soon
 from soulcaster.processes.system_settings import MAKE_KEY
 from soulcaster.processes.telemetry import telemetry
 from soulcaster.services.credentials import ModelAccess
@@ -45,7 +46,7 @@ INTAKE_SECONDS = 5.0
 """How long an intake waits for Kafka's acknowledgement before it answers 503."""
 
 SHUTDOWN_SECONDS = 10.0
-"""How long requests in progress may take after SIGTERM."""
+"""How long requests in progress may take after SIGTERM; the process ends after `signals.STOP_SECONDS`."""
 
 log = structlog.get_logger(__name__)
 
@@ -63,7 +64,7 @@ def run_web(settings: WebSettings) -> None:
     if not settings.session_key:
         raise BadInput(f"SOULCASTER_SESSION_KEY is not set; {MAKE_KEY}")
     web.run_app(
-        create_app(settings),
+        _stopping_in_time(settings),
         host=settings.host,
         port=settings.port,
         print=lambda line: log.info(line),
@@ -155,6 +156,15 @@ async def create_app(settings: WebSettings) -> web.Application:
     # otherwise stop every response for 0.2 s.
     gc.collect()
     gc.freeze()
+    return app
+
+
+async def _stopping_in_time(settings: WebSettings) -> web.Application:
+    async def stop(_app: web.Application) -> None:
+        end_soon()
+
+    app = await create_app(settings)
+    app.on_shutdown.append(stop)
     return app
 
 

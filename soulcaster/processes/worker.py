@@ -24,7 +24,7 @@ from agents.cluster import Cluster
 from agents.embed import Embed
 from agents.normalize import Normalize
 from agents.project import Project
-from agents.runtime.batches import InProgress, batches
+from agents.runtime.batches import batches
 from agents.runtime.delivery import OrderlyApp
 from agents.runtime.meter import Meter
 from agents.runtime.runner import Agent, run_agent
@@ -49,6 +49,7 @@ from soulcaster.processes.kafka_access import kafka_access
 from soulcaster.processes.logs import configure as configure_logs
 from soulcaster.processes.redis_access import redis_access
 from soulcaster.processes.settings import WorkerSettings
+from soulcaster.processes.signals import end_soon
 from soulcaster.processes.system_settings import KafkaSettings
 from soulcaster.processes.telemetry import telemetry
 from soulcaster.processes.worker_watch import WorkerWatch
@@ -92,7 +93,7 @@ def run_worker(settings: WorkerSettings, *, embedder: Embedder | None = None) ->
     with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:  # it leaves the thread's own loop to Faust
         runner.run(read_brokers(kafka_access(settings)))  # Faust would not say why it cannot reach them
     level = logging.getLevelNamesMapping()[settings.log_level.upper()]
-    worker = faust.Worker(
+    worker = _Worker(
         create_app(settings, embedder=embedder),
         loglevel=max(level, logging.WARNING),  # at INFO Faust logs every service it starts
         override_logging=False,
@@ -135,7 +136,6 @@ def create_app(settings: WorkerSettings, *, embedder: Embedder | None = None) ->
     seen = _table(app, "seen", settings.partitions, MARK_BYTES, make_seen)
     clusters = _table(app, "clusters", settings.partitions, RECORD_BYTES, make_clusters)
     config_of = ConfigCache(read_model.project_config).get
-    in_progress = InProgress(app)
     meters = {name: Meter(name) for name in AGENTS}
     for agent in (
         Normalize(config_of=config_of, publisher=publisher),
@@ -143,14 +143,14 @@ def create_app(settings: WorkerSettings, *, embedder: Embedder | None = None) ->
         Cluster(clusters=clusters, stored=stored, publisher=publisher, clock=utc_now),
         Project(Projection(read_model.writer)),
     ):
-        _add_agent(app, agent, publisher, in_progress, meters[agent.name], suspension)
+        _add_agent(app, agent, publisher, meters[agent.name], suspension)
     app.add_dependency(_Connections(connections))
     app.add_dependency(_Awake(suspension))
     app.add_dependency(_Telemetry(settings, WorkerWatch(app, kafka, meters, read_model.projects.totals)))
     return app
 
 
-def _faust_app(settings: KafkaSettings, kafka: KafkaAccess) -> faust.App:
+def _faust_app(settings: KafkaSettings, kafka: KafkaAccess) -> OrderlyApp:
     return OrderlyApp(
         settings.app_id,
         broker=";".join(f"kafka://{server}" for server in kafka.servers.split(",")),
@@ -199,10 +199,9 @@ def _use_one_thread() -> None:
 
 
 def _add_agent(
-    app: faust.App,
+    app: OrderlyApp,
     agent: Agent,
     publisher: Publisher,
-    in_progress: InProgress,
     meter: Meter,
     suspension: Suspension,
 ) -> None:
@@ -212,7 +211,7 @@ def _add_agent(
 
     async def actor(stream: Any) -> None:
         try:
-            found = batches(stream, in_progress, suspension.check)
+            found = batches(stream, app.in_progress, suspension.check)
             async for _ in run_agent(agent, found, publisher=publisher, meter=meter):
                 pass
         except asyncio.CancelledError:
@@ -241,6 +240,15 @@ def _table(
 
     table.on_recover(recovered)
     return states
+
+
+class _Worker(faust.Worker):  # type: ignore[misc]
+    """The program around the app."""
+
+    async def stop(self) -> None:
+        """Stop in order, but not for ever."""
+        end_soon()
+        await super().stop()
 
 
 class _Connections(mode.Service):  # type: ignore[misc]  # mode ships no types that hold under --strict

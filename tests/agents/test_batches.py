@@ -293,3 +293,67 @@ async def test_what_another_agent_has_not_begun_holds_up_no_stop() -> None:
     assert app.waits_for == [0, 1, 2]
     assert await anext(others, None) is None
     assert all(m.acked for m in some)
+
+
+class Waiting:
+    """Work on a batch that waits for a system that is away."""
+
+    def __init__(self) -> None:
+        self.begun = asyncio.Event()
+        self.there = asyncio.Event()
+
+    async def __call__(self) -> int:
+        self.begun.set()
+        await self.there.wait()
+        return 1
+
+
+async def test_a_stop_waits_for_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "END_SECONDS", 60.0)
+    app = App()
+    stream, work = Stream(app), Waiting()
+    stream.put(*messages(app, 3))
+    taken = stream.batches()
+    doing = asyncio.create_task((await anext(taken)).do(work()))
+    await work.begun.wait()
+    ending = asyncio.create_task(app.in_progress.end())
+    await asyncio.sleep(0)
+    work.there.set()
+    await ending
+    assert await doing == 1
+    assert await anext(taken, None) is None
+    assert (stream.acks, app.waits_for) == ([0, 1, 2], [])
+
+
+async def test_a_stop_gives_up_work_that_waits_for_a_system_and_acknowledges_nothing_of_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "END_SECONDS", 0.01)
+    app = App()
+    stream, work = Stream(app), Waiting()
+    stream.put(*messages(app, 3))
+    taken = stream.batches()
+    doing = asyncio.create_task((await anext(taken)).do(work()))
+    await work.begun.wait()
+    await app.in_progress.end()
+    assert await doing is None
+    stream.put(Message(app, 7, b"x", 0, 1))  # after a rebalance the agent goes on
+    later = await anext(taken)
+    assert (stream.acks, app.waits_for) == ([], [7])
+    work.there.set()
+    assert await later.do(work()) == 1
+    assert await anext(taken, None) is None
+    assert (stream.acks, app.waits_for) == ([7], [])
+
+
+async def test_an_agent_that_is_cancelled_takes_its_work_along() -> None:
+    app = App()
+    stream, work = Stream(app), Waiting()
+    stream.put(*messages(app, 3))
+    doing = asyncio.create_task((await anext(stream.batches())).do(work()))
+    await work.begun.wait()
+    doing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await doing
+    await app.in_progress.end()  # nothing is at work
+    assert stream.acks == []

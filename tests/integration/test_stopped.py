@@ -1,5 +1,7 @@
 """Redis or Kafka is killed while many post over HTTP to the program's own processes.
 
+A signal ends them while a system does not answer.
+
 Kafka alone, and one that hangs, is in tests/web/test_on_kafka.py; workers that are hurt are in tests/loss.
 """
 
@@ -7,14 +9,20 @@ import asyncio
 import json
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
 from cryptography.fernet import Fernet
 
+from soulcaster.adapters.kafka.publisher import KafkaPublisher
 from soulcaster.dev.loopback import free_port
 from soulcaster.dev.stack import Stack
+from soulcaster.errors import KafkaUnavailable
+from soulcaster.ports.messaging import Outgoing
+from soulcaster.processes.kafka_access import kafka_access
 from soulcaster.web.problems import REQUEST_SECONDS
+from soulcaster.wire.topics import FEEDBACK_RAW
 from tests.integration.conftest import Program, project_of, ready, settled
 
 pytestmark = pytest.mark.integration
@@ -91,3 +99,36 @@ async def test_killed_while_many_post(jars: None, program: Program, tmp_path: Pa
         assert all(child.running for child in children)
         for child in reversed(children):
             await child.stop()
+
+
+async def test_a_signal_ends_every_process_while_kafka_hangs(jars: None, program: Program, tmp_path: Path) -> None:
+    secret = Fernet.generate_key().decode()
+    async with Stack(tmp_path / "stack", partitions=1) as stack:
+        await stack.provision()
+        settings = stack.settings.model_copy(update={"port": free_port()})
+        program.beside(settings)
+        children = [
+            program.start(command, SOULCASTER_SESSION_KEY=secret, SOULCASTER_SECRETS_KEY=secret)
+            for command in ("worker", "web", "launcher")
+        ]
+        async with (
+            aiohttp.ClientSession(f"http://127.0.0.1:{settings.port}") as http,
+            KafkaPublisher(kafka_access(settings), timeout=1.0) as publisher,
+        ):
+            await ready(http)
+            feedback: dict[str, Any] = {"params": {"project_id": "p1"}, "json": {"text": "The export is broken"}}
+            async with http.post("/ingest/manual", **feedback) as answer:
+                assert answer.status == 202
+            await settled(settings, "p1", 1)
+            stack.kafka.child.pause()
+            try:
+                async with http.post("/ingest/manual", **feedback) as answer:
+                    assert answer.status == 503  # and the web server's producer still holds it
+                with pytest.raises(KafkaUnavailable):
+                    await publisher.publish([Outgoing(FEEDBACK_RAW.name, None, b"")])
+                async with asyncio.timeout(60):
+                    await publisher.stop()
+                await asyncio.gather(*(child.stop() for child in children))
+            finally:
+                stack.kafka.child.resume()
+        assert {child.name: await child.wait() for child in children} == dict.fromkeys(("worker", "web", "launcher"), 0)

@@ -168,4 +168,5 @@ async def test_an_embedder_that_refuses_fires_its_alerts_and_the_worker_lives(
             [promtool, "check", "metrics"], input=await worker.text(), capture_output=True, text=True, check=False
         )
         assert (checked.returncode, checked.stdout, checked.stderr) == (0, "", "")
-    await process.kill()  # told to stop, it would wait for the embedder as long as it may
+    await process.stop()
+    assert await process.wait() == 0  # not killed: it waits for the embedder no longer

@@ -68,7 +68,7 @@ async def test_sigterm_in_mid_handler(crew: Crew, committed: bool) -> None:
         await crew.settled(project_id, FEW)
         await first.stop()
         items += earlier
-    worker, begun = crew.hire_slow(3)
+    worker, begun = crew.hire_slow(2)
     await post(crew, mixed(items[:FEW]))
     async with asyncio.timeout(60):
         while not begun.exists():
@@ -105,6 +105,27 @@ async def test_rebalance_in_mid_handler(crew: Crew, committed: bool) -> None:
     await crew.dismiss()
     for p in project_ids:
         await assert_nothing_lost(crew.settings, p, ids(items[p]))
+
+
+async def test_a_worker_that_waits_for_its_embedder_holds_up_neither_a_rebalance_nor_its_own_end(crew: Crew) -> None:
+    project_ids = [project() for _ in range(8)]  # some of them in partitions that the second worker gets
+    waiting, begun = crew.hire_slow(3_600)
+    for p in project_ids:
+        await post(crew, mixed(raw_items(p, FEW)))
+    async with asyncio.timeout(60):
+        while not begun.exists():
+            await asyncio.sleep(0.02)
+    crew.hire()
+    async with asyncio.timeout(60):
+        while not any([await crew.clustered(p) for p in project_ids]):
+            await asyncio.sleep(0.1)
+    assert waiting.running
+    await waiting.stop()
+    assert await waiting.wait() in (0, -signal.SIGTERM)
+    for p in project_ids:
+        await crew.settled(p, FEW)
+    for p in project_ids:
+        await assert_nothing_lost(crew.settings, p, ids(raw_items(p, FEW)))
 
 
 async def test_the_same_messages_posted_twice(crew: Crew) -> None:

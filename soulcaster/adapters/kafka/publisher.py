@@ -61,11 +61,11 @@ class KafkaPublisher:
         await self._connected()
 
     async def stop(self) -> None:
-        """Send what is under way and close the connection."""
+        """Send what is under way, as far as Kafka takes it in time, and close the connection."""
         producer = self._producer
         if producer is not None:
             self._producer = None
-            await producer.stop()
+            await self._close(producer)
         if self._ending:
             await asyncio.wait(self._ending)
 
@@ -103,12 +103,19 @@ class KafkaPublisher:
 
     def _replace(self, producer: AIOKafkaProducer) -> None:
         """Let the next message have a new producer; this one still sends what it can."""
-        stop = producer.stop
         if self._producer is producer:
             self._producer = None
-            ending = asyncio.create_task(stop())
+            ending = asyncio.create_task(self._close(producer))
             self._ending.add(ending)
             ending.add_done_callback(self._ending.discard)
+
+    async def _close(self, producer: AIOKafkaProducer) -> None:
+        """Close a producer; it would try for ever to send what it holds, which nobody waits for any more."""
+        try:
+            await asyncio.wait_for(producer.stop(), self._timeout)
+        except TimeoutError:
+            await producer._sender.close()
+            await producer.client.close()
 
     async def partitions(self, topic: str, keys: Sequence[bytes]) -> Sequence[int]:
         """Return the partition of each key; see `ports.messaging.KeyedPublisher`."""

@@ -17,7 +17,7 @@ locals {
     image                  = var.image
     command                = var.command
     essential              = true
-    stopTimeout            = var.stop_seconds
+    stopTimeout            = 30 # every process ends by itself in 15 s
     readonlyRootFilesystem = true
     privileged             = false
     healthCheck            = local.health_check

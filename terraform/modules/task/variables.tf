@@ -62,16 +62,6 @@ variable "health_port" {
   default     = null
 }
 
-variable "stop_seconds" {
-  description = "Seconds that the process has to finish what it has begun; Fargate allows 120."
-  type        = number
-
-  validation {
-    condition     = var.stop_seconds >= 2 && var.stop_seconds <= 120
-    error_message = "stop_seconds must be 2 to 120."
-  }
-}
-
 variable "key_arn" {
   description = "ARN of the KMS key that encrypts log and secrets."
   type        = string
