@@ -43,7 +43,8 @@ class DeadLetterPage:
 class DeadLetters(Protocol):
     """Reads dead letters.
 
-    Every method raises KafkaUnavailable (an Unavailable) when Kafka does not answer in time.
+    Every method raises KafkaUnavailable (an Unavailable) when Kafka does not answer in time, and LimitReached when too
+    many calls of the project wait already. Calls of one project never hold up those of another.
     """
 
     async def newest(self, project_id: str, *, limit: int, before: Sequence[int] | None) -> DeadLetterPage:
@@ -53,5 +54,5 @@ class DeadLetters(Protocol):
         hold fewer than `limit`, or none, and still have a `before`.
         """
 
-    async def get(self, letter_id: str) -> DeadLetter | None:
-        """Return one dead letter of any project with its whole value, or None."""
+    async def get(self, project_id: str, letter_id: str) -> DeadLetter | None:
+        """Return one dead letter of a project with its whole value, or None where the project has no such letter."""

@@ -150,8 +150,8 @@ class DeadLetterReplay:
             Conflict: it is not feedback (`REPLAYABLE`).
             Unavailable: Kafka does not answer.
         """
-        letter = await self._dead_letters.get(letter_id)
-        if letter is None or letter.project_id != project_id:
+        letter = await self._dead_letters.get(project_id, letter_id)
+        if letter is None:
             raise NotFound("Dead letter not found for project")
         topic = letter.original.topic
         if topic not in REPLAYABLE:

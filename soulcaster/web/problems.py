@@ -33,6 +33,7 @@ from soulcaster.errors import (
     SourceUnavailable,
     Unavailable,
 )
+from soulcaster.web.turns import become_stream
 
 REQUEST_SECONDS = 15.0
 """Time limit of one request; longer than that of any call it makes."""
@@ -134,8 +135,13 @@ def extend_time_limit(request: web.Request, seconds: float) -> None:
         request[_LIMIT].reschedule(limit + seconds)
 
 
-def lift_time_limit(request: web.Request) -> None:
-    """Remove the time limit of a request whose response is a stream; the stream has to end by itself."""
+async def begin_stream(request: web.Request) -> None:
+    """Remove the time limit of a request whose response is a stream; the stream has to end by itself.
+
+    Raises:
+        LimitReached: the project has too many streams.
+    """
+    await become_stream(request)
     request[_LIMIT].reschedule(None)
 
 

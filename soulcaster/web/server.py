@@ -15,6 +15,7 @@ from soulcaster.web.guards import only_hosts, same_origin
 from soulcaster.web.observe import add_headers, log_requests
 from soulcaster.web.pages import formatting, job_formatting
 from soulcaster.web.problems import respond_to_errors
+from soulcaster.web.turns import TURNS, Turns
 
 
 def create_app(systems: Systems, options: Options) -> web.Application:
@@ -32,6 +33,7 @@ def create_app(systems: Systems, options: Options) -> web.Application:
     )
     app[DEPENDENCIES] = compose(systems, options)
     app[USED] = {}
+    app[TURNS] = Turns()
     app.on_response_prepare.extend([add_headers, cors.add_headers])
     app.on_shutdown.append(_end_streams)
     environment = aiohttp_jinja2.setup(

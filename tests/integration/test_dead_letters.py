@@ -1,5 +1,6 @@
 """The dead letters read back from a real Kafka."""
 
+import asyncio
 import json
 from dataclasses import replace
 
@@ -96,7 +97,7 @@ async def test_a_letter_is_found_by_its_id_and_sent_again_it_is_the_item_it_was(
     await put(fresh_settings, project, range(1, 2), json.dumps(long).encode())
     [shown] = (await letters.newest(project, limit=10, before=None)).items
     assert (len(shown.original.value or b""), shown.size) == (SHOWN_BYTES, len(json.dumps(long)))
-    whole = await letters.get(shown.id)
+    whole = await letters.get(project, shown.id)
     assert whole is not None
     assert json.loads(whole.original.value or b"") == long
     assert replace(whole, original=shown.original) == shown
@@ -107,8 +108,22 @@ async def test_a_letter_is_found_by_its_id_and_sent_again_it_is_the_item_it_was(
     [then], _, _ = read(Record("feedback.raw", 0, 1, AT_MS, b"key", json.dumps({"items": [{}, long]}).encode()))
     assert late.item.id == then.item.id
 
+    assert await letters.get("another-project", shown.id) is None
     for nowhere in ("99-0", f"{shown.partition}-999999999999", "x", "-", "1", "-1-0"):
-        assert await letters.get(nowhere) is None
+        assert await letters.get(project, nowhere) is None
+
+
+async def test_many_calls_of_a_project_do_not_hold_up_another(fresh_settings: Settings) -> None:
+    greedy, neighbour = f"{fresh_settings.app_id}-a", f"{fresh_settings.app_id}-b"
+    letters = KafkaDeadLetters(kafka_access(fresh_settings), timeout=60)
+    await put(fresh_settings, greedy, range(20))
+    await put(fresh_settings, neighbour, range(20, 22))
+    many = [asyncio.create_task(letters.newest(greedy, limit=10, before=None)) for _ in range(30)]
+    await asyncio.sleep(0)  # all of them came first
+    [letter, _] = (await letters.newest(neighbour, limit=10, before=None)).items
+    assert await letters.get(neighbour, letter.id) == letter
+    assert sum(not call.done() for call in many) > len(many) / 2
+    assert all(len(page.items) == 10 for page in await asyncio.gather(*many))
 
 
 async def test_a_kafka_that_is_away_is_told() -> None:
@@ -116,4 +131,4 @@ async def test_a_kafka_that_is_away_is_told() -> None:
     with pytest.raises(KafkaUnavailable):
         await letters.newest("p1", limit=1, before=None)
     with pytest.raises(KafkaUnavailable):
-        await letters.get("0-0")
+        await letters.get("p1", "0-0")

@@ -96,10 +96,11 @@ class FakeDeadLetters:
         shown = found[:limit]
         return DeadLetterPage(tuple(shown), (shown[-1].offset,) if len(found) > limit else None)
 
-    async def get(self, letter_id: str) -> DeadLetter | None:
+    async def get(self, project_id: str, letter_id: str) -> DeadLetter | None:
         if self.away:
             raise KafkaUnavailable
-        return next((letter for letter in self.letters if letter.id == letter_id), None)
+        mine = (letter for letter in self.letters if letter.project_id == project_id)
+        return next((letter for letter in mine if letter.id == letter_id), None)
 
 
 class OneIssue:

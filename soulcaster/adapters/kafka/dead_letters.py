@@ -18,6 +18,7 @@ from soulcaster.errors import KafkaUnavailable
 from soulcaster.ports.dead_letters import DeadLetter, DeadLetterPage
 from soulcaster.ports.topic_copy import Span
 from soulcaster.services.dead_letters import read_dead_letter
+from soulcaster.services.fair_turns import FairTurns
 from soulcaster.wire.topics import DEAD_LETTERS
 
 MAX_RECORDS = 2_000
@@ -25,6 +26,12 @@ MAX_RECORDS = 2_000
 
 MAX_BYTES = 64 * 1024 * 1024
 """No further record is read for a page when the values so far have this many bytes."""
+
+AT_ONCE = 4
+"""Calls that read at the same time, of different projects."""
+
+MOST_WAITING = 50
+"""Calls of one project that wait."""
 
 SHOWN_BYTES = 4_096
 """Length of the beginning of a value that a page holds."""
@@ -36,20 +43,20 @@ _ID = re.compile(r"([0-9]{1,9})-([0-9]{1,19})")
 
 
 class KafkaDeadLetters:
-    """DeadLetters over a consumer for each call; calls wait for one another, so memory is bounded."""
+    """DeadLetters over a consumer for each call; `AT_ONCE` read at a time, one a project, so memory is bounded."""
 
     def __init__(self, kafka: KafkaAccess, *, timeout: float = REQUEST_SECONDS) -> None:
         """Connect nothing yet; `timeout` is in seconds, for one call."""
         self._kafka = kafka
         self._timeout = timeout
-        self._one_at_a_time = asyncio.Lock()
+        self._turns = FairTurns(AT_ONCE, each=1, waiting=MOST_WAITING)
 
     async def newest(self, project_id: str, *, limit: int, before: Sequence[int] | None) -> DeadLetterPage:
         """Return a project's dead letters, newest first; see `ports.dead_letters.DeadLetters`.
 
         `before` holds an offset for each partition, so dead letters that arrive meanwhile shift nothing.
         """
-        async with self._reading() as (consumer, spans):
+        async with self._reading(project_id) as (consumer, spans):
             reader = BackwardReader(consumer, spans, before or (), _shortened)
             found: list[DeadLetter] = []
             async for dead_letter in reader:
@@ -59,28 +66,30 @@ class KafkaDeadLetters:
                     break
             return DeadLetterPage(tuple(found), reader.position())
 
-    async def get(self, letter_id: str) -> DeadLetter | None:
-        """Return one dead letter with its whole value, or None; see `ports.dead_letters.DeadLetters`."""
+    async def get(self, project_id: str, letter_id: str) -> DeadLetter | None:
+        """Return one dead letter of a project with its whole value; see `ports.dead_letters.DeadLetters`."""
         parts = _ID.fullmatch(letter_id)
         if parts is None:
             return None
         tp, offset = TopicPartition(DEAD_LETTERS.name, int(parts[1])), int(parts[2])
-        async with self._reading() as (consumer, spans):
+        async with self._reading(project_id) as (consumer, spans):
             if tp not in spans or not spans[tp].first <= offset < spans[tp].end:
                 return None
             for record in (await read_spans(consumer, {tp: Span(offset, offset + 1)}))[tp]:
-                return await asyncio.to_thread(_dead_letter, record)
+                letter = await asyncio.to_thread(_dead_letter, record)
+                return letter if letter is not None and letter.project_id == project_id else None
             return None
 
     @asynccontextmanager
-    async def _reading(self) -> AsyncIterator[tuple[AIOKafkaConsumer, Mapping[TopicPartition, Span]]]:
-        """Give a consumer without a group, and where the partitions begin and end.
+    async def _reading(self, project_id: str) -> AsyncIterator[tuple[AIOKafkaConsumer, Mapping[TopicPartition, Span]]]:
+        """Wait for the project's turn, and give a consumer without a group, and where the partitions begin and end.
 
         Raises:
-            KafkaUnavailable: no broker answers, or the block takes too long.
+            KafkaUnavailable: no broker answers, or the wait and the block take too long.
+            LimitReached: too many calls of this project wait.
         """
         try:
-            async with asyncio.timeout(self._timeout), self._one_at_a_time:
+            async with asyncio.timeout(self._timeout), self._turns.turn(project_id):
                 async with offsets_of(self._kafka, timeout=self._timeout) as offsets:
                     spans = await offsets.spans([DEAD_LETTERS.name])
                 async with standalone_consumer(self._kafka, max_wait_ms=MAX_WAIT_MS) as consumer:

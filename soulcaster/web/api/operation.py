@@ -20,6 +20,7 @@ from soulcaster.web.bodies import read_json
 from soulcaster.web.caller import CALLER, Caller, Needed, identify
 from soulcaster.web.parameters import PROJECT, path_id, read_query
 from soulcaster.web.signatures import identify_sender
+from soulcaster.web.turns import turn_of
 
 Handler = Callable[..., Awaitable[web.StreamResponse]]
 
@@ -96,10 +97,15 @@ class Operation:
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         project_id = request.query.get(PROJECT) or None
-        if self.scope is not None:
-            request[CALLER] = caller = await self._caller(request, self.scope)
-            project_id = caller.project(project_id)
-            caller.project(request.match_info.get(PROJECT))
+        if self.scope is None:
+            return await self._answer(request, project_id)
+        request[CALLER] = caller = await self._caller(request, self.scope)
+        in_path = caller.project(request.match_info.get(PROJECT))
+        project_id = caller.project(project_id)
+        async with turn_of(request, project_id or in_path or caller.name):
+            return await self._answer(request, project_id)
+
+    async def _answer(self, request: web.Request, project_id: str | None) -> web.StreamResponse:
         arguments: dict[str, Any] = {name: path_id(request, name) for name in self.path_parameters}
         if self.query is not None:
             arguments["query"] = read_query(request, self.query, project_id=project_id)

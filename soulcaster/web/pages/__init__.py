@@ -7,7 +7,7 @@ from aiohttp import web
 from aiohttp_session import session_middleware
 
 from soulcaster.web.pages import cluster_forms, clusters, job_forms, jobs, members, plan_forms, projects, sign_in
-from soulcaster.web.pages.access import requires
+from soulcaster.web.pages.access import of_person, requires
 from soulcaster.web.pages.session import OPEN, require_session, storage
 
 
@@ -19,13 +19,13 @@ def create_pages(session_key: str, *, secure: bool) -> web.Application:
     job = f"{project}/jobs/{{job_id}}"
     app.add_routes(
         [
-            web.get("", projects.start),
+            web.get("", of_person(projects.start)),
             # No HEAD: link previews send it, and it must not use up the token.
             web.get("/sign-in", sign_in.sign_in, name=f"{OPEN}.link", allow_head=False),
             web.get("/sign-in/github", sign_in.github, name=f"{OPEN}.github", allow_head=False),
             web.get("/sign-in/github/callback", sign_in.github_callback, name=f"{OPEN}.callback", allow_head=False),
             web.post("/sign-out", sign_in.sign_out),
-            web.get("/projects", projects.list_projects),
+            web.get("/projects", of_person(projects.list_projects)),
             web.get(project, requires("read", clusters.ranking)),
             web.get(cluster, requires("read", clusters.one_cluster)),
             web.post(f"{cluster}/start-fix", requires("launch", job_forms.start_fix)),
@@ -42,7 +42,7 @@ def create_pages(session_key: str, *, secure: bool) -> web.Application:
             web.post(f"{cluster}/undo", requires("write", cluster_forms.undo)),
             web.post(f"{project}/rebalance", requires("write", cluster_forms.rebalance)),
             web.post(f"{project}/cleanup", requires("write", cluster_forms.cleanup)),
-            web.get("/jobs", jobs.list_all),
+            web.get("/jobs", of_person(jobs.list_all)),
             web.get(f"{project}/jobs", requires("read", jobs.list_jobs)),
             web.get(job, requires("read", jobs.one_job)),
             web.get(f"{job}/facts", requires("read", jobs.facts)),

@@ -13,6 +13,7 @@ from soulcaster.ports.projects import Project
 from soulcaster.web.dependencies import dependencies
 from soulcaster.web.parameters import path_id
 from soulcaster.web.problems import Problem
+from soulcaster.web.turns import turn_of
 
 USER = "user"
 """The session's field with the id of the user who is signed in, or `LOCAL_OWNER`."""
@@ -45,9 +46,20 @@ def requires(scope: KeyScope, handler: Handler) -> Handler:
         request[ACCESS] = access = await _access(request)
         if not access.may(scope):
             raise Problem(403, f"Your role in this project is {access.role}, which does not allow this. Ask an owner.")
-        return await handler(request)
+        async with turn_of(request, access.project.id):
+            return await handler(request)
 
     return checked
+
+
+def of_person(handler: Handler) -> Handler:
+    """Return the handler of a page of all projects of a person, which takes a place of the person and of no project."""
+
+    async def in_turn(request: web.Request) -> web.StreamResponse:
+        async with turn_of(request, f"person {(await get_session(request))[USER]}"):
+            return await handler(request)
+
+    return in_turn
 
 
 async def _access(request: web.Request) -> Access:

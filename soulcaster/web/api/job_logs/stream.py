@@ -15,7 +15,7 @@ from soulcaster.web.api.job_logs.models import JobLogEventOut
 from soulcaster.web.api.live_updates.handlers import PING_SECONDS, SEND_SECONDS, STREAM_SECONDS
 from soulcaster.web.dependencies import dependencies
 from soulcaster.web.headers import LAST_EVENT_HEADER
-from soulcaster.web.problems import lift_time_limit
+from soulcaster.web.problems import begin_stream
 
 _log = structlog.get_logger(__name__)
 
@@ -35,14 +35,14 @@ async def stream_job_log(request: web.Request, job: Job, *, name: str, after: st
         after: where to begin; None is the beginning.
 
     Raises:
-        LimitReached: this name follows as many logs as it may.
+        LimitReached: this name follows as many logs as it may, or the project has too many streams.
     """
     if request.method != "GET":
         raise web.HTTPMethodNotAllowed(request.method, ["GET"])
     reading = dependencies(request).job_log_reading
     position = position_of(request.headers.get(LAST_EVENT_HEADER) or after)
     with reading.following(name) as follower:
-        lift_time_limit(request)
+        await begin_stream(request)
         async with sse_response(request, ping_interval=PING_SECONDS, send_timeout=SEND_SECONDS) as stream:
             disconnected = asyncio.create_task(stream.wait())
             disconnected.add_done_callback(lambda _: follower.end())

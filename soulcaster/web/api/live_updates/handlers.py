@@ -12,7 +12,7 @@ from soulcaster.web.caller import CALLER
 from soulcaster.web.dependencies import dependencies
 from soulcaster.web.headers import LAST_EVENT_HEADER
 from soulcaster.web.parameters import ProjectQuery
-from soulcaster.web.problems import lift_time_limit
+from soulcaster.web.problems import begin_stream
 
 PING_SECONDS = 15.0
 
@@ -36,8 +36,8 @@ async def stream_live_updates(request: web.Request, query: ProjectQuery) -> web.
     live_updates, caller = dependencies(request).live_updates, request[CALLER]
     last = request.headers.get(LAST_EVENT_HEADER)
     subscriber = await live_updates.subscribe(query.project_id, caller.api_key_id or caller.name, last)
-    lift_time_limit(request)
     try:
+        await begin_stream(request)
         async with sse_response(request, ping_interval=PING_SECONDS, send_timeout=SEND_SECONDS) as stream:
             await _send_updates(subscriber, stream)
     finally:

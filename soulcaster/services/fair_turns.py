@@ -1,0 +1,107 @@
+"""Places that projects share: a project that asks for many of them makes only itself wait."""
+
+import asyncio
+from collections import Counter, deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from soulcaster.errors import LimitReached
+
+
+class Turn:
+    """A place that is taken until `end`; ending it twice ends it once."""
+
+    def __init__(self, turns: "FairTurns", project_id: str) -> None:
+        self._turns: FairTurns | None = turns
+        self._project_id = project_id
+
+    def end(self) -> None:
+        """Give the place back."""
+        turns, self._turns = self._turns, None
+        if turns is not None:
+            turns.give_back(self._project_id)
+
+
+class FairTurns:
+    """So many places at once, at most `each` of them for one project.
+
+    Who finds no place waits. A free place goes to the projects in turn, one each, whatever number of callers a project
+    has waiting; the callers of a project come in their order.
+    """
+
+    def __init__(self, places: int, *, each: int, waiting: int | None = None) -> None:
+        """`waiting` is how many callers of one project may wait, None for any number."""
+        self._free = places
+        self._each = each
+        self._most_waiting = waiting
+        self._taken: Counter[str] = Counter()
+        self._waiting: dict[str, deque[asyncio.Future[None]]] = {}
+        """The waiting callers of each project; the first project is the next to be served."""
+
+    @asynccontextmanager
+    async def turn(self, project_id: str) -> AsyncIterator[Turn]:
+        """Wait for a place of a project, and give it back at the end of the block at the latest.
+
+        Raises:
+            LimitReached: as many callers of this project wait as may.
+        """
+        turn = await self.take(project_id)
+        try:
+            yield turn
+        finally:
+            turn.end()
+
+    async def take(self, project_id: str) -> Turn:
+        """Wait for a place of a project; the caller has to end the turn. Raises as `turn` does."""
+        if self._free and self._taken[project_id] < self._each:
+            self._take(project_id)  # whoever waits while places are free has as many as it may
+        else:
+            await self._wait(project_id)
+        return Turn(self, project_id)
+
+    def give_back(self, project_id: str) -> None:
+        """Take a place back from a project, and serve the next; called by `Turn.end` only."""
+        self._free += 1
+        self._taken[project_id] -= 1
+        if not self._taken[project_id]:
+            del self._taken[project_id]
+        self._serve()
+
+    def _take(self, project_id: str) -> None:
+        self._free -= 1
+        self._taken[project_id] += 1
+
+    async def _wait(self, project_id: str) -> None:
+        callers = self._waiting.setdefault(project_id, deque())
+        if self._most_waiting is not None and len(callers) >= self._most_waiting:
+            raise LimitReached("Too many requests of this project wait already; send fewer at once.")
+        place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        callers.append(place)
+        try:
+            await place
+        except asyncio.CancelledError:
+            if place.cancelled():
+                self._forget(project_id, place)
+            else:
+                self.give_back(project_id)  # it was served in the same moment
+            raise
+
+    def _forget(self, project_id: str, place: asyncio.Future[None]) -> None:
+        callers = self._waiting.get(project_id, deque())
+        if place in callers:  # else `_serve` has passed it over
+            callers.remove(place)
+            if not callers:
+                del self._waiting[project_id]
+
+    def _serve(self) -> None:
+        while self._free and (project_id := self._next()) is not None:
+            callers = self._waiting.pop(project_id)
+            place = callers.popleft()
+            if callers:
+                self._waiting[project_id] = callers  # behind the other projects
+            if not place.cancelled():
+                self._take(project_id)
+                place.set_result(None)
+
+    def _next(self) -> str | None:
+        return next((name for name in self._waiting if self._taken[name] < self._each), None)

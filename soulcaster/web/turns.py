@@ -1,0 +1,71 @@
+"""Fair shares of the server: a project that sends many requests at once makes only itself wait.
+
+A request takes a place of its project once it is known who sends it, and gives it back with its response. A stream
+takes a place among the streams instead.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from aiohttp import web
+
+from soulcaster.services.fair_turns import FairTurns, Turn
+
+_SAFE = frozenset({"GET", "HEAD"})
+
+
+@dataclass(frozen=True, slots=True)
+class Turns:
+    """The places of one server.
+
+    Reading takes the event loop's time, so few requests of a project read at once; the others would not be answered
+    sooner. Requests that change something wait for Kafka most of the time, so many may do that at once. Streams do
+    little but last long, so none waits: one too many is refused.
+    """
+
+    reading: FairTurns = field(default_factory=lambda: FairTurns(32, each=2, waiting=500))
+    writing: FairTurns = field(default_factory=lambda: FairTurns(256, each=32, waiting=500))
+    streams: FairTurns = field(default_factory=lambda: FairTurns(5_000, each=100, waiting=0))
+
+
+TURNS = web.AppKey("turns", Turns)
+
+
+@dataclass(slots=True)
+class _Place:
+    """Where a request is: whose place it has, and the turn that gives it back."""
+
+    project_id: str
+    turn: Turn
+
+
+_PLACE = web.RequestKey("place", _Place)
+
+
+@asynccontextmanager
+async def turn_of(request: web.Request, project_id: str) -> AsyncIterator[None]:
+    """Wait for a place of the project, and hold it during the block.
+
+    Raises:
+        LimitReached: too many requests of the project wait.
+    """
+    turns = request.config_dict[TURNS]
+    places = turns.reading if request.method in _SAFE else turns.writing
+    place = request[_PLACE] = _Place(project_id, await places.take(project_id))
+    try:
+        yield
+    finally:
+        place.turn.end()
+
+
+async def become_stream(request: web.Request) -> None:
+    """Change the place of a request for one among the streams.
+
+    Raises:
+        LimitReached: the project has too many streams.
+    """
+    place = request[_PLACE]
+    turn = await request.config_dict[TURNS].streams.take(place.project_id)
+    place.turn.end()
+    place.turn = turn

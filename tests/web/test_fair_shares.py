@@ -1,0 +1,71 @@
+"""A project that sends many requests at once makes only itself wait."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Sequence
+
+from aiohttp.test_utils import TestClient, TestServer
+
+from soulcaster.ports.dead_letters import DeadLetterPage
+from soulcaster.services.fair_turns import FairTurns
+from soulcaster.web.turns import TURNS, Turns
+from tests.support.answers import problem
+from tests.support.web import FakeDeadLetters, World
+
+
+class Stuck(FakeDeadLetters):
+    """Dead letters of which those of the project "greedy" are never found."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: Counter[str] = Counter()
+        self.freed = asyncio.Event()
+
+    async def newest(self, project_id: str, *, limit: int, before: Sequence[int] | None) -> DeadLetterPage:
+        self.asked[project_id] += 1
+        if project_id == "greedy":
+            await self.freed.wait()
+        return await super().newest(project_id, limit=limit, before=before)
+
+
+async def test_requests_of_a_project_that_hang_do_not_keep_another_from_reading(world: World) -> None:
+    stuck = Stuck()
+    await world.fill(project="neighbour")
+    app = world.app(dead_letters=stuck)
+    async with TestClient(TestServer(app)) as client:
+        greedy = [asyncio.create_task(client.get("/dead-letters?project_id=greedy")) for _ in range(50)]
+        async with asyncio.timeout(60):
+            while stuck.asked["greedy"] < 2:
+                await asyncio.sleep(0.01)
+        for path in ("/dead-letters", "/feedback", "/clusters", "/stats"):
+            assert (await client.get(f"{path}?project_id=neighbour")).status == 200
+        assert (await client.post("/ingest/manual?project_id=greedy", json={"text": "It is slow"})).status == 202
+        assert stuck.asked == {"greedy": 2, "neighbour": 1}
+        stuck.freed.set()
+        assert {answer.status for answer in await asyncio.gather(*greedy)} == {200}
+
+
+async def test_more_than_may_wait_are_told_to_come_later(world: World) -> None:
+    stuck = Stuck()
+    app = world.app(dead_letters=stuck)
+    app[TURNS] = Turns(reading=FairTurns(8, each=2, waiting=3))
+    async with TestClient(TestServer(app)) as client:
+        asked = [asyncio.create_task(client.get("/dead-letters?project_id=greedy")) for _ in range(6)]
+        done, waiting = await asyncio.wait(asked, return_when=asyncio.FIRST_COMPLETED, timeout=60)
+        [refused] = done
+        await problem(await refused, 429)
+        stuck.freed.set()
+        assert [(await answer).status for answer in waiting] == [200] * 5
+
+
+async def test_streams_take_places_of_their_own(world: World) -> None:
+    app = world.app()
+    app[TURNS] = Turns(streams=FairTurns(10, each=3, waiting=0))
+    async with TestClient(TestServer(app)) as client:
+        streams = [await client.get("/events?project_id=p1") for _ in range(3)]
+        await problem(await client.get("/events?project_id=p1"), 429)
+        assert (await client.get("/stats?project_id=p1")).status == 200
+        streams.append(await client.get("/events?project_id=p2"))
+        assert [stream.status for stream in streams] == [200] * 4
+        for stream in streams:
+            stream.close()
