@@ -6,15 +6,17 @@ The agent is stateless, so it runs on all partitions; a project's items are stil
 import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import asdict
 
 from agents.runtime.batches import Batch
 from soulcaster.domain.feedback.items import Deleted
+from soulcaster.domain.feedback.times import TimesTold
 from soulcaster.ports.messaging import Outgoing, Publisher, Record
 from soulcaster.services.dead_letters import dead_letter, send_dead_letters
 from soulcaster.services.intake import masked, read
 from soulcaster.services.retrying import until_available
 from soulcaster.telemetry.counting import OTHER, count_by_source
-from soulcaster.telemetry.metrics import ITEMS_READ
+from soulcaster.telemetry.metrics import ITEMS_READ, TIMES_REPLACED
 from soulcaster.wire.feedback import items_envelopes
 from soulcaster.wire.project_config import ProjectConfig
 from soulcaster.wire.topics import FEEDBACK_ITEMS
@@ -49,6 +51,7 @@ class Normalize:
         dead_letters: list[Outgoing] = []
         configs: dict[str, ProjectConfig] = {}
         outcomes: list[tuple[str, str]] = []
+        replaced: list[tuple[str, str]] = []
         for record in records:
             large = len(record.value or b"") > THREAD_BYTES
             contents = await asyncio.to_thread(read, record) if large else read(record)
@@ -59,6 +62,7 @@ class Normalize:
                 config = configs[project_id]
                 accepted = config.sources.accepts(one.item)
                 outcomes.append((one.item.source, "accepted" if accepted else "filtered"))
+                replaced += [(one.item.source, name) for name in _replaced(one.item.times_told)]
                 if accepted:
                     items[project_id].append((masked(one) if config.mask_personal_data else one).json)
             for project_id, tombstones in contents.deleted:
@@ -73,6 +77,7 @@ class Normalize:
         await until_available(lambda: self._publisher.publish(messages))
         await send_dead_letters(self._publisher, dead_letters, "invalid")
         count_by_source(ITEMS_READ, outcomes)
+        count_by_source(TIMES_REPLACED, replaced)
         return sum(map(len, items.values()))
 
     async def close(self) -> None:
@@ -80,3 +85,7 @@ class Normalize:
 
     async def _config(self, project_id: str) -> ProjectConfig:
         return await until_available(lambda: self._config_of(project_id))
+
+
+def _replaced(told: TimesTold | None) -> list[str]:
+    return [] if told is None else [name for name, at in asdict(told).items() if at is not None]

@@ -95,6 +95,7 @@ ROWS: dict[str, tuple[Panel, ...]] = {
         Panel("Posted", "cps", (rate("items_posted_total", "outcome"),)),
         Panel("Read", "cps", (rate("items_read_total", "source", "outcome"),)),
         Panel("Judged", "cps", (rate("items_judged_total", "outcome"),)),
+        Panel("Times that cannot be true", "cps", (rate("times_replaced_total", "source", "field"),)),
         Panel("Placed", "cps", (rate("items_assigned_total", "change"),)),
         Panel(
             "From acknowledged to visible",

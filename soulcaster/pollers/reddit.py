@@ -199,8 +199,11 @@ class RedditPoller:
     def _begin(self, listing: Listing, project: PolledProject) -> Reading:
         ended = self._ended.get(listing)
         in_order = listing.sort == "new"
+        now = self._now().timestamp()
         newest = project.newest.get(listing.subreddit) if in_order else None
-        reading = self._readings[listing] = Reading(in_order, newest, ended.seen if ended else {})
+        if newest is not None and newest.at > now:
+            newest = None
+        reading = self._readings[listing] = Reading(in_order, newest, ended.seen if ended else {}, now)
         return reading
 
     def _end(self, listing: Listing, project: PolledProject, reading: Reading | None) -> None:

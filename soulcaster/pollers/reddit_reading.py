@@ -55,6 +55,9 @@ class Reading:
     known: Mapping[str, str]
     """Digests of the posts on the first page of the previous reading, by id."""
 
+    now: float
+    """When it began, in Unix time. A time after it cannot be true and is no place to continue from."""
+
     seen: dict[str, str] = field(default_factory=dict)
     """The same of this reading."""
 
@@ -90,7 +93,7 @@ class Reading:
                 digest = _digest(outcome)
                 at = None
                 if isinstance(outcome, Upsert) and outcome.created_at is not None:
-                    last = at = outcome.created_at.timestamp()
+                    last = at = min(outcome.created_at.timestamp(), self.now)
                     if self.top is None or at > self.top.at:
                         self.top = Mark(outcome.external_id, at)
                 met = met or (self.newest is not None and outcome.external_id == self.newest.id)

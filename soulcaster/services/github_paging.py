@@ -31,6 +31,7 @@ async def read_changes(
     repository: str,
     position: Position,
     *,
+    now: datetime,
     token: str | None,
     accept: Accept,
     keep: Keep,
@@ -39,11 +40,14 @@ async def read_changes(
     """Read what has changed since a position; return whether that was all.
 
     It stops early after `MAX_PAGES`, or as soon as `goes_on`, which is called after each page, is False. The position
-    is kept after each page that was accepted, so an interrupted sync goes on from there.
+    is kept after each page that was accepted, so an interrupted sync goes on from there. It is never after `now`: a
+    position in the future would leave out all changes until then.
 
     Raises:
         SourceRefuses, SourceLimited, SourceUnavailable: see `ports.Issues`.
     """
+    if position.since is not None and position.since > now:
+        position = replace(position, since=position.connected_at, etag=None)
     state: Literal["open", "all"] = "all" if position.whole else "open"
     since = None if position.since is None else position.since - OVERLAP
     beginning = at = issues.first(repository, state=state, since=since)
@@ -54,7 +58,8 @@ async def read_changes(
             return True
         await accept(page.issues)
         before, etag = position, None
-        newest = max(filter(None, (issue_time(issue, "updated_at") for issue in page.issues)), default=None)
+        changed_at = (issue_time(issue, "updated_at") for issue in page.issues)
+        newest = max((min(at, now) for at in changed_at if at is not None), default=None)
         moved = newest is not None and (position.since is None or newest > position.since)
         if moved:
             position = replace(position, since=newest, etag=None)

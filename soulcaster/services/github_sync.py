@@ -131,7 +131,14 @@ class GitHubSync:
 
         try:
             result.complete = await read_changes(
-                self._issues, repository, state.position, token=token, accept=accept, keep=keep, goes_on=goes_on
+                self._issues,
+                repository,
+                state.position,
+                now=self._clock(),
+                token=token,
+                accept=accept,
+                keep=keep,
+                goes_on=goes_on,
             )
         except (SourceRefuses, SourceUnavailable) as error:
             result.stopped_by = error

@@ -14,6 +14,7 @@ import pydantic_core
 from pydantic import TypeAdapter, ValidationError
 
 from soulcaster.domain.feedback.items import Deleted, FeedbackItem, mask_item
+from soulcaster.domain.feedback.times import TimesTold, is_credible
 from soulcaster.domain.ids import item_id
 from soulcaster.domain.sources import SOURCES, Delete, Upsert
 from soulcaster.domain.text.language import language_of
@@ -173,7 +174,10 @@ def _delivered(message: dict[str, Any], record: Record) -> Contents:
             contents.items.append(_accept(raw, record, index))
         elif isinstance(outcome, Delete):
             deleted_id = item_id(delivery.project_id, delivery.vendor, outcome.external_id)
-            tombstone = Deleted(deleted_id, outcome.version or _received_at(record))
+            received_at = at = _received_at(record)
+            if outcome.version is not None and is_credible(outcome.version, received_at):
+                at = outcome.version
+            tombstone = Deleted(deleted_id, at)
             contents.deleted.append((delivery.project_id, tombstone))
     return contents
 
@@ -188,6 +192,8 @@ def _accept(raw: RawFeedback, record: Record, index: int) -> Accepted:
     if not body:
         raise _InvalidField("body", "there is no text in it: title and body hold nothing that can be read")
     received_at = _received_at(record)
+    given = {"created_at": raw.created_at, "updated_at": raw.updated_at}
+    told = {name: at for name, at in given.items() if at is not None and not is_credible(at, received_at)}
     source, external_id = _source_and_id(raw.source, raw.external_id or generated_external_id(record, index))
     item = FeedbackItem(
         id=item_id(raw.project_id, source, external_id),
@@ -196,16 +202,17 @@ def _accept(raw: RawFeedback, record: Record, index: int) -> Accepted:
         external_id=external_id,
         title=title,
         body=body,
-        created_at=raw.created_at or received_at,
+        created_at=received_at if raw.created_at is None or "created_at" in told else raw.created_at,
         received_at=received_at,
         author=raw.author,
         url=raw.url,
         github_repo_url=raw.github_repo_url,
         metadata=raw.metadata if source == raw.source else {"source": raw.source, **raw.metadata},
         language=language_of(body),
-        updated_at=raw.updated_at,
+        updated_at=received_at if "updated_at" in told else raw.updated_at,
         occurrence_id=raw.occurrence_id,
         words=raw.words,
+        times_told=TimesTold(**told) if told else None,
     )
     as_json = _ITEM.dump_json(item)
     if len(as_json) > MAX_ITEM_BYTES:
@@ -231,7 +238,15 @@ def _source_and_id(source: str, external_id: str) -> tuple[str, str]:
 
 
 def _received_at(record: Record) -> datetime:
-    return datetime.fromtimestamp(record.timestamp_ms / 1000, UTC)
+    """Return when a record came in: always the same, also on a replay.
+
+    Raises:
+        ValueError: its producer gave it a time that is none.
+    """
+    try:
+        return datetime.fromtimestamp(record.timestamp_ms / 1000, UTC)
+    except (OverflowError, OSError, ValueError) as error:
+        raise ValueError(f"the time of the message, {record.timestamp_ms} ms since 1970, is out of range") from error
 
 
 def _own_bytes(part: Any, value: bytes) -> bytes:

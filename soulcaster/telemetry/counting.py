@@ -12,6 +12,6 @@ OTHER = "other"
 
 
 def count_by_source(metric: Metric, seen: Iterable[tuple[str, str]]) -> None:
-    """Count items by source and outcome."""
+    """Count items by source and outcome, or whatever the second label of the metric is."""
     for (source, outcome), count in Counter(seen).items():
         metric.labels(source if source in SOURCES else OTHER, outcome).inc(count)

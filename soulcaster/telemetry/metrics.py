@@ -50,6 +50,13 @@ ITEMS_READ = _feedback.counter(
     "source",
     "outcome",
 )
+TIMES_REPLACED = _feedback.counter(
+    "times_replaced",
+    "Times of items that cannot be true, more than a day ahead of intake or not after 1970 began; the time of intake "
+    "stands in their place. `field`: `created_at` or `updated_at`.",
+    "source",
+    "field",
+)
 ITEMS_JUDGED = _feedback.counter(
     "items_judged",
     "Accepted items. `outcome`: `new`, `changed`, `duplicate`, or `deleted`: it came after its tombstone.",

@@ -25,7 +25,10 @@ COMPACTION_LAG = timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """One topic. `retention_ms` None keeps records for ever; `reason` explains the retention."""
+    """One topic. `retention_ms` None keeps records for ever; `reason` explains the retention.
+
+    Kafka refuses a record whose time is further `ahead` of its own, where that is set.
+    """
 
     name: str
     key: str
@@ -34,6 +37,7 @@ class Topic:
     reason: str
     cleanup: Literal["delete", "compact"] = "delete"
     max_bytes: int = MAX_MESSAGE_BYTES
+    ahead: timedelta | None = None
 
     def config(self) -> Mapping[str, str]:
         """Return the broker settings of this topic."""
@@ -43,6 +47,8 @@ class Topic:
             config["retention.bytes"] = "-1"
         else:
             config["min.compaction.lag.ms"] = str(COMPACTION_LAG // timedelta(milliseconds=1))
+        if self.ahead is not None:
+            config["message.timestamp.after.max.ms"] = str(self.ahead // timedelta(milliseconds=1))
         return MappingProxyType(config)
 
 
@@ -52,6 +58,7 @@ FEEDBACK_RAW = Topic(
     "RawFeedback, Delivery",
     30 * DAY_MS,
     "What came in, unchanged: kept so that a better parser can read it again; after a month only items matter.",
+    ahead=timedelta(hours=1),  # any program may write to it, and the time of a record is that of intake
 )
 FEEDBACK_ITEMS = Topic(
     "feedback.items",

@@ -52,6 +52,27 @@ async def test_items_are_counted_by_vendor_and_outcome_and_refusals_as_dead_lett
     assert growth.of("soulcaster_agent_delay_seconds_bucket", agent="normalize", le="300.0") == 0  # it is from 2023
 
 
+async def test_times_that_cannot_be_true_are_counted_by_vendor_and_field() -> None:
+    async def config_of(project_id: str) -> ProjectConfig:
+        return ProjectConfig()
+
+    publisher, growth = Flaky(), Growth()
+    told = {
+        "project_id": "p1",
+        "source": "sentry",
+        "external_id": "1",
+        "body": "b",
+        "created_at": 7e9,
+        "updated_at": 8e9,
+    }
+    batch = [record("feedback.raw", json.dumps(told).encode()), raw(2, "sentry")]
+    await run_batches(Normalize(config_of=config_of, publisher=publisher), [batch], publisher)
+    assert growth.by("soulcaster_times_replaced_total", "source", "field") == {
+        ("sentry", "created_at"): 1,
+        ("sentry", "updated_at"): 1,
+    }
+
+
 async def test_items_are_counted_by_verdict_duplicates_alone_too() -> None:
     rows, publisher, growth = Rows(), Flaky(), Growth()
     agent = Embed(seen=rows.seen(), embedder=HashEmbedder(), publisher=publisher)

@@ -1,6 +1,7 @@
 import asyncio
 import secrets
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -38,6 +39,7 @@ class Reader:
         self.position = Position(connected_at)
         self.accepted: list[Any] = []
         self.dies_after: int | None = None
+        self.now = datetime.max.replace(tzinfo=UTC)
 
     @property
     def newest(self) -> dict[int, str]:
@@ -59,7 +61,9 @@ class Reader:
                     raise asyncio.CancelledError
             self.position = position
 
-        return await read_changes(self.issues, REPOSITORY, self.position, token=self.token, accept=accept, keep=keep)
+        return await read_changes(
+            self.issues, REPOSITORY, self.position, now=self.now, token=self.token, accept=accept, keep=keep
+        )
 
 
 async def test_a_thousand_issues_come_once_each_while_some_are_edited(github: GitHub, issues: GitHubIssues) -> None:
@@ -79,6 +83,21 @@ async def test_a_thousand_issues_come_once_each_while_some_are_edited(github: Gi
     assert await reader.sync()
     assert reader.newest == {number: issue["title"] for number, issue in github.issues.items()}
     assert sum(title.startswith("edited") for title in reader.newest.values()) >= 11
+
+
+async def test_an_issue_of_the_future_hides_no_later_change(github: GitHub, issues: GitHubIssues) -> None:
+    github.put(1)
+    reader = Reader(issues)
+    await reader.sync()
+    reader.now = github.now + timedelta(hours=1)
+    github.put(2, after=timedelta(days=9_999))
+    await reader.sync()
+    position = reader.position
+    assert position.since is not None
+    assert position.since <= reader.now
+    reader.position = replace(position, since=reader.now + timedelta(days=9_999))  # an older version kept that
+    await reader.sync()
+    assert reader.position.since == reader.now
 
 
 async def test_after_being_cut_off_anywhere_it_goes_on_from_the_last_page(github: GitHub, issues: GitHubIssues) -> None:

@@ -6,6 +6,7 @@ from soulcaster.domain.ids import item_id
 from soulcaster.ports.messaging import Record
 from soulcaster.wire.topics import CLUSTER_EVENTS, FEEDBACK_EMBEDDED, FEEDBACK_ITEMS, FEEDBACK_RAW
 from tests.faults.judge import Hops
+from tests.support.make import NOW_MS
 from tests.support.recount import Log, Shown, compare
 
 NOTHING = Log(set(), {}, {}, {}, {}, set()), Shown(set(), {}, {}, set(), set(), {})
@@ -14,7 +15,7 @@ TOPICS = (FEEDBACK_RAW, FEEDBACK_ITEMS, FEEDBACK_EMBEDDED, CLUSTER_EVENTS)
 
 def raw(offset: int, external_id: str) -> Record:
     item = {"project_id": "p", "source": "s", "external_id": external_id, "body": "It is slow."}
-    return Record(FEEDBACK_RAW.name, 0, offset, 0, None, json.dumps(item).encode())
+    return Record(FEEDBACK_RAW.name, 0, offset, NOW_MS, None, json.dumps(item).encode())
 
 
 def hops(*records: Record, committed: int) -> Hops:

@@ -30,7 +30,7 @@ from soulcaster.wire.feedback import ItemsEnvelope
 from soulcaster.wire.project_config import RedditPolling
 from soulcaster.wire.topics import FEEDBACK_RAW
 from tests.pollers.conftest import Turned
-from tests.support.make import NOW
+from tests.support.make import NOW, NOW_MS
 from tests.support.reddit_server import CLIENT_SECRET, HANGS, Fault, Reddit, post
 from tests.support.web import Worker, World
 from tests.web.conftest import world as world
@@ -112,7 +112,9 @@ class Setting:
 
     @property
     def posted(self) -> list[FeedbackItem]:
-        records = [Record(m.topic, 0, 0, 0, m.key, m.value) for m in self.kafka.sent if m.topic == FEEDBACK_RAW.name]
+        records = [
+            Record(m.topic, 0, 0, NOW_MS, m.key, m.value) for m in self.kafka.sent if m.topic == FEEDBACK_RAW.name
+        ]
         found = [read(record) for record in records]
         assert not [contents.refused for contents in found if contents.refused]
         return [one.item for contents in found for one in contents.items]

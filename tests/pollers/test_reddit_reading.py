@@ -12,6 +12,9 @@ from soulcaster.pollers.reddit_pages import Page
 from soulcaster.pollers.reddit_reading import MAX_PAGES, Mark, Reading, item
 from tests.support.reddit_server import Post, post
 
+NOW = 4e9
+"""Long after all posts."""
+
 
 def page(posts: Sequence[Post], *, more: bool = False) -> Page:
     after = f"t3_{posts[-1].id}" if posts and more else None
@@ -28,7 +31,7 @@ def ids(posts: Sequence[Upsert]) -> list[str]:
 
 
 def test_without_a_cursor_all_is_read() -> None:
-    reading = Reading(True, None, {})
+    reading = Reading(True, None, {}, NOW)
     first = reading.take(page(numbers(3, 4), more=True))
     assert (ids(first.posts), first.after) == (["p00004", "p00003"], "t3_p00003")
     second = reading.take(page(numbers(1, 2)))
@@ -39,61 +42,69 @@ def test_without_a_cursor_all_is_read() -> None:
 
 def test_it_goes_on_until_the_newest_that_was_accepted() -> None:
     newest = Mark("p00003", post(3).created)
-    reading = Reading(True, newest, {})
+    reading = Reading(True, newest, {}, NOW)
     assert reading.take(page(numbers(5, 6), more=True)).after == "t3_p00005"
     last = reading.take(page(numbers(1, 4), more=True))
     assert ids(last.posts) == ["p00004", "p00003"], "what is older than the newest was accepted with it"
     assert last.after is None
 
 
+def test_a_post_of_the_future_is_no_place_to_go_on_from() -> None:
+    reading = Reading(True, None, {}, post(4).created)
+    reading.take(page([post(9), *numbers(1, 4)]))
+    mark = reading.mark()
+    assert mark is not None
+    assert mark.at <= post(4).created
+
+
 def test_when_the_newest_is_met_nothing_more_is_asked_for() -> None:
-    reading = Reading(True, Mark("p00005", post(5).created), {})
+    reading = Reading(True, Mark("p00005", post(5).created), {}, NOW)
     assert reading.take(page(numbers(5, 6), more=True)).after is None
 
 
 def test_the_newest_that_was_accepted_may_be_gone() -> None:
     newest = Mark("gone", post(3).created + 1)
-    reading = Reading(True, newest, {})
+    reading = Reading(True, newest, {}, NOW)
     assert reading.take(page(numbers(5, 6), more=True)).after is not None
     assert reading.take(page(numbers(1, 4), more=True)).after is None
     assert reading.mark() == Mark("p00006", post(6).created)
-    reading = Reading(True, newest, {})
+    reading = Reading(True, newest, {}, NOW)
     reading.take(page([]))
     assert reading.mark() == newest, "a listing that is empty for once takes nothing back"
 
 
 def test_an_old_post_on_top_does_not_end_it() -> None:
     stuck = post(1)
-    reading = Reading(True, Mark("p00003", post(3).created), {})
+    reading = Reading(True, Mark("p00003", post(3).created), {}, NOW)
     assert reading.take(page([stuck, *numbers(7, 8)], more=True)).after is not None
 
 
 def test_all_of_the_first_page_is_looked_at() -> None:
-    before = Reading(True, None, {})
+    before = Reading(True, None, {}, NOW)
     before.take(page(numbers(2, 6)))
     late, edited, removed = post(4, created=post(4).created), post(3, "I mean something else."), post(2, removed=True)
     late.id = "let_in_late".replace("_", "")
-    reading = Reading(True, before.mark(), before.seen)
+    reading = Reading(True, before.mark(), before.seen, NOW)
     taken = reading.take(page([*numbers(5, 6), late, edited, removed]))
     assert ids(taken.posts) == [late.id, "p00003"]
     assert taken.removed == ["p00002"]
-    again = Reading(True, reading.mark(), reading.seen).take(page([*numbers(5, 6), late, edited, removed]))
+    again = Reading(True, reading.mark(), reading.seen, NOW).take(page([*numbers(5, 6), late, edited, removed]))
     assert (again.posts, again.removed) == ([], [])
 
 
 def test_a_score_is_nothing_new() -> None:
-    before = Reading(False, None, {})
+    before = Reading(False, None, {}, NOW)
     before.take(page([post(1, score=1)]))
-    assert Reading(False, None, before.seen).take(page([post(1, score=500)])).posts == []
+    assert Reading(False, None, before.seen, NOW).take(page([post(1, score=500)])).posts == []
 
 
 def test_without_an_order_in_time_one_page_is_all() -> None:
-    reading = Reading(False, None, {})
+    reading = Reading(False, None, {}, NOW)
     assert reading.take(page(numbers(1, 4), more=True)).after is None
 
 
 def test_a_listing_that_does_not_end_is_left() -> None:
-    reading = Reading(True, None, {})
+    reading = Reading(True, None, {}, NOW)
     pages = 0
     while reading.take(page(numbers(2 * pages, 2 * pages + 1), more=True)).after is not None:
         pages += 1
@@ -101,13 +112,13 @@ def test_a_listing_that_does_not_end_is_left() -> None:
 
 
 def test_a_listing_that_goes_in_circles_is_left() -> None:
-    reading = Reading(True, None, {})
+    reading = Reading(True, None, {}, NOW)
     assert reading.take(page(numbers(1, 4), more=True)).after is not None
     assert reading.take(page(numbers(1, 4), more=True)).after is None
 
 
 def test_what_is_no_post_is_said_and_the_others_go_on() -> None:
-    reading = Reading(True, None, {})
+    reading = Reading(True, None, {}, NOW)
     nameless: dict[str, Any] = {"kind": "t3", "data": {"title": "No id"}}
     taken = reading.take(Page([nameless, *page(numbers(1, 1)).posts], None, {}))
     assert ids(taken.posts) == ["p00001"]
@@ -173,7 +184,7 @@ class Listings(RuleBasedStateMachine):
     @precondition(lambda self: self.reading is None)
     @rule()
     def a_reading_begins(self) -> None:
-        self.reading = Reading(True, self.newest, self.known)
+        self.reading = Reading(True, self.newest, self.known, NOW)
         self.there_at_the_start = {one.id for one in self.posts}
 
     @precondition(lambda self: self.reading is not None)

@@ -16,6 +16,7 @@ from soulcaster.services.file_import import check_source, import_rows, ready_row
 from soulcaster.services.import_columns import Columns, choose_columns
 from soulcaster.services.intake import read
 from soulcaster.wire.feedback import MAX_ITEM_BYTES, RawEnvelope
+from tests.support.make import NOW_MS
 from tests.support.publisher import RecordingPublisher
 
 TEXT = Columns(text="text")
@@ -106,7 +107,7 @@ def test_whatever_a_row_holds_it_is_an_item_or_a_reason(values: dict[str, Any]) 
         ready = ready_row(Row(1, 1, values), columns, project_id="p", source="s", at=AT)
     except ValueError:
         return
-    [accepted], refused, _ = read(Record("feedback.raw", 0, 0, 0, None, ready.value))
+    [accepted], refused, _ = read(Record("feedback.raw", 0, 0, NOW_MS, None, ready.value))
     assert (accepted.item.id, refused) == (ready.item.id, [])
 
 

@@ -17,7 +17,7 @@ from soulcaster.wire.feedback import MAX_ITEM_BYTES, ItemsEnvelope, items_envelo
 from soulcaster.wire.fields import MAX_DEPTH
 from soulcaster.wire.topics import ENVELOPE_BYTES, MAX_MESSAGE_BYTES
 
-AT_MS = 1_700_000_000_123
+AT_MS = 1_796_000_000_123
 GOOD: dict[str, Any] = {"project_id": "p1", "source": "github", "external_id": "7", "title": "Late", "body": "Card."}
 
 
@@ -138,7 +138,7 @@ def test_an_item_as_it_is_documented() -> None:
     assert (item.project_id, item.source, item.external_id) == ("p1", "github", "7")
     assert (item.title, item.body, item.author) == ("Late", "Card.", "someone")
     assert item.created_at == datetime(2026, 11, 20, 8, tzinfo=UTC)
-    assert item.received_at == datetime(2023, 11, 14, 22, 13, 20, 123000, tzinfo=UTC)
+    assert item.received_at == datetime(2026, 11, 30, 0, 53, 20, 123000, tzinfo=UTC)
     assert item.metadata == given["metadata"]
     assert (item.url, item.github_repo_url) == ("https://example.org/7", "https://github.com/a/b")
     assert item.id == item_id("p1", "github", "7")
@@ -179,8 +179,6 @@ def test_without_a_time_that_of_receipt() -> None:
         ("2026-11-20T10:00:00Z", datetime(2026, 11, 20, 10, tzinfo=UTC)),
         ("2026-11-20T10:00:00.5-05:00", datetime(2026, 11, 20, 15, 0, 0, 500000, tzinfo=UTC)),
         (1_700_000_000, datetime(2023, 11, 14, 22, 13, 20, tzinfo=UTC)),
-        ("0001-01-01T00:00:00Z", datetime(1, 1, 1, tzinfo=UTC)),
-        ("9999-12-31T23:59:59Z", datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)),
     ],
 )
 def test_times(given: str | int, expected: datetime) -> None:

@@ -11,6 +11,7 @@ from soulcaster.services.intake import read
 from soulcaster.services.posting import FeedbackPosts, PostableItem, read_items
 from soulcaster.wire.feedback import ENVELOPE_ITEMS, RawEnvelope, raw_envelopes
 from soulcaster.wire.topics import ENVELOPE_BYTES, FEEDBACK_RAW
+from tests.support.make import NOW_MS
 from tests.support.publisher import PARTITIONS, RecordingPublisher
 
 AT = datetime(2026, 11, 21, tzinfo=UTC)
@@ -40,7 +41,7 @@ async def partitions(sent: list[Outgoing]) -> dict[int, list[tuple[str, str]]]:
         assert message.topic == FEEDBACK_RAW.name
         assert message.key is not None
         [partition] = await RecordingPublisher().partitions(message.topic, [message.key])
-        accepted, refused, _ = read(Record(message.topic, partition, 0, 0, message.key, message.value))
+        accepted, refused, _ = read(Record(message.topic, partition, 0, NOW_MS, message.key, message.value))
         assert refused == []
         stand[partition] += [(one.item.external_id, one.item.body) for one in accepted]
     return stand

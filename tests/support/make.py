@@ -11,6 +11,7 @@ from soulcaster.domain.ids import item_id
 from soulcaster.domain.lifecycle import JobStatus, JobStep, state_of
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
+NOW_MS = int(NOW.timestamp() * 1000)
 
 
 def uid(name: object) -> str:

@@ -27,8 +27,8 @@ def test_a_metric_is_named_as_prometheus_has_it(declared: Declared) -> None:
 
 def test_no_label_is_an_id_or_a_text() -> None:
     allowed = {
-        "agent", "backend", "change", "embedder", "kind", "loop", "method", "outcome", "process", "route", "source",
-        "state", "status", "system", "topic", "version",
+        "agent", "backend", "change", "embedder", "field", "kind", "loop", "method", "outcome", "process", "route",
+        "source", "state", "status", "system", "topic", "version",
     }  # fmt: skip
     assert {label for declared in ALL for label in declared.labels} == allowed
 

@@ -22,6 +22,7 @@ MOST_BYTES = 32 * 1024 * 1024
 """No response is larger: the text of an issue has at most 64 kB."""
 
 _WAIT = timedelta(minutes=1)
+_LONGEST = timedelta(days=1)
 """Wait if GitHub limits requests without saying until when."""
 
 
@@ -129,7 +130,7 @@ def _limited_until(status: int, headers: Mapping[str, str], body: bytes, now: da
     if status not in {403, 429}:
         return None
     if (after := headers.get("Retry-After", "")).isdecimal():
-        return now + timedelta(seconds=min(int(after), 86_400))
+        return now + timedelta(seconds=min(int(after), _LONGEST.total_seconds()))
     if headers.get("X-RateLimit-Remaining") == "0" and (at := headers.get("X-RateLimit-Reset", "")).isdecimal():
-        return max(now, datetime.fromtimestamp(min(int(at), 2**33), UTC))
+        return max(now, min(datetime.fromtimestamp(min(int(at), 2**33), UTC), now + _LONGEST))
     return now + _WAIT if status == 429 or b"rate limit" in body.lower() else None

@@ -53,7 +53,7 @@ class Seen:
             before = current[key]
             if before == _GONE:
                 verdicts.append("deleted")
-            elif before is not None and not is_news(before, now):
+            elif before is not None and not is_news(before, now, items[i].received_at):
                 verdicts.append("duplicate")
             else:
                 verdicts.append("new" if before is None else "changed")

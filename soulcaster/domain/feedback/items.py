@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal
 
+from soulcaster.domain.feedback.times import TimesTold
 from soulcaster.domain.text.comparable import comparable
 from soulcaster.domain.text.masking import mask_personal, mask_values
 from soulcaster.domain.text.normalize import CUT, GIVEN_TITLE_CHARS, TITLE_CHARS, one_line
@@ -35,7 +36,10 @@ class FeedbackItem:
     """One piece of feedback, cleaned. `created_at` is the author's time, `received_at` ours.
 
     `language` is an ISO 639-1 code, or None if unknown. `updated_at` is the source's time of this version, if it gives
-    one. `occurrence_id` is the id of the event behind this version, where many events are one item.
+    one. `occurrence_id` is the id of the event behind this version, where many events are one item. `times_told` are
+    times that cannot be true; the fields of these names have the time of intake instead.
+
+    Where a time decides something, it is `counted_at` or `version_at`: the sender's, but never after intake.
     """
 
     id: str
@@ -54,6 +58,17 @@ class FeedbackItem:
     updated_at: datetime | None = None
     occurrence_id: str | None = None
     words: TextOrigin = "own"
+    times_told: TimesTold | None = None
+
+    @property
+    def counted_at(self) -> datetime:
+        """Return the time that clustering compares with others."""
+        return min(self.created_at, self.received_at)
+
+    @property
+    def version_at(self) -> datetime | None:
+        """Return the time that says which version is newer, if the source gives one."""
+        return None if self.updated_at is None else min(self.updated_at, self.received_at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +85,7 @@ class Deleted:
 
 @dataclass(frozen=True, slots=True)
 class ComparedItem:
-    """What clustering needs of an item: id, source, title, compared text and time."""
+    """What clustering needs of an item: id, source, title, compared text and time; the last is never after intake."""
 
     id: str
     source: str
@@ -86,7 +101,7 @@ def compared_item(item: FeedbackItem) -> ComparedItem:
     text = comparable(item.body, COMPARED_CHARS)
     if not repeats:
         text = f"{comparable(item.title, GIVEN_TITLE_CHARS)}\n{text}"
-    return ComparedItem(item.id, item.source, item.title, text[:COMPARED_CHARS].strip() or item.title, item.created_at)
+    return ComparedItem(item.id, item.source, item.title, text[:COMPARED_CHARS].strip() or item.title, item.counted_at)
 
 
 def mask_item(item: FeedbackItem) -> FeedbackItem:

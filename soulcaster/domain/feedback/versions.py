@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from soulcaster.domain.feedback.items import FeedbackItem, content_hash
+from soulcaster.domain.feedback.times import AHEAD
 
 MARK_BYTES = 8
 
@@ -17,9 +18,9 @@ _LAST_SECOND = (1 << 33) - 1
 def newest(known: FeedbackItem, new: FeedbackItem) -> FeedbackItem:
     """Return the item after one more version of it arrived.
 
-    Of an item's own text the newest version counts: by the source's time where it gives one, else by arrival. Of
-    samples the first stays, because the next is no better; any sample replaces a summary. Metadata beside the text is
-    merged name by name; a late version does not overwrite newer values.
+    Of an item's own text the newest version counts: by the source's time (`version_at`) where it gives one, else by
+    arrival. Of samples the first stays, because the next is no better; any sample replaces a summary. Metadata beside
+    the text is merged name by name; a late version does not overwrite newer values.
     """
     late = _is_late(known, new)
     if new.words == "own" and known.words == "own":
@@ -34,12 +35,13 @@ def newest(known: FeedbackItem, new: FeedbackItem) -> FeedbackItem:
         received_at=after.received_at,
         updated_at=after.updated_at or before.updated_at,
         metadata={**before.metadata, **after.metadata},
+        times_told=after.times_told or before.times_told,
         occurrence_id=new.occurrence_id or known.occurrence_id,
     )
 
 
 def _is_late(known: FeedbackItem, new: FeedbackItem) -> bool:
-    return known.updated_at is not None and new.updated_at is not None and new.updated_at < known.updated_at
+    return known.version_at is not None and new.version_at is not None and new.version_at < known.version_at
 
 
 def mark(item: FeedbackItem) -> bytes:
@@ -53,12 +55,16 @@ def mark(item: FeedbackItem) -> bytes:
     # Counts and other metadata change beside the text: the read model needs them, the clusterer does not.
     text = hashlib.blake2b(f"{item.title}\0{item.body}".encode(), digest_size=4).digest()
     hashed = int.from_bytes(text, "big") & ((1 << 28) - 1)
-    value = _MARKED | _RANKS[item.words] << 61 | _second(item.updated_at) << 28 | hashed
+    value = _MARKED | _RANKS[item.words] << 61 | _second(item.version_at) << 28 | hashed
     return value.to_bytes(MARK_BYTES, "big")
 
 
-def is_news(seen: bytes, new: bytes) -> bool:
-    """Return whether a version has new content, by the mark that was seen and the mark of the new version."""
+def is_news(seen: bytes, new: bytes, received_at: datetime) -> bool:
+    """Return whether a version has new content, by the mark that was seen and the mark of the new version.
+
+    `received_at` is when the new one came in. A mark from long after that cannot make it late: times that cannot be
+    true were once believed.
+    """
     before, now = int.from_bytes(seen, "big"), int.from_bytes(new, "big")
     if not before & now & _MARKED:
         return before != now
@@ -68,7 +74,7 @@ def is_news(seen: bytes, new: bytes) -> bool:
     if rank == _RANKS["sample"]:
         return False
     at_before, at = before >> 28 & _LAST_SECOND, now >> 28 & _LAST_SECOND
-    late = 0 < at < at_before
+    late = 0 < at < at_before <= _second(received_at + AHEAD)
     return not late and before & ((1 << 28) - 1) != now & ((1 << 28) - 1)
 
 

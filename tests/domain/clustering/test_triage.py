@@ -214,7 +214,7 @@ def test_people_decide_about_a_regressed_cluster_and_take_it_back(
 
 def note(news: PullRequestNews, *, hours: float, resolves: bool, command: str = "n") -> NotePullRequest:
     at = NOW + hours * HOUR
-    return NotePullRequest(command, "github", NOW, of(CARD), "o/n#1", "https://x/1", news, at, resolves)
+    return NotePullRequest(command, "github", at, of(CARD), "o/n#1", "https://x/1", news, at, resolves)
 
 
 def pulls(step: Step) -> list[ClusterPullRequest]:

@@ -17,7 +17,7 @@ from tests.support.make import NOW, item
 
 def told(body: str, minutes: int | None = None, words: TextOrigin = "own", **metadata: object) -> FeedbackItem:
     at = None if minutes is None else NOW + timedelta(minutes=minutes)
-    return replace(item("1", body=body), updated_at=at, words=words, metadata=metadata)
+    return replace(item("1", body=body), received_at=at or NOW, updated_at=at, words=words, metadata=metadata)
 
 
 def after(*versions: FeedbackItem) -> FeedbackItem:
@@ -59,7 +59,7 @@ def news(*versions: FeedbackItem) -> list[bool]:
     seen: bytes | None = None
     found = []
     for version in versions:
-        found.append(seen is None or is_news(seen, mark(version)))
+        found.append(seen is None or is_news(seen, mark(version), version.received_at))
         if found[-1]:
             seen = mark(version)
     return found

@@ -25,7 +25,7 @@ from soulcaster.web.api.github_sync.models import RepositorySyncOut, SyncOut
 from soulcaster.wire.control import RepositorySynced, control_message
 from tests.support.answers import problem
 from tests.support.github_issues import GitHub
-from tests.support.make import NOW
+from tests.support.make import NOW, NOW_MS
 from tests.support.web import Client, Worker, World
 
 HERE = {"project_id": "p1"}
@@ -70,7 +70,7 @@ class Setting:
 
     @property
     def posted(self) -> list[FeedbackItem]:
-        records = [Record(m.topic, 0, 0, 0, m.key, m.value) for m in self.kafka.sent if m.topic == "feedback.raw"]
+        records = [Record(m.topic, 0, 0, NOW_MS, m.key, m.value) for m in self.kafka.sent if m.topic == "feedback.raw"]
         found = [read(record) for record in records]
         assert not [contents.refused for contents in found if contents.refused]
         return [one.item for contents in found for one in contents.items]
@@ -471,5 +471,5 @@ async def test_what_no_item_can_be_made_of_is_a_dead_letter_and_keeps_nothing_up
     setting.hub.put(2)
     assert counts(await setting.sync()) == (1, 0, 0, 1)
     sent = [m for m in setting.kafka.sent if m.topic == "feedback.raw"]
-    refused = [read(Record(m.topic, 0, 0, 0, m.key, m.value)).refused for m in sent]
+    refused = [read(Record(m.topic, 0, 0, NOW_MS, m.key, m.value)).refused for m in sent]
     assert [bool(one) for one in refused] == [True, False]

@@ -9,6 +9,7 @@ from soulcaster.ports.messaging import Outgoing, Record
 from soulcaster.services.intake import read
 from soulcaster.wire.feedback import RawFeedback
 from tests.support.answers import problem
+from tests.support.make import NOW_MS
 from tests.support.web import Client, World
 
 HERE = {"project_id": "p1"}
@@ -18,7 +19,7 @@ def the_item(sent: list[Outgoing]) -> RawFeedback:
     [message] = sent
     assert message.topic == "feedback.raw"
     raw = RawFeedback.model_validate_json(message.value)
-    accepted, refused, _ = read(Record(message.topic, 0, 0, 0, message.key, message.value))
+    accepted, refused, _ = read(Record(message.topic, 0, 0, NOW_MS, message.key, message.value))
     assert refused == []
     assert message.key == accepted[0].item.id.encode()
     return raw

@@ -11,6 +11,7 @@ from soulcaster.ports.messaging import Record
 from soulcaster.services.intake import read
 from tests.conftest import RedisServer
 from tests.support.anything import anything, text
+from tests.support.make import NOW_MS
 from tests.support.web import World
 
 odd = st.sampled_from(
@@ -54,7 +55,7 @@ async def test_anything(redis_server: RedisServer, path: str, body: Any, in_quer
         )
         assert answer.status < 500, await answer.text()
         if answer.status < 300:
-            read_back = [read(Record(m.topic, 0, 0, 0, m.key, m.value)) for m in world.publisher.sent]
+            read_back = [read(Record(m.topic, 0, 0, NOW_MS, m.key, m.value)) for m in world.publisher.sent]
             assert [contents.refused for contents in read_back] == [[]] * len(read_back)
             there = [(one.item.id, one.item.project_id) for contents in read_back for one in contents.items]
             told = await answer.json()

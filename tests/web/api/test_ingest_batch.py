@@ -15,6 +15,7 @@ from soulcaster.services.intake import read
 from soulcaster.web.api.ingest.models import MAX_ITEMS
 from soulcaster.web.problems import MAX_FAULTS
 from tests.support.answers import problem
+from tests.support.make import NOW_MS
 from tests.support.publisher import PARTITIONS
 from tests.support.web import Client, World
 
@@ -31,7 +32,7 @@ def items(sent: Sequence[Outgoing]) -> list[FeedbackItem]:
     found = []
     for offset, message in enumerate(sent):
         assert message.topic == "feedback.raw"
-        accepted, refused, _ = read(Record(message.topic, 0, offset, 0, message.key, message.value))
+        accepted, refused, _ = read(Record(message.topic, 0, offset, NOW_MS, message.key, message.value))
         assert refused == []
         found += [one.item for one in accepted]
     return found

@@ -165,7 +165,8 @@ class Edits:
         constraint = self._constraint(
             command.id, "resolve", number, triage=cluster.triage, resolved_at=cluster.resolved_at
         )
-        cluster.triage, cluster.resolved_at = "resolved", command.happened_at.timestamp()
+        cluster.triage = "resolved"
+        cluster.resolved_at = min(command.happened_at, command.requested_at).timestamp()
         return self._cluster_done(constraint)
 
     # ---- shared parts --------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from pydantic.dataclasses import dataclass
 
 from soulcaster.domain.assignment import Assignment
 from soulcaster.domain.feedback.items import FeedbackItem
+from soulcaster.domain.feedback.times import TimesTold
 from soulcaster.domain.text.normalize import title_and_body
 from soulcaster.ports.feedback import FeedbackView
 from soulcaster.web.api.feedback.metadata import PREDECESSOR_FIELDS, check_depth, repository_url
@@ -83,6 +84,7 @@ class FeedbackOut(BaseModel):
     """One item; it is `clustered` once it has a `cluster_id`, and `assignment` says why it is in that cluster.
 
     `occurrences` counts the events of this item, with an error of about 1%; `updated_at` is the time its source gave.
+    `times_told` holds times that cannot be true; the fields of these names have the time of intake.
     """
 
     id: str
@@ -100,6 +102,7 @@ class FeedbackOut(BaseModel):
     github_repo_url: str | None
     language: str | None
     updated_at: datetime | None
+    times_told: TimesTold | None
     occurrences: int
     clustered: bool
     cluster_id: str | None
@@ -129,6 +132,7 @@ class FeedbackOut(BaseModel):
             created_at=item.created_at,
             received_at=item.received_at,
             updated_at=item.updated_at,
+            times_told=item.times_told,
             occurrences=view.occurrences,
             author=item.author,
             url=item.url,
