@@ -6,8 +6,7 @@ Text is read line by line, in time proportional to its length. A text of which n
 import re
 from itertools import islice
 
-FRAMES = 3
-"""Frames kept of a stack trace: the application's own, nearest to the fault."""
+from soulcaster.domain.text.traces import without_frames
 
 _FEWEST_WORDS = 5
 """A shorter reply keeps its quotation, which it needs to be understood."""
@@ -31,32 +30,6 @@ _FORWARDED = re.compile(r"-{4,} ?Forwarded message ?-{4,}$|Begin forwarded messa
 _FROM = re.compile(r"\*?(?:From|Von|De|Da)\s?:\*?\s")
 _SENT = re.compile(r"\*?(?:Sent|Gesendet|Envoyé|Enviado|Enviada em|Inviato|Date|Datum)\s?:\*?\s")
 _SENT_FROM = re.compile(r"(?:Sent from my|Get Outlook for|Von meinem|Envoyé de mon|Enviado desde mi) .{1,40}$")
-
-_TRACEBACK = "Traceback (most recent call last):"
-_MARKS = re.compile(r"[\s^~|]+$")
-_PYTHON = re.compile(r'File "(.{1,400})", line \d+(?:, in (.{1,200}))?$')
-_MAY_BE_FRAME = ("at ", "from ", "#", "/", "... ", "0", "1", "2", "3", "4", "5", "6", "7", "8", "9")
-_FRAME = (
-    re.compile(
-        r"at (?:async )?(.{0,300}?) ?\(([^()]{0,400}:\d+|Native Method|Unknown Source|<anonymous>)\)$"
-    ),  # JS, Java
-    re.compile(r"at ([^\s()]{1,200}\.[^\s()]{1,200})\([^()]{0,300}\)(?: in (.{1,300}):line \d+)?$"),  # .NET
-    re.compile(r"at (?:async )?()(\S{1,400}:\d+)$"),  # JavaScript without a name
-    re.compile(r"([^\s@]{0,200})@(\w+:\S{1,400}:\d+)$"),  # Firefox and Safari
-    re.compile(
-        r"#?\d{1,3}:?\s{1,8}(?:(?!0x)\S{1,100}\s{1,40})?0x[0-9a-fA-F]+ (?:in )?(\S{1,200})(.{0,300})$"
-    ),  # native
-    re.compile(r"#\d{1,3} ()(\S{1,300})\(\d+\): .{0,300}$"),  # PHP
-    re.compile(r"(?:from )?()(\S{1,300}\.rb:\d+:in .{1,200})$"),  # Ruby
-    re.compile(r"()(/\S{1,300}\.go:\d+)(?: \+0x[0-9a-f]+)?$"),  # Go
-    re.compile(r"(\.\.\.) \d+ ()(?:more|common frames omitted)$"),
-)
-_THEIRS = re.compile(
-    r"site-packages|dist-packages|/lib/python|node_modules|<frozen|<anonymous>|node:|webpack/|/gems/|/usr/|^\.\.\.$"
-    r"|(?:^|[\s(/])(?:java|javax|jdk|sun|kotlin|kotlinx|scala|android|androidx|dalvik|com\.android|System|Microsoft"
-    r"|org\.springframework|org\.apache|io\.netty)\.|internal/|libsystem|libc\.so|libpthread|ntdll|kernel32"
-)
-_LINE_NUMBERS = re.compile(r"(?::\d+)+$|:\d+:in ")
 
 _DUMP = re.compile(r"(?:(?:0x)?[0-9a-fA-F]{4,16}[:|]?\s{1,8})?(?:[0-9a-fA-F]{2,8}[ \t]{1,4}){6,}+.{0,40}$")
 _LOG_TIME = re.compile(
@@ -130,47 +103,8 @@ def _nothing_follows(line: str, bare: str, lines: list[str], at: int) -> bool:
 
 def _without_machines(lines: list[str]) -> list[str]:
     """Return the lines without dumps and most frames, and with blobs, log times and the ends of long lines cut."""
-    kept: list[str] = []
-    python: list[tuple[str, bool]] = []
-    others: list[tuple[str, bool]] = []
-    indent = 0
-    for line in lines:
-        bare = line.strip()
-        if python and (len(line) - len(line.lstrip()) > indent or _MARKS.match(line)):
-            continue  # the source line of the frame
-        if bare.startswith('File "') and (found := _PYTHON.match(bare)):
-            indent = len(line) - len(line.lstrip())
-            python.append((f"{_file(found[1])} {found[2] or ''}".strip(), not _THEIRS.search(found[1])))
-            continue
-        if (bare.startswith(_MAY_BE_FRAME) or "@" in bare or ".rb:" in bare) and (frame := _frame(bare)):
-            others.append(frame)
-            continue
-        if python or others:
-            kept += [*_nearest(python[::-1])[::-1], *_nearest(others)]
-            python, others = [], []
-        if bare == _TRACEBACK or (bare and _DUMP.match(bare)):
-            continue
-        kept.append(_shortened(line))
-    return [*kept, *_nearest(python[::-1])[::-1], *_nearest(others)]
-
-
-def _frame(bare: str) -> tuple[str, bool] | None:
-    """Return what is kept of a frame and whether it is the application's; None if the line is no frame."""
-    for form in _FRAME:
-        if found := form.match(bare):
-            name, place = found[1], found[2] or ""
-            file = _file(_LINE_NUMBERS.sub(" ", place).strip())
-            return f"{name} {file}".strip(), not (_THEIRS.search(name) or _THEIRS.search(place))
-    return None
-
-
-def _file(path: str) -> str:
-    return path.replace("\\", "/").rsplit("/", 1)[-1]
-
-
-def _nearest(frames: list[tuple[str, bool]]) -> list[str]:
-    """Return the frames to keep, of frames ordered newest first."""
-    return [text for text, ours in frames if ours][:FRAMES] or [text for text, _ in frames[:1]]
+    kept = without_frames(lines)
+    return [_shortened(line) for line in kept if not _DUMP.match(line.strip())]
 
 
 def _shortened(line: str) -> str:

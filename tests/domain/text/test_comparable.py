@@ -158,7 +158,7 @@ Traceback (most recent call last):
     int("x")
 ValueError: invalid literal"""
     assert comparable(python, COMPARED_CHARS) == (
-        "It fails:\none.py one\ntwo.py two\nthree.py three\nValueError: invalid literal"
+        "It fails:\none one.py\ntwo two.py\nthree three.py\nValueError: invalid literal"
     )
     java = """java.lang.IllegalStateException: no card
 \tat java.util.Optional.orElseThrow(Optional.java:403)
