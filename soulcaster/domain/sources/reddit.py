@@ -1,7 +1,8 @@
 """Reddit: posts from the JSON API and the Atom feed.
 
-Both give the same item: its id is the post's without `t3_`, and the body is made from the HTML that both carry. Score
-and number of comments are only in the JSON, and volatile.
+Both give the same item: its id is the post's without `t3_`, and the body is made from the HTML that both carry. Only
+the JSON has score and number of comments, which are volatile, and what people write outside of a post's text: the
+choices of a poll, the captions of pictures, and the text of the post that a cross-post repeats.
 
 A post that its author deleted or a moderator removed is deleted here too, as its author and Reddit's terms require. If
 only the account is deleted, the post stays, without an author.
@@ -14,7 +15,7 @@ from html import unescape
 from typing import Any
 
 from soulcaster.domain.sources._changes import Delete, Nothing, SourceChange, Upsert
-from soulcaster.domain.sources._json import at, identifier, known, mapping, moment, text, web_address, whole
+from soulcaster.domain.sources._json import at, identifier, items, known, mapping, moment, text, web_address, whole
 
 HEADERS = ()
 
@@ -58,13 +59,10 @@ def parse(headers: Mapping[str, str], payload: Any) -> tuple[SourceChange, ...]:
 
 
 def _of_listing(post: Mapping[str, Any]) -> SourceChange:
-    html = post.get("selftext_html")
-    raw = isinstance(html, str) and html.lstrip().startswith("<")  # with raw_json=1, nothing is escaped
+    raw = _is_raw(post)
     permalink = text(post.get("permalink"))
     address = web_address(_SITE + permalink) if permalink else None
-    body = _unescaped(post.get("selftext"), raw)
-    if isinstance(html, str) and not _gone(body):
-        body = _text_of(html if raw else unescape(html)) or body
+    body = _own_text(post, raw)
     edited = post.get("edited")
     created_at = moment(post.get("created_utc"))
     if text(post.get("removed_by_category")):
@@ -72,7 +70,7 @@ def _of_listing(post: Mapping[str, Any]) -> SourceChange:
     return _post(
         external_id=_id(post, address),
         title=_unescaped(post.get("title"), raw),
-        body=body,
+        body=body if _gone(body) else _with_choices(post, body or _text_of_parent(post), raw),
         created_at=created_at,
         author=text(post.get("author")),
         address=address,
@@ -81,6 +79,38 @@ def _of_listing(post: Mapping[str, Any]) -> SourceChange:
         version=moment(edited) or created_at,
         volatile=known(score=whole(post.get("score")), num_comments=whole(post.get("num_comments"))),
     )
+
+
+def _is_raw(post: Mapping[str, Any]) -> bool:
+    """Return whether nothing in a post is escaped, as with raw_json=1."""
+    html = post.get("selftext_html")
+    return isinstance(html, str) and html.lstrip().startswith("<")
+
+
+def _own_text(post: Mapping[str, Any], raw: bool) -> str | None:
+    body = _unescaped(post.get("selftext"), raw)
+    html = post.get("selftext_html")
+    if isinstance(html, str) and not _gone(body):
+        body = _text_of(html if raw else unescape(html)) or body
+    return body
+
+
+def _text_of_parent(post: Mapping[str, Any]) -> str | None:
+    """Return the text of the post that a cross-post repeats; None if there is none, or if it is deleted there."""
+    parents = [parent for parent in items(post.get("crosspost_parent_list")) if isinstance(parent, dict)]
+    for parent in parents:
+        body = _own_text(parent, _is_raw(parent))
+        if not text(parent.get("removed_by_category")) and not _gone(body):
+            return _with_choices(parent, body, _is_raw(parent))
+    return None
+
+
+def _with_choices(post: Mapping[str, Any], body: str | None, raw: bool) -> str | None:
+    """Return a text with the choices of the post's poll and the captions of its pictures, a line each."""
+    listed = [at(choice, "text") for choice in items(at(post, "poll_data", "options"))]
+    listed += [at(picture, "caption") for picture in items(at(post, "gallery_data", "items"))]
+    lines = [f"{_BULLET}{line}" for one in listed if (line := _unescaped(one, raw))]
+    return "\n".join([*([body, ""] if body and lines else [body] if body else []), *lines]) or None
 
 
 def _of_feed(entry: Mapping[str, Any]) -> SourceChange:

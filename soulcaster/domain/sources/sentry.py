@@ -4,6 +4,9 @@ An item is a Sentry issue, and an event is an occurrence of it. What differs bet
 request, contexts, tags and above all the user, with IP and e-mail address), volatile (counts, release, environment) or
 a sample (message, frames). A message about an issue has no trace: its text is a summary, and it carries the state.
 
+A report that a person wrote (Sentry's User Feedback) is that person's words alone. Of a group of exceptions each member
+counts; a group of one member is the same problem as that member alone.
+
 The id is that of Sentry's issue, which events and issues both carry. An event without it (from an SDK, posted straight
 to us) gets `fingerprint:` and a hash of its fingerprint; if the SDK sets none, the fingerprint is the exception's type
 and the functions of the frames that matter. A metric alert is one item per rule; each incident is an occurrence.
@@ -12,10 +15,11 @@ and the functions of the frames that matter. A metric alert is one item per rule
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from soulcaster.domain.sources._changes import Nothing, SourceChange, Upsert
+from soulcaster.domain.sources._exceptions import Raised, are_group, chains
 from soulcaster.domain.sources._json import at, identifier, items, known, mapping, moment, text, web_address, whole
 from soulcaster.domain.text.normalize import one_line
 
@@ -24,7 +28,9 @@ HEADERS = ("sentry-hook-resource", "sentry-hook-timestamp")
 FRAMES = 3
 """Frames of a trace that are shown, and that identify an event without an issue."""
 
-_CAUSES = 3
+_FEEDBACK = 6001
+"""Sentry's number of the occurrences that are User Feedback (its src/sentry/issues/grouptype.py)."""
+
 _EVIDENCE = 3
 _LINES = 5
 _LINE_CHARS = 500
@@ -43,6 +49,7 @@ _STATES = {
 
 _ISSUE_IN_ADDRESS = re.compile(r"/(?:issues|group)/([0-9]+)(?:/|$)")
 _EVENT_IN_ADDRESS = re.compile(r"/events/[^/]+/?$")
+_TITLE_OF_FEEDBACK = re.compile(r"User Feedback(?::\s*|$)", re.IGNORECASE)
 _PROMPT = re.compile(r"^(?:critical|warning|resolved):\s+", re.IGNORECASE)
 _VARYING = re.compile(
     r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|(?:0x)?[0-9a-f]{8,}|0x[0-9a-f]+|[0-9]+(?:[.,:-][0-9]+)*",
@@ -92,11 +99,14 @@ def _of_issue(headers: Mapping[str, str], action: str | None, issue: Mapping[str
     if title is None:
         raise ValueError("the issue has no title")
     place, culprit = _place(about), text(issue.get("culprit"))
+    said = (text(about.get("message")) or value) if _is_feedback([issue]) else None
+    if said:
+        title, kind, culprit = _without_prompt(title), None, None
     return Upsert(
         source="sentry",
         external_id=external_id,
         title=title,
-        body=_body([_named(kind, value), f"at {place}" if place else f"in {culprit}" if culprit else None]),
+        body=said or _body([_named(kind, value), f"at {place}" if place else f"in {culprit}" if culprit else None]),
         created_at=moment(issue.get("firstSeen")),
         url=web_address(issue.get("permalink")) or web_address(issue.get("web_url")),
         metadata={
@@ -112,46 +122,48 @@ def _of_issue(headers: Mapping[str, str], action: str | None, issue: Mapping[str
         },
         volatile=known(count=whole(issue.get("count")), users=whole(issue.get("userCount"))),
         version=moment(headers.get("sentry-hook-timestamp")) or moment(issue.get("lastSeen")),
-        words="summary",
+        words="own" if said else "summary",
     )
 
 
 def _of_event(layers: Sequence[Mapping[str, Any]], issue: Mapping[str, Any], payload: Mapping[str, Any]) -> Upsert:
-    exceptions = _exceptions(layers)
-    kinds = [_named(text(one.get("type")), text(one.get("value"))) for one in exceptions]
+    values = _exception_values(layers)
+    raised = chains(values)
+    names = [name for chain in raised if (name := _name(chain[0]))]
     message = _message(layers)
     occurrence = mapping(_first(layers, "occurrence"))
+    is_feedback = _is_feedback([*layers, issue])
+    said = text(at(_first(layers, "contexts"), "feedback", "message")) or message if is_feedback else None
     title = (
-        _text(layers, "title")
+        (_joined(names) if are_group(values) else None)
+        or _text(layers, "title")
         or text(occurrence.get("issueTitle"))
         or text(at(_first(layers, "metadata"), "title"))
         or message
-        or next((kind for kind in kinds if kind), None)
+        or _joined(names)
         or text(issue.get("title"))
     )
     if title is None:
         raise ValueError("the event has no title, message or exception")
-    frames = _frames(layers, exceptions)
+    traces = _traces(layers, raised)
     culprit = _text(layers, "culprit") or _text(layers, "transaction") or text(occurrence.get("culprit"))
-    kind = text(exceptions[0].get("type")) if exceptions else None
     address = _address(layers)
     external_id = identifier(issue.get("id")) or _issue_id(layers, payload)
-    fingerprint = None if external_id else _fingerprint(layers, kind, frames, message or title, culprit)
+    fingerprint = None if external_id else _fingerprint(layers, raised, traces, message or title, culprit)
     happened = moment(_first(layers, "datetime")) or moment(_first(layers, "timestamp"))
+    described = [
+        *_described(raised, traces),
+        message if message != title else None,
+        text(occurrence.get("subtitle")),
+        *_evidence(occurrence),
+        f"in {culprit}" if culprit and not any(traces) else None,
+        *(f"at {_place(frame)}" for frame in (traces[0] if len(traces) == 1 else [])),
+    ]
     return Upsert(
         source="sentry",
         external_id=external_id or f"fingerprint:{fingerprint}",
-        title=one_line(title, _LINE_CHARS),
-        body=_body(
-            [
-                *(f"caused by {kind}" if i else kind for i, kind in enumerate(filter(None, kinds))),
-                message if message != title else None,
-                text(occurrence.get("subtitle")),
-                *_evidence(occurrence),
-                f"in {culprit}" if culprit and not frames else None,
-                *(f"at {_place(frame)}" for frame in frames),
-            ]
-        ),
+        title=_without_prompt(title) if said else one_line(title, _LINE_CHARS),
+        body=said or _body(described),
         created_at=happened,
         url=address,
         metadata={
@@ -159,8 +171,8 @@ def _of_event(layers: Sequence[Mapping[str, Any]], issue: Mapping[str, Any], pay
             **known(
                 level=_text(layers, "level") or _tag(layers, "level"),
                 platform=_text(layers, "platform"),
-                culprit=culprit,
-                exception=kind,
+                culprit=None if said else culprit,
+                exception=text(raised[0][0].get("type")) if raised else None,
                 project=_text(layers, "project_slug"),
             ),
         },
@@ -170,8 +182,40 @@ def _of_event(layers: Sequence[Mapping[str, Any]], issue: Mapping[str, Any], pay
         ),
         occurrence_id=_occurrence_id(layers, occurrence),
         version=happened,
-        words="sample",
+        words="own" if said else "sample",
     )
+
+
+def _is_feedback(layers: Sequence[Mapping[str, Any]]) -> bool:
+    """Return whether a person wrote it: Sentry's User Feedback."""
+    return (
+        _first(layers, "issueCategory") == "feedback"
+        or _first(layers, "issueType") == "feedback"
+        or at(_first(layers, "occurrence"), "type") == _FEEDBACK
+        or bool(mapping(at(_first(layers, "contexts"), "feedback")))
+    )
+
+
+def _without_prompt(title: str) -> str | None:
+    """Return the title of a report without what Sentry puts before each; None if there is nothing else."""
+    return text(_TITLE_OF_FEEDBACK.sub("", title, count=1))
+
+
+def _joined(names: Sequence[str]) -> str | None:
+    """Return a title of what went wrong: the first exception, and how many there are beside it."""
+    if not names:
+        return None
+    first = names[0].partition("\n")[0]
+    return first if len(names) == 1 else f"{first} (and {len(names) - 1} more)"
+
+
+def _described(raised: Sequence[Sequence[Raised]], traces: Sequence[Sequence[Mapping[str, Any]]]) -> Iterator[str]:
+    """Yield a line for each exception; with several, also one for where each came from."""
+    for number, chain in enumerate(raised):
+        names = [name for one in chain if (name := _name(one))]
+        yield from (f"caused by {name}" if place else name for place, name in enumerate(names))
+        if len(raised) > 1:
+            yield from (f"at {_place(frame)}" for frame in traces[number][:1])
 
 
 def _of_alert(
@@ -241,6 +285,10 @@ def _named(kind: str | None, value: str | None) -> str | None:
     return f"{kind}: {value}" if kind and value else kind or value
 
 
+def _name(one: Raised) -> str | None:
+    return _named(text(one.get("type")), text(one.get("value")))
+
+
 def _message(layers: Sequence[Mapping[str, Any]]) -> str | None:
     """Return the logged message; `message` is a text or, from SDKs, an object like `logentry`."""
     for key in ("message", "logentry", "sentry.interfaces.Message"):
@@ -251,22 +299,26 @@ def _message(layers: Sequence[Mapping[str, Any]]) -> str | None:
     return None
 
 
-def _exceptions(layers: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Return the exceptions of an event, the last raised first, then its causes; at most three."""
+def _exception_values(layers: Sequence[Mapping[str, Any]]) -> list[Any]:
     given = _first(layers, "exception") or _first(layers, "sentry.interfaces.Exception")
-    values = given if isinstance(given, list) else items(at(given, "values"))
-    usable = [one for one in values if isinstance(one, dict) and (text(one.get("type")) or text(one.get("value")))]
-    return usable[: -_CAUSES - 1 : -1]
+    return given if isinstance(given, list) else items(at(given, "values"))
 
 
-def _frames(layers: Sequence[Mapping[str, Any]], exceptions: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the frames that matter: those of the application first, each newest first."""
+def _traces(layers: Sequence[Mapping[str, Any]], raised: Sequence[Sequence[Raised]]) -> list[list[dict[str, Any]]]:
+    """Return the frames that matter, of each chain of exceptions, or of the event if it has at most one."""
+    if len(raised) > 1:
+        return [_frames(at(one, "stacktrace", "frames") for one in chain) for chain in raised]
     crashed = [one for one in items(at(_first(layers, "threads"), "values")) if at(one, "crashed") is True]
-    traces = [
-        *(at(one, "stacktrace", "frames") for one in [*exceptions, *crashed]),
+    places = [
+        *(at(one, "stacktrace", "frames") for one in [*(one for chain in raised for one in chain), *crashed]),
         *(at(_first(layers, key), "frames") for key in ("stacktrace", "sentry.interfaces.Stacktrace")),
     ]
-    frames = next((usable for trace in traces if (usable := [one for one in items(trace) if _place(one)])), [])
+    return [_frames(places)]
+
+
+def _frames(places: Iterable[Any]) -> list[dict[str, Any]]:
+    """Return the frames of the first trace that has any: those of the application first, each newest first."""
+    frames = next((usable for trace in places if (usable := [one for one in items(trace) if _place(one)])), [])
     newest_first = frames[::-1]
     ours = [frame for frame in newest_first if frame.get("in_app") is True]
     return [*ours, *(frame for frame in newest_first if frame.get("in_app") is not True)][:FRAMES]
@@ -327,18 +379,26 @@ def _occurrence_id(layers: Sequence[Mapping[str, Any]], occurrence: Mapping[str,
 
 def _fingerprint(
     layers: Sequence[Mapping[str, Any]],
-    kind: str | None,
-    frames: Sequence[Mapping[str, Any]],
+    raised: Sequence[Sequence[Raised]],
+    traces: Sequence[Sequence[Mapping[str, Any]]],
     message: str,
     culprit: str | None,
 ) -> str:
-    """Return a hash that all events of one problem share; it ignores line numbers and values."""
+    """Return a hash that all events of one problem share; it ignores line numbers and values.
+
+    Which members a group has identifies it, not how often it has them, or in which order.
+    """
+    kinds = [text(chain[0].get("type")) for chain in raised] or [None]
+    places = [[text(frame.get("function")) or text(frame.get("filename")) for frame in frames] for frames in traces]
+    known_by = [[kind, place] for kind, place in zip(kinds, places, strict=True) if kind and place]
     default: list[Any]
-    if kind and frames:
-        default = [kind, [text(frame.get("function")) or text(frame.get("filename")) for frame in frames]]
+    if known_by:
+        several = sorted(known_by, key=json.dumps)
+        distinct = [one for number, one in enumerate(several) if one not in several[:number]]
+        default = distinct[0] if len(distinct) == 1 else distinct
     else:
         template = text(at(_first(layers, "logentry"), "message")) or message
-        default = [kind, culprit, _VARYING.sub("#", template)]
+        default = [kinds[0], culprit, _VARYING.sub("#", template)]
     own = [identifier(part) for part in items(_first(layers, "fingerprint"))]
     parts = [default if _DEFAULT.fullmatch(part) else part for part in own if part] or [default]
     of = [identifier(_first(layers, "project")), parts]

@@ -95,3 +95,28 @@ def test_an_id_from_wherever_it_stands() -> None:
 @pytest.mark.parametrize("text", ["[removed] my account, now what?", "[deleted] is all that I see", "It was removed"])
 def test_words_that_only_begin_so(text: str) -> None:
     assert only({"kind": "t3", "data": {"id": "a", "title": text, "selftext": text}}).title == text
+
+
+def listed(**fields: object) -> dict[str, Any]:
+    post = {"id": "1a", "title": "Anyone else?", "selftext": "", "permalink": "/r/myapp/comments/1a/x/"}
+    return {"kind": "t3", "data": post | fields}
+
+
+def test_a_cross_post_has_the_text_of_its_parent() -> None:
+    parent = {"id": "2b", "title": "Broken", "selftext": "Uploads hang &amp; stop."}
+    assert only(listed(crosspost_parent_list=[parent])).body == "Uploads hang & stop."
+    assert only(listed(selftext="Mine too.", crosspost_parent_list=[parent])).body == "Mine too."
+    assert only(listed(crosspost_parent_list=[parent | {"selftext": "[removed]"}])).body is None
+    assert only(listed(crosspost_parent_list=[None, 3, {}])).body is None
+
+
+def test_the_choices_of_a_poll_and_the_captions_of_pictures_are_text() -> None:
+    poll = {"options": [{"text": "Sync hangs"}, {"text": "Export is blank"}, {"text": ""}, None]}
+    assert only(listed(poll_data=poll)).body == "- Sync hangs\n- Export is blank"
+    assert only(listed(selftext="Vote.", poll_data=poll)).body == "Vote.\n\n- Sync hangs\n- Export is blank"
+    pictures = {"items": [{"caption": "before"}, {"media_id": "x"}]}
+    assert only(listed(gallery_data=pictures)).body == "- before"
+    assert (
+        only(listed(crosspost_parent_list=[{"selftext": "", "poll_data": poll}])).body
+        == "- Sync hangs\n- Export is blank"
+    )

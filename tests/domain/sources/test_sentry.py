@@ -107,6 +107,107 @@ def test_the_newest_exception_is_named_and_its_causes_follow() -> None:
     assert upsert.body == "D: d\ncaused by C: c\ncaused by B: b"
 
 
+def group(*members: tuple[str, str], kind: str = "ExceptionGroup") -> dict[str, Any]:
+    """An event of a group, as the SDKs list it: innermost first."""
+    head = {"type": kind, "value": "unhandled errors", "mechanism": {"exception_id": 0, "is_exception_group": True}}
+    values: list[dict[str, Any]] = [head]
+    for number, (name, function) in enumerate(members):
+        one = {
+            "type": name,
+            "value": name.lower(),
+            "stacktrace": {"frames": [{"filename": "shop.py", "function": function, "in_app": True}]},
+            "mechanism": {"exception_id": number + 1, "parent_id": 0, "source": f"exceptions[{number}]"},
+        }
+        values.append(one)
+    return {"event_id": "1", "exception": {"values": values[::-1]}}
+
+
+def test_of_a_group_of_exceptions_each_member_counts() -> None:
+    upsert = only({}, group(("KeyError", "total"), ("ConnectionError", "load")))
+    assert upsert.title == "KeyError: keyerror (and 1 more)"
+    assert (
+        upsert.body == "KeyError: keyerror\nat shop.py in total\nConnectionError: connectionerror\nat shop.py in load"
+    )
+    ids = {
+        only({}, group(*members)).external_id
+        for members in (
+            [("KeyError", "total")],
+            [("ConnectionError", "load")],
+            [("KeyError", "total"), ("ConnectionError", "load")],
+        )
+    }
+    assert len(ids) == 3
+    again = only({}, group(("ConnectionError", "load"), ("KeyError", "total"), ("KeyError", "total")))
+    assert again.external_id == only({}, group(("KeyError", "total"), ("ConnectionError", "load"))).external_id
+
+
+def test_a_group_of_one_is_the_problem_that_its_member_is_alone() -> None:
+    alone = group(("KeyError", "total"))
+    del alone["exception"]["values"][1]
+    del alone["exception"]["values"][0]["mechanism"]
+    one, other = only({}, group(("KeyError", "total"), kind="AggregateError")), only({}, alone)
+    assert (one.external_id, one.title) == (other.external_id, "KeyError: keyerror")
+
+
+def test_a_group_in_a_group_and_the_causes_of_members() -> None:
+    def one(name: str, identity: int, parent: int | None, source: str, *, is_group: bool = False) -> dict[str, Any]:
+        about = {"exception_id": identity, "parent_id": parent, "source": source, "is_exception_group": is_group}
+        return {"type": name, "value": name.lower(), "mechanism": about}
+
+    values = [
+        one("Outer", 0, None, "", is_group=True),
+        one("Inner", 1, 0, "exceptions[0]", is_group=True),
+        one("A", 2, 1, "exceptions[0]"),
+        one("CauseOfA", 3, 2, "__cause__"),
+        one("B", 4, 0, "exceptions[1]"),
+        one("CauseOfOuter", 5, 0, "__cause__"),
+    ]
+    upsert = only({}, {"event_id": "1", "exception": {"values": values[::-1]}})
+    assert upsert.body == "A: a\ncaused by CauseOfA: causeofa\nB: b\nCauseOfOuter: causeofouter"
+
+
+def test_exceptions_that_point_at_each_other_are_read() -> None:
+    about = [{"exception_id": 1, "parent_id": 2}, {"exception_id": 2, "parent_id": 1}]
+    values = [{"type": "A", "value": "a", "mechanism": one} for one in about]
+    head = {"type": "G", "mechanism": {"exception_id": 0, "is_exception_group": True}}
+    assert only({}, {"event_id": "1", "exception": {"values": [*values, head]}}).title == "A: a"
+
+
+WORDS = "The coupon field is gone since Monday."
+
+
+def test_what_a_person_reports_is_that_persons_words_alone() -> None:
+    issue = deepcopy(load("sentry", "issue_created").payload)
+    issue["data"]["issue"] |= {
+        "title": "User Feedback: Coupon field",
+        "culprit": "user",
+        "issueCategory": "feedback",
+        "metadata": {"title": "User Feedback: Coupon field", "message": WORDS, "contact_email": "kim@example.com"},
+    }
+    told = only({"sentry-hook-resource": "issue"}, issue)
+    assert (told.title, told.body, told.words) == ("Coupon field", WORDS, "own")
+    occurrence = {
+        "type": 6001,
+        "issueTitle": "User Feedback",
+        "subtitle": WORDS,
+        "evidenceDisplay": [
+            {"name": "contact_email", "value": "kim@example.com", "important": False},
+            {"name": "message", "value": WORDS, "important": True},
+        ],
+    }
+    event = {
+        "event_id": "1",
+        "title": "User Feedback",
+        "message": WORDS,
+        "culprit": "user",
+        "contexts": {"feedback": {"message": WORDS, "contact_email": "kim@example.com", "name": "Kim"}},
+        "occurrence": occurrence,
+    }
+    happened = only({}, {"data": {"event": event}})
+    assert (happened.title, happened.body, happened.words) == (None, WORDS, "own")
+    assert "kim@example.com" not in repr((told, happened))
+
+
 def test_a_trace_of_the_thread_that_crashed() -> None:
     threads = [
         {"crashed": False, "stacktrace": {"frames": [{"function": "idle"}]}},
