@@ -170,7 +170,7 @@ def test_exceptions_that_point_at_each_other_are_read() -> None:
     about = [{"exception_id": 1, "parent_id": 2}, {"exception_id": 2, "parent_id": 1}]
     values = [{"type": "A", "value": "a", "mechanism": one} for one in about]
     head = {"type": "G", "mechanism": {"exception_id": 0, "is_exception_group": True}}
-    assert only({}, {"event_id": "1", "exception": {"values": [*values, head]}}).title == "A: a"
+    assert only({}, {"event_id": "1", "exception": {"values": [*values, head]}}).title == "A: a (and 1 more)"
 
 
 WORDS = "The coupon field is gone since Monday."
