@@ -131,6 +131,7 @@ ROWS: dict[str, tuple[Panel, ...]] = {
     ),
     "Web server and pollers": (
         Panel("Requests", "reqps", (rate("http_requests_total", "status"),)),
+        Panel("Refused: 401 and 403", "reqps", (rate("http_refusals_total", "route", "status"),)),
         Panel("Errors by route", "reqps", (rate("http_requests_total", "route", where='{status="5xx"}'),)),
         Panel("A request takes", "s", (quantile("http_request_seconds", 0.95, "route"),)),
         Panel("Readings of sources in an hour", "short", (growth("polls_total", "source", "outcome"),)),

@@ -172,6 +172,12 @@ HTTP_REQUESTS = _web.counter(
     "route",
     "status",
 )
+HTTP_REFUSALS = _web.counter(
+    "http_refusals",
+    "Requests of callers that are not known (`status` 401) or may not do this (403), by pattern of the route.",
+    "route",
+    "status",
+)
 HTTP_REQUEST_SECONDS = _web.histogram(
     "http_request_seconds", "Seconds until a request was answered, live streams left out.", "route", buckets=CALLS
 )

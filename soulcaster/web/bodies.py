@@ -2,7 +2,9 @@
 
 import json
 import zlib
+from collections.abc import Mapping, Sequence
 from typing import TypeVar, get_origin
+from urllib.parse import parse_qs
 
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, RootModel, ValidationError
@@ -20,6 +22,14 @@ MAX_BATCH_BYTES = 1024 * 1024
 
 _WBITS = {"gzip": 16 + zlib.MAX_WBITS, "deflate": zlib.MAX_WBITS}
 """zlib's window parameter for each Content-Encoding that is accepted."""
+
+_PIECE = 4096
+"""Bytes that are decompressed at once: after each member of gzip zlib copies the rest of them."""
+
+_MAX_FIELDS = 10_000
+"""Fields of a form."""
+
+_FORM = web.RequestKey("form", Mapping[str, Sequence[str]])
 
 
 class Body(BaseModel):
@@ -47,11 +57,12 @@ async def read_json(request: web.Request, model: type[M]) -> M:
     feedback.
 
     Raises:
-        Problem: 415 when it is not declared as JSON, 413 when it is too large, 400 when it is not JSON, 422 when a
-            field is invalid.
+        Problem: 415 when it is not declared as JSON in UTF-8, 413 when it is too large, 400 when it is not JSON in
+            UTF-8, 422 when a field is invalid.
     """
+    check_charset(request)
     if request.content_type == "text/plain" and issubclass(model, TextBody):
-        return model(text=(await read_body(request, MAX_BODY_BYTES)).decode(errors="replace"))
+        return model(text=_text(await read_body(request, MAX_BODY_BYTES)))
     if request.content_type != "application/json":
         raise Problem(415, "Send JSON, with the header Content-Type: application/json.")
     raw = await read_body(request, MAX_BATCH_BYTES if issubclass(model, OneOrBatch) else MAX_BODY_BYTES)
@@ -75,17 +86,52 @@ async def read_form(request: web.Request, model: type[M]) -> M:
     """Return the fields of a page's form as `model`; an empty field is None, a repeatable field is a list.
 
     Raises:
-        Problem: 422 when a field is invalid.
+        Problem: 422 when a field is invalid, and those of `form_fields`.
     """
-    form = await request.post()
+    form = await form_fields(request)
     given = {
-        name: form.getall(name, []) if get_origin(field.annotation) is tuple else form.get(name) or None
+        name: form.get(name, ()) if get_origin(field.annotation) is tuple else form.get(name, ("",))[0] or None
         for name, field in model.model_fields.items()
     }
     try:
         return model.model_validate(given)
     except ValidationError as error:
         raise invalid_fields(field_problems(error)) from error
+
+
+async def form_fields(request: web.Request) -> Mapping[str, Sequence[str]]:
+    """Return the values of each field of a page's form, in UTF-8; its body is read once.
+
+    Raises:
+        Problem: 415 when it is not declared as a form in UTF-8, 413 when it is too large, 400 when it is not one.
+    """
+    if _FORM not in request:
+        check_charset(request)
+        if request.content_type != "application/x-www-form-urlencoded":
+            raise Problem(415, "This address accepts only the forms of its own pages.")
+        text = _text(await read_body(request, MAX_BODY_BYTES))
+        try:
+            request[_FORM] = parse_qs(text, keep_blank_values=True, errors="strict", max_num_fields=_MAX_FIELDS)
+        except ValueError as error:
+            raise Problem(400, "The form is not one in UTF-8, or has too many fields.") from error
+    return request[_FORM]
+
+
+def check_charset(request: web.Request) -> None:
+    """Return when the body is in UTF-8, as far as its headers say.
+
+    Raises:
+        Problem: 415 when they name another charset.
+    """
+    if (request.charset or "utf-8").strip("'\"").lower() not in {"utf-8", "utf8", "us-ascii"}:
+        raise Problem(415, "Send the body in UTF-8.")
+
+
+def _text(raw: bytes) -> str:
+    try:
+        return raw.decode()
+    except UnicodeDecodeError as error:
+        raise Problem(400, f"The body is not UTF-8: byte {error.start:,} is wrong.") from error
 
 
 async def read_body(request: web.Request, limit: int) -> bytes:
@@ -134,19 +180,31 @@ def _decoded(raw: bytes, encoding: str, limit: int) -> bytes:
 
 
 def _inflated(raw: bytes, wbits: int, limit: int) -> bytes:
-    """Return decompressed bytes; deflate without zlib's header, which some clients send, is accepted as well."""
+    """Return decompressed bytes, of all members of gzip.
+
+    Deflate without zlib's header, which some clients send, is accepted as well.
+    """
     if wbits == zlib.MAX_WBITS and (len(raw) < 2 or raw[0] & 0x0F != zlib.DEFLATED or int.from_bytes(raw[:2]) % 31):
         wbits = -zlib.MAX_WBITS
     reader = zlib.decompressobj(wbits)
-    try:
-        out = reader.decompress(raw, limit + 1)
-    except zlib.error as error:
-        raise _not_as_encoded() from error
-    if len(out) > limit:
-        raise _too_large(limit)
-    if not reader.eof or reader.unused_data:
+    out = bytearray()
+    for start in range(0, len(raw), _PIECE):
+        piece = raw[start : start + _PIECE]
+        while piece:
+            if reader.eof:
+                if wbits != _WBITS["gzip"]:
+                    raise _not_as_encoded()
+                reader = zlib.decompressobj(wbits)
+            try:
+                out += reader.decompress(piece, limit + 1 - len(out))
+            except zlib.error as error:
+                raise _not_as_encoded() from error
+            if len(out) > limit:
+                raise _too_large(limit)
+            piece = reader.unused_data
+    if not reader.eof:
         raise _not_as_encoded()
-    return out
+    return bytes(out)
 
 
 def _not_as_encoded() -> Problem:

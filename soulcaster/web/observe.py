@@ -8,7 +8,7 @@ from aiohttp import web
 from aiohttp.hdrs import METH_ALL
 from aiohttp.typedefs import Handler
 
-from soulcaster.telemetry.metrics import HTTP_REQUEST_SECONDS, HTTP_REQUESTS
+from soulcaster.telemetry.metrics import HTTP_REFUSALS, HTTP_REQUEST_SECONDS, HTTP_REQUESTS
 from soulcaster.telemetry.spans import TRACER
 
 _log = structlog.get_logger(__name__)
@@ -16,6 +16,8 @@ _log = structlog.get_logger(__name__)
 _REQUEST_ID = web.RequestKey("request_id", str)
 
 _STREAM = web.RequestKey("stream", bool)
+
+_REFUSED = frozenset({401, 403})
 
 _NO_ROUTE = "none"
 _LEFT = 499
@@ -60,6 +62,8 @@ async def log_requests(request: web.Request, handler: Handler) -> web.StreamResp
 def _count(request: web.Request, status: int, seconds: float) -> None:
     route = _route(request)
     HTTP_REQUESTS.labels(_method(request), route, "499" if status == _LEFT else f"{status // 100}xx").inc()
+    if status in _REFUSED:
+        HTTP_REFUSALS.labels(route, str(status)).inc()
     if _STREAM not in request:
         HTTP_REQUEST_SECONDS.labels(route).observe(seconds)
 

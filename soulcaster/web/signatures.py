@@ -66,9 +66,12 @@ async def identify_sender(request: web.Request, source: str, scope: Needed) -> C
         )
         raise Problem(401, detail, errors=problem.errors, headers=CHALLENGE) from problem
     secrets = await given.webhook_secrets.valid_secrets(project_id, source)
+    unsigned = _unproven(f"This is not signed with a webhook secret that the project has of {source}", how)
+    if not secrets or not signature.startswith(how.prefix):
+        raise unsigned
     raw = await read_raw(request, MAX_BATCH_BYTES)
-    if not (signature.startswith(how.prefix) and signed(raw, signature.removeprefix(how.prefix), secrets)):
-        raise _unproven(f"This is not signed with a webhook secret that the project has of {source}", how)
+    if not signed(raw, signature.removeprefix(how.prefix), secrets):
+        raise unsigned
     # Counted only now, so that forged webhooks do not use up a project's requests.
     await count_request(given, f"webhook:{source}:{project_id}", project_id)
     request[_SIGNED_BODY] = raw

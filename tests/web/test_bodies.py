@@ -105,6 +105,45 @@ async def test_a_bomb_is_not_inflated(world: World, client: Client, encoding: st
     await problem(await client.post("/ingest/feedback", params=HERE, data=bomb, headers=headers), 413)
 
 
+async def test_all_members_of_gzip_are_read(world: World, client: Client) -> None:
+    data = json.dumps({"text": "It crashes, " + "and crashes, " * 2_000}).encode()
+    parts = [data[at : at + 1_000] for at in range(0, len(data), 1_000)]
+    members = b"".join(gzip.compress(part) for part in [b"", *parts, b""])
+    answer = await client.post("/ingest/manual", params=HERE, data=members, headers=JSON | {"Content-Encoding": "gzip"})
+    assert answer.status == 202
+    [message] = world.publisher.sent
+    assert json.loads(data)["text"] in message.value.decode()
+
+
+@pytest.mark.parametrize("part", [b"", b" " * 200])
+async def test_a_bomb_of_many_members_is_not_inflated(client: Client, part: bytes) -> None:
+    member = gzip.compress(part)
+    data = member * (MAX_BATCH_BYTES // len(member))
+    answer = await client.post("/ingest/feedback", params=HERE, data=data, headers=JSON | {"Content-Encoding": "gzip"})
+    assert answer.status == (413 if part else 400), "there is no JSON in nothing"
+
+
+BODIES = [
+    ("/ingest/manual", "application/json", b'{"text": "sp\xe4t"}'),
+    ("/ingest/feedback", "application/json", b'{"source": "x", "body": "sp\xe4t"}'),
+    ("/ingest/github", "application/json", b'{"action": "sp\xe4t"}'),
+    ("/jobs/j1/logs", "application/json", b'{"text": "sp\xe4t"}'),
+    ("/jobs/j1/logs", "text/plain", b"sp\xe4t"),
+]
+"""Bodies in Latin-1."""
+
+
+@pytest.mark.parametrize(("path", "kind", "body"), BODIES)
+@pytest.mark.parametrize("charset", [None, "iso-8859-1", "utf-16", "nope"])
+async def test_what_is_not_utf_8_is_refused_and_not_half_read(
+    world: World, client: Client, path: str, kind: str, body: bytes, charset: str | None
+) -> None:
+    await world.job("j1", "running")
+    headers = {"Content-Type": kind if charset is None else f"{kind}; charset={charset}"}
+    await problem(await client.post(path, params=HERE, data=body, headers=headers), 400 if charset is None else 415)
+    assert world.publisher.sent == []
+
+
 @pytest.mark.parametrize("encoding", ["gzip", "deflate"])
 @pytest.mark.parametrize(
     "data",

@@ -30,3 +30,17 @@ async def test_posted_items_are_counted_once_acknowledged(world: World, client: 
     world.publisher.fail = KafkaUnavailable()
     assert (await client.post("/ingest/feedback", json=item)).status == 503
     assert growth.by("soulcaster_items_posted_total", "outcome") == {("acknowledged",): 1, ("unavailable",): 1}
+
+
+async def test_refusals_are_counted_by_route_and_status(world: World, guarded: Client) -> None:
+    growth = Growth()
+    reader = await world.key("read")
+    for key in (None, {"X-API-Key": "wrong"}, reader):
+        await guarded.post("/clusters/c1/rename", params={"project_id": "p1"}, json={"title": "x"}, headers=key)
+    await guarded.get("/app/projects")
+    counted = growth.by("soulcaster_http_refusals_total", "route", "status")
+    assert counted == {
+        ("/clusters/{cluster_id}/rename", "401"): 2,
+        ("/clusters/{cluster_id}/rename", "403"): 1,
+        ("/app/projects", "401"): 1,
+    }

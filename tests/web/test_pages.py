@@ -1,9 +1,11 @@
+import gzip
 import json
 import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from html import unescape
 from typing import get_args, get_type_hints
+from urllib.parse import urlencode
 
 import pytest
 from aiohttp import CookieJar
@@ -290,7 +292,10 @@ async def test_a_form_without_its_token_is_refused(world: World, owner: Client, 
     ("body", "content_type", "status"),
     [
         (b"csrf_token=\xff", "application/x-www-form-urlencoded", 400),
-        (b"csrf_token=a", "application/x-www-form-urlencoded; charset=nope", 400),
+        (b"csrf_token=%FF", "application/x-www-form-urlencoded", 400),
+        (b"csrf_token=a&" + b"a&" * 20_000, "application/x-www-form-urlencoded", 400),
+        (b"csrf_token=a", "application/x-www-form-urlencoded; charset=nope", 415),
+        (b"csrf_token=a", "application/x-www-form-urlencoded; charset=iso-8859-1", 415),
         (b"csrf_token=" + b"a" * 300_000, "application/x-www-form-urlencoded", 413),
         (b"--x\r\ngarbage", "multipart/form-data; boundary=x", 415),
         (b'{"csrf_token": "a"}', "application/json", 415),
@@ -302,6 +307,17 @@ async def test_a_broken_form_is_refused(
     await world.fill()
     await page(await owner.post(f"{CLUSTER}/start-fix", data=body, headers={"Content-Type": content_type}), status)
     assert world.publisher.sent == []
+
+
+async def test_a_form_may_be_compressed_and_its_umlauts_come_whole(world: World, owner: Client) -> None:
+    await world.fill()
+    world.publisher.outcome = "applied"
+    token = csrf(await page(await owner.get(CLUSTER)))
+    body = gzip.compress(urlencode({"csrf_token": token, "title": "Karte zu spät"}).encode())
+    kind = {"Content-Type": "application/x-www-form-urlencoded; charset=UTF-8", "Content-Encoding": "gzip"}
+    await page(await owner.post(f"{CLUSTER}/rename", data=body, headers=kind))
+    [message] = world.publisher.sent
+    assert json.loads(message.value)["title"] == "Karte zu spät"
 
 
 FORMS: dict[str, tuple[str, dict[str, str | list[str]], dict[str, object]]] = {

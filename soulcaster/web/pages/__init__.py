@@ -4,11 +4,13 @@ Every page works without a script. Those with the log of a job have a small one,
 """
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 from aiohttp_session import session_middleware
 
+from soulcaster.domain.api_keys import KeyScope
 from soulcaster.web.pages import cluster_forms, clusters, job_forms, jobs, members, plan_forms, projects, sign_in
 from soulcaster.web.pages.access import of_person, requires
-from soulcaster.web.pages.session import OPEN, require_session, storage
+from soulcaster.web.pages.session import OPEN, own_form, require_session, storage
 
 
 def create_pages(session_key: str, *, secure: bool) -> web.Application:
@@ -24,36 +26,41 @@ def create_pages(session_key: str, *, secure: bool) -> web.Application:
             web.get("/sign-in", sign_in.sign_in, name=f"{OPEN}.link", allow_head=False),
             web.get("/sign-in/github", sign_in.github, name=f"{OPEN}.github", allow_head=False),
             web.get("/sign-in/github/callback", sign_in.github_callback, name=f"{OPEN}.callback", allow_head=False),
-            web.post("/sign-out", sign_in.sign_out),
+            web.post("/sign-out", own_form(sign_in.sign_out)),
             web.get("/projects", of_person(projects.list_projects)),
             web.get(project, requires("read", clusters.ranking)),
             web.get(cluster, requires("read", clusters.one_cluster)),
-            web.post(f"{cluster}/start-fix", requires("launch", job_forms.start_fix)),
-            web.post(f"{cluster}/plan", requires("launch", plan_forms.store)),
-            web.post(f"{cluster}/write-plan", requires("launch", plan_forms.write)),
-            web.post(f"{cluster}/rename", requires("write", cluster_forms.rename)),
-            web.post(f"{cluster}/pin", requires("write", cluster_forms.pin)),
-            web.post(f"{cluster}/mute", requires("write", cluster_forms.mute)),
-            web.post(f"{cluster}/resolve", requires("write", cluster_forms.resolve)),
-            web.post(f"{cluster}/reopen", requires("write", cluster_forms.reopen)),
-            web.post(f"{cluster}/merge", requires("write", cluster_forms.merge)),
-            web.post(f"{cluster}/split", requires("write", cluster_forms.split)),
-            web.post(f"{cluster}/move", requires("write", cluster_forms.move)),
-            web.post(f"{cluster}/undo", requires("write", cluster_forms.undo)),
-            web.post(f"{project}/rebalance", requires("write", cluster_forms.rebalance)),
-            web.post(f"{project}/cleanup", requires("write", cluster_forms.cleanup)),
+            _form(f"{cluster}/start-fix", "launch", job_forms.start_fix),
+            _form(f"{cluster}/plan", "launch", plan_forms.store),
+            _form(f"{cluster}/write-plan", "launch", plan_forms.write),
+            _form(f"{cluster}/rename", "write", cluster_forms.rename),
+            _form(f"{cluster}/pin", "write", cluster_forms.pin),
+            _form(f"{cluster}/mute", "write", cluster_forms.mute),
+            _form(f"{cluster}/resolve", "write", cluster_forms.resolve),
+            _form(f"{cluster}/reopen", "write", cluster_forms.reopen),
+            _form(f"{cluster}/merge", "write", cluster_forms.merge),
+            _form(f"{cluster}/split", "write", cluster_forms.split),
+            _form(f"{cluster}/move", "write", cluster_forms.move),
+            _form(f"{cluster}/undo", "write", cluster_forms.undo),
+            _form(f"{project}/rebalance", "write", cluster_forms.rebalance),
+            _form(f"{project}/cleanup", "write", cluster_forms.cleanup),
             web.get("/jobs", of_person(jobs.list_all)),
             web.get(f"{project}/jobs", requires("read", jobs.list_jobs)),
             web.get(job, requires("read", jobs.one_job)),
             web.get(f"{job}/facts", requires("read", jobs.facts)),
             web.get(f"{job}/log", requires("read", jobs.follow_log), allow_head=False),
-            web.post(f"{job}/approve", requires("launch", job_forms.approve)),
-            web.post(f"{job}/cancel", requires("launch", job_forms.cancel)),
-            web.post(f"{job}/retry", requires("launch", job_forms.retry)),
+            _form(f"{job}/approve", "launch", job_forms.approve),
+            _form(f"{job}/cancel", "launch", job_forms.cancel),
+            _form(f"{job}/retry", "launch", job_forms.retry),
             web.get(f"{project}/members", requires("admin", members.list_members)),
-            web.post(f"{project}/members", requires("admin", members.add)),
-            web.post(f"{project}/members/{{user_id}}/role", requires("admin", members.change_role)),
-            web.post(f"{project}/members/{{user_id}}/remove", requires("admin", members.remove)),
+            _form(f"{project}/members", "admin", members.add),
+            _form(f"{project}/members/{{user_id}}/role", "admin", members.change_role),
+            _form(f"{project}/members/{{user_id}}/remove", "admin", members.remove),
         ]
     )
     return app
+
+
+def _form(path: str, scope: KeyScope, handler: Handler) -> web.RouteDef:
+    """Return the route of a form: whoever may not use it is refused before its body is read."""
+    return web.post(path, requires(scope, own_form(handler)))

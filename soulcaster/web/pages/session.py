@@ -12,6 +12,7 @@ from aiohttp_session.cookie_storage import EncryptedCookieStorage
 from cryptography.fernet import Fernet, MultiFernet
 
 from soulcaster.services.secret_keys import fernet_of
+from soulcaster.web.bodies import form_fields
 from soulcaster.web.dependencies import dependencies
 from soulcaster.web.observe import allow_own_script
 from soulcaster.web.pages.access import ACCESS, USER
@@ -55,16 +56,23 @@ def storage(session_key: str, *, secure: bool) -> SessionStorage:
 
 @web.middleware
 async def require_session(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Refuse requests without a session (401), and forms without the session's CSRF token (403)."""
-    if not (request.match_info.route.name or "").startswith(OPEN):
-        session = await get_session(request)
-        if USER not in session:
-            raise Problem(401, how_to_sign_in(request))
-        if request.method == "POST":
-            sent = (await _form(request)).get("csrf_token")
-            if not (isinstance(sent, str) and secrets.compare_digest(sent.encode(), session[_CSRF].encode())):
-                raise Problem(403, "This form is out of date. Go back, reload the page and send it again.")
+    """Refuse requests without a session (401)."""
+    if not (request.match_info.route.name or "").startswith(OPEN) and USER not in await get_session(request):
+        raise Problem(401, how_to_sign_in(request))
     return await handler(request)
+
+
+def own_form(handler: Handler) -> Handler:
+    """Return the handler for forms that carry the session's CSRF token; others get 403."""
+
+    async def checked(request: web.Request) -> web.StreamResponse:
+        session = await get_session(request)
+        [sent, *_] = (await form_fields(request)).get("csrf_token", [""])
+        if not secrets.compare_digest(sent.encode(), session[_CSRF].encode()):
+            raise Problem(403, "This form is out of date. Go back, reload the page and send it again.")
+        return await handler(request)
+
+    return checked
 
 
 def how_to_sign_in(request: web.Request) -> str:
@@ -72,15 +80,6 @@ def how_to_sign_in(request: web.Request) -> str:
     if dependencies(request).entrance is not None:
         return "You are not signed in, or your session has ended."
     return "Use the link that soulcaster run printed when it started; start it again for a new one."
-
-
-async def _form(request: web.Request) -> Mapping[str, Any]:
-    if request.content_type != "application/x-www-form-urlencoded":
-        raise Problem(415, "This address accepts only the forms of its own pages.")
-    try:
-        return await request.post()
-    except (ValueError, LookupError) as error:
-        raise Problem(400, "The form could not be read.") from error
 
 
 async def open_session(request: web.Request, user: str) -> None:

@@ -14,6 +14,7 @@ from soulcaster.services.posting import read_delivery
 from soulcaster.web.api.operation import operation
 from soulcaster.web.api.responses import json_response
 from soulcaster.web.api.webhooks.models import DeliveryOut
+from soulcaster.web.bodies import check_charset
 from soulcaster.web.dependencies import dependencies
 from soulcaster.web.parameters import ProjectQuery
 from soulcaster.web.problems import Problem
@@ -98,6 +99,7 @@ async def _receive(request: web.Request, project_id: str, source: str) -> web.St
 
 
 def _check_json(request: web.Request) -> None:
+    check_charset(request)
     if request.content_type == "application/x-www-form-urlencoded":
         raise Problem(415, "Send JSON: choose application/json as the Content type in the webhook's settings.")
     if request.content_type != "application/json":
