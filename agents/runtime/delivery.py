@@ -6,8 +6,8 @@ already been read further; the offsets in between look like gaps left by compact
 lost. Where nothing is committed yet, Faust does not seek at all (aiokafka's `seek_to_committed` ignores offset 0).
 
 A partition that cannot go on from its committed offset, because records were deleted, stands still until a person has
-accepted the loss; so does a partition whose table has lost its changelog. With a reset policy aiokafka would start over
-at another offset and say nothing. So the app is to have none (`consumer_auto_offset_reset`).
+accepted the loss; so does one with a damaged record, and one whose table has lost its changelog. With a reset policy
+aiokafka would start over at another offset and say nothing. So the app is to have none (`consumer_auto_offset_reset`).
 
 Only this file and `batches.py` touch Faust's privates. tests/loss shows each of these losses without it.
 """
@@ -18,14 +18,17 @@ from typing import Any
 
 import faust
 from aiokafka import TopicPartition
-from aiokafka.errors import NoOffsetForPartitionError, OffsetOutOfRangeError
+from aiokafka.errors import CorruptRecordException, NoOffsetForPartitionError, OffsetOutOfRangeError
 from faust.transport.drivers.aiokafka import Consumer
 from faust.types import TP
 
 from agents.runtime.batches import InProgress
-from soulcaster.domain.lost_records import LostRecords, LostTable, lost_records, lost_table
-from soulcaster.services.stopped_partitions import StoppedPartitions
+from soulcaster.domain.lost_records import DamagedRecords, lost_records, lost_table
+from soulcaster.services.stopped_partitions import Loss, StoppedPartitions, named_by
 from soulcaster.wire.topics import TABLES, changelog, changelog_mark
+
+CAREFUL_FETCHES = 10_000
+"""So many fetches are of one record, to come to a damaged one: more than a consumer has at hand."""
 
 
 class OrderlyConsumer(Consumer):  # type: ignore[misc]  # faust ships no types that hold under --strict
@@ -37,6 +40,7 @@ class OrderlyConsumer(Consumer):  # type: ignore[misc]  # faust ships no types t
         self._held: set[Any] = set()
         self._fetches: set[asyncio.Future[Any]] = set()
         self._lost = StoppedPartitions()
+        self._careful_fetches = 0
 
     async def on_partitions_assigned(self, assigned: set[Any], generation_id: int = 0) -> None:
         """Hold back all streams: no partition is in place yet."""
@@ -67,6 +71,9 @@ class OrderlyConsumer(Consumer):  # type: ignore[misc]  # faust ships no types t
         return await asyncio.shield(fetch)
 
     async def _fetch(self, active: set[Any] | None, seconds: float) -> Any:
+        careful = self._careful_fetches > 0
+        self._careful_fetches -= careful
+        self._thread._ensure_consumer()._max_poll_records = 1 if careful else self.app.conf.broker_max_poll_records
         try:
             return await super()._getmany(active, seconds)
         except OffsetOutOfRangeError as error:
@@ -74,6 +81,9 @@ class OrderlyConsumer(Consumer):  # type: ignore[misc]  # faust ships no types t
             await self._out_of_range(error.args[0])
         except NoOffsetForPartitionError:
             self._fetch_ended()  # it was assigned a moment ago and is sought in a moment
+        except CorruptRecordException as error:
+            self._fetch_ended()
+            await self._damaged(error, careful=careful)
         return {}
 
     def on_buffer_drop(self, tp: Any) -> None:
@@ -135,6 +145,25 @@ class OrderlyConsumer(Consumer):  # type: ignore[misc]  # faust ships no types t
         await self.seek_wait({tp: firsts[tp] for tp in at if self._is_changelog_tp(tp)})
         await self._stop_lost({tp: at[tp] for tp in at if not self._is_changelog_tp(tp)}, firsts, ends)
 
+    async def _damaged(self, error: Exception, *, careful: bool) -> None:
+        """Stop a stream whose next record the broker cannot give, once all records before it are read.
+
+        aiokafka has read past what it had at hand when it came to the damage, and gives none of it. So everything is
+        read again, one record a fetch: then the error comes when the damage is next, and nothing else is lost by it.
+        """
+        tp = TP(*named_by(error, [TopicPartition(*tp) for tp in self.assignment()]))
+        if self._is_changelog_tp(tp):
+            raise error
+        if careful:
+            self._careful_fetches = 0
+            at = await self.position(tp)
+            await self._stop([tp], DamagedRecords(tp.topic, tp.partition, at, at + 1), {tp: at})
+        else:
+            self._careful_fetches = CAREFUL_FETCHES
+            streams = [tp for tp in self.assignment() if not self._is_changelog_tp(tp) and tp not in self._lost]
+            firsts, _ = await self._spans(streams)
+            await self.seek_wait({tp: self._read_offset[tp] or firsts[tp] for tp in streams})
+
     async def _stop_lost(self, wanted: Mapping[Any, int], firsts: Mapping[Any, int], ends: Mapping[Any, int]) -> None:
         """Stop streams that do not have the offset from which they are to go on."""
         for tp, offset in wanted.items():
@@ -156,7 +185,7 @@ class OrderlyConsumer(Consumer):  # type: ignore[misc]  # faust ships no types t
                     mark = changelog_mark(tp.partition)
                     await self.app.producer.send_and_wait(tp.topic, mark, b"", tp.partition, None, None)
 
-    async def _stop(self, tps: Iterable[Any], lost: LostRecords | LostTable, firsts: Mapping[Any, int]) -> None:
+    async def _stop(self, tps: Iterable[Any], lost: Loss, firsts: Mapping[Any, int]) -> None:
         """Read no more of partitions, nor of their prefetched records."""
         stopped = set(tps)
         self._lost.add(stopped, lost)

@@ -11,7 +11,8 @@ from pydantic import BaseModel, ConfigDict
 from redis.exceptions import RedisError
 
 from soulcaster.adapters.kafka.brokers import read_brokers
-from soulcaster.adapters.kafka.lost_records import find_lost_records, find_lost_tables
+from soulcaster.adapters.kafka.damage import BatchReader, batch_reader
+from soulcaster.adapters.kafka.lost_records import find_damaged_records, find_lost_records, find_lost_tables
 from soulcaster.adapters.kafka.offsets import KafkaOffsets, offsets_of
 from soulcaster.adapters.redis.client import redis_client
 from soulcaster.adapters.redis.failures import failure
@@ -115,13 +116,18 @@ async def _examine_kafka(settings: Settings, report: Report) -> None:
     report.topics_right = right
     report.topics_differ = differences
     report.problems += [_topic_problem(difference) for difference in differences]
-    async with offsets_of(kafka_access(settings), timeout=TIMEOUT_SECONDS) as offsets:
+    kafka = kafka_access(settings)
+    async with (
+        offsets_of(kafka, timeout=TIMEOUT_SECONDS) as offsets,
+        batch_reader(kafka, timeout=TIMEOUT_SECONDS) as batches,
+    ):
         existing = await offsets.topics()
         for consumers in consumer_groups(settings.app_id):
             group, behind, problems = await check_group(offsets, consumers, existing)
             report.groups.append(group)
             report.behind += behind
             report.problems += problems
+            report.problems += await check_damage(offsets, batches, consumers, existing)
         report.problems += await check_tables(offsets, settings.app_id, existing)
         if DEAD_LETTERS.name in existing:
             spans = await offsets.spans([DEAD_LETTERS.name])
@@ -249,6 +255,18 @@ async def check_group(
     elif consumers.command == "worker" and any(one.lag for one in behind):  # a launcher commits a job at its end
         problems += await _stalls(offsets, consumers.name, behind)
     return Group(name=consumers.name, members=members), behind, problems
+
+
+async def check_damage(
+    offsets: KafkaOffsets, batches: BatchReader, consumers: ConsumerGroup, existing: set[str]
+) -> list[Problem]:
+    """Return a problem for each partition whose next record the broker cannot give to a group.
+
+    Raises:
+        KafkaUnavailable: no broker answers.
+    """
+    damaged = await find_damaged_records(offsets, batches, consumers.name, existing & set(consumers.readers))
+    return [Problem(what=f"{consumers.command} cannot read {one.what}", advice=one.advice) for one in damaged]
 
 
 async def check_tables(offsets: KafkaOffsets, app_id: str, existing: set[str]) -> list[Problem]:

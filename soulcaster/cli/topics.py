@@ -1,5 +1,6 @@
 """`soulcaster topics`: the Kafka topics, created and compared, and what consumer groups have lost of them."""
 
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -10,7 +11,7 @@ from soulcaster.processes.data_dir import DEFAULT_DATA_DIR
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from soulcaster.domain.lost_records import LostRecords
+    from soulcaster.domain.lost_records import DamagedRecords, LostRecords
     from soulcaster.processes.settings import Settings
 
 app = typer.Typer(help="Create the Kafka topics, compare them, and accept records that were lost.")
@@ -48,11 +49,12 @@ def skip_lost(
     ] = False,
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
-    """Show records that were deleted before workers or launchers read them, and accept that they are lost.
+    """Show records that workers or launchers can read no more, and accept that they are lost.
 
-    This happens to a process that was away for longer than a topic keeps its records. Its partition stands still
-    until the loss is accepted; other partitions go on. With --accept, the partition goes on from the first record
-    that is still there. Stop the workers (or launchers) first, and start them again afterwards.
+    Records are deleted under a process that is away for longer than a topic keeps them, or the broker's disk damages
+    them. The partition stands still until the loss is accepted; other partitions go on. With --accept, the partition
+    goes on from the next record that can be read. Stop the workers (or launchers) first, and start them again
+    afterwards.
 
     `soulcaster topics skip-lost`
 
@@ -68,22 +70,31 @@ def skip_lost(
         typer.echo("Nothing was changed. `soulcaster topics skip-lost --accept` accepts all of it.")
 
 
-async def _skip_lost(settings: "Settings", *, accept: bool) -> "Mapping[str, Sequence[LostRecords]]":
+def _say_that_it_waits(group: str, members: int) -> None:
+    typer.echo(f"{members} processes are in the group {group}; if they have ended, Kafka notices within seconds ...")
+
+
+async def _skip_lost(settings: "Settings", *, accept: bool) -> "Mapping[str, Sequence[LostRecords | DamagedRecords]]":
     """Return what each group has lost; with `accept`, let it go on."""
-    from soulcaster.adapters.kafka.lost_records import find_lost_records, skip_lost_records
+    from soulcaster.adapters.kafka.damage import batch_reader
+    from soulcaster.adapters.kafka.lost_records import find_damaged_records, find_lost_records, skip_lost_records
     from soulcaster.adapters.kafka.offsets import offsets_of
     from soulcaster.processes.groups import consumer_groups
     from soulcaster.processes.kafka_access import kafka_access
 
-    lost: dict[str, list[LostRecords]] = {}
+    lost: dict[str, list[LostRecords | DamagedRecords]] = {}
     kafka = kafka_access(settings)
-    async with offsets_of(kafka) as offsets:
+    async with offsets_of(kafka) as offsets, batch_reader(kafka) as batches:
         existing = await offsets.topics()
         for group in consumer_groups(settings.app_id):
-            found = await find_lost_records(offsets, group.name, existing & set(group.readers))
+            topics = existing & set(group.readers)
+            found: list[LostRecords | DamagedRecords] = [
+                *await find_lost_records(offsets, group.name, topics),
+                *await find_damaged_records(offsets, batches, group.name, topics),
+            ]
             if found:
                 lost[group.name] = found
     if accept:
         for name, of_group in lost.items():
-            await skip_lost_records(kafka, name, of_group)
+            await skip_lost_records(kafka, name, of_group, waits_for=partial(_say_that_it_waits, name))
     return lost

@@ -1,10 +1,15 @@
-"""Records that a consumer group can never read: they were deleted before it came to them.
+"""Records that a consumer group can never read: they were deleted before it came to them, or damaged on the disk.
 
-Offsets alone tell. Compaction leaves gaps between records, which are no loss; a partition whose first offset is beyond
-what the group has committed has lost everything in between.
+Of what was deleted, offsets alone tell. Compaction leaves gaps between records, which are no loss; a partition whose
+first offset is beyond what the group has committed has lost everything in between.
 """
 
 from dataclasses import dataclass
+
+_ADVICE = (
+    "the partition stands still until a person accepts the loss: stop the group's processes, run `soulcaster topics "
+    "skip-lost --accept`, and start them again"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +42,39 @@ class LostRecords:
     @property
     def advice(self) -> str:
         """Say what to do about it."""
-        return (
-            "the partition stands still until a person accepts the loss: stop the group's processes, run `soulcaster "
-            "topics skip-lost`, and start them again"
-        )
+        return _ADVICE
+
+    @property
+    def next(self) -> int:
+        """Return the offset from which the group goes on once the loss is accepted."""
+        return self.first
+
+
+@dataclass(frozen=True, slots=True)
+class DamagedRecords:
+    """Records that the broker has and cannot give any more: the checksum of their batch is wrong."""
+
+    topic: str
+    partition: int
+    first: int
+    next: int
+    """The first offset behind them. One beyond the first where nobody has looked how far the damage goes."""
+
+    @property
+    def count(self) -> int:
+        """Return how many records are lost, at least."""
+        return self.next - self.first
+
+    @property
+    def what(self) -> str:
+        """Return a sentence that says what was lost."""
+        where = f"{self.topic}, partition {self.partition}"
+        return f"{where}: the broker's copy is damaged at offset {self.first:,}, for {self.count:,} records at least"
+
+    @property
+    def advice(self) -> str:
+        """Say what to do about it."""
+        return f"if another broker has a whole copy, let it lead the partition; otherwise {_ADVICE}"
 
 
 def lost_records(topic: str, partition: int, *, committed: int | None, first: int, end: int) -> LostRecords | None:

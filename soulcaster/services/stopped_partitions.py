@@ -2,10 +2,11 @@
 
 from collections import Counter
 from collections.abc import Iterable
+from typing import TypeVar
 
 import structlog
 
-from soulcaster.domain.lost_records import LostRecords, LostTable
+from soulcaster.domain.lost_records import DamagedRecords, LostRecords, LostTable
 from soulcaster.telemetry.metrics import LOST_RECORDS, STOPPED_PARTITIONS
 
 log = structlog.get_logger(__name__)
@@ -13,19 +14,22 @@ log = structlog.get_logger(__name__)
 Place = tuple[str, int]
 """A topic and one of its partitions."""
 
+Loss = LostRecords | DamagedRecords | LostTable
+P = TypeVar("P")
+
 
 class StoppedPartitions:
     """Remembers them, logs each loss once, and shows them as metrics."""
 
     def __init__(self) -> None:
-        self._stopped: dict[Place, LostRecords | LostTable] = {}
-        self._told: set[LostRecords | LostTable] = set()
+        self._stopped: dict[Place, Loss] = {}
+        self._told: set[Loss] = set()
         self._topics: set[str] = set()
 
     def __contains__(self, place: Place) -> bool:
         return place in self._stopped
 
-    def add(self, places: Iterable[Place], lost: LostRecords | LostTable) -> None:
+    def add(self, places: Iterable[Place], lost: Loss) -> None:
         """Note that partitions stand still, and why."""
         self._stopped.update(dict.fromkeys(places, lost))
         self._show()
@@ -43,7 +47,19 @@ class StoppedPartitions:
         stopped = Counter(topic for topic, _ in self._stopped)
         lost: Counter[str] = Counter()
         for (topic, _), one in self._stopped.items():
-            lost[topic] += one.count if isinstance(one, LostRecords) else 0
+            lost[topic] += 0 if isinstance(one, LostTable) else one.count
         for topic in self._topics:
             STOPPED_PARTITIONS.labels(topic).set(stopped[topic])
             LOST_RECORDS.labels(topic).set(lost[topic])
+
+
+def named_by(error: Exception, partitions: Iterable[P]) -> P:
+    """Return the partition whose batch is damaged: aiokafka's error has it as the last of its words, and nowhere else.
+
+    Raises:
+        the error: it names none of them.
+    """
+    for partition in partitions:
+        if str(error).endswith(str(partition)):
+            return partition
+    raise error

@@ -192,11 +192,11 @@ KAFKA_ERRORS = _systems.counter("kafka_errors", "Calls of Kafka, outside of Faus
 STOPPED_PARTITIONS = _systems.gauge(
     "stopped_partitions",
     "Partitions of this process that stand still because records, or rows of a table, were deleted before they were "
-    "read: a person has to act.",
+    "read, or are damaged: a person has to act.",
     "topic",
 )
 LOST_RECORDS = _systems.gauge(
-    "lost_records", "Records of those partitions that were deleted before they were read.", "topic"
+    "lost_records", "Records of those partitions that were deleted before they were read, or are damaged.", "topic"
 )
 REDIS_SECONDS = _systems.histogram(
     "redis_seconds", "Seconds of a use of Redis: one command, or those that belong together.", buckets=CALLS

@@ -13,7 +13,8 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.records_to_delete import RecordsToDelete
 from typer.testing import CliRunner
 
-from soulcaster.adapters.kafka.consumers import GroupConsumer
+from soulcaster.adapters.kafka import lost_records
+from soulcaster.adapters.kafka.consumers import SESSION_MS, GroupConsumer
 from soulcaster.adapters.kafka.offsets import offsets_of
 from soulcaster.cli.checks import Problem, examine
 from soulcaster.cli.main import app as cli
@@ -22,6 +23,7 @@ from soulcaster.ports.messaging import Outgoing
 from soulcaster.ports.topic_copy import Span
 from soulcaster.processes.kafka_access import kafka_access
 from soulcaster.processes.topics import provision_topics
+from soulcaster.processes.worker import SESSION_SECONDS
 from soulcaster.wire.topics import FEEDBACK_RAW, FIX_COMMANDS, TABLES, changelog
 from tests.loss.conftest import PARTITIONS, Crew, publisher
 from tests.loss.test_loss import post, project, raw_items
@@ -92,10 +94,13 @@ async def skip_lost(crew: Crew, *arguments: str, code: int = 0) -> str:
 
 
 async def problems(crew: Crew) -> Sequence[Problem]:
-    return [one for one in (await examine(crew.settings, crew.data_dir)).problems if "lost" in one.what]
+    found = (await examine(crew.settings, crew.data_dir)).problems
+    return [one for one in found if "lost" in one.what or "damaged" in one.what]
 
 
-async def test_a_worker_stops_what_has_lost_records_until_the_loss_is_accepted(crew: Crew) -> None:
+async def test_a_worker_stops_what_has_lost_records_until_the_loss_is_accepted(
+    crew: Crew, monkeypatch: pytest.MonkeyPatch
+) -> None:
     servers, raw = crew.settings.kafka, FEEDBACK_RAW.name
     project_id = project()
     under_it, while_away = TopicPartition(raw, 1), TopicPartition(raw, 2)
@@ -135,11 +140,15 @@ async def test_a_worker_stops_what_has_lost_records_until_the_loss_is_accepted(c
         f"{gone - 3} records before offset {after[under_it].first} were deleted before they were read",
         f"{also_gone - 5} records before offset {after[while_away].end - 5} were deleted before they were read",
     ]
-    assert "stop them first" in await skip_lost(crew, "--accept", code=1)
-    await worker.stop()
+    with monkeypatch.context() as patched:
+        patched.setattr(lost_records, "LEAVE_SECONDS", 0.1)
+        assert "stop them first" in await skip_lost(crew, "--accept", code=1)
+    await worker.kill()  # Kafka notices later
     assert f"{also_gone - 5} records" in await skip_lost(crew)
     assert await committed(crew, raw) == now
-    assert "accepted" in await skip_lost(crew, "--accept")
+    said_meanwhile = await skip_lost(crew, "--accept")
+    assert "1 processes are in the group" in said_meanwhile
+    assert "accepted" in said_meanwhile
     worker = crew.hire()
     await crew.settled(project_id, 200 - (gone - 3) - (also_gone - 5))
     assert STANDS not in worker.log.read_text()
@@ -164,6 +173,10 @@ async def test_a_worker_stops_what_has_lost_records_until_the_loss_is_accepted(c
             await asyncio.sleep(0.1)  # it normalizes: only what needs the tables stands still
     assert later.assigned == stored.assigned
     assert all("has lost a table" in one.what for one in await problems(crew))
+
+
+def test_a_process_that_was_killed_is_out_of_its_group_before_a_loss_is_refused() -> None:
+    assert max(SESSION_SECONDS, SESSION_MS / 1000) < lost_records.LEAVE_SECONDS
 
 
 async def test_a_launcher_that_was_away_too_long_stops_that_partition(crew: Crew) -> None:

@@ -9,6 +9,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import (
     CommitFailedError,
     ConsumerStoppedError,
+    CorruptRecordException,
     IllegalStateError,
     NoOffsetForPartitionError,
     OffsetOutOfRangeError,
@@ -17,11 +18,11 @@ from aiokafka.errors import (
 from soulcaster.adapters.kafka.access import KafkaAccess
 from soulcaster.adapters.kafka.connection import FETCH_WAIT_MS, REQUEST_SECONDS, unavailable_errors
 from soulcaster.adapters.kafka.records import record_of
-from soulcaster.domain.lost_records import lost_records
+from soulcaster.domain.lost_records import DamagedRecords, lost_records
 from soulcaster.errors import KafkaUnavailable
 from soulcaster.ports.messaging import Record
 from soulcaster.services.retrying import until_available
-from soulcaster.services.stopped_partitions import StoppedPartitions
+from soulcaster.services.stopped_partitions import StoppedPartitions, named_by
 from soulcaster.wire.topics import DEAD_LETTERS
 
 SESSION_MS = 12_000
@@ -133,6 +134,8 @@ class GroupConsumer:
                 await self._begin_or_stop({error.args[0]: 0})
             except OffsetOutOfRangeError as error:
                 await self._begin_or_stop(error.args[0])
+            except CorruptRecordException as error:
+                await self._stop_damaged(named_by(error, self._consumer.assignment()))
 
     async def commit(self, record: Record) -> None:
         """Commit a record and all before it in its partition.
@@ -161,6 +164,12 @@ class GroupConsumer:
                 continue  # it has moved to another consumer
             if lost is not None:
                 self._stopped.add([tp], lost)
+
+    async def _stop_damaged(self, tp: TopicPartition) -> None:
+        """Stop a partition whose next record the broker cannot give."""
+        at = await self._consumer.position(tp)
+        self._consumer.pause(tp)
+        self._stopped.add([tp], DamagedRecords(tp.topic, tp.partition, at, at + 1))
 
     async def _spans(
         self, partitions: Collection[TopicPartition]

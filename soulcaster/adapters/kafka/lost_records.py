@@ -1,15 +1,20 @@
 """What consumer groups have lost, found from outside the groups, and accepting it."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from soulcaster.adapters.kafka.access import KafkaAccess
 from soulcaster.adapters.kafka.connection import REQUEST_SECONDS, unavailable_errors
+from soulcaster.adapters.kafka.damage import BatchReader
 from soulcaster.adapters.kafka.offsets import KafkaOffsets, offsets_of
-from soulcaster.domain.lost_records import LostRecords, LostTable, lost_records, lost_table
+from soulcaster.domain.lost_records import DamagedRecords, LostRecords, LostTable, lost_records, lost_table
 from soulcaster.errors import Conflict
+from soulcaster.services.waiting import until
 from soulcaster.wire.topics import TABLES, changelog
+
+LEAVE_SECONDS = 15.0
+"""After so long without a heartbeat no process is in a group of ours: longer than the session of any."""
 
 
 async def find_lost_records(offsets: KafkaOffsets, group: str, topics: Collection[str]) -> list[LostRecords]:
@@ -25,6 +30,25 @@ async def find_lost_records(offsets: KafkaOffsets, group: str, topics: Collectio
         for tp, span in sorted(spans.items())
     )
     return [lost for lost in found if lost is not None]
+
+
+async def find_damaged_records(
+    offsets: KafkaOffsets, batches: BatchReader, group: str, topics: Collection[str]
+) -> list[DamagedRecords]:
+    """Return the partitions of existing topics whose next record, for a group, the broker cannot give any more.
+
+    Raises:
+        KafkaUnavailable: no broker answers.
+    """
+    committed = await offsets.committed(group)
+    found: list[DamagedRecords] = []
+    for tp, span in sorted((await offsets.spans(topics)).items()):
+        at = committed.get(tp, 0)
+        if span.first <= at:
+            until = await batches.damaged_until(tp, at, span.end)
+            if until > at:
+                found.append(DamagedRecords(tp.topic, tp.partition, at, until))
+    return found
 
 
 async def find_lost_tables(offsets: KafkaOffsets, app_id: str, existing: Collection[str]) -> list[LostTable]:
@@ -47,8 +71,16 @@ async def find_lost_tables(offsets: KafkaOffsets, app_id: str, existing: Collect
     return found
 
 
-async def skip_lost_records(kafka: KafkaAccess, group: str, lost: Sequence[LostRecords]) -> None:
-    """Let a group without members go on from the first record that each of these partitions has.
+async def skip_lost_records(
+    kafka: KafkaAccess,
+    group: str,
+    lost: Sequence[LostRecords | DamagedRecords],
+    *,
+    waits_for: Callable[[int], object] = lambda _members: None,
+) -> None:
+    """Let a group without members go on from the first record that each of these partitions can give.
+
+    Kafka notices only after a while that a process was killed; `waits_for` is told of how many, if any.
 
     Raises:
         Conflict: a process of the group runs; Kafka takes commits from its members only.
@@ -56,9 +88,12 @@ async def skip_lost_records(kafka: KafkaAccess, group: str, lost: Sequence[LostR
     """
     async with offsets_of(kafka) as offsets:
         members = await offsets.members(group)
+        if members:
+            waits_for(members)
+            members = await until(lambda: offsets.members(group), lambda left: not left, seconds=LEAVE_SECONDS)
     if members:
         raise Conflict(f"{members} processes of the group {group} run; stop them first, nothing else is lost by that.")
-    await commit_offsets(kafka, group, {TopicPartition(one.topic, one.partition): one.first for one in lost})
+    await commit_offsets(kafka, group, {TopicPartition(one.topic, one.partition): one.next for one in lost})
 
 
 async def commit_offsets(kafka: KafkaAccess, group: str, offsets: Mapping[TopicPartition, int]) -> None:
