@@ -1,16 +1,15 @@
 """The ceiling: the domain's functions in a plain loop on one core; run in its own process."""
 
 import json
-import os
 import sys
 import time
 from collections import defaultdict
 from itertools import islice
 
-import faiss
 import numpy as np
 
 from soulcaster.adapters.embedders.static import StaticEmbedder
+from soulcaster.bench.alone import use_one_core
 from soulcaster.bench.feeds import ENVELOPE_ITEMS, Feed, messages
 from soulcaster.domain.clustering.project.clusters import ProjectClusters
 from soulcaster.domain.clustering.project.embedders import EmbedderKey
@@ -20,6 +19,7 @@ from soulcaster.domain.feedback.items import FeedbackItem, compared_item
 from soulcaster.domain.feedback.versions import MARK_BYTES
 from soulcaster.domain.segments import Segments
 from soulcaster.ports.messaging import Record
+from soulcaster.processes.garbage import collect_rarely
 from soulcaster.services.intake import read
 
 
@@ -60,8 +60,7 @@ def measure(feed: Feed, count: int, length: int) -> float:
 
 
 if __name__ == "__main__":
-    os.environ["RAYON_NUM_THREADS"] = "1"  # the tokenizer reads it when it is first used
-    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
-    faiss.omp_set_num_threads(1)
+    use_one_core()
+    collect_rarely()  # as in a worker
     feed_name: Feed = "singles" if sys.argv[1] == "singles" else "envelopes"
     print(json.dumps(measure(feed_name, int(sys.argv[2]), int(sys.argv[3]))))  # noqa: T201  the result

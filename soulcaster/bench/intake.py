@@ -8,7 +8,6 @@ Webhooks are measured in the same way, and so are posts while no worker runs; on
 """
 
 import asyncio
-import gc
 import tempfile
 import time
 from collections import Counter
@@ -30,6 +29,7 @@ from soulcaster.dev.stack import Stack
 from soulcaster.ports.read_model import ReadModel
 from soulcaster.processes.clock import utc_now
 from soulcaster.processes.connections import open_publisher, open_read_model
+from soulcaster.processes.garbage import freeze
 from soulcaster.processes.settings import Settings
 from soulcaster.services.api_keys import ApiKeys
 from soulcaster.services.webhook_secrets import Seal, WebhookSecrets
@@ -111,8 +111,7 @@ async def _measure(client: "_Client", settings: Settings, report: Callable[[int]
         posts = client.make_posts(load.seconds)
         if load.worker_down:
             await workers.aclose()
-        gc.collect()
-        gc.freeze()
+        freeze()
         responses = await client.post(posts, report)
         if load.worker_down:
             await workers.enter_async_context(worker)

@@ -22,6 +22,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from soulcaster.adapters.kafka.provisioning import provision
 from soulcaster.adapters.kafka.publisher import KafkaPublisher
 from soulcaster.bench import forward
+from soulcaster.bench.alone import ONE_THREAD
 from soulcaster.bench.feeds import Feed, messages, project_ids
 from soulcaster.bench.programs import WORKER, Program, wait_until
 from soulcaster.dev.stack import Stack
@@ -141,7 +142,8 @@ async def _measure_forwarder(settings: Settings, count: int) -> float:
 async def _measure_domain(feed: Feed, count: int, length: int) -> float:
     """Return how many items a second the domain's functions process in a plain loop."""
     command = [sys.executable, "-m", "soulcaster.bench.domain_loop", feed, str(count), str(length)]
-    process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+    environment = {**os.environ, **ONE_THREAD}
+    process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE, env=environment)
     out, _ = await process.communicate()
     if process.returncode:
         raise SoulcasterError(f"the benchmark process ended with {process.returncode}: {' '.join(command[1:])}")

@@ -1,7 +1,6 @@
 """The process `soulcaster web`: pages, the JSON API and the intake of feedback."""
 
 import asyncio
-import gc
 from collections.abc import AsyncIterator
 
 import structlog
@@ -21,6 +20,7 @@ from soulcaster.errors import BadInput, KafkaUnavailable
 from soulcaster.ports.sign_in import Entrance
 from soulcaster.processes.clock import utc_now
 from soulcaster.processes.fixes import fix_defaults
+from soulcaster.processes.garbage import freeze
 from soulcaster.processes.github_app import github_app
 from soulcaster.processes.job_logs import log_archive
 from soulcaster.processes.kafka_access import kafka_access
@@ -154,8 +154,7 @@ async def create_app(settings: WebSettings) -> web.Application:
     app.cleanup_ctx.append(watched)
     # The objects of the application live as long as the process. Frozen, they cost no full collection, which would
     # otherwise stop every response for 0.2 s.
-    gc.collect()
-    gc.freeze()
+    freeze()
     return app
 
 

@@ -44,6 +44,7 @@ from soulcaster.ports.embedder import Embedder
 from soulcaster.ports.messaging import Publisher
 from soulcaster.processes.clock import utc_now
 from soulcaster.processes.embedder import make_embedder
+from soulcaster.processes.garbage import collect_rarely
 from soulcaster.processes.job_logs import job_logs_expire
 from soulcaster.processes.kafka_access import kafka_access
 from soulcaster.processes.logs import configure as configure_logs
@@ -100,6 +101,7 @@ def run_worker(settings: WorkerSettings, *, embedder: Embedder | None = None) ->
         redirect_stdouts=False,
     )
     language.load()
+    collect_rarely()
     log.info("worker starts", kafka=settings.kafka, app_id=settings.app_id)
     worker.execute_from_commandline()
 

@@ -95,15 +95,20 @@ class Projection:
             await until_available(partial(self.apply_control, message))
 
     async def _apply_changes(self, project_id: str, changes: _Changes) -> None:
-        await until_available(partial(self._writer.put_items, project_id, changes.items))
+        writer = self._writer
+        for things, write in (
+            (changes.items, partial(writer.put_items, project_id, changes.items)),
+            (changes.deleted, partial(writer.delete_items, project_id, changes.deleted)),
+            (changes.events, partial(writer.apply, project_id, changes.events)),
+            (changes.steps, partial(writer.put_job_steps, changes.steps)),
+            (changes.logs, partial(writer.put_job_logs, changes.logs)),
+            (changes.documents, partial(writer.put_documents, changes.documents)),
+        ):
+            if things:
+                await until_available(write)
         if changes.items:
             oldest = min(item.received_at for item in changes.items)
             ITEM_VISIBLE_SECONDS.observe(max(0.0, time.time() - oldest.timestamp()))
-        await until_available(partial(self._writer.delete_items, project_id, changes.deleted))
-        await until_available(partial(self._writer.apply, project_id, changes.events))
-        await until_available(partial(self._writer.put_job_steps, changes.steps))
-        await until_available(partial(self._writer.put_job_logs, changes.logs))
-        await until_available(partial(self._writer.put_documents, changes.documents))
 
     async def apply_control(self, message: ControlMessage) -> None:
         """Write what a message of control says.
