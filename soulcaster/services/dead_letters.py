@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -14,6 +14,7 @@ from soulcaster.ports.messaging import Outgoing, Publisher, Record
 from soulcaster.services.intake import generated_external_id, read_json
 from soulcaster.services.retrying import MAX_WAIT_SECONDS
 from soulcaster.telemetry.metrics import DEAD_LETTERS as DEAD_LETTERS_SENT
+from soulcaster.wire.feedback import form_of
 from soulcaster.wire.topics import DEAD_LETTERS, FEEDBACK_EMBEDDED, FEEDBACK_ITEMS, FEEDBACK_RAW, TOPICS
 
 SEND_SECONDS = 60.0
@@ -127,8 +128,7 @@ def _named_projects(message: Any) -> Iterator[Any]:
     """Yield the project that each part of a message names; None for a part that names none."""
     if not isinstance(message, dict):
         return
-    items = message.get("items")
-    parts = items if isinstance(items, list) else ()
+    parts = _entries(message)
     if not parts or "project_id" in message:
         yield message.get("project_id")
     for part in parts:
@@ -177,9 +177,9 @@ def _with_external_ids(letter: DeadLetter, value: bytes) -> bytes:
     """Return a message of feedback.raw with an external id for each item; the refused item alone, where it is one."""
     try:
         message = read_json(value)
-        items = message.get("items") if isinstance(message, dict) else None
+        items = _entries(message) if isinstance(message, dict) else []
         sent: Any
-        if not isinstance(items, list):
+        if not items:
             sent = _with_external_id(letter, message, letter.index or 0)
         elif letter.index is None:
             sent = message | {"items": [_with_external_id(letter, item, index) for index, item in enumerate(items)]}
@@ -188,6 +188,17 @@ def _with_external_ids(letter: DeadLetter, value: bytes) -> bytes:
         return value if sent == message else json.dumps(sent, ensure_ascii=False, separators=(",", ":")).encode()
     except (ValueError, IndexError, RecursionError):
         return value  # as it came: it is refused again, with its reason
+
+
+def _entries(message: Mapping[str, Any]) -> list[Any]:
+    """Return the items of a message that is an envelope, or that is an item and holds others."""
+    items = message.get("items")
+    if not isinstance(items, list):
+        return []
+    try:
+        return items if form_of(message) == "envelope" else []
+    except ValueError:
+        return items
 
 
 def _with_external_id(letter: DeadLetter, item: Any, index: int) -> Any:

@@ -4,6 +4,7 @@ Whatever the bytes are, each item in them becomes a FeedbackItem or a Refusal wi
 is dropped.
 """
 
+import codecs
 import json
 import re
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from soulcaster.domain.sources import SOURCES, Delete, Upsert
 from soulcaster.domain.text.language import language_of
 from soulcaster.domain.text.normalize import title_and_body, well_formed
 from soulcaster.ports.messaging import Record
-from soulcaster.wire.feedback import MAX_ITEM_BYTES, Delivery, RawFeedback
+from soulcaster.wire.feedback import MAX_ITEM_BYTES, Delivery, RawFeedback, form_of
 from soulcaster.wire.fields import MAX_EXTERNAL_ID, OTHER_SOURCE, SOURCE_PATTERN
 from soulcaster.wire.message import SCHEMA_VERSION
 
@@ -70,9 +71,10 @@ def read(record: Record) -> Contents:
     value = record.value or b""
     try:
         message = _message(value)
-        if "vendor" in message:
+        form = form_of(message)
+        if form == "delivery":
             return _delivered(message, record)
-        parts = _parts(message)
+        parts = [(None, message)] if form == "item" else _entries(message["items"])
     except ValueError as error:
         return Contents([], [Refusal(value, _reason(error), None)], [])
     contents = Contents([], [], [])
@@ -97,13 +99,14 @@ def generated_external_id(record: Record, index: int) -> str:
 
 
 def read_json(value: bytes) -> Any:
-    """Return parsed JSON, read leniently: lone surrogates are replaced.
+    """Return parsed JSON, read leniently: lone surrogates are replaced, and a byte order mark is skipped.
 
-    Clients send them when they cut a text in the middle of an emoji.
+    Clients send lone surrogates when they cut a text in the middle of an emoji.
 
     Raises:
         ValueError: the bytes are not JSON.
     """
+    value = value.removeprefix(codecs.BOM_UTF8)
     try:
         return pydantic_core.from_json(value, allow_inf_nan=False)
     except ValueError as strict:
@@ -144,17 +147,15 @@ def _message(value: bytes) -> dict[str, Any]:
     return message
 
 
-def _parts(message: dict[str, Any]) -> list[tuple[int | None, Any]]:
-    """Return (index, JSON) of each item: of a single one without an index, or of all in an envelope.
+def _entries(items: Any) -> list[tuple[int | None, Any]]:
+    """Return (index, JSON) of each item of an envelope.
 
     Raises:
-        ValueError: it is an envelope whose items are not a list.
+        ValueError: there are none.
     """
-    if "items" not in message:
-        return [(None, message)]
-    if not isinstance(message["items"], list):
-        raise ValueError("items is not a list")
-    return list(enumerate(message["items"]))
+    if not isinstance(items, list) or not items:
+        raise ValueError("items is not a list" if not isinstance(items, list) else "items is empty")
+    return list(enumerate(items))
 
 
 def _delivered(message: dict[str, Any], record: Record) -> Contents:

@@ -1,7 +1,7 @@
 """feedback.raw and feedback.items: what producers send, and the items made from it."""
 
-from collections.abc import Iterator, Sequence
-from typing import Any, Self
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -68,6 +68,34 @@ class Delivery(Message):
     vendor: Source
     headers: dict[str, str]
     payload: Any
+
+
+def form_of(message: Mapping[str, Any]) -> Literal["item", "envelope", "delivery"]:
+    """Return what a message of feedback.raw is: a `RawFeedback`, a `RawEnvelope` or a `Delivery`.
+
+    No key tells alone, because a producer's own fields may have any name, `items` and `vendor` too. What has words of
+    its own is an item.
+
+    Raises:
+        ValueError: it is an item and holds others, so either reading would lose something.
+    """
+    items = message.get("items")
+    is_delivery = all(key in message for key in ("vendor", "headers", "payload"))
+    if _has_words(message):
+        if is_delivery:
+            raise ValueError("it is a vendor's delivery, but has a title or a body of its own: send one of the two")
+        if isinstance(items, list) and any(
+            isinstance(one, dict) and "source" in one and _has_words(one) for one in items
+        ):
+            raise ValueError("it is an item, but has items with texts of their own: send one of the two")
+        return "item"
+    if is_delivery or ("vendor" in message and "items" not in message and "source" not in message):
+        return "delivery"
+    return "envelope" if "items" in message else "item"
+
+
+def _has_words(message: Mapping[str, Any]) -> bool:
+    return any(isinstance(words := message.get(key), str) and words.strip() for key in ("title", "body"))
 
 
 class ItemsEnvelope(Message):

@@ -1,16 +1,18 @@
 """The query, bodies and responses of posting feedback."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, RootModel, Tag, field_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, RootModel, Tag, field_validator, model_validator
 
 from soulcaster.domain.feedback.items import TextOrigin
 from soulcaster.web.api.feedback.metadata import PREDECESSOR_FIELDS, check_depth, repository_url
 from soulcaster.web.bodies import BatchBody, Body, OneOrBatch
 from soulcaster.web.parameters import Query
 from soulcaster.web.schemas import READABLE, at_least_one_of
-from soulcaster.wire.feedback import RawFeedback
+from soulcaster.wire.feedback import RawFeedback, form_of
 from soulcaster.wire.fields import ExternalId, GivenSource, Metadata, ProjectId, Time
+
+T = TypeVar("T")
 
 MAX_ITEMS = 1000
 """Items of one batch."""
@@ -109,9 +111,9 @@ class RedditBatchIn(BatchBody):
 
 
 def _kind_of_body(value: Any) -> Literal["one", "batch"] | None:
-    """Return the kind of a body: as on feedback.raw, a batch has `items`."""
+    """Return the kind of a body, as on feedback.raw."""
     if isinstance(value, dict):
-        return "batch" if "items" in value else "one"
+        return "batch" if form_of(value) == "envelope" else "one"
     return None
 
 
@@ -120,13 +122,21 @@ _BY_KIND = Discriminator(
 )
 
 
-_NOT_BATCH = Field(json_schema_extra={"not": {"required": ["items"]}})
+class _ItemOrBatch(OneOrBatch[T]):
+    """Base of a body that is one item or a batch of items."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _is_one_of_the_two(cls, value: Any) -> Any:
+        if isinstance(value, dict):
+            form_of(value)  # raises a ValueError if it is both
+        return value
 
 
 class FeedbackOrBatchIn(
-    OneOrBatch[
+    _ItemOrBatch[
         Annotated[
-            Annotated[FeedbackIn, _NOT_BATCH, Tag("one")] | Annotated[FeedbackBatchIn, Tag("batch")],
+            Annotated[FeedbackIn, Tag("one")] | Annotated[FeedbackBatchIn, Tag("batch")],
             _BY_KIND,
         ]
     ]
@@ -135,9 +145,9 @@ class FeedbackOrBatchIn(
 
 
 class RedditOrBatchIn(
-    OneOrBatch[
+    _ItemOrBatch[
         Annotated[
-            Annotated[RedditIn, _NOT_BATCH, Tag("one")] | Annotated[RedditBatchIn, Tag("batch")],
+            Annotated[RedditIn, Tag("one")] | Annotated[RedditBatchIn, Tag("batch")],
             _BY_KIND,
         ]
     ]
