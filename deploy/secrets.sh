@@ -5,8 +5,9 @@
 # all, because each container has a user of its own, and sees only the files that it is given.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-mkdir -p secrets
+mkdir -p secrets/tls # certificates of a Kafka and a Redis of your own
 chmod 700 secrets
+chmod 755 secrets/tls
 
 random() { openssl rand -base64 32 | tr '+/' '-_'; } # which is what a Fernet key is, too
 
@@ -17,4 +18,4 @@ for name in github_secret github_token github_app_private_key gemini_api_key mod
   poller_api_key; do
   [ -e "secrets/$name" ] || : >"secrets/$name"
 done
-chmod 444 secrets/*
+find secrets -type f -exec chmod 444 {} +

@@ -13,6 +13,8 @@ import yaml
 
 from soulcaster.cli.main import app
 from soulcaster.processes.base_settings import variables_of
+from soulcaster.processes.kafka_access import kafka_access
+from soulcaster.processes.redis_access import redis_access
 from soulcaster.processes.settings import (
     LauncherSettings,
     PollerSettings,
@@ -23,6 +25,7 @@ from soulcaster.processes.settings import (
 from soulcaster.processes.signals import STOP_SECONDS
 from soulcaster.processes.system_settings import KafkaSettings
 from soulcaster.wire.topics import all_topics
+from tests.support.certificates import Authority
 from tests.support.docs import DOCS
 from tests.support.tools import debian_package, go_program, python_program
 
@@ -115,6 +118,32 @@ def test_the_settings_can_be_used(service: str, monkeypatch: pytest.MonkeyPatch,
         assert settings.api_url().host == "web"
 
 
+@pytest.mark.parametrize("service", ["topics", "worker", "web", "launcher"])
+def test_a_kafka_and_a_redis_of_ones_own_have_their_certificates(
+    service: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    subprocess.run([_secrets(tmp_path)], check=True)  # noqa: S603
+    [(folder, mounted, mode)] = [one.split(":") for one in SERVICES[service]["volumes"] if one.startswith("./secrets/")]
+    assert mode == "ro"
+    authority = Authority(tmp_path / folder)
+    issued = authority.issue("soulcaster")
+    files = {"CA_FILE": authority.file, "CERTIFICATE_FILE": issued.certificate, "KEY_FILE": issued.key}
+    given = {
+        f"SOULCASTER_{of}_{name}": f"{mounted}/{path.name}" for of in ("KAFKA", "REDIS") for name, path in files.items()
+    }
+    given |= {"SOULCASTER_KAFKA_SECURITY": "SSL", "REDIS_URL": "rediss://redis.example.com:6380/0"}
+    for name, value in SERVICES[service]["environment"].items():
+        from_outside = re.fullmatch(r"\$\{(\w+):-(.*)\}", value)
+        chosen = value if from_outside is None else given.get(*from_outside.groups())
+        chosen = chosen.replace(mounted, str(tmp_path / folder)).replace("/run/secrets", str(tmp_path / "secrets"))
+        monkeypatch.setenv(name, chosen)
+    settings = GROUPS[service]()
+    assert isinstance(settings, KafkaSettings)
+    assert kafka_access(settings).options()["ssl_context"].get_ca_certs()
+    if isinstance(settings, WorkerSettings | WebSettings | LauncherSettings):
+        assert redis_access(settings).tls is not None
+
+
 @pytest.mark.parametrize("service", OURS)
 def test_every_command_is_one_of_the_program(service: str) -> None:
     command: Any = typer.main.get_command(app)
@@ -173,7 +202,7 @@ def test_every_file_is_there() -> None:
         volume.split(":")[0]
         for service in SERVICES.values()
         for volume in service.get("volumes", ())
-        if volume.startswith("./")
+        if volume.startswith("./") and not volume.startswith("./secrets/")  # which deploy/secrets.sh makes
     ]
     assert len(sources) >= 3
     assert [source for source in sources if not (ROOT / source).exists()] == []
@@ -181,7 +210,7 @@ def test_every_file_is_there() -> None:
 
 def test_every_secret_has_its_file_and_is_used(tmp_path: Path) -> None:
     subprocess.run([_secrets(tmp_path)], check=True)  # noqa: S603
-    made = {path.name for path in (tmp_path / "secrets").iterdir()}
+    made = {path.name for path in (tmp_path / "secrets").iterdir() if path.is_file()}
     named = yaml.safe_load(FILE.read_text())["secrets"]
     assert {name: secret["file"] for name, secret in named.items()} == {name: f"./secrets/{name}" for name in made}
     assert {name for service in SERVICES.values() for name in service.get("secrets", ())} == made
@@ -195,11 +224,18 @@ def test_every_secret_has_its_file_and_is_used(tmp_path: Path) -> None:
 
 
 def test_a_secret_that_exists_is_kept(tmp_path: Path) -> None:
+    def secrets() -> dict[str, tuple[str, int]]:
+        files = (path for path in (tmp_path / "secrets").rglob("*") if path.is_file())
+        return {path.name: (path.read_text(), path.stat().st_mode & 0o777) for path in files}
+
     script = _secrets(tmp_path)
     subprocess.run([script], check=True)  # noqa: S603
-    before = {path.name: path.read_text() for path in (tmp_path / "secrets").iterdir()}
+    certificate = tmp_path / "secrets" / "tls" / "kafka.pem"
+    certificate.write_text("a certificate")
+    certificate.chmod(0o444)
+    before = secrets()
     done = subprocess.run([script], capture_output=True, text=True, check=True)  # noqa: S603
-    assert {path.name: path.read_text() for path in (tmp_path / "secrets").iterdir()} == before
+    assert secrets() == before
     assert done.stdout + done.stderr == ""
     assert (tmp_path / "secrets").stat().st_mode & 0o777 == 0o700
 
