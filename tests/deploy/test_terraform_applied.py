@@ -4,6 +4,7 @@ The provider knows the schemas of the real one (tests/support/fake_aws.py). What
 """
 
 import json
+import os
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeVar
@@ -11,12 +12,13 @@ from typing import Any, TypeVar
 import pytest
 from cryptography.fernet import Fernet
 
+from soulcaster.adapters.aws.client import LazyClient
 from soulcaster.processes.base_settings import ProcessSettings
 from soulcaster.processes.kafka_access import kafka_access
-from soulcaster.processes.settings import LauncherSettings, PollerSettings, WebSettings, WorkerSettings
+from soulcaster.processes.settings import LauncherSettings, PollerSettings, WebSettings, WorkerSettings, variables
 from soulcaster.processes.system_settings import KafkaSettings
 from tests.support.docs import DOCS
-from tests.support.fake_aws import IMAGE, Applied, Terraform
+from tests.support.fake_aws import IMAGE, SMALLEST, Applied, Terraform
 
 S = TypeVar("S", bound=ProcessSettings)
 
@@ -124,6 +126,32 @@ def test_a_poller_starts_with_what_it_gets(everything: Applied, bare: pytest.Mon
 
 def test_topics_are_made_with_what_that_gets(everything: Applied, bare: pytest.MonkeyPatch) -> None:
     kafka_access(start(KafkaSettings, everything.container("topics"), bare))
+
+
+@pytest.mark.parametrize("process", ["topics", "worker", "web", "launcher", "poller-reddit", "poller-github"])
+async def test_what_is_no_setting_of_ours_reaches_aws(
+    everything: Applied, bare: pytest.MonkeyPatch, process: str
+) -> None:
+    ours = {name for variable in variables() for name in variable.names.split(", ")}
+    of_aws = {
+        variable["name"]: variable["value"]
+        for variable in everything.container(process)["environment"]
+        if variable["name"] not in ours
+    }
+    assert of_aws.keys() <= {"AWS_REGION"}, "nobody has shown that a client takes it"
+    if process in {"web", "launcher"}:
+        assert of_aws == {"AWS_REGION": SMALLEST["region"]}
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        bare.delenv(name)
+    bare.setenv("AWS_CONFIG_FILE", os.devnull)
+    for name, value in of_aws.items():
+        bare.setenv(name, value)
+    for service in ("s3", "ecs") if of_aws else ():
+        client = LazyClient(service, read_seconds=1, tries=1)
+        opened = await client.open()
+        assert opened.meta.region_name == SMALLEST["region"]
+        assert f".{SMALLEST['region']}." in opened.meta.endpoint_url
+        await client.close()
 
 
 def test_a_process_reads_its_own_secrets_only(everything: Applied) -> None:

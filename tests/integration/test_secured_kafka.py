@@ -2,10 +2,12 @@
 
 import asyncio
 from collections.abc import Awaitable, Mapping
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from uuid import uuid4
 
+import aiohttp
 import pytest
 from cryptography.fernet import Fernet
 
@@ -19,6 +21,7 @@ from soulcaster.adapters.kafka.provisioning import provision
 from soulcaster.adapters.kafka.publisher import KafkaPublisher
 from soulcaster.adapters.kafka.readiness import KafkaReadiness
 from soulcaster.adapters.kafka.topic_reader import KafkaTopicReader
+from soulcaster.dev.loopback import free_port
 from soulcaster.errors import KafkaRefuses, KafkaUnavailable
 from soulcaster.ports.messaging import Outgoing, Record
 from soulcaster.processes.base_settings import variables_of
@@ -26,6 +29,7 @@ from soulcaster.processes.clock import utc_now
 from soulcaster.processes.kafka_access import kafka_access
 from soulcaster.processes.system_settings import KafkaSettings
 from soulcaster.wire.topics import Topic
+from tests.conftest import RedisServer
 from tests.integration.conftest import Program
 from tests.support.secured import PASSWORD, SecuredKafka
 
@@ -160,6 +164,31 @@ async def test_a_broker_that_is_away_refuses_nobody(secured: SecuredKafka) -> No
     with pytest.raises(KafkaUnavailable, match="does not answer") as raised:
         await read_brokers(kafka_access(secured.settings(kafka="127.0.0.1:1")))
     assert type(raised.value) is KafkaUnavailable
+
+
+async def test_a_web_server_with_a_wrong_password_says_why_it_is_not_ready(
+    secured: SecuredKafka, redis_server: RedisServer, program: Program
+) -> None:
+    settings = secured.settings(kafka_password="", redis_url=redis_server.url, port=free_port())
+    program.beside(settings)
+    key = Fernet.generate_key().decode()
+    given = {"SOULCASTER_SESSION_KEY": key, "SOULCASTER_SECRETS_KEY": key, "SOULCASTER_KAFKA_PASSWORD": WRONG}
+    web = program.start("web", **given)
+    async with aiohttp.ClientSession(f"http://127.0.0.1:{settings.port}") as http, asyncio.timeout(60):
+        checks: dict[str, str] = {}
+        while checks.get("kafka", "no answer") == "no answer":  # a slow machine needs more than one try
+            await asyncio.sleep(0.2)
+            with suppress(aiohttp.ClientConnectionError):
+                async with http.get("/ready") as answer:
+                    assert answer.status == 503
+                    assert int(answer.headers["Retry-After"]) > 0
+                    checks = (await answer.json())["checks"]
+        assert checks == {"kafka": "refuses us", "redis": "ok"}
+        async with http.get("/health") as answer:
+            assert (answer.status, (await answer.json())["storage"]) == (200, "connected")
+    said = web.log.read_text()
+    assert "does not let the user soulcaster with this password in" in said
+    assert WRONG not in said
 
 
 def test_no_process_starts_with_a_wrong_password(secured: SecuredKafka, program: Program, tmp_path: Path) -> None:

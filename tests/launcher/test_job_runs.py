@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+import json
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 
 import pytest
 import stamina
@@ -11,6 +13,7 @@ from soulcaster.domain.fixes.fix import MAX_JOB_SECONDS
 from soulcaster.launcher.commits import OrderedCommits
 from soulcaster.ports.launch_backend import Launch, LaunchRefused, Task
 from soulcaster.ports.messaging import Record
+from tests.support.agents import headers
 from tests.support.kill_points import Killed, KillPoints
 from tests.support.launch_in_memory import MemoryVendor
 from tests.support.launcher import WORKS, Setting
@@ -284,6 +287,21 @@ async def test_a_record_that_is_no_command_is_a_dead_letter(setting: Setting) ->
     await setting.launcher()
     assert len(setting.log.dead_letters) == 1
     assert setting.log.committed == 1
+
+
+async def test_a_command_of_a_newer_major_version_is_set_aside_and_the_next_one_runs(setting: Setting) -> None:
+    setting.log.order("j0")
+    [ordered] = setting.log.commands
+    newer = json.dumps({**json.loads(ordered.value or b""), "schema_version": 2}).encode()
+    setting.log.commands[0] = replace(ordered, value=newer)
+    setting.log.order("j1")
+    await setting.launcher()
+    await setting.check_ended("j1")
+    assert setting.log.job("j1").state == "succeeded"
+    [letter] = setting.log.dead_letters
+    assert letter.value == newer
+    assert "schema_version" in headers(letter)["reason"]
+    assert setting.log.committed == 2
 
 
 async def test_commits_never_pass_a_record_whose_job_runs() -> None:

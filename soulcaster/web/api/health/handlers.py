@@ -5,7 +5,7 @@ import asyncio
 import structlog
 from aiohttp import web
 
-from soulcaster.errors import Unavailable
+from soulcaster.errors import KafkaRefuses, RedisRefuses, Unavailable
 from soulcaster.ports.readiness import Answering
 from soulcaster.web.api.health.models import HealthOut, ReadyOut, RootOut
 from soulcaster.web.api.operation import operation
@@ -15,6 +15,9 @@ from soulcaster.web.problems import RETRY_SECONDS, Problem
 
 CHECK_SECONDS = 2.0
 """How long a system may take to answer."""
+
+OK, SILENT, REFUSES = "ok", "no answer", "refuses us"
+_SAID = {SILENT: "does not answer", REFUSES: "refuses our login or certificate; the log of the web server says more"}
 
 _log = structlog.get_logger(__name__)
 
@@ -33,29 +36,32 @@ async def get_root(request: web.Request) -> web.StreamResponse:
 async def get_health(request: web.Request) -> web.StreamResponse:
     """Get whether the server is up, and whether its storage answers."""
     given = dependencies(request)
-    connected = await _answers("Redis", given.read_model)
+    connected = await _check("Redis", given.read_model) == OK
     return json_response(HealthOut(storage="connected" if connected else "disconnected", timestamp=given.clock()))
 
 
 @operation("GET", "/ready", {200: ReadyOut})
 async def get_readiness(request: web.Request) -> web.StreamResponse:
-    """Get whether Kafka and Redis answer within two seconds: 200 when both do, else 503 that names what does not."""
+    """Get whether Kafka and Redis answer within two seconds: 200 when both do, else 503 that says what is wrong."""
     given = dependencies(request)
     systems: dict[str, Answering] = {"Kafka": given.kafka, "Redis": given.read_model}
-    answers = await asyncio.gather(*(_answers(name, system) for name, system in systems.items()))
-    checks = {name.lower(): "ok" if answer else "no answer" for name, answer in zip(systems, answers, strict=True)}
-    silent = [name for name, answer in zip(systems, answers, strict=True) if not answer]
-    if silent:
-        detail = f"{' and '.join(silent)} {'does' if len(silent) == 1 else 'do'} not answer."
-        raise Problem(503, detail, checks=checks, headers={"Retry-After": RETRY_SECONDS})
+    found = await asyncio.gather(*(_check(name, system) for name, system in systems.items()))
+    checks = {name.lower(): check for name, check in zip(systems, found, strict=True)}
+    wrong = [f"{name} {_SAID[check]}." for name, check in zip(systems, found, strict=True) if check != OK]
+    if wrong:
+        raise Problem(503, " ".join(wrong), checks=checks, headers={"Retry-After": RETRY_SECONDS})
     return json_response(ReadyOut(checks=checks))
 
 
-async def _answers(name: str, system: Answering) -> bool:
+async def _check(name: str, system: Answering) -> str:
+    """Return what is wrong with a system, else OK. Anybody may ask, so the details are in the log only."""
     try:
         async with asyncio.timeout(CHECK_SECONDS):
             await system.ping()
+    except (KafkaRefuses, RedisRefuses) as error:
+        _log.warning("refused", system=name, cause=str(error))
+        return REFUSES
     except (Unavailable, TimeoutError) as error:
         _log.warning("no answer", system=name, cause=repr(error.__cause__ or error))
-        return False
-    return True
+        return SILENT
+    return OK
