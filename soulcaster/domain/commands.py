@@ -16,6 +16,7 @@ from pydantic import StringConstraints
 from soulcaster.domain.fixes.fix import DEFAULT_OPTIONS, FixOptions, StopPoint
 from soulcaster.domain.fixes.limits import FixLimits
 from soulcaster.domain.ids import ShortId
+from soulcaster.domain.text.given import OneLine
 
 Granularity = Literal["finer", "fine", "auto", "broad", "broader"]
 
@@ -50,7 +51,7 @@ MAX_TITLE_CHARS = 200
 
 Ids = Annotated[tuple[ShortId, ...], Len(1, MAX_IDS)]
 
-Title = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_TITLE_CHARS)]
+Title = Annotated[str, OneLine(MAX_TITLE_CHARS)]
 
 Threshold = Annotated[float, Interval(ge=0, le=1)]
 """A cosine similarity."""

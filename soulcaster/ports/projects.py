@@ -37,8 +37,16 @@ class Totals:
     clusters: int
 
 
+@dataclass(frozen=True, slots=True)
+class ProjectClaim:
+    """A project that is being created, and the user who becomes its owner."""
+
+    project: Project
+    user_id: str
+
+
 class ProjectReader(Protocol):
-    """Reads projects.
+    """Reads projects, and says who creates one.
 
     Every method raises RedisUnavailable (an Unavailable) when the store does not answer.
     """
@@ -63,3 +71,6 @@ class ProjectReader(Protocol):
 
     async def totals(self) -> Totals:
         """Return the counts of all projects together."""
+
+    async def claim(self, claim: ProjectClaim) -> ProjectClaim:
+        """Claim a project's id for some minutes; return the claim that holds, which may be somebody else's."""

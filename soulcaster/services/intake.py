@@ -19,7 +19,7 @@ from soulcaster.domain.feedback.times import TimesTold, is_credible
 from soulcaster.domain.ids import item_id
 from soulcaster.domain.sources import SOURCES, Delete, Upsert
 from soulcaster.domain.text.language import language_of
-from soulcaster.domain.text.normalize import title_and_body, well_formed
+from soulcaster.domain.text.normalize import title_and_body, visible_values, well_formed, whole_line
 from soulcaster.ports.messaging import Record
 from soulcaster.wire.feedback import MAX_ITEM_BYTES, Delivery, RawFeedback, form_of
 from soulcaster.wire.fields import MAX_EXTERNAL_ID, OTHER_SOURCE, SOURCE_PATTERN
@@ -195,6 +195,7 @@ def _accept(raw: RawFeedback, record: Record, index: int) -> Accepted:
     received_at = _received_at(record)
     given = {"created_at": raw.created_at, "updated_at": raw.updated_at}
     told = {name: at for name, at in given.items() if at is not None and not is_credible(at, received_at)}
+    metadata = visible_values(raw.metadata)
     source, external_id = _source_and_id(raw.source, raw.external_id or generated_external_id(record, index))
     item = FeedbackItem(
         id=item_id(raw.project_id, source, external_id),
@@ -205,10 +206,10 @@ def _accept(raw: RawFeedback, record: Record, index: int) -> Accepted:
         body=body,
         created_at=received_at if raw.created_at is None or "created_at" in told else raw.created_at,
         received_at=received_at,
-        author=raw.author,
-        url=raw.url,
-        github_repo_url=raw.github_repo_url,
-        metadata=raw.metadata if source == raw.source else {"source": raw.source, **raw.metadata},
+        author=whole_line(raw.author or "") or None,
+        url=whole_line(raw.url or "") or None,
+        github_repo_url=whole_line(raw.github_repo_url or "") or None,
+        metadata=metadata if source == raw.source else {"source": raw.source, **metadata},
         language=language_of(body),
         updated_at=received_at if "updated_at" in told else raw.updated_at,
         occurrence_id=raw.occurrence_id,

@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from soulcaster.domain.ids import default_project_id_for, project_id_for, users_project_id_for
 from soulcaster.domain.members import DEFAULT_PROJECT, Membership
@@ -12,9 +12,14 @@ from soulcaster.errors import BadInput, Conflict, NotFound
 from soulcaster.ports.clock import Clock
 from soulcaster.ports.members import MemberReader
 from soulcaster.ports.messaging import Publisher
-from soulcaster.ports.projects import Project, ProjectReader
+from soulcaster.ports.projects import Project, ProjectClaim, ProjectReader
 from soulcaster.services.control import control_record, member_record, project_record
 from soulcaster.wire.control import ProjectDefined
+from soulcaster.wire.fields import MAX_PROJECT_NAME, ProjectName
+
+SOMEBODY_ELSES = "The project {} already exists and belongs to somebody else"
+
+_NAME: TypeAdapter[str] = TypeAdapter(ProjectName)
 
 NAMES_SHOWN = 20
 """Names of projects that an error message lists."""
@@ -42,16 +47,22 @@ async def find_or_create_project(
     A UUID becomes the id of the new project; otherwise its id follows from its name.
 
     Raises:
-        BadInput: the name is empty or too long.
+        BadInput: nothing in the name can be read, or it is too long.
         Unavailable: Kafka or Redis does not answer.
     """
     known = await projects.find(id_or_name)
     if known is not None:
         return known
     try:
-        new = ProjectDefined(id=_uuid(id_or_name) or project_id_for(id_or_name), name=id_or_name, created_at=at)
+        name = _NAME.validate_python(id_or_name)
     except ValidationError as error:
-        raise BadInput(f"A project's name has 1 to 200 characters; {id_or_name[:40]!r} does not.") from error
+        raise BadInput(
+            f"A project's name has 1 to {MAX_PROJECT_NAME} characters that can be read; {id_or_name[:40]!r} does not."
+        ) from error
+    known = await projects.find(name)
+    if known is not None:
+        return known
+    new = ProjectDefined(id=_uuid(name) or project_id_for(name), name=name, created_at=at)
     await publisher.publish([control_record(new)])
     return Project(new.id, new.name, new.created_at)
 
@@ -75,7 +86,8 @@ class Projects:
     async def create(self, *, name: str, user_id: str, project_id: str | None) -> tuple[Project, bool]:
         """Return a project that the user owns, and whether it or the ownership is new.
 
-        Its id is the given one, or follows from user and name, so that creating it twice creates one project.
+        Its id is the given one, or follows from user and name, so that creating it twice creates one project: the
+        first one, also where the second request comes before the first one's project can be read.
 
         Raises:
             Conflict: the project belongs to other owners.
@@ -88,15 +100,19 @@ class Projects:
         if known is not None and user_id in owners:
             return known, False
         if owners:
-            raise Conflict(f"The project {wanted_id} already exists and belongs to somebody else")
+            raise Conflict(SOMEBODY_ELSES.format(wanted_id))
         now = self._clock()
         if known is not None and known.created_at is not None:
             project = replace(known, created_by=known.created_by or user_id)
         else:
             project = Project(wanted_id, name, now, user_id)
+        # The read model does not have a project that was created a moment ago, but its claim.
+        holding = await self._projects.claim(ProjectClaim(project, user_id))
+        if holding.user_id != user_id:
+            raise Conflict(SOMEBODY_ELSES.format(wanted_id))
         ownership = Membership(project.id, user_id, "owner", now)
-        await self._publisher.publish([project_record(project), member_record(ownership)])
-        return project, True
+        await self._publisher.publish([project_record(holding.project), member_record(ownership)])
+        return holding.project, holding.project is project
 
 
 def default_project(user_id: str, at: datetime) -> tuple[Project, Membership]:

@@ -7,6 +7,7 @@ from typing import Annotated, TypeVar
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
+from soulcaster.domain.text.given import OneLine
 from soulcaster.web.problems import Problem, field_problem, field_problems, invalid_fields
 from soulcaster.wire.fields import ProjectId
 
@@ -19,6 +20,9 @@ ID_PATTERN = "^[A-Za-z0-9_-]{1,64}$"
 
 Id = Annotated[str, StringConstraints(pattern=ID_PATTERN)]
 """An id in a URL. It has no colon because it becomes part of a Redis key."""
+
+ItemId = Annotated[str, StringConstraints(pattern="^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
+"""The id of an item: a UUID, because only Soulcaster makes one."""
 
 GITHUB_NAMES: Mapping[str, str] = {
     "owner": r"^[A-Za-z0-9][A-Za-z0-9-]{0,38}$",
@@ -34,7 +38,7 @@ Cursor = Annotated[
 
 MAX_OFFSET = 1_000_000_000
 
-Words = Annotated[str, StringConstraints(max_length=200)]
+Words = Annotated[str, OneLine(200, blank="")]
 """Words to search for; upper and lower case are the same."""
 
 Repo = Annotated[

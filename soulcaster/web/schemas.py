@@ -2,11 +2,10 @@
 
 from pydantic.config import JsonDict
 
-NOT_BLANK = r"\S"
-"""The pattern of text that is not blank."""
+from soulcaster.domain.text.normalize import SEEN
 
-READABLE: JsonDict = {"type": "string", "pattern": NOT_BLANK}
-"""Text that is not blank. Invisible characters are not excluded, although they cannot be read either."""
+READABLE: JsonDict = {"type": "string", "pattern": SEEN}
+"""Text in which there is something to read."""
 
 _NOT_NULL: JsonDict = {"not": {"type": "null"}}
 

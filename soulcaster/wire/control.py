@@ -7,19 +7,20 @@ from pydantic import Discriminator, Field, StringConstraints, Tag, TypeAdapter
 from soulcaster.domain.api_keys import ApiKey
 from soulcaster.domain.ids import ShortId
 from soulcaster.domain.members import Membership, Role, User
-from soulcaster.domain.source_state import MAX_ERROR, Position, RepositoryState, SourceReport, SourceStatus
+from soulcaster.domain.source_state import Position, RepositoryState, SourceReport, SourceStatus
 from soulcaster.domain.webhook_secrets import WebhookSecret
 from soulcaster.wire.fields import (
     MAX_ETAG,
-    Email,
-    GitHubLogin,
-    KeyName,
     KeyScopes,
-    PersonName,
     PollCursor,
     ProjectId,
-    ProjectName,
     Source,
+    SourceError,
+    StoredEmail,
+    StoredGitHubLogin,
+    StoredKeyName,
+    StoredPersonName,
+    StoredProjectName,
     Time,
     UserId,
 )
@@ -32,7 +33,7 @@ class ProjectDefined(Message):
 
     type: Literal["project"] = "project"
     id: ProjectId
-    name: ProjectName
+    name: StoredProjectName
     created_at: Time
     created_by: UserId | None = None
 
@@ -43,7 +44,7 @@ class KeyDefined(Message):
     type: Literal["key"] = "key"
     id: ShortId
     project_id: ProjectId
-    name: KeyName
+    name: StoredKeyName
     hash: Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
     scopes: KeyScopes
     created_at: Time
@@ -61,10 +62,10 @@ class UserDefined(Message):
 
     type: Literal["user"] = "user"
     id: UserId
-    email: Email | None = None
-    name: PersonName | None = None
+    email: StoredEmail | None = None
+    name: StoredPersonName | None = None
     github_id: ShortId | None = None
-    github_login: GitHubLogin | None = None
+    github_login: StoredGitHubLogin | None = None
     created_at: Time
 
     def user(self) -> User:
@@ -130,7 +131,7 @@ class SourceReported(Message):
     status: SourceStatus
     reported_at: Time
     polled_at: Time | None = None
-    last_error: Annotated[str, StringConstraints(max_length=MAX_ERROR)] | None = None
+    last_error: SourceError | None = None
     last_error_at: Time | None = None
 
     def report(self) -> SourceReport:
@@ -154,7 +155,7 @@ class RepositorySynced(Message):
     status: SourceStatus
     reported_at: Time
     synced_at: Time | None = None
-    last_error: Annotated[str, StringConstraints(max_length=MAX_ERROR)] | None = None
+    last_error: SourceError | None = None
     last_error_at: Time | None = None
 
     def state(self) -> RepositoryState:

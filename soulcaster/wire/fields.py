@@ -9,8 +9,9 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, StringConstraints
 
 from soulcaster.domain.api_keys import MAX_NAME, SCOPES, KeyScope
-from soulcaster.domain.source_state import MAX_CURSOR_BYTES
-from soulcaster.domain.text.normalize import clean
+from soulcaster.domain.source_state import MAX_CURSOR_BYTES, MAX_ERROR
+from soulcaster.domain.text.given import OneLine
+from soulcaster.domain.text.normalize import SEEN
 
 RESERVED = frozenset({"all", "cluster", "created", "external", "items", "jobs", "source", "sources", "unclustered"})
 """Words that other keys of the read model have in the place of a project's id."""
@@ -40,19 +41,11 @@ OTHER_SOURCE = "generic"
 
 
 def _given_source(value: str) -> str:
-    """Return a source cleaned, in lower case where it is a `Source`."""
-    value = clean(value)
-    if not value:
-        raise ValueError("there is nothing to read in it")
+    """Return a source in lower case where it is a `Source`."""
     return value.lower() if re.fullmatch(SOURCE_PATTERN, value) else value
 
 
-GivenSource = Annotated[
-    str,
-    StringConstraints(min_length=1, max_length=100),
-    AfterValidator(_given_source),
-    Field(json_schema_extra={"pattern": r"\S"}),
-]
+GivenSource = Annotated[str, OneLine(100), AfterValidator(_given_source)]
 """Where a producer says an item is from: a `Source`, or any other words."""
 
 MAX_EXTERNAL_ID = 512
@@ -115,20 +108,36 @@ MAX_ETAG = 256
 PollCursor = Annotated[dict[str, Any], AfterValidator(_storable), AfterValidator(_short)]
 """Where a poller continues; a small document that only the poller reads."""
 
-KeyName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_NAME)]
+MAX_PROJECT_NAME = MAX_PERSON_NAME = 200
+
+NO_NAME = "(no name)"
+"""What a name that was stored before names were cleaned is read as, if nothing in it can be read."""
+
+KeyName = Annotated[str, OneLine(MAX_NAME)]
+StoredKeyName = Annotated[str, OneLine(MAX_NAME, blank=NO_NAME)]
 
 KeyScopes = Annotated[tuple[KeyScope, ...], Field(min_length=1, max_length=len(SCOPES))]
 
 UserId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 
-ProjectName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+ProjectName = Annotated[str, OneLine(MAX_PROJECT_NAME)]
+StoredProjectName = Annotated[str, OneLine(MAX_PROJECT_NAME, blank=NO_NAME)]
 
-PersonName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+PersonName = Annotated[str, OneLine(MAX_PERSON_NAME)]
+StoredPersonName = Annotated[str, OneLine(MAX_PERSON_NAME, blank=NO_NAME)]
 
-Email = Annotated[
+StoredEmail = Annotated[
     str,
     StringConstraints(strip_whitespace=True, to_lower=True, pattern=r"^[^@\s<>:,;]{1,64}@[^@\s<>:,;]{1,189}$"),
 ]
+_IN_ADDRESS = SEEN.replace("[^", "[^@<>:,;")
+
+Email = Annotated[StoredEmail, StringConstraints(pattern=f"^{_IN_ADDRESS}{{1,64}}@{_IN_ADDRESS}{{1,189}}$")]
 """An e-mail address in lower case; only sending to it would show whether it exists."""
 
-GitHubLogin = Annotated[str, StringConstraints(pattern="^[A-Za-z0-9_-]{1,64}$")]
+StoredGitHubLogin = Annotated[str, StringConstraints(pattern="^[A-Za-z0-9_-]{1,64}$")]
+GitHubLogin = Annotated[str, StringConstraints(pattern="^[A-Za-z0-9]+([_-][A-Za-z0-9]+)*$", max_length=64)]
+"""A login as GitHub gives them today; those who sign in may have an older form."""
+
+SourceError = Annotated[str, OneLine(MAX_ERROR, blank="(an error without words)")]
+"""Why a source cannot be read, in the words of a poller or of a vendor."""

@@ -16,6 +16,7 @@ from soulcaster.domain.fixes.fix import MAX_BRANCH, Backend, StopPoint, Usd
 from soulcaster.domain.fixes.order import FixRules
 from soulcaster.domain.fixes.pull_request_news import ResolveOn
 from soulcaster.domain.fixes.repository import NAME_PATTERN
+from soulcaster.domain.text.given import OneLine
 from soulcaster.errors import BadInput
 
 H = TypeVar("H", bound=Hashable)
@@ -50,7 +51,7 @@ Branch = Annotated[
 ]
 """The name of a branch; it becomes part of a URL, and an argument of git."""
 
-Word = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
+Word = Annotated[str, OneLine(100)]
 Words = Annotated[tuple[Word, ...], Field(min_length=1, max_length=MAX_NAMES), AfterValidator(_once)]
 Subreddits = Annotated[tuple[Subreddit, ...], Field(min_length=1, max_length=MAX_NAMES), AfterValidator(_once)]
 Sorts = Annotated[tuple[RedditSort, ...], Field(min_length=1, max_length=10), AfterValidator(_once)]

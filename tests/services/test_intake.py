@@ -297,7 +297,23 @@ def test_refused_as_a_whole(value: bytes | None, reason: str) -> None:
     assert (refused.value, refused.index) == (value or b"", None)
 
 
-@pytest.mark.parametrize("source", ["App Store", "../x", "应用商店", "a" * 41, "-x", "x\ny"])
+@pytest.mark.parametrize(
+    "text", ["\u200b", "\u200e\u200f", "\ufe0f", "\u2800 \u3164", "\x1b[31m", "\u202e\n\x00", "\U000e0041"]
+)
+def test_what_nobody_sees_alone_is_no_item(text: str) -> None:
+    assert "nothing that can be read" in refusal(GOOD | {"title": text, "body": text}).reason
+
+
+def test_every_text_of_an_item_is_cleaned() -> None:
+    hostile = "a\x1b[31mb\x9b2J\u202ec\r\nd"
+    names = ("title", "body", "author", "url", "github_repo_url")
+    item = one(GOOD | dict.fromkeys(names, hostile) | {"metadata": {hostile: [hostile, {"n": 1}]}}).item
+    assert (item.title, item.body) == ("abc", "abc\nd")
+    assert {item.author, item.url, item.github_repo_url} == {"abc d"}
+    assert item.metadata == {"abc\nd": ["abc\nd", {"n": 1}]}
+
+
+@pytest.mark.parametrize("source", ["App Store", "../x", "应用商店", "a" * 41, "-x", "x y"])
 def test_a_source_of_another_form_is_kept_as_generic(source: str) -> None:
     item = one(GOOD | {"source": source, "metadata": {"stars": 1}}).item
     assert (item.source, item.metadata) == ("generic", {"source": source, "stars": 1})

@@ -42,7 +42,7 @@ from soulcaster.web.pages.formatting import (
     when,
 )
 from tests.support.answers import page
-from tests.support.make import NOW
+from tests.support.make import NOW, uid
 from tests.support.web import SESSION_KEY, Client, World, item
 
 CLUSTER = "/app/projects/p1/clusters/c1"
@@ -320,6 +320,8 @@ async def test_a_form_may_be_compressed_and_its_umlauts_come_whole(world: World,
     assert json.loads(message.value)["title"] == "Karte zu spät"
 
 
+ONE, TWO = uid("i"), uid("j")
+
 FORMS: dict[str, tuple[str, dict[str, str | list[str]], dict[str, object]]] = {
     "rename": (f"{CLUSTER}/rename", {"title": " <b>Card</b> "}, {"cluster_id": "c1", "title": "<b>Card</b>"}),
     "name back": (f"{CLUSTER}/rename", {"title": ""}, {"cluster_id": "c1"}),
@@ -331,13 +333,13 @@ FORMS: dict[str, tuple[str, dict[str, str | list[str]], dict[str, object]]] = {
     "merge": (f"{CLUSTER}/merge", {"other": "c2"}, {"cluster_id": "c1", "cluster_ids": ["c2"]}),
     "split": (
         f"{CLUSTER}/split",
-        {"item_ids": ["i", "j"], "title": "", "into": "c2"},
-        {"cluster_id": "c1", "item_ids": ["i", "j"]},
+        {"item_ids": [ONE, TWO], "title": "", "into": "c2"},
+        {"cluster_id": "c1", "item_ids": [ONE, TWO]},
     ),
     "move": (
         f"{CLUSTER}/move",
-        {"item_ids": ["i"], "title": "", "into": "c2"},
-        {"cluster_id": "c2", "item_ids": ["i"]},
+        {"item_ids": [ONE], "title": "", "into": "c2"},
+        {"cluster_id": "c2", "item_ids": [ONE]},
     ),
     "undo": (f"{CLUSTER}/undo", {"command_id": "k1"}, {"cluster_id": "c1", "command_id": "k1"}),
     "rebalance": ("/app/projects/p1/rebalance", {}, {}),
@@ -377,7 +379,7 @@ async def test_a_page_says_what_became_of_a_command(
     assert says in await page(await owner.post(f"{CLUSTER}/pin", data={"csrf_token": token, "pinned": "true"}))
 
 
-@pytest.mark.parametrize("fields", [{"into": "c2"}, {"item_ids": "i", "into": ""}])
+@pytest.mark.parametrize("fields", [{"into": "c2"}, {"item_ids": ONE, "into": ""}])
 async def test_nothing_chosen_is_said_so(world: World, owner: Client, fields: dict[str, str]) -> None:
     await world.fill()
     token = csrf(await page(await owner.get(CLUSTER)))

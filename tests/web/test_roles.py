@@ -13,7 +13,7 @@ from soulcaster.domain.members import LOCAL_OWNER, Role, User
 from soulcaster.web.pages import create_pages
 from soulcaster.wire.cluster_commands import ClusterCommand
 from tests.support.answers import page
-from tests.support.make import NOW
+from tests.support.make import NOW, uid
 from tests.support.web import SESSION_KEY, Client, FixedPlanner, World
 
 PLANNED = PlannedFix("Retry", "Try the request again.")
@@ -35,8 +35,8 @@ FORMS: dict[str, dict[str, str]] = {
     "resolve": {},
     "reopen": {},
     "merge": {"other": "c2"},
-    "split": {"item_ids": "i"},
-    "move": {"item_ids": "i", "into": "c2"},
+    "split": {"item_ids": uid("i")},
+    "move": {"item_ids": uid("i"), "into": "c2"},
     "undo": {"command_id": "k1"},
     "rebalance": {},
     "cleanup": {"proposal_id": "p"},

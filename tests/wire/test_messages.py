@@ -75,6 +75,7 @@ from soulcaster.wire.control import (
 from soulcaster.wire.documents import MAX_DOCUMENT_CHARS, JobDocument
 from soulcaster.wire.embedded import EmbeddedEnvelope, EmbedderId, embedded_envelopes, pack_vectors
 from soulcaster.wire.feedback import ItemsEnvelope, RawEnvelope, RawFeedback
+from soulcaster.wire.fields import NO_NAME
 from soulcaster.wire.jobs import FixCommand, JobEvent
 from soulcaster.wire.message import Message
 from soulcaster.wire.project_config import ProjectConfig, RedditConfig, SourcesConfig
@@ -487,10 +488,14 @@ def test_project_ids_that_cannot_be(project: str) -> None:
     assert ProjectDefined(id="A-z_09", name=" Demo ", created_at=NOW).name == "Demo"
 
 
-@pytest.mark.parametrize("name", ["", "  ", "x" * 201])
-def test_project_names_that_cannot_be(name: str) -> None:
+def test_project_names_that_cannot_be() -> None:
     with pytest.raises(ValidationError, match="name"):
-        ProjectDefined(id="p1", name=name, created_at=NOW)
+        ProjectDefined(id="p1", name="x" * 201, created_at=NOW)
+
+
+def test_a_project_whose_name_cannot_be_read_is_still_a_project() -> None:
+    assert ProjectDefined(id="p1", name="\u200b", created_at=NOW).name == NO_NAME
+    assert ProjectDefined(id="p1", name="Shop\x1b[31m\nred", created_at=NOW).name == "Shop red"
 
 
 @example(datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=14))))

@@ -16,15 +16,14 @@ from authlib.oauth2.client import OAuth2Client
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from soulcaster.domain.members import GitHubPerson
+from soulcaster.domain.text.normalize import clean, one_line
 from soulcaster.errors import GitHubUnavailable, SignInRefused
-from soulcaster.wire.fields import Email
+from soulcaster.wire.fields import MAX_PERSON_NAME, Email
 
 TIMEOUT_SECONDS = 10.0
 """Limit for all calls of one sign-in together."""
 
 SCOPE = "read:user user:email"
-
-_NAME = 200
 
 _log = structlog.get_logger(__name__)
 
@@ -112,7 +111,7 @@ class GitHubSignIn:
 
 
 def _name(name: str | None) -> str | None:
-    return (name or "").strip()[:_NAME].strip() or None
+    return one_line(clean(name or ""), MAX_PERSON_NAME) or None
 
 
 def _verified(addresses: list[_Address]) -> tuple[str, ...]:

@@ -43,6 +43,7 @@
 | used:key:{key_id} | string | when an API key was last used |
 | projects | set | ids of projects |
 | project:{project_id} | hash | name, created_at and created_by |
+| project:{project_id}:claim | string | somebody creates this project, JSON; expires after minutes |
 | user:{user_id} | string | a user, JSON |
 | members:{project_id} | hash | user id -> membership, JSON |
 | user:projects:{user_id} | hash | project id -> membership, JSON |
@@ -262,6 +263,11 @@ def projects() -> str:
 def project(project_id: str) -> str:
     """One project."""
     return f"project:{project_id}"
+
+
+def project_claim(project_id: str) -> str:
+    """Who creates a project."""
+    return f"project:{project_id}:claim"
 
 
 def user(user_id: str) -> str:

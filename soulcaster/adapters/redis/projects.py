@@ -1,20 +1,27 @@
 """Projects in Redis: their values and their reader."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import get_args
+
+from pydantic import TypeAdapter
 
 from soulcaster.adapters.redis import keys
 from soulcaster.adapters.redis.cluster_lists import ORDERS, status_label
 from soulcaster.adapters.redis.connection import RedisConnection
 from soulcaster.adapters.redis.typed import Commands, Pipeline, Value
 from soulcaster.domain.lifecycle import ClusterStatus
-from soulcaster.ports.projects import Project, Stats, Totals
+from soulcaster.ports.projects import Project, ProjectClaim, Stats, Totals
 
 STATUSES: tuple[ClusterStatus, ...] = get_args(ClusterStatus)
 
 COUNTED_AT_ONCE = 500
 """Projects that one pipeline counts."""
+
+CLAIM_EXPIRES = timedelta(minutes=5)
+"""Longer than it takes to store a project, unless the worker is down."""
+
+_CLAIM: TypeAdapter[ProjectClaim] = TypeAdapter(ProjectClaim)
 
 _LAST = datetime.max.replace(tzinfo=UTC)
 
@@ -109,6 +116,15 @@ class RedisProjects:
                 unclustered += sum(count.value for _, count, _ in counts)
                 clusters += sum(count.value for _, _, count in counts)
         return Totals(items, unclustered, clusters)
+
+    async def claim(self, claim: ProjectClaim) -> ProjectClaim:
+        """Claim a project's id for some minutes; return the claim that holds, which may be somebody else's."""
+        key = keys.project_claim(claim.project.id)
+        async with self._connection.commands() as redis:
+            if await redis.set_new(key, _CLAIM.dump_json(claim), expires=CLAIM_EXPIRES):
+                return claim
+            holding = await redis.get(key)
+        return claim if holding is None else _CLAIM.validate_json(holding)
 
 
 class _Counts:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from soulcaster.domain.fixes import harmless
 from soulcaster.domain.fixes.order import JobOrder, Report
 from soulcaster.domain.fixes.outcome import FixOutcome, TestSummary
-from soulcaster.domain.fixes.redaction import plain
+from soulcaster.domain.text.normalize import visible
 from soulcaster.domain.text.secrets import without_secrets
 
 MAX_BODY = 65_536
@@ -186,7 +186,7 @@ def _change(story: Story) -> Iterator[str]:
     yield f"{_count(len(outcome.files), 'file')}, {outcome.added:,} lines added, {outcome.deleted:,} removed: {listed}."
     if story.summary.strip():
         yield "The coding agent says:"
-        yield harmless.quoted(without_secrets(plain(story.summary)), SUMMARY_CHARS)
+        yield harmless.quoted(without_secrets(visible(story.summary)), SUMMARY_CHARS)
 
 
 def _tests(outcome: FixOutcome) -> Iterator[str]:

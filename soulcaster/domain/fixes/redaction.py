@@ -22,9 +22,6 @@ MIN_SECRET_CHARS = 8
 KEY_CHARS = 16_384
 """The longest private key. After so much without its last line, what follows is shown again."""
 
-_TERMINAL = re.compile(r"\x1b(?:\[[0-?]*+[ -/]*+[@-~]?|\][^\x07\x1b\n]*+(?:\x07|\x1b\\)?)")
-"""Escape sequences of terminals (ECMA-48): colours, cursor movements, titles."""
-
 _AUTHORIZATION = re.compile(
     r"((?:authorization|x-api-key|x-github-token|private-token|cookie)"
     r"\\?[\"']?[ \t]{0,8}[:=][ \t]{0,8}\\?[\"']?)"
@@ -47,11 +44,6 @@ _NAMES = (
 
 PIECE_CHARS = 4_096
 """How much is searched at once. Other threads run in between, and what has none of `_NAMES` is passed over quickly."""
-
-
-def plain(text: str) -> str:
-    """Return text as a page may show it: without what a terminal would act on, and without invisible characters."""
-    return visible(_TERMINAL.sub("", text))
 
 
 def secret_forms(values: Iterable[str]) -> tuple[str, ...]:
@@ -100,7 +92,7 @@ class Redactor:
         Control characters, escape sequences of terminals and invisible characters are removed first: a secret is found
         even if it is coloured. The result ends with a line end, or is empty.
         """
-        text = self._without_keys(plain(text))
+        text = self._without_keys(visible(text))
         for form in (*forms, *self._forms):
             text = text.replace(form, SECRET)
         text = "".join(map(_by_form, _pieces(text)))

@@ -14,12 +14,6 @@ from soulcaster.domain.text.normalize import visible
 
 COMMENT_REMOVED = "[HTML comment removed]"
 
-_TERMINAL = re.compile(
-    "(?:\x1b\\[|\x9b)[0-?]{0,64}+[ -/]{0,8}+[@-~]"
-    "|(?:\x1b[\\]PX^_]|[\x90\x98\x9d-\x9f])[^\x07\n\x1b\x80-\x9f]{0,4096}+(?:\x07|\x1b\\\\|\x9c)"
-)
-"""Control sequences and control strings (a window's title, the address of a link), as ECMA-48 defines them."""
-
 _HIDDEN = re.compile(
     "[\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2065\ufe00-\ufe0f\ufff0-\ufff8"
     "\U00013430-\U0001343f\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
@@ -34,7 +28,7 @@ _COMMENT_MARK = re.compile("<!--|-->")
 
 def plain(text: str) -> str:
     """Return a text as people see it, trimmed, without HTML comments."""
-    return _without_comments(_HIDDEN.sub("", visible(_TERMINAL.sub("", text)))).strip()
+    return _without_comments(_HIDDEN.sub("", visible(text))).strip()
 
 
 def plain_line(text: str, most_chars: int) -> str:

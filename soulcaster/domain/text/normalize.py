@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from typing import Any
 
 TITLE_CHARS = 80
 """Characters of a title made from a text; it is cut at a word."""
@@ -12,12 +13,37 @@ GIVEN_TITLE_CHARS = 500
 CUT = "…"
 """The end of a title that was cut."""
 
-_INVISIBLE = re.compile(
-    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f"  # control characters but tab and line feed
+_TERMINAL = re.compile(
+    "(?:\x1b\\[|\x9b(?=[0-?]))[0-?]*+[ -/]*+[@-~]?"
+    "|(?:\x1b[\\]PX^_]|[\x90\x98\x9d-\x9f])[^\x07\n\x1b\x80-\x9f]{0,4096}+(?:\x07|\x1b\\\\|\x9c)"
+    "|\x1b(?:[#-/]{1,4}+[0-~]|[78=>c])"
+)
+"""What a terminal acts on (ECMA-48): colours, cursor movements, a window's title, the address of a link.
+
+A lone U+009B counts only before a parameter: where an encoding was mistaken, it is a quotation mark.
+"""
+
+_SENDS_TERMINAL = re.compile("[\x1b\x90\x98\x9b\x9d-\x9f]")
+
+_IN_INVISIBLE = (
+    "\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f"  # control characters but tab and line feed
     "\u00ad\u034f\u180e\u200b\u2060-\u2064\u3164\ufeff\uffa0"  # invisible: soft hyphen, zero-width space, fillers
     "\u202a-\u202e\u2066-\u206f"  # direction overrides, which make text read differently from what it is
-    "\ufff9-\ufffb\U000e0000-\U000e007f]"  # annotation marks; tag characters, which can hide text
+    "\ufff9-\ufffb\U000e0000-\U000e007f"  # annotation marks; tag characters, which can hide text
 )
+_INVISIBLE = re.compile(f"[{_IN_INVISIBLE}]")
+
+_IN_UNSEEN = (
+    "\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028\u2029\u2065\u2800\ufe00-\ufe0f\ufff0-\ufff8"
+    "\U00013430-\U0001343f\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0080-\U000e0fff"
+)
+"""What some scripts and emoji need between their characters, but nobody sees alone."""
+
+_UNSEEN = re.compile(rf"[\s{_IN_INVISIBLE}{_IN_UNSEEN}]*+")
+
+SEEN = rf"[^\s{_IN_INVISIBLE}{_IN_UNSEEN}]"
+"""The pattern of one character that a reader sees."""
+
 _JOINER = re.compile(
     "(?<=[\x21-\x7f])[\u200c\u200d]++|[\u200c\u200d](?<![\u200c\u200d].)[\u200c\u200d]*+(?=[\x21-\x7f])"
 )
@@ -33,18 +59,44 @@ def well_formed(text: str) -> str:
 
 
 def visible(text: str) -> str:
-    """Return the text with line ends as LF, without control and invisible characters."""
+    """Return the text with line ends as LF, without control and invisible characters and what a terminal acts on."""
+    if _SENDS_TERMINAL.search(text):
+        text = _TERMINAL.sub("", text)
     return _INVISIBLE.sub("", _LINE_ENDS.sub("\n", well_formed(text)))
 
 
+def visible_values(value: Any) -> Any:
+    """Return a JSON value with every text and every name of a field as `visible` returns it."""
+    if isinstance(value, str):
+        return value if value.isascii() and value.isprintable() else visible(value)
+    if isinstance(value, dict):
+        return {visible_values(name): visible_values(part) for name, part in value.items()}
+    if isinstance(value, list):
+        return [visible_values(part) for part in value]
+    return value
+
+
+def seen(text: str) -> bool:
+    """Return whether there is a character in the text that a reader sees."""
+    return _UNSEEN.fullmatch(text) is None
+
+
 def clean(text: str) -> str:
-    """Return the text in Unicode NFC, line ends as LF, without control and invisible characters, trimmed."""
+    """Return the text in Unicode NFC, line ends as LF, without control and invisible characters, trimmed.
+
+    It is empty when there is nothing in it that a reader sees.
+    """
     if text.isascii() and text.isprintable():
         return text.strip()
     text = unicodedata.normalize("NFC", visible(text))
     if "\u200c" in text or "\u200d" in text:
         text = unicodedata.normalize("NFC", _JOINER.sub("", text))
-    return text.strip()
+    return text.strip() if seen(text) else ""
+
+
+def whole_line(text: str) -> str:
+    """Return the text cleaned and on one line: line ends and other white space become one space."""
+    return " ".join(clean(text).split())
 
 
 def one_line(text: str, limit: int) -> str:

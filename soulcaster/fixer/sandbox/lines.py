@@ -4,7 +4,7 @@ import re
 from collections import deque
 from collections.abc import Callable
 
-from soulcaster.domain.fixes.redaction import plain
+from soulcaster.domain.text.normalize import visible
 
 LINE_BYTES = 16 * 1024
 TAIL_BYTES = 16 * 1024
@@ -75,5 +75,5 @@ class Lines:
 def _clean(line: bytes) -> str:
     text = line.decode(errors="replace")
     if not (text.isascii() and text.isprintable()):
-        text = _CONTROL.sub("", plain(text))
+        text = _CONTROL.sub("", visible(text))
     return text.encode()[:LINE_BYTES].decode(errors="ignore")

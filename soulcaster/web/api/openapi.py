@@ -9,8 +9,7 @@ from importlib.metadata import version
 from typing import Any, Literal
 
 from pydantic import BaseModel
-from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue, models_json_schema
-from pydantic_core.core_schema import StringSchema
+from pydantic.json_schema import models_json_schema
 
 from soulcaster.domain.sources import SOURCES
 from soulcaster.web.api.operation import Operation
@@ -27,7 +26,6 @@ from soulcaster.web.headers import (
 )
 from soulcaster.web.parameters import GITHUB_NAMES, ID_PATTERN, PROJECT
 from soulcaster.web.problems import ProblemDetails
-from soulcaster.web.schemas import NOT_BLANK
 from soulcaster.web.signatures import SIGNATURES, Signature
 
 Mode = Literal["validation", "serialization"]
@@ -45,9 +43,7 @@ _API_KEY_STATUSES = (401, 403, 404, 429)
 def document(operations: Iterable[Operation]) -> dict[str, Any]:
     """Return the OpenAPI document of these operations, as JSON values."""
     operations = tuple(operations)
-    schemas, components = models_json_schema(
-        list(_models(operations)), ref_template="#/components/schemas/{model}", schema_generator=_Generator
-    )
+    schemas, components = models_json_schema(list(_models(operations)), ref_template="#/components/schemas/{model}")
     definitions = components.get("$defs", {})
     paths: dict[str, dict[str, Any]] = {}
     for operation in operations:
@@ -68,17 +64,6 @@ def document(operations: Iterable[Operation]) -> dict[str, Any]:
             },
         },
     }
-
-
-class _Generator(GenerateJsonSchema):
-    """pydantic's generator, which does not say that text is stripped before its length is checked."""
-
-    def str_schema(self, schema: StringSchema) -> JsonSchemaValue:
-        """Return the JSON Schema of text; text that is stripped and may not be empty may not be blank."""
-        described = super().str_schema(schema)
-        if schema.get("strip_whitespace") and schema.get("min_length"):
-            described.setdefault("pattern", NOT_BLANK)
-        return described
 
 
 def _models(operations: Iterable[Operation]) -> Iterable[tuple[type[BaseModel], Mode]]:

@@ -28,7 +28,7 @@ from soulcaster.web.pages.access import ACCESS
 from soulcaster.web.pages.addresses import cluster_path
 from soulcaster.web.pages.outcomes import outcome_of, refusal
 from soulcaster.web.pages.session import leave_notice
-from soulcaster.web.parameters import Id, path_id
+from soulcaster.web.parameters import Id, ItemId, path_id
 
 
 class MergeForm(BaseModel):
@@ -40,7 +40,7 @@ class MergeForm(BaseModel):
 class SelectedItemsForm(BaseModel):
     """The selected items, the title of their new cluster, or the cluster to move them to."""
 
-    item_ids: Annotated[tuple[Id, ...], Field(max_length=MAX_IDS)]
+    item_ids: Annotated[tuple[ItemId, ...], Field(max_length=MAX_IDS)]
     title: Title | None
     into: Id | None
 

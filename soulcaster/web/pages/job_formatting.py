@@ -6,9 +6,9 @@ from typing import Any
 
 from soulcaster.domain.fixes.fix import StopPoint
 from soulcaster.domain.fixes.outcome import CheckState, TestSummary
-from soulcaster.domain.fixes.redaction import plain
 from soulcaster.domain.fixes.test_runs import RunStatus
 from soulcaster.domain.lifecycle import Job, JobState, active, waits_to_ship
+from soulcaster.domain.text.normalize import visible
 
 STATE_TEXTS: Mapping[JobState, str] = {
     "queued": "Waits for approval",
@@ -110,7 +110,7 @@ def kilobytes(text: str) -> str:
 
 def lines(texts: Sequence[str]) -> Sequence[str]:
     """Return the lines of a log's parts, without what a terminal would act on."""
-    return plain("".join(texts)).splitlines()
+    return visible("".join(texts)).splitlines()
 
 
 FILTERS: Mapping[str, Callable[..., Any]] = {
@@ -125,6 +125,6 @@ FILTERS: Mapping[str, Callable[..., Any]] = {
     "active": active,
     "kilobytes": kilobytes,
     "lines": lines,
-    "plain": plain,
+    "visible": visible,
 }
 """The filters by their names in the templates."""

@@ -3,9 +3,10 @@
 from typing import Annotated
 
 from aiohttp import web
-from pydantic import BaseModel, StringConstraints
+from pydantic import BaseModel
 
 from soulcaster.domain.fixes.plan import MAX_DESCRIPTION_CHARS, MAX_TITLE_CHARS, InvalidPlan, Plan
+from soulcaster.domain.text.given import OneLine, Text
 from soulcaster.errors import Conflict, PlannerRefuses, PlannerUnavailable
 from soulcaster.ports.planner import MAX_SECONDS
 from soulcaster.services.waiting import until
@@ -22,19 +23,18 @@ from soulcaster.web.problems import extend_time_limit
 class PlanForm(BaseModel):
     """A plan as a person wrote it."""
 
-    title: Annotated[str, StringConstraints(max_length=MAX_TITLE_CHARS)] | None
-    description: Annotated[str, StringConstraints(max_length=2 * MAX_DESCRIPTION_CHARS)] | None
-    """Browsers send each line end as two characters, so the form may be longer than the plan."""
+    title: Annotated[str, OneLine(MAX_TITLE_CHARS, blank="")] | None
+    description: Annotated[str, Text(2 * MAX_DESCRIPTION_CHARS, blank="")] | None
+    """A longer one than a plan may have comes through, and is refused with a notice."""
 
 
 async def store(request: web.Request) -> web.StreamResponse:
     """POST .../clusters/{cluster_id}/plan: store what the person wrote as the plan of the cluster."""
     form = await read_form(request, PlanForm)
     access, cluster_id = request[ACCESS], path_id(request, "cluster_id")
-    description = (form.description or "").replace("\r\n", "\n")
     try:
         plan = await dependencies(request).plans.edit(
-            access.project.id, cluster_id, form.title or "", description, by=access.user
+            access.project.id, cluster_id, form.title or "", form.description or "", by=access.user
         )
     except InvalidPlan as error:
         await leave_notice(request, str(error))

@@ -32,8 +32,10 @@ from soulcaster.web.api.clustering.models import ClusteringOut
 from soulcaster.web.api.commands.models import CommandOut, CommandSentOut
 from soulcaster.wire.cluster_commands import ClusterCommand
 from tests.support.answers import problem
-from tests.support.make import NOW
+from tests.support.make import NOW, uid
 from tests.support.web import Client, World
+
+ONE, TWO = uid("i"), uid("j")
 
 HERE = {"project_id": "p1"}
 OF = {"requested_by": "local owner", "requested_at": NOW}
@@ -43,8 +45,8 @@ FINE, AUTO = partial(Configure, granularity="fine"), partial(Configure, granular
 # The route, what is posted there, and the command that comes of it; the id is put in when it is known.
 ROUTES: dict[str, tuple[str, str, Any, Any]] = {
     "merge": ("POST", "/clusters/c1/merge", {"cluster_ids": ["c2", "c3"]}, (Merge, "c1", ("c2", "c3"))),
-    "split": ("POST", "/clusters/c1/split", {"item_ids": ["i"], "title": " Late "}, (Split, "c1", ("i",), "Late")),
-    "move": ("POST", "/clusters/c1/move", {"item_ids": ["i", "j"]}, (Move, ("i", "j"), "c1")),
+    "split": ("POST", "/clusters/c1/split", {"item_ids": [ONE], "title": " Late "}, (Split, "c1", (ONE,), "Late")),
+    "move": ("POST", "/clusters/c1/move", {"item_ids": [ONE, TWO]}, (Move, (ONE, TWO), "c1")),
     "rename": ("POST", "/clusters/c1/rename", {"title": "<b>Grüße</b> 🙂"}, (Rename, "c1", "<b>Grüße</b> 🙂")),
     "name back": ("POST", "/clusters/c1/rename", {"title": None}, (Rename, "c1", None)),
     "pin": ("POST", "/clusters/c1/pin", {}, (Pin, "c1", True)),
@@ -133,9 +135,12 @@ async def test_of_a_merged_cluster_it_is_asked_of_the_other(world: World, client
         ("merge", {"cluster_ids": []}, "cluster_ids"),
         ("merge", {"cluster_ids": ["a:b"]}, "cluster_ids.0"),
         ("merge", {"cluster_ids": ["x" * 65]}, "cluster_ids.0"),
-        ("split", {"item_ids": [str(n) for n in range(MAX_IDS + 1)]}, "item_ids"),
-        ("split", {"item_ids": ["i"], "title": " "}, "title"),
-        ("move", {"item_ids": "i"}, "item_ids"),
+        ("split", {"item_ids": [uid(n) for n in range(MAX_IDS + 1)]}, "item_ids"),
+        ("split", {"item_ids": [ONE], "title": " "}, "title"),
+        ("split", {"item_ids": [ONE], "title": "\u200b"}, "title"),
+        ("move", {"item_ids": ONE}, "item_ids"),
+        ("move", {"item_ids": ["i"]}, "item_ids.0"),
+        ("split", {"item_ids": ["i"]}, "item_ids.0"),
         ("rename", {}, "title"),
         ("rename", {"title": "x" * 201}, "title"),
         ("pin", {"pinned": "perhaps"}, "pinned"),

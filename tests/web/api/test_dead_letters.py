@@ -61,6 +61,11 @@ async def test_a_letter_is_shown_with_where_from_and_why(client: Client, world: 
     ]
 
 
+async def test_a_reason_that_quotes_strangers_is_cleaned(client: Client, world: World) -> None:
+    world.dead_letters.put(raw(RAW), "vendor \x1b[31m\u202eevil\x9b is not known")
+    assert (await listed(client))["items"][0]["reason"] == "vendor evil is not known"
+
+
 async def test_what_is_not_text_is_base64_and_a_cut_character_is_left_out(client: Client, world: World) -> None:
     world.dead_letters.put(Record("feedback.items", 0, 0, 1, b"p1", b"\xff\x00"))
     letter = world.dead_letters.put(Record("feedback.items", 0, 0, 1, b"p1", "für".encode()))

@@ -82,6 +82,23 @@ async def test_a_user_who_is_nobody(world: World, client: Client, body: dict[str
     assert world.publisher.sent == []
 
 
+@pytest.mark.parametrize("login", ["-no-", "no-", "-no", "a--b", "_", "a" * 65])
+async def test_a_login_that_github_does_not_give_is_refused(world: World, client: Client, login: str) -> None:
+    body = {"github_login": login, "role": "viewer"}
+    await problem(await client.post("/projects/p1/members", json=body), 422)
+    assert world.publisher.sent == []
+
+
+async def test_of_two_quick_requests_for_one_id_one_creates_the_project(world: World, client: Client) -> None:
+    world.publisher.delivers = False  # so that neither can read what the other has sent
+    body = {"project_id": "quick", "user_id": CUID, "name": "First"}
+    first = await client.post("/projects", json=body)
+    assert first.status == 201
+    again = await client.post("/projects", json={**body, "name": "Second"})
+    assert (again.status, await again.json()) == (200, await first.json())
+    await problem(await client.post("/projects", json={**body, "user_id": "another"}), 409)
+
+
 async def test_the_predecessors_dashboard_brings_its_own_ids(world: World, client: Client) -> None:
     body = {"project_id": "clx3f0001", "user_id": CUID, "name": "Default Project"}
     assert await projects_of(client, CUID) == []

@@ -130,7 +130,7 @@ async def test_the_plan_of_a_merged_cluster_is_the_others(world: World, client: 
         ({**MINE, "title": ""}, "title"),
         ({**MINE, "title": "t" * 201}, "title"),
         ({**MINE, "description": "d" * 20_001}, "description"),
-        ({**MINE, "description": "\u200b"}, "body"),
+        ({**MINE, "description": "\u200b"}, "description"),
     ],
 )
 async def test_422_for_what_is_no_plan(world: World, client: Client, body: Any, field: str) -> None:

@@ -9,9 +9,12 @@ from soulcaster.domain.commands import MAX_IDS, Title
 from soulcaster.domain.events import CommandOutcome
 from soulcaster.ports.commands import CommandView
 from soulcaster.web.bodies import Body
-from soulcaster.web.parameters import Id
+from soulcaster.web.parameters import Id, ItemId
 
 Ids = Annotated[tuple[Id, ...], Field(min_length=1, max_length=MAX_IDS)]
+
+
+ItemIds = Annotated[tuple[ItemId, ...], Field(min_length=1, max_length=MAX_IDS)]
 
 
 class MergeIn(Body):
@@ -23,14 +26,14 @@ class MergeIn(Body):
 class SplitIn(Body):
     """POST /clusters/{id}/split: the items of the new cluster, and its title."""
 
-    item_ids: Ids
+    item_ids: ItemIds
     title: Title | None = None
 
 
 class MoveIn(Body):
     """POST /clusters/{id}/move: the items to move to the cluster of the path."""
 
-    item_ids: Ids
+    item_ids: ItemIds
 
 
 class RenameIn(Body):

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
+from soulcaster.domain.text.normalize import clean
 from soulcaster.ports.dead_letters import DeadLetter
 from soulcaster.web.parameters import ProjectQuery
 
@@ -54,7 +55,7 @@ class DeadLetterOut(BaseModel):
             partition=original.partition,
             offset=original.offset,
             index=letter.index,
-            reason=letter.reason,
+            reason=clean(letter.reason),
             key=key_text,
             key_base64=key_base64,
             value=text,

@@ -7,8 +7,8 @@ from aiohttp import web
 from aiohttp_sse import EventSourceResponse, sse_response
 
 from soulcaster.domain.fixes.log_position import position_of
-from soulcaster.domain.fixes.redaction import plain
 from soulcaster.domain.lifecycle import Job
+from soulcaster.domain.text.normalize import visible
 from soulcaster.errors import Unavailable
 from soulcaster.services.job_log_reading import LogPart
 from soulcaster.web.api.job_logs.models import JobLogEventOut
@@ -61,7 +61,7 @@ async def stream_job_log(request: web.Request, job: Job, *, name: str, after: st
 
 async def _send(stream: EventSourceResponse, part: LogPart) -> None:
     if part.texts:
-        data = JobLogEventOut(text=plain("".join(part.texts)), dropped=part.dropped).model_dump_json()
+        data = JobLogEventOut(text=visible("".join(part.texts)), dropped=part.dropped).model_dump_json()
         await stream.send(data, id=str(part.position), event="log")
     else:
         await stream.send("{}", id=str(part.position), event="end")

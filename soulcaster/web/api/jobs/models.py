@@ -9,6 +9,7 @@ from pydantic import BaseModel, StringConstraints
 from soulcaster.domain.fixes.fix import StopPoint, Usd
 from soulcaster.domain.fixes.outcome import CheckState, FixOutcome, PullRequestState, cleaned
 from soulcaster.domain.lifecycle import Job, JobState, JobStatus, state_of
+from soulcaster.domain.text.given import Text
 from soulcaster.services.jobs import Report
 from soulcaster.web.bodies import Body
 from soulcaster.web.parameters import Id, PageQuery
@@ -36,9 +37,9 @@ class JobPatchIn(Body):
     status: JobStatus | None = None
     state: Literal["running", "publishing", "succeeded", "failed"] | None = None
     cost_usd: Usd | None = None
-    logs: Annotated[str, StringConstraints(max_length=100_000)] | None = None
+    logs: Annotated[str, Text(100_000, blank="")] | None = None
     pr_url: Annotated[str, StringConstraints(pattern=r"^https?://[!-~]{1,2000}$")] | None = None
-    error: Annotated[str, StringConstraints(max_length=2_000)] | None = None
+    error: Annotated[str, Text(2_000, blank="")] | None = None
     outcome: FixOutcome | None = None
 
     def report(self, token: int | None) -> Report:

@@ -3,17 +3,18 @@
 from datetime import datetime
 from typing import Annotated
 
-from pydantic import BaseModel, StringConstraints
+from pydantic import BaseModel
 
 from soulcaster.domain.fixes.plan import MAX_DESCRIPTION_CHARS, MAX_TITLE_CHARS, Plan
+from soulcaster.domain.text.given import OneLine, Text
 from soulcaster.web.bodies import Body
 
 
 class PlanIn(Body):
     """POST /clusters/{id}/plan: a plan that a person wrote; the description is Markdown."""
 
-    title: Annotated[str, StringConstraints(min_length=1, max_length=MAX_TITLE_CHARS)]
-    description: Annotated[str, StringConstraints(min_length=1, max_length=MAX_DESCRIPTION_CHARS)]
+    title: Annotated[str, OneLine(MAX_TITLE_CHARS)]
+    description: Annotated[str, Text(MAX_DESCRIPTION_CHARS)]
 
 
 class PlanOut(BaseModel):

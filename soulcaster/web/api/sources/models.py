@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, StringConstraints
+from pydantic import BaseModel
 
-from soulcaster.domain.source_state import MAX_ERROR, SourceStatus
+from soulcaster.domain.source_state import SourceStatus
 from soulcaster.services.sources import SourceView
 from soulcaster.web.bodies import Body
-from soulcaster.wire.fields import PollCursor, Time
+from soulcaster.wire.fields import PollCursor, SourceError, Time
 
 
 class PollOut(BaseModel):
@@ -26,7 +26,7 @@ class SourceReportIn(Body):
     cursor: PollCursor
     status: SourceStatus = "ok"
     polled_at: Time | None = None
-    last_error: Annotated[str, StringConstraints(max_length=MAX_ERROR)] | None = None
+    last_error: SourceError | None = None
     last_error_at: Time | None = None
 
 
