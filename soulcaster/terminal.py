@@ -1,6 +1,5 @@
-"""What people see on a terminal: tables and JSON on stdout, progress bars on stderr."""
+"""What people see on a terminal: tables on stdout, progress bars on stderr; `cli/output.py` has lines and JSON."""
 
-import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,28 +10,42 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from soulcaster.domain.text.normalize import escaped
+
 PIPE_COLUMNS = 160
 """Width of a table that goes to a file or a pipe, in characters."""
 
 
+class _SafeConsole(Console):
+    """A console on which a string is only text: no markup, and nothing that a terminal acts on."""
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        """Print strings and tables of this module."""
+        super().print(*(literal(one) if isinstance(one, str) else one for one in objects), **options)
+
+
+class _SafeTable(Table):
+    """A table in which a string is only text, on one line."""
+
+    def add_row(self, *cells: Any, **options: Any) -> None:
+        """Add a row of strings or texts."""
+        lines = (literal(" ".join(cell.splitlines())) if isinstance(cell, str) else cell for cell in cells)
+        super().add_row(*lines, **options)
+
+
 def console() -> Console:
     """Return a console on stdout: as wide as the terminal, or `PIPE_COLUMNS` where stdout is none."""
-    return Console(width=None if sys.stdout.isatty() else PIPE_COLUMNS, highlight=False)
+    return _SafeConsole(width=None if sys.stdout.isatty() else PIPE_COLUMNS, highlight=False)
 
 
 def table(*columns: str, title: str | Text | None = None) -> Table:
     """Return an empty table without lines between its cells."""
-    return Table(*columns, title=title, box=None, pad_edge=False)
+    return _SafeTable(*columns, title=title, box=None, pad_edge=False)
 
 
-def literal(text: str) -> Text:
-    """Return text that a table prints as it is; in a string, rich takes square brackets for markup."""
-    return Text(text)
-
-
-def print_json(value: Any) -> None:
-    """Print a JSON value with indentation; what JSON has no form for, such as a time, is printed as a string."""
-    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n")
+def literal(text: str, style: str = "") -> Text:
+    """Return text that is printed as it is, escaped for a terminal; in a string, rich takes brackets for markup."""
+    return Text(escaped(text), style)
 
 
 class ProgressBar:

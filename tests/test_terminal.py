@@ -3,11 +3,12 @@ from datetime import UTC, datetime
 
 import pytest
 
-from soulcaster.terminal import PIPE_COLUMNS, console, literal, print_json, progress_bar, table
+from soulcaster.cli.output import say_json
+from soulcaster.terminal import PIPE_COLUMNS, console, literal, progress_bar, table
 
 
 def test_json_keeps_every_script_and_prints_times_as_text(capsys: pytest.CaptureFixture[str]) -> None:
-    print_json({"name": "Größe 大きさ", "at": datetime(2026, 11, 21, tzinfo=UTC), "until": None})
+    say_json({"name": "Größe 大きさ", "at": datetime(2026, 11, 21, tzinfo=UTC), "until": None})
     printed = capsys.readouterr().out
     assert "大きさ" in printed
     assert json.loads(printed) == {"name": "Größe 大きさ", "at": "2026-11-21 00:00:00+00:00", "until": None}
@@ -20,6 +21,18 @@ def test_a_table_in_a_pipe_is_wide_and_prints_brackets_as_they_are(capsys: pytes
     listed.add_row(literal("[red]late[/red] [b]card \\"))
     out.print(listed)
     assert [line.strip() for line in capsys.readouterr().out.splitlines()] == ["Title", "[red]late[/red] [b]card \\"]
+
+
+def test_no_cell_acts_on_the_terminal_or_ends_its_row(capsys: pytest.CaptureFixture[str]) -> None:
+    out = console()
+    listed = table("Title", "Id")
+    listed.add_row("a\x1b[2J\x9b\u202e\rb\nc", "1")
+    out.print(listed)
+    out.print("\x1b]0;x\x07 [b]")
+    assert capsys.readouterr().out.splitlines()[1:] == [
+        r"a\u001b[2J\u009b\u202e b c  1 ",
+        r"\u001b]0;x\u0007 [b]",
+    ]
 
 
 def test_progress_goes_to_stderr(capsys: pytest.CaptureFixture[str]) -> None:

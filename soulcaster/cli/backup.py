@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from soulcaster.cli.options import DataDir, complete, settings_of
+from soulcaster.cli.output import say
 from soulcaster.processes.data_dir import DEFAULT_DATA_DIR
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def backup(place: Place, data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
     """
     done = complete(_backup(settings_of(data_dir), place))
     records, size = sum(part.records for part in done.parts), sum(part.bytes for part in done.parts)
-    typer.echo(f"{records:,} records ({size / 1e6:,.1f} MB) of {len(done.parts)} partitions are in {place}.")
+    say(f"{records:,} records ({size / 1e6:,.1f} MB) of {len(done.parts)} partitions are in {place}.")
 
 
 async def _backup(settings: "Settings", place: str) -> "Manifest":
@@ -61,9 +62,9 @@ def restore(place: Place, data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
     """
     done, ended = complete(_restore(settings_of(data_dir), place))
     records = sum(part.records for part in done.parts)
-    typer.echo(f"{records:,} records of {done.made_at:%Y-%m-%d %H:%M} UTC are restored.")
-    typer.echo(f"{ended} jobs were under way then, and are not started again.")
-    typer.echo("Next: `soulcaster rebuild`, then start the workers, the web server, the launcher and the pollers.")
+    say(f"{records:,} records of {done.made_at:%Y-%m-%d %H:%M} UTC are restored.")
+    say(f"{ended} jobs were under way then, and are not started again.")
+    say("Next: `soulcaster rebuild`, then start the workers, the web server, the launcher and the pollers.")
 
 
 async def _restore(settings: "Settings", place: str) -> "tuple[Manifest, int]":

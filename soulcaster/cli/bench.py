@@ -8,6 +8,7 @@ import typer
 
 from soulcaster.bench import Order, PostedAs, Shape
 from soulcaster.cli.options import AsJson, complete, need_local
+from soulcaster.cli.output import say_json
 
 app = typer.Typer(
     no_args_is_help=True, help="Measure how fast Soulcaster is and how well it clusters.", callback=need_local
@@ -28,12 +29,12 @@ def pipeline(
     """
     from soulcaster.bench.pipeline import measure
     from soulcaster.cli.bench_tables import print_pipeline
-    from soulcaster.terminal import print_json, progress_bar
+    from soulcaster.terminal import progress_bar
 
     with progress_bar("starting Kafka and Redis") as bar:
         figures = complete(measure(items, lambda what: bar.relabel(f"measuring {what}")))
     if as_json:
-        print_json(asdict(figures))
+        say_json(asdict(figures))
     else:
         print_pipeline(figures)
 
@@ -61,13 +62,13 @@ def intake(
     """
     from soulcaster.bench.intake import Load, measure
     from soulcaster.cli.bench_tables import intake_json, print_intake
-    from soulcaster.terminal import print_json, progress_bar
+    from soulcaster.terminal import progress_bar
 
     load = Load(kind, per_second, seconds, worker_down)
     with progress_bar("Posting", "posts") as bar:
         figures = complete(measure(load, lambda done: bar.update(done, per_second * seconds)))
     if as_json:
-        print_json(intake_json(figures))
+        say_json(intake_json(figures))
     else:
         print_intake(figures)
 
@@ -86,12 +87,12 @@ def workers(
     """
     from soulcaster.bench.workers import measure
     from soulcaster.cli.bench_tables import print_workers
-    from soulcaster.terminal import print_json, progress_bar
+    from soulcaster.terminal import progress_bar
 
     with progress_bar("starting Kafka and Redis") as bar:
         figures = complete(measure(items, lambda what: bar.relabel(f"measuring {what}")))
     if as_json:
-        print_json(asdict(figures))
+        say_json(asdict(figures))
     else:
         print_workers(figures)
 
@@ -112,7 +113,7 @@ def web(
     """
     from soulcaster.bench.web import measure
     from soulcaster.cli.bench_tables import print_web
-    from soulcaster.terminal import print_json, progress_bar
+    from soulcaster.terminal import progress_bar
 
     if items < clusters:
         raise typer.BadParameter("Give at least as many items as clusters.", param_hint="--items")
@@ -125,7 +126,7 @@ def web(
 
         figures = complete(measure(clusters, items, requests, report))
     if as_json:
-        print_json(asdict(figures))
+        say_json(asdict(figures))
     else:
         print_web(figures)
 
@@ -143,12 +144,12 @@ def pull_requests(
     """
     from soulcaster.bench.pull_requests import measure
     from soulcaster.cli.bench_tables import print_pull_requests
-    from soulcaster.terminal import print_json, progress_bar
+    from soulcaster.terminal import progress_bar
 
     with progress_bar("Making pull requests", "jobs") as bar:
         figures = complete(measure(jobs, lambda done: bar.update(done, jobs)))
     if as_json:
-        print_json(asdict(figures))
+        say_json(asdict(figures))
     else:
         print_pull_requests(figures)
 
@@ -166,12 +167,12 @@ def fixes(
     """
     from soulcaster.bench.fixes import measure
     from soulcaster.cli.bench_tables import print_fixes
-    from soulcaster.terminal import print_json, progress_bar
+    from soulcaster.terminal import progress_bar
 
     with progress_bar("Starting and cancelling", "jobs") as bar:
         figures = complete(measure(jobs, lambda done: bar.update(done, jobs)))
     if as_json:
-        print_json(asdict(figures))
+        say_json(asdict(figures))
     else:
         print_fixes(figures)
 
@@ -190,12 +191,12 @@ def scale(
     """
     from soulcaster.bench.scale import STREAMS, measure_alone
     from soulcaster.cli.bench_tables import print_scale
-    from soulcaster.terminal import print_json, progress_bar
+    from soulcaster.terminal import progress_bar
 
     with progress_bar("clustering", "items") as bar:
         growth = measure_alone(items, lambda done: bar.update(done, STREAMS * items))
     if as_json:
-        print_json(asdict(growth))
+        say_json(asdict(growth))
     else:
         print_scale(growth)
 
@@ -261,7 +262,7 @@ def clustering(
     """
     from soulcaster.bench.clustering import Options, measure
     from soulcaster.cli.bench_tables import print_clustering
-    from soulcaster.terminal import print_json, progress_bar
+    from soulcaster.terminal import progress_bar
 
     options = Options(
         texts=texts,
@@ -285,6 +286,6 @@ def clustering(
 
         found = measure(options, report)
     if as_json:
-        print_json(found)
+        say_json(found)
     else:
         print_clustering(found)

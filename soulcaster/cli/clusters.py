@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from soulcaster.cli.options import AsJson, DataDir, ProjectName, complete, settings_of
+from soulcaster.cli.output import say, say_json
 from soulcaster.processes.data_dir import DEFAULT_DATA_DIR
 
 if TYPE_CHECKING:
@@ -37,15 +38,13 @@ def clusters(
     """
     import pydantic_core
 
-    from soulcaster.terminal import print_json
-
     stats, found = complete(_largest(settings_of(data_dir), project, limit or (None if as_json else TABLE_ROWS)))
     if as_json:
-        print_json(pydantic_core.to_jsonable_python(found))
+        say_json(pydantic_core.to_jsonable_python(found))
         return
     _print_table(found)
     shown = f", the {len(found)} largest shown" if len(found) < stats.total_clusters else ""
-    typer.echo(
+    say(
         f"{stats.total_feedback:,} items, {stats.unclustered:,} of them not clustered yet; "
         f"{stats.total_clusters:,} clusters{shown}."
     )
@@ -64,18 +63,18 @@ async def _largest(settings: "Settings", project: str, limit: int | None) -> "tu
 
 
 def _print_table(found: "Sequence[ClusterView]") -> None:
-    from soulcaster.terminal import console, literal, table
+    from soulcaster.terminal import console, table
 
     out = console()
     wide = out.width >= WIDE_COLUMNS
     ranked = table("", "Items", "Title", "Status", "Sources", *(("Coherence", "Terms") if wide else ()), "Id")
     for rank, cluster in enumerate(found, 1):
         coherence = "" if cluster.coherence is None else f"{cluster.coherence:.2f}"
-        more = (coherence, literal(", ".join(cluster.terms[:TERMS_SHOWN]))) if wide else ()
+        more = (coherence, ", ".join(cluster.terms[:TERMS_SHOWN])) if wide else ()
         ranked.add_row(
             str(rank),
             str(cluster.size),
-            literal(cluster.title),
+            cluster.title,
             cluster.status,
             ", ".join(cluster.sources),
             *more,

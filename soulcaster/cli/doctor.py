@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from soulcaster.cli.options import AsJson, DataDir, complete, settings_of
+from soulcaster.cli.output import say
 from soulcaster.processes.data_dir import DEFAULT_DATA_DIR
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ def doctor(as_json: AsJson = False, data_dir: DataDir = DEFAULT_DATA_DIR) -> Non
 
     report = complete(examine(settings_of(data_dir), data_dir))
     if as_json:
-        typer.echo(report.model_dump_json(indent=2))
+        say(report.model_dump_json(indent=2))
     else:
         _print(report)
     if report.problems:
@@ -28,14 +29,14 @@ def doctor(as_json: AsJson = False, data_dir: DataDir = DEFAULT_DATA_DIR) -> Non
 
 
 def _print(report: "Report") -> None:
-    from soulcaster.terminal import console, table
+    from soulcaster.terminal import console, literal, table
 
     out = console()
     out.print("  ".join(f"{name} {number}" for name, number in report.versions.items()))
     parts = table("", "Address", "Version")
     for part in report.parts:
-        state = "[green]up[/green]  " if part.reachable else "[red]down[/red]"
-        parts.add_row(f"{state} {part.name}", part.address, part.version)
+        state = literal("up  ", "green") if part.reachable else literal("down", "red")
+        parts.add_row(state.append_text(literal(f" {part.name}", "default")), part.address, part.version)
     out.print(parts)
     if report.groups:
         differ = f", {len(report.topics_differ)} differ" if report.topics_differ else ""
@@ -52,6 +53,6 @@ def _print(report: "Report") -> None:
             "reasons with:\n  soulcaster tail dead-letters --from-beginning --no-follow"
         )
     for problem in report.problems:
-        typer.echo(f"\nProblem: {problem.what}\n  What to do: {problem.advice}")
+        say(f"\nProblem: {problem.what}\n  What to do: {problem.advice}")
     if not report.problems:
         out.print("\nAll is well.")

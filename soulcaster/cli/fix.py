@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from soulcaster.cli.options import AsJson, DataDir, ProjectName, complete, settings_of
+from soulcaster.cli.output import say, say_json
 from soulcaster.processes.clock import utc_now
 from soulcaster.processes.data_dir import DEFAULT_DATA_DIR
 
@@ -58,8 +59,8 @@ def start(
     `soulcaster fix logs $(soulcaster fix start e83bfa2a-… -p 'My app') -p 'My app' --follow`
     """
     job_id, notice = complete(_start(settings_of(data_dir), project, cluster, repository, backend))
-    typer.echo(job_id)
-    typer.echo(notice, err=True)
+    say(job_id)
+    say(notice, err=True)
 
 
 @app.command()
@@ -68,7 +69,7 @@ def approve(job: JobId, project: ProjectName, data_dir: DataDir = DEFAULT_DATA_D
 
     `soulcaster fix approve 9c1b9e5a-… --project 'My app'`
     """
-    typer.echo(complete(_approve(settings_of(data_dir), project, job)))
+    say(complete(_approve(settings_of(data_dir), project, job)))
 
 
 @app.command("list")
@@ -83,11 +84,11 @@ def list_jobs(
 
     `soulcaster fix list --project 'My app'`
     """
-    from soulcaster.terminal import console, print_json, table
+    from soulcaster.terminal import console, table
 
     found = complete(_listed(settings_of(data_dir), project, cluster, limit))
     if as_json:
-        print_json([_shown(job).model_dump(mode="json") for job in found])
+        say_json([_shown(job).model_dump(mode="json") for job in found])
         return
     listed = table("Created", "State", "Backend", "Launches", "Cost", "Job", "Cluster")
     for job in found:
@@ -103,9 +104,7 @@ def show(job: JobId, project: ProjectName, data_dir: DataDir = DEFAULT_DATA_DIR)
 
     `soulcaster fix show 9c1b9e5a-… --project 'My app'`
     """
-    from soulcaster.terminal import print_json
-
-    print_json(_shown(complete(_one(settings_of(data_dir), project, job))).model_dump(mode="json", exclude={"logs"}))
+    say_json(_shown(complete(_one(settings_of(data_dir), project, job))).model_dump(mode="json", exclude={"logs"}))
 
 
 @app.command()
@@ -129,7 +128,7 @@ def cancel(job: JobId, project: ProjectName, data_dir: DataDir = DEFAULT_DATA_DI
     `soulcaster fix cancel 9c1b9e5a-… --project 'My app'`
     """
     ended = complete(_cancelled(settings_of(data_dir), project, job))
-    typer.echo(f"Job {ended.id} is {ended.state}.")
+    say(f"Job {ended.id} is {ended.state}.")
 
 
 @app.command(hidden=True)
@@ -141,10 +140,10 @@ def run() -> None:
     try:
         came_to_its_end = complete(run_fix(JobAddress.from_environment(os.environ)))
     except asyncio.CancelledError:
-        typer.echo("SIGTERM ended the job; what it had pushed without a pull request is removed.", err=True)
+        say("SIGTERM ended the job; what it had pushed without a pull request is removed.", err=True)
         sys.exit(128 + signal.SIGTERM)
     if not came_to_its_end:
-        typer.echo("The job has ended, or another launch of it has begun.", err=True)
+        say("The job has ended, or another launch of it has begun.", err=True)
         sys.exit(3)
 
 
@@ -258,8 +257,8 @@ async def _print_log(settings: "Settings", project: str, job_id: str, follow: bo
 
 def _print_part(part: "LogPart") -> None:
     if part.dropped:
-        typer.echo(f"... {part.dropped:,} bytes of the log are not kept here ...", err=True)
-    sys.stdout.write("".join(part.texts))
+        say(f"... {part.dropped:,} bytes of the log are not kept here ...", err=True)
+    say("".join(part.texts), end="")
     sys.stdout.flush()
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from soulcaster.cli.options import AsJson, DataDir, ProjectName, complete, settings_of
+from soulcaster.cli.output import say, say_json
 from soulcaster.domain.api_keys import MAX_NAME, SCOPES, ApiKey, KeyScope
 from soulcaster.errors import BadInput
 from soulcaster.processes.clock import utc_now
@@ -45,17 +46,20 @@ def create(
 
     `curl -H "Authorization: Bearer $KEY" http://127.0.0.1:8080/stats`
     """
-    name = name.strip()
-    if not 1 <= len(name) <= MAX_NAME:
-        raise BadInput(f"An API key's name has 1 to {MAX_NAME} characters.")
+    from soulcaster.domain.text.given import OneLine
+
+    try:
+        name = OneLine(MAX_NAME).cleaned(name)
+    except ValueError as error:
+        raise BadInput(f"An API key's name has 1 to {MAX_NAME} characters that can be read.") from error
     unknown = sorted(set(scope) - set(SCOPES))
     if unknown:
         raise BadInput(f"{unknown[0]!r} is not a scope; the scopes are: {', '.join(SCOPES)}.")
     scopes = [known for known in SCOPES if known in scope]
     secret, key, found = complete(_create(settings_of(data_dir), project, name, scopes, days))
-    typer.echo(secret)
+    say(secret)
     until = "" if key.expires_at is None else f", until {key.expires_at:%Y-%m-%d %H:%M} UTC"
-    typer.echo(
+    say(
         f"API key {key.id} of {found.name!r} ({found.id}): {', '.join(key.scopes)}{until}. It works in a moment; its "
         "secret is shown only now.",
         err=True,
@@ -82,17 +86,17 @@ async def _create(
 @app.command("list")
 def list_keys(project: ProjectName, as_json: AsJson = False, data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
     """List a project's API keys, newest first, with those that were revoked."""
-    from soulcaster.terminal import console, literal, print_json, table
+    from soulcaster.terminal import console, table
 
     found = complete(_list(settings_of(data_dir), project))
     if as_json:
-        print_json([{**view.key.shown(), "last_used_at": view.last_used_at} for view in found])
+        say_json([{**view.key.shown(), "last_used_at": view.last_used_at} for view in found])
         return
     listed = table("Name", "Scopes", "Made", "Until", "Last used", "Id")
     for view in found:
         until = "revoked" if view.key.revoked_at else _day(view.key.expires_at) or "no end"
         made, used = _day(view.key.created_at), _day(view.last_used_at) or "never"
-        listed.add_row(literal(view.key.name), ", ".join(view.key.scopes), made, until, used, view.key.id)
+        listed.add_row(view.key.name, ", ".join(view.key.scopes), made, until, used, view.key.id)
     console().print(listed)
 
 
@@ -113,7 +117,7 @@ def revoke(
 ) -> None:
     """Revoke an API key; in a moment it stops working."""
     key = complete(_revoke(settings_of(data_dir), project, key_id))
-    typer.echo(f"Revoked {key.name!r} ({key.id}).")
+    say(f"Revoked {key.name!r} ({key.id}).")
 
 
 async def _revoke(settings: "Settings", project: str, key_id: str) -> ApiKey:
@@ -136,9 +140,9 @@ def reseal(data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
     `SOULCASTER_SECRETS_KEY=$NEW,$OLD soulcaster keys reseal`
     """
     done = complete(_reseal(settings_of(data_dir)))
-    typer.echo(f"{len(done.resealed)} webhook secrets sealed with the newest key; {len(done.right)} were already.")
+    say(f"{len(done.resealed)} webhook secrets sealed with the newest key; {len(done.right)} were already.")
     for secret in done.unreadable:
-        typer.echo(f"none of the keys opens {secret.id} of {secret.source} in project {secret.project_id}", err=True)
+        say(f"none of the keys opens {secret.id} of {secret.source} in project {secret.project_id}", err=True)
     if done.unreadable:
         raise typer.Exit(1)
 

@@ -27,6 +27,7 @@ from soulcaster.cli import (
     topics,
     transfer,
 )
+from soulcaster.cli.output import say
 from soulcaster.errors import SoulcasterError
 from soulcaster.telemetry.lossy_stream import may_lose
 
@@ -104,11 +105,11 @@ def main() -> None:
             if sys.stdout is not None:
                 sys.stdout.flush()  # else Python does it, after our end
     except SoulcasterError as error:
-        typer.echo(f"soulcaster: {error}", err=True)
+        say(f"soulcaster: {error}", err=True)
         sys.exit(1)
     except OSError as error:
         if error.errno not in _UNWRITABLE:
             raise
         may_lose("stdout")
-        typer.echo(f"soulcaster: What this shows or writes is not whole: {os.strerror(error.errno)}.", err=True)
+        say(f"soulcaster: What this shows or writes is not whole: {os.strerror(error.errno)}.", err=True)
         sys.exit(1)

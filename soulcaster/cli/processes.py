@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from soulcaster.cli.options import DataDir, need_local, settings_of
+from soulcaster.cli.output import say
 from soulcaster.processes.data_dir import DEFAULT_DATA_DIR
 from soulcaster.telemetry.lossy_stream import may_lose
 
@@ -74,5 +75,5 @@ def _exit_before_start(_number: int, _frame: FrameType | None) -> None:
     No KeyboardInterrupt: where one is raised within an `exec`, as dataclasses do on import, CPython ends the process
     by SIGINT even though it was caught (`run_eval_code_obj` in its pythonrun.c).
     """
-    typer.echo("Stopped before it was up.")
+    say("Stopped before it was up.")
     sys.exit(0)

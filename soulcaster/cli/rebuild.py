@@ -2,9 +2,8 @@
 
 from typing import TYPE_CHECKING
 
-import typer
-
 from soulcaster.cli.options import DataDir, complete, settings_of
+from soulcaster.cli.output import say
 from soulcaster.processes.data_dir import DEFAULT_DATA_DIR
 
 if TYPE_CHECKING:
@@ -17,7 +16,7 @@ def rebuild(data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
     Use it when Redis was lost or shows something wrong. Workers may keep running; until it is done, pages and API
     show a part of the data. Sign-in links and cached vectors stay.
     """
-    typer.echo(f"Rebuilt from {complete(_rebuild(settings_of(data_dir))):,} records.")
+    say(f"Rebuilt from {complete(_rebuild(settings_of(data_dir))):,} records.")
 
 
 async def _rebuild(settings: "Settings") -> int:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from soulcaster.cli.options import AsJson, DataDir, ProjectName, complete, settings_of
+from soulcaster.cli.output import say_json
 from soulcaster.processes.data_dir import DEFAULT_DATA_DIR
 
 if TYPE_CHECKING:
@@ -16,11 +17,11 @@ def sources(project: ProjectName, as_json: AsJson = False, data_dir: DataDir = D
 
     `soulcaster sources --project "My app"`
     """
-    from soulcaster.terminal import console, literal, print_json, table
+    from soulcaster.terminal import console, table
 
     found = complete(_sources(settings_of(data_dir), project))
     if as_json:
-        print_json([_as_json(one) for one in found])
+        say_json([_as_json(one) for one in found])
         return
     listed = table("Source", "Connected", "Last received", "Last error", "What to do")
     for one in found:
@@ -28,7 +29,7 @@ def sources(project: ProjectName, as_json: AsJson = False, data_dir: DataDir = D
         connected = "off" if not one.enabled else "yes" if one.connected else "no"
         received = one.state.last_received_at
         when = "never" if received is None else received.isoformat(" ", "minutes")
-        listed.add_row(one.state.source, connected, when, literal(error or ""), one.to_do or "nothing")
+        listed.add_row(one.state.source, connected, when, error or "", one.to_do or "nothing")
     console().print(listed)
 
 

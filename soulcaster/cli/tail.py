@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from soulcaster.cli.options import DataDir, complete, settings_of
+from soulcaster.cli.output import say
 from soulcaster.processes.data_dir import DEFAULT_DATA_DIR
 
 
@@ -36,7 +37,7 @@ def tail(
         lines = tail_lines(kafka, topic, from_beginning=from_beginning, limit=most, follow=follow)
         async with aclosing(lines):
             async for line in lines:
-                sys.stdout.write(line)
+                say(line, end="")
                 sys.stdout.flush()
 
     complete(write())

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from soulcaster.cli.options import DataDir, complete, settings_of
+from soulcaster.cli.output import say
 from soulcaster.processes.data_dir import DEFAULT_DATA_DIR
 
 if TYPE_CHECKING:
@@ -33,11 +34,11 @@ def topics(
 
     done = complete(provision_topics(settings_of(data_dir), create=not check))
     for name in done.created:
-        typer.echo(f"created  {name}")
+        say(f"created  {name}")
     for name in done.right:
-        typer.echo(f"right    {name}")
+        say(f"right    {name}")
     for difference in done.differences:
-        typer.echo(f"differs  {difference}")
+        say(f"differs  {difference}")
     if done.differences:
         raise typer.Exit(1)
 
@@ -63,15 +64,15 @@ def skip_lost(
     lost = complete(_skip_lost(settings_of(data_dir), accept=accept))
     for group, of_group in lost.items():
         for one in of_group:
-            typer.echo(f"{'accepted' if accept else 'lost'}  {group}: {one.what}")
+            say(f"{'accepted' if accept else 'lost'}  {group}: {one.what}")
     if not lost:
-        typer.echo("Nothing is lost.")
+        say("Nothing is lost.")
     elif not accept:
-        typer.echo("Nothing was changed. `soulcaster topics skip-lost --accept` accepts all of it.")
+        say("Nothing was changed. `soulcaster topics skip-lost --accept` accepts all of it.")
 
 
 def _say_that_it_waits(group: str, members: int) -> None:
-    typer.echo(f"{members} processes are in the group {group}; if they have ended, Kafka notices within seconds ...")
+    say(f"{members} processes are in the group {group}; if they have ended, Kafka notices within seconds ...")
 
 
 async def _skip_lost(settings: "Settings", *, accept: bool) -> "Mapping[str, Sequence[LostRecords | DamagedRecords]]":

@@ -1,7 +1,5 @@
 """`soulcaster import` and `export`: feedback from files, and items to JSON lines."""
 
-import json
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from soulcaster.cli.options import DataDir, ProjectName, complete, settings_of
+from soulcaster.cli.output import say, say_json_line
 from soulcaster.processes.clock import utc_now
 from soulcaster.processes.data_dir import DEFAULT_DATA_DIR
 
@@ -59,13 +58,13 @@ def import_file(
 
     columns = Columns(text=text_column, id=id_column, title=title_column, time=time_column)
     target, imported = complete(_import(settings_of(data_dir), file, project, columns, check_source(source)))
-    typer.echo(f"{_rows(imported.posted)} posted to project {target.name} ({target.id}).")
+    say(f"{_rows(imported.posted)} posted to project {target.name} ({target.id}).")
     for refused in imported.refused[:REFUSED_ROWS_SHOWN]:
-        typer.echo(f"row {refused.row.number} (line {refused.row.line}) left out: {refused.reason}", err=True)
+        say(f"row {refused.row.number} (line {refused.row.line}) left out: {refused.reason}", err=True)
     if imported.refused:
         more = len(imported.refused) - REFUSED_ROWS_SHOWN
         rest = f", {more:,} of them not listed" if more > 0 else ""
-        typer.echo(f"{_rows(len(imported.refused))} left out{rest}.", err=True)
+        say(f"{_rows(len(imported.refused))} left out{rest}.", err=True)
         raise typer.Exit(1)
 
 
@@ -121,6 +120,6 @@ def export_project(project: ProjectName, data_dir: DataDir = DEFAULT_DATA_DIR) -
     async def write() -> None:
         async with open_read_model(settings_of(data_dir)) as read_model:
             async for item in export_items(read_model, project):
-                sys.stdout.write(json.dumps(asdict(item), ensure_ascii=False) + "\n")
+                say_json_line(asdict(item))
 
     complete(write())

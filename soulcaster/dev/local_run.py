@@ -22,7 +22,7 @@ from soulcaster.domain.members import LOCAL_OWNER
 from soulcaster.processes.redis_access import redis_access
 from soulcaster.processes.settings import STACK_FILE, Settings
 from soulcaster.processes.signals import STOP_SECONDS
-from soulcaster.terminal import literal, table
+from soulcaster.terminal import table
 
 GRACE_SECONDS = STOP_SECONDS + 5.0
 """How long a process has to end after SIGTERM before it is killed."""
@@ -136,7 +136,7 @@ class LocalRun:
         self._say(f"\n{demo.project.name}: {count:,} messages in {clusters:,} clusters. The largest:")
         largest = table("Messages", "What they are about")
         for cluster in demo.largest:
-            largest.add_row(f"{cluster.size:>8,}", literal(cluster.title))
+            largest.add_row(f"{cluster.size:>8,}", cluster.title)
         self._console.print(largest)
 
     async def _sign_in_token(self) -> str:

@@ -44,6 +44,8 @@ _UNSEEN = re.compile(rf"[\s{_IN_INVISIBLE}{_IN_UNSEEN}]*+")
 SEEN = rf"[^\s{_IN_INVISIBLE}{_IN_UNSEEN}]"
 """The pattern of one character that a reader sees."""
 
+_UNSAFE = re.compile(f"[\r\u2028\u2029\u061c\u200e\u200f\ud800-\udfff{_IN_INVISIBLE}]")
+
 _JOINER = re.compile(
     "(?<=[\x21-\x7f])[\u200c\u200d]++|[\u200c\u200d](?<![\u200c\u200d].)[\u200c\u200d]*+(?=[\x21-\x7f])"
 )
@@ -63,6 +65,16 @@ def visible(text: str) -> str:
     if _SENDS_TERMINAL.search(text):
         text = _TERMINAL.sub("", text)
     return _INVISIBLE.sub("", _LINE_ENDS.sub("\n", well_formed(text)))
+
+
+def escaped(text: str) -> str:
+    """Return the text for a terminal: what a terminal would act on, or would not show, is written as JSON writes it."""
+    return _UNSAFE.sub(_escape, text)
+
+
+def _escape(found: re.Match[str]) -> str:
+    units = found[0].encode("utf-16-be", "surrogatepass").hex()
+    return "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))
 
 
 def visible_values(value: Any) -> Any:
