@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from itertools import groupby
 
 import numpy as np
@@ -47,7 +47,8 @@ class Cluster:
     9. Return; the records are acknowledged, and events that are sent again change nothing.
 
     Rows come before events, because a step that is done again after a crash may come out differently: what is sent must
-    be what is stored. If anything raises, the states in memory are thrown away and loaded from the rows again.
+    be what is stored. If a project's work raises, its state in memory is thrown away and loaded from the rows again;
+    other projects of the batch go on, and so do their rounds.
     """
 
     name = "cluster"
@@ -71,20 +72,30 @@ class Cluster:
         """Process records, of several projects perhaps; return how many events they gave."""
         received = _parse(records)
         steps: dict[ProjectPartition, list[Step]] = {}
+        failed: dict[ProjectPartition, Exception] = {}
         try:
             for place, envelopes in received.items():
-                await self._send_outbox(batch, place)
-                steps[place] = await self._take(place, envelopes)
-                # Rows go on their way while the next project is worked on.
-                self._write(batch, place, steps[place])
+                try:
+                    await self._send_outbox(batch, place)
+                    taken = await self._take(place, envelopes)
+                    # Rows go on their way while the next project is worked on.
+                    self._write(batch, place, taken)
+                except Exception as error:
+                    failed[place] = error
+                else:
+                    steps[place] = taken
             await until_available(self._stored)
-            await self._sender.send(steps)
-            for place in steps:
+            failed |= await self._send(steps)
+            for place in steps.keys() - failed.keys():
                 self._empty_outbox(batch, place)
         except BaseException:
             for place in received:
                 self._clusters.forget(*place)
             raise
+        for place in failed:
+            self._clusters.forget(*place)
+        for error in failed.values():
+            raise error  # the guard finds the record that causes it
         for of_project in steps.values():
             count_assigned(of_project)
         for place in received:
@@ -168,6 +179,23 @@ class Cluster:
         if unsent.events or unsent.fixes or unsent.job_steps:
             await self._sender.send_or_dead_letter(place, unsent)
             self._empty_outbox(batch, place)
+
+    async def _send(self, steps: Mapping[ProjectPartition, Sequence[Step]]) -> dict[ProjectPartition, Exception]:
+        """Publish what steps send; return the projects whose steps cannot be sent, with the reason."""
+        try:
+            await self._sender.send(steps)
+        except Exception:
+            if len(steps) == 1:
+                raise
+        else:
+            return {}
+        failed: dict[ProjectPartition, Exception] = {}
+        for place, of_project in steps.items():
+            try:
+                await self._sender.send({place: of_project})
+            except Exception as error:
+                failed[place] = error
+        return failed
 
     def _empty_outbox(self, batch: Batch, place: ProjectPartition) -> None:
         rows = self._clusters.state(*place).sent()

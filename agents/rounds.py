@@ -1,4 +1,4 @@
-"""Rounds of consolidation beside the stream: they compute in a thread, and the single writer carries them out.
+"""Rounds of consolidation beside the stream: they compute in their own threads, and the single writer carries them out.
 
 A table can be written only while an event of its partition is being processed. So a round that has decided sends a
 command (`RoundFinished`) to the project's own partition of cluster.commands, and is carried out when that comes back. A
@@ -7,6 +7,7 @@ round that gets lost on the way is due again.
 
 import asyncio
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from uuid import uuid4
 
@@ -24,11 +25,18 @@ from soulcaster.wire.cluster_commands import ClusterCommand
 from soulcaster.wire.topics import CLUSTER_COMMANDS
 from tables.segmented import ProjectPartition
 
+SETTLE_SECONDS = 0.5
+"""After so long without items and commands a project that is not settled gets a round, as at the end of an import; but
+not before it has waited as long as the last one took."""
+
 QUIET_SECONDS = 20.0
-"""After so long without items and commands a project gets a round, however little is new."""
+"""After so long without items and commands any project gets a round, however little is new."""
 
 QUIET_ROUNDS = 50
 """Where rounds take long, the wait is so many times what the last one took."""
+
+LONG_GROUPS = 5_000
+"""A round over more micro-clusters is long, a matter of seconds or minutes."""
 
 REQUESTED_BY = "soulcaster"
 """Who asks for these commands."""
@@ -48,7 +56,11 @@ class FinishedRound:
 
 
 class BackgroundRounds:
-    """The rounds of all projects of one clustering agent, at most one a project at a time."""
+    """The rounds of all projects of one clustering agent, at most one a project at a time.
+
+    One short and one long round compute at a time, in turn: so they take no thread that the stream needs, and a large
+    project's round does not hold up those of others.
+    """
 
     def __init__(self, publisher: Publisher, clock: Clock) -> None:
         """Start with none; `publisher` sends the commands, `clock` gives their time."""
@@ -58,6 +70,8 @@ class BackgroundRounds:
         self._finished: dict[ProjectPartition, FinishedRound] = {}
         self._timers: dict[ProjectPartition, asyncio.TimerHandle] = {}
         self._last_seconds: dict[ProjectPartition, float] = {}
+        self._short = ThreadPoolExecutor(1, "short-round")
+        self._long = ThreadPoolExecutor(1, "long-round")
 
     def start_due(self, place: ProjectPartition, project: ProjectClusters) -> bool:
         """Start a round if one is due and none is running; return whether it did."""
@@ -73,7 +87,9 @@ class BackgroundRounds:
         if timer is not None:
             timer.cancel()
         if project.stale():
-            seconds = max(QUIET_SECONDS, QUIET_ROUNDS * self._last_seconds.get(place, 0.0))
+            last = self._last_seconds.get(place, 0.0)
+            settled = project.settled()
+            seconds = max(QUIET_SECONDS, QUIET_ROUNDS * last) if settled else max(SETTLE_SECONDS, last)
             self._timers[place] = asyncio.get_running_loop().call_later(seconds, self._rebalance, place)
 
     def take_finished(self, place: ProjectPartition, project: ProjectClusters) -> FinishedRound | None:
@@ -87,20 +103,22 @@ class BackgroundRounds:
             timer.cancel()
         for task in self._tasks.values():
             task.cancel()
+        for threads in (self._short, self._long):
+            threads.shutdown(wait=False, cancel_futures=True)
 
     def _rebalance(self, place: ProjectPartition) -> None:
         if place not in self._tasks:
             self._tasks[place] = asyncio.create_task(self._send(place, Rebalance))
 
     async def _run(self, place: ProjectPartition, project: ProjectClusters, due: Round) -> None:
-        started = time.perf_counter()
-        decision, error = None, ""
+        decision, error, seconds = None, "", 0.0
+        threads = self._long if due.groups > LONG_GROUPS else self._short
         try:
-            decision = await asyncio.to_thread(_decide, due)
+            decision, seconds = await asyncio.get_running_loop().run_in_executor(threads, _decide, due)
         except Exception as failure:
             log.exception("a round of consolidation failed", project=place[1])
             error = repr(failure)
-        seconds = self._last_seconds[place] = time.perf_counter() - started
+        self._last_seconds[place] = seconds
         self._finished[place] = FinishedRound(project, due, decision, error, seconds)
         try:
             await self._send(place, RoundFinished)
@@ -120,7 +138,9 @@ class BackgroundRounds:
             del self._tasks[place]
 
 
-def _decide(due: Round) -> Decision:
+def _decide(due: Round) -> tuple[Decision, float]:
+    """Return what a round decides, and how many seconds that took."""
+    started = time.perf_counter()
     decision = due.decide()
     give_back()
-    return decision
+    return decision, time.perf_counter() - started

@@ -50,6 +50,21 @@ async def test_one_that_raises_stops_none_of_the_others() -> None:
     assert work.calls.count([b"bad"]) == 2 * ATTEMPTS
 
 
+async def test_a_bad_record_costs_other_projects_one_more_try_and_its_own_a_few() -> None:
+    work, publisher = Work(), Flaky()
+    batch = [record("t", b"n%d" % n, key=b"neighbour") for n in range(500)]
+    batch[100:100] = [record("t", b"a%d" % n, key=b"greedy") for n in range(400)] + [record("t", b"bad", key=b"greedy")]
+    await Guard("agent", publisher).run(batch, work)
+    of_neighbour = [call for call in work.calls if any(value and value.startswith(b"n") for value in call)]
+    assert [len(call) for call in of_neighbour] == [len(batch), 500]
+    assert len(work.calls) < 30
+    assert work.done.count(b"n0") == work.done.count(b"a0") == 1
+    assert len(publisher.letters) == 1
+    for project in (b"n", b"a"):
+        done = [value for value in work.done if value and value.startswith(project)]
+        assert done == [r.value for r in batch if r.value and r.value.startswith(project)]
+
+
 async def test_one_that_fails_for_a_while_is_done_in_the_end() -> None:
     work, publisher = Work(), Flaky()
     work.passes[b"a"] = ATTEMPTS - 1

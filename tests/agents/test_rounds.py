@@ -1,6 +1,7 @@
 """Rounds beside the stream: they decide in a thread, send a command, and are carried out when that comes back."""
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -12,6 +13,7 @@ from agents.cluster import Cluster
 from agents.runtime.batches import Batch
 from agents.runtime.meter import Meter
 from agents.runtime.runner import run_agent
+from soulcaster.domain.clustering.consolidation.identity import Decision
 from soulcaster.domain.clustering.project.clusters import ProjectClusters
 from soulcaster.domain.clustering.project.item_records import RECORD_BYTES
 from soulcaster.domain.clustering.project.round_schedule import Round
@@ -24,6 +26,13 @@ from tables.segmented import SegmentedTable
 from tests.agents.test_cluster import COMMANDS, embedded, words
 from tests.support.agents import Flaky, Rows, collect, record, records, stored
 from tests.support.make import NOW
+
+
+@pytest.fixture(autouse=True)
+def never_quiet(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No project becomes quiet by itself, however slow the machine is."""
+    monkeypatch.setattr(rounds_module, "SETTLE_SECONDS", 3600.0)
+    monkeypatch.setattr(rounds_module, "QUIET_SECONDS", 3600.0)
 
 
 class Writer:
@@ -90,6 +99,12 @@ def command(name: str, kind: type[Rebalance | RoundFinished] = Rebalance) -> Rec
     return record(COMMANDS, asked.to_bytes())
 
 
+def please(project: str) -> Record:
+    """A request for a round of a project, which is the request's name."""
+    asked = ClusterCommand(project_id=project, command=Rebalance(project, "owner", NOW))
+    return record(COMMANDS, asked.to_bytes(), key=project.encode())
+
+
 def kind(of: Record) -> str:
     return ClusterCommand.model_validate_json(of.value or b"").command.type
 
@@ -143,6 +158,62 @@ async def test_a_round_whose_state_was_thrown_away_is_dropped_and_run_again() ->
         assert not rows.clusters().state(0, "p1").stale()
 
 
+async def test_what_fails_in_a_project_costs_another_neither_its_round_nor_its_state() -> None:
+    rows = Rows()
+    async with writing(rows) as writer:
+        await writer.give(embedded(*words("card late", "login slow")), command("please"))
+        [finished] = await writer.commands(1)
+        rows.fail = [RuntimeError("the changelog is away")]
+        await writer.give(embedded(*words("card late"), project="p2", partition=3), finished)
+        assert rows.fail == []
+        assert writer.done() == [("please", "applied")]
+        await writer.commands(1)
+        assert rows.clusters().state(3, "p2").stale()  # its item was added in a second try
+
+        writer.publisher.refuses = b"p3"
+        await writer.give(embedded(*words("fee high")), command("again"))
+        _, finished = await writer.commands(2)
+        await writer.give(embedded(*words("card late"), project="p3", partition=4), finished)
+        assert writer.done()[1:] == [("again", "applied")]
+        await writer.commands(2)
+
+
+class Held(Round):
+    """A round that does not end before it is freed."""
+
+    freed = threading.Event()
+
+    def decide(self) -> Decision:
+        if self.groups > 2:
+            self.freed.wait(60)
+        return super().decide()
+
+
+class Slow(ProjectClusters):
+    """A project whose rounds of more than two micro-clusters are held."""
+
+    def round_due(self) -> Round | None:
+        due = super().round_due()
+        return due and Held(due.embedder, due.snapshot)
+
+
+async def test_a_round_that_takes_long_holds_up_no_other_project(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rounds_module, "LONG_GROUPS", 2)
+    Held.freed.clear()
+    rows = Rows()
+    async with writing(rows, SegmentedTable(rows, RECORD_BYTES, Slow)) as writer:
+        for n in range(10):  # more than the shared pool has threads
+            project = f"large-{n}"
+            await writer.give(embedded(*words("a", "b", "c"), project=project), please(project))
+        await writer.give(embedded(*words("card late"), project="small"), please("small"))
+        [finished] = await writer.commands(1)
+        await writer.give(finished)
+        assert writer.done() == [("small", "applied")]
+        assert await asyncio.to_thread(lambda: "free") == "free"
+        Held.freed.set()
+        await writer.commands(11)
+
+
 async def test_a_round_of_another_process_is_not_this_ones() -> None:
     rows = Rows()
     async with writing(rows) as writer:
@@ -194,11 +265,39 @@ async def test_a_command_in_between_makes_the_round_run_again() -> None:
         assert writer.done() == [("finer", "applied"), ("please", "applied")]
 
 
+async def test_after_an_import_rounds_follow_until_nothing_is_left_to_change(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rounds_module, "SETTLE_SECONDS", 0.0)
+    async with writing(Rows()) as writer:
+        await writer.give(embedded(*words(*(f"card {n}" for n in range(60)))))
+        [asks] = await writer.commands(1)
+        assert kind(asks) == "rebalance"
+        await writer.give(asks)
+        await writer.give((await writer.commands(2))[1])
+        assert [status.state for status in writer.statuses()][-1] == "idle"
+        await writer.give(embedded(*words("card more")))  # one item is no import
+        await writer.commands(2)
+        await writer.give(embedded(*words("card even more", "card again")))
+        await writer.commands(3)
+
+
+async def test_a_round_that_fails_is_not_asked_for_again_and_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rounds_module, "SETTLE_SECONDS", 0.0)
+    rows = Rows()
+    async with writing(rows, SegmentedTable(rows, RECORD_BYTES, Breaking)) as writer:
+        await writer.give(embedded(*words("card late", "login slow")))
+        await writer.give(*await writer.commands(1))
+        await writer.give((await writer.commands(2))[1])
+        await writer.commands(2)
+
+
 async def test_a_project_that_has_become_quiet_is_put_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rounds_module, "QUIET_SECONDS", 0.0)
     monkeypatch.setattr(rounds_module, "QUIET_ROUNDS", 0)
     async with writing(Rows()) as writer:
-        await writer.give(embedded(*words("card late", "login slow")))
+        await writer.give(embedded(*words(*(f"card {n}" for n in range(60)))), command("before"))
+        await writer.give(*await writer.commands(1))
+        writer.publisher.sent.clear()
+        await writer.give(embedded(*words("card late")))
         [asks] = await writer.commands(1)
         assert kind(asks) == "rebalance"
         await writer.give(asks)

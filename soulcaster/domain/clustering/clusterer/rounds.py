@@ -18,6 +18,9 @@ GROWTH = 1.5
 """A round is due when the items, not counting archived ones, have grown by this factor since the last one: all rounds
 together cost O(1) an item."""
 
+GROWN_SHARE = 0.02
+"""Of the items: when more are new, the next round changes clusters that people see."""
+
 MOST_PROPOSALS = 20
 """Of each kind."""
 
@@ -47,6 +50,10 @@ class Rounds:
         state, progress = self._state, self._state.progress
         new = (state.seen, progress.epoch) != (progress.items, progress.round_epoch)
         return state.explicit_threshold is None and new and len(state.index) > 0
+
+    def grown(self) -> bool:
+        """Return whether so much is new since the last round that people would see clusters change."""
+        return self._state.seen - self._state.progress.items > GROWN_SHARE * self._state.seen
 
     def reconsider(self) -> None:
         """Make the next round look at everything again, because the settings have changed."""

@@ -178,6 +178,10 @@ class ProjectClusters:
         """Return whether a round would have something to do."""
         return self._rounds.stale()
 
+    def settled(self) -> bool:
+        """Return whether the clusters will hardly change without new items."""
+        return self._rounds.settled()
+
     def round_due(self) -> Round | None:
         """Return a round that is due, if none is running; it is running from now on."""
         return self._rounds.start_due()

@@ -25,6 +25,11 @@ class Round:
     embedder: EmbedderKey
     snapshot: Snapshot
 
+    @property
+    def groups(self) -> int:
+        """How many micro-clusters it works on."""
+        return len(self.snapshot.micro_clusters)
+
     def decide(self) -> Decision:
         """Return what is to change."""
         return decide(self.snapshot)
@@ -49,7 +54,7 @@ class RoundSchedule:
         """
         state = self._state
         requested = bool(state.requested)
-        if self._running or (not requested and 10 * state.embedders.items < 11 * self._items_at_failure):
+        if self._running or (not requested and self._failed_lately()):
             return None
         # Stale embedders first, so that one whose rounds come often does not keep another waiting.
         for clusters in sorted(state.embedders, key=lambda clusters: not clusters.clusterer.rounds.stale()):
@@ -65,6 +70,17 @@ class RoundSchedule:
     def stale(self) -> bool:
         """Return whether a round would have something to do."""
         return any(_has_work(clusters) for clusters in self._state.embedders)
+
+    def settled(self) -> bool:
+        """Return whether the clusters will hardly change: few items are new, and the last round has left nothing.
+
+        After a failed round nothing else can be expected for a while.
+        """
+        rounds = [clusters.clusterer.rounds for clusters in self._state.embedders]
+        return self._failed_lately() or all(one.complete and not one.grown() for one in rounds)
+
+    def _failed_lately(self) -> bool:
+        return 10 * self._state.embedders.items < 11 * self._items_at_failure
 
     def give_up(self) -> None:
         """Forget the round that is running; it is due again."""
