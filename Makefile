@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help setup run test bugs faults image terraform lint types imports unit metrics dashboard lock clean
+.PHONY: help setup run test bugs faults image terraform lint types imports unit metrics dashboard audit lock clean
 .DEFAULT_GOAL := help
 
 help: ## show this list
@@ -61,6 +61,9 @@ metrics: setup ## write docs/metrics.md anew from soulcaster/telemetry/metrics.p
 
 dashboard: setup ## write deploy/grafana/soulcaster.json anew from dashboard.py beside it
 	$(BIN)/python -m deploy.grafana.dashboard
+
+audit: setup ## known vulnerabilities in the locked packages; asks api.osv.dev, fails where that does not answer
+	$(BIN)/python -m deploy.audit
 
 COMPILE := $(BIN)/uv pip compile --universal --generate-hashes --python-version 3.11 --quiet
 
