@@ -1,4 +1,7 @@
-"""Runs the jobs of fix.commands, several at once, and commits each command once its job has ended."""
+"""Runs the jobs of fix.commands, several at once, and commits each command once its job has ended.
+
+Commands that wait are few: a cluster has one job at a time, and projects have limits.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -11,6 +14,7 @@ from soulcaster.launcher.commits import OrderedCommits
 from soulcaster.launcher.job_run import JobRun, Launching
 from soulcaster.ports.messaging import Record
 from soulcaster.services.dead_letters import dead_letter, send_dead_letters
+from soulcaster.services.fair_turns import FairTurns
 from soulcaster.services.retrying import until_available
 from soulcaster.wire.jobs import FixCommand
 
@@ -18,13 +22,16 @@ log = structlog.get_logger(__name__)
 
 
 class JobRuns:
-    """Runs jobs, at most `at_once`; further commands wait."""
+    """Runs jobs, at most `at_once`; further commands wait, and projects are served in turn.
+
+    The jobs of one project leave a place to others, if there is more than one.
+    """
 
     def __init__(self, launching: Launching, commit: Callable[[Record], Awaitable[None]], *, at_once: int) -> None:
         """`commit` commits a record and all before it in its partition."""
         self._given = launching
         self._commits = OrderedCommits(commit)
-        self._slots = asyncio.Semaphore(at_once)
+        self._turns = FairTurns(at_once, each=max(1, at_once - 1))
         self._runs: set[asyncio.Task[None]] = set()
 
     async def run(self, records: AsyncIterator[Record]) -> None:
@@ -37,10 +44,9 @@ class JobRuns:
             async with asyncio.TaskGroup() as group:
                 async for record in records:
                     self._commits.begin(record)
-                    await self._slots.acquire()
                     run = group.create_task(self._run(record))
                     self._runs.add(run)
-                    run.add_done_callback(self._ended)
+                    run.add_done_callback(self._runs.discard)
         except* Exception as errors:
             raise errors.exceptions[0] from errors
 
@@ -49,10 +55,6 @@ class JobRuns:
         self._commits.forget()
         await cancelled(*self._runs)
 
-    def _ended(self, run: asyncio.Task[None]) -> None:
-        self._runs.discard(run)
-        self._slots.release()
-
     async def _run(self, record: Record) -> None:
         try:
             command = FixCommand.model_validate_json(record.value or b"")
@@ -60,11 +62,15 @@ class JobRuns:
             letter = dead_letter(record, f"launcher: {error}")
             await send_dead_letters(self._given.publisher, [letter], "invalid")
         else:
-            log.info("a job begins", job=command.job_id, backend=command.options.backend)
-            run = JobRun(command, record, self._given)
-            try:
-                await run.run()
-            except Exception as error:
-                log.exception("a job cannot be run", job=command.job_id)
-                await run.give_up(error)
+            async with self._turns.turn(command.project_id):
+                await self._run_job(command, record)
         await until_available(lambda: self._commits.done(record))
+
+    async def _run_job(self, command: FixCommand, record: Record) -> None:
+        log.info("a job begins", job=command.job_id, backend=command.options.backend)
+        run = JobRun(command, record, self._given)
+        try:
+            await run.run()
+        except Exception as error:
+            log.exception("a job cannot be run", job=command.job_id)
+            await run.give_up(error)

@@ -3,6 +3,7 @@
 A step is one request. No request waits for another: a listing that has to wait is put off, and others continue.
 """
 
+import math
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
@@ -49,11 +50,15 @@ class Schedule:
     _plans: dict[Listing, _Plan] = field(default_factory=dict)
     _sent: dict[str, float] = field(default_factory=dict)
     """When the last request for a subreddit was sent."""
+    _asked: dict[str, float] = field(default_factory=dict)
+    """When the last request for a project was sent."""
     _free: float = 0.0
     """When the next request of any kind can be sent."""
 
     def plan(self, project_id: str, listings: Collection[Listing], interval: float, now: float) -> None:
         """Read these listings of the project, and no others of it, every `interval` seconds; new ones are due now."""
+        if not listings:
+            self._asked.pop(project_id, None)
         for listing in [known for known in self._plans if known.project_id == project_id]:
             if listing not in listings:
                 del self._plans[listing]
@@ -71,11 +76,16 @@ class Schedule:
                 plan.due, plan.failures, plan.held = min(plan.due, now), 0, False
 
     def next(self, now: float) -> Listing | None:
-        """Return the listing to request now, the one that has waited longest; None when none is due."""
+        """Return the listing to request now, None when none is due.
+
+        Projects take turns, however many listings one has; of its listings comes the one that has waited longest.
+        """
         if now < self._free:
             return None
         ready = [(plan.due, listing) for listing, plan in self._plans.items() if self._when(listing, plan) <= now]
-        return min(ready, key=lambda one: one[0])[1] if ready else None
+        if not ready:
+            return None
+        return min(ready, key=lambda one: (self._asked.get(one[1].project_id, -math.inf), one[0]))[1]
 
     def wait(self, now: float) -> float | None:
         """Return the seconds until the next request; None when nothing is planned."""
@@ -97,6 +107,7 @@ class Schedule:
         """A request was sent."""
         self._sent = {name: at for name, at in self._sent.items() if now - at < SUBREDDIT_SECONDS}
         self._sent[listing.subreddit] = now
+        self._asked[listing.project_id] = now
         self._free = now + self.pause
 
     def more(self, listing: Listing, now: float) -> None:

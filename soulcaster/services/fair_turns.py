@@ -2,10 +2,21 @@
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager
+from itertools import zip_longest
+from typing import TypeVar
 
 from soulcaster.errors import LimitReached
+
+T = TypeVar("T")
+
+
+def in_turn(of_projects: Iterable[Iterable[T]]) -> Iterator[T]:
+    """Yield the first of each project, then the second of each, and so on."""
+    for row in zip_longest(*([(one,) for one in of_project] for of_project in of_projects), fillvalue=()):
+        for wrapped in row:
+            yield from wrapped
 
 
 class Turn:

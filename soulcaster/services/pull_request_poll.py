@@ -14,6 +14,7 @@ from soulcaster.domain.lifecycle import Job, waits_to_ship
 from soulcaster.errors import SourceLimited, SourceRefuses, SourceUnavailable, Unavailable
 from soulcaster.ports.jobs import JobReader
 from soulcaster.ports.rate_limits import RateLimits
+from soulcaster.services.fair_turns import in_turn
 from soulcaster.services.pull_requests import PullRequests
 from soulcaster.services.shipping import Shipping
 from soulcaster.telemetry.liveness import TURNS
@@ -70,7 +71,7 @@ class PullRequestPoll:
         return True
 
     async def look(self) -> None:
-        """Look at each pull request once; one that cannot be seen now does not keep others from it.
+        """Look at each pull request once, those of projects in turn; one that cannot be seen now stops no other.
 
         A host that takes no more requests from the credential of an owner's repositories is left alone until the next
         look.
@@ -103,11 +104,14 @@ class PullRequestPoll:
 
 
 def _by_pull_request(jobs: Sequence[Job]) -> dict[tuple[str, str, int], list[Job]]:
-    """Return jobs by project, repository and number of their pull request."""
+    """Return jobs by project, repository and number of their pull request, in the order to look at."""
     found: dict[tuple[str, str, int], list[Job]] = defaultdict(list)
     for job in jobs:
         reported = pull_request_of(job)
         if reported is not None:
             repository, number = reported
             found[job.project_id, repository, number].append(job)
-    return found
+    of_projects: dict[str, list[tuple[str, str, int]]] = defaultdict(list)
+    for pull_request in found:
+        of_projects[pull_request[0]].append(pull_request)
+    return {pull_request: found[pull_request] for pull_request in in_turn(of_projects.values())}

@@ -108,6 +108,23 @@ async def test_two_launchers_at_once_run_one_job(setting: Setting) -> None:
     assert {setting.log.job(name).launch for name in ("j1", "j2", "j3")} == {2}
 
 
+async def test_jobs_of_a_project_that_never_end_leave_a_place_to_others(setting: Setting) -> None:
+    setting.programs.scripts = [LASTS]
+    names = [f"greedy{n}" for n in range(10)]
+    for name in names:
+        setting.log.order(name, project="greedy", seconds=MAX_JOB_SECONDS)
+    setting.log.order("mine", project="neighbour", seconds=MAX_JOB_SECONDS)
+    running = asyncio.create_task(setting.launcher())
+    async with asyncio.timeout(60):
+        while not setting.log.job("mine").launch:
+            await asyncio.sleep(0)
+    assert [name for name in names if setting.log.job(name).launch] == names[:3]
+    for name in (*names, "mine"):
+        await setting.log.cancel(name)
+    await running
+    await setting.check_ended("mine", *names)
+
+
 @pytest.mark.parametrize("point", range(0, 24, 2))
 async def test_cancelled_at_any_time_nothing_of_it_runs_any_more(point: int) -> None:
     setting = scripted(LASTS)

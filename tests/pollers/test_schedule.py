@@ -199,3 +199,19 @@ def test_whatever_happens_the_pace_is_kept_and_nobody_starves(
     for times, least in [([at for at, _ in requests], pause), *((t, SUBREDDIT_SECONDS) for t in by_subreddit.values())]:
         assert all(later - earlier >= least - 1e-6 for earlier, later in itertools.pairwise(times))
     assert {listing for _, listing in requests} == set(listings)
+
+
+def test_projects_take_turns_however_many_listings_one_has() -> None:
+    many = [Listing("greedy", f"sub{n}", "new") for n in range(50)]
+    made = schedule(*many, interval=1.0)
+    for listing in many[:10]:
+        made.sent(listing, 0.0)
+    made.plan("neighbour", [Listing("neighbour", "a", "new"), Listing("neighbour", "b", "new")], 300.0, 100.0)
+    asked = []
+    for now in range(101, 107):
+        due = made.next(float(now))
+        assert due is not None
+        made.sent(due, float(now))
+        made.read(due, float(now))
+        asked.append(due.project_id)
+    assert asked == ["neighbour", "greedy", "neighbour", "greedy", "greedy", "greedy"]

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from soulcaster.errors import LimitReached
-from soulcaster.services.fair_turns import FairTurns
+from soulcaster.services.fair_turns import FairTurns, in_turn
 
 
 class Callers:
@@ -97,3 +97,8 @@ async def test_a_turn_ends_once() -> None:
         assert not waiting.done()
         other.end()
         (await waiting).end()
+
+
+def test_what_projects_have_is_taken_in_turn() -> None:
+    assert list(in_turn([["a1", "a2", "a3"], ["b1"], [], ["c1", "c2"]])) == ["a1", "b1", "c1", "a2", "c2", "a3"]
+    assert list(in_turn([])) == []

@@ -49,7 +49,15 @@ class Log:
         """Cancel a job, as a person does."""
         await self.step(self.job(job_id), "cancelled", error=CANCELLED)
 
-    def order(self, job_id: str = "j1", *, backend: str = "memory", seconds: int = 60, budget: float = 0) -> None:
+    def order(
+        self,
+        job_id: str = "j1",
+        *,
+        project: str = "p1",
+        backend: str = "memory",
+        seconds: int = 60,
+        budget: float = 0,
+    ) -> None:
         """Order a job, as the clusterer does."""
         fix = Fix(
             job_id,
@@ -59,10 +67,10 @@ class Log:
             NOW,
             options=FixOptions(backend=backend, seconds=seconds, budget_usd=budget),
         )
-        step = JobStep(f"first {job_id}", job_id, "p1", "c1", 0, "approved", NOW, fix=fix)
+        step = JobStep(f"first {job_id}", job_id, project, "c1", 0, "approved", NOW, fix=fix)
         self._keep(JobEvent.of(step))
-        value = FixCommand.of("p1", fix).to_bytes()
-        self.commands.append(Record("fix.commands", PARTITION, len(self.commands), 1_700_000_000_000, b"p1", value))
+        value, key = FixCommand.of(project, fix).to_bytes(), project.encode()
+        self.commands.append(Record("fix.commands", PARTITION, len(self.commands), 1_700_000_000_000, key, value))
 
     def job(self, job_id: str = "j1") -> Job:
         """Return the job that the log makes."""
