@@ -94,8 +94,8 @@ class Cluster:
             raise
         for place in failed:
             self._clusters.forget(*place)
-        for error in failed.values():
-            raise error  # the guard finds the record that causes it
+        for failure in failed.values():
+            raise failure  # the guard finds the record that causes it
         for of_project in steps.values():
             count_assigned(of_project)
         for place in received:

@@ -16,6 +16,7 @@ from soulcaster.adapters.kafka.lost_records import find_damaged_records, find_lo
 from soulcaster.adapters.kafka.offsets import KafkaOffsets, offsets_of
 from soulcaster.adapters.redis.client import redis_client
 from soulcaster.adapters.redis.failures import failure
+from soulcaster.dev.supervision import Death, read_deaths
 from soulcaster.errors import BadInput, KafkaRefuses, KafkaUnavailable, RedisRefuses, Unavailable
 from soulcaster.processes.groups import ConsumerGroup, consumer_groups
 from soulcaster.processes.kafka_access import kafka_access
@@ -82,6 +83,7 @@ class Report(BaseModel):
     groups: list[Group] = []
     behind: list[Behind] = []
     dead_letters: int | None = None
+    deaths: list[Death] = []
     problems: list[Problem] = []
 
 
@@ -95,10 +97,17 @@ async def examine(settings: Settings, data_dir: Path) -> Report:
         except KafkaUnavailable as error:
             report.problems.append(Problem(what=str(error), advice="it did a moment ago: try again"))
     stack_runs = (data_dir / STACK_FILE).exists()
+    report.deaths = list(read_deaths(data_dir)) if stack_runs else []
+    report.problems += [_death_problem(death) for death in report.deaths if not death.running]
     report.problems += [
         _unreachable_problem(part, data_dir if stack_runs else None) for part in report.parts if not part.reachable
     ]
     return report
+
+
+def _death_problem(death: Death) -> Problem:
+    advice = f"`run` starts it again; if it dies again, read {death.log}"
+    return Problem(what=f"{death.name} {death.how}", advice=advice)
 
 
 def _versions() -> dict[str, str]:

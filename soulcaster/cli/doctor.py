@@ -52,6 +52,13 @@ def _print(report: "Report") -> None:
             f"\n{report.dead_letters:,} dead letters: messages that could not be processed. See them and their "
             "reasons with:\n  soulcaster tail dead-letters --from-beginning --no-follow"
         )
+    if report.deaths:
+        deaths = table("Died", "Times in a row", "Last", "Now")
+        for death in report.deaths:
+            at, now = death.at.astimezone().strftime("%H:%M:%S"), "runs again" if death.running else "waits"
+            deaths.add_row(death.name, str(death.deaths), at, now)
+        out.print()
+        out.print(deaths)
     for problem in report.problems:
         say(f"\nProblem: {problem.what}\n  What to do: {problem.advice}")
     if not report.problems:

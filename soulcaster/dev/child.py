@@ -7,6 +7,7 @@ another, as tests do.
 import asyncio
 import ctypes
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -18,6 +19,10 @@ from soulcaster.errors import StackError
 from soulcaster.processes.base_settings import environment_with
 
 POLL_SECONDS = 0.05
+LAST_LINES = 5
+_CAUSE = re.compile(r"^soulcaster: |^[\w.]*(Error|Exception|Unavailable|Refuses)\b|\[critical\b|\bFATAL\b|\bFatal\b")
+"""A line of a log that says why a process ended: our own errors, the end of a stack trace, what Kafka and Redis say."""
+
 LOG_ROTATE_BYTES = 8 * 1024 * 1024
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
@@ -142,20 +147,26 @@ class Child:
         self._signal(signal.SIGCONT)
 
     def death(self) -> StackError:
-        """Return the error that says how it ended, where its log is, and the log's last lines."""
+        """Return the error that says how it ended and why, where its log is, and the log's last lines."""
+        last = "\n".join(f"  {line}" for line in self._last_lines()[-LAST_LINES:])
+        return StackError(
+            f"{self.name} {self.how_it_ended()}; its log is {self.log}" + (f", and says last:\n{last}" if last else ".")
+        )
+
+    def how_it_ended(self) -> str:
+        """Return its exit code or signal, and the line of its log that names the cause, where one does."""
         code = self._exit_code()
         how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
-        last = self._last_lines()
-        return StackError(f"{self.name} {how}; its log is {self.log}" + (f", and says last:\n{last}" if last else "."))
+        cause = next((line for line in reversed(self._last_lines()) if _CAUSE.search(line)), None)
+        return how if cause is None else f"{how}: {cause.strip()}"
 
-    def _last_lines(self, count: int = 5, window: int = 16_384) -> str:
+    def _last_lines(self, window: int = 16_384) -> list[str]:
         """Return the last lines that it wrote since it started, without the lines of a stack trace."""
         with self.log.open("rb") as log:
             size = log.seek(0, os.SEEK_END)
             log.seek(max(self._log_start, size - window))
             lines = log.read().decode(errors="replace").splitlines()
-        said = [line for line in lines if line.strip() and not line.startswith(("\t", "    "))]
-        return "\n".join(f"  {line[:300]}" for line in said[-count:])
+        return [line[:300] for line in lines if line.strip() and not line.startswith(("\t", "    "))]
 
     def _exit_code(self) -> int:
         code = self._process.poll() if self._process else None

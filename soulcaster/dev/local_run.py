@@ -7,18 +7,22 @@ import os
 import secrets
 import signal
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 import aiohttp
 from rich.console import Console
 
 from soulcaster.adapters.redis.sign_in_tokens import RedisSignIn
-from soulcaster.dev.child import Child
+from soulcaster.dev.child import POLL_SECONDS, Child
 from soulcaster.dev.demo import prepare_demo
 from soulcaster.dev.private_files import kept_key, write_private
 from soulcaster.dev.stack import Stack
+from soulcaster.dev.supervision import PROCESSES_FILE, Death, Kept, Patience, write_deaths
 from soulcaster.domain.members import LOCAL_OWNER
+from soulcaster.errors import StackError
+from soulcaster.processes.clock import utc_now
 from soulcaster.processes.redis_access import redis_access
 from soulcaster.processes.settings import STACK_FILE, Settings
 from soulcaster.processes.signals import STOP_SECONDS
@@ -27,7 +31,9 @@ from soulcaster.terminal import table
 GRACE_SECONDS = STOP_SECONDS + 5.0
 """How long a process has to end after SIGTERM before it is killed."""
 
-WATCH_SECONDS = 0.2
+TRIES = 3
+"""How often Kafka, Redis, the worker and the web server are started again in a row; the others are without end."""
+
 WEB_START_SECONDS = 60.0
 READY_SECONDS = 5.0
 """Time limit of the request that finds out whether the web server is ready."""
@@ -46,6 +52,7 @@ class LocalRun:
         self._stack = Stack(data_dir, base=settings)
         self._settings = self._stack.settings
         self._address = f"http://127.0.0.1:{settings.port}"
+        self._deaths: dict[str, Death] = {}
         self._metrics_ports = itertools.count(settings.metrics_port)
         secrets_key = kept_key(data_dir / "secrets.key")
         self._worker = self._program("worker", "The worker")
@@ -71,10 +78,10 @@ class LocalRun:
         return Child(name, arguments, log=log, grace=GRACE_SECONDS, env=env)
 
     async def until_stopped(self, *, demo: bool) -> None:
-        """Start everything, wait for a signal or for a process that dies, and stop everything.
+        """Start everything, keep it running until a signal comes, and stop everything.
 
         Raises:
-            SoulcasterError: something could not be started, or died.
+            SoulcasterError: something could not be started, or has died again and again.
         """
         stop = asyncio.Event()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -94,27 +101,50 @@ class LocalRun:
         self._console.print("Stopped. Nothing is left running; the data is kept.")
 
     async def _start_and_watch(self, *, demo: bool) -> None:
-        start = asyncio.create_task(self._start(demo=demo))
+        await self._start()
+        keeping = [asyncio.create_task(kept.keep()) for kept in self._kept()]
+        showing = asyncio.create_task(self._show(demo=demo))
         try:
-            while True:
-                await asyncio.sleep(WATCH_SECONDS)
-                self._raise_for_failure(start)
+            done, _ = await asyncio.wait({*keeping, showing}, return_when=asyncio.FIRST_EXCEPTION)
+            # What died is often the cause of what else failed; its order is that of what needs what.
+            for task in (*keeping, showing):
+                if task in done and (error := task.exception()) is not None:
+                    raise error
         finally:
-            start.cancel()
-            await asyncio.gather(start, return_exceptions=True)
+            for task in (*keeping, showing):
+                task.cancel()
+            await asyncio.gather(*keeping, showing, return_exceptions=True)
 
-    def _raise_for_failure(self, start: asyncio.Task[None]) -> None:
-        """Raise for a child that died, else for a start that failed; the first is often the cause of the second."""
-        for child in self._children():
-            if child.started and not child.running:
-                raise child.death()
-        if start.done() and (error := start.exception()) is not None:
-            raise error
+    def _kept(self) -> Sequence[Kept]:
+        """Return the processes that are kept running, each after what it needs."""
+        redis = self._keep(self._stack.redis, self._stack.start_redis)
+        kafka = self._keep(self._stack.kafka.child, self._stack.start_kafka)
+        kept = [redis, kafka]
+        for child in (self._worker, self._web, self._launcher, *self._pollers):
+            tries = TRIES if child in (self._worker, self._web) else None
+            kept.append(self._keep(child, _starting(child), tries=tries, needs=(redis, kafka)))
+        return kept
 
-    def _children(self) -> Sequence[Child]:
-        return (*self._stack.children(), self._worker, self._web, self._launcher, *self._pollers)
+    def _keep(
+        self,
+        child: Child,
+        start: Callable[[], Awaitable[None]],
+        *,
+        tries: int | None = TRIES,
+        needs: Sequence[Kept] = (),
+    ) -> Kept:
+        return Kept(child, start, Patience(tries), needs=needs, changed=self._note, now=utc_now)
 
-    async def _start(self, *, demo: bool) -> None:
+    def _note(self, death: Death) -> None:
+        """Say that a process has died or runs again, and keep it for `soulcaster doctor`."""
+        self._deaths[death.name] = death
+        write_deaths(self._data_dir, list(self._deaths.values()))
+        if death.running:
+            self._say(f"{death.name} runs again.")
+        else:
+            self._say(f"{death.name} {death.how}; it is started again. Its log is {death.log}")
+
+    async def _start(self) -> None:
         with self._console.status("Starting Redis and Kafka ...") as status:
             await self._stack.start()
             await self._stack.provision()
@@ -122,7 +152,11 @@ class LocalRun:
             status.update("Starting the worker, the web server, the launcher and the pollers ...")
             for child in (self._worker, self._web, self._launcher, *self._pollers):
                 child.start()
-            await self._web.wait_ready(self._web_is_ready, WEB_START_SECONDS)
+
+    async def _show(self, *, demo: bool) -> None:
+        """Wait until all is ready, and say what there is and where."""
+        with self._console.status("Waiting for the web server ..."):
+            await self._wait_for_web()
         if demo:
             await self._show_demo()
         token = await self._sign_in_token()
@@ -139,6 +173,19 @@ class LocalRun:
             largest.add_row(f"{cluster.size:>8,}", cluster.title)
         self._console.print(largest)
 
+    async def _wait_for_web(self) -> None:
+        """Return when the web server is ready; if it dies meanwhile, it is started again.
+
+        Raises:
+            StackError: it was not ready in time.
+        """
+        deadline = time.monotonic() + WEB_START_SECONDS
+        while not await self._web_is_ready():
+            if time.monotonic() > deadline:
+                late = f"{self._web.name} was not ready after {WEB_START_SECONDS:.0f} s"
+                raise StackError(f"{late}; its log is {self._web.log}")
+            await asyncio.sleep(POLL_SECONDS)
+
     async def _sign_in_token(self) -> str:
         """Return a token that signs the local owner in once."""
         token = secrets.token_urlsafe(32)
@@ -149,7 +196,8 @@ class LocalRun:
 
     async def _stop(self) -> None:
         """Stop in an order that lets each process finish what it has begun."""
-        (self._data_dir / STACK_FILE).unlink(missing_ok=True)
+        for name in (STACK_FILE, PROCESSES_FILE):
+            (self._data_dir / name).unlink(missing_ok=True)
         if self._stack.running:
             await self._worker.stop()
         else:
@@ -177,3 +225,10 @@ class LocalRun:
 
     def _say(self, line: str) -> None:
         self._console.print(line, soft_wrap=True, highlight=False, markup=False)
+
+
+def _starting(child: Child) -> Callable[[], Awaitable[None]]:
+    async def start() -> None:
+        child.start()
+
+    return start

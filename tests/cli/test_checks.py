@@ -1,14 +1,18 @@
 """What `soulcaster doctor` finds out about a consumer group, with scripted offsets."""
 
 from collections.abc import Collection, Iterator, Mapping
+from datetime import UTC, datetime
 from itertools import chain, repeat
+from pathlib import Path
 
 import pytest
 from aiokafka import TopicPartition
 
 from soulcaster.adapters.kafka.offsets import KafkaOffsets
 from soulcaster.cli import checks
-from soulcaster.cli.checks import check_group
+from soulcaster.cli.checks import Report, check_group
+from soulcaster.cli.doctor import _print
+from soulcaster.dev.supervision import Death
 from soulcaster.ports.topic_copy import Span
 from soulcaster.processes.groups import ConsumerGroup
 
@@ -68,3 +72,12 @@ async def test_a_worker_that_is_behind_and_commits_nothing_stands_still() -> Non
 async def test_a_launcher_may_be_behind_while_it_works_on_a_job() -> None:
     _, [behind], problems = await check_group(ScriptedOffsets({ONE: 6, OTHER: 3}), LAUNCHER, {"feedback.raw"})
     assert (behind.lag, problems) == (4, [])
+
+
+def test_doctor_shows_what_died_of_a_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    log = tmp_path / "launcher.log"
+    death = Death(name="The launcher", deaths=3, at=datetime.now(UTC), how="ended", log=log, running=True)
+    _print(Report(versions={}, parts=[], deaths=[death]))
+    said = capsys.readouterr().out
+    assert "The launcher" in said
+    assert "runs again" in said

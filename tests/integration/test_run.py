@@ -18,6 +18,7 @@ from soulcaster.dev.child import Child
 from soulcaster.dev.demo import NAME as DEMO_NAME
 from soulcaster.dev.loopback import PORTS, free_port, port_is_free
 from soulcaster.dev.run import run
+from soulcaster.dev.supervision import read_deaths
 from soulcaster.errors import BadInput, StackError
 from soulcaster.processes.kafka_access import kafka_access
 from soulcaster.processes.settings import Settings, load_settings
@@ -113,16 +114,38 @@ async def test_from_nothing_to_a_ranked_list_and_back(jars: None, program: Progr
     await program.gone()
 
 
-@pytest.mark.parametrize(
-    ("word", "name"), [(" worker ", "The worker"), ("kafka.Kafka", "Kafka"), ("redis-server", "Redis")]
-)
-async def test_a_part_that_dies_stops_everything(jars: None, program: Program, word: str, name: str) -> None:
-    started = program.start("run", "--no-demo", "--port", str(free_port()))
+@pytest.mark.parametrize(("word", "name"), [(" launcher ", "The launcher"), ("kafka.Kafka", "Kafka")])
+async def test_a_part_that_dies_is_started_again(jars: None, program: Program, word: str, name: str) -> None:
+    port = free_port()
+    started = program.start("run", "--no-demo", "--port", str(port))
     await program.said(started, UP)
     child_of_run(program, word).kill()
+    await program.said(started, f"{name} runs again.")
+    assert f"{name} was killed by SIGKILL; it is started again." in started.log.read_text()
+    assert [(death.name, death.deaths, death.running) for death in read_deaths(program.data_dir)] == [(name, 1, True)]
+    async with aiohttp.ClientSession() as session, asyncio.timeout(60):
+        item = {"text": "It is slow"}
+        while True:
+            async with session.post(f"http://127.0.0.1:{port}/ingest/manual?project_id=p1", json=item) as answer:
+                if answer.status == 202:
+                    break
+            await asyncio.sleep(0.2)
+    assert await end_with(started, signal.SIGINT) == 0
+    await program.gone()
+    assert not (program.data_dir / "processes.json").exists()
+
+
+async def test_what_everything_needs_and_dies_again_and_again_ends_it(jars: None, program: Program) -> None:
+    started = program.start("run", "--no-demo", "--port", str(free_port()))
+    await program.said(started, UP)
+    for number in range(4):
+        async with asyncio.timeout(60):
+            while started.log.read_text().count("The worker runs again.") < number:
+                await asyncio.sleep(0.1)
+        child_of_run(program, " worker ").kill()
     assert await asyncio.wait_for(started.wait(), 60) == 1
     said = started.log.read_text()
-    assert f"soulcaster: {name} was killed by SIGKILL; its log is {program.data_dir}/logs/" in said
+    assert f"soulcaster: The worker was killed by SIGKILL; its log is {program.data_dir}/logs/" in said
     assert "Traceback" not in said
     await program.gone()
     assert not (program.data_dir / "stack.json").exists()
