@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from redis.asyncio import Redis
 
+from soulcaster.adapters.redis import keys
 from soulcaster.adapters.redis import lists as redis_lists
 from soulcaster.adapters.redis.lists import ListRange, narrowed
 from soulcaster.adapters.redis.read_model import RedisReadModel
@@ -210,6 +211,10 @@ def order_of(order: ClusterOrder, cluster: ClusterView) -> Any:
     }[order]
 
 
+WORDS = ((), ("other",))
+"""Words that some clusters have in title or summary."""
+
+
 async def check_lists(model: RedisReadModel, words: Sequence[Sequence[str]] = ((),)) -> None:
     """Compare every list with the clusters that are read one by one."""
     ids = await clusters_of(model)
@@ -248,23 +253,44 @@ async def test_the_lists_follow_jobs_changes_merges_and_what_is_left(read_model:
     at = NOW + timedelta(days=1)
     changed = ClusterChanged("c6", "Another", "Other", 3, ("github",), at, at)
     await read_model.writer.put_job_steps([step(9, "failed", job="j1", cluster="c1")])
-    await check_lists(read_model)
+    await check_lists(read_model, WORDS)
     await read_model.writer.apply("p1", [changed])
-    await check_lists(read_model)
+    await check_lists(read_model, WORDS)
     await read_model.writer.apply("p1", [ClusterMerged("c3", "c6", "person", "same", 1)])
     assert "c6" in await clusters_of(read_model, status="failed")
-    await check_lists(read_model)
+    await check_lists(read_model, WORDS)
     await read_model.writer.put_job_steps([step(20, "running", job="j9", cluster="c3")])
     assert "c6" in await clusters_of(read_model, status="fixing")
-    await check_lists(read_model)
+    await check_lists(read_model, WORDS)
     undone = replace(changed, cluster_id="c3")
     await read_model.writer.apply("p1", [ClusterRestored("c3", "undone"), assigned(item(3), "c3"), undone, changed])
     assert {"c3"} <= set(await clusters_of(read_model, status="fixing"))
     assert "c6" in await clusters_of(read_model, status="new")
-    await check_lists(read_model)
+    await check_lists(read_model, WORDS)
     await read_model.writer.apply("p1", [assigned(item(4), "c0"), replace(changed, cluster_id="c0", size=2)])
     assert await clusters_of(read_model, status="pr_opened") == []
-    await check_lists(read_model)
+    await check_lists(read_model, WORDS)
+
+
+async def test_words_are_searched_in_clusters_that_an_older_version_wrote(
+    read_model: RedisReadModel, redis_server: RedisServer
+) -> None:
+    await fill(read_model)
+    async with Redis.from_url(redis_server.url, decode_responses=True) as redis:
+        texts = keys.cluster_texts("p1")
+        assert set(await redis.hkeys(texts)) == set(await clusters_of(read_model))
+        await redis.hdel(texts, "c1", "c2", "c5")
+        await check_lists(read_model, WORDS)
+        await redis.delete(texts)
+        await check_lists(read_model, WORDS)
+
+
+async def test_a_cluster_that_is_gone_leaves_no_text(read_model: RedisReadModel, redis_server: RedisServer) -> None:
+    await fill(read_model)
+    await read_model.writer.apply("p1", [ClusterMerged("c3", "c6", "person", "same", 1)])
+    await read_model.writer.apply("p1", [assigned(item(4), "c0")])
+    async with Redis.from_url(redis_server.url, decode_responses=True) as redis:
+        assert set(await redis.hkeys(keys.cluster_texts("p1"))) == set(await clusters_of(read_model))
 
 
 async def test_the_lists_are_the_same_in_whatever_order_items_events_and_jobs_come(read_model: RedisReadModel) -> None:

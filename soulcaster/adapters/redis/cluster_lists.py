@@ -50,8 +50,9 @@ def changed_at(cluster_at: datetime, job: Job | None) -> datetime:
 
 
 def forget_cluster(pipe: Pipeline, project_id: str, cluster_id: str) -> None:
-    """Delete a cluster's hash; its lists follow with `update_lists`."""
+    """Delete a cluster's hash and text; its lists follow with `update_lists`."""
     pipe.delete(keys.cluster(project_id, cluster_id))
+    pipe.hdel(keys.cluster_texts(project_id), cluster_id)
 
 
 async def forget_empty(redis: Commands, project_id: str, cluster_ids: Sequence[str]) -> None:

@@ -8,7 +8,7 @@ from soulcaster.adapters.redis import keys
 from soulcaster.adapters.redis.aliases import chains
 from soulcaster.adapters.redis.cluster_lists import forget_empty, update_lists
 from soulcaster.adapters.redis.clustering import add_reports
-from soulcaster.adapters.redis.clusters import cluster_fields
+from soulcaster.adapters.redis.clusters import cluster_fields, searched_text
 from soulcaster.adapters.redis.feedback import assignment_value
 from soulcaster.adapters.redis.item_writer import ItemWriter
 from soulcaster.adapters.redis.merges import MergeWriter
@@ -69,6 +69,9 @@ class ClusterWriter:
         shown = {cluster_id: e for cluster_id, e in changed.items() if len(chain_of[cluster_id]) == 1}
         for cluster_id, cluster in shown.items():
             pipe.hset(keys.cluster(project_id, cluster_id), cluster_fields(cluster))
+        if shown:
+            texts = {i: searched_text(cluster.title, cluster.summary) for i, cluster in shown.items()}
+            pipe.hset(keys.cluster_texts(project_id), texts)
         add_reports(pipe, project_id, events)
         filled = {link for cluster_id in joining for link in chain_of[cluster_id]}
         left = {link for cluster_id in leaving for link in chain_of[cluster_id]}

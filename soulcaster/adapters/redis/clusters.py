@@ -45,6 +45,11 @@ def cluster_fields(cluster: ClusterChanged) -> dict[str, Value]:
     }
 
 
+def searched_text(title: str | None, summary: str | None) -> str:
+    """Return the text of a cluster in which words are searched."""
+    return f"{title}\n{summary}"
+
+
 def _view(
     project_id: str, cluster_id: str, fields: Mapping[str, str], job: Job | None, repo_url: str | None
 ) -> ClusterView:
@@ -126,11 +131,22 @@ class RedisClusters:
 
 
 async def _texts(redis: Commands, project_id: str, ids: Sequence[str]) -> list[str | None]:
-    """Return the text in which words are searched, of each cluster; None where it is missing."""
+    """Return the text in which words are searched, of each cluster; None where it is missing.
+
+    Clusters that an older version wrote have theirs in their hashes only.
+    """
+    found = await redis.hmget(keys.cluster_texts(project_id), ids)
     pipe = redis.pipeline()
-    found = [pipe.hmget(keys.cluster(project_id, i), ["title", "summary"]) for i in ids]
+    older = {
+        i: pipe.hmget(keys.cluster(project_id, i), ["title", "summary"])
+        for i, text in zip(ids, found, strict=True)
+        if text is None
+    }
     await pipe.execute()
-    return [None if title is None else f"{title}\n{summary}" for title, summary in (fields.value for fields in found)]
+    for at, i in enumerate(ids):
+        if i in older and None not in (fields := older[i].value):
+            found[at] = searched_text(*fields)
+    return found
 
 
 async def _views(redis: Commands, project_id: str, ids: Sequence[str]) -> tuple[ClusterView, ...]:

@@ -22,6 +22,7 @@
 | clusters:{project_id}:{order} | zset | cluster ids in one of three orders |
 | clusters:{project_id}:{order}:{label} | zset | the same, under one label: `status:{status}` or `source:{source}` |
 | clusters:{project_id}:narrowed | hash | cluster id -> the labels under which it is listed, JSON |
+| clusters:{project_id}:texts | hash | cluster id -> title and summary, in which words are searched |
 | clusters:{project_id}:alias | hash | id of a merged cluster -> the cluster it was merged into, maybe merged itself |
 | clustering:status:{project_id} | string | the state of clustering, JSON |
 | clustering:config:{project_id} | string | threshold and granularity in use, JSON |
@@ -179,6 +180,11 @@ def clusters_labelled(project_id: str, order: str, label: str) -> str:
 def cluster_labels(project_id: str) -> str:
     """The labels under which each cluster is listed."""
     return f"clusters:{project_id}:narrowed"
+
+
+def cluster_texts(project_id: str) -> str:
+    """The text of each cluster in which words are searched."""
+    return f"clusters:{project_id}:texts"
 
 
 def aliases(project_id: str) -> str:
