@@ -15,7 +15,7 @@ from soulcaster.errors import BadInput
 from soulcaster.ports.messaging import KeyedPublisher
 from soulcaster.ports.rows import Row
 from soulcaster.services.import_columns import Columns
-from soulcaster.services.import_times import parse_time
+from soulcaster.services.import_times import ColumnTimes
 from soulcaster.services.posting import FeedbackPosts, PostableItem, read_items
 from soulcaster.wire.fields import SOURCE_PATTERN
 
@@ -113,7 +113,7 @@ def ready_row(row: Row, columns: Columns, *, project_id: str, source: str, at: d
     if columns.id is not None and (value := values.pop(columns.id, None)) not in (None, ""):
         item["external_id"] = _as_text(value, columns.id)
     if columns.time is not None and (value := values.pop(columns.time, None)) not in (None, ""):
-        item["created_at"] = parse_time(value).isoformat()
+        item["created_at"] = ColumnTimes().read(value).isoformat()
     item["metadata"] = {name: value for name, value in values.items() if value not in (None, "")}
     if not (item.get("body") or item.get("title")):
         raise ValueError("has no text")

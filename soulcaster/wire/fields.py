@@ -12,6 +12,7 @@ from soulcaster.domain.api_keys import MAX_NAME, SCOPES, KeyScope
 from soulcaster.domain.source_state import MAX_CURSOR_BYTES, MAX_ERROR
 from soulcaster.domain.text.given import OneLine
 from soulcaster.domain.text.normalize import SEEN
+from soulcaster.domain.times import is_number, read_number
 
 RESERVED = frozenset({"all", "cluster", "created", "external", "items", "jobs", "source", "sources", "unclustered"})
 """Words that other keys of the read model have in the place of a project's id."""
@@ -54,8 +55,15 @@ MAX_EXTERNAL_ID = 512
 ExternalId = Annotated[str, StringConstraints(min_length=1, max_length=MAX_EXTERNAL_ID)]
 
 
+_DAY_DIGITS = len("20261120")
+
+
 def _aware(value: Any) -> Any:
-    """Read a time without a zone as UTC; leave everything else to pydantic."""
+    """Read a number by our own rules and a time without a zone as UTC; leave everything else to pydantic."""
+    if is_number(value):
+        if len(str(value).strip()) == _DAY_DIGITS:
+            raise ValueError("a day alone is no time")
+        return read_number(value)
     if isinstance(value, str):
         value = value.strip()
         if "T" in value or " " in value:

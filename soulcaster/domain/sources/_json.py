@@ -6,14 +6,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 from soulcaster.domain.text.normalize import clean
+from soulcaster.domain.times import read_time
 
 _MAX_ID_CHARS = 200
 _MAX_URL_CHARS = 2_000
 _MAX_NUMBER = 2**63
 _DIGITS = re.compile(r"[0-9]{1,18}")
 _URL = re.compile(r"https?://[^\s<>\"']+")
-_MILLISECONDS = 1e11
-"""A larger epoch time is in milliseconds: in seconds it would be the year 5138."""
 
 
 def at(value: Any, *path: str | int) -> Any:
@@ -58,17 +57,12 @@ def whole(value: Any) -> int | None:
 
 
 def moment(value: Any) -> datetime | None:
-    """Return a time in UTC, given as ISO 8601 (without a zone: UTC) or as seconds or milliseconds since 1970."""
+    """Return a time in UTC, given as ISO 8601 (without a zone: UTC) or as a number since 1970."""
     try:
-        if isinstance(value, str) and not _DIGITS.fullmatch(value):
-            when = datetime.fromisoformat(value.strip())
-            return when.replace(tzinfo=UTC) if when.tzinfo is None else when.astimezone(UTC)
-        if isinstance(value, int | float | str) and not isinstance(value, bool):
-            since = float(value)
-            return datetime.fromtimestamp(since / 1000 if since > _MILLISECONDS else since, UTC)
-    except (ValueError, OverflowError, OSError):
+        when = read_time(value)
+        return when.replace(tzinfo=UTC) if when.tzinfo is None else when.astimezone(UTC)
+    except (ValueError, OverflowError):
         return None
-    return None
 
 
 def web_address(value: Any) -> str | None:
