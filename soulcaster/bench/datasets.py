@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from soulcaster.adapters.embedders.static import DEFAULT_FOLDER, StaticEmbedder
-from soulcaster.adapters.table_files import open_table
+from soulcaster.adapters.table_files.files import open_table
 from soulcaster.bench import Order, Shape
 from soulcaster.bench.scores import Codes, codes
 from soulcaster.domain.clustering.features.vectors import Vectors, unit

@@ -18,6 +18,7 @@ from soulcaster.cli import (
     clusters,
     doctor,
     fix,
+    importing,
     keys,
     poll,
     processes,
@@ -76,7 +77,7 @@ app.command()(processes.run)
 app.command()(processes.worker)
 app.command()(processes.web)
 app.command()(processes.launcher)
-app.command("import")(transfer.import_file)
+app.command("import")(importing.import_file)
 app.command("export")(transfer.export_project)
 app.command()(clusters.clusters)
 app.command()(backup.backup)

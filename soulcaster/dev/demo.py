@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from soulcaster.adapters.table_files import open_table
+from soulcaster.adapters.table_files.files import open_table
 from soulcaster.dev.child import Child
 from soulcaster.dev.demo_data import FILE, LABEL_COLUMN, TEXT_COLUMN
 from soulcaster.dev.private_files import write_private
@@ -20,6 +20,7 @@ from soulcaster.processes.connections import open_publisher, open_read_model
 from soulcaster.processes.settings import Settings
 from soulcaster.services.file_import import import_rows
 from soulcaster.services.import_columns import Columns
+from soulcaster.services.import_survey import Survey
 from soulcaster.services.projects import find_or_create_project
 from soulcaster.terminal import progress_bar
 
@@ -73,7 +74,7 @@ async def _post(project: Project, publisher: KeyedPublisher) -> int:
     with progress_bar("Posting the demo's messages to Kafka", "messages") as bar, open_table(FILE) as table:
         imported = await import_rows(
             table.rows,
-            COLUMNS,
+            Survey(COLUMNS),
             project_id=project.id,
             source=SOURCE,
             publisher=publisher,

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 EARLIEST, LATEST = datetime(1990, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
-"""A number is seconds (ms, µs, ns) since 1970 only if that gives a time between these two; no two units overlap there."""
+"""A number is seconds (ms, µs, ns) since 1970 only if that gives a time between these; no two units overlap."""
 
 _UNITS = (1, 1_000, 1_000_000, 1_000_000_000)
 _NUMBER = re.compile(r"-?[0-9]{1,19}(\.[0-9]{1,12})?")

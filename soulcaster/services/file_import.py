@@ -15,6 +15,8 @@ from soulcaster.errors import BadInput
 from soulcaster.ports.messaging import KeyedPublisher
 from soulcaster.ports.rows import Row
 from soulcaster.services.import_columns import Columns
+from soulcaster.services.import_ids import EqualIds, settled
+from soulcaster.services.import_survey import Survey
 from soulcaster.services.import_times import ColumnTimes
 from soulcaster.services.posting import FeedbackPosts, PostableItem, read_items
 from soulcaster.wire.fields import SOURCE_PATTERN
@@ -36,24 +38,34 @@ class RefusedRow:
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """How many rows were posted, and which were left out."""
+    """How many rows were posted, which were left out, and which should be looked at."""
 
     posted: int
     refused: tuple[RefusedRow, ...]
+    doubted: tuple[Row, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What an import would do: the first items, as JSON that would be posted, and what it would return."""
+
+    first: tuple[dict[str, Any], ...]
+    imported: Imported
 
 
 async def import_rows(
     rows: Iterable[Row],
-    columns: Columns,
+    found: Survey,
     *,
     project_id: str,
     source: str,
     publisher: KeyedPublisher,
+    equal_ids: EqualIds = "last",
     report: Callable[[int], None] = lambda posted: None,
 ) -> Imported:
     """Post rows to feedback.raw, in their order; `report` gets the number of rows posted so far, block by block.
 
-    Of two rows with one id the later one counts.
+    `found` is the survey of the same rows; `equal_ids` says what becomes of rows with one id.
 
     Raises:
         BadInput: the rows cannot be read to their end.
@@ -62,12 +74,14 @@ async def import_rows(
     posts = FeedbackPosts(publisher)
     posted = 0
     refused: list[RefusedRow] = []
-    rows = iter(rows)
+    doubted: list[Row] = []
+    rows = settled(rows, found.columns, found.shared, equal_ids)
     posting: asyncio.Task[None] | None = None
     try:
         while block := list(islice(rows, BLOCK_ROWS)):
-            ready, refused_now = _ready_rows(block, columns, project_id=project_id, source=source)
+            ready, refused_now = _ready_rows(block, found, project_id=project_id, source=source)
             refused += refused_now
+            doubted += [row for row in block if row.doubt is not None]
             if posting is not None:
                 await posting
                 report(posted)
@@ -81,24 +95,45 @@ async def import_rows(
             posting.cancel()
             await asyncio.gather(posting, return_exceptions=True)
     report(posted)
-    return Imported(posted, tuple(refused))
+    return Imported(posted, tuple(refused), tuple(doubted))
+
+
+def look_at_rows(rows: Iterable[Row], found: Survey, *, source: str, first: int, equal_ids: EqualIds = "last") -> Look:
+    """Return what importing the rows would do, and the first items; nothing is posted."""
+    posted = 0
+    refused: list[RefusedRow] = []
+    doubted: list[Row] = []
+    items: list[dict[str, Any]] = []
+    rows = settled(rows, found.columns, found.shared, equal_ids)
+    while block := list(islice(rows, BLOCK_ROWS)):
+        ready, refused_now = _ready_rows(block, found, project_id=_NO_PROJECT, source=source)
+        items += [json.loads(one.value) for one in ready[: first - len(items)]]
+        posted += len(ready)
+        refused += refused_now
+        doubted += [row for row in block if row.doubt is not None]
+    return Look(tuple(items), Imported(posted, tuple(refused), tuple(doubted)))
+
+
+_NO_PROJECT = "look"
 
 
 def _ready_rows(
-    rows: Sequence[Row], columns: Columns, *, project_id: str, source: str
+    rows: Sequence[Row], found: Survey, *, project_id: str, source: str
 ) -> tuple[list[PostableItem], list[RefusedRow]]:
     ready, refused = [], []
     at = datetime.now(UTC)
     for row in rows:
         try:
-            ready.append(ready_row(row, columns, project_id=project_id, source=source, at=at))
+            ready.append(ready_row(row, found.columns, times=found.times, project_id=project_id, source=source, at=at))
         except ValueError as error:
             refused.append(RefusedRow(row, str(error)))
     return ready, refused
 
 
-def ready_row(row: Row, columns: Columns, *, project_id: str, source: str, at: datetime) -> PostableItem:
-    """Return a row, received at `at`, as an item that can be posted.
+def ready_row(
+    row: Row, columns: Columns, *, project_id: str, source: str, at: datetime, times: ColumnTimes | None = None
+) -> PostableItem:
+    """Return a row, received at `at`, as an item that can be posted; `times` knows the column of times.
 
     Raises:
         ValueError: it cannot be feedback; the message is the reason.
@@ -113,7 +148,7 @@ def ready_row(row: Row, columns: Columns, *, project_id: str, source: str, at: d
     if columns.id is not None and (value := values.pop(columns.id, None)) not in (None, ""):
         item["external_id"] = _as_text(value, columns.id)
     if columns.time is not None and (value := values.pop(columns.time, None)) not in (None, ""):
-        item["created_at"] = ColumnTimes().read(value).isoformat()
+        item["created_at"] = (times or ColumnTimes()).read(value).isoformat()
     item["metadata"] = {name: value for name, value in values.items() if value not in (None, "")}
     if not (item.get("body") or item.get("title")):
         raise ValueError("has no text")

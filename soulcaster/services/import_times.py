@@ -38,7 +38,7 @@ _NUMERIC_DAY = re.compile(r"(\d{1,4})\s?([./-])\s?(\d{1,2})\s?\2\s?(\d{1,4})\.?"
 _WORDED_DAY = re.compile(
     r"(?=.*[^\W\d_])(?=(?:\D*\d++){2,3}\D*$)(?=.*(?:\d{4}|\b\d{1,2}\W*[^\W\d]+\W*\d{2}\b))[\w\s.,/'-]{6,50}"
 )
-"""A word, two or three numbers, one of them a year: what is less is not worth the milliseconds that dateparser takes."""
+"""A word, two or three numbers, one of them a year: less is not worth the milliseconds that dateparser takes."""
 
 _MAYBE_NUMERIC = re.compile(r"(?<!\d)\d{1,2}\s?[./-]\s?\d{1,2}\s?[./-]")
 _NUMBERS = re.compile(r"\d+")
@@ -95,7 +95,9 @@ def zone_named(name: str) -> tzinfo:
     try:
         return _fixed(offset) if offset is not None else ZoneInfo(name.strip())
     except (ValueError, OSError, ZoneInfoNotFoundError) as error:
-        raise BadInput(f"{name!r} is no time zone: give a name such as Europe/Berlin, or an offset as +02:00.") from error
+        raise BadInput(
+            f"{name!r} is no time zone: give a name such as Europe/Berlin, or an offset as +02:00."
+        ) from error
 
 
 @dataclass(slots=True)

@@ -8,12 +8,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from soulcaster.adapters.table_files import open_table
+from soulcaster.adapters.table_files.files import open_table
 from soulcaster.errors import BadInput
 from soulcaster.ports.messaging import Record
 from soulcaster.ports.rows import Row
 from soulcaster.services.file_import import check_source, import_rows, ready_row
 from soulcaster.services.import_columns import Columns, choose_columns
+from soulcaster.services.import_survey import Survey
 from soulcaster.services.intake import read
 from soulcaster.wire.feedback import MAX_ITEM_BYTES, RawEnvelope
 from tests.support.make import NOW_MS
@@ -123,7 +124,7 @@ async def test_a_file_is_posted_in_order_and_what_is_refused_is_told(tmp_path: P
     with open_table(path) as table:
         imported = await import_rows(
             table.rows,
-            choose_columns(Columns(), table.columns),
+            Survey(choose_columns(Columns(), table.columns)),
             project_id="p",
             source="s",
             publisher=publisher,
@@ -144,7 +145,11 @@ async def test_what_the_publisher_raises_ends_the_import(tmp_path: Path) -> None
     publisher.fail = ConnectionError("away")
     with open_table(path) as table, pytest.raises(ConnectionError, match="away"):
         await import_rows(
-            table.rows, choose_columns(Columns(), table.columns), project_id="p", source="s", publisher=publisher
+            table.rows,
+            Survey(choose_columns(Columns(), table.columns)),
+            project_id="p",
+            source="s",
+            publisher=publisher,
         )
 
 

@@ -48,7 +48,9 @@ def test_what_people_write_is_read_as_they_mean_it(at: datetime, form: str) -> N
 
 @given(
     days=st.lists(st.datetimes(datetime(1990, 1, 1), datetime(2068, 1, 1)), min_size=1, max_size=5),
-    form=st.sampled_from(["%d/%m/%Y %H:%M", "%m/%d/%Y %I:%M %p", "%m/%d/%y %I:%M %p", "%d-%m-%Y", "%d/%m/%y", "%y/%m/%d"]),
+    form=st.sampled_from(
+        ["%d/%m/%Y %H:%M", "%m/%d/%Y %I:%M %p", "%m/%d/%y %I:%M %p", "%d-%m-%Y", "%d/%m/%y", "%y/%m/%d"]
+    ),
 )
 def test_a_day_in_digits_is_read_right_or_not_at_all(days: list[datetime], form: str) -> None:
     whole = [datetime.strptime(day.strftime(form), form).replace(tzinfo=UTC).isoformat() for day in days]
@@ -124,7 +126,8 @@ def test_a_given_form_and_zone_are_obeyed() -> None:
     "value",
     [
         "", "yesterday", "31/31/2017", "9999-99-99", "1e5", True, "0001-01-01", "9" * 400, "Nov 20", "8:30 PM", "2",
-        "November 2026", "31 November 2026", "Nov 20 2026 20:30 AM", "Nov 20 2026 25:30", "45000.5", "1.2.3", "x" * 9999,
+        "November 2026", "31 November 2026", "Nov 20 2026 20:30 AM", "Nov 20 2026 25:30", "45000.5", "1.2.3",
+        "x" * 9999,
         "20 Nov 2026 20:30 and 21:30", "20 Foo 2026", "version 20.11.2026 is bad",
     ],
 )  # fmt: skip
@@ -137,7 +140,9 @@ def test_the_number_of_a_day_in_a_spreadsheet_is_named_as_such() -> None:
 
 
 @settings(deadline=None)
-@given(st.text(max_size=60) | st.from_regex(r"[0-9]{1,4}[/.-][0-9]{1,2}[/.-][0-9]{1,4}( [0-9]{1,2}:[0-9]{2} ?(AM|PM)?)?"))
+@given(
+    st.text(max_size=60) | st.from_regex(r"[0-9]{1,4}[/.-][0-9]{1,2}[/.-][0-9]{1,4}( [0-9]{1,2}:[0-9]{2} ?(AM|PM)?)?")
+)
 def test_any_text_is_a_time_or_told_why_not(text: str) -> None:
     [found] = read(text)
     assert found

@@ -1,0 +1,105 @@
+"""Rows of one file with the same id: which they are, and what becomes of them."""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from soulcaster.ports.rows import Row
+from soulcaster.services.import_columns import Columns
+
+EqualIds = Literal["last", "join", "number"]
+"""The last row of an id counts; or they are one item with all texts; or each is an item, by a number after the id."""
+
+_SHORTENED = re.compile(r"\d(?:[.,]\d+)?E\+\d+", re.IGNORECASE)
+"""How a spreadsheet shows a number that is too long for it."""
+
+
+def id_of(row: Row, column: str | None) -> str | None:
+    """Return a row's id as text; None if it has none."""
+    value = None if column is None else row.values.get(column)
+    return None if value is None or value == "" else str(value)
+
+
+@dataclass(slots=True)
+class SharedIds:
+    """The ids that more than one row has, each with the numbers of its rows in their order.
+
+    Rows that are equal in all columns count as one: nothing is lost of them.
+    """
+
+    rows: dict[str, list[int]] = field(default_factory=dict)
+    count: dict[str, int] = field(default_factory=dict)
+    """How many rows have the id, equal ones too."""
+    _first: dict[bytes, tuple[int, bytes]] = field(default_factory=dict)
+
+    def see(self, row: Row, column: str) -> None:
+        """Note a row's id."""
+        own = id_of(row, column)
+        if own is None:
+            return
+        key, content = _digest(own), _digest(json.dumps(row.values, sort_keys=True, default=str))
+        if key not in self._first:
+            self._first[key] = (row.number, content)
+            return
+        number, first_content = self._first[key]
+        self.count[own] = self.count.get(own, 1) + 1
+        if content != first_content or own in self.rows:
+            self.rows.setdefault(own, [number]).append(row.number)
+
+    @property
+    def shortened(self) -> str | None:
+        """Return a shared id that a spreadsheet has shortened, if there is one."""
+        return next((one for one in self.rows if _SHORTENED.fullmatch(one)), None)
+
+
+def _digest(text: str) -> bytes:
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+
+
+def settled(rows: Iterable[Row], columns: Columns, shared: SharedIds, how: EqualIds) -> Iterator[Row]:
+    """Yield rows as they are to be imported: those of one id joined or numbered, if that is how."""
+    if columns.id is None or how == "last" or not shared.rows:
+        yield from rows
+    elif how == "number":
+        yield from _numbered(rows, columns.id, shared)
+    else:
+        yield from _joined(rows, columns, shared.count)
+
+
+def _numbered(rows: Iterable[Row], column: str, shared: SharedIds) -> Iterator[Row]:
+    seen: dict[str, int] = {}
+    for row in rows:
+        own = id_of(row, column)
+        if own is not None and own in shared.rows:
+            seen[own] = number = seen.get(own, 0) + 1
+            if number > 1:
+                row = replace(row, values={**row.values, column: f"{own} ({number})"})
+        yield row
+
+
+def _joined(rows: Iterable[Row], columns: Columns, count: Mapping[str, int]) -> Iterator[Row]:
+    """Yield the rows of one id as one, where its last row stands."""
+    waiting: dict[str, list[Row]] = {}
+    for row in rows:
+        own = id_of(row, columns.id)
+        if own is None or own not in count:
+            yield row
+            continue
+        together = waiting.setdefault(own, [])
+        together.append(row)
+        if len(together) == count[own]:
+            yield _one_row(waiting.pop(own), columns)
+
+
+def _one_row(rows: list[Row], columns: Columns) -> Row:
+    """Return the first row with the texts of all; of a row without text its title is the text."""
+    first = rows[0]
+    name = columns.text or columns.title
+    if name is None:
+        return first
+    texts: list[Any] = [row.values.get(name) for row in rows]
+    joined = "\n\n".join(dict.fromkeys(str(text).strip() for text in texts if text not in (None, "")))
+    return replace(first, values={**first.values, name: joined})
