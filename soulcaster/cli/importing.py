@@ -208,9 +208,7 @@ def _tell(found: "Survey", imported: "Imported", equal_ids: EqualIds) -> bool:
         rows = _rows(sum(len(numbers) - 1 for numbers in gone.values()))
         say(f"{rows} gone{_not_listed(len(gone))}; --equal-ids joins or numbers them.", err=True)
     if found.shared.shortened is not None:
-        say(
-            f"{_cut(found.shared.shortened)} is an id that a spreadsheet shortened: export it as text.", err=True
-        )
+        say(f"{_cut(found.shared.shortened)} is an id that a spreadsheet shortened: export it as text.", err=True)
     return bool(imported.refused or gone)
 
 
