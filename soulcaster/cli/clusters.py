@@ -53,13 +53,17 @@ def clusters(
 async def _largest(settings: "Settings", project: str, limit: int | None) -> "tuple[Stats, Sequence[ClusterView]]":
     """Return a project's figures and its largest clusters; None: all of them."""
     from soulcaster.processes.connections import open_read_model
+    from soulcaster.services.paging import first_of
     from soulcaster.services.projects import find_project
 
     async with open_read_model(settings) as read_model:
         found = await find_project(read_model.projects, project)
         stats = await read_model.projects.stats(found.id)
-        page = await read_model.clusters.list(found.id, limit=limit or max(stats.total_clusters, 1), offset=0)
-    return stats, page.items
+        clusters = first_of(
+            lambda most, after: read_model.clusters.list(found.id, limit=most, offset=0, after=after),
+            limit or stats.total_clusters,
+        )
+        return stats, [cluster async for cluster in clusters]
 
 
 def _print_table(found: "Sequence[ClusterView]") -> None:

@@ -208,9 +208,14 @@ async def _outcome(publisher: "Publisher", read_model: "ReadModel", project_id: 
 
 
 async def _listed(settings: "Settings", project: str, cluster: str | None, limit: int) -> "Sequence[Job]":
+    from soulcaster.services.paging import first_of
+
     async with _project(settings, project) as (read_model, project_id):
-        page = await read_model.jobs.list(project_id, cluster_id=cluster, limit=limit, offset=0)
-    return page.items
+        jobs = first_of(
+            lambda most, after: read_model.jobs.list(project_id, cluster_id=cluster, limit=most, offset=0, after=after),
+            limit,
+        )
+        return [job async for job in jobs]
 
 
 async def _one(settings: "Settings", project: str, job_id: str) -> "Job":

@@ -16,6 +16,7 @@ from soulcaster.ports.clock import Clock
 from soulcaster.ports.clusters import ClusterView
 from soulcaster.ports.read_model import ReadModel
 from soulcaster.services.fixes import Fixes, FixRequest
+from soulcaster.services.paging import first_of
 from soulcaster.telemetry.liveness import TURNS
 from soulcaster.wire.project_config import AutomaticFixes
 
@@ -90,12 +91,12 @@ class FixPolicy:
         return started
 
     async def _started_today(self, project_id: str, now: datetime) -> int:
-        jobs = await self._read_model.jobs.list(project_id, limit=JOBS_COUNTED, offset=0)
-        return sum(
-            1
-            for job in jobs.items
-            if job.fix is not None and job.fix.requested_by == BY and job.created_at > now - WINDOW
+        jobs = first_of(
+            lambda limit, after: self._read_model.jobs.list(project_id, limit=limit, offset=0, after=after),
+            JOBS_COUNTED,
         )
+        ours = [job.created_at async for job in jobs if job.fix is not None and job.fix.requested_by == BY]
+        return sum(at > now - WINDOW for at in ours)
 
     async def _candidates(self, project_id: str, policy: AutomaticFixes, now: datetime) -> AsyncIterator[ClusterView]:
         """Yield clusters that fulfil the policy, largest first."""
@@ -121,9 +122,9 @@ class FixPolicy:
         if policy.min_items_per_day:
             since = now - timedelta(days=1)
             new = await self._read_model.feedback.list(
-                project_id, cluster_id=cluster.id, since=since, limit=policy.min_items_per_day, offset=0
+                project_id, cluster_id=cluster.id, since=since, limit=1, offset=0
             )
-            if len(new.items) < policy.min_items_per_day:
+            if new.total < policy.min_items_per_day:
                 return False
         jobs = await self._read_model.jobs.list(project_id, cluster_id=cluster.id, limit=1, offset=0)
         return not jobs.items

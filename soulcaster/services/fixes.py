@@ -23,6 +23,7 @@ from soulcaster.ports.repositories import Repositories
 from soulcaster.services.briefs import Briefs
 from soulcaster.services.cluster_commands import ClusterCommands
 from soulcaster.services.lookup import known_cluster
+from soulcaster.services.paging import first_of
 from soulcaster.services.person_tokens import PersonTokens
 from soulcaster.services.plans import Plans
 from soulcaster.wire.project_config import PolicyConfig, ProjectConfig
@@ -228,8 +229,10 @@ class Fixes:
         policy = config.policy
         now = self._clock()
         limits, budget = self._limits(policy), self._budget(policy)
-        newest = await self._jobs.list(project_id, limit=NEWEST_JOBS, offset=0)
-        check_limits(limits, newest.items, budget_usd=budget, now=now)
+        newest = first_of(
+            lambda limit, after: self._jobs.list(project_id, limit=limit, offset=0, after=after), NEWEST_JOBS
+        )
+        check_limits(limits, [job async for job in newest], budget_usd=budget, now=now)
         await self._check_all()
         continues = request.continues
         backend = self._backend((request.backend if continues is None else continues.backend) or policy.backend)

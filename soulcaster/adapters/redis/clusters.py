@@ -11,8 +11,9 @@ from soulcaster.adapters.redis.cluster_lists import ORDERS, changed_at, source_l
 from soulcaster.adapters.redis.connection import RedisConnection
 from soulcaster.adapters.redis.feedback import ITEM
 from soulcaster.adapters.redis.history import read_history
-from soulcaster.adapters.redis.jobs import job_of
+from soulcaster.adapters.redis.jobs import outline_of, outline_sizes, read_outline
 from soulcaster.adapters.redis.lists import ListRange, narrowed
+from soulcaster.adapters.redis.sizes import within
 from soulcaster.adapters.redis.typed import Commands, Pipeline, Value
 from soulcaster.domain.events import ClusterChanged
 from soulcaster.domain.feedback.items import compared_item
@@ -108,20 +109,25 @@ class RedisClusters:
 
             every = keys.clusters(project_id, ORDERS[order])
             found = await narrowed(redis, lists or [every], ListRange(limit, offset, after), words, texts_of)
-            return found.page(await _views(redis, project_id, found.ids))
+            read, views = await _views(redis, project_id, found.ids)
+            return found.first(read).page({view.id: view for view in views})
 
     async def get(self, project_id: str, cluster_id: str) -> ClusterView | None:
         """Return one cluster, or None."""
         async with self._connection.commands() as redis:
-            found = await _views(redis, project_id, [await resolve(redis, project_id, cluster_id)])
+            _, found = await _views(redis, project_id, [await resolve(redis, project_id, cluster_id)])
         return found[0] if found else None
 
     async def get_many(self, project_id: str, cluster_ids: Collection[str]) -> Mapping[str, ClusterView]:
         """Return these clusters by the ids asked for; unknown ids are left out."""
         async with self._connection.commands() as redis:
             chain_of = await chains(redis, project_id, cluster_ids)
-            resolved = sorted({chain[-1] for chain in chain_of.values()})
-            found = {view.id: view for view in await _views(redis, project_id, resolved)}
+            left = sorted({chain[-1] for chain in chain_of.values()})
+            found: dict[str, ClusterView] = {}
+            while left:
+                read, views = await _views(redis, project_id, left)
+                found |= {view.id: view for view in views}
+                left = left[read:]
         return {i: found[chain[-1]] for i, chain in chain_of.items() if chain[-1] in found}
 
     async def history(self, project_id: str, cluster_id: str) -> tuple[HistoryEntry, ...]:
@@ -149,25 +155,26 @@ async def _texts(redis: Commands, project_id: str, ids: Sequence[str]) -> list[s
     return found
 
 
-async def _views(redis: Commands, project_id: str, ids: Sequence[str]) -> tuple[ClusterView, ...]:
-    """Return the clusters that there are, in the order of their ids.
+async def _views(redis: Commands, project_id: str, ids: Sequence[str]) -> tuple[int, tuple[ClusterView, ...]]:
+    """Return how many of the first ids fit a page, and the clusters that there are of these, in their order.
 
-    Three round trips at most: hashes and ids of the newest jobs; these jobs and the newest items; what items add.
+    Three round trips: hashes and ids of the newest jobs; the newest items, and what is long; what jobs and items add.
+    One more where clusters have no title.
     """
     if not ids:
-        return ()
+        return 0, ()
     pipe = redis.pipeline()
     repository_count = pipe.hlen(keys.item_repositories(project_id))
     hashes = [pipe.hgetall(keys.cluster(project_id, i)) for i in ids]
     newest_jobs = [pipe.zrevrange(keys.cluster_jobs(i), 0, 0) for i in ids]
     await pipe.execute()
     known = {i: of.value for i, of in zip(ids, hashes, strict=True) if of.value}
-    job_ids = {i: found.value[0] for i, found in zip(ids, newest_jobs, strict=True) if found.value}
+    job_ids = {i: found.value[0] for i, found in zip(ids, newest_jobs, strict=True) if i in known and found.value}
     untitled = [i for i, fields in known.items() if not fields["title"]]
     has_repositories = repository_count.value > 0
 
     pipe = redis.pipeline()
-    jobs = {i: pipe.hgetall(keys.job(job_ids[i])) for i in known if i in job_ids}
+    job_sizes = {i: outline_sizes(pipe, job_id) for i, job_id in job_ids.items()}
     item_count = REPOSITORY_ITEMS if has_repositories else 1
     newest = {
         i: pipe.zrevrange(keys.cluster_items(project_id, i), 0, item_count - 1)
@@ -175,22 +182,40 @@ async def _views(redis: Commands, project_id: str, ids: Sequence[str]) -> tuple[
     }
     await pipe.execute()
     items = {i: found.value for i, found in newest.items() if found.value}
+    first_items = {i: items[i][0] for i in untitled if i in items}
+    sizes = {i: sum(size.value for size in job_sizes.get(i, ())) for i in ids}
+    for i, size in (await _sizes(redis, project_id, first_items)).items():
+        sizes[i] += size
+    read = within(sizes.values())
+    known = {i: known[i] for i in ids[:read] if i in known}
 
     pipe = redis.pipeline()
-    titles = _Titles(pipe, project_id, {i: items[i][0] for i in untitled if i in items})
-    repositories = _Repositories(pipe, project_id, items if has_repositories else {})
+    jobs = {i: read_outline(pipe, job_ids[i]) for i in known if i in job_ids}
+    titles = _Titles(pipe, project_id, {i: item_id for i, item_id in first_items.items() if i in known})
+    repositories = _Repositories(
+        pipe, project_id, {i: items[i] for i in known if i in items} if has_repositories else {}
+    )
     await pipe.execute()
     texts, urls = titles.by_cluster(), repositories.by_cluster()
-    return tuple(
+    return read, tuple(
         _view(
             project_id,
             i,
             {**fields, **texts.get(i, {})},
-            job_of(jobs[i].value) if i in jobs and jobs[i].value else None,
+            outline_of(jobs[i].value) if i in jobs else None,
             urls.get(i),
         )
         for i, fields in known.items()
     )
+
+
+async def _sizes(redis: Commands, project_id: str, items: Mapping[str, str]) -> Mapping[str, int]:
+    """Return the sizes of these items, by their cluster."""
+    pipe = redis.pipeline()
+    sizes = {i: pipe.strlen(keys.item(project_id, item_id)) for i, item_id in items.items()}
+    if sizes:
+        await pipe.execute()
+    return {i: size.value for i, size in sizes.items()}
 
 
 class _Titles:

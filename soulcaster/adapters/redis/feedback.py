@@ -10,6 +10,7 @@ from soulcaster.adapters.redis import keys
 from soulcaster.adapters.redis.aliases import chains, resolve
 from soulcaster.adapters.redis.connection import RedisConnection
 from soulcaster.adapters.redis.lists import ListRange, narrowed
+from soulcaster.adapters.redis.sizes import fitting
 from soulcaster.adapters.redis.typed import Commands
 from soulcaster.domain.assignment import Assignment
 from soulcaster.domain.feedback.items import FeedbackItem
@@ -59,7 +60,9 @@ class RedisFeedback:
                 return await _texts(redis, project_id, ids)
 
             found = await narrowed(redis, lists or [keys.items_by_time(project_id)], part, words, texts_of)
-            return found.page(await _views(redis, project_id, found.ids))
+            if found.ids:
+                found = found.first(await fitting(redis, [keys.item(project_id, i) for i in found.ids]))
+            return found.page({view.item.id: view for view in await _views(redis, project_id, found.ids)})
 
     async def get(self, project_id: str, item_id: str) -> FeedbackView | None:
         """Return one item, or None."""
@@ -82,8 +85,9 @@ class RedisFeedback:
 
 
 async def _texts(redis: Commands, project_id: str, ids: Sequence[str]) -> list[str | None]:
-    """Return the text in which words are searched, of each item; None where it is missing."""
-    found = await redis.mget([keys.item(project_id, i) for i in ids])
+    """Return the text in which words are searched, of the first items; None where it is missing."""
+    places = [keys.item(project_id, i) for i in ids]
+    found = await redis.mget(places[: await fitting(redis, places)])
     items = (None if text is None else json.loads(text) for text in found)
     return [None if item is None else f"{item['title']}\n{item['body']}" for item in items]
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -10,7 +11,8 @@ from soulcaster.adapters.redis import keys
 from soulcaster.adapters.redis.aliases import resolve
 from soulcaster.adapters.redis.connection import RedisConnection
 from soulcaster.adapters.redis.lists import ListRange, read_part
-from soulcaster.adapters.redis.typed import Commands, Value
+from soulcaster.adapters.redis.sizes import within
+from soulcaster.adapters.redis.typed import Commands, Pipeline, Reply, Value
 from soulcaster.domain.fixes.fix import Fix
 from soulcaster.domain.fixes.outcome import FixOutcome
 from soulcaster.domain.fixes.pull_request_sight import PullRequestSight
@@ -24,24 +26,47 @@ _NESTED: Mapping[str, TypeAdapter[Any]] = {
     "pr_sight": TypeAdapter(PullRequestSight),
 }
 """The fields of a job that its hash has as JSON."""
+_LONG_FIELDS = (*_NESTED, "error", "task", "pr_url", "archive_url")
+"""The fields of a job that may be long."""
+
+_OUTLINE = tuple(one.name for one in fields(Job) if one.name not in {"fix", "outcome", "task", "archive_url"})
+"""The fields that say what a job makes of its cluster."""
+
 _STATUS: TypeAdapter[JobStatus] = TypeAdapter(JobStatus)
 
 
 def job_fields(job: Job) -> dict[str, Value]:
     """Return the hash of a job; what it has not is left out."""
-    fields = _JOB.dump_python(job, mode="json", exclude=set(_NESTED))
+    stored = _JOB.dump_python(job, mode="json", exclude=set(_NESTED))
     for name, adapter in _NESTED.items():
         value = getattr(job, name)
         if value is not None:
-            fields[name] = adapter.dump_json(value)
-    return {name: value for name, value in fields.items() if value is not None}
+            stored[name] = adapter.dump_json(value)
+    return {name: value for name, value in stored.items() if value is not None}
 
 
-def job_of(fields: dict[str, str]) -> Job:
+def job_of(stored: Mapping[str, str]) -> Job:
     """Return the job of a hash."""
-    state = fields.get("state") or state_of(_STATUS.validate_python(fields["status"]))  # older hashes have no state
-    nested = {name: adapter.validate_json(fields[name]) for name, adapter in _NESTED.items() if name in fields}
-    return _JOB.validate_python({**fields, **nested, "state": state})
+    state = stored.get("state") or state_of(_STATUS.validate_python(stored["status"]))  # older hashes have no state
+    nested = {name: adapter.validate_json(stored[name]) for name, adapter in _NESTED.items() if name in stored}
+    return _JOB.validate_python({**stored, **nested, "state": state})
+
+
+def outline_sizes(pipe: Pipeline, job_id: str) -> Sequence[Reply[int]]:
+    """Ask for the sizes of what may be long in the outline of a job."""
+    return [pipe.hstrlen(keys.job(job_id), name) for name in ("error", "pr_url")]
+
+
+def read_outline(pipe: Pipeline, job_id: str) -> Reply[list[str | None]]:
+    """Ask for a job without what it was ordered to do, what it made, and where it ran."""
+    return pipe.hmget(keys.job(job_id), [*_OUTLINE, "status"])
+
+
+def outline_of(values: Sequence[str | None]) -> Job | None:
+    """Return the job of such an outline, None where there is none."""
+    found = dict(zip([*_OUTLINE, "status"], values, strict=True))
+    present = {name: value for name, value in found.items() if value is not None}
+    return job_of(present) if present else None
 
 
 def step_value(step: JobStep) -> str:
@@ -60,7 +85,15 @@ async def read_jobs(redis: Commands, job_ids: Iterable[str]) -> tuple[Job, ...]:
     pipe = redis.pipeline()
     found = [pipe.hgetall(keys.job(job_id)) for job_id in job_ids]
     await pipe.execute()
-    return tuple(job_of(fields.value) for fields in found if fields.value)
+    return tuple(job_of(stored.value) for stored in found if stored.value)
+
+
+async def _fitting(redis: Commands, job_ids: Sequence[str]) -> int:
+    """Return how many of the first jobs fit a page."""
+    pipe = redis.pipeline()
+    sizes = [[pipe.hstrlen(keys.job(job_id), name) for name in _LONG_FIELDS] for job_id in job_ids]
+    await pipe.execute()
+    return within(sum(size.value for size in of_job) for of_job in sizes)
 
 
 class RedisJobs:
@@ -78,15 +111,17 @@ class RedisJobs:
             if cluster_id is not None:
                 key = keys.cluster_jobs(await resolve(redis, project_id, cluster_id))
             found = await read_part(redis, key, ListRange(limit, offset, after))
+            if found.ids:
+                found = found.first(await _fitting(redis, found.ids))
             jobs = await read_jobs(redis, found.ids)
         # The lists of clusters' jobs are not kept by project.
-        return found.page(tuple(job for job in jobs if job.project_id == project_id))
+        return found.page({job.id: job for job in jobs if job.project_id == project_id})
 
     async def get(self, job_id: str) -> Job | None:
         """Return one job, or None."""
         async with self._connection.commands() as redis:
-            fields = await redis.hgetall(keys.job(job_id))
-        return job_of(fields) if fields else None
+            stored = await redis.hgetall(keys.job(job_id))
+        return job_of(stored) if stored else None
 
     async def of_branch(self, project_id: str, branch: str) -> tuple[Job, ...]:
         """Return the jobs of a project that work on a branch."""

@@ -6,8 +6,8 @@ limit, or none, and still have a cursor. The length of the list is known only if
 index, because plain Redis has none.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from soulcaster.adapters.redis.typed import Commands, Scored
@@ -25,7 +25,8 @@ _CHUNK = 200
 """Members that are searched together; their texts are in memory meanwhile."""
 
 TextsOf = Callable[[Sequence[str]], Awaitable[list[str | None]]]
-"""Returns the text of each member to search for words, None for a deleted member."""
+"""Returns the text of each member to search for words, None for a deleted member; of the first members only, at least
+of one, where their texts are long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,14 +43,27 @@ class ListRange:
 class Part:
     """Members of a list; the rest is as in `ports.paging.Page`."""
 
-    ids: tuple[str, ...]
+    members: tuple[Scored, ...]
     total: int
     next: str | None
     counted: bool = True
 
-    def page(self, items: tuple[T, ...]) -> Page[T]:
-        """Return the page with the items of these members."""
-        return Page(items, self.total, self.next, self.counted)
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The members without their scores."""
+        return tuple(member for member, _ in self.members)
+
+    def first(self, count: int) -> "Part":
+        """Return the part that ends after so many of its members."""
+        if count >= len(self.members):
+            return self
+        return replace(self, members=self.members[:count], next=_cursor(self.members[count - 1]))
+
+    def page(self, items: Mapping[str, T]) -> Page[T]:
+        """Return the page with the items of those members that have one."""
+        found = [pair for pair in self.members if pair[0] in items]
+        cursors = tuple(map(_cursor, found))
+        return Page(tuple(items[member] for member, _ in found), self.total, self.next, self.counted, cursors)
 
 
 async def read_part(redis: Commands, key: str, part: ListRange) -> Part:
@@ -61,7 +75,7 @@ async def read_part(redis: Commands, key: str, part: ListRange) -> Part:
     await pipe.execute()
     pairs = [pair for pair in found.value if pair[1] >= part.lowest]
     last = start + len(pairs) >= total.value or not pairs
-    return Part(tuple(member for member, _ in pairs), total.value, None if last else _cursor(pairs[-1]))
+    return Part(tuple(pairs), total.value, None if last else _cursor(pairs[-1]))
 
 
 async def narrowed(
@@ -96,13 +110,15 @@ async def _look(
     filters: "_Filter", pairs: Sequence[Scored], take: Callable[[Scored, bool], None], enough: Callable[[], bool]
 ) -> bool:
     """Search members in turn, chunk by chunk; return whether all of them were searched."""
-    for first in range(0, len(pairs), _CHUNK):
+    first = 0
+    while first < len(pairs):
         if first and (enough() or filters.bytes >= MOST_BYTES):
             return False
         chunk = pairs[first : first + _CHUNK]
-        passing = await filters.passing([member for member, _ in chunk])
-        for pair in chunk:
+        searched, passing = await filters.passing([member for member, _ in chunk])
+        for pair in chunk[:searched]:
             take(pair, pair[0] in passing)
+        first += searched
     return True
 
 
@@ -116,8 +132,9 @@ class _Filter:
     texts_of: TextsOf
     bytes: int = 0
 
-    async def passing(self, members: Sequence[str]) -> set[str]:
-        left = list(members)
+    async def passing(self, members: Sequence[str]) -> tuple[int, set[str]]:
+        """Return how many of the first members were searched, all unless their texts are long; and who passes."""
+        left, searched = list(members), len(members)
         if self.others:
             pipe = self.redis.pipeline()
             scores = [pipe.zmscore(key, left) for key in self.others]
@@ -127,8 +144,11 @@ class _Filter:
         if self.words and left:
             texts = await self.texts_of(left)
             self.bytes += sum(len(text) for text in texts if text is not None)
-            left = [m for m, text in zip(left, texts, strict=True) if text is not None and _contains(text, self.words)]
-        return set(left)
+            if len(texts) < len(left):
+                searched = members.index(left[len(texts)])
+            found = zip(left, texts, strict=False)
+            left = [member for member, text in found if text is not None and _contains(text, self.words)]
+        return searched, set(left)
 
 
 @dataclass(slots=True)
@@ -137,7 +157,7 @@ class _Shown:
 
     limit: int
     skip: int
-    members: list[str] = field(default_factory=list)
+    members: list[Scored] = field(default_factory=list)
     seen: int = 0
     _last: Scored | None = None
     _more: bool = False
@@ -155,7 +175,7 @@ class _Shown:
         if passes and self.skip:
             self.skip -= 1
         elif passes:
-            self.members.append(pair[0])
+            self.members.append(pair)
 
     def next(self, *, ended: bool) -> str | None:
         """Return the cursor of the next part; None if the list has ended and no other member passes."""

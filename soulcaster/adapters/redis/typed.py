@@ -61,6 +61,11 @@ class Pipeline:
         self._pipe.mget(keys)
         return self._reply()
 
+    def strlen(self, key: str) -> Reply[int]:
+        """Count the bytes of a string; 0 where it is missing."""
+        self._pipe.strlen(key)
+        return self._reply()
+
     def set(self, key: str, value: Value, *, expires: timedelta | None = None) -> None:
         """Write a string."""
         self._pipe.set(key, value, ex=expires)
@@ -104,6 +109,11 @@ class Pipeline:
     def hexists(self, key: str, field: str) -> Reply[bool]:
         """Tell whether a hash has a field."""
         self._pipe.hexists(key, field)
+        return self._reply()
+
+    def hstrlen(self, key: str, field: str) -> Reply[int]:
+        """Count the bytes of a hash's field; 0 where it is missing."""
+        self._pipe.hstrlen(key, field)
         return self._reply()
 
     def hlen(self, key: str) -> Reply[int]:
