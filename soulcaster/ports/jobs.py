@@ -6,6 +6,9 @@ from typing import Protocol
 from soulcaster.domain.lifecycle import Job
 from soulcaster.ports.paging import Page
 
+MAX_STEP_LOG_BYTES = 128 * 1024
+"""How much the read model keeps of the log lines of a job's steps, the first of them."""
+
 
 class JobReader(Protocol):
     """Reads jobs.
@@ -31,7 +34,7 @@ class JobReader(Protocol):
         """Return how many jobs of all projects are approved and have not ended; recorded ones do not count."""
 
     async def logs(self, job_id: str) -> tuple[str, ...]:
-        """Return all log lines of a job, oldest first."""
+        """Return the log lines of a job's steps that are kept, oldest first."""
 
     async def logs_of(self, job_ids: Sequence[str]) -> tuple[tuple[str, ...], ...]:
         """Return the log lines of each of these jobs, in one round trip."""

@@ -28,8 +28,8 @@ QUIET_SECONDS = 2.0
 """How long the log of a job that has ended must bring nothing new until it counts as whole: its end and its last lines
 are on two topics."""
 
-FOLLOWED_BYTES = 512 * 1024
-"""How much of a log a follower gets at once: more than its longest line."""
+PART_BYTES = 256 * 1024
+"""How much of a log a response or an event has, about: no less than its longest chunk."""
 
 MAX_FOLLOWERS = 20
 """Logs that one name may follow at once in this process."""
@@ -156,7 +156,7 @@ class JobLogReading:
         job = await self._jobs.get(job_id)
         if job is None:  # the read model is being rebuilt
             return False, LogPart("memory", (), after, more=False)
-        return not active(job), await self.read(job, after, limit_bytes=FOLLOWED_BYTES)
+        return not active(job), await self.read(job, after, limit_bytes=PART_BYTES)
 
     async def _kept(self, job: Job, view: LogView, after: MemoryPosition) -> LogPart:
         """Return a part of what the read model has, with the lines of steps."""

@@ -25,6 +25,9 @@ POLL_SECONDS = 0.5
 MAX_QUEUED = 100
 """Updates that wait for one subscriber; one more turns all of them into a reset."""
 
+MAX_QUEUED_BYTES = 256 * 1024
+"""Bytes of the updates that wait for one subscriber; more turns all of them into a reset, too."""
+
 MAX_NOTICES = 200
 """Notices of one project that are read at once."""
 
@@ -54,22 +57,26 @@ class Subscriber:
         self.project_id = project_id
         self.name = name
         self._queue: deque[LiveUpdate] = deque()
+        self._bytes = 0
         self._ended = False
         self._woken = asyncio.Event()
 
     def put(self, update: LiveUpdate) -> None:
         """Queue an update; where the queue is full, one reset replaces all of it."""
-        if len(self._queue) >= MAX_QUEUED:
+        if len(self._queue) >= MAX_QUEUED or self._bytes + len(update.data) > MAX_QUEUED_BYTES:
             if update.id is None:
                 return  # a comment may be lost
             self._queue.clear()
+            self._bytes = 0
             update = LiveUpdate("reset", "{}", update.id)
         self._queue.append(update)
+        self._bytes += len(update.data)
         self._woken.set()
 
     def put_first(self, updates: Sequence[LiveUpdate]) -> None:
         """Queue updates before those that wait already."""
         self._queue.extendleft(reversed(updates))
+        self._bytes += sum(len(update.data) for update in updates)
         self._woken.set()
 
     def end(self) -> None:
@@ -86,7 +93,11 @@ class Subscriber:
                     await self._woken.wait()
         except TimeoutError:
             return None
-        return self._queue.popleft() if self._queue else None
+        if not self._queue:
+            return None
+        update = self._queue.popleft()
+        self._bytes -= len(update.data)
+        return update
 
 
 class LiveUpdates:
@@ -223,7 +234,7 @@ class LiveUpdates:
             return [opened, LiveUpdate("reset", "{}", position)]
         found = (await self._notices.after({project_id: last_id}, limit=MAX_QUEUED)).get(project_id, ())
         missed = [_changed(*entry) for entry in found if _order(entry[0]) <= _order(position)]
-        if len(missed) == MAX_QUEUED:
+        if len(missed) == MAX_QUEUED or sum(len(update.data) for update in missed) > MAX_QUEUED_BYTES:
             return [opened, LiveUpdate("reset", "{}", position)]
         return [LiveUpdate("open", "{}", last_id), *missed]
 

@@ -17,7 +17,7 @@ from soulcaster.adapters.kafka.records import record_of
 from soulcaster.errors import KafkaUnavailable
 from soulcaster.ports.dead_letters import DeadLetter, DeadLetterPage
 from soulcaster.ports.topic_copy import Span
-from soulcaster.services.dead_letters import read_dead_letter
+from soulcaster.services.dead_letters import MAX_REASON, read_dead_letter
 from soulcaster.services.fair_turns import FairTurns
 from soulcaster.wire.topics import DEAD_LETTERS
 
@@ -34,7 +34,10 @@ MOST_WAITING = 50
 """Calls of one project that wait."""
 
 SHOWN_BYTES = 4_096
-"""Length of the beginning of a value that a page holds."""
+"""Length of the beginning of a value, and of a key, that a page holds."""
+
+PAGE_BYTES = 128 * 1024
+"""What the dead letters of a page show together, about; in JSON a byte may become six."""
 
 MAX_WAIT_MS = 5
 """How long a broker holds back a fetch; what is read exists, so there is nothing to wait for."""
@@ -59,10 +62,17 @@ class KafkaDeadLetters:
         async with self._reading(project_id) as (consumer, spans):
             reader = BackwardReader(consumer, spans, before or (), _shortened)
             found: list[DeadLetter] = []
+            shown = 0
             async for dead_letter in reader:
                 if dead_letter is not None and dead_letter.project_id == project_id:
                     found.append(dead_letter)
-                if len(found) >= limit or reader.records >= MAX_RECORDS or reader.bytes >= MAX_BYTES:
+                    shown += _size(dead_letter)
+                if (
+                    len(found) >= limit
+                    or shown >= PAGE_BYTES
+                    or reader.records >= MAX_RECORDS
+                    or reader.bytes >= MAX_BYTES
+                ):
                     break
             return DeadLetterPage(tuple(found), reader.position())
 
@@ -108,5 +118,13 @@ def _shortened(message: ConsumerRecord) -> DeadLetter | None:
     dead_letter = _dead_letter(message)
     if dead_letter is None:
         return None
-    beginning = (dead_letter.original.value or b"")[:SHOWN_BYTES]
-    return replace(dead_letter, original=replace(dead_letter.original, value=beginning))
+    original = dead_letter.original
+    beginning = (original.value or b"")[:SHOWN_BYTES]
+    key = None if original.key is None else original.key[:SHOWN_BYTES]
+    shown = replace(original, key=key, value=beginning)
+    return replace(dead_letter, original=shown, reason=dead_letter.reason[:MAX_REASON])
+
+
+def _size(letter: DeadLetter) -> int:
+    """Return how much of a dead letter a page holds."""
+    return len(letter.original.value or b"") + len(letter.original.key or b"") + len(letter.reason.encode())

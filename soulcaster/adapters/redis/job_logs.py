@@ -1,16 +1,16 @@
 """Logs of jobs in Redis: the form of a chunk, and their reader."""
 
-import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from soulcaster.adapters.redis import keys
 from soulcaster.adapters.redis.connection import RedisConnection
+from soulcaster.adapters.redis.jobs import step_lines
 from soulcaster.domain.fixes.job_log import LogChunk, StepLine
 from soulcaster.ports.job_logs import Heartbeat, LogView
 
-FIRST_CHUNKS = 16
-"""Chunks that are read in the first round trip; each following one reads twice as many."""
+FIRST_CHUNKS = 4
+"""Chunks that are read in the first round trip, about 1 MB at most; each following one reads twice as many."""
 
 DROPPED, DROPPED_THROUGH, KEPT, HEARTBEAT, HEARTBEAT_TOKEN, TOKENS = (
     "dropped", "dropped_through", "kept", "heartbeat_at", "heartbeat_token", "tokens",
@@ -70,8 +70,7 @@ class RedisJobLogs:
         """Return the log lines of the job's steps, oldest first."""
         async with self._connection.commands() as redis:
             stored = await redis.hvals(keys.job_steps(job_id))
-        places: list[tuple[str, str | None]] = sorted((json.loads(step) for step in stored), key=lambda step: step[0])
-        return [StepLine(datetime.fromisoformat(place.split(" ")[0]), text) for place, text in places if text]
+        return [StepLine(datetime.fromisoformat(place.split(" ")[0]), text) for place, text in step_lines(stored)]
 
     async def heartbeat(self, job_id: str) -> Heartbeat | None:
         """Return the last sign of the job's program, or None."""

@@ -11,7 +11,13 @@ from soulcaster.adapters.redis.jobs import job_fields, job_of, step_value
 from soulcaster.adapters.redis.notices import NoticeWriter
 from soulcaster.adapters.redis.typed import Commands
 from soulcaster.domain.lifecycle import Job, JobStatus, JobStep, active, advance, follows_pull_request, start
+from soulcaster.ports.jobs import MAX_STEP_LOG_BYTES
 from soulcaster.ports.notices import JobNotice, Notice
+
+LOGGED = "logged"
+"""The field of a job's hash that counts the bytes of its steps' log lines."""
+
+NO_MORE = " ... what steps say from here on is not kept: it is too much ..."
 
 STEPS_AT_ONCE = 100
 """Steps that one transaction writes; their log lines may be long."""
@@ -41,7 +47,7 @@ class JobWriter:
             job, chain = advanced.job, chain_of[advanced.job.cluster_id]
             if advanced.new:
                 transaction.delete(keys.job(job.id))
-                transaction.hset(keys.job(job.id), job_fields(job))
+                transaction.hset(keys.job(job.id), {**job_fields(job), LOGGED: advanced.logged})
                 transaction.hset(keys.job_steps(job.id), advanced.new)
             transaction.zadd(keys.jobs(project_id), {job.id: job.created_at.timestamp()})
             if active(job) and job.fix is not None and job.state != "queued":
@@ -71,6 +77,8 @@ class _Advanced:
     """A job after some steps: those that are new, by id, and the status after each of them, with its position."""
 
     job: Job
+    logged: int
+    """Bytes of the log lines of its steps, those that are not kept included."""
     new: dict[str, str] = field(default_factory=dict)
     statuses: list[tuple[int, JobStatus]] = field(default_factory=list)
 
@@ -78,8 +86,19 @@ class _Advanced:
         """Advance the job by a step that is not stored; the same step again changes nothing."""
         if step.id not in self.new:
             self.job = advance(self.job, step)
-            self.new[step.id] = step_value(step)
+            self.new[step.id] = step_value(step, self._kept(step.log))
             self.statuses.append((position, self.job.status))
+
+    def _kept(self, log: str | None) -> str | None:
+        """Return what is kept of a log line."""
+        if not log:
+            return None
+        line = log.encode()
+        room = MAX_STEP_LOG_BYTES - self.logged
+        self.logged += len(line)
+        if len(line) <= room:
+            return log
+        return line[:room].decode(errors="ignore") + NO_MORE if room > 0 else None
 
 
 async def _advance(redis: Commands, steps: Sequence[JobStep]) -> Collection[_Advanced]:
@@ -92,7 +111,7 @@ async def _advance(redis: Commands, steps: Sequence[JobStep]) -> Collection[_Adv
     for position, (step, is_known) in enumerate(zip(steps, known, strict=True)):
         if step.job_id not in jobs:
             fields = stored[step.job_id].value
-            jobs[step.job_id] = _Advanced(job_of(fields) if fields else start(step))
+            jobs[step.job_id] = _Advanced(job_of(fields) if fields else start(step), int(fields.get(LOGGED, 0)))
         if not is_known.value:
             jobs[step.job_id].apply(step, position)
     return jobs.values()

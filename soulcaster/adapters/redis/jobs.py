@@ -69,15 +69,19 @@ def outline_of(values: Sequence[str | None]) -> Job | None:
     return job_of(present) if present else None
 
 
-def step_value(step: JobStep) -> str:
-    """Return what is stored of a step: its position and its log line."""
-    return json.dumps([step.place, step.log])
+def step_value(step: JobStep, log: str | None) -> str:
+    """Return what is stored of a step: its position and the log line that is kept of it; nothing without a line."""
+    return json.dumps([step.place, log]) if log else ""
+
+
+def step_lines(stored: Iterable[str]) -> Sequence[tuple[str, str]]:
+    """Return position and log line of the stored steps that have a line, in the order of the steps."""
+    return sorted((place, log) for place, log in (json.loads(step) for step in stored if step) if log)
 
 
 def _log_lines(steps: Iterable[str]) -> tuple[str, ...]:
     """Return the log lines of stored steps, in the order of the steps."""
-    lines: list[tuple[str, str | None]] = sorted((json.loads(step) for step in steps), key=lambda line: line[0])
-    return tuple(log for _, log in lines if log is not None)
+    return tuple(log for _, log in step_lines(steps))
 
 
 async def read_jobs(redis: Commands, job_ids: Iterable[str]) -> tuple[Job, ...]:

@@ -1,11 +1,19 @@
-"""JSON responses made of models."""
+"""JSON responses made of models; those with lists end at `RESPONSE_BYTES`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
+from typing import TypeVar
 
 from aiohttp import web
 from pydantic import BaseModel
 
+from soulcaster.ports.paging import Page
 from soulcaster.web.headers import CURSOR_HEADER, TOTAL_HEADER
+
+T = TypeVar("T")
+M = TypeVar("M", bound=BaseModel)
+
+RESPONSE_BYTES = 1_000_000
+"""What the entries of one list may have together, unless it is a single one."""
 
 
 def json_response(model: BaseModel, *, status: int = 200) -> web.Response:
@@ -13,12 +21,38 @@ def json_response(model: BaseModel, *, status: int = 200) -> web.Response:
     return web.Response(body=model.model_dump_json().encode(), status=status, content_type="application/json")
 
 
-def json_list(models: Sequence[BaseModel], *, total: int | None, cursor: str | None = None) -> web.Response:
-    """Return models as a bare JSON list; headers hold the length of the whole list and the cursor of the next page.
+def json_list(page: Page[T], show: Callable[[T], BaseModel]) -> web.Response:
+    """Return a page as a bare JSON list; headers hold the length of the whole list and the cursor of the next page.
 
-    Without a total or a cursor, its header is left out.
+    Without a known length or a next page, its header is left out.
     """
-    known = {TOTAL_HEADER: None if total is None else str(total), CURSOR_HEADER: cursor}
+    entries = _fitting((show(item).model_dump_json().encode() for item in page.items), len, RESPONSE_BYTES)
+    page = page.first(len(entries))
+    known = {TOTAL_HEADER: str(page.total) if page.counted else None, CURSOR_HEADER: page.next}
     headers: Mapping[str, str] = {name: value for name, value in known.items() if value is not None}
-    body = b"[" + b",".join(model.model_dump_json().encode() for model in models) + b"]"
-    return web.Response(body=body, headers=headers, content_type="application/json")
+    return web.Response(body=b"[" + b",".join(entries) + b"]", headers=headers, content_type="application/json")
+
+
+def shown(page: Page[T], show: Callable[[T], M], *, beside: BaseModel | None = None) -> tuple[Page[T], list[M]]:
+    """Return as much of a page as one response has room for, and the models of its items.
+
+    `beside` is what else the response has.
+    """
+    room = RESPONSE_BYTES - (0 if beside is None else _size(beside))
+    models = _fitting(map(show, page.items), _size, room)
+    return page.first(len(models)), models
+
+
+def _size(model: BaseModel) -> int:
+    return len(model.model_dump_json().encode())
+
+
+def _fitting(entries: Iterable[T], size: Callable[[T], int], room: int) -> list[T]:
+    """Return the first entries, as many as there is room for, at least one."""
+    found: list[T] = []
+    for entry in entries:
+        room -= size(entry)
+        if found and room < 0:
+            break
+        found.append(entry)
+    return found

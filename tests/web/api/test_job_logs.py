@@ -362,7 +362,7 @@ async def test_a_gap_is_said(world: World, client: Client, monkeypatch: pytest.M
 async def test_the_archive_is_followed_as_well(
     world: World, archived: Client, archive: MemoryArchive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(job_log_reading, "FOLLOWED_BYTES", 20)
+    monkeypatch.setattr(job_log_reading, "PART_BYTES", 20)
     await world.job("j1", "running", "success")
     archive.put(archive_key("p1", "j1"), "".join(f"{n:09}\n" for n in range(5)))
     await archived_at(world, "memory:p1/j1.log.gz")

@@ -41,7 +41,7 @@ def posted(world: World) -> RawFeedback:
 
 
 async def test_the_dashboard_makes_the_project_of_who_signs_in(client: Client) -> None:
-    assert await ok(await client.get(f"/projects?user_id={USER}")) == {"projects": []}
+    assert (await ok(await client.get(f"/projects?user_id={USER}")))["projects"] == []
     body = {"project_id": PROJECT, "user_id": USER, "name": "Default Project"}
     for _ in range(2):  # at every sign-in
         answer = await client.post("/projects", json=body, headers=JSON)

@@ -173,6 +173,7 @@ async def test_one_item_as_the_predecessor_gave_it(world: World, client: Client)
         "clustered": False,
         "cluster_id": None,
         "assignment": None,
+        "cut": [],
         **theirs,
     }
 

@@ -7,15 +7,17 @@ from soulcaster.web.api.operation import operation
 from soulcaster.web.api.responses import json_list, json_response
 from soulcaster.web.caller import CALLER
 from soulcaster.web.dependencies import dependencies
+from soulcaster.web.listing import ProjectEntriesQuery, entries_page, time_place
 from soulcaster.web.parameters import ProjectQuery
 from soulcaster.web.problems import field_problem
 
 
 @operation("GET", "/keys", {200: (ApiKeyOut,)}, scope="admin")
-async def list_api_keys(request: web.Request, query: ProjectQuery) -> web.StreamResponse:
+async def list_api_keys(request: web.Request, query: ProjectEntriesQuery) -> web.StreamResponse:
     """List the project's API keys, newest first, with the revoked ones; their secrets are not known."""
     views = await dependencies(request).read_model.api_keys.list(query.project_id)
-    return json_list([ApiKeyOut.of(view.key, view.last_used_at) for view in views], total=len(views))
+    page = entries_page(views, lambda view: time_place(view.key.created_at, view.key.id), query, newest_first=True)
+    return json_list(page, lambda view: ApiKeyOut.of(view.key, view.last_used_at))
 
 
 @operation("POST", "/keys", {201: NewApiKeyOut}, scope="admin")

@@ -15,8 +15,9 @@ from soulcaster.web.api.clusters.models import (
     StartFixOut,
     StartFixQuery,
 )
+from soulcaster.web.api.feedback.models import FeedbackOut
 from soulcaster.web.api.operation import operation
-from soulcaster.web.api.responses import json_list, json_response
+from soulcaster.web.api.responses import json_list, json_response, shown
 from soulcaster.web.caller import CALLER
 from soulcaster.web.dependencies import dependencies
 from soulcaster.web.headers import github_token
@@ -42,8 +43,7 @@ async def list_clusters(request: web.Request, query: ClustersQuery) -> web.Strea
         offset=query.offset,
         after=query.cursor,
     )
-    total = page.total if page.counted else None
-    return json_list([ClusterOut.of(view) for view in page.items], total=total, cursor=page.next)
+    return json_list(page, ClusterOut.of)
 
 
 @operation("GET", "/clusters/{cluster_id}", {200: ClusterDetailOut}, scope="read")
@@ -55,7 +55,9 @@ async def get_cluster(request: web.Request, query: PageQuery, cluster_id: str) -
         query.project_id, source=None, cluster_id=view.id, limit=query.limit, offset=query.offset, after=query.cursor
     )
     history = await given.read_model.clusters.history(query.project_id, view.id)
-    return json_response(ClusterDetailOut.with_items(view, page, history, limit=query.limit, offset=query.offset))
+    detail = ClusterDetailOut.of_history(view, history, limit=query.limit, offset=query.offset)
+    page, items = shown(page, FeedbackOut.in_list, beside=detail)
+    return json_response(detail.with_items(items, total=page.total, next_cursor=page.next))
 
 
 @_fix_operation("POST", "/clusters/{cluster_id}/start_fix")

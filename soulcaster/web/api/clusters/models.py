@@ -10,8 +10,6 @@ from soulcaster.domain.events import By
 from soulcaster.domain.fixes.fix import Backend, StopPoint
 from soulcaster.domain.lifecycle import ClusterStatus
 from soulcaster.ports.clusters import ClusterOrder, ClusterView, Happening, HistoryEntry
-from soulcaster.ports.feedback import FeedbackView
-from soulcaster.ports.paging import Page
 from soulcaster.services.fixes import RequestedFix
 from soulcaster.web.api.feedback.models import FeedbackOut
 from soulcaster.web.parameters import Id, PageQuery, ProjectQuery, Words
@@ -88,26 +86,26 @@ class ClusterDetailOut(ClusterOut):
     history: list[HistoryOut]
 
     @classmethod
-    def with_items(
-        cls,
-        view: ClusterView,
-        page: Page[FeedbackView],
-        history: Sequence[HistoryEntry],
-        *,
-        limit: int,
-        offset: int,
+    def of_history(
+        cls, view: ClusterView, history: Sequence[HistoryEntry], *, limit: int, offset: int
     ) -> "ClusterDetailOut":
-        """Return a cluster with one page of its items, and its history."""
+        """Return a cluster with its history; `with_items` adds the items."""
         return cls(
             **_cluster_fields(view),
-            feedback_ids=[item.item.id for item in page.items],
-            feedback_items=[FeedbackOut.of(item) for item in page.items],
-            total=page.total,
-            next_cursor=page.next,
+            feedback_ids=[],
+            feedback_items=[],
+            total=0,
+            next_cursor=None,
             limit=limit,
             offset=offset,
             history=[HistoryOut.model_validate(entry) for entry in history],
         )
+
+    def with_items(self, items: Sequence[FeedbackOut], *, total: int, next_cursor: str | None) -> "ClusterDetailOut":
+        """Return the cluster with one page of its items."""
+        ids = [item.id for item in items]
+        update = {"feedback_ids": ids, "feedback_items": [*items], "total": total, "next_cursor": next_cursor}
+        return self.model_copy(update=update)
 
 
 def _cluster_fields(view: ClusterView) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from soulcaster.web.api.feedback.models import (
     FeedbackQuery,
 )
 from soulcaster.web.api.operation import operation
-from soulcaster.web.api.responses import json_response
+from soulcaster.web.api.responses import json_response, shown
 from soulcaster.web.dependencies import dependencies
 from soulcaster.web.parameters import ProjectQuery, WaitQuery, words
 from soulcaster.web.problems import Problem, field_problem
@@ -36,9 +36,10 @@ async def list_feedback(request: web.Request, query: FeedbackQuery) -> web.Strea
         offset=query.offset,
         after=query.cursor,
     )
+    page, items = shown(page, FeedbackOut.in_list)
     return json_response(
         FeedbackListOut(
-            items=[FeedbackOut.of(view) for view in page.items],
+            items=items,
             total=page.total if page.counted else None,
             limit=query.limit,
             offset=query.offset,

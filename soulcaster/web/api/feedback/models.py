@@ -1,5 +1,6 @@
 """The query, bodies and responses of feedback."""
 
+import json
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any, Literal
@@ -10,12 +11,18 @@ from pydantic.dataclasses import dataclass
 from soulcaster.domain.assignment import Assignment
 from soulcaster.domain.feedback.items import FeedbackItem
 from soulcaster.domain.feedback.times import TimesTold
-from soulcaster.domain.text.normalize import title_and_body
+from soulcaster.domain.text.normalize import CUT, title_and_body
 from soulcaster.ports.feedback import FeedbackView
 from soulcaster.web.api.feedback.metadata import PREDECESSOR_FIELDS, check_depth, repository_url
 from soulcaster.web.bodies import Body
 from soulcaster.web.parameters import Id, PageQuery, Repo, Words
 from soulcaster.wire.fields import Source, Time
+
+LIST_CHARS = 4_000
+"""Characters of a text of an item that a list has."""
+
+METADATA_CHARS = 8_000
+"""An item's metadata that are longer as JSON are left out of lists."""
 
 
 class FeedbackQuery(PageQuery):
@@ -85,6 +92,7 @@ class FeedbackOut(BaseModel):
 
     `occurrences` counts the events of this item, with an error of about 1%; `updated_at` is the time its source gave.
     `times_told` holds times that cannot be true; the fields of these names have the time of intake.
+    `cut` names the fields that a list has not whole: a text ends with …, metadata are left out.
     """
 
     id: str
@@ -111,6 +119,7 @@ class FeedbackOut(BaseModel):
     github_issue_number: int | None = None
     github_issue_url: str | None = None
     status: str | None = None
+    cut: list[str]
 
     @classmethod
     def of(cls, view: FeedbackView) -> "FeedbackOut":
@@ -140,9 +149,20 @@ class FeedbackOut(BaseModel):
             language=item.language,
             clustered=view.cluster_id is not None,
             cluster_id=view.cluster_id,
+            cut=[],
             assignment=None if view.assignment is None else AssignmentOut(**asdict(view.assignment)),
             **predecessors,
         )
+
+    @classmethod
+    def in_list(cls, view: FeedbackView) -> "FeedbackOut":
+        """Return an item as a list has it: what is long is cut."""
+        whole = cls.of(view)
+        texts = {name: value for name, value in whole if isinstance(value, str) and len(value) > LIST_CHARS}
+        cut: dict[str, Any] = {name: value[:LIST_CHARS] + CUT for name, value in texts.items()}
+        if len(json.dumps(whole.metadata)) > METADATA_CHARS:
+            cut["metadata"] = {}
+        return whole.model_copy(update={**cut, "cut": sorted(cut)}) if cut else whole
 
 
 class FeedbackEditOut(BaseModel):

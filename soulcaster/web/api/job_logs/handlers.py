@@ -3,7 +3,9 @@
 from aiohttp import web
 
 from soulcaster.domain.fixes.log_position import position_of
+from soulcaster.domain.fixes.redaction import plain
 from soulcaster.errors import Fenced
+from soulcaster.services.job_log_reading import PART_BYTES
 from soulcaster.services.lookup import known_job
 from soulcaster.web.api.job_logs.models import (
     JobLogAppendedOut,
@@ -18,9 +20,6 @@ from soulcaster.web.api.responses import json_response
 from soulcaster.web.caller import CALLER, is_program, secret_of
 from soulcaster.web.dependencies import dependencies
 from soulcaster.web.parameters import ProjectQuery
-
-PART_BYTES = 5 * 1024 * 1024
-"""How much of a log one response has, about."""
 
 
 @operation("GET", "/jobs/{job_id}/logs", {200: JobLogsOut}, scope="read", events=JobLogEventOut)
@@ -42,7 +41,7 @@ async def get_job_logs(request: web.Request, query: JobLogQuery, job_id: str) ->
             job_id=job.id,
             project_id=job.project_id,
             source=part.source,
-            chunks=list(part.texts),
+            chunks=[plain(text) for text in part.texts],
             dropped=part.dropped,
             position=str(part.position),
             next=str(part.position) if part.more else None,

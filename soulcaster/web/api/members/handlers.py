@@ -10,15 +10,17 @@ from soulcaster.web.api.operation import operation
 from soulcaster.web.api.responses import json_list, json_response
 from soulcaster.web.caller import CALLER
 from soulcaster.web.dependencies import dependencies
+from soulcaster.web.listing import EntriesQuery, entries_page, time_place
 
 
 @operation("GET", "/projects/{project_id}/members", {200: (MemberOut,)}, scope="admin")
-async def list_members(request: web.Request, project_id: str) -> web.StreamResponse:
+async def list_members(request: web.Request, query: EntriesQuery, project_id: str) -> web.StreamResponse:
     """List a project's members, the earliest first."""
     read_model = dependencies(request).read_model
     await known_project(read_model.projects, project_id)
     views = await read_model.members.list(project_id)
-    return json_list([MemberOut.of(view) for view in views], total=len(views))
+    page = entries_page(views, lambda view: time_place(view.membership.at, view.membership.user_id), query)
+    return json_list(page, MemberOut.of)
 
 
 @operation("POST", "/projects/{project_id}/members", {200: MemberOut, 201: MemberOut}, scope="admin", problems=(409,))

@@ -14,9 +14,10 @@ from soulcaster.web.api.projects.models import (
     UserIn,
     UserOut,
 )
-from soulcaster.web.api.responses import json_response
+from soulcaster.web.api.responses import json_response, shown
 from soulcaster.web.caller import CALLER
 from soulcaster.web.dependencies import dependencies
+from soulcaster.web.listing import entries_page
 from soulcaster.web.parameters import ProjectQuery
 
 
@@ -41,7 +42,9 @@ async def list_projects(request: web.Request, query: ProjectsQuery) -> web.Strea
     projects = dependencies(request).read_model.projects
     user_id, own = query.user_id, request[CALLER].project_id
     found = await (projects.list() if user_id is None else projects.of_user(user_id))
-    return json_response(ProjectsOut(projects=[ProjectOut.of(one) for one in found if own in (None, one.id)]))
+    seen = [one for one in found if own in (None, one.id)]
+    page, listed = shown(entries_page(seen, lambda one: (one.name.casefold(), one.id), query), ProjectOut.of)
+    return json_response(ProjectsOut(projects=listed, next_cursor=page.next))
 
 
 @operation("POST", "/projects", {200: CreatedProjectOut, 201: CreatedProjectOut}, scope="local", problems=(409,))

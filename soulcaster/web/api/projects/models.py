@@ -8,12 +8,13 @@ from pydantic import BaseModel, ConfigDict, model_validator
 from soulcaster.domain.members import User
 from soulcaster.ports.projects import Project, Stats
 from soulcaster.web.bodies import Body
-from soulcaster.web.parameters import Id, Query
+from soulcaster.web.listing import EntriesQuery
+from soulcaster.web.parameters import Id
 from soulcaster.web.schemas import at_least_one_of
 from soulcaster.wire.fields import Email, PersonName, ProjectId, ProjectName
 
 
-class ProjectsQuery(Query):
+class ProjectsQuery(EntriesQuery):
     """Query of GET /projects."""
 
     user_id: Id | None = None
@@ -115,6 +116,7 @@ class CreatedProjectOut(BaseModel):
 
 
 class ProjectsOut(BaseModel):
-    """GET /projects: projects by name."""
+    """GET /projects: one page of projects by name."""
 
     projects: list[ProjectOut]
+    next_cursor: str | None

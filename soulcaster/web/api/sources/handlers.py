@@ -14,6 +14,7 @@ from soulcaster.web.api.operation import operation
 from soulcaster.web.api.responses import json_list, json_response
 from soulcaster.web.api.sources.models import PollOut, SourceOut, SourceReportIn
 from soulcaster.web.dependencies import dependencies
+from soulcaster.web.listing import ProjectEntriesQuery, entries_page
 from soulcaster.web.parameters import ProjectQuery
 from soulcaster.wire.control import SourceReported
 
@@ -21,11 +22,11 @@ _SOURCE = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}", re.ASCII)
 
 
 @operation("GET", "/sources", {200: (SourceOut,)}, scope="read")
-async def list_sources(request: web.Request, query: ProjectQuery) -> web.StreamResponse:
+async def list_sources(request: web.Request, query: ProjectEntriesQuery) -> web.StreamResponse:
     """List by name every source that can be configured or that feedback has come from."""
     found = await read_sources(dependencies(request).read_model, query.project_id)
-    shown = [SourceOut.of(query.project_id, one) for one in found.list()]
-    return json_list(shown, total=len(shown))
+    page = entries_page(found.list(), lambda one: (one.state.source, one.state.source), query)
+    return json_list(page, lambda one: SourceOut.of(query.project_id, one))
 
 
 @operation("GET", "/sources/{source}/cursor", {200: SourceOut}, scope="read")

@@ -7,14 +7,16 @@ from soulcaster.web.api.responses import json_list, json_response
 from soulcaster.web.api.webhook_secrets.models import NewWebhookSecretOut, WebhookSecretIn, WebhookSecretOut
 from soulcaster.web.caller import CALLER
 from soulcaster.web.dependencies import dependencies
+from soulcaster.web.listing import ProjectEntriesQuery, entries_page, time_place
 from soulcaster.web.parameters import ProjectQuery
 
 
 @operation("GET", "/webhook-secrets", {200: (WebhookSecretOut,)}, scope="admin")
-async def list_webhook_secrets(request: web.Request, query: ProjectQuery) -> web.StreamResponse:
+async def list_webhook_secrets(request: web.Request, query: ProjectEntriesQuery) -> web.StreamResponse:
     """List the active webhook secrets, newest first, without the secrets themselves."""
     found = await dependencies(request).read_model.webhook_secrets.list(query.project_id)
-    return json_list([WebhookSecretOut.of(secret) for secret in found], total=len(found))
+    page = entries_page(found, lambda secret: time_place(secret.created_at, secret.id), query, newest_first=True)
+    return json_list(page, WebhookSecretOut.of)
 
 
 @operation("POST", "/webhook-secrets", {201: NewWebhookSecretOut}, scope="admin", problems=(409,))
