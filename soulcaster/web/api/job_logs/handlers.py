@@ -3,7 +3,7 @@
 from aiohttp import web
 
 from soulcaster.domain.fixes.log_position import position_of
-from soulcaster.domain.fixes.redaction import plain
+from soulcaster.domain.text.normalize import visible
 from soulcaster.errors import Fenced
 from soulcaster.services.job_log_reading import PART_BYTES
 from soulcaster.services.lookup import known_job
@@ -41,7 +41,7 @@ async def get_job_logs(request: web.Request, query: JobLogQuery, job_id: str) ->
             job_id=job.id,
             project_id=job.project_id,
             source=part.source,
-            chunks=[plain(text) for text in part.texts],
+            chunks=[visible(text) for text in part.texts],
             dropped=part.dropped,
             position=str(part.position),
             next=str(part.position) if part.more else None,
