@@ -7,7 +7,7 @@ from itertools import groupby
 
 import numpy as np
 
-from agents.cluster_meter import count_assigned, count_failed_round, count_round
+from agents.cluster_meter import count_failed_round, count_round, count_steps
 from agents.rounds import BackgroundRounds
 from agents.runtime.batches import Batch
 from agents.step_sender import StepSender
@@ -97,7 +97,7 @@ class Cluster:
         for failure in failed.values():
             raise failure  # the guard finds the record that causes it
         for of_project in steps.values():
-            count_assigned(of_project)
+            count_steps(of_project)
         for place in received:
             self._rounds.rebalance_when_quiet(place, self._clusters.state(*place))
         return sum(len(step.events) for of_project in steps.values() for step in of_project)

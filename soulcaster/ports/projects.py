@@ -35,6 +35,8 @@ class Totals:
     items: int
     unclustered: int
     clusters: int
+    queued_jobs: int
+    """Jobs that wait for approval."""
 
 
 @dataclass(frozen=True, slots=True)

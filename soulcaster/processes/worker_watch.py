@@ -22,6 +22,7 @@ from soulcaster.telemetry.metrics import (
     AGENT_LAG_RECORDS,
     CLUSTERS,
     ITEMS,
+    JOBS,
     LOOK_TIMESTAMP,
     UNCLUSTERED,
     WORKER_STATE,
@@ -133,7 +134,7 @@ class WorkerWatch:
 
     async def _count(self, partitions: set[Partition]) -> None:
         """Count for all workers, if this one has partition 0; the figures stay as they are while Redis is away."""
-        totals = Totals(0, 0, 0)
+        totals = Totals(0, 0, 0, 0)
         if any(number == 0 for _, number in partitions):
             try:
                 totals = await self._totals()
@@ -142,3 +143,4 @@ class WorkerWatch:
         ITEMS.set(totals.items)
         UNCLUSTERED.set(totals.unclustered)
         CLUSTERS.set(totals.clusters)
+        JOBS.labels("queued").set(totals.queued_jobs)

@@ -121,11 +121,13 @@ CLUSTERS = _clustering.gauge(
 )
 ROUNDS = _clustering.counter(
     "rounds",
-    "Rounds of consolidation beside the stream; those of small projects are part of a batch. `outcome`: `applied`, "
+    "Rounds of consolidation, beside the stream or, in small projects, on the way of a batch. `outcome`: `applied`, "
     "`given_up` because something came in between, or `failed`.",
     "outcome",
 )
-ROUND_SECONDS = _clustering.histogram("round_seconds", "Seconds that a round took to decide.", buckets=WORK)
+ROUND_SECONDS = _clustering.histogram(
+    "round_seconds", "Seconds that a round beside the stream took to decide.", buckets=WORK
+)
 ROUND_MOVED_SHARE = _clustering.histogram(
     "round_moved_share",
     "Share of a project's items that an applied round moved, merges not counted.",
@@ -156,7 +158,12 @@ EMBEDDING_COST = _models.counter(
 
 _jobs = Section("Jobs")
 
-JOBS = _jobs.gauge("jobs", "Jobs that this launcher follows now, by state.", "state")
+JOBS = _jobs.gauge(
+    "jobs",
+    "Jobs by state: those that this launcher follows now, or, from the worker with partition 0, those that wait for "
+    "approval (`queued`).",
+    "state",
+)
 JOBS_ENDED = _jobs.counter(
     "jobs_ended", "Jobs that have ended, by their last state and their backend.", "state", "backend"
 )

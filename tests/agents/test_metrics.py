@@ -1,16 +1,17 @@
 """What agents count of the work they do."""
 
 import json
+from collections.abc import Iterable
 
 import numpy as np
 
 from agents.cluster import Cluster
-from agents.cluster_meter import count_failed_round, count_round
+from agents.cluster_meter import count_failed_round, count_round, count_steps
 from agents.embed import Embed
 from agents.normalize import Normalize
 from soulcaster.adapters.embedders.measured import MeasuredEmbedder
 from soulcaster.domain.clustering.project.clusters import GIVEN_UP
-from soulcaster.domain.clustering.project.steps import Step
+from soulcaster.domain.clustering.project.steps import RoundOnTheWay, Step
 from soulcaster.domain.events import ClusteringStatus
 from soulcaster.errors import EmbedderRefuses, EmbedderUnavailable
 from soulcaster.ports.messaging import Record
@@ -93,6 +94,25 @@ async def test_a_batch_that_is_tried_again_is_counted_once() -> None:
     one = record("feedback.items", ItemsEnvelope(project_id="p1", items=(item(1),)).to_bytes())
     assert await run_batches(agent, [[one]], publisher, rows) == [1]
     assert growth.by("soulcaster_items_judged_total", "outcome") == {("new",): 1}
+
+
+async def test_rounds_of_a_small_project_are_counted_those_that_fail_too() -> None:
+    rows, publisher, growth, model = Rows(), Flaky(), Growth(), HashEmbedder()
+
+    def envelope(numbers: Iterable[int]) -> Record:
+        items = tuple(compared_item(f"word{n % 7} {n}", text=f"word{n % 7} {n}") for n in numbers)
+        vectors = pack_vectors(np.stack([model.vector(i.text) for i in items]))
+        embedder = EmbedderId(name="hash", version="1", dimensions=8)
+        value = EmbeddedEnvelope(project_id="p1", embedder=embedder, items=items, vectors=vectors).to_bytes()
+        return record("feedback.embedded", value)
+
+    agent = Cluster(clusters=rows.clusters(), stored=stored, publisher=publisher, clock=lambda: NOW)
+    await run_batches(agent, [[envelope(range(60))]], publisher, rows)
+    applied = growth.by("soulcaster_rounds_total", "outcome")[("applied",)]
+    assert applied >= 1
+    assert growth.of("soulcaster_round_moved_share_count") == applied
+    count_steps([Step(rounds=(RoundOnTheWay(None), RoundOnTheWay(0.5)))])
+    assert growth.by("soulcaster_rounds_total", "outcome") == {("applied",): applied + 1, ("failed",): 1}
 
 
 async def test_placed_items_are_counted_by_what_happened_to_them() -> None:

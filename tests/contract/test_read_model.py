@@ -971,6 +971,11 @@ async def test_many_are_read_as_each_alone(read_model: RedisReadModel) -> None:
     assert totals.items == sum(one.total_feedback for one in stats) == 3
     assert totals.unclustered == sum(one.unclustered for one in stats) == 3
     assert totals.clusters == sum(one.total_clusters for one in stats) == 2
+    assert totals.queued_jobs == 0
+    await read_model.writer.put_job_steps([replace(step(2, "pending", job="j3"), state="queued")])
+    assert (await read_model.projects.totals()).queued_jobs == 1
+    await read_model.writer.put_job_steps([step(3, "pending", job="j3")])
+    assert (await read_model.projects.totals()).queued_jobs == 0
     assert await read_model.jobs.logs_of(["j2", "nowhere", "j1"]) == (("b",), (), ("a",))
     one = await read_model.clusters.get("p1", "c1")
     found = await read_model.clusters.get_many("p1", ["c1", "c2", "nowhere", "c3"])

@@ -54,6 +54,10 @@ class JobWriter:
                 transaction.sadd(keys.active_jobs(), job.id)
             else:
                 transaction.srem(keys.active_jobs(), job.id)
+            if job.state == "queued":
+                transaction.sadd(keys.queued_jobs(), job.id)
+            else:
+                transaction.srem(keys.queued_jobs(), job.id)
             if follows_pull_request(job):
                 transaction.sadd(keys.followed_jobs(), job.id)
             else:

@@ -36,6 +36,7 @@
 | branch:{project_id}:{branch} | set | ids of the jobs that work on a branch |
 | followed:jobs | set | ids of all jobs whose pull request somebody has to look at |
 | active:jobs | set | ids of all ordered jobs that are approved and have not ended |
+| queued:jobs | set | ids of all jobs that wait for approval |
 | github-token:{job_id} | string | the GitHub token of the person who requested the job's fix, sealed; expires |
 | document:{project_id}:{document_id} | string | a brief or a plan, JSON |
 | plan:{project_id}:{cluster_id} | string | the id of a cluster's newest plan |
@@ -68,7 +69,7 @@ merge.
 MADE_AGAIN = (
     "feedback:*", "deleted:*", "assignments:*", "cluster:*", "clusters:*", "clustering:*", "command:*", "job:*",
     "jobs:*", "key:*", "keys:*", "members:*", "project:*", "projects", "user:*", "config:*", "webhooks:*", "sources:*",
-    "repositories:*", "active:jobs", "branch:*", "followed:jobs", "document:*", "plan:*",
+    "repositories:*", "active:jobs", "queued:jobs", "branch:*", "followed:jobs", "document:*", "plan:*",
 )  # fmt: skip
 """Patterns of the keys that a rebuild deletes and makes again from Kafka."""
 
@@ -256,6 +257,11 @@ def followed_jobs() -> str:
 def active_jobs() -> str:
     """All ordered jobs that are approved and have not ended, of all projects."""
     return "active:jobs"
+
+
+def queued_jobs() -> str:
+    """All jobs that wait for approval, of all projects."""
+    return "queued:jobs"
 
 
 # ---- projects, people, API keys

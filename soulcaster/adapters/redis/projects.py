@@ -101,6 +101,9 @@ class RedisProjects:
         items = unclustered = clusters = 0
         async with self._connection.commands() as redis:
             project_ids = sorted(await redis.smembers(keys.projects()))
+            waiting = redis.pipeline()
+            queued = waiting.scard(keys.queued_jobs())
+            await waiting.execute()
             for at in range(0, len(project_ids), COUNTED_AT_ONCE):
                 pipe = redis.pipeline()
                 counts = [
@@ -115,7 +118,7 @@ class RedisProjects:
                 items += sum(count.value for count, _, _ in counts)
                 unclustered += sum(count.value for _, count, _ in counts)
                 clusters += sum(count.value for _, _, count in counts)
-        return Totals(items, unclustered, clusters)
+        return Totals(items, unclustered, clusters, queued.value)
 
     async def claim(self, claim: ProjectClaim) -> ProjectClaim:
         """Claim a project's id for some minutes; return the claim that holds, which may be somebody else's."""

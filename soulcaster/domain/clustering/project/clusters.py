@@ -29,7 +29,7 @@ from soulcaster.domain.clustering.project.item_records import DONE
 from soulcaster.domain.clustering.project.item_removal import ItemRemoval
 from soulcaster.domain.clustering.project.round_schedule import Round, RoundSchedule
 from soulcaster.domain.clustering.project.state import ProjectState
-from soulcaster.domain.clustering.project.steps import Step, StepDraft
+from soulcaster.domain.clustering.project.steps import RoundOnTheWay, Step, StepDraft
 from soulcaster.domain.commands import Command
 from soulcaster.domain.feedback.items import ComparedItem, Deleted
 from soulcaster.domain.ids import id_bytes, job_record_id
@@ -104,8 +104,8 @@ class ProjectClusters:
         rows = sorted(new.values())
         draft = StepDraft()
         clusters = self._embedder(embedder, draft)
-        had_rounds = self._place(clusters, [items[row] for row in rows], vectors[rows], draft)
-        if had_rounds:
+        self._place(clusters, [items[row] for row in rows], vectors[rows], draft)
+        if any(round_.moved_share is not None for round_ in draft.rounds):
             self._archive.note(self._archive.expired(), draft)
         step = self._commit_and_retry(draft)
         return step + self._archive_more() if self._state.expired_left else step
@@ -121,24 +121,23 @@ class ProjectClusters:
 
     def _place(
         self, clusters: EmbedderClusters, items: Sequence[ComparedItem], vectors: Vectors, draft: StepDraft
-    ) -> bool:
-        """Have the clusterer place items; return whether rounds were carried out on the way."""
+    ) -> None:
+        """Have the clusterer place items and carry out the rounds that come due on the way."""
         touched: set[int] = set()
-        had_rounds = False
         for outcome in clusters.clusterer.add(items, vectors, self._state.configuration.granularity):
             if isinstance(outcome, ClusterChanges):
                 cause = event_factory.caused_by_round(clusters, None)
                 event_factory.add_changes(draft, clusters, outcome, cause)
                 touched.update(outcome.changed)
-                had_rounds = True
+                draft.rounds.append(RoundOnTheWay(outcome.moved_share))
             elif isinstance(outcome, RoundFailed):
                 failed = f"failed: {outcome.reason}"
+                draft.rounds.append(RoundOnTheWay(None))
                 draft.events.append(event_factory.status(self._state.embedders, failed, items[-1].created_at))
             else:
                 touched |= event_factory.add_placements(draft, clusters, outcome)
         draft.events = event_factory.folded(draft.events)
         event_factory.add_clusters(draft, clusters, touched)
-        return had_rounds
 
     def remove(self, deleted: Sequence[Deleted], at: datetime) -> Step:
         """Remove items for good, once each, whether they have come yet or not, and answer the commands that asked."""

@@ -159,7 +159,7 @@ class ProjectState:
         sizes = [(blob, len(blob[0]) + len(blob[1])) for blob in titles.items()]
         for run in split_by_bytes(sizes, SEGMENT_BYTES):
             rows += self.segments.commit({}, dict(run))
-        return Step(tuple(draft.events), tuple(draft.fixes), tuple(rows), tuple(draft.job_steps))
+        return Step(tuple(draft.events), tuple(draft.fixes), tuple(rows), tuple(draft.job_steps), tuple(draft.rounds))
 
     def unsent(self) -> Step:
         """Return what is stored and perhaps not sent, made from the state as it is now."""

@@ -10,13 +10,21 @@ from soulcaster.domain.segments import RowChange
 
 
 @dataclass(frozen=True, slots=True)
+class RoundOnTheWay:
+    """A round that came due while items were added; `moved_share` is the share of items it moved, None if it failed."""
+
+    moved_share: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class Step:
-    """What a step did: rows to write, then events, job steps and fixes to send."""
+    """What a step did: rows to write, then events, job steps and fixes to send; and the rounds on its way."""
 
     events: tuple[ClusterEvent, ...] = ()
     fixes: tuple[Fix, ...] = ()
     rows: tuple[RowChange, ...] = ()
     job_steps: tuple[JobStep, ...] = ()
+    rounds: tuple[RoundOnTheWay, ...] = ()
 
     def __add__(self, later: "Step") -> "Step":
         """Return both, one after the other."""
@@ -25,6 +33,7 @@ class Step:
             self.fixes + later.fixes,
             self.rows + later.rows,
             self.job_steps + later.job_steps,
+            self.rounds + later.rounds,
         )
 
 
@@ -41,6 +50,7 @@ class StepDraft:
     job_steps: list[JobStep] = field(default_factory=list)
     records: dict[bytes, bytes] = field(default_factory=dict)
     blobs: dict[bytes, bytes] = field(default_factory=dict)
+    rounds: list[RoundOnTheWay] = field(default_factory=list)
     titles_in_row: bool = False
 
     def remember(self, record_id: bytes, record: ItemRecord) -> None:
