@@ -116,3 +116,62 @@ resource "aws_iam_role_policy" "jobs" {
   role   = module.launcher.role_id
   policy = data.aws_iam_policy_document.jobs[0].json
 }
+
+# A backup looks whether there is one already, and writes. It reads nothing else, and deletes nothing.
+data "aws_iam_policy_document" "backup" {
+  count = var.backup == null ? 0 : 1
+
+  statement {
+    sid       = "WriteBackups"
+    actions   = ["s3:AbortMultipartUpload", "s3:PutObject"]
+    resources = ["${module.backups[0].arn}/*"]
+  }
+
+  statement {
+    sid       = "TellWhetherThereIsOne"
+    actions   = ["s3:GetObject"]
+    resources = ["${module.backups[0].arn}/*/manifest.json"]
+  }
+
+  # Without it S3 answers 403 instead of 404 for a manifest that is not there.
+  statement {
+    sid       = "TellThatThereIsNone"
+    actions   = ["s3:ListBucket"]
+    resources = [module.backups[0].arn]
+  }
+
+  statement {
+    sid       = "EncryptThem" # parts of a large object are decrypted when they are put together
+    actions   = ["kms:Decrypt", "kms:GenerateDataKey"]
+    resources = [module.key.arn]
+  }
+}
+
+resource "aws_iam_role_policy" "backup" {
+  count = var.backup == null ? 0 : 1
+
+  name   = "write-backups"
+  role   = module.backup[0].role_id
+  policy = data.aws_iam_policy_document.backup[0].json
+}
+
+data "aws_partition" "current" {}
+
+data "aws_iam_policy_document" "requests" {
+  statement {
+    sid       = "LoadBalancerWrites"
+    actions   = ["s3:PutObject"]
+    resources = ["arn:${data.aws_partition.current.partition}:s3:::${local.requests_bucket}/AWSLogs/${data.aws_caller_identity.current.account_id}/*"]
+
+    principals {
+      type        = "Service"
+      identifiers = ["logdelivery.elasticloadbalancing.amazonaws.com"]
+    }
+
+    condition {
+      test     = "ArnLike"
+      variable = "aws:SourceArn"
+      values   = ["arn:${data.aws_partition.current.partition}:elasticloadbalancing:*:${data.aws_caller_identity.current.account_id}:loadbalancer/*"]
+    }
+  }
+}

@@ -1,4 +1,4 @@
-# What the processes need: network, key, images, Kafka, cache, secrets, archive. The processes are in processes.tf.
+# What the processes need: network, key, images, Kafka, cache, secrets, buckets. The processes are in processes.tf.
 
 data "aws_caller_identity" "current" {}
 
@@ -6,9 +6,11 @@ locals {
   address      = "https://${var.domain}"
   port         = 8080
   metrics_port = 9464
+  cache_port   = 6379
 
   # Bucket names are unique in all of AWS.
-  bucket_prefix = "${var.name}-${data.aws_caller_identity.current.account_id}-${var.region}"
+  bucket_prefix   = "${var.name}-${data.aws_caller_identity.current.account_id}-${var.region}"
+  requests_bucket = "${local.bucket_prefix}-requests"
 }
 
 module "key" {
@@ -48,22 +50,32 @@ module "publisher" {
   repository_arns    = module.registry.arns
 }
 
+module "kafka_port" {
+  source = "./modules/private_port"
+  count  = var.kafka == null ? 1 : 0
+
+  name                     = "${var.name}-kafka"
+  what                     = "Kafka"
+  vpc_id                   = module.network.vpc_id
+  client_security_group_id = module.network.client_security_group_id
+  port                     = 9096 # SASL/SCRAM inside of the network: docs.aws.amazon.com/msk/latest/developerguide/port-info.html
+}
+
 module "kafka" {
   source = "./modules/kafka"
   count  = var.kafka == null ? 1 : 0
 
-  name                     = var.name
-  kind                     = var.msk.kind
-  instance_type            = var.msk.instance_type
-  brokers_per_zone         = var.msk.brokers_per_zone
-  kafka_version            = var.msk.kafka_version
-  disk_gb                  = var.msk.disk_gb
-  vpc_id                   = module.network.vpc_id
-  subnet_ids               = module.network.private_subnet_ids
-  client_security_group_id = module.network.client_security_group_id
-  key_arn                  = module.key.arn
-  log_days                 = var.log_days
-  password_version         = var.msk.password_version
+  name              = var.name
+  kind              = var.msk.kind
+  instance_type     = var.msk.instance_type
+  brokers_per_zone  = var.msk.brokers_per_zone
+  kafka_version     = var.msk.kafka_version
+  disk_gb           = var.msk.disk_gb
+  subnet_ids        = module.network.private_subnet_ids
+  security_group_id = module.kafka_port[0].id
+  key_arn           = module.key.arn
+  log_days          = var.log_days
+  password_version  = var.msk.password_version
 }
 
 resource "aws_vpc_security_group_egress_rule" "kafka" {
@@ -77,18 +89,28 @@ resource "aws_vpc_security_group_egress_rule" "kafka" {
   to_port           = var.kafka.port
 }
 
+module "cache_port" {
+  source = "./modules/private_port"
+
+  name                     = "${var.name}-cache"
+  what                     = "Valkey"
+  vpc_id                   = module.network.vpc_id
+  client_security_group_id = module.network.client_security_group_id
+  port                     = local.cache_port
+}
+
 module "cache" {
   source = "./modules/cache"
 
-  name                     = var.name
-  node_type                = var.cache.node_type
-  replicas                 = var.cache.replicas
-  vpc_id                   = module.network.vpc_id
-  subnet_ids               = module.network.private_subnet_ids
-  client_security_group_id = module.network.client_security_group_id
-  key_arn                  = module.key.arn
-  log_days                 = var.log_days
-  password_version         = var.cache.password_version
+  name              = var.name
+  node_type         = var.cache.node_type
+  replicas          = var.cache.replicas
+  subnet_ids        = module.network.private_subnet_ids
+  security_group_id = module.cache_port.id
+  key_arn           = module.key.arn
+  log_days          = var.log_days
+  password_version  = var.cache.password_version
+  port              = local.cache_port
 }
 
 module "secrets" {
@@ -100,11 +122,32 @@ module "secrets" {
 }
 
 module "archive" {
-  source = "./modules/archive"
+  source = "./modules/bucket"
 
   bucket        = "${local.bucket_prefix}-archive"
   key_arn       = module.key.arn
   replaced_days = 30
+}
+
+module "backups" {
+  source = "./modules/bucket"
+  count  = var.backup == null ? 0 : 1
+
+  bucket        = "${local.bucket_prefix}-backups"
+  key_arn       = module.key.arn
+  kept_days     = var.backup.kept_days
+  replaced_days = 30
+}
+
+# The load balancer can write to a bucket with S3's own key only:
+# docs.aws.amazon.com/elasticloadbalancing/latest/application/enable-access-logging.html
+module "requests" {
+  source = "./modules/bucket"
+
+  bucket        = local.requests_bucket
+  kept_days     = var.log_days
+  replaced_days = 1
+  policies      = [data.aws_iam_policy_document.requests.json]
 }
 
 module "load_balancer" {
@@ -118,8 +161,7 @@ module "load_balancer" {
   health_port            = local.metrics_port
   certificate_arn        = var.certificate_arn
   web_acl_arn            = var.web_acl_arn
-  log_bucket             = "${local.bucket_prefix}-requests"
-  log_days               = var.log_days
+  log_bucket             = module.requests.bucket
   deletion_protection    = var.deletion_protection
 
   # Pollers and jobs come through NAT.

@@ -33,6 +33,11 @@ output "alarm_topic_arn" {
   value       = module.alarms.topic_arn
 }
 
+output "backups" {
+  description = "Bucket of the backups, one folder each by its time, for `soulcaster restore`."
+  value       = one(module.backups[*].bucket)
+}
+
 output "topics_command" {
   description = "Makes the topics that are missing."
   value = join(" ", [

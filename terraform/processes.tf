@@ -40,6 +40,41 @@ module "topics" {
   log_days     = var.log_days
 }
 
+module "backup" {
+  source = "./modules/task"
+  count  = var.backup == null ? 0 : 1
+
+  name         = var.name
+  process      = "backup"
+  image        = var.image
+  command      = ["backup"] # the schedule says where to
+  cpu          = 512
+  memory       = 2048
+  architecture = var.architecture
+  environment  = merge(var.settings, local.kafka_environment, local.aws_environment)
+  secrets      = local.kafka_secrets
+  ports        = []
+  key_arn      = module.key.arn
+  log_days     = var.log_days
+}
+
+module "backup_schedule" {
+  source = "./modules/schedule"
+  count  = var.backup == null ? 0 : 1
+
+  name               = "${var.name}-backup"
+  expression         = var.backup.schedule
+  enabled            = var.running
+  cluster_arn        = aws_ecs_cluster.this.arn
+  family             = module.backup[0].family
+  family_arn         = module.backup[0].family_arn
+  container          = module.backup[0].container
+  command            = ["backup", "s3://${module.backups[0].bucket}/<aws.scheduler.scheduled-time>"]
+  role_arns          = module.backup[0].role_arns
+  subnet_ids         = module.network.private_subnet_ids
+  security_group_ids = local.client_groups
+}
+
 module "worker" {
   source = "./modules/task"
 
@@ -96,7 +131,7 @@ module "web" {
   cpu          = var.web.cpu
   memory       = var.web.memory
   architecture = var.architecture
-  environment  = merge(local.common_environment, local.kafka_environment, local.fixes_environment, local.web_environment)
+  environment  = merge(local.common_environment, local.kafka_environment, local.fixes_environment, local.web_environment, local.aws_environment)
   secrets      = merge(local.kafka_secrets, local.redis_secrets, local.secrets_of["web"])
   ports        = [local.port, local.metrics_port]
   health_port  = local.metrics_port
@@ -131,7 +166,7 @@ module "launcher" {
   cpu          = var.launcher.cpu
   memory       = var.launcher.memory
   architecture = var.architecture
-  environment  = merge(local.common_environment, local.kafka_environment, local.fixes_environment, local.launcher_environment)
+  environment  = merge(local.common_environment, local.kafka_environment, local.fixes_environment, local.launcher_environment, local.aws_environment)
   secrets      = merge(local.kafka_secrets, local.redis_secrets, local.secrets_of["launcher"])
   ports        = [local.metrics_port]
   health_port  = local.metrics_port

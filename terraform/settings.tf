@@ -71,8 +71,10 @@ locals {
     SOULCASTER_BACKENDS    = var.fixes == null ? "dry-run" : "ecs"
     SOULCASTER_LOG_ARCHIVE = "s3://${module.archive.bucket}/job-logs"
     BACKEND_URL            = local.address
-    AWS_REGION             = var.region # of boto
   }
+
+  # Of boto, not of ours.
+  aws_environment = { AWS_REGION = var.region }
 
   web_environment = {
     SOULCASTER_HOST       = "0.0.0.0"

@@ -265,6 +265,20 @@ variable "fixes" {
   }
 }
 
+variable "backup" {
+  description = "When Kafka is copied to a bucket, in UTC, and how many days each copy is kept; null for no backups."
+  type = object({
+    schedule  = optional(string, "cron(0 3 * * ? *)")
+    kept_days = optional(number, 35)
+  })
+  default = {}
+
+  validation {
+    condition     = var.backup == null || can(regex("^(cron|rate)\\(.+\\)$", var.backup.schedule))
+    error_message = "backup.schedule must be cron(...) or rate(...)."
+  }
+}
+
 variable "settings" {
   description = "Further settings of docs/settings.md that are no secrets, for all processes; each reads its own."
   type        = map(string)

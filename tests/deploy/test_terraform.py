@@ -29,6 +29,7 @@ BUILT_IN = {"each", "count", "path", "self", "terraform"}
 
 PROCESSES: Mapping[str, type[ProcessSettings]] = {
     "topics": KafkaSettings,
+    "backup": KafkaSettings,
     "worker": WorkerSettings,
     "web": WebSettings,
     "launcher": LauncherSettings,

@@ -10,9 +10,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any, TypeVar
 
 import pytest
+import typer
 from cryptography.fernet import Fernet
 
 from soulcaster.adapters.aws.client import LazyClient
+from soulcaster.adapters.aws.s3 import S3Archive
+from soulcaster.cli.main import app
+from soulcaster.processes.archives import archive_at
 from soulcaster.processes.base_settings import ProcessSettings
 from soulcaster.processes.kafka_access import kafka_access
 from soulcaster.processes.settings import LauncherSettings, PollerSettings, WebSettings, WorkerSettings, variables
@@ -128,7 +132,7 @@ def test_topics_are_made_with_what_that_gets(everything: Applied, bare: pytest.M
     kafka_access(start(KafkaSettings, everything.container("topics"), bare))
 
 
-@pytest.mark.parametrize("process", ["topics", "worker", "web", "launcher", "poller-reddit", "poller-github"])
+@pytest.mark.parametrize("process", ["topics", "backup", "worker", "web", "launcher", "poller-reddit", "poller-github"])
 async def test_what_is_no_setting_of_ours_reaches_aws(
     everything: Applied, bare: pytest.MonkeyPatch, process: str
 ) -> None:
@@ -139,7 +143,7 @@ async def test_what_is_no_setting_of_ours_reaches_aws(
         if variable["name"] not in ours
     }
     assert of_aws.keys() <= {"AWS_REGION"}, "nobody has shown that a client takes it"
-    if process in {"web", "launcher"}:
+    if process in {"backup", "web", "launcher"}:
         assert of_aws == {"AWS_REGION": SMALLEST["region"]}
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         bare.delenv(name)
@@ -167,6 +171,63 @@ def test_a_process_reads_its_own_secrets_only(everything: Applied) -> None:
         allowed = {arn for statement in policy["statement"] for arn in statement["resources"] if "secret" in arn}
         used = {secret["valueFrom"].split(":username")[0].split(":password")[0] for secret in definition["secrets"]}
         assert allowed == used, process
+
+
+def statements(everything: Applied, address: str) -> dict[str, Mapping[str, Any]]:
+    """Return the statements of a policy by their names."""
+    return {one["sid"]: one for one in everything.resources[address]["statement"]}
+
+
+def test_a_backup_is_made_every_night_and_may_do_nothing_else(
+    everything: Applied, bare: pytest.MonkeyPatch, given: Terraform
+) -> None:
+    container = everything.container("backup")
+    kafka_access(start(KafkaSettings, container, bare))
+    bucket = everything.outputs["backups"]
+    schedule = everything.resources["module.backup_schedule[0].aws_scheduler_schedule.this"]
+    [target] = schedule["target"]
+    assert target["arn"].endswith(":aws-sdk:ecs:runTask")
+    call = json.loads(target["input"])
+    assert call["TaskDefinition"] == "soulcaster-backup"
+    assert call["NetworkConfiguration"]["AwsvpcConfiguration"]["AssignPublicIp"] == "DISABLED"
+    [overrides] = call["Overrides"]["ContainerOverrides"]
+    assert overrides["Name"] == container["name"]
+    assert overrides["Command"] == ["backup", f"s3://{bucket}/<aws.scheduler.scheduled-time>"]
+    assert "<aws.scheduler.scheduled-time>" in target["input"]  # the scheduler does not read JSON's way to write <
+    parameters = typer.main.get_command(app).commands["backup"].params  # type: ignore[attr-defined]
+    assert [one.name for one in parameters if one.param_type_name == "argument"] == ["place"]
+    assert isinstance(archive_at(overrides["Command"][1], "it"), S3Archive)
+
+    starts = statements(everything, "module.backup_schedule[0].data.aws_iam_policy_document.this")
+    assert {action for one in starts.values() for action in one["actions"]} == {"ecs:RunTask", "iam:PassRole"}
+    task = everything.resources["module.backup[0].aws_ecs_task_definition.this"]
+    assert set(starts["PassItsRoles"]["resources"]) == {task["task_role_arn"], task["execution_role_arn"]}
+    may = statements(everything, "data.aws_iam_policy_document.backup[0]")
+    assert {action for one in may.values() for action in one["actions"]} == {
+        "s3:AbortMultipartUpload", "s3:PutObject", "s3:GetObject", "s3:ListBucket",
+        "kms:Decrypt", "kms:GenerateDataKey",
+    }  # fmt: skip
+    assert all(resource.endswith("/*/manifest.json") for resource in may["TellWhetherThereIsOne"]["resources"])
+    lifecycle = everything.resources["module.backups[0].aws_s3_bucket_lifecycle_configuration.this"]
+    assert lifecycle["rule"][0]["expiration"][0]["days"] == 35
+    archive = everything.resources["module.archive.aws_s3_bucket_lifecycle_configuration.this"]
+    assert archive["rule"][0]["expiration"] == []
+
+    without = given.apply({"backup": None, "running": False})
+    assert without.outputs.get("backups") is None
+    assert without.of_type("aws_scheduler_schedule") == {}
+
+
+def test_every_bucket_refuses_what_is_not_tls(everything: Applied) -> None:
+    buckets = everything.of_type("aws_s3_bucket")
+    policies = {
+        address: statements(everything, address)
+        for address in everything.of_type("aws_iam_policy_document")
+        if address.rsplit(".data", 1)[0] in {bucket.rsplit(".aws", 1)[0] for bucket in buckets}
+    }
+    assert len(policies) == len({bucket.rsplit(".aws", 1)[0] for bucket in buckets}) == 3
+    for of_bucket in policies.values():
+        assert (of_bucket["TlsOnly"]["effect"], of_bucket["TlsOnly"]["actions"]) == ("Deny", ["s3:*"])
 
 
 def test_nothing_runs_as_more_than_it_needs(everything: Applied) -> None:

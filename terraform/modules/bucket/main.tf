@@ -1,5 +1,6 @@
 resource "aws_s3_bucket" "this" {
-  #checkov:skip=CKV_AWS_18:only web server and launcher have rights to it
+  #checkov:skip=CKV_AWS_18:few processes have rights to it; one of these buckets is such a log
+  #checkov:skip=CKV_AWS_145:it has our key where what writes to it can use that, which is a variable
   bucket = var.bucket
 }
 
@@ -24,10 +25,10 @@ resource "aws_s3_bucket_server_side_encryption_configuration" "this" {
   bucket = aws_s3_bucket.this.id
 
   rule {
-    bucket_key_enabled = true # one call of KMS for many objects
+    bucket_key_enabled = var.key_arn != null # one call of KMS for many objects
 
     apply_server_side_encryption_by_default {
-      sse_algorithm     = "aws:kms"
+      sse_algorithm     = var.key_arn == null ? "AES256" : "aws:kms"
       kms_master_key_id = var.key_arn
     }
   }
@@ -37,10 +38,18 @@ resource "aws_s3_bucket_lifecycle_configuration" "this" {
   bucket = aws_s3_bucket.this.id
 
   rule {
-    id     = "leftovers"
+    id     = "old"
     status = "Enabled"
 
     filter {}
+
+    dynamic "expiration" {
+      for_each = var.kept_days[*]
+
+      content {
+        days = expiration.value
+      }
+    }
 
     noncurrent_version_expiration {
       noncurrent_days = var.replaced_days
@@ -54,7 +63,9 @@ resource "aws_s3_bucket_lifecycle_configuration" "this" {
   depends_on = [aws_s3_bucket_versioning.this]
 }
 
-data "aws_iam_policy_document" "tls" {
+data "aws_iam_policy_document" "this" {
+  source_policy_documents = var.policies
+
   statement {
     sid       = "TlsOnly"
     effect    = "Deny"
@@ -76,7 +87,7 @@ data "aws_iam_policy_document" "tls" {
 
 resource "aws_s3_bucket_policy" "this" {
   bucket = aws_s3_bucket.this.id
-  policy = data.aws_iam_policy_document.tls.json
+  policy = data.aws_iam_policy_document.this.json
 
   depends_on = [aws_s3_bucket_public_access_block.this]
 }

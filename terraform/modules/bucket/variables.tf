@@ -9,8 +9,26 @@ variable "bucket" {
 }
 
 variable "key_arn" {
-  description = "ARN of the KMS key that encrypts the objects."
+  description = "ARN of the KMS key that encrypts the objects, null for S3's own key."
   type        = string
+  default     = null
+}
+
+variable "kept_days" {
+  description = "Days that an object is kept, null for ever."
+  type        = number
+  default     = null
+
+  validation {
+    condition     = var.kept_days == null || try(var.kept_days >= 1, false)
+    error_message = "kept_days must be 1 or more, or null."
+  }
+}
+
+variable "policies" {
+  description = "Policies of the bucket, as JSON, besides the one that refuses everything without TLS."
+  type        = list(string)
+  default     = []
 }
 
 variable "replaced_days" {

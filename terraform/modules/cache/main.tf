@@ -1,31 +1,3 @@
-locals {
-  port = 6379
-}
-
-resource "aws_security_group" "this" {
-  name        = "${var.name}-cache"
-  description = "Valkey: in from clients only"
-  vpc_id      = var.vpc_id
-}
-
-resource "aws_vpc_security_group_ingress_rule" "clients" {
-  security_group_id            = aws_security_group.this.id
-  description                  = "Clients over TLS"
-  referenced_security_group_id = var.client_security_group_id
-  ip_protocol                  = "tcp"
-  from_port                    = local.port
-  to_port                      = local.port
-}
-
-resource "aws_vpc_security_group_egress_rule" "clients" {
-  security_group_id            = var.client_security_group_id
-  description                  = "Valkey over TLS"
-  referenced_security_group_id = aws_security_group.this.id
-  ip_protocol                  = "tcp"
-  from_port                    = local.port
-  to_port                      = local.port
-}
-
 resource "aws_cloudwatch_log_group" "this" {
   name              = "/${var.name}/cache"
   retention_in_days = var.log_days
@@ -87,14 +59,14 @@ resource "aws_elasticache_replication_group" "this" {
   num_cache_clusters   = var.replicas + 1
   cluster_mode         = "disabled"
   parameter_group_name = aws_elasticache_parameter_group.this.name
-  port                 = local.port
+  port                 = var.port
 
   automatic_failover_enabled = var.replicas > 0
   multi_az_enabled           = var.replicas > 0
   auto_minor_version_upgrade = true
 
   subnet_group_name  = aws_elasticache_subnet_group.this.name
-  security_group_ids = [aws_security_group.this.id]
+  security_group_ids = [var.security_group_id]
 
   at_rest_encryption_enabled = true
   kms_key_id                 = var.key_arn
@@ -128,7 +100,7 @@ resource "aws_secretsmanager_secret_version" "url" {
     "rediss://:%s@%s:%d/0",
     ephemeral.aws_secretsmanager_secret_version.password.secret_string,
     aws_elasticache_replication_group.this.primary_endpoint_address,
-    local.port,
+    var.port,
   )
   secret_string_wo_version = var.password_version
 }

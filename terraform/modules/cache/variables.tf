@@ -28,18 +28,13 @@ variable "replicas" {
   }
 }
 
-variable "vpc_id" {
-  description = "Network of the nodes."
-  type        = string
-}
-
 variable "subnet_ids" {
   description = "Private subnets of the nodes."
   type        = list(string)
 }
 
-variable "client_security_group_id" {
-  description = "Security group of the processes that may connect."
+variable "security_group_id" {
+  description = "Security group that lets clients in."
   type        = string
 }
 
@@ -55,5 +50,10 @@ variable "log_days" {
 
 variable "password_version" {
   description = "Raise it to make a new password; processes get it when they start again."
+  type        = number
+}
+
+variable "port" {
+  description = "Port on which it listens."
   type        = number
 }

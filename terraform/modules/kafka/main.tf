@@ -1,30 +1,5 @@
 locals {
-  port     = 9096 # SASL/SCRAM inside of the network: docs.aws.amazon.com/msk/latest/developerguide/port-info.html
   username = "soulcaster"
-}
-
-resource "aws_security_group" "this" {
-  name        = "${var.name}-kafka"
-  description = "Brokers of Kafka: in from clients only"
-  vpc_id      = var.vpc_id
-}
-
-resource "aws_vpc_security_group_ingress_rule" "clients" {
-  security_group_id            = aws_security_group.this.id
-  description                  = "Clients by SASL over TLS"
-  referenced_security_group_id = var.client_security_group_id
-  ip_protocol                  = "tcp"
-  from_port                    = local.port
-  to_port                      = local.port
-}
-
-resource "aws_vpc_security_group_egress_rule" "clients" {
-  security_group_id            = var.client_security_group_id
-  description                  = "Kafka by SASL over TLS"
-  referenced_security_group_id = aws_security_group.this.id
-  ip_protocol                  = "tcp"
-  from_port                    = local.port
-  to_port                      = local.port
 }
 
 resource "aws_cloudwatch_log_group" "this" {
@@ -63,7 +38,7 @@ resource "aws_msk_cluster" "this" {
   broker_node_group_info {
     instance_type   = var.instance_type
     client_subnets  = var.subnet_ids
-    security_groups = [aws_security_group.this.id]
+    security_groups = [var.security_group_id]
 
     dynamic "storage_info" {
       for_each = var.kind == "standard" ? [var.disk_gb] : []

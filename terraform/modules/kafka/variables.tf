@@ -48,18 +48,13 @@ variable "disk_gb" {
   }
 }
 
-variable "vpc_id" {
-  description = "Network of the brokers."
-  type        = string
-}
-
 variable "subnet_ids" {
   description = "Private subnets of the brokers, one a zone: three for express, two or three for standard."
   type        = list(string)
 }
 
-variable "client_security_group_id" {
-  description = "Security group of the processes that may connect."
+variable "security_group_id" {
+  description = "Security group that lets clients in."
   type        = string
 }
 

@@ -53,11 +53,9 @@ resource "aws_lb" "this" {
   idle_timeout               = 120 # event streams are quiet between two pings
 
   access_logs {
-    bucket  = aws_s3_bucket.log.id
+    bucket  = var.log_bucket
     enabled = true
   }
-
-  depends_on = [aws_s3_bucket_policy.log]
 }
 
 resource "aws_lb_target_group" "this" {
@@ -100,98 +98,4 @@ resource "aws_wafv2_web_acl_association" "this" {
 
   resource_arn = aws_lb.this.arn
   web_acl_arn  = var.web_acl_arn
-}
-
-resource "aws_s3_bucket" "log" {
-  #checkov:skip=CKV_AWS_18:it is the log
-  #checkov:skip=CKV_AWS_21:nobody changes a line of it
-  #checkov:skip=CKV_AWS_145:load balancers can write with S3's own key only
-  bucket = var.log_bucket
-}
-
-resource "aws_s3_bucket_public_access_block" "log" {
-  bucket = aws_s3_bucket.log.id
-
-  block_public_acls       = true
-  block_public_policy     = true
-  ignore_public_acls      = true
-  restrict_public_buckets = true
-}
-
-# The load balancer can write to a bucket with S3's own key only:
-# docs.aws.amazon.com/elasticloadbalancing/latest/application/enable-access-logging.html
-resource "aws_s3_bucket_server_side_encryption_configuration" "log" {
-  bucket = aws_s3_bucket.log.id
-
-  rule {
-    apply_server_side_encryption_by_default {
-      sse_algorithm = "AES256"
-    }
-  }
-}
-
-resource "aws_s3_bucket_lifecycle_configuration" "log" {
-  bucket = aws_s3_bucket.log.id
-
-  rule {
-    id     = "old"
-    status = "Enabled"
-
-    filter {}
-
-    expiration {
-      days = var.log_days
-    }
-
-    abort_incomplete_multipart_upload {
-      days_after_initiation = 2
-    }
-  }
-}
-
-data "aws_caller_identity" "current" {}
-data "aws_partition" "current" {}
-
-data "aws_iam_policy_document" "log" {
-  statement {
-    sid       = "LoadBalancerWrites"
-    actions   = ["s3:PutObject"]
-    resources = ["${aws_s3_bucket.log.arn}/AWSLogs/${data.aws_caller_identity.current.account_id}/*"]
-
-    principals {
-      type        = "Service"
-      identifiers = ["logdelivery.elasticloadbalancing.amazonaws.com"]
-    }
-
-    condition {
-      test     = "ArnLike"
-      variable = "aws:SourceArn"
-      values   = ["arn:${data.aws_partition.current.partition}:elasticloadbalancing:*:${data.aws_caller_identity.current.account_id}:loadbalancer/*"]
-    }
-  }
-
-  statement {
-    sid       = "TlsOnly"
-    effect    = "Deny"
-    actions   = ["s3:*"]
-    resources = [aws_s3_bucket.log.arn, "${aws_s3_bucket.log.arn}/*"]
-
-    principals {
-      type        = "*"
-      identifiers = ["*"]
-    }
-
-    condition {
-      test     = "Bool"
-      variable = "aws:SecureTransport"
-      values   = ["false"]
-    }
-  }
-}
-
-resource "aws_s3_bucket_policy" "log" {
-  bucket = aws_s3_bucket.log.id
-  policy = data.aws_iam_policy_document.log.json
-
-  depends_on = [aws_s3_bucket_public_access_block.log]
 }

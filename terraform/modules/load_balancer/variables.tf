@@ -50,13 +50,8 @@ variable "web_acl_arn" {
 }
 
 variable "log_bucket" {
-  description = "Name of the bucket for the log of requests, unique in all of AWS."
+  description = "Name of the bucket for the log of requests, to which load balancers may write."
   type        = string
-}
-
-variable "log_days" {
-  description = "Days that the log of requests is kept."
-  type        = number
 }
 
 variable "deletion_protection" {

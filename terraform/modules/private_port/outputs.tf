@@ -1,0 +1,4 @@
+output "id" {
+  description = "Security group of the system that listens."
+  value       = aws_security_group.this.id
+}
