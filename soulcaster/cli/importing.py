@@ -203,7 +203,10 @@ def _tell(found: "Survey", imported: "Imported", equal_ids: EqualIds) -> bool:
     gone = found.shared.rows if equal_ids == "last" else {}
     for own, numbers in list(gone.items())[:ROWS_SHOWN]:
         *before, last = map(str, numbers)
-        say(f"row {', '.join(before)} gone: row {last} has the same id {_cut(own)}", err=True)
+        say(
+            f"row{'s' if len(before) > 1 else ''} {', '.join(before)} gone: row {last} has the same id {_cut(own)}",
+            err=True,
+        )
     if gone:
         rows = _rows(sum(len(numbers) - 1 for numbers in gone.values()))
         say(f"{rows} gone{_not_listed(len(gone))}; --equal-ids joins or numbers them.", err=True)

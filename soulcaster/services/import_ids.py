@@ -33,6 +33,8 @@ class SharedIds:
     rows: dict[str, list[int]] = field(default_factory=dict)
     count: dict[str, int] = field(default_factory=dict)
     """How many rows have the id, equal ones too."""
+    shortened: str | None = None
+    """An id that a spreadsheet has shortened, if there is one; longer ids may have become equal by it."""
     _first: dict[bytes, tuple[int, bytes]] = field(default_factory=dict)
 
     def see(self, row: Row, column: str) -> None:
@@ -40,6 +42,8 @@ class SharedIds:
         own = id_of(row, column)
         if own is None:
             return
+        if self.shortened is None and _SHORTENED.fullmatch(own):
+            self.shortened = own
         key, content = _digest(own), _digest(json.dumps(row.values, sort_keys=True, default=str))
         if key not in self._first:
             self._first[key] = (row.number, content)
@@ -48,11 +52,6 @@ class SharedIds:
         self.count[own] = self.count.get(own, 1) + 1
         if content != first_content or own in self.rows:
             self.rows.setdefault(own, [number]).append(row.number)
-
-    @property
-    def shortened(self) -> str | None:
-        """Return a shared id that a spreadsheet has shortened, if there is one."""
-        return next((one for one in self.rows if _SHORTENED.fullmatch(one)), None)
 
 
 def _digest(text: str) -> bytes:

@@ -159,6 +159,15 @@ def test_a_delimiter_can_be_named(tmp_path: Path) -> None:
         read(write(tmp_path, "a.csv", "a\n"), delimiter="::")
 
 
+def test_commas_in_each_text_of_one_column_part_nothing(tmp_path: Path) -> None:
+    path = write(tmp_path, "a.csv", "Antworten\nJa, gut\nNein, schlecht\nNa ja, es geht\n")
+    assert values(path) == [["Ja, gut"], ["Nein, schlecht"], ["Na ja, es geht"]]
+
+
+def test_a_stray_zero_makes_no_other_encoding(tmp_path: Path) -> None:
+    assert values(write(tmp_path, "a.csv", "text\nfine\nGr\u00fc\0\u00dfe from here, and more of it\n"))[0] == ["fine"]
+
+
 @pytest.mark.parametrize("name", ["text", "What, if anything, annoys you?"])
 def test_commas_in_the_texts_of_one_column_part_nothing(tmp_path: Path, name: str) -> None:
     path = write(tmp_path, "a.csv", f"{name}\nSlow\nIt crashes, always\nNothing, nothing at all, or little, really\n")
@@ -172,7 +181,12 @@ def test_the_line_of_excel_names_the_delimiter(tmp_path: Path, line: str) -> Non
 
 @pytest.mark.parametrize(
     "banner",
-    ["Reviews of the shop", "Reviews of the shop\nExported: 2026-11-20, 10:00\n", "From:,2026-11-01,\nTo:,2026-11-20,"],
+    [
+        "Reviews of the shop",
+        "Reviews of the shop, all stores, 2026",
+        "Reviews of the shop\nExported: 2026-11-20, 10:00\n",
+        "From:,2026-11-01,\nTo:,2026-11-20,",
+    ],
 )
 def test_lines_before_the_names_are_no_rows_and_are_told(tmp_path: Path, banner: str) -> None:
     table, rows = opened(write(tmp_path, "a.csv", f"{banner}\n\nkey,title,text\n1,Bad,Crash\n2,Slow,Wait\n"))

@@ -35,7 +35,7 @@ def test_a_look_tells_what_would_be_missing(tmp_path: Path) -> None:
     assert "3 rows would be posted" in out
     assert "row 2 (line 3) left out: '03/04/2026' could be 04 March 2026 or 03 April 2026" in err
     assert "row 4 (line 5) left out: has a quote that is not closed" in err
-    assert "row 1, 2 gone: row 3 has the same id A" in err
+    assert "rows 1, 2 gone: row 3 has the same id A" in err
     assert "\x1b" not in out + err
 
 

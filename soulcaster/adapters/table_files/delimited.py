@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
 from soulcaster.adapters.table_files.layout import agreement
@@ -26,17 +26,13 @@ class Delimited:
     skipped_lines: int = 0
 
     def records(self, lines: Iterator[str]) -> Iterator[Record]:
-        """Yield the records of the text's lines, the first one included; lines count from 1."""
-        after = islice(lines, self.skipped_lines, None)
-        for record in records(after, self.dialect):
-            yield Record(
-                record.first_line + self.skipped_lines,
-                record.last_line + self.skipped_lines,
-                record.fields,
-                record.problem,
-                record.mended,
-                record.doubt,
-            )
+        """Return the records of the text's lines, the first one included; lines count from 1."""
+        found = records(islice(lines, self.skipped_lines, None), self.dialect)
+        return map(self._in_file, found) if self.skipped_lines else found
+
+    def _in_file(self, record: Record) -> Record:
+        first, last = record.first_line + self.skipped_lines, record.last_line + self.skipped_lines
+        return replace(record, first_line=first, last_line=last)
 
 
 def delimited(lines: Iterator[str], named: str | None, names: Set[str]) -> Delimited:
@@ -53,7 +49,7 @@ def delimited(lines: Iterator[str], named: str | None, names: Set[str]) -> Delim
         head = _head(sample, dialect, is_cut)
         if head:
             score = agreement(head, names)
-            if given or (score.width > 1 and (score.part >= _ENOUGH or score.is_plain)):
+            if given or (score.width > 1 and (score.is_plain or (score.part >= _ENOUGH and not score.skipped))):
                 scores[dialect] = score
     best = max(scores, key=lambda one: scores[one], default=Dialect(given))  # of equals the first
     return Delimited(best, skipped)

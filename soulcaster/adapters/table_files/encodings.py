@@ -34,10 +34,13 @@ def encoding_of(raw: BinaryIO, path: Path, named: str | None) -> tuple[str, str 
     wrong = _first_wrong(raw, "utf-8-sig")
     if wrong is None and b"\0" not in sample:
         return "utf-8-sig", None
-    guess = _guess(raw, sample, wrong)
+    guess = _guess(raw, sample, wrong or 0)
+    if wrong is None and (guess is None or not guess.startswith("utf-")):
+        return "utf-8-sig", None  # with a stray zero in it; only text of wider characters is full of them
     if guess is None:
-        where = "" if wrong is None else f" (near byte {wrong:,})"
-        raise BadInput(f"{path} is not UTF-8{where}, and nothing tells what it is; name it with --encoding.")
+        raise BadInput(
+            f"{path} is not UTF-8 (near byte {wrong:,}), and nothing tells what it is; name it with --encoding."
+        )
     return guess, f"It is read as {guess}, which is a guess; if letters are wrong, name another with --encoding."
 
 
@@ -58,16 +61,17 @@ def _check(raw: BinaryIO, path: Path, encoding: str) -> None:
         raise BadInput(f"{path} is not {encoding} (near byte {wrong:,}).")
 
 
-def _guess(raw: BinaryIO, sample: bytes, wrong: int | None) -> str | None:
+def _guess(raw: BinaryIO, sample: bytes, wrong: int) -> str | None:
     import chardet
 
-    if wrong is not None and wrong > len(sample) // 2:  # what is not ASCII comes late: look there
+    if wrong > len(sample) // 2:  # what is not ASCII comes late: look there
         raw.seek(max(0, wrong - len(sample) // 2))
         sample = raw.read(_SAMPLE_BYTES)
         raw.seek(0)
     guess = chardet.detect(sample)["encoding"]
     if guess is None or guess.lower() in {"ascii", "utf-8"}:
         return None
+    guess = guess.lower()
     return guess if _first_wrong(raw, guess) is None else None
 
 

@@ -176,16 +176,20 @@ class _Rows:
 
     def _row(self, number: int, record: Record) -> Row:
         columns = self.layout.columns
-        row = Row(number, record.last_line, doubt=record.doubt)
+        problem = self._problem(record)
+        if problem is not None:
+            return Row(number, record.last_line, problem=problem)
+        return Row(number, record.last_line, dict(zip(columns, record.fields, strict=False)), doubt=record.doubt)
+
+    def _problem(self, record: Record) -> str | None:
+        columns = self.layout.columns
         if record.problem is not None:
-            return replace(row, problem=record.problem)
+            return record.problem
         if record.mended and len(record.fields) != len(columns):
-            return replace(row, problem="has a quote in the middle of a field, so its fields cannot be told apart")
+            return "has a quote in the middle of a field, so its fields cannot be told apart"
         if any(field not in ("", None) for field in record.fields[len(columns) :]):
-            return replace(row, problem=f"has {len(record.fields)} fields, the header has {len(columns)}")
-        if tuple(map(str, record.fields[: len(columns)])) == columns:
-            return replace(row, problem="is the header again")
-        return replace(row, values=dict(zip(columns, record.fields, strict=False)))
+            return f"has {len(record.fields)} fields, the header has {len(columns)}"
+        return "is the header again" if record.fields[: len(columns)] == columns else None
 
 
 def _json_lines(path: Path, lines: _Text, size: int) -> TableFile:

@@ -15,6 +15,9 @@ MOST_BANNER_ROWS = 30
 _NARROWER = 0.6
 """How much a row agrees that has some fields less than the names: programs leave out empty fields at a row's end."""
 
+_SURE = 2
+"""A row with so many names that only headers have is the header."""
+
 _UNKNOWN, _BANNER = 0.8, 0.7
 """What rows that agree are worth where no name is known, and where lines before the names are left out."""
 
@@ -45,6 +48,8 @@ class Agreement:
     width: int
     """How many names there are."""
     part: float
+    skipped: int
+    """How many records before the header are left out."""
     is_plain: bool
     """Whether the names are several, and none is the rest of a sentence."""
 
@@ -58,10 +63,10 @@ def agreement(head: Sequence[Record], names: Set[str]) -> Agreement:
         part = sum(_fits(record, header, width) for record in after) / len(after)
     else:
         part = 1.0 if at == 0 and header.problem is None and not header.mended else 0.0
-    known = _are_names(header, names)
+    known = _known(header, names) > 0
     worth = part * (1 if known else _UNKNOWN) * (_BANNER if at else 1)
     plain = len(header.fields) > 1 and all(str(field) and not str(field)[0].isspace() for field in header.fields)
-    return Agreement(worth, known, width, part, plain)
+    return Agreement(worth, known, width, part, at, plain)
 
 
 def _fits(record: Record, header: Record, width: int) -> float:
@@ -73,10 +78,14 @@ def _fits(record: Record, header: Record, width: int) -> float:
 
 
 def header_index(head: Sequence[Record], names: Set[str]) -> int:
-    """Return which of the first records holds the names: after lines of a banner, which have fewer fields."""
+    """Return which of the first records holds the names: the one with known names, or the first that is no banner."""
+    first = head[:MOST_BANNER_ROWS]
+    sure = next((at for at, record in enumerate(first) if _known(record, names) >= _SURE), None)
+    if sure is not None and not any(_known(record, names) for record in first[:sure]):
+        return sure
     usual = _usual_width(head)
-    for at, record in enumerate(head[:MOST_BANNER_ROWS]):
-        if record.problem is not None or _width(record.fields) >= usual or _are_names(record, names):
+    for at, record in enumerate(first):
+        if record.problem is not None or _width(record.fields) >= usual or _known(record, names):
             return at
         if _width(record.fields) > 1 and not _is_banner(record, usual):
             return at
@@ -149,8 +158,8 @@ def _usual_width(head: Sequence[Record]) -> int:
     return max(widths, key=lambda width: (widths[width], width), default=0)
 
 
-def _are_names(record: Record, names: Set[str]) -> bool:
-    return any(str(field).strip().casefold() in names for field in record.fields)
+def _known(record: Record, names: Set[str]) -> int:
+    return sum(str(field).strip().casefold() in names for field in record.fields)
 
 
 def _is_banner(record: Record, usual: int) -> bool:
