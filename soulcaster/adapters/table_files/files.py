@@ -17,9 +17,11 @@ from soulcaster.adapters.table_files.workbooks import workbook_records
 from soulcaster.errors import BadInput
 from soulcaster.ports.rows import Row
 
-_DELIMITED = {".csv", ".tsv", ".tab", ".txt"}
-_JSON = {".jsonl", ".ndjson"}
-_WORKBOOK = {".xlsx"}
+_DELIMITED = frozenset({".csv", ".tsv", ".tab", ".txt"})
+_JSON = frozenset({".jsonl", ".ndjson"})
+_WORKBOOK = frozenset({".xlsx"})
+KINDS = _DELIMITED | _JSON | _WORKBOOK
+"""The ends of the names of files that can be read."""
 
 HEAD_ROWS = 100
 """The names in this many first objects of a .jsonl file are its columns."""
@@ -67,7 +69,7 @@ def open_table(path: Path, reading: Reading | None = None) -> Iterator[TableFile
     """
     reading = reading or Reading()
     kind = path.suffix.lower()
-    if kind not in _DELIMITED | _JSON | _WORKBOOK:
+    if kind not in KINDS:
         raise BadInput(f"{path} is of a kind that cannot be imported: give a .csv, .tsv, .xlsx or .jsonl file.")
     with _open(path) as raw:
         size = path.stat().st_size
