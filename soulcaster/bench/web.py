@@ -82,8 +82,8 @@ async def measure(clusters: int, items: int, requests: int, report: Report) -> W
     """
     with tempfile.TemporaryDirectory(prefix="soulcaster-bench-") as folder:
         async with Stack(Path(folder)) as stack, open_read_model(stack.settings) as read_model:
-            largest = await _fill(read_model, clusters, items, report)
-            async with _signed_in(stack.settings) as http:
+            largest = await fill(read_model, PROJECT, clusters, items, report)
+            async with signed_in(stack.settings) as http:
                 pages = await _pages(http, read_model, largest, clusters)
                 timings = {}
                 for number, (name, address) in enumerate(pages.items()):
@@ -100,18 +100,18 @@ def sizes_of(clusters: int, items: int) -> list[int]:
     return [int(size) for size in sizes]
 
 
-async def _fill(read_model: RedisReadModel, clusters: int, items: int, report: Report) -> str:
-    """Write the read model; return the id of the largest cluster."""
+async def fill(read_model: RedisReadModel, project: str, clusters: int, items: int, report: Report) -> str:
+    """Write a project into the read model; return the id of the largest cluster."""
     writer = read_model.writer
-    await writer.put_project(Project(PROJECT, "The bench", FIRST, LOCAL_OWNER))
+    await writer.put_project(Project(project, "The bench", FIRST, LOCAL_OWNER))
     sizes = sizes_of(clusters, items)
     words = list(texts(min(TEXTS, items), TEXT_BYTES, seed=0))
     number, largest = 0, ""
     waiting: list[tuple[FeedbackItem, ItemAssigned]] = []
     changed: list[ClusterChanged] = []
     for rank, size in enumerate(sizes):
-        members = list(islice(_items(words, number, items), size))
-        cluster_id = cluster_id_for(PROJECT, members[0].id)
+        members = list(islice(_items(project, words, number, items), size))
+        cluster_id = cluster_id_for(project, members[0].id)
         largest = largest or cluster_id
         waiting += [(item, _assigned(item, cluster_id)) for item in members]
         times = [item.created_at for item in members]
@@ -122,9 +122,9 @@ async def _fill(read_model: RedisReadModel, clusters: int, items: int, report: R
         if len(waiting) >= BATCH or number == items:
             for start in range(0, len(waiting), BATCH):
                 part = waiting[start : start + BATCH]
-                await writer.put_items(PROJECT, [item for item, _ in part])
-                await writer.apply(PROJECT, [event for _, event in part])
-            await writer.apply(PROJECT, changed)
+                await writer.put_items(project, [item for item, _ in part])
+                await writer.apply(project, [event for _, event in part])
+            await writer.apply(project, changed)
             waiting, changed = [], []
             report("Writing the read model", number, items)
     return largest
@@ -141,19 +141,19 @@ def _assigned(item: FeedbackItem, cluster_id: str) -> ItemAssigned:
     )
 
 
-def _items(words: list[str], first: int, items: int) -> Iterator[FeedbackItem]:
+def _items(project: str, words: list[str], first: int, items: int) -> Iterator[FeedbackItem]:
     """Yield items from a number on; neighbours in time are in different clusters."""
     for number in range(first, items):
         source = SOURCES[number % len(SOURCES)]
         at = FIRST + timedelta(seconds=(number * 7_919) % items)
         body = words[number % len(words)]
         yield FeedbackItem(
-            item_id(PROJECT, source, str(number)), PROJECT, source, str(number), body[:80], body, at, at, language="en"
+            item_id(project, source, str(number)), project, source, str(number), body[:80], body, at, at, language="en"
         )
 
 
 @asynccontextmanager
-async def _signed_in(settings: Settings) -> AsyncIterator[aiohttp.ClientSession]:
+async def signed_in(settings: Settings) -> AsyncIterator[aiohttp.ClientSession]:
     """Start a web server, and give a browser that is signed in."""
     port = free_port()
     key = Fernet.generate_key().decode()

@@ -131,6 +131,35 @@ def web(
         print_web(figures)
 
 
+@app.command()
+def neighbour(
+    items: Annotated[int, typer.Option(min=1000, help="Items of the greedy project.")] = 100_000,
+    requests: Annotated[int, typer.Option(min=10, help="How often each list of the other project is asked for.")] = 200,
+    as_json: AsJson = False,
+) -> None:
+    """Say what a project feels of another one that searches long lists over many connections.
+
+    It starts a Kafka and a Redis for itself. Stop whatever else runs on the machine.
+
+    `soulcaster bench neighbour --items 100000`
+    """
+    from soulcaster.bench.neighbour import measure
+    from soulcaster.cli.bench_tables import print_neighbour
+    from soulcaster.terminal import progress_bar
+
+    with progress_bar("Starting Kafka and Redis") as bar:
+
+        def report(what: str, done: int, total: int) -> None:
+            bar.relabel(what)
+            bar.update(done, total)
+
+        figures = complete(measure(items, requests, report))
+    if as_json:
+        say_json(asdict(figures))
+    else:
+        print_neighbour(figures)
+
+
 @app.command("pull-requests")
 def pull_requests(
     jobs: Annotated[int, typer.Option(min=1, help="Jobs to run, one after the other.")] = 10,

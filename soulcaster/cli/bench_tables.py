@@ -12,6 +12,7 @@ from soulcaster.terminal import console, literal, table
 if TYPE_CHECKING:
     from soulcaster.bench.fixes import FixFigures
     from soulcaster.bench.intake import IntakeFigures
+    from soulcaster.bench.neighbour import NeighbourFigures
     from soulcaster.bench.pipeline import PipelineFigures
     from soulcaster.bench.pull_requests import PullRequestFigures
     from soulcaster.bench.scale import Growth
@@ -115,6 +116,17 @@ def print_web(figures: "WebFigures") -> None:
     for name, one in figures.timings.items():
         milliseconds = (f"{value:.1f}" for value in (one.p50_ms, one.p95_ms, one.max_ms))
         times.add_row(name, *milliseconds, f"{one.response_bytes / 1000:,.1f}")
+    console().print(times)
+
+
+def print_neighbour(figures: "NeighbourFigures") -> None:
+    """Print what a project feels of a greedy one."""
+    title = f"beside {figures.connections} connections that search {figures.items:,} items; {figures.requests} requests"
+    columns = ("alone p50, ms", "p99", "beside p50", "p99", "p99, times")
+    times = _numbers(title, *columns, named_rows=True)
+    for name, one in figures.felt.items():
+        figure = (one.alone_p50_ms, one.alone_p99_ms, one.beside_p50_ms, one.beside_p99_ms)
+        times.add_row(name, *(f"{value:.1f}" for value in figure), f"{one.beside_p99_ms / one.alone_p99_ms:.1f}")
     console().print(times)
 
 
