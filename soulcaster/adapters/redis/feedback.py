@@ -17,6 +17,9 @@ from soulcaster.domain.feedback.items import FeedbackItem
 from soulcaster.ports.feedback import FeedbackView, Versions
 from soulcaster.ports.paging import Page
 
+VIEWED_AT_ONCE = 100
+"""Items that are read and parsed together: more would hold up whoever else is served for tens of milliseconds."""
+
 ITEM: TypeAdapter[FeedbackItem] = TypeAdapter(FeedbackItem)
 _ASSIGNMENT: TypeAdapter[Assignment] = TypeAdapter(Assignment)
 
@@ -62,7 +65,11 @@ class RedisFeedback:
             found = await narrowed(redis, lists or [keys.items_by_time(project_id)], part, words, texts_of)
             if found.ids:
                 found = found.first(await fitting(redis, [keys.item(project_id, i) for i in found.ids]))
-            return found.page({view.item.id: view for view in await _views(redis, project_id, found.ids)})
+            views: dict[str, FeedbackView] = {}
+            for first in range(0, len(found.ids), VIEWED_AT_ONCE):
+                part_of_page = await _views(redis, project_id, found.ids[first : first + VIEWED_AT_ONCE])
+                views |= {view.item.id: view for view in part_of_page}
+            return found.page(views)
 
     async def get(self, project_id: str, item_id: str) -> FeedbackView | None:
         """Return one item, or None."""
