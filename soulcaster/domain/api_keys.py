@@ -9,8 +9,9 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Literal, get_args
 
-KeyScope = Literal["ingest", "read", "write", "launch", "admin"]
-"""What an API key may do: post feedback; read; change clusters; start fixes; everything, API keys and settings too."""
+KeyScope = Literal["ingest", "poll", "read", "write", "launch", "admin"]
+"""What an API key may do: post feedback; report on polling; read; change clusters; start fixes; everything, API keys
+and settings too."""
 
 SCOPES: tuple[KeyScope, ...] = get_args(KeyScope)
 
@@ -23,7 +24,11 @@ PREFIX = "sc_"
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """An API key of one project; `hash` is the SHA-256 of its secret, in hex."""
+    """An API key of one project; `hash` is the SHA-256 of its secret, in hex.
+
+    `knows_poll` is False for one that was made when there was no scope `poll`: those that may ingest and read have it,
+    because pollers' keys were made so.
+    """
 
     id: str
     project_id: str
@@ -34,11 +39,12 @@ class ApiKey:
     created_by: str
     expires_at: datetime | None = None
     revoked_at: datetime | None = None
+    knows_poll: bool = False
 
     def shown(self) -> dict[str, Any]:
-        """Return the fields that may be shown: all but the hash."""
-        fields = asdict(self)
-        del fields["hash"]
+        """Return the fields that are shown: all but the hash, and the scopes that it has in the end."""
+        fields = asdict(self) | {"scopes": tuple(scope for scope in SCOPES if scope in self._all_scopes())}
+        del fields["hash"], fields["knows_poll"]
         return fields
 
     def stands(self, at: datetime) -> bool:
@@ -47,7 +53,11 @@ class ApiKey:
 
     def allows(self, scope: KeyScope) -> bool:
         """Return whether the API key has this scope; admin includes all."""
-        return scope in self.scopes or "admin" in self.scopes
+        return scope in self._all_scopes() or "admin" in self.scopes
+
+    def _all_scopes(self) -> set[KeyScope]:
+        polls = not self.knows_poll and {"ingest", "read"} <= set(self.scopes)
+        return {*self.scopes, "poll"} if polls else set(self.scopes)
 
 
 def new_secret() -> str:

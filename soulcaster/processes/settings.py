@@ -112,6 +112,12 @@ class WebSettings(JobsSettings):
     project_requests_per_minute: int = Field(
         120_000, ge=1, description="Most requests of all API keys of a project in a minute."
     )
+    sources_per_project: int = Field(
+        200,
+        ge=1,
+        description="Most sources of its own that a project may have, besides reddit, sentry, github, manual and "
+        "generic: feedback with another source, or a report of its poller, gets status 409.",
+    )
     cors_origins: str = Field(
         "",
         description="Origins whose pages may call the API from a browser, comma-separated, such as "
@@ -238,8 +244,8 @@ class PollerSettings(AddressSettings):
         "",
         repr=False,
         exclude=True,
-        description="API key of the pollers, with the scopes ingest, read and write; the server of `soulcaster run` "
-        "needs none.",
+        description="API key of the pollers, with the scopes ingest, poll, read and write; the server of "
+        "`soulcaster run` needs none.",
     )
     github_sync_minutes: int = Field(
         10,

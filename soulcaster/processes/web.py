@@ -133,6 +133,7 @@ async def create_app(settings: WebSettings) -> web.Application:
             allowed_hosts=_hosts(settings),
             cors_origins=frozenset(origin.strip() for origin in settings.cors_origins.split(",") if origin.strip()),
             secrets=settings.secrets(),
+            sources_per_project=settings.sources_per_project,
         ),
     )
     connecting = asyncio.create_task(_connect(publisher))

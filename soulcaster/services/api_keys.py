@@ -46,7 +46,17 @@ class ApiKeys:
         """
         secret = new_secret()
         now = self._clock()
-        key = ApiKey(str(uuid4()), project_id, name, hash_of(secret), tuple(dict.fromkeys(scopes)), now, by, expires_at)
+        key = ApiKey(
+            str(uuid4()),
+            project_id,
+            name,
+            hash_of(secret),
+            tuple(dict.fromkeys(scopes)),
+            now,
+            by,
+            expires_at,
+            knows_poll=True,
+        )
         await self._publish(key)
         return NewApiKey(key, secret)
 

@@ -42,6 +42,7 @@ from soulcaster.services.posting import FeedbackPosts
 from soulcaster.services.project_config import ProjectConfigs
 from soulcaster.services.projects import Projects
 from soulcaster.services.pull_requests import PullRequests
+from soulcaster.services.source_limit import SourceLimit
 from soulcaster.services.sources import Pollers
 from soulcaster.services.users import Users
 from soulcaster.services.webhook_secrets import Seal, WebhookSecrets
@@ -91,6 +92,7 @@ class Options:
         allowed_hosts: host names, without port, that the server answers to.
         cors_origins: origins whose pages may call the API.
         secrets: keys and passwords that no log of a job may show.
+        sources_per_project: how many sources of its own a project may have.
     """
 
     session_key: str
@@ -106,6 +108,7 @@ class Options:
     allowed_hosts: Collection[str] = LOOPBACK
     cors_origins: Collection[str] = ()
     secrets: Collection[str] = field(default=(), repr=False)
+    sources_per_project: int = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +145,7 @@ class Dependencies:
     pollers: Pollers
     projects: Projects
     replay: DeadLetterReplay
+    source_limit: SourceLimit
     users: Users
     webhook_secrets: WebhookSecrets
 
@@ -205,6 +209,7 @@ def compose(systems: Systems, options: Options) -> Dependencies:
         pollers=Pollers(publisher, read_model, clock, options.reddit),
         projects=Projects(publisher, read_model.projects, read_model.members, clock),
         replay=DeadLetterReplay(systems.dead_letters, publisher),
+        source_limit=SourceLimit(read_model.sources, options.sources_per_project),
         users=Users(publisher, read_model.members, read_model.projects, clock),
         webhook_secrets=WebhookSecrets(publisher, read_model.webhook_secrets, options.seal, clock),
     )

@@ -51,6 +51,7 @@ class KeyDefined(Message):
     created_by: Annotated[str, StringConstraints(max_length=200)]
     expires_at: Time | None = None
     revoked_at: Time | None = None
+    knows_poll: bool = False
 
     def key(self) -> ApiKey:
         """Return the API key as the domain has it."""

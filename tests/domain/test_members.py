@@ -11,7 +11,7 @@ from soulcaster.domain.members import ROLES, GitHubPerson, Membership, Role, hig
 from tests.support.make import NOW
 
 MAY: dict[Role, set[KeyScope]] = {
-    "owner": {"ingest", "read", "write", "launch", "admin"},
+    "owner": {"ingest", "poll", "read", "write", "launch", "admin"},
     "member": {"ingest", "read", "write", "launch"},
     "viewer": {"read"},
 }

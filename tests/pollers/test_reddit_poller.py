@@ -277,7 +277,7 @@ async def test_a_key_that_may_not_delete_says_so(setting: Setting) -> None:
     await setting.configure("python")
     setting.reddit.posts["python"][1].removed = True
     await setting.serve(keyless=False)
-    header = await setting.world.key("ingest", "read")
+    header = await setting.world.key("ingest", "poll", "read")
     await setting.settle(await setting.poller(key=header["Authorization"].removeprefix("Bearer ")))
     await setting.serve()
     state = await setting.state()
@@ -351,7 +351,7 @@ async def test_with_a_key_it_sees_its_project_alone(setting: Setting) -> None:
     await setting.configure("one", project="p1")
     await setting.configure("two", project="p2")
     await setting.serve(keyless=False)
-    header = await setting.world.key("ingest", "read", project="p2")
+    header = await setting.world.key("ingest", "poll", "read", project="p2")
     await setting.settle(await setting.poller(key=header["Authorization"].removeprefix("Bearer ")))
     assert (setting.ids("p1"), set(setting.ids("p2"))) == ([], names(1, 3))
 

@@ -1,14 +1,18 @@
 """How sources stand: a poller's cursor and word, and kicks."""
 
+import json
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
+from soulcaster.domain.api_keys import KeyScope
 from soulcaster.web.api.sources.models import PollOut, SourceOut
 from soulcaster.wire.control import SourceKicked, SourceReported, control_message
 from soulcaster.wire.project_config import RedditPolling
+from tests.support import make
 from tests.support.answers import problem
 from tests.support.make import NOW
 from tests.support.web import Client, World
@@ -145,9 +149,63 @@ async def test_where_no_subreddit_is_set_nobody_is_kicked(world: World) -> None:
         assert world.publisher.sent == []
 
 
+async def test_who_may_ingest_does_not_move_a_poller(guarded: Client, world: World) -> None:
+    for headers in (await world.key("ingest"), await world.key("ingest", "read", "write", "launch")):
+        details = await problem(await guarded.put("/sources/reddit/cursor", json=REPORT, headers=headers), 403)
+        assert "poll" in details["detail"]
+    assert await world.read_model.sources.list("p1") == ()
+
+
+@pytest.mark.parametrize(("scopes", "may"), [(("ingest", "read"), True), (("ingest",), False), (("read",), False)])
+async def test_a_pollers_key_from_before_the_scope_stays_valid(
+    guarded: Client, world: World, scopes: tuple[KeyScope, ...], may: bool
+) -> None:
+    headers = await world.key("admin")
+    made = await (await guarded.post("/keys", json={"name": "old", "scopes": scopes}, headers=headers)).json()
+    record = next(m for m in world.publisher.sent if m.topic == "control" and b'"old"' in m.value)
+    old = {name: value for name, value in json.loads(record.value).items() if name != "knows_poll"}
+    await world.publisher.publish([replace(record, value=json.dumps(old).encode())])
+    answer = await guarded.put("/sources/reddit/cursor", json=REPORT, headers={"X-API-Key": made["secret"]})
+    assert answer.status == (202 if may else 403)
+    [shown] = [one for one in await (await guarded.get("/keys", headers=headers)).json() if one["name"] == "old"]
+    assert ("poll" in shown["scopes"]) == may
+
+
 async def test_a_poller_needs_to_ingest_and_read(guarded: Client, world: World) -> None:
-    headers = await world.key("ingest", "read")
+    headers = await world.key("ingest", "poll", "read")
     assert (await guarded.put("/sources/reddit/cursor", json=REPORT, headers=headers)).status == 202
     for path in ("/sources/reddit/cursor", "/config/reddit/subreddits"):
         assert (await guarded.get(path, headers=headers)).status == 200
     assert (await guarded.post("/reddit/poll", headers=headers)).status == 403
+
+
+async def test_a_project_has_so_many_sources_and_no_more(world: World) -> None:
+    async with TestClient(TestServer(world.app(sources_per_project=3))) as client:
+
+        async def post(*sources: str, project: str = "p1") -> int:
+            items = [{"source": source, "body": "late"} for source in sources]
+            answer = await client.post("/ingest/feedback", params={"project_id": project}, json={"items": items})
+            return answer.status
+
+        assert await post("one", "two") == 202
+        assert await post("four", "five", "six") == 409
+        assert await post("three", "one", "reddit", "manual", "not a name") == 202
+        before = len(world.publisher.sent)
+        report = await client.put("/sources/four/cursor", params=HERE, json=REPORT)
+        details = await problem(report, 409)
+        assert "SOULCASTER_SOURCES_PER_PROJECT" in details["detail"]
+        assert await post("four") == 409
+        assert len(world.publisher.sent) == before
+        assert await post("four", project="p2") == 202
+        assert await post("three", "sentry") == 202
+        assert (await client.put("/sources/reddit/cursor", params=HERE, json=REPORT)).status == 202
+
+
+async def test_sources_that_are_stored_count_after_a_restart(world: World) -> None:
+    for source in ("one", "two"):
+        await world.read_model.writer.put_items("p1", [make.item(source, source=source)])
+    async with TestClient(TestServer(world.app(sources_per_project=2))) as client:
+        item = {"body": "late"}
+        for source, status in (("three", 409), ("two", 202), ("one", 202)):
+            answer = await client.post("/ingest/feedback", params=HERE, json=item | {"source": source})
+            assert answer.status == status

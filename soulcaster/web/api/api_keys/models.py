@@ -49,4 +49,4 @@ class NewApiKeyOut(ApiKeyOut):
 
 
 def _api_key_fields(key: ApiKey, last_used_at: datetime | None) -> dict[str, Any]:
-    return {**key.shown(), "scopes": list(key.scopes), "last_used_at": last_used_at}
+    return {**key.shown(), "last_used_at": last_used_at}

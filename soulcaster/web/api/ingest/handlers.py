@@ -5,6 +5,7 @@ again and does not have to find out which items were accepted.
 """
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import partial
@@ -51,13 +52,13 @@ async def ingest_manual(request: web.Request, query: ProjectQuery, body: ManualI
     return json_response(IngestOut(id=posted.id, project_id=posted.project_id), status=202)
 
 
-@operation("POST", "/ingest/feedback", {202: IngestOrBatchOut}, scope="ingest", idempotent=True)
+@operation("POST", "/ingest/feedback", {202: IngestOrBatchOut}, scope="ingest", problems=(409,), idempotent=True)
 async def ingest_feedback(request: web.Request, query: IngestQuery, body: FeedbackOrBatchIn) -> web.StreamResponse:
     """Ingest one item of any source, or a batch; the project is in the query, else in each item."""
     return await _ingest(request, query, body.root)
 
 
-@operation("POST", "/ingest/reddit", {202: IngestOrBatchOut}, scope="ingest", idempotent=True)
+@operation("POST", "/ingest/reddit", {202: IngestOrBatchOut}, scope="ingest", problems=(409,), idempotent=True)
 async def ingest_reddit(request: web.Request, query: IngestQuery, body: RedditOrBatchIn) -> web.StreamResponse:
     """Ingest one item or a batch, as ingest_feedback does; an item without a source is from Reddit."""
     return await _ingest(request, query, body.root)
@@ -85,6 +86,7 @@ async def _post(
     """Publish all items, and return them once Kafka has them.
 
     Raises:
+        Conflict: the project would have too many sources.
         NotFound: an item names a project other than the key's.
         Problem: 400 when an item has no project, 422 when one is invalid; nothing is published.
         Unavailable: Kafka does not answer.
@@ -92,6 +94,11 @@ async def _post(
     given = dependencies(request)
     prepare = partial(_prepare, items, project_id, request[CALLER], idempotency_key(request), given.clock(), field_name)
     ready = await asyncio.to_thread(prepare) if len(items) >= _MIN_ITEMS_FOR_THREAD else prepare()
+    named: dict[str, set[str]] = defaultdict(set)
+    for one in ready:
+        named[one.item.project_id].add(one.item.source)
+    for project, sources in named.items():
+        await given.source_limit.check(project, sources)
     await given.feedback.post(ready)
     return [one.item for one in ready]
 

@@ -1,7 +1,7 @@
 """The sources of a project: their state, the reports of their pollers, and polling them at once.
 
-A poller is a client like any other, with an API key that may ingest and read: it reads its cursor every few seconds,
-polls when `kicked_at` is newer than its last round, and reports its cursor and status.
+A poller is a client like any other, with an API key that may ingest, read and poll: it reads its cursor every few
+seconds, polls when `kicked_at` is newer than its last round, and reports its cursor and status.
 """
 
 import re
@@ -37,12 +37,13 @@ async def get_source(request: web.Request, query: ProjectQuery, source: str) -> 
     return json_response(SourceOut.of(query.project_id, found.get(name)))
 
 
-@operation("PUT", "/sources/{source}/cursor", {202: SourceOut}, scope="ingest")
+@operation("PUT", "/sources/{source}/cursor", {202: SourceOut}, scope="poll", problems=(409,))
 async def set_source_cursor(
     request: web.Request, query: ProjectQuery, body: SourceReportIn, source: str
 ) -> web.StreamResponse:
     """Report a poller's cursor and status: 202 once Kafka has it. It replaces the previous report as a whole."""
     given, name = dependencies(request), _name(source)
+    await given.source_limit.check(query.project_id, [name])
     report = SourceReported(project_id=query.project_id, source=name, reported_at=given.clock(), **body.model_dump())
     return json_response(SourceOut.of(query.project_id, await given.pollers.report(report)), status=202)
 
