@@ -24,6 +24,8 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from yarl import URL
 
+from soulcaster.http_client import http_session
+
 REQUEST_BYTES = 1_000_000
 """Requests of a pipeline are cut at this size. Upstash accepts ten times as much, for what cannot be cut."""
 
@@ -81,7 +83,7 @@ class UpstashConnection(AbstractConnection):
 
     def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:
-            self._session = aiohttp.ClientSession(
+            self._session = http_session(
                 headers={"Authorization": f"Bearer {self.password}", "Upstash-Encoding": "base64"}
             )
         return self._session

@@ -18,6 +18,7 @@ from soulcaster.adapters.redis.client import redis_client
 from soulcaster.adapters.redis.failures import failure
 from soulcaster.dev.supervision import Death, read_deaths
 from soulcaster.errors import BadInput, KafkaRefuses, KafkaUnavailable, RedisRefuses, Unavailable
+from soulcaster.http_client import http_session
 from soulcaster.processes.groups import ConsumerGroup, consumer_groups
 from soulcaster.processes.kafka_access import kafka_access
 from soulcaster.processes.redis_access import redis_access
@@ -177,7 +178,7 @@ async def check_web(settings: Settings) -> Part:
     where = f"http://{settings.host}:{settings.port}"
     try:
         timeout = aiohttp.ClientTimeout(total=TIMEOUT_SECONDS)
-        async with aiohttp.ClientSession(timeout=timeout) as session, session.get(f"{where}/ready") as response:
+        async with http_session(timeout=timeout) as session, session.get(f"{where}/ready") as response:
             # A web server without its Kafka or Redis answers 503; the other checks say what it lacks.
             return Part(name="web", address=where, reachable=response.status in {200, 503})
     except (aiohttp.ClientError, OSError, TimeoutError):

@@ -12,6 +12,7 @@ from soulcaster.adapters.kafka.offsets import offsets_of
 from soulcaster.dev.child import Child
 from soulcaster.dev.kafka_install import fetch_jars, find_java
 from soulcaster.dev.loopback import accepts
+from soulcaster.dev.private_files import private_folder
 from soulcaster.errors import KafkaUnavailable, StackError
 from soulcaster.wire.topics import DEAD_LETTERS
 
@@ -107,7 +108,7 @@ class Kafka:
 
     async def _prepare(self, java: Sequence[str]) -> Child:
         """Write the configuration, format a new data directory, and return the broker's process."""
-        self._dir.mkdir(parents=True, exist_ok=True)
+        private_folder(self._dir)
         config, log4j = self._dir / "server.properties", self._dir / "log4j2.properties"
         config.write_text("".join(f"{name}={value}\n" for name, value in self._properties().items()))
         log4j.write_text(_LOG4J)

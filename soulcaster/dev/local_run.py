@@ -22,6 +22,7 @@ from soulcaster.dev.stack import Stack
 from soulcaster.dev.supervision import PROCESSES_FILE, Death, Kept, Patience, write_deaths
 from soulcaster.domain.members import LOCAL_OWNER
 from soulcaster.errors import StackError
+from soulcaster.http_client import http_session
 from soulcaster.processes.clock import utc_now
 from soulcaster.processes.redis_access import redis_access
 from soulcaster.processes.settings import STACK_FILE, Settings
@@ -209,7 +210,7 @@ class LocalRun:
         timeout = aiohttp.ClientTimeout(total=READY_SECONDS)
         try:
             async with (
-                aiohttp.ClientSession(timeout=timeout) as session,
+                http_session(timeout=timeout) as session,
                 session.get(f"{self._address}/ready") as response,
             ):
                 return response.status == 200

@@ -1,9 +1,16 @@
-"""Files in the data directory that only their owner may read."""
+"""The data directory and what is in it: only their owner may read them."""
 
 import os
 from pathlib import Path
 
 from cryptography.fernet import Fernet
+
+
+def private_folder(path: Path) -> None:
+    """Make a folder that only its owner may enter; one that others may enter, as older versions made it, is closed."""
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if path.stat().st_mode & 0o077:
+        path.chmod(0o700)
 
 
 def write_private(path: Path, text: str) -> None:

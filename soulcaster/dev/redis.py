@@ -7,6 +7,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from soulcaster.dev.child import Child
+from soulcaster.dev.private_files import private_folder
 
 START_SECONDS = 60.0
 """Reading an append-only file with a million items takes less."""
@@ -18,7 +19,7 @@ PING_SECONDS = 2.0
 
 def redis_child(data_dir: Path, log: Path, port: int) -> Child:
     """Return a Redis that keeps its data in `data_dir`, which is created, and listens on loopback only."""
-    data_dir.mkdir(parents=True, exist_ok=True)
+    private_folder(data_dir)
     options = {
         "bind": "127.0.0.1",
         "port": str(port),

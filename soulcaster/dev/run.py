@@ -10,6 +10,7 @@ from pathlib import Path
 from soulcaster.dev.kafka_install import VERSION, fetch_jars
 from soulcaster.dev.local_run import LocalRun
 from soulcaster.dev.loopback import port_is_free
+from soulcaster.dev.private_files import private_folder
 from soulcaster.errors import BadInput, StackError
 from soulcaster.processes.settings import Settings
 from soulcaster.terminal import console, progress_bar
@@ -61,7 +62,7 @@ def _local_settings(settings: Settings, port: int | None, data_dir: Path) -> Set
 def _locked(data_dir: Path) -> Iterator[None]:
     """Keep a second `run` away from the data dir; the kernel releases the lock when this process ends in any way."""
     try:
-        data_dir.mkdir(parents=True, exist_ok=True)
+        private_folder(data_dir)
         lock = (data_dir / "lock").open("a+")
     except OSError as error:
         raise BadInput(f"The data dir {data_dir} cannot be used: {error.strerror}.") from error

@@ -7,6 +7,7 @@ from soulcaster.adapters.kafka.provisioning import Provisioned, set_configs
 from soulcaster.dev.child import Child
 from soulcaster.dev.kafka import Kafka
 from soulcaster.dev.loopback import free_port
+from soulcaster.dev.private_files import private_folder
 from soulcaster.dev.redis import redis_child, start_redis
 from soulcaster.errors import TopicsDiffer
 from soulcaster.processes.kafka_access import kafka_access
@@ -38,6 +39,8 @@ class Stack:
         """Choose ports; start nothing yet. `base` holds the settings that do not depend on the stack."""
         self.data_dir = data_dir.resolve()
         self.logs = self.data_dir / "logs"
+        private_folder(self.data_dir)
+        private_folder(self.logs)
         ports: list[int] = []
         for _ in range(3):
             ports.append(free_port(ports))

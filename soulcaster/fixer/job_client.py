@@ -16,6 +16,7 @@ from soulcaster.domain.fixes.outcome import FixOutcome, cleaned
 from soulcaster.domain.splitting import split_by_bytes
 from soulcaster.domain.text.normalize import well_formed
 from soulcaster.errors import ApiRefuses, ApiUnavailable, BadInput, Fenced, SourceRefuses
+from soulcaster.http_client import RedirectedAway, http_session
 from soulcaster.wire.job_orders import CredentialOut, JobOrderOut
 
 REQUEST_SECONDS = 20.0
@@ -197,6 +198,8 @@ class JobClient:
                 if answer.status >= 400:
                     raise ApiRefuses(f"{refusal}.")
                 return await answer.json()
+        except RedirectedAway as error:
+            raise ApiRefuses(f"The HTTP API at {error}.") from error
         except (aiohttp.ClientError, TimeoutError) as error:
             raise ApiUnavailable from error
 
@@ -209,5 +212,5 @@ def _may_succeed_later(error: Exception) -> bool:
 async def job_client(address: JobAddress) -> AsyncIterator[JobClient]:
     """Give a client of the HTTP API for this job."""
     timeout = aiohttp.ClientTimeout(total=REQUEST_SECONDS)
-    async with aiohttp.ClientSession(timeout=timeout) as session:
+    async with http_session(timeout=timeout) as session:
         yield JobClient(session, address)

@@ -7,6 +7,7 @@ import structlog
 from yarl import URL
 
 from soulcaster.errors import BadInput
+from soulcaster.http_client import http_session
 from soulcaster.pollers.api_client import ApiClient
 from soulcaster.pollers.github import GitHubPoller
 from soulcaster.pollers.reddit import RedditPoller
@@ -65,8 +66,8 @@ async def _poll_reddit(settings: PollerSettings) -> None:
     config = reddit_config(settings)
     async with (
         telemetry(settings, "reddit-poller", TURNS.liveness),
-        aiohttp.ClientSession() as ours,
-        aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as theirs,
+        http_session() as ours,
+        http_session(cookie_jar=aiohttp.DummyCookieJar()) as theirs,
     ):
         reddit = RedditClient(theirs, config, clock=time.monotonic)
         log.info("Reddit poller starts", api=str(api), reddit=reddit.way, user_agent=reddit.user_agent)
@@ -78,7 +79,7 @@ async def _poll_reddit(settings: PollerSettings) -> None:
 
 async def _poll_github(settings: PollerSettings) -> None:
     api = settings.api_url()
-    async with telemetry(settings, "github-poller", TURNS.liveness), aiohttp.ClientSession() as session:
+    async with telemetry(settings, "github-poller", TURNS.liveness), http_session() as session:
         log.info("GitHub poller starts", api=str(api), minutes=settings.github_sync_minutes)
         client = ApiClient(session, api, settings.api_key)
         await GitHubPoller(client, interval=settings.github_sync_minutes * 60.0, clock=time.monotonic).run()

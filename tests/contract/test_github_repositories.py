@@ -198,9 +198,10 @@ async def test_a_renamed_repository_is_found(github: GitHub, repositories: GitHu
 async def test_the_token_does_not_follow_to_another_server(github: GitHub, repositories: GitHubRepositories) -> None:
     async with GitHub() as elsewhere:
         github.answers = [web.Response(status=301, headers={"Location": f"{elsewhere.url}/repos/acme/shop"})]
-        await repositories.base("acme/shop", branch=None, token=TOKEN)
-        assert elsewhere.authorizations == [None]
-    assert github.authorizations == [f"Bearer {TOKEN}"] * 2
+        with pytest.raises(SourceUnavailable, match="redirects to"):
+            await repositories.base("acme/shop", branch=None, token=TOKEN)
+        assert elsewhere.authorizations == []
+    assert github.authorizations == [f"Bearer {TOKEN}"]
 
 
 async def test_a_github_that_is_not_there_does_not_answer() -> None:

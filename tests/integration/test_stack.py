@@ -33,6 +33,8 @@ async def test_what_was_acknowledged_survives_kills_restarts_and_other_ports(jar
     async with Stack(tmp_path, partitions=2) as stack:
         assert len((await stack.provision()).created) == len(all_topics(stack.settings.app_id))
         assert not (await stack.provision()).created
+        for folder in (stack.data_dir, stack.logs, stack.data_dir / "kafka", stack.data_dir / "redis"):
+            assert folder.stat().st_mode & 0o077 == 0, f"others may look into {folder}"
         await post(stack.settings, 100)
         async with Redis.from_url(stack.settings.redis_url) as redis:
             await redis.set("kept", "yes")

@@ -6,9 +6,26 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 import aioboto3
-from botocore.config import Config
+import aiohttp
+from aiobotocore.config import AioConfig
+from aiobotocore.httpsession import AIOHTTPSession
 
 CONNECT_SECONDS = 3.0
+
+
+class _Session(AIOHTTPSession):  # type: ignore[misc]  # it ships no types that hold
+    """A session of the library that follows no redirect, as botocore itself does: botocore signs another request."""
+
+    async def _get_session(self, proxy_url: str | None) -> "_Requests":
+        return _Requests(await super()._get_session(proxy_url))
+
+
+class _Requests:
+    def __init__(self, session: aiohttp.ClientSession) -> None:
+        self._session = session
+
+    async def request(self, *words: Any, **options: Any) -> aiohttp.ClientResponse:
+        return await self._session.request(*words, allow_redirects=False, **options)
 
 
 class LazyClient:
@@ -20,10 +37,11 @@ class LazyClient:
         `read_seconds` is how long one try waits for each part of an answer.
         """
         self._service = service
-        self._config = Config(
+        self._config = AioConfig(
             connect_timeout=CONNECT_SECONDS,
             read_timeout=read_seconds,
             retries={"mode": "standard", "total_max_attempts": tries},
+            http_session_cls=_Session,
         )
         self._stack = AsyncExitStack()
         self._client: Any = None

@@ -51,6 +51,8 @@ class GeminiClient:
                 # We retry ourselves: the client's retries ignore Retry-After, and without this option it would
                 # sleep up to ten seconds and try once more.
                 retry_options=types.HttpRetryOptions(attempts=1),
+                # A redirect to another host would take the key there.
+                async_client_args={"allow_redirects": False},
             ),
         )
 

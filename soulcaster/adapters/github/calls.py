@@ -8,12 +8,14 @@ from typing import Any, Self
 
 from githubkit import GitHub
 from githubkit.exception import GraphQLFailed, RequestFailed
+from yarl import URL
 
 from soulcaster.adapters.github.kit_errors import kit_errors
 from soulcaster.adapters.github.rest import API_VERSION
 from soulcaster.domain.fixes.strangers import plain_line
 from soulcaster.domain.text.secrets import without_secrets
 from soulcaster.errors import SourceLimited, SourceRefuses, SourceUnavailable
+from soulcaster.http_client import check_redirect
 from soulcaster.ports.clock import Clock
 
 TIMEOUT_SECONDS = 20.0
@@ -51,6 +53,7 @@ class Calls:
             http_cache=False,
             auto_retry=False,
             user_agent="soulcaster",
+            async_event_hooks={"request": [self._stay]},
         )
 
     async def __aenter__(self) -> Self:
@@ -100,6 +103,10 @@ class Calls:
 
         answer = await self._again(lambda: self._errors(ask(), "the account of the token"), ATTEMPTS)
         return str(answer["viewer"]["login"])
+
+    async def _stay(self, request: Any) -> None:
+        """Refuse a request, which a redirect has made, to another host."""
+        check_redirect(URL(self._url), URL(str(request.url)))
 
     async def _again(self, call: Callable[[], Awaitable[Any]], attempts: int) -> Any:
         waited = 0.0

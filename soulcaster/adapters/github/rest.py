@@ -14,6 +14,7 @@ import aiohttp
 from yarl import URL
 
 from soulcaster.errors import SoulcasterError, SourceLimited, SourceRefuses, SourceUnavailable
+from soulcaster.http_client import http_session
 from soulcaster.ports.clock import Clock
 
 API_VERSION = {"X-GitHub-Api-Version": "2022-11-28"}
@@ -42,7 +43,7 @@ class GitHubClient:
         self._url = URL(url)
         self._clock = clock
         self._refusals = refusals
-        self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=timeout), raise_for_status=False)
+        self._session = http_session(timeout=aiohttp.ClientTimeout(total=timeout))
 
     async def __aenter__(self) -> Self:
         return self

@@ -18,6 +18,7 @@ from soulcaster.fixer.model_proxy.metering import Meter
 from soulcaster.fixer.model_proxy.prices import Prices
 from soulcaster.fixer.model_proxy.requests import AddressRefused, betas, permitted
 from soulcaster.fixer.sandbox.doors import Door
+from soulcaster.http_client import http_session
 from soulcaster.ports.sandbox import MODEL_URL
 
 MOST_BYTES = 32 * 2**20
@@ -78,7 +79,7 @@ class ModelProxy:
         credential = await self._ask()
         prices = Prices(self._agent, credential.url)
         timeout = aiohttp.ClientTimeout(total=CALL_SECONDS, sock_read=SILENT_SECONDS)
-        async with aiohttp.ClientSession(timeout=timeout, cookie_jar=aiohttp.DummyCookieJar()) as session:
+        async with http_session(timeout=timeout, cookie_jar=aiohttp.DummyCookieJar()) as session:
             serving = _Serving(self, credential, prices, session)
             app = web.Application(client_max_size=MOST_BYTES)
             app.router.add_route("*", "/{path:.*}", serving.handle)
