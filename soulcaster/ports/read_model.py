@@ -16,6 +16,7 @@ from soulcaster.ports.person_tokens import PersonTokenStore
 from soulcaster.ports.project_config import ProjectConfigReader
 from soulcaster.ports.projects import ProjectReader
 from soulcaster.ports.readiness import Answering
+from soulcaster.ports.sessions import SessionStore
 from soulcaster.ports.sources import SourceReader
 from soulcaster.ports.webhook_secrets import WebhookSecretReader
 
@@ -25,7 +26,7 @@ class ReadModel:
     """One reader per aggregate, all over the same store.
 
     agents/project alone writes it (`ports.read_model_writer`), and it can be made again from Kafka at any time; only
-    notes of passing use and `person_tokens` are not on Kafka.
+    notes of passing use, `person_tokens` and `sessions` are not on Kafka.
     """
 
     feedback: FeedbackReader
@@ -42,6 +43,7 @@ class ReadModel:
     project_config: ProjectConfigReader
     webhook_secrets: WebhookSecretReader
     sources: SourceReader
+    sessions: SessionStore
     notices: NoticeReader
     store: Answering
 

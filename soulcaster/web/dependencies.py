@@ -43,6 +43,7 @@ from soulcaster.services.project_config import ProjectConfigs
 from soulcaster.services.projects import Projects
 from soulcaster.services.pull_requests import PullRequests
 from soulcaster.services.source_limit import SourceLimit
+from soulcaster.services.sessions import Sessions
 from soulcaster.services.sources import Pollers
 from soulcaster.services.users import Users
 from soulcaster.services.webhook_secrets import Seal, WebhookSecrets
@@ -146,6 +147,7 @@ class Dependencies:
     projects: Projects
     replay: DeadLetterReplay
     source_limit: SourceLimit
+    sessions: Sessions
     users: Users
     webhook_secrets: WebhookSecrets
 
@@ -208,6 +210,7 @@ def compose(systems: Systems, options: Options) -> Dependencies:
         plans=around_fixes.plans,
         pollers=Pollers(publisher, read_model, clock, options.reddit),
         projects=Projects(publisher, read_model.projects, read_model.members, clock),
+        sessions=Sessions(read_model.sessions, clock),
         replay=DeadLetterReplay(systems.dead_letters, publisher),
         source_limit=SourceLimit(read_model.sources, options.sources_per_project),
         users=Users(publisher, read_model.members, read_model.projects, clock),

@@ -55,6 +55,8 @@
 | webhooks:{project_id} | hash | webhook secrets by id, sealed, JSON |
 | sources:{project_id} | hash | `report:{source}`: its poller's report, JSON; `kick:{source}`: when it was kicked |
 | repositories:{project_id} | hash | "owner/name" in lower case -> how far its issues are read, JSON |
+| session:{user_id}:{session_id} | string | a session of a person who is signed in, JSON; expires |
+| sessions:{user_id} | hash | ids of sessions, some of which may have expired |
 | events:{project_id} | stream | notices of what changed, JSON; the newest |
 
 The orders of clusters are `all` (by `created_at`), `ranked` (by size, then `created_at`) and `updated` (by when they or
@@ -73,7 +75,7 @@ MADE_AGAIN = (
 )  # fmt: skip
 """Patterns of the keys that a rebuild deletes and makes again from Kafka."""
 
-KEPT = ("used:key:*", "events:*", "github-token:*")
+KEPT = ("used:key:*", "events:*", "github-token:*", "session:*", "sessions:*")
 """Patterns of the keys that a rebuild keeps: they are on no topic."""
 
 
@@ -366,3 +368,16 @@ def repositories(project_id: str) -> str:
 def notices(project_id: str) -> str:
     """What changed in one project."""
     return f"events:{project_id}"
+
+
+# ---- sessions
+
+
+def session(user_id: str, session_id: str) -> str:
+    """One session."""
+    return f"session:{user_id}:{session_id}"
+
+
+def session_ids(user_id: str) -> str:
+    """The sessions of a user."""
+    return f"sessions:{user_id}"

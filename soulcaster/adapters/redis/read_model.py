@@ -16,6 +16,7 @@ from soulcaster.adapters.redis.notices import RedisNotices
 from soulcaster.adapters.redis.person_tokens import RedisPersonTokens
 from soulcaster.adapters.redis.project_config import RedisProjectConfig
 from soulcaster.adapters.redis.projects import RedisProjects
+from soulcaster.adapters.redis.sessions import RedisSessions
 from soulcaster.adapters.redis.sources import RedisSources
 from soulcaster.adapters.redis.webhook_secrets import RedisWebhookSecrets
 from soulcaster.adapters.redis.writer import RedisReadModelWriter
@@ -51,6 +52,7 @@ class RedisReadModel(ReadModel):
             project_config=RedisProjectConfig(connection),
             webhook_secrets=RedisWebhookSecrets(connection),
             sources=RedisSources(connection),
+            sessions=RedisSessions(connection),
             notices=RedisNotices(connection),
             store=connection,
         )

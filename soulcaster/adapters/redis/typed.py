@@ -301,6 +301,10 @@ class Commands:
         """Write a string unless there is one; tell whether it was written."""
         return bool(await self._redis.set(key, value, nx=True, ex=expires))
 
+    async def set_known(self, key: str, value: Value, *, expires: timedelta) -> bool:
+        """Write a string if there is one; tell whether it was written."""
+        return bool(await self._redis.set(key, value, xx=True, ex=expires))
+
     async def delete(self, *keys: str) -> None:
         """Delete keys."""
         await self._redis.delete(*keys)

@@ -51,6 +51,7 @@ from soulcaster.web.api.project_config.handlers import (
     set_subreddits,
 )
 from soulcaster.web.api.projects.handlers import create_project, create_user, get_stats, list_projects
+from soulcaster.web.api.sessions.handlers import end_session, end_sessions, list_sessions
 from soulcaster.web.api.sources.handlers import get_source, list_sources, poll_reddit, set_source_cursor, trigger_poll
 from soulcaster.web.api.webhook_secrets.handlers import (
     create_webhook_secret,
@@ -116,6 +117,9 @@ OPERATIONS: tuple[Operation, ...] = (
     create_api_key,
     revoke_api_key,
     create_user,
+    list_sessions,
+    end_sessions,
+    end_session,
     list_projects,
     create_project,
     list_members,

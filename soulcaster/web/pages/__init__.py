@@ -8,7 +8,17 @@ from aiohttp.typedefs import Handler
 from aiohttp_session import session_middleware
 
 from soulcaster.domain.api_keys import KeyScope
-from soulcaster.web.pages import cluster_forms, clusters, job_forms, jobs, members, plan_forms, projects, sign_in
+from soulcaster.web.pages import (
+    cluster_forms,
+    clusters,
+    job_forms,
+    jobs,
+    members,
+    plan_forms,
+    projects,
+    sessions,
+    sign_in,
+)
 from soulcaster.web.pages.access import of_person, requires
 from soulcaster.web.pages.session import OPEN, own_form, require_session, storage
 
@@ -27,6 +37,10 @@ def create_pages(session_key: str, *, secure: bool) -> web.Application:
             web.get("/sign-in/github", sign_in.github, name=f"{OPEN}.github", allow_head=False),
             web.get("/sign-in/github/callback", sign_in.github_callback, name=f"{OPEN}.callback", allow_head=False),
             web.post("/sign-out", own_form(sign_in.sign_out)),
+            web.get("/sessions", of_person(sessions.list_sessions)),
+            web.post("/sessions/end-others", of_person(own_form(sessions.end_others))),
+            web.post("/sessions/end-all", of_person(own_form(sessions.end_all))),
+            web.post("/sessions/{session_id}/end", of_person(own_form(sessions.end))),
             web.get("/projects", of_person(projects.list_projects)),
             web.get(project, requires("read", clusters.ranking)),
             web.get(cluster, requires("read", clusters.one_cluster)),

@@ -1,4 +1,7 @@
-"""The session of the person who is signed in: an encrypted cookie, and the CSRF token that every form carries."""
+"""The session of the person who is signed in: an encrypted cookie with its id, and the CSRF token of every form.
+
+Redis has the sessions (`services/sessions.py`): a cookie whose session has ended is worth nothing.
+"""
 
 import secrets
 from collections.abc import Mapping
@@ -11,6 +14,7 @@ from aiohttp_session import get_session, new_session
 from aiohttp_session.cookie_storage import EncryptedCookieStorage
 from cryptography.fernet import Fernet, MultiFernet
 
+from soulcaster.domain.sessions import IDLE, Session
 from soulcaster.services.secret_keys import fernet_of
 from soulcaster.web.bodies import form_fields
 from soulcaster.web.dependencies import dependencies
@@ -21,8 +25,10 @@ from soulcaster.web.problems import Problem
 OPEN = "open"
 """First part of the names of routes that need no session."""
 
-SESSION_SECONDS = 7 * 24 * 3600
+SESSION = web.RequestKey("session", Session)
+"""The session of the person who is signed in; behind `require_session` every request has one."""
 
+_ID = "id"
 _CSRF, _NOTICE, _LAST_PROJECT, _STATE, _VERIFIER = "csrf", "notice", "project", "state", "verifier"
 
 
@@ -47,7 +53,7 @@ def storage(session_key: str, *, secure: bool) -> SessionStorage:
         fernet_of(session_key, "SOULCASTER_SESSION_KEY"),
         cookie_name="soulcaster",
         path="/app",
-        max_age=SESSION_SECONDS,
+        max_age=int(IDLE.total_seconds()),
         httponly=True,
         samesite="Lax",
         secure=secure,
@@ -56,10 +62,23 @@ def storage(session_key: str, *, secure: bool) -> SessionStorage:
 
 @web.middleware
 async def require_session(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Refuse requests without a session (401)."""
-    if not (request.match_info.route.name or "").startswith(OPEN) and USER not in await get_session(request):
-        raise Problem(401, how_to_sign_in(request))
+    """Refuse requests without a session that has not ended (401); the cookie alone is none."""
+    if not (request.match_info.route.name or "").startswith(OPEN):
+        session = await present_session(request)
+        if session is None:
+            raise Problem(401, how_to_sign_in(request))
+        request[SESSION] = session
+        if await dependencies(request).sessions.note_use(session):
+            (await get_session(request)).changed()  # so that the cookie lasts as long, under the newest key
     return await handler(request)
+
+
+async def present_session(request: web.Request) -> Session | None:
+    """Return the session that the cookie names, None where there is none or it has ended."""
+    cookie = await get_session(request)
+    if USER not in cookie or _ID not in cookie:
+        return None
+    return await dependencies(request).sessions.find(str(cookie[USER]), str(cookie[_ID]))
 
 
 def own_form(handler: Handler) -> Handler:
@@ -83,14 +102,18 @@ def how_to_sign_in(request: web.Request) -> str:
 
 
 async def open_session(request: web.Request, user: str) -> None:
-    """Sign a user in, in a new session."""
+    """Sign a user in, in a new session; one that this browser had ends."""
+    known = await present_session(request)
+    if known is not None:
+        await dependencies(request).sessions.end(known.user_id, known.id)
+    begun = await dependencies(request).sessions.begin(user, request.headers.get("User-Agent", ""))
     session = await new_session(request)
-    session[USER] = user
+    session[USER], session[_ID] = user, begun.id
     session[_CSRF] = secrets.token_urlsafe(32)
 
 
 async def close_session(request: web.Request) -> None:
-    """Sign out: empty the cookie."""
+    """Empty the cookie."""
     (await get_session(request)).invalidate()
 
 

@@ -7,10 +7,11 @@ from soulcaster.ports.sign_in import Entrance
 from soulcaster.services.waiting import until
 from soulcaster.web.dependencies import dependencies
 from soulcaster.web.pages.session import (
+    SESSION,
     close_session,
     how_to_sign_in,
     open_session,
-    signed_in_user,
+    present_session,
     start_sign_in,
     verifier_of_sign_in,
 )
@@ -29,7 +30,7 @@ async def sign_in(request: web.Request) -> web.StreamResponse:
     user = await dependencies(request).sign_in.consume(token)
     if user is not None:
         await open_session(request, user)
-    elif await signed_in_user(request) is None:
+    elif await present_session(request) is None:
         if not token:
             raise Problem(401, how_to_sign_in(request))
         raise Problem(
@@ -76,6 +77,8 @@ async def github_callback(request: web.Request) -> web.StreamResponse:
 
 async def sign_out(request: web.Request) -> web.StreamResponse:
     """POST /app/sign-out: end the session."""
+    mine = request[SESSION]
+    await dependencies(request).sessions.end(mine.user_id, mine.id)
     await close_session(request)
     raise web.HTTPSeeOther("/app")
 
