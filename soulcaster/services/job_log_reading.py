@@ -139,7 +139,9 @@ class JobLogReading:
                     seconds=QUIET_SECONDS,
                     poll_seconds=POLL_SECONDS,
                 )
-            if part.texts or (ended and not follower.ended):
+            if follower.ended:
+                return
+            if part.texts or ended:
                 yield part
             if ended and not part.texts:
                 return

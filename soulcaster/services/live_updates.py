@@ -62,7 +62,9 @@ class Subscriber:
         self._woken = asyncio.Event()
 
     def put(self, update: LiveUpdate) -> None:
-        """Queue an update; where the queue is full, one reset replaces all of it."""
+        """Queue an update, unless this has ended; where the queue is full, one reset replaces all of it."""
+        if self._ended:
+            return
         if len(self._queue) >= MAX_QUEUED or self._bytes + len(update.data) > MAX_QUEUED_BYTES:
             if update.id is None:
                 return  # a comment may be lost
@@ -83,6 +85,12 @@ class Subscriber:
         """End the subscription after the updates that wait."""
         self._ended = True
         self._woken.set()
+
+    def cut_off(self) -> None:
+        """End the subscription at once: what waits is not sent."""
+        self._queue.clear()
+        self._bytes = 0
+        self.end()
 
     async def next(self, deadline: float) -> LiveUpdate | None:
         """Return the next update; None at the end of the subscription, or at `deadline` by the event loop's clock."""

@@ -6,6 +6,7 @@ The project comes from the key: to its holder, other projects do not exist.
 import math
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Literal
 
 import structlog
@@ -14,9 +15,11 @@ from aiohttp import web
 from soulcaster.domain.api_keys import KeyScope, hash_of
 from soulcaster.errors import NotFound, Unavailable
 from soulcaster.services.job_tokens import PREFIX, JobClaims, JobTokenInvalid
+from soulcaster.services.stream_rights import Right
 from soulcaster.web.dependencies import Dependencies, dependencies
 from soulcaster.web.headers import API_KEY_HEADER
 from soulcaster.web.problems import Problem
+from soulcaster.web.rights import RIGHT
 
 Needed = KeyScope | Literal["local", "program"]
 """What a call needs: an API key with this scope; "local": the local owner, because it concerns all projects; "program":
@@ -105,9 +108,16 @@ async def identify(request: web.Request, scope: Needed, *, job_tokens: bool = Fa
         raise Problem(403, "An API key belongs to one project and may not do this; only the local owner may.")
     if not key.allows(scope):
         raise Problem(403, f"This API key may not do this: it does not have the scope {scope}.")
+    request[RIGHT] = Right((key.id, scope), partial(_still_stands, given, key.hash, scope))
     await count_request(given, key.id, key.project_id)
     await _note_use(request, given, key.id)
     return Caller(f"key {key.name}", key.project_id, key.id, admin=key.allows("admin"))
+
+
+async def _still_stands(given: Dependencies, hashed: str, scope: KeyScope) -> bool:
+    """Return whether an API key that was let in would be let in again."""
+    key = await given.read_model.api_keys.get(hashed)
+    return key is not None and key.stands(given.clock()) and key.allows(scope)
 
 
 async def _program(request: web.Request, given: Dependencies, token: str, *, allowed: bool) -> Caller:

@@ -45,6 +45,7 @@ from soulcaster.services.pull_requests import PullRequests
 from soulcaster.services.source_limit import SourceLimit
 from soulcaster.services.sessions import Sessions
 from soulcaster.services.sources import Pollers
+from soulcaster.services.stream_rights import StreamRights
 from soulcaster.services.users import Users
 from soulcaster.services.webhook_secrets import Seal, WebhookSecrets
 from soulcaster.web.guards import LOOPBACK
@@ -148,6 +149,7 @@ class Dependencies:
     replay: DeadLetterReplay
     source_limit: SourceLimit
     sessions: Sessions
+    stream_rights: StreamRights
     users: Users
     webhook_secrets: WebhookSecrets
 
@@ -211,6 +213,7 @@ def compose(systems: Systems, options: Options) -> Dependencies:
         pollers=Pollers(publisher, read_model, clock, options.reddit),
         projects=Projects(publisher, read_model.projects, read_model.members, clock),
         sessions=Sessions(read_model.sessions, clock),
+        stream_rights=StreamRights(),
         replay=DeadLetterReplay(systems.dead_letters, publisher),
         source_limit=SourceLimit(read_model.sources, options.sources_per_project),
         users=Users(publisher, read_model.members, read_model.projects, clock),

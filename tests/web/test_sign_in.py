@@ -1,5 +1,6 @@
 """Signing in with GitHub, on a server that speaks its protocol."""
 
+import json
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -17,6 +18,7 @@ from soulcaster.domain.members import LOCAL_OWNER, SignUp, User
 from soulcaster.errors import KafkaUnavailable
 from soulcaster.ports.projects import Project
 from soulcaster.ports.sign_in import Entrance
+from soulcaster.services.sessions import Sessions
 from soulcaster.web.pages.sign_in import CALLBACK
 from tests.support.answers import page
 from tests.support.github_oauth import CLIENT_ID, CLIENT_SECRET, Account, GitHub
@@ -319,7 +321,9 @@ async def test_a_session_changed_or_of_another_key_is_none(world: World, github:
     async with serving(world, github) as client:
         await sign_in(client, github)
         good = client.session.cookie_jar.filter_cookies(client.make_url("/app"))["soulcaster"].value
-    claims = b'{"created": 4102444800, "session": {"user": "owner", "csrf": "x"}}'
+    session = await Sessions(world.read_model.sessions, lambda: NOW).begin(LOCAL_OWNER, "")
+    content = {"created": 4102444800, "session": {"user": LOCAL_OWNER, "csrf": "x", "id": session.id}}
+    claims = json.dumps(content).encode()
     forged = [good[:-8] + "AAAAAAA=", good[8:], good.swapcase(), Fernet(Fernet.generate_key()).encrypt(claims).decode()]
     async with serving(world, github) as other:
         for cookie in forged:
@@ -328,6 +332,9 @@ async def test_a_session_changed_or_of_another_key_is_none(world: World, github:
         # Or this test would be about our own mistake in forging.
         ours = Fernet(SESSION_KEY).encrypt(claims).decode()
         await page(await other.get("/app/projects", headers={"Cookie": f"soulcaster={ours}"}))
+        for none in (claims.replace(session.id.encode(), b"of nobody"), claims.replace(b'"id"', b'"no"')):
+            ours = Fernet(SESSION_KEY).encrypt(none).decode()
+            await page(await other.get("/app/projects", headers={"Cookie": f"soulcaster={ours}"}), 401)
 
 
 async def test_a_session_is_for_the_pages_alone(world: World, github: GitHub) -> None:

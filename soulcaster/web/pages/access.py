@@ -8,12 +8,18 @@ from aiohttp_session import get_session
 
 from soulcaster.domain.api_keys import KeyScope
 from soulcaster.domain.members import LOCAL_OWNER, Role, may
+from soulcaster.domain.sessions import Session
 from soulcaster.errors import NotFound
 from soulcaster.ports.projects import Project
+from soulcaster.services.stream_rights import Right
 from soulcaster.web.dependencies import dependencies
 from soulcaster.web.parameters import path_id
 from soulcaster.web.problems import Problem
+from soulcaster.web.rights import RIGHT
 from soulcaster.web.turns import turn_of
+
+SESSION = web.RequestKey("session", Session)
+"""The session of the person who is signed in; behind `require_session` every request has one."""
 
 USER = "user"
 """The session's field with the id of the user who is signed in, or `LOCAL_OWNER`."""
@@ -46,6 +52,7 @@ def requires(scope: KeyScope, handler: Handler) -> Handler:
         request[ACCESS] = access = await _access(request)
         if not access.may(scope):
             raise Problem(403, f"Your role in this project is {access.role}, which does not allow this. Ask an owner.")
+        request[RIGHT] = _right(request, access, scope)
         async with turn_of(request, access.project.id):
             return await handler(request)
 
@@ -60,6 +67,21 @@ def of_person(handler: Handler) -> Handler:
             return await handler(request)
 
     return in_turn
+
+
+def _right(request: web.Request, access: Access, scope: KeyScope) -> Right:
+    """Return the right of a person that `requires` has checked."""
+    given, mine = dependencies(request), request[SESSION]
+
+    async def stands() -> bool:
+        if await given.sessions.find(mine.user_id, mine.id) is None:
+            return False
+        if mine.user_id == LOCAL_OWNER:
+            return True
+        member = await given.read_model.members.get(access.project.id, mine.user_id)
+        return member is not None and may(member.role, scope)
+
+    return Right((mine.id, access.project.id, scope), stands)
 
 
 async def _access(request: web.Request) -> Access:

@@ -19,14 +19,11 @@ from soulcaster.services.secret_keys import fernet_of
 from soulcaster.web.bodies import form_fields
 from soulcaster.web.dependencies import dependencies
 from soulcaster.web.observe import allow_own_script
-from soulcaster.web.pages.access import ACCESS, USER
+from soulcaster.web.pages.access import ACCESS, SESSION, USER
 from soulcaster.web.problems import Problem
 
 OPEN = "open"
 """First part of the names of routes that need no session."""
-
-SESSION = web.RequestKey("session", Session)
-"""The session of the person who is signed in; behind `require_session` every request has one."""
 
 _ID = "id"
 _CSRF, _NOTICE, _LAST_PROJECT, _STATE, _VERIFIER = "csrf", "notice", "project", "state", "verifier"

@@ -3,7 +3,8 @@
 from aiohttp import web
 
 from soulcaster.web.dependencies import dependencies
-from soulcaster.web.pages.session import SESSION, close_session, leave_notice, render
+from soulcaster.web.pages.access import SESSION
+from soulcaster.web.pages.session import close_session, leave_notice, render
 from soulcaster.web.parameters import path_id
 
 HERE = "/app/sessions"

@@ -6,8 +6,8 @@ from soulcaster.errors import SignInRefused
 from soulcaster.ports.sign_in import Entrance
 from soulcaster.services.waiting import until
 from soulcaster.web.dependencies import dependencies
+from soulcaster.web.pages.access import SESSION
 from soulcaster.web.pages.session import (
-    SESSION,
     close_session,
     how_to_sign_in,
     open_session,

@@ -27,7 +27,8 @@ async def get_job_logs(request: web.Request, query: JobLogQuery, job_id: str) ->
     """Get a job's log, or follow it as Server-Sent Events; 404 when the project has no such job.
 
     With `stream=1`, or where the client accepts text/event-stream, events `log` come as the log is written, and `end`
-    when the job has ended and all of its log was sent. A stream ends after ten minutes, or when the server stops; a
+    when the job has ended and all of its log was sent. A stream ends after ten minutes, when the
+    server stops, or within a second when the API key is revoked; a
     client that comes back with the id of the last event resumes after it.
     """
     given = dependencies(request)

@@ -16,6 +16,7 @@ from soulcaster.web.api.live_updates.handlers import PING_SECONDS, SEND_SECONDS,
 from soulcaster.web.dependencies import dependencies
 from soulcaster.web.headers import LAST_EVENT_HEADER
 from soulcaster.web.problems import begin_stream
+from soulcaster.web.rights import while_allowed
 
 _log = structlog.get_logger(__name__)
 
@@ -47,8 +48,9 @@ async def stream_job_log(request: web.Request, job: Job, *, name: str, after: st
             disconnected = asyncio.create_task(stream.wait())
             disconnected.add_done_callback(lambda _: follower.end())
             try:
-                async for part in reading.parts(follower, job.id, position, seconds=STREAM_SECONDS):
-                    await _send(stream, part)
+                with while_allowed(request, follower.end):
+                    async for part in reading.parts(follower, job.id, position, seconds=STREAM_SECONDS):
+                        await _send(stream, part)
             except (ConnectionResetError, TimeoutError):
                 pass  # the client disconnected, or accepts nothing any more
             except Unavailable as error:

@@ -13,6 +13,7 @@ from soulcaster.web.dependencies import dependencies
 from soulcaster.web.headers import LAST_EVENT_HEADER
 from soulcaster.web.parameters import ProjectQuery
 from soulcaster.web.problems import begin_stream
+from soulcaster.web.rights import while_allowed
 
 PING_SECONDS = 15.0
 
@@ -28,7 +29,8 @@ async def stream_live_updates(request: web.Request, query: ProjectQuery) -> web.
     """Stream what changes in the project as Server-Sent Events, each once the change can be read.
 
     `open` comes first, then `changed` for every change; `reset` means that some were missed and everything has to be
-    read again. A stream ends after ten minutes, or when the server stops; a client that comes back with the id of the
+    read again. A stream ends after ten minutes, when the server stops, or within a
+    second when the API key is revoked; a client that comes back with the id of the
     last event resumes after it.
     """
     if request.method != "GET":
@@ -39,7 +41,8 @@ async def stream_live_updates(request: web.Request, query: ProjectQuery) -> web.
     try:
         await begin_stream(request)
         async with sse_response(request, ping_interval=PING_SECONDS, send_timeout=SEND_SECONDS) as stream:
-            await _send_updates(subscriber, stream)
+            with while_allowed(request, subscriber.cut_off):
+                await _send_updates(subscriber, stream)
     finally:
         live_updates.unsubscribe(subscriber)
     return stream
