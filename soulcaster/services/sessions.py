@@ -11,6 +11,9 @@ from soulcaster.ports.sessions import SessionStore
 
 BROWSER_CHARS = 200
 
+MOST_SESSIONS = 100
+"""Sessions that a user may have at once; all of them are shown on one page."""
+
 
 class Sessions:
     """Begins, finds and ends sessions."""
@@ -20,7 +23,7 @@ class Sessions:
         self._clock = clock
 
     async def begin(self, user_id: str, browser: str) -> Session:
-        """Return a new session of a user.
+        """Return a new session of a user; beyond `MOST_SESSIONS`, those end that were not used for the longest time.
 
         Raises:
             Unavailable: Redis does not answer.
@@ -28,6 +31,8 @@ class Sessions:
         now = self._clock()
         shown = one_line(clean(browser[: 4 * BROWSER_CHARS]), BROWSER_CHARS)
         session = Session(secrets.token_urlsafe(24), user_id, shown, now, now)
+        known = await self._store.of_user(user_id)
+        await self._store.end(user_id, [one.id for one in known[MOST_SESSIONS - 1 :]])
         await self._store.add(session, session.ends_at() - now)
         return session
 

@@ -11,6 +11,7 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from soulcaster.domain.members import LOCAL_OWNER
 from soulcaster.domain.sessions import IDLE, LONGEST, SEEN_EVERY
+from soulcaster.services.sessions import MOST_SESSIONS, Sessions
 from tests.support.answers import page, problem
 from tests.support.web import Client, World
 
@@ -135,6 +136,15 @@ async def test_a_use_is_noted_now_and_then_and_gives_the_cookie_anew(world: Worl
         world.now += SEEN_EVERY
         assert "Set-Cookie" in (await mine.get("/app/jobs")).headers
         assert "Set-Cookie" not in (await mine.get("/app/jobs")).headers
+
+
+async def test_a_user_has_only_so_many_sessions(world: World) -> None:
+    sessions = Sessions(world.read_model.sessions, lambda: world.now)
+    begun = []
+    for _ in range(MOST_SESSIONS + 2):
+        world.now += timedelta(seconds=1)
+        begun.append(await sessions.begin("kim", ""))
+    assert await sessions.of_user("kim") == begun[:1:-1]
 
 
 async def test_sessions_survive_a_rebuild(world: World) -> None:

@@ -3,6 +3,7 @@
 from aiohttp import web
 
 from soulcaster.errors import NotFound
+from soulcaster.ports.paging import Page
 from soulcaster.web.api.operation import operation
 from soulcaster.web.api.responses import json_list, json_response
 from soulcaster.web.api.sessions.models import SessionOut, SessionsEndedOut
@@ -13,7 +14,7 @@ from soulcaster.web.dependencies import dependencies
 async def list_sessions(request: web.Request, user_id: str) -> web.StreamResponse:
     """List where a user is signed in, the session that was used last first."""
     found = await dependencies(request).sessions.of_user(user_id)
-    return json_list([SessionOut.of(session) for session in found], total=len(found))
+    return json_list(Page(tuple(found), len(found)), SessionOut.of)
 
 
 @operation("DELETE", "/users/{user_id}/sessions", {200: SessionsEndedOut}, scope="local")
