@@ -42,8 +42,8 @@ from soulcaster.services.posting import FeedbackPosts
 from soulcaster.services.project_config import ProjectConfigs
 from soulcaster.services.projects import Projects
 from soulcaster.services.pull_requests import PullRequests
-from soulcaster.services.source_limit import SourceLimit
 from soulcaster.services.sessions import Sessions
+from soulcaster.services.source_limit import SourceLimit
 from soulcaster.services.sources import Pollers
 from soulcaster.services.stream_rights import StreamRights
 from soulcaster.services.users import Users
