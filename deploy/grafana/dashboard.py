@@ -90,6 +90,7 @@ ROWS: dict[str, tuple[Panel, ...]] = {
         Panel("Partitions that stand still", "short", (together("stopped_partitions", "topic"),)),
         Panel("Records lost", "short", (together("lost_records", "topic"),)),
         Panel("Dead letters in an hour", "short", (growth("dead_letters_total", "topic", "kind"),)),
+        Panel("Lines of the log lost in an hour", "short", (growth("log_lines_lost_total"),)),
     ),
     "Feedback": (
         Panel("Posted", "cps", (rate("items_posted_total", "outcome"),)),
