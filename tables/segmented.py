@@ -91,9 +91,13 @@ def _parts(key: bytes) -> tuple[int, str, str]:
     return int(partition), project_id, segment
 
 
-def declare(app: Any, name: str, partitions: int) -> Any:
-    """Declare a Faust table of bytes to bytes, in memory, with a compacted changelog."""
+def declare(app: Any, name: str, partitions: int, *, lost: Callable[[BaseException], object]) -> Any:
+    """Declare a Faust table of bytes to bytes, in memory, with a compacted changelog.
+
+    `app` makes tables of the class `AcknowledgedTable`; `lost` is called for a row that Kafka did not acknowledge.
+    """
     table = app.Table(name, partitions=partitions, key_type=bytes, value_type=bytes)
     # The constructor takes no serializers, and the default one would store str(bytes).
     table.key_serializer = table.value_serializer = "raw"
+    table.lost = lost
     return table

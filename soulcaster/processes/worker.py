@@ -57,6 +57,7 @@ from soulcaster.processes.worker_watch import WorkerWatch
 from soulcaster.services.project_config import ConfigCache
 from soulcaster.services.projection import Projection
 from soulcaster.wire.topics import AGENTS, DEAD_LETTERS
+from tables.acknowledged import AcknowledgedTable
 from tables.segmented import SegmentedTable, declare, partition_of
 
 T = TypeVar("T")
@@ -132,9 +133,6 @@ def create_app(settings: WorkerSettings, *, embedder: Embedder | None = None) ->
     def make_clusters(project_id: str, segments: Segments) -> ProjectClusters:
         return ProjectClusters(project_id, segments, archive_days=settings.archive_days)
 
-    async def stored() -> None:
-        await app.producer.flush()  # tables write their changelogs through Faust's own producer
-
     seen = _table(app, "seen", settings.partitions, MARK_BYTES, make_seen)
     clusters = _table(app, "clusters", settings.partitions, RECORD_BYTES, make_clusters)
     config_of = ConfigCache(read_model.project_config).get
@@ -142,7 +140,7 @@ def create_app(settings: WorkerSettings, *, embedder: Embedder | None = None) ->
     for agent in (
         Normalize(config_of=config_of, publisher=publisher),
         Embed(seen=seen, embedder=MeasuredEmbedder(embedder), publisher=publisher),
-        Cluster(clusters=clusters, stored=stored, publisher=publisher, clock=utc_now),
+        Cluster(clusters=clusters, stored=app.tables["clusters"].stored, publisher=publisher, clock=utc_now),
         Project(Projection(read_model.writer)),
     ):
         _add_agent(app, agent, publisher, meters[agent.name], suspension)
@@ -176,6 +174,7 @@ def _faust_app(settings: KafkaSettings, kafka: KafkaAccess) -> OrderlyApp:
         consumer_auto_offset_reset="none",  # records that were deleted are not passed over: see delivery.py
         producer_max_request_size=DEAD_LETTERS.max_bytes,
         producer_request_timeout=30.0,
+        Table=AcknowledgedTable,
         value_serializer="raw",
     )
 
@@ -228,7 +227,11 @@ def _table(
     app: faust.App, name: str, partitions: int, width: int, make: Callable[[str, Segments], T]
 ) -> SegmentedTable[T]:
     """Declare a table and reload its states after every recovery."""
-    table = declare(app, name, partitions)
+
+    def lost(error: BaseException) -> None:
+        _end_process(f"Kafka did not acknowledge a row of the table {name} in time ({error!r})")
+
+    table = declare(app, name, partitions, lost=lost)
     states = SegmentedTable(table, width, make)
 
     async def recovered() -> None:
