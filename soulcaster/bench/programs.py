@@ -62,6 +62,12 @@ class Program:
         self._group = group
         return self
 
+    @property
+    def process_id(self) -> int:
+        """The id of the process that was started."""
+        assert self._process is not None, "asked for while it runs"  # noqa: S101
+        return self._process.pid
+
     async def __aenter__(self) -> "Program":
         command = self._command if self._group is None else self._group.entering(self._command)
         self._process = await asyncio.create_subprocess_exec(

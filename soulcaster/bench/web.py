@@ -23,6 +23,7 @@ from soulcaster.adapters.redis.read_model import RedisReadModel
 from soulcaster.adapters.redis.sign_in_tokens import RedisSignIn
 from soulcaster.bench.feeds import texts
 from soulcaster.bench.programs import WEB, Program, wait_until
+from soulcaster.bench.readers import Memory, fill_longest, measure_readers
 from soulcaster.dev.loopback import free_port
 from soulcaster.dev.stack import Stack
 from soulcaster.domain.events import ClusterChanged, ItemAssigned
@@ -44,6 +45,8 @@ TEXTS = 10_000
 """Different texts; items take them in turn."""
 
 BATCH = 1_000
+LONGEST_ITEMS = 100
+READERS_ROUNDS = 5
 DEEP_PAGES = 20
 """How many cursors further the deep pages are."""
 
@@ -66,12 +69,13 @@ class Timing:
 
 @dataclass(frozen=True, slots=True)
 class WebFigures:
-    """The size of the read model, and the times by page or list."""
+    """The size of the read model, the times by page or list, and the memory while many read what is longest."""
 
     clusters: int
     items: int
     requests: int
     timings: Mapping[str, Timing]
+    memory: Memory
 
 
 async def measure(clusters: int, items: int, requests: int, report: Report) -> WebFigures:
@@ -83,13 +87,16 @@ async def measure(clusters: int, items: int, requests: int, report: Report) -> W
     with tempfile.TemporaryDirectory(prefix="soulcaster-bench-") as folder:
         async with Stack(Path(folder)) as stack, open_read_model(stack.settings) as read_model:
             largest = await fill(read_model, PROJECT, clusters, items, report)
-            async with signed_in(stack.settings) as http:
+            await fill_longest(read_model.writer, LONGEST_ITEMS)
+            async with signed_in(stack.settings) as (http, process_id):
                 pages = await _pages(http, read_model, largest, clusters)
                 timings = {}
                 for number, (name, address) in enumerate(pages.items()):
                     report("Asking", number, len(pages))
                     timings[name] = await _time(http, address, requests)
-    return WebFigures(clusters, items, requests, timings)
+                report("Reading what is longest", 0, 1)
+                memory = await measure_readers(http, process_id, READERS_ROUNDS)
+    return WebFigures(clusters, items, requests, timings, memory)
 
 
 def sizes_of(clusters: int, items: int) -> list[int]:
@@ -153,8 +160,8 @@ def _items(project: str, words: list[str], first: int, items: int) -> Iterator[F
 
 
 @asynccontextmanager
-async def signed_in(settings: Settings) -> AsyncIterator[aiohttp.ClientSession]:
-    """Start a web server, and give a browser that is signed in."""
+async def signed_in(settings: Settings) -> AsyncIterator[tuple[aiohttp.ClientSession, int]]:
+    """Start a web server; give a browser that is signed in, and the id of the server's process."""
     port = free_port()
     key = Fernet.generate_key().decode()
     variables = {"PORT": str(port), "SOULCASTER_KEYLESS": "true"}
@@ -163,7 +170,7 @@ async def signed_in(settings: Settings) -> AsyncIterator[aiohttp.ClientSession]:
     await sign_in.offer("bench", LOCAL_OWNER, seconds=SIGN_IN_SECONDS)
     await sign_in.close()
     async with (
-        Program(WEB, settings, **variables, **keys),
+        Program(WEB, settings, **variables, **keys) as web,
         aiohttp.ClientSession(f"http://127.0.0.1:{port}", cookie_jar=aiohttp.CookieJar(unsafe=True)) as http,
     ):
 
@@ -178,7 +185,7 @@ async def signed_in(settings: Settings) -> AsyncIterator[aiohttp.ClientSession]:
         async with http.get("/app/sign-in", params={"token": "bench"}) as got:
             if got.status != 200:
                 raise SoulcasterError(f"The bench cannot sign in: status {got.status}.")
-        yield http
+        yield http, web.process_id
 
 
 async def _pages(http: aiohttp.ClientSession, read_model: ReadModel, largest: str, clusters: int) -> dict[str, str]:

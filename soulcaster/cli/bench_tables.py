@@ -116,7 +116,12 @@ def print_web(figures: "WebFigures") -> None:
     for name, one in figures.timings.items():
         milliseconds = (f"{value:.1f}" for value in (one.p50_ms, one.p95_ms, one.max_ms))
         times.add_row(name, *milliseconds, f"{one.response_bytes / 1000:,.1f}")
-    console().print(times)
+    out, memory = console(), figures.memory
+    out.print(times)
+    out.print(
+        f"memory of the web server: {memory.before_mb:,} MB, at most {memory.most_mb:,} MB while {memory.readers} read "
+        f"what is longest, then {memory.after_mb:,} MB"
+    )
 
 
 def print_neighbour(figures: "NeighbourFigures") -> None:

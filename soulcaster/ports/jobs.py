@@ -6,7 +6,7 @@ from typing import Protocol
 from soulcaster.domain.lifecycle import Job
 from soulcaster.ports.paging import Page
 
-MAX_STEP_LOG_BYTES = 128 * 1024
+MAX_STEP_LOG_BYTES = 64 * 1024
 """How much the read model keeps of the log lines of a job's steps, the first of them."""
 
 

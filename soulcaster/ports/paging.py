@@ -15,6 +15,12 @@ PAGE_BYTES = 1024 * 1024
 """Bytes of stored texts that one page holds, about."""
 
 
+def place_of(cursor: str) -> tuple[float, str]:
+    """Return what a list is sorted by at a cursor, highest first: the score and the id before it."""
+    entry_id, score, *_ = cursor.split("~")
+    return float(score), entry_id
+
+
 @dataclass(frozen=True, slots=True)
 class Page(Generic[T]):
     """Part of a list, the length of the whole list, and the cursor of the next page, None at the end.

@@ -95,6 +95,31 @@ async def test_the_list_of_a_person_has_their_projects_only(world: World, client
     assert "p2" not in text
 
 
+@pytest.mark.parametrize("state", ["", "failed"])
+async def test_the_list_of_all_projects_goes_on(
+    world: World, owner: Client, monkeypatch: pytest.MonkeyPatch, state: str
+) -> None:
+    """Each job comes once, newest first, also where many were requested at the same time."""
+    monkeypatch.setattr(jobs, "JOBS_PER_PAGE", 2)
+    monkeypatch.setattr(jobs, "MAX_READS", 1)
+    wanted = []
+    for n in range(12):
+        project, job_state = f"p{n % 3 + 1}", "failed" if n % 4 else "dead"
+        await world.fix(f"j{n:02}", job_state, project=project, cluster=f"c{n}", minutes=n // 4)  # type: ignore[arg-type]
+        await world.fill(project=project, cluster=f"c{n}", size=1)
+        wanted += [f"j{n:02}"] if state in ("", job_state) else []
+    found, following = [], f"/app/jobs?state={state}"
+    while following:
+        text = await page(await owner.get(following))
+        shown = listed(text)
+        assert len(shown) <= 2
+        found += shown
+        links = re.findall(r'rel="next" href="([^"]+)"', text)
+        following = f"/app/jobs{unescape(links[0])}" if links else ""
+    assert sorted(found) == wanted
+    assert [int(job[1:]) // 4 for job in found] == sorted(int(job[1:]) // 4 for job in found)
+
+
 async def test_the_jobs_before_are_below(world: World, owner: Client) -> None:
     await world.fill()
     for n in range(7):

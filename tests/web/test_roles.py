@@ -14,13 +14,15 @@ from soulcaster.web.pages import create_pages
 from soulcaster.wire.cluster_commands import ClusterCommand
 from tests.support.answers import page
 from tests.support.make import NOW, uid
-from tests.support.web import SESSION_KEY, Client, FixedPlanner, World
+from tests.support.web import SESSION_KEY, Client, FixedPlanner, World, item
 
 PLANNED = PlannedFix("Retry", "Try the request again.")
 
 IN_PROJECT = "/app/projects/p1"
 CLUSTER = f"{IN_PROJECT}/clusters/c1"
 MEMBERS = f"{IN_PROJECT}/members"
+
+ITEM = item("c1-0").id
 
 FORMS: dict[str, dict[str, str]] = {
     "start-fix": {},
@@ -61,7 +63,7 @@ ROUTES = sorted(
 
 
 def address(path: str, project: str = "p1") -> str:
-    ids = {"project_id": project, "cluster_id": "c1", "job_id": "j1", "user_id": "other"}
+    ids = {"project_id": project, "cluster_id": "c1", "job_id": "j1", "user_id": "other", "item_id": ITEM}
     return path.format(**ids)
 
 
@@ -99,6 +101,7 @@ def test_the_walk_has_every_form() -> None:
     assert {path for method, path in ROUTES if method == "GET"} == {
         "/app/projects/{project_id}",
         "/app/projects/{project_id}/clusters/{cluster_id}",
+        "/app/projects/{project_id}/items/{item_id}",
         "/app/projects/{project_id}/jobs",
         "/app/projects/{project_id}/jobs/{job_id}",
         "/app/projects/{project_id}/jobs/{job_id}/facts",

@@ -9,6 +9,9 @@ from soulcaster.domain.splitting import split_by_bytes
 MAX_CHUNK_BYTES = 256 * 1024
 """UTF-8 bytes of a chunk's text."""
 
+WRITTEN_BYTES = 64 * 1024
+"""UTF-8 bytes of a chunk that we write: a reader gets whole chunks."""
+
 _MAX_BYTES_PER_CHAR = 4
 
 
@@ -74,15 +77,15 @@ class LogFence:
 
 
 def chunks_of(text: str) -> Iterator[str]:
-    """Yield text in chunks of at most `MAX_CHUNK_BYTES`, cut between lines; a longer line is cut where it must be."""
+    """Yield text in chunks of at most `WRITTEN_BYTES`, cut between lines; a longer line is cut where it must be."""
     lines = [part for line in text.splitlines(keepends=True) for part in _cut(line)]
-    for chunk in split_by_bytes([(line, len(line.encode())) for line in lines], MAX_CHUNK_BYTES):
+    for chunk in split_by_bytes([(line, len(line.encode())) for line in lines], WRITTEN_BYTES):
         yield "".join(chunk)
 
 
 def _cut(line: str) -> Iterator[str]:
-    step = MAX_CHUNK_BYTES // _MAX_BYTES_PER_CHAR
-    if len(line) <= step or len(line.encode()) <= MAX_CHUNK_BYTES:
+    step = WRITTEN_BYTES // _MAX_BYTES_PER_CHAR
+    if len(line) <= step or len(line.encode()) <= WRITTEN_BYTES:
         yield line
         return
     for first in range(0, len(line), step):

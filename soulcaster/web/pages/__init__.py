@@ -44,6 +44,7 @@ def create_pages(session_key: str, *, secure: bool) -> web.Application:
             web.get("/projects", of_person(projects.list_projects)),
             web.get(project, requires("read", clusters.ranking)),
             web.get(cluster, requires("read", clusters.one_cluster)),
+            web.get(f"{project}/items/{{item_id}}", requires("read", clusters.one_item)),
             _form(f"{cluster}/start-fix", "launch", job_forms.start_fix),
             _form(f"{cluster}/plan", "launch", plan_forms.store),
             _form(f"{cluster}/write-plan", "launch", plan_forms.write),

@@ -1,14 +1,19 @@
 """The pages that show clusters: a project's ranking, and one cluster with its items, jobs and history."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import get_args
 
 from aiohttp import web
 
 from soulcaster.domain.events import Proposal
 from soulcaster.domain.lifecycle import ClusterStatus
+from soulcaster.domain.text.normalize import CUT
 from soulcaster.errors import NotFound
 from soulcaster.ports.clusters import ClusterReader
+from soulcaster.ports.feedback import FeedbackView
+from soulcaster.services.lookup import known_item
+from soulcaster.services.paging import filled
 from soulcaster.web.dependencies import dependencies
 from soulcaster.web.pages.access import ACCESS
 from soulcaster.web.pages.addresses import cluster_path
@@ -20,6 +25,12 @@ from soulcaster.web.parameters import path_id, read_query, words
 
 CLUSTERS_PER_PAGE = 25
 ITEMS_PER_PAGE = 20
+SHOWN_CHARS = 5_000
+"""Characters of an item's text on the page of its cluster; another address has all of it."""
+
+AUTHOR_CHARS, URL_CHARS = 200, 2_000
+"""Of an item's author and address, on that page."""
+
 MAX_TARGETS = 50
 """Clusters that a page offers to merge with, or to move items to: the largest."""
 MAX_PROPOSALS = 5
@@ -84,8 +95,13 @@ async def one_cluster(request: web.Request) -> web.StreamResponse:
         raise NotFound("There is no such cluster in this project. All its items may have moved to other clusters.")
     if cluster.id != cluster_id:  # the id is an alias
         raise web.HTTPSeeOther(cluster_path(project.id, cluster.id))
-    items = await read_model.feedback.list(
-        project.id, cluster_id=cluster_id, limit=ITEMS_PER_PAGE, offset=(page - 1) * ITEMS_PER_PAGE
+    cut: set[str] = set()
+    items = await filled(
+        lambda limit, after: read_model.feedback.list(
+            project.id, cluster_id=cluster_id, limit=limit, offset=(page - 1) * ITEMS_PER_PAGE, after=after
+        ),
+        ITEMS_PER_PAGE,
+        lambda view: _shortened(view, cut),
     )
     paging = Paging(page, ITEMS_PER_PAGE, items.total)
     if page > paging.pages:
@@ -99,6 +115,7 @@ async def one_cluster(request: web.Request) -> web.StreamResponse:
             "project": project,
             "cluster": cluster,
             "items": items.items,
+            "cut": cut,
             "others": [other for other in largest.items if other.id != cluster_id],
             "history": await read_model.clusters.history(project.id, cluster_id),
             "paging": paging,
@@ -107,6 +124,25 @@ async def one_cluster(request: web.Request) -> web.StreamResponse:
         },
         script=True,
     )
+
+
+async def one_item(request: web.Request) -> web.StreamResponse:
+    """GET /app/projects/{project_id}/items/{item_id}: all that an item says."""
+    given, project = dependencies(request), request[ACCESS].project
+    view = await known_item(given.read_model.feedback, project.id, path_id(request, "item_id"))
+    context = {"project": project, "item": view.item, "cluster_id": view.cluster_id, "now": given.clock()}
+    return await render(request, "item.html", context)
+
+
+def _shortened(view: FeedbackView, cut: set[str]) -> FeedbackView:
+    """Return an item as a page shows it; its id is added to `cut` where the text is longer."""
+    item = view.item
+    body = item.body
+    if len(body) > SHOWN_CHARS:
+        cut.add(item.id)
+        body = body[:SHOWN_CHARS] + CUT
+    author, url = item.author and item.author[:AUTHOR_CHARS], item.url and item.url[:URL_CHARS]
+    return replace(view, item=replace(item, body=body, author=author, url=url, metadata={}))
 
 
 async def _with_titles(

@@ -18,7 +18,10 @@ from soulcaster.web.pages.access import ACCESS
 MAX_JOBS = 5
 """Jobs of a cluster that its page shows: the newest."""
 
-LOG_BYTES = 128 * 1024
+STEP_CHARS = 8_000
+"""Characters of the log lines of an ended job's steps that the page of its cluster has; the job's page has all."""
+
+LOG_BYTES = 64 * 1024
 """How much of a log a page has; the script of the page adds what follows."""
 
 
@@ -79,7 +82,7 @@ async def fix_panel(request: web.Request, cluster_id: str) -> FixPanel:
     return FixPanel(
         current=current,
         log=log,
-        ended=list(zip(ended, logs, strict=True)),
+        ended=[(job, _newest(lines)) for job, lines in zip(ended, logs, strict=True)],
         total=jobs.total,
         terms=terms,
         backends=given.fixes.backends,
@@ -90,6 +93,17 @@ async def fix_panel(request: web.Request, cluster_id: str) -> FixPanel:
         has_planner=given.plans.has_planner,
         has_agent=given.fixes.has_agent,
     )
+
+
+def _newest(lines: Sequence[str]) -> Sequence[str]:
+    """Return the last lines of a job's steps, as many as its box has room for."""
+    room, shown = STEP_CHARS, list[str]()
+    for line in reversed(lines):
+        if len(line) > room:
+            break
+        room -= len(line)
+        shown.append(line)
+    return shown[::-1]
 
 
 async def _plan(request: web.Request, cluster_id: str) -> Plan | None:

@@ -1,6 +1,5 @@
 """The pages of jobs: the lists of a project and of a person, one job, and what its page fetches while the job runs."""
 
-import asyncio
 from collections.abc import Collection, Sequence
 from typing import get_args
 
@@ -14,8 +13,9 @@ from soulcaster.domain.lifecycle import Job, JobState, ends
 from soulcaster.errors import ArchiveUnavailable, NotFound, NotShownYet
 from soulcaster.ports.paging import Page
 from soulcaster.services.job_log_reading import LogPart
-from soulcaster.services.job_search import search_jobs
+from soulcaster.services.job_search import search_all, search_jobs
 from soulcaster.services.lookup import known_job
+from soulcaster.services.paging import filled
 from soulcaster.web.api.job_logs.stream import stream_job_log
 from soulcaster.web.dependencies import dependencies
 from soulcaster.web.pages.access import ACCESS
@@ -36,21 +36,22 @@ _STATES: Collection[JobState] = get_args(JobState)
 
 
 async def list_all(request: web.Request) -> web.StreamResponse:
-    """GET /app/jobs: the newest jobs of all projects of the person who is signed in."""
+    """GET /app/jobs: the jobs of all projects of the person who is signed in, newest first."""
     given, query = dependencies(request), read_query(request, JobsQuery)
     projects = await projects_of_person(request)
     looked_at = projects[:MAX_PROJECTS]
     states = _wanted(query)
-    found = await asyncio.gather(
-        *(
-            search_jobs(given.read_model.jobs, project.id, states, limit=JOBS_PER_PAGE, reads=MAX_READS)
-            for project in looked_at
-        )
+    found = await search_all(
+        given.read_model.jobs,
+        [project.id for project in looked_at],
+        states,
+        limit=JOBS_PER_PAGE,
+        after=query.cursor,
+        reads=MAX_READS,
     )
-    jobs = sorted((job for page in found for job in page.items), key=lambda job: job.created_at, reverse=True)
-    shown = jobs[:JOBS_PER_PAGE]
     context = {
-        "rows": await _with_titles(request, shown),
+        "rows": await _with_titles(request, found.items),
+        "next_page": None if found.next is None else query.after(found.next),
         "projects": looked_at,
         "names": {project.id: project.name for project in looked_at},
         "projects_total": len(projects),
@@ -123,7 +124,10 @@ async def _page(request: web.Request, query: JobsQuery) -> Page[Job]:
     if query.state is not None:
         return await search_jobs(jobs, project_id, _wanted(query), limit=JOBS_PER_PAGE, after=query.cursor)
     offset = (query.page - 1) * JOBS_PER_PAGE
-    return await jobs.list(project_id, limit=JOBS_PER_PAGE, offset=offset, after=query.cursor)
+    return await filled(
+        lambda limit, after: jobs.list(project_id, limit=limit, offset=offset, after=after or query.cursor),
+        JOBS_PER_PAGE,
+    )
 
 
 def _wanted(query: JobsQuery) -> Collection[JobState]:

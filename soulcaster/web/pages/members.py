@@ -13,11 +13,14 @@ from soulcaster.services.waiting import until
 from soulcaster.web.bodies import read_form
 from soulcaster.web.dependencies import dependencies
 from soulcaster.web.pages.access import ACCESS
+from soulcaster.web.pages.paging import Paging, page_number
 from soulcaster.web.pages.session import leave_notice, render
 from soulcaster.web.parameters import path_id
 from soulcaster.wire.fields import Email, GitHubLogin
 
 T = TypeVar("T")
+
+MEMBERS_PER_PAGE = 100
 
 VISIBLE_SECONDS = 2.0
 """How long a page waits until a change can be read, to show it."""
@@ -39,9 +42,12 @@ class RoleForm(BaseModel):
 async def list_members(request: web.Request) -> web.StreamResponse:
     """GET /app/projects/{project_id}/members: the members, and forms to change them."""
     given, access = dependencies(request), request[ACCESS]
+    members = await given.read_model.members.list(access.project.id)
+    paging = Paging(page_number(request), MEMBERS_PER_PAGE, len(members))
     context = {
         "project": access.project,
-        "members": await given.read_model.members.list(access.project.id),
+        "members": members[paging.first - 1 : paging.last],
+        "paging": paging,
         "me": access.user,
         "roles": ROLES,
         "now": given.clock(),
