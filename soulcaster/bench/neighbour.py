@@ -68,7 +68,7 @@ async def measure(items: int, requests: int, report: Report) -> NeighbourFigures
             await stack.provision()
             await fill(read_model, NEIGHBOUR, NEIGHBOUR_CLUSTERS, NEIGHBOUR_ITEMS, report)
             await fill(read_model, GREEDY, max(100, items // 100), items, report)
-            async with signed_in(stack.settings) as http:
+            async with signed_in(stack.settings) as (http, _):
                 report("Asking alone", 0, 2)
                 alone = await _times(http, requests)
                 report("Asking beside the greedy project", 1, 2)
