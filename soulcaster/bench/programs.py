@@ -6,6 +6,9 @@ import sys
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Self
 
+import psutil
+
+from soulcaster.errors import SoulcasterError
 from soulcaster.isolation.control_group import ControlGroup
 from soulcaster.processes.base_settings import environment_with, variables_of
 from soulcaster.processes.settings import Settings
@@ -94,6 +97,23 @@ class Program:
         except OSError:
             return False
         return True
+
+    def check_runs(self) -> None:
+        """Do nothing while the process runs.
+
+        Raises:
+            SoulcasterError: it has ended.
+        """
+        if self._process is not None and self._process.returncode is not None:
+            raise SoulcasterError(f"the process that the bench measures ended with {self._process.returncode}")
+
+    def cpu_seconds(self) -> float:
+        """Return the CPU time so far of the process and those that it has started, while they run."""
+        if self._process is None:
+            return 0.0
+        process = psutil.Process(self._process.pid)
+        times = (one.cpu_times() for one in (process, *process.children(recursive=True)))
+        return float(sum(one.user + one.system for one in times))
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to the process."""

@@ -98,6 +98,35 @@ def workers(
 
 
 @app.command()
+def growth(
+    items: Annotated[int, typer.Option(min=1000, help="Items that the worker takes in all.")] = 1_000_000,
+    topics: Annotated[int, typer.Option(min=8, help="Topics that the items are about.")] = 10_000,
+    as_json: AsJson = False,
+) -> None:
+    """Show what an item costs a worker as there are more, in CPU time, and how soon a new worker is ready after that.
+
+    It starts a Kafka and a Redis for itself. A million items take about half an hour and some gigabytes of memory.
+
+    `soulcaster bench growth --items 1000000 --topics 10000`
+    """
+    from soulcaster.bench.growth import measure
+    from soulcaster.cli.bench_tables import print_growth
+    from soulcaster.terminal import progress_bar
+
+    with progress_bar("Starting Kafka and Redis", "items") as bar:
+
+        def report(what: str, done: int, total: int) -> None:
+            bar.relabel(what)
+            bar.update(done, total)
+
+        figures = complete(measure(items, topics, report))
+    if as_json:
+        say_json(asdict(figures))
+    else:
+        print_growth(figures)
+
+
+@app.command()
 def web(
     clusters: Annotated[int, typer.Option(min=100, help="Clusters of the read model.")] = 10_000,
     items: Annotated[int, typer.Option(min=1000, help="Items of the read model.")] = 1_000_000,

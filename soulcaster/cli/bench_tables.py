@@ -11,6 +11,7 @@ from soulcaster.terminal import console, literal, table
 
 if TYPE_CHECKING:
     from soulcaster.bench.fixes import FixFigures
+    from soulcaster.bench.growth import GrowthFigures
     from soulcaster.bench.intake import IntakeFigures
     from soulcaster.bench.neighbour import NeighbourFigures
     from soulcaster.bench.pipeline import PipelineFigures
@@ -107,6 +108,19 @@ def print_workers(figures: "WorkersFigures") -> None:
         runs.add_row(str(number), f"{per_s:,}")
     console().print(runs)
     console().print(f"two do {figures.ratio:.2f} times what one does")
+
+
+def print_growth(figures: "GrowthFigures") -> None:
+    """Print what an item costs at each size, and how soon a new worker is ready."""
+    costs = _numbers(f"one worker, {figures.cores} cores; an item:", "items", "clusters", "CPU us", "wall us")
+    for step in figures.steps:
+        costs.add_row(
+            f"{step.items:,}", f"{step.clusters:,}", f"{step.cpu_us_per_item:,}", f"{step.wall_us_per_item:,}"
+        )
+    out = console()
+    out.print(costs)
+    out.print(f"an item of the last step costs {figures.ratio:.2f} times what one of the first costs")
+    out.print(f"a new worker is ready after {figures.ready_seconds} s, {figures.ready_cpu_seconds} s of them CPU time")
 
 
 def print_web(figures: "WebFigures") -> None:

@@ -5,6 +5,7 @@ import json
 import re
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from json.encoder import encode_basestring_ascii
 from typing import Any, Literal
 
 from soulcaster.domain.feedback.times import TimesTold
@@ -134,8 +135,10 @@ def content_hash(item: FeedbackItem) -> bytes:
     Times of receipt are left out: they differ each time the same item is sent. Derived fields, such as the language,
     are left out too: deriving them differently is no new content.
     """
-    content = [item.title, item.body, item.author, item.url, item.github_repo_url, item.metadata]
-    return hashlib.blake2b(_canonical(content).encode(), digest_size=8).digest()
+    texts = (item.title, item.body, item.author, item.url, item.github_repo_url)
+    content = ["null" if text is None else encode_basestring_ascii(text) for text in texts]
+    content.append(_canonical(item.metadata) if item.metadata else "{}")
+    return hashlib.blake2b(f"[{', '.join(content)}]".encode(), digest_size=8).digest()
 
 
 def github_repo(named: object) -> str | None:

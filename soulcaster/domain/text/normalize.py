@@ -113,9 +113,12 @@ def whole_line(text: str) -> str:
 
 def one_line(text: str, limit: int) -> str:
     """Return the first line that is not blank, at most `limit` characters; a longer one is cut at a word."""
-    start = text.lstrip()[: 8 * limit]  # white space folds, so this is enough for `limit` characters
-    line = " ".join(start.split("\n", 1)[0].split())
-    if len(line) <= limit:
+    start = text.lstrip()
+    for most in (2 * limit, 8 * limit):  # white space folds, so this is enough for `limit` characters
+        line = " ".join(start[:most].split("\n", 1)[0].split())
+        if len(line) > limit:
+            break
+    else:
         return line
     head = line[: limit - 1]
     return (head.rsplit(" ", 1)[0] if " " in head[limit // 2 :] else head).rstrip() + CUT

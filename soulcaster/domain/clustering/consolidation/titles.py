@@ -4,7 +4,6 @@ Words are weighed by class-based TF-IDF (Grootendorst 2022): how many of a clust
 rare they are among all texts.
 """
 
-import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -90,11 +89,16 @@ def terms(micro_clusters: Sequence[MicroCluster], lexicon: Lexicon) -> tuple[str
     for mc in micro_clusters:
         repeats_title = mc.summary.startswith(mc.title.removesuffix(CUT))
         occurrences.update(set(words(mc.summary if repeats_title else f"{mc.title} {mc.summary}")))
-    forms: dict[str, list[tuple[int, str]]] = {}
-    for word, times in occurrences.items():
-        if len(word) >= _SHORTEST_TERM and not word.isdigit():
-            forms.setdefault(stem(word), []).append((-times, word))
-    stems = sorted(forms)
-    rarity = lexicon.rarity(stems)
-    weight = {s: -math.sqrt(-sum(times for times, _ in forms[s])) * rare for s, rare in zip(stems, rarity, strict=True)}
-    return tuple(min(forms[s])[1] for s in sorted(stems, key=lambda s: (weight[s], s))[:TERMS])
+    counted = {w: times for w, times in occurrences.items() if len(w) >= _SHORTEST_TERM and not w.isdigit()}
+    of_stem: dict[str, int] = {}
+    for word, times in counted.items():
+        s = stem(word)
+        of_stem[s] = of_stem.get(s, 0) + times
+    stems = sorted(of_stem)
+    weight = np.sqrt([of_stem[s] for s in stems]) * lexicon.rarity(stems)
+    best = [stems[at] for at in np.argsort(-weight, kind="stable")[:TERMS].tolist()]
+    forms: dict[str, list[tuple[int, str]]] = {s: [] for s in best}
+    for word, times in counted.items():
+        if (s := stem(word)) in forms:
+            forms[s].append((-times, word))
+    return tuple(min(forms[s])[1] for s in best)

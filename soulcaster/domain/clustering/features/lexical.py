@@ -131,13 +131,15 @@ class Lexicon:
         """Return a copy for looking frequencies up while more texts arrive."""
         copied = Lexicon()
         copied.seen = self.seen
+        copied._codes = self._codes  # what a word's code is never changes
         copied._frequencies = self._frequencies.copy()
         return copied
 
     def rarity(self, stems: Sequence[str]) -> list[float]:
         """Return ln((n + 1) / (df + 1/2)) of each stem."""
         code = np.array([self._codes[word] for word in stems], np.int64)
-        return [float(value) for value in self._rarity(_bucket(code))]
+        rarity: list[float] = self._rarity(_bucket(code)).tolist()
+        return rarity
 
     def _rarity(self, bucket: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
         # A bucket that several words share may have a higher count than there are texts.
