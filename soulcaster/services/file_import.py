@@ -148,7 +148,7 @@ def ready_row(
     if columns.id is not None and (value := values.pop(columns.id, None)) not in (None, ""):
         item["external_id"] = _as_text(value, columns.id)
     if columns.time is not None and (value := values.pop(columns.time, None)) not in (None, ""):
-        item["created_at"] = (times or ColumnTimes()).read(value).isoformat()
+        item["created_at"] = (times or ColumnTimes()).read(value).astimezone(UTC).isoformat()
     item["metadata"] = {name: value for name, value in values.items() if value not in (None, "")}
     if not (item.get("body") or item.get("title")):
         raise ValueError("has no text")

@@ -109,6 +109,7 @@ def choose_columns(columns: Columns, present: Sequence[str], sample: Sequence[Ro
         if name is not None and name not in present:
             raise BadInput(f"There is no column {name!r}; the columns are: {listed(present)}.")
     by_name = {name.casefold(): name for name in reversed(present)}
+    by_name = {name.removesuffix(" (utc)"): own for name, own in by_name.items()} | by_name
     export = next((one for one in EXPORTS.values() if one.needs <= by_name.keys()), None)
     if export is not None:
         columns = _filled_in(columns, export, by_name)

@@ -16,6 +16,9 @@ EqualIds = Literal["last", "join", "number"]
 _SHORTENED = re.compile(r"\d(?:[.,]\d+)?E\+\d+", re.IGNORECASE)
 """How a spreadsheet shows a number that is too long for it."""
 
+_ROUNDED = re.compile(r"\d{15}0{2,}")
+"""How it keeps one: it has 15 digits for a number."""
+
 
 def id_of(row: Row, column: str | None) -> str | None:
     """Return a row's id as text; None if it has none."""
@@ -52,6 +55,8 @@ class SharedIds:
         self.count[own] = self.count.get(own, 1) + 1
         if content != first_content or own in self.rows:
             self.rows.setdefault(own, [number]).append(row.number)
+            if self.shortened is None and _ROUNDED.fullmatch(own):
+                self.shortened = own
 
 
 def _digest(text: str) -> bytes:

@@ -324,23 +324,28 @@ def test_a_last_row_without_line_end_is_a_row(tmp_path: Path) -> None:
 # ---- encodings -------------------------------------------------------------------------------------------------------
 
 
-TEXTS = {
-    "cp1252": "Die Anmeldung schlägt fehl, das Löschen auch: „schön“",
-    "cp1250": "Nie mogę się zalogować, proszę o pomoc, wyświetla się błąd",
-    "cp1251": "Приложение не запускается после обновления",
-    "cp932": "アプリが起動しません。検索も遅いです。",
-    "gb18030": "应用程序无法启动,搜索太慢了,请修复",
-    "euc-kr": "앱이 시작되지 않습니다. 검색이 너무 느려요.",
-    "utf-16-le": "Nothing works any more",
-    "utf-16-be": "Nothing works any more",
-}
+TEXTS = [
+    ("cp1252", "Die Anmeldung schlägt fehl, das Löschen auch: „schön“"),
+    ("cp1252", "Très lent, déjà à l'été"),
+    ("cp1252", "José says that it crashes"),
+    ("cp1250", "Nie mogę się zalogować, proszę o pomoc, wyświetla się błąd"),
+    ("cp1251", "Приложение не запускается после обновления"),
+    ("cp1253", "Η εφαρμογή δεν ανοίγει"),  # noqa: RUF001
+    ("cp1254", "Uygulama açılmıyor, şifremi değiştiremiyorum"),  # noqa: RUF001
+    ("cp932", "アプリが起動しません。検索も遅いです。"),
+    ("gb18030", "应用程序无法启动,搜索太慢了,请修复"),
+    ("big5", "應用程式無法啟動,搜尋太慢了"),
+    ("euc-kr", "앱이 시작되지 않습니다. 검색이 너무 느려요."),
+    ("utf-16-le", "Nothing works any more"),
+    ("utf-16-be", "Nothing works any more"),
+]
 
 
-@pytest.mark.parametrize("encoding", TEXTS)
-def test_an_encoding_without_a_mark_is_found_and_told(tmp_path: Path, encoding: str) -> None:
-    content = f"key;text\n1;{TEXTS[encoding]}\n2;{TEXTS[encoding]}\n"
+@pytest.mark.parametrize(("encoding", "text"), TEXTS)
+def test_an_encoding_without_a_mark_is_found_and_told(tmp_path: Path, encoding: str, text: str) -> None:
+    content = f"key;text\n1;{text}\n2;{text}\n"
     table, rows = opened(write(tmp_path, "a.csv", content.encode(encoding)))
-    assert [row.values["text"] for row in rows] == [TEXTS[encoding]] * 2
+    assert [row.values["text"] for row in rows] == [text] * 2
     assert "guess" in table.notes[0]
 
 

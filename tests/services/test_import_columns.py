@@ -35,8 +35,8 @@ def test_the_text_is_looked_for(present: list[str], text: str | None, title: str
             Columns("Ticket description", "Ticket ID", "Ticket subject"),
         ),
         (
-            ["Conversation ID", "Conversation started at", "Message body"],
-            Columns("Message body", "Conversation ID", None, "Conversation started at"),
+            ["Conversation ID", "Conversation started at (UTC)", "Message body"],
+            Columns("Message body", "Conversation ID", None, "Conversation started at (UTC)"),
         ),
         (
             ["#", "Why?", "Start Date (UTC)", "Submit Date (UTC)", "Network ID"],

@@ -43,9 +43,11 @@ def test_a_row_with_a_problem_shares_nothing() -> None:
     assert surveyed([*ROWS[:2], Row(3, 4, problem="is bad")]).shared.rows == {}
 
 
-def test_an_id_that_a_spreadsheet_shortened_is_named() -> None:
-    rows = [Row(n, n, {"key": "1.23457E+18", "text": str(n)}) for n in (1, 2)]
-    assert surveyed(rows).shared.shortened == "1.23457E+18"
+@pytest.mark.parametrize("own", ["1.23457E+18", "1,2E+20", "1234567890123450000"])
+def test_an_id_that_a_spreadsheet_shortened_is_named(own: str) -> None:
+    rows = [Row(n, n, {"key": own, "text": str(n)}) for n in (1, 2)]
+    assert surveyed(rows).shared.shortened == own
+    assert (surveyed(rows[:1]).shared.shortened == own) == ("E" in own)
     assert surveyed(ROWS).shared.shortened is None
 
 

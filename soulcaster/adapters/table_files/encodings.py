@@ -1,11 +1,16 @@
 """In which encoding a file's text is."""
 
 import codecs
+import re
 from pathlib import Path
 from typing import BinaryIO
 
 from soulcaster.errors import BadInput
 
+_OTHER_ALPHABET = re.compile("[\u0370-\u06ff]")
+"""Greek, Cyrillic, Armenian, Hebrew and Arabic letters."""
+
+_MIXED = re.compile("[A-Za-z][\u0370-\u06ff]|[\u0370-\u06ff][A-Za-z]")
 _CHUNK_BYTES = 1024 * 1024
 _SAMPLE_BYTES = 256 * 1024
 _MARKS = (
@@ -62,17 +67,25 @@ def _check(raw: BinaryIO, path: Path, encoding: str) -> None:
 
 
 def _guess(raw: BinaryIO, sample: bytes, wrong: int) -> str | None:
-    import chardet
+    """Return the likeliest encoding that decodes all of the file, and makes no words of two alphabets of it."""
+    from chardet import EncodingEra, detect_all
 
     if wrong > len(sample) // 2:  # what is not ASCII comes late: look there
         raw.seek(max(0, wrong - len(sample) // 2))
         sample = raw.read(_SAMPLE_BYTES)
         raw.seek(0)
-    guess = chardet.detect(sample)["encoding"]
-    if guess is None or guess.lower() in {"ascii", "utf-8"}:
-        return None
-    guess = guess.lower()
-    return guess if _first_wrong(raw, guess) is None else None
+    era = EncodingEra.MODERN_WEB | EncodingEra.DOS | EncodingEra.LEGACY_MAC
+    for found in detect_all(sample, ignore_threshold=True, prefer_superset=True, encoding_era=era):
+        guess = (found["encoding"] or "ascii").lower()
+        if guess in {"ascii", "utf-8"} or _mixes_alphabets(sample.decode(guess, "replace")):
+            continue
+        if _first_wrong(raw, guess) is None:
+            return guess
+    return None
+
+
+def _mixes_alphabets(text: str) -> bool:
+    return len(_MIXED.findall(text)) * 10 > len(_OTHER_ALPHABET.findall(text))
 
 
 def _first_wrong(raw: BinaryIO, encoding: str) -> int | None:

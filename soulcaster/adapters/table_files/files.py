@@ -146,7 +146,7 @@ def _table(
     if not head:
         raise BadInput(f"{path} has no rows.")
     found = layout(head, reading.names, reading.header_row)
-    form = f"The names of its {len(found.columns):,} columns are in line {found.header_line}."
+    form = f"The names of its columns ({len(found.columns):,}) are in line {found.header_line}."
     return TableFile(found.columns, _Rows(path, read, found), size, position, form, found.notes)
 
 
