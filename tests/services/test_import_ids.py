@@ -1,6 +1,9 @@
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from soulcaster.ports.rows import Row
+from soulcaster.services.file_import import look_at_rows
 from soulcaster.services.import_columns import Columns
 from soulcaster.services.import_ids import EqualIds, settled
 from soulcaster.services.import_survey import Survey, survey
@@ -30,6 +33,43 @@ def test_the_last_counts_or_they_are_joined_or_numbered() -> None:
     assert texts("last") == [(row.values["key"], row.values["text"]) for row in ROWS]
     assert texts("join") == [("B", "two"), ("", "four"), ("A", "one\n\nthree")]
     assert texts("number") == [("A", "one"), ("B", "two"), ("A (2)", "three"), ("", "four"), ("A (3)", "one")]
+
+
+KEYS = st.sampled_from(["", "A", "A (2)", "B"])
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.tuples(KEYS, st.sampled_from(["", "one", "two", "three"])), max_size=8),
+    st.sampled_from(["last", "join", "number"]),
+)
+def test_every_text_is_in_an_item_or_its_row_is_told(values: list[tuple[str, str]], how: EqualIds) -> None:
+    rows = [Row(n, n + 1, {"key": key, "text": text}) for n, (key, text) in enumerate(values, 1)]
+    columns = Columns(text="text", id="key")
+    found = surveyed(rows, columns)
+    look = look_at_rows(rows, found, source="s", first=len(rows), equal_ids=how)
+    items = {item["external_id"]: item["body"] for item in look.first}  # of one id the last
+    told = {one.row.number for one in look.imported.refused}
+    if how == "last":
+        told |= {number for numbers in found.shared.rows.values() for number in numbers}
+    for row in rows:
+        assert row.number in told or any(row.values["text"] in body for body in items.values())
+
+
+def test_a_number_that_is_taken_is_passed_over() -> None:
+    rows = [Row(n, n, {"key": key, "text": f"{n}"}) for n, key in enumerate(["A", "A (2)", "A"], 1)]
+    found = surveyed(rows, Columns(text="text", id="key"))
+    assert [row.values["key"] for row in settled(rows, found.columns, found.shared, "number")] == [
+        "A",
+        "A (2)",
+        "A (3)",
+    ]
+
+
+def test_of_a_joined_row_without_text_the_title_is_kept() -> None:
+    rows = [Row(1, 1, {"key": "A", "head": "One", "text": "x"}), Row(2, 2, {"key": "A", "head": "Two", "text": ""})]
+    [row] = settled(rows, COLUMNS, surveyed(rows).shared, "join")
+    assert (row.values["head"], row.values["text"]) == ("One", "x\n\nTwo")
 
 
 def test_equal_rows_lose_nothing_and_are_not_told() -> None:
