@@ -14,6 +14,7 @@ from soulcaster.domain.feedback.items import Deleted, FeedbackItem, compared_ite
 from soulcaster.ports.embedder import Embedder
 from soulcaster.ports.messaging import Outgoing, Publisher, Record
 from soulcaster.services.retrying import until_available
+from soulcaster.services.threads import away
 from soulcaster.telemetry.counting import count_by_source
 from soulcaster.telemetry.metrics import ITEMS_JUDGED
 from soulcaster.wire.embedded import EmbedderId, embedded_envelopes
@@ -70,7 +71,10 @@ class Embed:
         self, judged: Mapping[ProjectPartition, Judged], deleted: Mapping[ProjectPartition, Sequence[Deleted]]
     ) -> tuple[list[Outgoing], int]:
         """Embed what is fresh; return the messages and how many items they hold."""
-        compared_items = {place: [compared_item(item) for item in found.fresh] for place, found in judged.items()}
+        size = sum(len(item.body) for found in judged.values() for item in found.fresh)
+        compared_items = await away(
+            size, lambda: {place: [compared_item(item) for item in found.fresh] for place, found in judged.items()}
+        )
         texts = [compared.text for of_project in compared_items.values() for compared in of_project]
         vectors = np.zeros((0, self._embedder.dimensions), np.float32)
         if texts:

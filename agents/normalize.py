@@ -3,26 +3,23 @@
 The agent is stateless, so it runs on all partitions; a project's items are still spread over them here.
 """
 
-import asyncio
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import asdict
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 
 from agents.runtime.batches import Batch
 from soulcaster.domain.feedback.items import Deleted
 from soulcaster.domain.feedback.times import TimesTold
 from soulcaster.ports.messaging import Outgoing, Publisher, Record
 from soulcaster.services.dead_letters import dead_letter, send_dead_letters
-from soulcaster.services.intake import masked, read
+from soulcaster.services.intake import Contents, masked, read
 from soulcaster.services.retrying import until_available
+from soulcaster.services.threads import away
 from soulcaster.telemetry.counting import OTHER, count_by_source
 from soulcaster.telemetry.metrics import ITEMS_READ, TIMES_REPLACED
 from soulcaster.wire.feedback import items_envelopes
 from soulcaster.wire.project_config import ProjectConfig
 from soulcaster.wire.topics import FEEDBACK_ITEMS
-
-THREAD_BYTES = 128 * 1024
-"""A record of more bytes is read in a thread: that takes tens of milliseconds, which would hold up the event loop."""
 
 ConfigOf = Callable[[str], Awaitable[ProjectConfig]]
 """Returns a project's settings by its id."""
@@ -46,38 +43,21 @@ class Normalize:
 
     async def process(self, batch: Batch, records: Sequence[Record]) -> int:
         """Normalize records; return how many items they gave."""
-        items: dict[str, list[bytes]] = defaultdict(list)
-        deleted: dict[str, list[Deleted]] = defaultdict(list)
-        dead_letters: list[Outgoing] = []
-        configs: dict[str, ProjectConfig] = {}
-        outcomes: list[tuple[str, str]] = []
-        replaced: list[tuple[str, str]] = []
-        for record in records:
-            large = len(record.value or b"") > THREAD_BYTES
-            contents = await asyncio.to_thread(read, record) if large else read(record)
-            for one in contents.items:
-                project_id = one.item.project_id
-                if project_id not in configs:
-                    configs[project_id] = await self._config(project_id)
-                config = configs[project_id]
-                accepted = config.sources.accepts(one.item)
-                outcomes.append((one.item.source, "accepted" if accepted else "filtered"))
-                replaced += [(one.item.source, name) for name in _replaced(one.item.times_told)]
-                if accepted:
-                    items[project_id].append((masked(one) if config.mask_personal_data else one).json)
-            for project_id, tombstones in contents.deleted:
-                deleted[project_id].append(tombstones)
-            outcomes += [(OTHER, "deleted")] * len(contents.deleted) + [(OTHER, "refused")] * len(contents.refused)
-            dead_letters += [dead_letter(record, r.reason, value=r.value, index=r.index) for r in contents.refused]
+        size = sum(len(record.value or b"") for record in records)
+        contents = await away(size, lambda: [read(record) for record in records])
+        projects = dict.fromkeys(one.item.project_id for found in contents for one in found.items)
+        configs = {project_id: await self._config(project_id) for project_id in projects}
+        done = await away(size, lambda: _normalized(records, contents, configs))
+        items, deleted = done.items, done.deleted
         messages = [
             Outgoing(FEEDBACK_ITEMS.name, project_id.encode(), envelope)
             for project_id in {**items, **deleted}
             for envelope in items_envelopes(project_id, items.get(project_id, ()), deleted.get(project_id, ()))
         ]
         await until_available(lambda: self._publisher.publish(messages))
-        await send_dead_letters(self._publisher, dead_letters, "invalid")
-        count_by_source(ITEMS_READ, outcomes)
-        count_by_source(TIMES_REPLACED, replaced)
+        await send_dead_letters(self._publisher, done.dead_letters, "invalid")
+        count_by_source(ITEMS_READ, done.outcomes)
+        count_by_source(TIMES_REPLACED, done.replaced)
         return sum(map(len, items.values()))
 
     async def close(self) -> None:
@@ -89,3 +69,34 @@ class Normalize:
 
 def _replaced(told: TimesTold | None) -> list[str]:
     return [] if told is None else [name for name, at in asdict(told).items() if at is not None]
+
+
+@dataclass(slots=True)
+class _Normalized:
+    """What becomes of records: items as JSON and tombstones by project, dead letters, what is counted by source."""
+
+    items: dict[str, list[bytes]] = field(default_factory=lambda: defaultdict(list))
+    deleted: dict[str, list[Deleted]] = field(default_factory=lambda: defaultdict(list))
+    dead_letters: list[Outgoing] = field(default_factory=list)
+    outcomes: list[tuple[str, str]] = field(default_factory=list)
+    replaced: list[tuple[str, str]] = field(default_factory=list)
+
+
+def _normalized(
+    records: Sequence[Record], contents: Sequence[Contents], configs: Mapping[str, ProjectConfig]
+) -> _Normalized:
+    """Filter and mask what is in records."""
+    done = _Normalized()
+    for record, found in zip(records, contents, strict=True):
+        for one in found.items:
+            config = configs[one.item.project_id]
+            accepted = config.sources.accepts(one.item)
+            done.outcomes.append((one.item.source, "accepted" if accepted else "filtered"))
+            done.replaced += [(one.item.source, name) for name in _replaced(one.item.times_told)]
+            if accepted:
+                done.items[one.item.project_id].append((masked(one) if config.mask_personal_data else one).json)
+        for project_id, tombstone in found.deleted:
+            done.deleted[project_id].append(tombstone)
+        done.outcomes += [(OTHER, "deleted")] * len(found.deleted) + [(OTHER, "refused")] * len(found.refused)
+        done.dead_letters += [dead_letter(record, r.reason, value=r.value, index=r.index) for r in found.refused]
+    return done

@@ -13,7 +13,7 @@ _MOST = 10**19
 _COMPACT = {8: "%Y%m%d", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}
 """Forms of digits alone, by their number: 20261120203000 is half past eight, not a millisecond of 2612."""
 
-_ZONE = re.compile(r"\s+(?:([+-]\d{2}):?(\d{2})|UTC|GMT|Z)$")
+_ZONE = re.compile(r"(?<!\s)\s++(?:([+-]\d{2}):?(\d{2})|UTC|GMT|Z)$")
 
 
 def is_number(value: Any) -> bool:

@@ -20,10 +20,13 @@ QUIET = ("aiobotocore", "aiokafka", "asyncio", "boto3", "botocore", "faust", "ht
 
 
 _QUOTATIONS = (
-    (re.compile(r"input_value=.*, input_type="), "input_value=…, input_type="),
-    (re.compile(r"(Command # \d+ \(\w+).*\) of pipeline"), r"\1 …) of pipeline"),
+    (re.compile(r"^((?>.*?input_value=)).*, input_type=", re.MULTILINE), r"\1…, input_type="),
+    (re.compile(r"^((?>.*?Command # \d+ \(\w+)).*\) of pipeline", re.MULTILINE), r"\1 …) of pipeline"),
 )
-"""Quotations of pydantic and of redis-py, and what is left of them; neither has a line break."""
+"""Quotations of pydantic and of redis-py, and what is left of them; neither has a line break.
+
+An expression that is anchored reads each line once, however often a quotation seems to begin in it.
+"""
 
 
 def without_quotations(text: str) -> str:

@@ -1,6 +1,7 @@
 """Editing and deleting items on behalf of a person."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from pydantic import ValidationError
@@ -12,7 +13,8 @@ from soulcaster.ports.clock import Clock
 from soulcaster.ports.commands import CommandReader
 from soulcaster.ports.feedback import FeedbackReader, FeedbackView
 from soulcaster.ports.messaging import KeyedPublisher, Outgoing
-from soulcaster.services.posting import FeedbackPosts, read_items
+from soulcaster.services.posting import FeedbackPosts, PostableItem, read_items
+from soulcaster.services.threads import away
 from soulcaster.wire.feedback import ItemsEnvelope, RawFeedback
 from soulcaster.wire.topics import FEEDBACK_ITEMS
 
@@ -49,17 +51,10 @@ class FeedbackChanges:
             InvalidEdit: the edit is not an item.
             KafkaUnavailable: Kafka did not acknowledge it.
         """
-        if not title_and_body(fields["title"], fields["body"])[1]:
-            raise InvalidEdit("there is nothing to read in it", "body")
         # With a time, older versions that the source delivers later do not replace the edit.
         updated_at = None if item.updated_at is None else self._clock()
-        try:
-            raw = RawFeedback(**fields, updated_at=updated_at)
-        except ValidationError as error:
-            raise InvalidEdit(error.errors(include_url=False, include_input=False)[0]["msg"], "metadata") from error
-        ready, refused = read_items([raw.model_dump_json().encode()], self._clock())
-        if refused:
-            raise InvalidEdit(refused[0].reason)
+        size = max(len(fields["title"] or ""), len(fields["body"] or ""), len(str(fields["metadata"])))
+        ready = await away(size, lambda: _ready(fields, updated_at, self._clock()))
         await self._posts.post(ready)
         return ready[0].item
 
@@ -81,3 +76,17 @@ class FeedbackChanges:
         tombstone = ItemsEnvelope(project_id=project_id, items=(), deleted=(deleted,))
         await self._publisher.publish([Outgoing(FEEDBACK_ITEMS.name, project_id.encode(), tombstone.to_bytes())])
         return view
+
+
+def _ready(fields: Mapping[str, Any], updated_at: datetime | None, at: datetime) -> Sequence[PostableItem]:
+    """Return the edited item as it can be posted. Raises InvalidEdit."""
+    if not title_and_body(fields["title"], fields["body"])[1]:
+        raise InvalidEdit("there is nothing to read in it", "body")
+    try:
+        raw = RawFeedback(**fields, updated_at=updated_at)
+    except ValidationError as error:
+        raise InvalidEdit(error.errors(include_url=False, include_input=False)[0]["msg"], "metadata") from error
+    ready, refused = read_items([raw.model_dump_json().encode()], at)
+    if refused:
+        raise InvalidEdit(refused[0].reason)
+    return ready

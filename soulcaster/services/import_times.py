@@ -32,7 +32,7 @@ _CLOCK = re.compile(
 )
 _OFFSET = re.compile(r"\s*(?:(?:UTC|GMT)\s*)?([+-])(\d{1,2})(?::?(\d{2}))?(?!\d)(?:\s+(?:UTC|GMT)(?!\w))?")
 _ZONE_NAME = re.compile(r"\s*([A-Z]{1,5}|[A-Z][A-Za-z_]+(?:/[A-Z][A-Za-z_+-]+)+)(?![\w/])")
-_COMMENT = re.compile(r"\s*\([^()]*\)$")
+_COMMENT = re.compile(r"(?<!\s)\s*+\([^()]*\)$")
 _MARKS = re.compile("[\u200e\u200f\u061c\u202a-\u202e\u2066-\u2069]")
 _NUMERIC_DAY = re.compile(r"(\d{1,4})\s?([./-])\s?(\d{1,2})\s?\2\s?(\d{1,4})\.?")
 _WORDED_DAY = re.compile(

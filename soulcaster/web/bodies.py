@@ -9,6 +9,7 @@ from urllib.parse import parse_qs
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, RootModel, ValidationError
 
+from soulcaster.services.threads import away
 from soulcaster.web.problems import Problem, field_problems, invalid_fields
 
 M = TypeVar("M", bound=BaseModel)
@@ -19,6 +20,8 @@ MAX_BODY_BYTES = 256 * 1024
 
 MAX_BATCH_BYTES = 1024 * 1024
 """Bytes of a body that is a batch, both as it is sent and decompressed."""
+
+_BODY_BYTES = web.RequestKey("body_bytes", int)
 
 _WBITS = {"gzip": 16 + zlib.MAX_WBITS, "deflate": zlib.MAX_WBITS}
 """zlib's window parameter for each Content-Encoding that is accepted."""
@@ -66,6 +69,10 @@ async def read_json(request: web.Request, model: type[M]) -> M:
     if request.content_type != "application/json":
         raise Problem(415, "Send JSON, with the header Content-Type: application/json.")
     raw = await read_body(request, MAX_BATCH_BYTES if issubclass(model, OneOrBatch) else MAX_BODY_BYTES)
+    return await away(len(raw), lambda: _parsed(raw, model))
+
+
+def _parsed(raw: bytes, model: type[M]) -> M:
     try:
         try:
             read = model.model_validate_json(raw)
@@ -142,7 +149,14 @@ async def read_body(request: web.Request, limit: int) -> bytes:
             Content-Encoding; 400 when it is not what its Content-Encoding says.
     """
     encoding = _encoding(request)
-    return _decoded(await read_raw(request, limit), encoding, limit)
+    body = _decoded(await read_raw(request, limit), encoding, limit)
+    request[_BODY_BYTES] = len(body)
+    return body
+
+
+def body_bytes(request: web.Request) -> int:
+    """Return how many bytes the body had that `read_json` has read, decompressed."""
+    return request[_BODY_BYTES]
 
 
 async def read_raw(request: web.Request, limit: int) -> bytes:

@@ -18,7 +18,7 @@ _RISKY = re.compile(
 _SPECIAL = re.compile(r"[\\`*_{}\[\]()<>#+\-!|~&=^:\"']")
 _NUMBERED = re.compile(r"^(\d{1,9})([.)])")
 
-_TITLE_MARKS = re.compile(r"[@#`*\[\]{}\\$^<>|~]|\w*://|\bwww\.", re.IGNORECASE)
+_TITLE_MARKS = re.compile(r"[@#`*\[\]{}\\$^<>|~]|(?<!\w)\w*+://|\bwww\.", re.IGNORECASE)
 _TITLE_REFERENCE = re.compile(r"\bGH-(?=\d)", re.IGNORECASE)
 _TITLE_COMMIT = re.compile(r"(?<![0-9A-Za-z])([0-9a-fA-F]{6})[0-9a-fA-F]{1,58}(?![0-9A-Za-z])")
 

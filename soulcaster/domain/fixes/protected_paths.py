@@ -10,6 +10,8 @@ import unicodedata
 from collections.abc import Sequence
 from functools import lru_cache
 
+from soulcaster.domain.text.normalize import normalized
+
 AGENT_CONFIG = (
     "AGENTS.md",
     "AGENTS.*.md",
@@ -275,7 +277,7 @@ def _names(path: str) -> list[str]:
 def _name(name: str) -> str:
     if name in (".", ".."):
         return name
-    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
+    folded = normalized(normalized(name, "NFKC").casefold(), "NFKC")
     seen = "".join(char for char in folded if unicodedata.category(char) not in ("Cc", "Cf", "Mn"))
     return seen.split(":")[0].rstrip(". ")
 
@@ -288,7 +290,7 @@ def _any_of(patterns: tuple[str, ...]) -> re.Pattern[str]:
 def _expression(pattern: str) -> str:
     """Return the regular expression of a glob; it also matches everything in a folder that the glob matches."""
     anchored = "/" in pattern.rstrip("/")
-    names = [name for name in unicodedata.normalize("NFKC", pattern).casefold().split("/") if name]
+    names = [name for name in normalized(pattern, "NFKC").casefold().split("/") if name]
     parts = ["(?:[^/]+/)*" if name == "**" else _of_name(name) + "/" for name in names[:-1]]
     last = "[^/]+" if names[-1:] == ["**"] else _of_name(names[-1]) if names else "(?!)"
     return f"{'' if anchored else '(?:[^/]+/)*'}{''.join(parts)}{last}(?:/.*)?"

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from soulcaster.domain.feedback.items import FeedbackItem, github_repo
 from soulcaster.errors import Conflict
 
-NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9-]{0,38}/[A-Za-z0-9._-]*[A-Za-z0-9_-][A-Za-z0-9._-]*$"
+NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9-]{0,38}/\.*[A-Za-z0-9_-][A-Za-z0-9._-]*$"
 """A repository at GitHub, as owner/name; it becomes part of a URL."""
 
 MAX_CLAIMED = 5

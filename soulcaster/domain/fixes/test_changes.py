@@ -146,7 +146,7 @@ def _strength(habits: Habits, lines: Iterable[str]) -> int:
 
 def _lines(file: FilePatch, mark: str) -> Iterator[str]:
     for hunk in file.hunks:
-        yield from (line.text.strip() for line in hunk.lines if line.mark == mark)
+        yield from (line.text[:_MAX_LINE].strip() for line in hunk.lines if line.mark == mark)
 
 
 def _code(file: FilePatch, mark: str) -> Iterator[str]:
@@ -155,7 +155,7 @@ def _code(file: FilePatch, mark: str) -> Iterator[str]:
         lines = [line for line in hunk.lines if line.mark in (" ", mark)]
         for line, code in zip(lines, begin_in_code(file.path, (line.text for line in lines)), strict=True):
             if code and line.mark == mark:
-                yield line.text.strip()
+                yield line.text[:_MAX_LINE].strip()
 
 
 def _tests(file: FilePatch, habits: Habits, gone: Sequence[FilePatch]) -> list[_Test]:
@@ -315,7 +315,7 @@ def _relevant(path: str, hunk: Hunk, habits: Habits) -> Sequence[Line]:
     target = habits.defines(hunk.heading)
     for line in hunk.lines:
         if not line.text.startswith(("\t", "#", " ")) and line.text.strip():
-            target = habits.defines(line.text)
+            target = habits.defines(line.text[:_MAX_LINE])
         if target in TEST_TARGETS:
             found.append(line)
     return found

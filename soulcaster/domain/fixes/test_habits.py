@@ -11,13 +11,13 @@ Strength = Literal[0, 1, 2]
 """What a line checks: nothing; only that there is something; a value, an error or a condition."""
 
 _TRIVIAL = re.compile(
-    r"\bassert(?:!|True|\.ok|\.isTrue)?\s*\(?\s*(?:true|True|1|not False|!false|!0)\s*\)?\s*(?:,.*)?;?$"
-    r"|\b(?:assert(?:\w*|\.\w+)!?|EXPECT_\w+|ASSERT_\w+|REQUIRE|CHECK)\s*\(\s*(?:true|1)\s*\)"
-    r"|\bassert\s*\(?\s*(?P<one>[\w.]+)\s*===?\s*(?P=one)\s*\)?;?$"
-    r"|\b(?:assert\w*|expect)(?:\.\w+)?!?\s*\(\s*(?P<two>[\w.\"']+)\s*"
-    r"(?:,\s*|\)\.to(?:Be|Equal|StrictEqual)\()(?P=two)\s*[,)]"
-    r"|\bif\s*\(?\s*(?:false|False|0)\s*\)?\s*[{:]?$|\bor True\b|\|\|\s*true\b"
-    r"|\bif\s+(?P<four>\w+)\s*!=\s*(?P=four)\s*\{"
+    r"\bassert(?:!|True|\.ok|\.isTrue)?\s*+\(?\s*+(?:true|True|1|not False|!false|!0)\s*+\)?\s*+(?:,.*)?;?$"
+    r"|\b(?:assert(?:\w*|\.\w+)!?|EXPECT_\w+|ASSERT_\w+|REQUIRE|CHECK)\s*+\(\s*+(?:true|1)\s*+\)"
+    r"|\bassert\s*+\(?\s*+(?P<one>[\w.]+)\s*+===?\s*+(?P=one)\s*+\)?;?$"
+    r"|\b(?:assert\w*|expect)(?:\.\w+)?!?\s*+\(\s*+(?P<two>[\w.\"']+)\s*+"
+    r"(?:,\s*+|\)\.to(?:Be|Equal|StrictEqual)\()(?P=two)\s*+[,)]"
+    r"|\bif\s*+\(?\s*+(?:false|False|0)\s*+\)?\s*+[{:]?$|\bor True\b|\|\|\s*+true\b"
+    r"|\bif\s++(?P<four>\w+)\s*+!=\s*+(?P=four)\s*+\{"
 )
 _TOLERANT = re.compile(r"(?i)close|approx|almost|equal|match|same|contain|include")
 
@@ -143,13 +143,13 @@ _SHELL = _habits(
     skip=r"\|\|\s*(true|:)\s*$|^\s*exit 0\s*$|\bset \+e\b|^\s*skip\b",
     check=r"\bexit [1-9]|\btest\s|\[\s|\bdiff\s|\bcmp\s|\bgrep\s|\bassert\w*",
     weak=_NOTHING,
-    definition=r"(?:function\s+)?(\w+)\s*\(\)|@test\s+(.*)\{",
+    definition=r"(?:function\s+)?(\w+)\s*\(\)|@test\s++(.*)\{",
 )
 _MAKE = _habits(
     skip=r"\|\|\s*(true|:|exit 0)\s*$|^\t@?-\s*\S|^\s*\.IGNORE\b|^\t@?(true|:)\s*$",
     check=r"^\t.*\S",
     weak=_NOTHING,
-    definition=r"([\w.-]+)[\w. -]*:(?!=)",
+    definition=r"([\w.-]++)[\w. -]*+:(?!=)",
 )
 
 _BY_ENDING = {

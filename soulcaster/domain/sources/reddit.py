@@ -25,7 +25,7 @@ _GONE = re.compile(r"\[\s*(?:(?:deleted|removed)(?: by user)?\s*\]$|removed by r
 
 _IN_ADDRESS = re.compile(r"/r/([^/]+)/comments/([0-9a-z]+)")
 _LINK = re.compile(r'<a href="([^"<>]*)">\[link\]</a>')
-_TAG = re.compile(r"<([/!]?)([A-Za-z][A-Za-z0-9]*|--)([^<>]*)>")
+_TAG = re.compile(r"<([/!]?)([A-Za-z][A-Za-z0-9]*+|--)([^<>]*+)>")
 _MARKDOWN_DIV = re.compile(r'\bclass="md"')
 _HREF = re.compile(r'\bhref="([^"]*)"')
 _SPACE = re.compile(r"\s+")

@@ -2,7 +2,8 @@
 
 import re
 import unicodedata
-from typing import Any
+from functools import cache
+from typing import Any, Literal, NamedTuple
 
 TITLE_CHARS = 80
 """Characters of a title made from a text; it is cut at a word."""
@@ -93,6 +94,52 @@ def seen(text: str) -> bool:
     return _UNSEEN.fullmatch(text) is None
 
 
+MOST_MARKS = 30
+"""Combining marks in a row that a text keeps (Unicode's Stream-Safe Text Format, UAX #15); no word has as many.
+
+Normalization sorts the marks of a row by insertion, so a row of 100,000 takes seconds in one call.
+"""
+
+
+class _Marks(NamedTuple):
+    """Finds rows of more than `MOST_MARKS`: `gate`, which is fast, wherever `rows` does, and rarely elsewhere."""
+
+    gate: re.Pattern[str]
+    rows: re.Pattern[str]
+
+
+_MARKS_FROM, _MARKS_BEFORE = 0x300, 0x20000
+_LAST_OF_BMP = 0xFFFF
+
+
+@cache
+def _marks() -> _Marks:
+    """Return expressions for what normalization sorts: each character whose decomposition begins with a mark."""
+    marks = [char for char in map(chr, range(_MARKS_FROM, _MARKS_BEFORE)) if _begins_with_mark(char)]
+    every = "".join(marks)
+    near = "".join(char for char in marks if ord(char) <= _LAST_OF_BMP)
+    far = f"{min(char for char in marks if ord(char) > _LAST_OF_BMP)}-{marks[-1]}"  # `re` is slow with more ranges
+    return _Marks(*(re.compile(f"[{these}][{these}]{{{MOST_MARKS},}}+") for these in (near + far, every)))
+
+
+def _begins_with_mark(char: str) -> bool:
+    decomposed = unicodedata.normalize("NFKD", char) if unicodedata.decomposition(char) else char
+    return unicodedata.combining(decomposed[0]) != 0
+
+
+def normalized(text: str, form: Literal["NFC", "NFKC"]) -> str:
+    """Return the text in a normalization form, in linear time: of marks in a row only the first `MOST_MARKS` stay."""
+    if text.isascii():
+        return text
+    text = unicodedata.normalize(form, _without_rows(text))
+    return _without_rows(text)  # one character may be two marks
+
+
+def _without_rows(text: str) -> str:
+    marks = _marks()
+    return marks.rows.sub(lambda row: row[0][:MOST_MARKS], text) if marks.gate.search(text) else text
+
+
 def clean(text: str) -> str:
     """Return the text in Unicode NFC, line ends as LF, without control and invisible characters, trimmed.
 
@@ -100,9 +147,9 @@ def clean(text: str) -> str:
     """
     if text.isascii() and text.isprintable():
         return text.strip()
-    text = unicodedata.normalize("NFC", visible(text))
+    text = normalized(visible(text), "NFC")
     if "\u200c" in text or "\u200d" in text:
-        text = unicodedata.normalize("NFC", _JOINER.sub("", text))
+        text = normalized(_JOINER.sub("", text), "NFC")
     return text.strip() if seen(text) else ""
 
 

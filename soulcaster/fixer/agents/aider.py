@@ -5,6 +5,7 @@ the model. It runs no shell commands by itself (`--yes-always` skips them): it o
 """
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterator
 
 from soulcaster.domain.fixes.order import ModelApi
@@ -21,12 +22,12 @@ _WORDS = (
 _PREFIX: dict[ModelApi, str] = {"openai": "openai/", "anthropic": "anthropic/"}
 _ERROR = re.compile(r"litellm\.\w+(Error|Exceeded)\b|^(Can't|Cannot) initialize")
 _TOKENS = re.compile(
-    r"^Tokens: (\d+(?:\.\d+)?)(k?) sent, .*?(\d+(?:\.\d+)?)(k?) received\.(?: Cost: .*?\$(\d+(?:\.\d+)?) session)?"
+    r"^Tokens: (\d{1,12}(?:\.\d{1,3})?)(k?) sent, .*?(\d{1,12}(?:\.\d{1,3})?)(k?) received\."
+    r"(?: Cost: .*?\$(\d{1,9}(?:\.\d{1,9})?) session)?"
 )
 
 _BANNER = re.compile(r"(Aider v|Model: |Git repo: |Repo-map: )")
-_CHANGES = re.compile(r"^[^\n]*\n```.*?^```$", re.MULTILINE | re.DOTALL)
-"""The name of a file with a change of it, as the model writes them."""
+_FENCE = "```"
 
 
 def launch(access: Access) -> Launch:
@@ -64,13 +65,31 @@ def read_line(line: str, progress: Progress) -> None:
         progress.tokens_in += _thousands(found[1], found[2])
         progress.tokens_out += _thousands(found[3], found[4])
         progress.usd = float(found[5]) if found[5] else progress.usd
-        progress.words = _CHANGES.sub("", progress.words)
+        progress.words = _without_changes(progress.words)
     elif line.startswith("Applied edit to "):
         progress.called(succeeded=True)
     elif _BANNER.match(line):
         progress.words = ""
     else:
         progress.words = f"{progress.words}\n{line}"[-8_000:]
+
+
+def _without_changes(words: str) -> str:
+    """Return the words of a model without its changes: each is the name of a file, and a block of code."""
+    lines = words.split("\n")
+    ends = [at for at, line in enumerate(lines) if line == _FENCE]
+    kept: list[str] = []
+    at = 0
+    while at < len(lines):
+        begins = at + 1 < len(lines) and lines[at + 1].startswith(_FENCE)
+        following = bisect_right(ends, at + 1)
+        if begins and following < len(ends):
+            kept.append("")
+            at = ends[following] + 1
+        else:
+            kept.append(lines[at])
+            at += 1
+    return "\n".join(kept)
 
 
 def _thousands(number: str, unit: str) -> int:

@@ -5,7 +5,7 @@ import re
 from soulcaster.fixer.ecosystems.reading import StrangersFolder
 from soulcaster.fixer.ecosystems.suite import Ecosystem, Suite, joined
 
-_TARGET = re.compile(r"^(?P<names>[\w./ -]*?)\s*::?(?!=)", re.MULTILINE)
+_TARGET = re.compile(r"^(?P<names>[\w./ -]++)[ \t]*+::?(?!=)", re.MULTILINE)
 _TARGETS = ("test", "check", "tests")
 _MAKEFILES = ("GNUmakefile", "makefile", "Makefile")
 

@@ -19,7 +19,9 @@ MAX_LINES = 2_000
 MAX_PRINTED = 16 * 1024
 """Events of Go that are read for what it printed, and characters of that."""
 
-_CARGO_BINARY = re.compile(r"\s+Running (?:unittests )?(?P<file>\S+) \(.*?(?P<name>[\w-]+?)-[0-9a-f]{16}(?:\.exe)?\)")
+_CARGO_BINARY = re.compile(
+    r"\s+Running (?:unittests )?(?P<file>\S+) \((?:.*[^\w-])?(?P<name>[\w-]+)-[0-9a-f]{16}(?:\.exe)?\)"
+)
 _CARGO_DOCS = re.compile(r"\s+Doc-tests (?P<name>\S+)")
 _CARGO_TEST = re.compile(r"test (?P<name>.+?)(?: - should panic)? \.\.\. (?P<outcome>ok|FAILED|ignored)")
 _UNITTEST_NAME = re.compile(r"(?P<name>\w+) \((?P<where>[\w.]+)\)")

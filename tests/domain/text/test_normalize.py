@@ -6,8 +6,10 @@ from hypothesis import strategies as st
 
 from soulcaster.domain.text.normalize import (
     GIVEN_TITLE_CHARS,
+    MOST_MARKS,
     TITLE_CHARS,
     clean,
+    normalized,
     one_line,
     title_and_body,
     well_formed,
@@ -116,3 +118,16 @@ def test_something_said_is_never_nothing(title: str | None, body: str | None) ->
     said = bool(clean(title or "") or clean(body or ""))
     assert bool(made_title) == bool(made_body) == said
     assert title_and_body(made_title, made_body) == (made_title, made_body)
+
+
+@pytest.mark.parametrize("row", ["\u0301\u0327" * 50, "\u0344" * 50, "\u0f73\u0327" * 50, "\u0301\u200b" * 100])
+def test_of_marks_in_a_row_only_so_many_stay(row: str) -> None:
+    cleaned = clean(f"a{row}b")
+    assert cleaned[-1] == "b"
+    assert len(unicodedata.normalize("NFD", cleaned)) <= MOST_MARKS + 3
+    assert clean(cleaned) == cleaned
+
+
+@given(st.text(st.sampled_from("ae\u0301\u0327\u1100\u1161 \u0645\u064b\u0651"), max_size=MOST_MARKS))
+def test_marks_of_words_stay(text: str) -> None:
+    assert normalized(text, "NFC") == unicodedata.normalize("NFC", text)

@@ -31,7 +31,7 @@ _WORD = re.compile(r"\w+")
 _ASCII_WORDS = bytes(byte if chr(byte).isalnum() or byte == ord("_") else ord(" ") for byte in range(128)) + bytes(128)
 
 _VARIES = re.compile(
-    r"[\w.+-]+@[\w-]+\.[\w.-]+"  # e-mail addresses
+    r"[\w.+-]{1,64}+@[\w-]++\.[\w.-]+"  # e-mail addresses, whose local part has at most 64 characters (RFC 5321)
     r"|https?://\S+|www\.\S+"  # links
     r"|(?:[A-Za-z]:)?(?:[/\\][\w.+~-]+){2,}"  # paths
     r"|\b[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}\b"  # UUIDs

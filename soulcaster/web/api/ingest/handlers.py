@@ -4,7 +4,6 @@ A batch is accepted as a whole or refused as a whole: after correcting the named
 again and does not have to find out which items were accepted.
 """
 
-import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -16,6 +15,7 @@ from aiohttp import web
 from soulcaster.domain.feedback.items import FeedbackItem
 from soulcaster.domain.ids import posted_id
 from soulcaster.services.posting import PostableItem, read_items
+from soulcaster.services.threads import away
 from soulcaster.web.api.ingest.models import (
     FeedbackBatchIn,
     FeedbackIn,
@@ -31,14 +31,12 @@ from soulcaster.web.api.ingest.models import (
 )
 from soulcaster.web.api.operation import operation
 from soulcaster.web.api.responses import json_response
+from soulcaster.web.bodies import body_bytes
 from soulcaster.web.caller import CALLER, Caller
 from soulcaster.web.dependencies import dependencies
 from soulcaster.web.headers import idempotency_key
 from soulcaster.web.parameters import PROJECT, ProjectQuery
 from soulcaster.web.problems import FieldProblem, Problem, invalid_fields
-
-_MIN_ITEMS_FOR_THREAD = 20
-"""From so many items on, preparing them takes long enough (a millisecond) to run in a thread."""
 
 _FieldName = Callable[[int, str], str]
 """Returns what a field of the item at an index is called in the body; "" means the whole item."""
@@ -93,7 +91,7 @@ async def _post(
     """
     given = dependencies(request)
     prepare = partial(_prepare, items, project_id, request[CALLER], idempotency_key(request), given.clock(), field_name)
-    ready = await asyncio.to_thread(prepare) if len(items) >= _MIN_ITEMS_FOR_THREAD else prepare()
+    ready = await away(body_bytes(request), prepare)
     named: dict[str, set[str]] = defaultdict(set)
     for one in ready:
         named[one.item.project_id].add(one.item.source)

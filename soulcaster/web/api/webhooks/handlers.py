@@ -11,6 +11,7 @@ from soulcaster.domain.sources import SOURCES
 from soulcaster.domain.text.normalize import well_formed
 from soulcaster.services.intake import read_json
 from soulcaster.services.posting import read_delivery
+from soulcaster.services.threads import away
 from soulcaster.web.api.operation import operation
 from soulcaster.web.api.responses import json_response
 from soulcaster.web.api.webhooks.models import DeliveryOut
@@ -54,7 +55,7 @@ async def _take_event(request: web.Request, project_id: str) -> web.StreamRespon
     if not is_vendors(request) or event not in GITHUB_EVENTS:
         return None
     _check_json(request)
-    taken = await given.github_events.take(project_id, event, _payload(await read_webhook(request)))
+    taken = await given.github_events.take(project_id, event, await _payload(await read_webhook(request)))
     if taken is None:
         return None
     if taken.ignored is not None:
@@ -62,14 +63,14 @@ async def _take_event(request: web.Request, project_id: str) -> web.StreamRespon
     return json_response(DeliveryOut.taken(project_id, (), None), status=202)
 
 
-def _payload(body: bytes) -> object:
+async def _payload(body: bytes) -> object:
     """Return the JSON of a webhook.
 
     Raises:
         Problem: 400 when it is not JSON.
     """
     try:
-        return read_json(body)
+        return await away(len(body), lambda: read_json(body))
     except ValueError as error:
         raise Problem(400, f"The body cannot be read: {error}.") from error
 
@@ -89,7 +90,7 @@ async def _receive(request: web.Request, project_id: str, source: str) -> web.St
     body = await read_webhook(request)
     headers = {name: well_formed(request.headers[name]) for name in SOURCES[source].headers if name in request.headers}
     try:
-        ready = read_delivery(project_id, source, headers, body)
+        ready = await away(len(body), lambda: read_delivery(project_id, source, headers, body))
     except ValueError as error:
         raise Problem(400, f"The body cannot be read: {error}.") from error
     if ready.ignored is not None:

@@ -1,0 +1,62 @@
+"""Whether work grows faster than the text it is for, measured in CPU time.
+
+Linear work takes the same time for each character, whatever the length. A factor of 2.5 from 8 to 64 thousand
+characters leaves room for caches and a busy machine; work that grows with the square takes eight times as much.
+"""
+
+import time
+from collections.abc import Callable
+
+from tests.support.pumps import Pump
+
+LENGTHS = (8_000, 16_000, 32_000, 64_000)
+_FIRST_LENGTHS = (400, 4_000)
+_FAST = 0.6e-6
+"""Seconds a character takes at most where it is not worth measuring more lengths."""
+
+_GROWTH = 2.5
+_TRIES = 4
+_SURE = 0.2
+_MOST_SECONDS = 0.02
+"""What one call may take on the event loop."""
+
+
+def growth(work: Callable[[str], object], pump: Pump) -> str | None:
+    """Return how the time of work grows with the length of a hostile text; None if it does not."""
+    for length in _FIRST_LENGTHS:  # short ones first: what grows with the cube takes an hour for a long one
+        text = pump.text(length)
+        if _seconds(work, text) > len(text) * _FAST + 0.002:
+            break
+    else:
+        return None
+    times: dict[int, float] = {}
+    for length in LENGTHS:
+        text = pump.text(length)
+        times[length] = _shortest(work, text) / len(text)
+        if times[length] > max(_GROWTH * times[LENGTHS[0]], _FAST):
+            told = ", ".join(f"{1e6 * one:.2f} µs at {of:,}" for of, one in times.items())
+            return f"{pump}: a character takes {told}"
+    return None
+
+
+def too_long(work: Callable[[str], object], pump: Pump, most_chars: int) -> str | None:
+    """Return how long work takes for the longest text that it is ever given; None if that is short enough."""
+    text = pump.text(most_chars)
+    seconds = _seconds(work, text)
+    if seconds <= _MOST_SECONDS or (seconds := _shortest(work, text)) <= _MOST_SECONDS:
+        return None
+    return f"{pump}: {most_chars:,} characters take {1e3 * seconds:.0f} ms"
+
+
+def _shortest(work: Callable[[str], object], text: str) -> float:
+    """Return the time of the quickest of some tries; one that is long needs no other to be sure."""
+    times = [_seconds(work, text)]
+    while len(times) < _TRIES and times[-1] < _SURE:
+        times.append(_seconds(work, text))
+    return min(times)
+
+
+def _seconds(work: Callable[[str], object], text: str) -> float:
+    started = time.process_time()
+    work(text)
+    return time.process_time() - started
