@@ -24,7 +24,7 @@ PROJECT = "bench-readers"
 CLUSTER = "longest"
 JOB = "loudest"
 READERS = 20
-BOUND_MB = 512
+BOUND_MB = 300
 """The web server takes no more than this while `READERS` read."""
 
 _AT = datetime(2026, 1, 1, tzinfo=UTC)

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from redis.asyncio import Redis
 
-from soulcaster.adapters.redis import keys
+from soulcaster.adapters.redis import job_writer, keys, sizes
 from soulcaster.adapters.redis import lists as redis_lists
 from soulcaster.adapters.redis.lists import ListRange, narrowed
 from soulcaster.adapters.redis.read_model import RedisReadModel
@@ -147,6 +147,55 @@ async def test_what_a_request_looks_at_is_bounded_and_what_was_left_is_said(
     monkeypatch.setattr(redis_lists, "MOST_BYTES", 1_000_000)
     [whole] = await item_pages(read_model, words=("needle",))
     assert (whole.total, whole.counted) == (2, True)
+
+
+@pytest.mark.parametrize("words", [(), ("needle",)])
+async def test_long_texts_make_pages_short_and_each_item_comes_once(
+    read_model: RedisReadModel, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    monkeypatch.setattr(sizes, "PAGE_BYTES", 10_000)
+    long = {3, 4, 9, 10, 11, 25}
+    bodies = {n: "needle " + "e" * (9_000 if n in long else 100) for n in range(30)}
+    await read_model.writer.put_items("p1", [item(n, minutes=n, body=body) for n, body in bodies.items()])
+    pages = await item_pages(read_model, limit=20, words=words)
+    assert [int(view.item.external_id) for page in pages for view in page.items] == [*range(29, -1, -1)]
+    assert all(sum(len(view.item.body) for view in page.items) < 10_000 for page in pages)
+    assert len(pages) > 3
+    for page in pages:
+        after = await read_model.feedback.list("p1", words=words, limit=1, offset=0, after=page.cursors[0])
+        assert [view.item.external_id for view in after.items] == [str(int(page.items[0].item.external_id) - 1)][
+            : int(page.items[0].item.external_id)
+        ]
+
+
+async def test_jobs_that_say_much_make_pages_short(read_model: RedisReadModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sizes, "PAGE_BYTES", 5_000)
+    await read_model.writer.apply("p1", [event for n in range(9) for event in opened(f"c{n}", n + 1)])
+    steps = [replace(step(0, "failed", job=f"j{n}", cluster=f"c{n}"), error="e" * 1_900) for n in range(9)]
+    await read_model.writer.put_job_steps(steps)
+    jobs, after = [], None
+    while True:
+        page = await read_model.jobs.list("p1", limit=9, offset=0, after=after)
+        assert len(page.items) <= 2
+        jobs += [job.id for job in page.items]
+        after = page.next
+        if after is None:
+            break
+    assert sorted(jobs) == [f"j{n}" for n in range(9)]
+    first = await read_model.clusters.list("p1", limit=9, offset=0)
+    assert len(first.items) == 2
+    assert sorted(await clusters_of(read_model)) == [f"c{n}" for n in range(9)]
+    assert len(await read_model.clusters.get_many("p1", [f"c{n}" for n in range(9)])) == 9
+
+
+async def test_the_lines_of_steps_are_kept_up_to_a_limit(
+    read_model: RedisReadModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(job_writer, "MAX_STEP_LOG_BYTES", 25)
+    steps = [step(n, log="é" * 5) for n in range(6)]
+    for some in (steps[:4], steps[2:], steps):  # some come again
+        await read_model.writer.put_job_steps(some)
+    assert await read_model.jobs.logs("j1") == ("é" * 5, "é" * 5, "éé" + job_writer.NO_MORE)
 
 
 async def test_a_cursor_of_a_narrowed_list_goes_on_whatever_has_come(read_model: RedisReadModel) -> None:

@@ -72,6 +72,11 @@ async def test_pages_hold_every_letter_of_a_project_once_newest_first(
     assert [len(page) for page in found[:2]] == [40, 40]
     assert all(letter.reason == f"reason {letter.original.offset}" for page in found for letter in page)
 
+    monkeypatch.setattr(kafka_dead_letters, "PAGE_BYTES", 100)
+    short = await pages(letters, mine, 40)
+    assert (numbers(short), max(len(page) for page in short) < 10) == (expected, True)
+    monkeypatch.undo()
+
     assert await letters.newest(mine, limit=2, before=[0] * fresh_settings.partitions) == DeadLetterPage((), None)
 
     first = await letters.newest(mine, limit=2, before=None)

@@ -52,6 +52,16 @@ async def test_a_slow_follower_is_told_to_begin_anew_and_holds_no_more() -> None
     assert await drained(subscriber) == [LiveUpdate("reset", "{}", "1000-0"), LiveUpdate("changed", "{}", "1001-0")]
 
 
+async def test_what_waits_for_a_follower_is_bounded_in_bytes() -> None:
+    subscriber = Subscriber("p1", "me")
+    large = "x" * (live_updates.MAX_QUEUED_BYTES // 2)
+    for n in range(1, 5):
+        subscriber.put(LiveUpdate("changed", large, f"{n}-0"))
+    assert [update.event for update in await drained(subscriber)] == ["reset", "changed"]
+    subscriber.put(LiveUpdate("changed", large, "5-0"))
+    assert await drained(subscriber) == [LiveUpdate("changed", large, "5-0")]
+
+
 async def test_a_follower_that_ends_is_given_what_waits() -> None:
     subscriber = Subscriber("p1", "me")
     subscriber.put(LiveUpdate("changed", "{}", "1-0"))
