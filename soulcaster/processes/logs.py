@@ -12,6 +12,7 @@ import sys
 import structlog
 from structlog.typing import EventDict, WrappedLogger
 
+from soulcaster.domain.text.normalize import escaped
 from soulcaster.telemetry.lossy_stream import may_lose
 from soulcaster.telemetry.metrics import LOG_LINES_LOST
 
@@ -37,10 +38,10 @@ def without_quotations(text: str) -> str:
 
 
 class _Formatter(logging.Formatter):
-    """Formats the lines of libraries, without quotations."""
+    """Formats the lines of libraries, without quotations and escaped for a terminal; structlog escapes ours."""
 
     def format(self, record: logging.LogRecord) -> str:
-        return without_quotations(super().format(record))
+        return escaped(without_quotations(super().format(record)))
 
 
 def _cut_quotations(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

@@ -51,6 +51,21 @@ asyncio.run(full(sys.argv[1]))
 """
 
 
+def test_no_line_acts_on_the_terminal_of_whoever_reads_it() -> None:
+    program = """
+import logging, structlog
+from soulcaster.processes.logs import configure
+configure("INFO")
+hostile = chr(27) + "[2J" + chr(0x9b) + chr(0x202e) + chr(13)
+structlog.get_logger().warning("ours", said=hostile)
+logging.getLogger("a.library").warning("theirs %s", hostile)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)  # noqa: S603
+    shown = done.stderr.decode()
+    assert shown.count("[2J") == 2
+    assert not set(shown) & {"\x1b", "\x9b", "\u202e", "\r"}
+
+
 def test_errors_do_not_quote_people(redis_server: RedisServer) -> None:
     done = subprocess.run(  # noqa: S603
         [sys.executable, "-c", PROGRAM, redis_server.url], capture_output=True, text=True, check=True

@@ -145,6 +145,8 @@ async def test_the_project_in_the_query_comes_first(world: World, client: Client
         ("/ingest/manual", {}, "text"),
         ("/ingest/manual", {"text": 3}, "text"),
         ("/ingest/manual", {"text": " \n\u200b\x00"}, "text"),
+        ("/ingest/manual", {"text": "\u200e\u2800"}, "text"),
+        ("/ingest/manual", {"text": "\x1b[31m\ufe0f"}, "text"),
         ("/ingest/feedback", {"title": "x"}, "source"),
         ("/ingest/feedback", {"source": "\u200b", "title": "x"}, "source"),
         ("/ingest/feedback", {"source": 3, "title": "x"}, "source"),
