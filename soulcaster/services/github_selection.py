@@ -108,7 +108,7 @@ class IssueSelection:
             result.skipped += 1
             return False
         before = known.get(item.id)
-        if before is not None and item.updated_at is not None and item.updated_at <= before:
+        if before is not None and item.updated_at is not None and _is_known(item, item.updated_at, before):
             result.unchanged += 1
             return False
         if item.id in known or self._was_open(item, issue.closed_at):
@@ -134,6 +134,11 @@ class IssueSelection:
         if closed_at is None:
             return wanted != "closed"
         return wanted == "closed" or (wanted == "all" and closed_at >= self._start.connected_at)
+
+
+def _is_known(item: FeedbackItem, version: datetime, known: datetime) -> bool:
+    """Return whether a version is the known one, or older; what is known from the future hides no other version."""
+    return version == known or version < known <= item.received_at
 
 
 def _read_issues(project_id: str, issues: Sequence[Any], at: datetime) -> Sequence[_ReadIssue]:

@@ -118,7 +118,7 @@ def said(number: int) -> Post:
 
 
 async def test_reddit_from_the_poller_to_the_page(running: Running, tmp_path: Path) -> None:
-    scopes = ("--scope", "ingest", "--scope", "read", "--scope", "write")
+    scopes = ("--scope", "ingest", "--scope", "poll", "--scope", "read", "--scope", "write")
     key = running.program("keys", "create", "--project", "Reddit's", "--name", "poller", *scopes).stdout.strip()
     elsewhere = Program(tmp_path / "elsewhere")  # where nothing is known of Kafka and Redis
     async with Reddit() as reddit, running.http() as http:

@@ -17,6 +17,7 @@ from soulcaster.domain.feedback.versions import MARK_BYTES, newest
 from soulcaster.domain.segments import Segments
 from soulcaster.domain.times import EARLIEST, LATEST
 from soulcaster.ports.messaging import Record
+from soulcaster.services.github_selection import _is_known
 from soulcaster.services.intake import Contents, read
 from tests.domain.clustering.make import A, load, vector, write
 from tests.support.make import NOW
@@ -131,6 +132,17 @@ def test_an_item_that_an_older_version_believed_can_be_edited_again() -> None:
     believed.remember(believed.judge([old]))
     edit = FeedbackItem(old.id, "p", "x", "1", "t", "honest", NOW, NOW + HOUR, updated_at=NOW + HOUR)
     assert believed.judge([edit]).verdicts == ("changed",)
+
+
+def test_a_sync_passes_over_no_version_because_of_one_from_the_future() -> None:
+    def is_known(version: datetime, known: datetime) -> bool:
+        return _is_known(item_of(raw(updated_at=version.isoformat())), version, known)
+
+    assert is_known(NOW - HOUR, NOW - HOUR)
+    assert is_known(NOW - 2 * HOUR, NOW - HOUR)
+    assert is_known(NOW + HOUR, NOW + HOUR)
+    assert not is_known(NOW, NOW - HOUR)
+    assert not is_known(NOW - HOUR, NOW + 23 * HOUR)
 
 
 class Project:

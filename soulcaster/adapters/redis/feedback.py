@@ -88,7 +88,7 @@ class RedisFeedback:
             await pipe.execute()
         deleted = frozenset(i for i, is_deleted in zip(item_ids, are_deleted.value, strict=True) if is_deleted)
         items = [ITEM.validate_json(text) for text in texts.value if text is not None]
-        return Versions({item.id: item.version_at for item in items if item.id not in deleted}, deleted)
+        return Versions({item.id: item.updated_at for item in items if item.id not in deleted}, deleted)
 
 
 async def _texts(redis: Commands, project_id: str, ids: Sequence[str]) -> list[str | None]:
