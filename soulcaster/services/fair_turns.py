@@ -42,8 +42,8 @@ class FairTurns:
 
     def __init__(self, places: int, *, each: int, waiting: int | None = None) -> None:
         """`waiting` is how many callers of one project may wait, None for any number."""
+        self.each = each
         self._free = places
-        self._each = each
         self._most_waiting = waiting
         self._taken: Counter[str] = Counter()
         self._waiting: dict[str, deque[asyncio.Future[None]]] = {}
@@ -64,7 +64,7 @@ class FairTurns:
 
     async def take(self, project_id: str) -> Turn:
         """Wait for a place of a project; the caller has to end the turn. Raises as `turn` does."""
-        if self._free and self._taken[project_id] < self._each:
+        if self._free and self._taken[project_id] < self.each:
             self._take(project_id)  # whoever waits while places are free has as many as it may
         else:
             await self._wait(project_id)
@@ -115,4 +115,4 @@ class FairTurns:
                 place.set_result(None)
 
     def _next(self) -> str | None:
-        return next((name for name in self._waiting if self._taken[name] < self._each), None)
+        return next((name for name in self._waiting if self._taken[name] < self.each), None)

@@ -30,6 +30,12 @@ TURN_SECONDS = 1_800.0
 """A look takes less, however many projects there are."""
 
 CLUSTERS_AT_ONCE = 100
+CLUSTERS_A_LOOK = 500
+"""Clusters of a project that one look searches; the next look goes on behind them."""
+
+STARTS_A_LOOK = 5
+"""Fixes of a project that one look starts: each may take a plan first, and the other projects wait meanwhile."""
+
 JOBS_COUNTED = 1000
 """The newest jobs of a project that are searched for those of the policy."""
 
@@ -43,6 +49,8 @@ class FixPolicy:
         self._read_model = read_model
         self._fixes = fixes
         self._clock = clock
+        self._positions: dict[str, str] = {}
+        """Where the next look at a project goes on, if not at its largest cluster."""
 
     async def run(self) -> None:
         """Look again and again, until the caller cancels; a look that fails is logged, and the next one follows."""
@@ -57,7 +65,7 @@ class FixPolicy:
             await asyncio.sleep(LOOK_SECONDS)
 
     async def look(self) -> int:
-        """Start what the policies of all projects ask for, and return how many fixes that is.
+        """Start what the policies of all projects ask for, a part of it where that is much; return how many fixes.
 
         Raises:
             Unavailable: Kafka or Redis does not answer.
@@ -71,7 +79,7 @@ class FixPolicy:
 
     async def _start(self, project_id: str, policy: AutomaticFixes) -> int:
         now = self._clock()
-        left = policy.jobs_per_day - await self._started_today(project_id, now)
+        left = min(STARTS_A_LOOK, policy.jobs_per_day - await self._started_today(project_id, now))
         started = 0
         async for cluster in self._candidates(project_id, policy, now):
             if started >= left:
@@ -99,9 +107,9 @@ class FixPolicy:
         return sum(at > now - WINDOW for at in ours)
 
     async def _candidates(self, project_id: str, policy: AutomaticFixes, now: datetime) -> AsyncIterator[ClusterView]:
-        """Yield clusters that fulfil the policy, largest first."""
-        after: str | None = None
-        while True:
+        """Yield clusters that fulfil the policy, largest first, among the next `CLUSTERS_A_LOOK`."""
+        after = self._positions.pop(project_id, None)
+        for _ in range(CLUSTERS_A_LOOK // CLUSTERS_AT_ONCE):
             page = await self._read_model.clusters.list(
                 project_id, status="new", limit=CLUSTERS_AT_ONCE, offset=0, after=after
             )
@@ -113,6 +121,8 @@ class FixPolicy:
             if page.next is None:
                 return
             after = page.next
+        if after is not None:
+            self._positions[project_id] = after
 
     async def _fulfils(self, project_id: str, cluster: ClusterView, policy: AutomaticFixes, now: datetime) -> bool:
         if cluster.created_at < now - timedelta(days=policy.max_age_days):

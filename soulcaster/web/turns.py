@@ -4,13 +4,17 @@ A request takes a place of its project once it is known who sends it, and gives 
 takes a place among the streams instead.
 """
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from aiohttp import web
 
 from soulcaster.services.fair_turns import FairTurns, Turn
+
+T = TypeVar("T")
 
 _SAFE = frozenset({"GET", "HEAD"})
 
@@ -26,6 +30,8 @@ class Turns:
 
     reading: FairTurns = field(default_factory=lambda: FairTurns(32, each=2, waiting=500))
     writing: FairTurns = field(default_factory=lambda: FairTurns(256, each=32, waiting=500))
+    threads: FairTurns = field(default_factory=lambda: FairTurns(6, each=2))
+    """Threads that parse what is large; there are few, and what they do is done by one core."""
     streams: FairTurns = field(default_factory=lambda: FairTurns(5_000, each=100, waiting=0))
 
 
@@ -57,6 +63,12 @@ async def turn_of(request: web.Request, project_id: str) -> AsyncIterator[None]:
         yield
     finally:
         place.turn.end()
+
+
+async def in_thread(request: web.Request, function: Callable[[], T]) -> T:
+    """Return what a function returns, called in a thread in the project's turn."""
+    async with request.config_dict[TURNS].threads.turn(request[_PLACE].project_id):
+        return await asyncio.to_thread(function)
 
 
 async def become_stream(request: web.Request) -> None:

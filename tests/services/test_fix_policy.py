@@ -14,7 +14,8 @@ from soulcaster.domain.lifecycle import JobState, JobStep
 from soulcaster.errors import SourceUnavailable
 from soulcaster.ports.projects import Project
 from soulcaster.ports.repositories import BaseCommit
-from soulcaster.services.fix_policy import BY, FixPolicy
+from soulcaster.services import fix_policy
+from soulcaster.services.fix_policy import BY, STARTS_A_LOOK, FixPolicy
 from soulcaster.web.dependencies import DEPENDENCIES
 from soulcaster.wire.cluster_commands import ClusterCommand
 from soulcaster.wire.project_config import ProjectConfig, StoredConfig
@@ -175,3 +176,29 @@ class GoneRepository(EveryRepository):
         if repository == "acme/gone":
             raise SourceUnavailable("GitHub does not answer")
         return await super().base(repository, branch=branch, token=token)
+
+
+async def test_what_a_project_wants_started_does_not_hold_up_another(world: World) -> None:
+    for project in ("p1", "p2"):
+        await world.read_model.writer.put_project(Project(project, project, NOW, "kim"))
+        await allow(world, project, jobs_per_day=100)
+    for number in range(STARTS_A_LOOK + 2):
+        await world.fill(cluster=f"c{number}", size=10 + number)
+    await world.fill("p2", cluster="mine")
+    first = await look(world)
+    assert len(first) == STARTS_A_LOOK + 1
+    assert first[-1].cluster_id == "mine"
+    for command in first:
+        await show(world, command)
+    assert {command.cluster_id for command in await look(world)} >= {"c0", "c1"}
+
+
+async def test_a_look_searches_a_part_and_the_next_one_goes_on(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fix_policy, "CLUSTERS_AT_ONCE", 2)
+    monkeypatch.setattr(fix_policy, "CLUSTERS_A_LOOK", 4)
+    await allow(world, sources=["github"])
+    for number in range(9):
+        await world.fill(cluster=f"c{number}", size=20 - number)
+    await world.fill(cluster="wanted", source="github")
+    policy = FixPolicy(world.read_model, world.app()[DEPENDENCIES].fixes, lambda: world.now)
+    assert [await policy.look() for _ in range(4)] == [0, 0, 1, 0]

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from aiohttp.test_utils import TestClient, TestServer
 
+from soulcaster.adapters.redis.client import MAX_CONNECTIONS
 from soulcaster.ports.dead_letters import DeadLetterPage
 from soulcaster.services.fair_turns import FairTurns
 from soulcaster.web.turns import TURNS, Turns
@@ -69,3 +70,21 @@ async def test_streams_take_places_of_their_own(world: World) -> None:
         assert [stream.status for stream in streams] == [200] * 4
         for stream in streams:
             stream.close()
+
+
+async def test_large_batches_of_a_project_leave_threads_to_others(world: World) -> None:
+    app = world.app()
+    batch = {"items": [{"title": f"It is slow, {n}", "source": "app"} for n in range(50)]}
+    async with TestClient(TestServer(app)) as client:
+        busy = [await app[TURNS].threads.take("greedy") for _ in range(2)]
+        greedy = [asyncio.create_task(client.post("/ingest/feedback?project_id=greedy", json=batch)) for _ in range(10)]
+        assert (await client.post("/ingest/feedback?project_id=neighbour", json=batch)).status == 202
+        assert not any(post.done() for post in greedy)
+        for turn in busy:
+            turn.end()
+        assert {answer.status for answer in await asyncio.gather(*greedy)} == {202}
+
+
+def test_a_project_leaves_connections_to_redis_to_others() -> None:
+    turns = Turns()
+    assert turns.reading.each + turns.writing.each < MAX_CONNECTIONS - 10

@@ -17,7 +17,7 @@ from soulcaster.domain.feedback.items import FeedbackItem
 from soulcaster.ports.feedback import FeedbackView, Versions
 from soulcaster.ports.paging import Page
 
-VIEWED_AT_ONCE = 100
+VIEWED_AT_ONCE = 25
 """Items that are read and parsed together: more would hold up whoever else is served for tens of milliseconds."""
 
 ITEM: TypeAdapter[FeedbackItem] = TypeAdapter(FeedbackItem)

@@ -21,8 +21,8 @@ MOST_MEMBERS = 10_000
 MOST_BYTES = 4 * 1024 * 1024
 """Bytes of texts that one call searches at most."""
 
-_CHUNK = 200
-"""Members that are searched together; their texts are in memory meanwhile."""
+_CHUNK = 50
+"""Members that are searched together; their texts are in memory meanwhile, and others wait."""
 
 TextsOf = Callable[[Sequence[str]], Awaitable[list[str | None]]]
 """Returns the text of each member to search for words, None for a deleted member; of the first members only, at least

@@ -17,7 +17,7 @@ async def list_api_keys(request: web.Request, query: ProjectEntriesQuery) -> web
     """List the project's API keys, newest first, with the revoked ones; their secrets are not known."""
     views = await dependencies(request).read_model.api_keys.list(query.project_id)
     page = entries_page(views, lambda view: time_place(view.key.created_at, view.key.id), query, newest_first=True)
-    return json_list(page, lambda view: ApiKeyOut.of(view.key, view.last_used_at))
+    return await json_list(page, lambda view: ApiKeyOut.of(view.key, view.last_used_at))
 
 
 @operation("POST", "/keys", {201: NewApiKeyOut}, scope="admin")

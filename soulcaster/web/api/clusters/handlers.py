@@ -43,7 +43,7 @@ async def list_clusters(request: web.Request, query: ClustersQuery) -> web.Strea
         offset=query.offset,
         after=query.cursor,
     )
-    return json_list(page, ClusterOut.of)
+    return await json_list(page, ClusterOut.of)
 
 
 @operation("GET", "/clusters/{cluster_id}", {200: ClusterDetailOut}, scope="read")
@@ -56,7 +56,7 @@ async def get_cluster(request: web.Request, query: PageQuery, cluster_id: str) -
     )
     history = await given.read_model.clusters.history(query.project_id, view.id)
     detail = ClusterDetailOut.of_history(view, history, limit=query.limit, offset=query.offset)
-    page, items = shown(page, FeedbackOut.in_list, beside=detail)
+    page, items = await shown(page, FeedbackOut.in_list, beside=detail)
     return json_response(detail.with_items(items, total=page.total, next_cursor=page.next))
 
 

@@ -36,7 +36,7 @@ async def list_feedback(request: web.Request, query: FeedbackQuery) -> web.Strea
         offset=query.offset,
         after=query.cursor,
     )
-    page, items = shown(page, FeedbackOut.in_list)
+    page, items = await shown(page, FeedbackOut.in_list)
     return json_response(
         FeedbackListOut(
             items=items,

@@ -15,7 +15,6 @@ from aiohttp import web
 from soulcaster.domain.feedback.items import FeedbackItem
 from soulcaster.domain.ids import posted_id
 from soulcaster.services.posting import PostableItem, read_items
-from soulcaster.services.threads import away
 from soulcaster.web.api.ingest.models import (
     FeedbackBatchIn,
     FeedbackIn,
@@ -37,6 +36,7 @@ from soulcaster.web.dependencies import dependencies
 from soulcaster.web.headers import idempotency_key
 from soulcaster.web.parameters import PROJECT, ProjectQuery
 from soulcaster.web.problems import FieldProblem, Problem, invalid_fields
+from soulcaster.web.turns import away_in_turn
 
 _FieldName = Callable[[int, str], str]
 """Returns what a field of the item at an index is called in the body; "" means the whole item."""
@@ -91,7 +91,7 @@ async def _post(
     """
     given = dependencies(request)
     prepare = partial(_prepare, items, project_id, request[CALLER], idempotency_key(request), given.clock(), field_name)
-    ready = await away(body_bytes(request), prepare)
+    ready = await away_in_turn(request, body_bytes(request), prepare)
     named: dict[str, set[str]] = defaultdict(set)
     for one in ready:
         named[one.item.project_id].add(one.item.source)

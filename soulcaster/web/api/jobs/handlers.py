@@ -36,7 +36,7 @@ async def list_jobs(request: web.Request, query: JobsQuery) -> web.StreamRespons
     page = await dependencies(request).read_model.jobs.list(
         query.project_id, cluster_id=query.cluster_id, limit=query.limit, offset=query.offset, after=query.cursor
     )
-    return json_list(page, JobOut.of)
+    return await json_list(page, JobOut.of)
 
 
 @operation("GET", "/jobs/{job_id}", {200: JobOut}, scope="read", job_tokens=True)
@@ -64,7 +64,7 @@ async def list_cluster_jobs(request: web.Request, query: PageQuery, cluster_id: 
     page = await read_model.jobs.list(
         query.project_id, cluster_id=cluster.id, limit=query.limit, offset=query.offset, after=query.cursor
     )
-    return json_list(page, JobOut.of)
+    return await json_list(page, JobOut.of)
 
 
 @operation("POST", "/jobs", {201: JobChangedOut, 202: JobChangedOut}, scope="launch", idempotent=True)

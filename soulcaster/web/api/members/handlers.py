@@ -20,7 +20,7 @@ async def list_members(request: web.Request, query: EntriesQuery, project_id: st
     await known_project(read_model.projects, project_id)
     views = await read_model.members.list(project_id)
     page = entries_page(views, lambda view: time_place(view.membership.at, view.membership.user_id), query)
-    return json_list(page, MemberOut.of)
+    return await json_list(page, MemberOut.of)
 
 
 @operation("POST", "/projects/{project_id}/members", {200: MemberOut, 201: MemberOut}, scope="admin", problems=(409,))

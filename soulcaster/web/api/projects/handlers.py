@@ -43,7 +43,7 @@ async def list_projects(request: web.Request, query: ProjectsQuery) -> web.Strea
     user_id, own = query.user_id, request[CALLER].project_id
     found = await (projects.list() if user_id is None else projects.of_user(user_id))
     seen = [one for one in found if own in (None, one.id)]
-    page, listed = shown(entries_page(seen, lambda one: (one.name.casefold(), one.id), query), ProjectOut.of)
+    page, listed = await shown(entries_page(seen, lambda one: (one.name.casefold(), one.id), query), ProjectOut.of)
     return json_response(ProjectsOut(projects=listed, next_cursor=page.next))
 
 

@@ -26,7 +26,7 @@ async def list_sources(request: web.Request, query: ProjectEntriesQuery) -> web.
     """List by name every source that can be configured or that feedback has come from."""
     found = await read_sources(dependencies(request).read_model, query.project_id)
     page = entries_page(found.list(), lambda one: (one.state.source, one.state.source), query)
-    return json_list(page, lambda one: SourceOut.of(query.project_id, one))
+    return await json_list(page, lambda one: SourceOut.of(query.project_id, one))
 
 
 @operation("GET", "/sources/{source}/cursor", {200: SourceOut}, scope="read")

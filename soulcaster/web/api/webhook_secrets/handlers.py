@@ -16,7 +16,7 @@ async def list_webhook_secrets(request: web.Request, query: ProjectEntriesQuery)
     """List the active webhook secrets, newest first, without the secrets themselves."""
     found = await dependencies(request).read_model.webhook_secrets.list(query.project_id)
     page = entries_page(found, lambda secret: time_place(secret.created_at, secret.id), query, newest_first=True)
-    return json_list(page, WebhookSecretOut.of)
+    return await json_list(page, WebhookSecretOut.of)
 
 
 @operation("POST", "/webhook-secrets", {201: NewWebhookSecretOut}, scope="admin", problems=(409,))
