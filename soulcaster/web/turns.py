@@ -23,12 +23,12 @@ _SAFE = frozenset({"GET", "HEAD"})
 class Turns:
     """The places of one server.
 
-    Reading takes the event loop's time, so few requests of a project read at once; the others would not be answered
-    sooner. Requests that change something wait for Kafka most of the time, so many may do that at once. Streams do
-    little but last long, so none waits: one too many is refused.
+    Reading takes the event loop's time, so the requests of a project read one after the other; together they would not
+    be answered sooner, and a neighbour's much later. Requests that change something wait for Kafka most of the time, so
+    many may do that at once. Streams do little but last long, so none waits: one too many is refused.
     """
 
-    reading: FairTurns = field(default_factory=lambda: FairTurns(32, each=2, waiting=500))
+    reading: FairTurns = field(default_factory=lambda: FairTurns(32, each=1, waiting=500))
     writing: FairTurns = field(default_factory=lambda: FairTurns(256, each=32, waiting=500))
     threads: FairTurns = field(default_factory=lambda: FairTurns(6, each=2))
     """Threads that parse what is large; there are few, and what they do is done by one core."""
@@ -69,6 +69,11 @@ async def in_thread(request: web.Request, function: Callable[[], T]) -> T:
     """Return what a function returns, called in a thread in the project's turn."""
     async with request.config_dict[TURNS].threads.turn(request[_PLACE].project_id):
         return await asyncio.to_thread(function)
+
+
+def leave(request: web.Request) -> None:
+    """Give the place of a request back, because from now on it waits for a system that has turns of its own."""
+    request[_PLACE].turn.end()
 
 
 async def become_stream(request: web.Request) -> None:

@@ -7,6 +7,7 @@ from soulcaster.web.api.operation import operation
 from soulcaster.web.api.responses import json_response
 from soulcaster.web.dependencies import dependencies
 from soulcaster.web.parameters import ProjectQuery
+from soulcaster.web.turns import leave
 
 
 @operation("GET", "/dead-letters", {200: DeadLettersOut}, scope="read")
@@ -17,6 +18,7 @@ async def list_dead_letters(request: web.Request, query: DeadLettersQuery) -> we
     is in no list; only `soulcaster tail dead-letters` shows it.
     """
     before = None if query.before is None else [int(offset) for offset in query.before.split("-")]
+    leave(request)
     page = await dependencies(request).dead_letters.newest(query.project_id, limit=query.limit, before=before)
     return json_response(
         DeadLettersOut(

@@ -14,7 +14,7 @@ from soulcaster.web.dependencies import dependencies
 async def list_sessions(request: web.Request, user_id: str) -> web.StreamResponse:
     """List where a user is signed in, the session that was used last first."""
     found = await dependencies(request).sessions.of_user(user_id)
-    return json_list(Page(tuple(found), len(found)), SessionOut.of)
+    return await json_list(Page(tuple(found), len(found)), SessionOut.of)
 
 
 @operation("DELETE", "/users/{user_id}/sessions", {200: SessionsEndedOut}, scope="local")
