@@ -4,7 +4,6 @@ A request takes a place of its project once it is known who sends it, and gives 
 takes a place among the streams instead.
 """
 
-import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from typing import TypeVar
 from aiohttp import web
 
 from soulcaster.services.fair_turns import FairTurns, Turn
+from soulcaster.services.threads import THREAD_BYTES, away
 
 T = TypeVar("T")
 
@@ -65,10 +65,12 @@ async def turn_of(request: web.Request, project_id: str) -> AsyncIterator[None]:
         place.turn.end()
 
 
-async def in_thread(request: web.Request, function: Callable[[], T]) -> T:
-    """Return what a function returns, called in a thread in the project's turn."""
+async def away_in_turn(request: web.Request, size: int, work: Callable[[], T]) -> T:
+    """Do work on so many bytes as `away` does; what goes to a thread waits for the project's turn."""
+    if size <= THREAD_BYTES:
+        return work()
     async with request.config_dict[TURNS].threads.turn(request[_PLACE].project_id):
-        return await asyncio.to_thread(function)
+        return await away(size, work)
 
 
 def leave(request: web.Request) -> None:

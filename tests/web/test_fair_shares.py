@@ -81,7 +81,7 @@ async def test_streams_take_places_of_their_own(world: World) -> None:
 
 async def test_large_batches_of_a_project_leave_threads_to_others(world: World) -> None:
     app = world.app()
-    batch = {"items": [{"title": f"It is slow, {n}", "source": "app"} for n in range(50)]}
+    batch = {"items": [{"title": f"It is slow, {n}", "body": "slow " * 200, "source": "app"} for n in range(50)]}
     async with TestClient(TestServer(app)) as client:
         busy = [await app[TURNS].threads.take("greedy") for _ in range(2)]
         greedy = [asyncio.create_task(client.post("/ingest/feedback?project_id=greedy", json=batch)) for _ in range(10)]

@@ -20,6 +20,7 @@ from soulcaster.web.dependencies import dependencies
 from soulcaster.web.parameters import ProjectQuery
 from soulcaster.web.problems import Problem
 from soulcaster.web.signatures import is_vendors, read_webhook
+from soulcaster.web.turns import away_in_turn
 
 
 @operation("POST", "/ingest/sentry", {202: DeliveryOut, 200: DeliveryOut}, scope="ingest", signed="sentry")
@@ -90,7 +91,7 @@ async def _receive(request: web.Request, project_id: str, source: str) -> web.St
     body = await read_webhook(request)
     headers = {name: well_formed(request.headers[name]) for name in SOURCES[source].headers if name in request.headers}
     try:
-        ready = await away(len(body), lambda: read_delivery(project_id, source, headers, body))
+        ready = await away_in_turn(request, len(body), lambda: read_delivery(project_id, source, headers, body))
     except ValueError as error:
         raise Problem(400, f"The body cannot be read: {error}.") from error
     if ready.ignored is not None:
