@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from soulcaster.domain.fixes.job_log import MAX_CHUNK_BYTES
+from soulcaster.domain.fixes.job_log import WRITTEN_BYTES
 from soulcaster.services import job_logs
 from soulcaster.services.job_logs import JobLogs
 from soulcaster.wire.job_logs import JobLog
@@ -45,7 +45,7 @@ async def test_a_long_text_is_several_records(logs: JobLogs, publisher: Recordin
     await logs.append("p1", "j1", text)
     found = published(publisher)
     assert "".join(log.text for log in found) == text
-    assert [len(log.text.encode()) <= MAX_CHUNK_BYTES for log in found] == [True] * 4
+    assert [len(log.text.encode()) <= WRITTEN_BYTES for log in found] == [True] * 16
 
 
 async def test_each_job_has_a_redactor_of_its_own(logs: JobLogs) -> None:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from soulcaster.domain.fixes import job_log
-from soulcaster.domain.fixes.job_log import MAX_CHUNK_BYTES, LaunchMark, LogChunk, LogFence, StepLine, chunks_of, merged
+from soulcaster.domain.fixes.job_log import WRITTEN_BYTES, LaunchMark, LogChunk, LogFence, StepLine, chunks_of, merged
 from tests.support.make import NOW
 
 
@@ -22,17 +22,17 @@ def test_a_text_is_cut_between_lines() -> None:
     line = "x" * 1023 + "\n"
     found = list(chunks_of(line * 600))
     assert "".join(found) == line * 600
-    assert [len(one) for one in found] == [MAX_CHUNK_BYTES, MAX_CHUNK_BYTES, 600 * 1024 - 2 * MAX_CHUNK_BYTES]
+    assert [len(one) for one in found] == [WRITTEN_BYTES] * 9 + [600 * 1024 - 9 * WRITTEN_BYTES]
     assert list(chunks_of("")) == []
 
 
 @given(st.text("aé€😀\n", max_size=60))
 def test_every_chunk_is_small_whole_lines_and_nothing_is_lost(text: str) -> None:
-    limit, job_log.MAX_CHUNK_BYTES = job_log.MAX_CHUNK_BYTES, 16
+    limit, job_log.WRITTEN_BYTES = job_log.WRITTEN_BYTES, 16
     try:
         found = list(chunks_of(f"{text}\n"))
     finally:
-        job_log.MAX_CHUNK_BYTES = limit
+        job_log.WRITTEN_BYTES = limit
     assert "".join(found).replace("\n", "") == text.replace("\n", "")
     assert all(one.endswith("\n") for one in found)
     assert all(len(one.encode()) <= 16 + 1 for one in found)
