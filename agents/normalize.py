@@ -3,6 +3,7 @@
 The agent is stateless, so it runs on all partitions; a project's items are still spread over them here.
 """
 
+import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -12,7 +13,7 @@ from soulcaster.domain.feedback.items import Deleted
 from soulcaster.domain.feedback.times import TimesTold
 from soulcaster.ports.messaging import Outgoing, Publisher, Record
 from soulcaster.services.dead_letters import dead_letter, send_dead_letters
-from soulcaster.services.intake import Contents, masked, read
+from soulcaster.services.intake import Contents, CpuClock, TooSlow, masked, read
 from soulcaster.services.retrying import until_available
 from soulcaster.services.threads import away
 from soulcaster.telemetry.counting import OTHER, count_by_source
@@ -36,18 +37,19 @@ class Normalize:
 
     name = "normalize"
 
-    def __init__(self, *, config_of: ConfigOf, publisher: Publisher) -> None:
-        """`config_of` is called once for each batch and project."""
+    def __init__(self, *, config_of: ConfigOf, publisher: Publisher, cpu_clock: CpuClock = time.thread_time) -> None:
+        """`config_of` is called once for each batch and project; `cpu_clock` measures what an item takes."""
+        self._cpu_clock = cpu_clock
         self._config_of = config_of
         self._publisher = publisher
 
     async def process(self, batch: Batch, records: Sequence[Record]) -> int:
         """Normalize records; return how many items they gave."""
         size = sum(len(record.value or b"") for record in records)
-        contents = await away(size, lambda: [read(record) for record in records])
+        contents = await away(size, lambda: [read(record, self._cpu_clock) for record in records])
         projects = dict.fromkeys(one.item.project_id for found in contents for one in found.items)
         configs = {project_id: await self._config(project_id) for project_id in projects}
-        done = await away(size, lambda: _normalized(records, contents, configs))
+        done = await away(size, lambda: _normalized(records, contents, configs, self._cpu_clock))
         items, deleted = done.items, done.deleted
         messages = [
             Outgoing(FEEDBACK_ITEMS.name, project_id.encode(), envelope)
@@ -83,18 +85,23 @@ class _Normalized:
 
 
 def _normalized(
-    records: Sequence[Record], contents: Sequence[Contents], configs: Mapping[str, ProjectConfig]
+    records: Sequence[Record], contents: Sequence[Contents], configs: Mapping[str, ProjectConfig], clock: CpuClock
 ) -> _Normalized:
     """Filter and mask what is in records."""
     done = _Normalized()
     for record, found in zip(records, contents, strict=True):
         for one in found.items:
             config = configs[one.item.project_id]
-            accepted = config.sources.accepts(one.item)
-            done.outcomes.append((one.item.source, "accepted" if accepted else "filtered"))
+            outcome = "accepted" if config.sources.accepts(one.item) else "filtered"
+            if outcome == "accepted":
+                try:
+                    as_json = (masked(one, clock) if config.mask_personal_data else one).json
+                    done.items[one.item.project_id].append(as_json)
+                except TooSlow as error:
+                    outcome = "refused"
+                    done.dead_letters.append(dead_letter(record, str(error), value=one.json))
+            done.outcomes.append((one.item.source, outcome))
             done.replaced += [(one.item.source, name) for name in _replaced(one.item.times_told)]
-            if accepted:
-                done.items[one.item.project_id].append((masked(one) if config.mask_personal_data else one).json)
         for project_id, tombstone in found.deleted:
             done.deleted[project_id].append(tombstone)
         done.outcomes += [(OTHER, "deleted")] * len(found.deleted) + [(OTHER, "refused")] * len(found.refused)

@@ -7,6 +7,8 @@ is dropped.
 import codecs
 import json
 import re
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
@@ -66,30 +68,60 @@ class Contents(NamedTuple):
     deleted: list[tuple[str, Deleted]]
 
 
-def read(record: Record) -> Contents:
+ITEM_SECONDS = 5.0
+"""CPU time that cleaning or masking one item may take; the largest one takes a twentieth of it.
+
+Nothing interrupts the work: Python cannot, within a call of C. What bounds it is that every function of a text takes
+linear time (`tests/test_linear_time.py`) and that items have a largest size. The limit is for what slips through: such
+an item is refused, so that no later step pays for it again.
+"""
+
+CpuClock = Callable[[], float]
+"""Returns the CPU time of this thread, in seconds."""
+
+
+class TooSlow(ValueError):
+    """An item that takes more than `ITEM_SECONDS`."""
+
+
+def _check_time(started: float, clock: CpuClock) -> None:
+    if (seconds := clock() - started) > ITEM_SECONDS:
+        raise TooSlow(f"the item takes {seconds:.0f} s of CPU time; an item may take {ITEM_SECONDS:.0f} s")
+
+
+def read(record: Record, clock: CpuClock = time.thread_time) -> Contents:
     """Return what is in a record; its items are cleaned but not masked yet (`masked`)."""
     value = record.value or b""
     try:
         message = _message(value)
         form = form_of(message)
         if form == "delivery":
-            return _delivered(message, record)
+            return _delivered(message, record, clock)
         parts = [(None, message)] if form == "item" else _entries(message["items"])
     except ValueError as error:
         return Contents([], [Refusal(value, _reason(error), None)], [])
     contents = Contents([], [], [])
     for index, part in parts:
         try:
-            contents.items.append(_accept(_RAW.validate_python(part), record, index or 0))
+            started = clock()
+            accepted = _accept(_RAW.validate_python(part), record, index or 0)
+            _check_time(started, clock)
+            contents.items.append(accepted)
         except ValueError as error:
             own_bytes = value if index is None else _own_bytes(part, value)
             contents.refused.append(Refusal(own_bytes, _reason(error), index, _faults(error)))
     return contents
 
 
-def masked(accepted: Accepted) -> Accepted:
-    """Return the item without personal data in it."""
+def masked(accepted: Accepted, clock: CpuClock = time.thread_time) -> Accepted:
+    """Return the item without personal data in it.
+
+    Raises:
+        TooSlow: it takes too long.
+    """
+    started = clock()
     item = mask_item(accepted.item)
+    _check_time(started, clock)
     return accepted if item is accepted.item else Accepted(item, _ITEM.dump_json(item))
 
 
@@ -158,12 +190,13 @@ def _entries(items: Any) -> list[tuple[int | None, Any]]:
     return list(enumerate(items))
 
 
-def _delivered(message: dict[str, Any], record: Record) -> Contents:
+def _delivered(message: dict[str, Any], record: Record, clock: CpuClock) -> Contents:
     """Return what is in a vendor's delivery.
 
     Raises:
         ValueError: it is not a delivery, or the vendor's parser cannot read it.
     """
+    started = clock()
     delivery = Delivery.model_validate(message)
     source = SOURCES.get(delivery.vendor)
     if source is None:
@@ -173,6 +206,7 @@ def _delivered(message: dict[str, Any], record: Record) -> Contents:
         if isinstance(outcome, Upsert):
             raw = RawFeedback(project_id=delivery.project_id, **outcome.fields())
             contents.items.append(_accept(raw, record, index))
+            _check_time(started, clock)
         elif isinstance(outcome, Delete):
             deleted_id = item_id(delivery.project_id, delivery.vendor, outcome.external_id)
             received_at = at = _received_at(record)

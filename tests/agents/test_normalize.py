@@ -7,6 +7,7 @@ from agents.normalize import Normalize
 from soulcaster.domain.ids import item_id
 from soulcaster.errors import KafkaUnavailable
 from soulcaster.ports.messaging import Record
+from soulcaster.services.intake import ITEM_SECONDS
 from soulcaster.wire.feedback import Delivery, ItemsEnvelope, RawEnvelope, RawFeedback
 from soulcaster.wire.project_config import GithubConfig, ProjectConfig, SentryConfig, SourcesConfig
 from soulcaster.wire.topics import ENVELOPE_BYTES
@@ -180,3 +181,17 @@ async def test_what_cannot_be_sent_is_set_aside_and_the_others_pass() -> None:
     [letter] = publisher.letters
     assert letter.value == bad.value
     assert "this cannot be sent" in headers(letter)["reason"]
+
+
+async def test_an_item_that_takes_too_long_to_mask_is_a_dead_letter_and_the_batch_goes_on() -> None:
+    async def config_of(_: str) -> ProjectConfig:
+        return ProjectConfig()
+
+    publisher = Flaky()
+    times = iter([1, 1, 2, 2, 3, 3 + 2 * ITEM_SECONDS, 20, 20])  # two items are read, then each is masked
+    agent = Normalize(config_of=config_of, publisher=publisher, cpu_clock=times.__next__)
+    batch = [record(TOPIC, raw("slow")), record(TOPIC, raw("quick"))]
+    assert await run_batches(agent, [batch], publisher) == [1]
+    assert accepted(publisher) == [("p1", "quick")]
+    [letter] = publisher.of("dead-letters")
+    assert "CPU time" in headers(letter)["reason"]
