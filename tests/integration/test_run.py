@@ -122,7 +122,9 @@ async def test_a_part_that_dies_is_started_again(jars: None, program: Program, w
     child_of_run(program, word).kill()
     await program.said(started, f"{name} runs again.")
     assert f"{name} was killed by SIGKILL; it is started again." in started.log.read_text()
-    assert [(death.name, death.deaths, death.running) for death in read_deaths(program.data_dir)] == [(name, 1, True)]
+    found = {death.name: death for death in read_deaths(program.data_dir)}
+    assert (found[name].deaths, found[name].running) == (1, True)
+    assert len(found) == 1 or name == "Kafka"  # the worker ends when it has lost Kafka, and waits for it
     async with aiohttp.ClientSession() as session, asyncio.timeout(60):
         item = {"text": "It is slow"}
         while True:
