@@ -244,7 +244,7 @@ async def test_a_thousand_issues_synced_by_a_web_server_that_is_killed(running: 
     def people_go_on() -> None:
         page = len(hub.calls)
         hub.now = max(hub.now, datetime.now(UTC))
-        hub.put(page * 97 % ISSUES, title=f"Edited while page {page} was read", after=timedelta(minutes=5))
+        hub.put(page * 97 % ISSUES, title=f"Edited while page {page} was read", after=timedelta(seconds=1))
         hub.put((page * 61 + 5) % ISSUES, state="closed")
         hub.put((max(0, page - 2) * 61 + 5) % ISSUES, state="open")
         if page in page_of_kill:
