@@ -8,6 +8,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from soulcaster.web.api import OPERATIONS
 from soulcaster.web.pages import create_pages
 from tests.support.crowded import LONGEST, MANY, crowd
+from tests.support.make import uid
 from tests.support.web import SESSION_KEY, Client, World
 
 MOST_BYTES = 1024 * 1024
@@ -15,7 +16,7 @@ STREAMS = {"stream_live_updates", "/app/projects/{project_id}/jobs/{job_id}/log"
 """Server-Sent Events: each event is bounded, and each queue (tests/services/test_live_updates.py)."""
 
 IDS: Mapping[str, str] = {
-    "project_id": "p1", "cluster_id": "c1", "job_id": "j1", "source": "source-1", "command_id": "k1"
+    "project_id": "p1", "cluster_id": "c1", "job_id": "j1", "source": "source-1", "command_id": "k1", "user_id": uid(0),
 }  # fmt: skip
 ABSENT = {"get_command", "get_job_order"}
 """What the crowded project does not have: an outcome of a command, a launch."""
