@@ -166,7 +166,7 @@ async def test_by_source_and_by_cluster(read_model: RedisReadModel) -> None:
 
 
 async def test_a_version_that_comes_late_does_not_count(read_model: RedisReadModel) -> None:
-    old, new = (replace(item(1, body=str(n)), updated_at=NOW + timedelta(hours=n)) for n in (1, 2))
+    old, new = (replace(item(1, body=str(n)), updated_at=NOW - timedelta(hours=n)) for n in (2, 1))
     for batch in ([new], [old], [old, new], [new, old]):
         await read_model.writer.put_items("p1", batch)
         assert await read_model.feedback.get("p1", new.id) == FeedbackView(new, None)
@@ -754,13 +754,13 @@ async def test_repositories_as_they_were_read(read_model: RedisReadModel) -> Non
 
 
 async def test_which_versions_of_items_are_known(read_model: RedisReadModel) -> None:
-    versions = [replace(item(n), updated_at=NOW + timedelta(hours=n) if n < 3 else None) for n in range(1, 5)]
+    versions = [replace(item(n), updated_at=NOW - timedelta(hours=n) if n < 3 else None) for n in range(1, 5)]
     await read_model.writer.put_items("p1", versions)
-    await read_model.writer.put_items("p1", [replace(versions[0], updated_at=NOW)])  # late
+    await read_model.writer.put_items("p1", [replace(versions[0], updated_at=NOW - timedelta(days=1))])  # late
     await read_model.writer.delete_items("p1", [versions[3].id, "x"])
     ids = [one.id for one in versions]
     assert await read_model.feedback.versions("p1", [*ids, "x", "y"]) == Versions(
-        {ids[0]: NOW + timedelta(hours=1), ids[1]: NOW + timedelta(hours=2), ids[2]: None}, frozenset({ids[3], "x"})
+        {ids[0]: NOW - timedelta(hours=1), ids[1]: NOW - timedelta(hours=2), ids[2]: None}, frozenset({ids[3], "x"})
     )
     assert await read_model.feedback.versions("p1", []) == Versions({}, frozenset())
     assert await read_model.feedback.versions("p2", ids) == Versions({}, frozenset())
@@ -974,7 +974,7 @@ async def test_many_are_read_as_each_alone(read_model: RedisReadModel) -> None:
     assert totals.queued_jobs == 0
     await read_model.writer.put_job_steps([replace(step(2, "pending", job="j3"), state="queued")])
     assert (await read_model.projects.totals()).queued_jobs == 1
-    await read_model.writer.put_job_steps([step(3, "pending", job="j3")])
+    await read_model.writer.put_job_steps([step(3, "failed", job="j3")])
     assert (await read_model.projects.totals()).queued_jobs == 0
     assert await read_model.jobs.logs_of(["j2", "nowhere", "j1"]) == (("b",), (), ("a",))
     one = await read_model.clusters.get("p1", "c1")

@@ -82,7 +82,8 @@ async def test_it_is_newer_than_what_the_source_said_and_older_than_what_it_says
     assert (await put(world, client, {"body": "Mended"}, given)).status == 202
     changed = sent_item(world)
     assert newest(given, changed).body == newest(changed, given).body == "Mended"
-    later = replace(given, body="Said later", updated_at=NOW + timedelta(hours=1))
+    at = NOW + timedelta(hours=1)
+    later = replace(given, body="Said later", received_at=at, updated_at=at)
     assert newest(changed, later).body == newest(later, changed).body == "Said later"
 
 

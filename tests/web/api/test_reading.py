@@ -174,6 +174,7 @@ async def test_one_item_as_the_predecessor_gave_it(world: World, client: Client)
         "cluster_id": None,
         "assignment": None,
         "cut": [],
+        "times_told": None,
         **theirs,
     }
 
