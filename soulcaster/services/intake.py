@@ -21,11 +21,15 @@ from soulcaster.domain.feedback.times import TimesTold, is_credible
 from soulcaster.domain.ids import item_id
 from soulcaster.domain.sources import SOURCES, Delete, Upsert
 from soulcaster.domain.text.language import language_of
-from soulcaster.domain.text.normalize import title_and_body, visible_values, well_formed, whole_line
+from soulcaster.domain.text.normalize import cut, title_and_body, visible_values, well_formed, whole_line
 from soulcaster.ports.messaging import Record
 from soulcaster.wire.feedback import MAX_ITEM_BYTES, Delivery, RawFeedback, form_of
 from soulcaster.wire.fields import MAX_EXTERNAL_ID, OTHER_SOURCE, SOURCE_PATTERN
 from soulcaster.wire.message import SCHEMA_VERSION
+
+AUTHOR_CHARS = 500
+METADATA_CHARS = 32_768
+"""Characters kept of each text in an item's metadata; feedback.raw has all of it."""
 
 _RAW: TypeAdapter[RawFeedback] = TypeAdapter(RawFeedback)
 _ITEM: TypeAdapter[FeedbackItem] = TypeAdapter(FeedbackItem)
@@ -229,7 +233,7 @@ def _accept(raw: RawFeedback, record: Record, index: int) -> Accepted:
     received_at = _received_at(record)
     given = {"created_at": raw.created_at, "updated_at": raw.updated_at}
     told = {name: at for name, at in given.items() if at is not None and not is_credible(at, received_at)}
-    metadata = visible_values(raw.metadata)
+    metadata = visible_values(raw.metadata, METADATA_CHARS)
     source, external_id = _source_and_id(raw.source, raw.external_id or generated_external_id(record, index))
     item = FeedbackItem(
         id=item_id(raw.project_id, source, external_id),
@@ -240,7 +244,7 @@ def _accept(raw: RawFeedback, record: Record, index: int) -> Accepted:
         body=body,
         created_at=received_at if raw.created_at is None or "created_at" in told else raw.created_at,
         received_at=received_at,
-        author=whole_line(raw.author or "") or None,
+        author=cut(whole_line(raw.author or ""), AUTHOR_CHARS) or None,
         url=whole_line(raw.url or "") or None,
         github_repo_url=whole_line(raw.github_repo_url or "") or None,
         metadata=metadata if source == raw.source else {"source": raw.source, **metadata},

@@ -13,8 +13,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from soulcaster.domain.ids import item_id
+from soulcaster.domain.text.normalize import CUT
 from soulcaster.ports.messaging import Record
-from soulcaster.services.intake import ITEM_SECONDS, Accepted, Refusal, TooSlow, masked, read
+from soulcaster.services.intake import (
+    AUTHOR_CHARS,
+    ITEM_SECONDS,
+    METADATA_CHARS,
+    Accepted,
+    Refusal,
+    TooSlow,
+    masked,
+    read,
+)
 from soulcaster.wire.feedback import MAX_ITEM_BYTES, ItemsEnvelope, items_envelopes
 from soulcaster.wire.fields import MAX_DEPTH
 from soulcaster.wire.topics import ENVELOPE_BYTES, MAX_MESSAGE_BYTES
@@ -383,7 +393,7 @@ def test_an_item_may_be_large_but_not_too_large() -> None:
     assert re.search(r"2,097,\d\d\d bytes.*262,144", large.reason)
     # It is the bytes that count, and metadata count too.
     assert "bytes" in refusal(GOOD | {"body": "🙂" * (MAX_ITEM_BYTES // 4)}).reason
-    assert "bytes" in refusal(GOOD | {"metadata": {"a": "x" * MAX_ITEM_BYTES}}).reason
+    assert "bytes" in refusal(GOOD | {"metadata": {"a": ["x" * 20_000] * 14}}).reason
     accepted, refused, _ = read(record({"items": [GOOD, GOOD | {"body": "x" * 2 * 1024 * 1024}, GOOD]}))
     assert (len(accepted), [r.index for r in refused]) == (2, [1])
 
@@ -440,3 +450,10 @@ def test_masking_takes_no_longer_than_an_item_may() -> None:
     assert masked(one(GOOD), clock_of(1, 1 + ITEM_SECONDS)) == one(GOOD)
     with pytest.raises(TooSlow):
         masked(one(GOOD), clock_of(1, 1.1 + ITEM_SECONDS))
+
+
+def test_a_long_author_and_long_texts_of_metadata_are_cut() -> None:
+    given = GOOD | {"author": "a" * 100_000, "metadata": {"log": ["b" * 100_000, 3], "short": "c"}}
+    item = one(given).item
+    assert item.author == "a" * (AUTHOR_CHARS - 1) + CUT
+    assert item.metadata == {"log": ["b" * (METADATA_CHARS - 1) + CUT, 3], "short": "c"}

@@ -78,15 +78,20 @@ def _escape(found: re.Match[str]) -> str:
     return "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))
 
 
-def visible_values(value: Any) -> Any:
-    """Return a JSON value with every text and every name of a field as `visible` returns it."""
+def visible_values(value: Any, limit: int) -> Any:
+    """Return a JSON value with every text and every name of a field as `visible` returns it, cut at `limit`."""
     if isinstance(value, str):
-        return value if value.isascii() and value.isprintable() else visible(value)
+        return cut(value if value.isascii() and value.isprintable() else visible(value), limit)
     if isinstance(value, dict):
-        return {visible_values(name): visible_values(part) for name, part in value.items()}
+        return {visible_values(name, limit): visible_values(part, limit) for name, part in value.items()}
     if isinstance(value, list):
-        return [visible_values(part) for part in value]
+        return [visible_values(part, limit) for part in value]
     return value
+
+
+def cut(text: str, limit: int) -> str:
+    """Return the text, or its start where it has more than `limit` characters."""
+    return text if len(text) <= limit else text[: limit - 1] + CUT
 
 
 def seen(text: str) -> bool:
