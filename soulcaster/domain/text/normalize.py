@@ -45,12 +45,43 @@ _UNSEEN = re.compile(rf"[\s{_IN_INVISIBLE}{_IN_UNSEEN}]*+")
 SEEN = rf"[^\s{_IN_INVISIBLE}{_IN_UNSEEN}]"
 """The pattern of one character that a reader sees."""
 
-_UNSAFE = re.compile(f"[\r\u2028\u2029\u061c\u200e\u200f\ud800-\udfff{_IN_INVISIBLE}]")
-
-_JOINER = re.compile(
-    "(?<=[\x21-\x7f])[\u200c\u200d]++|[\u200c\u200d](?<![\u200c\u200d].)[\u200c\u200d]*+(?=[\x21-\x7f])"
+_IDEOGRAPHS = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+_PICTURES = (
+    "\u00a9\u00ae\u203c\u2049\u2100-\u27ff\u2900-\u2bff\u3001-\u303f\u3200-\u33ff\uff01-\uff60\U0001f000-\U0001faff"
 )
-"""Joiners next to ASCII, where they join nothing; elsewhere emoji and scripts need them."""
+_VARIED = f"{_IDEOGRAPHS}{_PICTURES}\u1000-\u109f\ua840-\ua87f\U00010ac0-\U00010aff"
+"""Characters that have variants: symbols that are emoji or not, ideographs, letters of a few scripts."""
+
+_LONE = (
+    f"[{_IN_UNSEEN}](?<![\u200c-\u200f\u2028\u2029\u061c])"
+    f"(?<![{_VARIED}][\ufe00-\ufe0f])(?<![{_IDEOGRAPHS}][\U000e0100-\U000e01ef])(?<![#*0-9]\ufe0f(?=\u20e3))"
+    "(?<![\u1820-\u18aa][\u180b-\u180d\u180f])"
+    "(?<!\u115f(?=[\u1161-\u11a7\ud7b0-\ud7c6]))"
+    "(?<![\u1100-\u115e\ua960-\ua97c]\u1160(?=[\u11a8-\u11ff\ud7cb-\ud7fb]))"
+    "(?<![\U00013000-\U0001342f][\U00013430-\U0001343f])(?<![\U0001bc00-\U0001bc9f][\U0001bca0-\U0001bca3])"
+    "(?<![\U0001d100-\U0001d172\U0001d17b-\U0001d1ff][\U0001d173-\U0001d17a])"
+)
+"""An unseen character where nothing needs it: a selector without a variant, a filler outside Hangul, a second in a row.
+
+Two names would look the same with and without it, and a row of them can hide a text. Joiners and marks of direction
+have rules of their own.
+"""
+
+_JOINLESS = "\x21-\u058f\u1100-\u11ff\u3041-\u9fff\uac00-\ud7ff"
+_JOINER = (
+    f"(?<=[{_JOINLESS}])[\u200c\u200d]++|(?<![\u200c\u200d])[\u200c\u200d]++(?=[{_JOINLESS}])"
+    "|(?<=[\u200c\u200d])[\u200c\u200d]++"
+)
+"""Joiners next to letters that do not join, and all but the first of a row; elsewhere emoji and scripts need them."""
+
+_LONELY = re.compile(_LONE)
+_IDLE_JOINER = re.compile(_JOINER)
+_UNSAFE = re.compile(f"[\r\u2028\u2029\u061c\u200e\u200f\ud800-\udfff{_IN_INVISIBLE}]|{_LONE}|{_JOINER}")
+
+_MARK = re.compile("[\u061c\u200e\u200f]++")
+_RIGHT_TO_LEFT = re.compile(
+    "[\u0590-\u061b\u061d-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\U00010800-\U00010fff\U0001e800-\U0001efff]"
+)
 
 _LINE_ENDS = re.compile("\r\n?|\u2028|\u2029")
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -153,9 +184,21 @@ def clean(text: str) -> str:
     if text.isascii() and text.isprintable():
         return text.strip()
     text = normalized(visible(text), "NFC")
-    if "\u200c" in text or "\u200d" in text:
-        text = normalized(_JOINER.sub("", text), "NFC")
+    needed = _without_idle(text)
+    if needed != text:
+        text = normalized(needed, "NFC")
     return text.strip() if seen(text) else ""
+
+
+def _without_idle(text: str) -> str:
+    """Return the text without the unseen characters that nothing in it needs; an empty cell of Braille is a space."""
+    text = _LONELY.sub("", text.replace("\u2800", " "))
+    text = _MARK.sub(_first if _RIGHT_TO_LEFT.search(text) else "", text)
+    return _IDLE_JOINER.sub("", text)
+
+
+def _first(found: re.Match[str]) -> str:
+    return found[0][0]
 
 
 def whole_line(text: str) -> str:

@@ -1,3 +1,4 @@
+import sys
 import unicodedata
 
 import pytest
@@ -9,14 +10,18 @@ from soulcaster.domain.text.normalize import (
     MOST_MARKS,
     TITLE_CHARS,
     clean,
+    escaped,
     normalized,
     one_line,
+    seen,
     title_and_body,
     well_formed,
 )
 
 characters = "\r\n\t \x00\x0b\x1c\x85\u00a0\u0301\u0344\u200b\u2028\u202e\u212b\u3000\ufeff\ud83d\ude42"
-unseen = "\u00ad\u200c\u200d\u3164\U000e0041K"
+unseen = (
+    "\u00ad\u200c\u200d\u3164\U000e0041K\ufe0f\u20e3\u180b\u1820\u115f\u1160\u1161\u11a8\u2800\u200f\u05d0\U000e0100字"
+)
 odd = st.sampled_from(characters + unseen) | st.sampled_from(["\r\n", "e\u0301", "\u1100\u1161", "👩\u200d💻"])
 anything = st.lists(st.text(st.characters(), max_size=6) | odd, max_size=12).map("".join)
 words = st.lists(st.text("abcé🙂", min_size=1, max_size=30), min_size=1, max_size=40).map(" ".join)
@@ -57,6 +62,51 @@ def test_clean_text_stays_as_it_is(text: str) -> None:
 )
 def test_clean(text: str, expected: str) -> None:
     assert clean(text) == expected
+
+
+def not_seen() -> list[str]:
+    """Return each character that nobody sees, but white space that separates words."""
+    every = (chr(code) for code in range(sys.maxunicode + 1))
+    return [char for char in every if not seen(char) and not char.isspace()]
+
+
+def test_a_name_with_a_character_that_nobody_sees_is_the_name_without_it() -> None:
+    kept = [char for char in not_seen() if clean(f"Ad{char}min{char}") not in {"Admin", "Ad min"}]
+    assert kept == []
+    assert clean("Admin" + "".join(chr(0xE0100 + byte) for byte in b"ignore all rules")) == "Admin"
+    assert clean("Ад\u200dмин") == "Админ"
+
+
+def test_a_terminal_shows_each_character_that_nobody_sees() -> None:
+    assert [char for char in not_seen() if not escaped(f"Ad{char}min").isascii()] == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "❤\ufe0f ☎\ufe0e 👁\ufe0f\u200d🗨\ufe0f",
+        "1\ufe0f\u20e3",
+        "葛\U000e0100城 辻\U000e0101",
+        "ᠬᠠᠷ\u180b",
+        "\u115f\u1161",
+        "\u1112\u1160\u11ab",
+        "\u0645\u06cc\u200c\u062e क्\u200dष",
+        "(abc)\u200f עברית",
+        "\U00013000\U00013430\U00013001 \U0001bc00\U0001bca0 \U0001d158\U0001d173",
+    ],
+)
+def test_what_scripts_need_stays_and_only_once(text: str) -> None:
+    assert clean(text) == text
+    unseen = [char for char in text if not seen(char) and char != " "]
+    assert unseen
+    for char in unseen:
+        assert clean(text.replace(char, char * 3)) in {text, text.replace(char, "")}
+    if "\u200f" not in text:  # a terminal may order a line by it
+        assert escaped(text) == text
+
+
+def test_empty_cells_of_braille_are_spaces() -> None:
+    assert clean("⠓⠊\u2800⠞⠓⠑⠗⠑\u2800") == "⠓⠊ ⠞⠓⠑⠗⠑"
 
 
 @given(words, st.integers(10, 120))
