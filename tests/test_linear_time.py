@@ -29,7 +29,7 @@ from soulcaster.fixer.ecosystems import names, node_scripts
 from soulcaster.ports.messaging import Record
 from soulcaster.processes import logs
 from soulcaster.services import intake
-from tests.support.linear_time import growth, too_long
+from tests.support.linear_time import growth, long_growth, too_long
 from tests.support.patterns import Expression, expressions
 from tests.support.pumps import Pump, pumps
 
@@ -245,6 +245,24 @@ _PUMPS = st.builds(Pump, _TEXTS, st.text(_LETTERS, min_size=1, max_size=6), _TEX
 @example(Pump("1 ", "sk-"))
 def test_functions_of_strangers_texts_take_linear_time(name: str, pump: Pump) -> None:
     assert growth(FUNCTIONS[name], pump) is None
+
+
+WIDE = "\U0001f600"
+"""Makes each character of a text take four bytes."""
+
+LONG_PUMPS = [
+    *(Pump(WIDE, unit) for unit in ("x<b>", "<td>x</td>", "<li>", "<br>x", "<blockquote>", "x\n", "&amp;<i>")),
+    *(Pump(WIDE, unit) for unit in ('<a href="https://e.x">x</a>', "- <p>", "a.", "<div>")),
+    Pump(WIDE + "<pre>", "x<b>"),
+    Pump(WIDE + "y" * 32_000 + "- ", "<p>"),
+    Pump(WIDE + '<a href="https://e.x">', "<b>x</a>"),
+]
+
+
+@pytest.mark.parametrize("name", sorted(name for name in FUNCTIONS if name.startswith("sources.")))
+def test_vendors_texts_of_the_greatest_length_take_linear_time(name: str) -> None:
+    found = [told for pump in LONG_PUMPS if (told := long_growth(FUNCTIONS[name], pump))]
+    assert not found, "\n".join(found)
 
 
 def test_work_that_grows_faster_is_found() -> None:

@@ -214,32 +214,36 @@ def _text_of(html: str) -> str | None:
 
 
 class _Lines:
-    """Plain text, written tag by tag."""
+    """Plain text, written tag by tag. A line is a list of pieces: adding to a long text would copy it each time."""
 
     def __init__(self) -> None:
-        self._lines: list[str] = [""]
+        self._lines: list[str] = []
+        self._line: list[str] = []
         self._quotes = 0
         self._preformatted = False
-        self._link: tuple[str, int] | None = None  # address, and length of the line before the link
+        self._link: tuple[str, int] | None = None  # address, and number of the line's pieces before the link
 
     def write(self, words: str) -> None:
         if self._preformatted:
             first, *more = words.split("\n")
-            self._lines[-1] += first
-            self._lines += more
+            self._add(first)
+            for line in more:
+                self._end()
+                self._add(line)
             return
         words = _SPACE.sub(" ", words)
-        if not self._lines[-1]:
-            words = words.lstrip()
-        if words:
-            self._lines[-1] = (self._lines[-1] or "> " * min(self._quotes, _MAX_QUOTES)) + words
+        if self._line:
+            self._add(words)
+        elif words := words.lstrip():
+            self._add("> " * min(self._quotes, _MAX_QUOTES))
+            self._add(words)
 
     def tag(self, name: str, rest: str, *, closing: bool) -> None:
         if name in _LINES:
-            if self._lines[-1] and not (name == "p" and self._lines[-1].endswith(_BULLET)):
-                self._lines.append("")
+            if self._line and not (name == "p" and self._ends_with_bullet()):
+                self._end()
             if name in _PARAGRAPHS and closing:
-                self._lines.append("")
+                self._end()
         if name == "blockquote":
             self._quotes = max(0, self._quotes + (-1 if closing else 1))
         elif name == "pre":
@@ -255,12 +259,26 @@ class _Lines:
         if not closing:
             found = _HREF.search(rest)
             address = web_address(unescape(found[1])) if found else None
-            self._link = (address, len(self._lines[-1])) if address else None
+            self._link = (address, len(self._line)) if address else None
         elif self._link:
             address, start = self._link
             self._link = None
-            if self._lines[-1][start:].strip() != address:
+            if "".join(self._line[start:]).strip() != address:
                 self.write(f" ({address})")
 
+    def _add(self, words: str) -> None:
+        if words:
+            self._line.append(words)
+
+    def _end(self) -> None:
+        self._lines.append("".join(self._line))
+        self._line = []
+        if self._link:
+            self._link = (self._link[0], 0)
+
+    def _ends_with_bullet(self) -> bool:
+        return "".join(piece[-len(_BULLET) :] for piece in self._line[-len(_BULLET) :]).endswith(_BULLET)
+
     def text(self) -> str:
-        return re.sub(r"\n{3,}", "\n\n", "\n".join(line.rstrip() for line in self._lines))
+        lines = [*self._lines, "".join(self._line)]
+        return re.sub(r"\n{3,}", "\n\n", "\n".join(line.rstrip() for line in lines))
