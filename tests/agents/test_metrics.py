@@ -63,8 +63,8 @@ async def test_times_that_cannot_be_true_are_counted_by_vendor_and_field() -> No
         "source": "sentry",
         "external_id": "1",
         "body": "b",
-        "created_at": 7e9,
-        "updated_at": 8e9,
+        "created_at": "2191-01-01T00:00:00Z",
+        "updated_at": "2223-01-01T00:00:00Z",
     }
     batch = [record("feedback.raw", json.dumps(told).encode()), raw(2, "sentry")]
     await run_batches(Normalize(config_of=config_of, publisher=publisher), [batch], publisher)

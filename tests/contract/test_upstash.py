@@ -21,6 +21,7 @@ from soulcaster.adapters.redis.read_model import RedisReadModel
 from soulcaster.adapters.redis.sign_in_tokens import RedisSignIn
 from soulcaster.adapters.redis.vector_cache import RedisVectorCache
 from soulcaster.cli.checks import examine
+from soulcaster.domain.feedback.items import FeedbackItem
 from soulcaster.errors import RedisUnavailable
 from soulcaster.processes.settings import Settings
 from tests.conftest import RedisServer
@@ -383,8 +384,13 @@ async def test_many_items(server: Upstash, model: RedisReadModel) -> None:
     items = [item(n, minutes=n, body="x" * 1_000) for n in range(3_000)]
     await model.writer.put_items("p1", items)
     assert (await model.projects.stats("p1")).total_feedback == 3_000
-    page = await model.feedback.list("p1", limit=3_000, offset=0)
-    assert [view.item for view in page.items] == items[::-1]
+    found: list[FeedbackItem] = []
+    after = None
+    while len(found) < 3_000:
+        page = await model.feedback.list("p1", limit=3_000, offset=0, after=after)
+        found += [view.item for view in page.items]
+        after = page.next
+    assert found == items[::-1]
 
 
 # ---- doctor ----------------------------------------------------------------------------------------------------------

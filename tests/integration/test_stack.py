@@ -106,6 +106,6 @@ async def test_a_broken_data_dir_is_one_error_and_leaves_nothing(jars: None, tmp
     (tmp_path / "kafka" / "data").mkdir(parents=True)
     (tmp_path / "kafka" / "data" / "meta.properties").write_text("version=1\ncluster.id=x\nnode.id=99\n")
     stack = Stack(tmp_path)
-    with pytest.raises(StackError, match=r"Kafka ended with exit code 1; its log is .*kafka.log"):
+    with pytest.raises(StackError, match=r"Kafka ended with exit code 1: .*Stored node id 99.*its log is .*kafka.log"):
         await stack.start()
     assert not any(child.running for child in stack.children())

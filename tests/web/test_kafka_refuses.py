@@ -14,7 +14,7 @@ from soulcaster.ports.projects import Project
 from soulcaster.web.api import OPERATIONS
 from soulcaster.web.api.operation import Operation
 from tests.support.answers import page, problem
-from tests.support.make import NOW
+from tests.support.make import NOW, uid
 from tests.support.web import Client, FixedPlanner, World
 from tests.web.test_roles import FORMS, ROUTES, STATES_OF_FORMS, address, signed_in
 
@@ -40,8 +40,8 @@ BODIES: Mapping[str, Any] = {
     "edit_feedback": {"title": "Another title"},
     "write_plan": {"title": "Retry", "description": "Try again."},
     "merge_clusters": {"cluster_ids": ["c2"]},
-    "split_cluster": {"item_ids": ["i"]},
-    "move_items": {"item_ids": ["i"]},
+    "split_cluster": {"item_ids": [uid("i")]},
+    "move_items": {"item_ids": [uid("i")]},
     "rename_cluster": {"title": "x"},
     "pin_cluster": {"pinned": True},
     "apply_proposals": {"proposal_ids": ["p"]},
@@ -64,7 +64,7 @@ BODIES: Mapping[str, Any] = {
 JOB_STATES: Mapping[str, JobState] = {"approve_job": "queued", "start_fix": "failed", "run_agent": "failed"}
 """The state of the job, where that is not running."""
 
-UNPUBLISHED = {"issue_credential"}
+UNPUBLISHED = {"issue_credential", "end_session", "end_sessions"}
 SIGNED = {"receive_sentry_webhook", "receive_github_webhook"}
 """Webhooks: tests/web/api/test_webhooks.py sends them."""
 

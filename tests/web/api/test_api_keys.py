@@ -207,6 +207,7 @@ async def test_a_second_tenant_sees_nothing_and_changes_nothing(
         "project_id": "p1",
         "user_id": "u1",
         "secret_id": secret.id,
+        "session_id": "s1",
         "source": "reddit",
         "owner": "acme",
         "repo": "shop",

@@ -58,7 +58,7 @@ class Setting:
     @asynccontextmanager
     async def api(self, **more: Any) -> AsyncIterator[Client]:
         async with (
-            GitHubIssues(self.hub.url, lambda: self.world.now, timeout=2.0) as issues,
+            GitHubIssues(self.hub.url, lambda: self.world.now, timeout=60.0) as issues,
             TestClient(TestServer(self.world.app(issues=issues, **more))) as client,
         ):
             yield client
