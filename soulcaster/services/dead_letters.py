@@ -1,5 +1,6 @@
 """Dead letters: what a consumer cannot process is kept with its reason, read back, and sent again on request."""
 
+import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -15,7 +16,14 @@ from soulcaster.services.intake import generated_external_id, read_json
 from soulcaster.services.retrying import MAX_WAIT_SECONDS
 from soulcaster.telemetry.metrics import DEAD_LETTERS as DEAD_LETTERS_SENT
 from soulcaster.wire.feedback import form_of
-from soulcaster.wire.topics import DEAD_LETTERS, FEEDBACK_EMBEDDED, FEEDBACK_ITEMS, FEEDBACK_RAW, TOPICS
+from soulcaster.wire.topics import (
+    DEAD_LETTERS,
+    FEEDBACK_EMBEDDED,
+    FEEDBACK_ITEMS,
+    FEEDBACK_RAW,
+    MAX_MESSAGE_BYTES,
+    TOPICS,
+)
 
 SEND_SECONDS = 60.0
 """How long sending dead letters is retried; after that the process ends rather than lose them."""
@@ -25,6 +33,16 @@ Kind = Literal["invalid", "failed", "job"]
 
 MAX_REASON = 2_000
 """Characters of a reason that are kept."""
+
+MAX_KEY = 1_024
+"""Bytes of a key that are kept. Ours are shorter, and of others' only the place on a topic hangs on it."""
+
+BEGINNING_BYTES = 64 * 1024
+"""What is kept of a value that is larger than a message may be.
+
+Kafka counts the bytes of a message as they travel, so a compressed one may be of any size here. Such a letter cannot be
+sent again in any case: its beginning shows what it is, and its own topic has the whole.
+"""
 
 REPLAYABLE = frozenset(topic.name for topic in (FEEDBACK_RAW, FEEDBACK_ITEMS, FEEDBACK_EMBEDDED))
 """Topics whose dead letters can be sent again.
@@ -40,8 +58,11 @@ _KEYED_BY_PROJECT = frozenset(topic.name for topic in TOPICS if topic.key == "pr
 def dead_letter(record: Record, reason: str, *, value: bytes | None = None, index: int | None = None) -> Outgoing:
     """Return the dead letter of a record, or of the one item `value` at `index` in it.
 
-    Its value is the bytes as they came; its headers say where they came from and why they cannot be processed.
+    Its value is the bytes as they came, or the beginning of more than a message may have; its headers say where they
+    came from and why they cannot be processed. It is never larger than its topic takes.
     """
+    whole = (record.value or b"") if value is None else value
+    is_cut = len(whole) > MAX_MESSAGE_BYTES
     headers = {
         "topic": record.topic,
         "partition": str(record.partition),
@@ -51,10 +72,13 @@ def dead_letter(record: Record, reason: str, *, value: bytes | None = None, inde
     }
     if index is not None:
         headers["index"] = str(index)
+    if is_cut:
+        headers["size"] = str(len(whole))
+        headers["sha256"] = hashlib.sha256(whole).hexdigest()
     return Outgoing(
         DEAD_LETTERS.name,
-        record.key,
-        (record.value or b"") if value is None else value,
+        None if record.key is None else record.key[:MAX_KEY],
+        whole[:BEGINNING_BYTES] if is_cut else whole,
         tuple((name, text.encode("utf-8", "replace")) for name, text in headers.items()),
     )
 
@@ -94,7 +118,7 @@ def read_dead_letter(record: Record, headers: Iterable[tuple[str, bytes | None]]
             offset=record.offset,
             at=datetime.fromtimestamp(record.timestamp_ms / 1000, UTC),
             original=original,
-            size=len(value),
+            size=max(len(value), int(texts.get("size", 0))),
             reason=texts["reason"],
             index=int(texts["index"]) if "index" in texts else None,
             project_id=project_of(original),
@@ -147,7 +171,7 @@ class DeadLetterReplay:
 
         Raises:
             NotFound: the project has no such dead letter.
-            Conflict: it is not feedback (`REPLAYABLE`).
+            Conflict: it is not feedback (`REPLAYABLE`), or only its beginning was kept.
             Unavailable: Kafka does not answer.
         """
         letter = await self._dead_letters.get(project_id, letter_id)
@@ -156,6 +180,10 @@ class DeadLetterReplay:
         topic = letter.original.topic
         if topic not in REPLAYABLE:
             raise Conflict(f"Only feedback can be sent again; this letter was on {topic}.")
+        if len(letter.original.value or b"") < letter.size:
+            raise Conflict(
+                f"It was too large to be kept whole: {letter.size:,} bytes. {letter.original.position} has all of it."
+            )
         await self._publisher.publish([replayed(letter)])
         return letter
 

@@ -26,6 +26,7 @@ from soulcaster.ports.messaging import Record
 from soulcaster.wire.feedback import MAX_ITEM_BYTES, Delivery, RawFeedback, form_of
 from soulcaster.wire.fields import MAX_EXTERNAL_ID, OTHER_SOURCE, SOURCE_PATTERN
 from soulcaster.wire.message import SCHEMA_VERSION
+from soulcaster.wire.topics import MAX_MESSAGE_BYTES
 
 AUTHOR_CHARS = 500
 METADATA_CHARS = 32_768
@@ -174,6 +175,8 @@ def _message(value: bytes) -> dict[str, Any]:
     """
     if not value:
         raise ValueError("the message is empty")
+    if len(value) > MAX_MESSAGE_BYTES:  # Kafka counts the bytes of a compressed message
+        raise ValueError(f"the message has {len(value):,} bytes; a message may have {MAX_MESSAGE_BYTES:,}")
     message = read_json(value)
     if not isinstance(message, dict):
         raise ValueError("the message is not a JSON object")

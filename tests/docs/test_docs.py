@@ -167,8 +167,9 @@ def test_a_dead_letter_looks_as_shown() -> None:
     )
     assert json.loads(json_line(tailed)) == shown
     _, *rows = table(MESSAGES, "## Bad messages")
-    with_index = dead_letter(original, "", index=0)
-    assert [row[0].strip("`") for row in rows] == [name for name, _ in with_index.headers]
+    with_all = dead_letter(original, "", value=b" " * (MAX_MESSAGE_BYTES + 1), index=0)
+    assert [row[0].strip("`") for row in rows] == [name for name, _ in with_all.headers]
+    assert f"its first {len(with_all.value):,}" in MESSAGES.read_text()
 
 
 # ---- docs/api.md -----------------------------------------------------------------------------------------------------

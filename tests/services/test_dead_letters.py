@@ -1,5 +1,6 @@
 """Which project a dead letter belongs to, and that anything on the topic is either read or ignored."""
 
+import hashlib
 import json
 from typing import Any
 
@@ -7,11 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from soulcaster.errors import Conflict
 from soulcaster.ports.dead_letters import DeadLetter
 from soulcaster.ports.messaging import Record
-from soulcaster.services.dead_letters import dead_letter, project_of, read_dead_letter, replayed
+from soulcaster.services.dead_letters import DeadLetterReplay, dead_letter, project_of, read_dead_letter, replayed
 from soulcaster.services.intake import read
-from soulcaster.wire.topics import DEAD_LETTERS, TOPICS
+from soulcaster.wire.topics import DEAD_LETTERS, MAX_MESSAGE_BYTES, TOPICS
+from tests.support.publisher import RecordingPublisher
+from tests.support.web import FakeDeadLetters
 
 GOOD = {"project_id": "p1", "source": "reviews", "title": "Late"}
 
@@ -86,3 +90,31 @@ def test_an_item_that_was_refused_becomes_the_item_it_would_have_been(index: int
     assert letter is not None
     [late], _, _ = read(Record("feedback.raw", 0, 1, 2, b"k", replayed(letter).value))
     assert (late.item.id, late.item.external_id) == (then.item.id, then.item.external_id)
+
+
+@pytest.mark.parametrize("key", [None, b"k", b"k" * 10**6])
+@pytest.mark.parametrize("more", [0, 1, 20 * 1024 * 1024])
+def test_a_letter_is_never_larger_than_its_topic_takes(key: bytes | None, more: int) -> None:
+    value = b"x" * (MAX_MESSAGE_BYTES + more)
+    letter = dead_letter(Record("feedback.raw", 2, 7, 1, key, value), "\U0001f642" * 10_000, index=3)
+    headers = dict(letter.headers)
+    told = sum(len(name) + len(text) + 20 for name, text in headers.items())
+    size = len(letter.key or b"") + len(letter.value) + told
+    assert size < DEAD_LETTERS.max_bytes - 10_000
+    if more:
+        assert value.startswith(letter.value)
+        assert headers["size"] == str(len(value)).encode()
+        assert headers["sha256"] == hashlib.sha256(value).hexdigest().encode()
+    else:
+        assert letter.value == value
+
+
+async def test_what_was_cut_is_told_with_its_size_and_is_not_sent_again() -> None:
+    letters, publisher = FakeDeadLetters(), RecordingPublisher()
+    for topic in ("feedback.raw", "feedback.items"):
+        letters.put(Record(topic, 2, 7, 1, b"p1", b"x" * 5_000_000))
+    raw, items = letters.letters
+    assert (raw.size, raw.project_id, items.project_id) == (5_000_000, None, "p1")
+    with pytest.raises(Conflict, match=r"5,000,000 bytes. feedback.items\[2\]@7"):
+        await DeadLetterReplay(letters, publisher).replay("p1", items.id)
+    assert publisher.sent == []

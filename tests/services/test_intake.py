@@ -398,6 +398,13 @@ def test_an_item_may_be_large_but_not_too_large() -> None:
     assert (len(accepted), [r.index for r in refused]) == (2, [1])
 
 
+def test_a_message_that_was_larger_than_its_topic_takes_is_refused_before_it_is_read() -> None:
+    whole = json.dumps(GOOD).encode()
+    most = whole + b" " * (MAX_MESSAGE_BYTES - len(whole))
+    assert one(most).item == one(GOOD).item
+    assert "4,194,305 bytes" in refusal(most + b" ").reason
+
+
 @pytest.mark.parametrize(
     "filling", ["🙂" * 900_000, [1] * 1_800_000, [1e15] * 170_000, "\x01" * 600_000, "\u2028" * 10**6]
 )

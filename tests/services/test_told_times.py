@@ -200,3 +200,17 @@ def test_no_time_archives_what_others_said(told: datetime) -> None:
     while (due := state.round_due()) is not None:
         write(project.table, state.finish(due, due.decide(), NOW, 0.1).rows)
     assert [len(one.state.index) for one in project.state.clusterers.values()] == [2]
+
+
+@pytest.mark.parametrize("received_ms", [-(2**63), -62_135_596_800_000, 0, 253_402_300_799_999, 2**63 - 1])
+@pytest.mark.parametrize("told", [None, FAR.isoformat(), "0001-01-01T00:00:00+00:00", "9999-12-31T23:59:59-14:00"])
+@pytest.mark.parametrize("form", ["raw", "github", "deleted"])
+def test_a_record_of_any_time_is_read(received_ms: int, told: str | None, form: str) -> None:
+    message = raw(created_at=told, updated_at=told) if form == "raw" else github(NOW)
+    if form != "raw":
+        message["payload"] |= {"created_at": told, "updated_at": told}
+    if form == "deleted":
+        message["headers"] = {"x-github-event": "issues"}
+        message["payload"] = {"action": "deleted", "issue": message["payload"]}
+    found = read(Record("feedback.raw", 0, 0, received_ms, None, json.dumps(message).encode()))
+    assert found.items or found.refused or found.deleted
