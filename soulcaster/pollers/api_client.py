@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Literal, TypeVar
 
 import aiohttp
@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from yarl import URL
 
 from soulcaster.errors import ApiRefuses, ApiUnavailable, BadInput, NotFound
+from soulcaster.http_numbers import read_retry_after
 from soulcaster.telemetry.waits import WAITS
 
 M = TypeVar("M", bound=BaseModel)
@@ -211,7 +212,7 @@ class ApiClient:
             raise NotFound(what)
         if 400 <= status < 500 and status not in {408, 429}:
             raise BadInput(what)
-        raise ApiUnavailable(what, _seconds(response.headers.get("Retry-After")))
+        raise ApiUnavailable(what, read_retry_after(response.headers, datetime.now(UTC)))
 
 
 async def until_available(work: Callable[[], Awaitable[T]]) -> T:
@@ -261,7 +262,3 @@ def _detail(content: bytes) -> str:
         return str(json.loads(content)["detail"])[:MAX_DETAIL]
     except (ValueError, LookupError, TypeError):
         return "no problem details"
-
-
-def _seconds(text: str | None) -> float | None:
-    return float(text) if text and text.isdecimal() and len(text) < 6 else None

@@ -16,6 +16,7 @@ import aiohttp
 from yarl import URL
 
 from soulcaster.errors import InvalidMessage
+from soulcaster.http_numbers import read_number
 from soulcaster.pollers.reddit_pages import Page, read_feed, read_listing
 from soulcaster.pollers.reddit_responses import (
     Later,
@@ -191,12 +192,11 @@ class RedditClient:
             reason = f"No token: Reddit answers {response.status}"
             return PageResult(Later(reason, retry_after(response.headers), everyone=True))
         granted = json_object(body)
-        token, seconds = granted.get("access_token"), granted.get("expires_in", TOKEN_SECONDS)
+        token, seconds = granted.get("access_token"), read_number(granted.get("expires_in"))
         if not isinstance(token, str) or not token.isascii() or not token.isprintable():
             return PageResult(Later("No token: Reddit's answer has none", everyone=True))
         self._token = token
-        valid_seconds = float(seconds) if isinstance(seconds, int | float) else TOKEN_SECONDS
-        self._token_until = self._clock() + valid_seconds - TOKEN_MARGIN_SECONDS
+        self._token_until = self._clock() + (TOKEN_SECONDS if seconds is None else seconds) - TOKEN_MARGIN_SECONDS
         return None
 
 

@@ -1,13 +1,12 @@
 """What a response of Reddit's means for the schedule: a page, a reason to retry later, or a refusal."""
 
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any
 
+from soulcaster.http_numbers import LONGEST_WAIT, read_number, read_retry_after
 from soulcaster.pollers.reddit_pages import Page
 
 
@@ -77,26 +76,17 @@ def validators(headers: Mapping[str, str]) -> Mapping[str, str]:
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
     """Return the seconds that Retry-After asks to wait, or else those until the rate limit's next window."""
-    value = headers.get("Retry-After", "")
-    seconds = _number(value)
-    if seconds is None and value:
-        try:
-            seconds = (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds()
-        except (ValueError, TypeError):
-            seconds = None
-    return _number(headers.get("X-Ratelimit-Reset")) if seconds is None else max(0.0, seconds)
+    seconds = read_retry_after(headers, datetime.now(UTC))
+    return _until_reset(headers) if seconds is None else seconds
 
 
 def hold(headers: Mapping[str, str]) -> float:
-    """Return for how many seconds the rate limit is used up; X-Ratelimit-Reset is in seconds from now."""
-    remaining, reset = _number(headers.get("X-Ratelimit-Remaining")), _number(headers.get("X-Ratelimit-Reset"))
-    return reset if remaining is not None and reset is not None and remaining < 1 else 0.0
+    """Return for how many seconds the rate limit is used up."""
+    remaining = read_number(headers.get("X-Ratelimit-Remaining"))
+    return (_until_reset(headers) or 0.0) if remaining is not None and remaining < 1 else 0.0
 
 
-def _number(text: str | None) -> float | None:
-    """Return a number of seconds or requests, None when the text is not one."""
-    try:
-        number = float(text or "")
-    except ValueError:
-        return None
-    return number if math.isfinite(number) and number >= 0 else None
+def _until_reset(headers: Mapping[str, str]) -> float | None:
+    """Return the seconds until the rate limit's next window; X-Ratelimit-Reset is in seconds from now."""
+    seconds = read_number(headers.get("X-Ratelimit-Reset"))
+    return None if seconds is None else min(seconds, LONGEST_WAIT)

@@ -254,6 +254,16 @@ async def test_a_limited_call_is_made_again_after_the_wait_that_github_asks_for(
     assert len(setting.server.pulls("acme/shop")) == 1
 
 
+@pytest.mark.parametrize(
+    ("digits", "error"), [(13, SourceLimited), (14, SourceUnavailable), (5_000, SourceUnavailable)]
+)
+async def test_a_limit_of_any_length_is_an_error_of_ours(setting: Setting, digits: int, error: type[Exception]) -> None:
+    setting.server.faults[("GET", "/{repo}")] = [Fault(429, "Too many", {"Retry-After": "9" * digits})] * 3
+    async with setting.host() as host:
+        with pytest.raises(error):
+            await host.access("acme/shop")
+
+
 async def test_a_long_limit_is_an_error_that_says_until_when(setting: Setting) -> None:
     setting.server.faults[("GET", "/{repo}")] = [Fault(429, "Too many", {"Retry-After": "1800"})]
     async with setting.host() as host:

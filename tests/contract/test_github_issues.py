@@ -193,7 +193,9 @@ async def test_more_than_a_sync_may_read_is_read_by_the_next(
         (403, {}, "You have exceeded a secondary rate limit.", 60),
         (429, {}, "", 60),
         (429, {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "0"}, "", 0),
-        (429, {"Retry-After": "9" * 30}, "", 86_400),
+        (429, {"Retry-After": "9" * 5_000}, "", 86_400),
+        (429, {"Retry-After": "٣"}, "", 60),
+        (429, {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "9" * 5_000}, "", 86_400),
     ],
 )
 async def test_a_limit_says_until_when(

@@ -150,7 +150,7 @@ async def test_no_token_is_no_reason_to_ask_for_a_page(
     assert reddit.asked == []
 
 
-@pytest.mark.parametrize("seconds", ["soon", None, 0, -5])
+@pytest.mark.parametrize("seconds", ["soon", None, 0, -5, pytest.param(10**400, id="huge")])
 async def test_a_token_without_an_end_is_good_for_a_while(
     session: aiohttp.ClientSession, reddit: Reddit, clock: Turned, seconds: Any
 ) -> None:
@@ -195,7 +195,17 @@ async def test_429_says_how_long(
     assert least <= answer.outcome.retry_after <= most
 
 
-@pytest.mark.parametrize("headers", [{}, {"Retry-After": "soon"}, {"Retry-After": "-1"}, {"Retry-After": "nan"}])
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"Retry-After": "soon"},
+        {"Retry-After": "-1"},
+        {"Retry-After": "nan"},
+        {"Retry-After": f"Mon, 01 Jan 2026 00:00:00 +{'9' * 13}"},
+        {"Retry-After": f"Mon, 01 Jan {'9' * 11} 00:00:00 GMT"},
+    ],
+)
 async def test_429_may_not_say_how_long(
     session: aiohttp.ClientSession, reddit: Reddit, clock: Turned, headers: dict[str, str]
 ) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Literal, TypeVar
 
 import aiohttp
@@ -11,6 +12,7 @@ from google.genai.errors import APIError
 from google.genai.models import AsyncModels
 from yarl import URL
 
+from soulcaster.http_numbers import LONGEST_WAIT, read_number, read_retry_after
 from soulcaster.telemetry.metrics import GEMINI_REQUESTS
 
 GOOGLE = "https://generativelanguage.googleapis.com"
@@ -98,12 +100,10 @@ class GeminiClient:
 
 def _asked_to_wait(error: APIError) -> float:
     """Return how many seconds Google asks us to wait: from its header, else from its RetryInfo, else 0."""
-    header = getattr(error.response, "headers", {}).get("Retry-After", "")
-    delay = header or str(_detail(error, "RetryInfo").get("retryDelay", "")).removesuffix("s")
-    try:
-        return max(0.0, float(delay))
-    except ValueError:
-        return 0.0
+    asked = read_retry_after(getattr(error.response, "headers", {}), datetime.now(UTC))
+    if asked is None:
+        asked = read_number(str(_detail(error, "RetryInfo").get("retryDelay", "")).removesuffix("s"))
+    return min(asked or 0.0, LONGEST_WAIT)
 
 
 def _detail(error: APIError, kind: str) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from datetime import timedelta
 from githubkit.exception import RateLimitExceeded, RequestError, RequestFailed
 
 from soulcaster.errors import SoulcasterError, SourceLimited, SourceUnavailable
+from soulcaster.http_numbers import LONGEST_WAIT
 from soulcaster.ports.clock import Clock
 
 
@@ -25,12 +26,12 @@ def kit_errors(
     try:
         yield
     except RateLimitExceeded as error:
-        wait = max(error.retry_after, timedelta(seconds=1))
+        wait = min(max(error.retry_after, timedelta(seconds=1)), timedelta(seconds=LONGEST_WAIT))
         raise SourceLimited("GitHub takes no more requests for now", clock() + wait) from None
     except RequestFailed as error:
         raise refusal(error) from None
     except RequestError as error:
         reason = type(error.exc).__name__
         raise SourceUnavailable(f"GitHub at {url} does not answer ({reason})") from None
-    except ValueError:
+    except (ValueError, OverflowError):  # githubkit reads a header's number as it is
         raise SourceUnavailable(f"GitHub at {url} sent an invalid answer about {what}") from None

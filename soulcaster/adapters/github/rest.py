@@ -7,7 +7,7 @@ import json
 from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Self
 
 import aiohttp
@@ -15,6 +15,7 @@ from yarl import URL
 
 from soulcaster.errors import SoulcasterError, SourceLimited, SourceRefuses, SourceUnavailable
 from soulcaster.http_client import http_session
+from soulcaster.http_numbers import LONGEST_WAIT, read_number, read_retry_after
 from soulcaster.ports.clock import Clock
 
 API_VERSION = {"X-GitHub-Api-Version": "2022-11-28"}
@@ -23,7 +24,6 @@ MOST_BYTES = 32 * 1024 * 1024
 """No response is larger: the text of an issue has at most 64 kB."""
 
 _WAIT = timedelta(minutes=1)
-_LONGEST = timedelta(days=1)
 """Wait if GitHub limits requests without saying until when."""
 
 
@@ -130,8 +130,10 @@ def _limited_until(status: int, headers: Mapping[str, str], body: bytes, now: da
     """Return until when GitHub accepts no request; None if the response is not about a rate limit."""
     if status not in {403, 429}:
         return None
-    if (after := headers.get("Retry-After", "")).isdecimal():
-        return now + timedelta(seconds=min(int(after), _LONGEST.total_seconds()))
-    if headers.get("X-RateLimit-Remaining") == "0" and (at := headers.get("X-RateLimit-Reset", "")).isdecimal():
-        return max(now, min(datetime.fromtimestamp(min(int(at), 2**33), UTC), now + _LONGEST))
+    seconds = read_retry_after(headers, now)
+    if seconds is None and headers.get("X-RateLimit-Remaining") == "0":
+        reset = read_number(headers.get("X-RateLimit-Reset"))  # in seconds since 1970
+        seconds = None if reset is None else min(max(reset - now.timestamp(), 0.0), LONGEST_WAIT)
+    if seconds is not None:
+        return now + timedelta(seconds=seconds)
     return now + _WAIT if status == 429 or b"rate limit" in body.lower() else None
