@@ -5,41 +5,73 @@ The agent is stateless, so it runs on all partitions; a project's items are stil
 
 import time
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence, Set
 from dataclasses import asdict, dataclass, field
+from itertools import chain
 
 from agents.runtime.batches import Batch
 from soulcaster.domain.feedback.items import Deleted
 from soulcaster.domain.feedback.times import TimesTold
 from soulcaster.ports.messaging import Outgoing, Publisher, Record
 from soulcaster.services.dead_letters import dead_letter, send_dead_letters
-from soulcaster.services.intake import Contents, CpuClock, TooSlow, masked, read
+from soulcaster.services.intake import Accepted, Contents, CpuClock, as_other, masked, read
+from soulcaster.services.project_limit import ProjectLimit
 from soulcaster.services.retrying import until_available
+from soulcaster.services.source_limit import SourceLimit
 from soulcaster.services.threads import away
 from soulcaster.telemetry.counting import OTHER, count_by_source
 from soulcaster.telemetry.metrics import ITEMS_READ, TIMES_REPLACED
-from soulcaster.wire.feedback import items_envelopes
+from soulcaster.wire.feedback import MAX_ITEM_BYTES, items_envelopes
 from soulcaster.wire.project_config import ProjectConfig
 from soulcaster.wire.topics import FEEDBACK_ITEMS
 
+LETTERS = 100
+"""Projects whose items of one record get dead letters of their own."""
+
 ConfigOf = Callable[[str], Awaitable[ProjectConfig]]
 """Returns a project's settings by its id."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Settings:
+    """A project's settings, and which of its sources are too many."""
+
+    config: ProjectConfig
+    too_many: Set[str]
+
+
+@dataclass(frozen=True, slots=True)
+class _TooMany:
+    """Why a project may not be made."""
+
+    reason: str
 
 
 class Normalize:
     """Turns what sources sent into items.
 
     1. Read the records: items, tombstones and refusals.
-    2. Leave out what a project's source filters exclude; it stays on feedback.raw for as long as that is kept.
-    3. Publish items and tombstones, one message a project.
-    4. Dead-letter the refusals. They come last, so a batch that fails at 3 is read again without dead letters of it.
+    2. Set aside what is of a project that may not be made; an item of a source too many gets the source `generic`.
+    3. Leave out what a project's source filters exclude; it stays on feedback.raw for as long as that is kept.
+    4. Publish items and tombstones, one message a project.
+    5. Dead-letter the refusals. They come last, so a batch that fails at 4 is read again without dead letters of it.
     """
 
     name = "normalize"
 
-    def __init__(self, *, config_of: ConfigOf, publisher: Publisher, cpu_clock: CpuClock = time.thread_time) -> None:
+    def __init__(
+        self,
+        *,
+        config_of: ConfigOf,
+        project_limit: ProjectLimit,
+        source_limit: SourceLimit,
+        publisher: Publisher,
+        cpu_clock: CpuClock = time.thread_time,
+    ) -> None:
         """`config_of` is called once for each batch and project; `cpu_clock` measures what an item takes."""
         self._cpu_clock = cpu_clock
+        self._project_limit = project_limit
+        self._source_limit = source_limit
         self._config_of = config_of
         self._publisher = publisher
 
@@ -47,9 +79,8 @@ class Normalize:
         """Normalize records; return how many items they gave."""
         size = sum(len(record.value or b"") for record in records)
         contents = await away(size, lambda: [read(record, self._cpu_clock) for record in records])
-        projects = dict.fromkeys(one.item.project_id for found in contents for one in found.items)
-        configs = {project_id: await self._config(project_id) for project_id in projects}
-        done = await away(size, lambda: _normalized(records, contents, configs, self._cpu_clock))
+        settings = await self._settings(contents)
+        done = await away(size, lambda: _normalized(records, contents, settings, self._cpu_clock))
         items, deleted = done.items, done.deleted
         messages = [
             Outgoing(FEEDBACK_ITEMS.name, project_id.encode(), envelope)
@@ -65,8 +96,26 @@ class Normalize:
     async def close(self) -> None:
         """Do nothing: nothing runs besides `process`."""
 
-    async def _config(self, project_id: str) -> ProjectConfig:
-        return await until_available(lambda: self._config_of(project_id))
+    async def _settings(self, contents: Sequence[Contents]) -> Mapping[str, _Settings | _TooMany]:
+        """Return what holds for each project that is named."""
+        named: dict[str, set[str]] = defaultdict(set)
+        for found in contents:
+            for one in found.items:
+                named[one.item.project_id].add(one.item.source)
+            for project_id, _ in found.deleted:
+                named.setdefault(project_id, set())
+        too_many = await until_available(lambda: self._project_limit.beyond(named))
+        reason = self._project_limit.reason
+        return {
+            project_id: _TooMany(reason) if project_id in too_many else await self._settings_of(project_id, sources)
+            for project_id, sources in named.items()
+        }
+
+    async def _settings_of(self, project_id: str, sources: Set[str]) -> _Settings:
+        return _Settings(
+            await until_available(lambda: self._config_of(project_id)),
+            await until_available(lambda: self._source_limit.beyond(project_id, sources)),
+        )
 
 
 def _replaced(told: TimesTold | None) -> list[str]:
@@ -85,25 +134,53 @@ class _Normalized:
 
 
 def _normalized(
-    records: Sequence[Record], contents: Sequence[Contents], configs: Mapping[str, ProjectConfig], clock: CpuClock
+    records: Sequence[Record],
+    contents: Sequence[Contents],
+    settings: Mapping[str, _Settings | _TooMany],
+    clock: CpuClock,
 ) -> _Normalized:
     """Filter and mask what is in records."""
     done = _Normalized()
     for record, found in zip(records, contents, strict=True):
+        aside: dict[str, list[bytes]] = defaultdict(list)
+        reason = ""
         for one in found.items:
-            config = configs[one.item.project_id]
-            outcome = "accepted" if config.sources.accepts(one.item) else "filtered"
-            if outcome == "accepted":
-                try:
-                    as_json = (masked(one, clock) if config.mask_personal_data else one).json
-                    done.items[one.item.project_id].append(as_json)
-                except TooSlow as error:
-                    outcome = "refused"
-                    done.dead_letters.append(dead_letter(record, str(error), value=one.json))
+            of_project = settings[one.item.project_id]
+            if isinstance(of_project, _TooMany):
+                aside[one.item.project_id].append(one.json)
+                reason = of_project.reason
+                outcome = "refused"
+            else:
+                outcome = _take(one, of_project, record, done, clock)
             done.outcomes.append((one.item.source, outcome))
             done.replaced += [(one.item.source, name) for name in _replaced(one.item.times_told)]
         for project_id, tombstone in found.deleted:
-            done.deleted[project_id].append(tombstone)
+            if isinstance(settings[project_id], _Settings):  # else nothing of it was ever accepted
+                done.deleted[project_id].append(tombstone)
         done.outcomes += [(OTHER, "deleted")] * len(found.deleted) + [(OTHER, "refused")] * len(found.refused)
+        done.dead_letters += _set_aside(record, reason, aside)
         done.dead_letters += [dead_letter(record, r.reason, value=r.value, index=r.index) for r in found.refused]
     return done
+
+
+def _take(one: Accepted, settings: _Settings, record: Record, done: _Normalized, clock: CpuClock) -> str:
+    """Add an item to what is done, unless it is filtered or refused; return what became of it."""
+    try:
+        if one.item.source in settings.too_many:
+            one = as_other(one)
+        if not settings.config.sources.accepts(one.item):
+            return "filtered"
+        as_json = (masked(one, clock) if settings.config.mask_personal_data else one).json
+    except ValueError as error:
+        done.dead_letters.append(dead_letter(record, str(error), value=one.json))
+        return "refused"
+    done.items[one.item.project_id].append(as_json)
+    return "accepted"
+
+
+def _set_aside(record: Record, reason: str, aside: Mapping[str, Sequence[bytes]]) -> list[Outgoing]:
+    """Return dead letters of items, by project: one a project, or the record as it came where that would be many."""
+    if len(aside) > LETTERS or sum(map(len, chain.from_iterable(aside.values()))) > MAX_ITEM_BYTES:
+        return [dead_letter(record, reason)]
+    values = (items[0] if len(items) == 1 else b'{"items":[%b]}' % b",".join(items) for items in aside.values())
+    return [dead_letter(record, reason, value=value) for value in values]

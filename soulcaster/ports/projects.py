@@ -1,6 +1,6 @@
 """Projects as the read model shows them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -47,7 +47,18 @@ class ProjectClaim:
     user_id: str
 
 
-class ProjectReader(Protocol):
+class ExistingProjects(Protocol):
+    """Says which projects exist."""
+
+    async def among(self, project_ids: Sequence[str]) -> tuple[int, Set[str]]:
+        """Return how many projects there are, and which of these ids, at least one, are of one.
+
+        Raises:
+            RedisUnavailable: the store does not answer.
+        """
+
+
+class ProjectReader(ExistingProjects, Protocol):
     """Reads projects, and says who creates one.
 
     Every method raises RedisUnavailable (an Unavailable) when the store does not answer.

@@ -38,7 +38,27 @@ from soulcaster.processes.system_settings import (
 STACK_FILE = "stack.json"
 
 
-class WorkerSettings(GeminiSettings, RedisSettings, KafkaSettings):
+class NamesSettings(ProcessSettings):
+    """How much whoever sends feedback may name; web server and worker keep to it."""
+
+    section: ClassVar[str] = "What feedback may name"
+
+    sources_per_project: int = Field(
+        200,
+        ge=1,
+        description="Most sources of its own that a project may have, besides reddit, sentry, github, manual and "
+        "generic. The API answers feedback with another source, or a report of its poller, with status 409; an item on "
+        "`feedback.raw` gets the source `generic`.",
+    )
+    projects_from_feedback: int = Field(
+        1_000,
+        ge=1,
+        description="Projects from which on `feedback.raw` makes no new ones: items of a project that does not exist "
+        "become dead letters. People and the API may always create projects.",
+    )
+
+
+class WorkerSettings(NamesSettings, GeminiSettings, RedisSettings, KafkaSettings):
     """Settings of the worker."""
 
     section: ClassVar[str] = "Worker"
@@ -83,7 +103,7 @@ class JobsSettings(
     """What web server and launcher both need."""
 
 
-class WebSettings(JobsSettings):
+class WebSettings(NamesSettings, JobsSettings):
     """Settings of the web server."""
 
     section: ClassVar[str] = "Web server"
@@ -111,12 +131,6 @@ class WebSettings(JobsSettings):
     )
     project_requests_per_minute: int = Field(
         120_000, ge=1, description="Most requests of all API keys of a project in a minute."
-    )
-    sources_per_project: int = Field(
-        200,
-        ge=1,
-        description="Most sources of its own that a project may have, besides reddit, sentry, github, manual and "
-        "generic: feedback with another source, or a report of its poller, gets status 409.",
     )
     cors_origins: str = Field(
         "",

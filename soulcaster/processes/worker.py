@@ -55,7 +55,9 @@ from soulcaster.processes.system_settings import KafkaSettings
 from soulcaster.processes.telemetry import telemetry
 from soulcaster.processes.worker_watch import WorkerWatch
 from soulcaster.services.project_config import ConfigCache
+from soulcaster.services.project_limit import ProjectLimit
 from soulcaster.services.projection import Projection
+from soulcaster.services.source_limit import SourceLimit
 from soulcaster.wire.topics import AGENTS, DEAD_LETTERS
 from tables.acknowledged import AcknowledgedTable
 from tables.segmented import SegmentedTable, declare, partition_of
@@ -138,7 +140,12 @@ def create_app(settings: WorkerSettings, *, embedder: Embedder | None = None) ->
     config_of = ConfigCache(read_model.project_config).get
     meters = {name: Meter(name) for name in AGENTS}
     for agent in (
-        Normalize(config_of=config_of, publisher=publisher),
+        Normalize(
+            config_of=config_of,
+            project_limit=ProjectLimit(read_model.projects, settings.projects_from_feedback),
+            source_limit=SourceLimit(read_model.sources, settings.sources_per_project),
+            publisher=publisher,
+        ),
         Embed(seen=seen, embedder=MeasuredEmbedder(embedder), publisher=publisher),
         Cluster(clusters=clusters, stored=app.tables["clusters"].stored, publisher=publisher, clock=utc_now),
         Project(Projection(read_model.writer)),

@@ -9,7 +9,7 @@ import json
 import re
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -128,6 +128,24 @@ def masked(accepted: Accepted, clock: CpuClock = time.thread_time) -> Accepted:
     item = mask_item(accepted.item)
     _check_time(started, clock)
     return accepted if item is accepted.item else Accepted(item, _ITEM.dump_json(item))
+
+
+def as_other(accepted: Accepted) -> Accepted:
+    """Return the item with the source `OTHER_SOURCE`; its own source moves into its id and metadata.
+
+    Raises:
+        ValueError: its id would be too long, or the item too large.
+    """
+    item = accepted.item
+    external_id = _other_id(item.source, item.external_id)
+    moved = replace(
+        item,
+        id=item_id(item.project_id, OTHER_SOURCE, external_id),
+        source=OTHER_SOURCE,
+        external_id=external_id,
+        metadata={"source": item.source, **item.metadata},
+    )
+    return _sized(moved)
 
 
 def generated_external_id(record: Record, index: int) -> str:
@@ -257,6 +275,15 @@ def _accept(raw: RawFeedback, record: Record, index: int) -> Accepted:
         words=raw.words,
         times_told=TimesTold(**told) if told else None,
     )
+    return _sized(item)
+
+
+def _sized(item: FeedbackItem) -> Accepted:
+    """Return the item with its JSON.
+
+    Raises:
+        ValueError: it is too large.
+    """
     as_json = _ITEM.dump_json(item)
     if len(as_json) > MAX_ITEM_BYTES:
         raise ValueError(f"the item has {len(as_json):,} bytes; an item may have {MAX_ITEM_BYTES:,}")
@@ -273,11 +300,20 @@ def _source_and_id(source: str, external_id: str) -> tuple[str, str]:
     """
     if re.fullmatch(SOURCE_PATTERN, source):
         return source, external_id
-    external_id = f"{source.lower()}/{external_id}"
-    if len(external_id) > MAX_EXTERNAL_ID:
+    return OTHER_SOURCE, _other_id(source, external_id)
+
+
+def _other_id(source: str, external_id: str) -> str:
+    """Return the id at `OTHER_SOURCE` of an item of a source that cannot have its own name there.
+
+    Raises:
+        ValueError: the id would be too long.
+    """
+    other_id = f"{source.lower()}/{external_id}"
+    if len(other_id) > MAX_EXTERNAL_ID:
         most = MAX_EXTERNAL_ID - len(source) - 1
         raise _InvalidField("external_id", f"with the source {source!r} an external_id may have {most} characters")
-    return OTHER_SOURCE, external_id
+    return other_id
 
 
 def _received_at(record: Record) -> datetime:

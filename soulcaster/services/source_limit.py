@@ -1,7 +1,7 @@
 """How many sources a project may have: whoever may post names them, and every list of sources has all of them."""
 
 from collections import OrderedDict
-from collections.abc import Collection
+from collections.abc import Collection, Sequence, Set
 
 from soulcaster.errors import Conflict
 from soulcaster.ports.sources import SourceReader
@@ -16,7 +16,7 @@ _PROJECTS = 10_000
 
 
 class SourceLimit:
-    """Refuses a source beyond the limit; those that it let pass count before the read model has them."""
+    """Knows the sources beyond the limit; those that it let pass count before the read model has them."""
 
     def __init__(self, sources: SourceReader, most: int) -> None:
         self._sources = sources
@@ -30,19 +30,38 @@ class SourceLimit:
             Conflict: it would have too many.
             Unavailable: Redis does not answer.
         """
-        known = self._known.get(project_id, set())
-        new = set(named) - known - _OWN
-        if not new:
-            return
-        stored = {state.source for state in await self._sources.list(project_id)} - _OWN
-        known = self._known.setdefault(project_id, set()) | stored
-        new -= known
-        if new and len(known) + len(new) > self._most:
+        known, new = await self._new(project_id, named)
+        if len(known) + len(new) > self._most and new:
             raise Conflict(
-                f"The project has {len(known)} sources of its own, and {min(new)!r} is not one of them; it may have "
+                f"The project has {len(known)} sources of its own, and {new[0]!r} is not one of them; it may have "
                 f"{self._most} (SOULCASTER_SOURCES_PER_PROJECT). Use one that GET /sources lists."
             )
-        self._known[project_id] = known | new
+        self._keep(project_id, known, new)
+
+    async def beyond(self, project_id: str, named: Collection[str]) -> Set[str]:
+        """Return which of these sources are too many; the project may have the others.
+
+        Raises:
+            Unavailable: Redis does not answer.
+        """
+        known, new = await self._new(project_id, named)
+        room = max(0, self._most - len(known))
+        self._keep(project_id, known, new[:room])
+        return set(new[room:])
+
+    async def _new(self, project_id: str, named: Collection[str]) -> tuple[Set[str], Sequence[str]]:
+        """Return the project's own sources, and those named that are not among them, by name."""
+        known = self._known.get(project_id, set())
+        new = set(named) - known - _OWN
+        if new:
+            stored = {state.source for state in await self._sources.list(project_id)} - _OWN
+            known = known | stored
+        return known, sorted(new - known)
+
+    def _keep(self, project_id: str, known: Set[str], new: Sequence[str]) -> None:
+        if not known and not new:
+            return
+        self._known[project_id] = {*known, *new}
         self._known.move_to_end(project_id)
         while len(self._known) > _PROJECTS:
             self._known.popitem(last=False)

@@ -8,7 +8,6 @@ import numpy as np
 from agents.cluster import Cluster
 from agents.cluster_meter import count_failed_round, count_round, count_steps
 from agents.embed import Embed
-from agents.normalize import Normalize
 from soulcaster.adapters.embedders.measured import MeasuredEmbedder
 from soulcaster.domain.clustering.project.clusters import GIVEN_UP
 from soulcaster.domain.clustering.project.steps import RoundOnTheWay, Step
@@ -18,7 +17,7 @@ from soulcaster.ports.messaging import Record
 from soulcaster.wire.embedded import EmbeddedEnvelope, EmbedderId, pack_vectors
 from soulcaster.wire.feedback import ItemsEnvelope
 from soulcaster.wire.project_config import GithubConfig, ProjectConfig, SourcesConfig
-from tests.support.agents import Flaky, HashEmbedder, Rows, record, run_batches, stored
+from tests.support.agents import Flaky, HashEmbedder, Rows, normalizer, record, run_batches, stored
 from tests.support.make import NOW, compared_item, item
 from tests.support.metrics import Growth
 
@@ -36,9 +35,7 @@ async def test_items_are_counted_by_vendor_and_outcome_and_refusals_as_dead_lett
 
     publisher, growth = Flaky(), Growth()
     batch = [raw(1, "sentry"), raw(2, "my own shop"), raw(3, "github"), raw(4, "github", "p2")]
-    await run_batches(
-        Normalize(config_of=config_of, publisher=publisher), [[*batch, record("feedback.raw", b"no")]], publisher
-    )
+    await run_batches(normalizer(config_of, publisher), [[*batch, record("feedback.raw", b"no")]], publisher)
     assert growth.by("soulcaster_items_read_total", "source", "outcome") == {
         ("sentry", "accepted"): 1,
         ("other", "accepted"): 1,
@@ -67,7 +64,7 @@ async def test_times_that_cannot_be_true_are_counted_by_vendor_and_field() -> No
         "updated_at": "2223-01-01T00:00:00Z",
     }
     batch = [record("feedback.raw", json.dumps(told).encode()), raw(2, "sentry")]
-    await run_batches(Normalize(config_of=config_of, publisher=publisher), [batch], publisher)
+    await run_batches(normalizer(config_of, publisher), [batch], publisher)
     assert growth.by("soulcaster_times_replaced_total", "source", "field") == {
         ("sentry", "created_at"): 1,
         ("sentry", "updated_at"): 1,

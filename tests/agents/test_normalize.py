@@ -3,15 +3,15 @@ from typing import Any
 
 import pytest
 
-from agents.normalize import Normalize
 from soulcaster.domain.ids import item_id
 from soulcaster.errors import KafkaUnavailable
 from soulcaster.ports.messaging import Record
+from soulcaster.services.dead_letters import project_of
 from soulcaster.services.intake import ITEM_SECONDS
 from soulcaster.wire.feedback import Delivery, ItemsEnvelope, RawEnvelope, RawFeedback
 from soulcaster.wire.project_config import GithubConfig, ProjectConfig, SentryConfig, SourcesConfig
 from soulcaster.wire.topics import ENVELOPE_BYTES
-from tests.support.agents import AT_MS, Flaky, headers, record, run_batches
+from tests.support.agents import AT_MS, Flaky, headers, normalizer, record, run_batches
 from tests.support.captured import load
 
 TOPIC = "feedback.raw"
@@ -45,7 +45,7 @@ async def run(publisher: Flaky, *batches: list[Record], **configs: ProjectConfig
     async def config_of(project_id: str) -> ProjectConfig:
         return configs.get(project_id, ProjectConfig())
 
-    return await run_batches(Normalize(config_of=config_of, publisher=publisher), batches, publisher)
+    return await run_batches(normalizer(config_of, publisher), batches, publisher)
 
 
 async def test_a_batch_is_one_message_a_project() -> None:
@@ -189,9 +189,75 @@ async def test_an_item_that_takes_too_long_to_mask_is_a_dead_letter_and_the_batc
 
     publisher = Flaky()
     times = iter([1, 1, 2, 2, 3, 3 + 2 * ITEM_SECONDS, 20, 20])  # two items are read, then each is masked
-    agent = Normalize(config_of=config_of, publisher=publisher, cpu_clock=times.__next__)
+    agent = normalizer(config_of, publisher, cpu_clock=times.__next__)
     batch = [record(TOPIC, raw("slow")), record(TOPIC, raw("quick"))]
     assert await run_batches(agent, [batch], publisher) == [1]
     assert accepted(publisher) == [("p1", "quick")]
     [letter] = publisher.of("dead-letters")
     assert "CPU time" in headers(letter)["reason"]
+
+
+async def with_limits(publisher: Flaky, *batches: list[Record], projects: int = 100, sources: int = 100) -> list[int]:
+    async def config_of(_: str) -> ProjectConfig:
+        return ProjectConfig()
+
+    return await run_batches(normalizer(config_of, publisher, projects=projects, sources=sources), batches, publisher)
+
+
+def envelope(*parts: bytes) -> Record:
+    return record(TOPIC, json.dumps({"items": [json.loads(part) for part in parts]}).encode())
+
+
+async def test_feedback_makes_so_many_projects_and_no_more() -> None:
+    publisher = Flaky()
+    first = envelope(raw(1, "p1"), raw(1, "p2"), raw(1, "p3"), raw(2, "p3"), raw(1, "p4"))
+    assert await with_limits(publisher, [first], [record(TOPIC, raw(3, "p3")), record(TOPIC, raw(3))], projects=2) == [
+        2,
+        1,
+    ]
+    assert accepted(publisher) == [("p1", "1"), ("p2", "1"), ("p1", "3")]
+    assert [project_of(record(TOPIC, letter.value)) for letter in publisher.letters] == ["p3", "p4", "p3"]
+    assert "SOULCASTER_PROJECTS_FROM_FEEDBACK" in headers(publisher.letters[0])["reason"]
+    again = Flaky()
+    await with_limits(again, [record(TOPIC, letter.value) for letter in publisher.letters])
+    assert accepted(again) == [("p3", "1"), ("p3", "2"), ("p3", "3"), ("p4", "1")]
+
+
+async def test_a_record_of_very_many_projects_is_one_dead_letter() -> None:
+    publisher = Flaky()
+    many = envelope(*(raw(1, f"q{n}") for n in range(3_000)))
+    await with_limits(publisher, [many, record(TOPIC, raw(1, "q0"))], projects=1)
+    assert accepted(publisher) == [("q0", "1"), ("q0", "1")]
+    assert [letter.value for letter in publisher.letters] == [many.value]
+
+
+async def test_what_is_deleted_in_a_project_that_may_not_be_made_is_nothing() -> None:
+    publisher = Flaky()
+    await with_limits(publisher, [record(TOPIC, raw(1, "a"))], [delivery("issue_deleted")], projects=1)
+    assert accepted(publisher) == [("a", "1")]
+    assert publisher.letters == []
+
+
+async def test_an_item_of_a_source_too_many_is_generic() -> None:
+    publisher = Flaky()
+    batch = [record(TOPIC, raw(n, source=f"s{n}")) for n in range(4)]
+    github = record(TOPIC, raw("g", source="github"))
+    longest = record(TOPIC, raw("x" * 512, source="s4"))
+    assert await with_limits(publisher, [*batch, github, longest], [envelope(raw(3, source="s3"))], sources=2) == [5, 1]
+    items = [
+        item
+        for message in publisher.of("feedback.items")
+        for item in ItemsEnvelope.model_validate_json(message.value).items
+    ]
+    assert [(item.source, item.external_id) for item in items] == [
+        ("s0", "0"),
+        ("s1", "1"),
+        ("generic", "s2/2"),
+        ("generic", "s3/3"),
+        ("github", "g"),
+        ("generic", "s3/3"),
+    ]
+    assert items[3].id == items[5].id == item_id("p1", "generic", "s3/3")
+    assert [item.metadata.get("source") for item in items] == [None, None, "s2", "s3", None, "s3"]
+    [letter] = publisher.letters
+    assert "external_id may have" in headers(letter)["reason"]

@@ -8,7 +8,6 @@ import pytest
 
 from agents.cluster import Cluster
 from agents.embed import Embed
-from agents.normalize import Normalize
 from agents.project import Project
 from agents.runtime.runner import Agent
 from soulcaster.adapters.redis.read_model import RedisReadModel
@@ -19,7 +18,7 @@ from soulcaster.wire.embedded import EmbeddedEnvelope
 from soulcaster.wire.feedback import ItemsEnvelope
 from soulcaster.wire.project_config import ProjectConfig
 from soulcaster.wire.topics import AGENTS
-from tests.support.agents import Flaky, HashEmbedder, Rows, headers, record, run_batches, stored
+from tests.support.agents import Flaky, HashEmbedder, Rows, headers, normalizer, record, run_batches, stored
 from tests.support.docs import MESSAGES, fences
 from tests.support.make import NOW, item
 
@@ -40,7 +39,7 @@ def agent_of(name: str, rows: Rows, publisher: Flaky, read_model: RedisReadModel
 
     match name:
         case "normalize":
-            return Normalize(config_of=config_of, publisher=publisher)
+            return normalizer(config_of, publisher)
         case "embed":
             return Embed(seen=rows.seen(), embedder=HashEmbedder(), publisher=publisher)
         case "cluster":

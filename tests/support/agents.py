@@ -1,13 +1,15 @@
 """Doubles of what agents use: batches, a table that checks its partition, a publisher and an embedder that fail."""
 
 import hashlib
-from collections.abc import AsyncIterator, Iterable, Sequence
+import time
+from collections.abc import AsyncIterator, Iterable, Sequence, Set
 from itertools import count
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from agents.normalize import ConfigOf, Normalize
 from agents.runtime.batches import Batch
 from agents.runtime.meter import Meter
 from agents.runtime.runner import Agent, run_agent
@@ -15,7 +17,11 @@ from soulcaster.domain.clustering.project.clusters import ProjectClusters
 from soulcaster.domain.clustering.project.item_records import RECORD_BYTES
 from soulcaster.domain.feedback.dedupe import Seen
 from soulcaster.domain.feedback.versions import MARK_BYTES
+from soulcaster.domain.source_state import RepositoryState, SourceState
 from soulcaster.ports.messaging import Outgoing, Publisher, Record
+from soulcaster.services.intake import CpuClock
+from soulcaster.services.project_limit import ProjectLimit
+from soulcaster.services.source_limit import SourceLimit
 from tables.segmented import SegmentedTable, partition_of
 from tests.support.publisher import RecordingPublisher
 
@@ -135,3 +141,42 @@ async def collect(results: AsyncIterator[Any]) -> list[Any]:
 
 async def stored() -> None:
     """Return at once: a dict keeps rows when they are written."""
+
+
+class NothingNamed:
+    """A read model without projects and sources."""
+
+    async def among(self, project_ids: Sequence[str]) -> tuple[int, Set[str]]:
+        """Return that there are no projects."""
+        return 0, set()
+
+    async def list(self, project_id: str) -> tuple[SourceState, ...]:
+        """Return no sources."""
+        return ()
+
+    async def repository(self, project_id: str, repository: str) -> RepositoryState | None:
+        """Return None."""
+        return None
+
+    async def repositories(self, project_id: str) -> tuple[RepositoryState, ...]:
+        """Return no repositories."""
+        return ()
+
+
+def normalizer(
+    config_of: ConfigOf,
+    publisher: Publisher,
+    *,
+    cpu_clock: CpuClock = time.thread_time,
+    projects: int = 1_000,
+    sources: int = 200,
+) -> Normalize:
+    """Return the agent of a new server, on which messages make so many projects and sources a project."""
+    nothing = NothingNamed()
+    return Normalize(
+        config_of=config_of,
+        project_limit=ProjectLimit(nothing, projects),
+        source_limit=SourceLimit(nothing, sources),
+        publisher=publisher,
+        cpu_clock=cpu_clock,
+    )

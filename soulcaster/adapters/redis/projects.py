@@ -1,6 +1,6 @@
 """Projects in Redis: their values and their reader."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from datetime import UTC, datetime, timedelta
 from typing import get_args
 
@@ -73,6 +73,15 @@ class RedisProjects:
         """Return all projects, by name."""
         async with self._connection.commands() as redis:
             return await _read(redis, await redis.smembers(keys.projects()))
+
+    async def among(self, project_ids: Sequence[str]) -> tuple[int, Set[str]]:
+        """Return how many projects there are, and which of these ids, at least one, are of one."""
+        async with self._connection.commands() as redis:
+            pipe = redis.pipeline()
+            count = pipe.scard(keys.projects())
+            are_known = pipe.smismember(keys.projects(), project_ids)
+            await pipe.execute()
+        return count.value, {id_ for id_, is_known in zip(project_ids, are_known.value, strict=True) if is_known}
 
     async def of_user(self, user_id: str) -> tuple[Project, ...]:
         """Return all projects of which a user is a member, by name."""

@@ -1,0 +1,43 @@
+"""Which projects messages may make, with the projects that Redis has."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+from redis.asyncio import Redis
+
+from soulcaster.adapters.redis.client import RedisAccess
+from soulcaster.adapters.redis.read_model import RedisReadModel
+from soulcaster.services.project_limit import ProjectLimit
+from soulcaster.services.source_limit import SourceLimit
+from tests.conftest import RedisServer
+from tests.support import make
+
+
+@pytest.fixture
+async def read_model(redis_server: RedisServer) -> AsyncIterator[RedisReadModel]:
+    async with Redis.from_url(redis_server.url) as redis:
+        await redis.flushall()
+    model = RedisReadModel(RedisAccess(redis_server.url))
+    yield model
+    await model.close()
+
+
+async def test_projects_that_exist_always_pass(read_model: RedisReadModel) -> None:
+    for project in ("a", "b"):
+        await read_model.writer.put_items(project, [make.item("1", project=project)])
+    limit = ProjectLimit(read_model.projects, 3)
+    assert await limit.beyond(["c", "a", "d"]) == {"d"}
+    assert await limit.beyond(["d", "e", "c", "b"]) == {"d", "e"}  # "c" is on its way
+    await read_model.writer.put_items("c", [make.item("1", project="c")])
+    assert await limit.beyond(["c", "d"]) == {"d"}
+    await read_model.writer.put_items("d", [make.item("1", project="d")])  # as when somebody creates it
+    assert await limit.beyond(["c", "d", "e"]) == {"e"}
+    assert await ProjectLimit(read_model.projects, 5).beyond(["e", "f"]) == {"f"}
+
+
+async def test_sources_that_exist_always_pass(read_model: RedisReadModel) -> None:
+    await read_model.writer.put_items("p1", [make.item("1", source="one")])
+    limit = SourceLimit(read_model.sources, 2)
+    assert await limit.beyond("p1", ["three", "one", "two", "github"]) == {"two"}
+    assert await limit.beyond("p1", ["three", "one", "two"]) == {"two"}
+    assert await limit.beyond("p2", ["two"]) == set()
