@@ -85,14 +85,25 @@ async def test_pages_hold_every_letter_of_a_project_once_newest_first(
     assert numbers([list(first.items), list(second.items)]) == expected[:4]
 
     # So much is read for a page and no more: an empty one has the next.
-    monkeypatch.setattr(kafka_dead_letters, "MAX_RECORDS", 30)
+    monkeypatch.setattr(kafka_dead_letters, "MAX_BYTES", 10_000)
     bounded = await pages(letters, mine, 40)
     assert [] in bounded[:-1]
     assert numbers(bounded) == [*range(309, 299, -1), *expected]
-    monkeypatch.setattr(kafka_dead_letters, "MAX_BYTES", 1_000)
-    by_bytes = await pages(letters, mine, 40)
-    assert len(bounded) < len(by_bytes) < 100
-    assert numbers(by_bytes) == numbers(bounded)
+    monkeypatch.undo()
+
+    # Nor for longer than this; each page goes on by a record at least.
+    monkeypatch.setattr(kafka_dead_letters, "READ_SECONDS", 0)
+    newest = await letters.newest(mine, limit=40, before=None)
+    older = await letters.newest(mine, limit=40, before=newest.before)
+    assert numbers([list(newest.items), list(older.items)]) == [309, 308]
+
+
+async def test_a_page_is_read_on_past_the_many_letters_of_another(fresh_settings: Settings) -> None:
+    mine, other = f"{fresh_settings.app_id}-a", f"{fresh_settings.app_id}-b"
+    await put(fresh_settings, mine, range(2))
+    await put(fresh_settings, other, range(2, 2_600))
+    page = await KafkaDeadLetters(kafka_access(fresh_settings)).newest(mine, limit=2, before=None)
+    assert [letter.original.offset for letter in page.items] == [1, 0]
 
 
 async def test_a_letter_is_found_by_its_id_and_sent_again_it_is_the_item_it_was(fresh_settings: Settings) -> None:
@@ -129,6 +140,28 @@ async def test_many_calls_of_a_project_do_not_hold_up_another(fresh_settings: Se
     assert await letters.get(neighbour, letter.id) == letter
     assert sum(not call.done() for call in many) > len(many) / 2
     assert all(len(page.items) == 10 for page in await asyncio.gather(*many))
+
+
+async def test_who_waits_for_others_has_all_of_its_time_when_its_turn_comes() -> None:
+    """Kafka takes connections and says nothing: each call uses up its time, those that wait the time of others."""
+
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    async with await asyncio.start_server(silent, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        letters = KafkaDeadLetters(KafkaAccess(f"127.0.0.1:{port}"), timeout=2.0)
+        calls = [
+            asyncio.create_task(letters.newest(f"p{n}", limit=1, before=None))
+            for n in range(kafka_dead_letters.AT_ONCE + 1)
+        ]
+        await asyncio.wait(calls[:-1])
+        await asyncio.sleep(0.2)
+        assert not calls[-1].done()
+        for call in calls:
+            with pytest.raises(KafkaUnavailable):
+                await call
 
 
 async def test_a_kafka_that_is_away_is_told() -> None:

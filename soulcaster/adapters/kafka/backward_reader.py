@@ -1,7 +1,7 @@
 """Reading several partitions backwards, the newest record of all of them first."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, Self, TypeVar
 
@@ -12,8 +12,19 @@ from soulcaster.ports.topic_copy import Span
 
 T = TypeVar("T")
 
-FIRST_CHUNK_RECORDS = 20
-"""Records that are read of a partition first; each following chunk is twice as long."""
+FETCH_BYTES = 256 * 1024
+"""What a broker may send at once, unless one record is larger; the consumer of a reader is made with it."""
+
+CHUNK_BYTES = 512 * 1024
+"""What a chunk may have, unless it is one record. Kafka does not say how large records are before they are read, so a
+chunk that turns out larger is given up, and a shorter one is read."""
+
+CHUNK_RECORDS = 1_000
+"""Most records of a chunk. The first chunk of a partition is one record; while they are small, each is twice as long as
+the one before."""
+
+_SHORTER = 8
+"""How many times shorter a chunk is that follows one that was given up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +33,6 @@ class _Loaded(Generic[T]):
 
     timestamp_ms: int
     offset: int
-    size: int
     value: T
 
 
@@ -39,7 +49,7 @@ class _Partition(Generic[T]):
     end: int
     unread: int = field(init=False)
     loaded: list[_Loaded[T]] = field(default_factory=list)
-    chunk: int = FIRST_CHUNK_RECORDS
+    chunk: int = 1
 
     def __post_init__(self) -> None:
         self.unread = self.end
@@ -48,7 +58,8 @@ class _Partition(Generic[T]):
 class BackwardReader(Generic[T]):
     """An asynchronous iterator over the records of partitions, newest first, that counts them.
 
-    Each record is converted as it is read, so it takes no more memory than what it is converted to.
+    Each record is converted as it is read, so it takes no more memory than what it is converted to. One partition is
+    read at a time, and little of it, so that the bytes in hand are few however large the records are.
     """
 
     def __init__(
@@ -69,24 +80,22 @@ class BackwardReader(Generic[T]):
         ]
         for partition, offset in zip(self._partitions, before, strict=False):
             partition.end = partition.unread = max(partition.first, min(partition.end, offset))
-        self.records = 0
-        """Records returned so far."""
         self.bytes = 0
-        """Bytes of their values."""
+        """Bytes of all records that were read so far, returned or not."""
 
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> T:
-        await self._load([one for one in self._partitions if not one.loaded and one.unread > one.first])
+        for one in self._partitions:
+            while not one.loaded and one.unread > one.first:
+                await self._load(one)
         partitions = [one for one in self._partitions if one.loaded]
         if not partitions:
             raise StopAsyncIteration
         newest = max(partitions, key=lambda one: one.loaded[-1].timestamp_ms)
         loaded = newest.loaded.pop()
         newest.end = loaded.offset
-        self.records += 1
-        self.bytes += loaded.size
         return loaded.value
 
     def position(self) -> tuple[int, ...] | None:
@@ -95,33 +104,41 @@ class BackwardReader(Generic[T]):
             return None
         return tuple(one.end for one in self._partitions)
 
-    async def _load(self, partitions: Sequence[_Partition[T]]) -> None:
-        """Read one chunk of each partition, the one before those that were read."""
-        if not partitions:
-            return
-        spans = {one.topic_partition: Span(max(one.first, one.unread - one.chunk), one.unread) for one in partitions}
-        records = await read_spans(self._consumer, spans)
-        for one in partitions:
-            one.loaded = await asyncio.to_thread(self._converted, records[one.topic_partition])
-            one.unread = spans[one.topic_partition].first
-            one.chunk *= 2
+    async def _load(self, one: _Partition[T]) -> None:
+        """Read one chunk of a partition, the one before those that were read."""
+        while True:
+            span = Span(max(one.first, one.unread - one.chunk), one.unread)
+            loaded: list[_Loaded[T]] = []
+            size = 0
+            async for records in span_of(self._consumer, one.topic_partition, span):
+                loaded += await asyncio.to_thread(self._converted, records)
+                size += (read := sum(map(size_of, records)))
+                self.bytes += read
+                if size > CHUNK_BYTES and one.chunk > 1:
+                    break
+            else:
+                one.loaded, one.unread = loaded, span.first
+                if size <= CHUNK_BYTES // 2:
+                    one.chunk = min(2 * one.chunk, CHUNK_RECORDS)
+                return
+            one.chunk = max(1, one.chunk // _SHORTER)
 
     def _converted(self, records: Sequence[ConsumerRecord]) -> list[_Loaded[T]]:
-        return [
-            _Loaded(record.timestamp, record.offset, len(record.value or b""), self._convert(record))
-            for record in records
-        ]
+        return [_Loaded(record.timestamp, record.offset, self._convert(record)) for record in records]
 
 
-async def read_spans(
-    consumer: AIOKafkaConsumer, spans: Mapping[TopicPartition, Span]
-) -> dict[TopicPartition, list[ConsumerRecord]]:
-    """Return the records of each span, in order."""
-    found: dict[TopicPartition, list[ConsumerRecord]] = {tp: [] for tp in spans}
-    consumer.assign(list(spans))
-    for tp, span in spans.items():
-        consumer.seek(tp, span.first)
-    while unread := [tp for tp, span in spans.items() if await consumer.position(tp) < span.end]:
-        for tp, records in (await consumer.getmany(*unread, timeout_ms=FETCH_WAIT_MS)).items():
-            found[tp] += [record for record in records if record.offset < spans[tp].end]
-    return found
+def size_of(record: ConsumerRecord) -> int:
+    """Return the bytes of a record's key, value and headers."""
+    headers = sum(len(name) + len(value or b"") for name, value in record.headers)
+    return len(record.key or b"") + len(record.value or b"") + headers
+
+
+async def span_of(
+    consumer: AIOKafkaConsumer, tp: TopicPartition, span: Span
+) -> AsyncIterator[Sequence[ConsumerRecord]]:
+    """Yield the records of a span, in order, as they come; the consumer reads nothing else meanwhile."""
+    consumer.assign([tp])
+    consumer.seek(tp, span.first)
+    while await consumer.position(tp) < span.end:
+        for records in (await consumer.getmany(tp, timeout_ms=FETCH_WAIT_MS)).values():
+            yield [record for record in records if record.offset < span.end]

@@ -41,17 +41,19 @@ async def standalone_consumer(
     *,
     timeout: float = REQUEST_SECONDS,  # noqa: ASYNC109
     max_wait_ms: int = FETCH_WAIT_MS,
+    fetch_bytes: int = DEAD_LETTERS.max_bytes,
 ) -> AsyncIterator[AIOKafkaConsumer]:
     """Give a consumer that joins no group and commits nothing; the caller assigns partitions and seeks.
 
-    `timeout` is in seconds, to connect; `max_wait_ms` is how long a broker holds back a fetch that has no data yet.
+    `timeout` is in seconds, to connect; `max_wait_ms` is how long a broker holds back a fetch that has no data yet, and
+    `fetch_bytes` what it sends of a partition at once, unless the next records were written as one larger batch.
 
     Raises:
         KafkaUnavailable: no broker answers, now or at any later call.
     """
     consumer = AIOKafkaConsumer(
         **kafka.options(),
-        max_partition_fetch_bytes=DEAD_LETTERS.max_bytes,
+        max_partition_fetch_bytes=fetch_bytes,
         fetch_max_wait_ms=max_wait_ms,
         enable_auto_commit=False,
         auto_offset_reset="earliest",

@@ -9,7 +9,7 @@ from dataclasses import replace
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
 from soulcaster.adapters.kafka.access import KafkaAccess
-from soulcaster.adapters.kafka.backward_reader import BackwardReader, read_spans
+from soulcaster.adapters.kafka.backward_reader import FETCH_BYTES, BackwardReader, span_of
 from soulcaster.adapters.kafka.connection import REQUEST_SECONDS
 from soulcaster.adapters.kafka.consumers import standalone_consumer
 from soulcaster.adapters.kafka.offsets import offsets_of
@@ -21,11 +21,15 @@ from soulcaster.services.dead_letters import MAX_REASON, read_dead_letter
 from soulcaster.services.fair_turns import FairTurns
 from soulcaster.wire.topics import DEAD_LETTERS
 
-MAX_RECORDS = 2_000
-"""Records of all projects that are read for one page; older ones are on the next page."""
+MAX_BYTES = 32 * 1024 * 1024
+"""No further record is returned for a page when so many bytes were read for it."""
 
-MAX_BYTES = 64 * 1024 * 1024
-"""No further record is read for a page when the values so far have this many bytes."""
+READ_SECONDS = 2.0
+"""Nor when it was read for so long: others wait. Until then a page that is not full is read on, past the letters of
+other projects."""
+
+WAIT_SECONDS = 60.0
+"""Longest wait for a turn; what `AT_ONCE` calls of other projects take is `READ_SECONDS` and a little more each."""
 
 AT_ONCE = 4
 """Calls that read at the same time, of different projects."""
@@ -63,16 +67,13 @@ class KafkaDeadLetters:
             reader = BackwardReader(consumer, spans, before or (), _shortened)
             found: list[DeadLetter] = []
             shown = 0
+            now = asyncio.get_running_loop().time
+            until = now() + READ_SECONDS
             async for dead_letter in reader:
                 if dead_letter is not None and dead_letter.project_id == project_id:
                     found.append(dead_letter)
                     shown += _size(dead_letter)
-                if (
-                    len(found) >= limit
-                    or shown >= PAGE_BYTES
-                    or reader.records >= MAX_RECORDS
-                    or reader.bytes >= MAX_BYTES
-                ):
+                if len(found) >= limit or shown >= PAGE_BYTES or reader.bytes >= MAX_BYTES or now() >= until:
                     break
             return DeadLetterPage(tuple(found), reader.position())
 
@@ -85,9 +86,10 @@ class KafkaDeadLetters:
         async with self._reading(project_id) as (consumer, spans):
             if tp not in spans or not spans[tp].first <= offset < spans[tp].end:
                 return None
-            for record in (await read_spans(consumer, {tp: Span(offset, offset + 1)}))[tp]:
-                letter = await asyncio.to_thread(_dead_letter, record)
-                return letter if letter is not None and letter.project_id == project_id else None
+            async for records in span_of(consumer, tp, Span(offset, offset + 1)):
+                for record in records:
+                    letter = await asyncio.to_thread(_dead_letter, record)
+                    return letter if letter is not None and letter.project_id == project_id else None
             return None
 
     @asynccontextmanager
@@ -99,13 +101,22 @@ class KafkaDeadLetters:
             LimitReached: too many calls of this project wait.
         """
         try:
-            async with asyncio.timeout(self._timeout), self._turns.turn(project_id):
+            async with asyncio.timeout(WAIT_SECONDS):
+                turn = await self._turns.take(project_id)
+        except TimeoutError as error:
+            raise KafkaUnavailable("Too many read dead letters at the same time") from error
+        try:
+            async with asyncio.timeout(self._timeout):
                 async with offsets_of(self._kafka, timeout=self._timeout) as offsets:
                     spans = await offsets.spans([DEAD_LETTERS.name])
-                async with standalone_consumer(self._kafka, max_wait_ms=MAX_WAIT_MS) as consumer:
+                async with standalone_consumer(
+                    self._kafka, max_wait_ms=MAX_WAIT_MS, fetch_bytes=FETCH_BYTES
+                ) as consumer:
                     yield consumer, spans
         except TimeoutError as error:
             raise KafkaUnavailable(f"Kafka at {self._kafka.servers} takes too long") from error
+        finally:
+            turn.end()
 
 
 def _dead_letter(message: ConsumerRecord) -> DeadLetter | None:
