@@ -8,7 +8,7 @@ import codecs
 import json
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
@@ -34,6 +34,13 @@ METADATA_CHARS = 32_768
 
 _RAW: TypeAdapter[RawFeedback] = TypeAdapter(RawFeedback)
 _ITEM: TypeAdapter[FeedbackItem] = TypeAdapter(FeedbackItem)
+_REQUIRED = frozenset(name for name, field in RawFeedback.model_fields.items() if field.is_required())
+
+ALONE = 20
+"""So many refused items of an envelope are set aside, each alone; where there are more, the envelope is, once.
+
+An envelope of some kilobytes can hold as many items as it has commas. What is set aside is never more than what came.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,20 +109,40 @@ def read(record: Record, clock: CpuClock = time.thread_time) -> Contents:
         form = form_of(message)
         if form == "delivery":
             return _delivered(message, record, clock)
-        parts = [(None, message)] if form == "item" else _entries(message["items"])
+        if form == "item":
+            return Contents([_one(message, record, 0, clock)], [], [])
+        entries = _entries(message["items"])
     except ValueError as error:
-        return Contents([], [Refusal(value, _reason(error), None)], [])
+        return Contents([], [Refusal(value, _reason(error), None, _faults(error))], [])
     contents = Contents([], [], [])
-    for index, part in parts:
+    refused = 0
+    for index, entry in enumerate(entries):
+        if refused > ALONE and not (isinstance(entry, dict) and entry.keys() >= _REQUIRED):
+            refused += 1  # like those before it; the error itself would cost more than a good item
+            continue
         try:
-            started = clock()
-            accepted = _accept(_RAW.validate_python(part), record, index or 0)
-            _check_time(started, clock)
-            contents.items.append(accepted)
+            contents.items.append(_one(entry, record, index, clock))
         except ValueError as error:
-            own_bytes = value if index is None else _own_bytes(part, value)
-            contents.refused.append(Refusal(own_bytes, _reason(error), index, _faults(error)))
+            refused += 1
+            if refused <= ALONE:
+                contents.refused.append(Refusal(_own_bytes(entry, value), _reason(error), index, _faults(error)))
+    if refused > ALONE or sum(len(one.value) for one in contents.refused) > len(value):
+        first = contents.refused[0]
+        of_all = f"{refused:,} of {len(entries):,} items are refused; the first, {first.index}: {first.reason}"
+        contents.refused[:] = [Refusal(value, of_all, None)]
     return contents
+
+
+def _one(given: Any, record: Record, index: int, clock: CpuClock) -> Accepted:
+    """Return the item that a part of a record is.
+
+    Raises:
+        ValueError: it is none, or takes too long.
+    """
+    started = clock()
+    accepted = _accept(_RAW.validate_python(given), record, index)
+    _check_time(started, clock)
+    return accepted
 
 
 def masked(accepted: Accepted, clock: CpuClock = time.thread_time) -> Accepted:
@@ -204,15 +231,15 @@ def _message(value: bytes) -> dict[str, Any]:
     return message
 
 
-def _entries(items: Any) -> list[tuple[int | None, Any]]:
-    """Return (index, JSON) of each item of an envelope.
+def _entries(items: Any) -> Sequence[Any]:
+    """Return the items of an envelope, as JSON.
 
     Raises:
         ValueError: there are none.
     """
     if not isinstance(items, list) or not items:
         raise ValueError("items is not a list" if not isinstance(items, list) else "items is empty")
-    return list(enumerate(items))
+    return items
 
 
 def _delivered(message: dict[str, Any], record: Record, clock: CpuClock) -> Contents:

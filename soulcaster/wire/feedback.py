@@ -1,9 +1,9 @@
 """feedback.raw and feedback.items: what producers send, and the items made from it."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from soulcaster.domain.feedback.items import Deleted, FeedbackItem, TextOrigin
 from soulcaster.domain.splitting import split_by_bytes
@@ -58,6 +58,17 @@ class RawEnvelope(Message):
     items: tuple[RawFeedback, ...]
 
 
+MAX_HEADERS = 200
+"""Headers of a delivery; a parser reads a handful."""
+
+
+def _few(headers: Any) -> Any:
+    """Refuse too many headers before each of them is looked at."""
+    if isinstance(headers, dict) and len(headers) > MAX_HEADERS:
+        raise ValueError(f"there are {len(headers):,} headers; a delivery may have {MAX_HEADERS}")
+    return headers
+
+
 class Delivery(Message):
     """feedback.raw: what a vendor sent, unchanged; agents/normalize parses it, also again on a replay.
 
@@ -66,7 +77,7 @@ class Delivery(Message):
 
     project_id: ProjectId
     vendor: Source
-    headers: dict[str, str]
+    headers: Annotated[dict[str, str], BeforeValidator(_few)]
     payload: Any
 
 

@@ -16,6 +16,7 @@ from soulcaster.domain.ids import item_id
 from soulcaster.domain.text.normalize import CUT
 from soulcaster.ports.messaging import Record
 from soulcaster.services.intake import (
+    ALONE,
     AUTHOR_CHARS,
     ITEM_SECONDS,
     METADATA_CHARS,
@@ -140,6 +141,43 @@ def test_good_items_between_bad_ones_survive(others: list[Any], data: st.DataObj
     assert len(accepted) + len(refused) == len(parts)
     assert {g["external_id"] for g in good} <= {a.item.external_id for a in accepted}
     travel(accepted)
+
+
+BAD: list[Any] = [0, "", None, [], {}, {"project_id": "p1"}, {"project_id": "p1", "source": "x"}]
+
+
+@pytest.mark.parametrize("bad", BAD)
+@pytest.mark.parametrize("more", [0, 1, 5_000])
+def test_many_refused_items_are_set_aside_at_once_and_good_ones_go_on(bad: Any, more: int) -> None:
+    goods = [GOOD | {"external_id": f"good {n}"} for n in range(3)]
+    envelope = record({"items": [goods[0], *[bad] * ALONE, goods[1], *[bad] * more, goods[2]]})
+    accepted, refused, _ = read(envelope)
+    assert [a.item.external_id for a in accepted] == ["good 0", "good 1", "good 2"]
+    if more:
+        [whole] = refused
+        assert (whole.value, whole.index) == (envelope.value, None)
+        assert whole.reason.startswith(f"{ALONE + more:,} of {ALONE + more + 3:,} items are refused; the first, 1: ")
+    else:
+        assert [(json.loads(r.value), r.index) for r in refused] == [
+            (bad, n) for n in range(1, ALONE + 3) if n != ALONE + 1
+        ][: len(refused)]
+        assert len(refused) == ALONE
+
+
+@settings(deadline=None, max_examples=200)
+@given(
+    st.lists(st.binary(max_size=9) | json_values.map(lambda v: json.dumps(v).encode()) | st.just(b"1e15"), max_size=60)
+)
+def test_what_is_set_aside_is_never_more_than_what_came(entries: list[bytes]) -> None:
+    value = b'{"items":[' + b",".join(entries) + b"]}"
+    refused = read(record(value)).refused
+    assert sum(len(one.value) for one in refused) <= len(value)
+    assert len(refused) <= ALONE
+
+
+def test_a_delivery_with_very_many_headers_is_refused_with_a_short_reason() -> None:
+    headers = {str(n): n for n in range(100_000)}
+    assert len(refusal({"project_id": "p1", "vendor": "github", "payload": {}, "headers": headers}).reason) < 200
 
 
 def test_an_item_as_it_is_documented() -> None:
