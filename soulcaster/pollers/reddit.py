@@ -184,7 +184,7 @@ class RedditPoller:
                 self._end(listing, project, None)
             case page:
                 POLLS.labels(SOURCE, "ok").inc()
-                taken = reading.take(page)
+                taken = await asyncio.to_thread(reading.take, page)
                 left_out = await deliver(self._api, listing, reading, taken)
                 if left_out:
                     project.error(f"{listing}: " + "; ".join(left_out), self._now())

@@ -6,6 +6,7 @@ listings as JSON, if one is set; otherwise the Atom feed, which is all that Redd
 It does not retry: the schedule does, and reads other listings meanwhile.
 """
 
+import asyncio
 import math
 import sys
 from collections.abc import Callable, Mapping
@@ -33,7 +34,10 @@ from soulcaster.pollers.reddit_responses import (
 REQUEST_SECONDS = 15.0
 
 MAX_BYTES = 64 * 1024 * 1024
-"""Most bytes of a response; a hundred posts of the greatest length have fewer, even with every letter escaped."""
+"""Most bytes of a page; a hundred posts of the greatest length have fewer, even with every letter escaped."""
+
+MAX_OTHER_BYTES = 64 * 1024
+"""Most bytes that are read of a response that is no page."""
 
 PAGE_POSTS = 100
 """Posts of a page. Reddit returns no more, and its feed may return 25 in any case."""
@@ -145,14 +149,14 @@ class RedditClient:
             async with self._session.get(
                 url, headers=headers, timeout=self._timeout, allow_redirects=False
             ) as response:
-                body = await _body(response)
+                body = await _body(response, MAX_BYTES if response.status == 200 else MAX_OTHER_BYTES)
         except (aiohttp.ClientError, TimeoutError) as error:
             return PageResult(Later(_failure(error)))
         if response.status == 401:
             return None
-        return PageResult(self._outcome(response, body, known), hold(response.headers))
+        return PageResult(await self._outcome(response, body, known), hold(response.headers))
 
-    def _outcome(
+    async def _outcome(
         self, response: aiohttp.ClientResponse, body: bytes | None, known: Mapping[str, str]
     ) -> Page | Unchanged | Later | Refused:
         if response.status == 304 and known:
@@ -165,7 +169,7 @@ class RedditClient:
         if body is None:
             return Later(f"Reddit's answer is larger than {MAX_BYTES:,} bytes")
         try:
-            return self._way.read(body, validators(response.headers))
+            return await asyncio.to_thread(self._way.read, body, validators(response.headers))
         except InvalidMessage as error:
             return Later(str(error))
 
@@ -182,7 +186,7 @@ class RedditClient:
                 timeout=self._timeout,
                 allow_redirects=False,
             ) as response:
-                body = await _body(response)
+                body = await _body(response, MAX_OTHER_BYTES)
         except (aiohttp.ClientError, TimeoutError) as error:
             return PageResult(Later(f"No token: {_failure(error)}", everyone=True))
         if response.status in {400, 401, 403}:
@@ -217,12 +221,12 @@ def _way(config: RedditConfig) -> _Way:
     return _Way("Atom", FEED_PAUSE, config.site, "/.rss", read_feed)
 
 
-async def _body(response: aiohttp.ClientResponse) -> bytes | None:
-    """Return the body, None when it is larger than `MAX_BYTES`."""
+async def _body(response: aiohttp.ClientResponse, most: int) -> bytes | None:
+    """Return the body, None when it has more bytes than `most`."""
     body = bytearray()
     async for chunk in response.content.iter_any():
         body += chunk
-        if len(body) > MAX_BYTES:
+        if len(body) > most:
             return None
     return bytes(body)
 

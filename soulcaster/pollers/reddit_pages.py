@@ -7,12 +7,10 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from io import BytesIO
 from typing import Any
 
-import feedparser
-
 from soulcaster.errors import InvalidMessage
+from soulcaster.pollers.atom import read_entries
 
 _FULLNAME = re.compile(r"t3_[0-9a-z]{1,16}")
 
@@ -48,31 +46,8 @@ def read_feed(body: bytes, validators: Mapping[str, str]) -> Page:
     """Return a page from the Atom feed. A feed does not say whether another page follows; an empty page is the end.
 
     Raises:
-        InvalidMessage: it is not an Atom feed, or an incomplete one.
+        InvalidMessage: it is not a page of an Atom feed, or an incomplete one.
     """
-    # BytesIO, because feedparser takes short bytes for the name of a file. Our own parser cleans up the HTML.
-    feed = feedparser.parse(
-        BytesIO(body),
-        response_headers={"content-type": "application/atom+xml; charset=utf-8"},
-        sanitize_html=False,
-        resolve_relative_uris=False,
-    )
-    if feed.bozo or not str(feed.get("version", "")).startswith("atom"):
-        raise InvalidMessage("What was answered is no Atom feed")
-    posts = [_entry(entry) for entry in feed.entries]
-    last = str(posts[-1]["id"]) if posts else ""
+    posts = read_entries(body)
+    last = posts[-1].get("id", "") if posts else ""
     return Page(posts, last if _FULLNAME.fullmatch(last) else None, validators)
-
-
-def _entry(entry: Mapping[str, Any]) -> Mapping[str, Any]:
-    contents, tags = entry.get("content") or [{}], entry.get("tags") or [{}]
-    return {
-        "id": entry.get("id"),
-        "title": entry.get("title"),
-        "content": contents[0].get("value"),
-        "author": entry.get("author"),
-        "updated": entry.get("updated"),
-        "published": entry.get("published"),
-        "link": entry.get("link"),
-        "category": tags[0].get("term"),
-    }

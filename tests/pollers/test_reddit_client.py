@@ -1,7 +1,9 @@
 """The client over HTTP, against a double of Reddit."""
 
+import asyncio
 import sys
-from collections.abc import AsyncIterator
+import threading
+from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
@@ -14,7 +16,7 @@ from soulcaster.domain.sources.reddit import parse
 from soulcaster.errors import BadInput
 from soulcaster.pollers import reddit_client
 from soulcaster.pollers.reddit_client import FEED_PAUSE, RedditClient, user_agent
-from soulcaster.pollers.reddit_pages import Page
+from soulcaster.pollers.reddit_pages import Page, read_feed
 from soulcaster.pollers.reddit_responses import Later, PageResult, Refused, Unchanged
 from soulcaster.processes.poller import reddit_config
 from soulcaster.processes.settings import Settings
@@ -343,6 +345,40 @@ async def test_too_much_is_not_read(
     answer = await client(session, reddit.settings(), clock).page("python", "new")
     assert isinstance(answer.outcome, Later)
     assert "larger than" in answer.outcome.reason
+
+
+async def test_an_error_page_is_read_up_to_a_limit(
+    session: aiohttp.ClientSession, reddit: Reddit, clock: Turned
+) -> None:
+    body = f'{{"reason": "private", "more": "{"x" * reddit_client.MAX_OTHER_BYTES}"}}'
+    reddit.faults = [Fault(403, body=body)]
+    answer = await client(session, reddit.settings(way="OAuth"), clock).page("python", "new")
+    assert isinstance(answer.outcome, Refused)
+    assert "blocked" in answer.outcome.reason
+    reddit.tokens.clear()
+    reddit.token_faults = [Fault(200, body=f'{{"access_token": "{"x" * reddit_client.MAX_OTHER_BYTES}"}}')]
+    answer = await client(session, reddit.settings(way="OAuth"), clock).page("python", "new")
+    assert answer.outcome == Later("No token: Reddit's answer has none", everyone=True)
+
+
+async def test_other_work_goes_on_while_a_page_is_read(
+    session: aiohttp.ClientSession, reddit: Reddit, clock: Turned, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reading = threading.Event()
+    on_the_loop = threading.Event()
+
+    def slow(body: bytes, validators: Mapping[str, str]) -> Page:
+        reading.set()
+        assert on_the_loop.wait(60)
+        return read_feed(body, validators)
+
+    monkeypatch.setattr(reddit_client, "read_feed", slow)
+    reddit.add("python", post(1))
+    asked = asyncio.create_task(client(session, reddit.settings(), clock).page("python", "new"))
+    while not reading.is_set():
+        await asyncio.sleep(0.01)
+    on_the_loop.set()
+    assert len(page(await asked).posts) == 1
 
 
 # ---- asked again -----------------------------------------------------------------------------------------------------
