@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Annotated, Literal
 
-from annotated_types import Interval, Len
+from annotated_types import Interval
 from pydantic import StringConstraints
 
+from soulcaster.domain.entries import Entries
 from soulcaster.domain.fixes.fix import DEFAULT_OPTIONS, FixOptions, StopPoint
 from soulcaster.domain.fixes.limits import FixLimits
 from soulcaster.domain.ids import ShortId
@@ -49,7 +50,7 @@ MAX_IDS = 1000
 MAX_TITLE_CHARS = 200
 """Characters of a title that a person gives."""
 
-Ids = Annotated[tuple[ShortId, ...], Len(1, MAX_IDS)]
+Ids = Annotated[tuple[ShortId, ...], Entries(MAX_IDS, least=1)]
 
 Title = Annotated[str, OneLine(MAX_TITLE_CHARS)]
 

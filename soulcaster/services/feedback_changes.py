@@ -1,6 +1,6 @@
 """Editing and deleting items on behalf of a person."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -14,7 +14,6 @@ from soulcaster.ports.commands import CommandReader
 from soulcaster.ports.feedback import FeedbackReader, FeedbackView
 from soulcaster.ports.messaging import KeyedPublisher, Outgoing
 from soulcaster.services.posting import FeedbackPosts, PostableItem, read_items
-from soulcaster.services.threads import away
 from soulcaster.wire.feedback import ItemsEnvelope, RawFeedback
 from soulcaster.wire.topics import FEEDBACK_ITEMS
 
@@ -40,23 +39,23 @@ class FeedbackChanges:
         self._commands = commands
         self._clock = clock
 
-    async def edit(self, item: FeedbackItem, fields: Mapping[str, Any]) -> FeedbackItem:
-        """Publish an edit as the newest version of an item, as if its source had sent it, and return that version.
-
-        Args:
-            item: the item before the edit.
-            fields: the fields of the edited item's `RawFeedback`.
+    def edited(self, item: FeedbackItem, fields: Mapping[str, Any]) -> PostableItem:
+        """Return the newest version of an item, as if its source had sent it; `fields` are those of its `RawFeedback`.
 
         Raises:
             InvalidEdit: the edit is not an item.
-            KafkaUnavailable: Kafka did not acknowledge it.
         """
         # With a time, older versions that the source delivers later do not replace the edit.
         updated_at = None if item.updated_at is None else self._clock()
-        size = max(len(fields["title"] or ""), len(fields["body"] or ""), len(str(fields["metadata"])))
-        ready = await away(size, lambda: _ready(fields, updated_at, self._clock()))
-        await self._posts.post(ready)
-        return ready[0].item
+        return _ready(fields, updated_at, self._clock())
+
+    async def post(self, edited: PostableItem) -> None:
+        """Publish an edited item.
+
+        Raises:
+            KafkaUnavailable: Kafka did not acknowledge it.
+        """
+        await self._posts.post([edited])
 
     async def delete(self, project_id: str, item_id: str, *, command_id: str) -> FeedbackView | None:
         """Publish the tombstone of an item: it does not come back, whatever its source sends later.
@@ -78,7 +77,7 @@ class FeedbackChanges:
         return view
 
 
-def _ready(fields: Mapping[str, Any], updated_at: datetime | None, at: datetime) -> Sequence[PostableItem]:
+def _ready(fields: Mapping[str, Any], updated_at: datetime | None, at: datetime) -> PostableItem:
     """Return the edited item as it can be posted. Raises InvalidEdit."""
     if not title_and_body(fields["title"], fields["body"])[1]:
         raise InvalidEdit("there is nothing to read in it", "body")
@@ -89,4 +88,5 @@ def _ready(fields: Mapping[str, Any], updated_at: datetime | None, at: datetime)
     ready, refused = read_items([raw.model_dump_json().encode()], at)
     if refused:
         raise InvalidEdit(refused[0].reason)
-    return ready
+    [edited] = ready
+    return edited

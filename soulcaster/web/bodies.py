@@ -9,8 +9,8 @@ from urllib.parse import parse_qs
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, RootModel, ValidationError
 
-from soulcaster.services.threads import away
 from soulcaster.web.problems import Problem, field_problems, invalid_fields
+from soulcaster.web.turns import away_in_turn
 
 M = TypeVar("M", bound=BaseModel)
 T = TypeVar("T")
@@ -69,7 +69,7 @@ async def read_json(request: web.Request, model: type[M]) -> M:
     if request.content_type != "application/json":
         raise Problem(415, "Send JSON, with the header Content-Type: application/json.")
     raw = await read_body(request, MAX_BATCH_BYTES if issubclass(model, OneOrBatch) else MAX_BODY_BYTES)
-    return await away(len(raw), lambda: _parsed(raw, model))
+    return await away_in_turn(request, len(raw), lambda: _parsed(raw, model))
 
 
 def _parsed(raw: bytes, model: type[M]) -> M:
@@ -83,7 +83,8 @@ def _parsed(raw: bytes, model: type[M]) -> M:
     except ValidationError as error:
         if _is_not_json(error):
             raise _not_json(error) from error
-        raise invalid_fields(field_problems(error, tagged=issubclass(model, OneOrBatch))) from error
+        faults = field_problems(error, tagged=issubclass(model, OneOrBatch))
+        raise invalid_fields(faults, error.error_count()) from error
     if isinstance(read, OneOrBatch) and not isinstance(read.root, BatchBody) and len(raw) > MAX_BODY_BYTES:
         raise _too_large(MAX_BODY_BYTES)
     return read
@@ -101,9 +102,9 @@ async def read_form(request: web.Request, model: type[M]) -> M:
         for name, field in model.model_fields.items()
     }
     try:
-        return model.model_validate(given)
+        return await away_in_turn(request, body_bytes(request), lambda: model.model_validate(given))
     except ValidationError as error:
-        raise invalid_fields(field_problems(error)) from error
+        raise invalid_fields(field_problems(error), error.error_count()) from error
 
 
 async def form_fields(request: web.Request) -> Mapping[str, Sequence[str]]:
@@ -117,11 +118,15 @@ async def form_fields(request: web.Request) -> Mapping[str, Sequence[str]]:
         if request.content_type != "application/x-www-form-urlencoded":
             raise Problem(415, "This address accepts only the forms of its own pages.")
         text = _text(await read_body(request, MAX_BODY_BYTES))
-        try:
-            request[_FORM] = parse_qs(text, keep_blank_values=True, errors="strict", max_num_fields=_MAX_FIELDS)
-        except ValueError as error:
-            raise Problem(400, "The form is not one in UTF-8, or has too many fields.") from error
+        request[_FORM] = await away_in_turn(request, len(text), lambda: _fields(text))
     return request[_FORM]
+
+
+def _fields(form: str) -> Mapping[str, Sequence[str]]:
+    try:
+        return parse_qs(form, keep_blank_values=True, errors="strict", max_num_fields=_MAX_FIELDS)
+    except ValueError as error:
+        raise Problem(400, "The form is not one in UTF-8, or has too many fields.") from error
 
 
 def check_charset(request: web.Request) -> None:
@@ -148,8 +153,8 @@ async def read_body(request: web.Request, limit: int) -> bytes:
         Problem: 413 when it has more than `limit` bytes, as it is sent or decompressed; 415 for an unknown
             Content-Encoding; 400 when it is not what its Content-Encoding says.
     """
-    encoding = _encoding(request)
-    body = _decoded(await read_raw(request, limit), encoding, limit)
+    _encoding(request)  # an unknown one is refused before the body is read
+    body = await decoded(request, await read_raw(request, limit), limit)
     request[_BODY_BYTES] = len(body)
     return body
 
@@ -175,9 +180,12 @@ async def read_raw(request: web.Request, limit: int) -> bytes:
     return bytes(raw)
 
 
-def decoded(request: web.Request, raw: bytes, limit: int) -> bytes:
+async def decoded(request: web.Request, raw: bytes, limit: int) -> bytes:
     """Return a body that `read_raw` has read, decompressed; it raises the same problems as `read_body`."""
-    return _decoded(raw, _encoding(request), limit)
+    encoding = _encoding(request)
+    if encoding == "identity":
+        return raw
+    return await away_in_turn(request, len(raw), lambda: _inflated(raw, _WBITS[encoding], limit))
 
 
 def _encoding(request: web.Request) -> str:
@@ -187,10 +195,6 @@ def _encoding(request: web.Request) -> str:
         detail = f"Send the body as it is, or with one of these as Content-Encoding: {known}."
         raise Problem(415, detail, headers={"Accept-Encoding": known})
     return encoding
-
-
-def _decoded(raw: bytes, encoding: str, limit: int) -> bytes:
-    return raw if encoding == "identity" else _inflated(raw, _WBITS[encoding], limit)
 
 
 def _inflated(raw: bytes, wbits: int, limit: int) -> bytes:
@@ -230,7 +234,7 @@ def _too_large(limit: int) -> Problem:
 
 
 def _is_not_json(error: ValidationError) -> bool:
-    return error.errors(include_url=False, include_input=False)[0]["type"] == "json_invalid"
+    return error.error_count() == 1 and error.errors(include_url=False)[0]["type"] == "json_invalid"
 
 
 def _not_json(error: ValidationError) -> Problem:

@@ -100,7 +100,7 @@ def read_query(request: web.Request, model: type[M], **known: str | None) -> M:
         faults = field_problems(error)
         if issubclass(model, ProjectQuery) and PROJECT not in given:
             raise Problem(400, "project_id is required", errors=faults) from error
-        raise invalid_fields(faults) from error
+        raise invalid_fields(faults, error.error_count()) from error
 
 
 def path_id(request: web.Request, name: str) -> str:

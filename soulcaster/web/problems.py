@@ -111,20 +111,24 @@ def field_problem(field: str, message: str) -> Problem:
     return Problem(422, f"{field}: {message}", errors=[FieldProblem(field=field, message=message)])
 
 
-def invalid_fields(faults: Sequence[FieldProblem]) -> Problem:
-    """Return the problem of invalid fields; `errors` holds the first `MAX_FAULTS` of them."""
+def invalid_fields(faults: Sequence[FieldProblem], count: int) -> Problem:
+    """Return the problem of so many invalid fields, of which at least the first `MAX_FAULTS` are given."""
     detail = "; ".join(f"{fault.field}: {fault.message}" for fault in faults[:_FAULTS_IN_DETAIL])
-    more = len(faults) - MAX_FAULTS
+    more = count - MAX_FAULTS
     if more > 0:
         detail += f"; {more:,} more are not listed"
     return Problem(422, detail, errors=faults[:MAX_FAULTS])
 
 
 def field_problems(error: ValidationError, *, tagged: bool = False) -> list[FieldProblem]:
-    """Return what is wrong with each field; `tagged` drops the union member's name, with which its paths start."""
+    """Return what is wrong with the first `MAX_FAULTS` fields.
+
+    `tagged` drops the union member's name, with which their paths start.
+    """
+    faults = error.errors(include_url=False, include_input=False, include_context=False)
     return [
         FieldProblem(field=".".join(str(part) for part in fault["loc"][tagged:]) or "body", message=fault["msg"])
-        for fault in error.errors(include_url=False, include_input=False, include_context=False)
+        for fault in faults[:MAX_FAULTS]
     ]
 
 

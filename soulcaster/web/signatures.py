@@ -90,7 +90,7 @@ async def read_webhook(request: web.Request) -> bytes:
         Problem: as `bodies.read_body`.
     """
     raw = request[_SIGNED_BODY] if _SIGNED_BODY in request else await read_raw(request, MAX_BATCH_BYTES)
-    return decoded(request, raw, MAX_BATCH_BYTES)
+    return await decoded(request, raw, MAX_BATCH_BYTES)
 
 
 def _project(request: web.Request) -> str:

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, StringConstraints
 
 from soulcaster.domain.api_keys import MAX_NAME, SCOPES, KeyScope
+from soulcaster.domain.entries import Entries
 from soulcaster.domain.source_state import MAX_CURSOR_BYTES, MAX_ERROR
 from soulcaster.domain.text.given import OneLine
 from soulcaster.domain.text.normalize import SEEN
@@ -124,7 +125,7 @@ NO_NAME = "(no name)"
 KeyName = Annotated[str, OneLine(MAX_NAME)]
 StoredKeyName = Annotated[str, OneLine(MAX_NAME, blank=NO_NAME)]
 
-KeyScopes = Annotated[tuple[KeyScope, ...], Field(min_length=1, max_length=len(SCOPES))]
+KeyScopes = Annotated[tuple[KeyScope, ...], Entries(len(SCOPES), least=1)]
 
 UserId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 

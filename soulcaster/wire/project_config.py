@@ -11,6 +11,7 @@ from typing import Annotated, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
+from soulcaster.domain.entries import Entries
 from soulcaster.domain.feedback.items import FeedbackItem
 from soulcaster.domain.fixes.fix import MAX_BRANCH, Backend, StopPoint, Usd
 from soulcaster.domain.fixes.order import FixRules
@@ -52,9 +53,9 @@ Branch = Annotated[
 """The name of a branch; it becomes part of a URL, and an argument of git."""
 
 Word = Annotated[str, OneLine(100)]
-Words = Annotated[tuple[Word, ...], Field(min_length=1, max_length=MAX_NAMES), AfterValidator(_once)]
-Subreddits = Annotated[tuple[Subreddit, ...], Field(min_length=1, max_length=MAX_NAMES), AfterValidator(_once)]
-Sorts = Annotated[tuple[RedditSort, ...], Field(min_length=1, max_length=10), AfterValidator(_once)]
+Words = Annotated[tuple[Word, ...], Entries(MAX_NAMES, least=1), AfterValidator(_once)]
+Subreddits = Annotated[tuple[Subreddit, ...], Entries(MAX_NAMES, least=1), AfterValidator(_once)]
+Sorts = Annotated[tuple[RedditSort, ...], Entries(10, least=1), AfterValidator(_once)]
 
 
 _NO_CONTROL = r"[^\x00-\x08\x0b-\x1f\x7f]"
@@ -102,7 +103,7 @@ class SentryConfig(_Section):
 
     enabled: bool = True
     environments: Words | None = None
-    levels: Annotated[tuple[SentryLevel, ...], Field(min_length=1, max_length=10), AfterValidator(_once)] | None = None
+    levels: Annotated[tuple[SentryLevel, ...], Entries(10, least=1), AfterValidator(_once)] | None = None
 
 
 class GithubConfig(_Section):
@@ -201,10 +202,10 @@ class FixConfig(_Section):
     setup: ShellCommand | None = None
     test: ShellCommand | None = None
     test_report: Glob | None = None
-    hosts: Annotated[tuple[HostName, ...], Field(max_length=MAX_NAMES), AfterValidator(_once)] = ()
+    hosts: Annotated[tuple[HostName, ...], Entries(MAX_NAMES), AfterValidator(_once)] = ()
     fork: bool = False
     issue: bool = False
-    protected: Annotated[tuple[Glob, ...], Field(max_length=MAX_NAMES), AfterValidator(_once)] = ()
+    protected: Annotated[tuple[Glob, ...], Entries(MAX_NAMES), AfterValidator(_once)] = ()
 
     def rules(self) -> FixRules:
         """Return them as a job gets them."""
@@ -222,8 +223,8 @@ class FixConfig(_Section):
 class ProjectConfig(_Section):
     """All settings of a project; `mask_personal_data` masks personal data before items are stored."""
 
-    repositories: Annotated[tuple[Repository, ...], Field(max_length=1000), AfterValidator(_once)] = ()
-    repository_rules: Annotated[tuple[RepositoryRuleConfig, ...], Field(max_length=1000)] = ()
+    repositories: Annotated[tuple[Repository, ...], Entries(1000), AfterValidator(_once)] = ()
+    repository_rules: Annotated[tuple[RepositoryRuleConfig, ...], Entries(1000)] = ()
     sources: SourcesConfig = SourcesConfig()
     mask_personal_data: bool = True
     policy: PolicyConfig = PolicyConfig()

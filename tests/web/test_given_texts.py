@@ -11,8 +11,7 @@ from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
 from soulcaster.domain.text.given import Text
-from soulcaster.web import pages
-from soulcaster.web.api import OPERATIONS
+from tests.support.models import models_of_requests
 
 INTAKE = "services/intake.py cleans it, as it cleans what comes by Kafka"
 AN_ID = "an id: another text is another item"
@@ -31,18 +30,6 @@ REASONS = {
     **{f"FixOutcome.{field}": OUTCOME for field in ("files", "flags", "blocked_hosts", "repository", "commit")},
 }
 """The fields without a type that cleans, and what cleans them instead."""
-
-
-def _models() -> Iterator[type[BaseModel]]:
-    for operation in OPERATIONS:
-        yield from (model for model in (operation.query, operation.body) if model is not None)
-    for module in vars(pages).values():
-        if isinstance(module, types.ModuleType):
-            yield from (
-                one
-                for one in vars(module).values()
-                if inspect.isclass(one) and issubclass(one, BaseModel) and one.__module__ == module.__name__
-            )
 
 
 def _fields(model: Any) -> Mapping[str, Any]:
@@ -83,7 +70,7 @@ def _cleans(metadata: Any) -> bool:
 
 
 def test_no_text_comes_in_uncleaned() -> None:
-    models = set(_models())
+    models = models_of_requests()
     assert len(models) > 40
     seen: set[Any] = set()
     found = {field for model in models for field in _bare(model, seen)}

@@ -13,8 +13,9 @@ from authlib.common.security import generate_token
 from authlib.integrations.base_client import OAuthError
 from authlib.integrations.httpx_client import AsyncOAuth2Client
 from authlib.oauth2.client import OAuth2Client
-from pydantic import BaseModel, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
+from soulcaster.domain.entries import Entries
 from soulcaster.domain.members import GitHubPerson
 from soulcaster.domain.text.normalize import clean, one_line
 from soulcaster.errors import GitHubUnavailable, SignInRefused
@@ -40,7 +41,7 @@ class _Address(BaseModel):
     primary: bool
 
 
-_ADDRESSES: TypeAdapter[list[_Address]] = TypeAdapter(Annotated[list[_Address], Field(max_length=100)])
+_ADDRESSES: TypeAdapter[list[_Address]] = TypeAdapter(Annotated[list[_Address], Entries(100)])
 _EMAIL: TypeAdapter[str] = TypeAdapter(Email)
 
 

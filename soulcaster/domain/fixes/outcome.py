@@ -6,6 +6,7 @@ from itertools import islice
 from typing import Annotated, Literal
 
 from annotated_types import Interval
+from pydantic import FailFast
 
 from soulcaster.domain.fixes.strangers import plain_line
 from soulcaster.domain.fixes.test_runs import RunStatus
@@ -20,6 +21,9 @@ LIST_BYTES = 32 * 1024
 
 Count = Annotated[int, Interval(ge=0, le=2**53)]
 """A number that JSON and msgpack can write."""
+
+Texts = Annotated[tuple[str, ...], FailFast()]
+"""Any number of texts, of which `cleaned` keeps some; the first that is none refuses them."""
 
 CheckState = Literal["none", "pending", "passed", "failed"]
 """What the checks of a commit say together."""
@@ -48,14 +52,14 @@ class FixOutcome:
     told before the push, so that a branch is known whatever ends the program.
     """
 
-    files: tuple[str, ...] = ()
+    files: Texts = ()
     added: Count = 0
     deleted: Count = 0
     before: TestSummary | None = None
     after: TestSummary | None = None
     shows_bug: bool | None = None
-    flags: tuple[str, ...] = ()
-    blocked_hosts: tuple[str, ...] = ()
+    flags: Texts = ()
+    blocked_hosts: Texts = ()
     tokens_in: Count = 0
     tokens_out: Count = 0
     repository: str | None = None

@@ -36,7 +36,7 @@ def create_pages(session_key: str, *, secure: bool) -> web.Application:
             web.get("/sign-in", sign_in.sign_in, name=f"{OPEN}.link", allow_head=False),
             web.get("/sign-in/github", sign_in.github, name=f"{OPEN}.github", allow_head=False),
             web.get("/sign-in/github/callback", sign_in.github_callback, name=f"{OPEN}.callback", allow_head=False),
-            web.post("/sign-out", own_form(sign_in.sign_out)),
+            web.post("/sign-out", of_person(own_form(sign_in.sign_out))),
             web.get("/sessions", of_person(sessions.list_sessions)),
             web.post("/sessions/end-others", of_person(own_form(sessions.end_others))),
             web.post("/sessions/end-all", of_person(own_form(sessions.end_all))),

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 from uuid import uuid4
 
 from aiohttp import web
-from pydantic import BaseModel, Field
+from pydantic import BaseModel
 
 from soulcaster.domain.commands import (
     MAX_IDS,
@@ -22,6 +22,7 @@ from soulcaster.domain.commands import (
     Title,
     Undo,
 )
+from soulcaster.domain.entries import Entries
 from soulcaster.web.bodies import read_form
 from soulcaster.web.dependencies import dependencies
 from soulcaster.web.pages.access import ACCESS
@@ -40,7 +41,7 @@ class MergeForm(BaseModel):
 class SelectedItemsForm(BaseModel):
     """The selected items, the title of their new cluster, or the cluster to move them to."""
 
-    item_ids: Annotated[tuple[ItemId, ...], Field(max_length=MAX_IDS)]
+    item_ids: Annotated[tuple[ItemId, ...], Entries(MAX_IDS)]
     title: Title | None
     into: Id | None
 

@@ -94,7 +94,7 @@ async def test_a_batch_with_an_item_of_another_project_is_not_there(world: World
 async def test_too_many_items_are_told_how_many_there_may_be(world: World, client: Client) -> None:
     details = await problem(await client.post("/ingest/feedback", params=HERE, json={"items": some(1001)}), 422)
     assert [error["field"] for error in details["errors"]] == ["items"]
-    assert "1000" in details["detail"]
+    assert "1,000" in details["detail"]
     assert world.publisher.sent == []
 
 

@@ -3,18 +3,19 @@
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel
 
 from soulcaster.domain.commands import MAX_IDS, Title
+from soulcaster.domain.entries import Entries
 from soulcaster.domain.events import CommandOutcome
 from soulcaster.ports.commands import CommandView
 from soulcaster.web.bodies import Body
 from soulcaster.web.parameters import Id, ItemId
 
-Ids = Annotated[tuple[Id, ...], Field(min_length=1, max_length=MAX_IDS)]
+Ids = Annotated[tuple[Id, ...], Entries(MAX_IDS, least=1)]
 
 
-ItemIds = Annotated[tuple[ItemId, ...], Field(min_length=1, max_length=MAX_IDS)]
+ItemIds = Annotated[tuple[ItemId, ...], Entries(MAX_IDS, least=1)]
 
 
 class MergeIn(Body):

@@ -1,12 +1,14 @@
 """Reading, editing and deleting items."""
 
 from dataclasses import replace
+from functools import partial
 
 from aiohttp import web
 
-from soulcaster.domain.feedback.items import github_repo
-from soulcaster.services.feedback_changes import InvalidEdit
+from soulcaster.domain.feedback.items import FeedbackItem, github_repo
+from soulcaster.services.feedback_changes import FeedbackChanges, InvalidEdit
 from soulcaster.services.lookup import known_item
+from soulcaster.services.posting import PostableItem
 from soulcaster.web.api.commands.sending import command_operation, command_response, own_command_id
 from soulcaster.web.api.feedback.models import (
     FeedbackEditIn,
@@ -17,9 +19,11 @@ from soulcaster.web.api.feedback.models import (
 )
 from soulcaster.web.api.operation import operation
 from soulcaster.web.api.responses import json_response, shown
+from soulcaster.web.bodies import body_bytes
 from soulcaster.web.dependencies import dependencies
 from soulcaster.web.parameters import ProjectQuery, WaitQuery, words
 from soulcaster.web.problems import Problem, field_problem
+from soulcaster.web.turns import away_in_turn
 
 
 @operation("GET", "/feedback", {200: FeedbackListOut}, scope="read")
@@ -75,16 +79,27 @@ async def edit_feedback(
     """Edit an item: the edit is its newest version, as if its source had sent it; 200 when nothing changes."""
     given = dependencies(request)
     view = await known_item(given.read_model.feedback, query.project_id, item_id)
-    changed = body.changed(view.item)
-    if changed is None:
+    size = body_bytes(request) + len(view.item.body) + len(str(view.item.metadata))
+    edited = await away_in_turn(request, size, partial(_edited, given.feedback_changes, view.item, body))
+    if edited is None:
         return json_response(FeedbackEditOut(id=item_id, project_id=query.project_id, item=FeedbackOut.of(view)))
+    await given.feedback_changes.post(edited)
+    newest = FeedbackOut.of(replace(view, item=edited.item))
+    return json_response(FeedbackEditOut(id=item_id, project_id=query.project_id, item=newest), status=202)
+
+
+def _edited(changes: FeedbackChanges, item: FeedbackItem, body: FeedbackEditIn) -> PostableItem | None:
+    """Return the edited item, None when nothing changes.
+
+    Raises:
+        Problem: 422 when the edit is not an item.
+    """
+    changed = body.changed(item)
     try:
-        item = await given.feedback_changes.edit(view.item, changed)
+        return None if changed is None else changes.edited(item, changed)
     except InvalidEdit as error:
         problem = Problem(422, error.reason) if error.field is None else field_problem(error.field, error.reason)
         raise problem from error
-    newest = FeedbackOut.of(replace(view, item=item))
-    return json_response(FeedbackEditOut(id=item.id, project_id=query.project_id, item=newest), status=202)
 
 
 @command_operation("DELETE", "/feedback/{item_id}")

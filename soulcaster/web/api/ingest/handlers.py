@@ -126,5 +126,5 @@ def _prepare(
         for field, message in one.faults
     ]
     if faults:
-        raise invalid_fields(faults)
+        raise invalid_fields(faults, len(faults))
     return ready

@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, RootModel, Tag, field_validator, model_validator
 
+from soulcaster.domain.entries import Entries
 from soulcaster.domain.feedback.items import TextOrigin
 from soulcaster.web.api.feedback.metadata import PREDECESSOR_FIELDS, check_depth, repository_url
 from soulcaster.web.bodies import BatchBody, Body, OneOrBatch
@@ -101,13 +102,13 @@ class RedditIn(FeedbackIn):
 class FeedbackBatchIn(BatchBody):
     """Many items at once: all are accepted, or none."""
 
-    items: Annotated[tuple[FeedbackIn, ...], Field(min_length=1, max_length=MAX_ITEMS)]
+    items: Annotated[tuple[FeedbackIn, ...], Entries(MAX_ITEMS, least=1)]
 
 
 class RedditBatchIn(BatchBody):
     """Many items from Reddit at once: all are accepted, or none."""
 
-    items: Annotated[tuple[RedditIn, ...], Field(min_length=1, max_length=MAX_ITEMS)]
+    items: Annotated[tuple[RedditIn, ...], Entries(MAX_ITEMS, least=1)]
 
 
 def _kind_of_body(value: Any) -> Literal["one", "batch"] | None:

@@ -6,6 +6,7 @@ from typing import Annotated
 from pydantic import BaseModel, Field, StringConstraints
 
 from soulcaster.domain.commands import Granularity, Threshold
+from soulcaster.domain.entries import Entries
 from soulcaster.services.project_config import Clustering
 from soulcaster.web.bodies import Body
 from soulcaster.web.schemas import READABLE
@@ -64,7 +65,8 @@ class SubredditsIn(Body):
 
     subreddits: Annotated[
         tuple[Annotated[str, StringConstraints(pattern=r"^\s*([A-Za-z0-9_]{2,24}\s*)?$")], ...],
-        Field(max_length=MAX_NAMES, json_schema_extra={"contains": READABLE}),
+        Entries(MAX_NAMES),
+        Field(json_schema_extra={"contains": READABLE}),
     ]
     sorts: Sorts | None = None
     interval_seconds: Annotated[int, Field(ge=10, le=86_400)] | None = None

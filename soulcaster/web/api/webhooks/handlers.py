@@ -11,7 +11,6 @@ from soulcaster.domain.sources import SOURCES
 from soulcaster.domain.text.normalize import well_formed
 from soulcaster.services.intake import read_json
 from soulcaster.services.posting import read_delivery
-from soulcaster.services.threads import away
 from soulcaster.web.api.operation import operation
 from soulcaster.web.api.responses import json_response
 from soulcaster.web.api.webhooks.models import DeliveryOut
@@ -56,7 +55,7 @@ async def _take_event(request: web.Request, project_id: str) -> web.StreamRespon
     if not is_vendors(request) or event not in GITHUB_EVENTS:
         return None
     _check_json(request)
-    taken = await given.github_events.take(project_id, event, await _payload(await read_webhook(request)))
+    taken = await given.github_events.take(project_id, event, await _payload(request, await read_webhook(request)))
     if taken is None:
         return None
     if taken.ignored is not None:
@@ -64,14 +63,14 @@ async def _take_event(request: web.Request, project_id: str) -> web.StreamRespon
     return json_response(DeliveryOut.taken(project_id, (), None), status=202)
 
 
-async def _payload(body: bytes) -> object:
+async def _payload(request: web.Request, body: bytes) -> object:
     """Return the JSON of a webhook.
 
     Raises:
         Problem: 400 when it is not JSON.
     """
     try:
-        return await away(len(body), lambda: read_json(body))
+        return await away_in_turn(request, len(body), lambda: read_json(body))
     except ValueError as error:
         raise Problem(400, f"The body cannot be read: {error}.") from error
 
