@@ -2,6 +2,7 @@
 
 import csv
 import random
+import tracemalloc
 from collections import Counter
 from datetime import timedelta
 from pathlib import Path
@@ -773,3 +774,18 @@ def test_a_job_of_a_muted_cluster_is_not_approved() -> None:
     apply(state, StartFix("f1", *WHO, of(CARD), approved=False))
     apply(state, Mute("mute", *WHO, of(CARD)))
     assert "muted" in refused(state, ApproveFix("a1", *WHO, job_id_for("f1")))
+
+
+def test_a_project_of_one_item_takes_little_memory() -> None:
+    wide, [row] = EmbedderKey("e", "1", 256), unit(np.ones((1, 256), np.float32))
+    projects = []
+    tracemalloc.start()
+    try:
+        for n in range(20):
+            project = ProjectClusters(f"p{n}", Segments(RECORD_BYTES, {}))
+            project.add(wide, [compared_item(n)], row[None])
+            projects.append(project)
+        taken, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert taken / len(projects) < 32_000

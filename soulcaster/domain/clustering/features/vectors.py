@@ -23,8 +23,12 @@ def unit(rows: Vectors) -> Vectors:
     return rows / lengths(rows)
 
 
+FEWEST_ROWS = 4
+"""Rows that an array grows to at first: most projects are small, and anybody's feedback may make one."""
+
+
 def grown(array: npt.NDArray[T], rows: int) -> npt.NDArray[T]:
     """Return an array with room for `rows`, at least doubled; the new rows are zero."""
-    bigger = np.zeros((max(rows, 2 * len(array), 64), *array.shape[1:]), array.dtype)
+    bigger = np.zeros((max(rows, 2 * len(array), FEWEST_ROWS), *array.shape[1:]), array.dtype)
     bigger[: len(array)] = array
     return bigger
