@@ -20,7 +20,8 @@ import faust
 from aiokafka import TopicPartition
 from aiokafka.errors import CorruptRecordException, NoOffsetForPartitionError, OffsetOutOfRangeError
 from faust.transport.drivers.aiokafka import Consumer
-from faust.types import TP
+from faust.types import TP, EventT
+from mode.utils.queues import ThrowableQueue
 
 from agents.runtime.batches import InProgress
 from soulcaster.domain.lost_records import DamagedRecords, lost_records, lost_table
@@ -29,6 +30,40 @@ from soulcaster.wire.topics import TABLES, changelog, changelog_mark
 
 CAREFUL_FETCHES = 10_000
 """So many fetches are of one record, to come to a damaged one: more than a consumer has at hand."""
+
+
+QUEUE_BYTES = 64 * 1024 * 1024
+"""A queue is full when the records in it have so many bytes, however few they are."""
+
+
+class RecordQueue(ThrowableQueue):  # type: ignore[misc]
+    """A queue of Faust's, which counts records, that counts bytes too: records may have four megabytes each."""
+
+    _bytes = 0
+
+    def qsize(self) -> int:
+        """Return how full the queue is, as a number of records of average size."""
+        records: int = super().qsize()
+        by_bytes: int = self._bytes * self.maxsize // QUEUE_BYTES
+        return max(records, by_bytes)
+
+    def clear(self) -> None:
+        """Empty the queue."""
+        super().clear()
+        self._bytes = 0
+
+    def _put(self, item: Any) -> None:
+        super()._put(item)
+        self._bytes += _bytes_of(item)
+
+    def _get(self) -> Any:
+        item = super()._get()
+        self._bytes -= _bytes_of(item)
+        return item
+
+
+def _bytes_of(item: Any) -> int:
+    return len(item.message.key or b"") + len(item.message.value or b"") if isinstance(item, EventT) else 0
 
 
 class OrderlyConsumer(Consumer):  # type: ignore[misc]  # faust ships no types that hold under --strict
@@ -208,11 +243,15 @@ class OrderlyConsumer(Consumer):  # type: ignore[misc]  # faust ships no types t
 
 
 class OrderlyApp(faust.App):  # type: ignore[misc]
-    """A Faust app that reads with an OrderlyConsumer."""
+    """A Faust app that reads with an OrderlyConsumer, into queues of bounded size."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.in_progress = InProgress(self)
+
+    def FlowControlQueue(self, maxsize: int | None = None, *, clear_on_resume: bool = False) -> RecordQueue:  # noqa: N802
+        """Return a queue, as Faust's own method."""
+        return RecordQueue(maxsize or 0, flow_control=self.flow_control, clear_on_resume=clear_on_resume)
 
     def _new_transport(self) -> Any:
         transport = super()._new_transport()
