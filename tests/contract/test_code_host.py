@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from soulcaster.adapters.github.code_host import GitHubCodeHost
+from soulcaster.adapters.github.code_host import GitHubCodeHost, _pull_request
 from soulcaster.errors import SourceLimited, SourceRefuses, SourceUnavailable
 from tests.support.github_server import Fault, GitHubServer
 
@@ -223,6 +223,25 @@ async def test_reviews_come_with_their_comments_and_releases_with_their_time(set
         release = await host.latest_release("acme/shop")
     assert release is not None
     assert (release.tag, release.published_at.date().isoformat()) == ("v1", "2026-11-01")
+
+
+async def test_an_answer_in_another_form_is_an_error_of_ours(setting: Setting) -> None:
+    odd = Fault(200, "An answer of another kind")
+    setting.server.faults = {("GET", "/{repo}"): [odd], ("GET", "/pulls/{pull_number}"): [odd]}
+    async with setting.host() as host:
+        with pytest.raises(SourceUnavailable, match="no Repository"):
+            await host.access("acme/shop")
+        with pytest.raises(SourceUnavailable, match="no PullRequest"):
+            await host.get("acme/shop", 1)
+
+
+@pytest.mark.parametrize("time", ["soon", "2026-11-01T00:00:00", "9" * 5_000, "2026-11-01T00:00:00+99:99"])
+def test_a_pull_request_has_times_with_a_zone(time: str) -> None:
+    given = {"number": 1, "html_url": "https://github.com/a/b/pull/1", "state": "open"}
+    given |= {end: {"label": "a:b", "ref": "b", "sha": "1"} for end in ("head", "base")}
+    assert _pull_request({**given, "updated_at": "2026-11-01T00:00:00Z"}).updated_at == "2026-11-01T00:00:00Z"
+    with pytest.raises(SourceUnavailable):
+        _pull_request({**given, "updated_at": time})
 
 
 async def test_reading_is_repeated_when_github_does_not_answer_and_opening_is_not(setting: Setting) -> None:

@@ -7,16 +7,18 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import datetime
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeVar
 from urllib.parse import quote
 
-from pydantic import BaseModel, field_validator
+from pydantic import AfterValidator, BaseModel, ValidationError, field_validator
 
 from soulcaster.adapters.github.calls import Calls, Refused
 from soulcaster.domain.fixes.outcome import CheckState, PullRequestState
 from soulcaster.errors import SourceRefuses, SourceUnavailable
 from soulcaster.ports.clock import Clock
 from soulcaster.ports.code_host import Access, PullRequest, Release, Review
+
+M = TypeVar("M", bound=BaseModel)
 
 FORK_SECONDS = 60
 """How long a new fork may take to be there; GitHub says up to five minutes, and takes a few seconds."""
@@ -59,7 +61,7 @@ class GitHubCodeHost:
 
     async def access(self, repository: str) -> Access:
         """Return a repository; see `ports.CodeHost`."""
-        found = _Repository.model_validate(await self._calls.read(_repo(repository), f"the repository {repository}"))
+        found = _read(_Repository, await self._calls.read(_repo(repository), f"the repository {repository}"))
         if found.archived:
             raise SourceRefuses(f"{found.full_name} is archived at GitHub, so nothing can be changed in it.")
         empty = found.size == 0 and await self.branch_commit(found.full_name, found.default_branch) is None
@@ -80,7 +82,7 @@ class GitHubCodeHost:
             )
         what = f"a fork of {repository}"
         made = await self._calls.write("POST", f"{_repo(repository)}/forks", what, {"default_branch_only": True})
-        name = _Repository.model_validate(made).full_name
+        name = _read(_Repository, made).full_name
         for _ in range(FORK_SECONDS):
             try:
                 access = await self.access(name)
@@ -100,7 +102,7 @@ class GitHubCodeHost:
             if refusal.status in {404, 409}:  # 409: the repository is empty
                 return None
             raise
-        return str(_Ref.model_validate(found).object.sha)
+        return str(_read(_Ref, found).object.sha)
 
     async def delete_branch(self, repository: str, branch: str) -> None:
         """Delete a branch; see `ports.CodeHost`."""
@@ -150,7 +152,7 @@ class GitHubCodeHost:
         place, what = f"{_repo(repository)}/issues/{number}/comments", f"the comments on #{number} of {repository}"
         login = await self._viewer()
         async for one in self._pages(place, what):
-            known = _Text.model_validate(one)
+            known = _read(_Text, one)
             if known.has(marker) and known.by(login):
                 return
         await self._calls.write("POST", place, what, {"body": _marked(body, marker)})
@@ -160,23 +162,23 @@ class GitHubCodeHost:
         place, what = f"{_repo(repository)}/issues", f"the issues of {repository}"
         login = await self._viewer()
         async for one in self._pages(place, what, {"state": "all", "creator": login}):
-            known = _Text.model_validate(one)
+            known = _read(_Text, one)
             if not known.by(login) or known.pull_request is not None:
                 continue
             if known.has(marker) or (known.state == "open" and known.has(shared)):
                 return known.number
         fields = {"title": title, "body": _marked(_marked(body, shared), marker)}
         made = await self._calls.write("POST", place, what, fields)
-        return _Text.model_validate(made).number
+        return _read(_Text, made).number
 
     async def checks(self, repository: str, commit: str) -> CheckState:
         """Return what the checks of a commit say together; see `ports.CodeHost`."""
         place, what = f"{_repo(repository)}/commits/{commit}", f"the checks of {repository}"
         states: set[str] = set()
         async for one in self._pages(f"{place}/check-runs", what, of="check_runs"):
-            run = _CheckRun.model_validate(one)
+            run = _read(_CheckRun, one)
             states.add("pending" if run.status != "completed" else _CONCLUSIONS.get(run.conclusion or "", "failed"))
-        together = _Status.model_validate(await self._calls.read(f"{place}/status", what))
+        together = _read(_Status, await self._calls.read(f"{place}/status", what))
         if together.total_count:
             states.add(_STATUSES.get(together.state, "failed"))
         for state in ("failed", "pending", "passed"):
@@ -188,7 +190,7 @@ class GitHubCodeHost:
         """Return whether a person may write; see `ports.CodeHost`."""
         place = f"{_repo(repository)}/collaborators/{quote(login, safe='')}/permission"
         try:
-            found = _Permission.model_validate(await self._calls.read(place, f"who may write to {repository}"))
+            found = _read(_Permission, await self._calls.read(place, f"who may write to {repository}"))
         except Refused as refusal:
             if refusal.status == 404:  # nobody of that name
                 return False
@@ -201,10 +203,10 @@ class GitHubCodeHost:
         """Return a review; see `ports.CodeHost`."""
         place = f"{_repo(repository)}/pulls/{number}/reviews/{review_id}"
         what = f"a review of the pull request #{number} of {repository}"
-        found = _Review.model_validate(await self._calls.read(place, what))
+        found = _read(_Review, await self._calls.read(place, what))
         words = [found.body or ""]
         async for one in self._pages(f"{place}/comments", what):
-            comment = _ReviewComment.model_validate(one)
+            comment = _read(_ReviewComment, one)
             line = comment.line or comment.original_line
             words.append(f"{comment.path}{'' if line is None else f':{line}'}: {comment.body}")
         author = "" if found.user is None else found.user.login
@@ -218,7 +220,7 @@ class GitHubCodeHost:
             if refusal.status == 404:
                 return None
             raise
-        release = _Release.model_validate(found)
+        release = _read(_Release, found)
         return Release(release.tag_name, release.published_at)
 
     async def _viewer(self) -> str:
@@ -269,13 +271,22 @@ class _End(BaseModel):
     sha: str
 
 
+def _is_time(text: str) -> str:
+    if datetime.fromisoformat(text).tzinfo is None:
+        raise ValueError("a time without a zone")
+    return text
+
+
+_Time = Annotated[str, AfterValidator(_is_time)]
+
+
 class _PullRequest(BaseModel):
     number: int
     html_url: str
     state: str
     draft: bool = False
-    merged_at: str | None = None
-    updated_at: str | None = None
+    merged_at: _Time | None = None
+    updated_at: _Time | None = None
     head: _End
     base: _End
 
@@ -346,8 +357,17 @@ _CONCLUSIONS = {"success": "passed", "neutral": "passed", "skipped": "passed"}
 _STATUSES = {"success": "passed", "pending": "pending"}
 
 
+def _read(model: type[M], answer: Any) -> M:
+    try:
+        return model.model_validate(answer)
+    except ValidationError as error:
+        raise SourceUnavailable(
+            f"GitHub's answer is not in the form that it documents: no {model.__name__[1:]}"
+        ) from error
+
+
 def _pull_request(answer: Any) -> PullRequest:
-    found = _PullRequest.model_validate(answer)
+    found = _read(_PullRequest, answer)
     state: PullRequestState = "merged" if found.merged_at else "open" if found.state == "open" else "closed"
     return PullRequest(
         number=found.number,
