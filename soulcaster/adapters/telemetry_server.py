@@ -13,6 +13,9 @@ from soulcaster.errors import BadInput
 from soulcaster.telemetry.declare import REGISTRY
 from soulcaster.telemetry.liveness import Liveness
 
+_IDLE_SECONDS = 75.0
+"""How long a connection may be silent before a request; aiohttp itself waits an hour."""
+
 
 class TelemetryServer:
     """Serves the metrics and the liveness of this process."""
@@ -24,7 +27,7 @@ class TelemetryServer:
         self._liveness = liveness
         app = web.Application()
         app.add_routes([web.get("/metrics", _metrics), web.get("/health/live", self._live)])
-        self._runner = web.AppRunner(app, access_log=None)
+        self._runner = web.AppRunner(app, access_log=None, keepalive_timeout=_IDLE_SECONDS)
 
     async def start(self) -> None:
         """Listen.

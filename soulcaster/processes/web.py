@@ -48,6 +48,9 @@ INTAKE_SECONDS = 5.0
 SHUTDOWN_SECONDS = 10.0
 """How long requests in progress may take after SIGTERM; the process ends after `signals.STOP_SECONDS`."""
 
+IDLE_SECONDS = 75.0
+"""How long a connection may be silent before a request; longer than the minute that load balancers keep theirs."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -70,6 +73,7 @@ def run_web(settings: WebSettings) -> None:
         print=lambda line: log.info(line),
         access_log=None,  # the application logs its own requests
         shutdown_timeout=SHUTDOWN_SECONDS,
+        keepalive_timeout=IDLE_SECONDS,
     )
 
 

@@ -5,6 +5,7 @@ Otherwise a small body of many invalid entries makes an error of each: 340,000 t
 
 import asyncio
 import gzip
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,10 +13,11 @@ import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
 from soulcaster.domain.entries import Entries
+from soulcaster.services.fair_turns import FairTurns, Turn
 from soulcaster.web.api import OPERATIONS
 from soulcaster.web.api.ingest.models import MAX_ITEMS
 from soulcaster.web.problems import MAX_FAULTS
-from soulcaster.web.turns import TURNS
+from soulcaster.web.turns import TURNS, Turns
 from tests.support.answers import problem
 from tests.support.models import models_of_requests
 from tests.support.web import Client, World
@@ -73,6 +75,18 @@ async def test_of_many_invalid_fields_the_first_are_told_and_all_counted(client:
     assert f"; {2 * MAX_ITEMS - MAX_FAULTS:,} more are not listed" in details["detail"]
 
 
+class Asked(FairTurns):
+    """Turns that count who asked for one."""
+
+    def __init__(self, places: int, *, each: int) -> None:
+        super().__init__(places, each=each)
+        self.asked: Counter[str] = Counter()
+
+    async def take(self, project_id: str) -> Turn:
+        self.asked[project_id] += 1
+        return await super().take(project_id)
+
+
 @pytest.mark.parametrize(
     ("method", "path", "body"),
     [
@@ -91,9 +105,15 @@ async def test_reading_bodies_of_a_project_leaves_threads_to_others(
 ) -> None:
     """Bodies that are refused as well: each waits for its project's turn."""
     app = world.app()
+    threads = Asked(6, each=2)
+    app[TURNS] = Turns(threads=threads)
     async with TestClient(TestServer(app)) as client:
-        busy = [await app[TURNS].threads.take("greedy") for _ in range(2)]
+        busy = [await threads.take("greedy") for _ in range(2)]
         greedy = [asyncio.create_task(client.request(method, f"{path}?project_id=greedy", json=body)) for _ in range(8)]
+        async with asyncio.timeout(60):
+            while threads.asked["greedy"] < len(busy) + len(greedy):
+                assert not any(task.done() for task in greedy)
+                await asyncio.sleep(0.01)
         answer = await client.request(method, f"{path}?project_id=neighbour", json=body)
         assert answer.status < 500
         assert not any(task.done() for task in greedy)
