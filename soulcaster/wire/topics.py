@@ -27,7 +27,8 @@ COMPACTION_LAG = timedelta(hours=1)
 class Topic:
     """One topic. `retention_ms` None keeps records for ever; `reason` explains the retention.
 
-    Kafka refuses a record whose time is further `ahead` of its own, where that is set.
+    Kafka refuses a record whose time is further `ahead` of its own, where that is set. It stores records in the
+    `compression` of the topic, or as they come.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Topic:
     cleanup: Literal["delete", "compact"] = "delete"
     max_bytes: int = MAX_MESSAGE_BYTES
     ahead: timedelta | None = None
+    compression: Literal["gzip"] | None = None
 
     def config(self) -> Mapping[str, str]:
         """Return the broker settings of this topic."""
@@ -47,6 +49,8 @@ class Topic:
             config["retention.bytes"] = "-1"
         else:
             config["min.compaction.lag.ms"] = str(COMPACTION_LAG // timedelta(milliseconds=1))
+        if self.compression is not None:
+            config["compression.type"] = self.compression
         if self.ahead is not None:
             config["message.timestamp.after.max.ms"] = str(self.ahead // timedelta(milliseconds=1))
         return MappingProxyType(config)
@@ -133,6 +137,7 @@ DEAD_LETTERS = Topic(
     None,
     "Nothing accepted is lost: dead letters are kept until a person has looked.",
     max_bytes=MAX_MESSAGE_BYTES + 256 * 1024,
+    compression="gzip",  # megabytes of blanks come as a few bytes, and are no more for ever
 )
 
 TOPICS: tuple[Topic, ...] = (

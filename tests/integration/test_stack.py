@@ -10,10 +10,11 @@ from soulcaster.adapters.kafka.provisioning import set_configs
 from soulcaster.adapters.kafka.publisher import KafkaPublisher
 from soulcaster.dev.stack import Stack
 from soulcaster.errors import StackError, TopicsDiffer
-from soulcaster.ports.messaging import Outgoing
+from soulcaster.ports.messaging import Outgoing, Record
 from soulcaster.processes.kafka_access import kafka_access
 from soulcaster.processes.settings import Settings
 from soulcaster.processes.topics import provision_topics
+from soulcaster.services.dead_letters import dead_letter, send_dead_letters
 from soulcaster.wire.topics import CONTROL, DEAD_LETTERS, FEEDBACK_RAW, MAX_MESSAGE_BYTES, TOPICS, all_topics
 
 pytestmark = pytest.mark.integration
@@ -69,6 +70,18 @@ async def test_topics_take_their_largest_message_and_a_dead_letter_more(stack: S
     async with KafkaPublisher(kafka_access(fresh_settings), timeout=30) as publisher:
         letter = Outgoing(DEAD_LETTERS.name, b"k", b"x" * MAX_MESSAGE_BYTES, headers=(("reason", b"r" * 1000),))
         await publisher.publish([letter])
+
+
+async def test_dead_letters_of_blanks_take_no_room(stack: Stack, fresh_settings: Settings) -> None:
+    blanks = Record(FEEDBACK_RAW.name, 0, 0, 1, b"k", b" " * MAX_MESSAGE_BYTES)
+    sizes = []
+    async with KafkaPublisher(kafka_access(fresh_settings), timeout=30) as publisher:
+        for count in (1, 10):
+            await send_dead_letters(publisher, [dead_letter(blanks, "it is empty")] * count, "invalid")
+            logs = stack.data_dir.glob(f"kafka/**/{DEAD_LETTERS.name}-*/*.log")
+            sizes.append(sum(log.stat().st_size for log in logs))
+    before, after = sizes
+    assert 0 < before < after < before + MAX_MESSAGE_BYTES
 
 
 async def test_topics_of_an_older_version_get_the_settings_of_this_one(stack: Stack, fresh_settings: Settings) -> None:
