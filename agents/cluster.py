@@ -75,6 +75,7 @@ class Cluster:
         failed: dict[ProjectPartition, Exception] = {}
         try:
             for place, envelopes in received.items():
+                await asyncio.sleep(0)  # a batch may be of a thousand projects
                 try:
                     await self._send_outbox(batch, place)
                     taken = await self._take(place, envelopes)

@@ -1,3 +1,4 @@
+import asyncio
 from collections import Counter
 
 import numpy as np
@@ -150,6 +151,22 @@ async def test_many_items_at_once() -> None:
     await run(rows, publisher, [embedded(*items[:150]), embedded(*items[150:])])
     assert where(publisher).keys() == {i.id for i in items}
     assert len(set(where(publisher).values())) == 4
+
+
+async def test_others_run_between_the_projects_of_a_batch() -> None:
+    rows, publisher, turns = Rows(), Flaky(), 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    running = asyncio.create_task(others())
+    many = [embedded(*words("card late"), project=f"p{n}") for n in range(50)]
+    await run(rows, publisher, many)
+    running.cancel()
+    assert turns >= len(many)
 
 
 async def test_a_fix_of_a_known_cluster_is_launched_once() -> None:
