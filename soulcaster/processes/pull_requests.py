@@ -31,7 +31,9 @@ async def open_poll(
     """Give the poll of pull requests."""
     hosts = code_hosts(settings, github_app(settings))
     configs, commands = read_model.project_config, ClusterCommands(publisher, read_model.commands)
-    limits = RedisRateLimits(redis_access(settings), per_key=0, per_project=0, clock=utc_now)  # it takes no requests
+    limits = RedisRateLimits(
+        redis_access(settings), per_key=0, per_project=0, megabytes=0, clock=utc_now
+    )  # it takes no requests
     try:
         yield PullRequestPoll(
             read_model.jobs,

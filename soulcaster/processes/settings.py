@@ -132,6 +132,12 @@ class WebSettings(NamesSettings, JobsSettings):
     project_requests_per_minute: int = Field(
         120_000, ge=1, description="Most requests of all API keys of a project in a minute."
     )
+    project_megabytes_per_minute: int = Field(
+        120,
+        ge=6,  # a sixth of it is what one window has, and a batch may have 1 MB
+        description="Most megabytes (1,048,576 bytes), decompressed, that the bodies of all requests of a project may "
+        "have in a minute, those for each scope apart; further ones get status 429. Only the local owner has no limit.",
+    )
     cors_origins: str = Field(
         "",
         description="Origins whose pages may call the API from a browser, comma-separated, such as "

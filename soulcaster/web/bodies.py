@@ -9,6 +9,7 @@ from urllib.parse import parse_qs
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, RootModel, ValidationError
 
+from soulcaster.web.caller import count_bytes
 from soulcaster.web.problems import Problem, field_problems, invalid_fields
 from soulcaster.web.turns import away_in_turn
 
@@ -151,12 +152,11 @@ async def read_body(request: web.Request, limit: int) -> bytes:
 
     Raises:
         Problem: 413 when it has more than `limit` bytes, as it is sent or decompressed; 415 for an unknown
-            Content-Encoding; 400 when it is not what its Content-Encoding says.
+            Content-Encoding; 400 when it is not what its Content-Encoding says; 429 when the project was sent too much.
+        Unavailable: Redis does not answer.
     """
     _encoding(request)  # an unknown one is refused before the body is read
-    body = await decoded(request, await read_raw(request, limit), limit)
-    request[_BODY_BYTES] = len(body)
-    return body
+    return await decoded(request, await read_raw(request, limit), limit)
 
 
 def body_bytes(request: web.Request) -> int:
@@ -181,11 +181,14 @@ async def read_raw(request: web.Request, limit: int) -> bytes:
 
 
 async def decoded(request: web.Request, raw: bytes, limit: int) -> bytes:
-    """Return a body that `read_raw` has read, decompressed; it raises the same problems as `read_body`."""
-    encoding = _encoding(request)
-    if encoding == "identity":
-        return raw
-    return await away_in_turn(request, len(raw), lambda: _inflated(raw, _WBITS[encoding], limit))
+    """Return a body that `read_raw` has read, decompressed and counted; it raises the same problems as `read_body`."""
+    encoding, body = _encoding(request), raw
+    if encoding != "identity":
+        body = await away_in_turn(request, len(raw), lambda: _inflated(raw, _WBITS[encoding], limit))
+    if _BODY_BYTES not in request:  # a webhook's body may be read twice
+        request[_BODY_BYTES] = len(body)
+        await count_bytes(request, len(body))
+    return body
 
 
 def _encoding(request: web.Request) -> str:

@@ -60,6 +60,9 @@ class Caller:
 
 CALLER = web.RequestKey("caller", Caller)
 
+NEEDED = web.RequestKey("needed", str)
+"""What the call needs, as `Needed` says; every request with a caller has it."""
+
 
 def is_program(request: web.Request) -> bool:
     """Return whether the program of a job calls."""
@@ -146,11 +149,29 @@ async def count_request(given: Dependencies, caller_id: str, project_id: str) ->
         Problem: 429 when there were too many.
         Unavailable: Redis does not answer.
     """
-    wait = await given.rate_limits.take(caller_id, project_id)
+    _allow("Too many requests", await given.rate_limits.take(caller_id, project_id))
+
+
+async def count_bytes(request: web.Request, size: int) -> None:
+    """Count the bytes of a body, decompressed, among those that are sent to the caller's project with the same scope.
+
+    Each scope has its own, so that who may only send feedback does not keep commands and jobs out.
+
+    Raises:
+        Problem: 429 when there were too many.
+        Unavailable: Redis does not answer.
+    """
+    caller = request.get(CALLER)
+    if caller is not None and caller.project_id is not None:
+        wait = await dependencies(request).rate_limits.take_bytes(caller.project_id, request[NEEDED], size)
+        _allow("Too many bytes for this project", wait)
+
+
+def _allow(refusal: str, wait: float) -> None:
     if wait:
         seconds = math.ceil(wait)
         headers = {"Retry-After": str(seconds)}
-        raise Problem(429, f"Too many requests; send the next one in {seconds} s.", headers=headers)
+        raise Problem(429, f"{refusal}; send the next request in {seconds} s.", headers=headers)
 
 
 def secret_of(request: web.Request) -> str | None:

@@ -202,9 +202,13 @@ class World:
         await self.sign_in.close()
         await self.rate_limits.close()
 
-    def limits(self, *, per_key: int = 60_000, per_project: int = 60_000) -> RedisRateLimits:
+    def limits(self, *, per_key: int = 60_000, per_project: int = 60_000, megabytes: int = 6_000) -> RedisRateLimits:
         return RedisRateLimits(
-            RedisAccess(self.redis.url), per_key=per_key, per_project=per_project, clock=lambda: self.now
+            RedisAccess(self.redis.url),
+            per_key=per_key,
+            per_project=per_project,
+            megabytes=megabytes,
+            clock=lambda: self.now,
         )
 
     def app(self, **more: Any) -> web.Application:

@@ -1,8 +1,8 @@
 """Rate limits in Redis, so that all web servers count together.
 
 Requests are counted in windows of `WINDOW_SECONDS` that begin at fixed times, under `rate:key:{id}:{window}` and
-`rate:project:{id}:{window}`. Around the end of a window a caller can make the requests of two windows; in exchange,
-counting costs one round trip and needs no script.
+`rate:project:{id}:{window}`, bytes under `rate:bytes:{scope}:{project id}:{window}`. Around the end of a window a
+caller can make the requests of two windows; in exchange, counting costs one round trip and needs no script.
 """
 
 from redis.exceptions import RedisError
@@ -16,14 +16,15 @@ TIMEOUT_SECONDS = 2.0
 
 
 class RedisRateLimits:
-    """RateLimits over Redis; `per_key` and `per_project` are requests per minute."""
+    """RateLimits over Redis; `per_key` and `per_project` are requests per minute, `megabytes` those of a project."""
 
-    def __init__(self, access: RedisAccess, *, per_key: int, per_project: int, clock: Clock) -> None:
+    def __init__(self, access: RedisAccess, *, per_key: int, per_project: int, megabytes: int, clock: Clock) -> None:
         """Prepare; the first call connects."""
         self._access = access
         self._redis = redis_client(access, timeout=TIMEOUT_SECONDS)
         self._per_key = max(1, per_key * WINDOW_SECONDS // 60)
         self._per_project = max(1, per_project * WINDOW_SECONDS // 60)
+        self._bytes = megabytes * 1024 * 1024 * WINDOW_SECONDS // 60
         self._clock = clock
 
     async def close(self) -> None:
@@ -48,11 +49,18 @@ class RedisRateLimits:
 
     async def take_of(self, name: str, *, most: int, seconds: int) -> float:
         """Count one of what `name` may have, under `rate:{name}:{window}`; return the seconds to wait, or 0."""
+        return await self._count(name, 1, most, seconds)
+
+    async def take_bytes(self, project_id: str, scope: str, size: int) -> float:
+        """Count bytes sent to a project with a scope; return the seconds to wait, or 0."""
+        return await self._count(f"bytes:{scope}:{project_id}", size, self._bytes, WINDOW_SECONDS)
+
+    async def _count(self, name: str, amount: int, most: int, seconds: int) -> float:
         now = self._clock().timestamp()
         window = int(now // seconds)
         key = f"rate:{name}:{window}"
         pipe = self._redis.pipeline(transaction=False)
-        pipe.incr(key)
+        pipe.incrby(key, amount)
         pipe.expire(key, 2 * seconds)
         try:
             count, _ = await pipe.execute()

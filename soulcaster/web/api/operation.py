@@ -17,7 +17,7 @@ from aiohttp import web
 from pydantic import BaseModel
 
 from soulcaster.web.bodies import read_json
-from soulcaster.web.caller import CALLER, Caller, Needed, identify
+from soulcaster.web.caller import CALLER, NEEDED, Caller, Needed, identify
 from soulcaster.web.parameters import PROJECT, path_id, read_query
 from soulcaster.web.signatures import identify_sender
 from soulcaster.web.turns import turn_of
@@ -99,6 +99,7 @@ class Operation:
         project_id = request.query.get(PROJECT) or None
         if self.scope is None:
             return await self._answer(request, project_id)
+        request[NEEDED] = self.scope
         request[CALLER] = caller = await self._caller(request, self.scope)
         in_path = caller.project(request.match_info.get(PROJECT))
         project_id = caller.project(project_id)
