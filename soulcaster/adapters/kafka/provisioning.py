@@ -57,13 +57,20 @@ async def provision(
 async def set_configs(kafka: KafkaAccess, topics: Sequence[Topic]) -> None:
     """Give existing topics their settings, where nobody else has set any: all others go back to the broker's defaults.
 
+    Returns once the broker shows them.
+
     Raises:
-        KafkaUnavailable: no broker answers.
+        KafkaUnavailable: no broker answers, or Kafka refuses a setting.
     """
+    wanted = [ConfigResource(ConfigResourceType.TOPIC, topic.name, dict(topic.config())) for topic in topics]
     async with _admin(kafka) as admin:
-        await admin.alter_configs(
-            [ConfigResource(ConfigResourceType.TOPIC, topic.name, dict(topic.config())) for topic in topics]
-        )
+        answers = await admin.alter_configs(wanted)
+        for code, message, _kind, name in (one for answer in answers for one in answer.resources):
+            if code:
+                raise KafkaUnavailable(f"Kafka would not set up the topic {name}: {message or for_code(code).__name__}")
+        async with asyncio.timeout(REQUEST_SECONDS):
+            while await _config_differences(admin, topics):  # noqa: ASYNC110  the broker has no event for it
+                await asyncio.sleep(0.1)
 
 
 @asynccontextmanager
