@@ -154,6 +154,7 @@ FUNCTIONS: Mapping[str, Callable[[str], object]] = {
     "text.masking.count_digits": masking.count_digits,
     "text.masking.mask_ids": masking.mask_ids,
     "text.masking.mask_personal": masking.mask_personal,
+    "text.normalize.cut": lambda text: normalize.cut(text, 100),
     "text.normalize.escaped": normalize.escaped,
     "text.normalize.seen": normalize.seen,
     "text.normalize.whole_line": normalize.whole_line,

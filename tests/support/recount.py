@@ -121,6 +121,18 @@ class _Events:
                     self.sizes[event.cluster_id] = event.size
 
 
+async def arrivals(settings: Settings, project_id: str) -> dict[str, int]:
+    """Return how often each item of a project was put into a cluster because it arrived; rounds move items later."""
+    counts: Counter[str] = Counter()
+    for record in await read_all(settings, CLUSTER_EVENTS.name):
+        if (happened := parsed(ClusterEvents, record)) and happened.project_id == project_id:
+            assigned = (event for event in happened.events if isinstance(event, ItemAssigned))
+            counts.update(
+                e.item_id for e in assigned if e.change != "moved" and e.rule not in ("consolidation", "person")
+            )
+    return dict(counts)
+
+
 async def from_log(settings: Settings, project_id: str) -> Log:
     return (await from_logs(settings, [project_id]))[project_id]
 
