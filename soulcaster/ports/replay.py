@@ -15,8 +15,9 @@ class Replay(Protocol):
     def batches(self, report: ReportProgress) -> AsyncIterator[Sequence[Record]]:
         """Yield all records in batches of at most a thousand, those of a partition in order; report before each batch.
 
-        To ask for the next batch says that the last one is done. It ends when no record has come since then, so records
-        that producers add meanwhile are part of it.
+        To ask for the next batch says that the last one is done. A partition ends, on all topics at once, when no
+        record has come to it since then, so records that producers add meanwhile are part of it. Each ends by itself,
+        because a stream that goes on leaves no moment in which none has new records.
 
         Raises:
             KafkaUnavailable: Kafka does not answer.

@@ -2,8 +2,9 @@
 
 Nearly everything it shows is on topics that are kept forever: projects, people, API keys and settings on control;
 items; cluster events; job events. Logs of jobs are on their topic for a month. Workers may run meanwhile. A replayed
-record may then overwrite what a worker has just written with something older, so the rebuild ends only when no record
-arrived while it wrote its last ones, which are then the newest.
+record may then overwrite what a worker has just written with something older, so a partition is done only when no
+record arrived on it while its last ones were written, which are then the newest. A project's records are on partitions
+of one number.
 """
 
 from collections.abc import Sequence

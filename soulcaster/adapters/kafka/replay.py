@@ -29,11 +29,14 @@ class KafkaReplay:
         """Yield all records in batches; report before each how many are done."""
         partitions = list(self._spans)
         first = sum(span.first for span in self._spans.values())
+        done: set[int] = set()
         while True:
             ends = await self._consumer.end_offsets(partitions)
             positions = {tp: await self._consumer.position(tp) for tp in partitions}
             report(sum(positions.values()) - first, sum(ends.values()) - first)
-            unread = [tp for tp in partitions if positions[tp] < ends[tp]]
+            new = {tp.partition for tp in partitions if positions[tp] < ends[tp]}
+            done |= {tp.partition for tp in partitions} - new
+            unread = [tp for tp in partitions if positions[tp] < ends[tp] and tp.partition not in done]
             if not unread:
                 return
             found = await self._consumer.getmany(*unread, timeout_ms=FETCH_WAIT_MS, max_records=BATCH_RECORDS)
