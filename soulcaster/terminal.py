@@ -63,6 +63,11 @@ class ProgressBar:
         """Show what is being done now."""
         self._progress.update(self._task, description=label)
 
+    def report(self, label: str, done: int, total: int) -> None:
+        """Show what is being done now, and how much of it is done."""
+        self.relabel(label)
+        self.update(done, total)
+
 
 @contextmanager
 def progress_bar(label: str, unit: str | None = None, *, transient: bool = False) -> Iterator[ProgressBar]:

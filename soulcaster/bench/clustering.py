@@ -4,7 +4,6 @@ The clusterer runs in its own process (clustering_loop.py). Its clusters are com
 that batch average linkage can do on the same vectors (oracle.py).
 """
 
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from soulcaster.bench import Order, Shape
 from soulcaster.bench.clustering_loop import Measured, drive_alone
 from soulcaster.bench.datasets import Labelled, Stream, combined, embed, read_labelled, read_vectors, stream
 from soulcaster.bench.oracle import MAX_ROWS, best_cut
+from soulcaster.bench.progress import Report
 from soulcaster.bench.scores import all_singletons, one_cluster, score
 from soulcaster.dev.demo_data import FILE, LABEL_COLUMN, TEXT_COLUMN
 from soulcaster.domain.clustering.features.vectors import Vectors
@@ -37,10 +37,6 @@ class Options:
     with_embeddings: Path | None = None
     seed: int = 0
     batch: int = 100
-
-
-Report = Callable[[str, int, int], None]
-"""Gets what is being done, how much of it is done, and how much there is to do."""
 
 
 def measure(options: Options, report: Report) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import os
 import random
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -21,6 +21,7 @@ from soulcaster.adapters.kafka.publisher import KafkaPublisher
 from soulcaster.bench.feeds import ENVELOPE_ITEMS, PROJECTS, demo_topics, project_ids
 from soulcaster.bench.pipeline import PUBLISH_SECONDS, all_clustered
 from soulcaster.bench.programs import WORKER, Program, wait_until
+from soulcaster.bench.progress import Report
 from soulcaster.dev.stack import Stack
 from soulcaster.ports.messaging import Outgoing, Publisher
 from soulcaster.ports.read_model import ReadModel
@@ -41,9 +42,6 @@ TOPIC_WORDS = 12
 TEXT_WORDS = 9
 OTHER_WORDS = 2
 """Words of a topic, those of them in a text, and the words in a text that are of no topic."""
-
-Report = Callable[[str, int, int], None]
-"""Gets what is done now, how many items are done, and how many there are in all."""
 
 
 @dataclass(frozen=True, slots=True)

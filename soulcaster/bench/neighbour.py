@@ -15,7 +15,8 @@ import numpy as np
 
 from soulcaster.bench.greedy import CONNECTIONS
 from soulcaster.bench.programs import Program
-from soulcaster.bench.web import Report, fill, signed_in
+from soulcaster.bench.progress import Report
+from soulcaster.bench.web import fill, signed_in
 from soulcaster.dev.stack import Stack
 from soulcaster.errors import SoulcasterError
 from soulcaster.processes.connections import open_read_model

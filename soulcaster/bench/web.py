@@ -8,7 +8,7 @@ nobody waits for anybody.
 
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -23,6 +23,7 @@ from soulcaster.adapters.redis.read_model import RedisReadModel
 from soulcaster.adapters.redis.sign_in_tokens import RedisSignIn
 from soulcaster.bench.feeds import texts
 from soulcaster.bench.programs import WEB, Program, wait_until
+from soulcaster.bench.progress import Report
 from soulcaster.bench.readers import Memory, fill_longest, measure_readers
 from soulcaster.dev.loopback import free_port
 from soulcaster.dev.stack import Stack
@@ -52,9 +53,6 @@ DEEP_PAGES = 20
 
 FIRST = datetime(2026, 1, 1, tzinfo=UTC)
 SIGN_IN_SECONDS = 3_600
-
-Report = Callable[[str, int, int], None]
-"""Gets what is done now, how much of it is done, and how much it is in all."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -114,12 +114,7 @@ def growth(
     from soulcaster.terminal import progress_bar
 
     with progress_bar("Starting Kafka and Redis", "items") as bar:
-
-        def report(what: str, done: int, total: int) -> None:
-            bar.relabel(what)
-            bar.update(done, total)
-
-        figures = complete(measure(items, topics, report))
+        figures = complete(measure(items, topics, bar.report))
     if as_json:
         say_json(asdict(figures))
     else:
@@ -148,12 +143,7 @@ def web(
         raise typer.BadParameter("Give at least as many items as clusters.", param_hint="--items")
 
     with progress_bar("Starting Kafka and Redis") as bar:
-
-        def report(what: str, done: int, total: int) -> None:
-            bar.relabel(what)
-            bar.update(done, total)
-
-        figures = complete(measure(clusters, items, requests, report))
+        figures = complete(measure(clusters, items, requests, bar.report))
     if as_json:
         say_json(asdict(figures))
     else:
@@ -177,12 +167,7 @@ def neighbour(
     from soulcaster.terminal import progress_bar
 
     with progress_bar("Starting Kafka and Redis") as bar:
-
-        def report(what: str, done: int, total: int) -> None:
-            bar.relabel(what)
-            bar.update(done, total)
-
-        figures = complete(measure(items, requests, report))
+        figures = complete(measure(items, requests, bar.report))
     if as_json:
         say_json(asdict(figures))
     else:
@@ -337,12 +322,7 @@ def clustering(
         batch=batch,
     )
     with progress_bar("reading", "items") as bar:
-
-        def report(what: str, done: int, total: int) -> None:
-            bar.relabel(what)
-            bar.update(done, total)
-
-        found = measure(options, report)
+        found = measure(options, bar.report)
     if as_json:
         say_json(found)
     else:

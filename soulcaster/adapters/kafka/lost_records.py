@@ -45,9 +45,9 @@ async def find_damaged_records(
     for tp, span in sorted((await offsets.spans(topics)).items()):
         at = committed.get(tp, 0)
         if span.first <= at:
-            until = await batches.damaged_until(tp, at, span.end)
-            if until > at:
-                found.append(DamagedRecords(tp.topic, tp.partition, at, until))
+            readable = await batches.damaged_until(tp, at, span.end)
+            if readable > at:
+                found.append(DamagedRecords(tp.topic, tp.partition, at, readable))
     return found
 
 
