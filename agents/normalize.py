@@ -40,13 +40,6 @@ class _Settings:
     too_many: Set[str]
 
 
-@dataclass(frozen=True, slots=True)
-class _TooMany:
-    """Why a project may not be made."""
-
-    reason: str
-
-
 class Normalize:
     """Turns what sources sent into items.
 
@@ -80,7 +73,8 @@ class Normalize:
         size = sum(len(record.value or b"") for record in records)
         contents = await away(size, lambda: [read(record, self._cpu_clock) for record in records])
         settings = await self._settings(contents)
-        done = await away(size, lambda: _normalized(records, contents, settings, self._cpu_clock))
+        too_many = self._project_limit.reason
+        done = await away(size, lambda: _normalized(records, contents, settings, too_many, self._cpu_clock))
         items, deleted = done.items, done.deleted
         messages = [
             Outgoing(FEEDBACK_ITEMS.name, project_id.encode(), envelope)
@@ -96,8 +90,8 @@ class Normalize:
     async def close(self) -> None:
         """Do nothing: nothing runs besides `process`."""
 
-    async def _settings(self, contents: Sequence[Contents]) -> Mapping[str, _Settings | _TooMany]:
-        """Return what holds for each project that is named."""
+    async def _settings(self, contents: Sequence[Contents]) -> Mapping[str, _Settings]:
+        """Return what holds for each project that is named; one that may not be made has no settings."""
         named: dict[str, set[str]] = defaultdict(set)
         for found in contents:
             for one in found.items:
@@ -105,10 +99,10 @@ class Normalize:
             for project_id, _ in found.deleted:
                 named.setdefault(project_id, set())
         too_many = await until_available(lambda: self._project_limit.beyond(named))
-        reason = self._project_limit.reason
         return {
-            project_id: _TooMany(reason) if project_id in too_many else await self._settings_of(project_id, sources)
+            project_id: await self._settings_of(project_id, sources)
             for project_id, sources in named.items()
+            if project_id not in too_many
         }
 
     async def _settings_of(self, project_id: str, sources: Set[str]) -> _Settings:
@@ -136,29 +130,28 @@ class _Normalized:
 def _normalized(
     records: Sequence[Record],
     contents: Sequence[Contents],
-    settings: Mapping[str, _Settings | _TooMany],
+    settings: Mapping[str, _Settings],
+    too_many: str,
     clock: CpuClock,
 ) -> _Normalized:
-    """Filter and mask what is in records."""
+    """Filter and mask what is in records; `too_many` says why a project without settings may not be made."""
     done = _Normalized()
     for record, found in zip(records, contents, strict=True):
         aside: dict[str, list[bytes]] = defaultdict(list)
-        reason = ""
         for one in found.items:
-            of_project = settings[one.item.project_id]
-            if isinstance(of_project, _TooMany):
+            of_project = settings.get(one.item.project_id)
+            if of_project is None:
                 aside[one.item.project_id].append(one.json)
-                reason = of_project.reason
                 outcome = "refused"
             else:
                 outcome = _take(one, of_project, record, done, clock)
             done.outcomes.append((one.item.source, outcome))
             done.replaced += [(one.item.source, name) for name in _replaced(one.item.times_told)]
         for project_id, tombstone in found.deleted:
-            if isinstance(settings[project_id], _Settings):  # else nothing of it was ever accepted
+            if project_id in settings:  # else nothing of it was ever accepted
                 done.deleted[project_id].append(tombstone)
         done.outcomes += [(OTHER, "deleted")] * len(found.deleted) + [(OTHER, "refused")] * len(found.refused)
-        done.dead_letters += _set_aside(record, reason, aside)
+        done.dead_letters += _set_aside(record, too_many, aside)
         done.dead_letters += [dead_letter(record, r.reason, value=r.value, index=r.index) for r in found.refused]
     return done
 

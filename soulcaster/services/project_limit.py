@@ -1,7 +1,8 @@
 """How many projects messages may make: whoever may write to feedback.raw names them, and each takes time and memory."""
 
-from collections import OrderedDict
 from collections.abc import Collection, Set
+
+from cachetools import LRUCache
 
 from soulcaster.ports.projects import ExistingProjects
 
@@ -16,7 +17,7 @@ class ProjectLimit:
         """`most`: so many projects there may be before a message makes no more."""
         self._projects = projects
         self._most = most
-        self._known: OrderedDict[str, None] = OrderedDict()
+        self._known: LRUCache[str, None] = LRUCache(_KNOWN)
         self._made: set[str] = set()
 
     @property
@@ -38,13 +39,8 @@ class ProjectLimit:
             return set()
         count, existing = await self._projects.among(sorted(new | self._made))
         self._made -= existing
-        self._keep(existing)
+        self._known.update(dict.fromkeys(existing))
         missing = sorted(new - existing)
         room = max(0, self._most - count - len(self._made))
         self._made.update(missing[:room])
         return set(missing[room:])
-
-    def _keep(self, existing: Set[str]) -> None:
-        self._known.update(dict.fromkeys(existing))
-        while len(self._known) > _KNOWN:
-            self._known.popitem(last=False)

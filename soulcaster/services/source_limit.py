@@ -1,7 +1,8 @@
 """How many sources a project may have: whoever may post names them, and every list of sources has all of them."""
 
-from collections import OrderedDict
 from collections.abc import Collection, Sequence, Set
+
+from cachetools import LRUCache
 
 from soulcaster.errors import Conflict
 from soulcaster.ports.sources import SourceReader
@@ -21,7 +22,7 @@ class SourceLimit:
     def __init__(self, sources: SourceReader, most: int) -> None:
         self._sources = sources
         self._most = most
-        self._known: OrderedDict[str, set[str]] = OrderedDict()
+        self._known: LRUCache[str, set[str]] = LRUCache(_PROJECTS)
 
     async def check(self, project_id: str, named: Collection[str]) -> None:
         """Return when the project has these sources, or may have them.
@@ -59,9 +60,5 @@ class SourceLimit:
         return known, sorted(new - known)
 
     def _keep(self, project_id: str, known: Set[str], new: Sequence[str]) -> None:
-        if not known and not new:
-            return
-        self._known[project_id] = {*known, *new}
-        self._known.move_to_end(project_id)
-        while len(self._known) > _PROJECTS:
-            self._known.popitem(last=False)
+        if known or new:
+            self._known[project_id] = {*known, *new}
