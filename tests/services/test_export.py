@@ -1,26 +1,11 @@
-from collections.abc import AsyncIterator
-
 import pytest
-import pytest_asyncio
-from redis.asyncio import Redis
 
-from soulcaster.adapters.redis.client import RedisAccess
 from soulcaster.adapters.redis.read_model import RedisReadModel
 from soulcaster.domain.events import ItemAssigned
 from soulcaster.errors import NotFound
 from soulcaster.services import export
 from soulcaster.services.export import ExportedItem, export_items
-from tests.conftest import RedisServer
 from tests.support.make import NOW, item
-
-
-@pytest_asyncio.fixture
-async def read_model(redis_server: RedisServer) -> AsyncIterator[RedisReadModel]:
-    async with Redis.from_url(redis_server.url) as redis:
-        await redis.flushall()
-    read_model = RedisReadModel(RedisAccess(redis_server.url))
-    yield read_model
-    await read_model.close()
 
 
 async def test_an_item_is_exported_with_its_ids_its_cluster_and_its_title(read_model: RedisReadModel) -> None:

@@ -1,16 +1,11 @@
 """Following a log: what the pages and the API share."""
 
-from collections.abc import AsyncIterator
-
 import pytest
-from redis.asyncio import Redis
 
-from soulcaster.adapters.redis.client import RedisAccess
 from soulcaster.adapters.redis.read_model import RedisReadModel
 from soulcaster.domain.fixes.log_position import BlobPosition, LogPosition, MemoryPosition, position_of
 from soulcaster.services import job_log_reading
 from soulcaster.services.job_log_reading import JobLogReading, LogPart
-from tests.conftest import RedisServer
 from tests.support.make import step
 
 
@@ -18,15 +13,6 @@ from tests.support.make import step
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(job_log_reading, "POLL_SECONDS", 0.01)
     monkeypatch.setattr(job_log_reading, "QUIET_SECONDS", 0.02)
-
-
-@pytest.fixture
-async def read_model(redis_server: RedisServer) -> AsyncIterator[RedisReadModel]:
-    async with Redis.from_url(redis_server.url) as redis:
-        await redis.flushall()
-    model = RedisReadModel(RedisAccess(redis_server.url))
-    yield model
-    await model.close()
 
 
 @pytest.fixture

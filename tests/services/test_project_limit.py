@@ -1,25 +1,9 @@
 """Which projects messages may make, with the projects that Redis has."""
 
-from collections.abc import AsyncIterator
-
-import pytest
-from redis.asyncio import Redis
-
-from soulcaster.adapters.redis.client import RedisAccess
 from soulcaster.adapters.redis.read_model import RedisReadModel
 from soulcaster.services.project_limit import ProjectLimit
 from soulcaster.services.source_limit import SourceLimit
-from tests.conftest import RedisServer
 from tests.support import make
-
-
-@pytest.fixture
-async def read_model(redis_server: RedisServer) -> AsyncIterator[RedisReadModel]:
-    async with Redis.from_url(redis_server.url) as redis:
-        await redis.flushall()
-    model = RedisReadModel(RedisAccess(redis_server.url))
-    yield model
-    await model.close()
 
 
 async def test_projects_that_exist_always_pass(read_model: RedisReadModel) -> None:
