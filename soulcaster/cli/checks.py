@@ -2,11 +2,14 @@
 
 import asyncio
 import platform
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
 import aiohttp
+from aiokafka import TopicPartition
 from pydantic import BaseModel, ConfigDict
 from redis.exceptions import RedisError
 
@@ -252,7 +255,8 @@ async def check_group(
         KafkaUnavailable: no broker answers.
     """
     members = await offsets.members(consumers.name)
-    behind = await _lag(offsets, consumers, existing)
+    places = await _places(offsets, consumers.name, existing & set(consumers.readers))
+    behind = _behind(consumers, places, existing)
     lost = await find_lost_records(offsets, consumers.name, existing & set(consumers.readers))
     problems = [Problem(what=f"{consumers.command} has lost records of {one.what}", advice=one.advice) for one in lost]
     if not members:
@@ -263,7 +267,7 @@ async def check_group(
             )
         )
     elif consumers.command == "worker" and any(one.lag for one in behind):  # a launcher commits a job at its end
-        problems += await _stalls(offsets, consumers.name, behind)
+        problems += await _stalls(offsets, consumers.name, behind, places)
     return Group(name=consumers.name, members=members), behind, problems
 
 
@@ -289,26 +293,48 @@ async def check_tables(offsets: KafkaOffsets, app_id: str, existing: set[str]) -
     return [Problem(what=f"worker has lost a table: {one.what}", advice=one.advice) for one in lost]
 
 
-async def _lag(offsets: KafkaOffsets, consumers: ConsumerGroup, existing: set[str]) -> list[Behind]:
-    readers = {topic: agents for topic, agents in consumers.readers.items() if topic in existing}
-    committed = await offsets.committed(consumers.name)
-    lag = dict.fromkeys(readers, 0)
-    for tp, span in (await offsets.spans(readers)).items():
-        lag[tp.topic] += max(0, span.end - max(committed.get(tp, 0), span.first))
+@dataclass(frozen=True)
+class _Place:
+    """How far a group has read a partition: the next offset it reads, and how many records it still has to read."""
+
+    next_offset: int
+    lag: int
+
+
+async def _places(offsets: KafkaOffsets, group: str, topics: Collection[str]) -> dict[TopicPartition, _Place]:
+    committed = await offsets.committed(group)
+    places = {}
+    for tp, span in (await offsets.spans(topics)).items():
+        next_offset = max(committed.get(tp, 0), span.first)
+        places[tp] = _Place(next_offset, max(0, span.end - next_offset))
+    return places
+
+
+def _behind(consumers: ConsumerGroup, places: Mapping[TopicPartition, _Place], existing: set[str]) -> list[Behind]:
+    lag: Counter[str] = Counter()
+    for tp, place in places.items():
+        lag[tp.topic] += place.lag
     return [
-        Behind(group=consumers.name, topic=topic, agents=agents, lag=lag[topic]) for topic, agents in readers.items()
+        Behind(group=consumers.name, topic=topic, agents=agents, lag=lag[topic])
+        for topic, agents in consumers.readers.items()
+        if topic in existing
     ]
 
 
-async def _stalls(offsets: KafkaOffsets, group: str, behind: Sequence[Behind]) -> list[Problem]:
-    """Return a problem for each topic that is behind and whose offsets do not move for `STALL_SECONDS`."""
-    before = await offsets.committed(group)
+async def _stalls(
+    offsets: KafkaOffsets, group: str, behind: Sequence[Behind], places: Mapping[TopicPartition, _Place]
+) -> list[Problem]:
+    """Return a problem for each topic that is behind at `places`, and that nothing is read of for `STALL_SECONDS`.
+
+    Only partitions that are behind count, and only against the offsets that they were found behind with: a commit
+    that comes a moment later is progress.
+    """
     await asyncio.sleep(STALL_SECONDS)
-    after = await offsets.committed(group)
+    committed = await offsets.committed(group)
     problems = []
     for one in behind:
-        partitions = [tp for tp in after if tp.topic == one.topic]
-        if one.lag and all(after[tp] == before.get(tp) for tp in partitions):
+        waiting = {tp: place for tp, place in places.items() if tp.topic == one.topic and place.lag}
+        if waiting and all(committed.get(tp, 0) <= place.next_offset for tp, place in waiting.items()):
             agents = " and ".join(one.agents)
             problems.append(
                 Problem(

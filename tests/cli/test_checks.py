@@ -45,7 +45,7 @@ def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def test_lag_counts_from_the_first_record_and_what_was_deleted_before_it_is_lost() -> None:
     group, behind, [problem] = await check_group(
-        ScriptedOffsets({OTHER: 2}, {OTHER: 2}, {OTHER: 2}, {OTHER: 3}), WORKER, {"feedback.raw"}
+        ScriptedOffsets({OTHER: 2}, {OTHER: 2}, {OTHER: 3}), WORKER, {"feedback.raw"}
     )
     assert (group.name, group.members) == ("soulcaster", 1)
     assert [(one.topic, one.agents, one.lag) for one in behind] == [("feedback.raw", ("normalize",), 6)]
@@ -67,6 +67,13 @@ async def test_a_group_without_members_has_a_command_to_start_one() -> None:
 async def test_a_worker_that_is_behind_and_commits_nothing_stands_still() -> None:
     _, _, [problem] = await check_group(ScriptedOffsets({ONE: 6, OTHER: 3}), WORKER, {"feedback.raw"})
     assert problem.what == "normalize has 4 messages of feedback.raw to read and stands still"
+
+
+async def test_a_worker_that_commits_just_after_it_was_found_behind_does_not_stand_still() -> None:
+    _, [behind], problems = await check_group(
+        ScriptedOffsets({ONE: 9, OTHER: 3}, {ONE: 10, OTHER: 3}), WORKER, {"feedback.raw"}
+    )
+    assert (behind.lag, problems) == (1, [])
 
 
 async def test_a_launcher_may_be_behind_while_it_works_on_a_job() -> None:
