@@ -6,5 +6,5 @@ The choices of the command line are here, where importing them costs the program
 from typing import Literal
 
 Order = Literal["arrival", "shuffled", "topic"]
-Shape = Literal["as-is", "zipf", "few-per-class", "few-classes", "near-singletons", "mixed"]
+Shape = Literal["as-is", "zipf", "few-per-class", "few-classes", "near-singletons"]
 PostedAs = Literal["feedback", "sentry", "github"]

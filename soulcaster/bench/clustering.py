@@ -4,6 +4,7 @@ The clusterer runs in its own process (clustering_loop.py). Its clusters are com
 that batch average linkage can do on the same vectors (oracle.py).
 """
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -12,29 +13,38 @@ import numpy as np
 
 from soulcaster.bench import Order, Shape
 from soulcaster.bench.clustering_loop import Measured, drive_alone
-from soulcaster.bench.datasets import Labelled, Stream, combined, embed, read_labelled, read_vectors, stream
+from soulcaster.bench.datasets import (
+    STATIC,
+    Labelled,
+    LabelledFile,
+    OfSet,
+    Stream,
+    combined,
+    embed,
+    read_labelled,
+    read_vectors,
+    stream,
+)
 from soulcaster.bench.oracle import MAX_ROWS, best_cut
 from soulcaster.bench.progress import Report
-from soulcaster.bench.scores import all_singletons, one_cluster, score
-from soulcaster.dev.demo_data import FILE, LABEL_COLUMN, TEXT_COLUMN
+from soulcaster.bench.scores import Scores, all_singletons, one_cluster, score
+from soulcaster.dev.demo_data import FILE
 from soulcaster.domain.clustering.features.vectors import Vectors
 from soulcaster.errors import BadInput
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What is measured; `texts` None is the demo data, `embedder` None the one in the package, or `embeddings`."""
+    """What is measured; `embedder` None is the one in the package, or `embeddings`.
 
-    texts: Path | None = None
-    text_column: str = TEXT_COLUMN
-    title_column: str | None = None
-    label_column: str = LABEL_COLUMN
+    Several files are streamed together; `embeddings` then has one for each.
+    """
+
+    files: tuple[LabelledFile, ...] = (LabelledFile(),)
     embedder: str | None = None
-    embeddings: Path | None = None
+    embeddings: tuple[Path, ...] = ()
     order: Order = "arrival"
     shape: Shape = "as-is"
-    with_texts: Path | None = None
-    with_embeddings: Path | None = None
     seed: int = 0
     batch: int = 100
 
@@ -55,8 +65,8 @@ def measure(options: Options, report: Report) -> dict[str, Any]:
     found = figures(items, measured)
     report("scoring", 1, 1)
     return {
-        "texts": str(options.texts or FILE.name),
-        "embedder": str(options.embeddings or options.embedder or "static"),
+        "texts": [_name(file) for file in options.files],
+        "embedder": ", ".join(map(str, options.embeddings)) or options.embedder or STATIC,
         "order": options.order,
         "shape": options.shape,
         "seed": options.seed,
@@ -66,31 +76,35 @@ def measure(options: Options, report: Report) -> dict[str, Any]:
     }
 
 
+def _name(file: LabelledFile) -> str:
+    return FILE.name if file.path == FILE else str(file.path)
+
+
 def load(options: Options, report: Report) -> tuple[Labelled, Vectors]:
-    """Return the items and vectors that the options name, for the shape `mixed` those of both files.
+    """Return the items and vectors that the options name.
 
     Raises:
         BadInput: the options contradict each other, or a file cannot be read.
     """
     if options.embedder and options.embeddings:
         raise BadInput("Give --embedder or --embeddings, not both.")
-    mixed = options.shape == "mixed"
-    if not mixed and (options.with_texts or options.with_embeddings):
-        raise BadInput("--with and --with-embeddings are for --shape mixed.")
-    if mixed and bool(options.embeddings) != bool(options.with_embeddings):
-        raise BadInput("Mixed sets need vectors of one kind: give --embeddings and --with-embeddings, or neither.")
+    if options.embeddings and len(options.embeddings) != len(options.files):
+        count, files = len(options.embeddings), len(options.files)
+        raise BadInput(
+            f"{count} files of vectors for {files} of texts: give --embeddings once for each, in this order."
+        )
+    sets = []
+    for number, file in enumerate(options.files):
+        data = read_labelled(file, source=f"bench-{number}")
+        if options.embeddings:
+            sets.append((data, read_vectors(options.embeddings[number], data)))
+        else:
+            sets.append((data, embed(data, options.embedder or STATIC, _reported(report, len(data.items)))))
+    return combined(sets) if len(sets) > 1 else sets[0]
 
-    def read(texts: Path | None, embeddings: Path | None, source: str) -> tuple[Labelled, Vectors]:
-        columns = options.text_column, options.title_column, options.label_column
-        if texts is None and source == "with":
-            columns = TEXT_COLUMN, None, LABEL_COLUMN
-        data = read_labelled(texts or FILE, *columns, source=source)
-        if embeddings is not None:
-            return data, read_vectors(embeddings, data)
-        return data, embed(data, options.embedder or "static", lambda done: report("embedding", done, len(data.items)))
 
-    first = read(options.texts, options.embeddings, "bench")
-    return combined(first, read(options.with_texts, options.with_embeddings, "with")) if mixed else first
+def _reported(report: Report, count: int) -> Callable[[int], None]:
+    return lambda done: report("embedding", done, count)
 
 
 def figures(items: Stream, measured: Measured) -> dict[str, Any]:
@@ -110,6 +124,7 @@ def figures(items: Stream, measured: Measured) -> dict[str, Any]:
         "labels": len(set(items.labels)),
         **{f"{name}_online": value for name, value in asdict(online).items()},
         **asdict(final),
+        "sets": [asdict(of_set) for of_set in _sets(items, measured)],
         "oracle_bcubed_f1": oracle and oracle.bcubed_f1,
         "oracle_threshold": oracle and oracle.threshold,
         "oracle_clusters": oracle and oracle.clusters,
@@ -126,3 +141,26 @@ def figures(items: Stream, measured: Measured) -> dict[str, Any]:
         "consolidation_us_per_item": round(round_seconds / count * 1e6, 2),
         "resident_bytes_per_item": round(measured.resident_bytes / count),
     }
+
+
+@dataclass(frozen=True, slots=True)
+class SetScores:
+    """The scores of one of several sets; items of other sets count where they are in its clusters."""
+
+    first: Scores
+    last: Scores
+
+
+def _sets(items: Stream, measured: Measured) -> list[SetScores]:
+    """Return the scores of each set in order; none if there is only one."""
+    return set_scores(items, measured) if isinstance(items.labels[0], OfSet) else []
+
+
+def set_scores(items: Stream, measured: Measured) -> list[SetScores]:
+    """Return the scores of each set of a combined stream, in order."""
+    number = np.array([label.number for label in items.labels if isinstance(label, OfSet)])
+    found = []
+    for one in range(int(number.max()) + 1):
+        rows = np.flatnonzero(number == one)
+        found.append(SetScores(score(measured.online, items.labels, rows), score(measured.final, items.labels, rows)))
+    return found

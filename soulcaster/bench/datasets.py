@@ -1,12 +1,14 @@
-"""Labelled texts for `bench clustering`: read from files as production reads them, then shaped and ordered.
+"""Labelled texts to cluster: read from files as production reads them, then shaped and ordered.
 
 Everything random is drawn from the seed alone, so the same options give the same stream.
 """
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from itertools import accumulate, combinations
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +17,7 @@ from soulcaster.adapters.embedders.static import DEFAULT_FOLDER, StaticEmbedder
 from soulcaster.adapters.table_files.files import open_table
 from soulcaster.bench import Order, Shape
 from soulcaster.bench.scores import Codes, codes
+from soulcaster.dev.demo_data import FILE, LABEL_COLUMN, TEXT_COLUMN
 from soulcaster.domain.clustering.features.vectors import Vectors, unit
 from soulcaster.domain.feedback.items import ComparedItem, compared_item
 from soulcaster.errors import BadInput
@@ -22,6 +25,9 @@ from soulcaster.services.file_import import ready_row
 from soulcaster.services.import_columns import Columns
 
 PROJECT = "bench"
+STATIC = "static"
+"""The embedder in the package."""
+
 FIRST_ITEM_AT = datetime(2026, 1, 1, tzinfo=UTC)
 """When the first item of a stream was written; each following item is a second later."""
 
@@ -34,6 +40,16 @@ _EMBED_BLOCK_TEXTS = 1024
 
 
 @dataclass(frozen=True, slots=True)
+class LabelledFile:
+    """A file of labelled texts and its columns."""
+
+    path: Path = FILE
+    text_column: str = TEXT_COLUMN
+    title_column: str | None = None
+    label_column: str = LABEL_COLUMN
+
+
+@dataclass(frozen=True, slots=True)
 class Labelled:
     """Items with the labels that people gave them. Item i has `labels[i]` and was row `rows[i]` of its file, from 0."""
 
@@ -41,6 +57,13 @@ class Labelled:
     labels: tuple[Hashable, ...]
     rows: npt.NDArray[np.int64]
     rows_in_file: int
+
+
+class OfSet(NamedTuple):
+    """A label of one of several sets that are streamed together; equal labels of two sets are different ones."""
+
+    number: int
+    label: Hashable
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +78,7 @@ class Stream:
 # ---- reading -----------------------------------------------------------------------------------------------------
 
 
-def read_labelled(path: Path, text: str, title: str | None, label: str, source: str = "bench") -> Labelled:
+def read_labelled(file: LabelledFile, source: str = "bench") -> Labelled:
     """Return a file's items, cleaned and cut as in production, which makes no item of a row without text.
 
     Raises:
@@ -66,8 +89,9 @@ def read_labelled(path: Path, text: str, title: str | None, label: str, source: 
     rows: list[int] = []
     unlabelled: list[int] = []
     number = 0
+    path, text, title = file.path, file.text_column, file.title_column
     with open_table(path) as table:
-        for name in (text, title, label):
+        for name in (text, title, file.label_column):
             if name is not None and name not in table.columns:
                 raise BadInput(f"{path} has no column {name!r}; its columns are: {', '.join(table.columns)}.")
         columns = Columns(text=text, title=title, skip=frozenset(table.columns) - {text, title})
@@ -75,7 +99,8 @@ def read_labelled(path: Path, text: str, title: str | None, label: str, source: 
             if row.problem is not None:
                 raise BadInput(f"{path}: row {row.number} (line {row.line}) {row.problem}.")
             number = row.number
-            row_label = str(row.values.get(label) or "").strip()
+            label = row.values.get(file.label_column)
+            row_label = "" if label is None else str(label).strip()
             if not row_label:
                 unlabelled.append(row.line)
                 continue
@@ -88,7 +113,9 @@ def read_labelled(path: Path, text: str, title: str | None, label: str, source: 
             rows.append(number - 1)
     if unlabelled:
         lines = ", ".join(map(str, unlabelled[:_LINES_SHOWN])) + (", ..." if len(unlabelled) > _LINES_SHOWN else "")
-        raise BadInput(f"{path}: {len(unlabelled):,} rows have no label in column {label!r} (lines {lines}).")
+        raise BadInput(
+            f"{path}: {len(unlabelled):,} rows have no label in column {file.label_column!r} (lines {lines})."
+        )
     if not items:
         raise BadInput(f"{path} has no rows with text in column {text!r}.")
     return Labelled(tuple(items), tuple(labels), np.array(rows, np.int64), number)
@@ -122,9 +149,9 @@ def embed(data: Labelled, embedder: str, report: Callable[[int], None] = lambda 
     Raises:
         BadInput: there is no such embedder.
     """
-    folder = DEFAULT_FOLDER if embedder == "static" else Path(embedder)
+    folder = DEFAULT_FOLDER if embedder == STATIC else Path(embedder)
     if not all((folder / name).is_file() for name in ("config.json", "model.safetensors", "tokenizer.json")):
-        raise BadInput(f"{embedder!r} is not an embedder: give 'static', or a folder with a model2vec model.")
+        raise BadInput(f"{embedder!r} is not an embedder: give '{STATIC}', or a folder with a model2vec model.")
     try:
         model = StaticEmbedder(folder)
     except Exception as error:  # the library's errors have no common base
@@ -140,26 +167,39 @@ def embed(data: Labelled, embedder: str, report: Callable[[int], None] = lambda 
 # ---- shapes and orders -------------------------------------------------------------------------------------------
 
 
-def combined(one: tuple[Labelled, Vectors], other: tuple[Labelled, Vectors]) -> tuple[Labelled, Vectors]:
-    """Return two sets as one (the shape `mixed`), the second after the first; their equal labels stay apart.
+def combined(sets: Sequence[tuple[Labelled, Vectors]]) -> tuple[Labelled, Vectors]:
+    """Return several sets as one, one after the other; their labels become `OfSet`.
 
     Raises:
-        BadInput: half of the texts of one are in the other, or their vectors have different dimensions.
+        BadInput: half of the texts of one are in another, or their vectors have different dimensions.
     """
-    (first, first_vectors), (second, second_vectors) = one, other
-    texts = {item.text for item in first.items}, {item.text for item in second.items}
-    if 2 * len(texts[0] & texts[1]) > min(map(len, texts)):
-        raise BadInput("Both sets have the same texts (the second is the demo data unless --with says); mix others.")
-    if first_vectors.shape[1] != second_vectors.shape[1]:
-        dimensions = f"{first_vectors.shape[1]} and {second_vectors.shape[1]}"
-        raise BadInput(f"The two sets have vectors of {dimensions} dimensions.")
+    texts = [{item.text for item in data.items} for data, _ in sets]
+    for (one, of_one), (other, of_other) in combinations(enumerate(texts), 2):
+        if 2 * len(of_one & of_other) > min(len(of_one), len(of_other)):
+            raise BadInput(f"Sets {one + 1} and {other + 1} have the same texts; mix others.")
+    dimensions = sorted({vectors.shape[1] for _, vectors in sets})
+    if len(dimensions) > 1:
+        raise BadInput(f"The sets have vectors of {' and '.join(map(str, dimensions))} dimensions.")
+    before = list(accumulate((data.rows_in_file for data, _ in sets), initial=0))
     data = Labelled(
-        first.items + second.items,
-        (*((0, label) for label in first.labels), *((1, label) for label in second.labels)),
-        np.concatenate([first.rows, first.rows_in_file + second.rows]),
-        first.rows_in_file + second.rows_in_file,
+        tuple(item for data, _ in sets for item in data.items),
+        tuple(OfSet(number, label) for number, (data, _) in enumerate(sets) for label in data.labels),
+        np.concatenate([start + data.rows for start, (data, _) in zip(before[:-1], sets, strict=True)]),
+        before[-1],
     )
-    return data, np.concatenate([first_vectors, second_vectors])
+    return data, np.concatenate([vectors for _, vectors in sets])
+
+
+def sampled(data: Labelled, vectors: Vectors, count: int, seed: int) -> tuple[Labelled, Vectors]:
+    """Return `count` random items in their order; all rows of the file still count as its rows."""
+    rows = np.sort(np.random.default_rng(seed).permutation(len(data.items))[:count])
+    part = Labelled(
+        tuple(data.items[row] for row in rows),
+        tuple(data.labels[row] for row in rows),
+        data.rows[rows],
+        data.rows_in_file,
+    )
+    return part, vectors[rows]
 
 
 def stream(data: Labelled, vectors: Vectors, shape: Shape, order: Order, seed: int) -> Stream:
@@ -167,7 +207,7 @@ def stream(data: Labelled, vectors: Vectors, shape: Shape, order: Order, seed: i
 
     Shapes; those that take a part of the items take it at random:
 
-    - `as-is` and `mixed`: all items.
+    - `as-is`: all items.
     - `zipf`: the classes in random order; the class of rank r keeps 1/r of the largest class's number of items, at
       least one, and at most what it has.
     - `few-per-class`: `FEW_PER_CLASS` items of each class.

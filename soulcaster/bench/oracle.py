@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.cluster.hierarchy import linkage
 
-from soulcaster.bench.scores import codes, harmonic_mean
+from soulcaster.bench.scores import codes, f_score
 from soulcaster.errors import BadInput
 
 MAX_ROWS = 20_000
@@ -75,7 +75,7 @@ def _best(pairs: Sequence[Sequence[int]], heights: npt.NDArray[np.float64], labe
     squares = dict.fromkeys(range(n), 1)
     precision = float(n)
     recall = float(sum(1 / of_label[label] for label in labels))
-    best = Oracle(harmonic_mean(precision / n, recall / n), None, n)
+    best = Oracle(f_score(precision / n, recall / n), None, n)
     for step, (one, other) in enumerate(pairs):
         large, small = counters.pop(one), counters.pop(other)
         if len(large) < len(small):
@@ -93,7 +93,7 @@ def _best(pairs: Sequence[Sequence[int]], heights: npt.NDArray[np.float64], labe
         precision += squares[new] / sizes[new] - squares[one] / sizes[one] - squares[other] / sizes[other]
         if step + 1 < len(pairs) and heights[step + 1] == heights[step]:
             continue  # no threshold lies between merges of one height
-        f1 = harmonic_mean(precision / n, recall / n)
+        f1 = f_score(precision / n, recall / n)
         if f1 > best.bcubed_f1:
             best = Oracle(f1, 1.0 - float(heights[step]), n - 1 - step)
     return best

@@ -264,60 +264,62 @@ def clustering(
         typer.Option(metavar="E", help="`static`, or the folder of a model2vec model.", show_default="static"),
     ] = None,
     embeddings: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="A .npy of vectors instead, one row for each row of the texts."),
+        list[Path] | None,
+        typer.Option(
+            metavar="FILE",
+            help="A .npy of vectors instead, one row for each row of the texts; with --mix, one file for each.",
+            show_default=False,
+        ),
+    ] = None,
+    mix: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="FILE",
+            help="Another file with the same columns, or `demo`, to stream together with the first; may be repeated.",
+            show_default=False,
+        ),
     ] = None,
     order: Annotated[
         Order, typer.Option(metavar="O", help="`arrival`: as in the file; `shuffled`; `topic`: label after label.")
     ] = "arrival",
     shape: Annotated[Shape, typer.Option(metavar="S", help="How many items of which label; see above.")] = "as-is",
-    with_texts: Annotated[
-        Path | None,
-        typer.Option(
-            "--with",
-            metavar="FILE",
-            help="The second file of `mixed`, with the same columns.",
-            show_default="the demo data",
-        ),
-    ] = None,
-    with_embeddings: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="The vectors of the second file, if --embeddings is given.")
-    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="The same seed takes the same items in the same order.")] = 0,
     batch: Annotated[int, typer.Option(min=1, help="Items that arrive together.")] = 100,
     as_json: AsJson = False,
 ) -> None:
     """Say how well labelled texts are clustered as they arrive, how fast, and how much changes later.
 
-    The scores are B-cubed (look at its F1 first), V-measure and the adjusted Rand index: of the clusters that items
-    joined first, and of those after the last round. For comparison it shows what no clustering at all would score, and
-    the best cut of a batch dendrogram (average linkage) on the same vectors, chosen by the labels.
+    The scores are B-cubed (look at its F1 first; in F0.5 precision counts double), V-measure and the adjusted Rand
+    index: of the clusters that items joined first, and of those after the last round. For comparison it shows what no
+    clustering at all would score, and the best cut of a batch dendrogram (average linkage) on the same vectors, chosen
+    by the labels.
 
     Shapes: `as-is`, all items; `zipf`, few labels with many items and many with few; `few-per-class`, three items of
-    each label; `few-classes`, 15 of the 30 largest labels; `near-singletons`, mostly one item of a label; `mixed`, two
-    files together.
+    each label; `few-classes`, 15 of the 30 largest labels; `near-singletons`, mostly one item of a label.
 
     Speed is measured on one core, without embedding. No Kafka and no Redis are needed.
 
     `soulcaster bench clustering --order shuffled`
 
     `soulcaster bench clustering --texts tickets.csv --text-column body --title-column subject --label-column topic`
+
+    `soulcaster bench clustering --texts tickets.csv --mix alerts.csv --mix demo --order shuffled`
     """
     from soulcaster.bench.clustering import Options, measure
+    from soulcaster.bench.datasets import LabelledFile
     from soulcaster.cli.bench_tables import print_clustering
     from soulcaster.terminal import progress_bar
 
+    def labelled(file: Path) -> LabelledFile:
+        return LabelledFile(file, text_column, title_column, label_column)
+
+    mixed = [LabelledFile() if file == Path("demo") else labelled(file) for file in mix or ()]
     options = Options(
-        texts=texts,
-        text_column=text_column,
-        title_column=title_column,
-        label_column=label_column,
+        files=(labelled(texts) if texts else LabelledFile(), *mixed),
         embedder=embedder,
-        embeddings=embeddings,
+        embeddings=tuple(embeddings or ()),
         order=order,
         shape=shape,
-        with_texts=with_texts,
-        with_embeddings=with_embeddings,
         seed=seed,
         batch=batch,
     )
@@ -327,3 +329,55 @@ def clustering(
         say_json(found)
     else:
         print_clustering(found)
+
+
+@app.command()
+def grouping(
+    sets: Annotated[
+        Path, typer.Argument(metavar="SETS", help="A folder of labelled files, or a .toml that lists them.")
+    ],
+    text_column: Annotated[str, typer.Option(metavar="C", help="The text, where the list names no other.")] = "text",
+    title_column: Annotated[
+        str | None, typer.Option(metavar="C", help="A title, where the list names no other.", show_default=False)
+    ] = None,
+    label_column: Annotated[
+        str, typer.Option(metavar="C", help="The label, where the list names no other.")
+    ] = "category",
+    embedder: Annotated[str, typer.Option(metavar="E", help="As for `bench clustering`.")] = "static",
+    order: Annotated[Order, typer.Option(metavar="O", help="As for `bench clustering`.")] = "shuffled",
+    seed: Annotated[int, typer.Option(min=0, help="The same seed takes the same items in the same order.")] = 0,
+    batch: Annotated[int, typer.Option(min=1, help="Items that arrive together.")] = 256,
+    samples: Annotated[
+        bool, typer.Option("--samples", help="Measure samples of 50, 150 and 500 items of each set too.")
+    ] = False,
+    mix: Annotated[
+        bool, typer.Option("--mix", help="Stream all sets together into one project; score each in it.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Say how well the texts of many labelled sets are clustered, in one table.
+
+    A list is a .toml with a table for each set, whose paths are relative to the list:
+
+    `[tickets]`, `texts = "tickets.csv"`, and where they differ `text_column`, `title_column`, `label_column`.
+
+    The scores are B-cubed: F1 as first assigned and after the last round, with the precision, recall and F0.5 of the
+    latter; beside them F1 of the best cut of a batch dendrogram, chosen by the labels, and of every item alone.
+
+    `soulcaster bench grouping sets/ --label-column topic --samples`
+
+    `soulcaster bench grouping sets.toml --mix`
+    """
+    from soulcaster.bench.datasets import LabelledFile
+    from soulcaster.bench.grouping import Options, listed, measure
+    from soulcaster.cli.bench_tables import print_grouping
+    from soulcaster.terminal import progress_bar
+
+    columns = LabelledFile(text_column=text_column, title_column=title_column, label_column=label_column)
+    options = Options(embedder, order, seed, batch, samples, mix)
+    with progress_bar("reading", "items") as bar:
+        found = list(measure(listed(sets, columns), options, bar.report))
+    if as_json:
+        say_json([asdict(of_set) for of_set in found])
+    else:
+        print_grouping(found)

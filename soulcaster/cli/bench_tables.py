@@ -1,6 +1,6 @@
 """The figures of `soulcaster bench`, as tables and as JSON."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,7 @@ from soulcaster.terminal import console, literal, table
 
 if TYPE_CHECKING:
     from soulcaster.bench.fixes import FixFigures
+    from soulcaster.bench.grouping import SetFigures
     from soulcaster.bench.growth import GrowthFigures
     from soulcaster.bench.intake import IntakeFigures
     from soulcaster.bench.neighbour import NeighbourFigures
@@ -192,19 +193,41 @@ def print_clustering(found: Mapping[str, Any]) -> None:
 def _scores_table(found: Mapping[str, Any]) -> Table:
     title = f"{found['items']:,} items of {found['labels']:,} labels ({found['shape']}, {found['order']}), "
     title += f"embedded by {found['embedder']}"
-    columns = ("clusters", "precision", "recall", "F1", "of best", "V", "ARI")
+    columns = ("clusters", "precision", "recall", "F1", "F0.5", "of best", "V", "ARI")
     scores = _numbers(literal(title), *columns, named_rows=True)
     best_f1 = found["oracle_bcubed_f1"]
 
     def add(name: str, of: Mapping[str, Any]) -> None:
         f1 = of["bcubed_f1"]
-        values = (of["bcubed_precision"], of["bcubed_recall"], f1, best_f1 and f1 / best_f1, of["v_measure"], of["ari"])
+        of_best = best_f1 and f1 / best_f1
+        precise, whole = of["bcubed_precision"], of["bcubed_recall"]
+        values = (precise, whole, f1, of["bcubed_f05"], of_best, of["v_measure"], of["ari"])
         scores.add_row(name, f"{of['clusters']:,}", *("" if value is None else f"{value:.3f}" for value in values))
 
     add("at first", {name.removesuffix("_online"): value for name, value in found.items() if name.endswith("_online")})
     add("at last", found)
     if best_f1 is not None:
-        scores.add_row("best cut", f"{found['oracle_clusters']:,}", "", "", f"{best_f1:.3f}", "1.000")
+        scores.add_row("best cut", f"{found['oracle_clusters']:,}", "", "", f"{best_f1:.3f}", "", "1.000")
     add("each alone", found["all_singletons"])
     add("all in one", found["one_cluster"])
+    for texts, of_set in zip(found["texts"], found["sets"], strict=True) if found["sets"] else ():
+        add(f"{texts}, at first", of_set["first"])
+        add(f"{texts}, at last", of_set["last"])
     return scores
+
+
+def print_grouping(found: Sequence["SetFigures"]) -> None:
+    """Print a row for each set."""
+    columns = ("items", "labels", "clusters", "first", "last", "P", "R", "F0.5", "best cut", "each alone")
+    sets = _numbers("B-cubed F1 of clusters", *columns, named_rows=True)
+    for one in found:
+        last = one.last
+        f1 = (one.first.bcubed_f1, last.bcubed_f1, last.bcubed_precision, last.bcubed_recall, last.bcubed_f05)
+        values = (*f1, one.oracle_f1, one.alone_f1)
+        counts = (one.items, one.labels, last.clusters)
+        sets.add_row(
+            literal(one.name),
+            *(f"{count:,}" for count in counts),
+            *("" if value is None else f"{value:.3f}" for value in values),
+        )
+    console().print(sets)

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from soulcaster.bench import clustering
 from soulcaster.bench.clustering import Options, figures, load
 from soulcaster.bench.clustering_loop import CurrentClusterer, Measured, MeasuredRound, RoundReport, drive, drive_alone
-from soulcaster.bench.datasets import Stream, stream
+from soulcaster.bench.datasets import LabelledFile, Stream, stream
 from soulcaster.cli.main import app
 from soulcaster.domain.clustering.features.vectors import Vectors
 from soulcaster.domain.feedback.items import ComparedItem
@@ -262,34 +262,42 @@ def ignore(what: str, done: int, total: int) -> None:
     pass
 
 
-def test_mixed_takes_both_files_and_the_vectors_of_both(tmp_path: Path) -> None:
-    one, other = write(tmp_path / "a.csv", ROWS), write(tmp_path / "b.csv", "text,category\ntea please,drink\n")
+def test_a_mix_takes_all_files_and_the_vectors_of_each(tmp_path: Path) -> None:
+    one = LabelledFile(write(tmp_path / "a.csv", ROWS))
+    other = LabelledFile(write(tmp_path / "b.csv", "text,category\ntea please,drink\n"))
     np.save(tmp_path / "a.npy", np.ones((18, 2)))
     np.save(tmp_path / "b.npy", np.ones((1, 2)))
-    options = Options(one, with_texts=other, shape="mixed")
-    data, vectors = load(options, ignore)
+    data, vectors = load(Options((one, other)), ignore)
     assert (len(data.items), len(set(data.labels)), len(vectors)) == (19, 4, 19)
-    both = Options(
-        one, embeddings=tmp_path / "a.npy", with_texts=other, with_embeddings=tmp_path / "b.npy", shape="mixed"
-    )
-    assert load(both, ignore)[1].shape == (19, 2)
+    given = Options((one, other), embeddings=(tmp_path / "a.npy", tmp_path / "b.npy"))
+    assert load(given, ignore)[1].shape == (19, 2)
 
 
-def test_mixed_with_the_demo_data_needs_no_columns_of_it(tmp_path: Path) -> None:
+def test_each_set_of_a_mix_has_its_own_scores(tmp_path: Path) -> None:
+    one = write(tmp_path / "a.csv", ROWS)
+    other = write(tmp_path / "b.csv", "text,category\ntea please,drink\nwhere is my new card 9,drink\n")
+    found = json.loads(command("--texts", one, "--mix", other, "--order", "shuffled", "--json"))
+    assert (found["items"], found["labels"]) == (20, 4)
+    assert [of_set["last"]["bcubed_recall"] for of_set in found["sets"]] == [1, 0.5]
+    assert found["sets"][0]["last"]["bcubed_precision"] < 1  # an item of the other set is among its cards
+    assert "b.csv, at last" in command("--texts", one, "--mix", other)
+
+
+def test_a_mix_with_the_demo_data_needs_no_columns_of_it(tmp_path: Path) -> None:
     path = write(tmp_path / "a.csv", ROWS.replace("text,category", "body,topic"))
-    data, _ = load(Options(path, text_column="body", label_column="topic", shape="mixed"), ignore)
-    assert (len(data.items), len(set(data.labels))) == (18 + 3080, 3 + 77)
+    found = json.loads(
+        command("--texts", path, "--text-column", "body", "--label-column", "topic", "--mix", "demo", "--json")
+    )
+    assert (found["items"], found["labels"]) == (18 + 3080, 3 + 77)
 
 
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        (Options(embedder="static", embeddings=Path("v.npy")), "--embedder or --embeddings, not both"),
-        (Options(with_texts=Path("a.csv")), "are for --shape mixed"),
-        (Options(with_embeddings=Path("a.npy")), "are for --shape mixed"),
-        (Options(shape="mixed", embeddings=Path("a.npy")), "--embeddings and --with-embeddings, or neither"),
-        (Options(shape="mixed"), "the second is the demo data unless --with says"),
-        (Options(text_column="body"), "no column 'body'; its columns are: text, category"),
+        (Options(embedder="static", embeddings=(Path("v.npy"),)), "--embedder or --embeddings, not both"),
+        (Options((LabelledFile(), LabelledFile()), embeddings=(Path("a.npy"),)), "1 files of vectors for 2 of texts"),
+        (Options((LabelledFile(), LabelledFile())), "Sets 1 and 2 have the same texts"),
+        (Options((LabelledFile(text_column="body"),)), "no column 'body'; its columns are: text, category"),
     ],
 )
 def test_options_that_cannot_be_used_say_why(options: Options, says: str) -> None:

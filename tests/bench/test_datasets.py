@@ -12,19 +12,21 @@ from hypothesis import strategies as st
 from soulcaster.bench import Order, Shape
 from soulcaster.bench.datasets import (
     FEW_CLASSES,
+    LabelledFile,
+    OfSet,
     Stream,
     combined,
     embed,
     read_labelled,
     read_vectors,
+    sampled,
     stream,
 )
-from soulcaster.dev.demo_data import FILE as DEMO
 from soulcaster.errors import BadInput
 from tests.bench.make import labelled, write
 
 SIZES = st.lists(st.integers(1, 12), min_size=1, max_size=25)
-SHAPES = st.sampled_from(["as-is", "zipf", "few-per-class", "few-classes", "near-singletons", "mixed"])
+SHAPES = st.sampled_from(["as-is", "zipf", "few-per-class", "few-classes", "near-singletons"])
 ORDERS = st.sampled_from(["arrival", "shuffled", "topic"])
 SEEDS = st.integers(0, 1000)
 
@@ -37,7 +39,7 @@ def test_rows_are_read_as_production_reads_them(tmp_path: Path) -> None:
         tmp_path / "a.csv",
         "head,said,kind,n\nLate,It is  late.\u200b,delay,1\nIt is late,It is late again,delay,2\n,Only this,other,3\n",
     )
-    data = read_labelled(path, "said", "head", "kind")
+    data = read_labelled(LabelledFile(path, "said", "head", "kind"))
     assert [item.text for item in data.items] == ["Late\nIt is late.", "It is late again", "Only this"]
     assert [item.title for item in data.items] == ["Late", "It is late", "Only this"]
     assert (data.labels, data.rows.tolist(), data.rows_in_file) == (("delay", "delay", "other"), [0, 1, 2], 3)
@@ -46,17 +48,28 @@ def test_rows_are_read_as_production_reads_them(tmp_path: Path) -> None:
 
 def test_without_a_title_column_a_title_is_not_compared(tmp_path: Path) -> None:
     path = write(tmp_path / "a.csv", "title,text,label\nLate,It is late.,x\n")
-    assert [item.text for item in read_labelled(path, "text", None, "label").items] == ["It is late."]
+    assert [item.text for item in read_labelled(LabelledFile(path, "text", None, "label")).items] == ["It is late."]
+
+
+@pytest.mark.parametrize("suffix", ["csv", "jsonl"])
+def test_zero_and_false_are_labels(tmp_path: Path, suffix: str) -> None:
+    rows = [("one", "0"), ("two", "0"), ("three", "false")]
+    if suffix == "csv":
+        content = "text,label\n" + "".join(f"{text},{label}\n" for text, label in rows)
+    else:
+        content = "".join(f'{{"text": "{text}", "label": {label}}}\n' for text, label in rows)
+    data = read_labelled(LabelledFile(write(tmp_path / f"a.{suffix}", content), "text", None, "label"))
+    assert [len({data.labels[i] for i in part}) for part in ((0, 1), (0, 1, 2))] == [1, 2]
 
 
 def test_the_same_text_in_two_rows_is_two_items(tmp_path: Path) -> None:
-    data = read_labelled(write(tmp_path / "a.csv", "text,label\nsame,x\nsame,x\n"), "text", None, "label")
+    data = read_labelled(LabelledFile(write(tmp_path / "a.csv", "text,label\nsame,x\nsame,x\n"), "text", None, "label"))
     assert data.items[0].id != data.items[1].id
 
 
 def test_a_row_without_text_is_left_out_and_vectors_stay_with_their_rows(tmp_path: Path) -> None:
     path = write(tmp_path / "a.csv", "text,label\none,x\n \u200b,x\nthree,y\n")
-    data = read_labelled(path, "text", None, "label")
+    data = read_labelled(LabelledFile(path, "text", None, "label"))
     assert ([item.text for item in data.items], data.rows.tolist(), data.rows_in_file) == (["one", "three"], [0, 2], 3)
     np.save(tmp_path / "v.npy", np.array([[3, 4], [1, 0], [0, 2]], np.float16))
     vectors = read_vectors(tmp_path / "v.npy", data)
@@ -78,12 +91,12 @@ def test_a_row_without_text_is_left_out_and_vectors_stay_with_their_rows(tmp_pat
 )
 def test_a_file_that_cannot_be_used_says_why(tmp_path: Path, content: str, says: str) -> None:
     with pytest.raises(BadInput, match=says):
-        read_labelled(write(tmp_path / "a.csv", content), "text", None, "label")
+        read_labelled(LabelledFile(write(tmp_path / "a.csv", content), "text", None, "label"))
 
 
 def test_a_title_column_must_be_there(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="no column 'subject'"):
-        read_labelled(write(tmp_path / "a.csv", "text,label\na,x\n"), "text", "subject", "label")
+        read_labelled(LabelledFile(write(tmp_path / "a.csv", "text,label\na,x\n"), "text", "subject", "label"))
 
 
 @pytest.mark.parametrize(
@@ -122,7 +135,9 @@ def test_a_vector_of_zeros_stays_one(tmp_path: Path) -> None:
 
 
 def test_texts_are_embedded_by_the_shipped_model(tmp_path: Path) -> None:
-    data = read_labelled(write(tmp_path / "a.csv", "text,label\nmy card,x\nmy card,x\ntea,y\n"), "text", None, "label")
+    data = read_labelled(
+        LabelledFile(write(tmp_path / "a.csv", "text,label\nmy card,x\nmy card,x\ntea,y\n"), "text", None, "label")
+    )
     done: list[int] = []
     vectors = embed(data, "static", done.append)
     cosines = vectors @ vectors.T
@@ -185,7 +200,7 @@ def test_another_seed_gives_another_stream() -> None:
 def test_arrival_is_the_order_of_the_file(sizes: list[int], shape: Shape, seed: int) -> None:
     rows = rows_of(stream(*labelled(sizes), shape, "arrival", seed))
     assert rows == sorted(rows)
-    if shape in {"as-is", "mixed"}:
+    if shape == "as-is":
         assert rows == list(range(sum(sizes)))
 
 
@@ -267,22 +282,43 @@ def test_few_classes_are_large_ones_whole(sizes: list[int], seed: int) -> None:
 
 def test_two_sets_are_one_with_labels_apart() -> None:
     first, second = labelled([2, 3], ["card", "top-up"]), labelled([4], ["tea"])
-    data, vectors = combined(first, second)
+    data, vectors = combined([first, second])
     assert len(data.items) == len(vectors) == data.rows_in_file == 9
     assert len(set(data.labels)) == 3
-    assert data.labels[:5] == tuple((0, label) for label in first[0].labels)
+    assert data.labels[:5] == tuple(OfSet(0, label) for label in first[0].labels)
     assert data.rows.tolist() == list(range(9))
 
 
 def test_a_set_is_not_mixed_with_itself() -> None:
-    demo = read_labelled(DEMO, "text", None, "category")
+    demo = read_labelled(LabelledFile())
     vectors = np.zeros((len(demo.items), 2), np.float32)
     part = replace(demo, items=demo.items[::3], labels=demo.labels[::3])
-    with pytest.raises(BadInput, match="the second is the demo data unless --with says"):
-        combined((part, vectors[::3]), (demo, vectors))
+    with pytest.raises(BadInput, match="Sets 1 and 2 have the same texts"):
+        combined([(part, vectors[::3]), (demo, vectors)])
 
 
 def test_vectors_to_be_mixed_are_of_one_length() -> None:
     first, second = labelled([2], ["card"]), labelled([2], ["tea"])
     with pytest.raises(BadInput, match="2 and 3 dimensions"):
-        combined(first, (second[0], np.ones((2, 3), np.float32)))
+        combined([first, (second[0], np.ones((2, 3), np.float32))])
+
+
+def test_any_two_of_many_sets_with_the_same_texts_are_refused() -> None:
+    sets = [labelled([2], ["card"]), labelled([2], ["tea"]), labelled([2], ["card"])]
+    assert len(combined(sets[:2])[0].items) == 4
+    with pytest.raises(BadInput, match="Sets 1 and 3 have the same texts"):
+        combined(sets)
+
+
+# ---- samples -----------------------------------------------------------------------------------------------------
+
+
+def test_a_sample_has_random_items_with_their_own_labels_and_vectors() -> None:
+    data, vectors = labelled([30, 20, 10])
+    part, rows = sampled(data, vectors, 12, 1)
+    taken = rows[:, 0].astype(int).tolist()
+    assert len(set(taken)) == len(part.items) == 12
+    assert taken == sorted(taken) == part.rows.tolist()
+    assert [part.items[i].id for i in range(12)] == [data.items[row].id for row in taken]
+    assert [part.labels[i] for i in range(12)] == [data.labels[row] for row in taken]
+    assert sampled(data, vectors, 12, 2)[1].tolist() != rows.tolist()

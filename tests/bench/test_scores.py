@@ -2,6 +2,7 @@ from collections.abc import Hashable, Sequence
 from fractions import Fraction
 from statistics import mean
 
+import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -31,6 +32,29 @@ def test_bcubed_is_what_its_definition_gives(pairs: list[tuple[int, str]]) -> No
     found = score(predicted, gold)
     assert (found.bcubed_precision, found.bcubed_recall, found.bcubed_f1) == pytest.approx(plain(predicted, gold))
     assert found.clusters == len(set(predicted))
+
+
+@given(PAIRS, st.data())
+def test_items_that_are_not_scored_still_count_in_the_clusters(
+    pairs: list[tuple[int, str]], data: st.DataObject
+) -> None:
+    predicted, gold = zip(*pairs, strict=True)
+    chosen = data.draw(st.lists(st.sampled_from(range(len(pairs))), min_size=1, unique=True))
+    found = score(predicted, gold, np.array(sorted(chosen)))
+    alone = [plain_precision(predicted, gold, at) for at in chosen]
+    assert found.bcubed_precision == pytest.approx(mean(alone))
+    assert found.clusters == len({predicted[at] for at in chosen})
+
+
+def plain_precision(predicted: Sequence[Hashable], gold: Sequence[Hashable], at: int) -> float:
+    of_cluster = [g for p, g in zip(predicted, gold, strict=True) if p == predicted[at]]
+    return of_cluster.count(gold[at]) / len(of_cluster)
+
+
+def test_precision_counts_double_in_f_half() -> None:
+    torn, mixed = score([0, 1], ["a", "a"]), score([0, 0], ["a", "b"])
+    assert (torn.bcubed_f1, mixed.bcubed_f1) == pytest.approx((2 / 3, 2 / 3))
+    assert (torn.bcubed_f05, mixed.bcubed_f05) == pytest.approx((1.25 * 0.5 / 0.75, 1.25 * 0.5 / 1.125))
 
 
 @given(PAIRS, st.randoms(use_true_random=False))
