@@ -57,6 +57,10 @@ class NothingToPushWith(Conflict):
     """Nobody may push here: set up a GitHub App (GITHUB_APP_ID) or GITHUB_TOKEN, or send X-GitHub-Token."""
 
 
+class RepositoryNotNamed(Conflict):
+    """The project's settings do not have this repository; only an admin lets the server's credential change it."""
+
+
 class NotWaiting(Conflict):
     """This job does not wait for approval."""
 
@@ -215,6 +219,7 @@ class Fixes:
             PriceUnknown: a coding agent would work with a model whose price nobody knows.
             NothingToPushWith: a coding agent would work, and nobody could push what it makes.
             AskForRepository: it is not clear which repository the fix changes, or the request names another.
+            RepositoryNotNamed: the settings do not have it, and the caller is no admin.
             SourceRefuses: GitHub knows no such repository or branch, or the token may not read it.
             PlannerRefuses: the fix stops at the plan, and the model writes none.
             Unavailable: Kafka, Redis, GitHub or the model does not answer.
@@ -346,6 +351,12 @@ class Fixes:
             if error.choices or request.repository is not None or self._defaults.agent is not None:
                 raise
             return None
+        may_any = request.may_approve or self._defaults.keeps_tokens
+        if not may_any and choice.repository.lower() not in config.named_repositories():
+            raise RepositoryNotNamed(
+                f"{choice.repository} is not in this project's settings, so only an admin may have it changed here; "
+                "an item names it, and whoever may post feedback could have written that."
+            )
         base = await self._repositories.base(
             choice.repository, branch=choice.branch, token=request.github_token or self._defaults.github_token or None
         )

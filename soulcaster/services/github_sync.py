@@ -11,7 +11,7 @@ from typing import Any, Literal
 import structlog
 
 from soulcaster.domain.source_state import MAX_ERROR, Position, RepositoryState
-from soulcaster.errors import SourceRefuses, SourceUnavailable
+from soulcaster.errors import Conflict, SourceRefuses, SourceUnavailable
 from soulcaster.ports.clock import Clock
 from soulcaster.ports.feedback import FeedbackReader
 from soulcaster.ports.issues import Issues
@@ -25,6 +25,9 @@ from soulcaster.wire.fields import MAX_ETAG
 from soulcaster.wire.project_config import ProjectConfig
 
 log = structlog.get_logger(__name__)
+
+MOST_UNNAMED = 100
+"""Repositories that a project follows without having them in its settings; any caller that may ingest names them."""
 
 
 class GitHubSync:
@@ -44,7 +47,10 @@ class GitHubSync:
         *,
         token: str = "",
     ) -> None:
-        """`token` is GitHub's token for callers that bring none; where it is empty, none is sent."""
+        """`token` is the server's; a caller that brings none has it for the repositories in the project's settings.
+
+        Others are named by whoever may post feedback, so they are read as anybody may read them.
+        """
         self._issues = issues
         self._sources = sources
         self._feedback = feedback
@@ -73,6 +79,7 @@ class GitHubSync:
 
         Raises:
             SyncRunning: the repository is being synced already.
+            Conflict: it would be one too many that is not in the settings.
             KafkaUnavailable, RedisUnavailable: they do not answer; what was kept until then counts.
         """
         key = (project_id, repository.lower())
@@ -80,7 +87,8 @@ class GitHubSync:
             raise SyncRunning
         self._running.add(key)
         try:
-            return await self._sync(project_id, repository, config, token or self._token or None, goes_on)
+            own = self._token if repository.lower() in config.named_repositories() else ""
+            return await self._sync(project_id, repository, config, token or own or None, goes_on)
         finally:
             self._running.discard(key)
 
@@ -114,6 +122,8 @@ class GitHubSync:
         stored = await self._sources.repository(project_id, repository)
         before = self._newest(project_id, repository.lower(), stored)
         known = before is not None
+        if not known and repository.lower() not in config.named_repositories():
+            await self._check_room(project_id, config)
         state = before or RepositoryState(repository, Position(self._clock()), "ok", self._clock())
         result = SyncResult(repository)
         selection = IssueSelection(self._feedback, project_id, config.sources, state.position, result)
@@ -157,6 +167,20 @@ class GitHubSync:
             stopped_by=result.stopped_by and str(result.stopped_by),
         )
         return result
+
+    async def _check_room(self, project_id: str, config: ProjectConfig) -> None:
+        """Return if one more repository that is not in the settings may be followed.
+
+        Raises:
+            Conflict: there are too many.
+        """
+        named = config.named_repositories()
+        others = [one for one in await self.states(project_id) if one.repository.lower() not in named]
+        if len(others) >= MOST_UNNAMED:
+            raise Conflict(
+                f"The project follows {len(others)} repositories that are not in its settings; it may follow "
+                f"{MOST_UNNAMED}. Add this one to `repositories` in the settings first."
+            )
 
     def _newest(self, project_id: str, name: str, stored: RepositoryState | None) -> RepositoryState | None:
         """Return the newer of the stored state and the one kept here, and forget the latter once it is stored."""

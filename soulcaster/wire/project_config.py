@@ -230,6 +230,11 @@ class ProjectConfig(_Section):
     policy: PolicyConfig = PolicyConfig()
     fix: FixConfig = FixConfig()
 
+    def named_repositories(self) -> frozenset[str]:
+        """Return the repositories that an admin of the project named, in lower case."""
+        rules = (rule.repository for rule in self.repository_rules)
+        return frozenset(name.lower() for name in (*self.repositories, *rules))
+
 
 @dataclass(frozen=True, slots=True)
 class StoredConfig:

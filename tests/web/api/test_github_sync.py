@@ -19,6 +19,7 @@ from soulcaster.domain.feedback.items import FeedbackItem
 from soulcaster.domain.feedback.versions import newest
 from soulcaster.errors import KafkaUnavailable
 from soulcaster.ports.messaging import Outgoing, Record
+from soulcaster.services import github_sync as github_sync_service
 from soulcaster.services.intake import read
 from soulcaster.web.api.github_sync import handlers as github_sync
 from soulcaster.web.api.github_sync.models import RepositorySyncOut, SyncOut
@@ -323,6 +324,7 @@ async def test_the_callers_token_goes_before_the_servers_and_neither_is_told(set
     ours, theirs = secrets.token_hex(8), secrets.token_hex(8)
     with capture_logs() as logs:
         async with setting.api(github_token=ours) as client:
+            await configure(client, "acme/shop")
             await sync(client)
             await sync(client, headers={"X-GitHub-Token": theirs})
             said = await problem(await client.post(ONE, params=HERE, headers={"X-GitHub-Token": "ä ö"}), 422)
@@ -334,6 +336,40 @@ async def test_the_callers_token_goes_before_the_servers_and_neither_is_told(set
     told = json.dumps(logs, default=repr) + repr(setting.kafka.sent)
     assert ours not in told
     assert theirs not in told
+
+
+@pytest.mark.parametrize(
+    ("of_project", "sent"),
+    [
+        ({}, [None]),
+        ({"repositories": ["acme/other"]}, [None]),
+        ({"repositories": ["Acme/Shop"]}, ["Bearer ours"]),
+        ({"repository_rules": [{"source": "sentry", "repository": "acme/shop"}]}, ["Bearer ours"]),
+    ],
+)
+async def test_the_servers_token_reads_only_what_an_admin_named(
+    setting: Setting, of_project: dict[str, Any], sent: list[str | None]
+) -> None:
+    async with setting.api(github_token="ours") as client:
+        body = {"version": 0, **of_project}
+        assert (await client.put("/config/project", params=HERE, json=body)).status == 202
+        await sync(client)
+    assert setting.hub.authorizations == sent
+
+
+async def test_repositories_that_are_not_in_the_settings_are_bounded(
+    setting: Setting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(github_sync_service, "MOST_UNNAMED", 1)
+    async with setting.api() as client:
+        setting.hub.put(1)
+        await sync(client)
+        refused = await problem(await client.post(f"{ALL}/acme/more", params=HERE), 409)
+        assert "not in its settings" in refused["detail"]
+        await sync(client)
+        await configure(client, "acme/more")
+        answer = await client.post(f"{ALL}/acme/more", params=HERE)
+        assert answer.status == 422, "GitHub is asked, and has no such repository"
 
 
 async def test_what_is_unchanged_is_asked_for_by_its_etag(setting: Setting) -> None:

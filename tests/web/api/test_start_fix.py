@@ -19,7 +19,7 @@ from soulcaster.wire.cluster_commands import ClusterCommand
 from soulcaster.wire.jobs import JobEvent
 from soulcaster.wire.project_config import ProjectConfig, StoredConfig
 from tests.support.answers import problem
-from tests.support.make import NOW
+from tests.support.make import NOW, item
 from tests.support.web import FIXES, JOB_TOKENS, SECRETS_KEY, Client, World
 
 HERE = {"project_id": "p1"}
@@ -278,6 +278,37 @@ async def test_with_a_coding_agent_a_project_without_a_repository_is_told_to_add
     assert "add one to its settings" in said["detail"]
     assert said["choices"] == []
     assert world.publisher.sent == []
+
+
+@pytest.mark.parametrize(
+    ("scope", "named", "keeps_tokens", "status"),
+    [
+        ("launch", (), False, 409),
+        ("launch", ("Victim/Private",), False, 202),
+        ("launch", (), True, 202),
+        ("admin", (), False, 202),
+    ],
+)
+async def test_the_servers_credential_changes_only_what_an_admin_named(
+    world: World, scope: KeyScope, named: tuple[str, ...], keeps_tokens: bool, status: int
+) -> None:
+    claims = replace(item("claims", source="github"), metadata={"repository": "victim/private"})
+    await world.fill()
+    await world.read_model.writer.put_items("p1", [claims])
+    await world.assign("c1", claims)
+    await world.read_model.writer.put_project_config(
+        "p1", StoredConfig(1, ProjectConfig(repositories=("acme/other", *named)), NOW, "kim")
+    )
+    fixes = replace(FIXES, keeps_tokens=keeps_tokens, github_token="" if keeps_tokens else "ours")
+    async with TestClient(TestServer(world.app(fixes=fixes, keyless=False))) as client:
+        answer = await client.post(
+            "/clusters/c1/start_fix",
+            params=HERE | {"backend": "local", "repository": "victim/private"},
+            headers=await world.key(scope),
+        )
+        assert answer.status == status, await answer.text()
+        if status == 409:
+            assert "not in this project's settings" in (await answer.json())["detail"]
 
 
 async def test_work_that_nobody_could_push_is_not_begun(world: World) -> None:
