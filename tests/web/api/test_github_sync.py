@@ -32,6 +32,7 @@ from tests.support.web import Client, Worker, World
 HERE = {"project_id": "p1"}
 ONE = "/ingest/github/sync/acme/shop"
 ALL = "/ingest/github/sync"
+OURS = secrets.token_hex(8)
 
 
 class Ends(Worker):
@@ -343,14 +344,14 @@ async def test_the_callers_token_goes_before_the_servers_and_neither_is_told(set
     [
         ({}, [None]),
         ({"repositories": ["acme/other"]}, [None]),
-        ({"repositories": ["Acme/Shop"]}, ["Bearer ours"]),
-        ({"repository_rules": [{"source": "sentry", "repository": "acme/shop"}]}, ["Bearer ours"]),
+        ({"repositories": ["Acme/Shop"]}, [f"Bearer {OURS}"]),
+        ({"repository_rules": [{"source": "sentry", "repository": "acme/shop"}]}, [f"Bearer {OURS}"]),
     ],
 )
 async def test_the_servers_token_reads_only_what_an_admin_named(
     setting: Setting, of_project: dict[str, Any], sent: list[str | None]
 ) -> None:
-    async with setting.api(github_token="ours") as client:
+    async with setting.api(github_token=OURS) as client:
         body = {"version": 0, **of_project}
         assert (await client.put("/config/project", params=HERE, json=body)).status == 202
         await sync(client)

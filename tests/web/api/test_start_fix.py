@@ -299,7 +299,7 @@ async def test_the_servers_credential_changes_only_what_an_admin_named(
     await world.read_model.writer.put_project_config(
         "p1", StoredConfig(1, ProjectConfig(repositories=("acme/other", *named)), NOW, "kim")
     )
-    fixes = replace(FIXES, keeps_tokens=keeps_tokens, github_token="" if keeps_tokens else "ours")
+    fixes = replace(FIXES, keeps_tokens=keeps_tokens, github_token="" if keeps_tokens else "gh_of_the_server")
     async with TestClient(TestServer(world.app(fixes=fixes, keyless=False))) as client:
         answer = await client.post(
             "/clusters/c1/start_fix",
