@@ -22,7 +22,18 @@ from soulcaster.domain.feedback import items
 from soulcaster.domain.feedback.items import FeedbackItem
 from soulcaster.domain.fixes import harmless, plan, protected_paths, redaction, strangers, test_changes
 from soulcaster.domain.sources import SOURCES
-from soulcaster.domain.text import comparable, frames, language, markup, masking, normalize, secrets, traces, trimming
+from soulcaster.domain.text import (
+    comparable,
+    frames,
+    language,
+    markup,
+    masking,
+    normalize,
+    secrets,
+    traces,
+    trimming,
+    wordless,
+)
 from soulcaster.domain.text import given as given_texts
 from soulcaster.fixer.agents import aider
 from soulcaster.fixer.ecosystems import names, node_scripts
@@ -167,6 +178,7 @@ FUNCTIONS: Mapping[str, Callable[[str], object]] = {
     "text.secrets.has_token": secrets.has_token,
     "text.secrets.without_secrets": secrets.without_secrets,
     "text.trimming.trimmed": trimming.trimmed,
+    "text.wordless.wordless": wordless.wordless,
     "clustering.features.lexical.fingerprints": lexical.fingerprints,
     "clustering.features.lexical.words": lexical.words,
     "clustering.features.lexical.stem": lexical.stem,
@@ -198,7 +210,7 @@ FUNCTIONS: Mapping[str, Callable[[str], object]] = {
 """What strangers' texts pass, by module and name."""
 
 COVERED = (
-    *(comparable, frames, given_texts, language, markup, masking, normalize, secrets, traces, trimming),
+    *(comparable, frames, given_texts, language, markup, masking, normalize, secrets, traces, trimming, wordless),
     *(lexical, harmless, redaction, strangers),
 )
 """Modules whose public functions of a text must all be in `FUNCTIONS`."""

@@ -12,6 +12,7 @@ from soulcaster.domain.feedback.times import TimesTold
 from soulcaster.domain.text.comparable import comparable
 from soulcaster.domain.text.masking import mask_personal, mask_values
 from soulcaster.domain.text.normalize import CUT, GIVEN_TITLE_CHARS, TITLE_CHARS, one_line
+from soulcaster.domain.text.wordless import wordless
 
 COMPARED_CHARS = 2_000
 """Characters of an item that are compared, counted after trimming and masking; all of the item is kept."""
@@ -102,7 +103,8 @@ def compared_item(item: FeedbackItem) -> ComparedItem:
     text = comparable(item.body, COMPARED_CHARS)
     if not repeats:
         text = f"{comparable(item.title, GIVEN_TITLE_CHARS)}\n{text}"
-    return ComparedItem(item.id, item.source, item.title, text[:COMPARED_CHARS].strip() or item.title, item.counted_at)
+    text = text[:COMPARED_CHARS].strip() or item.title
+    return ComparedItem(item.id, item.source, item.title, wordless(text) or text, item.counted_at)
 
 
 def mask_item(item: FeedbackItem) -> FeedbackItem:

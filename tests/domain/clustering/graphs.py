@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from soulcaster.domain.clustering.features.vectors import Slots, Vectors
+from soulcaster.domain.clustering.features.vectors import Flags, Slots, Vectors
 from soulcaster.domain.clustering.micro_clusters.index import NEIGHBOURS
 
 steady = settings(max_examples=60, deadline=None, derandomize=True)
@@ -14,6 +14,11 @@ seeds = st.integers(0, 10**6)
 def complete(n: int) -> Slots:
     """The graph in which every micro-cluster is every other's neighbour."""
     return np.array([[j for j in range(n) if j != i] for i in range(n)], np.int64).reshape(n, max(0, n - 1))
+
+
+def worded(n: int) -> Flags:
+    """Say that all micro-clusters have words."""
+    return np.ones(n, np.bool_)
 
 
 def arrivals(rows: Vectors) -> Slots:

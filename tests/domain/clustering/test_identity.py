@@ -84,7 +84,7 @@ def snapshot(
         np.arange(n),
         n,
         rows.astype(np.float16),
-        np.zeros((n, WORD_DIMENSIONS), np.float16),
+        chance_rows(n, WORD_DIMENSIONS, 1).astype(np.float16),
         count,
         cluster.astype(np.int32),
         neighbours,

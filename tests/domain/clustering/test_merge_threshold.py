@@ -16,7 +16,7 @@ from soulcaster.domain.clustering.consolidation.merge_threshold import (
     separations,
 )
 from soulcaster.domain.clustering.features.vectors import unit
-from tests.domain.clustering.graphs import arrivals, complete, planted, seeds, steady, together
+from tests.domain.clustering.graphs import arrivals, complete, planted, seeds, steady, together, worded
 from tests.domain.clustering.make import chance_rows
 
 
@@ -24,7 +24,7 @@ def test_the_cut_is_above_what_has_nothing_to_do_with_one_another() -> None:
     rows, of = planted(300, 10, 0.5)
     graph, similarity = nearest_graph(rows, arrivals(rows))
     smooth = smoothed(rows, graph, similarity)
-    threshold, _ = merge_threshold(smooth, np.ones(300, np.int64), graph, RoundConstraints())
+    threshold, _ = merge_threshold(smooth, np.ones(300, np.int64), graph, worded(300), RoundConstraints())
     dots = smooth @ smooth.T
     assert np.median(dots[of[:, None] != of]) < threshold < np.median(dots[of[:, None] == of])
 
@@ -47,13 +47,17 @@ def test_a_template_among_single_items_is_no_reason_to_merge_them() -> None:
     template = unit(chance_rows(1, 64, 1) + 0.2 * chance_rows(100, 64, 2))
     rows = np.concatenate([alone, template])
     graph, similarity = nearest_graph(rows, arrivals(rows))
-    threshold, _ = merge_threshold(smoothed(rows, graph, similarity), np.ones(500, np.int64), graph, RoundConstraints())
+    threshold, _ = merge_threshold(
+        smoothed(rows, graph, similarity), np.ones(500, np.int64), graph, worded(500), RoundConstraints()
+    )
     assert threshold > 0.9
 
 
 def test_one_group_alone_is_no_topic() -> None:
     assert micro_clusters_per_topic(chance_rows(1)) == 1
-    assert merge_threshold(chance_rows(1), np.ones(1, np.int64), complete(1), RoundConstraints())[0] == HIGHEST
+    assert (
+        merge_threshold(chance_rows(1), np.ones(1, np.int64), complete(1), worded(1), RoundConstraints())[0] == HIGHEST
+    )
 
 
 @steady
@@ -84,7 +88,7 @@ def test_however_loose_large_topics_are_the_cut_is_where_they_are_apart(noise: f
     graph, similarity = nearest_graph(rows, arrivals(rows))
     smooth = smoothed(rows, graph, similarity)
     merges = average_linkage(smooth, np.ones(400, np.int64), graph, TRIED[-1], RoundConstraints())
-    part = merges.parts(best_separation(smooth, merges).threshold)
+    part = merges.parts(best_separation(smooth, merges, worded(len(smooth))).threshold)
     assert len(together(part) & together(of)) >= 6
 
 
@@ -95,4 +99,4 @@ def test_a_few_large_topics_are_seen_although_nothing_seems_alike(groups: int) -
     graph, similarity = nearest_graph(rows, arrivals(rows))
     smooth = smoothed(rows, graph, similarity)
     assert micro_clusters_per_topic(smooth) < 2
-    assert merge_threshold(smooth, np.ones(groups, np.int64), graph, RoundConstraints())[0] < 0.5
+    assert merge_threshold(smooth, np.ones(groups, np.int64), graph, worded(groups), RoundConstraints())[0] < 0.5

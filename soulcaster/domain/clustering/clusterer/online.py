@@ -21,6 +21,7 @@ from soulcaster.domain.clustering.clusterer.progress import EARLY_ITEMS
 from soulcaster.domain.clustering.clusterer.state import ClusterState
 from soulcaster.domain.clustering.consolidation.join_threshold import NEAREST_COUNTED
 from soulcaster.domain.clustering.features.lexical import fingerprints
+from soulcaster.domain.clustering.features.own_direction import with_own_directions
 from soulcaster.domain.clustering.features.vectors import Vectors
 from soulcaster.domain.clustering.micro_clusters.index import NEIGHBOURS, MicroClusterIndex
 from soulcaster.domain.clustering.micro_clusters.micro_cluster import MicroCluster, shortened
@@ -108,9 +109,11 @@ class OnlineStep:
     def place(self, items: Sequence[ComparedItem], vectors: Vectors) -> list[Placement]:
         """Place a block of items, in order; vectors are unit rows, shape (len(items), dimensions)."""
         state = self._state
-        word_vectors = state.lexicon.add([item.text for item in items])
+        texts = [item.text for item in items]
+        vectors = with_own_directions(texts, vectors)
+        word_vectors = state.lexicon.add(texts)
         state.seen += len(items)
-        self._centre_while_few(vectors)
+        self._centre_while_few(vectors[word_vectors.any(1)])
         state.index.reserve(len(items))
         block = _Block(state.index, vectors, word_vectors)
         placements = [self._place(row, item, block) for row, item in enumerate(items)]

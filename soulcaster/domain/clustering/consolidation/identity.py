@@ -102,7 +102,7 @@ def decide(snapshot: Snapshot) -> Decision:
     # 1. Plan what the clusters should be, around the new background.
     index = snapshot.index.centred()
     features = index.features()
-    found = plan(features, index.counts, index.neighbours, snapshot.constraints)
+    found = plan(features, index.counts, index.neighbours, index.worded, snapshot.constraints)
 
     # 2. Match the parts of the plan with the clusters.
     keeper, fates, parents = match(found.part, index.cluster_numbers, index.counts)

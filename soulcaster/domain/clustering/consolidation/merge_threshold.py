@@ -16,7 +16,7 @@ from soulcaster.domain.clustering.consolidation.linkage import (
     average_linkage,
     sums_by_part,
 )
-from soulcaster.domain.clustering.features.vectors import Slots, Vectors
+from soulcaster.domain.clustering.features.vectors import Flags, Slots, Vectors
 
 HIGHEST = 0.97
 """The threshold where nearly everything is alone."""
@@ -57,13 +57,13 @@ class BestSeparation:
 
 
 def merge_threshold(
-    smooth: Vectors, counts: Slots, graph: Slots, constraints: RoundConstraints
+    smooth: Vectors, counts: Slots, graph: Slots, worded: Flags, constraints: RoundConstraints
 ) -> tuple[float, Dendrogram]:
-    """Return the threshold, and what is merged down to it and further."""
+    """Return the threshold, judged by the micro-clusters that have words, and what is merged down to it and further."""
     wish = GRANULARITY[constraints.granularity]
     merges = average_linkage(smooth, counts, graph, TRIED[-1] + min(0.0, wish), constraints)
-    by_size = min(HIGHEST, 1.61 - 0.6 * math.log(micro_clusters_per_topic(smooth)))
-    best = best_separation(smooth, merges)
+    by_size = min(HIGHEST, 1.61 - 0.6 * math.log(micro_clusters_per_topic(smooth[worded])))
+    best = best_separation(smooth, merges, worded)
     unsure = min(1.0, max(0.0, (SURE - best.at_least) / (SURE - UNSURE)))
     return best.threshold + unsure * max(0.0, by_size - best.threshold) + wish, merges
 
@@ -85,10 +85,13 @@ def micro_clusters_per_topic(smooth: Vectors) -> float:
     return float(len(compared) / (1 / np.maximum(alike, 1)).sum())
 
 
-def best_separation(smooth: Vectors, merges: Dendrogram) -> BestSeparation:
+def best_separation(smooth: Vectors, merges: Dendrogram, worded: Flags) -> BestSeparation:
     """Return the mean of the tried thresholds, each weighted by exp(separation / SHARPNESS)."""
-    n = len(smooth)
-    each = separations(smooth, merges, _sample(n, _SAMPLE, np.random.default_rng(n)), TRIED)
+    judged = np.flatnonzero(worded)
+    if not len(judged):
+        return BestSeparation(TRIED[0], 0.0)
+    n = len(judged)
+    each = separations(smooth, merges, judged[_sample(n, _SAMPLE, np.random.default_rng(n))], TRIED)
     mean = each.mean(1)
     weight = np.exp((mean - mean.max()) / SHARPNESS)
     error = float(each[mean.argmax()].std()) / math.sqrt(each.shape[1])

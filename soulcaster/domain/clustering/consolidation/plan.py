@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from soulcaster.domain.clustering.consolidation.graph import nearest_graph, smoothed
 from soulcaster.domain.clustering.consolidation.linkage import MergeCandidate, RoundConstraints, merge_candidates
 from soulcaster.domain.clustering.consolidation.merge_threshold import merge_threshold
-from soulcaster.domain.clustering.features.vectors import Slots, Vectors
+from soulcaster.domain.clustering.features.vectors import Flags, Slots, Vectors
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,15 +29,16 @@ class Plan:
     merge_candidates: tuple[MergeCandidate, ...]
 
 
-def plan(features: Vectors, counts: Slots, neighbours: Slots, constraints: RoundConstraints) -> Plan:
+def plan(features: Vectors, counts: Slots, neighbours: Slots, worded: Flags, constraints: RoundConstraints) -> Plan:
     """Return what the clusters should be.
 
     `features` are f of the micro-clusters, `counts` their items, `neighbours` those that were nearest when each opened
-    (-1: none).
+    (-1: none), `worded` says which have words: one without is near nothing, and says nothing about the others.
     """
     graph, similarity = nearest_graph(features, neighbours)
+    graph[~(worded[:, None] & worded[graph])] = -1
     smooth = smoothed(features, graph, similarity)
-    threshold, merges = merge_threshold(smooth, counts, graph, constraints)
+    threshold, merges = merge_threshold(smooth, counts, graph, worded, constraints)
     part = merges.parts(threshold)
     candidates = merge_candidates(smooth, counts, graph, part, threshold)
     return Plan(part, smooth, graph, similarity, threshold, candidates)

@@ -16,6 +16,8 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
+from soulcaster.domain.text.wordless import wordless
+
 DIMENSIONS = 128
 BUCKETS = 2048
 
@@ -99,11 +101,14 @@ class Lexicon:
         self._dirty: set[int] = set()
 
     def add(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
-        """Count texts, and return their vectors, shape (len(texts), DIMENSIONS): unit rows, zero without words."""
+        """Count texts, and return their vectors, shape (len(texts), DIMENSIONS): unit rows, zero without words.
+
+        The words of a rating are none: 10/10 has nothing in common with 1/10.
+        """
         rows: list[int] = []
         codes: list[int] = []
         for row, text in enumerate(texts):
-            found = list(map(self._codes.__getitem__, words(text)))
+            found = list(map(self._codes.__getitem__, words(text))) if wordless(text) is None else []
             codes += found
             rows += [row] * len(found)
         vectors = np.zeros((len(texts), DIMENSIONS), np.float32)

@@ -10,6 +10,7 @@ T = TypeVar("T", bound=np.generic)
 Vectors = npt.NDArray[np.float32]
 Halves = npt.NDArray[np.float16]
 Slots = npt.NDArray[np.int64]
+Flags = npt.NDArray[np.bool_]
 
 
 def lengths(rows: Vectors) -> Vectors:

@@ -27,7 +27,7 @@ from soulcaster.domain.clustering.features.space import (
     CoarseSearch,
     SimilaritySpace,
 )
-from soulcaster.domain.clustering.features.vectors import Halves, Slots, Vectors, grown
+from soulcaster.domain.clustering.features.vectors import Flags, Halves, Slots, Vectors, grown
 from soulcaster.domain.clustering.micro_clusters.micro_cluster import FREE, Member, MicroCluster
 
 NEIGHBOURS = 12
@@ -61,6 +61,12 @@ class IndexSnapshot:
     cluster_numbers: npt.NDArray[np.int32]
     neighbours: Slots
 
+    @property
+    def worded(self) -> Flags:
+        """Return which micro-clusters have words."""
+        worded: Flags = np.any(self.word_means, axis=1)
+        return worded
+
     def around(self, background: Vectors) -> "IndexSnapshot":
         """Return the same micro-clusters around another background."""
         return replace(self, space=self.space.around(background))
@@ -69,12 +75,15 @@ class IndexSnapshot:
         """Return the same around the mean of all micro-clusters and of the vectors `coming`.
 
         With few of them the mean shrinks towards zero, because it is unreliable. It is the mean of micro-clusters and
-        not of items: a message that comes ten thousand times would push all others to one side.
+        not of items: a message that comes ten thousand times would push all others to one side. Those without words
+        have no meaning, and do not count.
         """
-        count = len(self.slots)
+        worded = self.worded
+        count = int(worded.sum())
         total = np.zeros(self.means.shape[1], np.float32)
-        for at in range(0, count, CHUNK_ROWS):
-            total += self.means[at : at + CHUNK_ROWS].sum(0, dtype=np.float32)
+        for at in range(0, len(self.slots), CHUNK_ROWS):
+            chunk = slice(at, at + CHUNK_ROWS)
+            total += self.means[chunk].sum(0, dtype=np.float32, where=worded[chunk, None])
         if coming is not None:
             total, count = total + coming.sum(0), count + len(coming)
         return self.around(total / np.float32(count + _SHRINK))
