@@ -11,12 +11,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from soulcaster.adapters.table_files import records as records_module
+from soulcaster.adapters.table_files import workbook_size
 from soulcaster.adapters.table_files.files import Reading, TableFile, open_table
 from soulcaster.adapters.table_files.layout import unique_names
 from soulcaster.errors import BadInput
 from soulcaster.ports.rows import Row
 from soulcaster.services.import_columns import COLUMN_NAMES
-from tests.support.workbooks import write_workbook
+from tests.support.workbooks import write_cells, write_workbook
 
 FIELD = st.text(st.characters(codec="utf-8", exclude_characters="\x00"), max_size=30)
 SIGNS = [",", ";", "\t", "|"]
@@ -382,6 +383,47 @@ def test_a_workbook_is_read_like_a_table(tmp_path: Path) -> None:
     assert [row.values for row in rows] == [{"key": 12345678901234, "text": "Grüße", "n": 1.5}]
     assert "Old" in table.notes[0]
     assert "Line 1 before" in table.notes[1]
+
+
+@pytest.mark.parametrize(
+    ("cells", "says"),
+    [
+        (["A1", "XFD1048576"], "cells, empty ones"),
+        (["A1", "ALL20000"], "cells, empty ones"),
+        (["BZZ1", "A9999"], "cells, empty ones"),
+        (["B2", "ZZZ9999999"], "cells, empty ones"),
+        (["A1", "1A"], "no place"),
+        (["A1", "A99999999999"], "no place"),
+    ],
+)
+def test_cells_far_apart_make_no_large_table(tmp_path: Path, cells: list[str], says: str) -> None:
+    path = tmp_path / "far.xlsx"
+    write_cells(path, {place: "text" for place in cells})
+    with pytest.raises(BadInput, match=says):
+        opened(path)
+
+
+def test_rows_far_down_without_cells_of_their_own_count_too(tmp_path: Path) -> None:
+    path = tmp_path / "rows.xlsx"
+    write_cells(path, {"XFD1": "text"}, more='<row r="1048576"><c t="inlineStr"><is><t>x</t></is></c></row>')
+    with pytest.raises(BadInput, match="cells, empty ones"):
+        opened(path)
+
+
+def test_a_workbook_that_unpacks_to_much_more_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "many.xlsx"
+    write_workbook(path, {"Reviews": [["text"], ["x" * 100_000]]})
+    assert values(path) == [["x" * 100_000]]
+    monkeypatch.setattr(workbook_size, "MOST_BYTES", 100_000)
+    with pytest.raises(BadInput, match="unpacks to more"):
+        opened(path)
+
+
+def test_a_sheet_in_an_xml_of_another_kind_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "entity.xlsx"
+    write_cells(path, {"A1": "text"}, before='<!DOCTYPE a [<!ENTITY far "XFD1048576">]>')
+    with pytest.raises(BadInput, match="document type"):
+        opened(path)
 
 
 def test_bad_lines_of_json_are_told_and_the_rest_is_read(tmp_path: Path) -> None:

@@ -13,6 +13,20 @@ _TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml"
 
 def write_workbook(path: Path, sheets: Mapping[str, Sequence[Sequence[str | float]]]) -> None:
     """Write sheets of texts and numbers."""
+    _write(path, {name: _sheet(rows) for name, rows in sheets.items()})
+
+
+def write_cells(path: Path, cells: Mapping[str, str], *, more: str = "", before: str = "") -> None:
+    """Write one sheet with a text at each place, as "B7"; `more` are rows, `before` comes before the root element."""
+    rows = "".join(
+        f'<row><c r="{place}" t="inlineStr"><is><t>{escape(text)}</t></is></c></row>' for place, text in cells.items()
+    )
+    sheet = f'{before}<worksheet xmlns="{_MAIN}"><sheetData>{rows}{more}</sheetData></worksheet>'
+    _write(path, {"Sheet": sheet})
+
+
+def _write(path: Path, sheets: Mapping[str, str]) -> None:
+    """Write sheets, each in XML."""
     numbers = range(1, len(sheets) + 1)
     parts = {
         "[Content_Types].xml": f'<Types xmlns="{_PACKAGE}/content-types">'
@@ -32,7 +46,7 @@ def write_workbook(path: Path, sheets: Mapping[str, Sequence[Sequence[str | floa
         + "".join(f'<Relationship Id="r{n}" Type="{_DOC}/worksheet" Target="s{n}.xml"/>' for n in numbers)
         + "</Relationships>",
     }
-    parts |= {f"xl/s{n}.xml": _sheet(rows) for n, rows in zip(numbers, sheets.values(), strict=True)}
+    parts |= {f"xl/s{n}.xml": xml for n, xml in zip(numbers, sheets.values(), strict=True)}
     with zipfile.ZipFile(path, "w") as file:
         for name, xml in parts.items():
             file.writestr(name, f'<?xml version="1.0" encoding="UTF-8"?>{xml}')

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from soulcaster.adapters.table_files.records import Record
+from soulcaster.adapters.table_files.workbook_size import check_size
 from soulcaster.errors import BadInput
 
 
@@ -13,8 +14,9 @@ def workbook_records(path: Path) -> tuple[Sequence[Record], Sequence[str]]:
     """Return the records of the first sheet that has some, and the names of the other sheets that have.
 
     Raises:
-        BadInput: it is no workbook, or all its sheets are empty.
+        BadInput: it is no workbook, is too large, or all its sheets are empty.
     """
+    check_size(path)
     from python_calamine import CalamineError, CalamineWorkbook
 
     try:
