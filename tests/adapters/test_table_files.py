@@ -398,7 +398,7 @@ def test_a_workbook_is_read_like_a_table(tmp_path: Path) -> None:
 )
 def test_cells_far_apart_make_no_large_table(tmp_path: Path, cells: list[str], says: str) -> None:
     path = tmp_path / "far.xlsx"
-    write_cells(path, {place: "text" for place in cells})
+    write_cells(path, dict.fromkeys(cells, "text"))
     with pytest.raises(BadInput, match=says):
         opened(path)
 
