@@ -1,13 +1,15 @@
 """A Faust table whose rows are segments, and the states built from them: one for each partition and project.
 
-Rows are bytes; a row's key is `partition|project|range`. Faust keeps rows in memory after their partition has moved to
-another worker. So the partition is part of the key, and rows of partitions that are not assigned are dropped.
+Rows are bytes; a row's key is `partition|project|range`, and that of a part of a large one has more after the range
+(`tables/parts.py`). Faust keeps rows in memory after their partition has moved to another worker. So the partition is
+part of the key, and rows of partitions that are not assigned are dropped.
 """
 
 from collections.abc import Callable, Iterable, MutableMapping
 from typing import Any, Generic, Protocol, TypeVar
 
 from soulcaster.domain.segments import RowChange, Segments
+from tables.parts import join, row_name, split
 
 T_co = TypeVar("T_co", covariant=True)
 T = TypeVar("T")
@@ -38,7 +40,8 @@ class SegmentedTable(Generic[T]):
         self._width = width
         self._make = make
         self._states: dict[tuple[int, str], T] = {}
-        self._keys: dict[tuple[int, str], set[bytes]] = {}
+        self._written: dict[tuple[int, str], dict[str, set[str]]] = {}
+        """By place and row: the names under which it is written, as a whole or in parts."""
         self.reload()
 
     def state(self, partition: int, project_id: str) -> T:
@@ -46,8 +49,12 @@ class SegmentedTable(Generic[T]):
         key = (partition, project_id)
         found = self._states.get(key)
         if found is None:
-            prefix = len(_prefix(partition, project_id))
-            stored = {k[prefix:].decode(): self._rows[k] for k in self._keys.get(key, ())}
+            prefix = _prefix(partition, project_id)
+            written = {
+                row: join({name: self._rows[prefix + name.encode()] for name in names})
+                for row, names in self._written.get(key, {}).items()
+            }
+            stored = {row: value for row, value in written.items() if value is not None}
             found = self._states[key] = self._make(project_id, Segments(self._width, stored))
         return found
 
@@ -58,23 +65,24 @@ class SegmentedTable(Generic[T]):
     def write(self, partition: int, project_id: str, rows: Iterable[RowChange]) -> None:
         """Write and delete rows, in order."""
         prefix = _prefix(partition, project_id)
-        keys = self._keys.setdefault((partition, project_id), set())
+        written = self._written.setdefault((partition, project_id), {})
         for row in rows:
-            key = prefix + row.key.encode()
-            if row.value is not None:
-                self._rows[key] = row.value
-                keys.add(key)
-            elif key in keys:
-                del self._rows[key]
-                keys.discard(key)
+            new = {} if row.value is None else split(row.key, row.value)
+            for name, value in new.items():
+                self._rows[prefix + name.encode()] = value
+            for name in written.pop(row.key, set()) - new.keys():
+                del self._rows[prefix + name.encode()]
+            if new:
+                written[row.key] = set(new)
 
     def reload(self) -> None:
         """Discard every state, because the rows have changed."""
         self._states.clear()
-        self._keys.clear()
+        self._written.clear()
         for key in self._rows:
-            partition, project_id, _ = _parts(key)
-            self._keys.setdefault((partition, project_id), set()).add(key)
+            partition, project_id, name = _parts(key)
+            rows = self._written.setdefault((partition, project_id), {})
+            rows.setdefault(row_name(name), set()).add(name)
 
 
 def partition_of(key: bytes) -> int:

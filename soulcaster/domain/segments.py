@@ -23,7 +23,7 @@ import numpy.typing as npt
 from soulcaster.errors import BadInput
 
 SEGMENT_BYTES = 512 * 1024
-"""A merge makes no row larger than this; only a single commit can be larger."""
+"""A merge makes no row larger than this; a single commit can be of any size (`tables/parts.py` writes it)."""
 
 FANOUT = 8
 """So many rows of one height are merged into one row of the next height."""

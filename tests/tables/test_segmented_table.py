@@ -1,9 +1,15 @@
 """The states of a table's rows, by partition and project: loaded from rows, discarded, reloaded."""
 
+import random
+from contextlib import suppress
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from soulcaster.domain.segments import RowChange, Segments
+from soulcaster.wire.topics import MAX_MESSAGE_BYTES
+from tables import parts
 from tables.segmented import SegmentedTable, partition_of
 
 WIDTH = 2
@@ -86,3 +92,72 @@ def test_rows_are_deleted_from_the_table_when_they_are_merged() -> None:
         states.write(2, "p1", states.state(2, "p1").commit({key(n): b"ab"}, {}))
     assert len(rows) == 1
     assert table(rows).state(2, "p1").records() == {key(n): b"ab" for n in range(64)}
+
+
+class Crash(Exception):
+    """The process ends."""
+
+
+class Kafka(dict[bytes, bytes]):
+    """A changelog: it takes so many changes, then the process ends. It refuses a row that no message holds."""
+
+    takes = 1_000_000
+
+    def __setitem__(self, key: bytes, value: bytes) -> None:
+        assert len(key) + len(value) < MAX_MESSAGE_BYTES - 1024
+        self._take()
+        super().__setitem__(key, value)
+
+    def __delitem__(self, key: bytes) -> None:
+        self._take()
+        super().__delitem__(key)
+
+    def _take(self) -> None:
+        if not self.takes:
+            raise Crash
+        self.takes -= 1
+
+
+def large(seed: int, size: int) -> dict[bytes, bytes]:
+    return {b"blob": random.Random(seed).randbytes(size)}
+
+
+def test_a_commit_of_any_size_is_written_and_read_back() -> None:
+    rows = Kafka()
+    states = table(rows)
+    blobs = large(0, 9_000_000) | {b"small": b"s"}
+    states.write(0, "p1", states.state(0, "p1").commit({key(1): b"ab"}, blobs))
+    for n in range(2, 40):  # it is merged with others, and rewritten
+        states.write(0, "p1", states.state(0, "p1").commit({key(n): b"ab"}, {b"small": bytes([n])}))
+    for found in (states, table(rows)):
+        assert found.state(0, "p1").blobs() == blobs | {b"small": bytes([39])}
+        assert len(found.state(0, "p1").records()) == 39
+    states.write(0, "p1", states.state(0, "p1").commit({}, {b"blob": b""}))
+    assert table(rows).state(0, "p1").blobs() == {b"small": bytes([39])}
+    assert len(rows) < 8, "the parts are deleted with their row"
+
+
+@pytest.mark.parametrize("sizes", [(5, 5), (5, 2), (2, 5), (5, 0), (0, 5)])
+def test_a_crash_between_parts_leaves_all_or_nothing(monkeypatch: pytest.MonkeyPatch, sizes: tuple[int, int]) -> None:
+    monkeypatch.setattr(parts, "PART_BYTES", 1000)
+    first, second = (large(n, 1000 * size + 1) for n, size in enumerate(sizes))
+    outcomes = set()
+    for takes in range(7):
+        rows = Kafka()
+        states = table(rows)
+        states.write(0, "p1", states.state(0, "p1").commit({key(1): b"ab"}, {b"before": b"x"}))
+        rows.takes = takes
+        with suppress(Crash):
+            states.write(0, "p1", states.state(0, "p1").commit({key(2): b"cd"}, first))
+        old = {b"before": b"x"} | (first if takes > sizes[0] else {})
+        for again in range(20):  # the step is done again, comes out differently, and the process ends again
+            after = Kafka(rows)
+            after.takes = again
+            states = table(after)
+            assert states.state(0, "p1").blobs() == old
+            with suppress(Crash):
+                states.write(0, "p1", states.state(0, "p1").commit({key(3): b"ef"}, second))
+            found = table(dict(after)).state(0, "p1").blobs()
+            assert found in (old, old | second)
+            outcomes.add((takes > sizes[0], found == old | second))
+    assert len(outcomes) == 4
