@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+from soulcaster.adapters.redis.lists import MOST_MEMBERS
 from soulcaster.domain.api_keys import ApiKey
 from soulcaster.domain.events import ClusterChanged, ClusterMerged, ItemAssigned, Proposal, ProposalsChanged
 from soulcaster.domain.feedback.items import FeedbackItem
@@ -25,6 +26,9 @@ from tests.support.web import World
 WORST = '<&"\\\U0001f600'
 """Characters that grow in HTML and in JSON."""
 
+LAST_WORDS = " ".join(f"w{n}" for n in range(50))
+"""Words at the end of long texts: a search for all of them reads each text fifty times."""
+
 LONGEST = 30
 MANY = 1_200
 DOCUMENT_CHARS = 60_000
@@ -41,6 +45,15 @@ async def crowd(world: World, project: str = "p1") -> None:
     await _clusters(world, project)
     await _jobs(world, project)
     await _around(world, project)
+
+
+async def lengthen(world: World, project: str) -> None:
+    """Fill a project with lists as long as one call searches, and with long texts."""
+    writer = world.read_model.writer
+    await writer.apply(project, [_cluster(f"c{n}", 1, f"No way to pay {n}") for n in range(MOST_MEMBERS)])
+    await writer.put_items(project, [item(n, project, body=f"No way to pay {n}", minutes=n) for n in range(3_000)])
+    long = "e\u0130" * (MAX_ITEM_BYTES // 4) + LAST_WORDS
+    await writer.put_items(project, [item(f"long {n}", project, body=long, minutes=-n) for n in range(20)])
 
 
 async def _items(world: World, project: str) -> None:

@@ -6,6 +6,7 @@ from pydantic import TypeAdapter
 
 from soulcaster.adapters.redis import keys
 from soulcaster.adapters.redis.connection import RedisConnection
+from soulcaster.adapters.redis.slices import parsed
 from soulcaster.domain.api_keys import ApiKey
 from soulcaster.ports.api_keys import ApiKeyView
 
@@ -31,7 +32,7 @@ class RedisApiKeys:
             if not hashes:
                 return ()
             texts = await redis.mget([keys.api_key(hashed) for hashed in hashes])
-            found = [API_KEY.validate_json(text) for text in texts if text is not None]
+            found = await parsed([text for text in texts if text is not None], API_KEY.validate_json)
             used = await redis.mget([keys.api_key_use(key.id) for key in found])
         return tuple(
             ApiKeyView(key, None if at is None else datetime.fromisoformat(at))

@@ -19,6 +19,9 @@ from soulcaster.adapters.upstash import UpstashConnection
 MAX_CONNECTIONS = 50
 """Connections of one client. If all are in use, a command waits for one, as long as for a reply."""
 
+READ_AT_ONCE = 500
+"""Replies, and entries of lists among them, that are read in one go; then whoever else is served has a turn."""
+
 
 @dataclass(frozen=True, slots=True)
 class RedisAccess:
@@ -97,7 +100,12 @@ class NotGreeted(RedisConnectionError):
 
 
 class _Connection(Connection):
-    """A faster connection: redis-py does in Python, for each command of a pipeline, what this does in C or once."""
+    """A faster connection: redis-py does in Python, for each command of a pipeline, what this does in C or once.
+
+    The replies to a pipeline arrive together, and reading them would hold up the event loop.
+    """
+
+    _read = 0
 
     async def on_connect_check_health(self, check_health: bool = True) -> None:
         try:
@@ -119,7 +127,12 @@ class _Connection(Connection):
         **options: Any,
     ) -> Any:
         own = math.inf if timeout is None else timeout  # the parser has its own limit
-        return await super().read_response(disable_decoding, own, **options)
+        reply = await super().read_response(disable_decoding, own, **options)
+        self._read += len(reply) if isinstance(reply, list) else 1
+        if self._read >= READ_AT_ONCE:
+            self._read = 0
+            await asyncio.sleep(0)
+        return reply
 
 
 class _TlsConnection(_Connection):

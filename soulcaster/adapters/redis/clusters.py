@@ -13,16 +13,20 @@ from soulcaster.adapters.redis.feedback import ITEM
 from soulcaster.adapters.redis.history import read_history
 from soulcaster.adapters.redis.jobs import outline_of, outline_sizes, read_outline
 from soulcaster.adapters.redis.lists import ListRange, narrowed
-from soulcaster.adapters.redis.sizes import within
+from soulcaster.adapters.redis.sizes import Room
 from soulcaster.adapters.redis.typed import Commands, Pipeline, Value
 from soulcaster.domain.events import ClusterChanged
 from soulcaster.domain.feedback.items import compared_item
 from soulcaster.domain.lifecycle import ClusterStatus, Job, cluster_status
 from soulcaster.ports.clusters import ClusterOrder, ClusterView, HistoryEntry
 from soulcaster.ports.paging import Page
+from soulcaster.services.threads import away
 
 REPOSITORY_ITEMS = 20
 """Items of a cluster, the newest, that are asked for its repository."""
+
+VIEWED_AT_ONCE = 100
+"""Clusters of a list that are read together: more would hold up whoever else is served."""
 
 SUMMARY_CHARS = 280
 """Of the newest item's text, where a cluster has no title."""
@@ -156,13 +160,26 @@ async def _texts(redis: Commands, project_id: str, ids: Sequence[str]) -> list[s
 
 
 async def _views(redis: Commands, project_id: str, ids: Sequence[str]) -> tuple[int, tuple[ClusterView, ...]]:
-    """Return how many of the first ids fit a page, and the clusters that there are of these, in their order.
+    """Return how many of the first ids fit a page, and the clusters that there are of these, in their order."""
+    room = Room()
+    views: list[ClusterView] = []
+    for first in range(0, len(ids), VIEWED_AT_ONCE):
+        some = ids[first : first + VIEWED_AT_ONCE]
+        read, found = await _views_within(redis, project_id, some, room)
+        views += found
+        if read < len(some):
+            return first + read, tuple(views)
+    return len(ids), tuple(views)
+
+
+async def _views_within(
+    redis: Commands, project_id: str, ids: Sequence[str], room: Room
+) -> tuple[int, tuple[ClusterView, ...]]:
+    """Return how many of the first ids fit what is left of a page, and these clusters.
 
     Three round trips: hashes and ids of the newest jobs; the newest items, and what is long; what jobs and items add.
     One more where clusters have no title.
     """
-    if not ids:
-        return 0, ()
     pipe = redis.pipeline()
     repository_count = pipe.hlen(keys.item_repositories(project_id))
     hashes = [pipe.hgetall(keys.cluster(project_id, i)) for i in ids]
@@ -186,7 +203,7 @@ async def _views(redis: Commands, project_id: str, ids: Sequence[str]) -> tuple[
     sizes = {i: sum(size.value for size in job_sizes.get(i, ())) for i in ids}
     for i, size in (await _sizes(redis, project_id, first_items)).items():
         sizes[i] += size
-    read = within(sizes.values())
+    read = room.take(sizes.values())
     known = {i: known[i] for i in ids[:read] if i in known}
 
     pipe = redis.pipeline()
@@ -196,7 +213,7 @@ async def _views(redis: Commands, project_id: str, ids: Sequence[str]) -> tuple[
         pipe, project_id, {i: items[i] for i in known if i in items} if has_repositories else {}
     )
     await pipe.execute()
-    texts, urls = titles.by_cluster(), repositories.by_cluster()
+    texts, urls = await away(titles.size(), titles.by_cluster), repositories.by_cluster()
     return read, tuple(
         _view(
             project_id,
@@ -228,6 +245,10 @@ class _Titles:
         """Add the commands; `newest` is the newest item of each cluster."""
         self._clusters = list(newest)
         self._texts = pipe.mget([keys.item(project_id, i) for i in newest.values()]) if newest else None
+
+    def size(self) -> int:
+        """Return how long the texts of all items are."""
+        return sum(len(text) for text in self._texts.value if text is not None) if self._texts is not None else 0
 
     def by_cluster(self) -> dict[str, dict[str, str]]:
         """Return the fields of each cluster whose item is stored."""

@@ -16,6 +16,7 @@ from soulcaster.domain.assignment import Assignment
 from soulcaster.domain.feedback.items import FeedbackItem
 from soulcaster.ports.feedback import FeedbackView, Versions
 from soulcaster.ports.paging import Page
+from soulcaster.services.threads import away
 
 VIEWED_AT_ONCE = 25
 """Items that are read and parsed together: more would hold up whoever else is served for tens of milliseconds."""
@@ -95,8 +96,14 @@ async def _texts(redis: Commands, project_id: str, ids: Sequence[str]) -> list[s
     """Return the text in which words are searched, of the first items; None where it is missing."""
     places = [keys.item(project_id, i) for i in ids]
     found = await redis.mget(places[: await fitting(redis, places)])
-    items = (None if text is None else json.loads(text) for text in found)
-    return [None if item is None else f"{item['title']}\n{item['body']}" for item in items]
+    return await away(sum(len(text) for text in found if text is not None), lambda: [*map(_searched, found)])
+
+
+def _searched(text: str | None) -> str | None:
+    if text is None:
+        return None
+    item = json.loads(text)
+    return f"{item['title']}\n{item['body']}"
 
 
 async def _views(redis: Commands, project_id: str, ids: Sequence[str]) -> tuple[FeedbackView, ...]:

@@ -11,7 +11,7 @@ from soulcaster.adapters.redis import keys
 from soulcaster.adapters.redis.aliases import resolve
 from soulcaster.adapters.redis.connection import RedisConnection
 from soulcaster.adapters.redis.lists import ListRange, read_part
-from soulcaster.adapters.redis.sizes import within
+from soulcaster.adapters.redis.sizes import Room
 from soulcaster.adapters.redis.typed import Commands, Pipeline, Reply, Value
 from soulcaster.domain.fixes.fix import Fix
 from soulcaster.domain.fixes.outcome import FixOutcome
@@ -28,6 +28,9 @@ _NESTED: Mapping[str, TypeAdapter[Any]] = {
 """The fields of a job that its hash has as JSON."""
 _LONG_FIELDS = (*_NESTED, "error", "task", "pr_url", "archive_url")
 """The fields of a job that may be long."""
+
+READ_AT_ONCE = 50
+"""Jobs of a list that are read together: more would hold up whoever else is served."""
 
 _OUTLINE = tuple(one.name for one in fields(Job) if one.name not in {"fix", "outcome", "task", "archive_url"})
 """The fields that say what a job makes of its cluster."""
@@ -92,12 +95,12 @@ async def read_jobs(redis: Commands, job_ids: Iterable[str]) -> tuple[Job, ...]:
     return tuple(job_of(stored.value) for stored in found if stored.value)
 
 
-async def _fitting(redis: Commands, job_ids: Sequence[str]) -> int:
-    """Return how many of the first jobs fit a page."""
+async def _fitting(redis: Commands, job_ids: Sequence[str], room: Room) -> int:
+    """Return how many of the first jobs fit what is left of a page."""
     pipe = redis.pipeline()
     sizes = [[pipe.hstrlen(keys.job(job_id), name) for name in _LONG_FIELDS] for job_id in job_ids]
     await pipe.execute()
-    return within(sum(size.value for size in of_job) for of_job in sizes)
+    return room.take(sum(size.value for size in of_job) for of_job in sizes)
 
 
 class RedisJobs:
@@ -115,9 +118,15 @@ class RedisJobs:
             if cluster_id is not None:
                 key = keys.cluster_jobs(await resolve(redis, project_id, cluster_id))
             found = await read_part(redis, key, ListRange(limit, offset, after))
-            if found.ids:
-                found = found.first(await _fitting(redis, found.ids))
-            jobs = await read_jobs(redis, found.ids)
+            room = Room()
+            jobs: list[Job] = []
+            for first in range(0, len(found.ids), READ_AT_ONCE):
+                ids = found.ids[first : first + READ_AT_ONCE]
+                fit = await _fitting(redis, ids, room)
+                jobs += await read_jobs(redis, ids[:fit])
+                if fit < len(ids):
+                    found = found.first(first + fit)
+                    break
         # The lists of clusters' jobs are not kept by project.
         return found.page({job.id: job for job in jobs if job.project_id == project_id})
 

@@ -8,10 +8,12 @@ index, because plain Redis has none.
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TypeVar
 
 from soulcaster.adapters.redis.typed import Commands, Scored
 from soulcaster.ports.paging import Page
+from soulcaster.services.threads import away
 
 T = TypeVar("T")
 
@@ -23,6 +25,9 @@ MOST_BYTES = 4 * 1024 * 1024
 
 _CHUNK = 50
 """Members that are searched together; their texts are in memory meanwhile, and others wait."""
+
+_RANKS = 1_000
+"""Members of a sorted set that one reply has."""
 
 TextsOf = Callable[[Sequence[str]], Awaitable[list[str | None]]]
 """Returns the text of each member to search for words, None for a deleted member; of the first members only, at least
@@ -95,8 +100,7 @@ async def narrowed(
     start = await _start(redis, keys[shortest], part) if part.after is not None else 0
     whole = size <= MOST_MEMBERS
     first = 0 if whole else start
-    top = await redis.zrevscored(keys[shortest], first, first + MOST_MEMBERS - 1)
-    pairs = [pair for pair in top if pair[1] >= part.lowest]
+    pairs = [pair for pair in await _top(redis, keys[shortest], first) if pair[1] >= part.lowest]
     shown = _Shown(part.limit, part.offset if part.after is None else _split(part.after)[2])
 
     done = await _look(filters, pairs[start - first :], shown.take, lambda: shown.full and not whole)
@@ -104,6 +108,15 @@ async def narrowed(
     counted = done and whole and await _look(filters, pairs[: start - first], passed.take, lambda: False)
     ended = done and first + len(pairs) >= size
     return Part(tuple(shown.members), shown.seen + passed.seen, shown.next(ended=ended), counted)
+
+
+async def _top(redis: Commands, key: str, first: int) -> Sequence[Scored]:
+    """Return the `MOST_MEMBERS` from a rank on, in one round trip; each once, whatever changes meanwhile."""
+    pipe = redis.pipeline()
+    end = first + MOST_MEMBERS
+    found = [pipe.zrevscored(key, rank, min(rank + _RANKS, end) - 1) for rank in range(first, end, _RANKS)]
+    await pipe.execute()
+    return list(dict(pair for some in found for pair in some.value).items())
 
 
 async def _look(
@@ -146,8 +159,9 @@ class _Filter:
             self.bytes += sum(len(text) for text in texts if text is not None)
             if len(texts) < len(left):
                 searched = members.index(left[len(texts)])
-            found = zip(left, texts, strict=False)
-            left = [member for member, text in found if text is not None and _contains(text, self.words)]
+            left = await away(
+                sum(len(text) for text in texts if text is not None), partial(_containing, left, texts, self.words)
+            )
         return searched, set(left)
 
 
@@ -182,6 +196,12 @@ class _Shown:
         if self._last is None or (ended and not self._more):
             return None
         return _cursor(self._last, self.skip)
+
+
+def _containing(members: Sequence[str], texts: Sequence[str | None], words: Sequence[str]) -> list[str]:
+    """Return the members whose text contains all words."""
+    found = zip(members, texts, strict=False)
+    return [member for member, text in found if text is not None and _contains(text, words)]
 
 
 def _contains(text: str, words: Sequence[str]) -> bool:

@@ -4,6 +4,7 @@ from pydantic import TypeAdapter
 
 from soulcaster.adapters.redis import keys
 from soulcaster.adapters.redis.connection import RedisConnection
+from soulcaster.adapters.redis.slices import parsed
 from soulcaster.domain.members import Membership, User
 from soulcaster.ports.members import MemberView
 
@@ -33,15 +34,14 @@ class RedisMembers:
         """Return all members of a project, the longest-standing first."""
         async with self._connection.commands() as redis:
             texts = await redis.hvals(keys.members(project_id))
-            members = sorted(map(MEMBERSHIP.validate_json, texts), key=lambda member: (member.at, member.user_id))
-            users = await redis.mget([keys.user(member.user_id) for member in members]) if members else []
-        return tuple(
-            MemberView(member, None if user is None else USER.validate_json(user))
-            for member, user in zip(members, users, strict=True)
-        )
+            found = await parsed(texts, MEMBERSHIP.validate_json)
+            members = sorted(found, key=lambda member: (member.at, member.user_id))
+            texts_of_users = await redis.mget([keys.user(member.user_id) for member in members]) if members else []
+            users = await parsed(texts_of_users, lambda text: None if text is None else USER.validate_json(text))
+        return tuple(MemberView(member, user) for member, user in zip(members, users, strict=True))
 
     async def of_user(self, user_id: str) -> tuple[Membership, ...]:
         """Return all memberships of a user, by project id."""
         async with self._connection.commands() as redis:
             texts = await redis.hvals(keys.memberships(user_id))
-        return tuple(sorted(map(MEMBERSHIP.validate_json, texts), key=lambda member: member.project_id))
+        return tuple(sorted(await parsed(texts, MEMBERSHIP.validate_json), key=lambda member: member.project_id))

@@ -18,6 +18,9 @@ STATUSES: tuple[ClusterStatus, ...] = get_args(ClusterStatus)
 COUNTED_AT_ONCE = 500
 """Projects that one pipeline counts."""
 
+READ_AT_ONCE = 500
+"""Projects that one pipeline reads."""
+
 CLAIM_EXPIRES = timedelta(minutes=5)
 """Longer than it takes to store a project, unless the worker is down."""
 
@@ -167,9 +170,12 @@ class _Counts:
 
 
 async def _read(redis: Commands, project_ids: Iterable[str]) -> tuple[Project, ...]:
-    """Return projects by name, those of a name by id, in one round trip."""
-    pipe = redis.pipeline()
-    found = {project_id: pipe.hgetall(keys.project(project_id)) for project_id in sorted(project_ids)}
-    await pipe.execute()
-    projects = [_project(project_id, fields.value) for project_id, fields in found.items()]
+    """Return projects by name, those of a name by id."""
+    ids = sorted(project_ids)
+    projects: list[Project] = []
+    for first in range(0, len(ids), READ_AT_ONCE):
+        pipe = redis.pipeline()
+        found = {project_id: pipe.hgetall(keys.project(project_id)) for project_id in ids[first : first + READ_AT_ONCE]}
+        await pipe.execute()
+        projects += [_project(project_id, fields.value) for project_id, fields in found.items()]
     return tuple(sorted(projects, key=lambda project: project.name.casefold()))

@@ -69,10 +69,13 @@ have rules of their own.
 
 _JOINLESS = "\x21-\u058f\u1100-\u11ff\u3041-\u9fff\uac00-\ud7ff"
 _JOINER = (
-    f"(?<=[{_JOINLESS}])[\u200c\u200d]++|(?<![\u200c\u200d])[\u200c\u200d]++(?=[{_JOINLESS}])"
-    "|(?<=[\u200c\u200d])[\u200c\u200d]++"
+    f"[\u200c\u200d](?:(?<=[{_JOINLESS}][\u200c\u200d])[\u200c\u200d]*+"
+    f"|(?<![\u200c\u200d][\u200c\u200d])[\u200c\u200d]*+(?=[{_JOINLESS}])|(?<=[\u200c\u200d][\u200c\u200d])[\u200c\u200d]*+)"
 )
-"""Joiners next to letters that do not join, and all but the first of a row; elsewhere emoji and scripts need them."""
+"""Joiners next to letters that do not join, and all but the first of a row; elsewhere emoji and scripts need them.
+
+It begins with what it looks for, because `re` then passes over everything else quickly.
+"""
 
 _LONELY = re.compile(_LONE)
 _IDLE_JOINER = re.compile(_JOINER)

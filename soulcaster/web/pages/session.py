@@ -15,6 +15,7 @@ from aiohttp_session.cookie_storage import EncryptedCookieStorage
 from cryptography.fernet import Fernet, MultiFernet
 
 from soulcaster.domain.sessions import IDLE, Session
+from soulcaster.domain.text.normalize import cut
 from soulcaster.services.secret_keys import fernet_of
 from soulcaster.web.bodies import form_fields
 from soulcaster.web.dependencies import dependencies
@@ -27,6 +28,9 @@ OPEN = "open"
 
 _ID = "id"
 _CSRF, _NOTICE, _LAST_PROJECT, _STATE, _VERIFIER = "csrf", "notice", "project", "state", "verifier"
+
+NOTICE_CHARS = 400
+"""Of a notice: browsers keep no cookie of more than 4 KB, and the session is one."""
 
 
 class SessionStorage(EncryptedCookieStorage):
@@ -148,8 +152,8 @@ async def last_project(request: web.Request) -> str | None:
 
 
 async def leave_notice(request: web.Request, notice: str) -> None:
-    """Show a notice on the next page, once."""
-    (await get_session(request))[_NOTICE] = notice
+    """Show a notice on the next page, once; of a long one its beginning."""
+    (await get_session(request))[_NOTICE] = cut(notice, NOTICE_CHARS)
 
 
 async def render(
