@@ -23,12 +23,17 @@ from soulcaster.domain.feedback.items import FeedbackItem
 from soulcaster.domain.fixes import harmless, plan, protected_paths, redaction, strangers, test_changes
 from soulcaster.domain.sources import SOURCES
 from soulcaster.domain.text import (
+    cards,
     comparable,
+    context,
+    emails,
     frames,
+    ip_addresses,
     language,
     markup,
     masking,
     normalize,
+    phones,
     secrets,
     traces,
     trimming,
@@ -159,6 +164,11 @@ FUNCTIONS: Mapping[str, Callable[[str], object]] = {
     "text.frames.read_frame": frames.read_frame,
     "text.frames.read_symbol": frames.read_symbol,
     "text.traces.without_frames": lambda text: traces.without_frames(text.split("\n")),
+    "text.cards.without_cards": cards.without_cards,
+    "text.context.words_before": lambda text: context.words_before(text, len(text)),
+    "text.emails.without_emails": emails.without_emails,
+    "text.ip_addresses.without_ips": ip_addresses.without_ips,
+    "text.phones.without_phones": phones.without_phones,
     "text.comparable.comparable": lambda text: comparable.comparable(text, 2_000),
     "text.language.language_of": language.language_of,
     "text.markup.to_text": markup.to_text,
@@ -175,6 +185,7 @@ FUNCTIONS: Mapping[str, Callable[[str], object]] = {
     "text.normalize.title_and_body": lambda text: normalize.title_and_body(text, text),
     "text.normalize.visible": normalize.visible,
     "text.normalize.well_formed": normalize.well_formed,
+    "text.secrets.looks_random": secrets.looks_random,
     "text.secrets.has_token": secrets.has_token,
     "text.secrets.without_secrets": secrets.without_secrets,
     "text.trimming.trimmed": trimming.trimmed,
@@ -210,7 +221,8 @@ FUNCTIONS: Mapping[str, Callable[[str], object]] = {
 """What strangers' texts pass, by module and name."""
 
 COVERED = (
-    *(comparable, frames, given_texts, language, markup, masking, normalize, secrets, traces, trimming, wordless),
+    *(cards, comparable, context, emails, frames, given_texts, ip_addresses, language, markup, masking, normalize),
+    *(phones, secrets, traces, trimming, wordless),
     *(lexical, harmless, redaction, strangers),
 )
 """Modules whose public functions of a text must all be in `FUNCTIONS`."""

@@ -245,6 +245,36 @@ def scale(
 
 
 @app.command()
+def masking(
+    texts: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Texts with the parts marked that must be masked.", show_default="our list"),
+    ] = None,
+    errors: Annotated[
+        bool, typer.Option("--errors", help="Show the texts with an error, as they were masked.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Say how much of the personal data in texts is masked, and how much of what is masked is personal data.
+
+    A part counts as found if its beginning, its end and its kind are right. A file has one text a line, in which
+    `{kind text}` marks a part (kinds: `email`, `ip`, `phone`, `card`, `secret`), and `## name` begins a section.
+
+    `soulcaster bench masking`
+
+    `soulcaster bench masking --texts ours.txt --errors`
+    """
+    from soulcaster.bench.masking import measure
+    from soulcaster.cli.bench_tables import print_masking
+
+    figures = measure(texts)
+    if as_json:
+        say_json(asdict(figures))
+    else:
+        print_masking(figures, with_errors=errors)
+
+
+@app.command()
 def clustering(
     texts: Annotated[
         Path | None,

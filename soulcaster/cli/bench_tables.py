@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from soulcaster.bench.grouping import SetFigures
     from soulcaster.bench.growth import GrowthFigures
     from soulcaster.bench.intake import IntakeFigures
+    from soulcaster.bench.masking import MaskingFigures
     from soulcaster.bench.neighbour import NeighbourFigures
     from soulcaster.bench.pipeline import PipelineFigures
     from soulcaster.bench.pull_requests import PullRequestFigures
@@ -170,6 +171,19 @@ def print_scale(growth: "Growth") -> None:
     out.print(rounds)
     out.print(f"when every item comes again: {growth.resident_bytes_per_group:,} bytes a micro-cluster of two items,")
     out.print(f"{growth.resident_bytes_per_item:,} bytes for each further item")
+
+
+def print_masking(figures: "MaskingFigures", *, with_errors: bool) -> None:
+    """Print precision and recall of all texts, of each kind and of each section."""
+    columns = ("marked", "masked", "right", "precision", "recall")
+    found = _numbers(f"{figures.texts:,} texts", *columns, named_rows=True)
+    for of in (figures.every, *figures.kinds, *figures.sections):
+        shares = ("" if share is None else f"{share:.3f}" for share in (of.precision, of.recall))
+        found.add_row(literal(of.name), f"{of.marked:,}", f"{of.masked:,}", f"{of.right:,}", *shares)
+    out = console()
+    out.print(found)
+    for section, masked in figures.errors if with_errors else ():
+        out.print(literal(f"{section}: {masked}"))
 
 
 def print_clustering(found: Mapping[str, Any]) -> None:

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from soulcaster.bench.masking import measure
 from soulcaster.domain.feedback.items import mask_item
 from soulcaster.domain.text.masking import mask_ids, mask_personal, mask_values
 from soulcaster.domain.text.normalize import TITLE_CHARS
@@ -11,7 +12,7 @@ from tests.support.make import item
 
 TOKEN = "Ab1" * 14
 WORDS = """
-kim@example.com git@github.com 83.12.4.17 2001:db8::8a2e:370:7334 https://u:p@h.example/ token=abcdef1
+kim@example.com kim%40example.com git@github.com 83.12.4.17 2001:db8::8a2e:370:7334 https://u:p@h.example/ token=abcdef1
 @ . : :: - = / + ( ) 1 12 555 0x1f [ ] a sk- eyJ é ß@
 """
 pieces = st.sampled_from(
@@ -34,7 +35,7 @@ def test_masked_text_stays_as_it_is(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("write to kim.o'neil+x@mail.example.co.uk, please", "write to kim.o'[email], please"),
+        ("write to kim.o'neil+x@mail.example.co.uk, please", "write to [email], please"),
         ("<kim@example.com>,jo@example.org.", "<[email]>,[email]."),
         ("müller@bücher.example", "[email]"),
         ("a@b.example@c.example", "[email]@c.example"),
@@ -47,17 +48,47 @@ def test_masked_text_stays_as_it_is(text: str) -> None:
         ("my phone number is 0171 234 5678", "my phone number is [phone]"),
         ("card 4111 1111 1111 1111, 378282246310005", "card [card], [card]"),
         ("(555) 234-5678 4111 1111 1111 1111", "[phone] [card]"),
-        ("password=a=b=c=d&x=token=abcdef1", "password=[secret]&x=token=[secret]"),
+        ("password=a=b=c=d&x=token=a1b2c3d4", "password=[secret]&x=token=[secret]"),
         (f"key ghp_{TOKEN} here", "key [secret] here"),
         (f"sk-proj-{TOKEN} and AKIAABCDEFGHIJKLMNOP", "[secret] and [secret]"),
         ("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.c2ln", "[secret]"),
         ("Authorization: Bearer abcdef0123456789abcdef", "Authorization: [secret]"),
-        ("https://kim:hunter2@example.com/x?access_token=abcdef12&y=1", "https://[secret]@example.com/x?access_token=[secret]&y=1"),
+        ("https://kim:hunter2@example.com/x?access_token=ab12cd34ef&y=1", "https://[secret]@example.com/x?access_token=[secret]&y=1"),
         (f"a\n-----BEGIN RSA PRIVATE KEY-----\n{TOKEN}\n-----END RSA PRIVATE KEY-----\nb", "a\n[secret]\nb"),
     ],
 )  # fmt: skip
 def test_personal_data_are_masked(text: str, expected: str) -> None:
     assert mask_personal(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("mail kim@example.com.Please answer", "mail [email].Please answer"),
+        ("写信给kim@example.com谢谢", "写信给[email]谢谢"),
+        ("<mailto:kim@intranet>", "<mailto:[email]>"),
+        ("?user=kim%40example.com&x=1", "?user=[email]&x=1"),
+        ("_kim@example.com_", "_[email]_"),
+        ("from 24.11.0.2 on; blocked address 24.11.0.2", "from 24.11.0.2 on; blocked address [ip]"),
+        ("10.4.0.8 - kim [20/Nov/2026:20:30:05] x", "[ip] - kim [20/Nov/2026:20:30:05] x"),
+        ("+49 170 1234567 12 times", "[phone] 12 times"),
+        ("Telefon: 089/1234567, 2026-11-20", "Telefon: [phone], 2026-11-20"),
+        ("携帯は090-1234-5678です", "携帯は[phone]です"),
+        ("JCB 3530111333300000", "JCB [card]"),
+        ('{"password": "Hunter2x"}', '{"password": "[secret]"}'),
+        ("my password is Hunter2x.", "my password is [secret]."),
+        (f"api_key: {TOKEN}", "api_key: [secret]"),
+    ],
+)
+def test_personal_data_are_masked_where_people_write_them(text: str, expected: str) -> None:
+    assert mask_personal(text) == expected
+
+
+def test_masking_is_as_good_as_promised() -> None:
+    figures = measure()
+    assert (figures.every.precision or 0) >= 0.98
+    assert (figures.every.recall or 0) >= 0.95
+    assert {found.name for found in figures.kinds if not found.marked} == set()
 
 
 @pytest.mark.parametrize(
@@ -77,6 +108,16 @@ def test_personal_data_are_masked(text: str, expected: str) -> None:
         "https://example.com/comments/1606681234567?page=2",
         "sk-is-a-prefix-of-many-words-that-are-long, misc_things_of_some_length",
         "password= is empty, token == other_token",
+        "draw@main.jsbundle:52:12, draw@main.app:52:12, getty@tty2.service, banner@2x.pdf",
+        "backup@files.example.com:/srv/in and deploy@example.com:kit.git",
+        "java.util.Map$Node@6d06d69c.name, ssh://kim@example.com/kit",
+        "2.53.8.1 - 2026, firmware 10.5.0.22, upgraded from 101.2.3.4 to 102.0.1.7",
+        "00:11:22:33:44:55:66:77, a::b:c:1, 12:30:05:17",
+        "order 4111111111111111, DE89 3704 0044 0532 0130 00",
+        "API call 1234567, Mobile 2026.11.20, cell 1234567 of the sheet",
+        "/login?access_token=undefined, token=self.token.value, secret=<your-secret-1>",
+        "postgres://user:password@db/main, PWD=/home/kim/app2, password: required",
+        "sk_live_mode_is_not_supported, npm_lifecycle_script_postinstall_failed",
     ],
 )
 def test_what_only_looks_like_it_stays(text: str) -> None:
