@@ -18,6 +18,12 @@ SCOPES: tuple[KeyScope, ...] = get_args(KeyScope)
 MAX_NAME = 100
 """Characters of an API key's name."""
 
+MOST_KEYS = 200
+"""API keys of a project that stand."""
+
+KEPT_KEYS = 2 * MOST_KEYS
+"""API keys of a project that are stored; beyond that the oldest of those that stand no more are forgotten."""
+
 PREFIX = "sc_"
 """Every secret begins with this, so that people and secret scanners recognise it."""
 

@@ -27,6 +27,9 @@ LOCAL_OWNER = "owner"
 DEFAULT_PROJECT = "My Project"
 """The name of the project that every new user gets."""
 
+MOST_MEMBERS = 500
+"""Members of a project: whoever lists or changes them reads all."""
+
 _MAY: Mapping[Role, frozenset[KeyScope]] = {
     "owner": frozenset(SCOPES),
     "member": frozenset({"ingest", "read", "write", "launch"}),

@@ -5,8 +5,8 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from uuid import uuid4
 
-from soulcaster.domain.api_keys import ApiKey, KeyScope, hash_of, new_secret
-from soulcaster.errors import NotFound
+from soulcaster.domain.api_keys import MOST_KEYS, ApiKey, KeyScope, hash_of, new_secret
+from soulcaster.errors import Conflict, NotFound
 from soulcaster.ports.api_keys import ApiKeyReader
 from soulcaster.ports.clock import Clock
 from soulcaster.ports.messaging import Publisher
@@ -42,10 +42,13 @@ class ApiKeys:
         """Publish a new API key of a project.
 
         Raises:
-            Unavailable: Kafka does not acknowledge it.
+            Conflict: the project has as many as it may have.
+            Unavailable: Kafka does not acknowledge it, or Redis does not answer.
         """
         secret = new_secret()
         now = self._clock()
+        if sum(view.key.stands(now) for view in await self._stored.list(project_id)) >= MOST_KEYS:
+            raise Conflict(f"A project may have {MOST_KEYS} API keys; revoke one that is not used any more.")
         key = ApiKey(
             str(uuid4()),
             project_id,

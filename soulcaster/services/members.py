@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from soulcaster.domain.ids import user_id_for
-from soulcaster.domain.members import Membership, Role, User, leaves_no_owner
+from soulcaster.domain.members import MOST_MEMBERS, Membership, Role, User, leaves_no_owner
 from soulcaster.errors import Conflict, NotFound
 from soulcaster.ports.clock import Clock
 from soulcaster.ports.members import MemberReader
@@ -41,10 +41,11 @@ class Members:
         """Make the user of an e-mail address or GitHub login a member, or give that member another role.
 
         Raises:
-            Conflict: the project would have no owner.
+            Conflict: the project would have no owner, or has as many members as it may have.
             Unavailable: Kafka or Redis does not answer.
         """
         user_id, now = user_id_for(kind, address), self._clock()
+        self._check_room(await self._memberships(project_id), user_id)
         user = await self._members.user(user_id)
         if user is None:
             user = User(user_id, now, email=address) if kind == "email" else User(user_id, now, github_login=address)
@@ -55,7 +56,7 @@ class Members:
         """Give a user a role in a project, as a new member where they are none.
 
         Raises:
-            Conflict: the project would have no owner.
+            Conflict: the project would have no owner, or has as many members as it may have.
             Unavailable: Kafka or Redis does not answer.
         """
         return await self._set_role(project_id, user_id, await self._members.user(user_id), role)
@@ -81,6 +82,7 @@ class Members:
     async def _set_role(self, project_id: str, user_id: str, user: User | None, role: Role) -> MemberChange:
         members = await self._memberships(project_id)
         known = _of_user(members, user_id)
+        self._check_room(members, user_id)
         if known is not None and known.role == role:
             return MemberChange(known, user)
         if leaves_no_owner(members, user_id, role):
@@ -88,6 +90,16 @@ class Members:
         membership = Membership(project_id, user_id, role, self._clock() if known is None else known.at)
         await self._publisher.publish([member_record(membership)])
         return MemberChange(membership, user, is_new=known is None)
+
+    @staticmethod
+    def _check_room(members: Sequence[Membership], user_id: str) -> None:
+        """Return if this user is a member, or may become one.
+
+        Raises:
+            Conflict: there are too many.
+        """
+        if len(members) >= MOST_MEMBERS and _of_user(members, user_id) is None:
+            raise Conflict(f"A project may have {MOST_MEMBERS} members; remove one first.")
 
     async def _memberships(self, project_id: str) -> Sequence[Membership]:
         return [view.membership for view in await self._members.list(project_id)]

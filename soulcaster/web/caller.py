@@ -28,6 +28,9 @@ the job token of the job in the path."""
 CHALLENGE = {"WWW-Authenticate": 'Bearer realm="soulcaster"'}
 """The header of every 401 (RFC 9110, section 11.6.1)."""
 
+MADE_AN_HOUR = 500
+"""API keys that a project may make within an hour, and as many members."""
+
 _NOTED_EVERY = timedelta(minutes=1)
 
 _log = structlog.get_logger(__name__)
@@ -150,6 +153,17 @@ async def count_request(given: Dependencies, caller_id: str, project_id: str) ->
         Unavailable: Redis does not answer.
     """
     _allow("Too many requests", await given.rate_limits.take(caller_id, project_id))
+
+
+async def count_made(given: Dependencies, kind: Literal["keys", "members"], project_id: str) -> None:
+    """Count something that a project makes and that stays stored for ever, even when it is ended.
+
+    Raises:
+        Problem: 429 when it made many within an hour.
+        Unavailable: Redis does not answer.
+    """
+    wait = await given.rate_limits.take_of(f"{kind}:{project_id}", most=MADE_AN_HOUR, seconds=3600)
+    _allow(f"The project made {MADE_AN_HOUR} {kind} within the hour", wait)
 
 
 async def count_bytes(request: web.Request, size: int) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 
 from soulcaster.adapters.redis import keys
-from soulcaster.adapters.redis.api_keys import API_KEY
+from soulcaster.adapters.redis.api_keys import API_KEY, forget_ended
 from soulcaster.adapters.redis.cluster_writer import ClusterWriter
 from soulcaster.adapters.redis.connection import RedisConnection
 from soulcaster.adapters.redis.documents import DOCUMENT
@@ -98,12 +98,13 @@ class RedisReadModelWriter:
             await transaction.execute()
 
     async def put_api_key(self, key: ApiKey) -> None:
-        """Store an API key under the hash of its secret."""
+        """Store an API key under the hash of its secret; forget old ones that stand no more where there are many."""
         async with self._connection.commands() as redis:
             transaction = redis.transaction()
             transaction.set(keys.api_key(key.hash), API_KEY.dump_json(key))
             transaction.zadd(keys.api_keys(key.project_id), {key.hash: key.created_at.timestamp()})
             await transaction.execute()
+            await forget_ended(redis, key.project_id, key.revoked_at or key.created_at)
 
     async def put_user(self, user: User) -> None:
         """Store a user."""

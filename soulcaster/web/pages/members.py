@@ -11,6 +11,7 @@ from soulcaster.errors import Conflict
 from soulcaster.services.members import MemberChange
 from soulcaster.services.waiting import until
 from soulcaster.web.bodies import read_form
+from soulcaster.web.caller import count_made
 from soulcaster.web.dependencies import dependencies
 from soulcaster.web.pages.access import ACCESS
 from soulcaster.web.pages.paging import Paging, page_number
@@ -60,6 +61,7 @@ async def add(request: web.Request) -> web.StreamResponse:
     form = await read_form(request, AddForm)
     kind: Literal["email", "login"] = "email" if "@" in form.who else "login"  # GitHub logins have no @
     members, project_id = dependencies(request).members, request[ACCESS].project.id
+    await count_made(dependencies(request), "members", project_id)
     change = await _or_notice(request, members.invite(project_id, kind, form.who, form.role))
     await _show(request, change, f"{form.who} is a {form.role} of this project as soon as they sign in with GitHub.")
     raise web.HTTPSeeOther(_members_path(request))

@@ -21,6 +21,7 @@ from soulcaster.domain.clustering.features.vectors import Vectors, unit
 from soulcaster.domain.clustering.project.clusters import ProjectClusters
 from soulcaster.domain.clustering.project.embedders import EmbedderKey
 from soulcaster.domain.clustering.project.item_records import RECORD_BYTES
+from soulcaster.domain.clustering.project.round_schedule import MAX_REQUESTED
 from soulcaster.domain.clustering.project.steps import Step
 from soulcaster.domain.commands import (
     ApproveFix,
@@ -789,3 +790,16 @@ def test_a_project_of_one_item_takes_little_memory() -> None:
     finally:
         tracemalloc.stop()
     assert taken / len(projects) < 32_000
+
+
+def test_so_many_commands_may_wait_for_a_round() -> None:
+    state = load({})
+    state.add(A, *say(CARD))
+    for n in range(MAX_REQUESTED):
+        assert not [e for e in state.apply(Rebalance(f"r{n}", *WHO), NOW).events if isinstance(e, CommandDone)]
+    assert "too many commands" in refused(state, Rebalance("more", *WHO))
+    assert "too many commands" in refused(state, Reset("reset", *WHO))
+    due = state.round_due()
+    assert due is not None
+    state.finish(due, due.decide(), NOW, 0.1)
+    assert not [e for e in state.apply(Rebalance("after", *WHO), NOW).events if isinstance(e, CommandDone)]

@@ -1,6 +1,7 @@
 """API keys: what they let through, what they do not, and that a project's key sees nothing of another's."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -11,9 +12,12 @@ from aiohttp.test_utils import TestClient, TestServer
 from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis import Case
 
-from soulcaster.domain.api_keys import PREFIX, SCOPES, KeyScope, hash_of, new_secret
+from soulcaster.adapters.redis import api_keys as redis_api_keys
+from soulcaster.domain.api_keys import PREFIX, SCOPES, ApiKey, KeyScope, hash_of, new_secret
 from soulcaster.domain.source_state import Position, RepositoryState, SourceReport
 from soulcaster.ports.messaging import Record
+from soulcaster.services import api_keys as api_keys_service
+from soulcaster.web import caller
 from soulcaster.web.api import OPERATIONS
 from soulcaster.web.api.live_updates import handlers as live_updates
 from soulcaster.web.api.openapi import document
@@ -22,6 +26,8 @@ from soulcaster.wire.control import KeyDefined, control_message
 from soulcaster.wire.project_config import ProjectConfig, StoredConfig
 from tests.support.make import NOW
 from tests.support.web import Client, World
+
+HERE = {"project_id": "p1"}
 
 GUARDED = [op for op in OPERATIONS if op.scope not in {None, "program"}]
 OF_PROGRAMS = [op for op in OPERATIONS if op.scope == "program"]
@@ -264,3 +270,59 @@ async def _everything(world: World) -> object:
         await model.sources.list("p1"),
         await model.sources.repositories("p1"),
     ]
+
+
+async def test_a_project_may_have_so_many_keys_that_stand(
+    world: World, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(api_keys_service, "MOST_KEYS", 2)
+    body = {"name": "one more", "scopes": ["read"], "expires_at": (NOW + timedelta(hours=1)).isoformat()}
+    made = [await client.post("/keys", params=HERE, json=body) for _ in range(3)]
+    assert [answer.status for answer in made] == [201, 201, 409]
+    key_id = (await made[0].json())["id"]
+    assert (await client.delete(f"/keys/{key_id}", params=HERE)).status == 202
+    assert (await client.post("/keys", params=HERE, json=body)).status == 201
+    assert (await client.post("/keys", params=HERE, json=body)).status == 409
+    world.now += timedelta(hours=2)
+    del body["expires_at"]
+    assert (await client.post("/keys", params=HERE, json=body)).status == 201, "those that expired do not count"
+
+
+async def test_keys_and_members_that_come_and_go_are_counted(
+    world: World, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(caller, "MADE_AN_HOUR", 2)
+    await world.fill()
+    for path, body in (
+        ("/keys", {"name": "k", "scopes": ["read"]}),
+        ("/projects/p1/members", {"email": "ada@example.com", "role": "viewer"}),
+    ):
+        statuses = [(await client.post(path, params=HERE, json=body)).status for _ in range(3)]
+        assert statuses[0] == 201
+        assert statuses[2] == 429
+        world.now += timedelta(hours=1)
+        assert (await client.post(path, params=HERE, json=body)).status in {200, 201}
+
+
+async def test_keys_that_ended_long_ago_are_forgotten_and_the_list_is_bounded(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(redis_api_keys, "KEPT_KEYS", 4)
+    made = [
+        ApiKey(f"k{n}", "p1", f"k{n}", hash_of(f"k{n}"), ("read",), NOW + timedelta(minutes=n), "kim")
+        for n in range(12)
+    ]
+    for key in made:
+        await world.read_model.writer.put_api_key(key)
+        if key.id not in {"k0", "k5"}:
+            await world.read_model.writer.put_api_key(replace(key, revoked_at=key.created_at + timedelta(seconds=1)))
+    assert [view.key.id for view in await world.read_model.api_keys.list("p1")] == ["k11", "k10", "k5", "k0"]
+    for key in made:
+        known = await world.read_model.api_keys.get(key.hash)
+        assert (known is None) == (key.id not in {"k0", "k5", "k10", "k11"})
+    for n in range(12, 20):
+        standing = replace(made[0], id=f"k{n}", hash=hash_of(f"k{n}"), created_at=NOW + timedelta(minutes=n))
+        await world.read_model.writer.put_api_key(standing)
+    listed = [view.key.id for view in await world.read_model.api_keys.list("p1")]
+    assert listed == ["k19", "k18", "k17", "k16"], "those that stand are kept, and a list has only so many"
+    assert await world.read_model.api_keys.get(made[0].hash) == made[0]

@@ -8,6 +8,7 @@ from soulcaster.domain.ids import default_project_id_for, user_id_for, users_pro
 from soulcaster.domain.members import User
 from soulcaster.errors import KafkaUnavailable
 from soulcaster.ports.projects import Project
+from soulcaster.services import members as members_service
 from tests.support.answers import problem
 from tests.support.make import NOW
 from tests.support.web import Client, World
@@ -265,3 +266,17 @@ async def test_a_key_sees_its_own_project_alone_and_makes_none(guarded: Client, 
         body: dict[str, Any] = {"json": {"email": "a@b", "role": "owner"}} if method == "POST" else {}
         await problem(await guarded.request(method, f"/projects/p2/{path}", headers=admin, **body), 404)
     await problem(await guarded.post("/users", json={"email": "a@b"}), 401)
+
+
+async def test_a_project_may_have_so_many_members(
+    world: World, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(members_service, "MOST_MEMBERS", 2)
+    await world.fill()
+    await world.member("kim", "owner")
+    await world.member("lee", "viewer")
+    sent = len(world.publisher.sent)
+    for body in ({"email": "new@example.com", "role": "viewer"}, {"user_id": "new", "role": "viewer"}):
+        await problem(await client.post("/projects/p1/members", json=body), 409)
+    assert len(world.publisher.sent) == sent, "not even the user is made"
+    assert (await client.post("/projects/p1/members", json={"user_id": "lee", "role": "member"})).status == 200

@@ -16,6 +16,10 @@ from soulcaster.domain.clustering.project.steps import StepDraft
 from soulcaster.domain.commands import Rebalance, Reset
 from soulcaster.domain.events import ClusteringStatus, CommandDone, CommandOutcome
 from soulcaster.domain.ids import command_record_id, id_bytes
+from soulcaster.errors import BadInput
+
+MAX_REQUESTED = 100
+"""Commands of a project that may wait for a round."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,16 +97,30 @@ class RoundSchedule:
     # ---- requests ------------------------------------------------------------------------------------------------
 
     def request(self, command: Rebalance | Reset, draft: StepDraft) -> None:
-        """Keep a command until its rounds are done."""
+        """Keep a command until its rounds are done.
+
+        Raises:
+            BadInput: too many wait already.
+        """
+        self._check_room()
         self._state.requested[command.id] = command
         self._state.store_command(command, draft)
 
     def request_reset(self, command: Reset, draft: StepDraft) -> bool:
-        """Keep a command until every embedder has had an unbounded round; return False where there is nothing to do."""
+        """Keep a command until every embedder has had an unbounded round; return False where there is nothing to do.
+
+        Raises:
+            BadInput: too many wait already.
+        """
+        self._check_room()
         self._to_reset = self._state.embedders.filled()
         if self._to_reset:
             self.request(command, draft)
         return bool(self._to_reset)
+
+    def _check_room(self) -> None:
+        if len(self._state.requested) >= MAX_REQUESTED:
+            raise BadInput("too many commands wait for a round")
 
     def _answer(self, outcome: CommandOutcome, reason: str, at: datetime, draft: StepDraft) -> None:
         """Say what became of all requests."""

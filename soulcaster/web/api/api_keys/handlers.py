@@ -5,7 +5,7 @@ from aiohttp import web
 from soulcaster.web.api.api_keys.models import ApiKeyIn, ApiKeyOut, NewApiKeyOut
 from soulcaster.web.api.operation import operation
 from soulcaster.web.api.responses import json_list, json_response
-from soulcaster.web.caller import CALLER
+from soulcaster.web.caller import CALLER, count_made
 from soulcaster.web.dependencies import dependencies
 from soulcaster.web.listing import ProjectEntriesQuery, entries_page, time_place
 from soulcaster.web.parameters import ProjectQuery
@@ -20,10 +20,14 @@ async def list_api_keys(request: web.Request, query: ProjectEntriesQuery) -> web
     return await json_list(page, lambda view: ApiKeyOut.of(view.key, view.last_used_at))
 
 
-@operation("POST", "/keys", {201: NewApiKeyOut}, scope="admin")
+@operation("POST", "/keys", {201: NewApiKeyOut}, scope="admin", problems=(409,))
 async def create_api_key(request: web.Request, query: ProjectQuery, body: ApiKeyIn) -> web.StreamResponse:
-    """Create an API key, which is valid a moment later; only this response holds its secret."""
+    """Create an API key, which is valid a moment later; only this response holds its secret.
+
+    409 when the project has as many as it may have, 429 when it made many within an hour.
+    """
     given = dependencies(request)
+    await count_made(given, "keys", query.project_id)
     if body.expires_at is not None and body.expires_at <= given.clock():
         raise field_problem("expires_at", "lies in the past")
     new = await given.api_keys.create(

@@ -8,7 +8,7 @@ from soulcaster.services.lookup import known_project
 from soulcaster.web.api.members.models import MemberIn, MemberOut
 from soulcaster.web.api.operation import operation
 from soulcaster.web.api.responses import json_list, json_response
-from soulcaster.web.caller import CALLER
+from soulcaster.web.caller import CALLER, count_made
 from soulcaster.web.dependencies import dependencies
 from soulcaster.web.listing import EntriesQuery, entries_page, time_place
 
@@ -28,6 +28,7 @@ async def set_member(request: web.Request, project_id: str, body: MemberIn) -> w
     """Invite somebody by e-mail address or GitHub login, or change the role of a member."""
     given = dependencies(request)
     await known_project(given.read_model.projects, project_id)
+    await count_made(given, "members", project_id)
     if body.user_id is not None:
         if request[CALLER].project_id and await given.read_model.members.get(project_id, body.user_id) is None:
             raise NotFound("There is no member of that id in this project")

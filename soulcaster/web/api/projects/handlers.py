@@ -1,7 +1,11 @@
 """Users and projects; soulcaster/domain/members.py says what they are."""
 
+from collections.abc import Sequence
+
 from aiohttp import web
 
+from soulcaster.ports.projects import Project
+from soulcaster.ports.read_model import ReadModel
 from soulcaster.web.api.operation import operation
 from soulcaster.web.api.projects.models import (
     CreatedProjectOut,
@@ -39,10 +43,7 @@ async def create_user(request: web.Request, body: UserIn) -> web.StreamResponse:
 @operation("GET", "/projects", {200: ProjectsOut}, scope="read")
 async def list_projects(request: web.Request, query: ProjectsQuery) -> web.StreamResponse:
     """List projects by name, optionally those of one user; an API key sees only its own project."""
-    projects = dependencies(request).read_model.projects
-    user_id, own = query.user_id, request[CALLER].project_id
-    found = await (projects.list() if user_id is None else projects.of_user(user_id))
-    seen = [one for one in found if own in (None, one.id)]
+    seen = await _seen(dependencies(request).read_model, query.user_id, request[CALLER].project_id)
     page, listed = await shown(entries_page(seen, lambda one: (one.name.casefold(), one.id), query), ProjectOut.of)
     return json_response(ProjectsOut(projects=listed, next_cursor=page.next))
 
@@ -54,3 +55,13 @@ async def create_project(request: web.Request, body: ProjectIn) -> web.StreamRes
         name=body.name, user_id=body.user_id, project_id=body.project_id
     )
     return json_response(CreatedProjectOut(project=ProjectOut.of(project)), status=201 if created else 200)
+
+
+async def _seen(read_model: ReadModel, user_id: str | None, own: str | None) -> Sequence[Project]:
+    """Return the projects that a caller sees, of one user where one is named; `own` is that of the API key."""
+    if own is None:
+        return await (read_model.projects.list() if user_id is None else read_model.projects.of_user(user_id))
+    if user_id is not None and await read_model.members.get(own, user_id) is None:
+        return ()
+    project = await read_model.projects.get(own)
+    return () if project is None else (project,)
