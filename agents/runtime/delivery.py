@@ -6,31 +6,32 @@ already been read further; the offsets in between look like gaps left by compact
 lost. Where nothing is committed yet, Faust does not seek at all (aiokafka's `seek_to_committed` ignores offset 0).
 
 A partition that cannot go on from its committed offset, because records were deleted, stands still until a person has
-accepted the loss; so does one with a damaged record, and one whose table has lost its changelog. With a reset policy
-aiokafka would start over at another offset and say nothing. So the app is to have none (`consumer_auto_offset_reset`).
+accepted the loss; so does one whose table has lost rows. With a reset policy aiokafka would start over at another offset
+and say nothing. So the app is to have none (`consumer_auto_offset_reset`). Records that cannot be read are set aside by
+the consumer that the app is given; the partition goes on behind them.
 
 Only this file and `batches.py` touch Faust's privates. tests/loss shows each of these losses without it.
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import faust
 from aiokafka import TopicPartition
-from aiokafka.errors import CorruptRecordException, NoOffsetForPartitionError, OffsetOutOfRangeError
-from faust.transport.drivers.aiokafka import Consumer
+from aiokafka.errors import NoOffsetForPartitionError, OffsetOutOfRangeError
+from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer
 from faust.types import TP, EventT
+from mode import Service
 from mode.utils.queues import ThrowableQueue
 
 from agents.runtime.batches import InProgress
-from soulcaster.domain.lost_records import DamagedRecords, lost_records, lost_table
-from soulcaster.services.stopped_partitions import Loss, StoppedPartitions, named_by
+from soulcaster.domain.lost_records import DamagedRecords, LostTable, lost_records, lost_table
+from soulcaster.services.stopped_partitions import Loss, StoppedPartitions
 from soulcaster.wire.topics import TABLES, changelog, changelog_mark
 
-CAREFUL_FETCHES = 10_000
-"""So many fetches are of one record, to come to a damaged one: more than a consumer has at hand."""
-
+FETCH_WAIT_MS = 1500
+"""How long a broker holds back a fetch that has no data yet."""
 
 QUEUE_BYTES = 64 * 1024 * 1024
 """A queue is full when the records in it have so many bytes, however few they are."""
@@ -66,6 +67,36 @@ def _bytes_of(item: Any) -> int:
     return len(item.message.key or b"") + len(item.message.value or b"") if isinstance(item, EventT) else 0
 
 
+class _Thread(AIOKafkaConsumerThread):  # type: ignore[misc]
+    """The thread of the consumer, which is one that the app is given."""
+
+    def _create_worker_consumer(self, _transport: Any) -> Any:
+        conf = self.app.conf
+        self._assignor = self.app.assignor
+        return self.app.new_consumer(
+            set_aside=self.consumer.set_aside,
+            client_id=conf.broker_client_id,
+            group_id=conf.id,
+            partition_assignment_strategy=[self._assignor],
+            enable_auto_commit=False,
+            auto_offset_reset=conf.consumer_auto_offset_reset,
+            max_poll_records=conf.broker_max_poll_records,
+            max_poll_interval_ms=_ms(conf.broker_max_poll_interval),
+            max_partition_fetch_bytes=conf.consumer_max_fetch_size,
+            fetch_max_wait_ms=FETCH_WAIT_MS,
+            request_timeout_ms=_ms(conf.broker_request_timeout),
+            session_timeout_ms=_ms(conf.broker_session_timeout),
+            rebalance_timeout_ms=_ms(conf.broker_rebalance_timeout),
+            heartbeat_interval_ms=_ms(conf.broker_heartbeat_interval),
+            metadata_max_age_ms=conf.consumer_metadata_max_age_ms,
+            connections_max_idle_ms=conf.consumer_connections_max_idle_ms,
+        )
+
+
+def _ms(seconds: float) -> int:
+    return int(seconds * 1000)
+
+
 class OrderlyConsumer(Consumer):  # type: ignore[misc]  # faust ships no types that hold under --strict
     """Holds back the streams of a new assignment until every partition is at the offset where reading continues."""
 
@@ -75,7 +106,10 @@ class OrderlyConsumer(Consumer):  # type: ignore[misc]  # faust ships no types t
         self._held: set[Any] = set()
         self._fetches: set[asyncio.Future[Any]] = set()
         self._lost = StoppedPartitions()
-        self._careful_fetches = 0
+        self._damaged_tables: dict[TP, LostTable] = {}
+
+    def _new_consumer_thread(self) -> _Thread:
+        return _Thread(self, loop=self.loop, beacon=self.beacon)
 
     async def on_partitions_assigned(self, assigned: set[Any], generation_id: int = 0) -> None:
         """Hold back all streams: no partition is in place yet."""
@@ -106,9 +140,6 @@ class OrderlyConsumer(Consumer):  # type: ignore[misc]  # faust ships no types t
         return await asyncio.shield(fetch)
 
     async def _fetch(self, active: set[Any] | None, seconds: float) -> Any:
-        careful = self._careful_fetches > 0
-        self._careful_fetches -= careful
-        self._thread._ensure_consumer()._max_poll_records = 1 if careful else self.app.conf.broker_max_poll_records
         try:
             return await super()._getmany(active, seconds)
         except OffsetOutOfRangeError as error:
@@ -116,9 +147,6 @@ class OrderlyConsumer(Consumer):  # type: ignore[misc]  # faust ships no types t
             await self._out_of_range(error.args[0])
         except NoOffsetForPartitionError:
             self._fetch_ended()  # it was assigned a moment ago and is sought in a moment
-        except CorruptRecordException as error:
-            self._fetch_ended()
-            await self._damaged(error, careful=careful)
         return {}
 
     def on_buffer_drop(self, tp: Any) -> None:
@@ -180,24 +208,34 @@ class OrderlyConsumer(Consumer):  # type: ignore[misc]  # faust ships no types t
         await self.seek_wait({tp: firsts[tp] for tp in at if self._is_changelog_tp(tp)})
         await self._stop_lost({tp: at[tp] for tp in at if not self._is_changelog_tp(tp)}, firsts, ends)
 
-    async def _damaged(self, error: Exception, *, careful: bool) -> None:
-        """Stop a stream whose next record the broker cannot give, once all records before it are read.
+    async def set_aside(self, damaged: DamagedRecords) -> None:
+        """Set aside records that cannot be read, as asked by the thread of the consumer, which then goes on."""
+        await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self._set_aside(damaged), self.app.loop))
 
-        aiokafka has read past what it had at hand when it came to the damage, and gives none of it. So everything is
-        read again, one record a fetch: then the error comes when the damage is next, and nothing else is lost by it.
-        """
-        tp = TP(*named_by(error, [TopicPartition(*tp) for tp in self.assignment()]))
+    async def _set_aside(self, damaged: DamagedRecords) -> None:
+        await self.app.set_aside(damaged)
+        tp = TP(damaged.topic, damaged.partition)
         if self._is_changelog_tp(tp):
-            raise error
-        if careful:
-            self._careful_fetches = 0
-            at = await self.position(tp)
-            await self._stop([tp], DamagedRecords(tp.topic, tp.partition, at, at + 1), {tp: at})
-        else:
-            self._careful_fetches = CAREFUL_FETCHES
-            streams = [tp for tp in self.assignment() if not self._is_changelog_tp(tp) and tp not in self._lost]
-            firsts, _ = await self._spans(streams)
-            await self.seek_wait({tp: self._read_offset[tp] or firsts[tp] for tp in streams})
+            # The other tables are recovered; the streams of this one stop before they are read (`perform_seek`).
+            self._damaged_tables[tp] = LostTable(tp.topic, tp.partition, 0, damaged.next, damaged)
+            recovered = self.app.tables.recovery.active_offsets
+            recovered[tp] = max(recovered[tp] or 0, damaged.next - 1)
+
+    @Service.task  # type: ignore[untyped-decorator]
+    async def _pass_what_is_no_record(self) -> None:
+        """Commit what is behind the last record and is none, as a marker of a transaction is: it is no work left."""
+        async for _ in self.itertimer(self.commit_interval, name="no records"):
+            if self._in_place and self.flow_active and not self.app.rebalancing:
+                await self._commit_offsets(dict(self._behind_no_records()))
+
+    def _behind_no_records(self) -> Iterator[tuple[Any, int]]:
+        consumer = self._thread._ensure_consumer()
+        for tp in self.assignment():
+            if tp not in self._lost and not self._is_changelog_tp(tp):
+                committed = self._committed_offset[tp] or 0
+                behind = consumer.past_no_records(TopicPartition(tp.topic, tp.partition), committed)
+                if behind > committed:
+                    yield tp, behind
 
     async def _stop_lost(self, wanted: Mapping[Any, int], firsts: Mapping[Any, int], ends: Mapping[Any, int]) -> None:
         """Stop streams that do not have the offset from which they are to go on."""
@@ -213,7 +251,9 @@ class OrderlyConsumer(Consumer):  # type: ignore[misc]  # faust ships no types t
             for tp in [tp for tp in firsts if tp.topic == changelog_name]:
                 streams = [TP(topic.name, tp.partition) for topic in topics]
                 read = any(self._committed_offset[stream] for stream in streams)
-                lost = lost_table(changelog_name, tp.partition, read=read, first=firsts[tp], end=ends[tp])
+                lost = self._damaged_tables.get(tp) or lost_table(
+                    changelog_name, tp.partition, read=read, first=firsts[tp], end=ends[tp]
+                )
                 if lost is not None:
                     await self._stop(streams, lost, firsts)
                 elif not ends[tp]:
@@ -231,7 +271,9 @@ class OrderlyConsumer(Consumer):  # type: ignore[misc]  # faust ships no types t
 
     async def _spans(self, tps: Iterable[Any]) -> tuple[dict[Any, int], dict[Any, int]]:
         """Return the first offset of each partition, and the offset of its next record."""
-        firsts, ends = await self.earliest_offsets(*tps), await self.highwaters(*tps)
+        partitions = [TopicPartition(tp.topic, tp.partition) for tp in tps]
+        firsts = await self.earliest_offsets(*tps)
+        ends = await self._thread.call_thread(self._thread._ensure_consumer().log_ends, partitions)
         return (
             {TP(tp.topic, tp.partition): first for tp, first in firsts.items()},
             {TP(tp.topic, tp.partition): end for tp, end in ends.items()},
@@ -245,7 +287,19 @@ class OrderlyConsumer(Consumer):  # type: ignore[misc]  # faust ships no types t
 class OrderlyApp(faust.App):  # type: ignore[misc]
     """A Faust app that reads with an OrderlyConsumer, into queues of bounded size."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        new_consumer: Callable[..., Any],
+        set_aside: Callable[[DamagedRecords], Awaitable[None]],
+        **kwargs: Any,
+    ) -> None:
+        """Let `new_consumer` make the consumer: one that takes aiokafka's options and hands over what is damaged.
+
+        `set_aside` keeps records that cannot be read, and is called in the loop of the app.
+        """
+        self.new_consumer = new_consumer
+        self.set_aside = set_aside
         super().__init__(*args, **kwargs)
         self.in_progress = InProgress(self)
 

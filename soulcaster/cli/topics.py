@@ -12,7 +12,7 @@ from soulcaster.processes.data_dir import DEFAULT_DATA_DIR
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from soulcaster.domain.lost_records import DamagedRecords, LostRecords
+    from soulcaster.domain.lost_records import LostRecords
     from soulcaster.processes.settings import Settings
 
 app = typer.Typer(help="Create the Kafka topics, compare them, and accept records that were lost.")
@@ -52,10 +52,9 @@ def skip_lost(
 ) -> None:
     """Show records that workers or launchers can read no more, and accept that they are lost.
 
-    Records are deleted under a process that is away for longer than a topic keeps them, or the broker's disk damages
-    them. The partition stands still until the loss is accepted; other partitions go on. With --accept, the partition
-    goes on from the next record that can be read. Stop the workers (or launchers) first, and start them again
-    afterwards.
+    Records are deleted under a process that is away for longer than a topic keeps them. The partition stands still
+    until the loss is accepted; other partitions go on. With --accept, the partition goes on from the first record that
+    is there. Stop the workers (or launchers) first, and start them again afterwards.
 
     `soulcaster topics skip-lost`
 
@@ -75,25 +74,20 @@ def _say_that_it_waits(group: str, members: int) -> None:
     say(f"{members} processes are in the group {group}; if they have ended, Kafka notices within seconds ...")
 
 
-async def _skip_lost(settings: "Settings", *, accept: bool) -> "Mapping[str, Sequence[LostRecords | DamagedRecords]]":
+async def _skip_lost(settings: "Settings", *, accept: bool) -> "Mapping[str, Sequence[LostRecords]]":
     """Return what each group has lost; with `accept`, let it go on."""
-    from soulcaster.adapters.kafka.damage import batch_reader
-    from soulcaster.adapters.kafka.lost_records import find_damaged_records, find_lost_records, skip_lost_records
+    from soulcaster.adapters.kafka.lost_records import find_lost_records, skip_lost_records
     from soulcaster.adapters.kafka.offsets import offsets_of
     from soulcaster.processes.groups import consumer_groups
     from soulcaster.processes.kafka_access import kafka_access
 
-    lost: dict[str, list[LostRecords | DamagedRecords]] = {}
+    lost: dict[str, list[LostRecords]] = {}
     kafka = kafka_access(settings)
-    async with offsets_of(kafka) as offsets, batch_reader(kafka) as batches:
+    async with offsets_of(kafka) as offsets:
         existing = await offsets.topics()
         for group in consumer_groups(settings.app_id):
             topics = existing & set(group.readers)
-            found: list[LostRecords | DamagedRecords] = [
-                *await find_lost_records(offsets, group.name, topics),
-                *await find_damaged_records(offsets, batches, group.name, topics),
-            ]
-            if found:
+            if found := await find_lost_records(offsets, group.name, topics):
                 lost[group.name] = found
     if accept:
         for name, of_group in lost.items():

@@ -1,10 +1,10 @@
-"""Records that a consumer group can never read: they were deleted before it came to them, or damaged on the disk.
+"""Records that a consumer group can never read: they were deleted before it came to them, or they are damaged.
 
 Of what was deleted, offsets alone tell. Compaction leaves gaps between records, which are no loss; a partition whose
 first offset is beyond what the group has committed has lost everything in between.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 _ADVICE = (
     "the partition stands still until a person accepts the loss: stop the group's processes, run `soulcaster topics "
@@ -44,37 +44,38 @@ class LostRecords:
         """Say what to do about it."""
         return _ADVICE
 
-    @property
-    def next(self) -> int:
-        """Return the offset from which the group goes on once the loss is accepted."""
-        return self.first
-
 
 @dataclass(frozen=True, slots=True)
 class DamagedRecords:
-    """Records that the broker has and cannot give any more: the checksum of their batch is wrong."""
+    """Records that the broker has and cannot give any more, or that nobody can read: they are set aside."""
 
     topic: str
     partition: int
     first: int
     next: int
-    """The first offset behind them. One beyond the first where nobody has looked how far the damage goes."""
+    """The first offset behind them."""
+    reason: str
+    data: bytes = field(default=b"", repr=False)
+    """The batch as the broker gives it, if it gives anything."""
 
     @property
     def count(self) -> int:
-        """Return how many records are lost, at least."""
+        """Return how many records are lost, at most: markers and what was compacted away have offsets, too."""
         return self.next - self.first
 
     @property
     def what(self) -> str:
-        """Return a sentence that says what was lost."""
+        """Return a sentence that says what cannot be read."""
         where = f"{self.topic}, partition {self.partition}"
-        return f"{where}: the broker's copy is damaged at offset {self.first:,}, for {self.count:,} records at least"
+        return f"{where}: {self.count:,} records from offset {self.first:,} on cannot be read: {self.reason}"
 
     @property
     def advice(self) -> str:
         """Say what to do about it."""
-        return f"if another broker has a whole copy, let it lead the partition; otherwise {_ADVICE}"
+        return (
+            "if another broker has a whole copy, let it lead the partition; otherwise nothing: a process that runs "
+            "sets them aside as a dead letter and goes on"
+        )
 
 
 def lost_records(topic: str, partition: int, *, committed: int | None, first: int, end: int) -> LostRecords | None:
@@ -95,10 +96,14 @@ class LostTable:
     partition: int
     first: int
     end: int
+    damaged: DamagedRecords | None = None
+    """The rows that cannot be read, if that is the loss."""
 
     @property
     def what(self) -> str:
         """Return a sentence that says what was lost."""
+        if self.damaged is not None:
+            return f"{self.damaged.what}, so the table has lost what it had stored there"
         rows = f"its records before offset {self.first:,} were deleted" if self.first else "it is empty"
         return f"{self.changelog}, partition {self.partition}: {rows}, so the table has lost what it had stored"
 

@@ -3,6 +3,7 @@
 import asyncio
 from contextlib import AsyncExitStack
 from datetime import timedelta
+from functools import partial
 
 import structlog
 
@@ -24,6 +25,7 @@ from soulcaster.processes.redis_access import redis_access
 from soulcaster.processes.settings import LauncherSettings
 from soulcaster.processes.signals import run_until_stopped
 from soulcaster.processes.telemetry import telemetry
+from soulcaster.services.dead_letters import set_damaged_aside
 from soulcaster.services.fix_policy import FixPolicy
 from soulcaster.services.job_tokens import JobTokens
 from soulcaster.services.log_archive import LogArchiver
@@ -70,7 +72,8 @@ async def _launch(settings: LauncherSettings) -> None:
         )
         runs = JobRuns(launching, lambda record: consumer.commit(record), at_once=settings.launcher_jobs)
         group = launcher_group(settings.app_id)
-        consumer = GroupConsumer(kafka, FIX_COMMANDS.name, group, revoked=runs.let_go)
+        set_aside = partial(set_damaged_aside, publisher, clock=utc_now)
+        consumer = GroupConsumer(kafka, FIX_COMMANDS.name, group, set_aside=set_aside, revoked=runs.let_go)
         read_model = RedisReadModel(redis_access(settings))
         stack.push_async_callback(read_model.close)
         fixes = await stack.enter_async_context(open_fixes(settings, publisher, read_model))

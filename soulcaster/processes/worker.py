@@ -10,6 +10,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -32,6 +33,7 @@ from agents.runtime.suspension import AwakePublisher, Suspension
 from soulcaster.adapters.embedders.measured import MeasuredEmbedder
 from soulcaster.adapters.kafka.access import KafkaAccess, Password
 from soulcaster.adapters.kafka.brokers import read_brokers
+from soulcaster.adapters.kafka.careful import CarefulConsumer
 from soulcaster.adapters.kafka.publisher import KafkaPublisher
 from soulcaster.adapters.redis.read_model import RedisReadModel
 from soulcaster.domain.clustering.project.clusters import ProjectClusters
@@ -54,6 +56,7 @@ from soulcaster.processes.signals import end_soon
 from soulcaster.processes.system_settings import KafkaSettings
 from soulcaster.processes.telemetry import telemetry
 from soulcaster.processes.worker_watch import WorkerWatch
+from soulcaster.services.dead_letters import set_damaged_aside
 from soulcaster.services.project_config import ConfigCache
 from soulcaster.services.project_limit import ProjectLimit
 from soulcaster.services.projection import Projection
@@ -117,10 +120,10 @@ def create_app(settings: WorkerSettings, *, embedder: Embedder | None = None) ->
     """
     _use_one_thread()
     kafka = kafka_access(settings)
-    app = _faust_app(settings, kafka)
     to_kafka = KafkaPublisher(kafka)
     suspension = Suspension(SUSPENDED_SECONDS, _end_process)
     publisher = AwakePublisher(to_kafka, suspension)
+    app = _faust_app(settings, kafka, publisher)
     read_model = RedisReadModel(
         redis_access(settings), notices=True, logs_expire=job_logs_expire(settings.job_log_ttl_seconds)
     )
@@ -157,9 +160,11 @@ def create_app(settings: WorkerSettings, *, embedder: Embedder | None = None) ->
     return app
 
 
-def _faust_app(settings: KafkaSettings, kafka: KafkaAccess) -> OrderlyApp:
+def _faust_app(settings: KafkaSettings, kafka: KafkaAccess, publisher: Publisher) -> OrderlyApp:
     return OrderlyApp(
         settings.app_id,
+        new_consumer=partial(CarefulConsumer, **kafka.options()),
+        set_aside=partial(set_damaged_aside, publisher, clock=utc_now),
         broker=";".join(f"kafka://{server}" for server in kafka.servers.split(",")),
         broker_credentials=_credentials(kafka),
         store="memory://",

@@ -8,12 +8,16 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 import stamina
+import structlog
 
+from soulcaster.domain.lost_records import DamagedRecords
 from soulcaster.errors import Conflict, KafkaUnavailable, NotFound
+from soulcaster.ports.clock import Clock
 from soulcaster.ports.dead_letters import DeadLetter, DeadLetters
 from soulcaster.ports.messaging import Outgoing, Publisher, Record
 from soulcaster.services.intake import generated_external_id, read_json
 from soulcaster.services.retrying import MAX_WAIT_SECONDS
+from soulcaster.telemetry.metrics import DAMAGED_RECORDS
 from soulcaster.telemetry.metrics import DEAD_LETTERS as DEAD_LETTERS_SENT
 from soulcaster.wire.feedback import form_of
 from soulcaster.wire.topics import (
@@ -25,11 +29,13 @@ from soulcaster.wire.topics import (
     TOPICS,
 )
 
+log = structlog.get_logger(__name__)
+
 SEND_SECONDS = 60.0
 """How long sending dead letters is retried; after that the process ends rather than lose them."""
 
-Kind = Literal["invalid", "failed", "job"]
-"""Why, in metrics: not what its topic carries, made an agent raise, or the order of a job that is dead."""
+Kind = Literal["invalid", "failed", "job", "damaged"]
+"""Why, in metrics: not what its topic carries, made an agent raise, the order of a dead job, or unreadable bytes."""
 
 MAX_REASON = 2_000
 """Characters of a reason that are kept."""
@@ -62,6 +68,31 @@ def dead_letter(record: Record, reason: str, *, value: bytes | None = None, inde
     came from and why they cannot be processed. It is never larger than its topic takes.
     """
     whole = (record.value or b"") if value is None else value
+    return _letter(record, whole, reason, {} if index is None else {"index": str(index)})
+
+
+def damaged_letter(damaged: DamagedRecords, at_ms: int) -> Outgoing:
+    """Return the dead letter of records that cannot be read: the batch as it came, and where and why.
+
+    Its `offset` is that of the first, `until` the one behind the last; its time, `at_ms`, is when it was set aside.
+    """
+    record = Record(damaged.topic, damaged.partition, damaged.first, at_ms, None, damaged.data)
+    return _letter(record, damaged.data, damaged.reason, {"until": str(damaged.next)})
+
+
+async def set_damaged_aside(publisher: Publisher, damaged: DamagedRecords, clock: Clock) -> None:
+    """Send the dead letter of records that cannot be read, and count them.
+
+    Raises:
+        KafkaUnavailable: Kafka did not acknowledge it.
+    """
+    at_ms = int(clock().timestamp() * 1000)
+    await send_dead_letters(publisher, [damaged_letter(damaged, at_ms)], "damaged")
+    DAMAGED_RECORDS.labels(damaged.topic).inc(damaged.count)
+    log.critical("records cannot be read and are set aside", what=damaged.what)
+
+
+def _letter(record: Record, whole: bytes, reason: str, more: Mapping[str, str]) -> Outgoing:
     is_cut = len(whole) > MAX_MESSAGE_BYTES
     headers = {
         "topic": record.topic,
@@ -69,9 +100,8 @@ def dead_letter(record: Record, reason: str, *, value: bytes | None = None, inde
         "offset": str(record.offset),
         "timestamp": str(record.timestamp_ms),
         "reason": reason[:MAX_REASON],
+        **more,
     }
-    if index is not None:
-        headers["index"] = str(index)
     if is_cut:
         headers["size"] = str(len(whole))
         headers["sha256"] = hashlib.sha256(whole).hexdigest()

@@ -2,11 +2,10 @@
 
 from collections import Counter
 from collections.abc import Iterable
-from typing import TypeVar
 
 import structlog
 
-from soulcaster.domain.lost_records import DamagedRecords, LostRecords, LostTable
+from soulcaster.domain.lost_records import LostRecords, LostTable
 from soulcaster.telemetry.metrics import LOST_RECORDS, STOPPED_PARTITIONS
 
 log = structlog.get_logger(__name__)
@@ -14,8 +13,7 @@ log = structlog.get_logger(__name__)
 Place = tuple[str, int]
 """A topic and one of its partitions."""
 
-Loss = LostRecords | DamagedRecords | LostTable
-P = TypeVar("P")
+Loss = LostRecords | LostTable
 
 
 class StoppedPartitions:
@@ -51,15 +49,3 @@ class StoppedPartitions:
         for topic in self._topics:
             STOPPED_PARTITIONS.labels(topic).set(stopped[topic])
             LOST_RECORDS.labels(topic).set(lost[topic])
-
-
-def named_by(error: Exception, partitions: Iterable[P]) -> P:
-    """Return the partition whose batch is damaged: aiokafka's error has it as the last of its words, and nowhere else.
-
-    Raises:
-        the error: it names none of them.
-    """
-    for partition in partitions:
-        if str(error).endswith(str(partition)):
-            return partition
-    raise error

@@ -30,7 +30,7 @@ LOG_LINES_LOST = _process.counter(
 DEAD_LETTERS = _process.counter(
     "dead_letters",
     "Messages that cannot be processed, by the topic they came from. `kind`: `invalid` is not what its topic carries, "
-    "`failed` made an agent raise, `job` ended as dead.",
+    "`failed` made an agent raise, `job` ended as dead, `damaged` is a batch that nobody can read.",
     "topic",
     "kind",
 )
@@ -198,12 +198,17 @@ KAFKA_PUBLISHED = _systems.counter("kafka_published_messages", "Messages that Ka
 KAFKA_ERRORS = _systems.counter("kafka_errors", "Calls of Kafka, outside of Faust, that failed or took too long.")
 STOPPED_PARTITIONS = _systems.gauge(
     "stopped_partitions",
-    "Partitions of this process that stand still because records, or rows of a table, were deleted before they were "
-    "read, or are damaged: a person has to act.",
+    "Partitions of this process that stand still because records were deleted before they were read, or rows of a "
+    "table were deleted or are damaged: a person has to act.",
     "topic",
 )
 LOST_RECORDS = _systems.gauge(
-    "lost_records", "Records of those partitions that were deleted before they were read, or are damaged.", "topic"
+    "lost_records", "Records of those partitions that were deleted before they were read.", "topic"
+)
+DAMAGED_RECORDS = _systems.counter(
+    "damaged_records",
+    "Records that nobody can read, because their batch is damaged: each batch is a dead letter, and others go on.",
+    "topic",
 )
 REDIS_SECONDS = _systems.histogram(
     "redis_seconds", "Seconds of a use of Redis: one command, or those that belong together.", buckets=CALLS

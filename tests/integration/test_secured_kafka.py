@@ -13,6 +13,7 @@ from cryptography.fernet import Fernet
 
 from soulcaster.adapters.kafka.access import KafkaAccess
 from soulcaster.adapters.kafka.brokers import read_brokers
+from soulcaster.adapters.kafka.careful import pass_over
 from soulcaster.adapters.kafka.consumers import GroupConsumer
 from soulcaster.adapters.kafka.dead_letters import KafkaDeadLetters
 from soulcaster.adapters.kafka.job_feed import KafkaJobFeed
@@ -47,7 +48,7 @@ async def use(kafka: KafkaAccess) -> None:
         await publisher.publish([Outgoing(name, b"key", b"value")])
     [[record]] = [records async for records in KafkaTopicReader(kafka).since(name, 0, 0)]
     assert record.value == b"value"
-    async with GroupConsumer(kafka, name, name) as consumer:
+    async with GroupConsumer(kafka, name, name, set_aside=pass_over) as consumer:
         record = await anext(consumer.records())
         await consumer.commit(record)
     async with offsets_of(kafka) as offsets:
@@ -90,7 +91,7 @@ async def test_nothing_is_lost_when_kafka_ends_connections_whose_sessions_are_ov
     name = f"of-{uuid4().hex}"
     await provision(kafka, [Topic(name, "any", "bytes", None, "of a test")], partitions=1, replication=1)
     sent: list[bytes] = []
-    async with asyncio.timeout(60), KafkaPublisher(kafka) as publisher, GroupConsumer(kafka, name, name) as consumer:
+    async with asyncio.timeout(60), KafkaPublisher(kafka) as publisher, GroupConsumer(kafka, name, name, set_aside=pass_over) as consumer:
         records = consumer.records()
         while sum("Got error produce response" in message for message in caplog.messages) < 2:
             sent.append(str(len(sent)).encode())
@@ -148,7 +149,7 @@ async def test_every_client_says_why_it_is_kept_out(secured: SecuredKafka) -> No
     attempts: list[Awaitable[object]] = [
         provision(kafka, [], partitions=1, replication=1),
         KafkaPublisher(kafka).publish([Outgoing("any", None, b"")]),
-        GroupConsumer(kafka, "any", "any").__aenter__(),
+        GroupConsumer(kafka, "any", "any", set_aside=pass_over).__aenter__(),
         anext(reader),
         KafkaDeadLetters(kafka, timeout=30).newest("any", limit=1, before=None),
         KafkaJobFeed(kafka, utc_now).watch("any", Record("any", 0, 0, 0, b"", b"")).__aenter__(),

@@ -1,4 +1,4 @@
-"""Records that decay on the broker's disk: their partition stands still and says so, the others go on."""
+"""Records that nobody can read: they become a dead letter, and their partition goes on like the others."""
 
 from collections.abc import Sequence
 from uuid import uuid4
@@ -6,18 +6,21 @@ from uuid import uuid4
 import pytest
 from aiokafka import TopicPartition
 
-from soulcaster.adapters.kafka.consumers import GroupConsumer
+from soulcaster.adapters.kafka.backward_reader import span_of
+from soulcaster.adapters.kafka.consumers import GroupConsumer, standalone_consumer
 from soulcaster.adapters.kafka.damage import batch_reader
 from soulcaster.adapters.kafka.offsets import offsets_of
 from soulcaster.dev.stack import Stack
 from soulcaster.domain.ids import item_id
+from soulcaster.domain.lost_records import DamagedRecords
 from soulcaster.ports.messaging import Outgoing
 from soulcaster.processes.kafka_access import kafka_access
 from soulcaster.wire.feedback import RawFeedback
-from soulcaster.wire.topics import FEEDBACK_RAW, FIX_COMMANDS
+from soulcaster.wire.topics import DEAD_LETTERS, FEEDBACK_RAW, FIX_COMMANDS, changelog
 from tests.loss.conftest import Crew, publisher
 from tests.loss.test_loss import project
-from tests.loss.test_out_of_range import problems, said, skip_lost
+from tests.loss.test_out_of_range import all_committed, problems, said
+from tests.support import damage
 from tests.support.recount import from_log
 
 pytestmark = pytest.mark.integration
@@ -26,18 +29,20 @@ DECAYED = "This was written to a disk that forgets."
 
 
 def decay(stack: Stack, topic: str, words: str) -> int:
-    """Change a byte of every record with these words on the broker's disk; return the partition that has them."""
-    [file] = [
-        file for file in (stack.data_dir / "kafka").rglob(f"{topic}-*/*.log") if words.encode() in file.read_bytes()
-    ]
-    stored = file.read_bytes()
-    with file.open("r+b") as log:
-        at = stored.find(words.encode())
-        while at != -1:
-            log.seek(at)
-            log.write(b"#")
-            at = stored.find(words.encode(), at + 1)
-    return int(file.parent.name.rsplit("-", 1)[1])
+    """Damage every batch with these words on the broker's disk; return the partition that has them."""
+    return damage.damage(stack.data_dir / "kafka", topic, words, damage.checksum_is_wrong)
+
+
+async def letters(crew: Crew, topic: str) -> list[dict[str, str]]:
+    """Return the headers of the dead letters of what was damaged on a topic."""
+    found: list[dict[str, str]] = []
+    kafka = kafka_access(crew.settings)
+    async with offsets_of(kafka) as offsets, standalone_consumer(kafka) as consumer:
+        for tp, span in (await offsets.spans([DEAD_LETTERS.name])).items():
+            async for records in span_of(consumer, tp, span):
+                all_headers = [{name: value.decode() for name, value in one.headers} for one in records]
+                found += [headers for headers in all_headers if headers["topic"] == topic and "until" in headers]
+    return found
 
 
 def message(project_id: str, name: str, text: str) -> tuple[str, Outgoing]:
@@ -52,7 +57,7 @@ async def post_batches(crew: Crew, batches: Sequence[Sequence[Outgoing]]) -> Non
             await to_kafka.publish(batch)
 
 
-async def test_a_worker_stops_at_a_damaged_batch_until_the_loss_is_accepted(crew: Crew, loop_stack: Stack) -> None:
+async def test_a_worker_sets_damaged_batches_aside_and_goes_on(crew: Crew, loop_stack: Stack) -> None:
     project_id = project()
     good, messages = [], []
     for n in range(6):
@@ -65,29 +70,23 @@ async def test_a_worker_stops_at_a_damaged_batch_until_the_loss_is_accepted(crew
     others = [message(project_id, f"other-{n}", f"Page {n} is empty.") for n in range(40)]
     elsewhere = [Outgoing(one.topic, str(n).encode(), one.value) for n, (_, one) in enumerate(others)]
     await post_batches(crew, [elsewhere])
-    async with publisher(crew.settings) as to_kafka:
-        keys = [message.key or b"" for message in elsewhere]
-        at = await to_kafka.partitions(FEEDBACK_RAW.name, keys)
-    behind = [one for (one, _), place in zip(others, at, strict=True) if place == partition]
-    before = {one for (one, _), place in zip(others, at, strict=True) if place != partition} | set(good[:15])
 
     worker = crew.hire()
-    await crew.settled(project_id, len(before))
-    assert await said(worker, "records are lost") == 1
-    assert set((await from_log(crew.settings, project_id)).items) == before
-    [found] = [one for one in await problems(crew) if "damaged" in one.what and FEEDBACK_RAW.name in one.what]
-    assert f"partition {partition}" in found.what
-    assert "10 records at least" in found.what
-    await worker.stop()
-    assert "10 records" in await skip_lost(crew)
-    assert "accepted" in await skip_lost(crew, "--accept")
-    worker = crew.hire()
-    await crew.settled(project_id, len(before | set(good) | set(behind)))
-    assert "records are lost" not in worker.log.read_text()
-    assert set((await from_log(crew.settings, project_id)).items) == before | set(good) | set(behind)
+    wanted = set(good) | {one for one, _ in others}
+    await crew.settled(project_id, len(wanted))
+    assert set((await from_log(crew.settings, project_id)).items) == wanted
+    assert await said(worker, "are set aside") == 2
+    aside = await letters(crew, FEEDBACK_RAW.name)
+    assert {(one["partition"], one["offset"], one["until"]) for one in aside} == {
+        (str(partition), "15", "20"),
+        (str(partition), "20", "25"),
+    }
+    await all_committed(crew, FEEDBACK_RAW.name)
+    assert not await problems(crew)
+    assert worker.running
 
 
-async def test_a_launcher_stops_at_a_damaged_command(crew: Crew, loop_stack: Stack) -> None:
+async def test_a_launcher_sets_a_damaged_command_aside(crew: Crew, loop_stack: Stack) -> None:
     group, words = f"group-{uuid4().hex[:8]}", f"damaged {uuid4().hex}"
     keys = [str(n).encode() for n in range(40)]
     async with publisher(crew.settings) as to_kafka:
@@ -100,14 +99,19 @@ async def test_a_launcher_stops_at_a_damaged_command(crew: Crew, loop_stack: Sta
         end = (await offsets.spans([FIX_COMMANDS.name]))[tp].end
     damaged = end - places.count(wanted)
     async with batch_reader(kafka_access(crew.settings)) as batches:
-        assert await batches.damaged_until(tp, damaged, end) == damaged + 1
-        assert await batches.damaged_until(tp, damaged + 1, end) == damaged + 1
-        assert await batches.damaged_until(tp, end, end) == end
+        assert [one.next for one in (await batches.damage(tp, damaged, end)).found] == [damaged + 1]
+        assert not (await batches.damage(tp, damaged + 1, end)).found
+        assert not (await batches.damage(tp, end, end)).found
+    aside: list[DamagedRecords] = []
+
+    async def note(one: DamagedRecords) -> None:
+        aside.append(one)
+
     read: list[int] = []
-    async with GroupConsumer(kafka_access(crew.settings), FIX_COMMANDS.name, group) as consumer:
+    consumer = GroupConsumer(kafka_access(crew.settings), FIX_COMMANDS.name, group, set_aside=note)
+    async with consumer:
         async for record in consumer.records():
-            read += [record.offset] if record.partition == wanted else [-1]
-            if read.count(-1) >= len(keys) - places.count(wanted):
+            read.append(record.offset)
+            if len(read) == len(keys) - 1:
                 break
-    assert damaged not in read
-    assert not [offset for offset in read if offset > damaged]
+    assert [(one.partition, one.first, one.next) for one in aside] == [(wanted, damaged, damaged + 1)]

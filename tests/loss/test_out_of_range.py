@@ -14,6 +14,7 @@ from aiokafka.admin.records_to_delete import RecordsToDelete
 from typer.testing import CliRunner
 
 from soulcaster.adapters.kafka import lost_records
+from soulcaster.adapters.kafka.careful import pass_over
 from soulcaster.adapters.kafka.consumers import SESSION_MS, GroupConsumer
 from soulcaster.adapters.kafka.offsets import offsets_of
 from soulcaster.cli.checks import Problem, examine
@@ -186,7 +187,7 @@ async def test_a_launcher_that_was_away_too_long_stops_that_partition(crew: Crew
     async def read(count: int) -> list[int]:
         """Return the partitions of the next records, each committed."""
         async with (
-            GroupConsumer(kafka_access(crew.settings), FIX_COMMANDS.name, group) as consumer,
+            GroupConsumer(kafka_access(crew.settings), FIX_COMMANDS.name, group, set_aside=pass_over) as consumer,
             asyncio.timeout(60),
         ):
             found: list[int] = []

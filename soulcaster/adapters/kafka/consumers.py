@@ -9,26 +9,29 @@ from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import (
     CommitFailedError,
     ConsumerStoppedError,
-    CorruptRecordException,
     IllegalStateError,
     NoOffsetForPartitionError,
     OffsetOutOfRangeError,
 )
 
 from soulcaster.adapters.kafka.access import KafkaAccess
+from soulcaster.adapters.kafka.careful import CarefulConsumer, SetAside, pass_over
 from soulcaster.adapters.kafka.connection import FETCH_WAIT_MS, REQUEST_SECONDS, unavailable_errors
 from soulcaster.adapters.kafka.records import record_of
-from soulcaster.domain.lost_records import DamagedRecords, lost_records
+from soulcaster.domain.lost_records import lost_records
 from soulcaster.errors import KafkaUnavailable
 from soulcaster.ports.messaging import Record
 from soulcaster.services.retrying import until_available
-from soulcaster.services.stopped_partitions import StoppedPartitions, named_by
+from soulcaster.services.stopped_partitions import StoppedPartitions
 from soulcaster.wire.topics import DEAD_LETTERS
 
 SESSION_MS = 12_000
 """After this long without a heartbeat the group takes a consumer for dead."""
 
 HEARTBEAT_MS = 3_000
+
+PASS_SECONDS = 5.0
+"""How often it is seen whether only what is no record is left to commit."""
 
 IDLE_MS = 30 * 24 * 3600 * 1000
 """How long a consumer may ask for no record and stay in its group: while all slots of a launcher are taken, it asks for
@@ -42,17 +45,20 @@ async def standalone_consumer(
     timeout: float = REQUEST_SECONDS,  # noqa: ASYNC109
     max_wait_ms: int = FETCH_WAIT_MS,
     fetch_bytes: int = DEAD_LETTERS.max_bytes,
+    set_aside: SetAside = pass_over,
 ) -> AsyncIterator[AIOKafkaConsumer]:
     """Give a consumer that joins no group and commits nothing; the caller assigns partitions and seeks.
 
-    `timeout` is in seconds, to connect; `max_wait_ms` is how long a broker holds back a fetch that has no data yet, and
+    It reads what is committed, up to the first open transaction, where `end_offsets` says that partitions end; records
+    that cannot be read are passed over, once `set_aside` knows of them. `timeout` is in seconds, to connect; `max_wait_ms` is how long a broker holds back a fetch that has no data yet, and
     `fetch_bytes` what it sends of a partition at once, unless the next records were written as one larger batch.
 
     Raises:
         KafkaUnavailable: no broker answers, now or at any later call.
     """
-    consumer = AIOKafkaConsumer(
+    consumer = CarefulConsumer(
         **kafka.options(),
+        set_aside=set_aside,
         max_partition_fetch_bytes=fetch_bytes,
         fetch_max_wait_ms=max_wait_ms,
         enable_auto_commit=False,
@@ -88,21 +94,30 @@ class GroupConsumer:
     """Reads one topic as a member of a consumer group; each record is committed once its work is done.
 
     A partition that does not have the committed offset any more stands still until a person has accepted the loss.
+    Records that cannot be read are set aside, and it goes on behind them.
     """
 
     def __init__(
-        self, kafka: KafkaAccess, topic: str, group: str, *, revoked: Callable[[], Awaitable[None]] | None = None
+        self,
+        kafka: KafkaAccess,
+        topic: str,
+        group: str,
+        *,
+        set_aside: SetAside,
+        revoked: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         """Connect nothing yet; `async with` does.
 
-        `revoked` is called when partitions are taken away; their uncommitted records come again, here or elsewhere.
+        `set_aside` is told of records that cannot be read. `revoked` is called when partitions are taken away; their uncommitted records come again, here or elsewhere.
         """
         self._kafka = kafka
         self._topic = topic
         self._revoked = revoked
         self._stopped = StoppedPartitions()
-        self._consumer = AIOKafkaConsumer(
+        self._passing: asyncio.Task[None] | None = None
+        self._consumer = CarefulConsumer(
             **kafka.options(),
+            set_aside=set_aside,
             group_id=group,
             enable_auto_commit=False,
             auto_offset_reset="none",  # records that were deleted are not passed over
@@ -120,9 +135,13 @@ class GroupConsumer:
         except KafkaUnavailable:
             await self._consumer.stop()
             raise
+        self._passing = asyncio.create_task(self._pass_what_is_no_record())
         return self
 
     async def __aexit__(self, *exc: object) -> None:
+        if self._passing is not None:
+            self._passing.cancel()
+            await asyncio.wait({self._passing})
         await self._consumer.stop()
 
     async def records(self) -> AsyncIterator[Record]:
@@ -136,8 +155,6 @@ class GroupConsumer:
                 await self._begin_or_stop({error.args[0]: 0})
             except OffsetOutOfRangeError as error:
                 await self._begin_or_stop(error.args[0])
-            except CorruptRecordException as error:
-                await self._stop_damaged(named_by(error, self._consumer.assignment()))
 
     async def commit(self, record: Record) -> None:
         """Commit a record and all before it in its partition.
@@ -167,14 +184,22 @@ class GroupConsumer:
             if lost is not None:
                 self._stopped.add([tp], lost)
 
-    async def _stop_damaged(self, tp: TopicPartition) -> None:
-        """Stop a partition whose next record the broker cannot give."""
-        at = await self._consumer.position(tp)
-        self._consumer.pause(tp)
-        self._stopped.add([tp], DamagedRecords(tp.topic, tp.partition, at, at + 1))
+    async def _pass_what_is_no_record(self) -> None:
+        """Commit what is behind the last record and is none, as a marker of a transaction is: it is no work left."""
+        while True:
+            await asyncio.sleep(PASS_SECONDS)
+            for tp in self._consumer.assignment():
+                try:
+                    async with unavailable_errors(self._kafka):
+                        committed = await self._consumer.committed(tp) or 0
+                        behind = self._consumer.past_no_records(tp, committed)
+                        if behind > committed:
+                            await self._consumer.commit({tp: behind})
+                except (IllegalStateError, KafkaUnavailable):
+                    continue  # the partition has moved, or Kafka is away: later is early enough
 
     async def _spans(
         self, partitions: Collection[TopicPartition]
     ) -> tuple[Mapping[TopicPartition, int], Mapping[TopicPartition, int]]:
         async with unavailable_errors(self._kafka):
-            return await self._consumer.beginning_offsets(partitions), await self._consumer.end_offsets(partitions)
+            return await self._consumer.beginning_offsets(partitions), await self._consumer.log_ends(partitions)

@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 
 from soulcaster.adapters.kafka.access import KafkaAccess
+from soulcaster.adapters.kafka.careful import CarefulConsumer, pass_over
 from soulcaster.adapters.kafka.connection import REQUEST_SECONDS, unavailable_errors
 from soulcaster.adapters.kafka.damage import BatchReader
 from soulcaster.adapters.kafka.offsets import KafkaOffsets, offsets_of
@@ -25,8 +26,9 @@ async def find_lost_records(offsets: KafkaOffsets, group: str, topics: Collectio
     """
     committed = await offsets.committed(group)
     spans = await offsets.spans(topics)
+    ends = await offsets.log_ends(spans)
     found = (
-        lost_records(tp.topic, tp.partition, committed=committed.get(tp), first=span.first, end=span.end)
+        lost_records(tp.topic, tp.partition, committed=committed.get(tp), first=span.first, end=ends[tp])
         for tp, span in sorted(spans.items())
     )
     return [lost for lost in found if lost is not None]
@@ -35,7 +37,7 @@ async def find_lost_records(offsets: KafkaOffsets, group: str, topics: Collectio
 async def find_damaged_records(
     offsets: KafkaOffsets, batches: BatchReader, group: str, topics: Collection[str]
 ) -> list[DamagedRecords]:
-    """Return the partitions of existing topics whose next record, for a group, the broker cannot give any more.
+    """Return what a group cannot read next of the partitions of existing topics.
 
     Raises:
         KafkaUnavailable: no broker answers.
@@ -45,9 +47,7 @@ async def find_damaged_records(
     for tp, span in sorted((await offsets.spans(topics)).items()):
         at = committed.get(tp, 0)
         if span.first <= at:
-            readable = await batches.damaged_until(tp, at, span.end)
-            if readable > at:
-                found.append(DamagedRecords(tp.topic, tp.partition, at, readable))
+            found += (await batches.damage(tp, at, span.end)).found
     return found
 
 
@@ -74,7 +74,7 @@ async def find_lost_tables(offsets: KafkaOffsets, app_id: str, existing: Collect
 async def skip_lost_records(
     kafka: KafkaAccess,
     group: str,
-    lost: Sequence[LostRecords | DamagedRecords],
+    lost: Sequence[LostRecords],
     *,
     waits_for: Callable[[int], object] = lambda _members: None,
 ) -> None:
@@ -93,7 +93,7 @@ async def skip_lost_records(
             members = await until(lambda: offsets.members(group), lambda left: not left, seconds=LEAVE_SECONDS)
     if members:
         raise Conflict(f"{members} processes of the group {group} run; stop them first, nothing else is lost by that.")
-    await commit_offsets(kafka, group, {TopicPartition(one.topic, one.partition): one.next for one in lost})
+    await commit_offsets(kafka, group, {TopicPartition(one.topic, one.partition): one.first for one in lost})
 
 
 async def commit_offsets(kafka: KafkaAccess, group: str, offsets: Mapping[TopicPartition, int]) -> None:
@@ -102,8 +102,9 @@ async def commit_offsets(kafka: KafkaAccess, group: str, offsets: Mapping[TopicP
     Raises:
         KafkaUnavailable: no broker answers, or the group has members.
     """
-    consumer = AIOKafkaConsumer(
+    consumer = CarefulConsumer(
         **kafka.options(),
+        set_aside=pass_over,
         group_id=group,
         enable_auto_commit=False,
         request_timeout_ms=int(REQUEST_SECONDS * 1000),

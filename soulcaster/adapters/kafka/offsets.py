@@ -1,11 +1,11 @@
 """Where partitions begin and end, and how far a consumer group has read; read from outside the group."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import (
     GroupCoordinatorNotAvailableError,
@@ -14,6 +14,7 @@ from aiokafka.errors import (
 )
 
 from soulcaster.adapters.kafka.access import KafkaAccess
+from soulcaster.adapters.kafka.careful import CarefulConsumer, pass_over
 from soulcaster.adapters.kafka.connection import REQUEST_SECONDS, unavailable_errors
 from soulcaster.ports.topic_copy import Span
 
@@ -21,7 +22,7 @@ from soulcaster.ports.topic_copy import Span
 class KafkaOffsets:
     """Reads offsets; `offsets_of` makes it. Its methods raise KafkaUnavailable when no broker answers in time."""
 
-    def __init__(self, admin: AIOKafkaAdminClient, consumer: AIOKafkaConsumer, timeout: float) -> None:
+    def __init__(self, admin: AIOKafkaAdminClient, consumer: CarefulConsumer, timeout: float) -> None:
         self._timeout = timeout
         self._admin = admin
         self._consumer = consumer
@@ -32,7 +33,10 @@ class KafkaOffsets:
         return {name for name in names if not name.startswith("__")}
 
     async def spans(self, topics: Collection[str]) -> dict[TopicPartition, Span]:
-        """Return where each partition of the topics begins and ends; a topic that does not exist has no partitions."""
+        """Return where each partition of the topics begins and ends; a topic that does not exist has no partitions.
+
+        For readers, a partition ends where the first open transaction begins.
+        """
         if not topics:
             return {}
         found = await self._admin.describe_topics(list(topics))
@@ -46,6 +50,10 @@ class KafkaOffsets:
             self._consumer.beginning_offsets(partitions), self._consumer.end_offsets(partitions)
         )
         return {tp: Span(firsts[tp], ends[tp]) for tp in partitions}
+
+    async def log_ends(self, partitions: Collection[TopicPartition]) -> Mapping[TopicPartition, int]:
+        """Return where partitions end, with what open transactions have written."""
+        return await self._consumer.log_ends(partitions) if partitions else {}
 
     async def committed(self, group: str) -> dict[TopicPartition, int]:
         """Return a group's committed offsets: the next one it reads of each partition that it has committed."""
@@ -77,7 +85,7 @@ async def offsets_of(kafka: KafkaAccess, *, timeout: float = REQUEST_SECONDS) ->
         KafkaUnavailable: no broker answers, now or at any later call.
     """
     admin = AIOKafkaAdminClient(**kafka.options(), request_timeout_ms=int(timeout * 1000))
-    consumer = AIOKafkaConsumer(**kafka.options(), request_timeout_ms=int(timeout * 1000))
+    consumer = CarefulConsumer(**kafka.options(), set_aside=pass_over, request_timeout_ms=int(timeout * 1000))
     try:
         async with unavailable_errors(kafka):
             async with asyncio.timeout(timeout):
