@@ -6,9 +6,9 @@ already been read further; the offsets in between look like gaps left by compact
 lost. Where nothing is committed yet, Faust does not seek at all (aiokafka's `seek_to_committed` ignores offset 0).
 
 A partition that cannot go on from its committed offset, because records were deleted, stands still until a person has
-accepted the loss; so does one whose table has lost rows. With a reset policy aiokafka would start over at another offset
-and say nothing. So the app is to have none (`consumer_auto_offset_reset`). Records that cannot be read are set aside by
-the consumer that the app is given; the partition goes on behind them.
+accepted the loss; so does one whose table has lost rows. With a reset policy aiokafka would start over at another
+offset and say nothing. So the app is to have none (`consumer_auto_offset_reset`). Records that cannot be read are set
+aside by the consumer that the app is given; the partition goes on behind them.
 
 Only this file and `batches.py` touch Faust's privates. tests/loss shows each of these losses without it.
 """

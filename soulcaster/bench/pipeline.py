@@ -17,8 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 
+from soulcaster.adapters.kafka.consumers import standalone_consumer
 from soulcaster.adapters.kafka.provisioning import provision
 from soulcaster.adapters.kafka.publisher import KafkaPublisher
 from soulcaster.bench import forward
@@ -123,7 +124,7 @@ async def _measure_forwarder(settings: Settings, count: int) -> float:
     values = list(messages("singles", "forward", count, FORWARD_LENGTH))
     async with (
         KafkaPublisher(kafka_access(settings), timeout=PUBLISH_SECONDS) as publisher,
-        AIOKafkaConsumer(**kafka.options()) as offsets,
+        standalone_consumer(kafka) as offsets,
         Program(command, settings) as process,
     ):
 

@@ -15,11 +15,13 @@ from redis.exceptions import RedisError
 
 from soulcaster.adapters.kafka.brokers import read_brokers
 from soulcaster.adapters.kafka.damage import BatchReader, batch_reader
+from soulcaster.adapters.kafka.dead_letters import newest_damage
 from soulcaster.adapters.kafka.lost_records import find_damaged_records, find_lost_records, find_lost_tables
 from soulcaster.adapters.kafka.offsets import KafkaOffsets, offsets_of
 from soulcaster.adapters.redis.client import redis_client
 from soulcaster.adapters.redis.failures import failure
 from soulcaster.dev.supervision import Death, read_deaths
+from soulcaster.domain.lost_records import DamagedRecords
 from soulcaster.errors import BadInput, KafkaRefuses, KafkaUnavailable, RedisRefuses, Unavailable
 from soulcaster.http_client import http_session
 from soulcaster.processes.groups import ConsumerGroup, consumer_groups
@@ -77,6 +79,16 @@ class Problem(BaseModel):
     advice: str
 
 
+class SetAside(BaseModel):
+    """Records of a topic that nobody can read, in how many places, as the newest dead letters say."""
+
+    model_config = ConfigDict(frozen=True)
+
+    topic: str
+    places: int
+    records: int
+
+
 class Report(BaseModel):
     """Everything that was found; without problems all is well."""
 
@@ -87,6 +99,7 @@ class Report(BaseModel):
     groups: list[Group] = []
     behind: list[Behind] = []
     dead_letters: int | None = None
+    set_aside: list[SetAside] = []
     deaths: list[Death] = []
     problems: list[Problem] = []
 
@@ -141,10 +154,14 @@ async def _examine_kafka(settings: Settings, report: Report) -> None:
             report.behind += behind
             report.problems += problems
             report.problems += await check_damage(offsets, batches, consumers, existing)
-        report.problems += await check_tables(offsets, settings.app_id, existing)
+        damage: Collection[DamagedRecords] = ()
         if DEAD_LETTERS.name in existing:
             spans = await offsets.spans([DEAD_LETTERS.name])
             report.dead_letters = sum(span.end - span.first for span in spans.values())
+            if report.dead_letters:
+                damage = await newest_damage(kafka, timeout=TIMEOUT_SECONDS)
+        report.set_aside = _by_topic(damage)
+        report.problems += await check_tables(offsets, batches, settings.app_id, existing, damage)
 
 
 # ---- systems -----------------------------------------------------------------------------------------------------
@@ -283,13 +300,26 @@ async def check_damage(
     return [Problem(what=f"{consumers.command} cannot read {one.what}", advice=one.advice) for one in damaged]
 
 
-async def check_tables(offsets: KafkaOffsets, app_id: str, existing: set[str]) -> list[Problem]:
-    """Return a problem for each partition of the workers' tables that has lost rows.
+def _by_topic(damage: Collection[DamagedRecords]) -> list[SetAside]:
+    places, records = Counter(one.topic for one in damage), Counter[str]()
+    for one in damage:
+        records[one.topic] += one.count
+    return [SetAside(topic=topic, places=places[topic], records=records[topic]) for topic in sorted(places)]
+
+
+async def check_tables(
+    offsets: KafkaOffsets,
+    batches: BatchReader,
+    app_id: str,
+    existing: set[str],
+    damage: Collection[DamagedRecords],
+) -> list[Problem]:
+    """Return a problem for each partition of the workers' tables that has lost rows, by damage that is known too.
 
     Raises:
         KafkaUnavailable: no broker answers.
     """
-    lost = await find_lost_tables(offsets, app_id, existing)
+    lost = await find_lost_tables(offsets, batches, app_id, existing, damage)
     return [Problem(what=f"worker has lost a table: {one.what}", advice=one.advice) for one in lost]
 
 

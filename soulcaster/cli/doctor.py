@@ -52,6 +52,11 @@ def _print(report: "Report") -> None:
             f"\n{report.dead_letters:,} dead letters: messages that could not be processed. See them and their "
             "reasons with:\n  soulcaster tail dead-letters --from-beginning --no-follow"
         )
+    for one in report.set_aside:
+        out.print(
+            f"{one.records:,} records of {one.topic} could not be read, in {one.places:,} places: each place is one of "
+            "these dead letters."
+        )
     if report.deaths:
         deaths = table("Died", "Times in a row", "Last", "Now")
         for death in report.deaths:

@@ -157,6 +157,16 @@ def read_dead_letter(record: Record, headers: Iterable[tuple[str, bytes | None]]
         return None
 
 
+def read_damaged(headers: Iterable[tuple[str, bytes | None]]) -> DamagedRecords | None:
+    """Return what a dead letter with these headers says cannot be read, without its bytes; None where it says none."""
+    texts = {name: (value or b"").decode("utf-8", "replace") for name, value in headers}
+    try:
+        first, behind = int(texts["offset"]), int(texts["until"])
+        return DamagedRecords(texts["topic"], int(texts["partition"]), first, behind, texts["reason"])
+    except (KeyError, ValueError):
+        return None
+
+
 def project_of(record: Record) -> str | None:
     """Return the one project that a record names, by its key or in its value.
 

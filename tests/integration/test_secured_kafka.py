@@ -91,7 +91,11 @@ async def test_nothing_is_lost_when_kafka_ends_connections_whose_sessions_are_ov
     name = f"of-{uuid4().hex}"
     await provision(kafka, [Topic(name, "any", "bytes", None, "of a test")], partitions=1, replication=1)
     sent: list[bytes] = []
-    async with asyncio.timeout(60), KafkaPublisher(kafka) as publisher, GroupConsumer(kafka, name, name, set_aside=pass_over) as consumer:
+    async with (
+        asyncio.timeout(60),
+        KafkaPublisher(kafka) as publisher,
+        GroupConsumer(kafka, name, name, set_aside=pass_over) as consumer,
+    ):
         records = consumer.records()
         while sum("Got error produce response" in message for message in caplog.messages) < 2:
             sent.append(str(len(sent)).encode())

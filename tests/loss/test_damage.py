@@ -16,7 +16,7 @@ from soulcaster.domain.lost_records import DamagedRecords
 from soulcaster.ports.messaging import Outgoing
 from soulcaster.processes.kafka_access import kafka_access
 from soulcaster.wire.feedback import RawFeedback
-from soulcaster.wire.topics import DEAD_LETTERS, FEEDBACK_RAW, FIX_COMMANDS, changelog
+from soulcaster.wire.topics import DEAD_LETTERS, FEEDBACK_ITEMS, FEEDBACK_RAW, FIX_COMMANDS, changelog
 from tests.loss.conftest import Crew, publisher
 from tests.loss.test_loss import project
 from tests.loss.test_out_of_range import all_committed, problems, said
@@ -84,6 +84,36 @@ async def test_a_worker_sets_damaged_batches_aside_and_goes_on(crew: Crew, loop_
     await all_committed(crew, FEEDBACK_RAW.name)
     assert not await problems(crew)
     assert worker.running
+
+
+async def test_a_table_with_a_damaged_row_stands_still_and_the_others_go_on(crew: Crew, loop_stack: Stack) -> None:
+    lost, whole = project(), project()
+    clusters = changelog(crew.settings.app_id, "clusters").name
+    while await partition_of(crew, whole) == await partition_of(crew, lost):
+        whole = project()
+    worker = crew.hire()
+    for project_id in (lost, whole):
+        await post_batches(crew, [[message(project_id, "1", "The export is late.")[1]]])
+        await crew.settled(project_id, 1)
+    await worker.stop()
+    partition = decay(loop_stack, clusters, f"|{lost}|")
+
+    worker = crew.hire()
+    for project_id in (lost, whole):
+        await post_batches(crew, [[message(project_id, "2", "The printer is on fire.")[1]]])
+    await crew.settled(whole, 2)
+    assert await said(worker, "so the table has lost") == 1
+    assert worker.running
+    assert await crew.clustered(lost) == 1
+    assert {(one["partition"]) for one in await letters(crew, clusters)} == {str(partition)}
+    [found] = [one for one in await problems(crew) if "worker has lost a table" in one.what]
+    assert f"{clusters}, partition {partition}" in found.what
+
+
+async def partition_of(crew: Crew, project_id: str) -> int:
+    async with publisher(crew.settings) as to_kafka:
+        [partition] = await to_kafka.partitions(FEEDBACK_ITEMS.name, [project_id.encode()])
+        return partition
 
 
 async def test_a_launcher_sets_a_damaged_command_aside(crew: Crew, loop_stack: Stack) -> None:

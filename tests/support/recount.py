@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from typing import TypeVar, cast
 from uuid import UUID
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 from pydantic import ValidationError
 from redis.asyncio import Redis
 
 from agents.rounds import QUIET_SECONDS
+from soulcaster.adapters.kafka.consumers import standalone_consumer
 from soulcaster.adapters.kafka.offsets import offsets_of
 from soulcaster.domain.clustering.project.clusters import ProjectClusters
 from soulcaster.domain.clustering.project.item_records import RECORD_BYTES
@@ -73,12 +74,8 @@ async def read_all(settings: Settings, topic: str) -> list[Record]:
 async def read_all_with_headers(settings: Settings, topic: str) -> list[tuple[Record, dict[str, bytes]]]:
     """Return everything a topic holds, with the headers of each."""
     partitions = [TopicPartition(topic, p) for p in range(settings.partitions)]
-    consumer = AIOKafkaConsumer(
-        bootstrap_servers=settings.kafka, auto_offset_reset="earliest", max_partition_fetch_bytes=8 * 1024 * 1024
-    )
-    await consumer.start()
     records = []
-    try:
+    async with standalone_consumer(kafka_access(settings)) as consumer:
         consumer.assign(partitions)
         ends = await consumer.end_offsets(partitions)
         while any([await consumer.position(p) < ends[p] for p in partitions]):
@@ -87,8 +84,6 @@ async def read_all_with_headers(settings: Settings, topic: str) -> list[tuple[Re
                     (Record(m.topic, m.partition, m.offset, m.timestamp, m.key, m.value), dict(m.headers))
                     for m in batch
                 ]
-    finally:
-        await consumer.stop()
     return records
 
 

@@ -50,8 +50,9 @@ async def standalone_consumer(
     """Give a consumer that joins no group and commits nothing; the caller assigns partitions and seeks.
 
     It reads what is committed, up to the first open transaction, where `end_offsets` says that partitions end; records
-    that cannot be read are passed over, once `set_aside` knows of them. `timeout` is in seconds, to connect; `max_wait_ms` is how long a broker holds back a fetch that has no data yet, and
-    `fetch_bytes` what it sends of a partition at once, unless the next records were written as one larger batch.
+    that cannot be read are passed over, once `set_aside` knows of them. `timeout` is in seconds, to connect;
+    `max_wait_ms` is how long a broker holds back a fetch that has no data yet, and `fetch_bytes` what it sends of a
+    partition at once, unless the next records were written as one larger batch.
 
     Raises:
         KafkaUnavailable: no broker answers, now or at any later call.
@@ -108,7 +109,8 @@ class GroupConsumer:
     ) -> None:
         """Connect nothing yet; `async with` does.
 
-        `set_aside` is told of records that cannot be read. `revoked` is called when partitions are taken away; their uncommitted records come again, here or elsewhere.
+        `set_aside` is told of records that cannot be read. `revoked` is called when partitions are taken away; their
+        uncommitted records come again, here or elsewhere.
         """
         self._kafka = kafka
         self._topic = topic

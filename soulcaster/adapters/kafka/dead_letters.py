@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
@@ -14,10 +14,11 @@ from soulcaster.adapters.kafka.connection import REQUEST_SECONDS
 from soulcaster.adapters.kafka.consumers import standalone_consumer
 from soulcaster.adapters.kafka.offsets import offsets_of
 from soulcaster.adapters.kafka.records import record_of
+from soulcaster.domain.lost_records import DamagedRecords
 from soulcaster.errors import KafkaUnavailable
 from soulcaster.ports.dead_letters import DeadLetter, DeadLetterPage
 from soulcaster.ports.topic_copy import Span
-from soulcaster.services.dead_letters import MAX_REASON, read_dead_letter
+from soulcaster.services.dead_letters import MAX_REASON, read_damaged, read_dead_letter
 from soulcaster.services.fair_turns import FairTurns
 from soulcaster.wire.topics import DEAD_LETTERS
 
@@ -117,6 +118,27 @@ class KafkaDeadLetters:
             raise KafkaUnavailable(f"Kafka at {self._kafka.servers} takes too long") from error
         finally:
             turn.end()
+
+
+async def newest_damage(kafka: KafkaAccess, *, timeout: float = REQUEST_SECONDS) -> Collection[DamagedRecords]:  # noqa: ASYNC109
+    """Return what the newest dead letters say cannot be read, each place once; as many as a page reads.
+
+    Raises:
+        KafkaUnavailable: no broker answers.
+    """
+    found: dict[tuple[str, int, int], DamagedRecords] = {}
+    async with offsets_of(kafka, timeout=timeout) as offsets:
+        spans = await offsets.spans([DEAD_LETTERS.name])
+    async with standalone_consumer(kafka, max_wait_ms=MAX_WAIT_MS, fetch_bytes=FETCH_BYTES) as consumer:
+        reader = BackwardReader(consumer, spans, (), lambda message: read_damaged(message.headers))
+        now = asyncio.get_running_loop().time
+        until = now() + READ_SECONDS
+        async for damaged in reader:
+            if damaged is not None:
+                found.setdefault((damaged.topic, damaged.partition, damaged.first), damaged)
+            if reader.bytes >= MAX_BYTES or now() >= until:
+                break
+    return found.values()
 
 
 def _dead_letter(message: ConsumerRecord) -> DeadLetter | None:

@@ -51,14 +51,27 @@ async def find_damaged_records(
     return found
 
 
-async def find_lost_tables(offsets: KafkaOffsets, app_id: str, existing: Collection[str]) -> list[LostTable]:
+async def find_lost_tables(
+    offsets: KafkaOffsets,
+    batches: BatchReader,
+    app_id: str,
+    existing: Collection[str],
+    set_aside: Collection[DamagedRecords],
+) -> list[LostTable]:
     """Return the partitions of the workers' tables whose changelog has lost rows.
+
+    Of rows that cannot be read only those are found that workers have `set_aside`.
 
     Raises:
         KafkaUnavailable: no broker answers.
     """
     committed = await offsets.committed(app_id)
     found: list[LostTable] = []
+    ours = {changelog(app_id, table).name for table in TABLES} & set(existing)
+    for damaged in set_aside:
+        tp = TopicPartition(damaged.topic, damaged.partition)
+        if tp.topic in ours and (await batches.damage(tp, damaged.first, damaged.next)).found:
+            found.append(LostTable(tp.topic, tp.partition, 0, damaged.next, damaged))
     for table, topics in TABLES.items():
         name = changelog(app_id, table).name
         if name not in existing:

@@ -18,7 +18,7 @@ async def record_times(
 ) -> dict[TopicPartition, float]:
     """Return the time, in seconds of Unix time, of the first record at or after an offset of each partition.
 
-    Each partition must have such a record. It is read whole, so this is not for every few seconds.
+    A partition that has no such record is left out. Records are read whole, so this is not for every few seconds.
 
     Raises:
         KafkaUnavailable: no broker answers, or not in time.
@@ -28,7 +28,8 @@ async def record_times(
         consumer.assign(list(offsets))
         for tp, offset in offsets.items():
             consumer.seek(tp, offset)
-        while left := [tp for tp in offsets if tp not in found]:
+        ends = await consumer.end_offsets(list(offsets))
+        while left := [tp for tp in offsets if tp not in found and await consumer.position(tp) < ends[tp]]:
             for tp, records in (await consumer.getmany(*left, timeout_ms=FETCH_WAIT_MS, max_records=1)).items():
                 found[tp] = records[0].timestamp / 1000
                 consumer.pause(tp)
