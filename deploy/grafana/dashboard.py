@@ -88,7 +88,11 @@ ROWS: dict[str, tuple[Panel, ...]] = {
         Panel("Age of the commit", "s", (highest("commit_age_seconds", "agent"),)),
         Panel("Waiting for", "short", (together("waiting", "system"),)),
         Panel("Partitions that stand still", "short", (together("stopped_partitions", "topic"),)),
-        Panel("Records lost", "short", (together("lost_records", "topic"),)),
+        Panel(
+            "Records lost, or damaged in an hour",
+            "short",
+            (together("lost_records", "topic"), growth("damaged_records_total", "topic")),
+        ),
         Panel("Dead letters in an hour", "short", (growth("dead_letters_total", "topic", "kind"),)),
         Panel("Lines of the log lost in an hour", "short", (growth("log_lines_lost_total"),)),
     ),

@@ -30,9 +30,7 @@ async def test_a_fetch_from_before_a_rebalance_ends_before_partitions_are_sought
     monkeypatch.setattr(Consumer, "_getmany", fetch)
     monkeypatch.setattr(Consumer, "perform_seek", seek)
     consumer = OrderlyConsumer.__new__(OrderlyConsumer)  # without a Faust app
-    consumer._fetches, consumer._held, consumer._careful_fetches = set(), set(), 0
-    consumer.app = SimpleNamespace(conf=SimpleNamespace(broker_max_poll_records=None))
-    consumer._thread = SimpleNamespace(_ensure_consumer=SimpleNamespace)
+    consumer._fetches, consumer._held = set(), set()
     fetcher = asyncio.create_task(consumer._getmany({TP("t", 0)}, 1.0))
     await asyncio.sleep(0)
     fetcher.cancel()  # as Faust does in a rebalance

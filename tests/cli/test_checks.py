@@ -34,6 +34,9 @@ class ScriptedOffsets(KafkaOffsets):
     async def spans(self, topics: Collection[str]) -> dict[TopicPartition, Span]:
         return {tp: span for tp, span in {ONE: Span(5, 10), OTHER: Span(0, 3)}.items() if tp.topic in topics}
 
+    async def log_ends(self, partitions: Collection[TopicPartition]) -> dict[TopicPartition, int]:
+        return {tp: span.end for tp, span in (await self.spans([tp.topic for tp in partitions])).items()}
+
     async def committed(self, group: str) -> dict[TopicPartition, int]:
         return dict(next(self._committed))
 
