@@ -105,6 +105,8 @@ class CurrentClusterer:
             else:
                 rounds.append(time.perf_counter() - begin)
             begin = time.perf_counter()
+        if rounds:
+            rounds[-1] += time.perf_counter() - begin  # their titles
         return rounds
 
     def consolidate(self, *, last: bool) -> RoundReport | None:

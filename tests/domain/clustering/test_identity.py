@@ -133,9 +133,9 @@ def test_a_decision_leaves_every_group_in_one_standing_cluster(
     for number, items in zip(after, count.tolist(), strict=True):
         sizes[number] += items
     changed = {m.to for m in decision.moves} | {settled[m.slot] for m in decision.moves} | set(decision.merged.values())
-    assert changed <= decision.titles.keys() <= sizes.keys()
-    assert all(title.size == sizes[number] for number, title in decision.titles.items())
-    for apart in decision.merge_candidates:
+    assert changed <= decision.description.titles.keys() <= sizes.keys()
+    assert all(title.size == sizes[number] for number, title in decision.description.titles.items())
+    for apart in decision.description.merge_candidates:
         assert apart.one != apart.other
         assert {apart.one, apart.other} <= set(after)
 
@@ -167,13 +167,13 @@ def test_a_decision_names_groups_by_their_slots() -> None:
     )
     assert plain.moves
     assert decision.moves == tuple(replace(move, slot=3 * move.slot + 1) for move in plain.moves)
-    assert decision.split_candidates == tuple(
+    assert decision.description.split_candidates == tuple(
         replace(candidate, slots=tuple(3 * place + 1 for place in candidate.slots))
-        for candidate in plain.split_candidates
+        for candidate in plain.description.split_candidates
     )
-    assert (decision.merged, decision.titles, decision.merge_threshold) == (
+    assert (decision.merged, decision.description.titles, decision.merge_threshold) == (
         plain.merged,
-        plain.titles,
+        plain.description.titles,
         plain.merge_threshold,
     )
     index, plain_index = decision.search.faiss_index, plain.search.faiss_index
@@ -212,7 +212,7 @@ def test_a_new_cluster_has_a_title_though_the_number_before_it_is_an_alias() -> 
     given = Snapshot(given.index, given.constraints, given.micro_clusters, given.lexicon, [10, 5, 5], 10, 0)
     decision = decide(given)
     assert list(decision.parents.values()) == [0]
-    assert decision.titles[-1].title
+    assert decision.description.titles[-1].title
 
 
 def same_partition(one: list[int], other: list[int]) -> bool:

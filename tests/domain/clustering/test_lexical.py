@@ -47,6 +47,8 @@ def test_case_and_white_space_do_not_count(parts: list[str], space: str) -> None
         ("see https://example.org/a?b=1", "see http://example.com"),
         ("commit deadbeef01 broke it", "commit 0123456789abcdef broke it"),
         ("fault at 0xDEADBEEF", "fault at 0x0"),
+        ("me@example.org opened www.example.org/a/b at 0x1F", "you@example.com opened https://x.org at 0x2"),
+        ("see www.example.org", "see www.example.com/x"),
     ],
 )
 def test_what_varies_is_masked(one: str, other: str) -> None:

@@ -11,7 +11,12 @@ from scipy.cluster.hierarchy import linkage as scipy_linkage
 from scipy.spatial.distance import squareform
 
 from soulcaster.domain.clustering.consolidation.graph import nearest_graph
-from soulcaster.domain.clustering.consolidation.linkage import RoundConstraints, average_linkage, merge_candidates
+from soulcaster.domain.clustering.consolidation.linkage import (
+    RoundConstraints,
+    average_linkage,
+    merge_candidates,
+    sums_by_part,
+)
 from tests.domain.clustering.graphs import arrivals, complete, seeds, steady, together
 from tests.domain.clustering.make import chance_rows
 
@@ -119,3 +124,16 @@ def test_no_merge_is_higher_than_what_its_parts_are_made_of(seed: int, n: int, n
         assert height <= least[into]
         assert height <= least[gone]
         least[into] = height
+
+
+@steady
+@given(seeds, st.integers(0, 90), st.integers(1, 90))
+def test_sums_are_those_of_a_plain_loop_to_the_last_bit(seed: int, n: int, parts: int) -> None:
+    chance = np.random.default_rng(seed)
+    rows = chance_rows(n, 5, seed)
+    count = chance.integers(1, 50, n)
+    for part in (chance.integers(0, min(parts, max(1, n)), n), np.arange(n)):
+        expected = np.zeros_like(rows)
+        for row, items, of in zip(rows, count, part.tolist(), strict=True):
+            expected[of] += row * np.float32(items)
+        assert np.array_equal(sums_by_part(rows, count, part), expected)

@@ -58,6 +58,10 @@ class Clusterer:
                 outcome = self._round(granularity)
                 if outcome is not None:
                     yield outcome
+        try:
+            self.rounds.describe()
+        except Exception as error:
+            yield RoundFailed(repr(error))
 
     def _round(self, granularity: Granularity) -> ClusterChanges | RoundFailed | None:
         snapshot = self.rounds.snapshot(granularity)
@@ -66,4 +70,4 @@ class Clusterer:
         except Exception as error:
             self.rounds.skip()
             return RoundFailed(repr(error))
-        return self.rounds.finish(snapshot, decision)
+        return self.rounds.carry_out(snapshot, decision)

@@ -7,7 +7,7 @@ from uuid import UUID
 from soulcaster.domain.clustering.clusterer.changes import ClusterChanges, Moved, ProposedChange
 from soulcaster.domain.clustering.clusterer.clusters import Cluster
 from soulcaster.domain.clustering.clusterer.state import ClusterState
-from soulcaster.domain.clustering.consolidation.identity import Decision, Snapshot
+from soulcaster.domain.clustering.consolidation.identity import Decision, Description, Snapshot
 from soulcaster.domain.clustering.consolidation.linkage import RoundConstraints
 from soulcaster.domain.commands import Granularity
 from soulcaster.domain.ids import proposal_id_for, split_id_for
@@ -31,6 +31,9 @@ class Rounds:
     def __init__(self, state: ClusterState) -> None:
         """Work on this state."""
         self._state = state
+        self._untitled: dict[int, tuple[Description, int]] = {}
+        """Clusters whose new titles are still to be set: where these are, and what the cluster is called there."""
+        self._last: Description | None = None
 
     def until_due(self) -> int:
         """Return after how many items a round is due, zero or less where it is; with an explicit threshold, never."""
@@ -94,6 +97,12 @@ class Rounds:
 
     def finish(self, snapshot: Snapshot, decision: Decision) -> ClusterChanges | None:
         """Carry out what a round decided; do nothing and return None if a command or another round came in between."""
+        changes = self.carry_out(snapshot, decision)
+        self.describe()
+        return changes
+
+    def carry_out(self, snapshot: Snapshot, decision: Decision) -> ClusterChanges | None:
+        """Do what `finish` does, and leave titles and proposals to `describe`, before anyone reads them."""
         state, progress = self._state, self._state.progress
         if snapshot.epoch != progress.epoch or snapshot.seen < progress.items:
             return None
@@ -102,13 +111,16 @@ class Rounds:
         made = {number: self._split_off(parent, number, decision) for number, parent in decision.parents.items()}
         state.merge(decision.merged)
         state.reassign({move.slot: made.get(move.to, move.to) for move in decision.moves})
-        for number, title in decision.titles.items():
-            state.set_title(made.get(number, number), title)
+        description = decision.description
+        for name, size in description.sizes.items():
+            number = made.get(name, name)
+            state.set_titled_size(number, size)
+            self._untitled[number] = description, name
+        self._last = description
         self._calibrate(snapshot, decision)
         progress.items, progress.round_epoch, progress.complete = snapshot.seen, progress.epoch, decision.complete
         state.dirty.progress = True
-        state.proposals = (*self._proposed_merges(decision), *self._proposed_splits(decision))
-        changed = {made.get(number, number) for number in decision.titles}
+        changed = {made.get(name, name) for name in description.sizes}
         return ClusterChanges(
             tuple(Moved(move.slot, move.linkage, move.old_linkage) for move in decision.moves),
             tuple(sorted(decision.merged.items())),
@@ -117,6 +129,16 @@ class Rounds:
             tuple(sorted(number for number in changed if state.clusters[number].slots)),
             decision.moved_share,
         )
+
+    def describe(self) -> None:
+        """Set the titles and proposals of the rounds that were carried out since the last call."""
+        state, untitled, last = self._state, self._untitled, self._last
+        self._untitled, self._last = {}, None
+        for number, (description, name) in untitled.items():
+            if not state.clusters[number].is_alias:
+                state.set_title(number, description.title(name))
+        if last is not None:
+            state.proposals = (*self._proposed_merges(last), *self._proposed_splits(last))
 
     def _split_off(self, parent_number: int, number: int, decision: Decision) -> int:
         """Make the new cluster that a decision calls `number`, and return its number."""
@@ -135,11 +157,11 @@ class Rounds:
         calibration.merge_threshold = decision.merge_threshold
         calibration.number += 1
 
-    def _proposed_merges(self, decision: Decision) -> list[ProposedChange]:
+    def _proposed_merges(self, description: Description) -> list[ProposedChange]:
         """Return merges for people to decide on, likeliest first, except those a cannot-link forbids."""
         state = self._state
         proposed = []
-        for pair in decision.merge_candidates:
+        for pair in description.merge_candidates:
             one, other = state.clusters[pair.one], state.clusters[pair.other]
             try:
                 state.constraints.check_together([*one.slots, *other.slots])
@@ -149,10 +171,10 @@ class Rounds:
             proposed.append(ProposedChange(proposal_id, pair.one, pair.other, pair.linkage))
         return proposed[:MOST_PROPOSALS]
 
-    def _proposed_splits(self, decision: Decision) -> list[ProposedChange]:
+    def _proposed_splits(self, description: Description) -> list[ProposedChange]:
         state = self._state
         proposed = []
-        for candidate in decision.split_candidates[:MOST_PROPOSALS]:
+        for candidate in description.split_candidates[:MOST_PROPOSALS]:
             first = str(UUID(bytes=state.index.micro_clusters[candidate.slots[0]].item_id))
             proposal_id = proposal_id_for("split", [state.clusters[candidate.number].id, first])
             proposed.append(ProposedChange(proposal_id, candidate.number, -1, candidate.linkage, candidate.slots))

@@ -112,7 +112,12 @@ class ClusterState:
         """Set a cluster's automatic title, summary, terms and coherence."""
         cluster = self.clusters[number]
         cluster.title, cluster.summary, cluster.terms = title.title, title.summary, title.terms
-        cluster.coherence, cluster.titled_size = title.coherence, title.size + cluster.archived.items
+        cluster.coherence = title.coherence
+        self.set_titled_size(number, title.size)
+
+    def set_titled_size(self, number: int, items: int) -> None:
+        """Note that a cluster gets the title of so many items, which do not include those that it has archived."""
+        self.clusters[number].titled_size = items + self.clusters[number].archived.items
         self.dirty.titles.add(number)
 
     def retitle(self, numbers: Iterable[int]) -> None:

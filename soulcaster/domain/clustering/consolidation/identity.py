@@ -6,8 +6,9 @@ merged into the part that most of it went to. Then micro-clusters move, those th
 (`HYSTERESIS`), until a limit above which people would no longer recognize their clusters (`MOST_MOVED`).
 """
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import islice
 from typing import NamedTuple
 
@@ -19,6 +20,7 @@ from soulcaster.domain.clustering.consolidation.join_threshold import JoinThresh
 from soulcaster.domain.clustering.consolidation.linkage import (
     MergeCandidate,
     RoundConstraints,
+    merge_candidates,
     sums_by_part,
     weight_by_part,
 )
@@ -81,7 +83,7 @@ class Decision:
 
     `merged` has the cluster that each merged one becomes an alias of; `parents` are those of the new clusters, by their
     numbers below zero; `moved_share` is the share of items that move, from 0 to 1; `complete` says that nothing was
-    left to a later round; `search` is built around the new background.
+    left to a later round; `description` is what people read; `search` is built around the new background.
     """
 
     moves: tuple[PlannedMove, ...]
@@ -89,12 +91,87 @@ class Decision:
     parents: dict[int, int]
     moved_share: float
     complete: bool
-    titles: dict[int, Title]
+    description: "Description"
     join: JoinThreshold
     merge_threshold: float
-    merge_candidates: tuple[MergeCandidate, ...]
-    split_candidates: tuple[SplitCandidate, ...]
     search: CoarseSearch
+
+
+class Description:
+    """What people read of a round: the titles of clusters, and what they may want to merge or split.
+
+    It decides nothing, and most of it is outdated when another round follows at once. So each part is computed from the
+    round's snapshot when it is first asked for; `compute` asks for all of it.
+    """
+
+    def __init__(
+        self, snapshot: Snapshot, features: Vectors, found: Plan, final: Slots, highest: int, changed: Sequence[int]
+    ) -> None:
+        """`final` has the cluster of each micro-cluster: new ones are above `highest`, -1 first. `changed` get titles.
+
+        Clusters that are new or have another size than when they were titled get titles, too.
+        """
+        self._snapshot = snapshot
+        self._features = features
+        self._found = found
+        self._final = final
+        self._highest = highest
+        self._clusters = by_number(final)
+        self._titles: dict[int, Title] = {}
+        sizes = np.bincount(final, weights=snapshot.index.counts).astype(np.int64).tolist()
+        titled = snapshot.titled_sizes
+        touched = frozenset(changed)
+        self.sizes = {
+            self._name(number): sizes[number]
+            for number in self._clusters
+            if number in touched or number > highest or sizes[number] != titled[number]
+        }
+        """The items of each cluster that gets a title; its number is as in the decision, below zero for a new one."""
+
+    def compute(self) -> None:
+        """Compute everything that nobody has asked for yet."""
+        _ = self.titles, self.merge_candidates, self.split_candidates
+
+    @property
+    def titles(self) -> dict[int, Title]:
+        """Return all titles."""
+        return {name: self.title(name) for name in self.sizes}
+
+    def title(self, name: int) -> Title:
+        """Return the title of one of `sizes`."""
+        if name not in self._titles:
+            snapshot = self._snapshot
+            slots = self._clusters[name if name >= 0 else self._highest - name]
+            self._titles[name] = titles.title(
+                snapshot.index, self._features[slots], slots, snapshot.micro_clusters, snapshot.lexicon
+            )
+        return self._titles[name]
+
+    @cached_property
+    def merge_candidates(self) -> tuple[MergeCandidate, ...]:
+        """Return pairs of clusters that were not merged, likeliest first; new clusters are left to the next round."""
+        found, final = self._found, self._final
+        counts = self._snapshot.index.counts
+        linkages: dict[tuple[int, int], float] = {}
+        for candidate in merge_candidates(found.smooth, counts, found.graph, found.part, found.merge_threshold):
+            one, other = sorted((int(final[candidate.one]), int(final[candidate.other])))
+            if one != other and other <= self._highest:
+                linkages.setdefault((one, other), candidate.linkage)
+        return tuple(MergeCandidate(one, other, linkage) for (one, other), linkage in linkages.items())
+
+    @cached_property
+    def split_candidates(self) -> tuple[SplitCandidate, ...]:
+        """Return clusters that may be two, with slots."""
+        index, constraints = self._snapshot.index, self._snapshot.constraints
+        candidates = split_candidates(
+            self._found, self._clusters, self._final, self._highest, index.counts, constraints
+        )
+        return tuple(
+            replace(candidate, slots=tuple(index.slots[list(candidate.slots)].tolist())) for candidate in candidates
+        )
+
+    def _name(self, number: int) -> int:
+        return number if number <= self._highest else self._highest - number
 
 
 def decide(snapshot: Snapshot) -> Decision:
@@ -124,27 +201,18 @@ def decide(snapshot: Snapshot) -> Decision:
     highest = int(final.max(initial=-1))
     for move in moves:
         final[move.slot] = move.to if move.to >= 0 else highest - move.to
-    clusters = by_number(final)
 
-    # 6. Title the clusters that have changed.
-    touched = {int(current[move.slot]) for move in moves} | set(merged.values())
-    titled = _titles(snapshot, features, clusters, highest, touched)
-
-    # 7. Calibrate the join threshold, and find what people may want to merge or split.
+    # 6. Calibrate the join threshold. Titles, and what people may want to merge or split, follow when they are needed.
+    changed = [*(int(current[move.slot]) for move in moves), *merged.values()]
     return Decision(
         moves=tuple(replace(move, slot=int(index.slots[move.slot])) for move in moves),
         merged=merged,
         parents={number: parent for number, parent in parents.items() if number in made},
         moved_share=moved_items / max(1, int(index.counts.sum())),
         complete=all_moved and not postponed.any(),
-        titles={number if number <= highest else highest - number: title for number, title in titled.items()},
+        description=Description(snapshot, features, found, final, highest, changed),
         join=join_threshold(final, index.counts, found.graph, found.similarity),
         merge_threshold=found.merge_threshold,
-        merge_candidates=_cluster_candidates(found, final, highest),
-        split_candidates=tuple(
-            replace(candidate, slots=tuple(index.slots[list(candidate.slots)].tolist()))
-            for candidate in split_candidates(found, clusters, final, highest, index.counts, snapshot.constraints)
-        ),
         search=index.build_search(features),
     )
 
@@ -245,25 +313,3 @@ def _gains(
     # One that will be alone has no linkage to compare; what counts is that it is below the threshold where it is.
     gain = np.where(weight[to] > own, linkage, found.merge_threshold) - old_linkage
     return linkage, old_linkage, gain
-
-
-def _titles(
-    snapshot: Snapshot, features: Vectors, clusters: Mapping[int, Slots], highest: int, touched: Set[int]
-) -> dict[int, Title]:
-    """Return the titles of clusters that were touched, are new (above `highest`) or have another size than titled."""
-    index = snapshot.index
-    return {
-        number: titles.title(index, features[slots], slots, snapshot.micro_clusters, snapshot.lexicon)
-        for number, slots in clusters.items()
-        if number in touched or number > highest or index.counts[slots].sum() != snapshot.titled_sizes[number]
-    }
-
-
-def _cluster_candidates(found: Plan, final: Slots, highest: int) -> tuple[MergeCandidate, ...]:
-    """Return pairs of clusters that were not merged, likeliest first; new clusters are left to the next round."""
-    linkages: dict[tuple[int, int], float] = {}
-    for candidate in found.merge_candidates:
-        one, other = sorted((int(final[candidate.one]), int(final[candidate.other])))
-        if one != other and other <= highest:
-            linkages.setdefault((one, other), candidate.linkage)
-    return tuple(MergeCandidate(one, other, linkage) for (one, other), linkage in linkages.items())

@@ -10,15 +10,18 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
-from scipy import sparse
 
 from soulcaster.domain.clustering.consolidation.graph import near_pairs, pair_dots, unique_pairs
+from soulcaster.domain.clustering.features.space import CHUNK_ROWS
 from soulcaster.domain.clustering.features.vectors import Slots, Vectors
 
 NEARLY = 0.15
 """Pairs of parts whose linkage is below the merge threshold by at most this are merge candidates."""
 
 MOST_CANDIDATES = 100
+
+_TOGETHER = 16
+"""So many rows of a part are added together with those of all other parts, the rest part by part."""
 
 Sides = Mapping[int, int]
 """The side of each separation that a micro-cluster is on: separation -> 0 or 1. Two that differ in one never meet."""
@@ -147,10 +150,27 @@ def merge_candidates(
 
 
 def sums_by_part(rows: Vectors, counts: Slots, part: Slots) -> Vectors:
-    """Return the sum of each part's rows, weighted by count, at the part's own position; zero elsewhere."""
-    n = len(rows)
-    of = sparse.csr_array((counts.astype(np.float32), (part, np.arange(n))), shape=(n, n))
-    sums: Vectors = of @ rows
+    """Return the sum of each part's rows, weighted by count, at the part's own position; zero elsewhere.
+
+    Rows are added one after the other, in order, so that the sums are the same to the last bit on every machine.
+    """
+    weight = counts.astype(np.float32)[:, None]
+    if np.array_equal(part, np.arange(len(rows))):
+        return rows * weight
+    order = np.argsort(part, kind="stable")
+    start = np.flatnonzero(np.diff(part[order], prepend=-1))
+    size = np.diff(start, append=len(rows))
+    sums = np.zeros_like(rows)
+    for rank in range(min(int(size.max(initial=0)), _TOGETHER)):
+        of_rank = order[start[size > rank] + rank]
+        for at in range(0, len(of_rank), CHUNK_ROWS):
+            chunk = of_rank[at : at + CHUNK_ROWS]
+            sums[part[chunk]] += rows[chunk] * weight[chunk]
+    for first, end in zip((start + _TOGETHER).tolist(), (start + size).tolist(), strict=True):
+        if first < end:
+            left = order[first:end]
+            added = np.concatenate([sums[part[left[:1]]], rows[left] * weight[left]])
+            sums[part[left[0]]] = np.add.reduce(added, axis=0)
     return sums
 
 

@@ -7,7 +7,7 @@ merges down to it. docs/clustering.md ("A round") has the steps, the formulas an
 from dataclasses import dataclass
 
 from soulcaster.domain.clustering.consolidation.graph import nearest_graph, smoothed
-from soulcaster.domain.clustering.consolidation.linkage import MergeCandidate, RoundConstraints, merge_candidates
+from soulcaster.domain.clustering.consolidation.linkage import RoundConstraints
 from soulcaster.domain.clustering.consolidation.merge_threshold import merge_threshold
 from soulcaster.domain.clustering.features.vectors import Flags, Slots, Vectors
 
@@ -17,8 +17,7 @@ class Plan:
     """What consolidation found.
 
     `part` is each micro-cluster's new cluster, as one of its micro-clusters; `smooth` has the smoothed features;
-    `graph` and `similarity` have the nearest micro-clusters (-1: none); `merge_candidates` are the likeliest pairs of
-    parts that were not merged.
+    `graph` and `similarity` have the nearest micro-clusters (-1: none).
     """
 
     part: Slots
@@ -26,7 +25,6 @@ class Plan:
     graph: Slots
     similarity: Vectors
     merge_threshold: float
-    merge_candidates: tuple[MergeCandidate, ...]
 
 
 def plan(features: Vectors, counts: Slots, neighbours: Slots, worded: Flags, constraints: RoundConstraints) -> Plan:
@@ -39,6 +37,4 @@ def plan(features: Vectors, counts: Slots, neighbours: Slots, worded: Flags, con
     graph[~(worded[:, None] & worded[graph])] = -1
     smooth = smoothed(features, graph, similarity)
     threshold, merges = merge_threshold(smooth, counts, graph, worded, constraints)
-    part = merges.parts(threshold)
-    candidates = merge_candidates(smooth, counts, graph, part, threshold)
-    return Plan(part, smooth, graph, similarity, threshold, candidates)
+    return Plan(merges.parts(threshold), smooth, graph, similarity, threshold)

@@ -12,6 +12,7 @@ import hashlib
 import re
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
@@ -32,11 +33,12 @@ _MOST_CODES = 50_000
 _WORD = re.compile(r"\w+")
 _ASCII_WORDS = bytes(byte if chr(byte).isalnum() or byte == ord("_") else ord(" ") for byte in range(128)) + bytes(128)
 
-_VARIES = re.compile(
-    r"[\w.+-]{1,64}+@[\w-]++\.[\w.-]+"  # e-mail addresses, whose local part has at most 64 characters (RFC 5321)
-    r"|https?://\S+|www\.\S+"  # links
-    r"|(?:[A-Za-z]:)?(?:[/\\][\w.+~-]+){2,}"  # paths
-    r"|\b[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}\b"  # UUIDs
+_MAILS = r"[\w.+-]{1,64}+@[\w-]++\.[\w.-]+"
+"""E-mail addresses, whose local part has at most 64 characters (RFC 5321)."""
+
+_LINKS_AND_PATHS = r"https?://\S+|www\.\S+|(?:[A-Za-z]:)?(?:[/\\][\w.+~-]+){2,}"
+_NUMBERS = (
+    r"\b[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}\b"  # UUIDs
     r"|\b0x[0-9a-fA-F]+\b|\b(?=[0-9a-fA-F]*\d)[0-9a-fA-F]{8,}\b"  # addresses and hashes
     r"|\d+(?:[.,:]\d+)*"  # numbers, times, versions, IP addresses
 )
@@ -52,7 +54,17 @@ def fingerprints(text: str) -> tuple[int, int]:
     exact = _hash(plain)
     if not _may_vary(plain):
         return exact, exact
-    return exact, _hash("\0" + _VARIES.sub("\0", plain))
+    varies = _varies(mails="@" in plain, links_and_paths="/" in plain or "\\" in plain or "www." in plain)
+    return exact, _hash("\0" + varies.sub("\0", plain))
+
+
+@cache
+def _varies(*, mails: bool, links_and_paths: bool) -> re.Pattern[str]:
+    """Return what varies in texts of a kind: `re` tries at each character all that it looks for, needed or not."""
+    parts = [_MAILS] if mails else []
+    if links_and_paths:
+        parts.append(_LINKS_AND_PATHS)
+    return re.compile("|".join([*parts, _NUMBERS]))
 
 
 def _may_vary(plain: str) -> bool:
@@ -105,18 +117,19 @@ class Lexicon:
 
         The words of a rating are none: 10/10 has nothing in common with 1/10.
         """
-        rows: list[int] = []
         codes: list[int] = []
-        for row, text in enumerate(texts):
-            found = list(map(self._codes.__getitem__, words(text))) if wordless(text) is None else []
-            codes += found
-            rows += [row] * len(found)
+        ends: list[int] = []
+        for text in texts:
+            if wordless(text) is None:
+                codes += map(self._codes.__getitem__, words(text))
+            ends.append(len(codes))
         vectors = np.zeros((len(texts), DIMENSIONS), np.float32)
         self.seen += len(texts)
         if not codes:
             return vectors
         # np.unique uses a hash table, which is slower than sorting.
-        every = np.sort(np.array(rows, np.int64) << 32 | np.array(codes, np.int64))
+        rows = np.repeat(np.arange(len(texts)), np.diff(ends, prepend=0))
+        every = np.sort(rows << 32 | np.array(codes, np.int64))
         first = np.flatnonzero(np.diff(every, prepend=-1))
         keys, times = every[first], np.diff(first, append=len(every))
         row_of = keys >> 32

@@ -35,8 +35,10 @@ class Round:
         return len(self.snapshot.micro_clusters)
 
     def decide(self) -> Decision:
-        """Return what is to change."""
-        return decide(self.snapshot)
+        """Return what is to change, with everything computed."""
+        decision = decide(self.snapshot)
+        decision.description.compute()
+        return decision
 
 
 class RoundSchedule:
