@@ -115,16 +115,17 @@ def test_an_item_that_comes_twice_in_a_step_is_taken_in_its_newest_version() -> 
     assert cluster.title == "new"
 
 
-def test_titles_and_proposals_are_those_of_rounds_that_are_described_one_by_one() -> None:
+@pytest.mark.parametrize(("topics", "proposals"), [(1, False), (3, True)])
+def test_titles_and_proposals_are_those_of_rounds_that_are_described_one_by_one(topics: int, proposals: bool) -> None:
     at_once, one_by_one = Clusterer("p", DIMENSIONS), Clusterer("p", DIMENSIONS)
-    items, vectors = stream(range(0, 2000, 5))
+    items, vectors = stream(sorted(range(0, 2000, 5), key=lambda n: n % len(TOPICS) // topics))  # some topics first
     for start, end in ((0, 300), (300, 400)):  # the rounds of the first part follow each other within one call
         rounds = [done for done in at_once.add(items[start:end], vectors[start:end]) if not isinstance(done, list)]
         assert len(rounds) > 2 or start
         for done in one_by_one.add(items[start:end], vectors[start:end]):
             if not isinstance(done, list):
                 one_by_one.rounds.describe()
-    assert at_once.state.proposals
+    assert bool(at_once.state.proposals) == proposals
     assert at_once.state.proposals == one_by_one.state.proposals
     assert any(cluster.terms for cluster in at_once.state.clusters)
     for one, other in zip(at_once.state.clusters, one_by_one.state.clusters, strict=True):
