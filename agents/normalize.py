@@ -18,6 +18,7 @@ from soulcaster.services.intake import Accepted, Contents, CpuClock, as_other, m
 from soulcaster.services.project_limit import ProjectLimit
 from soulcaster.services.retrying import until_available
 from soulcaster.services.source_limit import SourceLimit
+from soulcaster.services.storage_limit import StorageLimit
 from soulcaster.services.threads import away
 from soulcaster.telemetry.counting import OTHER, count_by_source
 from soulcaster.telemetry.metrics import ITEMS_READ, TIMES_REPLACED
@@ -34,17 +35,19 @@ ConfigOf = Callable[[str], Awaitable[ProjectConfig]]
 
 @dataclass(frozen=True, slots=True)
 class _Settings:
-    """A project's settings, and which of its sources are too many."""
+    """A project's settings, which of its sources are too many, and whether it may store no more."""
 
     config: ProjectConfig
     too_many: Set[str]
+    full: bool
 
 
 class Normalize:
     """Turns what sources sent into items.
 
     1. Read the records: items, tombstones and refusals.
-    2. Set aside what is of a project that may not be made; an item of a source too many gets the source `generic`.
+    2. Set aside what is of a project that may not be made, or stores as much as it may; an item of a source too many
+       gets the source `generic`.
     3. Leave out what a project's source filters exclude; it stays on feedback.raw for as long as that is kept.
     4. Publish items and tombstones, one message a project.
     5. Dead-letter the refusals. They come last, so a batch that fails at 4 is read again without dead letters of it.
@@ -58,6 +61,7 @@ class Normalize:
         config_of: ConfigOf,
         project_limit: ProjectLimit,
         source_limit: SourceLimit,
+        storage_limit: StorageLimit,
         publisher: Publisher,
         cpu_clock: CpuClock = time.thread_time,
     ) -> None:
@@ -65,6 +69,7 @@ class Normalize:
         self._cpu_clock = cpu_clock
         self._project_limit = project_limit
         self._source_limit = source_limit
+        self._storage_limit = storage_limit
         self._config_of = config_of
         self._publisher = publisher
 
@@ -73,8 +78,8 @@ class Normalize:
         size = sum(len(record.value or b"") for record in records)
         contents = await away(size, lambda: [read(record, self._cpu_clock) for record in records])
         settings = await self._settings(contents)
-        too_many = self._project_limit.reason
-        done = await away(size, lambda: _normalized(records, contents, settings, too_many, self._cpu_clock))
+        reasons = _Reasons(self._project_limit.reason, self._storage_limit.reason)
+        done = await away(size, lambda: _normalized(records, contents, settings, reasons, self._cpu_clock))
         items, deleted = done.items, done.deleted
         messages = [
             Outgoing(FEEDBACK_ITEMS.name, project_id.encode(), envelope)
@@ -109,11 +114,20 @@ class Normalize:
         return _Settings(
             await until_available(lambda: self._config_of(project_id)),
             await until_available(lambda: self._source_limit.beyond(project_id, sources)),
+            await until_available(lambda: self._storage_limit.is_full(project_id)),
         )
 
 
 def _replaced(told: TimesTold | None) -> list[str]:
     return [] if told is None else [name for name, at in asdict(told).items() if at is not None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Reasons:
+    """Why items are set aside: of a project that may not be made, of one that may store no more."""
+
+    too_many: str
+    full: str
 
 
 @dataclass(slots=True)
@@ -131,16 +145,18 @@ def _normalized(
     records: Sequence[Record],
     contents: Sequence[Contents],
     settings: Mapping[str, _Settings],
-    too_many: str,
+    reasons: _Reasons,
     clock: CpuClock,
 ) -> _Normalized:
-    """Filter and mask what is in records; `too_many` says why a project without settings may not be made."""
+    """Filter and mask what is in records; a project without settings may not be made."""
     done = _Normalized()
     for record, found in zip(records, contents, strict=True):
-        aside: dict[str, list[bytes]] = defaultdict(list)
+        too_many: dict[str, list[bytes]] = defaultdict(list)
+        full: dict[str, list[bytes]] = defaultdict(list)
         for one in found.items:
             of_project = settings.get(one.item.project_id)
-            if of_project is None:
+            if of_project is None or of_project.full:
+                aside = too_many if of_project is None else full
                 aside[one.item.project_id].append(one.json)
                 outcome = "refused"
             else:
@@ -151,7 +167,8 @@ def _normalized(
             if project_id in settings:  # else nothing of it was ever accepted
                 done.deleted[project_id].append(tombstone)
         done.outcomes += [(OTHER, "deleted")] * len(found.deleted) + [(OTHER, "refused")] * len(found.refused)
-        done.dead_letters += _set_aside(record, too_many, aside)
+        for aside, reason in ((too_many, reasons.too_many), (full, reasons.full)):
+            done.dead_letters += _set_aside(record, reason, aside)
         done.dead_letters += [dead_letter(record, r.reason, value=r.value, index=r.index) for r in found.refused]
     return done
 

@@ -219,7 +219,7 @@ class LimitReached(SoulcasterError):
 
 
 class QuotaExceeded(LimitReached):
-    """A project has as many jobs, or has spent as much, as it may; `current` of `limit` is used."""
+    """A project has as many jobs, or has spent or stored as much, as it may; `current` of `limit` is used."""
 
     def __init__(self, message: str, current: float, limit: float) -> None:
         super().__init__(f"{message}; the limit is {limit:g}.")

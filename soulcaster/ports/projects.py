@@ -5,6 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+ITEM_BYTES = 1_000
+"""What an item counts besides its JSON: its places in lists, its assignment, and its part of a cluster."""
+
+TOMBSTONE_BYTES = 100
+"""What a deleted item goes on to count: its id is kept."""
+
 
 @dataclass(frozen=True, slots=True)
 class Project:
@@ -26,6 +32,8 @@ class Stats:
     by_source: Mapping[str, int]
     by_status: Mapping[str, int]
     jobs: int
+    stored_bytes: int = 0
+    """The JSON of its items, with `ITEM_BYTES` for each, and `TOMBSTONE_BYTES` for each that was deleted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +45,9 @@ class Totals:
     clusters: int
     queued_jobs: int
     """Jobs that wait for approval."""
+    stored_bytes: int
+    largest_bytes: int
+    """What the project counts that stores the most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +69,18 @@ class ExistingProjects(Protocol):
         """
 
 
-class ProjectReader(ExistingProjects, Protocol):
+class StoredBytes(Protocol):
+    """Says how much projects store."""
+
+    async def stored_bytes(self, project_id: str) -> int:
+        """Return what a project counts, as `Stats.stored_bytes` says.
+
+        Raises:
+            RedisUnavailable: the store does not answer.
+        """
+
+
+class ProjectReader(ExistingProjects, StoredBytes, Protocol):
     """Reads projects, and says who creates one.
 
     Every method raises RedisUnavailable (an Unavailable) when the store does not answer.

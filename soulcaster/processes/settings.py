@@ -39,9 +39,9 @@ STACK_FILE = "stack.json"
 
 
 class NamesSettings(ProcessSettings):
-    """How much whoever sends feedback may name; web server and worker keep to it."""
+    """How much whoever sends feedback may name and store; web server and worker keep to it."""
 
-    section: ClassVar[str] = "What feedback may name"
+    section: ClassVar[str] = "What feedback may name and store"
 
     sources_per_project: int = Field(
         200,
@@ -55,6 +55,13 @@ class NamesSettings(ProcessSettings):
         ge=1,
         description="Projects from which on `feedback.raw` makes no new ones: items of a project that does not exist "
         "become dead letters. People and the API may always create projects.",
+    )
+    project_stored_megabytes: int = Field(
+        1_000,
+        ge=1,
+        description="Megabytes (1,048,576 bytes) of feedback that a project may store in Redis, each item with 1,000 "
+        "bytes for its places in lists. Beyond it the API answers feedback and edits with status 429, and items on "
+        "`feedback.raw` become dead letters.",
     )
 
 

@@ -35,6 +35,7 @@ from soulcaster.processes.telemetry import telemetry
 from soulcaster.services.credentials import ModelAccess
 from soulcaster.services.job_orders import OrderDefaults
 from soulcaster.services.job_tokens import JobTokens
+from soulcaster.services.storage_limit import MEGABYTE
 from soulcaster.services.webhook_secrets import Seal
 from soulcaster.telemetry.liveness import answering
 from soulcaster.web import server
@@ -139,6 +140,7 @@ async def create_app(settings: WebSettings) -> web.Application:
             cors_origins=frozenset(origin.strip() for origin in settings.cors_origins.split(",") if origin.strip()),
             secrets=settings.secrets(),
             sources_per_project=settings.sources_per_project,
+            stored_bytes=settings.project_stored_megabytes * MEGABYTE,
         ),
     )
     connecting = asyncio.create_task(_connect(publisher))

@@ -61,6 +61,7 @@ from soulcaster.services.project_config import ConfigCache
 from soulcaster.services.project_limit import ProjectLimit
 from soulcaster.services.projection import Projection
 from soulcaster.services.source_limit import SourceLimit
+from soulcaster.services.storage_limit import MEGABYTE, StorageLimit
 from soulcaster.wire.topics import AGENTS, DEAD_LETTERS
 from tables.acknowledged import AcknowledgedTable
 from tables.segmented import SegmentedTable, declare, partition_of
@@ -147,6 +148,7 @@ def create_app(settings: WorkerSettings, *, embedder: Embedder | None = None) ->
             config_of=config_of,
             project_limit=ProjectLimit(read_model.projects, settings.projects_from_feedback),
             source_limit=SourceLimit(read_model.sources, settings.sources_per_project),
+            storage_limit=StorageLimit(read_model.projects, settings.project_stored_megabytes * MEGABYTE),
             publisher=publisher,
         ),
         Embed(seen=seen, embedder=MeasuredEmbedder(embedder), publisher=publisher),

@@ -23,7 +23,9 @@ from soulcaster.telemetry.metrics import (
     CLUSTERS,
     ITEMS,
     JOBS,
+    LARGEST_PROJECT_BYTES,
     LOOK_TIMESTAMP,
+    STORED_BYTES,
     UNCLUSTERED,
     WORKER_STATE,
 )
@@ -134,7 +136,7 @@ class WorkerWatch:
 
     async def _count(self, partitions: set[Partition]) -> None:
         """Count for all workers, if this one has partition 0; the figures stay as they are while Redis is away."""
-        totals = Totals(0, 0, 0, 0)
+        totals = Totals(0, 0, 0, 0, 0, 0)
         if any(number == 0 for _, number in partitions):
             try:
                 totals = await self._totals()
@@ -142,5 +144,7 @@ class WorkerWatch:
                 return
         ITEMS.set(totals.items)
         UNCLUSTERED.set(totals.unclustered)
+        STORED_BYTES.set(totals.stored_bytes)
+        LARGEST_PROJECT_BYTES.set(totals.largest_bytes)
         CLUSTERS.set(totals.clusters)
         JOBS.labels("queued").set(totals.queued_jobs)

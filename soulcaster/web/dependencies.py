@@ -45,6 +45,7 @@ from soulcaster.services.pull_requests import PullRequests
 from soulcaster.services.sessions import Sessions
 from soulcaster.services.source_limit import SourceLimit
 from soulcaster.services.sources import Pollers
+from soulcaster.services.storage_limit import MEGABYTE, StorageLimit
 from soulcaster.services.stream_rights import StreamRights
 from soulcaster.services.users import Users
 from soulcaster.services.webhook_secrets import Seal, WebhookSecrets
@@ -95,6 +96,7 @@ class Options:
         cors_origins: origins whose pages may call the API.
         secrets: keys and passwords that no log of a job may show.
         sources_per_project: how many sources of its own a project may have.
+        stored_bytes: how much feedback a project may store.
     """
 
     session_key: str
@@ -111,6 +113,7 @@ class Options:
     cors_origins: Collection[str] = ()
     secrets: Collection[str] = field(default=(), repr=False)
     sources_per_project: int = 200
+    stored_bytes: int = 1_000 * MEGABYTE
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +151,7 @@ class Dependencies:
     projects: Projects
     replay: DeadLetterReplay
     source_limit: SourceLimit
+    storage_limit: StorageLimit
     sessions: Sessions
     stream_rights: StreamRights
     users: Users
@@ -216,6 +220,7 @@ def compose(systems: Systems, options: Options) -> Dependencies:
         stream_rights=StreamRights(),
         replay=DeadLetterReplay(systems.dead_letters, publisher),
         source_limit=SourceLimit(read_model.sources, options.sources_per_project),
+        storage_limit=StorageLimit(read_model.projects, options.stored_bytes),
         users=Users(publisher, read_model.members, read_model.projects, clock),
         webhook_secrets=WebhookSecrets(publisher, read_model.webhook_secrets, options.seal, clock),
     )

@@ -59,7 +59,7 @@ class FieldProblem(BaseModel):
 
 
 class Quota(BaseModel):
-    """The detail of a 429 where a project's jobs are at one of their limits, in the predecessor's form."""
+    """The detail of a 429 where a project's jobs or its stored feedback are at a limit, in the predecessor's form."""
 
     error: Literal["quota_exceeded"] = "quota_exceeded"
     message: str

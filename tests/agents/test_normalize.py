@@ -261,3 +261,18 @@ async def test_an_item_of_a_source_too_many_is_generic() -> None:
     assert [item.metadata.get("source") for item in items] == [None, None, "s2", "s3", None, "s3"]
     [letter] = publisher.letters
     assert "external_id may have" in headers(letter)["reason"]
+
+
+async def test_a_project_that_is_full_stores_no_more_and_no_other_one_notices() -> None:
+    publisher = Flaky()
+
+    async def config_of(_: str) -> ProjectConfig:
+        return ProjectConfig()
+
+    batch = [record(TOPIC, raw(n, f"p{1 + n % 2}")) for n in range(4)]
+    batch.append(record(TOPIC, json.dumps({"items": [json.loads(raw(n, "p1")) for n in (8, 9)]}).encode()))
+    assert await run_batches(normalizer(config_of, publisher, stored=1_000), [batch], publisher) == [2]
+    assert accepted(publisher) == [("p2", "1"), ("p2", "3")]
+    assert [project_of(record(TOPIC, letter.value)) for letter in publisher.letters] == ["p1"] * 3
+    assert all("SOULCASTER_PROJECT_STORED_MEGABYTES" in headers(letter)["reason"] for letter in publisher.letters)
+    assert await run_batches(normalizer(config_of, Flaky(), stored=999), [batch], Flaky()) == [6]

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
+from soulcaster.adapters.redis.feedback import ITEM
 from soulcaster.adapters.redis.read_model import RedisReadModel
 from soulcaster.domain.commands import CommandKind
 from soulcaster.domain.events import (
@@ -40,7 +41,7 @@ from soulcaster.ports.feedback import FeedbackView, Versions
 from soulcaster.ports.members import MemberView
 from soulcaster.ports.notices import NO_NOTICE, CommandNotice, JobNotice, Notice
 from soulcaster.ports.paging import Page
-from soulcaster.ports.projects import Project, Stats
+from soulcaster.ports.projects import ITEM_BYTES, TOMBSTONE_BYTES, Project, Stats
 from soulcaster.wire.project_config import ProjectConfig, RedditConfig, SourcesConfig, StoredConfig
 from tests.conftest import RedisServer
 from tests.support.make import NOW, item, step
@@ -356,7 +357,7 @@ async def test_whoever_is_told_that_it_was_done_sees_it_though_the_tombstone_is_
         Page((), 0),
         Page((), 0),
         [],
-        EMPTY,
+        replace(EMPTY, stored_bytes=TOMBSTONE_BYTES),
         Page((), 0),
         [],
         await read_model.projects.list(),
@@ -367,7 +368,7 @@ async def test_whoever_is_told_that_it_was_done_sees_it_though_the_tombstone_is_
         "p1", [assigned(item(1), "c1"), changed("c1"), ItemRemoved(item(1).id, "c1", NOW, "k")]
     )
     await read_model.writer.delete_items("p1", [item(1).id])
-    assert await read_model.projects.stats("p1") == EMPTY
+    assert await read_model.projects.stats("p1") == replace(EMPTY, stored_bytes=TOMBSTONE_BYTES)
     assert await read_model.clusters.list("p1", limit=9, offset=0) == Page((), 0)
 
 
@@ -891,7 +892,7 @@ async def test_every_write_twice_is_as_once(read_model: RedisReadModel) -> None:
     for write in writes:  # once more from the start, as after a worker has gone back to an old offset
         await write()
     assert await everything(read_model) == once
-    assert once[3] == Stats(3, 1, 1, {"manual": 1, "reddit": 2}, {"new": 1}, 1)
+    assert once[3] == Stats(3, 1, 1, {"manual": 1, "reddit": 2}, {"new": 1}, 1, once[3].stored_bytes)
 
 
 # ---- people ---------------------------------------------------------------------------------------------------------
@@ -956,6 +957,40 @@ async def test_people_are_cleared_with_the_rest(read_model: RedisReadModel) -> N
 
 
 # ---- many at once ----------------------------------------------------------------------------------------------------
+
+
+async def test_what_items_take_is_counted_by_project(read_model: RedisReadModel) -> None:
+    async def counted() -> int:
+        stats = await read_model.projects.stats("p1")
+        assert await read_model.projects.stored_bytes("p1") == stats.stored_bytes
+        return stats.stored_bytes
+
+    assert await counted() == 0
+    given = [item(n, body="é" * n) for n in range(1, 4)]
+    size = sum(len(ITEM.dump_json(one)) + ITEM_BYTES for one in given)
+    for batch in (given, given[:1], given):  # the same again takes no more
+        await read_model.writer.put_items("p1", batch)
+        assert await counted() == size
+    longer = replace(given[0], body="b" * 5_000, updated_at=NOW)
+    await read_model.writer.put_items("p1", [longer])
+    size += len(ITEM.dump_json(longer)) - len(ITEM.dump_json(given[0]))
+    assert await counted() == size
+    await read_model.writer.put_items("p1", [replace(longer, body="old", updated_at=NOW - timedelta(days=1))])
+    assert await counted() == size, "an older version changes nothing"
+    await read_model.writer.put_items("p1", [replace(given[1], body="c" * 700)])  # without a time the last one counts
+    size += len(ITEM.dump_json(replace(given[1], body="c" * 700))) - len(ITEM.dump_json(given[1]))
+    assert await counted() == size
+    for _ in range(2):
+        await read_model.writer.delete_items("p1", [longer.id, "never-seen"])
+        assert await counted() == size - len(ITEM.dump_json(longer)) - ITEM_BYTES + 2 * TOMBSTONE_BYTES
+    await read_model.writer.put_items("p1", [longer])
+    assert await counted() == size - len(ITEM.dump_json(longer)) - ITEM_BYTES + 2 * TOMBSTONE_BYTES
+    await read_model.writer.put_items("p2", [item(1, "p2", body="x" * 9_000)])
+    totals = await read_model.projects.totals()
+    assert totals.largest_bytes == await read_model.projects.stored_bytes("p2")
+    assert totals.stored_bytes == totals.largest_bytes + await counted()
+    await read_model.writer.clear()
+    assert await counted() == 0
 
 
 async def test_many_are_read_as_each_alone(read_model: RedisReadModel) -> None:

@@ -22,6 +22,7 @@ from soulcaster.ports.messaging import Outgoing, Publisher, Record
 from soulcaster.services.intake import CpuClock
 from soulcaster.services.project_limit import ProjectLimit
 from soulcaster.services.source_limit import SourceLimit
+from soulcaster.services.storage_limit import StorageLimit
 from tables.segmented import SegmentedTable, partition_of
 from tests.support.publisher import RecordingPublisher
 
@@ -144,7 +145,14 @@ async def stored() -> None:
 
 
 class NothingNamed:
-    """A read model without projects and sources."""
+    """A read model without projects and sources, in which a project stores nothing or so many bytes."""
+
+    def __init__(self, stored: int = 0) -> None:
+        self._stored = stored
+
+    async def stored_bytes(self, project_id: str) -> int:
+        """Return the bytes of the project p1; others store nothing."""
+        return self._stored if project_id == "p1" else 0
 
     async def among(self, project_ids: Sequence[str]) -> tuple[int, Set[str]]:
         """Return that there are no projects."""
@@ -170,13 +178,18 @@ def normalizer(
     cpu_clock: CpuClock = time.thread_time,
     projects: int = 1_000,
     sources: int = 200,
+    stored: int = 0,
 ) -> Normalize:
-    """Return the agent of a new server, on which messages make so many projects and sources a project."""
-    nothing = NothingNamed()
+    """Return the agent of a new server, on which messages make so many projects and sources a project.
+
+    The project p1 has stored so many bytes; a project may store 1,000.
+    """
+    nothing = NothingNamed(stored)
     return Normalize(
         config_of=config_of,
         project_limit=ProjectLimit(nothing, projects),
         source_limit=SourceLimit(nothing, sources),
+        storage_limit=StorageLimit(nothing, 1_000),
         publisher=publisher,
         cpu_clock=cpu_clock,
     )

@@ -12,6 +12,7 @@ from soulcaster.adapters.redis.typed import Commands, Pipeline
 from soulcaster.domain.feedback.items import FeedbackItem, repo_of
 from soulcaster.domain.feedback.versions import newest
 from soulcaster.ports.notices import Notice
+from soulcaster.ports.projects import ITEM_BYTES, TOMBSTONE_BYTES
 
 
 class ItemWriter:
@@ -21,22 +22,26 @@ class ItemWriter:
         self._notices = notices
 
     async def put(self, redis: Commands, project_id: str, items: Sequence[FeedbackItem]) -> None:
-        """Store items, in two round trips; one more if some have versions to compare, one if some name repositories."""
+        """Store items, in two round trips, and one more each for versions to compare, repositories, stored items."""
         versions = await _newest_versions(redis, project_id, items)
         ids = list(versions)
         pipe = redis.pipeline()
         assigned = pipe.hmget(keys.assigned_clusters(project_id), ids)
         repositories = pipe.hmget(keys.item_repositories(project_id), ids)
         are_deleted = pipe.smismember(keys.deleted_items(project_id), ids)
+        times = pipe.zmscore(keys.items_by_time(project_id), ids)
         await pipe.execute()
         deleted = {i for i, is_deleted in zip(ids, are_deleted.value, strict=True) if is_deleted}
         kept = {i: item for i, item in versions.items() if i not in deleted}
         unclustered = [i for i, cluster in zip(ids, assigned.value, strict=True) if not cluster and i in kept]
         before = dict(zip(ids, repositories.value, strict=True))
         await _put_repositories(redis, project_id, kept.values(), before)
+        stored = [i for i, at in zip(ids, times.value, strict=True) if at is not None and i in kept]
+        replaced = await _sizes(redis, project_id, stored)
 
         pipe = redis.pipeline()
-        _add_items(pipe, project_id, kept.values())
+        size = _add_items(pipe, project_id, kept.values())
+        pipe.incr(keys.item_bytes(project_id), size - replaced + ITEM_BYTES * (len(kept) - len(stored)))
         _add_occurrences(pipe, project_id, [item for item in items if item.id in kept])
         if unclustered:
             pipe.sadd(keys.unclustered(project_id), *unclustered)
@@ -56,12 +61,15 @@ class ItemWriter:
         """
         ids = list(items)
         pipe = redis.pipeline()
+        are_deleted = pipe.smismember(keys.deleted_items(project_id), ids)
         pipe.sadd(keys.deleted_items(project_id), *ids)
         texts = pipe.mget([keys.item(project_id, i) for i in ids])
         assigned = pipe.hmget(keys.assigned_clusters(project_id), ids)
         repositories = pipe.hmget(keys.item_repositories(project_id), ids)
         await pipe.execute()
         stored = [ITEM.validate_json(text) for text in texts.value if text is not None]
+        freed = sum(len(text.encode()) + ITEM_BYTES for text in texts.value if text is not None)
+        freed -= TOMBSTONE_BYTES * (len(ids) - sum(are_deleted.value))
         leaving: dict[str, set[str]] = defaultdict(set)
         for i, cluster in zip(ids, assigned.value, strict=True):
             for cluster_id in (cluster, items[i]):
@@ -97,6 +105,7 @@ class ItemWriter:
             if not count.value:
                 pipe.srem(keys.item_sources(project_id), source)
         # Last, because the items say what is to be done: after a crash before this, the same tombstone does it again.
+        pipe.incr(keys.item_bytes(project_id), -freed)
         pipe.delete(*(keys.occurrences(project_id, i) for i in ids), *(keys.item(project_id, i) for i in ids))
         self._notices.add(pipe, project_id, cluster_notice(touched))
         await pipe.execute()
@@ -115,22 +124,35 @@ async def _newest_versions(redis: Commands, project_id: str, items: Sequence[Fee
     return versions
 
 
-def _add_items(pipe: Pipeline, project_id: str, items: Collection[FeedbackItem]) -> None:
-    """Write items and the lists that they are in."""
+async def _sizes(redis: Commands, project_id: str, ids: Sequence[str]) -> int:
+    """Return the bytes of stored items together."""
+    if not ids:
+        return 0
+    pipe = redis.pipeline()
+    sizes = [pipe.strlen(keys.item(project_id, i)) for i in ids]
+    await pipe.execute()
+    return sum(size.value for size in sizes)
+
+
+def _add_items(pipe: Pipeline, project_id: str, items: Collection[FeedbackItem]) -> int:
+    """Write items and the lists that they are in; return the bytes of the items."""
     if not items:
-        return
+        return 0
+    size = 0
     created: dict[str, float] = {}
     by_source: dict[str, dict[str, float]] = defaultdict(dict)
     strings: dict[str, str | bytes] = {}
     for item in items:
         created[item.id] = by_source[item.source][item.id] = item.created_at.timestamp()
-        strings[keys.item(project_id, item.id)] = ITEM.dump_json(item)
+        text = strings[keys.item(project_id, item.id)] = ITEM.dump_json(item)
+        size += len(text)
         strings[keys.item_by_external_id(project_id, item.source, item.external_id)] = item.id
     pipe.mset(strings)
     pipe.zadd(keys.items_by_time(project_id), created)
     for source, members in by_source.items():
         pipe.zadd(keys.items_of_source(project_id, source), members)
     pipe.sadd(keys.item_sources(project_id), *by_source)
+    return size
 
 
 def _add_occurrences(pipe: Pipeline, project_id: str, items: Sequence[FeedbackItem]) -> None:

@@ -13,6 +13,7 @@
 | feedback:unclustered:{project_id} | set | ids of items in no cluster yet |
 | feedback:occurrences:{project_id}:{item_id} | HyperLogLog | ids of the events that are one item; about 1% off |
 | feedback:cluster:{project_id} | hash | item id -> the cluster it was assigned to, which may be merged since |
+| feedback:bytes:{project_id} | string | how many bytes its items take here, as `ports.projects` counts them |
 | deleted:{project_id} | set | ids of deleted items: no version of them is stored again |
 | assignments:{project_id} | hash | item id -> why it is in its cluster, JSON |
 | cluster:{project_id}:{cluster_id} | hash | title, summary, size, sources, times and so on |
@@ -85,6 +86,11 @@ KEPT = ("used:key:*", "events:*", "github-token:*", "session:*", "sessions:*")
 def item(project_id: str, item_id: str) -> str:
     """One item."""
     return f"feedback:{project_id}:{item_id}"
+
+
+def item_bytes(project_id: str) -> str:
+    """The bytes that the items of one project take."""
+    return f"feedback:bytes:{project_id}"
 
 
 def items_by_time(project_id: str) -> str:

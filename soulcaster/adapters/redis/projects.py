@@ -108,29 +108,38 @@ class RedisProjects:
             await pipe.execute()
         return tuple(of.stats() for of in counts)
 
+    async def stored_bytes(self, project_id: str) -> int:
+        """Return what a project counts, as `Stats.stored_bytes` says."""
+        async with self._connection.commands() as redis:
+            return _number(await redis.get(keys.item_bytes(project_id)))
+
     async def totals(self) -> Totals:
         """Return the counts of all projects together."""
-        items = unclustered = clusters = 0
+        items = unclustered = clusters = stored = largest = 0
         async with self._connection.commands() as redis:
             project_ids = sorted(await redis.smembers(keys.projects()))
             waiting = redis.pipeline()
             queued = waiting.scard(keys.queued_jobs())
             await waiting.execute()
             for at in range(0, len(project_ids), COUNTED_AT_ONCE):
+                of_some = project_ids[at : at + COUNTED_AT_ONCE]
                 pipe = redis.pipeline()
+                sizes = pipe.mget([keys.item_bytes(project_id) for project_id in of_some])
                 counts = [
                     (
                         pipe.zcard(keys.items_by_time(project_id)),
                         pipe.scard(keys.unclustered(project_id)),
                         pipe.zcard(keys.clusters(project_id, ORDERS["largest"])),
                     )
-                    for project_id in project_ids[at : at + COUNTED_AT_ONCE]
+                    for project_id in of_some
                 ]
                 await pipe.execute()
                 items += sum(count.value for count, _, _ in counts)
                 unclustered += sum(count.value for _, count, _ in counts)
                 clusters += sum(count.value for _, _, count in counts)
-        return Totals(items, unclustered, clusters, queued.value)
+                stored += sum(map(_number, sizes.value))
+                largest = max(largest, *map(_number, sizes.value))
+        return Totals(items, unclustered, clusters, queued.value, stored, largest)
 
     async def claim(self, claim: ProjectClaim) -> ProjectClaim:
         """Claim a project's id for some minutes; return the claim that holds, which may be somebody else's."""
@@ -152,6 +161,7 @@ class _Counts:
         self._unclustered = pipe.scard(keys.unclustered(project_id))
         self._clusters = pipe.zcard(keys.clusters(project_id, by_size))
         self._jobs = pipe.zcard(keys.jobs(project_id))
+        self._stored = pipe.mget([keys.item_bytes(project_id)])
         self._by_status = {
             status: pipe.zcard(keys.clusters_labelled(project_id, by_size, status_label(status))) for status in STATUSES
         }
@@ -166,7 +176,13 @@ class _Counts:
             {source: count.value for source, count in self._by_source.items()},
             {status: count.value for status, count in self._by_status.items() if count.value or status == "new"},
             self._jobs.value,
+            _number(self._stored.value[0]),
         )
+
+
+def _number(text: str | None) -> int:
+    """Return a count; it may be below 0 where items were deleted that were stored before they were counted."""
+    return 0 if text is None else max(0, int(text))
 
 
 async def _read(redis: Commands, project_ids: Iterable[str]) -> tuple[Project, ...]:

@@ -78,6 +78,10 @@ class Pipeline:
         """Write strings."""
         self._pipe.mset(values)
 
+    def incr(self, key: str, by: int) -> None:
+        """Add to a number; a missing one is 0."""
+        self._pipe.incrby(key, by)
+
     def delete(self, *keys: str) -> None:
         """Delete keys."""
         self._pipe.delete(*keys)

@@ -83,6 +83,7 @@ async def edit_feedback(
     edited = await away_in_turn(request, size, partial(_edited, given.feedback_changes, view.item, body))
     if edited is None:
         return json_response(FeedbackEditOut(id=item_id, project_id=query.project_id, item=FeedbackOut.of(view)))
+    await given.storage_limit.check(query.project_id)
     await given.feedback_changes.post(edited)
     newest = FeedbackOut.of(replace(view, item=edited.item))
     return json_response(FeedbackEditOut(id=item_id, project_id=query.project_id, item=newest), status=202)

@@ -87,6 +87,7 @@ async def _post(
         Conflict: the project would have too many sources.
         NotFound: an item names a project other than the key's.
         Problem: 400 when an item has no project, 422 when one is invalid; nothing is published.
+        QuotaExceeded: the project stores as much as it may.
         Unavailable: Kafka does not answer.
     """
     given = dependencies(request)
@@ -97,6 +98,7 @@ async def _post(
         named[one.item.project_id].add(one.item.source)
     for project, sources in named.items():
         await given.source_limit.check(project, sources)
+        await given.storage_limit.check(project)
     await given.feedback.post(ready)
     return [one.item for one in ready]
 

@@ -28,8 +28,9 @@ from soulcaster.web.parameters import ProjectQuery
 @operation("GET", "/stats", {200: StatsOut}, scope="read")
 async def get_stats(request: web.Request, query: ProjectQuery) -> web.StreamResponse:
     """Get the figures of a project; they are zero for an unknown project."""
-    stats = await dependencies(request).read_model.projects.stats(query.project_id)
-    return json_response(StatsOut.of(query.project_id, stats))
+    given = dependencies(request)
+    stats = await given.read_model.projects.stats(query.project_id)
+    return json_response(StatsOut.of(query.project_id, stats, given.storage_limit.most))
 
 
 @operation("POST", "/users", {200: CreatedUserOut, 201: CreatedUserOut}, scope="local")

@@ -32,10 +32,12 @@ class StatsOut(BaseModel):
     total_clusters: int
     by_status: dict[str, int]
     jobs: int
+    stored_bytes: int
+    stored_bytes_limit: int
     project_id: str
 
     @classmethod
-    def of(cls, project_id: str, stats: Stats) -> "StatsOut":
+    def of(cls, project_id: str, stats: Stats, limit: int) -> "StatsOut":
         """Return the figures; the predecessor's sources are always listed, with zero when they have no items."""
         return cls(
             total_feedback=stats.total_feedback,
@@ -44,6 +46,8 @@ class StatsOut(BaseModel):
             total_clusters=stats.total_clusters,
             by_status=dict(stats.by_status),
             jobs=stats.jobs,
+            stored_bytes=stats.stored_bytes,
+            stored_bytes_limit=limit,
             project_id=project_id,
         )
 

@@ -95,6 +95,7 @@ async def _receive(request: web.Request, project_id: str, source: str) -> web.St
         raise Problem(400, f"The body cannot be read: {error}.") from error
     if ready.ignored is not None:
         return json_response(DeliveryOut(status="ignored", project_id=project_id, reason=ready.ignored))
+    await given.storage_limit.check(project_id)
     await given.feedback.post_delivery(ready)
     return json_response(DeliveryOut.taken(project_id, ready.item_ids, ready.refusal), status=202)
 
