@@ -15,6 +15,7 @@ def count_steps(steps: Sequence[Step]) -> None:
     for change, count in changes.items():
         ITEMS_ASSIGNED.labels(change).inc(count)
     for round_ in (round_ for step in steps for round_ in step.rounds):
+        ROUND_SECONDS.observe(round_.seconds)
         if round_.moved_share is None:
             ROUNDS.labels("failed").inc()
         else:

@@ -20,8 +20,12 @@ def run_alone(module: str, *arguments: str, report: Callable[[int], None]) -> No
     command = [sys.executable, "-m", module, *arguments]
     environment = {**os.environ, **ONE_THREAD}
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:  # noqa: S603
-        for line in process.stdout or ():
-            report(int(line))
+        try:
+            for line in process.stdout or ():
+                report(int(line))
+        except BaseException:
+            process.kill()
+            raise
     if process.returncode:
         raise SoulcasterError(f"the benchmark process ended with {process.returncode}: {' '.join(command[1:])}")
 

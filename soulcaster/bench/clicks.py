@@ -6,7 +6,7 @@ from pathlib import Path
 import aiohttp
 from cryptography.fernet import Fernet
 
-from soulcaster.bench.programs import wait_until
+from soulcaster.bench.programs import wait_until, wait_until_answered
 from soulcaster.errors import SoulcasterError
 
 
@@ -35,18 +35,11 @@ class Clicks:
     async def make_cluster(self, text: str) -> str:
         """Post one item until it is accepted, and return its cluster."""
 
-        async def accepted() -> bool:
-            try:
-                async with self._http.post("/ingest/manual", params=self._here, json={"text": text}) as got:
-                    return got.status == 202
-            except aiohttp.ClientConnectionError:
-                return False
-
         async def clustered() -> bool:
             async with self._http.get("/clusters", params=self._here) as got:
                 return got.status == 200 and bool(await got.json())
 
-        await wait_until(accepted)
+        await wait_until_answered(self._http, "POST", "/ingest/manual", 202, params=self._here, json={"text": text})
         await wait_until(clustered)
         async with self._http.get("/clusters", params=self._here) as got:
             return str((await got.json())[0]["id"])

@@ -23,7 +23,7 @@ from cryptography.fernet import Fernet
 from soulcaster.bench import PostedAs
 from soulcaster.bench.feeds import texts
 from soulcaster.bench.posts import Post, make_post
-from soulcaster.bench.programs import WEB, WORKER, Program, wait_until
+from soulcaster.bench.programs import WEB, WORKER, Program, wait_until, wait_until_answered
 from soulcaster.dev.loopback import free_port
 from soulcaster.dev.stack import Stack
 from soulcaster.ports.read_model import ReadModel
@@ -105,7 +105,7 @@ async def _measure(client: "_Client", settings: Settings, report: Callable[[int]
     load = client.load
     async with AsyncExitStack() as workers:
         worker = await workers.enter_async_context(Program(WORKER, settings))
-        await client.wait_until_answered()
+        await client.wait_until_accepted()
         await client.post(client.make_posts(WARM_SECONDS), lambda _: None)
         await client.wait_until_clustered()
         posts = client.make_posts(load.seconds)
@@ -172,20 +172,12 @@ class _Client:
         self._made += count
         return [make_post(self.load.kind, number, text, self._secret) for number, text in numbered]
 
-    async def wait_until_answered(self) -> None:
+    async def wait_until_accepted(self) -> None:
         """Post one item until it is accepted: the server is up, and knows the secret."""
         [text] = texts(1, TEXT_BYTES, 0)
         first = make_post(self.load.kind, self._made, text, self._secret)
         self._made += 1
-
-        async def accepted() -> bool:
-            try:
-                async with self._http.post(self._path, data=first.body, headers=first.headers) as response:
-                    return response.status == 202
-            except aiohttp.ClientConnectionError:
-                return False
-
-        await wait_until(accepted)
+        await wait_until_answered(self._http, "POST", self._path, 202, data=first.body, headers=first.headers)
         self.accepted += 1
 
     async def post(self, posts: Sequence[Post], report: Callable[[int], None]) -> _Responses:

@@ -145,7 +145,11 @@ async def _measure_domain(feed: Feed, count: int, length: int) -> float:
     command = [sys.executable, "-m", "soulcaster.bench.domain_loop", feed, str(count), str(length)]
     environment = {**os.environ, **ONE_THREAD}
     process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE, env=environment)
-    out, _ = await process.communicate()
+    try:
+        out, _ = await process.communicate()
+    except BaseException:
+        process.kill()
+        raise
     if process.returncode:
         raise SoulcasterError(f"the benchmark process ended with {process.returncode}: {' '.join(command[1:])}")
     return float(json.loads(out))

@@ -4,8 +4,9 @@ import asyncio
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Self
+from typing import Any, Self
 
+import aiohttp
 import psutil
 
 from soulcaster.errors import SoulcasterError
@@ -42,6 +43,23 @@ async def wait_until(done: Callable[[], Awaitable[bool]], poll_seconds: float = 
     """
     if not await until(done, bool, seconds=WAIT_SECONDS, poll_seconds=poll_seconds):
         raise TimeoutError(f"what the bench measures was not done in {WAIT_SECONDS:.0f} s")
+
+
+async def wait_until_answered(http: aiohttp.ClientSession, method: str, path: str, status: int, **request: Any) -> None:
+    """Send a request, again and again, until the web server, which may still be starting, answers with this status.
+
+    Raises:
+        TimeoutError: it does not within `WAIT_SECONDS`.
+    """
+
+    async def answered() -> bool:
+        try:
+            async with http.request(method, path, **request) as got:
+                return got.status == status
+        except aiohttp.ClientConnectionError:
+            return False
+
+    await wait_until(answered)
 
 
 def stack_variables(settings: Settings) -> dict[str, str]:

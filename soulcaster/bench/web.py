@@ -22,7 +22,7 @@ from cryptography.fernet import Fernet
 from soulcaster.adapters.redis.read_model import RedisReadModel
 from soulcaster.adapters.redis.sign_in_tokens import RedisSignIn
 from soulcaster.bench.feeds import texts
-from soulcaster.bench.programs import WEB, Program, wait_until
+from soulcaster.bench.programs import WEB, Program, wait_until_answered
 from soulcaster.bench.progress import Report
 from soulcaster.bench.readers import Memory, fill_longest, measure_readers
 from soulcaster.dev.loopback import free_port
@@ -171,15 +171,7 @@ async def signed_in(settings: Settings) -> AsyncIterator[tuple[aiohttp.ClientSes
         Program(WEB, settings, **variables, **keys) as web,
         aiohttp.ClientSession(f"http://127.0.0.1:{port}", cookie_jar=aiohttp.CookieJar(unsafe=True)) as http,
     ):
-
-        async def up() -> bool:
-            try:
-                async with http.get("/health") as got:
-                    return got.status == 200
-            except aiohttp.ClientConnectionError:
-                return False
-
-        await wait_until(up)
+        await wait_until_answered(http, "GET", "/health", 200)
         async with http.get("/app/sign-in", params={"token": "bench"}) as got:
             if got.status != 200:
                 raise SoulcasterError(f"The bench cannot sign in: status {got.status}.")

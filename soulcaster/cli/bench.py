@@ -1,5 +1,6 @@
 """`soulcaster bench`: measurements that anyone can repeat."""
 
+import signal
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -10,8 +11,16 @@ from soulcaster.bench import Order, PostedAs, Shape
 from soulcaster.cli.options import AsJson, complete, need_local
 from soulcaster.cli.output import say_json
 
+
+def _begin(context: typer.Context) -> None:
+    """Have SIGTERM do what Ctrl-C does: end the processes that the bench has started, and delete their data."""
+    need_local()
+    before = signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    context.call_on_close(lambda: signal.signal(signal.SIGTERM, before))
+
+
 app = typer.Typer(
-    no_args_is_help=True, help="Measure how fast Soulcaster is and how well it clusters.", callback=need_local
+    no_args_is_help=True, help="Measure how fast Soulcaster is and how well it clusters.", callback=_begin
 )
 
 

@@ -130,7 +130,9 @@ ROUNDS = _clustering.counter(
     "outcome",
 )
 ROUND_SECONDS = _clustering.histogram(
-    "round_seconds", "Seconds that a round beside the stream took to decide.", buckets=WORK
+    "round_seconds",
+    "Seconds that a round took to decide, beside the stream or, in a small project, in it.",
+    buckets=WORK,
 )
 ROUND_MOVED_SHARE = _clustering.histogram(
     "round_moved_share",

@@ -108,7 +108,11 @@ async def test_rounds_of_a_small_project_are_counted_those_that_fail_too() -> No
     applied = growth.by("soulcaster_rounds_total", "outcome")[("applied",)]
     assert applied >= 1
     assert growth.of("soulcaster_round_moved_share_count") == applied
-    count_steps([Step(rounds=(RoundOnTheWay(None), RoundOnTheWay(0.5)))])
+    assert growth.of("soulcaster_round_seconds_count") == applied
+    before = growth.of("soulcaster_round_seconds_sum")
+    assert before > 0
+    count_steps([Step(rounds=(RoundOnTheWay(None, 2.0), RoundOnTheWay(0.5, 1.5)))])
+    assert growth.of("soulcaster_round_seconds_sum") == before + 3.5
     assert growth.by("soulcaster_rounds_total", "outcome") == {("applied",): applied + 1, ("failed",): 1}
 
 

@@ -1,9 +1,14 @@
 """`bench growth`: its steps and its items; and all of it, with few items."""
 
+import asyncio
 import json
+import os
+import sys
 from collections import Counter
 from itertools import islice
+from pathlib import Path
 
+import psutil
 import pytest
 from typer.testing import CliRunner
 
@@ -39,6 +44,39 @@ async def test_a_process_that_has_ended_is_no_slow_process() -> None:
             return False
 
         assert await until(ended, bool, seconds=60, poll_seconds=0.02)
+
+
+def _runs(process: psutil.Process, program: str) -> bool:
+    try:
+        return program in " ".join(process.cmdline())
+    except psutil.Error:  # it has ended
+        return False
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize(
+    ("command", "program"),
+    [(["growth", "--items", "1000"], "run_worker"), (["clustering", "--order", "shuffled"], "clustering_loop")],
+)
+def test_sigterm_ends_what_a_bench_has_started(command: list[str], program: str, tmp_path: Path) -> None:
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    bench = psutil.Popen([sys.executable, "-m", "soulcaster", "bench", *command], env=environment)
+
+    async def children() -> list[psutil.Process]:
+        return list(bench.children(recursive=True))
+
+    started: list[psutil.Process] = []
+    try:
+        started = asyncio.run(until(children, lambda some: any(_runs(one, program) for one in some), seconds=60))
+        assert any(_runs(one, program) for one in started)
+        bench.terminate()
+        _, left = psutil.wait_procs([bench, *started], timeout=60)
+        assert not left
+        assert not list(tmp_path.iterdir())
+    finally:
+        for process in [bench, *started]:
+            if process.is_running():
+                process.kill()
 
 
 @pytest.mark.integration

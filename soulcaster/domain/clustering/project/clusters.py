@@ -12,7 +12,8 @@ A row is atomic: it holds records of items together with the micro-clusters and 
 crash an item is either assigned and counted, or neither.
 """
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
 from soulcaster.domain.clustering.clusterer.changes import ClusterChanges, RoundFailed
@@ -47,11 +48,20 @@ class ProjectClusters:
     and loads it from its rows again.
     """
 
-    def __init__(self, project_id: str, segments: Segments, *, archive_days: int = 0) -> None:
+    def __init__(
+        self,
+        project_id: str,
+        segments: Segments,
+        *,
+        archive_days: int = 0,
+        seconds: Callable[[], float] = time.perf_counter,
+    ) -> None:
         """Load the state that the rows hold; `segments` has records of `RECORD_BYTES`.
 
-        Micro-clusters without new items for `archive_days` are archived; 0: never.
+        Micro-clusters without new items for `archive_days` are archived; 0: never. `seconds` is a clock that measures
+        rounds.
         """
+        self._seconds = seconds
         self._state = ProjectState(project_id, segments)
         self._rounds = RoundSchedule(self._state)
         self._archive = ArchiveSchedule(self._state, archive_days=archive_days)
@@ -124,18 +134,21 @@ class ProjectClusters:
     ) -> None:
         """Have the clusterer place items and carry out the rounds that come due on the way."""
         touched: set[int] = set()
+        asked = self._seconds()
         for outcome in clusters.clusterer.add(items, vectors, self._state.configuration.granularity):
+            took = self._seconds() - asked
             if isinstance(outcome, ClusterChanges):
                 cause = event_factory.caused_by_round(clusters, None)
                 event_factory.add_changes(draft, clusters, outcome, cause)
                 touched.update(outcome.changed)
-                draft.rounds.append(RoundOnTheWay(outcome.moved_share))
+                draft.rounds.append(RoundOnTheWay(outcome.moved_share, took))
             elif isinstance(outcome, RoundFailed):
                 failed = f"failed: {outcome.reason}"
-                draft.rounds.append(RoundOnTheWay(None))
+                draft.rounds.append(RoundOnTheWay(None, took))
                 draft.events.append(event_factory.status(self._state.embedders, failed, items[-1].created_at))
             else:
                 touched |= event_factory.add_placements(draft, clusters, outcome)
+            asked = self._seconds()
         draft.events = event_factory.folded(draft.events)
         event_factory.add_clusters(draft, clusters, touched)
 

@@ -11,9 +11,13 @@ from soulcaster.domain.segments import RowChange
 
 @dataclass(frozen=True, slots=True)
 class RoundOnTheWay:
-    """A round that came due while items were added; `moved_share` is the share of items it moved, None if it failed."""
+    """A round that came due while items were added, and the seconds it took.
+
+    `moved_share` is the share of items that it moved, None if it failed.
+    """
 
     moved_share: float | None
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
