@@ -9,6 +9,9 @@ from soulcaster.cli.output import say
 from soulcaster.processes.data_dir import DEFAULT_DATA_DIR
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from soulcaster.domain.lost_records import DamagedRecords
     from soulcaster.processes.settings import Settings
     from soulcaster.services.backup_format import Manifest
 
@@ -26,12 +29,15 @@ def backup(place: Place, data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
 
     `soulcaster backup s3://my-backups/soulcaster/2026-11-29`
     """
-    done = complete(_backup(settings_of(data_dir), place))
+    done, damaged = complete(_backup(settings_of(data_dir), place))
     records, size = sum(part.records for part in done.parts), sum(part.bytes for part in done.parts)
     say(f"{records:,} records ({size / 1e6:,.1f} MB) of {len(done.parts)} partitions are in {place}.")
+    for one in damaged:
+        say(f"Not in it: {one.what}.")
 
 
-async def _backup(settings: "Settings", place: str) -> "Manifest":
+async def _backup(settings: "Settings", place: str) -> "tuple[Manifest, Sequence[DamagedRecords]]":
+    """Return what was copied, and what could not be read."""
     from importlib.metadata import version
 
     from soulcaster.adapters.kafka.topic_copy import open_log_source
@@ -46,7 +52,7 @@ async def _backup(settings: "Settings", place: str) -> "Manifest":
     try:
         async with open_log_source(kafka_access(settings), settings.app_id) as source:
             with progress_bar("Copying", "records") as bar:
-                return await back_up(installation, source, archive, utc_now, bar.update)
+                return await back_up(installation, source, archive, utc_now, bar.update), source.damaged
     finally:
         await archive.close()
 

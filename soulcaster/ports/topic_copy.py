@@ -48,6 +48,9 @@ class LogSource(Protocol):
     def records(self, place: Place, span: Span) -> AsyncIterator[Sequence[CopiedRecord]]:
         """Yield a partition's records within a span, in order and in batches."""
 
+    async def first(self, place: Place) -> int:
+        """Return the offset that a partition begins at now."""
+
 
 class LogTarget(Protocol):
     """Writes the log; every method raises KafkaUnavailable (an Unavailable) when Kafka does not answer."""

@@ -129,7 +129,8 @@ class _Copy:
         compress = compressor()
         async for records in source.records(self.place, self.span):
             for record in records:
-                if self.contiguous and self.first is not None and record.offset != self.next:
+                gap = self.contiguous and self.first is not None and record.offset != self.next
+                if gap and await source.first(self.place) > self.next:  # else: markers, or what is aborted or damaged
                     raise Conflict(f"Records of {self.place[0]} were deleted while they were copied; try again.")
                 if self.first is None:
                     self.first = record.offset

@@ -1,7 +1,8 @@
 """A backup written into an empty Kafka.
 
 Topics that are not compacted get the same offsets again: the ids of items without an external id, the fencing tokens of
-jobs and the positions in logs are offsets. Compacted topics are numbered anew, and what groups had committed of them is
+jobs and the positions in logs are offsets. Where there was no record, but a marker of a transaction or what could not
+be read, an empty one takes the place. Compacted topics are numbered anew, and what groups had committed of them is
 counted again.
 
 A job that was under way is not started a second time: the launchers go on after the last fix command of the backup, and
@@ -10,7 +11,7 @@ each such job ends as failed, with this reason. What people had asked for and no
 
 import hashlib
 from collections import defaultdict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 
 from pydantic import ValidationError
 
@@ -66,7 +67,7 @@ async def restore(
             end = part.records
         else:
             await target.begin_at(place, part.first)
-            await _write(part, archive, target, progress, jobs, {})
+            await _write(part, archive, target, progress, jobs, {}, same_offsets=True)
             before, end = wanted, part.end
         if await target.end(place) != end:
             raise Conflict(f"Something else wrote to {part.topic}; delete the topics and restore again.")
@@ -103,22 +104,53 @@ async def _verify(part: Part, archive: Archive, progress: "_Progress") -> None:
 
 
 async def _write(
-    part: Part, archive: Archive, target: LogTarget, progress: "_Progress", jobs: "_Jobs", wanted: dict[str, int]
+    part: Part,
+    archive: Archive,
+    target: LogTarget,
+    progress: "_Progress",
+    jobs: "_Jobs",
+    wanted: dict[str, int],
+    *,
+    same_offsets: bool = False,
 ) -> dict[str, int]:
     """Write a partition; return how many of its records each group had read, by the `wanted` offsets."""
     before = dict.fromkeys(wanted, 0)
     count = 0
+    place = (part.topic, part.partition)
+    next_offset = part.first
     async for records in _records(part, archive, progress):
-        for at in range(0, len(records), BATCH_RECORDS):
-            await target.write((part.topic, part.partition), records[at : at + BATCH_RECORDS])
+        whole = records
+        if same_offsets:
+            whole = list(_without_gaps(next_offset, records))
+            next_offset = whole[-1].offset + 1
+        await _append(target, place, whole)
         count += len(records)
         for group, offset in wanted.items():
             before[group] += sum(record.offset < offset for record in records)
         if part.topic == JOB_EVENTS.name:
             jobs.take(records)
+    if same_offsets:
+        await _append(target, place, list(_empty(next_offset, part.end)))
     if count != part.records:
         raise BadInput(f"The backup is damaged: {part.key} has {count} records, not {part.records}.")
     return before
+
+
+async def _append(target: LogTarget, place: Place, records: Sequence[CopiedRecord]) -> None:
+    for at in range(0, len(records), BATCH_RECORDS):
+        await target.write(place, records[at : at + BATCH_RECORDS])
+
+
+def _without_gaps(next_offset: int, records: Sequence[CopiedRecord]) -> Iterator[CopiedRecord]:
+    """Yield records from an offset on, with an empty one at each offset in between that has none."""
+    for record in records:
+        yield from _empty(next_offset, record.offset)
+        yield record
+        next_offset = record.offset + 1
+
+
+def _empty(first: int, end: int) -> Iterator[CopiedRecord]:
+    return (CopiedRecord(offset, 0, None, b"") for offset in range(first, end))
 
 
 async def _records(part: Part, archive: Archive, progress: "_Progress") -> AsyncIterator[list[CopiedRecord]]:

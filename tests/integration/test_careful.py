@@ -12,8 +12,11 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from soulcaster.adapters.kafka.careful import CarefulConsumer
 from soulcaster.adapters.kafka.consumers import standalone_consumer
+from soulcaster.adapters.kafka.replay import open_replay
+from soulcaster.adapters.kafka.topic_copy import open_log_source
 from soulcaster.dev.stack import Stack
 from soulcaster.domain.lost_records import DamagedRecords
+from soulcaster.ports.topic_copy import Span
 from soulcaster.processes.kafka_access import kafka_access
 from tests.support import damage
 
@@ -112,6 +115,20 @@ async def test_what_the_broker_calls_corrupt_is_set_aside(broker: Stack, topic: 
             await asyncio.sleep(0.1)
     reading.cancel()
     assert [(one.first, one.next) for one in aside] == [(1, 2)]
+
+
+async def test_a_rebuild_and_a_backup_pass_it_over_and_say_so(broker: Stack, topic: str) -> None:
+    await write(broker, topic, [["one"], [SPOILT, "three"], ["four"]])
+    damage.damage(kafka_folder(broker), topic, SPOILT, damage.checksum_is_wrong)
+    kafka = kafka_access(broker.settings)
+    async with asyncio.timeout(60), open_replay(kafka, [topic]) as replay:
+        values = [one.value async for batch in replay.batches(lambda _done, _total: None) for one in batch]
+    assert values == [b"one", b"four"]
+    assert [(one.first, one.next) for one in replay.damaged] == [(1, 3)]
+    async with asyncio.timeout(60), open_log_source(kafka, "any") as source:
+        copied = [one.offset async for batch in source.records((topic, 0), Span(0, 4)) for one in batch]
+    assert copied == [0, 3]
+    assert [(one.first, one.next) for one in source.damaged] == [(1, 3)]
 
 
 async def test_an_error_that_passes_sets_nothing_aside(broker: Stack, topic: str) -> None:

@@ -1,7 +1,7 @@
 """A log that is copied to an archive and back, in memory; tests/integration/test_backup.py does it on a real Kafka."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
 
 import pytest
@@ -12,7 +12,7 @@ from soulcaster.domain.fixes.fix import Fix
 from soulcaster.domain.lifecycle import JobState, JobStep, advance, start
 from soulcaster.errors import ArchiveUnavailable, BadInput, Conflict, NotFound
 from soulcaster.ports.archive import Archive
-from soulcaster.ports.topic_copy import CopiedRecord, Place
+from soulcaster.ports.topic_copy import CopiedRecord, Place, Span
 from soulcaster.services.backup import Installation, back_up
 from soulcaster.services.backup_format import MANIFEST, Decoder, Manifest, compressor, encoded
 from soulcaster.services.restore import restore
@@ -196,6 +196,28 @@ async def test_only_an_empty_kafka_is_restored_into() -> None:
 
 async def test_records_that_are_deleted_while_they_are_copied_are_noticed() -> None:
     log = a_log()
-    log.kept[FEEDBACK_RAW.name, 0].pop(2)
+    place = (FEEDBACK_RAW.name, 0)
+    log.kept[place].pop(2)
+    ask = log.records
+
+    def deleting(asked: Place, span: Span) -> AsyncIterator[Sequence[CopiedRecord]]:
+        log.firsts[place] = log.kept[place][2].offset
+        return ask(asked, span)
+
+    log.records = deleting  # type: ignore[assignment, method-assign]
     with pytest.raises(Conflict, match="deleted while"):
         await backed_up(log, MemoryArchive())
+
+
+async def test_offsets_without_a_record_are_kept() -> None:
+    log, target, archive = a_log(), MemoryLog(PLACES), MemoryArchive()
+    place = (FEEDBACK_RAW.name, 0)
+    gone = log.kept[place].pop(2)  # a marker of a transaction, or a batch that cannot be read
+    log.put(place, CopiedRecord(log.kept[place][-1].offset + 3, 1, None, b"after two markers"))
+    await backed_up(log, archive)
+    await restored(archive, target)
+    copied = {one.offset: one.value for one in target.kept[place]}
+    assert {one.offset: one.value for one in log.kept[place]}.items() <= copied.items()
+    empty = copied.keys() - {one.offset for one in log.kept[place]}
+    assert empty == {gone.offset, log.kept[place][-1].offset - 1, log.kept[place][-1].offset - 2}
+    assert {copied[offset] for offset in empty} == {b""}

@@ -28,6 +28,9 @@ class MemoryLog:
         for at in range(0, len(records), 2):
             yield records[at : at + 2]
 
+    async def first(self, place: Place) -> int:
+        return self.firsts[place]
+
     async def check_empty(self) -> None:
         if any(self.kept.values()):
             raise Conflict

@@ -286,3 +286,13 @@ def _sensible(data: bytes, end: int) -> int:
 async def pass_over(damaged: DamagedRecords) -> None:
     """Only say it: for readers outside every group, which leave no trace."""
     log.error("records cannot be read and are passed over", what=damaged.what)
+
+
+def noting(found: list[DamagedRecords]) -> SetAside:
+    """Return what notes damaged records in a list, for those who say at their end what they have passed over."""
+
+    async def note(damaged: DamagedRecords) -> None:
+        found.append(damaged)
+        await pass_over(damaged)
+
+    return note

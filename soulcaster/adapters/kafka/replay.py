@@ -6,10 +6,12 @@ from contextlib import asynccontextmanager
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from soulcaster.adapters.kafka.access import KafkaAccess
+from soulcaster.adapters.kafka.careful import noting
 from soulcaster.adapters.kafka.connection import FETCH_WAIT_MS
 from soulcaster.adapters.kafka.consumers import standalone_consumer
 from soulcaster.adapters.kafka.offsets import offsets_of
 from soulcaster.adapters.kafka.records import record_of
+from soulcaster.domain.lost_records import DamagedRecords
 from soulcaster.errors import NotFound
 from soulcaster.ports.messaging import Record
 from soulcaster.ports.replay import ReportProgress
@@ -21,9 +23,13 @@ BATCH_RECORDS = 1_000
 class KafkaReplay:
     """Replay over Kafka; `open_replay` makes it."""
 
-    def __init__(self, consumer: AIOKafkaConsumer, spans: Mapping[TopicPartition, Span]) -> None:
+    def __init__(
+        self, consumer: AIOKafkaConsumer, spans: Mapping[TopicPartition, Span], damaged: Sequence[DamagedRecords] = ()
+    ) -> None:
         self._consumer = consumer
         self._spans = spans
+        self.damaged = damaged
+        """What could not be read so far, and was left out."""
 
     async def batches(self, report: ReportProgress) -> AsyncIterator[Sequence[Record]]:
         """Yield all records in batches; report before each how many are done."""
@@ -56,8 +62,9 @@ async def open_replay(kafka: KafkaAccess, topics: Collection[str]) -> AsyncItera
         spans = await offsets.spans(topics)
     if missing := set(topics) - {tp.topic for tp in spans}:
         raise NotFound(f"There is no topic {min(missing)}; `soulcaster topics` makes it.")
-    async with standalone_consumer(kafka) as consumer:
+    damaged: list[DamagedRecords] = []
+    async with standalone_consumer(kafka, set_aside=noting(damaged)) as consumer:
         consumer.assign(list(spans))
         for tp, span in spans.items():
             consumer.seek(tp, span.first)
-        yield KafkaReplay(consumer, spans)
+        yield KafkaReplay(consumer, spans, damaged)

@@ -9,10 +9,12 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.records_to_delete import RecordsToDelete
 
 from soulcaster.adapters.kafka.access import KafkaAccess
+from soulcaster.adapters.kafka.careful import noting
 from soulcaster.adapters.kafka.connection import FETCH_WAIT_MS, REQUEST_SECONDS, unavailable_errors
 from soulcaster.adapters.kafka.consumers import standalone_consumer
 from soulcaster.adapters.kafka.lost_records import commit_offsets
 from soulcaster.adapters.kafka.offsets import KafkaOffsets, offsets_of
+from soulcaster.domain.lost_records import DamagedRecords
 from soulcaster.errors import Conflict
 from soulcaster.ports.topic_copy import CopiedRecord, Cut, Place, Span
 from soulcaster.wire.topics import (
@@ -47,10 +49,14 @@ _AFTER_ROWS = (FEEDBACK_EMBEDDED, CLUSTER_EVENTS, JOB_EVENTS, FIX_COMMANDS)
 class KafkaLogSource:
     """LogSource over all topics of an installation; `open_log_source` makes it."""
 
-    def __init__(self, consumer: AIOKafkaConsumer, offsets: KafkaOffsets, app_id: str) -> None:
+    def __init__(
+        self, consumer: AIOKafkaConsumer, offsets: KafkaOffsets, app_id: str, damaged: Sequence[DamagedRecords]
+    ) -> None:
         self._consumer = consumer
         self._offsets = offsets
         self._app_id = app_id
+        self.damaged = damaged
+        """What could not be read so far, and was left out."""
 
     async def cut(self) -> Cut:
         """Return a state of the log; see `ports.topic_copy.LogSource`.
@@ -82,6 +88,11 @@ class KafkaLogSource:
             ]
             if records:
                 yield records
+
+    async def first(self, place: Place) -> int:
+        """Return the offset that a partition begins at now; see `ports.topic_copy.LogSource`."""
+        tp = TopicPartition(*place)
+        return (await self._offsets.spans_of([tp]))[tp].first
 
     async def _between_rows(self) -> dict[Place, Span]:
         """Return the spans of changelogs and of what the agents with tables send, no row apart from its events.
@@ -118,8 +129,10 @@ async def open_log_source(kafka: KafkaAccess, app_id: str) -> AsyncIterator[Kafk
     Raises:
         KafkaUnavailable: no broker answers, now or at any later call.
     """
-    async with offsets_of(kafka) as offsets, standalone_consumer(kafka) as consumer:
-        yield KafkaLogSource(consumer, offsets, app_id)
+    damaged: list[DamagedRecords] = []
+    noted = noting(damaged)
+    async with offsets_of(kafka) as offsets, standalone_consumer(kafka, set_aside=noted) as consumer:
+        yield KafkaLogSource(consumer, offsets, app_id, damaged)
 
 
 class KafkaLogTarget:

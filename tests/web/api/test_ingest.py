@@ -8,8 +8,11 @@ from soulcaster.errors import InvalidMessage, KafkaUnavailable
 from soulcaster.ports.messaging import Outgoing, Record
 from soulcaster.services.intake import read
 from soulcaster.wire.feedback import RawFeedback
+from soulcaster.wire.project_config import ProjectConfig
+from tests.support.agents import headers, normalizer, records, run_batches
 from tests.support.answers import problem
 from tests.support.make import NOW_MS
+from tests.support.publisher import RecordingPublisher
 from tests.support.web import Client, World
 
 HERE = {"project_id": "p1"}
@@ -270,3 +273,24 @@ async def test_no_answer_before_the_acknowledgement(world: World, client: Client
     assert not done
     acknowledged.set()
     assert (await request).status == 202
+
+
+async def test_a_project_past_the_limit_is_accepted_and_its_items_become_dead_letters(
+    world: World, client: Client
+) -> None:
+    """Without a key anybody names a project; only behind Kafka is it known how many there are."""
+    answer = await client.post("/ingest/manual", params={"project_id": "one-too-many"}, json={"text": "It is slow"})
+    assert answer.status == 202
+    raw = the_item(world.publisher.sent)
+    publisher = RecordingPublisher()
+
+    async def config_of(_: str) -> ProjectConfig:
+        return ProjectConfig()
+
+    posted = records(world.publisher.sent, "feedback.raw")
+    assert await run_batches(normalizer(config_of, publisher, projects=0), [posted], publisher) == [0]
+    [letter] = publisher.sent
+    assert letter.topic == "dead-letters"
+    kept = RawFeedback.model_validate_json(letter.value)
+    assert (kept.project_id, kept.external_id, kept.body) == (raw.project_id, raw.external_id, "It is slow")
+    assert "SOULCASTER_PROJECTS_FROM_FEEDBACK" in headers(letter)["reason"]
