@@ -53,7 +53,12 @@ async def judge(site: Site) -> Verdict:
     letters = hops.letters()
     lost += [f"the poison {value!r}" for value in sorted(site.ledger.accepted_poison - set(letters.values()))]
     lost += [f"the poison at {place}" for place in poison_on_raw if place not in letters]
-    doubled += [f"a dead letter of {place}, no poison" for place, v in letters.items() if v not in site.ledger.poison]
+    lost += [f"the batch at {place}, which decayed" for place in site.ledger.decayed - letters.keys()]
+    doubled += [
+        f"a dead letter of {place}, no poison"
+        for place, value in letters.items()
+        if value not in site.ledger.poison and place not in site.ledger.decayed
+    ]
     return Verdict(
         items=len(site.ledger.accepted),
         lost=tuple(lost),

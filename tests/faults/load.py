@@ -126,6 +126,8 @@ class Ledger:
 
     poison: set[bytes] = field(default_factory=set)
     accepted_poison: set[bytes] = field(default_factory=set)
+    decayed: set[tuple[str, int, int]] = field(default_factory=set)
+    """Where batches decayed on the broker's disk before anybody had read them."""
 
     def attempt(self, message: Message) -> None:
         """Note what is about to be sent: it may arrive without being accepted."""

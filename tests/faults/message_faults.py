@@ -3,6 +3,7 @@
 import asyncio
 import json
 import random
+from collections.abc import Callable
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
@@ -15,6 +16,7 @@ from tests.faults.corrupt import corrupt_batches
 from tests.faults.fault import Fault
 from tests.faults.load import Load, Message
 from tests.faults.site import Site
+from tests.support import damage
 
 COPIES = 5
 TURNS_LATE = 20
@@ -52,7 +54,7 @@ class DeliveredAgain(Fault):
 
 class Poisoned(Fault):
     number = 11
-    name = f"{POISONED:,} poison messages in a row, by every codec; corrupt batches, which the broker refuses"
+    name = f"{POISONED:,} poison messages in a row, by every codec; corrupt batches, refused or decayed"
 
     async def strike(self, site: Site, chance: random.Random) -> None:
         feed = site.feed(site.chance.randrange(1_000, 2_000))
@@ -70,7 +72,26 @@ class Poisoned(Fault):
                 await _refused(producer)
             for message in [*poison, *between]:
                 site.ledger.accept(message)
+        for how in (damage.checksum_is_wrong, damage.codec_is_unknown, damage.cannot_be_unpacked):
+            await _decayed(site, chance.randbytes(8).hex(), how)
         site.watch.blow()
+
+
+async def _decayed(site: Site, words: str, how: Callable[[bytearray], None]) -> None:
+    """Write a batch that decays before any worker has read it."""
+    for worker in site.workers:
+        worker.pause()
+    try:
+        async with AIOKafkaProducer(bootstrap_servers=site.settings.kafka, acks="all") as producer:
+            batch = producer.create_batch()
+            for _ in range(20):
+                batch.append(key=None, value=words.encode(), timestamp=None)
+            written = await (await producer.send_batch(batch, FEEDBACK_RAW.name, partition=0))
+        await asyncio.to_thread(damage.damage, site.stack.data_dir / "kafka", FEEDBACK_RAW.name, words, how)
+        site.ledger.decayed.add((FEEDBACK_RAW.name, 0, written.offset))
+    finally:
+        for worker in site.workers:
+            worker.resume()
 
 
 async def _refused(producer: AIOKafkaProducer) -> None:
