@@ -19,6 +19,7 @@ from soulcaster.domain.lifecycle import JobStep
 from soulcaster.ports.clock import Clock
 from soulcaster.ports.messaging import Publisher, Record
 from soulcaster.services.retrying import until_available
+from soulcaster.services.threads import away
 from soulcaster.wire.cluster_commands import ClusterCommand
 from soulcaster.wire.embedded import EmbeddedEnvelope, EmbedderId
 from soulcaster.wire.jobs import JobEvent
@@ -70,7 +71,7 @@ class Cluster:
 
     async def process(self, batch: Batch, records: Sequence[Record]) -> int:
         """Process records, of several projects perhaps; return how many events they gave."""
-        received = _parse(records)
+        received = await away(sum(len(record.value or b"") for record in records), lambda: _parse(records))
         steps: dict[ProjectPartition, list[Step]] = {}
         failed: dict[ProjectPartition, Exception] = {}
         try:
