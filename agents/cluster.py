@@ -89,6 +89,7 @@ class Cluster:
             await until_available(self._stored)
             failed |= await self._send(steps)
             for place in steps.keys() - failed.keys():
+                await asyncio.sleep(0)
                 self._empty_outbox(batch, place)
         except BaseException:
             for place in received:
@@ -99,8 +100,10 @@ class Cluster:
         for failure in failed.values():
             raise failure  # the guard finds the record that causes it
         for of_project in steps.values():
+            await asyncio.sleep(0)
             count_steps(of_project)
         for place in received:
+            await asyncio.sleep(0)
             self._rounds.rebalance_when_quiet(place, self._clusters.state(*place))
         return sum(len(step.events) for of_project in steps.values() for step in of_project)
 
