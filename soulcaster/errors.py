@@ -46,6 +46,10 @@ class RedisRefuses(RedisUnavailable):
     """Redis does not trust us, or we do not trust it; check its URL, its users and the certificates."""
 
 
+class RedisFull(RedisUnavailable):
+    """Redis takes no writes: its memory is full, or its disk fails."""
+
+
 class GitHubUnavailable(Unavailable):
     """GitHub does not answer."""
 

@@ -6,6 +6,13 @@ from typing import Protocol
 class RateLimits(Protocol):
     """Limits the requests of an API key and of its project, the bytes it is sent, and other things by their name."""
 
+    async def ping(self) -> None:
+        """Return when the store answers, and takes writes.
+
+        Raises:
+            Unavailable: it does not.
+        """
+
     async def take(self, key_id: str, project_id: str) -> float:
         """Count a request, and return 0 when it is within the limits, else how many seconds to wait before the next.
 

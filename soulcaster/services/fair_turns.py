@@ -83,11 +83,11 @@ class FairTurns:
         self._taken[project_id] += 1
 
     async def _wait(self, project_id: str) -> None:
-        callers = self._waiting.setdefault(project_id, deque())
-        if self._most_waiting is not None and len(callers) >= self._most_waiting:
+        waiting = len(self._waiting.get(project_id, ()))
+        if self._most_waiting is not None and waiting >= self._most_waiting:
             raise LimitReached("Too many requests of this project wait already; send fewer at once.")
         place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        callers.append(place)
+        self._waiting.setdefault(project_id, deque()).append(place)
         try:
             await place
         except asyncio.CancelledError:

@@ -3,11 +3,14 @@
 import time
 from collections.abc import Callable
 
+import structlog
 from cachetools import TTLCache
 
-from soulcaster.errors import QuotaExceeded
+from soulcaster.errors import QuotaExceeded, Unavailable
 from soulcaster.ports.projects import StoredBytes
 from soulcaster.services.project_config import CACHED_MOST, CACHED_SECONDS
+
+log = structlog.get_logger(__name__)
 
 MEGABYTE = 1024 * 1024
 
@@ -38,13 +41,16 @@ class StorageLimit:
         return await self._bytes(project_id) >= self.most
 
     async def check(self, project_id: str) -> None:
-        """Return if a project may store more.
+        """Return if a project may store more, or nobody can tell now: the agent `normalize` asks again.
 
         Raises:
             QuotaExceeded: it may not.
-            Unavailable: Redis does not answer.
         """
-        stored = await self._bytes(project_id)
+        try:
+            stored = await self._bytes(project_id)
+        except Unavailable as error:  # what comes in needs Kafka alone
+            log.warning("accepted without knowing what the project stores", project=project_id, cause=str(error))
+            return
         if stored >= self.most:
             raise QuotaExceeded(self.reason, stored, self.most)
 

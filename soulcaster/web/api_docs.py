@@ -1,5 +1,6 @@
 """The documentation that the server itself offers: /openapi.json for programs, /docs for people."""
 
+import asyncio
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -31,26 +32,40 @@ _SPELLINGS = {"api": "API", "github": "GitHub"}
 
 def routes() -> list[web.RouteDef]:
     """Return the two routes."""
-    return [web.get("/openapi.json", _openapi), web.get("/docs", _docs)]
+    return [web.get("/openapi.json", _openapi), web.get("/docs", _Page().show)]
 
 
 async def _openapi(_request: web.Request) -> web.StreamResponse:
     return web.Response(body=_JSON, content_type="application/json")
 
 
-async def _docs(request: web.Request) -> web.StreamResponse:
+class _Page:
+    """The page for people: rendered once, because that takes long and anybody may ask for it."""
+
+    def __init__(self) -> None:
+        self._rendered: asyncio.Future[str] | None = None
+
+    async def show(self, request: web.Request) -> web.StreamResponse:
+        """GET /docs."""
+        if self._rendered is None:
+            template = aiohttp_jinja2.get_env(request.app).get_template("docs.html")
+            self._rendered = asyncio.ensure_future(asyncio.to_thread(template.render, _context()))
+        page = await asyncio.shield(self._rendered)
+        return web.Response(text=page, content_type="text/html", charset="utf-8")
+
+
+def _context() -> Mapping[str, Any]:
     resources: dict[str, list[Mapping[str, Any]]] = {}
     for path, methods in _DOCUMENT["paths"].items():
         for method, described in methods.items():
             resources.setdefault(described["tags"][0], []).append({"method": method.upper(), "path": path, **described})
-    context = {
+    return {
         "resources": resources,
         "headings": {tag["name"]: _heading(tag["name"]) for tag in _DOCUMENT["tags"]},
         "descriptions": {tag["name"]: tag["description"] for tag in _DOCUMENT["tags"]},
         "schemas": _DOCUMENT["components"]["schemas"],
         "signed_in": False,
     }
-    return aiohttp_jinja2.render_template("docs.html", request, context)
 
 
 def _heading(tag: str) -> str:

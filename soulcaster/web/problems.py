@@ -26,6 +26,7 @@ from soulcaster.errors import (
     PlannerRefuses,
     PlannerUnavailable,
     QuotaExceeded,
+    RedisFull,
     RedisUnavailable,
     SoulcasterError,
     SourceLimited,
@@ -204,6 +205,8 @@ def _of(error: Exception) -> Problem:
             return _unavailable(
                 "Kafka did not acknowledge, or does not answer; what was sent may not be stored. Send it again."
             )
+        case RedisFull():
+            return _unavailable("Redis takes no writes: it is full, or its disk fails. What is stored can be read.")
         case RedisUnavailable():
             return _unavailable("Redis does not answer, so nothing can be read now. Try again.")
         case GitHubUnavailable():

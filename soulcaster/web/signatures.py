@@ -16,6 +16,7 @@ from soulcaster.web.caller import CHALLENGE, Caller, Needed, count_request, iden
 from soulcaster.web.dependencies import dependencies
 from soulcaster.web.parameters import ProjectQuery, read_query
 from soulcaster.web.problems import Problem
+from soulcaster.web.turns import TURNS
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +70,10 @@ async def identify_sender(request: web.Request, source: str, scope: Needed) -> C
     unsigned = _unproven(f"This is not signed with a webhook secret that the project has of {source}", how)
     if not secrets or not signature.startswith(how.prefix):
         raise unsigned
-    raw = await read_raw(request, MAX_BATCH_BYTES)
-    if not signed(raw, signature.removeprefix(how.prefix), secrets):
-        raise unsigned
+    async with request.config_dict[TURNS].unproven.turn(project_id):
+        raw = await read_raw(request, MAX_BATCH_BYTES)
+        if not signed(raw, signature.removeprefix(how.prefix), secrets):
+            raise unsigned
     # Counted only now, so that forged webhooks do not use up a project's requests.
     await count_request(given, f"webhook:{source}:{project_id}", project_id)
     request[_SIGNED_BODY] = raw

@@ -287,6 +287,6 @@ async def test_nothing_is_left_of_what_was_deleted(redis_server: RedisServer) ->
             await model.writer.apply("p1", [ASSIGNED, replace(CHANGED, triage="muted")])
             await model.writer.delete_items("p1", [item(1).id])
             await model.writer.apply("p1", [ItemRemoved(item(1).id, "c1", NOW)])
-            assert set(await redis.keys("*")) == {"deleted:p1", "feedback:received:p1", "projects"}
+            assert set(await redis.keys("*")) == {"deleted:p1", "feedback:bytes:p1", "feedback:received:p1", "projects"}
     finally:
         await model.close()

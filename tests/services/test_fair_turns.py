@@ -102,3 +102,13 @@ async def test_a_turn_ends_once() -> None:
 def test_what_projects_have_is_taken_in_turn() -> None:
     assert list(in_turn([["a1", "a2", "a3"], ["b1"], [], ["c1", "c2"]])) == ["a1", "b1", "c1", "a2", "c2", "a3"]
     assert list(in_turn([])) == []
+
+
+async def test_who_was_refused_leaves_nothing_behind() -> None:
+    turns = FairTurns(1, each=1, waiting=0)
+    for _ in range(3):
+        held = await turns.take("a")
+        for project in ("a", "b"):
+            with pytest.raises(LimitReached):
+                await turns.take(project)
+        held.end()

@@ -9,9 +9,8 @@ from redis.exceptions import NoPermissionError, OutOfMemoryError, ReadOnlyError,
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from soulcaster.adapters.redis.client import RedisAccess, redis_client
-from soulcaster.adapters.redis.failures import failure
+from soulcaster.adapters.redis.failures import code_of, failure
 from soulcaster.adapters.redis.typed import Commands
-from soulcaster.errors import RedisUnavailable
 from soulcaster.telemetry.metrics import REDIS_ERRORS, REDIS_SECONDS
 
 TIMEOUT_SECONDS = 5.0
@@ -59,19 +58,12 @@ class RedisConnection:
             temporary = _is_temporary(error)
             REDIS_ERRORS.labels("unavailable" if temporary else "error").inc()
             if temporary:
-                raise RedisUnavailable(f"Redis at {self._access.address} cannot serve now ({error})") from error
+                raise failure(self._access, error) from error
             raise
         finally:
             REDIS_SECONDS.observe(time.perf_counter() - started)
 
 
 def _is_temporary(error: ResponseError) -> bool:
-    """Tell whether the server cannot serve now: it is full, read-only, or has a disk that it cannot write.
-
-    redis-py has classes for some codes, and takes the code off the text. The error of a pipeline starts with the
-    command, which may hold any words; the server's own text comes last.
-    """
-    if isinstance(error, OutOfMemoryError | ReadOnlyError):
-        return True
-    text = str(error).rpartition("caused error: ")[2].lstrip("('\"")
-    return text.split(" ", 1)[0] in _UNAVAILABLE_CODES
+    """Tell whether the server cannot serve now: it is full, read-only, or has a disk that it cannot write."""
+    return isinstance(error, OutOfMemoryError | ReadOnlyError) or code_of(error) in _UNAVAILABLE_CODES

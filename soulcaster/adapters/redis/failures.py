@@ -2,15 +2,17 @@
 
 import ssl
 
-from redis.exceptions import AuthenticationError, NoPermissionError
+from redis.exceptions import AuthenticationError, NoPermissionError, OutOfMemoryError, ReadOnlyError
 
 from soulcaster.adapters.redis.client import NotGreeted, RedisAccess
-from soulcaster.errors import RedisRefuses, RedisUnavailable
+from soulcaster.errors import RedisFull, RedisRefuses, RedisUnavailable
 
 
 def failure(access: RedisAccess, error: Exception) -> RedisUnavailable:
     """Return our error for one of a client that got no answer, or no permission."""
     where = f"Redis at {access.address}"
+    if isinstance(error, OutOfMemoryError | ReadOnlyError) or code_of(error) == "MISCONF":
+        return RedisFull(f"{where} takes no writes ({error})")
     if isinstance(error, AuthenticationError):
         return RedisRefuses(f"{where} does not let us in with this user and password ({error})")
     if isinstance(error, NoPermissionError):
@@ -25,6 +27,15 @@ def failure(access: RedisAccess, error: Exception) -> RedisUnavailable:
         wants = "TLS" if access.tls is None else "a certificate of us"
         return RedisRefuses(f"{where} closed the connection at once; perhaps it wants {wants} ({error})")
     return RedisUnavailable(f"{where} does not answer ({error})")
+
+
+def code_of(error: Exception) -> str:
+    """Return the first word of what a server said, which is a code where redis-py has no class for it.
+
+    The error of a pipeline starts with the command, which may hold any words; the server's own text comes last.
+    """
+    text = str(error).rpartition("caused error: ")[2].lstrip("('\"")
+    return text.split(" ", 1)[0]
 
 
 def _tls_error(error: BaseException | None) -> ssl.SSLError | None:

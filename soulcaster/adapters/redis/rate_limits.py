@@ -3,12 +3,17 @@
 Requests are counted in windows of `WINDOW_SECONDS` that begin at fixed times, under `rate:key:{id}:{window}` and
 `rate:project:{id}:{window}`, bytes under `rate:bytes:{scope}:{project id}:{window}`. Around the end of a window a
 caller can make the requests of two windows; in exchange, counting costs one round trip and needs no script.
+
+A Redis that is full takes no counts. Then each web server counts requests by itself: whoever only reads needs no write.
 """
+
+from collections import Counter
 
 from redis.exceptions import RedisError
 
 from soulcaster.adapters.redis.client import RedisAccess, redis_client
 from soulcaster.adapters.redis.failures import failure
+from soulcaster.errors import RedisFull
 from soulcaster.ports.clock import Clock
 
 WINDOW_SECONDS = 10
@@ -26,6 +31,8 @@ class RedisRateLimits:
         self._per_project = max(1, per_project * WINDOW_SECONDS // 60)
         self._bytes = megabytes * 1024 * 1024 * WINDOW_SECONDS // 60
         self._clock = clock
+        self._here: Counter[str] = Counter()
+        self._here_since = 0
 
     async def close(self) -> None:
         """Close the connections."""
@@ -43,7 +50,10 @@ class RedisRateLimits:
         try:
             of_key, _, of_project, _ = await pipe.execute()
         except (RedisError, OSError) as error:
-            raise failure(self._access, error) from error
+            found = failure(self._access, error)
+            if not isinstance(found, RedisFull):
+                raise found from error
+            of_key, of_project = (self._count_here(name, window) for name in names)
         over = of_key > self._per_key or of_project > self._per_project
         return (window + 1) * WINDOW_SECONDS - now if over else 0.0
 
@@ -54,6 +64,25 @@ class RedisRateLimits:
     async def take_bytes(self, project_id: str, scope: str, size: int) -> float:
         """Count bytes sent to a project with a scope; return the seconds to wait, or 0."""
         return await self._count(f"bytes:{scope}:{project_id}", size, self._bytes, WINDOW_SECONDS)
+
+    async def ping(self) -> None:
+        """Return when Redis answers, and takes writes.
+
+        Raises:
+            RedisUnavailable: it does not.
+        """
+        try:
+            await self._redis.set("rate:ready", "", ex=2 * WINDOW_SECONDS)
+        except (RedisError, OSError) as error:
+            raise failure(self._access, error) from error
+
+    def _count_here(self, name: str, window: int) -> int:
+        """Count a request in this process, and return how many the window has; earlier windows are forgotten."""
+        if window != self._here_since:
+            self._here.clear()
+            self._here_since = window
+        self._here[name] += 1
+        return self._here[name]
 
     async def _count(self, name: str, amount: int, most: int, seconds: int) -> float:
         now = self._clock().timestamp()

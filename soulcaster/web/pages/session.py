@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import aiohttp_jinja2
+import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler
 from aiohttp_session import get_session, new_session
@@ -16,6 +17,7 @@ from cryptography.fernet import Fernet, MultiFernet
 
 from soulcaster.domain.sessions import IDLE, Session
 from soulcaster.domain.text.normalize import cut
+from soulcaster.errors import RedisFull
 from soulcaster.services.secret_keys import fernet_of
 from soulcaster.web.bodies import form_fields
 from soulcaster.web.dependencies import dependencies
@@ -25,6 +27,8 @@ from soulcaster.web.problems import Problem
 
 OPEN = "open"
 """First part of the names of routes that need no session."""
+
+_log = structlog.get_logger(__name__)
 
 _ID = "id"
 _CSRF, _NOTICE, _LAST_PROJECT, _STATE, _VERIFIER = "csrf", "notice", "project", "state", "verifier"
@@ -69,9 +73,18 @@ async def require_session(request: web.Request, handler: Handler) -> web.StreamR
         if session is None:
             raise Problem(401, how_to_sign_in(request))
         request[SESSION] = session
-        if await dependencies(request).sessions.note_use(session):
+        if await _note_use(request, session):
             (await get_session(request)).changed()  # so that the cookie lasts as long, under the newest key
     return await handler(request)
+
+
+async def _note_use(request: web.Request, session: Session) -> bool:
+    """Note that a session is used, and return whether that was due; a Redis that is full does not fail the request."""
+    try:
+        return await dependencies(request).sessions.note_use(session)
+    except RedisFull as error:
+        _log.warning("the use of a session was not noted", cause=str(error))
+        return False
 
 
 async def present_session(request: web.Request) -> Session | None:

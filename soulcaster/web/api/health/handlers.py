@@ -5,7 +5,7 @@ import asyncio
 import structlog
 from aiohttp import web
 
-from soulcaster.errors import KafkaRefuses, RedisRefuses, Unavailable
+from soulcaster.errors import KafkaRefuses, RedisFull, RedisRefuses, Unavailable
 from soulcaster.ports.readiness import Answering
 from soulcaster.web.api.health.models import HealthOut, ReadyOut, RootOut
 from soulcaster.web.api.operation import operation
@@ -16,8 +16,12 @@ from soulcaster.web.problems import RETRY_SECONDS, Problem
 CHECK_SECONDS = 2.0
 """How long a system may take to answer."""
 
-OK, SILENT, REFUSES = "ok", "no answer", "refuses us"
-_SAID = {SILENT: "does not answer", REFUSES: "refuses our login or certificate; the log of the web server says more"}
+OK, SILENT, REFUSES, FULL = "ok", "no answer", "refuses us", "takes no writes"
+_SAID = {
+    SILENT: "does not answer",
+    REFUSES: "refuses our login or certificate; the log of the web server says more",
+    FULL: "takes no writes: it is full, or its disk fails",
+}
 
 _log = structlog.get_logger(__name__)
 
@@ -42,9 +46,9 @@ async def get_health(request: web.Request) -> web.StreamResponse:
 
 @operation("GET", "/ready", {200: ReadyOut})
 async def get_readiness(request: web.Request) -> web.StreamResponse:
-    """Get whether Kafka and Redis answer within two seconds: 200 when both do, else 503 that says what is wrong."""
+    """Get whether Kafka and Redis answer within two seconds, and Redis takes writes: 200, else 503 that says why."""
     given = dependencies(request)
-    systems: dict[str, Answering] = {"Kafka": given.kafka, "Redis": given.read_model}
+    systems: dict[str, Answering] = {"Kafka": given.kafka, "Redis": given.rate_limits}
     found = await asyncio.gather(*(_check(name, system) for name, system in systems.items()))
     checks = {name.lower(): check for name, check in zip(systems, found, strict=True)}
     wrong = [f"{name} {_SAID[check]}." for name, check in zip(systems, found, strict=True) if check != OK]
@@ -61,6 +65,9 @@ async def _check(name: str, system: Answering) -> str:
     except (KafkaRefuses, RedisRefuses) as error:
         _log.warning("refused", system=name, cause=str(error))
         return REFUSES
+    except RedisFull as error:
+        _log.warning("takes no writes", system=name, cause=str(error))
+        return FULL
     except (Unavailable, TimeoutError) as error:
         _log.warning("no answer", system=name, cause=repr(error.__cause__ or error))
         return SILENT

@@ -1,0 +1,62 @@
+"""What callers whom nobody knows can make the server do is bounded."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+import aiohttp_jinja2
+import jinja2
+from aiohttp.test_utils import TestClient, TestServer
+
+from soulcaster.services.fair_turns import FairTurns
+from soulcaster.web.turns import TURNS
+from tests.support.answers import page, problem
+from tests.support.web import Client, World
+from tests.support.webhooks import HEADER, SECRET, signature
+
+FORGED = {"Content-Type": "application/json", HEADER["github"]: "sha256=" + "0" * 64}
+
+
+async def test_the_documentation_is_rendered_once(world: World) -> None:
+    app = world.app()
+    async with TestClient(TestServer(app)) as client:
+        shown = await asyncio.gather(*(client.get("/docs") for _ in range(3)))
+        [text] = {await page(answer) for answer in shown}
+        aiohttp_jinja2.get_env(app).loader = jinja2.DictLoader({})
+        assert await page(await client.get("/docs")) == text
+
+
+async def test_bodies_of_unproven_webhooks_wait_for_their_turn(world: World) -> None:
+    await world.webhooks().create("p1", "github", SECRET, by="test")
+    await world.webhooks().create("p2", "github", SECRET, by="test")
+    app = world.app(keyless=False)
+    app[TURNS] = replace(app[TURNS], unproven=FairTurns(2, each=1, waiting=0))
+    begun, goes_on = asyncio.Event(), asyncio.Event()
+
+    async def slow() -> AsyncIterator[bytes]:
+        yield b"{"
+        begun.set()
+        await goes_on.wait()
+        yield b"}"
+
+    async with TestClient(TestServer(app)) as client:
+        held = asyncio.create_task(client.post("/ingest/github?project_id=p1", data=slow(), headers=FORGED))
+        await begun.wait()
+        refused = await _until(client, "p1", 429)
+        assert refused == 429
+        signed = FORGED | {HEADER["github"]: signature("github", b"{}"), "X-GitHub-Event": "ping"}
+        other = await client.post("/ingest/github?project_id=p2", data=b"{}", headers=signed)
+        assert other.status == 200, "another project has places of its own"
+        goes_on.set()
+        await problem(await held, 401)
+        assert (await client.post("/ingest/github?project_id=p1", data=b"{}", headers=signed)).status == 200
+
+
+async def _until(client: Client, project: str, status: int) -> int:
+    """Send forged webhooks until one is answered with this status; return the last answer's."""
+    async with asyncio.timeout(60):
+        while True:
+            answer = await client.post(f"/ingest/github?project_id={project}", data=b"{}", headers=FORGED)
+            if answer.status == status:
+                return answer.status
+            await asyncio.sleep(0.01)
