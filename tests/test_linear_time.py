@@ -27,13 +27,17 @@ from soulcaster.domain.text import (
     comparable,
     context,
     emails,
+    forms,
     frames,
     ip_addresses,
     language,
+    mail_words,
     markup,
     masking,
     normalize,
     phones,
+    quotes,
+    replies,
     secrets,
     traces,
     trimming,
@@ -170,6 +174,10 @@ FUNCTIONS: Mapping[str, Callable[[str], object]] = {
     "text.ip_addresses.without_ips": ip_addresses.without_ips,
     "text.phones.without_phones": phones.without_phones,
     "text.comparable.comparable": lambda text: comparable.comparable(text, 2_000),
+    "text.forms.without_form": forms.without_form,
+    "text.forms.without_kind": forms.without_kind,
+    "text.quotes.without_quotes": quotes.without_quotes,
+    "text.replies.without_replies": lambda text: replies.without_replies(text.split("\n")),
     "text.language.language_of": language.language_of,
     "text.markup.to_text": markup.to_text,
     "text.masking.count_digits": masking.count_digits,
@@ -222,7 +230,7 @@ FUNCTIONS: Mapping[str, Callable[[str], object]] = {
 
 COVERED = (
     *(cards, comparable, context, emails, frames, given_texts, ip_addresses, language, markup, masking, normalize),
-    *(phones, secrets, traces, trimming, wordless),
+    *(forms, mail_words, phones, quotes, replies, secrets, traces, trimming, wordless),
     *(lexical, harmless, redaction, strangers),
 )
 """Modules whose public functions of a text must all be in `FUNCTIONS`."""

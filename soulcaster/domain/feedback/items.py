@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from soulcaster.domain.feedback.times import TimesTold
 from soulcaster.domain.text.comparable import comparable
+from soulcaster.domain.text.forms import without_kind
 from soulcaster.domain.text.masking import mask_personal, mask_values
 from soulcaster.domain.text.normalize import CUT, GIVEN_TITLE_CHARS, TITLE_CHARS, one_line
 from soulcaster.domain.text.wordless import wordless
@@ -102,7 +103,7 @@ def compared_item(item: FeedbackItem) -> ComparedItem:
     repeats = item.body.startswith(title) or one_line(item.body, GIVEN_TITLE_CHARS).startswith(title)
     text = comparable(item.body, COMPARED_CHARS)
     if not repeats:
-        text = f"{comparable(item.title, GIVEN_TITLE_CHARS)}\n{text}"
+        text = f"{comparable(without_kind(item.title), GIVEN_TITLE_CHARS)}\n{text}"
     text = text[:COMPARED_CHARS].strip() or item.title
     return ComparedItem(item.id, item.source, item.title, wordless(text) or text, item.counted_at)
 

@@ -1,5 +1,6 @@
 """The text of an item that is compared: the author's own words, short, without noise."""
 
+from soulcaster.domain.text.forms import without_form
 from soulcaster.domain.text.markup import to_text
 from soulcaster.domain.text.masking import count_digits, mask_ids, mask_personal
 from soulcaster.domain.text.normalize import clean
@@ -21,7 +22,7 @@ def comparable(text: str, limit: int) -> str:
     text = text[:LOOKED_AT]
     if _is_plain(text):
         return " ".join(text.split())[:limit] if "  " in text else text[:limit].strip()
-    masked = mask_ids(mask_personal(trimmed(to_text(text))))
+    masked = mask_ids(mask_personal(trimmed(to_text(without_form(text)))))
     short = "\n".join(line for line in (" ".join(line.split()) for line in clean(masked).split("\n")) if line)
     return (short or text)[:limit].strip()
 

@@ -8,6 +8,8 @@ expression takes time proportional to the text, for any text.
 import html
 import re
 
+from soulcaster.domain.text.quotes import without_quotes
+
 _INLINE = "a|abbr|b|big|center|cite|code|del|em|font|i|ins|kbd|mark|q|s|small|span|strike|strong|sub|sup|tt|u|wbr"
 _BLOCK = (
     "article|aside|blockquote|body|br|caption|col|colgroup|dd|details|div|dl|dt|figcaption|figure|footer|h[1-6]|head"
@@ -25,6 +27,7 @@ _LINK = re.compile(
     r"!?\[([^\[\]\n]*+)\]"
     r"\([ \t]*+<?[^()\s<>]*+(?:\([^()\s]*+\)[^()\s<>]*+)*+>?(?:[ \t]++[\"'][^\"'()\n]*+[\"'])?[ \t]*+\)"
 )
+_LONE_IMAGE = re.compile(r"(?m)^[ \t]*+!\[[^\[\]\n]*+\]\([^()\n]*+\)[ \t]*+$")
 _REFERENCE = re.compile(r"!?\[([^\[\]\n]++)\]\[[^\[\]\n]*+\]")
 _AUTOLINK = re.compile(r"<((?:https?://|mailto:)[^<>\s]++)>")
 _RULE = re.compile(r"(?m)^[ \t]*+(?:[-=*_~`|:+][ \t]*+){3,}$")
@@ -41,6 +44,8 @@ def to_text(text: str) -> str:
         text = _without_html(text)
     if "&" in text:
         text = _ENTITY.sub(lambda entity: html.unescape(entity[0]), text)
+    if "![" in text:
+        text = _LONE_IMAGE.sub("", text)
     if "](" in text:
         text = _LINK.sub(r"\1", _LINK.sub(r"\1", text))  # twice: an image in a link
     if "][" in text:
@@ -59,6 +64,7 @@ def _without_html(text: str) -> str:
         return text
     for name in _NOT_READ:
         text = _without(text, f"<{name}", f"</{name}>")
+    text = without_quotes(text)
     return _BLOCK_TAG.sub("\n", _INLINE_TAG.sub("", text))
 
 
