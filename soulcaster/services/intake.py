@@ -292,9 +292,9 @@ def _accept(raw: RawFeedback, record: Record, index: int) -> Accepted:
         body=body,
         created_at=received_at if raw.created_at is None or "created_at" in told else raw.created_at,
         received_at=received_at,
-        author=cut(whole_line(raw.author or ""), AUTHOR_CHARS) or None,
-        url=whole_line(raw.url or "") or None,
-        github_repo_url=whole_line(raw.github_repo_url or "") or None,
+        author=_line(raw.author, AUTHOR_CHARS),
+        url=_line(raw.url),
+        github_repo_url=_line(raw.github_repo_url),
         metadata=metadata if source == raw.source else {"source": raw.source, **metadata},
         language=language_of(body),
         updated_at=received_at if "updated_at" in told else raw.updated_at,
@@ -303,6 +303,14 @@ def _accept(raw: RawFeedback, record: Record, index: int) -> Accepted:
         times_told=TimesTold(**told) if told else None,
     )
     return _sized(item)
+
+
+def _line(given: str | None, limit: int | None = None) -> str | None:
+    """Return a field on one line, None where there is nothing in it that can be read."""
+    if not given:
+        return None
+    line = whole_line(given)
+    return (line if limit is None else cut(line, limit)) or None
 
 
 def _sized(item: FeedbackItem) -> Accepted:

@@ -76,7 +76,7 @@ def micro_clusters_per_topic(smooth: Vectors) -> float:
     random = np.random.default_rng(n)
     sample = smooth[_sample(n, _SAMPLE, random)]
     usual = (sample @ sample.T)[~np.tri(len(sample), dtype=np.bool_)]
-    low, middle = np.arctanh(np.clip(np.quantile(usual, [0.16, 0.5]), -FARTHEST, FARTHEST))
+    low, middle = np.arctanh(np.clip(np.quantile(usual, [0.16, 0.5], overwrite_input=True), -FARTHEST, FARTHEST))
     far = min(FARTHEST, math.tanh(middle + FAR * (middle - low)))
     compared = smooth[_sample(n, _COMPARED_WITH_ALL, random)]
     alike = np.zeros(len(compared), np.int64)
@@ -114,7 +114,8 @@ def separations(smooth: Vectors, merges: Dendrogram, sample: Slots, thresholds: 
         """Compare parts that exist up to, but not at, a threshold."""
         for at in np.unique(since[parts]).tolist():
             same = parts[since[parts] == at]
-            for chunk in np.split(same, range(_CHUNK_ROWS, len(same), _CHUNK_ROWS)):
+            for first in range(0, len(same), _CHUNK_ROWS):
+                chunk = same[first : first + _CHUNK_ROWS]
                 total = rows @ sums[chunk].T
                 where = np.searchsorted(chunk, own).clip(0, len(chunk) - 1)
                 mine = np.flatnonzero((chunk[where] == own) & (size[own] > 1))

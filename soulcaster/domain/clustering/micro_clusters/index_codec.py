@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import msgspec
 import numpy as np
 
+from soulcaster.domain.clustering.features.vectors import Slots
 from soulcaster.domain.clustering.micro_clusters.index import NUMBERS_A_BLOCK, MicroClusterIndex
 from soulcaster.domain.clustering.micro_clusters.micro_cluster import FREE, MicroCluster
 
@@ -48,18 +49,23 @@ def dump_index(index: MicroClusterIndex) -> Blobs:
     Cluster numbers are stored apart from micro-clusters, in blocks, because a round may change very many of them.
     """
     slots, blocks = index.take_changes()
-    blobs = {MICRO_CLUSTER + number_key(slot): _micro_cluster_blob(index, slot) for slot in slots}
+    blobs = {}
+    rows, positions = np.nonzero(index.word_means[slots])
+    ends = np.searchsorted(rows, np.arange(1, len(slots) + 1)).tolist()
+    start = 0
+    for slot, end in zip(slots, ends, strict=True):
+        blobs[MICRO_CLUSTER + number_key(slot)] = _micro_cluster_blob(index, slot, positions[start:end])
+        start = end
     for block in blocks:
         end = min((block + 1) * NUMBERS_A_BLOCK, len(index.micro_clusters))
         blobs[CLUSTER_NUMBERS + number_key(block)] = index.cluster_numbers[block * NUMBERS_A_BLOCK : end].tobytes()
     return blobs
 
 
-def _micro_cluster_blob(index: MicroClusterIndex, slot: int) -> bytes:
+def _micro_cluster_blob(index: MicroClusterIndex, slot: int, word_positions: Slots) -> bytes:
     mc = index.micro_clusters[slot]
     if mc is FREE:
         return b""
-    word_positions = np.flatnonzero(index.word_means[slot])
     return _encode(
         _MicroClusterBlob(
             int(index.counts[slot]),
