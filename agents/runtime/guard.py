@@ -11,6 +11,7 @@ import structlog
 from soulcaster.ports.messaging import Publisher, Record
 from soulcaster.services.dead_letters import dead_letter, send_dead_letters
 from soulcaster.services.isolation import run_isolated
+from soulcaster.services.threads import away
 
 log = structlog.get_logger(__name__)
 
@@ -33,4 +34,5 @@ class Guard:
 
     async def _dead_letter(self, record: Record, error: Exception) -> None:
         log.exception("a record failed for good", agent=self._agent, record=record.position, exc_info=error)
-        await send_dead_letters(self._publisher, [dead_letter(record, f"{self._agent}: {error!r}")], "failed")
+        letter = await away(len(record.value or b""), lambda: dead_letter(record, f"{self._agent}: {error!r}"))
+        await send_dead_letters(self._publisher, [letter], "failed")

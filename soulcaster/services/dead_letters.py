@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -39,6 +40,12 @@ Kind = Literal["invalid", "failed", "job", "damaged"]
 
 MAX_REASON = 2_000
 """Characters of a reason that are kept."""
+
+PROJECT_HEADER = "project"
+"""The header with the project of a letter, empty where it has none; letters of older versions lack it.
+
+Whoever looks for the letters of one project passes over those of others by it, without reading what they hold.
+"""
 
 MAX_KEY = 1_024
 """Bytes of a key that are kept. Ours are shorter, and of others' only the place on a topic hangs on it."""
@@ -94,12 +101,15 @@ async def set_damaged_aside(publisher: Publisher, damaged: DamagedRecords, clock
 
 def _letter(record: Record, whole: bytes, reason: str, more: Mapping[str, str]) -> Outgoing:
     is_cut = len(whole) > MAX_MESSAGE_BYTES
+    key = None if record.key is None else record.key[:MAX_KEY]
+    kept = whole[:BEGINNING_BYTES] if is_cut else whole
     headers = {
         "topic": record.topic,
         "partition": str(record.partition),
         "offset": str(record.offset),
         "timestamp": str(record.timestamp_ms),
         "reason": reason[:MAX_REASON],
+        PROJECT_HEADER: project_of(replace(record, key=key, value=kept)) or "",
         **more,
     }
     if is_cut:
@@ -107,8 +117,8 @@ def _letter(record: Record, whole: bytes, reason: str, more: Mapping[str, str]) 
         headers["sha256"] = hashlib.sha256(whole).hexdigest()
     return Outgoing(
         DEAD_LETTERS.name,
-        None if record.key is None else record.key[:MAX_KEY],
-        whole[:BEGINNING_BYTES] if is_cut else whole,
+        key,
+        kept,
         tuple((name, text.encode("utf-8", "replace")) for name, text in headers.items()),
     )
 
@@ -151,7 +161,7 @@ def read_dead_letter(record: Record, headers: Iterable[tuple[str, bytes | None]]
             size=max(len(value), int(texts.get("size", 0))),
             reason=texts["reason"],
             index=int(texts["index"]) if "index" in texts else None,
-            project_id=project_of(original),
+            project_id=texts[PROJECT_HEADER] or None if PROJECT_HEADER in texts else project_of(original),
         )
     except (KeyError, ValueError):  # another program may write to the topic too
         return None

@@ -118,3 +118,15 @@ async def test_what_was_cut_is_told_with_its_size_and_is_not_sent_again() -> Non
     with pytest.raises(Conflict, match=r"5,000,000 bytes. feedback.items\[2\]@7"):
         await DeadLetterReplay(letters, publisher).replay("p1", items.id)
     assert publisher.sent == []
+
+
+def test_a_header_says_whose_a_letter_is_and_one_without_it_is_read() -> None:
+    """So a letter of another project is passed over without reading what it holds."""
+    sent = dead_letter(Record("feedback.raw", 1, 2, 3, b"key", json.dumps(GOOD).encode()), "because")
+    assert dict(sent.headers)["project"] == b"p1"
+    other = Record(sent.topic, 3, 4, 1_000, sent.key, json.dumps({**GOOD, "project_id": "p2"}).encode())
+    told = read_dead_letter(other, sent.headers)
+    read_by_value = read_dead_letter(other, [one for one in sent.headers if one[0] != "project"])
+    assert told is not None
+    assert read_by_value is not None
+    assert (told.project_id, read_by_value.project_id) == ("p1", "p2")
