@@ -18,6 +18,7 @@ from aiokafka.consumer.fetcher import READ_UNCOMMITTED, Fetcher, FetchResult
 from aiokafka.errors import KafkaError, NoError, for_code
 from aiokafka.protocol.fetch import FetchRequest
 
+from soulcaster.adapters.kafka.bounded_codecs import bound
 from soulcaster.adapters.kafka.damage import HEADER_BYTES, UNREADABLE, BatchReader, batch_header
 from soulcaster.domain.lost_records import DamagedRecords
 from soulcaster.errors import Unavailable
@@ -41,6 +42,8 @@ LOOK_MS = 10_000
 """Time limit of one request of a close look."""
 
 log = structlog.get_logger(__name__)
+
+bound()  # before anything is fetched
 
 
 class _Suspect:
