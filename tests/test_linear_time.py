@@ -39,9 +39,11 @@ from soulcaster.domain.text import (
     quotes,
     replies,
     secrets,
+    stop_words,
     traces,
     trimming,
     wordless,
+    words,
 )
 from soulcaster.domain.text import given as given_texts
 from soulcaster.fixer.agents import aider
@@ -183,6 +185,7 @@ FUNCTIONS: Mapping[str, Callable[[str], object]] = {
     "text.masking.count_digits": masking.count_digits,
     "text.masking.mask_ids": masking.mask_ids,
     "text.masking.mask_personal": masking.mask_personal,
+    "text.masking.without_masks": masking.without_masks,
     "text.normalize.cut": lambda text: normalize.cut(text, 100),
     "text.normalize.escaped": normalize.escaped,
     "text.normalize.seen": normalize.seen,
@@ -196,10 +199,11 @@ FUNCTIONS: Mapping[str, Callable[[str], object]] = {
     "text.secrets.looks_random": secrets.looks_random,
     "text.secrets.has_token": secrets.has_token,
     "text.secrets.without_secrets": secrets.without_secrets,
+    "text.stop_words.stop_words": stop_words.stop_words,
+    "text.words.words": words.words,
     "text.trimming.trimmed": trimming.trimmed,
     "text.wordless.wordless": wordless.wordless,
     "clustering.features.lexical.fingerprints": lexical.fingerprints,
-    "clustering.features.lexical.words": lexical.words,
     "clustering.features.lexical.stem": lexical.stem,
     "feedback.items.mask_item": lambda text: items.mask_item(_item(text)),
     "feedback.items.compared_item": lambda text: items.compared_item(_item(text)),
@@ -230,7 +234,7 @@ FUNCTIONS: Mapping[str, Callable[[str], object]] = {
 
 COVERED = (
     *(cards, comparable, context, emails, frames, given_texts, ip_addresses, language, markup, masking, normalize),
-    *(forms, mail_words, phones, quotes, replies, secrets, traces, trimming, wordless),
+    *(forms, mail_words, phones, quotes, replies, secrets, stop_words, traces, trimming, wordless, words),
     *(lexical, harmless, redaction, strangers),
 )
 """Modules whose public functions of a text must all be in `FUNCTIONS`."""

@@ -11,14 +11,17 @@ Expressions begin with the character they search for and look behind it only the
 import re
 from typing import Any
 
-from soulcaster.domain.text.cards import without_cards
-from soulcaster.domain.text.emails import without_emails
-from soulcaster.domain.text.ip_addresses import without_ips
-from soulcaster.domain.text.phones import FEWEST_DIGITS, without_phones
-from soulcaster.domain.text.secrets import without_secrets
+from soulcaster.domain.text.cards import CARD, without_cards
+from soulcaster.domain.text.emails import EMAIL, without_emails
+from soulcaster.domain.text.ip_addresses import IP, without_ips
+from soulcaster.domain.text.phones import FEWEST_DIGITS, PHONE, without_phones
+from soulcaster.domain.text.secrets import SECRET, without_secrets
 
 ID, NUMBER = "[id]", "[number]"
 """In compared text, the replacements of UUIDs, hashes and memory addresses, and of long numbers."""
+
+_MASK = re.compile("|".join(map(re.escape, (EMAIL, IP, PHONE, CARD, SECRET, ID, NUMBER))))
+"""What stands for something that was masked."""
 
 _DIGITS = b"0123456789"
 _FEWEST_DIGITS = 4
@@ -36,6 +39,11 @@ def mask_personal(text: str) -> str:
         return text
     text = without_ips(text)
     return without_phones(without_cards(text)) if count_digits(text) >= FEWEST_DIGITS else text
+
+
+def without_masks(text: str) -> str:
+    """Return the text without what stands for something that was masked."""
+    return _MASK.sub(" ", text) if "[" in text else text
 
 
 def mask_values(value: Any) -> Any:

@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from soulcaster.domain.clustering.features.lexical import DIMENSIONS, Lexicon, fingerprints, stem, words
+from soulcaster.domain.clustering.features.lexical import DIMENSIONS, Lexicon, fingerprints, stem
 from soulcaster.domain.text.wordless import wordless
+from soulcaster.domain.text.words import words
 
 steady = settings(deadline=None)
 texts = st.text(st.characters(codec="utf-8"), max_size=60)
@@ -81,7 +82,6 @@ def test_where_nothing_varies_both_are_equal(text: str) -> None:
 @given(st.text(st.characters(max_codepoint=127)))
 def test_plain_ascii_is_read_as_any_other_text(text: str) -> None:
     accented = f"é {text}"
-    assert words(accented) == ["é", *words(text)]
     assert (fingerprints(text)[0] == fingerprints(text)[1]) == (fingerprints(accented)[0] == fingerprints(accented)[1])
 
 

@@ -13,13 +13,27 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from soulcaster.domain.clustering.features.lexical import Lexicon, stem, words
+from soulcaster.domain.clustering.features.lexical import Lexicon, stem
 from soulcaster.domain.clustering.features.vectors import Slots, Vectors
 from soulcaster.domain.clustering.micro_clusters.micro_cluster import MicroCluster
+from soulcaster.domain.text.language import language_of
+from soulcaster.domain.text.masking import without_masks
 from soulcaster.domain.text.normalize import CUT
+from soulcaster.domain.text.stop_words import stop_words
+from soulcaster.domain.text.words import words
 
 TERMS = 5
 _SHORTEST_TERM = 3
+_SHORTEST_DENSE_TERM = 2
+_DENSE = "\u0e00"
+"""From here on a character says more than a letter does: Thai, and further on Korean, Chinese and Japanese."""
+
+_LANGUAGES_OF = 3
+"""The texts whose languages are detected: a cluster seldom has more languages."""
+
+_EVERYWHERE = "en"
+"""English words are in texts of every language, in error messages for instance."""
+
 _EXAMINED = 12
 """The most central micro-clusters, whose texts are read."""
 
@@ -84,12 +98,17 @@ def coherence(index: Means, slots: Slots) -> float | None:
 
 
 def terms(micro_clusters: Sequence[MicroCluster], lexicon: Lexicon) -> tuple[str, ...]:
-    """Return the words that distinguish these texts, best first; of words with one stem, the most frequent."""
+    """Return the words that distinguish these texts, best first; of words with one stem, the most frequent.
+
+    Stop words of the texts' languages are left out, and what stands for masked data.
+    """
     occurrences: Counter[str] = Counter()
-    for mc in micro_clusters:
-        repeats_title = mc.summary.startswith(mc.title.removesuffix(CUT))
-        occurrences.update(set(words(mc.summary if repeats_title else f"{mc.title} {mc.summary}")))
-    counted = {w: times for w, times in occurrences.items() if len(w) >= _SHORTEST_TERM and not w.isdigit()}
+    texts = [_said(mc) for mc in micro_clusters]
+    for text in texts:
+        occurrences.update(set(words(without_masks(text))))
+    languages = {_EVERYWHERE, *filter(None, map(language_of, texts[:_LANGUAGES_OF]))}
+    unsaid = frozenset[str]().union(*map(stop_words, languages))
+    counted = {w: times for w, times in occurrences.items() if _may_describe(w) and w not in unsaid}
     of_stem: dict[str, int] = {}
     for word, times in counted.items():
         s = stem(word)
@@ -102,3 +121,12 @@ def terms(micro_clusters: Sequence[MicroCluster], lexicon: Lexicon) -> tuple[str
         if (s := stem(word)) in forms:
             forms[s].append((-times, word))
     return tuple(min(forms[s])[1] for s in best)
+
+
+def _said(mc: MicroCluster) -> str:
+    repeats_title = mc.summary.startswith(mc.title.removesuffix(CUT))
+    return mc.summary if repeats_title else f"{mc.title} {mc.summary}"
+
+
+def _may_describe(word: str) -> bool:
+    return len(word) >= (_SHORTEST_TERM if word[0] < _DENSE else _SHORTEST_DENSE_TERM) and not word.isdigit()
