@@ -27,7 +27,7 @@ _ABROAD = re.compile(
     rf"(?:\+{_NOT_AFTER.format('.')}(?<!\d \+)|00{_NOT_AFTER.format('..')}(?=[1-9]\d{{0,2}}[ .-]))"
     rf"[1-9]\d{{0,2}}[ ./-]?(?:\(\d{{1,5}}\)[ ./-]?)?\d(?:[ ./-]?\d){{5,12}}{_NOT_BEFORE}"
 )
-_AT_HOME = re.compile(rf"[(0-9]{_NOT_AFTER.format('.')}(?:[ ()./-]{{0,2}}\d){{6,14}}{_NOT_BEFORE}(?![./-]\d)")
+_AT_HOME = re.compile(rf"[(0-9]{_NOT_AFTER.format('.')}(?:[ ()./-]{{0,3}}\d){{6,14}}{_NOT_BEFORE}(?![./-]\d)")
 
 _IBAN_CHARS = 42
 _IBAN = re.compile(r"[A-Z]{2}(?<![A-Za-z0-9]..)\d\d(?: ?[A-Z0-9]{4}){3,7}(?: ?[A-Z0-9]{1,3})?(?![A-Za-z0-9])")
