@@ -1,6 +1,7 @@
 """The process `soulcaster web`: pages, the JSON API and the intake of feedback."""
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator
 
 import structlog
@@ -52,6 +53,10 @@ SHUTDOWN_SECONDS = 10.0
 IDLE_SECONDS = 75.0
 """How long a connection may be silent before a request; longer than the minute that load balancers keep theirs."""
 
+SWITCH_SECONDS = 0.0005
+"""How long a thread that parses keeps Python's lock while the event loop waits for it; Python's default is ten times as
+long, and every step of the loop would wait so."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -67,6 +72,7 @@ def run_web(settings: WebSettings) -> None:
     settings.check_agent()
     if not settings.session_key:
         raise BadInput(f"SOULCASTER_SESSION_KEY is not set; {MAKE_KEY}")
+    sys.setswitchinterval(SWITCH_SECONDS)
     web.run_app(
         _stopping_in_time(settings),
         host=settings.host,
