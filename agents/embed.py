@@ -10,7 +10,7 @@ import numpy as np
 
 from agents.runtime.batches import Batch
 from soulcaster.domain.feedback.dedupe import Judged, Seen
-from soulcaster.domain.feedback.items import Deleted, FeedbackItem, compared_item
+from soulcaster.domain.feedback.items import Deleted, FeedbackItem
 from soulcaster.ports.embedder import Embedder
 from soulcaster.ports.messaging import Outgoing, Publisher, Record
 from soulcaster.services.retrying import until_available
@@ -27,7 +27,7 @@ class Embed:
     """Embeds new and changed items and passes tombstones on.
 
     1. Judge the items against the table `seen`: new, changed, duplicate or deleted.
-    2. Embed the new and changed ones of all projects in one call.
+    2. Embed the new and changed ones of all projects in one call, without what many items share word for word.
     3. Publish vectors and tombstones, one message a project, and await Kafka's acknowledgement.
     4. Mark the items as seen. A crash before this embeds them twice; marked first, they would be lost.
     """
@@ -58,9 +58,14 @@ class Embed:
                 judged[place] = found
         embedded = 0
         if judged:
-            messages, embedded = await self._messages(judged, deleted)
-            await until_available(lambda: self._publisher.publish(messages))
-            self._remember(batch, judged)
+            try:
+                messages, embedded = await self._messages(judged, deleted)
+                await until_available(lambda: self._publisher.publish(messages))
+                self._remember(batch, judged)
+            except BaseException:
+                for place in judged:
+                    self._seen.forget(*place)
+                raise
         count_by_source(ITEMS_JUDGED, outcomes)
         return embedded
 
@@ -72,8 +77,9 @@ class Embed:
     ) -> tuple[list[Outgoing], int]:
         """Embed what is fresh; return the messages and how many items they hold."""
         size = sum(len(item.body) for found in judged.values() for item in found.fresh)
+        states = {place: self._seen.state(*place) for place in judged}
         compared_items = await away(
-            size, lambda: {place: [compared_item(item) for item in found.fresh] for place, found in judged.items()}
+            size, lambda: {place: states[place].compared(found) for place, found in judged.items()}
         )
         texts = [compared.text for of_project in compared_items.values() for compared in of_project]
         vectors = np.zeros((0, self._embedder.dimensions), np.float32)
@@ -88,12 +94,7 @@ class Embed:
         return messages, len(texts)
 
     def _remember(self, batch: Batch, judged: Mapping[ProjectPartition, Judged]) -> None:
-        try:
-            for (partition, project_id), found in judged.items():
-                with batch.writing(partition):
-                    rows = self._seen.state(partition, project_id).remember(found)
-                    self._seen.write(partition, project_id, rows)
-        except BaseException:
-            for place in judged:
-                self._seen.forget(*place)
-            raise
+        for (partition, project_id), found in judged.items():
+            with batch.writing(partition):
+                rows = self._seen.state(partition, project_id).remember(found)
+                self._seen.write(partition, project_id, rows)

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 from soulcaster.domain.clustering.features import lexical
 from soulcaster.domain.feedback import items
+from soulcaster.domain.feedback.boilerplate import Boilerplate
 from soulcaster.domain.feedback.items import FeedbackItem
 from soulcaster.domain.fixes import harmless, plan, protected_paths, redaction, strangers, test_changes
 from soulcaster.domain.sources import SOURCES
@@ -205,6 +206,7 @@ FUNCTIONS: Mapping[str, Callable[[str], object]] = {
     "text.wordless.wordless": wordless.wordless,
     "clustering.features.lexical.fingerprints": lexical.fingerprints,
     "clustering.features.lexical.stem": lexical.stem,
+    "feedback.boilerplate": lambda text: Boilerplate().without([items.compared_item(_item(text))] * 9, [True] * 9),
     "feedback.items.mask_item": lambda text: items.mask_item(_item(text)),
     "feedback.items.compared_item": lambda text: items.compared_item(_item(text)),
     "feedback.items.content_hash": lambda text: items.content_hash(_item(text)),

@@ -19,6 +19,7 @@ from soulcaster.bench import Order, Shape
 from soulcaster.bench.scores import Codes, codes
 from soulcaster.dev.demo_data import FILE, LABEL_COLUMN, TEXT_COLUMN
 from soulcaster.domain.clustering.features.vectors import Vectors, unit
+from soulcaster.domain.feedback.boilerplate import Boilerplate
 from soulcaster.domain.feedback.items import ComparedItem, compared_item
 from soulcaster.errors import BadInput
 from soulcaster.services.file_import import ready_row
@@ -118,6 +119,7 @@ def read_labelled(file: LabelledFile, source: str = "bench") -> Labelled:
         )
     if not items:
         raise BadInput(f"{path} has no rows with text in column {text!r}.")
+    items = Boilerplate().without(items, [True] * len(items))
     return Labelled(tuple(items), tuple(labels), np.array(rows, np.int64), number)
 
 

@@ -15,7 +15,7 @@ from soulcaster.domain.clustering.project.clusters import ProjectClusters
 from soulcaster.domain.clustering.project.embedders import EmbedderKey
 from soulcaster.domain.clustering.project.item_records import RECORD_BYTES
 from soulcaster.domain.feedback.dedupe import Seen
-from soulcaster.domain.feedback.items import FeedbackItem, compared_item
+from soulcaster.domain.feedback.items import FeedbackItem
 from soulcaster.domain.feedback.versions import MARK_BYTES
 from soulcaster.domain.segments import Segments
 from soulcaster.ports.messaging import Record
@@ -46,9 +46,7 @@ def measure(feed: Feed, count: int, length: int) -> float:
                 seen[project_id] = Seen(Segments(MARK_BYTES))
                 clusters[project_id] = ProjectClusters(project_id, Segments(RECORD_BYTES))
         judged = {project_id: seen[project_id].judge(of_project) for project_id, of_project in items.items()}
-        compared_items = {
-            project_id: [compared_item(item) for item in found.fresh] for project_id, found in judged.items()
-        }
+        compared_items = {project_id: seen[project_id].compared(found) for project_id, found in judged.items()}
         vectors = embedder.embed_now(
             [compared.text for of_project in compared_items.values() for compared in of_project]
         )

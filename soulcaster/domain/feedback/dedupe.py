@@ -1,10 +1,11 @@
-"""Which items are new, changed, duplicates or deleted; the state takes 24 bytes an item."""
+"""Which items are new, changed, duplicates or deleted, and what is compared of them; 24 bytes an item."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from soulcaster.domain.feedback.items import FeedbackItem
+from soulcaster.domain.feedback.boilerplate import Boilerplate
+from soulcaster.domain.feedback.items import ComparedItem, FeedbackItem, compared_item
 from soulcaster.domain.feedback.versions import MARK_BYTES, is_news, mark
 from soulcaster.domain.ids import id_bytes
 from soulcaster.domain.segments import RowChange, Segments
@@ -30,11 +31,12 @@ class Judged:
 
 
 class Seen:
-    """What was seen of one project: item id -> mark of its version (`versions.mark`)."""
+    """What was seen of one project: item id -> mark of its version (`versions.mark`), and its boilerplate."""
 
     def __init__(self, segments: Segments) -> None:
         """Work over the rows of one project in the table `seen`."""
         self._segments = segments
+        self._boilerplate = Boilerplate(segments.blobs())
 
     def judge(self, items: Sequence[FeedbackItem], deleted: Sequence[str] = ()) -> Judged:
         """Judge items in order; of several versions in the batch the newest counts. Remembers nothing.
@@ -67,6 +69,15 @@ class Seen:
         marks = {key: told[i] for key, i in fresh.items()} | dict.fromkeys(sorted(leaving), _GONE)
         return Judged(tuple(items), tuple(verdicts), marks)
 
+    def compared(self, judged: Judged) -> list[ComparedItem]:
+        """Return what is compared of the fresh items, without boilerplate; it is counted once, `remember` stores it.
+
+        Whoever does not come to `remember` must discard the object and load it again.
+        """
+        verdicts = [verdict for verdict in judged.verdicts if verdict in ("new", "changed")]
+        items = [compared_item(item) for item in judged.fresh]
+        return self._boilerplate.without(items, [verdict == "new" for verdict in verdicts])
+
     def remember(self, judged: Judged) -> list[RowChange]:
         """Mark fresh items as seen and deleted ones as deleted, once they are published; return the row changes."""
-        return self._segments.commit(judged._marks, {})
+        return self._segments.commit(judged._marks, self._boilerplate.take_changes())
