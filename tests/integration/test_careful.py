@@ -12,6 +12,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from soulcaster.adapters.kafka.careful import CarefulConsumer
 from soulcaster.adapters.kafka.consumers import standalone_consumer
+from soulcaster.adapters.kafka.damage import batch_reader
 from soulcaster.adapters.kafka.replay import open_replay
 from soulcaster.adapters.kafka.topic_copy import open_log_source
 from soulcaster.dev.stack import Stack
@@ -88,6 +89,28 @@ async def test_a_damaged_batch_is_set_aside_and_the_next_ones_are_read(
     assert [(one.topic, one.partition, one.first, one.next) for one in aside] == [(topic, 0, 2, 5)]
     assert aside[0].reason
     assert aside[0].data
+
+
+async def test_a_header_whose_name_is_no_text_costs_no_record(broker: Stack, topic: str) -> None:
+    async with AIOKafkaProducer(bootstrap_servers=broker.settings.kafka, acks="all") as producer:
+        batch = producer.create_batch()
+        for text, headers in (("one", []), (SPOILT, [(damage.ODD_NAME, b"1")]), ("three", [("plain", None)])):
+            batch.append(key=b"k", value=text.encode(), timestamp=7, headers=headers)
+        await (await producer.send_batch(batch, topic, partition=0))
+    damage.damage(kafka_folder(broker), topic, SPOILT, damage.header_name_is_no_text)
+    await write(broker, topic, [["four"]])
+    aside: list[DamagedRecords] = []
+    assert await read(broker, topic, "four", aside.append) == ["one", SPOILT, "three", "four"]
+    assert not aside
+
+
+async def test_no_bytes_up_to_the_end_may_pass(broker: Stack, topic: str) -> None:
+    await write(broker, topic, [["one"], [SPOILT]])
+    damage.damage(kafka_folder(broker), topic, SPOILT, damage.size_is_too_large)
+    async with batch_reader(kafka_access(broker.settings)) as batches:
+        found = await batches.damage(TopicPartition(topic, 0), 1, 2)
+    assert not found.certain
+    assert [(one.first, one.next, one.data) for one in found.found] == [(1, 2, b"")]
 
 
 async def test_what_the_broker_does_not_give_is_set_aside_up_to_the_next_readable_record(

@@ -6,12 +6,16 @@ from contextlib import asynccontextmanager
 from uuid import uuid4
 
 import pytest
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaProducer, TopicPartition
 
+from soulcaster.adapters.kafka.careful import pass_over
+from soulcaster.adapters.kafka.consumers import GroupConsumer
+from soulcaster.adapters.kafka.offsets import offsets_of
 from soulcaster.cli.checks import Report, examine
 from soulcaster.domain.ids import item_id
+from soulcaster.processes.kafka_access import kafka_access
 from soulcaster.wire.feedback import RawFeedback
-from soulcaster.wire.topics import FEEDBACK_RAW
+from soulcaster.wire.topics import FEEDBACK_RAW, FIX_COMMANDS
 from tests.loss.conftest import Crew
 from tests.loss.test_loss import project
 from tests.loss.test_out_of_range import committed, spans
@@ -103,3 +107,22 @@ async def test_a_worker_that_starts_behind_markers_has_nothing_to_read(crew: Cre
     crew.hire()
     await all_read(crew)
     assert to_read(await report(crew), crew) == 0
+
+
+async def test_a_launcher_commits_past_a_marker(crew: Crew) -> None:
+    group, tp = f"group-{uuid4().hex[:8]}", TopicPartition(FIX_COMMANDS.name, 1)
+    async with producer(crew) as by, by.transaction():
+        await by.send_and_wait(FIX_COMMANDS.name, b"anything", partition=1)
+    kafka = kafka_access(crew.settings)
+    async with (
+        asyncio.timeout(60),
+        GroupConsumer(kafka, FIX_COMMANDS.name, group, set_aside=pass_over) as consumer,
+        offsets_of(kafka) as offsets,
+    ):
+        reading = aiter(consumer.records())
+        await consumer.commit(await anext(reading))
+        going_on = asyncio.ensure_future(anext(reading))
+        end = (await offsets.spans([tp.topic]))[tp].end
+        while (await offsets.committed(group)).get(tp) != end:
+            await asyncio.sleep(0.1)
+        going_on.cancel()

@@ -54,6 +54,15 @@ def size_is_too_large(batch: bytearray) -> None:
     _SIZE.pack_into(batch, _SIZE_AT, 0x7FFFFFFF)
 
 
+ODD_NAME = "a name that is none"
+
+
+def header_name_is_no_text(batch: bytearray) -> None:
+    at = batch.index(ODD_NAME.encode())
+    batch[at] = 0xFF
+    _sign(batch)
+
+
 GIVEN = (
     checksum_is_wrong,
     codec_is_unknown,

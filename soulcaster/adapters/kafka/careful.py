@@ -20,6 +20,7 @@ from aiokafka.protocol.fetch import FetchRequest
 
 from soulcaster.adapters.kafka.bounded_codecs import bound
 from soulcaster.adapters.kafka.damage import HEADER_BYTES, UNREADABLE, BatchReader, batch_header
+from soulcaster.adapters.kafka.odd_names import records_with_odd_names
 from soulcaster.domain.lost_records import DamagedRecords
 from soulcaster.errors import Unavailable
 
@@ -84,6 +85,7 @@ class CarefulFetcher(Fetcher):  # type: ignore[misc]  # aiokafka has no types
         self._client: Any = _Client(client, self._look)
         self._suspects: dict[TopicPartition, _Suspect] = {}
         self._without_records: dict[TopicPartition, tuple[int, int]] = {}
+        self._data: dict[TopicPartition, bytes] = {}
         self._left_behind: dict[TopicPartition, dict[bytes, int]] = {}
         self._close_looks: set[asyncio.Task[None]] = set()
 
@@ -123,9 +125,10 @@ class CarefulFetcher(Fetcher):  # type: ignore[misc]  # aiokafka has no types
             for partition, *_ in partitions:
                 tp = TopicPartition(topic, partition)
                 fetched = self._records.get(tp)
+                data = self._data.pop(tp, b"")
                 if type(fetched) is FetchResult and fetched.has_more():
                     records = fetched._partition_records
-                    records._records_iterator = self._until_damage(tp, records, records._records_iterator)
+                    records._records_iterator = self._until_damage(tp, records, records._records_iterator, data)
         return woken
 
     # ---- what fails ----------------------------------------------------------------------------------------------
@@ -156,7 +159,8 @@ class CarefulFetcher(Fetcher):  # type: ignore[misc]  # aiokafka has no types
             good = _sensible(data, highwater)
             if not good:  # the highwater may be older than the data: then this passes
                 self._suspect(tp, at, "its header makes no sense", passes=True)
-            return (number, code, highwater, *rest, data[:good])
+            self._data[tp] = data = data[:good]
+            return (number, code, highwater, *rest, data)
         return answer
 
     def _behind_damage(self, tp: TopicPartition, at: int, data: bytes) -> bytes:
@@ -169,13 +173,19 @@ class CarefulFetcher(Fetcher):  # type: ignore[misc]  # aiokafka has no types
             data = data[max(header.size, HEADER_BYTES) :]
         return data
 
-    def _until_damage(self, tp: TopicPartition, records: Any, unpacked: Iterator[Any]) -> Iterator[Any]:
+    def _until_damage(self, tp: TopicPartition, records: Any, unpacked: Iterator[Any], data: bytes) -> Iterator[Any]:
         """Yield records, and end before one that cannot be read; note the offsets at the end that are no records."""
         behind = records.next_fetch_offset
         try:
-            for record in unpacked:
-                yield record
-                behind = records.next_fetch_offset
+            try:
+                for record in unpacked:
+                    yield record
+                    behind = records.next_fetch_offset
+            except UnicodeDecodeError:
+                for record, next_offset in records_with_odd_names(tp, data, records.next_fetch_offset):
+                    records.next_fetch_offset = next_offset
+                    yield record
+                    behind = records.next_fetch_offset
         except Exception as error:  # whatever a codec or a parser raises
             self._suspect(tp, records.next_fetch_offset, f"{type(error).__name__}: {error}")
         self._note_no_records(tp, behind, records.next_fetch_offset)

@@ -102,6 +102,8 @@ def why_unreadable(batch: bytes, end: int) -> str:
         else:
             for _ in parsed:
                 pass
+    except UnicodeDecodeError:
+        return ""  # the name of a header is no text; such records are read all the same
     except Exception as error:  # whatever a codec or a parser raises
         return f"it cannot be unpacked ({type(error).__name__}: {error})"
     return ""
