@@ -1,6 +1,7 @@
 """Damaged batches on a real broker: what comes before and behind them is read, and they are set aside."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
 from uuid import uuid4
@@ -24,6 +25,7 @@ from tests.support import damage
 pytestmark = pytest.mark.integration
 
 SPOILT = "this batch spoils"
+PARTITIONS = len(damage.GIVEN)
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +43,7 @@ async def topic(broker: Stack) -> AsyncIterator[str]:
     admin = AIOKafkaAdminClient(bootstrap_servers=broker.settings.kafka)
     await admin.start()
     try:
-        await admin.create_topics([NewTopic(name, num_partitions=2, replication_factor=1)])
+        await admin.create_topics([NewTopic(name, num_partitions=PARTITIONS, replication_factor=1)])
     finally:
         await admin.close()
     yield name
@@ -57,18 +59,19 @@ async def write(stack: Stack, topic: str, batches: Sequence[Sequence[str]], part
             await (await producer.send_batch(batch, topic, partition=partition))
 
 
-async def read(stack: Stack, topic: str, until: str, set_aside: Callable[[DamagedRecords], None]) -> list[str]:
-    """Return what is read of a topic, up to some text."""
+async def read(
+    stack: Stack, topic: str, until: str, set_aside: Callable[[DamagedRecords], None], times: int = 1
+) -> list[str]:
+    """Return what is read of a topic, until some text has come so many times."""
 
     async def note(damaged: DamagedRecords) -> None:
         set_aside(damaged)
 
     found: list[str] = []
     async with standalone_consumer(kafka_access(stack.settings), set_aside=note) as consumer, asyncio.timeout(60):
-        partitions = [TopicPartition(topic, 0), TopicPartition(topic, 1)]
-        consumer.assign(partitions)
+        consumer.assign([TopicPartition(topic, partition) for partition in range(PARTITIONS)])
         await consumer.seek_to_beginning()
-        while until not in found:
+        while found.count(until) < times:
             for records in (await consumer.getmany(timeout_ms=500)).values():
                 found += [record.value.decode() for record in records]
     return found
@@ -78,17 +81,16 @@ def kafka_folder(stack: Stack) -> Path:
     return stack.data_dir / "kafka"
 
 
-@pytest.mark.parametrize("how", damage.GIVEN)
-async def test_a_damaged_batch_is_set_aside_and_the_next_ones_are_read(
-    broker: Stack, topic: str, how: Callable[[bytearray], None]
-) -> None:
-    await write(broker, topic, [["one", "two"], [SPOILT, "four", "five"], ["six"], ["seven"]])
-    damage.damage(kafka_folder(broker), topic, SPOILT, how)
+async def test_damaged_batches_are_set_aside_and_the_next_ones_are_read(broker: Stack, topic: str) -> None:
+    for partition, how in enumerate(damage.GIVEN):
+        await write(broker, topic, [["one", "two"], [SPOILT, "four", "five"], ["six"], ["seven"]], partition)
+        damage.damage(kafka_folder(broker), topic, SPOILT, how, partition)
     aside: list[DamagedRecords] = []
-    assert await read(broker, topic, "seven", aside.append) == ["one", "two", "six", "seven"]
-    assert [(one.topic, one.partition, one.first, one.next) for one in aside] == [(topic, 0, 2, 5)]
-    assert aside[0].reason
-    assert aside[0].data
+    found = Counter(await read(broker, topic, "seven", aside.append, times=len(damage.GIVEN)))
+    assert found == dict.fromkeys(["one", "two", "six", "seven"], len(damage.GIVEN))
+    places = sorted((one.topic, one.partition, one.first, one.next) for one in aside)
+    assert places == [(topic, partition, 2, 5) for partition in range(len(damage.GIVEN))]
+    assert all(one.reason and one.data for one in aside)
 
 
 async def test_a_header_whose_name_is_no_text_costs_no_record(broker: Stack, topic: str) -> None:

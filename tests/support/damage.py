@@ -76,9 +76,13 @@ GIVEN = (
 """Damage of batches that the broker gives all the same."""
 
 
-def damage(folder: Path, topic: str, words: str, how: Callable[[bytearray], None]) -> int:
-    """Damage each batch of a topic that has these words, below a Kafka's folder; return the partition that has them."""
-    [file] = [file for file in folder.rglob(f"{topic}-*/*.log") if words.encode() in file.read_bytes()]
+def damage(folder: Path, topic: str, words: str, how: Callable[[bytearray], None], partition: int | None = None) -> int:
+    """Damage each batch of a topic that has these words, below a Kafka's folder; return the partition that has them.
+
+    Only one partition may have them, unless it is named.
+    """
+    files = folder.rglob(f"{topic}-{'*' if partition is None else partition}/*.log")
+    [file] = [file for file in files if words.encode() in file.read_bytes()]
     stored = file.read_bytes()
     at = 0
     with file.open("r+b") as log:
