@@ -43,6 +43,9 @@ _BEYOND = 1024 * 1024
 
 _READ_UNCOMMITTED = 0
 
+_CONNECTION = "close looks"
+"""A connection of their own: on one of a consumer's, each request waits while the broker holds back a fetch."""
+
 _HEADER = struct.Struct(">qiib")
 _LAST_DELTA = struct.Struct(">i")
 _LAST_DELTA_AT = 23
@@ -192,7 +195,7 @@ class BatchReader:
             raise LeaderNotAvailableError
         wanted = [(tp.topic, [(tp.partition, at, size)])]
         request = FetchRequest(FETCH_WAIT_MS, 1, size, _READ_UNCOMMITTED, wanted)
-        answer: Any = await self._client.send(leader, request)
+        answer: Any = await self._client.send(leader, request, group=_CONNECTION)
         [(_topic, [(_partition, code, _highwater, *_rest, data)])] = answer.topics
         return for_code(code), bytes(data or b"")
 
