@@ -109,6 +109,11 @@ ROWS: dict[str, tuple[Panel, ...]] = {
         ),
         Panel("Without a cluster", "short", (highest("unclustered_items"),)),
         Panel("Items and clusters", "short", (highest("items"), highest("clusters"))),
+        Panel(
+            "Stored, of all projects and of the largest",
+            "bytes",
+            (highest("stored_bytes"), highest("largest_project_bytes")),
+        ),
     ),
     "Worker": (
         Panel("Lag", "short", (together("lag_records", "agent", "topic"),)),
