@@ -4,7 +4,7 @@ Source: docs.github.com/en/rest/using-the-rest-api (versions, rate limits).
 """
 
 import json
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -17,6 +17,7 @@ from soulcaster.errors import SoulcasterError, SourceLimited, SourceRefuses, Sou
 from soulcaster.http_client import http_session
 from soulcaster.http_numbers import LONGEST_WAIT, read_number, read_retry_after
 from soulcaster.ports.clock import Clock
+from soulcaster.services.threads import away
 
 API_VERSION = {"X-GitHub-Api-Version": "2022-11-28"}
 
@@ -100,9 +101,14 @@ async def read_json(response: aiohttp.ClientResponse) -> Any:
         if len(body) > MOST_BYTES:
             raise SourceUnavailable(f"GitHub's response has more than {MOST_BYTES:,} bytes")
     try:
-        return json.loads(body)
+        return await away(len(body), lambda: json.loads(body, object_pairs_hook=_object))
     except (ValueError, RecursionError) as error:
         raise SourceUnavailable("GitHub's response is not JSON") from error
+
+
+def _object(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object of JSON. Being Python, it lets the event loop run between two of them; the parser does not."""
+    return dict(pairs)
 
 
 def no_response(error: Exception, url: URL) -> SourceUnavailable:
