@@ -3,7 +3,12 @@
 import re
 
 _CHARS = 48
-_WORD = re.compile(r"[^\W\d_]+")
+_WORD = re.compile(r"(?:[^\W\d_]|[\u0900-\u109f])+")
+"""A run of letters, with the marks that scripts of India and South-East Asia have in their words.
+
+Names stand in such runs, not in what `words` gives: number_of_phone has three.
+"""
+
 _ENDS = ("\n", "]", "!", "?")
 """What stands before one of these belongs to something else; a bracket ends the name of what was masked."""
 

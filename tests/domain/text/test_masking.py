@@ -74,6 +74,7 @@ def test_personal_data_are_masked(text: str, expected: str) -> None:
         ("+49 170 1234567 12 times", "[phone] 12 times"),
         ("Telefon: 089/1234567, 2026-11-20", "Telefon: [phone], 2026-11-20"),
         ("Telefon 0711 / 123 456-78", "Telefon [phone]"),
+        ("मेरा मोबाइल 9123456780 है", "मेरा मोबाइल [phone] है"),
         ("携帯は090-1234-5678です", "携帯は[phone]です"),
         ("JCB 3530111333300000", "JCB [card]"),
         ('{"password": "Hunter2x"}', '{"password": "[secret]"}'),
