@@ -288,21 +288,37 @@ def _any_of(patterns: tuple[str, ...]) -> re.Pattern[str]:
 
 
 def _expression(pattern: str) -> str:
-    """Return the regular expression of a glob; it also matches everything in a folder that the glob matches."""
+    """Return the regular expression of a glob; it also matches everything in a folder that the glob matches.
+
+    A part between two stars is found where it comes first, and never looked for again: were it found later, the rest
+    would have less room. So the time grows with the length of a path, whatever the glob.
+    """
     anchored = "/" in pattern.rstrip("/")
     names = [name for name in normalized(pattern, "NFKC").casefold().split("/") if name]
-    parts = ["(?:[^/]+/)*" if name == "**" else _of_name(name) + "/" for name in names[:-1]]
-    last = "[^/]+" if names[-1:] == ["**"] else _of_name(names[-1]) if names else "(?!)"
-    return f"{'' if anchored else '(?:[^/]+/)*'}{''.join(parts)}{last}(?:/.*)?"
+    if not names:
+        return "(?!)"
+    last = "[^/]++" if names[-1] == "**" else _of_name(names[-1])
+    begun = "" if anchored else _FOLDERS
+    for name in names[:-1]:
+        if name != "**":
+            begun += _of_name(name) + "/"
+        elif not begun.endswith(_FOLDERS):
+            begun = (f"(?>{begun})" if begun else "") + _FOLDERS
+    return f"{begun}{last}(?:/.*+)?+"
+
+
+_FOLDERS = "(?:[^/]++/)*?"
+"""Any number of folders, as few as will do."""
 
 
 def _of_name(name: str) -> str:
-    return re.sub(r"\*+", "*", name).replace("\\", "").translate(_GLOB)
+    """Return the expression of a whole name; what comes before its last star is not looked for again."""
+    *parts, end = (_of_part(part) for part in re.split(r"\*+", name.replace("\\", "")))
+    if not parts:
+        return end
+    found = parts[0] + "".join(f"(?>[^/]*?{part})" for part in parts[1:])
+    return f"(?>{found}[^/]*{end}(?![^/]))"
 
 
-class _Glob(dict[int, str]):
-    def __missing__(self, char: int) -> str:
-        return re.escape(chr(char))
-
-
-_GLOB = _Glob({ord("*"): "[^/]*", ord("?"): "[^/]"})
+def _of_part(part: str) -> str:
+    return "".join("[^/]" if char == "?" else re.escape(char) for char in part)

@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from soulcaster.domain.fixes.protected_paths import (
@@ -10,6 +10,8 @@ from soulcaster.domain.fixes.protected_paths import (
     configures_agents,
     protected,
 )
+from tests.support.linear_time import too_long
+from tests.support.pumps import Pump
 
 
 @pytest.mark.parametrize(
@@ -175,3 +177,52 @@ def test_whatever_matches_a_pattern_is_protected_in_any_case_and_with_all_that_i
 @given(st.text())
 def test_any_text_has_an_answer(path: str) -> None:
     protected(path)
+
+
+def _name_fits(name: str, glob: str) -> bool:
+    """Say slowly and simply what a star and a question mark mean."""
+    if not glob:
+        return not name
+    if glob[0] == "*":
+        return _name_fits(name, glob[1:]) or (name != "" and _name_fits(name[1:], glob))
+    return name != "" and glob[0] in ("?", name[0]) and _name_fits(name[1:], glob[1:])
+
+
+def _path_fits(names: list[str], globs: list[str]) -> bool:
+    """Say slowly and simply what folders mean; all in a folder that matches is protected, too."""
+    if not globs:
+        return True
+    if globs == ["**"]:
+        return bool(names)
+    if globs[0] == "**":
+        return _path_fits(names, globs[1:]) or (bool(names) and _path_fits(names[1:], globs))
+    return bool(names) and _name_fits(names[0], globs[0]) and _path_fits(names[1:], globs[1:])
+
+
+_GLOBS = st.lists(st.just("**") | st.text("ab*?", min_size=1, max_size=6), min_size=1, max_size=6)
+_NAMES = st.lists(st.text("ab", min_size=1, max_size=6), min_size=1, max_size=7)
+
+
+@settings(max_examples=500, deadline=None)
+@given(_NAMES, _GLOBS)
+@example(["a", "b", "a"], ["**", "a", "**", "b"])
+@example(["a", "b", "a", "b"], ["**", "b", "**", "b"])
+@example(["abab"], ["*ab*ab"])
+@example(["aba"], ["*ab*ba"])
+def test_a_glob_matches_what_a_plain_reading_of_it_does(names: list[str], globs: list[str]) -> None:
+    fits = _path_fits(names, globs if len(globs) > 1 else ["**", *globs])
+    assert (protected("/".join(names), ["/".join(globs)]) is not None) == fits
+
+
+_UNITS = st.text("ab*?/", min_size=1, max_size=6)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.builds(str.__add__, _UNITS, _UNITS), _UNITS, st.builds(Pump, _UNITS, _UNITS, _UNITS))
+@example("*a", "x", Pump("", "a", "/b"))
+@example("**/a/", "x", Pump("", "a/", "b"))
+@example("**/*a*a", "x", Pump("", "aa/", "b"))
+@example("*a/**/", "x", Pump("", "aa/", "b"))
+def test_no_glob_takes_time_that_grows_faster_than_the_path(unit: str, end: str, pump: Pump) -> None:
+    glob = unit * (290 // len(unit)) + end
+    assert too_long(lambda path: protected(path, [glob]), pump, 4_096) is None
