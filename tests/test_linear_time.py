@@ -1,7 +1,8 @@
 """No text of a stranger takes time that grows faster than its length.
 
 Two nets: every regular expression of the program with texts made from it, and every function of the domain that takes
-a text with texts made from the expressions around it. Both find new ones by themselves.
+a text with texts made from the expressions around it. Both find new ones by themselves. Parsers of files, which are not
+all ours, get what such files are made of.
 """
 
 import inspect
@@ -11,7 +12,8 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from functools import cache, partial
-from typing import Any
+from pathlib import Path
+from typing import Any, get_args
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
@@ -47,8 +49,10 @@ from soulcaster.domain.text import (
     words,
 )
 from soulcaster.domain.text import given as given_texts
-from soulcaster.fixer.agents import aider
-from soulcaster.fixer.ecosystems import names, node_scripts
+from soulcaster.fixer.agents import aider, events
+from soulcaster.fixer.ecosystems import names, node_scripts, python, reports
+from soulcaster.fixer.ecosystems.reading import StrangersFolder
+from soulcaster.fixer.ecosystems.suite import ReportKind
 from soulcaster.ports.messaging import Record
 from soulcaster.processes import logs
 from soulcaster.services import intake
@@ -302,6 +306,58 @@ LONG_PUMPS = [
 def test_vendors_texts_of_the_greatest_length_take_linear_time(name: str) -> None:
     found = [told for pump in LONG_PUMPS if (told := long_growth(FUNCTIONS[name], pump))]
     assert not found, "\n".join(found)
+
+
+def _of_file(read: Callable[[StrangersFolder, str], object], folder: Path, text: str) -> None:
+    (folder / "file").write_text(text)
+    read(StrangersFolder(folder), "file")
+
+
+def _of_report(kind: ReportKind, folder: Path, text: str) -> None:
+    (folder / "report").write_text(text)
+    reports.read_cases(kind, StrangersFolder(folder))
+
+
+FILES: Mapping[str, Callable[[Path, str], object]] = {
+    "toml": partial(_of_file, StrangersFolder.toml),
+    "ini": partial(_of_file, lambda folder, path: folder.ini(path, "a")),
+    "json": partial(_of_file, StrangersFolder.json),
+    "python": lambda folder, text: python._tox_dependencies(text),
+    "event": lambda folder, text: events.read_event(text),
+    **{f"report.{kind}": partial(_of_report, kind) for kind in get_args(ReportKind)},
+}
+"""Parsers of whole files that strangers write: of a repository, of its tests, of an agent."""
+
+FILE_PUMPS = [
+    *(Pump("", unit) for unit in ("a.", "a\n", "[", "[a]\n", "[[a]]\n", "- a\n", "  a\n", '{"a":', "<a>", "a = 1\n")),
+    *(Pump("[", unit) for unit in ("a.", '"a".', "{},")),
+    *(Pump("[a]\n", unit) for unit in ("a.", "a\n", " \n", "a=1\n", "a=\n  b\n")),
+    *(Pump("[a]\na", unit, "b") for unit in (" ", "=", " . ")),
+    *(Pump("a = ", unit) for unit in ("[", "{a=", "{a.b=1},", "1", "1_", '"a', "\\u0041")),
+    *(Pump('a = """', unit) for unit in ("\\\n", '"" ', "\\u0041")),
+    *(Pump('{"a":[', unit) for unit in ("[", "{},", '"a",', "1", "\\ud800")),
+    *(Pump("<testsuite>", unit) for unit in ("<testcase/>", "<testsuite name='a'>", "&lt;", "<![CDATA[", "<!--")),
+    *(Pump("<testcase ", unit) for unit in ("a='1' ", "a", "a=' ' ")),
+    Pump("<testcase name='", "a.", "' classname='a'/>"),
+    Pump("test ", "a ... "),
+    Pump("     Running ", "a ("),
+]
+
+
+@pytest.mark.parametrize("name", sorted(FILES))
+def test_parsers_of_strangers_files_take_linear_time(name: str, tmp_path: Path) -> None:
+    work = partial(FILES[name], tmp_path)
+    found = [told for pump in FILE_PUMPS if (told := growth(work, pump) or long_growth(work, pump))]
+    assert not found, "\n".join(found)
+
+
+def test_defaults_of_many_sections_take_linear_time(tmp_path: Path) -> None:
+    def work(text: str) -> None:
+        numbers = range(len(text) // 8)
+        given = ["[DEFAULT]", *(f"a{i}=1" for i in numbers), *(f"[{i}]" for i in numbers)]
+        FILES["ini"](tmp_path, "\n".join(given))
+
+    assert growth(work, Pump("", "a")) is None
 
 
 def test_work_that_grows_faster_is_found() -> None:

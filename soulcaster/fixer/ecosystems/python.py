@@ -1,6 +1,5 @@
 """Python: pytest in a virtual environment in the home; it runs the tests of `unittest`, too."""
 
-import configparser
 import re
 import shlex
 from collections.abc import Mapping, Sequence
@@ -109,7 +108,7 @@ def _install_project(tree: StrangersFolder, folder: str, files: Sequence[str], p
     if groups:
         commands.append("install " + " ".join(f"--group {name}" for name in groups))
     if not extras and not groups and len(lists) < 2:
-        needed = _tox_dependencies(tree.text(joined(folder, "tox.ini")))
+        needed = _tox_dependencies(tree.ini(joined(folder, "tox.ini"), "testenv").get("deps", ""))
         if needed:
             commands.append("install " + " ".join(map(shlex.quote, needed)))
     return "\n".join(commands) or ":"
@@ -140,25 +139,15 @@ def _extras(project: Mapping[str, Any]) -> list[str]:
 
 def _extras_in_text(tree: StrangersFolder, folder: str) -> list[str]:
     """Return the extras for tests that setup.cfg has, or that setup.py seems to have."""
-    if section := _ini(tree.text(joined(folder, "setup.cfg"))).get("options.extras_require"):
+    if section := tree.ini(joined(folder, "setup.cfg"), "options.extras_require"):
         return [name for name in section if name in _FOR_TESTS]
     code = tree.text(joined(folder, "setup.py"))
     return sorted(set(_EXTRA_IN_CODE.findall(code))) if "extras_require" in code else []
 
 
-def _ini(text: str) -> dict[str, dict[str, str]]:
-    parser = configparser.RawConfigParser(strict=False)
-    try:
-        parser.read_string(text)
-    except (configparser.Error, ValueError):
-        return {}
-    return {name: dict(parser[name]) for name in parser.sections()}
-
-
-def _tox_dependencies(text: str) -> list[str]:
+def _tox_dependencies(deps: str) -> list[str]:
     """Return the packages and requirement files of tox's `[testenv]`, without those for some of its environments."""
-    lines = _ini(text).get("testenv", {}).get("deps", "").splitlines()
-    found = [line.strip() for line in lines if _TOX_DEPENDENCY.fullmatch(line.strip())]
+    found = [line.strip() for line in deps.splitlines() if _TOX_DEPENDENCY.fullmatch(line.strip())]
     return [part for line in found for part in (["-r", line[2:].strip()] if line.startswith("-r") else [line])]
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import stat
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -11,10 +12,25 @@ from typing import Any
 MAX_BYTES = 1024 * 1024
 """The largest manifest that is read; real ones have a few KiB, the largest lock files are only looked for."""
 
+MOST_TOML_WORK = 4_000_000
+"""Steps that parsing a TOML file may take; a manifest of 100 kB with 100 dependencies in a line takes a fourth."""
+
 MAX_ENTRIES = 20_000
 """Entries that a walk visits; what comes after them is not seen."""
 
 _NOT_ENTERED = frozenset({"node_modules", "vendor", "target", "build", "dist", "venv", "site-packages", "third_party"})
+
+_ENTRY = re.compile("[=:]")
+"""What parts a name from its value."""
+
+
+def _toml_work(text: str) -> int:
+    """Return how many steps parsing TOML takes at most.
+
+    `tomllib` copies the key that it has read so far at each dot, and the heading of its table at each line.
+    """
+    dots = [line.count(".") for line in text.split("\n")]
+    return (1 + max(dots)) * (sum(dots) + len(dots))
 
 
 class StrangersFolder:
@@ -42,9 +58,12 @@ class StrangersFolder:
         return (self.read(path, most) or b"").decode(errors="replace")
 
     def toml(self, path: str) -> Mapping[str, Any]:
-        """Return a TOML file, empty where it cannot be read or is not TOML."""
+        """Return a TOML file, empty where it cannot be read, is not TOML, or would take long to parse."""
+        text = self.text(path)
+        if _toml_work(text) > MOST_TOML_WORK:
+            return {}
         try:
-            return tomllib.loads(self.text(path))
+            return tomllib.loads(text)
         except (ValueError, RecursionError):
             return {}
 
@@ -55,6 +74,29 @@ class StrangersFolder:
         except (ValueError, RecursionError):
             return {}
         return found if isinstance(found, dict) else {}
+
+    def ini(self, path: str, section: str) -> Mapping[str, str]:
+        """Return a section of an INI file as `configparser` writes it, empty where there is none.
+
+        `configparser` itself takes time that grows with the square of a file: for long blanks, for what it does not
+        understand, and for the defaults of many sections.
+        """
+        found: dict[str, list[str]] = {}
+        here, name = False, ""
+        for line in self.text(path).splitlines():
+            words = line.strip()
+            if words.startswith(("#", ";")):
+                continue
+            if line[:1].isspace() or not words:  # an entry goes on
+                if here and name:
+                    found[name].append(words)
+            elif words.startswith("["):
+                here, name = words == f"[{section}]", ""
+            elif here:
+                before, value = _ENTRY.split(words, maxsplit=1) if _ENTRY.search(words) else (words, "")
+                name = before.rstrip().lower()
+                found[name] = [value.lstrip()]
+        return {name: "\n".join(lines).rstrip() for name, lines in found.items()}
 
     def has(self, path: str) -> bool:
         """Return whether there is a regular file, of any size."""

@@ -86,6 +86,8 @@ def _go_cases(report: bytes) -> Iterator[Case]:
 
 def _object(line: bytes) -> Mapping[str, Any]:
     """Return the JSON object of a line, empty for one that holds anything else: tests may print between events."""
+    if not line.startswith(b"{"):
+        return {}
     try:
         found = json.loads(line)
     except (ValueError, RecursionError):

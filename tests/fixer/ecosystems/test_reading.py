@@ -1,4 +1,5 @@
 import os
+from configparser import RawConfigParser
 from pathlib import Path
 
 import pytest
@@ -75,3 +76,55 @@ def test_a_walk_leaves_out_the_folders_of_tools(root: Path) -> None:
         (root / path).parent.mkdir(exist_ok=True)
         (root / path).touch()
     assert list(StrangersFolder(root).walk()) == ["deep/a.py"]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        ".".join("a" * 20_000) + " = 1",
+        "[" + ".".join("a" * 1_000) + "]\n" + "\n".join(f"a{i} = 1" for i in range(20_000)),
+        "a = [{" + ".".join("a" * 20_000) + " = 1}]",
+    ],
+)
+def test_toml_that_takes_long_to_parse_is_not_parsed(root: Path, content: str) -> None:
+    (root / "a.toml").write_text(content)
+    assert StrangersFolder(root).toml("a.toml") == {}
+
+
+def test_toml_of_a_large_project_is_parsed(root: Path) -> None:
+    needed = ", ".join(f'"package-{i}==1.{i}.2"' for i in range(200))
+    tables = "\n".join(f'[tool.a.b{i}]\nversion = "1.2.3"\nurl = "https://www.example.com/a.b"' for i in range(700))
+    (root / "a.toml").write_text(f"[project]\ndependencies = [{needed}]\n{tables}")
+    found = StrangersFolder(root).toml("a.toml")
+    assert (len(found["project"]["dependencies"]), len(found["tool"]["a"])) == (200, 700)
+
+
+INI = """\
+# of all
+[other]
+a = 1
+[wanted]
+A = 1
+b: two = 2
+; a remark
+c =
+    one
+
+    # a remark
+    two
+empty
+[wanted.more]
+d = 4
+[wanted]
+e=5
+"""
+
+
+def test_a_section_of_an_ini_file_is_read_as_configparser_does(root: Path) -> None:
+    (root / "a.ini").write_text(INI)
+    parser = RawConfigParser(strict=False, allow_no_value=True)
+    parser.read_string(INI)
+    wanted = {name: value or "" for name, value in parser["wanted"].items()}
+    assert StrangersFolder(root).ini("a.ini", "wanted") == wanted
+    assert wanted == {"a": "1", "b": "two = 2", "c": "\none\n\ntwo", "empty": "", "e": "5"}
+    assert StrangersFolder(root).ini("a.ini", "missing") == {}
