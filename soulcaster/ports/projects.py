@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-ITEM_BYTES = 1_000
+ITEM_BYTES = 2_000
 """What an item counts besides its JSON: its places in lists, its assignment, and its part of a cluster."""
 
 TOMBSTONE_BYTES = 100

@@ -18,10 +18,10 @@ ITEM = {"source": "manual", "body": "It does not start any more."}
 
 @pytest_asyncio.fixture
 async def crowded(world: World, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Client]:
-    """The server on which a project may store 6,000 bytes, and p1 does."""
+    """The server on which a project may store 12,000 bytes, and p1 does."""
     monkeypatch.setattr(storage_limit, "CACHED_SECONDS", 0.0)
     await world.read_model.writer.put_items("p1", [item(n) for n in range(6)])
-    async with TestClient(TestServer(world.app(stored_bytes=6_000))) as client:
+    async with TestClient(TestServer(world.app(stored_bytes=12_000))) as client:
         yield client
 
 
@@ -39,7 +39,7 @@ async def test_nothing_more_is_taken_and_the_answer_says_why(world: World, crowd
         sent = len(world.publisher.sent)
         said = await problem(await crowded.request(method, path, params=FULL, json=body), 429)
         detail = said["detail"]
-        assert (detail["error"], detail["current_count"], detail["limit"]) == ("quota_exceeded", stored, 6_000), path
+        assert (detail["error"], detail["current_count"], detail["limit"]) == ("quota_exceeded", stored, 12_000), path
         assert "SOULCASTER_PROJECT_STORED_MEGABYTES" in detail["message"]
         assert len(world.publisher.sent) == sent
     assert (await crowded.post("/ingest/manual", params=ROOM, json=TEXT)).status == 202

@@ -308,7 +308,7 @@ async def test_stats(world: World, client: Client) -> None:
     await world.job("j1", "pending", "success", pr_url="https://github.com/a/b/pull/1")
     body = await (await client.get("/stats", params=HERE)).json()
     StatsOut.model_validate(body)
-    assert 6_000 < body["stored_bytes"] < 12_000
+    assert 12_000 < body["stored_bytes"] < 18_000
     assert body == {
         "total_feedback": 6,
         "by_source": {"github": 0, "intercom": 2, "manual": 3, "reddit": 1, "sentry": 0},
