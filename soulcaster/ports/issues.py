@@ -7,11 +7,15 @@ from typing import Any, Literal, Protocol
 
 @dataclass(frozen=True, slots=True)
 class IssuesPage:
-    """A page of issues and pull requests as GitHub returned them; `next` is the address of the next one, or None."""
+    """A page of issues and pull requests as GitHub returned them; `next` is the address of the next one, or None.
+
+    `too_large` is how many are left out, because each of them is larger than any response that is read.
+    """
 
     issues: tuple[Any, ...]
     next: str | None
     etag: str | None
+    too_large: int = 0
 
 
 class Issues(Protocol):
@@ -25,6 +29,8 @@ class Issues(Protocol):
 
     async def page(self, at: str, *, token: str | None, etag: str | None = None) -> IssuesPage | None:
         """Return the page at an address, or None when it has not changed since it had this `etag`.
+
+        Where it has too many bytes, it is a smaller one, and `next` goes on behind that.
 
         Raises:
             SourceRefuses: the repository does not exist, or the token may not read it.

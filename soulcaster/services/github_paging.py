@@ -5,13 +5,13 @@ behind it move up by one, and by number the first issue of the next page would b
 followed only where all issues of a page have one time.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from soulcaster.domain.source_state import Position
-from soulcaster.ports.issues import Issues
+from soulcaster.ports.issues import Issues, IssuesPage
 
 OVERLAP = timedelta(minutes=1)
 """Reading starts this long before the newest known issue, because GitHub's list may be a little behind GitHub."""
@@ -19,8 +19,8 @@ OVERLAP = timedelta(minutes=1)
 MAX_PAGES = 50
 """Pages of one sync; the next one goes on where it ended."""
 
-Accept = Callable[[Sequence[Any]], Awaitable[None]]
-"""Takes a page of issues, and returns when they are stored."""
+Accept = Callable[[IssuesPage], Awaitable[None]]
+"""Takes a page, and returns when its issues are stored."""
 
 Keep = Callable[[Position], Awaitable[None]]
 """Stores a position, and returns when it is stored."""
@@ -56,7 +56,7 @@ async def read_changes(
         page = await issues.page(at, token=token, etag=etag)
         if page is None:
             return True
-        await accept(page.issues)
+        await accept(page)
         before, etag = position, None
         changed_at = (issue_time(issue, "updated_at") for issue in page.issues)
         newest = max((min(at, now) for at in changed_at if at is not None), default=None)

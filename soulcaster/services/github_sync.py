@@ -6,7 +6,7 @@ again, and an item that is posted twice is still one item.
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Literal
 
 import structlog
 
@@ -14,7 +14,7 @@ from soulcaster.domain.source_state import MAX_ERROR, Position, RepositoryState
 from soulcaster.errors import Conflict, SourceRefuses, SourceUnavailable
 from soulcaster.ports.clock import Clock
 from soulcaster.ports.feedback import FeedbackReader
-from soulcaster.ports.issues import Issues
+from soulcaster.ports.issues import Issues, IssuesPage
 from soulcaster.ports.messaging import Publisher
 from soulcaster.ports.sources import SourceReader
 from soulcaster.services.control import control_record
@@ -134,10 +134,13 @@ class GitHubSync:
             await self._keep(project_id, state)
             known = True
 
-        async def accept(issues: Sequence[Any]) -> None:
+        async def accept(page: IssuesPage) -> None:
             if not known:  # from now on its issues are followed, even if the sync is interrupted the next moment
                 await keep(state.position)
-            await self._publisher.publish(await selection.select(issues, self._clock()))
+            await self._publisher.publish(await selection.select(page.issues, self._clock()))
+            if page.too_large:
+                result.skipped += page.too_large
+                log.warning("passed over issues that are too large", project=project_id, repository=repository)
 
         try:
             result.complete = await read_changes(

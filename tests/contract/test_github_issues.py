@@ -1,6 +1,6 @@
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,6 +11,7 @@ from aiohttp import web
 from soulcaster.adapters.github.issues import GitHubIssues
 from soulcaster.domain.source_state import Position
 from soulcaster.errors import SourceLimited, SourceRefuses, SourceUnavailable
+from soulcaster.ports.issues import IssuesPage
 from soulcaster.services.github_paging import MAX_PAGES, read_changes
 from tests.support.github_issues import START, GitHub
 
@@ -38,6 +39,7 @@ class Reader:
         self.token = token
         self.position = Position(connected_at)
         self.accepted: list[Any] = []
+        self.too_large = 0
         self.dies_after: int | None = None
         self.now = datetime.max.replace(tzinfo=UTC)
 
@@ -51,8 +53,9 @@ class Reader:
         return {number: title for number, (_, title) in versions.items()}
 
     async def sync(self) -> bool:
-        async def accept(page: Sequence[Any]) -> None:
-            self.accepted += page
+        async def accept(page: IssuesPage) -> None:
+            self.accepted += page.issues
+            self.too_large += page.too_large
 
         async def keep(position: Position) -> None:
             if self.dies_after is not None:
@@ -252,3 +255,44 @@ async def test_issues_without_a_time_do_not_hold_up_the_others(github: GitHub, i
     reader = Reader(issues)
     assert await reader.sync()
     assert len(reader.accepted) == 4
+
+
+@pytest.fixture
+async def frugal(github: GitHub) -> AsyncIterator[GitHubIssues]:
+    """Reads few bytes of a page."""
+    async with GitHubIssues(github.url, lambda: NOW, timeout=10, most_bytes=20_000) as client:
+        yield client
+
+
+async def test_a_page_that_is_too_large_is_read_in_smaller_ones(github: GitHub, frugal: GitHubIssues) -> None:
+    for number in range(1, 131):
+        github.put(number, body="x" * (3_000 if number % 40 == 7 else 100))
+    reader = Reader(frugal)
+    assert await reader.sync()
+    assert reader.newest.keys() == github.issues.keys()
+    assert reader.too_large == 0
+    assert {call.query["per_page"] for call in github.calls} >= {"100", "25"}
+
+
+async def test_smaller_pages_of_one_time_are_gone_on_from_by_their_links(github: GitHub, frugal: GitHubIssues) -> None:
+    for number in range(1, 121):
+        github.put(number, after=timedelta(0), body="x" * 100)
+    reader = Reader(frugal)
+    assert await reader.sync()
+    assert reader.newest.keys() == github.issues.keys()
+
+
+@pytest.mark.parametrize("large", [{1}, {7, 8}, {30}, {1, 15, 30}])
+async def test_an_issue_that_is_too_large_is_passed_over_and_counted(
+    github: GitHub, frugal: GitHubIssues, large: set[int]
+) -> None:
+    for number in range(1, 31):
+        github.put(number, body="x" * (30_000 if number in large else 100))
+    reader = Reader(frugal)
+    assert await reader.sync()
+    assert reader.newest.keys() == github.issues.keys() - large
+    assert reader.too_large >= len(large)
+    assert await reader.sync()
+    github.put(31)
+    assert await reader.sync()
+    assert 31 in reader.newest

@@ -89,17 +89,22 @@ def request_headers(token: str | None) -> dict[str, str]:
     return headers | {"Authorization": f"Bearer {token}"} if token else headers
 
 
-async def read_json(response: aiohttp.ClientResponse) -> Any:
+class ResponseTooLarge(SourceUnavailable):
+    """A response has more bytes than we read."""
+
+
+async def read_json(response: aiohttp.ClientResponse, most_bytes: int = MOST_BYTES) -> Any:
     """Return the JSON of a response.
 
     Raises:
-        SourceUnavailable: the response is larger than `MOST_BYTES`, or not JSON.
+        ResponseTooLarge: the response has more than `most_bytes`.
+        SourceUnavailable: it is not JSON.
     """
     body = bytearray()
     async for chunk in response.content.iter_chunked(64 * 1024):
         body += chunk
-        if len(body) > MOST_BYTES:
-            raise SourceUnavailable(f"GitHub's response has more than {MOST_BYTES:,} bytes")
+        if len(body) > most_bytes:
+            raise ResponseTooLarge(f"GitHub's response has more than {most_bytes:,} bytes")
     try:
         return await away(len(body), lambda: json.loads(body, object_pairs_hook=_object))
     except (ValueError, RecursionError) as error:

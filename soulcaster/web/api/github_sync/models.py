@@ -12,9 +12,10 @@ class RepositorySyncOut(BaseModel):
     """The result of syncing one repository.
 
     `total` is the sum of `new`, `updated`, `unchanged` and `skipped` (pull requests, issues opened by bots, issues that
-    the settings exclude or that were closed before the repository was connected). When it is not `complete`, there is
-    more to read; `error` says why GitHub was not read to the end, if that is the reason. The fields from `new_issues`
-    on are the predecessor's; they count closed issues as `archived_issues` and not as updated.
+    the settings exclude, that were closed before the repository was connected or that are larger than 32 MiB). When it
+    is not `complete`, there is more to read; `error` says why GitHub was not read to the end, if that is the reason.
+    The fields from `new_issues` on are the predecessor's; they count closed issues as `archived_issues` and not as
+    updated.
     """
 
     success: bool
