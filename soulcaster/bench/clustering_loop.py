@@ -111,7 +111,8 @@ class CurrentClusterer:
 
     def consolidate(self, *, last: bool) -> RoundReport | None:
         """Do a round if one is due; at the end, until a round leaves nothing to do."""
-        if self._clusterer.rounds.until_due() > 0 and (not last or self._complete):
+        rounds = self._clusterer.rounds
+        if rounds.until_due() > 0 and (not last or self._complete or not rounds.has_work):
             return None
         snapshot = self._clusterer.rounds.snapshot()
         begin = time.perf_counter()

@@ -56,6 +56,7 @@ RULE_TEXTS: Mapping[str, str] = {
     "far": "No cluster was similar enough, so it started this one.",
     "consolidation": "Consolidation put it here.",
     "person": "A person put it here.",
+    "template": "A machine wrote it, and texts of one template are one cluster.",
 }
 
 CLUSTERING_TEXTS: Mapping[str, str] = {

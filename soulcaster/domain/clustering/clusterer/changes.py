@@ -11,7 +11,7 @@ class Placement:
     """The micro-cluster an item joined, and why.
 
     `runner_up` is the nearest micro-cluster of the second-best cluster, if there is one; `fingerprint` is that of the
-    item's text.
+    item's text; `template` is that of a machine's text.
     """
 
     item: ComparedItem
@@ -23,6 +23,7 @@ class Placement:
     runner_up: int | None
     runner_up_score: float | None
     fingerprint: int
+    template: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -229,6 +229,7 @@ class Edits:
                     (0, *texts),
                     pack_members(leaving),
                     old.text_of,
+                    None if old.template is None else (),
                 ),
                 len(leaving),
             )

@@ -1,5 +1,8 @@
 """The online step: each item of a block joins a micro-cluster, or opens one, as it arrives.
 
+A machine's text goes by its template (templates/), and a new template opens a cluster. What follows is about people's
+texts.
+
 Equal text comes before similarity. An item whose nearest micro-cluster is at `JOIN_SIMILARITY` or nearer joins it.
 Another item opens a micro-cluster: in the cluster whose three nearest micro-clusters are nearest to it on average, if
 that reaches the join threshold, else in a new cluster.
@@ -9,7 +12,7 @@ Within a block, every item is compared with the micro-clusters as they were at i
 
 from bisect import insort
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from operator import itemgetter
 
 import numpy as np
@@ -20,11 +23,15 @@ from soulcaster.domain.clustering.clusterer.clusters import Cluster
 from soulcaster.domain.clustering.clusterer.progress import EARLY_ITEMS
 from soulcaster.domain.clustering.clusterer.state import ClusterState
 from soulcaster.domain.clustering.consolidation.join_threshold import NEAREST_COUNTED
+from soulcaster.domain.clustering.features.lexical import DIMENSIONS as WORD_DIMENSIONS
 from soulcaster.domain.clustering.features.lexical import fingerprints
 from soulcaster.domain.clustering.features.own_direction import with_own_directions
 from soulcaster.domain.clustering.features.vectors import Vectors
 from soulcaster.domain.clustering.micro_clusters.index import NEIGHBOURS, MicroClusterIndex
 from soulcaster.domain.clustering.micro_clusters.micro_cluster import MicroCluster, shortened
+from soulcaster.domain.clustering.templates.crashes import crash_words
+from soulcaster.domain.clustering.templates.index import SAME_TEMPLATE, Match, generalized
+from soulcaster.domain.clustering.templates.words import Words, template_words
 from soulcaster.domain.feedback.items import ComparedItem
 from soulcaster.domain.ids import cluster_id_for, id_bytes
 
@@ -109,16 +116,30 @@ class OnlineStep:
     def place(self, items: Sequence[ComparedItem], vectors: Vectors) -> list[Placement]:
         """Place a block of items, in order; vectors are unit rows, shape (len(items), dimensions)."""
         state = self._state
-        texts = [item.text for item in items]
-        vectors = with_own_directions(texts, vectors)
-        word_vectors = state.lexicon.add(texts)
+        vectors = with_own_directions([item.text for item in items], vectors)
         state.seen += len(items)
+        templates = [self._template(item) for item in items]
+        said = np.array([words is None for words in templates])
+        word_vectors = np.zeros((len(items), WORD_DIMENSIONS), np.float32)
+        people = [item.text for item, words in zip(items, templates, strict=True) if words is None]
+        word_vectors[said] = state.lexicon.add(people)
         self._centre_while_few(vectors[word_vectors.any(1)])
         state.index.reserve(len(items))
-        block = _Block(state.index, vectors, word_vectors)
-        placements = [self._place(row, item, block) for row, item in enumerate(items)]
+        block = _Block(state.index, vectors[said], word_vectors[said])
+        rows = (np.cumsum(said) - 1).tolist()
+        placements = [
+            self._place(row, item, block) if words is None else self._place_by_template(item, words)
+            for row, item, words in zip(rows, items, templates, strict=True)
+        ]
         state.index.join([placement.slot for placement in placements], vectors, word_vectors)
         return placements
+
+    def _template(self, item: ComparedItem) -> Words | None:
+        """Return the words that a machine's text is printed from; None for a person's."""
+        if self._state.explicit_threshold is not None:
+            return None
+        is_machine = self._state.kinds.is_machine(item)
+        return crash_words(item.text) or (template_words(item.text) or None if is_machine else None)
 
     def _centre_while_few(self, vectors: Vectors) -> None:
         """Compute the background again each time the items have doubled; later, rounds do this."""
@@ -153,6 +174,69 @@ class OnlineStep:
         return Placement(
             item, slot, change, choice.rule, choice.score, choice.threshold, runner_up, runner_up_score, exact
         )
+
+    def _place_by_template(self, item: ComparedItem, words: Words) -> Placement:
+        """Place a machine's text: with the same text, else with the same template, else in a new cluster.
+
+        Similarity of meaning decides nothing: "receiving block" and "served block" mean nearly the same.
+        """
+        state = self._state
+        exact, masked = fingerprints(item.text)
+        time = item.created_at.timestamp()
+        change: Change = "joined"
+        rule: Rule = "same-text"
+        score = threshold = 1.0
+        second: Match | None = None
+        slot = state.fingerprints.slots.get(exact)
+        if slot is None or not (state.index.mined[slot] or self._keeps(slot, words)):
+            rule, threshold = "template", SAME_TEMPLATE
+            best, second = state.templates.nearest(words)
+            score = -1.0 if best is None else best.share
+            if best is not None and best.share >= SAME_TEMPLATE:
+                slot = best.slot
+                self._generalize(slot, words)
+            else:
+                change, second = "opened", best
+                title, summary = shortened(item)
+                cluster_id = cluster_id_for(state.project_id, item.id)
+                number = state.add_cluster(Cluster(cluster_id, title, summary, titled_size=1))
+                micro_cluster = MicroCluster(
+                    id_bytes(item.id), title, summary, (), time, time, (masked, exact), template=words
+                )
+                slot = self._open(micro_cluster, number, ())
+                state.templates.set(slot, words)
+        state.count_in(slot, item, time, exact)
+        template = state.index.micro_clusters[slot].template
+        runner_up, runner_up_score = (None, None) if second is None else (second.slot, second.share)
+        return Placement(item, slot, change, rule, score, threshold, runner_up, runner_up_score, exact, template)
+
+    def _keeps(self, slot: int, words: Words) -> bool:
+        """Return whether a text of a micro-cluster from before its source was known stays with it.
+
+        It does if a person has done something about the cluster. If the micro-cluster is alone in its cluster, it gets
+        the template. In a cluster with others, the template would hold what similarity alone has put together.
+        """
+        state = self._state
+        cluster, constraints = state.cluster_at(slot), state.constraints
+        if cluster.pinned or cluster.given_title or cluster.triage != "open":
+            return True
+        if slot in constraints.must_link or slot in constraints.cannot_link:
+            return True
+        best, _ = state.templates.nearest(words)
+        if len(cluster.slots) > 1 or (best is not None and best.share >= SAME_TEMPLATE):
+            return False
+        state.index.mine(slot, replace(state.index.micro_clusters[slot], template=words))
+        state.templates.set(slot, words)
+        state.progress.give_up_round()
+        return True
+
+    def _generalize(self, slot: int, words: Words) -> None:
+        """Note that a template is also that of these words."""
+        micro_cluster = self._state.index.micro_clusters[slot]
+        template = generalized(micro_cluster.template or (), words)
+        if template != micro_cluster.template:
+            self._state.index.replace(slot, replace(micro_cluster, template=template))
+            self._state.templates.set(slot, template)
 
     # ---- choosing ------------------------------------------------------------------------------------------------
 

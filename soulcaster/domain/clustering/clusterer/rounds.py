@@ -41,22 +41,29 @@ class Rounds:
         if state.explicit_threshold is not None:
             return sys.maxsize
         last = state.progress.items - state.archive.items
-        return max(FIRST_ROUND_ITEMS, math.ceil(GROWTH * last)) - state.live_items
+        due = max(FIRST_ROUND_ITEMS, math.ceil(GROWTH * last)) - state.live_items
+        return due if self.has_work else max(FIRST_ROUND_ITEMS, due)
 
     @property
     def complete(self) -> bool:
         """Return whether the last round left nothing to a later one."""
-        return self._state.progress.complete or not len(self._state.index)
+        return self._state.progress.complete or not self.has_work
 
     def stale(self) -> bool:
         """Return whether a round could change anything: there are items, commands or settings it has not seen."""
         state, progress = self._state, self._state.progress
         new = (state.seen, progress.epoch) != (progress.items, progress.round_epoch)
-        return state.explicit_threshold is None and new and len(state.index) > 0
+        return state.explicit_threshold is None and new and self.has_work
+
+    @property
+    def has_work(self) -> bool:
+        """Return whether there are micro-clusters that a round looks at: those without a template."""
+        return len(self._state.index) > int(self._state.index.mined.sum())
 
     def grown(self) -> bool:
         """Return whether so much is new since the last round that people would see clusters change."""
-        return self._state.seen - self._state.progress.items > GROWN_SHARE * self._state.seen
+        new = self._state.seen - self._state.progress.items
+        return self.has_work and new > GROWN_SHARE * self._state.seen
 
     def reconsider(self) -> None:
         """Make the next round look at everything again, because the settings have changed."""
@@ -79,9 +86,9 @@ class Rounds:
         slots = index.slots.tolist()
         position = {slot: at for at, slot in enumerate(slots)} if must_link or cannot_link else {}
         constraints = RoundConstraints(
-            {position[slot]: link for slot, link in must_link.items()},
-            {position[slot]: sides for slot, sides in cannot_link.items()},
-            frozenset(position[slot] for slot in pinned),
+            {position[slot]: link for slot, link in must_link.items() if slot in position},
+            {position[slot]: sides for slot, sides in cannot_link.items() if slot in position},
+            frozenset(position[slot] for slot in pinned if slot in position),
             granularity,
         )
         return Snapshot(

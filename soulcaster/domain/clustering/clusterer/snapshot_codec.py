@@ -26,6 +26,7 @@ from soulcaster.domain.clustering.micro_clusters.index_codec import (
     number_key,
 )
 from soulcaster.domain.clustering.micro_clusters.micro_cluster import MEMBER_BYTES, MicroCluster
+from soulcaster.domain.clustering.templates.kinds import SourceEvidence
 from soulcaster.domain.ids import cluster_id_for
 from soulcaster.domain.lifecycle import Triage
 
@@ -64,6 +65,7 @@ class _CountersBlob(msgspec.Struct, array_like=True):
     changed: bool
     complete: bool
     proposals: list[tuple[str, int, int, float, tuple[int, ...]]]
+    sources: dict[str, SourceEvidence] = {}
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -127,6 +129,7 @@ def _counters_blob(state: ClusterState) -> bytes:
             progress.epoch != progress.round_epoch,
             progress.complete,
             [(p.id, p.one, p.other, p.linkage, p.slots) for p in state.proposals],
+            state.kinds.sources,
         )
     )
 
@@ -150,6 +153,9 @@ def load(state: ClusterState, blobs: Mapping[bytes, bytes], members: Iterable[tu
     for slot in state.index.slots().tolist():
         state.cluster_at(slot).slots.append(slot)
         state.fingerprints.claim(slot)
+        template = state.index.micro_clusters[slot].template
+        if template:
+            state.templates.set(slot, template)
     for slot, item_id, time, text in members:
         state.index.micro_clusters[slot].add_member(item_id, time, text)
     _archive_missing(state)
@@ -224,6 +230,7 @@ def _load_counters(state: ClusterState, blob: bytes, lexicon: Mapping[bytes, byt
     counters = _decode_counters(blob)
     calibration, progress = state.calibration, state.progress
     state.seen = counters.seen
+    state.kinds.sources = counters.sources
     state.lexicon.load(counters.lexicon_seen, lexicon)
     calibration.centred_at, calibration.number = counters.centred_at, counters.calibration
     calibration.join_threshold, calibration.merge_threshold = counters.join_threshold, counters.merge_threshold

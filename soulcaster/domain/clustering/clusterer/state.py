@@ -14,6 +14,8 @@ from soulcaster.domain.clustering.features.lexical import Lexicon
 from soulcaster.domain.clustering.micro_clusters.fingerprints import Fingerprints
 from soulcaster.domain.clustering.micro_clusters.index import MicroClusterIndex
 from soulcaster.domain.clustering.micro_clusters.micro_cluster import MicroCluster, shortened
+from soulcaster.domain.clustering.templates.index import TemplateIndex
+from soulcaster.domain.clustering.templates.kinds import Kinds
 from soulcaster.domain.feedback.items import ComparedItem
 from soulcaster.domain.ids import id_bytes
 
@@ -33,6 +35,8 @@ class ClusterState:
         self.archive = Archive()
         self.lexicon = Lexicon()
         self.fingerprints = Fingerprints(self.index)
+        self.templates = TemplateIndex()
+        self.kinds = Kinds()
         self.seen = 0
         self.calibration = Calibration()
         self.progress = RoundProgress()
@@ -188,6 +192,8 @@ class ClusterState:
         for number in set(self.index.cluster_numbers[slots].tolist()):
             self.clusters[number].slots = [slot for slot in self.clusters[number].slots if slot not in freed]
         self.index.free(slots)
+        for slot in slots:
+            self.templates.remove(slot)
         self.fingerprints.reassign(released)
         self.proposals = tuple(
             p

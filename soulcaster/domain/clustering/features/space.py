@@ -73,7 +73,8 @@ class SimilaritySpace:
 class CoarseSearch:
     """A space, and the FAISS index over the projections of all micro-clusters in it, by slot.
 
-    The projection of a free slot is NaN: no comparison with NaN is true, so a free slot is never among the nearest.
+    The projection of a free slot, or of one with a template, is NaN: no comparison with NaN is true, so none of them is
+    ever among the nearest.
     """
 
     space: SimilaritySpace

@@ -7,6 +7,9 @@ means. space.py defines similarity.
 A search has two steps: FAISS compares the coarse projections of all micro-clusters and names `RERANKED` of them; the
 similarity to these is then computed exactly.
 
+Micro-clusters of machines' texts are found by their templates (templates/index.py) and by nothing else: no search finds
+them, and no round looks at them.
+
 Rows are slots. A slot belongs to a micro-cluster until it is freed; the next micro-cluster that opens takes the lowest
 free slot, so a restart changes nothing.
 """
@@ -111,6 +114,7 @@ class MicroClusterIndex:
         self.word_means = np.zeros((0, WORD_DIMENSIONS), np.float16)
         self.counts = np.zeros(0, np.int64)
         self.cluster_numbers = np.zeros(0, np.int32)
+        self.mined = np.zeros(0, np.bool_)  # those with a template
         self.neighbours = np.zeros((0, NEIGHBOURS), np.int32)
         self._search = CoarseSearch(
             SimilaritySpace(np.zeros(dimensions, np.float32), word_share), faiss.IndexFlatIP(COARSE_DIMENSIONS)
@@ -135,6 +139,11 @@ class MicroClusterIndex:
         """Return the slots of all micro-clusters, ascending."""
         return np.flatnonzero(self.counts[: len(self.micro_clusters)])
 
+    def searched_slots(self) -> Slots:
+        """Return the slots of the micro-clusters that similarity may find, ascending."""
+        known = len(self.micro_clusters)
+        return np.flatnonzero((self.counts[:known] > 0) & ~self.mined[:known])
+
     def number_of(self, slot: int) -> int:
         """Return the number of the cluster that a micro-cluster is in."""
         return int(self.cluster_numbers[slot])
@@ -154,7 +163,7 @@ class MicroClusterIndex:
     def nearest(self, features: Vectors, k: int = NEIGHBOURS) -> tuple[Vectors, Slots]:
         """Return similarities and slots of the `k` nearest micro-clusters of each row, or of all, best first."""
         n = len(features)
-        wide = min(RERANKED, len(self))
+        wide = min(RERANKED, len(self) - int(self.mined.sum()))
         if not wide:
             return np.zeros((n, 0), np.float32), np.zeros((n, 0), np.int64)
         _, slots = self._search.faiss_index.search(self._search.space.project(features), wide)
@@ -175,8 +184,8 @@ class MicroClusterIndex:
         self._refreshed = set()
 
     def snapshot(self) -> IndexSnapshot:
-        """Return a copy of all micro-clusters."""
-        slots, size = self.slots(), len(self.micro_clusters)
+        """Return a copy of all micro-clusters that similarity may find."""
+        slots, size = self.searched_slots(), len(self.micro_clusters)
         position = np.full(size + 1, NO_SLOT)  # the last one serves NO_SLOT, and free slots that a restart has cut off
         position[slots] = np.arange(len(slots))
         return IndexSnapshot(
@@ -207,6 +216,7 @@ class MicroClusterIndex:
             self.means, self.word_means = grown(self.means, n), grown(self.word_means, n)
             self.counts, self.cluster_numbers = grown(self.counts, n), grown(self.cluster_numbers, n)
             self.neighbours = grown(self.neighbours, n)
+            self.mined = grown(self.mined, n)
 
     def open(self, micro_cluster: MicroCluster, number: int, neighbours: Sequence[int]) -> int:
         """Add a micro-cluster without items to a cluster, in reserved room, and return its slot."""
@@ -217,6 +227,7 @@ class MicroClusterIndex:
             slot = len(self.micro_clusters)
             self.micro_clusters.append(micro_cluster)
         self.assign(slot, number)
+        self.mined[slot] = micro_cluster.template is not None
         self.neighbours[slot] = [*neighbours[:NEIGHBOURS], *[NO_SLOT] * (NEIGHBOURS - len(neighbours))]
         self._dirty_slots.add(slot)
         return slot
@@ -256,12 +267,19 @@ class MicroClusterIndex:
         self.micro_clusters[slot] = micro_cluster
         self._dirty_slots.add(slot)
 
+    def mine(self, slot: int, micro_cluster: MicroCluster) -> None:
+        """Replace what is known of a micro-cluster by the same with a template: a search does not find it any more."""
+        self.replace(slot, micro_cluster)
+        self.mined[slot] = True
+        self._refresh([slot])
+
     def free(self, slots: Sequence[int]) -> None:
         """Give micro-clusters up: a search does not find them any more, and others may take their slots."""
         for slot in slots:
             self.micro_clusters[slot] = FREE
             heappush(self._free, slot)
         self.counts[slots] = 0
+        self.mined[slots] = False
         self._projections()[slots] = np.nan
         self._refreshed.difference_update(slots)
         self._dirty_slots.update(slots)
@@ -277,7 +295,10 @@ class MicroClusterIndex:
         if not len(wanted):
             return
         self._refreshed.update(wanted.tolist())
-        coarse = self._search.space.project(self.features_at(wanted))
+        searched = ~self.mined[wanted]
+        coarse = np.full((len(wanted), COARSE_DIMENSIONS), np.nan, np.float32)
+        if searched.any():
+            coarse[searched] = self._search.space.project(self.features_at(wanted[searched]))
         known = wanted < self._search.faiss_index.ntotal
         if known.any():
             self._projections()[wanted[known]] = coarse[known]

@@ -1,6 +1,7 @@
 """How micro-clusters are stored: a blob for each, and their cluster numbers in blocks."""
 
 from collections.abc import Mapping
+from sys import intern
 
 import msgspec
 import numpy as np
@@ -32,6 +33,7 @@ class _MicroClusterBlob(msgspec.Struct, array_like=True):
     word_values: bytes
     neighbours: bytes
     text_of: bytes = b""
+    template: str | None = None
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -81,6 +83,7 @@ def _micro_cluster_blob(index: MicroClusterIndex, slot: int, word_positions: Slo
             index.word_means[slot, word_positions].tobytes(),
             index.neighbours[slot].tobytes(),
             b"" if mc.text_of == mc.item_id else mc.text_of,
+            None if mc.template is None else " ".join(mc.template),
         )
     )
 
@@ -100,7 +103,9 @@ def load_index(index: MicroClusterIndex, blobs: Mapping[bytes, bytes], blocks: M
             blob.last,
             blob.fingerprints,
             text_of=blob.text_of,
+            template=None if blob.template is None else tuple(map(intern, blob.template.split())),
         )
+        index.mined[slot] = blob.template is not None
         index.means[slot] = np.frombuffer(blob.mean, np.float16)
         word_positions = np.frombuffer(blob.word_positions, np.uint8)
         index.word_means[slot, word_positions] = np.frombuffer(blob.word_values, np.float16)

@@ -13,6 +13,7 @@ from soulcaster.domain.clustering.clusterer.changes import ClusterChanges, Place
 from soulcaster.domain.clustering.project.embedders import EmbedderClusters, Embedders, ItemLocation
 from soulcaster.domain.clustering.project.item_records import ItemRecord
 from soulcaster.domain.clustering.project.steps import StepDraft
+from soulcaster.domain.clustering.templates.index import shown
 from soulcaster.domain.commands import Command
 from soulcaster.domain.events import (
     By,
@@ -28,6 +29,9 @@ from soulcaster.domain.events import (
     ProposalsChanged,
 )
 from soulcaster.domain.ids import cluster_id_for, id_bytes
+
+_TEMPLATE_CHARS = 300
+"""Characters of a template that are shown."""
 
 NO_LINKAGE = 1.0
 """The threshold of an item that a person moved: no linkage decided."""
@@ -77,6 +81,7 @@ def add_placements(draft: StepDraft, clusters: EmbedderClusters, placements: Ite
             calibration=state.calibration.number,
             round=state.progress.number,
             embedder=clusters.label,
+            reason=_named(placement.template),
         )
         draft.events.append(event)
         draft.remember(
@@ -97,6 +102,17 @@ def add_placements(draft: StepDraft, clusters: EmbedderClusters, placements: Ite
             ),
         )
     return touched
+
+
+def _named(template: Sequence[str] | None) -> str | None:
+    """Return what the assignment of a machine's text says of its template; one that a person has divided has none."""
+    return f"Its template is: {shown(template)[:_TEMPLATE_CHARS]}" if template else None
+
+
+def _template(record: ItemRecord, clusters: EmbedderClusters) -> Sequence[str] | None:
+    """Return the template of an item's micro-cluster, if that decided and is still there."""
+    known = record.state == "assigned" and record.rule == "template"
+    return clusters.state.index.micro_clusters[record.slot].template if known else None
 
 
 def stored_assignment(project_id: str, item_id: bytes, record: ItemRecord, location: ItemLocation) -> ItemAssigned:
@@ -122,6 +138,7 @@ def stored_assignment(project_id: str, item_id: bytes, record: ItemRecord, locat
         calibration=record.calibration,
         round=record.round,
         embedder=clusters.label,
+        reason=_named(_template(record, clusters)),
     )
 
 

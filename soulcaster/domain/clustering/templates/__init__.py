@@ -1,0 +1,1 @@
+"""Text that machines write: which it is, and the templates that it is printed from."""
