@@ -70,6 +70,7 @@ async def test_poison_between_good_ones(alone: bool) -> None:
         original = batch[2 * n + 1]
         told = headers(letter)
         assert told.pop("reason")
+        assert told.pop("project") == (project_of(original) or "")
         assert told == {"topic": TOPIC, "partition": str(n), "offset": str(original.offset), "timestamp": str(AT_MS)}
         assert letter.key == b"k%d" % n
 
