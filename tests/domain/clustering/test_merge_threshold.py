@@ -15,7 +15,7 @@ from soulcaster.domain.clustering.consolidation.merge_threshold import (
     micro_clusters_per_topic,
     separations,
 )
-from soulcaster.domain.clustering.features.vectors import unit
+from soulcaster.domain.clustering.features.vectors import Vectors, unit
 from tests.domain.clustering.graphs import arrivals, complete, planted, seeds, steady, together, worded
 from tests.domain.clustering.make import chance_rows
 
@@ -100,3 +100,17 @@ def test_a_few_large_topics_are_seen_although_nothing_seems_alike(groups: int) -
     smooth = smoothed(rows, graph, similarity)
     assert micro_clusters_per_topic(smooth) < 2
     assert merge_threshold(smooth, np.ones(groups, np.int64), graph, worded(groups), RoundConstraints())[0] < 0.5
+
+
+def test_a_few_near_copies_do_not_change_how_sure_the_separation_is() -> None:
+    def at_least(rows: Vectors) -> float:
+        n = len(rows)
+        graph, similarity = nearest_graph(rows, complete(n)[:, :12])
+        smooth = smoothed(rows, graph, similarity)
+        merges = average_linkage(smooth, np.ones(n, np.int64), graph, TRIED[-1], RoundConstraints())
+        return best_separation(smooth, merges, worded(n)).at_least
+
+    rows, _ = planted(40, 4, 1.1)
+    copy = chance_rows(1, 128, 3)
+    near = unit(np.concatenate([copy, copy + 0.01 * chance_rows(1, 128, 4)]))
+    assert abs(at_least(np.concatenate([rows, near])) - at_least(rows)) < 0.05

@@ -39,6 +39,9 @@ UNSURE, SURE = 0.65, 0.7
 GRANULARITY: Mapping[str, float] = {"finer": 0.12, "fine": 0.06, "auto": 0.0, "broad": -0.06, "broader": -0.12}
 """What a person's choice adds to the threshold."""
 
+_EXTREME = 0.1
+"""The share of separations, at each end, that count no more than the next ones (winsorized)."""
+
 _SAMPLE = 512
 """Micro-clusters that are compared with each other, for what is usual, and with all parts."""
 
@@ -94,8 +97,10 @@ def best_separation(smooth: Vectors, merges: Dendrogram, worded: Flags) -> BestS
     each = separations(smooth, merges, judged[_sample(n, _SAMPLE, np.random.default_rng(n))], TRIED)
     mean = each.mean(1)
     weight = np.exp((mean - mean.max()) / SHARPNESS)
-    error = float(each[mean.argmax()].std()) / math.sqrt(each.shape[1])
-    return BestSeparation(float(weight @ np.array(TRIED) / weight.sum()), float(mean.max()) - 2 * error)
+    best = each[mean.argmax()]
+    usual = np.clip(best, *np.quantile(best, [_EXTREME, 1 - _EXTREME]))  # a few near-copies are not what is usual
+    error = float(usual.std()) / math.sqrt(len(usual))
+    return BestSeparation(float(weight @ np.array(TRIED) / weight.sum()), float(usual.mean()) - 2 * error)
 
 
 def separations(smooth: Vectors, merges: Dendrogram, sample: Slots, thresholds: Sequence[float]) -> Vectors:
