@@ -4,6 +4,7 @@ A signature covers the bytes as they were sent, so it is checked before they are
 vendors signs the time of sending: an old delivery can be replayed, and then it is the same item in an older version.
 """
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -36,6 +37,9 @@ SIGNATURES: Mapping[str, Signature] = MappingProxyType(
 )
 """By the name of the source."""
 
+UNPROVEN_SECONDS = 5.0
+"""How long a body may take to come while it is not known who sends it."""
+
 _SIGNED_BODY = web.RequestKey("signed_body", bytes)
 
 
@@ -48,6 +52,8 @@ async def identify_sender(request: web.Request, source: str, scope: Needed) -> C
     Raises:
         Problem: 401 when the signature is missing or wrong or no project is named, 413 when the body is too large, and
             the problems of `identify`.
+        LimitReached: the address sends too many at once.
+        TimeoutError: the body does not come in `UNPROVEN_SECONDS`.
         SecretUnreadable: the project's secrets cannot be read.
         Unavailable: Redis does not answer.
     """
@@ -70,8 +76,10 @@ async def identify_sender(request: web.Request, source: str, scope: Needed) -> C
     unsigned = _unproven(f"This is not signed with a webhook secret that the project has of {source}", how)
     if not secrets or not signature.startswith(how.prefix):
         raise unsigned
-    async with request.config_dict[TURNS].unproven.turn(project_id):
-        raw = await read_raw(request, MAX_BATCH_BYTES)
+    # A place of this sender: whoever sends forged ones, or begins and never ends, does not hold up the vendor's.
+    async with request.config_dict[TURNS].unproven.turn(f"{project_id} {request.remote}"):
+        async with asyncio.timeout(UNPROVEN_SECONDS):
+            raw = await read_raw(request, MAX_BATCH_BYTES)
         if not signed(raw, signature.removeprefix(how.prefix), secrets):
             raise unsigned
     # Counted only now, so that forged webhooks do not use up a project's requests.

@@ -30,8 +30,8 @@ class Turns:
 
     reading: FairTurns = field(default_factory=lambda: FairTurns(32, each=1, waiting=500))
     writing: FairTurns = field(default_factory=lambda: FairTurns(256, each=32, waiting=500))
-    unproven: FairTurns = field(default_factory=lambda: FairTurns(64, each=16, waiting=200))
-    """Bodies that are read, and so kept in memory, before it is known who sends them."""
+    unproven: FairTurns = field(default_factory=lambda: FairTurns(64, each=8, waiting=100))
+    """Bodies that are read, and so kept in memory, before it is known who sends them: by project and address."""
     threads: FairTurns = field(default_factory=lambda: FairTurns(6, each=2))
     """Threads that parse what is large; there are few, and what they do is done by one core."""
     streams: FairTurns = field(default_factory=lambda: FairTurns(5_000, each=100, waiting=0))

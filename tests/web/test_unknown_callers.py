@@ -6,9 +6,12 @@ from dataclasses import replace
 
 import aiohttp_jinja2
 import jinja2
+import pytest
+from aiohttp import ClientSession, TCPConnector
 from aiohttp.test_utils import TestClient, TestServer
 
 from soulcaster.services.fair_turns import FairTurns
+from soulcaster.web import signatures
 from soulcaster.web.turns import TURNS
 from tests.support.answers import page, problem
 from tests.support.web import Client, World
@@ -49,6 +52,56 @@ async def test_bodies_of_unproven_webhooks_wait_for_their_turn(world: World) -> 
         assert other.status == 200, "another project has places of its own"
         goes_on.set()
         await problem(await held, 401)
+        assert (await client.post("/ingest/github?project_id=p1", data=b"{}", headers=signed)).status == 200
+
+
+async def test_unproven_webhooks_of_one_address_leave_room_for_those_of_another(world: World) -> None:
+    await world.webhooks().create("p1", "github", SECRET, by="test")
+    app = world.app(keyless=False)
+    app[TURNS] = replace(app[TURNS], unproven=FairTurns(2, each=1, waiting=0))
+    begun, goes_on = asyncio.Event(), asyncio.Event()
+
+    async def slow() -> AsyncIterator[bytes]:
+        yield b"{"
+        begun.set()
+        await goes_on.wait()
+        yield b"}"
+
+    async with TestClient(TestServer(app)) as client:
+        held = asyncio.create_task(client.post("/ingest/github?project_id=p1", data=slow(), headers=FORGED))
+        await begun.wait()
+        assert await _until(client, "p1", 429) == 429
+        signed = FORGED | {HEADER["github"]: signature("github", b"{}"), "X-GitHub-Event": "ping"}
+        address = client.make_url("/ingest/github?project_id=p1")
+        from_elsewhere = TCPConnector(local_addr=("127.0.0.2", 0))
+        async with (
+            ClientSession(connector=from_elsewhere) as vendor,
+            vendor.post(address, data=b"{}", headers=signed) as answer,
+        ):
+            assert answer.status == 200
+        goes_on.set()
+        await problem(await held, 401)
+
+
+async def test_an_unproven_body_that_does_not_come_gives_its_place_back(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(signatures, "UNPROVEN_SECONDS", 0.1)
+    await world.webhooks().create("p1", "github", SECRET, by="test")
+    app = world.app(keyless=False)
+    app[TURNS] = replace(app[TURNS], unproven=FairTurns(1, each=1))
+    ended = asyncio.Event()
+
+    async def endless() -> AsyncIterator[bytes]:
+        yield b"{"
+        await ended.wait()
+
+    async with TestClient(TestServer(app)) as client, asyncio.timeout(60):
+        answer = await client.post("/ingest/github?project_id=p1", data=endless(), headers=FORGED)
+        await problem(answer, 503)
+        assert answer.headers["Retry-After"]
+        ended.set()
+        signed = FORGED | {HEADER["github"]: signature("github", b"{}"), "X-GitHub-Event": "ping"}
         assert (await client.post("/ingest/github?project_id=p1", data=b"{}", headers=signed)).status == 200
 
 
