@@ -11,7 +11,7 @@ from aiohttp import ClientSession, TCPConnector
 from aiohttp.test_utils import TestClient, TestServer
 
 from soulcaster.services.fair_turns import FairTurns
-from soulcaster.web import signatures
+from soulcaster.web import problems, signatures
 from soulcaster.web.turns import TURNS
 from tests.support.answers import page, problem
 from tests.support.web import Client, World
@@ -87,6 +87,7 @@ async def test_an_unproven_body_that_does_not_come_gives_its_place_back(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(signatures, "UNPROVEN_SECONDS", 0.1)
+    monkeypatch.setattr(problems, "REQUEST_SECONDS", 600.0)  # which ends it in any case
     await world.webhooks().create("p1", "github", SECRET, by="test")
     app = world.app(keyless=False)
     app[TURNS] = replace(app[TURNS], unproven=FairTurns(1, each=1))
