@@ -36,7 +36,7 @@ _SENTENCE_END = re.compile(r"[.!?。！？]$")
 _LABEL = re.compile(r"\*?([^\W\d_][^:：\n<>@]{0,24}?)\s?[:：]\*?(?:\s+|$|(?<=：))(.*)")
 _NAMED_ADDRESS = re.compile(r"[^\s<\[].{0,120}(?:<[^<>]{0,40}(?:@|\[email\])|\[mailto:)")
 
-_DASHED = re.compile(r"[-_=]{3,}\s?(.{4,60}?)\s?[-_=]{3,}$")
+_DASHED = re.compile(r"[-_=]{3,80}+((?:[^-_=\n]|[-_=](?![-_=])){4,60}+)[-_=]{3,80}+\s?$")
 _BEGIN_FORWARDED = re.compile(
     r"(?:Begin forwarded message|Anfang der weitergeleiteten Nachricht|Début du message .{4,40}):$"
 )
