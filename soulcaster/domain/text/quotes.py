@@ -25,7 +25,7 @@ _REST = re.compile(
 )
 """In the attributes of an element: all that follows is the message that is answered."""
 
-_FORWARDED = re.compile(r"-{5,} ?[^\W\d_]|class=[\"']?moz-forward")
+_FORWARDED = re.compile(r"-(?<!--)-{4,80}+ ?[^\W\d_]|class=[\"']?moz-forward")
 _LOOKED_AT = 400
 _ANY_TAG = re.compile(r"<[^<>]*+>|&[a-z]{2,8};")
 _WORD = re.compile(r"\w{2,}")
