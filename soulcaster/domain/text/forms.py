@@ -8,9 +8,9 @@ import re
 
 _FEWEST_HEADINGS = 2
 
-_HEADING = re.compile(r"[ \t]{0,3}(?:#{1,6}[ \t]+\S|(?:\*\*|__)[^*_\n]{1,100}(?:\*\*|__)[ \t]*:?[ \t]*$)")
+_HEADING = re.compile(r"[ \t]{0,3}(?:#{1,6}[ \t]+\S|(?:\*\*|__)[^*_\n]{1,100}(?:\*\*|__)[ \t]*+:?[ \t]*+$)")
 _FENCE = re.compile(r"[ \t]{0,3}(?:```|~~~)")
-_BOX = re.compile(r"[ \t]*[-*+][ \t]+\[[ xX]?\](?:[ \t]|$)")
+_BOX = re.compile(r"[ \t]*+[-*+][ \t]++\[[ xX]?\](?:[ \t]|$)")
 _NO_ANSWER = re.compile(r"[_*\s]*(?:no response|n/?a|none|not applicable|nothing|[-./—]{0,3})[_*\s.]*", re.IGNORECASE)
 _VERSION = re.compile(r"[`*\s]*v?\d{1,8}(?:\.\d{1,8}){1,4}[\w.+-]{0,40}[`*\s]*", re.IGNORECASE)
 _LONGEST_ANSWER = 100
