@@ -73,6 +73,10 @@ class IntakeFigures:
     """How many posts of each second were slow; seconds without any are left out."""
 
 
+UNLIMITED = dict.fromkeys(("SOULCASTER_PROJECT_ITEMS_PER_MINUTE", "SOULCASTER_PROJECT_MEGABYTES_PER_MINUTE"), "1000000")
+"""The load is one project's, and may be more than that of a project at the default limits."""
+
+
 async def measure(load: Load, report: Callable[[int], None]) -> IntakeFigures:
     """Return the figures of a load; `report` gets how many posts were answered so far."""
     with tempfile.TemporaryDirectory(prefix="soulcaster-bench-") as folder:
@@ -82,7 +86,7 @@ async def measure(load: Load, report: Callable[[int], None]) -> IntakeFigures:
             keys = {f"SOULCASTER_{name}_KEY": Fernet.generate_key().decode() for name in ("SESSION", "SECRETS")}
             async with (
                 open_read_model(stack.settings) as read_model,
-                Program(WEB, stack.settings, PORT=str(port), **keys),
+                Program(WEB, stack.settings, PORT=str(port), **keys, **UNLIMITED),
                 aiohttp.ClientSession(
                     f"http://127.0.0.1:{port}", connector=aiohttp.TCPConnector(limit=CONNECTIONS)
                 ) as http,

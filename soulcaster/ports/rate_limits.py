@@ -1,10 +1,13 @@
 """Rate limits."""
 
-from typing import Protocol
+from typing import Literal, Protocol
+
+Sent = Literal["bytes", "items"]
+"""What of a project's feedback and other bodies is counted: their bytes, decompressed, and the items of feedback."""
 
 
 class RateLimits(Protocol):
-    """Limits the requests of an API key and of its project, the bytes it is sent, and other things by their name."""
+    """Limits the requests of an API key and of its project, what it is sent, and other things by their name."""
 
     async def ping(self) -> None:
         """Return when the store answers, and takes writes.
@@ -20,8 +23,8 @@ class RateLimits(Protocol):
             Unavailable: the store does not answer.
         """
 
-    async def take_bytes(self, project_id: str, scope: str, size: int) -> float:
-        """Count bytes sent to a project with a scope, each scope apart; return as `take` does.
+    async def take_sent(self, what: Sent, project_id: str, scope: str, amount: int) -> float:
+        """Count bytes or items sent to a project with a scope, each scope apart; return as `take` does.
 
         Raises:
             Unavailable: the store does not answer.

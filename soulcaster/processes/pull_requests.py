@@ -32,7 +32,7 @@ async def open_poll(
     hosts = code_hosts(settings, github_app(settings))
     configs, commands = read_model.project_config, ClusterCommands(publisher, read_model.commands)
     limits = RedisRateLimits(
-        redis_access(settings), per_key=0, per_project=0, megabytes=0, clock=utc_now
+        redis_access(settings), per_key=0, per_project=0, megabytes=0, items=0, clock=utc_now
     )  # it takes no requests
     try:
         yield PullRequestPoll(

@@ -140,10 +140,19 @@ class WebSettings(NamesSettings, JobsSettings):
         120_000, ge=1, description="Most requests of all API keys of a project in a minute."
     )
     project_megabytes_per_minute: int = Field(
-        120,
+        30,
         ge=6,  # a sixth of it is what one window has, and a batch may have 1 MB
         description="Most megabytes (1,048,576 bytes), decompressed, that the bodies of all requests of a project may "
-        "have in a minute, those for each scope apart; further ones get status 429. Only the local owner has no limit.",
+        "have in a minute, those for each scope apart; further ones get status 429. A worker needs up to 1.3 s "
+        "for a megabyte, and meanwhile other projects wait. Only the local owner has no limit.",
+    )
+    project_items_per_minute: int = Field(
+        30_000,
+        ge=6_000,  # a sixth of it is what one window has, and a batch may have 1,000 items
+        description="Most items of feedback that a project may be sent over HTTP in a minute, those for each scope "
+        "apart: items, edits, webhooks, replayed dead letters, and issues that a sync of GitHub reads. A request with "
+        "more gets status 429, and nothing of it is kept. The default is a quarter of what a worker processes. The "
+        "local owner, `soulcaster import` and other producers on Kafka have no limit.",
     )
     cors_origins: str = Field(
         "",

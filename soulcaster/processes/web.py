@@ -103,6 +103,7 @@ async def create_app(settings: WebSettings) -> web.Application:
         per_key=settings.key_requests_per_minute,
         per_project=settings.project_requests_per_minute,
         megabytes=settings.project_megabytes_per_minute,
+        items=settings.project_items_per_minute,
         clock=utc_now,
     )
     archive = log_archive(settings.log_archive)

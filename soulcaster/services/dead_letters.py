@@ -216,8 +216,8 @@ class DeadLetterReplay:
         self._dead_letters = dead_letters
         self._publisher = publisher
 
-    async def replay(self, project_id: str, letter_id: str) -> DeadLetter:
-        """Send a dead letter of a project again, and return it. Sent twice, it is still one item.
+    async def find(self, project_id: str, letter_id: str) -> DeadLetter:
+        """Return a dead letter of a project that can be sent again.
 
         Raises:
             NotFound: the project has no such dead letter.
@@ -234,8 +234,15 @@ class DeadLetterReplay:
             raise Conflict(
                 f"It was too large to be kept whole: {letter.size:,} bytes. {letter.original.position} has all of it."
             )
-        await self._publisher.publish([replayed(letter)])
         return letter
+
+    async def send(self, letter: DeadLetter) -> None:
+        """Send what `find` has found again. Sent twice, it is still one item.
+
+        Raises:
+            KafkaUnavailable: Kafka did not acknowledge it.
+        """
+        await self._publisher.publish([replayed(letter)])
 
 
 def replayed(letter: DeadLetter) -> Outgoing:

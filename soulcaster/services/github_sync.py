@@ -4,7 +4,7 @@ Issues go to feedback.raw first, and only then the position goes to `control`. A
 again, and an item that is posted twice is still one item.
 """
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Literal
 
@@ -28,6 +28,9 @@ log = structlog.get_logger(__name__)
 
 MOST_UNNAMED = 100
 """Repositories that a project follows without having them in its settings; any caller that may ingest names them."""
+
+Count = Callable[[int], Awaitable[None]]
+"""Counts the issues of a page before any of them is kept; it raises where they are too many."""
 
 
 class GitHubSync:
@@ -71,11 +74,18 @@ class GitHubSync:
         return [state for name in names if (state := self._newest(project_id, name, stored.get(name))) is not None]
 
     async def sync(
-        self, project_id: str, repository: str, config: ProjectConfig, *, token: str | None, goes_on: Callable[[], bool]
+        self,
+        project_id: str,
+        repository: str,
+        config: ProjectConfig,
+        *,
+        token: str | None,
+        goes_on: Callable[[], bool],
+        count: Count,
     ) -> SyncResult:
         """Read what has changed in a repository and post it; `goes_on` is called before each further page.
 
-        Where GitHub stops it, the result says so.
+        Where GitHub stops it, the result says so. What `count` raises ends it, and the page before is the last.
 
         Raises:
             SyncRunning: the repository is being synced already.
@@ -88,12 +98,12 @@ class GitHubSync:
         self._running.add(key)
         try:
             own = self._token if repository.lower() in config.named_repositories() else ""
-            return await self._sync(project_id, repository, config, token or own or None, goes_on)
+            return await self._sync(project_id, repository, config, token or own or None, goes_on, count)
         finally:
             self._running.discard(key)
 
     async def sync_all(
-        self, project_id: str, config: ProjectConfig, *, token: str | None, goes_on: Callable[[], bool]
+        self, project_id: str, config: ProjectConfig, *, token: str | None, goes_on: Callable[[], bool], count: Count
     ) -> AsyncIterator[SyncResult]:
         """Sync the repositories in a project's settings, the least recently read first, and yield each result.
 
@@ -109,7 +119,7 @@ class GitHubSync:
             if index and not goes_on():
                 return
             try:
-                result = await self.sync(project_id, name, config, token=token, goes_on=goes_on)
+                result = await self.sync(project_id, name, config, token=token, goes_on=goes_on, count=count)
             except SyncRunning as error:
                 result = SyncResult(name, stopped_by=error)
             yield result
@@ -117,7 +127,13 @@ class GitHubSync:
                 return
 
     async def _sync(
-        self, project_id: str, repository: str, config: ProjectConfig, token: str | None, goes_on: Callable[[], bool]
+        self,
+        project_id: str,
+        repository: str,
+        config: ProjectConfig,
+        token: str | None,
+        goes_on: Callable[[], bool],
+        count: Count,
     ) -> SyncResult:
         stored = await self._sources.repository(project_id, repository)
         before = self._newest(project_id, repository.lower(), stored)
@@ -135,6 +151,7 @@ class GitHubSync:
             known = True
 
         async def accept(page: IssuesPage) -> None:
+            await count(len(page.issues))
             if not known:  # from now on its issues are followed, even if the sync is interrupted the next moment
                 await keep(state.position)
             await self._publisher.publish(await selection.select(page.issues, self._clock()))

@@ -177,8 +177,23 @@ async def count_bytes(request: web.Request, size: int) -> None:
     """
     caller = request.get(CALLER)
     if caller is not None and caller.project_id is not None:
-        wait = await dependencies(request).rate_limits.take_bytes(caller.project_id, request[NEEDED], size)
+        wait = await dependencies(request).rate_limits.take_sent("bytes", caller.project_id, request[NEEDED], size)
         _allow("Too many bytes for this project", wait)
+
+
+async def count_items(request: web.Request, items: int) -> None:
+    """Count items of feedback that a request is about to post, among those of the caller's project and scope.
+
+    Call it when nothing of them is kept yet: a request that is too much is refused as a whole.
+
+    Raises:
+        Problem: 429 when there were too many.
+        Unavailable: Redis does not answer.
+    """
+    caller = request[CALLER]
+    if caller.project_id is not None:
+        wait = await dependencies(request).rate_limits.take_sent("items", caller.project_id, request[NEEDED], items)
+        _allow("Too many items of feedback for this project", wait)
 
 
 def _allow(refusal: str, wait: float) -> None:

@@ -116,7 +116,7 @@ async def test_what_was_cut_is_told_with_its_size_and_is_not_sent_again() -> Non
     raw, items = letters.letters
     assert (raw.size, raw.project_id, items.project_id) == (5_000_000, None, "p1")
     with pytest.raises(Conflict, match=r"5,000,000 bytes. feedback.items\[2\]@7"):
-        await DeadLetterReplay(letters, publisher).replay("p1", items.id)
+        await DeadLetterReplay(letters, publisher).find("p1", items.id)
     assert publisher.sent == []
 
 

@@ -202,12 +202,15 @@ class World:
         await self.sign_in.close()
         await self.rate_limits.close()
 
-    def limits(self, *, per_key: int = 60_000, per_project: int = 60_000, megabytes: int = 6_000) -> RedisRateLimits:
+    def limits(
+        self, *, per_key: int = 60_000, per_project: int = 60_000, megabytes: int = 6_000, items: int = 600_000
+    ) -> RedisRateLimits:
         return RedisRateLimits(
             RedisAccess(self.redis.url),
             per_key=per_key,
             per_project=per_project,
             megabytes=megabytes,
+            items=items,
             clock=lambda: self.now,
         )
 

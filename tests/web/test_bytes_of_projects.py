@@ -87,8 +87,8 @@ async def test_every_body_counts_before_it_is_parsed(world: World, bounded: Clie
     headers = {"Content-Type": "application/json", **await world.key(op.scope)}
     path = op.path.format(**dict.fromkeys(op.path_parameters, "sentry") | {"project_id": "p1"})
     for scope in others:
-        assert await world.rate_limits.take_bytes("p1", scope, 2 * WINDOW) > 0
+        assert await world.rate_limits.take_sent("bytes", "p1", scope, 2 * WINDOW) > 0
     first = await bounded.request(op.method, path, data=b"[", headers=headers)
     assert first.status != 429, await first.text()
-    assert await world.rate_limits.take_bytes("p1", op.scope, 2 * WINDOW) > 0
+    assert await world.rate_limits.take_sent("bytes", "p1", op.scope, 2 * WINDOW) > 0
     await problem(await bounded.request(op.method, path, data=b"[", headers=headers), 429)

@@ -82,7 +82,7 @@ async def test_what_was_answered_202_is_on_kafka(tmp_path: Path) -> None:
                     kafka=kafka,
                     sign_in=sign_in,
                     rate_limits=RedisRateLimits(
-                        redis, per_key=1, per_project=1, megabytes=6, clock=lambda: datetime.now(UTC)
+                        redis, per_key=1, per_project=1, megabytes=6, items=6_000, clock=lambda: datetime.now(UTC)
                     ),
                     issues=OneIssue(),
                     repositories=EveryRepository(),

@@ -1,13 +1,15 @@
 """Rate limits in Redis, so that all web servers count together.
 
 Requests are counted in windows of `WINDOW_SECONDS` that begin at fixed times, under `rate:key:{id}:{window}` and
-`rate:project:{id}:{window}`, bytes under `rate:bytes:{scope}:{project id}:{window}`. Around the end of a window a
-caller can make the requests of two windows; in exchange, counting costs one round trip and needs no script.
+`rate:project:{id}:{window}`, bytes and items under `rate:{bytes or items}:{scope}:{project id}:{window}`. Around the
+end of a window a caller can make the requests of two windows; in exchange, counting costs one round trip and needs no
+script.
 
 A Redis that is full takes no counts. Then each web server counts requests by itself: whoever only reads needs no write.
 """
 
 from collections import Counter
+from collections.abc import Mapping
 
 from redis.exceptions import RedisError
 
@@ -15,21 +17,27 @@ from soulcaster.adapters.redis.client import RedisAccess, redis_client
 from soulcaster.adapters.redis.failures import failure
 from soulcaster.errors import RedisFull
 from soulcaster.ports.clock import Clock
+from soulcaster.ports.rate_limits import Sent
 
 WINDOW_SECONDS = 10
 TIMEOUT_SECONDS = 2.0
 
 
 class RedisRateLimits:
-    """RateLimits over Redis; `per_key` and `per_project` are requests per minute, `megabytes` those of a project."""
+    """RateLimits over Redis, all per minute: requests of a key and of a project, megabytes and items of a project."""
 
-    def __init__(self, access: RedisAccess, *, per_key: int, per_project: int, megabytes: int, clock: Clock) -> None:
+    def __init__(
+        self, access: RedisAccess, *, per_key: int, per_project: int, megabytes: int, items: int, clock: Clock
+    ) -> None:
         """Prepare; the first call connects."""
         self._access = access
         self._redis = redis_client(access, timeout=TIMEOUT_SECONDS)
         self._per_key = max(1, per_key * WINDOW_SECONDS // 60)
         self._per_project = max(1, per_project * WINDOW_SECONDS // 60)
-        self._bytes = megabytes * 1024 * 1024 * WINDOW_SECONDS // 60
+        self._sent: Mapping[Sent, int] = {
+            "bytes": megabytes * 1024 * 1024 * WINDOW_SECONDS // 60,
+            "items": items * WINDOW_SECONDS // 60,
+        }
         self._clock = clock
         self._here: Counter[str] = Counter()
         self._here_since = 0
@@ -61,9 +69,9 @@ class RedisRateLimits:
         """Count one of what `name` may have, under `rate:{name}:{window}`; return the seconds to wait, or 0."""
         return await self._count(name, 1, most, seconds)
 
-    async def take_bytes(self, project_id: str, scope: str, size: int) -> float:
-        """Count bytes sent to a project with a scope; return the seconds to wait, or 0."""
-        return await self._count(f"bytes:{scope}:{project_id}", size, self._bytes, WINDOW_SECONDS)
+    async def take_sent(self, what: Sent, project_id: str, scope: str, amount: int) -> float:
+        """Count bytes or items sent to a project with a scope; return the seconds to wait, or 0."""
+        return await self._count(f"{what}:{scope}:{project_id}", amount, self._sent[what], WINDOW_SECONDS)
 
     async def ping(self) -> None:
         """Return when Redis answers, and takes writes.

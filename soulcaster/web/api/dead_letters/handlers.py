@@ -5,6 +5,7 @@ from aiohttp import web
 from soulcaster.web.api.dead_letters.models import DeadLetterOut, DeadLettersOut, DeadLettersQuery, ReplayedOut
 from soulcaster.web.api.operation import operation
 from soulcaster.web.api.responses import json_response
+from soulcaster.web.caller import count_bytes, count_items
 from soulcaster.web.dependencies import dependencies
 from soulcaster.web.parameters import ProjectQuery
 from soulcaster.web.turns import leave
@@ -36,6 +37,10 @@ async def replay_dead_letter(request: web.Request, query: ProjectQuery, letter_i
     Replayed twice, it is one item. The dead letter stays in the list. 409 when it is not feedback: send a command
     again instead, and let `soulcaster rebuild` read events again.
     """
-    letter = await dependencies(request).replay.replay(query.project_id, letter_id)
+    replay = dependencies(request).replay
+    letter = await replay.find(query.project_id, letter_id)
+    await count_bytes(request, letter.size)
+    await count_items(request, 1)
+    await replay.send(letter)
     out = ReplayedOut(id=letter.id, topic=letter.original.topic, project_id=query.project_id)
     return json_response(out, status=202)

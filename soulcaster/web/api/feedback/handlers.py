@@ -20,6 +20,7 @@ from soulcaster.web.api.feedback.models import (
 from soulcaster.web.api.operation import operation
 from soulcaster.web.api.responses import json_response, shown
 from soulcaster.web.bodies import body_bytes
+from soulcaster.web.caller import count_items
 from soulcaster.web.dependencies import dependencies
 from soulcaster.web.parameters import ProjectQuery, WaitQuery, words
 from soulcaster.web.problems import Problem, field_problem
@@ -83,6 +84,7 @@ async def edit_feedback(
     edited = await away_in_turn(request, size, partial(_edited, given.feedback_changes, view.item, body))
     if edited is None:
         return json_response(FeedbackEditOut(id=item_id, project_id=query.project_id, item=FeedbackOut.of(view)))
+    await count_items(request, 1)
     await given.storage_limit.check(query.project_id)
     await given.feedback_changes.post(edited)
     newest = FeedbackOut.of(replace(view, item=edited.item))

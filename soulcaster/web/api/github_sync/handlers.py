@@ -3,6 +3,7 @@
 import asyncio
 import math
 from collections.abc import Callable
+from functools import partial
 
 from aiohttp import web
 
@@ -11,6 +12,7 @@ from soulcaster.services.github_selection import SyncResult
 from soulcaster.web.api.github_sync.models import RepositorySyncOut, SyncOut
 from soulcaster.web.api.operation import operation
 from soulcaster.web.api.responses import json_response
+from soulcaster.web.caller import count_items
 from soulcaster.web.dependencies import Dependencies, dependencies
 from soulcaster.web.headers import github_token
 from soulcaster.web.parameters import ProjectQuery
@@ -38,12 +40,15 @@ async def sync_repository(request: web.Request, query: ProjectQuery, owner: str,
     """Read what has changed in a repository's issues: 200 once Kafka has it.
 
     409 while it is already being synced, or when GitHub is off in the project; 422 when GitHub refuses; 429 when
-    GitHub accepts no more requests for now; 502 when it does not answer. What was read by then is kept.
+    GitHub accepts no more requests for now, or the project was sent as many items as it may be; 502 when GitHub does
+    not answer. What was read by then is kept.
     """
     given, token = dependencies(request), github_token(request)
     config = await _config(given, query.project_id)
-    goes_on = _until_time_is_up(request)
-    result = await given.github.sync(query.project_id, f"{owner}/{repo}", config, token=token, goes_on=goes_on)
+    goes_on, count = _until_time_is_up(request), partial(count_items, request)
+    result = await given.github.sync(
+        query.project_id, f"{owner}/{repo}", config, token=token, goes_on=goes_on, count=count
+    )
     if isinstance(result.stopped_by, SourceRefuses):
         raise Problem(422, f"{result.repository}: {result.stopped_by}")
     _raise_if_github_is_unavailable(given, result)
@@ -58,9 +63,9 @@ async def sync_repositories(request: web.Request, query: ProjectQuery) -> web.St
     """
     given, token = dependencies(request), github_token(request)
     config = await _config(given, query.project_id)
-    goes_on = _until_time_is_up(request)
+    goes_on, count = _until_time_is_up(request), partial(count_items, request)
     read: list[RepositorySyncOut] = []
-    async for result in given.github.sync_all(query.project_id, config, token=token, goes_on=goes_on):
+    async for result in given.github.sync_all(query.project_id, config, token=token, goes_on=goes_on, count=count):
         _raise_if_github_is_unavailable(given, result)
         read.append(RepositorySyncOut.of(query.project_id, result, given.clock()))
     all_read = len(read) == len(config.repositories)

@@ -31,7 +31,7 @@ from soulcaster.web.api.ingest.models import (
 from soulcaster.web.api.operation import operation
 from soulcaster.web.api.responses import json_response
 from soulcaster.web.bodies import body_bytes
-from soulcaster.web.caller import CALLER, Caller
+from soulcaster.web.caller import CALLER, Caller, count_items
 from soulcaster.web.dependencies import dependencies
 from soulcaster.web.headers import idempotency_key
 from soulcaster.web.parameters import PROJECT, ProjectQuery
@@ -86,13 +86,15 @@ async def _post(
     Raises:
         Conflict: the project would have too many sources.
         NotFound: an item names a project other than the key's.
-        Problem: 400 when an item has no project, 422 when one is invalid; nothing is published.
+        Problem: 400 when an item has no project, 422 when one is invalid, 429 when the project was sent too many;
+            nothing is published.
         QuotaExceeded: the project stores as much as it may.
         Unavailable: Kafka does not answer.
     """
     given = dependencies(request)
     prepare = partial(_prepare, items, project_id, request[CALLER], idempotency_key(request), given.clock(), field_name)
     ready = await away_in_turn(request, body_bytes(request), prepare)
+    await count_items(request, len(ready))
     named: dict[str, set[str]] = defaultdict(set)
     for one in ready:
         named[one.item.project_id].add(one.item.source)

@@ -15,6 +15,7 @@ from soulcaster.web.api.operation import operation
 from soulcaster.web.api.responses import json_response
 from soulcaster.web.api.webhooks.models import DeliveryOut
 from soulcaster.web.bodies import check_charset
+from soulcaster.web.caller import count_items
 from soulcaster.web.dependencies import dependencies
 from soulcaster.web.parameters import ProjectQuery
 from soulcaster.web.problems import Problem
@@ -79,7 +80,8 @@ async def _receive(request: web.Request, project_id: str, source: str) -> web.St
     """Publish what a vendor sent.
 
     Raises:
-        Problem: 415 when it is not declared as JSON, 413 when it is too large, 400 when it is not JSON.
+        Problem: 415 when it is not declared as JSON, 413 when it is too large, 400 when it is not JSON, 429 when the
+            project was sent too many items.
         Unavailable: Kafka or Redis does not answer.
     """
     given = dependencies(request)
@@ -95,6 +97,7 @@ async def _receive(request: web.Request, project_id: str, source: str) -> web.St
         raise Problem(400, f"The body cannot be read: {error}.") from error
     if ready.ignored is not None:
         return json_response(DeliveryOut(status="ignored", project_id=project_id, reason=ready.ignored))
+    await count_items(request, max(1, len(ready.item_ids)))  # one that cannot be read yet is work, too
     await given.storage_limit.check(project_id)
     await given.feedback.post_delivery(ready)
     return json_response(DeliveryOut.taken(project_id, ready.item_ids, ready.refusal), status=202)
