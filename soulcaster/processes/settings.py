@@ -151,8 +151,8 @@ class WebSettings(NamesSettings, JobsSettings):
         ge=6_000,  # a sixth of it is what one window has, and a batch may have 1,000 items
         description="Most items of feedback that a project may be sent over HTTP in a minute, those for each scope "
         "apart: items, edits, webhooks, replayed dead letters, and issues that a sync of GitHub reads. A request with "
-        "more gets status 429, and nothing of it is kept. The default is a quarter of what a worker processes. The "
-        "local owner, `soulcaster import` and other producers on Kafka have no limit.",
+        "more gets status 429, and nothing of it is kept. A worker with two cores processes about five times the "
+        "default. The local owner, `soulcaster import` and other producers on Kafka have no limit.",
     )
     cors_origins: str = Field(
         "",
