@@ -11,8 +11,11 @@ _FEWEST_HEADINGS = 2
 _HEADING = re.compile(r"[ \t]{0,3}(?:#{1,6}[ \t]+\S|(?:\*\*|__)[^*_\n]{1,100}(?:\*\*|__)[ \t]*+:?[ \t]*+$)")
 _FENCE = re.compile(r"[ \t]{0,3}(?:```|~~~)")
 _BOX = re.compile(r"[ \t]*+[-*+][ \t]++\[[ xX]?\](?:[ \t]|$)")
-_NO_ANSWER = re.compile(r"[_*\s]*(?:no response|n/?a|none|not applicable|nothing|[-./—]{0,3})[_*\s.]*", re.IGNORECASE)
-_VERSION = re.compile(r"[`*\s]*v?\d{1,8}(?:\.\d{1,8}){1,4}[\w.+-]{0,40}[`*\s]*", re.IGNORECASE)
+_NO_ANSWER = re.compile(r"(?:no response|n/?a|none|not applicable|nothing|[-/—]{0,3})", re.IGNORECASE)
+_VERSION = re.compile(r"v?\d{1,8}(?:\.\d{1,8}){1,4}[\w.+-]{0,40}", re.IGNORECASE)
+_MARKS = "_*` \t\n"
+"""What emphasizes an answer, and what is around it."""
+
 _LONGEST_ANSWER = 100
 """Characters of an answer that may be none, or a version."""
 
@@ -51,4 +54,5 @@ def without_kind(title: str) -> str:
 def _says_nothing(answer: str) -> bool:
     if len(answer) > _LONGEST_ANSWER:
         return False
-    return _NO_ANSWER.fullmatch(answer) is not None or _VERSION.fullmatch(answer) is not None
+    plain = answer.strip(_MARKS)
+    return _NO_ANSWER.fullmatch(plain.rstrip(".")) is not None or _VERSION.fullmatch(plain) is not None
