@@ -18,6 +18,7 @@ import re
 import struct
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from soulcaster.domain.feedback.items import ComparedItem
 
@@ -40,7 +41,7 @@ MOST_SEGMENTS = 100
 
 _STOPS = ".!?\u3002\uff01\uff1f"
 _END = re.compile(rf"[.!?]++\s++|[{_STOPS[3:]}]++\s*+|\n++")
-_WORD = re.compile(r"\w+")
+_LETTER = re.compile(r"\w")
 _DIGITS = re.compile(r"\d+")
 _PRINTED = re.compile(
     r"[a-z]{2}[A-Z][a-z]|\w\(\)|\w::\w|\b0x|[A-Za-z]_[A-Za-z]|"
@@ -54,6 +55,7 @@ _SEEN = struct.Struct("<QQIHH")
 _TOTAL = struct.Struct("<QIH")
 _TOTALS = b"boilerplate"
 _MANY = 0xFFFF
+_UNKNOWN = 1 << 32
 _RESTS = {FEWEST_OF_END: FEWEST_OF_END - 1, FEWEST: FEWEST - 3}
 """Different rests at least; two may have the same one of the 61 bits."""
 _GREETING = 4
@@ -74,12 +76,13 @@ class _Source:
     halvings: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class _Segment:
+class _Segment(NamedTuple):
     text: str
     """With what ends it."""
 
     words: int
+    """Those between blanks; none where there is no letter and no digit."""
+
     key: int
 
 
@@ -155,7 +158,8 @@ class Boilerplate:
             if one is None:
                 one = self._make_room(segment.key, source)
             one.items += 1
-            one.begun = min(_MANY, one.begun + (at <= first))
+            if at <= first:
+                one.begun = min(_MANY, one.begun + 1)
             one.rests |= 1 << ((whole ^ segment.key) % 61)
             self._dirty.add(segment.key % SETS)
 
@@ -170,7 +174,7 @@ class Boilerplate:
     def _make_room(self, key: int, source: _Source) -> _Counted:
         counted = self._sets.setdefault(key % SETS, {})
         if len(counted) >= WAYS:
-            del counted[min(counted, key=lambda other: counted[other].items)]
+            del counted[_rarest(counted)]
         one = counted[key] = _Counted(halvings=source.halvings)
         return one
 
@@ -223,8 +227,21 @@ def _segments(item: ComparedItem) -> Iterator[_Segment]:
 
 
 def _segment(source: str, text: str) -> _Segment:
-    plain = " ".join(_DIGITS.sub("0", text.casefold()).split()).rstrip(_STOPS)
-    return _Segment(text, len(_WORD.findall(text)), _hash(f"{source}\0{plain}"))
+    parts = _DIGITS.sub("0", text.casefold()).split()
+    plain = " ".join(parts).rstrip(_STOPS)
+    words = len(parts) if _LETTER.search(plain) else 0
+    return _Segment(text, words, _hash(f"{source}\0{plain}"))
+
+
+def _rarest(counted: Mapping[int, _Counted]) -> int:
+    """Return the oldest segment that came once, else the oldest of those that came least."""
+    rarest, fewest = 0, _UNKNOWN
+    for key, one in counted.items():
+        if one.items < fewest:
+            rarest, fewest = key, one.items
+            if fewest <= 1:
+                break
+    return rarest
 
 
 def _hash(text: str) -> int:
