@@ -25,6 +25,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from yarl import URL
 
 from soulcaster.http_client import http_session
+from soulcaster.services.threads import away
 
 REQUEST_BYTES = 1_000_000
 """Requests of a pipeline are cut at this size. Upstash accepts ten times as much, for what cannot be cut."""
@@ -212,7 +213,7 @@ class UpstashConnection(AbstractConnection):
         except aiohttp.ClientError as error:
             raise RedisConnectionError(str(error)) from error
         try:
-            answer = json.loads(text)
+            answer = await away(len(text), lambda: json.loads(text))
         except ValueError:
             answer = None
         if response.status == 401:

@@ -16,7 +16,7 @@ from soulcaster.domain.fixes.outcome import FixOutcome, cleaned
 from soulcaster.domain.splitting import split_by_bytes
 from soulcaster.domain.text.normalize import well_formed
 from soulcaster.errors import ApiRefuses, ApiUnavailable, BadInput, Fenced, SourceRefuses
-from soulcaster.http_client import RedirectedAway, http_session
+from soulcaster.http_client import AnswerTooLarge, RedirectedAway, http_session
 from soulcaster.wire.job_orders import CredentialOut, JobOrderOut
 
 REQUEST_SECONDS = 20.0
@@ -198,7 +198,7 @@ class JobClient:
                 if answer.status >= 400:
                     raise ApiRefuses(f"{refusal}.")
                 return await answer.json()
-        except RedirectedAway as error:
+        except (RedirectedAway, AnswerTooLarge) as error:
             raise ApiRefuses(f"The HTTP API at {error}.") from error
         except (aiohttp.ClientError, TimeoutError) as error:
             raise ApiUnavailable from error

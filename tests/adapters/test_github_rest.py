@@ -2,15 +2,32 @@
 
 import asyncio
 import json
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Any
 
+import pytest
 from aiohttp import web
-from aiohttp.test_utils import TestClient, TestServer
+from aiohttp.test_utils import TestServer
 
+from soulcaster.adapters.github.calls import Calls
 from soulcaster.adapters.github.rest import read_json
+from soulcaster.http_client import http_session
 from tests.support.loop_steps import measured_steps, too_long
 
 
-async def test_a_long_answer_does_not_hold_up_the_loop() -> None:
+async def by_aiohttp(url: str) -> Any:
+    async with http_session() as session, session.get(url) as response:
+        return await read_json(response)
+
+
+async def by_githubkit(url: str) -> Any:
+    async with Calls(url, "secret", lambda: datetime.now(UTC)) as client:
+        return await client.read("/", "issues")
+
+
+@pytest.mark.parametrize("way", [by_aiohttp, by_githubkit])
+async def test_a_long_answer_does_not_hold_up_the_loop(way: Callable[[str], Awaitable[Any]]) -> None:
     issues = [{"id": n, "title": "It is slow", "labels": [{"name": "bug"}]} for n in range(100_000)]
     body = json.dumps(issues).encode()
 
@@ -19,11 +36,10 @@ async def test_a_long_answer_does_not_hold_up_the_loop() -> None:
 
     app = web.Application()
     app.router.add_get("/", answer)
-    async with TestClient(TestServer(app)) as client:
+    async with TestServer(app) as server:
 
         async def read() -> None:
-            async with client.get("/") as response:
-                found.append(len(await read_json(response)))
+            found.append(len(await way(str(server.make_url("")).rstrip("/"))))
 
         found: list[int] = []
         with measured_steps() as steps:

@@ -10,14 +10,27 @@ import aiohttp
 from aiobotocore.config import AioConfig
 from aiobotocore.httpsession import AIOHTTPSession
 
+from soulcaster.http_client import http_session
+
 CONNECT_SECONDS = 3.0
 
 
 class _Session(AIOHTTPSession):  # type: ignore[misc]  # it ships no types that hold
-    """A session of the library that follows no redirect, as botocore itself does: botocore signs another request."""
+    """The library's way to HTTP over a session of ours, which bounds answers.
+
+    It follows no redirect, as botocore itself does: botocore signs another request.
+    """
 
     async def _get_session(self, proxy_url: str | None) -> "_Requests":
-        return _Requests(await super()._get_session(proxy_url))
+        if proxy_url not in self._sessions:
+            session = http_session(
+                connector=self._create_connector(proxy_url),
+                timeout=self._timeout,
+                skip_auto_headers={"Content-Type"},
+                auto_decompress=False,
+            )
+            self._sessions[proxy_url] = await self._exit_stack.enter_async_context(session)
+        return _Requests(self._sessions[proxy_url])
 
 
 class _Requests:

@@ -12,6 +12,7 @@ from google.genai.errors import APIError
 from google.genai.models import AsyncModels
 from yarl import URL
 
+from soulcaster.http_client import http_session
 from soulcaster.http_numbers import LONGEST_WAIT, read_number, read_retry_after
 from soulcaster.telemetry.metrics import GEMINI_REQUESTS
 
@@ -43,25 +44,39 @@ class GeminiClient:
         self._key = key.strip()
         self._seconds = seconds
         self.address = URL(url or GOOGLE).with_password(None).human_repr()  # for errors: without secrets
-        self._client = genai.Client(
-            vertexai=False,
-            api_key=self._key,
-            http_options=types.HttpOptions(
-                base_url=url or GOOGLE,
-                api_version="v1beta",
-                timeout=int(seconds * 1000),
-                # We retry ourselves: the client's retries ignore Retry-After, and without this option it would
-                # sleep up to ten seconds and try once more.
-                retry_options=types.HttpRetryOptions(attempts=1),
-                # A redirect to another host would take the key there.
-                async_client_args={"allow_redirects": False},
-            ),
-        )
+        self._url = url or GOOGLE
+        self._session: aiohttp.ClientSession | None = None
+        self._client: genai.Client | None = None
+
+    def _opened(self) -> genai.Client:
+        if self._client is None:
+            self._session = http_session(trust_env=True)
+            self._client = genai.Client(
+                vertexai=False,
+                api_key=self._key,
+                http_options=types.HttpOptions(
+                    base_url=self._url,
+                    api_version="v1beta",
+                    timeout=int(self._seconds * 1000),
+                    # We retry ourselves: the client's retries ignore Retry-After, and without this option it would
+                    # sleep up to ten seconds and try once more.
+                    retry_options=types.HttpRetryOptions(attempts=1),
+                    # A redirect would take the key along.
+                    async_client_args={"allow_redirects": False},
+                    aiohttp_client=self._session,
+                ),
+            )
+        return self._client
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._client.aio.aclose()
-        self._client.close()
+        client, self._client = self._client, None
+        session, self._session = self._session, None
+        if client is not None:
+            await client.aio.aclose()
+            client.close()
+        if session is not None:
+            await session.close()
 
     async def call(self, send: Callable[[AsyncModels], Awaitable[T]]) -> T | GeminiFailure:
         """Return the result of one call, or why it failed.
@@ -74,7 +89,7 @@ class GeminiClient:
 
     async def _answer(self, send: Callable[[AsyncModels], Awaitable[T]]) -> T | GeminiFailure:
         try:
-            return await send(self._client.aio.models)
+            return await send(self._opened().aio.models)
         except APIError as error:
             return self._failure(error)
         except TimeoutError:

@@ -15,6 +15,7 @@ from githubkit import AppAuthStrategy, GitHub
 from githubkit.cache import MemCacheStrategy
 from pydantic import BaseModel
 
+from soulcaster.adapters.github.bounded import bounded_answers
 from soulcaster.adapters.github.kit_errors import kit_errors
 from soulcaster.adapters.github.rest import API_VERSION
 from soulcaster.errors import SourceRefuses, SourceUnavailable
@@ -51,6 +52,7 @@ class GitHubApp:
             http_cache=False,
             auto_retry=False,
             follow_redirects=False,
+            async_event_hooks=bounded_answers(),
             cache_strategy=MemCacheStrategy(),  # the default is shared by all Apps of the process
         )
 

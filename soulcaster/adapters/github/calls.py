@@ -10,8 +10,9 @@ from githubkit import GitHub
 from githubkit.exception import GraphQLFailed, RequestFailed
 from yarl import URL
 
+from soulcaster.adapters.github.bounded import bounded_answers
 from soulcaster.adapters.github.kit_errors import kit_errors
-from soulcaster.adapters.github.rest import API_VERSION
+from soulcaster.adapters.github.rest import API_VERSION, MOST_BYTES, parsed
 from soulcaster.domain.fixes.strangers import plain_line
 from soulcaster.domain.text.secrets import without_secrets
 from soulcaster.errors import SourceLimited, SourceRefuses, SourceUnavailable
@@ -46,6 +47,7 @@ class Calls:
         self._url = url
         self._clock = clock
         self._sleep = sleep
+        hooks = bounded_answers(MOST_BYTES)
         self._github: GitHub[Any] = GitHub(
             token or None,
             base_url=url,
@@ -53,7 +55,7 @@ class Calls:
             http_cache=False,
             auto_retry=False,
             user_agent="soulcaster",
-            async_event_hooks={"request": [self._stay]},
+            async_event_hooks={**hooks, "request": [*hooks["request"], self._stay]},
         )
 
     async def __aenter__(self) -> Self:
@@ -140,7 +142,7 @@ class Calls:
                 method, path, params=None if query is None else dict(query), json=body, headers=API_VERSION
             )
             response = await asked
-            return None if response.status_code == 204 else response.json()
+            return None if response.status_code == 204 else await parsed(response.content)
 
         return await self._errors(ask(), what)
 

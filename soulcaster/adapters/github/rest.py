@@ -105,6 +105,15 @@ async def read_json(response: aiohttp.ClientResponse, most_bytes: int = MOST_BYT
         body += chunk
         if len(body) > most_bytes:
             raise ResponseTooLarge(f"GitHub's response has more than {most_bytes:,} bytes")
+    return await parsed(body)
+
+
+async def parsed(body: bytes | bytearray) -> Any:
+    """Return the JSON of a body; a large one is parsed beside the event loop.
+
+    Raises:
+        SourceUnavailable: it is not JSON.
+    """
     try:
         return await away(len(body), lambda: json.loads(body, object_pairs_hook=_object))
     except (ValueError, RecursionError) as error:

@@ -15,10 +15,12 @@ from authlib.integrations.httpx_client import AsyncOAuth2Client
 from authlib.oauth2.client import OAuth2Client
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
+from soulcaster.adapters.github.bounded import bounded_answers
 from soulcaster.domain.entries import Entries
 from soulcaster.domain.members import GitHubPerson
 from soulcaster.domain.text.normalize import clean, one_line
 from soulcaster.errors import GitHubUnavailable, SignInRefused
+from soulcaster.http_client import AnswerTooLarge
 from soulcaster.wire.fields import MAX_PERSON_NAME, Email
 
 TIMEOUT_SECONDS = 10.0
@@ -88,7 +90,7 @@ class GitHubSignIn:
         except OAuthError as error:
             _log.warning("GitHub refused a sign-in", error=error.error)
             raise SignInRefused(f"GitHub refused the sign-in ({error.error}). Begin again.") from error
-        except (httpx2.HTTPError, TimeoutError) as error:
+        except (httpx2.HTTPError, AnswerTooLarge, TimeoutError) as error:
             raise GitHubUnavailable(f"GitHub at {self._url} does not answer ({error!r})") from error
         except ValueError as error:  # not JSON, or not the form that GitHub documents
             raise GitHubUnavailable(f"GitHub at {self._url} sent an invalid response") from error
@@ -103,6 +105,7 @@ class GitHubSignIn:
             headers={"Accept": "application/json", "User-Agent": "soulcaster"},
             timeout=self._timeout,
             verify=self._tls,
+            event_hooks=bounded_answers(),
         )
 
     async def _get(self, client: Any, path: str) -> Any:
