@@ -22,6 +22,8 @@ class Consumed:
     [
         (Consumed(b"k", b'{"a": [1, "\xc3\xbc"]}'), {"key": "k", "headers": [], "value": {"a": [1, "ü"]}}),
         (Consumed(b"\xff", b"no json"), {"key_base64": "/w==", "headers": [], "value_base64": "bm8ganNvbg=="}),
+        (Consumed(value=b'{"n": 1e999}'), {"key": None, "headers": [], "value_base64": "eyJuIjogMWU5OTl9"}),
+        (Consumed(value=b"[NaN]"), {"key": None, "headers": [], "value_base64": "W05hTl0="}),
         (Consumed(), {"key": None, "headers": [], "value": None}),
         (Consumed(value=b""), {"key": None, "headers": [], "value_base64": ""}),
         (

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import math
 from collections.abc import AsyncGenerator
 from datetime import UTC, datetime
 from typing import Any
@@ -80,9 +81,19 @@ def _text(name: str, value: bytes | None) -> dict[str, Any]:
 
 def _json(name: str, value: bytes | None) -> dict[str, Any]:
     try:
-        return {name: None if value is None else json.loads(value.decode())}
+        return {
+            name: None if value is None else json.loads(value.decode(), parse_float=_finite, parse_constant=_finite)
+        }
     except (ValueError, RecursionError):
         return _base64(name, value or b"")
+
+
+def _finite(number: str) -> float:
+    """Return a number that JSON can say; `1e999` would be printed as Infinity, which no JSON has."""
+    as_float = float(number)
+    if not math.isfinite(as_float):
+        raise ValueError(number)
+    return as_float
 
 
 def _base64(name: str, value: bytes) -> dict[str, Any]:
