@@ -9,11 +9,27 @@ from soulcaster.ports.rows import Row
 TEXT_COLUMNS = (
     "text", "body", "message", "description", "content", "comment", "feedback", "review", "note", "question", "tweet",
     "review text", "review body", "comments", "message body", "ticket description", "details", "verbatim", "notes",
+    "nachricht", "beschreibung", "kommentar", "rückmeldung", "rezension", "bewertungstext", "freitext", "anmerkung",
+    "texte", "commentaire", "commentaires", "avis", "texto", "mensaje", "descripción", "comentario", "comentarios",
+    "reseña", "mensagem", "descrição", "comentário", "comentários", "testo", "messaggio", "descrizione", "commento",
+    "commenti", "recensione", "tekst", "omschrijving", "beschrijving", "opmerking", "opmerkingen", "beskrivning",
+    "beskrivelse", "kommentarer", "kuvaus", "kommentti", "palaute", "treść", "opis", "komentarz", "opinia", "yorum",
+    "açıklama",  # noqa: RUF001
+    "текст", "сообщение", "описание", "комментарий", "отзыв", "повідомлення", "опис", "коментар", "відгук",
+    "本文", "内容", "説明", "コメント", "レビュー", "ご意見", "评论", "评论内容", "描述", "反馈", "評論", "意見",
+    "내용", "설명", "댓글", "리뷰", "의견",
 )  # fmt: skip
-"""Names that suggest the text, the likeliest first."""
+"""Names that suggest the text, the likeliest first, in the languages of many exports."""
 
-TITLE_COLUMNS = ("title", "subject", "headline", "summary", "review title", "ticket subject", "short description")
-"""Names that suggest the title, the likeliest first."""
+TITLE_COLUMNS = (
+    "title", "subject", "headline", "summary", "review title", "ticket subject", "short description",
+    "titel", "betreff", "zusammenfassung", "titre", "objet", "sujet", "résumé", "título", "asunto", "resumen",
+    "assunto", "resumo", "titolo", "oggetto", "riepilogo", "onderwerp", "samenvatting", "rubrik", "ämne", "overskrift",
+    "emne", "otsikko", "aihe", "tytuł", "temat", "konu", "заголовок", "тема",
+    "başlık",  # noqa: RUF001
+    "件名", "タイトル", "要約", "标题", "主题", "標題", "主旨", "제목",
+)  # fmt: skip
+"""Names that suggest the title, the likeliest first, in the languages of many exports."""
 
 MOST_LISTED = 40
 """A message lists this many columns at most."""

@@ -13,6 +13,13 @@ from soulcaster.services.import_columns import Columns, choose_columns
         (["anything"], "anything", None),
         (["title", "description"], "description", "title"),
         (["subject", "n"], None, "subject"),
+        (["Vorgang", "Zusammenfassung", "Beschreibung", "Text"], "Text", "Zusammenfassung"),
+        (["Horodatage", "Objet", "Commentaire"], "Commentaire", "Objet"),
+        (["fecha", "Título", "RESEÑA"], "RESEÑA", "Título"),
+        (["Data", "Oggetto", "Recensione"], "Recensione", "Oggetto"),
+        (["Дата", "Тема", "Отзыв"], "Отзыв", "Тема"),
+        (["日時", "件名", "コメント"], "コメント", "件名"),
+        (["日期", "标题", "评论内容"], "评论内容", "标题"),
     ],
 )
 def test_the_text_is_looked_for(present: list[str], text: str | None, title: str | None) -> None:
