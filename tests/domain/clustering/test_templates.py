@@ -158,6 +158,14 @@ def test_only_so_many_sources_are_remembered() -> None:
     ("one", "other"),
     [
         ("KeyError: 'a1'\nload load.py\nseen in the cellar", "KeyError: 'b2'\nload load.py\nand on a train"),
+        (
+            "(KeyError) no key a1\nAcme.Stock.take/2 stock.ex\nsince Monday",
+            "(KeyError) no key b2\nAcme.Stock.take/2 stock.ex",
+        ),
+        (
+            "PHP Fatal error: Uncaught Oops: no stock in Stock.php:7\nAcme\\Stock->take Stock.php\nsince Monday",
+            "PHP Fatal error: Uncaught Oops: no stock in Stock.php:9\nAcme\\Stock->take Stock.php",
+        ),
         ("load load.py\nKeyError: 'a1'", "load load.py\nKeyError: 'b2'\nWhy?"),
         (
             "thread 'main' panicked at src/a.rs:4:1:\nno host\na::b a.rs",

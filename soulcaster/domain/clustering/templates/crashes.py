@@ -16,9 +16,9 @@ _LOOKED_AT = 60
 
 _FRAME = re.compile(r"\S{1,200} [\w.+-]{1,100}\.[A-Za-z]\w{0,7}$")
 _THROWN = re.compile(
-    r"(?:[\w$.:]{1,160}(?:Error|Exception|Panic|Fault|Failure|Warning|Interrupt)\b"
+    r"(?:\(?[\w$.:]{1,160}(?:Error|Exception|Panic|Fault|Failure|Warning|Interrupt)\b"
     r"|\*\* \(|panic\b|thread '[^']{1,80}' panicked"
-    r"|fatal error\b|unhandled\b|uncaught\b|exception\b|signal \d|SIG[A-Z]{3,5}\b|EXC_[A-Z_]{3,40}\b)",
+    r"|(?:PHP )?fatal error\b|unhandled\b|uncaught\b|exception\b|signal \d|SIG[A-Z]{3,5}\b|EXC_[A-Z_]{3,40}\b)",
     re.IGNORECASE,
 )
 
