@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from string import ascii_lowercase
 
 import numpy as np
 
@@ -19,7 +20,10 @@ def labelled(sizes: Sequence[int], words: Sequence[str] = ()) -> tuple[Labelled,
             if count:
                 labels.append(number)
                 left[number] -= 1
-    items = tuple(compared_item(n, text=f"{words[of] if words else 'text'} of {of}") for n, of in enumerate(labels))
+    items = tuple(
+        compared_item(n, text=f"{words[of] if words else 'text'} of {ascii_lowercase[of % 26]}")
+        for n, of in enumerate(labels)
+    )
     rows = np.arange(len(labels))
     data = Labelled(items, tuple(f"class {of}" for of in labels), rows, len(labels))
     return data, np.stack([rows, np.ones(len(rows))], axis=1).astype(np.float32)

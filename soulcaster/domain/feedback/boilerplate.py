@@ -40,7 +40,7 @@ MOST_SEGMENTS = 100
 """Segments of an item that are looked at."""
 
 _STOPS = ".!?\u3002\uff01\uff1f"
-_END = re.compile(rf"[.!?]++\s++|[{_STOPS[3:]}]++\s*+|\n++")
+_END = re.compile(rf"(?<![.!?])[.!?]++\s++|[{_STOPS[3:]}]++\s*+|\n++")
 _LETTER = re.compile(r"\w")
 _DIGITS = re.compile(r"\d+")
 _PRINTED = re.compile(

@@ -29,7 +29,7 @@ _SURELY, _LIKELY = 0.5, 0.25
 """Shares of words that nobody says."""
 
 _FEWEST_WORDS = 3
-"""A text with fewer is not surely a machine's by itself."""
+"""In a text with fewer, plain numbers say nothing: people write "login 2" and "4 stars"."""
 
 _SPOKEN_UNSAID = 2
 """Words that nobody says, in a text that says I or you, from which on it is a machine's if its source is one."""
@@ -62,14 +62,18 @@ class _Text:
         """Return whether a machine wrote it whatever its source is; people do say numbers."""
         if self.words < _FEWEST_WORDS or self.speaks or self.unsaid < _SURELY * self.words:
             return False
-        code = sum(1 for word in self._all if word.isascii() and _NO_NUMBER.search(word) is not None)
-        return code >= _SURELY * self.words
+        return self._code() >= _SURELY * self.words
 
     @property
     def likeness(self) -> Likeness:
-        if self.unsaid >= _SURELY * self.words or (self.unsaid >= _LIKELY * self.words and not self.speaks):
+        unsaid = self.unsaid if self.words >= _FEWEST_WORDS else self._code()
+        if unsaid >= (_SURELY if self.speaks else _LIKELY) * self.words:
             return "machine"
         return "person" if self.speaks else "unclear"
+
+    def _code(self) -> int:
+        """Return how many words look like code, ids or signs: plain numbers do not."""
+        return sum(1 for word in self._all if word.isascii() and _NO_NUMBER.search(word) is not None)
 
 
 def likeness(text: str) -> Likeness:
