@@ -45,9 +45,10 @@ _LETTER = re.compile(r"\w")
 _DIGITS = re.compile(r"\d+")
 _PRINTED = re.compile(
     r"[a-z]{2}[A-Z][a-z]|\w\(\)|\w::\w|\b0x|[A-Za-z]_[A-Za-z]|"
+    r"\w->\w|^\S{1,200} [\w+-]{1,100}\.[A-Za-z]\w{0,7}$|"
     r"(?i:\berr(?:or|eur)\b|exception\b|\bfatal\b|\bpanic\b|\bfehler\b)"
 )
-"""What programs print: names of code, errors."""
+"""What programs print: names of code, frames (as text/traces.py leaves them), errors."""
 
 _SEEN = struct.Struct("<QQIHH")
 """A segment's hash, the rests it went along with, items that had it, those it began, halvings when it was counted."""

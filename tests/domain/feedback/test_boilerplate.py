@@ -82,6 +82,8 @@ def test_an_error_in_the_same_words_is_no_boilerplate() -> None:
     for printed in (
         "FATAL EXCEPTION: main java.lang.IllegalStateException: heater not ready",
         "heaterService.start() returned without a result and the display stayed dark for the whole time",
+        "Acme\\Kernel->handle index.php",
+        "Acme.Web.Kettle.show/2 kettle.ex",
         "Error: the heater does not answer, please try again later or ask the shop that has sold the kettle",
     ):
         texts = [f"{said}\n{printed}" for said in SAID]
