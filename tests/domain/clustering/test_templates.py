@@ -144,6 +144,17 @@ def test_people_say_numbers_too(text: str) -> None:
     assert not Kinds().is_machine(compared_item("x", text=text))
 
 
+def test_ratings_are_no_template_and_make_no_machine() -> None:
+    kinds = Kinds()
+    ratings = [f"{n % 5}/5" if n % 2 else "+1" for n in range(3 * KNOWN_AFTER)]
+    assert not any(kinds.is_machine(compared_item(n, source="survey", text=text)) for n, text in enumerate(ratings))
+    assert not kinds.is_machine(compared_item("u", source="survey", text="session closed for user root"))
+    for n, line in enumerate(lines(8 * KNOWN_AFTER)):
+        kinds.is_machine(compared_item(f"log {n}", source="survey", text=line))
+    assert kinds.is_machine(compared_item("v", source="survey", text="session closed for user root"))
+    assert not kinds.is_machine(compared_item("w", source="survey", text="1/10"))
+
+
 def test_only_so_many_sources_are_remembered() -> None:
     kinds = Kinds()
     for n in range(MOST_SOURCES + 50):

@@ -54,6 +54,7 @@ class _Text:
         words = text[:_LOOKED_AT].split()
         self.words = len(words)
         self.unsaid = sum(1 for word in words if word.isascii() and _UNSAID.search(word) is not None)
+        self.has_letters = any(map(str.isalpha, text[:_LOOKED_AT]))
         self.speaks = _SAID.search(text, 0, _LOOKED_AT) is not None
         self._all = words
 
@@ -66,6 +67,8 @@ class _Text:
 
     @property
     def likeness(self) -> Likeness:
+        if not self.has_letters:
+            return "unclear"
         unsaid = self.unsaid if self.words >= _FEWEST_WORDS else self._code()
         if unsaid >= (_SURELY if self.speaks else _LIKELY) * self.words:
             return "machine"
@@ -119,6 +122,8 @@ class Kinds:
             if len(self.sources) < MOST_SOURCES:
                 self.sources[item.source] = evidence
         evidence.add(text.likeness)
+        if not text.has_letters:
+            return False  # 1/10 is a rating: all that it says would vary in a template
         if evidence.is_machine:
             return not text.speaks or text.unsaid >= _SPOKEN_UNSAID or text.unsaid >= _LIKELY * text.words
         return text.is_surely_machine
