@@ -70,6 +70,10 @@ class FairTurns:
             await self._wait(project_id)
         return Turn(self, project_id)
 
+    def crowds_out(self, project_id: str) -> bool:
+        """Return whether callers of this project wait while another project has a place."""
+        return project_id in self._waiting and any(other != project_id for other in self._taken)
+
     def give_back(self, project_id: str) -> None:
         """Take a place back from a project, and serve the next; called by `Turn.end` only."""
         self._free += 1

@@ -5,15 +5,30 @@ microsecond for a byte. So its length alone says whether the work may take more 
 """
 
 import asyncio
+import time
 from collections.abc import Callable
+from contextvars import ContextVar
 from typing import TypeVar
 
 THREAD_BYTES = 16 * 1024
 """Work on more bytes than this runs in a thread."""
 
+CROWDS_OUT: ContextVar[Callable[[], bool]] = ContextVar("crowds_out", default=lambda: False)
+"""Whether the project for which a task works has more to do, while another project is being answered."""
+
 T = TypeVar("T")
 
 
 async def away(size: int, work: Callable[[], T]) -> T:
-    """Do work on so many bytes: in a thread, unless it takes no time to speak of."""
-    return await asyncio.to_thread(work) if size > THREAD_BYTES else work()
+    """Do work on so many bytes: in a thread, unless it takes no time to speak of.
+
+    The thread takes turns with the event loop, so a project whose requests wait rests afterwards for as long, if it
+    crowds out another one.
+    """
+    if size <= THREAD_BYTES:
+        return work()
+    begun = time.perf_counter()
+    done = await asyncio.to_thread(work)
+    if CROWDS_OUT.get()():
+        await asyncio.sleep(time.perf_counter() - begun)
+    return done

@@ -12,7 +12,7 @@ from typing import TypeVar
 from aiohttp import web
 
 from soulcaster.services.fair_turns import FairTurns, Turn
-from soulcaster.services.threads import THREAD_BYTES, away
+from soulcaster.services.threads import CROWDS_OUT, THREAD_BYTES, away
 
 T = TypeVar("T")
 
@@ -61,9 +61,11 @@ async def turn_of(request: web.Request, project_id: str) -> AsyncIterator[None]:
     turns = request.config_dict[TURNS]
     places = turns.reading if request.method in _SAFE else turns.writing
     place = request[_PLACE] = _Place(project_id, await places.take(project_id))
+    outside = CROWDS_OUT.set(lambda: places.crowds_out(project_id))
     try:
         yield
     finally:
+        CROWDS_OUT.reset(outside)
         place.turn.end()
 
 
