@@ -19,6 +19,7 @@ from soulcaster.domain.lifecycle import JobStep
 from soulcaster.ports.clock import Clock
 from soulcaster.ports.messaging import Publisher, Record
 from soulcaster.services.retrying import until_available
+from soulcaster.services.threads import away
 from soulcaster.wire.cluster_commands import ClusterCommand
 from soulcaster.wire.embedded import EmbeddedEnvelope, EmbedderId
 from soulcaster.wire.jobs import JobEvent
@@ -70,7 +71,7 @@ class Cluster:
 
     async def process(self, batch: Batch, records: Sequence[Record]) -> int:
         """Process records, of several projects perhaps; return how many events they gave."""
-        received = _parse(records)
+        received = await away(sum(len(record.value or b"") for record in records), lambda: _parse(records))
         steps: dict[ProjectPartition, list[Step]] = {}
         failed: dict[ProjectPartition, Exception] = {}
         try:
@@ -88,6 +89,7 @@ class Cluster:
             await until_available(self._stored)
             failed |= await self._send(steps)
             for place in steps.keys() - failed.keys():
+                await asyncio.sleep(0)
                 self._empty_outbox(batch, place)
         except BaseException:
             for place in received:
@@ -98,8 +100,10 @@ class Cluster:
         for failure in failed.values():
             raise failure  # the guard finds the record that causes it
         for of_project in steps.values():
+            await asyncio.sleep(0)
             count_steps(of_project)
         for place in received:
+            await asyncio.sleep(0)
             self._rounds.rebalance_when_quiet(place, self._clusters.state(*place))
         return sum(len(step.events) for of_project in steps.values() for step in of_project)
 

@@ -3,6 +3,7 @@
 Dedupe and embed share a hop, because a topic between them would carry the same bytes again.
 """
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
@@ -43,15 +44,12 @@ class Embed:
 
     async def process(self, batch: Batch, records: Sequence[Record]) -> int:
         """Embed the items of records; return how many were new or changed."""
-        items: dict[ProjectPartition, list[FeedbackItem]] = defaultdict(list)
-        deleted: dict[ProjectPartition, list[Deleted]] = defaultdict(list)
-        for record in records:
-            envelope = ItemsEnvelope.model_validate_json(record.value or b"")
-            items[record.partition, envelope.project_id] += envelope.items
-            deleted[record.partition, envelope.project_id] += envelope.deleted
+        size = sum(len(record.value or b"") for record in records)
+        items, deleted = await away(size, lambda: _parse(records))
         judged: dict[ProjectPartition, Judged] = {}
         outcomes: list[tuple[str, str]] = []
         for place, of_project in items.items():
+            await asyncio.sleep(0)  # a batch may be of a thousand projects
             found = self._seen.state(*place).judge(of_project, [tombstone.id for tombstone in deleted[place]])
             outcomes += [(item.source, verdict) for item, verdict in zip(found.items, found.verdicts, strict=True)]
             if found.fresh or deleted[place]:
@@ -86,11 +84,14 @@ class Embed:
         if texts:
             vectors = await until_available(lambda: self._embedder.embed(texts))
         parts = np.split(vectors, np.cumsum([len(of_project) for of_project in compared_items.values()])[:-1])
-        messages = [
-            Outgoing(FEEDBACK_EMBEDDED.name, place[1].encode(), envelope)
-            for (place, of_project), part in zip(compared_items.items(), parts, strict=True)
-            for envelope in embedded_envelopes(place[1], self._embedder_id, of_project, part, deleted[place])
-        ]
+        messages = await away(
+            size + vectors.nbytes,
+            lambda: [
+                Outgoing(FEEDBACK_EMBEDDED.name, place[1].encode(), envelope)
+                for (place, of_project), part in zip(compared_items.items(), parts, strict=True)
+                for envelope in embedded_envelopes(place[1], self._embedder_id, of_project, part, deleted[place])
+            ],
+        )
         return messages, len(texts)
 
     def _remember(self, batch: Batch, judged: Mapping[ProjectPartition, Judged]) -> None:
@@ -98,3 +99,16 @@ class Embed:
             with batch.writing(partition):
                 rows = self._seen.state(partition, project_id).remember(found)
                 self._seen.write(partition, project_id, rows)
+
+
+def _parse(
+    records: Sequence[Record],
+) -> tuple[dict[ProjectPartition, list[FeedbackItem]], dict[ProjectPartition, list[Deleted]]]:
+    """Return the items and the tombstones of each project."""
+    items: dict[ProjectPartition, list[FeedbackItem]] = defaultdict(list)
+    deleted: dict[ProjectPartition, list[Deleted]] = defaultdict(list)
+    for record in records:
+        envelope = ItemsEnvelope.model_validate_json(record.value or b"")
+        items[record.partition, envelope.project_id] += envelope.items
+        deleted[record.partition, envelope.project_id] += envelope.deleted
+    return items, deleted

@@ -3,6 +3,7 @@
 The agent is stateless, so it runs on all partitions; a project's items are still spread over them here.
 """
 
+import asyncio
 import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence, Set
@@ -80,17 +81,12 @@ class Normalize:
         settings = await self._settings(contents)
         reasons = _Reasons(self._project_limit.reason, self._storage_limit.reason)
         done = await away(size, lambda: _normalized(records, contents, settings, reasons, self._cpu_clock))
-        items, deleted = done.items, done.deleted
-        messages = [
-            Outgoing(FEEDBACK_ITEMS.name, project_id.encode(), envelope)
-            for project_id in {**items, **deleted}
-            for envelope in items_envelopes(project_id, items.get(project_id, ()), deleted.get(project_id, ()))
-        ]
+        messages = await away(size, done.messages)
         await until_available(lambda: self._publisher.publish(messages))
         await send_dead_letters(self._publisher, done.dead_letters, "invalid")
         count_by_source(ITEMS_READ, done.outcomes)
         count_by_source(TIMES_REPLACED, done.replaced)
-        return sum(map(len, items.values()))
+        return sum(map(len, done.items.values()))
 
     async def close(self) -> None:
         """Do nothing: nothing runs besides `process`."""
@@ -104,11 +100,12 @@ class Normalize:
             for project_id, _ in found.deleted:
                 named.setdefault(project_id, set())
         too_many = await until_available(lambda: self._project_limit.beyond(named))
-        return {
-            project_id: await self._settings_of(project_id, sources)
-            for project_id, sources in named.items()
-            if project_id not in too_many
-        }
+        settings: dict[str, _Settings] = {}
+        for project_id, sources in named.items():
+            if project_id not in too_many:
+                await asyncio.sleep(0)  # a batch may be of a thousand projects, all of them known here
+                settings[project_id] = await self._settings_of(project_id, sources)
+        return settings
 
     async def _settings_of(self, project_id: str, sources: Set[str]) -> _Settings:
         return _Settings(
@@ -139,6 +136,16 @@ class _Normalized:
     dead_letters: list[Outgoing] = field(default_factory=list)
     outcomes: list[tuple[str, str]] = field(default_factory=list)
     replaced: list[tuple[str, str]] = field(default_factory=list)
+
+    def messages(self) -> list[Outgoing]:
+        """Return the messages for feedback.items."""
+        return [
+            Outgoing(FEEDBACK_ITEMS.name, project_id.encode(), envelope)
+            for project_id in {**self.items, **self.deleted}
+            for envelope in items_envelopes(
+                project_id, self.items.get(project_id, ()), self.deleted.get(project_id, ())
+            )
+        ]
 
 
 def _normalized(

@@ -8,10 +8,14 @@ from soulcaster.domain.clustering.project.steps import Step
 from soulcaster.ports.messaging import Outgoing, Publisher, Record
 from soulcaster.services.dead_letters import dead_letter, send_dead_letters
 from soulcaster.services.retrying import until_available
+from soulcaster.services.threads import away
 from soulcaster.wire.cluster_events import event_envelopes
 from soulcaster.wire.jobs import FixCommand, JobEvent
 from soulcaster.wire.topics import CLUSTER_EVENTS, FIX_COMMANDS, JOB_EVENTS
 from tables.segmented import ProjectPartition
+
+EVENT_BYTES = 500
+"""What an event has in JSON, about."""
 
 log = structlog.get_logger(__name__)
 
@@ -24,7 +28,8 @@ class StepSender:
 
     async def send(self, steps: Mapping[ProjectPartition, Sequence[Step]]) -> None:
         """Publish what the steps of these projects send, waiting while Kafka is unavailable."""
-        events, commands = self._messages(steps)
+        happened = sum(len(step.events) + len(step.job_steps) for of_project in steps.values() for step in of_project)
+        events, commands = await away(EVENT_BYTES * happened, lambda: self._messages(steps))
         await until_available(lambda: self._publisher.publish(events))
         # After the job steps: a job is known before anyone can launch it.
         await until_available(lambda: self._publisher.publish(commands))

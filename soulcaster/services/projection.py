@@ -16,6 +16,7 @@ from soulcaster.ports.messaging import Record
 from soulcaster.ports.projects import Project
 from soulcaster.ports.read_model_writer import ReadModelWriter
 from soulcaster.services.retrying import until_available
+from soulcaster.services.threads import away
 from soulcaster.telemetry.metrics import ITEM_VISIBLE_SECONDS
 from soulcaster.wire.cluster_events import ClusterEvents
 from soulcaster.wire.control import (
@@ -67,29 +68,8 @@ class Projection:
         Raises:
             ValidationError: a record is not what its topic carries; nothing was written.
         """
-        projects: dict[str, _Changes] = defaultdict(_Changes)
-        control: list[ControlMessage] = []
-        for record in records:
-            value = record.value or b""
-            if record.topic == FEEDBACK_ITEMS.name:
-                envelope = ItemsEnvelope.model_validate_json(value)
-                changes = projects[envelope.project_id]
-                changes.items += envelope.items
-                changes.deleted += [tombstone.id for tombstone in envelope.deleted]
-            elif record.topic == CLUSTER_EVENTS.name:
-                events = ClusterEvents.model_validate_json(value)
-                projects[events.project_id].events += events.events
-            elif record.topic == JOB_EVENTS.name:
-                step = JobEvent.model_validate_json(value).step(record.offset)
-                projects[step.project_id].steps.append(step)
-            elif record.topic == JOB_LOGS.name:
-                log = JobLog.model_validate_json(value)
-                projects[log.project_id].logs.append(log.chunk(record.offset))
-            elif record.topic == JOB_DOCUMENTS.name:
-                document = JobDocument.model_validate_json(value).document()
-                projects[document.project_id].documents.append(document)
-            elif record.topic == CONTROL.name:
-                control.append(control_message(value))
+        size = sum(len(record.value or b"") for record in records)
+        projects, control = await away(size, lambda: _parse(records))
         await asyncio.gather(*(self._apply_changes(project_id, changes) for project_id, changes in projects.items()))
         for message in control:
             await until_available(partial(self.apply_control, message))
@@ -136,3 +116,31 @@ class Projection:
                 await writer.put_source_kick(message.project_id, message.source, message.kicked_at)
             case RepositorySynced():
                 await writer.put_repository(message.project_id, message.state())
+
+
+def _parse(records: Sequence[Record]) -> tuple[dict[str, _Changes], list[ControlMessage]]:
+    """Return what records say about each project, and the messages of control."""
+    projects: dict[str, _Changes] = defaultdict(_Changes)
+    control: list[ControlMessage] = []
+    for record in records:
+        value = record.value or b""
+        if record.topic == FEEDBACK_ITEMS.name:
+            envelope = ItemsEnvelope.model_validate_json(value)
+            changes = projects[envelope.project_id]
+            changes.items += envelope.items
+            changes.deleted += [tombstone.id for tombstone in envelope.deleted]
+        elif record.topic == CLUSTER_EVENTS.name:
+            events = ClusterEvents.model_validate_json(value)
+            projects[events.project_id].events += events.events
+        elif record.topic == JOB_EVENTS.name:
+            step = JobEvent.model_validate_json(value).step(record.offset)
+            projects[step.project_id].steps.append(step)
+        elif record.topic == JOB_LOGS.name:
+            log = JobLog.model_validate_json(value)
+            projects[log.project_id].logs.append(log.chunk(record.offset))
+        elif record.topic == JOB_DOCUMENTS.name:
+            document = JobDocument.model_validate_json(value).document()
+            projects[document.project_id].documents.append(document)
+        elif record.topic == CONTROL.name:
+            control.append(control_message(value))
+    return projects, control

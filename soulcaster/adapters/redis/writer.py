@@ -33,6 +33,9 @@ from soulcaster.wire.project_config import StoredConfig
 CLEARED_AT_ONCE = 10_000
 """Keys that one command deletes when the read model is cleared."""
 
+WRITTEN_AT_ONCE = 400
+"""Items or events that are written together: more would hold up whatever else the process does."""
+
 
 class RedisReadModelWriter:
     """ReadModelWriter over Redis."""
@@ -64,9 +67,9 @@ class RedisReadModelWriter:
 
     async def put_items(self, project_id: str, items: Sequence[FeedbackItem]) -> None:
         """Store items that are not deleted; the newest version wins."""
-        if items:
-            async with self._connection.commands() as redis:
-                await self._items.put(redis, project_id, items)
+        async with self._connection.commands() as redis:
+            for first in range(0, len(items), WRITTEN_AT_ONCE):
+                await self._items.put(redis, project_id, items[first : first + WRITTEN_AT_ONCE])
 
     async def delete_items(self, project_id: str, item_ids: Collection[str]) -> None:
         """Delete items for good."""
@@ -77,7 +80,8 @@ class RedisReadModelWriter:
     async def apply(self, project_id: str, events: Sequence[ClusterEvent]) -> None:
         """Apply cluster events in order."""
         async with self._connection.commands() as redis:
-            await self._clusters.apply(redis, project_id, events)
+            for first in range(0, len(events), WRITTEN_AT_ONCE):
+                await self._clusters.apply(redis, project_id, events[first : first + WRITTEN_AT_ONCE])
 
     async def put_job_steps(self, steps: Sequence[JobStep]) -> None:
         """Apply job steps and their log lines."""
