@@ -1,13 +1,21 @@
 """Places that projects share: a project that asks for many of them makes only itself wait."""
 
 import asyncio
+import time
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager
 from itertools import zip_longest
 from typing import TypeVar
 
+from cachetools import LRUCache
+
 from soulcaster.errors import LimitReached
+
+RECENT_SECONDS = 1.0
+"""So long after its last turn a project counts as one that may come again at any moment."""
+
+_REMEMBERED = 16
 
 T = TypeVar("T")
 
@@ -48,6 +56,8 @@ class FairTurns:
         self._taken: Counter[str] = Counter()
         self._waiting: dict[str, deque[asyncio.Future[None]]] = {}
         """The waiting callers of each project; the first project is the next to be served."""
+        self._served: LRUCache[str, float] = LRUCache(_REMEMBERED)
+        """When a project was served last."""
 
     @asynccontextmanager
     async def turn(self, project_id: str) -> AsyncIterator[Turn]:
@@ -71,8 +81,11 @@ class FairTurns:
         return Turn(self, project_id)
 
     def crowds_out(self, project_id: str) -> bool:
-        """Return whether callers of this project wait while another project has a place."""
-        return project_id in self._waiting and any(other != project_id for other in self._taken)
+        """Return whether callers of this project wait, and another one was served within `RECENT_SECONDS`."""
+        if project_id not in self._waiting:
+            return False
+        since = time.monotonic() - RECENT_SECONDS
+        return any(other != project_id and at >= since for other, at in self._served.items())
 
     def give_back(self, project_id: str) -> None:
         """Take a place back from a project, and serve the next; called by `Turn.end` only."""
@@ -85,6 +98,7 @@ class FairTurns:
     def _take(self, project_id: str) -> None:
         self._free -= 1
         self._taken[project_id] += 1
+        self._served[project_id] = time.monotonic()
 
     async def _wait(self, project_id: str) -> None:
         waiting = len(self._waiting.get(project_id, ()))

@@ -13,6 +13,9 @@ from typing import TypeVar
 THREAD_BYTES = 16 * 1024
 """Work on more bytes than this runs in a thread."""
 
+REST = 2.0
+"""How long a project that crowds out another one rests after a thread, in times that the thread took."""
+
 CROWDS_OUT: ContextVar[Callable[[], bool]] = ContextVar("crowds_out", default=lambda: False)
 """Whether the project for which a task works has more to do, while another project is being answered."""
 
@@ -22,13 +25,12 @@ T = TypeVar("T")
 async def away(size: int, work: Callable[[], T]) -> T:
     """Do work on so many bytes: in a thread, unless it takes no time to speak of.
 
-    The thread takes turns with the event loop, so a project whose requests wait rests afterwards for as long, if it
-    crowds out another one.
+    The thread takes turns with the event loop and other threads; a project that crowds out another one rests after it.
     """
     if size <= THREAD_BYTES:
         return work()
     begun = time.perf_counter()
     done = await asyncio.to_thread(work)
     if CROWDS_OUT.get()():
-        await asyncio.sleep(time.perf_counter() - begun)
+        await asyncio.sleep(REST * (time.perf_counter() - begun))
     return done

@@ -112,3 +112,18 @@ async def test_who_was_refused_leaves_nothing_behind() -> None:
             with pytest.raises(LimitReached):
                 await turns.take(project)
         held.end()
+
+
+async def test_a_project_with_callers_that_wait_crowds_out_who_was_served_a_moment_ago() -> None:
+    turns = FairTurns(2, each=1)
+    held = await turns.take("greedy")
+    assert not turns.crowds_out("greedy")  # nobody waits
+    waiting = asyncio.create_task(turns.take("greedy"))
+    await settled()
+    assert not turns.crowds_out("greedy")  # nobody else came
+    (await turns.take("other")).end()
+    assert turns.crowds_out("greedy")
+    assert not turns.crowds_out("other")
+    held.end()
+    (await waiting).end()
+    assert not turns.crowds_out("greedy")
