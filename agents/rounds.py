@@ -86,7 +86,9 @@ class BackgroundRounds:
         timer = self._timers.pop(place, None)
         if timer is not None:
             timer.cancel()
-        if project.stale():
+        finished = self._finished.get(place)
+        on_its_way = finished is not None and finished.project is project  # the command that carries it out comes here
+        if project.stale() and not on_its_way:
             last = self._last_seconds.get(place, 0.0)
             settled = project.settled()
             seconds = max(QUIET_SECONDS, QUIET_ROUNDS * last) if settled else max(SETTLE_SECONDS, last)

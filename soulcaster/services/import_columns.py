@@ -14,7 +14,7 @@ TEXT_COLUMNS = (
     "reseña", "mensagem", "descrição", "comentário", "comentários", "testo", "messaggio", "descrizione", "commento",
     "commenti", "recensione", "tekst", "omschrijving", "beschrijving", "opmerking", "opmerkingen", "beskrivning",
     "beskrivelse", "kommentarer", "kuvaus", "kommentti", "palaute", "treść", "opis", "komentarz", "opinia", "yorum",
-    "açıklama",  # noqa: RUF001
+    "açıklama",
     "текст", "сообщение", "описание", "комментарий", "отзыв", "повідомлення", "опис", "коментар", "відгук",
     "本文", "内容", "説明", "コメント", "レビュー", "ご意見", "评论", "评论内容", "描述", "反馈", "評論", "意見",
     "내용", "설명", "댓글", "리뷰", "의견",
@@ -26,7 +26,7 @@ TITLE_COLUMNS = (
     "titel", "betreff", "zusammenfassung", "titre", "objet", "sujet", "résumé", "título", "asunto", "resumen",
     "assunto", "resumo", "titolo", "oggetto", "riepilogo", "onderwerp", "samenvatting", "rubrik", "ämne", "overskrift",
     "emne", "otsikko", "aihe", "tytuł", "temat", "konu", "заголовок", "тема",
-    "başlık",  # noqa: RUF001
+    "başlık",
     "件名", "タイトル", "要約", "标题", "主题", "標題", "主旨", "제목",
 )  # fmt: skip
 """Names that suggest the title, the likeliest first, in the languages of many exports."""

@@ -333,7 +333,7 @@ TEXTS = [
     ("cp1250", "Nie mogę się zalogować, proszę o pomoc, wyświetla się błąd"),
     ("cp1251", "Приложение не запускается после обновления"),
     ("cp1253", "Η εφαρμογή δεν ανοίγει"),  # noqa: RUF001
-    ("cp1254", "Uygulama açılmıyor, şifremi değiştiremiyorum"),  # noqa: RUF001
+    ("cp1254", "Uygulama açılmıyor, şifremi değiştiremiyorum"),
     ("cp932", "アプリが起動しません。検索も遅いです。"),
     ("gb18030", "应用程序无法启动,搜索太慢了,请修复"),
     ("big5", "應用程式無法啟動,搜尋太慢了"),

@@ -1,4 +1,4 @@
-"""Texts without words: emoji, punctuation, ratings.
+"""Texts without words: emoji, punctuation, ratings; and those whose words say nothing (contentless.py).
 
 Their meaning cannot be compared, so they are told apart by what they are. `wordless` gives each a short form in which
 👍👍👍 is 👍 and "!!!" is "!", whatever the skin tone; but ★★★★★ is not ★, and 10/10 is not 1/10.
@@ -6,6 +6,8 @@ Their meaning cannot be compared, so they are told apart by what they are. `word
 
 import re
 from itertools import groupby
+
+from soulcaster.domain.text.contentless import contentless
 
 _LETTERS = re.compile(r"[^\W\d_]+")
 _WORD = re.compile(r"[^\W\d_]{2}|(?=[\u0900-\U0003ffff])[^\W\d_]")
@@ -32,10 +34,10 @@ _LONGEST = 400
 
 
 def wordless(text: str) -> str | None:
-    """Return the short form of a text that has no words but those of a rating; None if it has others."""
+    """Return the short form of a text that has no words but those of a rating, or says nothing; None for others."""
     if _WORD.search(text, 0, _LONGEST) is not None:
         if len(text) > _LONGEST or not _has_digit(text):
-            return None
+            return contentless(text)
         if any(word[0] not in _RATING_WORDS for word in _LETTERS.finditer(text.lower())):
             return None
     elif len(text) > _LONGEST and _WORD.search(text) is not None:
