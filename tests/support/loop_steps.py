@@ -22,6 +22,9 @@ from unittest.mock import patch
 MOST_SECONDS = 0.02
 """What one step may take, on a machine that does `_known_work` in `_KNOWN_SECONDS`."""
 
+ROOM = 2.0
+"""What a step may take beside other tests, which empty the caches of its core: in times `MOST_SECONDS`."""
+
 _KNOWN_SECONDS = 0.005
 _KNOWN_ROUNDS = 130_000
 _TRIES = 4
@@ -103,7 +106,7 @@ async def too_long(steps: LoopSteps, work: Callable[[], Awaitable[object]]) -> s
     for _ in range(_TRIES):
         steps.begin()
         await work()
-        if steps.longest <= MOST_SECONDS or steps.longest <= _limit():
+        if steps.longest <= ROOM * MOST_SECONDS or steps.longest <= _limit():
             return None
         shortest = min(shortest, steps.longest)
     return f"{1e3 * shortest:.0f} ms: {steps.at}"
@@ -113,7 +116,7 @@ def _limit() -> float:
     """Return what a step may take on this machine, as it is now."""
     begun = time.thread_time()
     _known_work()
-    return MOST_SECONDS * max(1.0, (time.thread_time() - begun) / _KNOWN_SECONDS)
+    return ROOM * MOST_SECONDS * max(1.0, (time.thread_time() - begun) / _KNOWN_SECONDS)
 
 
 def _known_work() -> int:
