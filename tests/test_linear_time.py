@@ -28,6 +28,7 @@ from soulcaster.domain.sources import SOURCES
 from soulcaster.domain.text import (
     cards,
     comparable,
+    contentless,
     context,
     emails,
     forms,
@@ -181,6 +182,7 @@ FUNCTIONS: Mapping[str, Callable[[str], object]] = {
     "text.ip_addresses.without_ips": ip_addresses.without_ips,
     "text.phones.without_phones": phones.without_phones,
     "text.comparable.comparable": lambda text: comparable.comparable(text, 2_000),
+    "text.contentless.contentless": contentless.contentless,
     "text.forms.without_form": forms.without_form,
     "text.forms.without_kind": forms.without_kind,
     "text.quotes.without_quotes": quotes.without_quotes,
@@ -240,7 +242,7 @@ FUNCTIONS: Mapping[str, Callable[[str], object]] = {
 
 COVERED = (
     *(cards, comparable, context, emails, frames, given_texts, ip_addresses, language, markup, masking, normalize),
-    *(forms, mail_words, phones, quotes, replies, secrets, stop_words, traces, trimming, wordless, words),
+    *(contentless, forms, mail_words, phones, quotes, replies, secrets, stop_words, traces, trimming, wordless, words),
     *(lexical, harmless, redaction, strangers),
 )
 """Modules whose public functions of a text must all be in `FUNCTIONS`."""
