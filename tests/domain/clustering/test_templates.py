@@ -1,14 +1,19 @@
 """Machines' texts: found out, cut into templates, and kept apart from people's."""
 
+import re
 from collections.abc import Sequence
+from unittest.mock import patch
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from soulcaster.domain.clustering.clusterer.changes import ClusterChanges, Placement
 from soulcaster.domain.clustering.clusterer.clusterer import Clusterer
 from soulcaster.domain.clustering.clusterer.snapshot_codec import dump_changes, load
 from soulcaster.domain.clustering.project.steps import Step
+from soulcaster.domain.clustering.templates import kinds
 from soulcaster.domain.clustering.templates.crashes import crash_words
 from soulcaster.domain.clustering.templates.index import TemplateIndex, generalized, shown
 from soulcaster.domain.clustering.templates.kinds import KNOWN_AFTER, MOST_SOURCES, Kinds, likeness
@@ -30,6 +35,7 @@ PEOPLE = (
     "Where do you show the receipts, please?",
     "My parcel has not come and I have waited for two weeks",
 )
+TOLD = ["word", "f(x", "(y)", "a.b", "c/d", "end.", "aB", "->", "[ip]", "a::b", "on:", "#1", "e=2", "é.é"]
 
 
 def lines(count: int) -> list[str]:
@@ -142,6 +148,13 @@ def test_a_source_decides_what_is_unclear_once_it_is_known() -> None:
 )
 def test_people_say_numbers_too(text: str) -> None:
     assert not Kinds().is_machine(compared_item("x", text=text))
+
+
+@given(st.lists(st.sampled_from(TOLD), max_size=3).map(" ".join))
+def test_the_look_at_the_whole_text_misses_no_word(text: str) -> None:
+    quick = likeness(text)
+    with patch.object(kinds, "_MAY_BE_UNSAID", re.compile("")):
+        assert likeness(text) == quick
 
 
 def test_ratings_are_no_template_and_make_no_machine() -> None:

@@ -37,6 +37,9 @@ _SPOKEN_UNSAID = 2
 _LOOKED_AT = 1_000
 
 _UNSAID = re.compile(r"\[(?:ip|id|number)\]|[0-9_=<>|{}\[\]#*]|::|[a-z][A-Z]|\w[./\\]\w|\w\(|->|^\w+:$", re.ASCII)
+_MAY_BE_UNSAID = re.compile(r"[0-9_=<>|{}\[\]#*:(]|[./\\](?=\w)|[a-z][A-Z]", re.ASCII)
+"""A text without these has no such word; few of what people write has, so their words are not looked at one by one."""
+
 _NO_NUMBER = re.compile(
     r"\[(?:ip|id|number)\]|[_=<>|{}\[\]#*]|::|[a-z][A-Z]|[A-Za-z][./\\]\w|\w[./\\][A-Za-z]|\w\(|->", re.ASCII
 )
@@ -53,7 +56,9 @@ class _Text:
     def __init__(self, text: str) -> None:
         words = text[:_LOOKED_AT].split()
         self.words = len(words)
-        self.unsaid = sum(1 for word in words if word.isascii() and _UNSAID.search(word) is not None)
+        self.unsaid = 0
+        if _MAY_BE_UNSAID.search(text, 0, _LOOKED_AT) is not None:
+            self.unsaid = sum(1 for word in words if word.isascii() and _UNSAID.search(word) is not None)
         self.has_letters = any(map(str.isalpha, text[:_LOOKED_AT]))
         self.speaks = _SAID.search(text, 0, _LOOKED_AT) is not None
         self._all = words
