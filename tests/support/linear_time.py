@@ -29,7 +29,7 @@ def growth(work: Callable[[str], object], pump: Pump) -> str | None:
     """Return how the time of work grows with the length of a hostile text; None if it does not."""
     for length in _FIRST_LENGTHS:  # short ones first: what grows with the cube takes an hour for a long one
         text = pump.text(length)
-        if _seconds(work, text) > len(text) * _FAST + 0.002:
+        if _seconds(work, text) > len(text) * _FAST + 0.001:
             break
     else:
         return None
