@@ -16,11 +16,13 @@ time to time, so what nobody sends any more is forgotten.
 import hashlib
 import re
 import struct
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice, pairwise
 from typing import NamedTuple
 
 from soulcaster.domain.feedback.items import ComparedItem
+from soulcaster.domain.text.digits import has_digit
 
 SETS, WAYS = 64, 16
 
@@ -39,8 +41,14 @@ HALVED_AT = 4096
 MOST_SEGMENTS = 100
 """Segments of an item that are looked at."""
 
-_STOPS = ".!?\u3002\uff01\uff1f"
-_END = re.compile(rf"(?<![.!?])[.!?]++\s++|[{_STOPS[3:]}]++\s*+|\n++")
+_NARROW_STOPS, _WIDE_STOPS = ".!?", "\u3002\uff01\uff1f"
+_STOPS = _NARROW_STOPS + _WIDE_STOPS
+_MAY_END = re.compile(
+    rf"[.!?\n{_WIDE_STOPS}]"  # `re` finds one set of characters many times faster than several alternatives
+    rf"(?:(?<=\n)\n*+|(?<=[.!?])[.!?]*+\s*+|(?<=[{_WIDE_STOPS}])[{_WIDE_STOPS}]*+\s*+)"
+)
+"""Ends of segments, and narrow stops with no blank after them, as in 1.5, which end nothing."""
+
 _LETTER = re.compile(r"\w")
 _DIGITS = re.compile(r"\d+")
 _PRINTED = re.compile(
@@ -51,24 +59,71 @@ _PRINTED = re.compile(
 """What programs print: names of code, frames (as text/traces.py leaves them), errors."""
 
 _SEEN = struct.Struct("<QQIHH")
-"""A segment's hash, the rests it went along with, items that had it, those it began, halvings when it was counted."""
+_COUNTS = struct.Struct("<QIHH")
+"""A segment's hash; the rests it went along with, items that had it, those it began, halvings when it was counted."""
+
+_KEY_BYTES = _SEEN.size - _COUNTS.size
 
 _TOTAL = struct.Struct("<QIH")
 _TOTALS = b"boilerplate"
 _MANY = 0xFFFF
 _UNKNOWN = 1 << 32
+_HASH_BYTES = 8
 _RESTS = {FEWEST_OF_END: FEWEST_OF_END - 1, FEWEST: FEWEST - 3}
 """Different rests at least; two may have the same one of the 61 bits."""
 _GREETING = 4
 """Words of a greeting, at most."""
 
 
-@dataclass(slots=True)
-class _Counted:
-    rests: int = 0
-    items: int = 0
-    begun: int = 0
-    halvings: int = 0
+class _Counts(NamedTuple):
+    rests: int
+    items: int
+    begun: int
+
+
+class _Set:
+    """The segments that share a place, oldest first, as they are stored."""
+
+    __slots__ = ("blob", "keys")
+
+    def __init__(self, blob: bytes = b"") -> None:
+        self.blob = bytearray(blob)
+        self.keys = [key for key, *_ in _SEEN.iter_unpack(blob)]
+
+    def counts(self, key: int, source: "_Source") -> _Counts | None:
+        """Return what is counted of a segment, halved as often as its source was since."""
+        if key not in self.keys:
+            return None
+        at = self.keys.index(key) * _SEEN.size + _KEY_BYTES
+        rests, items, begun, halvings = _COUNTS.unpack_from(self.blob, at)
+        if halvings != source.halvings:
+            times = min(31, (source.halvings - halvings) & _MANY)
+            items, begun = items >> times, begun >> times
+        return _Counts(rests, items, begun)
+
+    def write(self, key: int, counts: _Counts, source: "_Source") -> None:
+        """Change what is counted of a segment."""
+        at = self.keys.index(key) * _SEEN.size
+        _SEEN.pack_into(self.blob, at, key, counts.rests, counts.items, counts.begun, source.halvings)
+
+    def append(self, key: int, counts: _Counts, source: "_Source") -> None:
+        """Add a segment; the rarest gives way."""
+        if len(self.keys) >= WAYS:
+            rarest = self._rarest()
+            del self.keys[rarest]
+            del self.blob[rarest * _SEEN.size : (rarest + 1) * _SEEN.size]
+        self.keys.append(key)
+        self.blob += _SEEN.pack(key, counts.rests, counts.items, counts.begun, source.halvings)
+
+    def _rarest(self) -> int:
+        """Return where the oldest segment is that came once, else the oldest of those that came least."""
+        rarest, fewest = 0, _UNKNOWN
+        for at, (_, _, items, _, _) in enumerate(_SEEN.iter_unpack(self.blob)):
+            if items < fewest:
+                rarest, fewest = at, items
+                if fewest <= 1:
+                    break
+        return rarest
 
 
 @dataclass(slots=True)
@@ -92,7 +147,7 @@ class Boilerplate:
 
     def __init__(self, blobs: Mapping[bytes, bytes] | None = None) -> None:
         """Start with the blobs of earlier `take_changes`."""
-        self._sets: dict[int, dict[int, _Counted]] = {}
+        self._sets: dict[int, _Set] = {}
         self._sources: dict[int, _Source] = {}
         self._dirty: set[int] = set()
         self._dirty_totals = False
@@ -100,8 +155,7 @@ class Boilerplate:
             if key == _TOTALS:
                 self._sources = {source: _Source(*rest) for source, *rest in _TOTAL.iter_unpack(blob)}
             else:
-                counted = {segment: _Counted(*rest) for segment, *rest in _SEEN.iter_unpack(blob)}
-                self._sets[int.from_bytes(key[len(_TOTALS) :], "big")] = counted
+                self._sets[int.from_bytes(key[len(_TOTALS) :], "big")] = _Set(blob)
 
     def without(self, items: Sequence[ComparedItem], new: Sequence[bool]) -> list[ComparedItem]:
         """Return the items without boilerplate, in order; count those that are new, and not new versions of others."""
@@ -111,10 +165,7 @@ class Boilerplate:
         """Return what has changed since the last call, as blobs."""
         blobs = {}
         for number in sorted(self._dirty):
-            found = self._sets[number].items()
-            blobs[_TOTALS + number.to_bytes(2, "big")] = b"".join(
-                _SEEN.pack(key, one.rests, one.items, one.begun, one.halvings) for key, one in found
-            )
+            blobs[_TOTALS + number.to_bytes(2, "big")] = bytes(self._sets[number].blob)
         if self._dirty_totals:
             totals = self._sources.items()
             blobs[_TOTALS] = b"".join(_TOTAL.pack(key, one.items, one.halvings) for key, one in totals)
@@ -123,7 +174,7 @@ class Boilerplate:
         return blobs
 
     def _judged(self, item: ComparedItem, counts: bool) -> ComparedItem:
-        segments = list(_segments(item))
+        segments = _segments(item)
         source_key = _hash(item.source)
         if counts:
             self._count(segments, source_key)
@@ -153,31 +204,25 @@ class Boilerplate:
             whole ^= segment.key
         first = _first(segments)
         for at, segment in enumerate(segments):
-            one = self._find(segment.key, source)
-            if not segment.words or (len(segments) == 1 and one is None):
+            place = segment.key % SETS
+            found = self._sets.get(place)
+            counts = None if found is None else found.counts(segment.key, source)
+            if not segment.words or (len(segments) == 1 and counts is None):
                 continue  # most items are one sentence, which matters only if others go along with it
-            if one is None:
-                one = self._make_room(segment.key, source)
-            one.items += 1
-            if at <= first:
-                one.begun = min(_MANY, one.begun + 1)
-            one.rests |= 1 << ((whole ^ segment.key) % 61)
-            self._dirty.add(segment.key % SETS)
+            rests, items, begun = counts or (0, 0, 0)
+            rests |= 1 << ((whole ^ segment.key) % 61)
+            now = _Counts(rests, items + 1, min(_MANY, begun + (at <= first)))
+            if found is None:
+                found = self._sets[place] = _Set()
+            if counts is None:
+                found.append(segment.key, now, source)
+            else:
+                found.write(segment.key, now, source)
+            self._dirty.add(place)
 
-    def _find(self, key: int, source: _Source) -> _Counted | None:
-        """Return what is counted of a segment, halved as often as its source was since."""
-        one = self._sets.get(key % SETS, {}).get(key)
-        if one is not None and one.halvings != source.halvings:
-            times = min(31, (source.halvings - one.halvings) & _MANY)
-            one.items, one.begun, one.halvings = one.items >> times, one.begun >> times, source.halvings
-        return one
-
-    def _make_room(self, key: int, source: _Source) -> _Counted:
-        counted = self._sets.setdefault(key % SETS, {})
-        if len(counted) >= WAYS:
-            del counted[_rarest(counted)]
-        one = counted[key] = _Counted(halvings=source.halvings)
-        return one
+    def _counts(self, key: int, source: _Source) -> _Counts | None:
+        found = self._sets.get(key % SETS)
+        return None if found is None else found.counts(key, source)
 
     def _is_common(self, segment: _Segment, source: _Source) -> bool:
         one = self._accompanying(segment, source, FEWEST)
@@ -198,9 +243,9 @@ class Boilerplate:
             return len(segments)
         return at if words >= WORDS_OF_END else len(segments)
 
-    def _accompanying(self, segment: _Segment, source: _Source, fewest: int) -> _Counted | None:
+    def _accompanying(self, segment: _Segment, source: _Source, fewest: int) -> _Counts | None:
         """Return what is counted of a segment, if it goes along with different rests and says nothing itself."""
-        one = self._find(segment.key, source)
+        one = self._counts(segment.key, source)
         if one is None or one.items < fewest or one.begun * 8 > one.items or one.rests.bit_count() < _RESTS[fewest]:
             return None
         return None if _PRINTED.search(segment.text) else one
@@ -214,36 +259,27 @@ def _first(segments: Sequence[_Segment]) -> int:
     return int(greets)
 
 
-def _segments(item: ComparedItem) -> Iterator[_Segment]:
-    """Yield the segments of a text, in order; the last has what lies beyond `MOST_SEGMENTS`."""
+def _segments(item: ComparedItem) -> list[_Segment]:
+    """Return the segments of a text, in order; the last has what lies beyond `MOST_SEGMENTS`."""
     text = item.text
-    begin = 0
-    for number, end in enumerate(_END.finditer(text), 1):
-        yield _segment(item.source, text[begin : end.end()])
-        begin = end.end()
-        if number == MOST_SEGMENTS:
-            break
-    if begin < len(text):
-        yield _segment(item.source, text[begin:])
-
-
-def _segment(source: str, text: str) -> _Segment:
-    parts = _DIGITS.sub("0", text.casefold()).split()
-    plain = " ".join(parts).rstrip(_STOPS)
-    words = len(parts) if _LETTER.search(plain) else 0
-    return _Segment(text, words, _hash(f"{source}\0{plain}"))
-
-
-def _rarest(counted: Mapping[int, _Counted]) -> int:
-    """Return the oldest segment that came once, else the oldest of those that came least."""
-    rarest, fewest = 0, _UNKNOWN
-    for key, one in counted.items():
-        if one.items < fewest:
-            rarest, fewest = key, one.items
-            if fewest <= 1:
-                break
-    return rarest
+    may_end = (end.end() for end in _MAY_END.finditer(text))
+    ends = [0, *islice((end for end in may_end if text[end - 1] not in _NARROW_STOPS), MOST_SEGMENTS)]
+    if ends[-1] < len(text):
+        ends.append(len(text))
+    has_digits = has_digit(text)
+    of_source = hashlib.blake2b(f"{item.source}\0".encode(), digest_size=_HASH_BYTES)
+    segments = []
+    for begin, end in pairwise(ends):
+        said = text[begin:end].casefold()
+        parts = (_DIGITS.sub("0", said) if has_digits else said).split()
+        plain = " ".join(parts).rstrip(_STOPS)
+        has_words = plain[:1].isalnum() or _LETTER.search(plain) is not None
+        hasher = of_source.copy()
+        hasher.update(plain.encode())
+        key = int.from_bytes(hasher.digest(), "little")
+        segments.append(_Segment(text[begin:end], len(parts) if has_words else 0, key))
+    return segments
 
 
 def _hash(text: str) -> int:
-    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little")
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=_HASH_BYTES).digest(), "little")

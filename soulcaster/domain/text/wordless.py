@@ -8,6 +8,7 @@ import re
 from itertools import groupby
 
 from soulcaster.domain.text.contentless import contentless
+from soulcaster.domain.text.digits import has_digit
 
 _LETTERS = re.compile(r"[^\W\d_]+")
 _WORD = re.compile(r"[^\W\d_]{2}|(?=[\u0900-\U0003ffff])[^\W\d_]")
@@ -35,8 +36,8 @@ _LONGEST = 400
 
 def wordless(text: str) -> str | None:
     """Return the short form of a text that has no words but those of a rating, or says nothing; None for others."""
-    if _WORD.search(text, 0, _LONGEST) is not None:
-        if len(text) > _LONGEST or not _has_digit(text):
+    if text[:2].isalpha() or _WORD.search(text, 0, _LONGEST) is not None:
+        if len(text) > _LONGEST or not has_digit(text):
             return contentless(text)
         if any(word[0] not in _RATING_WORDS for word in _LETTERS.finditer(text.lower())):
             return None
@@ -51,9 +52,3 @@ def wordless(text: str) -> str | None:
             between = " " if short and short[-1].isalnum() and token[0].isalnum() else ""
             short += between + token
     return short or text[:_LONGEST]
-
-
-def _has_digit(text: str) -> bool:
-    if text.isascii():  # same result, many times faster
-        return any(map(text.__contains__, "0123456789"))
-    return any(map(str.isdigit, text))

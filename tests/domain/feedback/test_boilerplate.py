@@ -1,11 +1,13 @@
 """What many items share word for word is left out of what is compared."""
 
+import re
 from collections.abc import Sequence
+from itertools import pairwise
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from soulcaster.domain.feedback.boilerplate import FEWEST, FEWEST_OF_END, SETS, WAYS, Boilerplate
+from soulcaster.domain.feedback.boilerplate import FEWEST, FEWEST_OF_END, SETS, WAYS, Boilerplate, _segments
 from soulcaster.domain.feedback.dedupe import Seen
 from soulcaster.domain.feedback.items import ComparedItem
 from soulcaster.domain.feedback.versions import MARK_BYTES
@@ -150,3 +152,13 @@ def test_it_is_stored_with_what_was_seen() -> None:
 
     arrive(range(FEWEST_OF_END - 1))
     assert arrive(range(FEWEST_OF_END - 1, 6)) == SAID[FEWEST_OF_END - 1 : 6]
+
+
+PLAIN_ENDS = re.compile(r"(?<![.!?])[.!?]+\s+|[\u3002\uff01\uff1f]+\s*|\n+")
+
+
+@given(st.text("a1.!? \n\t\u3002\uff01", max_size=14))
+def test_the_quick_pattern_parts_a_text_where_the_plain_one_does(text: str) -> None:
+    ends = [0, *(end.end() for end in PLAIN_ENDS.finditer(text)), len(text)]
+    parts = [text[begin:end] for begin, end in pairwise(ends) if begin < end]
+    assert [one.text for one in _segments(compared_item("x", text=text))] == parts

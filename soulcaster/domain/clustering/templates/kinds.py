@@ -36,9 +36,13 @@ _SPOKEN_UNSAID = 2
 
 _LOOKED_AT = 1_000
 
-_UNSAID = re.compile(r"\[(?:ip|id|number)\]|[0-9_=<>|{}\[\]#*]|::|[a-z][A-Z]|\w[./\\]\w|\w\(|->|^\w+:$", re.ASCII)
-_MAY_BE_UNSAID = re.compile(r"[0-9_=<>|{}\[\]#*:(]|[./\\](?=\w)|[a-z][A-Z]", re.ASCII)
-"""A text without these has no such word; few of what people write has, so their words are not looked at one by one."""
+_SIGNS = r"0-9_=<>|{}\[\]#*"
+_UNSAID = re.compile(
+    rf"[{_SIGNS}:./\\(A-Z]"  # `re` finds one set of characters many times faster than several alternatives
+    rf"(?:(?<=[{_SIGNS}])|(?<=::)|(?<=[a-z][A-Z])|(?<=\w[./\\])(?=\w)|(?<=\w\())",
+    re.ASCII,
+)
+"""In a word that nobody says; without it, only a name before a colon is one."""
 
 _NO_NUMBER = re.compile(
     r"\[(?:ip|id|number)\]|[_=<>|{}\[\]#*]|::|[a-z][A-Z]|[A-Za-z][./\\]\w|\w[./\\][A-Za-z]|\w\(|->", re.ASCII
@@ -57,8 +61,8 @@ class _Text:
         words = text[:_LOOKED_AT].split()
         self.words = len(words)
         self.unsaid = 0
-        if _MAY_BE_UNSAID.search(text, 0, _LOOKED_AT) is not None:
-            self.unsaid = sum(1 for word in words if word.isascii() and _UNSAID.search(word) is not None)
+        if ":" in text or _UNSAID.search(text, 0, _LOOKED_AT) is not None:
+            self.unsaid = sum(map(_is_unsaid, words))
         self.has_letters = any(map(str.isalpha, text[:_LOOKED_AT]))
         self.speaks = _SAID.search(text, 0, _LOOKED_AT) is not None
         self._all = words
@@ -82,6 +86,10 @@ class _Text:
     def _code(self) -> int:
         """Return how many words look like code, ids or signs: plain numbers do not."""
         return sum(1 for word in self._all if word.isascii() and _NO_NUMBER.search(word) is not None)
+
+
+def _is_unsaid(word: str) -> bool:
+    return word.isascii() and (_UNSAID.search(word) is not None or (word[-1] == ":" and word[:-1].isalpha()))
 
 
 def likeness(text: str) -> Likeness:
