@@ -4,6 +4,7 @@ import csv
 import random
 import tracemalloc
 from collections import Counter
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from soulcaster.domain.clustering.clusterer.clusterer import Clusterer
 from soulcaster.domain.clustering.consolidation import identity
 from soulcaster.domain.clustering.features.vectors import Vectors, unit
 from soulcaster.domain.clustering.project.clusters import ProjectClusters
+from soulcaster.domain.clustering.project.command_queue import MAX_WAITING_IDS
 from soulcaster.domain.clustering.project.embedders import EmbedderKey
 from soulcaster.domain.clustering.project.item_records import RECORD_BYTES
 from soulcaster.domain.clustering.project.round_schedule import MAX_REQUESTED
@@ -505,6 +507,63 @@ def test_what_names_no_item_is_refused_and_what_is_not_known_waits() -> None:
     step = state.add(A, *say("later"))
     assert answer(step)[0] == "applied"
     assert where(state, "later") == [of(CARD)]
+
+
+class CountedSegments(Segments):
+    """Segments that count the ids that are looked up in them."""
+
+    looked_up = 0
+
+    def get(self, ids: Sequence[bytes]) -> list[bytes | None]:
+        self.looked_up += len(ids)
+        return super().get(ids)
+
+
+def test_commands_that_wait_cost_other_steps_nothing() -> None:
+    segments = CountedSegments(RECORD_BYTES, {})
+    state = ProjectClusters("p", segments)
+    state.add(A, *say(CARD))
+    for n in range(50):
+        unknown = tuple(uid(f"{n} {i}") for i in range(400))
+        assert answer(state.apply(Move(f"m{n}", *WHO, unknown, of(CARD)), NOW))[0] == "waiting"
+    assert segments.looked_up < 2 * 50 * 400, "a new one looks at its own ids only"
+    segments.looked_up = 0
+    for n in range(20):
+        apply(state, Rename(f"r{n}", *WHO, of(CARD), f"title {n}"))
+        state.add(A, *say(f"{LOGIN} {n}"))
+    assert segments.looked_up < 1000
+
+
+def test_commands_that_wait_for_each_other_are_carried_out_together() -> None:
+    table: dict[str, bytes] = {}
+    state = load(table)
+    write(table, state.add(A, *say(CARD, LOGIN)).rows)
+    merge = Merge("second", *WHO, of(CARD), (of("x"),))
+    write(table, state.apply(merge, NOW).rows)
+    write(table, state.apply(Move("first", *WHO, (uid("x"), uid("y")), of(LOGIN)), NOW).rows)
+    for after_restart in (False, True):
+        one = load(dict(table)) if after_restart else state
+        step = one.add(A, *say("x y z"))
+        assert not [e for e in step.events if isinstance(e, CommandDone)], "neither x nor y has come"
+        step = one.add(A, *say("y"))
+        assert not [e for e in step.events if isinstance(e, CommandDone)]
+        done = [e.command_id for e in one.add(A, *say("x")).events if isinstance(e, CommandDone)]
+        assert sorted(done) == ["first", "second"]
+        assert where(one, "x", "y") == [of(LOGIN), of(LOGIN)]
+
+
+def test_so_many_ids_may_be_waited_for() -> None:
+    state = load({})
+    state.add(A, *say(CARD))
+    for n in range(MAX_WAITING_IDS // 1000 - 1):
+        unknown = tuple(uid(f"{n} {i}") for i in range(999))
+        assert answer(state.apply(Move(f"m{n}", *WHO, unknown, of(CARD)), NOW))[0] == "waiting"
+    big = tuple(uid(f"more {i}") for i in range(1000))
+    outcomes = [
+        e.outcome for e in state.apply(Move("big", *WHO, big, of(CARD)), NOW).events if isinstance(e, CommandDone)
+    ]
+    assert outcomes == ["waiting", "refused"]
+    assert answer(state.apply(Move("small", *WHO, big[:900], of(CARD)), NOW))[0] == "waiting"
 
 
 def test_proposals_are_carried_out_together_and_undone_together() -> None:

@@ -247,11 +247,9 @@ class ProjectClusters:
     def _commit_and_retry(self, draft: StepDraft) -> Step:
         """Commit a draft, then carry out commands that waited for what it brought."""
         step = self._state.commit(draft)
-        if not self._state.waiting:
-            return step
-        later = StepDraft()
-        self._commands.retry(later)
-        return step + self._state.commit(later)
+        while self._state.waiting and self._commands.retry(later := StepDraft()):
+            step += self._state.commit(later)
+        return step
 
     def _archive_more(self) -> Step:
         """Archive what is left. It is looked up again, because a command that waited may have named some of it."""

@@ -16,7 +16,7 @@ from soulcaster.domain.clustering.project import event_factory
 from soulcaster.domain.clustering.project.embedders import EmbedderClusters
 from soulcaster.domain.clustering.project.item_records import DELETED, DONE
 from soulcaster.domain.clustering.project.round_schedule import RoundSchedule
-from soulcaster.domain.clustering.project.state import ProjectState
+from soulcaster.domain.clustering.project.state import Name, ProjectState
 from soulcaster.domain.clustering.project.steps import StepDraft
 from soulcaster.domain.commands import (
     ApproveFix,
@@ -57,7 +57,11 @@ _NEWS: Mapping[PullRequestNews, str] = {
 
 
 class NotKnownYet(Exception):
-    """A command names something that has not come yet."""
+    """A command names something that has not come yet: `name` is the id of a cluster, or the 16 bytes of an item's."""
+
+    def __init__(self, reason: str, name: Name) -> None:
+        super().__init__(reason)
+        self.name = name
 
 
 @dataclass(frozen=True, slots=True)
@@ -339,7 +343,7 @@ class CommandHandlers:
     def _find(self, cluster_id: str) -> tuple[EmbedderClusters, int]:
         found = self._state.embedders.find_cluster(cluster_id)
         if found is None:
-            raise NotKnownYet(f"waits for cluster {cluster_id}, which is not known yet")
+            raise NotKnownYet(f"waits for cluster {cluster_id}, which is not known yet", cluster_id)
         clusters, number = found
         if clusters.state.clusters[number].is_deleted:
             raise BadInput(f"all items of cluster {cluster_id} were deleted; it is gone")
@@ -357,7 +361,7 @@ class CommandHandlers:
                 raise BadInput(f"item {item_id} was deleted")
             location = self._state.embedders.locate(record)
             if location is None:
-                raise NotKnownYet(f"waits for item {item_id}, which is not known yet")
+                raise NotKnownYet(f"waits for item {item_id}, which is not known yet", raw_id)
             if location.clusters is not clusters:
                 raise BadInput(f"item {item_id} is of another embedder, whose vectors cannot be compared")
             if location.slot is None:

@@ -3,13 +3,14 @@
 `ProjectClusters` calls `apply` for a new command and `retry` after each step; both call the handlers.
 """
 
+from collections import defaultdict
 from datetime import datetime
 
 from soulcaster.domain.clustering.project.command_handlers import CommandContext, CommandHandlers, NotKnownYet
 from soulcaster.domain.clustering.project.item_records import DONE
-from soulcaster.domain.clustering.project.state import ProjectState
+from soulcaster.domain.clustering.project.state import Name, ProjectState
 from soulcaster.domain.clustering.project.steps import StepDraft
-from soulcaster.domain.commands import ApproveFix, Command, StartFix
+from soulcaster.domain.commands import ApproveFix, Command, Merge, Move, Split, StartFix
 from soulcaster.domain.events import CommandDone, CommandOutcome
 from soulcaster.domain.ids import command_record_id, id_bytes
 from soulcaster.errors import BadInput
@@ -17,14 +18,24 @@ from soulcaster.errors import BadInput
 MAX_WAITING = 1_000
 """Commands of a project that may wait for something unknown."""
 
+MAX_WAITING_IDS = 50_000
+"""Ids that the commands of a project that wait may name together; one command may name 1,000."""
+
 
 class CommandQueue:
-    """Carries out commands, and says what became of each."""
+    """Carries out commands, and says what became of each.
+
+    A command that waits is tried again when the one name has come that it waits for, and not at every step: a
+    thousand of them, with a thousand ids each, would make every step of the project take seconds.
+    """
 
     def __init__(self, state: ProjectState, handlers: CommandHandlers) -> None:
-        """Keep waiting commands in this state."""
+        """Keep waiting commands in this state; those that it holds already are tried once to learn their names."""
         self._state = state
         self._handlers = handlers
+        self._by_name: dict[Name, list[str]] = defaultdict(list)
+        self._untried = list(state.waiting)
+        self._ids = sum(map(_count_ids, state.waiting.values()))
 
     def is_known(self, command: Command) -> bool:
         """Return whether this command has come before."""
@@ -39,21 +50,31 @@ class CommandQueue:
             self._carry_out(command, at, draft)
         except NotKnownYet as unknown:
             draft.events.append(CommandDone(command.id, "waiting", str(unknown), at, command.type))
-            if len(self._state.waiting) >= MAX_WAITING:
+            ids = _count_ids(command)
+            if len(self._state.waiting) >= MAX_WAITING or self._ids + ids > MAX_WAITING_IDS:
                 self._answer(command, "refused", "too many commands wait for what is not known", at, draft)
             else:
+                self._ids += ids
                 self._state.waiting[command.id] = command
+                self._by_name[unknown.name].append(command.id)
                 self._state.store_command(command, draft)
 
-    def retry(self, draft: StepDraft) -> None:
-        """Carry out waiting commands, in order, whose names have become known."""
-        for command in list(self._state.waiting.values()):
+    def retry(self, draft: StepDraft) -> bool:
+        """Carry out waiting commands, in order, whose names have become known; return whether one was tried."""
+        ready = {command_id for name in self._state.come for command_id in self._by_name.pop(name, ())}
+        ready.update(self._untried)
+        self._untried = []
+        self._state.come.clear()
+        for command in [one for one in self._state.waiting.values() if one.id in ready] if ready else []:
             try:
                 self._carry_out(command, command.requested_at, draft)
-            except NotKnownYet:
+            except NotKnownYet as unknown:
+                self._by_name[unknown.name].append(command.id)
                 continue
             del self._state.waiting[command.id]
+            self._ids -= _count_ids(command)
             self._state.drop_command(command.id, draft)
+        return bool(ready)
 
     def _carry_out(self, command: Command, at: datetime, draft: StepDraft) -> None:
         context = CommandContext(command, at, draft)
@@ -78,6 +99,17 @@ class CommandQueue:
         may_come_again = outcome == "refused" and isinstance(command, StartFix | ApproveFix)
         record_id = _refusal_id(command) if may_come_again else command_record_id(command.id)
         draft.remember(id_bytes(record_id), DONE)
+
+
+def _count_ids(command: Command) -> int:
+    """Return how many ids a command names, at least 1."""
+    match command:
+        case Merge():
+            return 1 + len(command.cluster_ids)
+        case Move() | Split():
+            return 1 + len(command.item_ids)
+        case _:
+            return 1
 
 
 def _refusal_id(command: Command) -> str:

@@ -18,6 +18,7 @@ from soulcaster.domain.clustering.project.jobs import ATTEMPTS, JOB, ProjectJobs
 from soulcaster.domain.clustering.project.outbox import Outbox
 from soulcaster.domain.clustering.project.steps import Step, StepDraft
 from soulcaster.domain.commands import Command, Configure, Rebalance, Reset
+from soulcaster.domain.events import ClusterChanged
 from soulcaster.domain.ids import command_record_id, id_bytes
 from soulcaster.domain.segments import SEGMENT_BYTES, Segments
 from soulcaster.domain.splitting import split_by_bytes
@@ -31,6 +32,9 @@ _EMBEDDERS = b"embedders"
 _OUTBOX = b"outbox"
 _EXPIRED_LEFT = b"lapsing"
 
+Name = str | bytes
+"""What a command may wait for: the id of a cluster, or the 16 bytes of an item's id."""
+
 
 class ProjectState:
     """A project's clusterers, records, commands and outbox. It changes in memory at once, in rows by `commit`.
@@ -40,6 +44,7 @@ class ProjectState:
         configuration: the command that the project is configured by.
         waiting: commands that name something unknown, by id, in the order in which they came.
         requested: commands that wait for a round.
+        come: names that became known since commands that wait were tried last; empty while none waits.
         jobs: the jobs under way and of the last day.
         outbox: what the last step has still to send.
         expired_left: whether expired micro-clusters are left to archive.
@@ -60,6 +65,7 @@ class ProjectState:
         self.expired_left = b"" in blobs[_EXPIRED_LEFT]
         self.waiting: dict[str, Command] = {}
         self.requested: dict[str, Rebalance | Reset] = {}
+        self.come: set[Name] = set()
         for command in map(load_command, blobs[_COMMAND].values()):
             if isinstance(command, Rebalance | Reset):
                 self.requested[command.id] = command
@@ -155,6 +161,9 @@ class ProjectState:
         if draft.events or draft.fixes or draft.job_steps:
             self.outbox.put(draft.events, draft.fixes, draft.job_steps)
             draft.blobs[_OUTBOX + _SEPARATOR] = self.outbox.dump()
+        if self.waiting:
+            self.come.update(draft.records)
+            self.come.update(event.cluster_id for event in draft.events if isinstance(event, ClusterChanged))
         rows = self.segments.commit(draft.records, draft.blobs)
         sizes = [(blob, len(blob[0]) + len(blob[1])) for blob in titles.items()]
         for run in split_by_bytes(sizes, SEGMENT_BYTES):
