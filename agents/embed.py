@@ -46,20 +46,22 @@ class Embed:
         """Embed the items of records; return how many were new or changed."""
         size = sum(len(record.value or b"") for record in records)
         items, deleted = await away(size, lambda: _parse(records))
-        judged: dict[ProjectPartition, Judged] = {}
-        outcomes: list[tuple[str, str]] = []
-        for place, of_project in items.items():
+        states: dict[ProjectPartition, Seen] = {}
+        for place in items:
             await asyncio.sleep(0)  # a batch may be of a thousand projects
-            found = self._seen.state(*place).judge(of_project, [tombstone.id for tombstone in deleted[place]])
-            outcomes += [(item.source, verdict) for item, verdict in zip(found.items, found.verdicts, strict=True)]
-            if found.fresh or deleted[place]:
-                judged[place] = found
+            states[place] = self._seen.state(*place)
+        judged, outcomes = await away(size, lambda: _judge(states, items, deleted))
         embedded = 0
         if judged:
             try:
-                messages, embedded = await self._messages(judged, deleted)
+                messages, embedded = await self._messages(states, judged, deleted)
                 await until_available(lambda: self._publisher.publish(messages))
-                self._remember(batch, judged)
+                rows = await away(
+                    size, lambda: {place: states[place].remember(found) for place, found in judged.items()}
+                )
+                for (partition, project_id), changes in rows.items():
+                    with batch.writing(partition):
+                        self._seen.write(partition, project_id, changes)
             except BaseException:
                 for place in judged:
                     self._seen.forget(*place)
@@ -71,11 +73,13 @@ class Embed:
         """Do nothing: nothing runs besides `process`."""
 
     async def _messages(
-        self, judged: Mapping[ProjectPartition, Judged], deleted: Mapping[ProjectPartition, Sequence[Deleted]]
+        self,
+        states: Mapping[ProjectPartition, Seen],
+        judged: Mapping[ProjectPartition, Judged],
+        deleted: Mapping[ProjectPartition, Sequence[Deleted]],
     ) -> tuple[list[Outgoing], int]:
         """Embed what is fresh; return the messages and how many items they hold."""
         size = sum(len(item.body) for found in judged.values() for item in found.fresh)
-        states = {place: self._seen.state(*place) for place in judged}
         compared_items = await away(
             size, lambda: {place: states[place].compared(found) for place, found in judged.items()}
         )
@@ -94,11 +98,21 @@ class Embed:
         )
         return messages, len(texts)
 
-    def _remember(self, batch: Batch, judged: Mapping[ProjectPartition, Judged]) -> None:
-        for (partition, project_id), found in judged.items():
-            with batch.writing(partition):
-                rows = self._seen.state(partition, project_id).remember(found)
-                self._seen.write(partition, project_id, rows)
+
+def _judge(
+    states: Mapping[ProjectPartition, Seen],
+    items: Mapping[ProjectPartition, Sequence[FeedbackItem]],
+    deleted: Mapping[ProjectPartition, Sequence[Deleted]],
+) -> tuple[dict[ProjectPartition, Judged], list[tuple[str, str]]]:
+    """Return what is judged of the projects that have news, and each item's source and verdict."""
+    judged: dict[ProjectPartition, Judged] = {}
+    outcomes: list[tuple[str, str]] = []
+    for place, of_project in items.items():
+        found = states[place].judge(of_project, [tombstone.id for tombstone in deleted[place]])
+        outcomes += [(item.source, verdict) for item, verdict in zip(found.items, found.verdicts, strict=True)]
+        if found.fresh or deleted[place]:
+            judged[place] = found
+    return judged, outcomes
 
 
 def _parse(
