@@ -7,12 +7,13 @@ import shutil
 import sys
 import time
 import traceback
+from datetime import UTC, datetime
 
 import pytest
 
 from tests.faults.catalog import FAULTS
 from tests.faults.fault import Outcome, run
-from tests.faults.results import FOLDER, ROOT, Results, code_id, table
+from tests.faults.results import COLLECTED, FOLDER, ROOT, Result, Results, code_id, sources, table
 from tests.faults.site import SHORT, Scale
 
 REPORT = ROOT / "docs" / "reliability.md"
@@ -29,24 +30,26 @@ def main() -> int:
     chosen = parser.parse_args()
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # it logs each connection that is refused
     code = code_id()
-    results = Results(code, short=chosen.short)
+    results = Results(FOLDER / f"short-{code}.jsonl" if chosen.short else COLLECTED)
+    done = results.done(code)
     wanted = [
         (number, seed)
         for number in chosen.fault or sorted(FAULTS)
         for seed in chosen.seed or range(1 if chosen.short else FAULTS[number].seeds)
-        if not results.has(number, seed)
+        if (number, seed) not in done
     ]
     failed = 0
     if not chosen.report:
-        failed = _run_all(wanted, results, SHORT if chosen.short else Scale())
+        failed = _run_all(wanted, results, code, SHORT if chosen.short else Scale())
+    found = results.newest()
+    made = table([result.outcome for result in found], {number: fault.name for number, fault in FAULTS.items()})
     if not chosen.short:
-        _write(results, code)
-    outcomes = results.all()
-    _say(table(outcomes, {number: fault.name for number, fault in FAULTS.items()}))
-    return 1 if failed or any(not outcome.clean for outcome in outcomes) else 0
+        _write(f"{made}\n\n{sources(found)}")
+    _say(made)
+    return 1 if failed or any(not result.outcome.clean for result in found) else 0
 
 
-def _run_all(wanted: list[tuple[int, int]], results: Results, scale: Scale) -> int:
+def _run_all(wanted: list[tuple[int, int]], results: Results, code: str, scale: Scale) -> int:
     """Run one after the other; return how many could not be judged."""
     failed = 0
     began = time.monotonic()
@@ -67,7 +70,7 @@ def _run_all(wanted: list[tuple[int, int]], results: Results, scale: Scale) -> i
             _say(f"  could not be judged; its logs are in {folder}")
             failed += 1
             continue
-        results.add(outcome)
+        results.add(Result(outcome, code, f"{datetime.now(UTC):%Y-%m-%d}"))
         _say(_line(outcome))
         if outcome.clean:
             shutil.rmtree(folder)
@@ -89,13 +92,12 @@ def _line(o: Outcome) -> str:
     )
 
 
-def _write(results: Results, code: str) -> None:
+def _write(report: str) -> None:
     """Write the table into docs/reliability.md."""
     text = REPORT.read_text()
     head, _, rest = text.partition(BEGIN)
     _, _, tail = rest.partition(END)
-    made = table(results.all(), {number: fault.name for number, fault in FAULTS.items()})
-    REPORT.write_text(f"{head}{BEGIN}\n{made}\n\nThe code of these results has the hash {code}.\n{END}{tail}")
+    REPORT.write_text(f"{head}{BEGIN}\n{report}\n{END}{tail}")
 
 
 if __name__ == "__main__":

@@ -1,53 +1,95 @@
-"""Results of runs, one line of JSON each, by fault and seed; they count for the code that they were made with."""
+"""Results of runs, one line of JSON each, by fault and seed, with the code that each was made with.
+
+All runs take hours, so they are collected over days and over versions of the code: of a fault and seed the newest
+result counts, and the report says how many come from which code. To measure one code alone, delete the file first.
+"""
 
 import hashlib
 import json
 import subprocess
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from tests.faults.fault import Outcome
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / ".cache" / "faults"
+"""What runs leave behind, and the results of the short form."""
+
+COLLECTED = ROOT / "tests" / "faults" / "results.jsonl"
+"""The results of the full form."""
+
 CODE = ("soulcaster", "agents", "tables", "tests/faults", "tests/support/recount.py", "requirements.lock")
 """What a result depends on."""
 
 
 def code_id() -> str:
-    """Return a hash of the code: another one has other results."""
+    """Return a hash of what a result depends on."""
     words = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", *CODE]
     names = subprocess.run(words, cwd=ROOT, capture_output=True, check=True).stdout.split(b"\0")  # noqa: S603
     digest = hashlib.sha256()
     for name in sorted(name.decode() for name in names if name):
         path = ROOT / name
-        if path.is_file():
+        if path.is_file() and path != COLLECTED:
             digest.update(name.encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()[:12]
 
 
+@dataclass(frozen=True)
+class Result:
+    """What came of a run, the code it was made with, and the day."""
+
+    outcome: Outcome
+    code: str
+    day: str
+
+
 class Results:
-    """The results for one code and one scale."""
+    """The results in a file."""
 
-    def __init__(self, code: str, *, short: bool) -> None:
-        self._path = FOLDER / f"{code}{'-short' if short else ''}.jsonl"
+    def __init__(self, path: Path) -> None:
+        """Read and extend `path`, which need not exist."""
+        self._path = path
 
-    def all(self) -> list[Outcome]:
-        """Return what has been run, in the order of faults and seeds."""
-        if not self._path.exists():
-            return []
-        lines = [json.loads(line) for line in self._path.read_text().splitlines()]
-        found = [Outcome(**{**line, "findings": tuple(line["findings"])}) for line in lines]
-        return sorted(found, key=lambda outcome: (outcome.fault, outcome.seed))
+    def newest(self) -> list[Result]:
+        """Return the newest result of each fault and seed, in their order."""
+        lines = self._path.read_text().splitlines() if self._path.exists() else []
+        results = map(_result, map(json.loads, lines))
+        by_run = {(result.outcome.fault, result.outcome.seed): result for result in results}
+        return [by_run[run] for run in sorted(by_run)]
 
-    def has(self, fault: int, seed: int) -> bool:
-        return any((outcome.fault, outcome.seed) == (fault, seed) for outcome in self.all())
+    def done(self, code: str) -> set[tuple[int, int]]:
+        """Return the faults and seeds that need no run: clean ones, and those that this code does not survive."""
+        return {
+            (result.outcome.fault, result.outcome.seed)
+            for result in self.newest()
+            if result.outcome.clean or result.code == code
+        }
 
-    def add(self, outcome: Outcome) -> None:
+    def add(self, result: Result) -> None:
+        """Append a result; several processes may do so at once."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
         with self._path.open("a") as file:
-            file.write(json.dumps(asdict(outcome)) + "\n")
+            file.write(json.dumps({"code": result.code, "day": result.day, **asdict(result.outcome)}) + "\n")
+
+
+def _result(line: dict[str, Any]) -> Result:
+    code, day, findings = line.pop("code"), line.pop("day"), tuple(line.pop("findings"))
+    return Result(Outcome(**line, findings=findings), code, day)
+
+
+def sources(results: Sequence[Result]) -> str:
+    """Return a sentence: how many results come from which code."""
+    codes: dict[str, list[str]] = {}
+    for result in results:
+        codes.setdefault(result.code, []).append(result.day)
+    told = [
+        f"{len(days)} with {code} ({days[0]})"
+        for code, days in sorted(((code, sorted(days)) for code, days in codes.items()), key=lambda one: one[1])
+    ]
+    return f"Runs by the hash of their code: {', '.join(told) or 'none'}."
 
 
 def table(outcomes: Sequence[Outcome], names: dict[int, str]) -> str:

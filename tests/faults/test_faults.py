@@ -8,7 +8,7 @@ import pytest
 from tests.faults.catalog import FAULTS
 from tests.faults.fault import Fault, Outcome, run
 from tests.faults.process_faults import WorkerKilled, WorkersComeAndGo
-from tests.faults.results import table
+from tests.faults.results import Result, Results, sources, table
 from tests.faults.site import SHORT, Site
 from tests.faults.system_faults import RedisAway
 
@@ -60,3 +60,20 @@ def test_the_table_sums_what_must_be_0_and_shows_the_worst_of_the_rest() -> None
         "| 2. b | 1 | 1,000 | 0 | 0 | 0 | 0 | 1 s | never |",
         "| 3. c | 0 | | | | | | | |",
     ]
+
+
+def test_a_clean_result_is_kept_and_another_one_is_made_again_with_other_code(tmp_path: Path) -> None:
+    results = Results(tmp_path / "results.jsonl")
+    assert results.done("old") == set()
+    results.add(Result(outcome(1, 0), "old", "2026-01-01"))
+    results.add(Result(outcome(1, 1, lost=1), "old", "2026-01-02"))
+    assert results.done("old") == {(1, 0), (1, 1)}
+    assert results.done("new") == {(1, 0)}
+    results.add(Result(outcome(1, 1), "new", "2026-01-03"))
+    assert [(one.outcome.seed, one.outcome.lost, one.code) for one in results.newest()] == [
+        (0, 0, "old"),
+        (1, 0, "new"),
+    ]
+    assert sources(results.newest()) == (
+        "Runs by the hash of their code: 1 with old (2026-01-01), 1 with new (2026-01-03)."
+    )
