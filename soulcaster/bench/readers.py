@@ -58,7 +58,8 @@ async def fill_longest(writer: ReadModelWriter, items: int) -> None:
         [JobStep(f"{JOB}-{seq}", JOB, PROJECT, CLUSTER, seq, "failed", _AT, log="e" * 90_000) for seq in range(20)]
     )
     lines = ("🙂" + "e" * 98 + "\n") * (MAX_CHUNK_BYTES // 103)
-    await writer.put_job_logs([LogChunk(JOB, None, _AT, lines, n) for n in range(MAX_LOG_BYTES // MAX_CHUNK_BYTES)])
+    chunks = [LogChunk(JOB, None, _AT, lines, n) for n in range(MAX_LOG_BYTES // MAX_CHUNK_BYTES)]
+    await writer.put_job_logs(PROJECT, chunks)
 
 
 def addresses() -> Sequence[str]:

@@ -10,6 +10,9 @@ from soulcaster.domain.fixes.job_log import LogChunk, StepLine
 MAX_LOG_BYTES = 5 * 1024 * 1024
 """How much the read model keeps of a job's log. Each chunk counts `CHUNK_BYTES` more than its text has."""
 
+MAX_LOGS = 100
+"""Jobs of a project whose logs the read model keeps: those that were written last. The archive has the others."""
+
 CHUNK_BYTES = 100
 """What a chunk takes besides its text, about."""
 

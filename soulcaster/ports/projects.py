@@ -11,6 +11,12 @@ ITEM_BYTES = 2_000
 TOMBSTONE_BYTES = 100
 """What a deleted item goes on to count: its id is kept."""
 
+JOB_BYTES = 1_500
+"""What a job counts besides its steps: its fields, and its places in lists."""
+
+STEP_BYTES = 200
+"""What a step of a job, or a document, counts besides its JSON."""
+
 
 @dataclass(frozen=True, slots=True)
 class Project:
@@ -33,7 +39,8 @@ class Stats:
     by_status: Mapping[str, int]
     jobs: int
     stored_bytes: int = 0
-    """The JSON of its items, with `ITEM_BYTES` for each, and `TOMBSTONE_BYTES` for each that was deleted."""
+    """The JSON of its items, with `ITEM_BYTES` for each, and `TOMBSTONE_BYTES` for each that was deleted; and that of
+    the steps of its jobs and of its documents, with `STEP_BYTES` for each, and `JOB_BYTES` for each job."""
 
 
 @dataclass(frozen=True, slots=True)

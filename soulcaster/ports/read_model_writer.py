@@ -47,10 +47,12 @@ class ReadModelWriter(Protocol):
     async def put_job_steps(self, steps: Sequence[JobStep]) -> None:
         """Apply job steps and their log lines; the steps of a job may come in any order, and more than once."""
 
-    async def put_job_logs(self, chunks: Sequence[LogChunk]) -> None:
-        """Add chunks to the logs of their jobs, and drop the oldest beyond `MAX_LOG_BYTES` (`ports.job_logs`) of a log.
+    async def put_job_logs(self, project_id: str, chunks: Sequence[LogChunk]) -> None:
+        """Add chunks to the logs of jobs of a project.
 
-        The chunks of a job may come more than once. Chunks of a launch that a newer one has replaced are left out.
+        The oldest chunks of a log beyond `MAX_LOG_BYTES` are dropped, and the logs of all jobs but the `MAX_LOGS` that
+        were written last (`ports.job_logs`). The chunks of a job may come more than once. Chunks of a launch that a
+        newer one has replaced are left out.
         """
 
     async def put_documents(self, documents: Sequence[Document]) -> None:

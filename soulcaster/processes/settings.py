@@ -59,9 +59,9 @@ class NamesSettings(ProcessSettings):
     project_stored_megabytes: int = Field(
         1_000,
         ge=1,
-        description="Megabytes (1,048,576 bytes) of feedback that a project may store in Redis, each item with 2,000 "
-        "bytes for its places in lists. Beyond it the API answers feedback and edits with status 429, and items on "
-        "`feedback.raw` become dead letters.",
+        description="Megabytes (1,048,576 bytes) of feedback, jobs, briefs and plans that a project may store in "
+        "Redis, each item with 2,000 bytes for its places in lists. Beyond it the API answers feedback, edits, plans "
+        "and jobs with status 429, and items on `feedback.raw` become dead letters.",
     )
 
 

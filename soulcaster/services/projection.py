@@ -81,7 +81,7 @@ class Projection:
             (changes.deleted, partial(writer.delete_items, project_id, changes.deleted)),
             (changes.events, partial(writer.apply, project_id, changes.events)),
             (changes.steps, partial(writer.put_job_steps, changes.steps)),
-            (changes.logs, partial(writer.put_job_logs, changes.logs)),
+            (changes.logs, partial(writer.put_job_logs, project_id, changes.logs)),
             (changes.documents, partial(writer.put_documents, changes.documents)),
         ):
             if things:

@@ -1,4 +1,4 @@
-"""How much feedback a project may store: whoever may post could fill the read model, and then no project has any."""
+"""How much a project may store: whoever may post could fill the read model, and then no project has any."""
 
 import time
 from collections.abc import Callable
@@ -28,7 +28,7 @@ class StorageLimit:
     def reason(self) -> str:
         """Return why feedback is refused, in words for whoever sent it."""
         return (
-            f"The project stores {self.most // MEGABYTE:,} MB of feedback or more "
+            f"The project stores {self.most // MEGABYTE:,} MB or more "
             "(SOULCASTER_PROJECT_STORED_MEGABYTES). Delete some, or have the limit raised, and send this again"
         )
 

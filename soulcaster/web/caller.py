@@ -29,7 +29,13 @@ CHALLENGE = {"WWW-Authenticate": 'Bearer realm="soulcaster"'}
 """The header of every 401 (RFC 9110, section 11.6.1)."""
 
 MADE_AN_HOUR = 500
-"""API keys that a project may make within an hour, and as many members."""
+"""API keys that a project may make within an hour, and as many members, plans and recorded jobs."""
+
+COMMANDS_AN_HOUR = 2_000
+"""Commands that people and programs may send to a project's clusterer within an hour; deletions of items do not count.
+
+Kafka keeps a command for ever, and Redis its outcome for a month: about 300 bytes each.
+"""
 
 _NOTED_EVERY = timedelta(minutes=1)
 
@@ -155,15 +161,18 @@ async def count_request(given: Dependencies, caller_id: str, project_id: str) ->
     _allow("Too many requests", await given.rate_limits.take(caller_id, project_id))
 
 
-async def count_made(given: Dependencies, kind: Literal["keys", "members"], project_id: str) -> None:
-    """Count something that a project makes and that stays stored for ever, even when it is ended.
+async def count_made(
+    given: Dependencies, kind: Literal["keys", "members", "plans", "jobs", "commands"], project_id: str
+) -> None:
+    """Count something that a project makes and that stays stored for ever or for long, even when it is ended.
 
     Raises:
         Problem: 429 when it made many within an hour.
         Unavailable: Redis does not answer.
     """
-    wait = await given.rate_limits.take_of(f"{kind}:{project_id}", most=MADE_AN_HOUR, seconds=3600)
-    _allow(f"The project made {MADE_AN_HOUR} {kind} within the hour", wait)
+    most = COMMANDS_AN_HOUR if kind == "commands" else MADE_AN_HOUR
+    wait = await given.rate_limits.take_of(f"{kind}:{project_id}", most=most, seconds=3600)
+    _allow(f"The project made {most:,} {kind} within the hour", wait)
 
 
 async def count_bytes(request: web.Request, size: int) -> None:

@@ -57,7 +57,7 @@ async def fill(url: str) -> None:
     await model.writer.put_source_report("p1", "reddit", SourceReport({}, "failing", NOW, NOW, HOSTILE, NOW))
     step = JobStep("s1", "j1", "p1", "c1", 0, "approved", NOW, log=HOSTILE, error=HOSTILE)
     await model.writer.put_job_steps([step])
-    await model.writer.put_job_logs([LogChunk("j1", None, NOW, HOSTILE + "\n", 0)])
+    await model.writer.put_job_logs("p1", [LogChunk("j1", None, NOW, HOSTILE + "\n", 0)])
     await model.close()
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
+from soulcaster.adapters.redis.documents import DOCUMENT
 from soulcaster.adapters.redis.feedback import ITEM
 from soulcaster.adapters.redis.read_model import RedisReadModel
 from soulcaster.domain.commands import CommandKind
@@ -29,6 +30,7 @@ from soulcaster.domain.events import (
     ProposalsChanged,
 )
 from soulcaster.domain.feedback.items import FeedbackItem
+from soulcaster.domain.fixes.document import Document
 from soulcaster.domain.fixes.fix import Fix, FixOptions, Target
 from soulcaster.domain.fixes.outcome import FixOutcome, TestSummary
 from soulcaster.domain.fixes.pull_request_sight import PullRequestSight
@@ -41,7 +43,7 @@ from soulcaster.ports.feedback import FeedbackView, Versions
 from soulcaster.ports.members import MemberView
 from soulcaster.ports.notices import NO_NOTICE, CommandNotice, JobNotice, Notice
 from soulcaster.ports.paging import Page
-from soulcaster.ports.projects import ITEM_BYTES, TOMBSTONE_BYTES, Project, Stats
+from soulcaster.ports.projects import ITEM_BYTES, JOB_BYTES, STEP_BYTES, TOMBSTONE_BYTES, Project, Stats
 from soulcaster.wire.project_config import ProjectConfig, RedditConfig, SourcesConfig, StoredConfig
 from tests.conftest import RedisServer
 from tests.support.make import NOW, item, step
@@ -957,6 +959,25 @@ async def test_people_are_cleared_with_the_rest(read_model: RedisReadModel) -> N
 
 
 # ---- many at once ----------------------------------------------------------------------------------------------------
+
+
+async def test_what_jobs_and_documents_take_is_counted_once(read_model: RedisReadModel) -> None:
+    writer, stored = read_model.writer, read_model.projects.stored_bytes
+    first, second = step(0, "pending", log="asked for"), step(1, "running", log="e" * 1000)
+    await writer.put_job_steps([first])
+    begun = await stored("p1")
+    assert JOB_BYTES + STEP_BYTES < begun < JOB_BYTES + 3 * STEP_BYTES
+    await writer.put_job_steps([first, second])
+    both = await stored("p1")
+    assert begun + STEP_BYTES + 1000 < both < begun + STEP_BYTES + 1500
+    await writer.put_job_steps([second, first])
+    assert await stored("p1") == both, "the same again takes no more"
+    plans = [Document(f"d{n}", "p1", "c1", "plan", "é" * 700, NOW) for n in range(2)]
+    size = sum(len(DOCUMENT.dump_json(plan)) + STEP_BYTES for plan in plans)
+    for batch in (plans[:1], [*plans, *plans], plans):
+        await writer.put_documents(batch)
+    assert await stored("p1") == both + size
+    assert await stored("p2") == 0
 
 
 async def test_what_items_take_is_counted_by_project(read_model: RedisReadModel) -> None:

@@ -36,7 +36,10 @@ WRITES: dict[str, Any] = {
     "writer.apply": ("p1", [ASSIGNED, CHANGED]),
     "writer.delete_items": ("p1", [item(2).id]),
     "writer.put_job_steps": ([step(0, "pending", log="OOM")],),
-    "writer.put_job_logs": ([LogChunk("j1", 1, NOW, "OOM\n", 1)],),
+    "writer.put_job_logs": (
+        "p1",
+        [LogChunk("j1", 1, NOW, "OOM\n", 1)],
+    ),
     "writer.put_documents": ([Document("b1", "p1", "c1", "brief", "OOM", NOW)],),
     "writer.put_project": (Project("p1", "Demo", NOW),),
     "writer.put_project_config": ("p1", StoredConfig(1)),

@@ -121,7 +121,7 @@ async def _jobs(world: World, project: str) -> None:
         await writer.put_job_steps([first, ended])
     await writer.put_job_steps([_step("j1", project, "c1", "failed", n, log=text(90_000)) for n in range(2, 40)])
     chunks = [LogChunk("j1", None, NOW, text(MAX_CHUNK_BYTES), n) for n in range(25)]
-    await writer.put_job_logs(chunks)
+    await writer.put_job_logs(project, chunks)
 
 
 async def _around(world: World, project: str) -> None:

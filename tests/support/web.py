@@ -166,7 +166,7 @@ class Worker(RecordingPublisher):
                 await self._read_model.writer.put_documents([document])
             if message.topic == "job.logs" and not self.behind:
                 log = JobLog.model_validate_json(message.value)
-                await self._read_model.writer.put_job_logs([log.chunk(self.sent.index(message))])
+                await self._read_model.writer.put_job_logs(log.project_id, [log.chunk(self.sent.index(message))])
             if message.topic == "feedback.items" and self.outcome is not None:
                 envelope = ItemsEnvelope.model_validate_json(message.value)
                 for gone in envelope.deleted:

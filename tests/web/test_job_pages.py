@@ -81,7 +81,7 @@ def started(world: World) -> StartFix:
 
 async def print_log(world: World, *lines: str) -> None:
     chunks = [LogChunk("j1", None, NOW + timedelta(seconds=n), f"{line}\n", n) for n, line in enumerate(lines, 1)]
-    await world.read_model.writer.put_job_logs(chunks)
+    await world.read_model.writer.put_job_logs("p1", chunks)
 
 
 async def policy(world: World, *, repositories: tuple[str, ...] = (), **fields: object) -> None:

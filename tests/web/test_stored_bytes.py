@@ -6,10 +6,12 @@ import pytest
 import pytest_asyncio
 from aiohttp.test_utils import TestClient, TestServer
 
+from soulcaster.domain.fixes.fix import Fix
+from soulcaster.domain.lifecycle import JobStep
 from soulcaster.services import storage_limit
 from tests.support.answers import problem
-from tests.support.make import item
-from tests.support.web import Client, World
+from tests.support.make import NOW, item, step
+from tests.support.web import JOB_TOKENS, Client, World
 
 FULL, ROOM = {"project_id": "p1"}, {"project_id": "p2"}
 TEXT = {"text": "It does not start any more."}
@@ -45,6 +47,29 @@ async def test_nothing_more_is_taken_and_the_answer_says_why(world: World, crowd
     assert (await crowded.post("/ingest/manual", params=ROOM, json=TEXT)).status == 202
     mixed = {"items": [ITEM | {"project_id": "p2"}, ITEM | {"project_id": "p1"}]}
     await problem(await crowded.post("/ingest/feedback", json=mixed), 429)
+
+
+async def test_plans_and_jobs_take_room_too(world: World, crowded: Client) -> None:
+    await world.fill()
+    await world.read_model.writer.put_job_steps([step(0, "pending")])
+    stored = (await (await crowded.get("/stats", params=FULL)).json())["stored_bytes"]
+    for method, path, body in (
+        ("POST", "/clusters/c1/plan", {"title": "Look", "description": "There."}),
+        ("POST", "/jobs", {"cluster_id": "c1"}),
+        ("PATCH", "/jobs/j1", {"logs": "reading"}),
+    ):
+        sent = len(world.publisher.sent)
+        said = await problem(await crowded.request(method, path, params=FULL, json=body), 429)
+        assert said["detail"]["current_count"] == stored, path
+        assert len(world.publisher.sent) == sent
+    asked = JobStep("a", "j2", "p1", "c1", 0, "approved", NOW, fix=Fix("j2", "c1", "Late card", "kim", NOW), offset=3)
+    launched = JobStep("b", "j2", "p1", "c1", 1, "launching", NOW, launch=1, offset=7)
+    await world.read_model.writer.put_job_steps([asked, launched])
+    job = await world.read_model.jobs.get("j2")
+    assert job is not None
+    program = {"Authorization": f"Bearer {JOB_TOKENS.issue(job)}"}
+    answer = await crowded.patch("/jobs/j2", headers=program, json={"logs": "done"})
+    assert answer.status == 202, "a job's program has to be able to end its job"
 
 
 async def test_what_is_deleted_makes_room(world: World, crowded: Client) -> None:

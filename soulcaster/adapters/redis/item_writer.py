@@ -41,7 +41,7 @@ class ItemWriter:
 
         pipe = redis.pipeline()
         size = _add_items(pipe, project_id, kept.values())
-        pipe.incr(keys.item_bytes(project_id), size - replaced + ITEM_BYTES * (len(kept) - len(stored)))
+        pipe.incr(keys.stored_bytes(project_id), size - replaced + ITEM_BYTES * (len(kept) - len(stored)))
         _add_occurrences(pipe, project_id, [item for item in items if item.id in kept])
         if unclustered:
             pipe.sadd(keys.unclustered(project_id), *unclustered)
@@ -105,7 +105,7 @@ class ItemWriter:
             if not count.value:
                 pipe.srem(keys.item_sources(project_id), source)
         # Last, because the items say what is to be done: after a crash before this, the same tombstone does it again.
-        pipe.incr(keys.item_bytes(project_id), -freed)
+        pipe.incr(keys.stored_bytes(project_id), -freed)
         pipe.delete(*(keys.occurrences(project_id, i) for i in ids), *(keys.item(project_id, i) for i in ids))
         self._notices.add(pipe, project_id, cluster_notice(touched))
         await pipe.execute()

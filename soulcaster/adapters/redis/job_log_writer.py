@@ -20,7 +20,7 @@ from soulcaster.adapters.redis.job_logs import (
 from soulcaster.adapters.redis.typed import Commands, Value
 from soulcaster.domain.fixes.job_log import LaunchMark, LogChunk, LogFence
 from soulcaster.domain.splitting import split_by_bytes
-from soulcaster.ports.job_logs import CHUNK_BYTES, MAX_LOG_BYTES
+from soulcaster.ports.job_logs import CHUNK_BYTES, MAX_LOG_BYTES, MAX_LOGS
 
 WRITTEN_AT_ONCE = 1024 * 1024
 """Bytes of chunks that one transaction writes."""
@@ -40,14 +40,17 @@ class JobLogWriter:
         """`expires` is how long a log is kept after its last chunk; None is for ever."""
         self._expires = expires
 
-    async def put(self, redis: Commands, chunks: Sequence[LogChunk]) -> None:
-        """Add chunks, and drop the oldest beyond `MAX_LOG_BYTES`."""
+    async def put(self, redis: Commands, project_id: str, chunks: Sequence[LogChunk]) -> None:
+        """Add chunks, and drop the oldest beyond `MAX_LOG_BYTES`, and the logs of all but `MAX_LOGS` jobs."""
         by_job: dict[str, dict[int, LogChunk]] = defaultdict(dict)
         for chunk in chunks:
             by_job[chunk.job_id][chunk.offset] = chunk
         for job_id, of_job in by_job.items():
             for some in split_by_bytes([(chunk, _size(chunk)) for chunk in of_job.values()], WRITTEN_AT_ONCE):
                 await self._put(redis, job_id, some)
+        if by_job:
+            last = {job_id: max(chunk.at for chunk in of_job.values()) for job_id, of_job in by_job.items()}
+            await _keep_newest(redis, project_id, last)
 
     async def _put(self, redis: Commands, job_id: str, chunks: Sequence[LogChunk]) -> None:
         """Add some chunks of one log, all or nothing."""
@@ -73,6 +76,23 @@ class JobLogWriter:
         expires_at = None if self._expires is None else max(chunk.at for chunk in chunks) + self._expires
         for key in (keys.job_log(job_id), keys.job_log_state(job_id)):
             transaction.expire_at(key, expires_at)
+        await transaction.execute()
+
+
+async def _keep_newest(redis: Commands, project_id: str, last: Mapping[str, datetime]) -> None:
+    """Note when these logs were written last, and delete those of the project that are too many."""
+    pipe = redis.pipeline()
+    key = keys.job_logs(project_id)
+    pipe.zadd(key, {job_id: at.timestamp() for job_id, at in last.items()}, only_higher=True)
+    count = pipe.zcard(key)
+    await pipe.execute()
+    if count.value > MAX_LOGS:
+        pipe = redis.pipeline()
+        oldest = pipe.zlowest(key, count.value - MAX_LOGS)
+        await pipe.execute()
+        transaction = redis.transaction()
+        transaction.delete(*map(keys.job_log, oldest.value), *map(keys.job_log_state, oldest.value))
+        transaction.zrem(key, *oldest.value)
         await transaction.execute()
 
 

@@ -13,6 +13,7 @@ from soulcaster.adapters.redis.typed import Commands
 from soulcaster.domain.lifecycle import Job, JobStatus, JobStep, active, advance, follows_pull_request, start
 from soulcaster.ports.jobs import MAX_STEP_LOG_BYTES
 from soulcaster.ports.notices import JobNotice, Notice
+from soulcaster.ports.projects import JOB_BYTES, STEP_BYTES
 
 LOGGED = "logged"
 """The field of a job's hash that counts the bytes of its steps' log lines."""
@@ -42,6 +43,7 @@ class JobWriter:
         """Write jobs of one project, all or nothing, and bring the lists of their clusters up to date."""
         chain_of = await chains(redis, project_id, {advanced.job.cluster_id for advanced in jobs})
         transaction = redis.transaction()
+        transaction.incr(keys.stored_bytes(project_id), sum(advanced.size for advanced in jobs))
         notices: list[tuple[int, Notice]] = []
         for advanced in jobs:
             job, chain = advanced.job, chain_of[advanced.job.cluster_id]
@@ -83,8 +85,16 @@ class _Advanced:
     job: Job
     logged: int
     """Bytes of the log lines of its steps, those that are not kept included."""
+    is_known: bool
+    """Whether the job was stored before."""
     new: dict[str, str] = field(default_factory=dict)
     statuses: list[tuple[int, JobStatus]] = field(default_factory=list)
+
+    @property
+    def size(self) -> int:
+        """Return what the new steps count, and the job where it is new, in bytes."""
+        steps = sum(STEP_BYTES + len(value.encode()) for value in self.new.values())
+        return steps if self.is_known else JOB_BYTES + steps
 
     def apply(self, step: JobStep, position: int) -> None:
         """Advance the job by a step that is not stored; the same step again changes nothing."""
@@ -115,7 +125,9 @@ async def _advance(redis: Commands, steps: Sequence[JobStep]) -> Collection[_Adv
     for position, (step, is_known) in enumerate(zip(steps, known, strict=True)):
         if step.job_id not in jobs:
             fields = stored[step.job_id].value
-            jobs[step.job_id] = _Advanced(job_of(fields) if fields else start(step), int(fields.get(LOGGED, 0)))
+            jobs[step.job_id] = _Advanced(
+                job_of(fields) if fields else start(step), int(fields.get(LOGGED, 0)), bool(fields)
+            )
         if not is_known.value:
             jobs[step.job_id].apply(step, position)
     return jobs.values()

@@ -13,7 +13,7 @@
 | feedback:unclustered:{project_id} | set | ids of items in no cluster yet |
 | feedback:occurrences:{project_id}:{item_id} | HyperLogLog | ids of the events that are one item; about 1% off |
 | feedback:cluster:{project_id} | hash | item id -> the cluster it was assigned to, which may be merged since |
-| feedback:bytes:{project_id} | string | how many bytes its items take here, as `ports.projects` counts them |
+| feedback:bytes:{project_id} | string | bytes of its items, jobs and documents, as `ports.projects` counts |
 | deleted:{project_id} | set | ids of deleted items: no version of them is stored again |
 | assignments:{project_id} | hash | item id -> why it is in its cluster, JSON |
 | cluster:{project_id}:{cluster_id} | hash | title, summary, size, sources, times and so on |
@@ -33,6 +33,7 @@
 | job:{job_id}:steps | hash | step id -> its position among the steps and its log line, JSON |
 | job:{job_id}:log | zset | chunks of its log by their offset on job.logs: the newest; expires after the last one |
 | job:{job_id}:log:state | hash | what is kept and dropped of its log, and the last heartbeat; expires with it |
+| jobs:logs:{project_id} | zset | job ids by the last chunk of their log: the newest, whose logs are kept |
 | jobs:{project_id} | zset | job ids by `created_at` |
 | branch:{project_id}:{branch} | set | ids of the jobs that work on a branch |
 | followed:jobs | set | ids of all jobs whose pull request somebody has to look at |
@@ -88,8 +89,8 @@ def item(project_id: str, item_id: str) -> str:
     return f"feedback:{project_id}:{item_id}"
 
 
-def item_bytes(project_id: str) -> str:
-    """The bytes that the items of one project take."""
+def stored_bytes(project_id: str) -> str:
+    """The bytes that the items, jobs and documents of one project take."""
     return f"feedback:bytes:{project_id}"
 
 
@@ -245,6 +246,11 @@ def job_log(job_id: str) -> str:
 def job_log_state(job_id: str) -> str:
     """What is kept and dropped of the log of one job."""
     return f"job:{job_id}:log:state"
+
+
+def job_logs(project_id: str) -> str:
+    """The jobs of a project whose logs are kept."""
+    return f"jobs:logs:{project_id}"
 
 
 def jobs(project_id: str) -> str:

@@ -111,7 +111,7 @@ class RedisProjects:
     async def stored_bytes(self, project_id: str) -> int:
         """Return what a project counts, as `Stats.stored_bytes` says."""
         async with self._connection.commands() as redis:
-            return _number(await redis.get(keys.item_bytes(project_id)))
+            return _number(await redis.get(keys.stored_bytes(project_id)))
 
     async def totals(self) -> Totals:
         """Return the counts of all projects together."""
@@ -124,7 +124,7 @@ class RedisProjects:
             for at in range(0, len(project_ids), COUNTED_AT_ONCE):
                 of_some = project_ids[at : at + COUNTED_AT_ONCE]
                 pipe = redis.pipeline()
-                sizes = pipe.mget([keys.item_bytes(project_id) for project_id in of_some])
+                sizes = pipe.mget([keys.stored_bytes(project_id) for project_id in of_some])
                 counts = [
                     (
                         pipe.zcard(keys.items_by_time(project_id)),
@@ -161,7 +161,7 @@ class _Counts:
         self._unclustered = pipe.scard(keys.unclustered(project_id))
         self._clusters = pipe.zcard(keys.clusters(project_id, by_size))
         self._jobs = pipe.zcard(keys.jobs(project_id))
-        self._stored = pipe.mget([keys.item_bytes(project_id)])
+        self._stored = pipe.mget([keys.stored_bytes(project_id)])
         self._by_status = {
             status: pipe.zcard(keys.clusters_labelled(project_id, by_size, status_label(status))) for status in STATUSES
         }

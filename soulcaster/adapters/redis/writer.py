@@ -27,7 +27,7 @@ from soulcaster.domain.lifecycle import JobStep
 from soulcaster.domain.members import Membership, User
 from soulcaster.domain.source_state import RepositoryState, SourceReport
 from soulcaster.domain.webhook_secrets import WebhookSecret
-from soulcaster.ports.projects import Project
+from soulcaster.ports.projects import STEP_BYTES, Project
 from soulcaster.wire.project_config import StoredConfig
 
 CLEARED_AT_ONCE = 10_000
@@ -88,10 +88,10 @@ class RedisReadModelWriter:
         async with self._connection.commands() as redis:
             await self._jobs.put(redis, steps)
 
-    async def put_job_logs(self, chunks: Sequence[LogChunk]) -> None:
-        """Add chunks to the logs of their jobs."""
+    async def put_job_logs(self, project_id: str, chunks: Sequence[LogChunk]) -> None:
+        """Add chunks to the logs of jobs of a project; logs of older jobs go where there are too many."""
         async with self._connection.commands() as redis:
-            await self._job_logs.put(redis, chunks)
+            await self._job_logs.put(redis, project_id, chunks)
 
     async def put_project(self, project: Project) -> None:
         """Store a project."""
@@ -134,9 +134,17 @@ class RedisReadModelWriter:
         if not documents:
             return
         async with self._connection.commands() as redis:
+            pipe = redis.pipeline()
+            sizes = {(one.project_id, one.id): pipe.strlen(keys.document(one.project_id, one.id)) for one in documents}
+            await pipe.execute()
+            new = {key for key, size in sizes.items() if not size.value}
             transaction = redis.transaction()
             for document in documents:
-                transaction.set_new(keys.document(document.project_id, document.id), DOCUMENT.dump_json(document))
+                value = DOCUMENT.dump_json(document)
+                transaction.set_new(keys.document(document.project_id, document.id), value)
+                if (document.project_id, document.id) in new:
+                    new.discard((document.project_id, document.id))
+                    transaction.incr(keys.stored_bytes(document.project_id), STEP_BYTES + len(value))
                 if document.kind == "plan":
                     transaction.set(keys.cluster_plan(document.project_id, document.cluster_id), document.id)
             await transaction.execute()

@@ -24,6 +24,7 @@ from soulcaster.domain.commands import (
 )
 from soulcaster.domain.entries import Entries
 from soulcaster.web.bodies import read_form
+from soulcaster.web.caller import count_made
 from soulcaster.web.dependencies import dependencies
 from soulcaster.web.pages.access import ACCESS
 from soulcaster.web.pages.addresses import cluster_path
@@ -148,6 +149,7 @@ async def _change_cluster(request: web.Request, kind: type[Command], **fields: A
 async def _send(request: web.Request, kind: type[Command], shown: str, **fields: Any) -> web.StreamResponse:
     """Send a command, and redirect to the page `shown` with a notice of the outcome."""
     given, access = dependencies(request), request[ACCESS]
+    await count_made(given, "commands", access.project.id)
     command_id = str(uuid4())
     command = kind(id=command_id, requested_by=access.user, requested_at=given.clock(), **fields)
     await given.commands.send(access.project.id, command)

@@ -11,6 +11,7 @@ from soulcaster.errors import Conflict, PlannerRefuses, PlannerUnavailable
 from soulcaster.ports.planner import MAX_SECONDS
 from soulcaster.services.waiting import until
 from soulcaster.web.bodies import read_form
+from soulcaster.web.caller import count_made
 from soulcaster.web.dependencies import dependencies
 from soulcaster.web.pages import outcomes
 from soulcaster.web.pages.access import ACCESS
@@ -32,6 +33,7 @@ async def store(request: web.Request) -> web.StreamResponse:
     """POST .../clusters/{cluster_id}/plan: store what the person wrote as the plan of the cluster."""
     form = await read_form(request, PlanForm)
     access, cluster_id = request[ACCESS], path_id(request, "cluster_id")
+    await _check_room(request)
     try:
         plan = await dependencies(request).plans.edit(
             access.project.id, cluster_id, form.title or "", form.description or "", by=access.user
@@ -46,6 +48,7 @@ async def store(request: web.Request) -> web.StreamResponse:
 async def write(request: web.Request) -> web.StreamResponse:
     """POST .../clusters/{cluster_id}/write-plan: let the model write the plan of the cluster."""
     project_id, cluster_id = request[ACCESS].project.id, path_id(request, "cluster_id")
+    await _check_room(request)
     extend_time_limit(request, MAX_SECONDS)
     try:
         plan = await dependencies(request).plans.generate(project_id, cluster_id)
@@ -54,6 +57,18 @@ async def write(request: web.Request) -> web.StreamResponse:
     else:
         await _say(request, plan)
     raise web.HTTPSeeOther(cluster_path(project_id, cluster_id))
+
+
+async def _check_room(request: web.Request) -> None:
+    """Return when the project may have one more plan.
+
+    Raises:
+        Problem: 429 when it made many within the hour.
+        QuotaExceeded: it stores as much as it may.
+    """
+    given, project_id = dependencies(request), request[ACCESS].project.id
+    await count_made(given, "plans", project_id)
+    await given.storage_limit.check(project_id)
 
 
 async def _say(request: web.Request, plan: Plan) -> None:

@@ -1,6 +1,7 @@
 """API keys: what they let through, what they do not, and that a project's key sees nothing of another's."""
 
 import asyncio
+import re
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -21,6 +22,7 @@ from soulcaster.web import caller
 from soulcaster.web.api import OPERATIONS
 from soulcaster.web.api.live_updates import handlers as live_updates
 from soulcaster.web.api.openapi import document
+from soulcaster.web.pages import outcomes
 from soulcaster.web.signatures import SIGNATURES
 from soulcaster.wire.control import KeyDefined, control_message
 from soulcaster.wire.project_config import ProjectConfig, StoredConfig
@@ -302,6 +304,32 @@ async def test_keys_and_members_that_come_and_go_are_counted(
         assert statuses[2] == 429
         world.now += timedelta(hours=1)
         assert (await client.post(path, params=HERE, json=body)).status in {200, 201}
+
+
+async def test_plans_jobs_and_commands_are_counted(
+    world: World, client: Client, owner: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(caller, "MADE_AN_HOUR", 2)
+    monkeypatch.setattr(caller, "COMMANDS_AN_HOUR", 2)
+    monkeypatch.setattr(outcomes, "OUTCOME_SECONDS", 0)
+    await world.fill()
+    found = re.search(r'name="csrf_token" value="([^"]+)"', await (await owner.get("/app/projects")).text())
+    assert found
+    form = {"csrf_token": found[1], "title": "x", "description": "y"}
+    for path, body, page in (
+        ("/clusters/c1/plan", {"title": "Look", "description": "There."}, "clusters/c1/plan"),
+        ("/jobs?wait=0", {"cluster_id": "c1"}, None),
+        ("/clusters/c1/rename", {"title": "New"}, "clusters/c1/rename"),
+        ("/clusters/rebalance", None, "rebalance"),
+    ):
+        statuses = [(await client.post(path, params=HERE, json=body)).status for _ in range(3)]
+        assert statuses[0] < 300
+        assert statuses[2] == 429, path
+        if page is not None:
+            assert (await owner.post(f"/app/projects/p1/{page}", data=form)).status == 429
+        world.now += timedelta(hours=1)
+        assert (await client.post(path, params=HERE, json=body)).status < 300
+        world.now += timedelta(hours=1)
 
 
 async def test_keys_that_ended_long_ago_are_forgotten_and_the_list_is_bounded(

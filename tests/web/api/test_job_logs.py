@@ -43,7 +43,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 async def put(world: World, *chunks: tuple[int, str], job: str = "j1", token: int | None = None) -> None:
     """Write chunks (offset, text) of a log, each at the second of its offset."""
     logs = [LogChunk(job, token, NOW + timedelta(seconds=offset), text, offset) for offset, text in chunks]
-    await world.read_model.writer.put_job_logs(logs)
+    await world.read_model.writer.put_job_logs("p1", logs)
 
 
 async def archived_at(world: World, url: str) -> None:

@@ -16,7 +16,7 @@ from soulcaster.web.api.commands.models import CommandSentOut
 from soulcaster.web.api.operation import operation
 from soulcaster.web.api.responses import json_response
 from soulcaster.web.bodies import Body
-from soulcaster.web.caller import CALLER
+from soulcaster.web.caller import CALLER, count_made
 from soulcaster.web.dependencies import dependencies
 from soulcaster.web.headers import idempotency_key
 from soulcaster.web.parameters import WaitQuery
@@ -53,12 +53,17 @@ async def send_command(
     *,
     cluster_id: str | None = None,
 ) -> web.StreamResponse:
-    """Send a command and return the response to it; the fields of the body are the fields of the command."""
+    """Send a command and return the response to it; the fields of the body are the fields of the command.
+
+    Raises:
+        Problem: 429 when the project was sent many within an hour.
+    """
     fields = {} if body is None else dict(body)
     if cluster_id is not None:
         fields["cluster_id"] = cluster_id
     command_id = own_command_id(request, query.project_id)
     given = dependencies(request)
+    await count_made(given, "commands", query.project_id)
     command = kind(id=command_id, requested_by=request[CALLER].name, requested_at=given.clock(), **fields)
     await given.commands.send(query.project_id, command)
     return await command_response(request, query, command_id, message, cluster_id=cluster_id)

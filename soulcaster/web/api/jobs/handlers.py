@@ -20,7 +20,7 @@ from soulcaster.web.api.jobs.models import (
 )
 from soulcaster.web.api.operation import ResponseModel, operation
 from soulcaster.web.api.responses import json_list, json_response
-from soulcaster.web.caller import CALLER, is_program, secret_of
+from soulcaster.web.caller import CALLER, count_made, is_program, secret_of
 from soulcaster.web.dependencies import dependencies
 from soulcaster.web.headers import idempotency_key
 from soulcaster.web.parameters import PageQuery, ProjectQuery, WaitByDefaultQuery, WaitQuery
@@ -70,7 +70,10 @@ async def list_cluster_jobs(request: web.Request, query: PageQuery, cluster_id: 
 @operation("POST", "/jobs", {201: JobChangedOut, 202: JobChangedOut}, scope="launch", idempotent=True)
 async def record_job(request: web.Request, query: WaitByDefaultQuery, body: JobIn) -> web.StreamResponse:
     """Record a pending job of a cluster that nobody launches: 201 once it can be read, 202 when that takes longer."""
-    job = await dependencies(request).jobs.record(
+    given = dependencies(request)
+    await count_made(given, "jobs", query.project_id)
+    await given.storage_limit.check(query.project_id)
+    job = await given.jobs.record(
         query.project_id, body.cluster_id, by=request[CALLER].name, idempotency_key=idempotency_key(request)
     )
     shown = await _shown(request, job, query.wait, lambda _job: True)
@@ -88,6 +91,8 @@ async def update_job(request: web.Request, query: WaitQuery, body: JobPatchIn, j
     if not body.model_dump(exclude_none=True):
         return json_response(JobChangedOut.of("No updates provided", job))
     program = request[CALLER].job
+    if program is None:  # a job's program, whose reports are few, has to be able to end its job
+        await given.storage_limit.check(job.project_id)
     report = body.report(None if program is None else program.fence)
     report = replace(
         report,

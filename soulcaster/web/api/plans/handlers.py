@@ -8,7 +8,7 @@ from soulcaster.services.lookup import known_job
 from soulcaster.web.api.operation import operation
 from soulcaster.web.api.plans.models import PlanIn, PlanOut
 from soulcaster.web.api.responses import json_response
-from soulcaster.web.caller import CALLER
+from soulcaster.web.caller import CALLER, count_made
 from soulcaster.web.dependencies import dependencies
 from soulcaster.web.parameters import ProjectQuery
 from soulcaster.web.problems import extend_time_limit, field_problem
@@ -28,7 +28,10 @@ async def write_plan(
 
     409 when no model is set up, 502 when it writes no plan, 503 when it does not answer.
     """
-    plans = dependencies(request).plans
+    given = dependencies(request)
+    plans = given.plans
+    await count_made(given, "plans", query.project_id)
+    await given.storage_limit.check(query.project_id)
     if body is None:
         extend_time_limit(request, MAX_SECONDS)
         return json_response(PlanOut.of(await plans.generate(query.project_id, cluster_id)))
