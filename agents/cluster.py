@@ -9,12 +9,12 @@ import numpy as np
 
 from agents.cluster_meter import count_failed_round, count_round, count_steps
 from agents.rounds import BackgroundRounds
-from agents.runtime.batches import Batch
+from agents.runtime.batches import BATCH_BYTES, Batch
 from agents.step_sender import StepSender
 from soulcaster.domain.clustering.project.clusters import ProjectClusters
-from soulcaster.domain.clustering.project.embedders import EmbedderKey
 from soulcaster.domain.clustering.project.steps import Step
 from soulcaster.domain.commands import Command, RoundFinished
+from soulcaster.domain.embedder import EmbedderKey
 from soulcaster.domain.lifecycle import JobStep
 from soulcaster.ports.clock import Clock
 from soulcaster.ports.messaging import Publisher, Record
@@ -53,6 +53,7 @@ class Cluster:
     """
 
     name = "cluster"
+    batch_bytes = BATCH_BYTES
 
     def __init__(
         self,

@@ -1,18 +1,21 @@
-"""feedback.items -> feedback.embedded: drop duplicates, embed the rest in one call.
+"""feedback.items -> feedback.embedded: drop duplicates, embed the rest.
 
 Dedupe and embed share a hop, because a topic between them would carry the same bytes again.
 """
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 import numpy as np
 
 from agents.runtime.batches import Batch
+from soulcaster.domain.clustering.features.vectors import Vectors
+from soulcaster.domain.embedder import EmbedderKey
 from soulcaster.domain.feedback.dedupe import Judged, Seen
-from soulcaster.domain.feedback.items import Deleted, FeedbackItem
-from soulcaster.ports.embedder import Embedder
+from soulcaster.domain.feedback.items import ComparedItem, Deleted, FeedbackItem
+from soulcaster.ports.embedder import Embedder, Embedders
 from soulcaster.ports.messaging import Outgoing, Publisher, Record
 from soulcaster.services.retrying import until_available
 from soulcaster.services.threads import away
@@ -20,7 +23,7 @@ from soulcaster.telemetry.counting import count_by_source
 from soulcaster.telemetry.metrics import ITEMS_JUDGED
 from soulcaster.wire.embedded import EmbedderId, embedded_envelopes
 from soulcaster.wire.feedback import ItemsEnvelope
-from soulcaster.wire.topics import FEEDBACK_EMBEDDED
+from soulcaster.wire.topics import ENVELOPE_BYTES, FEEDBACK_EMBEDDED
 from tables.segmented import ProjectPartition, States
 
 
@@ -28,18 +31,30 @@ class Embed:
     """Embeds new and changed items and passes tombstones on.
 
     1. Judge the items against the table `seen`: new, changed, duplicate or deleted.
-    2. Embed the new and changed ones of all projects in one call, without what many items share word for word.
+    2. Embed the new and changed ones, without what many items share word for word: one call for all projects that
+       have the same embedder.
     3. Publish vectors and tombstones, one message a project, and await Kafka's acknowledgement.
     4. Mark the items as seen. A crash before this embeds them twice; marked first, they would be lost.
     """
 
     name = "embed"
+    batch_bytes = ENVELOPE_BYTES
 
-    def __init__(self, *, seen: States[Seen], embedder: Embedder, publisher: Publisher) -> None:
-        """Embed with `embedder`; remember in `seen` what was embedded."""
+    def __init__(
+        self,
+        *,
+        seen: States[Seen],
+        embedders: Embedders,
+        used: Callable[[ProjectPartition], Sequence[EmbedderKey]],
+        publisher: Publisher,
+    ) -> None:
+        """Embed with that of `embedders` which a project has; remember in `seen` what was embedded.
+
+        `used` returns the embedders that a project has items of, in the order in which they came.
+        """
         self._seen = seen
-        self._embedder = embedder
-        self._embedder_id = EmbedderId(name=embedder.name, version=embedder.version, dimensions=embedder.dimensions)
+        self._embedders = embedders
+        self._used = used
         self._publisher = publisher
 
     async def process(self, batch: Batch, records: Sequence[Record]) -> int:
@@ -83,20 +98,37 @@ class Embed:
         compared_items = await away(
             size, lambda: {place: states[place].compared(found) for place, found in judged.items()}
         )
-        texts = [compared.text for of_project in compared_items.values() for compared in of_project]
-        vectors = np.zeros((0, self._embedder.dimensions), np.float32)
-        if texts:
-            vectors = await until_available(lambda: self._embedder.embed(texts))
-        parts = np.split(vectors, np.cumsum([len(of_project) for of_project in compared_items.values()])[:-1])
+        embedded = await self._embedded(compared_items)
         messages = await away(
-            size + vectors.nbytes,
+            size + sum(vectors.nbytes for _, vectors in embedded.values()),
             lambda: [
                 Outgoing(FEEDBACK_EMBEDDED.name, place[1].encode(), envelope)
-                for (place, of_project), part in zip(compared_items.items(), parts, strict=True)
-                for envelope in embedded_envelopes(place[1], self._embedder_id, of_project, part, deleted[place])
+                for place, (embedder, vectors) in embedded.items()
+                for envelope in embedded_envelopes(place[1], embedder, compared_items[place], vectors, deleted[place])
             ],
         )
-        return messages, len(texts)
+        return messages, sum(map(len, compared_items.values()))
+
+    async def _embedded(
+        self, compared_items: Mapping[ProjectPartition, Sequence[ComparedItem]]
+    ) -> dict[ProjectPartition, tuple[EmbedderId, Vectors]]:
+        """Return for each project its embedder and the vectors of its items."""
+        by_embedder: dict[Embedder, list[ProjectPartition]] = defaultdict(list)
+        for place in compared_items:
+            by_embedder[await until_available(partial(self._choose, place))].append(place)
+        found: dict[ProjectPartition, tuple[EmbedderId, Vectors]] = {}
+        for embedder, places in by_embedder.items():
+            texts = [compared.text for place in places for compared in compared_items[place]]
+            vectors = np.zeros((0, embedder.dimensions), np.float32)
+            if texts:
+                vectors = await until_available(partial(embedder.embed, texts))
+            ends = np.cumsum([len(compared_items[place]) for place in places])[:-1]
+            of = EmbedderId(name=embedder.name, version=embedder.version, dimensions=embedder.dimensions)
+            found |= {place: (of, part) for place, part in zip(places, np.split(vectors, ends), strict=True)}
+        return {place: found[place] for place in compared_items}
+
+    async def _choose(self, place: ProjectPartition) -> Embedder:
+        return await self._embedders.choose(self._used(place))
 
 
 def _judge(

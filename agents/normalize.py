@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence, Set
 from dataclasses import asdict, dataclass, field
 from itertools import chain
 
-from agents.runtime.batches import Batch
+from agents.runtime.batches import BATCH_BYTES, Batch
 from soulcaster.domain.feedback.items import Deleted
 from soulcaster.domain.feedback.times import TimesTold
 from soulcaster.ports.messaging import Outgoing, Publisher, Record
@@ -55,6 +55,7 @@ class Normalize:
     """
 
     name = "normalize"
+    batch_bytes = BATCH_BYTES
 
     def __init__(
         self,

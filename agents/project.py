@@ -5,7 +5,7 @@ Items are read before they are deduplicated and embedded, so an item shows as so
 
 from collections.abc import Sequence
 
-from agents.runtime.batches import Batch
+from agents.runtime.batches import BATCH_BYTES, Batch
 from soulcaster.ports.messaging import Record
 from soulcaster.services.projection import Projection
 
@@ -14,6 +14,7 @@ class Project:
     """Projects records into the read model."""
 
     name = "project"
+    batch_bytes = BATCH_BYTES
 
     def __init__(self, projection: Projection) -> None:
         self._projection = projection

@@ -24,8 +24,8 @@ from soulcaster.telemetry.spans import TRACE_HEADER, TRACER
 log = structlog.get_logger(__name__)
 
 MAX_RECORDS = 1_000
-MAX_BYTES = 4 * 1024 * 1024
-"""A batch ends when it holds this much; a larger message is a batch of one."""
+BATCH_BYTES = 4 * 1024 * 1024
+"""Bytes of a batch, for an agent whose work is quick."""
 
 GATHER_SECONDS = 0.04
 """How long a consumer that is behind waits for the queue to fill."""
@@ -138,12 +138,17 @@ class InProgress:
 
 
 async def batches(
-    stream: Any, in_progress: InProgress, before_write: Callable[[], None] = lambda: None
+    stream: Any,
+    in_progress: InProgress,
+    before_write: Callable[[], None] = lambda: None,
+    *,
+    most_bytes: int = BATCH_BYTES,
 ) -> AsyncIterator[Batch]:
     """Yield batch after batch of a Faust stream; asking for the next one acknowledges the one before.
 
     The stream's topics must be raw: keys and values are bytes. All streams of an app share one `in_progress`.
-    `before_write` is called whenever tables are about to be written.
+    `before_write` is called whenever tables are about to be written. A batch ends when it holds `most_bytes`; a larger
+    message is a batch of one.
     """
     app = stream.app
     queue = stream.channel.queue
@@ -155,7 +160,7 @@ async def batches(
         events = [stream.current_event]
         in_progress.take(events[0].message)
         size = len(events[0].message.value or b"")
-        while len(events) < MAX_RECORDS and size < MAX_BYTES and not queue.empty():
+        while len(events) < MAX_RECORDS and size < most_bytes and not queue.empty():
             event = queue.get_nowait()
             message = event.message
             if not app.flow_control.is_active() or message.generation_id != app.consumer_generation_id:

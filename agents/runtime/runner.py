@@ -18,6 +18,9 @@ class Agent(Protocol):
     name: str
     """The agent's key in `soulcaster.wire.topics.AGENTS`; logs and dead letters carry it."""
 
+    batch_bytes: int
+    """A batch ends when it holds this much: how much work is done again if it is given up."""
+
     async def process(self, batch: Batch, records: Sequence[Record]) -> int:
         """Process records of a batch and return how many results they gave.
 

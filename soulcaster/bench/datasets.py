@@ -3,7 +3,7 @@
 Everything random is drawn from the seed alone, so the same options give the same stream.
 """
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import accumulate, combinations
@@ -13,7 +13,10 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from soulcaster.adapters.embedders.static import DEFAULT_FOLDER, StaticEmbedder
+from soulcaster.adapters.embedders.multilingual import MultilingualModel
+from soulcaster.adapters.embedders.process import Model
+from soulcaster.adapters.embedders.small import SmallModel
+from soulcaster.adapters.embedders.static import MODEL_FILES, StaticEmbedder
 from soulcaster.adapters.table_files.files import open_table
 from soulcaster.bench import Order, Shape
 from soulcaster.bench.scores import Codes, codes
@@ -27,7 +30,12 @@ from soulcaster.services.import_columns import Columns
 
 PROJECT = "bench"
 STATIC = "static"
-"""The embedder in the package."""
+EMBEDDERS: Mapping[str, Callable[[], Model]] = {
+    STATIC: StaticEmbedder,
+    "small": SmallModel,
+    "multilingual": MultilingualModel,
+}
+"""Those in the package."""
 
 FIRST_ITEM_AT = datetime(2026, 1, 1, tzinfo=UTC)
 """When the first item of a stream was written; each following item is a second later."""
@@ -37,7 +45,7 @@ FEW_CLASSES = 15
 
 _LINES_SHOWN = 5
 _READ_AT = datetime(1970, 1, 1, tzinfo=UTC)  # the same in every run
-_EMBED_BLOCK_TEXTS = 1024
+_EMBED_BLOCK_TEXTS = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,24 +154,31 @@ def read_vectors(path: Path, data: Labelled) -> Vectors:
 
 
 def embed(data: Labelled, embedder: str, report: Callable[[int], None] = lambda done: None) -> Vectors:
-    """Return the vectors of the items' texts; `embedder` is `static`, the model in the package, or a model2vec folder.
+    """Return the vectors of the items' texts; `embedder` is one of `EMBEDDERS`, or a model2vec folder.
 
     Raises:
         BadInput: there is no such embedder.
     """
-    folder = DEFAULT_FOLDER if embedder == STATIC else Path(embedder)
-    if not all((folder / name).is_file() for name in ("config.json", "model.safetensors", "tokenizer.json")):
-        raise BadInput(f"{embedder!r} is not an embedder: give '{STATIC}', or a folder with a model2vec model.")
+    model = _model(embedder)
+    texts = [item.text for item in data.items]
+    parts = []
+    for at in range(0, len(texts), _EMBED_BLOCK_TEXTS):
+        parts.append(model.embed_now(texts[at : at + _EMBED_BLOCK_TEXTS]))
+        report(min(at + _EMBED_BLOCK_TEXTS, len(texts)))
+    return np.concatenate(parts)
+
+
+def _model(embedder: str) -> Model:
+    if embedder in EMBEDDERS:
+        return EMBEDDERS[embedder]()
+    folder = Path(embedder)
+    if not all((folder / name).is_file() for name in MODEL_FILES):
+        names = ", ".join(EMBEDDERS)
+        raise BadInput(f"{embedder!r} is not an embedder: give one of {names}, or a folder with a model2vec model.")
     try:
-        model = StaticEmbedder(folder)
+        return StaticEmbedder(folder)
     except Exception as error:  # the library's errors have no common base
         raise BadInput(f"The model2vec model in {folder} cannot be read: {error}.") from error
-    texts = [item.text for item in data.items]
-    vectors = np.empty((len(texts), model.dimensions), np.float32)
-    for at in range(0, len(texts), _EMBED_BLOCK_TEXTS):
-        vectors[at : at + _EMBED_BLOCK_TEXTS] = model.embed_now(texts[at : at + _EMBED_BLOCK_TEXTS])
-        report(min(at + _EMBED_BLOCK_TEXTS, len(texts)))
-    return vectors
 
 
 # ---- shapes and orders -------------------------------------------------------------------------------------------

@@ -12,8 +12,8 @@ from soulcaster.adapters.embedders.static import StaticEmbedder
 from soulcaster.bench.alone import use_one_core
 from soulcaster.bench.feeds import ENVELOPE_ITEMS, Feed, messages
 from soulcaster.domain.clustering.project.clusters import ProjectClusters
-from soulcaster.domain.clustering.project.embedders import EmbedderKey
 from soulcaster.domain.clustering.project.item_records import RECORD_BYTES
+from soulcaster.domain.embedder import EmbedderKey
 from soulcaster.domain.feedback.dedupe import Seen
 from soulcaster.domain.feedback.items import FeedbackItem
 from soulcaster.domain.feedback.versions import MARK_BYTES

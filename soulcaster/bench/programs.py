@@ -34,6 +34,9 @@ WORKER = _process("worker", "run_worker")
 WEB = _process("web", "run_web")
 LAUNCHER = _process("launcher", "run_launcher")
 
+CHEAP = {"SOULCASTER_EMBEDDER": "static"}
+"""What is measured is the stream: embedding costs little then."""
+
 
 async def wait_until(done: Callable[[], Awaitable[bool]], poll_seconds: float = POLL_SECONDS) -> None:
     """Return once `done` is true.
@@ -75,7 +78,7 @@ class Program:
         """Start nothing yet; `async with` starts it, and ends it. `variables` are added to its environment."""
         self._command = [sys.executable, *arguments]
         self._group: ControlGroup | None = None
-        self._environment = environment_with({**stack_variables(settings), **variables})
+        self._environment = environment_with({**stack_variables(settings), **CHEAP, **variables})
         self._process: asyncio.subprocess.Process | None = None
 
     def within(self, group: ControlGroup | None) -> Self:

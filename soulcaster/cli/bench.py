@@ -300,7 +300,11 @@ def clustering(
     ] = "category",
     embedder: Annotated[
         str | None,
-        typer.Option(metavar="E", help="`static`, or the folder of a model2vec model.", show_default="static"),
+        typer.Option(
+            metavar="E",
+            help="`static`, `small`, `multilingual`, or the folder of a model2vec model.",
+            show_default="static",
+        ),
     ] = None,
     embeddings: Annotated[
         list[Path] | None,

@@ -6,6 +6,8 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from soulcaster.domain.embedder import EmbedderKey
+
 
 class Embedder(Protocol):
     """Turns texts into vectors that are close to each other when the texts mean the same."""
@@ -29,4 +31,17 @@ class Embedder(Protocol):
             EmbedderUnavailable: it does not answer in time; texts that it has done already may be quicker next time.
             EmbedderRefuses: a person has to act before it accepts the same call.
             InvalidMessage: it will never accept one of these texts.
+        """
+
+
+class Embedders(Protocol):
+    """Which embedder embeds the texts of a project."""
+
+    async def choose(self, used: Sequence[EmbedderKey]) -> Embedder:
+        """Return the embedder of a project that has items of these, in the order in which they came.
+
+        A project keeps its embedder: vectors of another one would make a second set of clusters beside the first.
+
+        Raises:
+            EmbedderRefuses: that embedder is not to be had here; a person has to act.
         """

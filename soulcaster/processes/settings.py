@@ -72,8 +72,15 @@ class WorkerSettings(NamesSettings, GeminiSettings, RedisSettings, KafkaSettings
 
     embedder: str = Field(
         "static",
-        description="What turns texts into vectors: `static` (in the package, no network), `gemini` (Google's, paid), "
-        "or the folder of a model2vec model. After a change, new items open new clusters.",
+        description="What turns texts into vectors, for new projects: `small` (English, in the package), "
+        "`multilingual` (16 languages, in the package), `static` (English, in the package, for high volume), `gemini` "
+        "(Google's, paid), or the folder of a model2vec model. A project keeps the embedder that it began with.",
+    )
+    embedder_threads: int = Field(
+        1,
+        ge=1,
+        description="Threads of the embedder `small`, each as fast as one core; they work in one process beside the "
+        "worker.",
     )
     gemini_dimensions: int = Field(
         768, ge=1, le=3072, description="Length of Gemini's vectors; Google recommends 768, 1536 or 3072."

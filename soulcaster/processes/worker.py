@@ -30,7 +30,6 @@ from agents.runtime.delivery import OrderlyApp
 from agents.runtime.meter import Meter
 from agents.runtime.runner import Agent, run_agent
 from agents.runtime.suspension import AwakePublisher, Suspension
-from soulcaster.adapters.embedders.measured import MeasuredEmbedder
 from soulcaster.adapters.kafka.access import KafkaAccess, Password
 from soulcaster.adapters.kafka.brokers import read_brokers
 from soulcaster.adapters.kafka.careful import CarefulConsumer
@@ -38,6 +37,7 @@ from soulcaster.adapters.kafka.publisher import KafkaPublisher
 from soulcaster.adapters.redis.read_model import RedisReadModel
 from soulcaster.domain.clustering.project.clusters import ProjectClusters
 from soulcaster.domain.clustering.project.item_records import RECORD_BYTES
+from soulcaster.domain.embedder import EmbedderKey
 from soulcaster.domain.feedback.dedupe import Seen
 from soulcaster.domain.feedback.versions import MARK_BYTES
 from soulcaster.domain.segments import Segments
@@ -45,7 +45,7 @@ from soulcaster.domain.text import language
 from soulcaster.ports.embedder import Embedder
 from soulcaster.ports.messaging import Publisher
 from soulcaster.processes.clock import utc_now
-from soulcaster.processes.embedder import make_embedder
+from soulcaster.processes.embedder import ProjectEmbedders
 from soulcaster.processes.garbage import collect_rarely
 from soulcaster.processes.job_logs import job_logs_expire
 from soulcaster.processes.kafka_access import kafka_access
@@ -64,7 +64,7 @@ from soulcaster.services.source_limit import SourceLimit
 from soulcaster.services.storage_limit import MEGABYTE, StorageLimit
 from soulcaster.wire.topics import AGENTS, DEAD_LETTERS
 from tables.acknowledged import AcknowledgedTable
-from tables.segmented import SegmentedTable, declare, partition_of
+from tables.segmented import ProjectPartition, SegmentedTable, declare, partition_of
 
 T = TypeVar("T")
 
@@ -128,10 +128,8 @@ def create_app(settings: WorkerSettings, *, embedder: Embedder | None = None) ->
     read_model = RedisReadModel(
         redis_access(settings), notices=True, logs_expire=job_logs_expire(settings.job_log_ttl_seconds)
     )
-    connections: list[Close] = [to_kafka.stop, read_model.close]
-    if embedder is None:
-        embedder = made = make_embedder(settings)
-        connections.append(made.close)
+    embedders = ProjectEmbedders(settings, embedder)
+    connections: list[Close] = [to_kafka.stop, read_model.close, embedders.close]
 
     def make_seen(_project_id: str, segments: Segments) -> Seen:
         return Seen(segments)
@@ -141,6 +139,10 @@ def create_app(settings: WorkerSettings, *, embedder: Embedder | None = None) ->
 
     seen = _table(app, "seen", settings.partitions, MARK_BYTES, make_seen)
     clusters = _table(app, "clusters", settings.partitions, RECORD_BYTES, make_clusters)
+
+    def used(place: ProjectPartition) -> Sequence[EmbedderKey]:
+        return clusters.state(*place).embedders
+
     config_of = ConfigCache(read_model.project_config).get
     meters = {name: Meter(name) for name in AGENTS}
     for agent in (
@@ -151,7 +153,7 @@ def create_app(settings: WorkerSettings, *, embedder: Embedder | None = None) ->
             storage_limit=StorageLimit(read_model.projects, settings.project_stored_megabytes * MEGABYTE),
             publisher=publisher,
         ),
-        Embed(seen=seen, embedder=MeasuredEmbedder(embedder), publisher=publisher),
+        Embed(seen=seen, embedders=embedders, used=used, publisher=publisher),
         Cluster(clusters=clusters, stored=app.tables["clusters"].stored, publisher=publisher, clock=utc_now),
         Project(Projection(read_model.writer)),
     ):
@@ -226,7 +228,7 @@ def _add_agent(
 
     async def actor(stream: Any) -> None:
         try:
-            found = batches(stream, app.in_progress, suspension.check)
+            found = batches(stream, app.in_progress, suspension.check, most_bytes=agent.batch_bytes)
             async for _ in run_agent(agent, found, publisher=publisher, meter=meter):
                 pass
         except asyncio.CancelledError:

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from agents.runtime.batches import BATCH_BYTES
 from agents.runtime.meter import Meter
 from agents.runtime.runner import run_agent
 from soulcaster.adapters.opentelemetry import OpenTelemetry
@@ -24,6 +25,7 @@ class Reads:
     """An agent that counts."""
 
     name = "reads"
+    batch_bytes = BATCH_BYTES
 
     async def process(self, batch: object, records: object) -> int:
         return 1

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from agents.runtime import batches as module
-from agents.runtime.batches import Batch, InProgress, batches
+from agents.runtime.batches import BATCH_BYTES, Batch, InProgress, batches
 
 
 class Message:
@@ -96,8 +96,8 @@ class Stream:
     def _set_current_event(self, event: Event) -> None:
         self.current_for_tables = event
 
-    def batches(self) -> AsyncIterator[Batch]:
-        return batches(self, self.app.in_progress)
+    def batches(self, most_bytes: int = BATCH_BYTES) -> AsyncIterator[Batch]:
+        return batches(self, self.app.in_progress, most_bytes=most_bytes)
 
 
 def messages(app: App, count: int, *, partitions: int = 1, size: int = 1, streams: int = 1) -> list[Message]:
@@ -233,14 +233,11 @@ async def test_a_batch_has_a_largest_number(monkeypatch: pytest.MonkeyPatch) -> 
         ([500, 500], [[0], [1]]),
     ],
 )
-async def test_a_batch_has_a_largest_size(
-    monkeypatch: pytest.MonkeyPatch, sizes: list[int], expected: list[list[int]]
-) -> None:
-    monkeypatch.setattr(module, "MAX_BYTES", 100)
+async def test_a_batch_has_a_largest_size(sizes: list[int], expected: list[list[int]]) -> None:
     app = App()
     stream = Stream(app)
     stream.put(*(Message(app, n, bytes(size), 0, 1) for n, size in enumerate(sizes)))
-    assert [offsets(b) async for b in stream.batches()] == expected
+    assert [offsets(b) async for b in stream.batches(most_bytes=100)] == expected
 
 
 async def test_tables_are_written_at_an_event_of_their_partition() -> None:

@@ -6,7 +6,6 @@ from typing import Any
 from redis.asyncio import Redis
 
 from agents.cluster import Cluster
-from agents.embed import Embed
 from agents.project import Project
 from soulcaster.adapters.redis.read_model import RedisReadModel
 from soulcaster.domain.commands import CommandKind
@@ -16,7 +15,7 @@ from soulcaster.services.projection import Projection
 from soulcaster.wire.cluster_commands import ClusterCommand
 from soulcaster.wire.feedback import ItemsEnvelope
 from tests.conftest import RedisServer
-from tests.support.agents import Flaky, HashEmbedder, Rows, record, records, run_batches, stored
+from tests.support.agents import Flaky, HashEmbedder, Rows, embed_agent, record, records, run_batches, stored
 from tests.support.make import NOW, item
 
 
@@ -36,7 +35,7 @@ class Chain:
         new = record("feedback.items", envelope.to_bytes())
         self.items.append(new)
         embedded = Flaky()
-        agent = Embed(seen=self.seen.seen(), embedder=HashEmbedder(), publisher=embedded)
+        agent = embed_agent(self.seen.seen(), HashEmbedder(), embedded)
         await run_batches(agent, [[new]], embedded, self.seen)
         await self.project([new])
         await self.cluster(records(embedded.sent, "feedback.embedded"))

@@ -1,17 +1,23 @@
 import json
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pytest
 
+from agents.cluster import Cluster
 from agents.embed import Embed
 from soulcaster.adapters.embedders.static import StaticEmbedder
+from soulcaster.domain.clustering.project.clusters import ProjectClusters
+from soulcaster.domain.embedder import EmbedderKey
 from soulcaster.domain.feedback.items import Deleted, FeedbackItem, compared_item
-from soulcaster.errors import KafkaUnavailable, Unavailable
+from soulcaster.errors import EmbedderRefuses, KafkaUnavailable, Unavailable
 from soulcaster.ports.embedder import Embedder
 from soulcaster.ports.messaging import Record
+from soulcaster.services import retrying
 from soulcaster.wire.embedded import EmbeddedEnvelope
 from soulcaster.wire.feedback import ItemsEnvelope
-from tests.support.agents import Flaky, HashEmbedder, Rows, headers, record, run_batches
+from tables.segmented import SegmentedTable
+from tests.support.agents import Flaky, HashEmbedder, Rows, embed_agent, headers, record, run_batches, stored
 from tests.support.make import NOW, item
 
 TOPIC = "feedback.items"
@@ -37,7 +43,7 @@ def ids(publisher: Flaky) -> list[str]:
 
 async def run(rows: Rows, publisher: Flaky, *batches: list[Record], embedder: Embedder | None = None) -> list[int]:
     """Run as after a restart: the states are built from the rows."""
-    agent = Embed(seen=rows.seen(), embedder=embedder or HashEmbedder(), publisher=publisher)
+    agent = embed_agent(rows.seen(), embedder or HashEmbedder(), publisher)
     return await run_batches(agent, batches, publisher, rows)
 
 
@@ -185,3 +191,69 @@ async def test_an_empty_envelope_is_nothing() -> None:
     assert await run(rows, publisher, [record(TOPIC, value)]) == [0]
     assert publisher.sent == []
     assert rows == {}
+
+
+# ---- embedders of projects -----------------------------------------------------------------------------------------
+
+
+class Embedders:
+    """The default, and those that projects began with, by name; `failures` are raised first."""
+
+    def __init__(self, default: Embedder, *others: Embedder, failures: Iterable[Exception] = ()) -> None:
+        self._default = default
+        self._others = {embedder.name: embedder for embedder in others}
+        self._failures = list(failures)
+
+    async def choose(self, used: Sequence[EmbedderKey]) -> Embedder:
+        if used and self._failures:
+            raise self._failures.pop(0)
+        return self._others[used[-1].name] if used else self._default
+
+
+def of_dimensions(name: str, dimensions: int) -> HashEmbedder:
+    embedder = HashEmbedder()
+    embedder.name, embedder.dimensions = name, dimensions
+    return embedder
+
+
+async def embed_and_cluster(
+    seen: Rows, clusters: SegmentedTable[ProjectClusters], rows: Rows, embedders: Embedders, *records: Record
+) -> list[EmbeddedEnvelope]:
+    """Run both agents; return what was embedded."""
+    publisher = Flaky()
+    agent = Embed(
+        seen=seen.seen(), embedders=embedders, used=lambda place: clusters.state(*place).embedders, publisher=publisher
+    )
+    await run_batches(agent, [records], publisher, seen)
+    sent = embedded(publisher)
+    cluster = Cluster(clusters=clusters, stored=stored, publisher=publisher, clock=lambda: NOW)
+    await run_batches(cluster, [[record("feedback.embedded", one.to_bytes()) for one in sent]], publisher, rows)
+    assert not publisher.letters
+    return sent
+
+
+async def test_a_project_keeps_its_embedder_when_the_settings_name_another_one() -> None:
+    old, new = of_dimensions("old", 8), of_dimensions("new", 12)
+    seen, rows = Rows(), Rows()
+    clusters = rows.clusters()
+    await embed_and_cluster(seen, clusters, rows, Embedders(old), envelope(item(1), item(2)))
+    after = Embedders(new, old)
+    restarted = rows.clusters()
+    sent = await embed_and_cluster(
+        seen, restarted, rows, after, envelope(item(3)), envelope(item(1, "p2")), envelope(item(4))
+    )
+    assert [(one.project_id, one.embedder.name, len(one.items)) for one in sent] == [("p1", "old", 2), ("p2", "new", 1)]
+    assert [len(one.matrix()[0]) for one in sent] == [8, 12]
+    assert [key.name for key in restarted.state(0, "p1").embedders] == ["old"]
+    assert [key.name for key in restarted.state(0, "p2").embedders] == ["new"]
+    assert len(new.texts) == 1
+
+
+async def test_items_wait_while_their_embedder_is_not_to_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
+    old, new = of_dimensions("old", 8), of_dimensions("new", 12)
+    seen, rows = Rows(), Rows()
+    await embed_and_cluster(seen, rows.clusters(), rows, Embedders(old), envelope(item(1)))
+    monkeypatch.setattr(retrying, "FIRST_WAIT_SECONDS", 0.01)
+    after = Embedders(new, old, failures=[EmbedderRefuses("no key"), EmbedderRefuses("no key")])
+    [sent] = await embed_and_cluster(seen, rows.clusters(), rows, after, envelope(item(2)))
+    assert (sent.embedder.name, len(sent.items), new.texts) == ("old", 1, [])

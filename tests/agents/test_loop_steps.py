@@ -9,9 +9,8 @@ import pytest
 from pydantic import TypeAdapter
 
 from agents.cluster import Cluster
-from agents.embed import Embed
 from agents.project import Project
-from agents.runtime.batches import MAX_BYTES, MAX_RECORDS
+from agents.runtime.batches import BATCH_BYTES, MAX_RECORDS
 from agents.runtime.runner import Agent
 from soulcaster.adapters.embedders.static import StaticEmbedder
 from soulcaster.adapters.redis.read_model import RedisReadModel
@@ -23,7 +22,7 @@ from soulcaster.wire.cluster_events import event_envelopes
 from soulcaster.wire.embedded import EmbedderId, embedded_envelopes
 from soulcaster.wire.feedback import items_envelopes
 from soulcaster.wire.project_config import ProjectConfig
-from tests.support.agents import Flaky, Rows, normalizer, record, run_batches, stored
+from tests.support.agents import Flaky, Rows, embed_agent, normalizer, record, run_batches, stored
 from tests.support.loop_steps import measured_steps, too_long
 from tests.support.make import NOW, item
 from tests.support.worst_bodies import LETTERS
@@ -94,7 +93,7 @@ def _batch(topic: str, items: Sequence[FeedbackItem], envelopes: Envelopes) -> l
     for project, some in projects.items():
         for value in envelopes(project, some):
             size += len(value)
-            if size <= MAX_BYTES:
+            if size <= BATCH_BYTES:
                 records.append(record(topic, value, key=project.encode()))
     return records
 
@@ -124,7 +123,7 @@ async def test_no_batch_holds_up_the_loop(
         rows, publisher = Rows(), Flaky()
         agents: Mapping[str, Agent] = {
             "normalize": normalizer(_config_of, publisher),
-            "embed": Embed(seen=rows.seen(), embedder=EMBEDDER, publisher=publisher),
+            "embed": embed_agent(rows.seen(), EMBEDDER, publisher),
             "cluster": Cluster(clusters=rows.clusters(), stored=stored, publisher=publisher, clock=lambda: NOW),
             "project": Project(Projection(read_model.writer)),
         }

@@ -7,7 +7,6 @@ import numpy as np
 
 from agents.cluster import Cluster
 from agents.cluster_meter import count_failed_round, count_round, count_steps
-from agents.embed import Embed
 from soulcaster.adapters.embedders.measured import MeasuredEmbedder
 from soulcaster.domain.clustering.project.clusters import GIVEN_UP
 from soulcaster.domain.clustering.project.steps import RoundOnTheWay, Step
@@ -17,7 +16,7 @@ from soulcaster.ports.messaging import Record
 from soulcaster.wire.embedded import EmbeddedEnvelope, EmbedderId, pack_vectors
 from soulcaster.wire.feedback import ItemsEnvelope
 from soulcaster.wire.project_config import GithubConfig, ProjectConfig, SourcesConfig
-from tests.support.agents import Flaky, HashEmbedder, Rows, normalizer, record, run_batches, stored
+from tests.support.agents import Flaky, HashEmbedder, Rows, embed_agent, normalizer, record, run_batches, stored
 from tests.support.make import NOW, compared_item, item
 from tests.support.metrics import Growth
 
@@ -73,7 +72,7 @@ async def test_times_that_cannot_be_true_are_counted_by_vendor_and_field() -> No
 
 async def test_items_are_counted_by_verdict_duplicates_alone_too() -> None:
     rows, publisher, growth = Rows(), Flaky(), Growth()
-    agent = Embed(seen=rows.seen(), embedder=HashEmbedder(), publisher=publisher)
+    agent = embed_agent(rows.seen(), HashEmbedder(), publisher)
 
     def envelope(*numbers: int) -> Record:
         items = tuple(item(n) for n in numbers)
@@ -87,7 +86,7 @@ async def test_items_are_counted_by_verdict_duplicates_alone_too() -> None:
 async def test_a_batch_that_is_tried_again_is_counted_once() -> None:
     rows, growth = Rows(), Growth()
     publisher = Flaky(ValueError("not now"))
-    agent = Embed(seen=rows.seen(), embedder=HashEmbedder(), publisher=publisher)
+    agent = embed_agent(rows.seen(), HashEmbedder(), publisher)
     one = record("feedback.items", ItemsEnvelope(project_id="p1", items=(item(1),)).to_bytes())
     assert await run_batches(agent, [[one]], publisher, rows) == [1]
     assert growth.by("soulcaster_items_judged_total", "outcome") == {("new",): 1}

@@ -7,7 +7,6 @@ import msgspec
 import pytest
 
 from agents.cluster import Cluster
-from agents.embed import Embed
 from agents.project import Project
 from agents.runtime.runner import Agent
 from soulcaster.adapters.redis.read_model import RedisReadModel
@@ -18,7 +17,17 @@ from soulcaster.wire.embedded import EmbeddedEnvelope
 from soulcaster.wire.feedback import ItemsEnvelope
 from soulcaster.wire.project_config import ProjectConfig
 from soulcaster.wire.topics import AGENTS
-from tests.support.agents import Flaky, HashEmbedder, Rows, headers, normalizer, record, run_batches, stored
+from tests.support.agents import (
+    Flaky,
+    HashEmbedder,
+    Rows,
+    embed_agent,
+    headers,
+    normalizer,
+    record,
+    run_batches,
+    stored,
+)
 from tests.support.docs import MESSAGES, fences
 from tests.support.make import NOW, item
 
@@ -41,7 +50,7 @@ def agent_of(name: str, rows: Rows, publisher: Flaky, read_model: RedisReadModel
         case "normalize":
             return normalizer(config_of, publisher)
         case "embed":
-            return Embed(seen=rows.seen(), embedder=HashEmbedder(), publisher=publisher)
+            return embed_agent(rows.seen(), HashEmbedder(), publisher)
         case "cluster":
             return Cluster(clusters=rows.clusters(), stored=stored, publisher=publisher, clock=lambda: NOW)
         case "project":
@@ -82,7 +91,7 @@ async def test_a_newer_major_version_is_set_aside_and_the_rest_goes_on(
 async def embedded(publisher: Flaky, *names: str) -> list[EmbeddedEnvelope]:
     """Return items as the agent `embed` sends them."""
     rows = Rows()
-    agent = Embed(seen=rows.seen(), embedder=HashEmbedder(), publisher=publisher)
+    agent = embed_agent(rows.seen(), HashEmbedder(), publisher)
     value = ItemsEnvelope(project_id="p1", items=tuple(item(name, "p1", body=name) for name in names)).to_bytes()
     await run_batches(agent, [[record("feedback.items", value)]], publisher, rows)
     return [EmbeddedEnvelope.model_validate_json(one.value) for one in publisher.of("feedback.embedded")]

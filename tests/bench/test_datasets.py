@@ -145,7 +145,7 @@ def test_texts_are_embedded_by_the_shipped_model(tmp_path: Path) -> None:
     assert np.diag(cosines) == pytest.approx(1, abs=1e-5)
     assert cosines[0, 1] == pytest.approx(1, abs=1e-5)
     assert cosines[0, 2] < 0.9
-    with pytest.raises(BadInput, match="is not an embedder: give 'static', or a folder"):
+    with pytest.raises(BadInput, match="is not an embedder: give one of static, small, multilingual, or a folder"):
         embed(data, str(tmp_path))
     for name in ("config.json", "model.safetensors", "tokenizer.json"):
         write(tmp_path / name, "{}")

@@ -2,8 +2,10 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 import psutil
@@ -14,11 +16,15 @@ from model2vec import StaticModel
 
 from soulcaster.adapters.embedders import static as static_embedder
 from soulcaster.adapters.embedders.gemini import GeminiEmbedder
+from soulcaster.adapters.embedders.multilingual import multilingual_embedder
+from soulcaster.adapters.embedders.process import ProcessEmbedder
+from soulcaster.adapters.embedders.small import small_embedder
 from soulcaster.adapters.embedders.static import DEFAULT_FOLDER, StaticEmbedder
 from soulcaster.domain.text.normalize import clean
 from soulcaster.errors import EmbedderUnavailable
 from soulcaster.ports.embedder import Embedder
 from tests.support.gemini import KEY, Gemini
+from tests.support.slow_model import SlowModel
 
 STATIC = StaticEmbedder()
 LIBRARY = StaticModel.from_pretrained(DEFAULT_FOLDER)
@@ -34,23 +40,39 @@ TEXTS = [
 ]
 
 
-@pytest.fixture(params=["static", "gemini"])
-async def make(request: pytest.FixtureRequest, gemini: Gemini) -> AsyncIterator[Callable[[], Embedder]]:
-    """Makes an embedder, and another one that is the same."""
-    made: list[StaticEmbedder | GeminiEmbedder] = []
+SHARED = {"small": small_embedder(), "multilingual": multilingual_embedder()}
+"""Loading a model takes a second, so all tests share these."""
 
-    def make_one() -> Embedder:
-        made.append(StaticEmbedder() if request.param == "static" else GeminiEmbedder(KEY, url=gemini.url))
-        return made[-1]
 
-    yield make_one
-    for embedder in made:
-        await embedder.close()
+@pytest.fixture(scope="module", autouse=True)
+def end_of_shared() -> Iterator[None]:
+    yield
+    for embedder in SHARED.values():
+        asyncio.run(embedder.close())
+
+
+@pytest.fixture(params=["static", "small", "multilingual", "gemini"])
+async def embedder(request: pytest.FixtureRequest, gemini: Gemini) -> AsyncIterator[Embedder]:
+    if request.param in SHARED:
+        yield SHARED[request.param]
+    else:
+        made = StaticEmbedder() if request.param == "static" else GeminiEmbedder(KEY, url=gemini.url)
+        yield made
+        await made.close()
 
 
 @pytest.fixture
-def embedder(make: Callable[[], Embedder]) -> Embedder:
-    return make()
+async def another(embedder: Embedder, gemini: Gemini) -> AsyncIterator[Embedder]:
+    """Another instance of the same embedder."""
+    made: ProcessEmbedder | StaticEmbedder | GeminiEmbedder
+    if embedder is SHARED["small"]:
+        made = small_embedder(threads=2)
+    elif embedder is SHARED["multilingual"]:
+        made = multilingual_embedder()
+    else:
+        made = StaticEmbedder() if isinstance(embedder, StaticEmbedder) else GeminiEmbedder(KEY, url=gemini.url)
+    yield made
+    await made.close()
 
 
 async def test_shape_and_length(embedder: Embedder) -> None:
@@ -69,10 +91,9 @@ async def test_the_same_text_is_the_same_vector_in_any_batch(embedder: Embedder)
     assert backwards == pytest.approx(alone[::-1], abs=1e-5)
 
 
-async def test_another_instance_gives_the_same(embedder: Embedder, make: Callable[[], Embedder]) -> None:
-    other = make()
-    assert (other.name, other.version, other.dimensions) == (embedder.name, embedder.version, embedder.dimensions)
-    assert np.array_equal(await other.embed(TEXTS), await embedder.embed(TEXTS))
+async def test_another_instance_gives_the_same(embedder: Embedder, another: Embedder) -> None:
+    assert (another.name, another.version, another.dimensions) == (embedder.name, embedder.version, embedder.dimensions)
+    assert np.array_equal(await another.embed(TEXTS), await embedder.embed(TEXTS))
 
 
 async def test_no_texts_are_no_vectors(embedder: Embedder) -> None:
@@ -103,10 +124,13 @@ async def test_who_it_is(embedder: Embedder) -> None:
     assert embedder.dimensions > 0
 
 
-def test_the_static_model_is_the_one_that_ships() -> None:
+def test_the_models_are_the_ones_that_ship() -> None:
     """Another version is another embedder: no item of before would meet one of after."""
-    embedder = StaticEmbedder()
-    assert (embedder.name, embedder.version, embedder.dimensions) == ("minilm-static-256", "2f35cd327953", 256)
+    static, small, multilingual = StaticEmbedder(), SHARED["small"], SHARED["multilingual"]
+    assert (static.name, static.version, static.dimensions) == ("minilm-static-256", "2f35cd327953", 256)
+    assert (small.name, small.version, small.dimensions) == ("bge-small-en-v1.5", "fc5348f34fe8-128", 384)
+    assert (multilingual.name, multilingual.dimensions) == ("use-multilingual-v3", 512)
+    assert multilingual.version == "f759e1ffdeba-512"
 
 
 @given(st.lists(st.text().map(clean) | st.sampled_from(TEXTS), max_size=5))
@@ -120,6 +144,63 @@ def test_words_are_forgotten_and_learned_again(monkeypatch: pytest.MonkeyPatch) 
     embedder = StaticEmbedder()
     for _ in range(3):
         assert np.array_equal(embedder.embed_now(TEXTS), STATIC.embed_now(TEXTS))
+
+
+# ---- small and multilingual ------------------------------------------------------------------------------------------
+
+
+async def test_small_knows_what_means_the_same_in_other_words() -> None:
+    one, same, other = await SHARED["small"].embed(
+        ["I was charged twice for one order", "Duplicate payment on my purchase", "One order has not arrived"]
+    )
+    assert one @ same > one @ other
+
+
+async def test_small_reads_the_beginning_of_a_long_text() -> None:
+    long = "The app crashes when I log in. " * 20
+    first, second = await SHARED["small"].embed([long + "A dark theme, please.", long + "Where is my refund?"])
+    assert np.array_equal(first, second)
+
+
+async def test_small_says_nothing_of_what_it_cannot_read() -> None:
+    assert not (await SHARED["small"].embed(["🙂🙂", "\ue000", "   "])).any()
+
+
+async def test_multilingual_puts_translations_together() -> None:
+    texts = [
+        "My card has not arrived",
+        "Meine Karte ist nicht angekommen",
+        "내 카드가 도착하지 않았어요",
+        "The app crashes when I log in",
+        "Die App stürzt beim Anmelden ab",
+        "로그인할 때 앱이 충돌합니다",
+    ]
+    vectors = await SHARED["multilingual"].embed(texts)
+    cosines = vectors @ vectors.T
+    for topic in (slice(0, 3), slice(3, 6)):
+        others = np.delete(cosines[topic], np.r_[topic], axis=1)
+        assert cosines[topic, topic].min() > others.max()
+
+
+# ---- the process -----------------------------------------------------------------------------------------------------
+
+
+async def test_a_process_does_little_for_a_caller_that_has_gone(tmp_path: Path) -> None:
+    told = tmp_path / "told"
+    told.touch()
+    embedder = ProcessEmbedder(partial(SlowModel, told), name="slow", version="1", dimensions=2, at_once=10)
+    try:
+        work = asyncio.create_task(embedder.embed(["word"] * 1_000))
+        while not told.read_text():
+            await asyncio.sleep(0.01)
+        work.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await work
+        assert (await embedder.embed(["word"] * 15)).shape == (15, 2)
+        assert told.read_text().split()[-2:] == ["10", "5"]
+        assert len(told.read_text().split()) < 10
+    finally:
+        await embedder.close()
 
 
 async def test_a_process_that_died_is_told_of_and_replaced() -> None:

@@ -12,7 +12,6 @@ from aiohttp import web
 from redis.asyncio import Redis
 from structlog.testing import capture_logs
 
-from agents.embed import Embed
 from soulcaster.adapters.embedders import gemini as gemini_embedder
 from soulcaster.adapters.embedders.gemini import ATTEMPTS, GeminiEmbedder
 from soulcaster.adapters.redis import vector_cache as redis_vector_cache
@@ -22,7 +21,7 @@ from soulcaster.errors import EmbedderRefuses, EmbedderUnavailable, InvalidMessa
 from soulcaster.wire.embedded import EmbeddedEnvelope
 from soulcaster.wire.feedback import ItemsEnvelope
 from tests.conftest import RedisServer
-from tests.support.agents import Flaky, Rows, record, run_batches
+from tests.support.agents import Flaky, Rows, embed_agent, record, run_batches
 from tests.support.gemini import KEY, Gemini, Time, error, vectors
 from tests.support.make import item
 
@@ -304,7 +303,7 @@ async def test_the_agent_waits_for_a_key_that_works_and_loses_nothing(make: Make
     rows, publisher = Rows(), Flaky()
     value = ItemsEnvelope(project_id="p1", items=(item(1), item(2))).to_bytes()
     batch = [record("feedback.items", value)]
-    agent = Embed(seen=rows.seen(), embedder=make(), publisher=publisher)
+    agent = embed_agent(rows.seen(), make(), publisher)
     assert await run_batches(agent, [batch], publisher, rows) == [2]
     assert publisher.letters == []
     [sent] = publisher.of("feedback.embedded")

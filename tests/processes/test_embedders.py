@@ -12,8 +12,10 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from soulcaster.adapters.embedders.gemini import GeminiEmbedder
 from soulcaster.adapters.embedders.static import DEFAULT_FOLDER, StaticEmbedder
 from soulcaster.cli.checks import examine
-from soulcaster.errors import BadInput
-from soulcaster.processes.embedder import make_embedder
+from soulcaster.domain.embedder import EmbedderKey
+from soulcaster.errors import BadInput, EmbedderRefuses
+from soulcaster.ports.embedder import Embedder
+from soulcaster.processes.embedder import SETTING_OF, ProjectEmbedders, make_embedder
 from soulcaster.processes.settings import Settings
 from soulcaster.processes.worker import create_app
 from tests.support.gemini import KEY, Gemini, error
@@ -80,7 +82,7 @@ async def test_gemini(gemini: Gemini) -> None:
         ({"embedder": "gemini", "gemini_key": " "}, "set GEMINI_API_KEY"),
         ({"embedder": "gemini", "gemini_key": KEY, "gemini_url": "gemini.example"}, "SOULCASTER_GEMINI_URL"),
         ({"embedder": "gemini", "gemini_key": KEY, "gemini_url": "http://["}, "SOULCASTER_GEMINI_URL"),
-        ({"embedder": "Gemini"}, "neither static nor gemini"),
+        ({"embedder": "Gemini"}, "none of static, small, multilingual, gemini"),
         ({"embedder": "minishlab/potion-base-8M"}, "there is no folder"),
         ({"embedder": ""}, "no model2vec model"),
     ],
@@ -111,6 +113,70 @@ async def test_a_model_that_is_broken(tmp_path: Path, name: str) -> None:
         make_embedder(of(folder))
 
 
+# ---- a project keeps its embedder ----------------------------------------------------------------------------------
+
+
+def key_of(embedder: Embedder) -> EmbedderKey:
+    return EmbedderKey(embedder.name, embedder.version, embedder.dimensions)
+
+
+def test_the_names_of_the_models() -> None:
+    for setting in ("static", "small", "multilingual"):
+        assert SETTING_OF[make_embedder(of(setting)).name] == setting
+    assert SETTING_OF[make_embedder(of("gemini", gemini_key=KEY)).name] == "gemini"
+    assert len(SETTING_OF) == 4
+
+
+async def test_a_new_project_has_the_embedder_of_the_settings() -> None:
+    embedders = ProjectEmbedders(of("small"))
+    assert (await embedders.choose([])).name == "bge-small-en-v1.5"
+    await embedders.close()
+
+
+async def test_a_project_keeps_the_embedder_that_it_began_with(gemini: Gemini) -> None:
+    static, small = StaticEmbedder(), make_embedder(of("small"))
+    embedders = ProjectEmbedders(of("small", gemini_key=KEY, gemini_url=gemini.url))
+    kept = await embedders.choose([key_of(static)])
+    assert np.array_equal(await kept.embed(TEXTS), await static.embed(TEXTS))
+    assert await embedders.choose([key_of(static)]) is kept
+    other = await embedders.choose([EmbedderKey("gemini-embedding-001", "1536-clustering", 1536)])
+    assert (await other.embed(TEXTS)).shape == (len(TEXTS), 1536)
+    # Older versions let a project have several.
+    assert await embedders.choose([key_of(small), key_of(static)]) is await embedders.choose([])
+    assert await embedders.choose([EmbedderKey("gone", "1", 8), key_of(static)]) is kept
+    await embedders.close()
+    await static.close()
+
+
+@pytest.mark.parametrize(
+    ("used", "says"),
+    [
+        (EmbedderKey("my-model", "1", 12), "no model of that name comes with Soulcaster"),
+        (
+            EmbedderKey("minilm-static-256", "0123", 256),
+            "this version of Soulcaster has minilm-static-256@2f",
+        ),
+        (EmbedderKey("gemini-embedding-001", "768-clustering", 768), "set GEMINI_API_KEY"),
+    ],
+)
+async def test_an_embedder_that_is_not_to_be_had_is_refused(used: EmbedderKey, says: str) -> None:
+    embedders = ProjectEmbedders(of("small", gemini_key=""))
+    for _ in range(2):
+        with pytest.raises(EmbedderRefuses, match=says) as raised:
+            await embedders.choose([used])
+        assert used.label in str(raised.value)
+        assert "SOULCASTER_EMBEDDER" in str(raised.value)
+    assert (await embedders.choose([])).name == "bge-small-en-v1.5"
+    await embedders.close()
+
+
+async def test_the_folder_of_the_settings_is_the_embedder_of_its_projects(tmp_path: Path) -> None:
+    embedders = ProjectEmbedders(of(tiny_model(tmp_path / "tiny")))
+    tiny = embedders.default
+    assert await embedders.choose([key_of(tiny)]) is tiny
+    await embedders.close()
+
+
 # ---- doctor --------------------------------------------------------------------------------------------------------
 
 
@@ -131,7 +197,7 @@ async def test_the_doctor_asks_google(gemini: Gemini, tmp_path: Path, capsys: py
     assert "set GEMINI_API_KEY" in problem
     assert "AIza" not in problem
     [problem] = await problems(settings(gemini, gemini_key=""), tmp_path)
-    assert "there is no key" in problem
+    assert "has no key" in problem
     gemini.answers = [error(503, "UNAVAILABLE", "Overloaded.")]
     [problem] = await problems(settings(gemini), tmp_path)
     assert "does not answer now" in problem

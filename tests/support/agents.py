@@ -9,21 +9,24 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from agents.embed import Embed
 from agents.normalize import ConfigOf, Normalize
 from agents.runtime.batches import Batch
 from agents.runtime.meter import Meter
 from agents.runtime.runner import Agent, run_agent
 from soulcaster.domain.clustering.project.clusters import ProjectClusters
 from soulcaster.domain.clustering.project.item_records import RECORD_BYTES
+from soulcaster.domain.embedder import EmbedderKey
 from soulcaster.domain.feedback.dedupe import Seen
 from soulcaster.domain.feedback.versions import MARK_BYTES
 from soulcaster.domain.source_state import RepositoryState, SourceState
+from soulcaster.ports.embedder import Embedder
 from soulcaster.ports.messaging import Outgoing, Publisher, Record
 from soulcaster.services.intake import CpuClock
 from soulcaster.services.project_limit import ProjectLimit
 from soulcaster.services.source_limit import SourceLimit
 from soulcaster.services.storage_limit import StorageLimit
-from tables.segmented import SegmentedTable, partition_of
+from tables.segmented import SegmentedTable, States, partition_of
 from tests.support.publisher import RecordingPublisher
 
 AT_MS = 1_700_000_000_000
@@ -117,6 +120,21 @@ class HashEmbedder:
         seed = int.from_bytes(hashlib.sha256(text.split()[0].encode()).digest()[:4], "big")
         one = np.random.default_rng(seed).normal(size=self.dimensions)
         return (one / np.linalg.norm(one)).astype(np.float32)
+
+
+class OneEmbedder:
+    """The same embedder for all projects."""
+
+    def __init__(self, embedder: Embedder) -> None:
+        self._embedder = embedder
+
+    async def choose(self, used: Sequence[EmbedderKey]) -> Embedder:
+        return self._embedder
+
+
+def embed_agent(seen: States[Seen], embedder: Embedder, publisher: Publisher) -> Embed:
+    """Return the agent; no project has items yet."""
+    return Embed(seen=seen, embedders=OneEmbedder(embedder), used=lambda _place: (), publisher=publisher)
 
 
 async def stream(given: Iterable[Sequence[Record]], rows: Rows | None = None) -> AsyncIterator[Batch]:

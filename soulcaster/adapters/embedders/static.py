@@ -1,36 +1,33 @@
-"""The default embedder: a static table of word-piece vectors (model2vec), shipped with the package, no network.
+"""The embedder `static`: a table of word-piece vectors (model2vec), shipped with the package, for high volume.
 
 A text's vector is the mean of its word pieces' vectors, scaled to length one. Cutting text into pieces is most of the
 work, and words repeat, so the pieces of a word are cached; the result is the same as the library's.
 
-The work keeps the interpreter busy, which a worker needs for everything else. So many texts at once are embedded in a
-separate process. It starts with the first text and is ready a second later.
+Many texts at once are embedded in a separate process, which is ready a second after the first text.
 """
 
-import asyncio
-import hashlib
 import json
-import multiprocessing
-import os
-import signal
-import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from functools import partial
 from itertools import chain
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 from model2vec import StaticModel
-from threadpoolctl import threadpool_limits
 
-from soulcaster.errors import EmbedderUnavailable
+from soulcaster.adapters.embedders.process import ProcessEmbedder, hash_of
 
 DEFAULT_FOLDER = Path(__file__).parents[2] / "models" / "minilm-static-256"
 
+MODEL_FILES = ("config.json", "model.safetensors", "tokenizer.json")
+"""What the folder of a model2vec model holds."""
+
 _SMALL = 16
 """Up to this many texts are embedded faster in this process (well under a millisecond) than in another one."""
+
+_AT_ONCE = 10_000
+"""Texts that go to the process in one go: a second's work at most."""
 
 _BLOCK = 64
 """Texts pooled at once; the vectors of all their pieces are in memory together, about 30 kB per text."""
@@ -44,36 +41,30 @@ class StaticEmbedder:
 
     def __init__(self, folder: Path = DEFAULT_FOLDER) -> None:
         """Load the model: a tenth of a second, 40 MB."""
-        self._folder = folder
-        self._pool: ProcessPoolExecutor | None = None
         self._model = StaticModel.from_pretrained(folder)
         self._pieces = _Pieces(self._model)
         self.name = folder.name
-        self.version = hashlib.blake2b((folder / "model.safetensors").read_bytes(), digest_size=6).hexdigest()
+        self.version = hash_of(folder / "model.safetensors")
         self.dimensions = int(self._model.dim)
+        self._process = ProcessEmbedder(
+            partial(StaticEmbedder, folder),
+            name=self.name,
+            version=self.version,
+            dimensions=self.dimensions,
+            at_once=_AT_ONCE,
+        )
 
     async def embed(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
         """Return unit vectors, shape (len(texts), dimensions); a text without known words gives the zero vector."""
-        if self._pool is None:
-            self._pool = _process(self._folder)
-        if len(texts) <= _SMALL:
-            return self.embed_now(texts)
-        pool = self._pool
-        try:
-            return await asyncio.get_running_loop().run_in_executor(pool, _embed, list(texts))
-        except BrokenProcessPool as error:
-            if self._pool is pool:
-                self._pool = None  # the next call starts another
-            raise EmbedderUnavailable("the process that embeds has ended; the next call starts another") from error
+        self._process.start()
+        return self.embed_now(texts) if len(texts) <= _SMALL else await self._process.embed(texts)
 
     async def check(self) -> None:
         """Do nothing: a loaded model works."""
 
     async def close(self) -> None:
         """End the process."""
-        if self._pool is not None:
-            self._pool.shutdown(wait=False, cancel_futures=True)
-            self._pool = None
+        await self._process.close()
 
     def embed_now(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
         """Return the same as `embed`, but block the caller."""
@@ -128,36 +119,3 @@ class _Pieces:
         if new:
             known.update(zip(new, self._tokenize(new), strict=True))
         return [list(chain.from_iterable(map(known.__getitem__, of_text))) for of_text in words]
-
-
-# ---- the separate process --------------------------------------------------------------------------------------------
-
-_here: StaticEmbedder
-
-
-def _process(folder: Path) -> ProcessPoolExecutor:
-    """Start a process that embeds with the model of this folder."""
-    spawn = multiprocessing.get_context("spawn")  # a forked one would inherit locks that threads hold
-    pool = ProcessPoolExecutor(1, spawn, initializer=_start, initargs=(folder,))
-    pool.submit(_embed, [])
-    return pool
-
-
-def _start(folder: Path) -> None:
-    """Prepare this process; it ends when its parent does, even if the parent is killed."""
-    global _here  # a pool gives its processes no other place to keep something between calls
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process; the parent ends this one
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    threadpool_limits(1)
-    _here = StaticEmbedder(folder)
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(os.EX_OK)
-
-
-def _embed(texts: Sequence[str]) -> npt.NDArray[np.float32]:
-    return _here.embed_now(texts)

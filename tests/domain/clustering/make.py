@@ -8,9 +8,9 @@ import numpy as np
 
 from soulcaster.domain.clustering.features.vectors import Vectors, unit
 from soulcaster.domain.clustering.project.clusters import ProjectClusters
-from soulcaster.domain.clustering.project.embedders import EmbedderKey
 from soulcaster.domain.clustering.project.item_records import RECORD_BYTES
 from soulcaster.domain.clustering.project.steps import Step
+from soulcaster.domain.embedder import EmbedderKey
 from soulcaster.domain.feedback.items import ComparedItem
 from soulcaster.domain.segments import RowChange, Segments
 from tests.support.make import compared_item

@@ -10,7 +10,6 @@ import pytest
 from soulcaster.domain.clustering.clusterer.progress import EARLY_ITEMS
 from soulcaster.domain.clustering.features.vectors import Vectors, unit
 from soulcaster.domain.clustering.project.clusters import ProjectClusters
-from soulcaster.domain.clustering.project.embedders import EmbedderKey
 from soulcaster.domain.clustering.project.steps import Step
 from soulcaster.domain.commands import (
     Cleanup,
@@ -25,6 +24,7 @@ from soulcaster.domain.commands import (
     Split,
     Undo,
 )
+from soulcaster.domain.embedder import EmbedderKey
 from soulcaster.domain.events import ClusterChanged, ClusteringStatus, CommandDone, ItemAssigned, ProposalsChanged
 from soulcaster.domain.feedback.items import ComparedItem
 from soulcaster.domain.ids import cluster_id_for

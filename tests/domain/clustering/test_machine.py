@@ -15,7 +15,6 @@ from soulcaster.domain.clustering.clusterer.clusterer import Clusterer
 from soulcaster.domain.clustering.clusterer.clusters import Cluster
 from soulcaster.domain.clustering.project import archive_schedule
 from soulcaster.domain.clustering.project.clusters import ProjectClusters
-from soulcaster.domain.clustering.project.embedders import EmbedderKey
 from soulcaster.domain.clustering.project.steps import Step
 from soulcaster.domain.commands import (
     Cleanup,
@@ -35,6 +34,7 @@ from soulcaster.domain.commands import (
     StartFix,
     Undo,
 )
+from soulcaster.domain.embedder import EmbedderKey
 from soulcaster.domain.events import (
     ClusterChanged,
     ClusterEvent,

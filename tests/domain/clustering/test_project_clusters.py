@@ -21,7 +21,6 @@ from soulcaster.domain.clustering.consolidation import identity
 from soulcaster.domain.clustering.features.vectors import Vectors, unit
 from soulcaster.domain.clustering.project.clusters import ProjectClusters
 from soulcaster.domain.clustering.project.command_queue import MAX_WAITING_IDS
-from soulcaster.domain.clustering.project.embedders import EmbedderKey
 from soulcaster.domain.clustering.project.item_records import RECORD_BYTES
 from soulcaster.domain.clustering.project.round_schedule import MAX_REQUESTED
 from soulcaster.domain.clustering.project.steps import Step
@@ -41,6 +40,7 @@ from soulcaster.domain.commands import (
     StartFix,
     Undo,
 )
+from soulcaster.domain.embedder import EmbedderKey
 from soulcaster.domain.events import (
     ClusterChanged,
     ClusteringConfigured,

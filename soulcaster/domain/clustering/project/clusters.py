@@ -25,13 +25,14 @@ from soulcaster.domain.clustering.project import event_factory
 from soulcaster.domain.clustering.project.archive_schedule import ArchiveSchedule
 from soulcaster.domain.clustering.project.command_handlers import CommandHandlers
 from soulcaster.domain.clustering.project.command_queue import CommandQueue
-from soulcaster.domain.clustering.project.embedders import EmbedderClusters, EmbedderKey
+from soulcaster.domain.clustering.project.embedders import EmbedderClusters
 from soulcaster.domain.clustering.project.item_records import DONE
 from soulcaster.domain.clustering.project.item_removal import ItemRemoval
 from soulcaster.domain.clustering.project.round_schedule import Round, RoundSchedule
 from soulcaster.domain.clustering.project.state import ProjectState
 from soulcaster.domain.clustering.project.steps import RoundOnTheWay, Step, StepDraft
 from soulcaster.domain.commands import Command
+from soulcaster.domain.embedder import EmbedderKey
 from soulcaster.domain.feedback.items import ComparedItem, Deleted
 from soulcaster.domain.ids import id_bytes, job_record_id
 from soulcaster.domain.lifecycle import JobStep
@@ -74,6 +75,11 @@ class ProjectClusters:
     def clusterers(self) -> Mapping[EmbedderKey, Clusterer]:
         """Return the clusterer of each embedder, in the order in which embedders came."""
         return {clusters.key: clusters.clusterer for clusters in self._state.embedders}
+
+    @property
+    def embedders(self) -> Sequence[EmbedderKey]:
+        """Return the embedders that the project has items of, in the order in which they came."""
+        return [clusters.key for clusters in self._state.embedders]
 
     def cluster_of(self, item_ids: Sequence[str]) -> list[str | None]:
         """Return the cluster that each item is in, None for one that is unknown or deleted."""

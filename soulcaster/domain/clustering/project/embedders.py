@@ -8,20 +8,7 @@ from soulcaster.domain.clustering.clusterer.clusterer import Clusterer
 from soulcaster.domain.clustering.clusterer.clusters import Cluster
 from soulcaster.domain.clustering.clusterer.state import ClusterState
 from soulcaster.domain.clustering.project.item_records import ItemRecord
-
-
-@dataclass(frozen=True, slots=True)
-class EmbedderKey:
-    """Which embedder a vector is of."""
-
-    name: str
-    version: str
-    dimensions: int
-
-    @property
-    def label(self) -> str:
-        """Return "name@version"."""
-        return f"{self.name}@{self.version}"
+from soulcaster.domain.embedder import EmbedderKey
 
 
 class EmbedderClusters:

@@ -9,11 +9,12 @@ from datetime import datetime
 
 from soulcaster.domain.clustering.consolidation.identity import Decision, Snapshot, decide
 from soulcaster.domain.clustering.project import event_factory
-from soulcaster.domain.clustering.project.embedders import EmbedderClusters, EmbedderKey
+from soulcaster.domain.clustering.project.embedders import EmbedderClusters
 from soulcaster.domain.clustering.project.item_records import DONE
 from soulcaster.domain.clustering.project.state import ProjectState
 from soulcaster.domain.clustering.project.steps import StepDraft
 from soulcaster.domain.commands import Rebalance, Reset
+from soulcaster.domain.embedder import EmbedderKey
 from soulcaster.domain.events import ClusteringStatus, CommandDone, CommandOutcome
 from soulcaster.domain.ids import command_record_id, id_bytes
 from soulcaster.errors import BadInput
