@@ -1,10 +1,12 @@
 """The web application: the JSON API at /, the pages at /app."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import aiohttp_jinja2
 import jinja2
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 from soulcaster.domain.lifecycle import MAX_LAUNCHES
 from soulcaster.web import api, api_docs, cors, pages
@@ -15,6 +17,7 @@ from soulcaster.web.guards import only_hosts, same_origin
 from soulcaster.web.observe import add_headers, log_requests
 from soulcaster.web.pages import formatting, job_formatting
 from soulcaster.web.problems import respond_to_errors
+from soulcaster.web.sending import UNSENT, Unsent, send_in_time
 from soulcaster.web.turns import TURNS, Turns
 
 
@@ -22,6 +25,7 @@ def create_app(systems: Systems, options: Options) -> web.Application:
     """Return the web application over these systems; it closes none of them."""
     app = web.Application(
         middlewares=[
+            send_in_time,
             log_requests,
             cors.allow(options.cors_origins),
             respond_to_errors,
@@ -34,6 +38,7 @@ def create_app(systems: Systems, options: Options) -> web.Application:
     app[DEPENDENCIES] = compose(systems, options)
     app[USED] = {}
     app[TURNS] = Turns()
+    app[UNSENT] = Unsent()
     app.on_response_prepare.extend([add_headers, cors.add_headers])
     app.on_shutdown.append(_end_streams)
     environment = aiohttp_jinja2.setup(
@@ -51,9 +56,26 @@ def create_app(systems: Systems, options: Options) -> web.Application:
     )
     environment.globals |= {"github": systems.entrance is not None, "most_launches": MAX_LAUNCHES}
     app.add_routes([*api.routes(), *api_docs.routes()])
-    app.router.add_static("/app/static", Path(__file__).parent / "static")
+    app.add_routes(_files(Path(__file__).parent / "static"))
     app.add_subapp("/app", pages.create_pages(options.session_key, secure=options.secure_cookies))
     return app
+
+
+def _files(folder: Path) -> Iterator[web.RouteDef]:
+    """Yield a route for each file of a folder, below /app/static.
+
+    aiohttp's own route of a folder looks on the disk for whatever name it is asked for, and fails on one that is too
+    long.
+    """
+    for file in sorted(folder.iterdir()):
+        yield web.get(f"/app/static/{file.name}", _sender(file))
+
+
+def _sender(file: Path) -> Handler:
+    async def send(_request: web.Request) -> web.StreamResponse:
+        return web.FileResponse(file)
+
+    return send
 
 
 async def _end_streams(app: web.Application) -> None:

@@ -77,6 +77,11 @@ async def away_in_turn(request: web.Request, size: int, work: Callable[[], T]) -
         return await away(size, work)
 
 
+def project_of(request: web.Request) -> str | None:
+    """Return whose place a request had or has: a project, or a person; None where nobody knows."""
+    return request[_PLACE].project_id if _PLACE in request else None
+
+
 def leave(request: web.Request) -> None:
     """Give the place of a request back, because from now on it waits for a system that has turns of its own."""
     request[_PLACE].turn.end()

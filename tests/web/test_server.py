@@ -4,6 +4,7 @@ import time
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
+from yarl import URL
 
 from soulcaster.web import problems
 from soulcaster.web.api.health import handlers as health
@@ -149,6 +150,16 @@ async def test_our_own_page_can_post(world: World, client: Client) -> None:
     await world.fill()
     headers = {"Host": "localhost:8080", "Origin": "http://localhost:8080", "Sec-Fetch-Site": "same-origin"}
     assert (await client.post("/clusters/c1/start_fix", params=HERE, headers=headers)).status == 202
+
+
+@pytest.mark.parametrize("name", ["", "nope.css", "a" * 5_000, "%00", "..%2fserver.py", "../../server.py", "%ff"])
+async def test_there_is_no_other_file(client: Client, name: str) -> None:
+    path = f"/app/static/{name}"
+    for method in ("GET", "HEAD"):
+        answer = await client.request(method, URL(path, encoded=True))
+        assert answer.status in {401, 404}, (
+            "whatever is below /app and is no file is a page for people who are signed in"
+        )
 
 
 @pytest.mark.parametrize("path", ["/", "/nope", "/clusters", "/app", "/app/static/soulcaster.css"])
