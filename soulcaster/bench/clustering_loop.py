@@ -112,7 +112,7 @@ class CurrentClusterer:
     def consolidate(self, *, last: bool) -> RoundReport | None:
         """Do a round if one is due; at the end, until a round leaves nothing to do."""
         rounds = self._clusterer.rounds
-        if rounds.until_due() > 0 and (not last or self._complete or not rounds.has_work):
+        if rounds.until_due() > 0 and (not last or self._complete):
             return None
         snapshot = self._clusterer.rounds.snapshot()
         begin = time.perf_counter()

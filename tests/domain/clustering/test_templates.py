@@ -17,7 +17,7 @@ from soulcaster.domain.clustering.templates.crashes import crash_words
 from soulcaster.domain.clustering.templates.index import TemplateIndex, generalized, shown
 from soulcaster.domain.clustering.templates.kinds import KNOWN_AFTER, MOST_SOURCES, Kinds, likeness
 from soulcaster.domain.clustering.templates.words import MOST_WORDS, template_words
-from soulcaster.domain.events import ItemAssigned
+from soulcaster.domain.events import ItemAssigned, ProposalsChanged
 from tests.domain.clustering.make import A, chance_rows, write
 from tests.domain.clustering.make import load as load_project
 from tests.support.make import compared_item, uid
@@ -268,13 +268,16 @@ def test_no_round_touches_templates() -> None:
     assert clusters(clusterer, machine) == before
 
 
-def test_a_project_of_machines_alone_has_no_round() -> None:
-    clusterer = Clusterer("p", 16)
-    placed(clusterer, lines(200), "syslog")
-    assert clusterer.rounds.until_due() > 0
-    assert clusterer.rounds.complete
-    assert not clusterer.rounds.stale()
-    assert not clusterer.rounds.grown()
+def test_templates_that_share_many_words_are_proposed_and_not_merged() -> None:
+    state = load_project({})
+    said = ("given out", "taken back")
+    texts = [f"db_pool[main] slot={n} worker_{n} shard_a::lease {said[n % 2]}" for n in range(24)]
+    step = state.add(A, [compared_item(n, source="syslog", text=text) for n, text in enumerate(texts)], chance_rows(24))
+    ids = {event.cluster_id for event in step.events if isinstance(event, ItemAssigned)}
+    (proposed,) = (event.proposals for event in step.events if isinstance(event, ProposalsChanged))
+    assert len(ids) == 2
+    assert [(one.kind, set(one.cluster_ids)) for one in proposed] == [("merge", ids)]
+    assert proposed[0].reason == "their templates share 71% of their words; from 80% on they would be one"
 
 
 def test_after_a_restart_it_goes_on_as_without() -> None:

@@ -2,13 +2,14 @@
 
 import math
 import sys
+from collections.abc import Iterable
 from uuid import UUID
 
 from soulcaster.domain.clustering.clusterer.changes import ClusterChanges, Moved, ProposedChange
 from soulcaster.domain.clustering.clusterer.clusters import Cluster
 from soulcaster.domain.clustering.clusterer.state import ClusterState
 from soulcaster.domain.clustering.consolidation.identity import Decision, Description, Snapshot
-from soulcaster.domain.clustering.consolidation.linkage import RoundConstraints
+from soulcaster.domain.clustering.consolidation.linkage import MergeCandidate, RoundConstraints
 from soulcaster.domain.commands import Granularity
 from soulcaster.domain.ids import proposal_id_for, split_id_for
 from soulcaster.errors import BadInput
@@ -41,29 +42,23 @@ class Rounds:
         if state.explicit_threshold is not None:
             return sys.maxsize
         last = state.progress.items - state.archive.items
-        due = max(FIRST_ROUND_ITEMS, math.ceil(GROWTH * last)) - state.live_items
-        return due if self.has_work else max(FIRST_ROUND_ITEMS, due)
+        return max(FIRST_ROUND_ITEMS, math.ceil(GROWTH * last)) - state.live_items
 
     @property
     def complete(self) -> bool:
         """Return whether the last round left nothing to a later one."""
-        return self._state.progress.complete or not self.has_work
+        return self._state.progress.complete
 
     def stale(self) -> bool:
         """Return whether a round could change anything: there are items, commands or settings it has not seen."""
         state, progress = self._state, self._state.progress
         new = (state.seen, progress.epoch) != (progress.items, progress.round_epoch)
-        return state.explicit_threshold is None and new and self.has_work
-
-    @property
-    def has_work(self) -> bool:
-        """Return whether there are micro-clusters that a round looks at: those without a template."""
-        return len(self._state.index) > int(self._state.index.mined.sum())
+        return state.explicit_threshold is None and new
 
     def grown(self) -> bool:
         """Return whether so much is new since the last round that people would see clusters change."""
         new = self._state.seen - self._state.progress.items
-        return self.has_work and new > GROWN_SHARE * self._state.seen
+        return new > GROWN_SHARE * self._state.seen
 
     def reconsider(self) -> None:
         """Make the next round look at everything again, because the settings have changed."""
@@ -145,7 +140,11 @@ class Rounds:
             if not state.clusters[number].is_alias:
                 state.set_title(number, description.title(name))
         if last is not None:
-            state.proposals = (*self._proposed_merges(last), *self._proposed_splits(last))
+            state.proposals = (
+                *self._proposed_merges(last.merge_candidates),
+                *self._proposed_merges(self._alike_templates()),
+                *self._proposed_splits(last),
+            )
 
     def _split_off(self, parent_number: int, number: int, decision: Decision) -> int:
         """Make the new cluster that a decision calls `number`, and return its number."""
@@ -164,11 +163,22 @@ class Rounds:
         calibration.merge_threshold = decision.merge_threshold
         calibration.number += 1
 
-    def _proposed_merges(self, description: Description) -> list[ProposedChange]:
+    def _alike_templates(self) -> list[MergeCandidate]:
+        """Return clusters of templates that share many words, those that share most first."""
+        state = self._state
+        numbers = (
+            (state.index.number_of(one), state.index.number_of(other), share)
+            for one, other, share in state.templates.alike(MOST_PROPOSALS)
+        )
+        return [
+            MergeCandidate(min(one, other), max(one, other), share) for one, other, share in numbers if one != other
+        ]
+
+    def _proposed_merges(self, candidates: Iterable[MergeCandidate]) -> list[ProposedChange]:
         """Return merges for people to decide on, likeliest first, except those a cannot-link forbids."""
         state = self._state
         proposed = []
-        for pair in description.merge_candidates:
+        for pair in candidates:
             one, other = state.clusters[pair.one], state.clusters[pair.other]
             try:
                 state.constraints.check_together([*one.slots, *other.slots])

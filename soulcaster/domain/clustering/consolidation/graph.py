@@ -24,7 +24,7 @@ def nearest_graph(features: Vectors, neighbours: Slots) -> tuple[Slots, Vectors]
     n = len(features)
     known = np.where(neighbours < n, neighbours, -1)
     first = known[:, :_FRIENDS]
-    friends = np.where(first[:, :, None] >= 0, known[first][:, :, :_FRIENDS], -1).reshape(n, -1)
+    friends = np.where(first[:, :, None] >= 0, known[first][:, :, :_FRIENDS], -1).reshape(n, _FRIENDS**2)
     pairs = near_pairs(np.hstack([known, friends]), np.arange(n))
     return _top(pairs, pair_dots(features, pairs, n), n)
 

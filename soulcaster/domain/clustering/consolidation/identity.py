@@ -257,7 +257,10 @@ def by_number(cluster: Slots) -> dict[int, Slots]:
     """Return the micro-clusters of each cluster."""
     order = np.argsort(cluster, kind="stable")
     numbers, starts = np.unique(cluster[order], return_index=True)
-    return dict(zip(numbers.tolist(), np.split(order, starts[1:]), strict=True))
+    ends = [*starts[1:].tolist(), len(order)]
+    return {
+        number: order[start:end] for number, start, end in zip(numbers.tolist(), starts.tolist(), ends, strict=False)
+    }
 
 
 def _after_merges(cluster: Numbers, merged: Mapping[int, int]) -> Numbers:

@@ -32,6 +32,8 @@ def join_threshold(cluster: Slots, counts: Slots, graph: Slots, similarity: Vect
     again as if the rest of its cluster did not exist yet, counted `NEW_WEIGHT` times: then it should go nowhere,
     because the first of a topic that join another topic's cluster take all that follow with them.
     """
+    if not len(cluster):
+        return JoinThreshold(_ALONE, 1.0)
     size = np.bincount(cluster)
     best, score = best_clusters(cluster, size, graph, similarity, cluster)
     elsewhere = np.where(cluster[graph] == cluster[:, None], -1, graph)

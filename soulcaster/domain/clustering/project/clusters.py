@@ -157,6 +157,8 @@ class ProjectClusters:
             asked = self._seconds()
         draft.events = event_factory.folded(draft.events)
         event_factory.add_clusters(draft, clusters, touched)
+        if draft.rounds:
+            draft.events.append(event_factory.proposals(self._state.embedders))
 
     def remove(self, deleted: Sequence[Deleted], at: datetime) -> Step:
         """Remove items for good, once each, whether they have come yet or not, and answer the commands that asked."""

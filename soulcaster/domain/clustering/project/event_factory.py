@@ -13,7 +13,7 @@ from soulcaster.domain.clustering.clusterer.changes import ClusterChanges, Place
 from soulcaster.domain.clustering.project.embedders import EmbedderClusters, Embedders, ItemLocation
 from soulcaster.domain.clustering.project.item_records import ItemRecord
 from soulcaster.domain.clustering.project.steps import StepDraft
-from soulcaster.domain.clustering.templates.index import shown
+from soulcaster.domain.clustering.templates.index import SAME_TEMPLATE, shown
 from soulcaster.domain.commands import Command
 from soulcaster.domain.events import (
     By,
@@ -269,10 +269,16 @@ def _proposals(clusters: EmbedderClusters) -> Iterable[Proposal]:
                 yield _split_proposal(clusters, proposed)
             continue
         other = state.clusters[proposed.other]
-        if one.slots and other.slots:
-            threshold = state.calibration.merge_threshold
-            reason = f"their items are {proposed.linkage:.2f} alike; from {threshold:.2f} on they would be one"
-            yield Proposal(proposed.id, "merge", (one.id, other.id), proposed.linkage, reason)
+        if not one.slots or not other.slots:
+            continue
+        share, threshold = proposed.linkage, state.calibration.merge_threshold
+        if state.index.mined[[one.slots[0], other.slots[0]]].all():
+            score = threshold - (SAME_TEMPLATE - share)  # as far below the threshold as the share is below its own
+            reason = f"their templates share {share:.0%} of their words; from {SAME_TEMPLATE:.0%} on they would be one"
+        else:
+            score = share
+            reason = f"their items are {share:.2f} alike; from {threshold:.2f} on they would be one"
+        yield Proposal(proposed.id, "merge", (one.id, other.id), score, reason)
 
 
 def _split_proposal(clusters: EmbedderClusters, proposed: ProposedChange) -> Proposal:

@@ -9,6 +9,8 @@ tree.) What is found depends only on the templates and their slots, so a restart
 from bisect import bisect_left, insort
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from heapq import nsmallest
+from itertools import combinations, islice
 from operator import eq
 from typing import TypeVar
 
@@ -19,6 +21,12 @@ SAME_TEMPLATE = 0.8
 
 MOST_COMPARED = 256
 """Templates of one length and first word that a text is compared with; those of the lowest slots."""
+
+ALIKE = 0.6
+"""The share of constant words, both ways, from which on two templates may be one: a person decides."""
+
+_MOST_PAIRS = 20_000
+"""Pairs that `TemplateIndex.alike` compares."""
 
 _Bucket = tuple[int, str]
 
@@ -80,6 +88,20 @@ class TemplateIndex:
             elif second is None or share > second.share:
                 second = Match(slot, share)
         return best, second
+
+    def alike(self, most: int) -> list[tuple[int, int, float]]:
+        """Return pairs of templates that share many words but not enough to be one: slots and the share, best first.
+
+        Among more than `_MOST_PAIRS` pairs of one length and first word, those of low slots are compared.
+        """
+        pairs = (pair for slots in self._buckets.values() for pair in combinations(slots[:MOST_COMPARED], 2))
+        found = []
+        for one, other in islice(pairs, _MOST_PAIRS):
+            first, second = self._templates[one], self._templates[other]
+            share = min(first.share(second.words), second.share(first.words))
+            if share >= ALIKE:
+                found.append((one, other, share))
+        return nsmallest(most, found, key=lambda pair: (-pair[2], pair))
 
     def set(self, slot: int, words: Words) -> None:
         """Give a micro-cluster a template."""
