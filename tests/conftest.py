@@ -1,5 +1,6 @@
 """A real redis-server for whoever needs no more than that: one for all tests, and one to break."""
 
+import os
 import signal
 import socket
 import subprocess
@@ -15,6 +16,9 @@ from soulcaster.adapters.redis.client import RedisAccess
 from soulcaster.adapters.redis.read_model import RedisReadModel
 from tests.support.gemini import Gemini
 from tests.support.upstash import Upstash
+
+os.environ.setdefault("SOULCASTER_EMBEDDER", "static")
+"""The workers of tests embed with what costs least; tests of other embedders name them."""
 
 
 class RedisServer:

@@ -2,6 +2,7 @@
 
 import asyncio
 import platform
+import time
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from soulcaster.dev.supervision import Death, read_deaths
 from soulcaster.domain.lost_records import DamagedRecords
 from soulcaster.errors import BadInput, KafkaRefuses, KafkaUnavailable, RedisRefuses, Unavailable
 from soulcaster.http_client import http_session
+from soulcaster.ports.embedder import Embedder
 from soulcaster.processes.groups import ConsumerGroup, consumer_groups
 from soulcaster.processes.kafka_access import kafka_access
 from soulcaster.processes.redis_access import redis_access
@@ -33,6 +35,10 @@ from soulcaster.wire.topics import DEAD_LETTERS
 
 TIMEOUT_SECONDS = 5.0
 """Time limit of one request to a system."""
+
+MEASURE_SECONDS = 0.5
+MEASURED_AT_ONCE = 32
+"""How long the embedder is measured, and how many texts it gets at once."""
 
 STALL_SECONDS = 4.0
 """A worker commits every second; one that is behind and has not committed for this long has a problem."""
@@ -79,6 +85,16 @@ class Problem(BaseModel):
     advice: str
 
 
+class EmbedderSpeed(BaseModel):
+    """The embedder of new projects, and how many texts of 54 characters it does here in a second, where measured."""
+
+    model_config = ConfigDict(frozen=True)
+
+    setting: str
+    model: str
+    texts_per_s: int | None
+
+
 class SetAside(BaseModel):
     """Records of a topic that nobody can read, in how many places, as the newest dead letters say."""
 
@@ -94,6 +110,7 @@ class Report(BaseModel):
 
     versions: dict[str, str]
     parts: list[Part]
+    embedder: EmbedderSpeed | None = None
     topics_right: int = 0
     topics_differ: list[str] = []
     groups: list[Group] = []
@@ -107,7 +124,8 @@ class Report(BaseModel):
 async def examine(settings: Settings, data_dir: Path) -> Report:
     """Run every check; it takes some seconds where a system is down or a worker is behind."""
     kafka, redis, web = await asyncio.gather(check_kafka(settings), check_redis(settings), check_web(settings))
-    report = Report(versions=_versions(), parts=[kafka, redis, web], problems=await check_embedder(settings))
+    embedder, problems = await check_embedder(settings)
+    report = Report(versions=_versions(), parts=[kafka, redis, web], embedder=embedder, problems=problems)
     if kafka.reachable:
         try:
             await _examine_kafka(settings, report)
@@ -226,23 +244,35 @@ def _unreachable_problem(part: Part, stack: Path | None) -> Problem:
 # ---- the embedder ------------------------------------------------------------------------------------------------
 
 
-async def check_embedder(settings: Settings) -> list[Problem]:
-    """Say whether a worker with these settings can embed; with a paid embedder this costs one word."""
-    if settings.embedder == "static":
-        return []
+async def check_embedder(settings: Settings) -> tuple[EmbedderSpeed | None, list[Problem]]:
+    """Say which embedder a worker with these settings uses, how fast it is here, and whether it can embed.
+
+    A paid embedder is asked for one word, and its speed is not measured.
+    """
     from soulcaster.processes.embedder import make_embedder  # its libraries take a second to import
 
     try:
         embedder = make_embedder(settings)
         try:
             await embedder.check()
+            speed = None if settings.embedder == "gemini" else await _texts_per_s(embedder)
         finally:
             await embedder.close()
     except BadInput as error:
-        return [Problem(what=str(error), advice="no worker starts with these settings; change them")]
+        return None, [Problem(what=str(error), advice="no worker starts with these settings; change them")]
     except Unavailable as error:
-        return [Problem(what=str(error), advice="a worker waits until it can embed, and loses nothing")]
-    return []
+        return None, [Problem(what=str(error), advice="a worker waits until it can embed, and loses nothing")]
+    return EmbedderSpeed(setting=settings.embedder, model=embedder.name, texts_per_s=speed), []
+
+
+async def _texts_per_s(embedder: Embedder) -> int:
+    """Return how many short texts a second are embedded, by what is done in `MEASURE_SECONDS`; no text comes twice."""
+    began, done = time.perf_counter(), 0
+    while time.perf_counter() - began < MEASURE_SECONDS:
+        numbers = range(done, done + MEASURED_AT_ONCE)
+        await embedder.embed([f"I was charged twice for order {number:06d}, please refund me." for number in numbers])
+        done += MEASURED_AT_ONCE
+    return round(done / (time.perf_counter() - began))
 
 
 # ---- topics, groups and lag --------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from soulcaster.cli.output import say
 from soulcaster.processes.data_dir import DEFAULT_DATA_DIR
 
 if TYPE_CHECKING:
-    from soulcaster.cli.checks import Report
+    from soulcaster.cli.checks import EmbedderSpeed, Report
 
 
 def doctor(as_json: AsJson = False, data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
@@ -28,6 +28,11 @@ def doctor(as_json: AsJson = False, data_dir: DataDir = DEFAULT_DATA_DIR) -> Non
         raise typer.Exit(1)
 
 
+def _described(embedder: "EmbedderSpeed") -> str:
+    name = f"{embedder.setting} ({embedder.model})"
+    return name if embedder.texts_per_s is None else f"{name}, about {embedder.texts_per_s:,} short texts a second here"
+
+
 def _print(report: "Report") -> None:
     from soulcaster.terminal import console, literal, table
 
@@ -38,6 +43,10 @@ def _print(report: "Report") -> None:
         state = literal("up  ", "green") if part.reachable else literal("down", "red")
         parts.add_row(state.append_text(literal(f" {part.name}", "default")), part.address, part.version)
     out.print(parts)
+    if report.embedder:
+        out.print(f"\nEmbedder: {_described(report.embedder)}")
+        if any(behind.lag for behind in report.behind if "embed" in behind.agents):
+            out.print("Messages wait for it. If they become more, see docs/embedders.md: threads, workers, `static`.")
     if report.groups:
         differ = f", {len(report.topics_differ)} differ" if report.topics_differ else ""
         out.print(f"\nTopics: {report.topics_right} right{differ}")

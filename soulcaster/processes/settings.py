@@ -71,7 +71,7 @@ class WorkerSettings(NamesSettings, GeminiSettings, RedisSettings, KafkaSettings
     section: ClassVar[str] = "Worker"
 
     embedder: str = Field(
-        "static",
+        "small",
         description="What turns texts into vectors, for new projects: `small` (English, in the package), "
         "`multilingual` (16 languages, in the package), `static` (English, in the package, for high volume), `gemini` "
         "(Google's, paid), or the folder of a model2vec model. A project keeps the embedder that it began with.",

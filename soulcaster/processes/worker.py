@@ -109,7 +109,7 @@ def run_worker(settings: WorkerSettings, *, embedder: Embedder | None = None) ->
     )
     language.load()
     collect_rarely()
-    log.info("worker starts", kafka=settings.kafka, app_id=settings.app_id)
+    log.info("worker starts", kafka=settings.kafka, app_id=settings.app_id, embedder=settings.embedder)
     worker.execute_from_commandline()
 
 

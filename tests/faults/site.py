@@ -60,6 +60,7 @@ class Site:
                 "backends": "local",
                 "local_jobs_folder": folder / "jobs",
                 "local_without_isolation": True,
+                "embedder": "static",
                 **settings,
             }
         )

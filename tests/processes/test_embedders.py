@@ -38,8 +38,12 @@ def tiny_model(folder: Path) -> Path:
     return folder
 
 
-async def test_the_one_that_ships_is_the_default() -> None:
-    assert Settings(redis_url=REDIS).embedder == "static"
+def test_the_small_model_is_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SOULCASTER_EMBEDDER")
+    assert make_embedder(Settings(redis_url=REDIS)).name == "bge-small-en-v1.5"
+
+
+async def test_static() -> None:
     made, static = make_embedder(of("static")), StaticEmbedder()
     assert (made.name, made.version) == (static.name, static.version)
     assert np.array_equal(await made.embed(TEXTS), await static.embed(TEXTS))
@@ -202,3 +206,19 @@ async def test_the_doctor_asks_google(gemini: Gemini, tmp_path: Path, capsys: py
     [problem] = await problems(settings(gemini), tmp_path)
     assert "does not answer now" in problem
     assert capsys.readouterr().out == ""  # the report goes there
+
+
+@pytest.mark.parametrize(("embedder", "model"), [("static", "minilm-static-256"), ("small", "bge-small-en-v1.5")])
+async def test_the_doctor_measures_an_embedder_in_the_package(embedder: str, model: str, tmp_path: Path) -> None:
+    nowhere: dict[str, Any] = {"kafka": "127.0.0.1:1", "redis_url": "redis://127.0.0.1:1/0", "port": 1}
+    found = (await examine(Settings(**nowhere, embedder=embedder), tmp_path)).embedder
+    assert found is not None
+    assert (found.setting, found.model) == (embedder, model)
+    assert found.texts_per_s is not None
+    assert found.texts_per_s > 0
+
+
+async def test_the_doctor_does_not_measure_what_costs_money(gemini: Gemini, tmp_path: Path) -> None:
+    found = (await examine(settings(gemini), tmp_path)).embedder
+    assert found is not None
+    assert (found.model, found.texts_per_s) == ("gemini-embedding-001", None)
