@@ -95,4 +95,6 @@ async def send_in_time(request: web.Request, handler: Handler) -> web.StreamResp
             transport.abort()
         except ConnectionError:
             pass  # the reader has left, as readers may
+        finally:
+            response.body = None  # aiohttp keeps the response as long as the connection is open
     return response

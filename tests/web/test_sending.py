@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import tracemalloc
 from collections.abc import AsyncIterator
 
 import pytest
@@ -38,17 +39,24 @@ async def long_pages(world: World) -> AsyncIterator[Client]:
 class Reader:
     """A connection that has asked for a page, and reads when it is told to."""
 
-    def __init__(self, client: Client, path: str) -> None:
+    def __init__(self, client: Client, path: str, connection: str) -> None:
         self.connection = socket.socket()
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         self.connection.connect((client.host, client.port))
-        self.connection.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
+        self.connection.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: {connection}\r\n\r\n".encode())
         self.connection.setblocking(False)
 
     async def begin(self) -> "Reader":
         """Wait for the first bytes of the answer."""
         self.first = await asyncio.wait_for(asyncio.get_running_loop().sock_recv(self.connection, 200), SOON)
         return self
+
+    async def whole(self) -> None:
+        """Read to the end of the answer, and keep the connection."""
+        size, loop = len(self.first), asyncio.get_running_loop()
+        async with asyncio.timeout(SOON):
+            while size < WHOLE:
+                size += len(await loop.sock_recv(self.connection, 65_536))
 
     async def rest(self) -> int | None:
         """Read on; return the bytes of the answer, None where the server has cut it off."""
@@ -64,8 +72,8 @@ class Reader:
         return size if size > WHOLE else None
 
 
-async def reader(client: Client, project: str) -> Reader:
-    return await Reader(client, f"/feedback?project_id={project}&limit=1000").begin()
+async def reader(client: Client, project: str, connection: str = "close") -> Reader:
+    return await Reader(client, f"/feedback?project_id={project}&limit=1000", connection).begin()
 
 
 async def test_the_oldest_answers_of_whoever_leaves_too_many_are_cut_off(
@@ -96,6 +104,24 @@ async def test_an_answer_is_cut_off_that_is_not_taken_in_time(
     late = await reader(long_pages, "p1")
     await asyncio.sleep(0.5)
     assert await late.rest() is None
+
+
+async def test_an_open_connection_does_not_keep_the_answer_that_it_has_got(long_pages: Client) -> None:
+    connections = 8
+    tracemalloc.start()
+    try:
+        await (await long_pages.get("/feedback?project_id=p1&limit=1000")).read()
+        before = tracemalloc.get_traced_memory()[0]
+        readers = [await reader(long_pages, "p1", "keep-alive") for _ in range(connections)]
+        for one in readers:
+            await one.whole()
+        await asyncio.sleep(0)
+        kept = tracemalloc.get_traced_memory()[0] - before
+    finally:
+        tracemalloc.stop()
+    for one in readers:
+        one.connection.close()
+    assert kept < connections * WHOLE / 2
 
 
 async def test_what_was_sent_counts_no_more(long_pages: Client, monkeypatch: pytest.MonkeyPatch) -> None:
