@@ -8,8 +8,8 @@ from typing import Protocol
 ITEM_BYTES = 2_000
 """What an item counts besides its JSON: its places in lists, its assignment, and its part of a cluster."""
 
-TOMBSTONE_BYTES = 100
-"""What a deleted item goes on to count: its id is kept."""
+TOMBSTONE_BYTES = 400
+"""What a deleted item goes on to count: its id is kept, and for a month the outcome of the command that deleted it."""
 
 JOB_BYTES = 1_500
 """What a job counts besides its steps: its fields, and its places in lists."""

@@ -37,6 +37,11 @@ COMMANDS_AN_HOUR = 2_000
 Kafka keeps a command for ever, and Redis its outcome for a month: about 300 bytes each.
 """
 
+REPORTS_OF_A_JOB = 3_000
+"""Reports on one job within a month; its program has no limit, because it has to be able to end its job."""
+
+_MONTH_SECONDS = 30 * 24 * 3600
+
 _NOTED_EVERY = timedelta(minutes=1)
 
 _log = structlog.get_logger(__name__)
@@ -173,6 +178,17 @@ async def count_made(
     most = COMMANDS_AN_HOUR if kind == "commands" else MADE_AN_HOUR
     wait = await given.rate_limits.take_of(f"{kind}:{project_id}", most=most, seconds=3600)
     _allow(f"The project made {most:,} {kind} within the hour", wait)
+
+
+async def count_report(given: Dependencies, job_id: str) -> None:
+    """Count a report on a job by somebody who is not its program; every report is read wherever the job is shown.
+
+    Raises:
+        Problem: 429 when the job had many.
+        Unavailable: Redis does not answer.
+    """
+    wait = await given.rate_limits.take_of(f"reports:{job_id}", most=REPORTS_OF_A_JOB, seconds=_MONTH_SECONDS)
+    _allow(f"This job had {REPORTS_OF_A_JOB:,} reports; log lines go to /jobs/{job_id}/logs", wait)
 
 
 async def count_bytes(request: web.Request, size: int) -> None:

@@ -8,12 +8,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from soulcaster.domain.lifecycle import JobStatus
+from soulcaster.domain.fixes.fix import Fix
+from soulcaster.domain.lifecycle import JobStatus, JobStep
 from soulcaster.errors import KafkaUnavailable
+from soulcaster.web import caller
 from soulcaster.web.api.jobs.models import JobChangedOut
 from soulcaster.wire.jobs import JobEvent
 from tests.support.answers import problem
-from tests.support.web import Client, World
+from tests.support.make import NOW
+from tests.support.web import JOB_TOKENS, Client, World
 
 HERE = {"project_id": "p1"}
 
@@ -138,6 +141,30 @@ async def test_what_cannot_follow_is_409(
     if status == 409:
         assert said["detail"] == f"The job is {steps[-1]}; it cannot become {asked}."
         assert world.publisher.sent == []
+
+
+async def test_a_job_has_so_many_reports(
+    world: World, client: Client, guarded: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(caller, "REPORTS_OF_A_JOB", 2)
+    fix = Fix("j1", "c1", "Late card", "kim", NOW)
+    asked = JobStep("a", "j1", "p1", "c1", 0, "approved", NOW, fix=fix, offset=3)
+    await world.read_model.writer.put_job_steps(
+        [asked, JobStep("b", "j1", "p1", "c1", 1, "launching", NOW, launch=1, offset=7)]
+    )
+    await world.job("j2", "pending", "running")
+    for _ in range(2):
+        await patch(client, "j1", logs="one more")
+    sent = len(world.publisher.sent)
+    answer = await client.patch("/jobs/j1", params=HERE, json={"logs": "too many"})
+    assert "2 reports" in (await problem(answer, 429))["detail"]
+    assert len(world.publisher.sent) == sent
+    await patch(client, "j2", logs="another job has its own")
+    job = await world.read_model.jobs.get("j1")
+    assert job is not None
+    program = {"Authorization": f"Bearer {JOB_TOKENS.issue(job)}"}
+    answer = await guarded.patch("/jobs/j1", headers=program, json={"status": "failed"})
+    assert answer.status == 202, "its program has no limit"
 
 
 async def test_a_line_after_the_end_is_kept_and_changes_nothing_else(world: World, client: Client) -> None:

@@ -20,7 +20,7 @@ from soulcaster.web.api.jobs.models import (
 )
 from soulcaster.web.api.operation import ResponseModel, operation
 from soulcaster.web.api.responses import json_list, json_response
-from soulcaster.web.caller import CALLER, count_made, is_program, secret_of
+from soulcaster.web.caller import CALLER, count_made, count_report, is_program, secret_of
 from soulcaster.web.dependencies import dependencies
 from soulcaster.web.headers import idempotency_key
 from soulcaster.web.parameters import PageQuery, ProjectQuery, WaitByDefaultQuery, WaitQuery
@@ -92,6 +92,7 @@ async def update_job(request: web.Request, query: WaitQuery, body: JobPatchIn, j
         return json_response(JobChangedOut.of("No updates provided", job))
     program = request[CALLER].job
     if program is None:  # a job's program, whose reports are few, has to be able to end its job
+        await count_report(given, job.id)
         await given.storage_limit.check(job.project_id)
     report = body.report(None if program is None else program.fence)
     report = replace(
