@@ -124,6 +124,7 @@ def figures(items: Stream, measured: Measured) -> dict[str, Any]:
         "labels": len(set(items.labels)),
         **{f"{name}_online": value for name, value in asdict(online).items()},
         **asdict(final),
+        "themes": asdict(score(measured.themes, items.labels)),
         "sets": [asdict(of_set) for of_set in _sets(items, measured)],
         "oracle_bcubed_f1": oracle and oracle.bcubed_f1,
         "oracle_threshold": oracle and oracle.threshold,
@@ -149,11 +150,17 @@ class SetScores:
 
     first: Scores
     last: Scores
+    themes: Scores
 
 
 def _sets(items: Stream, measured: Measured) -> list[SetScores]:
     """Return the scores of each set in order; none if there is only one."""
     return set_scores(items, measured) if isinstance(items.labels[0], OfSet) else []
+
+
+def levels(measured: Measured) -> tuple[list[int], list[int], list[int]]:
+    """Return the clusters of the items as first assigned, those at the end, and the themes at the end."""
+    return measured.online, measured.final, measured.themes
 
 
 def set_scores(items: Stream, measured: Measured) -> list[SetScores]:
@@ -162,5 +169,5 @@ def set_scores(items: Stream, measured: Measured) -> list[SetScores]:
     found = []
     for one in range(int(number.max()) + 1):
         rows = np.flatnonzero(number == one)
-        found.append(SetScores(score(measured.online, items.labels, rows), score(measured.final, items.labels, rows)))
+        found.append(SetScores(*(score(clusters, items.labels, rows) for clusters in levels(measured))))
     return found

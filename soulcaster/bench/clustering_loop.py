@@ -55,6 +55,9 @@ class MeasuredClusterer(Protocol):
     def clusters(self) -> Sequence[str]:
         """Return the public id of every item's cluster, in order of arrival; its time is not measured."""
 
+    def themes(self) -> Sequence[str]:
+        """Return the id of every item's theme, or of its cluster where that is in none; its time is not measured."""
+
 
 @dataclass(frozen=True, slots=True)
 class MeasuredRound:
@@ -77,6 +80,8 @@ class Measured:
     """The cluster of each item right after its batch."""
     final: list[int]
     """The cluster of each item after the last round."""
+    themes: list[int]
+    """The theme of each item after the last round; a cluster in no theme counts as one of its own."""
     batch_seconds: list[float]
     """For each call of `add`, without the rounds in it."""
     inline_round_seconds: list[float]
@@ -129,6 +134,13 @@ class CurrentClusterer:
         clusters, of = self._clusterer.state.clusters, self._clusterer.state.index.cluster_numbers
         return [clusters[number].id for number in of[np.array(self._slots, np.int64)].tolist()]
 
+    def themes(self) -> Sequence[str]:
+        """Return the id of each item's theme, or of its cluster where that is in none."""
+        state = self._clusterer.state
+        state.settle_themes()
+        of = [state.cluster_at(slot) for slot in self._slots]
+        return [cluster.theme_id or cluster.id for cluster in of]
+
 
 def drive(
     make: Callable[[int], MeasuredClusterer],
@@ -159,9 +171,12 @@ def drive(
         now = _consolidate(clusterer, numbers, now, rounds, last=False)
         report(at + len(some))
     final = _consolidate(clusterer, numbers, now, rounds, last=True)
+    themes = _numbered({}, clusterer.themes())
     gc.collect()
     grown = psutil.Process().memory_info().rss - before
-    return Measured(online.tolist(), final.tolist(), batch_seconds, inline_round_seconds, rounds, grown)
+    return Measured(
+        online.tolist(), final.tolist(), themes.tolist(), batch_seconds, inline_round_seconds, rounds, grown
+    )
 
 
 def _consolidate(

@@ -18,7 +18,7 @@ import msgspec
 
 from soulcaster.adapters.table_files.files import KINDS
 from soulcaster.bench import Order
-from soulcaster.bench.clustering import set_scores
+from soulcaster.bench.clustering import SetScores, levels, set_scores
 from soulcaster.bench.clustering_loop import drive_alone
 from soulcaster.bench.datasets import (
     STATIC,
@@ -54,13 +54,17 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class SetFigures:
-    """A set's scores as first assigned and after the last round, and the yardsticks; the oracle's F1 is of the set."""
+    """A set's scores as first assigned and after the last round, those of the themes, and the yardsticks.
+
+    The oracle's F1 is of the set.
+    """
 
     name: str
     items: int
     labels: int
     first: Scores
     last: Scores
+    themes: Scores
     oracle_f1: float | None
     alone_f1: float
 
@@ -146,7 +150,7 @@ def _alone(of_set: _Set, options: Options, report: Report) -> SetFigures:
     measured = drive_alone(
         items.items, items.vectors, options.batch, lambda done: report(f"clustering {of_set.name}", done, count)
     )
-    return _figures(of_set, score(measured.online, items.labels), score(measured.final, items.labels))
+    return _figures(of_set, SetScores(*(score(clusters, items.labels) for clusters in levels(measured))))
 
 
 def _together(sets: list[_Set], options: Options, report: Report) -> Iterator[SetFigures]:
@@ -155,17 +159,18 @@ def _together(sets: list[_Set], options: Options, report: Report) -> Iterator[Se
     count = len(items.items)
     measured = drive_alone(items.items, items.vectors, options.batch, lambda done: report("clustering", done, count))
     for of_set, scores in zip(sets, set_scores(items, measured), strict=True):
-        yield _figures(of_set, scores.first, scores.last)
+        yield _figures(of_set, scores)
 
 
-def _figures(of_set: _Set, first: Scores, last: Scores) -> SetFigures:
+def _figures(of_set: _Set, scores: SetScores) -> SetFigures:
     labels, vectors = of_set.data.labels, of_set.vectors
     return SetFigures(
         of_set.name,
         len(labels),
         len(set(labels)),
-        first,
-        last,
+        scores.first,
+        scores.last,
+        scores.themes,
         best_cut(vectors, labels).bcubed_f1 if len(labels) <= MAX_ROWS else None,
         all_singletons(labels).bcubed_f1,
     )

@@ -220,6 +220,7 @@ def _scores_table(found: Mapping[str, Any]) -> Table:
 
     add("at first", {name.removesuffix("_online"): value for name, value in found.items() if name.endswith("_online")})
     add("at last", found)
+    add("themes", found["themes"])
     if best_f1 is not None:
         scores.add_row("best cut", f"{found['oracle_clusters']:,}", "", "", f"{best_f1:.3f}", "", "1.000")
     add("each alone", found["all_singletons"])
@@ -227,15 +228,17 @@ def _scores_table(found: Mapping[str, Any]) -> Table:
     for texts, of_set in zip(found["texts"], found["sets"], strict=True) if found["sets"] else ():
         add(f"{texts}, at first", of_set["first"])
         add(f"{texts}, at last", of_set["last"])
+        add(f"{texts}, themes", of_set["themes"])
     return scores
 
 
 def print_grouping(found: Sequence["SetFigures"]) -> None:
     """Print a row for each set."""
-    columns = ("items", "labels", "clusters", "first", "last", "P", "R", "F0.5", "best cut", "each alone")
-    sets = _numbers("B-cubed F1 of clusters", *columns, named_rows=True)
+    clusters = ("items", "labels", "clusters", "first", "last", "P", "R", "F0.5", "best cut", "each alone")
+    columns = (*clusters, "themes", "their F1", "P", "R")
+    sets = _numbers("B-cubed F1 of clusters, and of themes", *columns, named_rows=True)
     for one in found:
-        last = one.last
+        last, themes = one.last, one.themes
         f1 = (one.first.bcubed_f1, last.bcubed_f1, last.bcubed_precision, last.bcubed_recall, last.bcubed_f05)
         values = (*f1, one.oracle_f1, one.alone_f1)
         counts = (one.items, one.labels, last.clusters)
@@ -243,5 +246,7 @@ def print_grouping(found: Sequence["SetFigures"]) -> None:
             literal(one.name),
             *(f"{count:,}" for count in counts),
             *("" if value is None else f"{value:.3f}" for value in values),
+            f"{themes.clusters:,}",
+            *(f"{value:.3f}" for value in (themes.bcubed_f1, themes.bcubed_precision, themes.bcubed_recall)),
         )
     console().print(sets)

@@ -1,9 +1,9 @@
 """What clustering says happened: the payload of cluster.events.
 
-Some events state how something is now (`ItemAssigned`, `ClusterChanged`, `ProposalsChanged`, `ClusteringStatus`,
-`ClusteringConfigured`); applied twice they change nothing. The others state what happened to the identity of a cluster
-(`ClusterMerged`, `ClusterSplit`, `ClusterRestored`), to an item (`ItemRemoved`) or to a command (`CommandDone`); they
-stay true.
+Some events state how something is now (`ItemAssigned`, `ClusterChanged`, `ProposalsChanged`, `ThemesChanged`,
+`ClusteringStatus`, `ClusteringConfigured`); applied twice they change nothing. The others state what happened to the
+identity of a cluster (`ClusterMerged`, `ClusterSplit`, `ClusterRestored`), to an item (`ItemRemoved`) or to a command
+(`CommandDone`); they stay true.
 """
 
 from dataclasses import dataclass
@@ -54,7 +54,7 @@ class ClusterChanged:
     The title is empty if all texts it could be taken from are deleted. `terms` distinguish it from the other clusters,
     best first. `coherence` is the mean cosine similarity of its items to each other, -1 to 1, None for a single item.
     `titled_by` says who set the title; one that a person set never changes automatically. `triage` says whether people
-    have muted or resolved it, and whether it has regressed.
+    have muted or resolved it, and whether it has regressed. `theme_id` is the theme that it is in, None for none.
     """
 
     cluster_id: str
@@ -70,6 +70,7 @@ class ClusterChanged:
     pinned: bool = False
     parent_id: str | None = None
     triage: Triage = "open"
+    theme_id: str | None = None
     type: Literal["changed"] = "changed"
 
 
@@ -184,6 +185,30 @@ class ProposalsChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class Theme:
+    """A broad group of clusters.
+
+    `terms` distinguish its texts from others, best first; the title is made of them. `why` says, for people, what makes
+    it one theme. `items` and `clusters` count what was in it at the event.
+    """
+
+    id: str
+    title: str
+    terms: tuple[str, ...]
+    why: str
+    items: int
+    clusters: int
+
+
+@dataclass(frozen=True, slots=True)
+class ThemesChanged:
+    """All themes there are now, the largest first; they replace the earlier ones."""
+
+    themes: tuple[Theme, ...]
+    type: Literal["themes"] = "themes"
+
+
+@dataclass(frozen=True, slots=True)
 class ClusteringStatus:
     """The state of a project's clustering.
 
@@ -228,6 +253,7 @@ ClusterEvent = (
     | ClusterPullRequest
     | CommandDone
     | ProposalsChanged
+    | ThemesChanged
     | ClusteringStatus
     | ClusteringConfigured
 )

@@ -134,6 +134,11 @@ def split_id_for(parent_id: str, first_item_id: str, cause: str) -> str:
     return _id("split", parent_id, first_item_id, cause)
 
 
+def theme_id_for(cluster_id: str, round_number: int) -> str:
+    """Return the id of a theme that a round found, whose largest cluster is this."""
+    return _id("theme", cluster_id, str(round_number))
+
+
 def proposal_id_for(kind: str, cluster_ids: Sequence[str]) -> str:
     """Return the id of a proposal; proposing the same again gives the same id."""
     return _id("proposal", kind, *sorted(cluster_ids))

@@ -51,6 +51,9 @@ class Scripted:
     def clusters(self) -> Sequence[str]:
         return list(self.ids)
 
+    def themes(self) -> Sequence[str]:
+        return [of.lower() for of in self.ids]
+
 
 def still(ids: str) -> Step:
     return ids, ids, None

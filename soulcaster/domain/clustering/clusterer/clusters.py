@@ -36,6 +36,7 @@ class Cluster:
     titled_size: int = 0
     triage: Triage = "open"
     resolved_at: float = 0.0
+    theme_id: str | None = None
 
     @property
     def is_alias(self) -> bool:

@@ -31,6 +31,7 @@ class Deletion:
         state.seen -= len(texts)
         state.progress.items = max(0, state.progress.items - len(texts))
         state.dirty.progress = True
+        state.themes.stale = True
         touched = {state.index.number_of(slot) for slot in items}
         for slot, ids in items.items():
             self._take_out(slot, ids)

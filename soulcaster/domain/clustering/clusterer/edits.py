@@ -69,7 +69,14 @@ class Edits:
         first = state.index.micro_clusters[one_side[0]]
         cluster_id = split_id_for(parent.id, first.item_id.hex(), command.id)
         new = state.add_cluster(
-            Cluster(cluster_id, first.title, first.summary, given_title=command.title, parent_id=parent.id)
+            Cluster(
+                cluster_id,
+                first.title,
+                first.summary,
+                given_title=command.title,
+                parent_id=parent.id,
+                theme_id=parent.theme_id,
+            )
         )
         state.reassign(dict.fromkeys(one_side, new))
         constraint = self._constraint(

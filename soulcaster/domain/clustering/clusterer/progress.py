@@ -49,12 +49,13 @@ class RoundProgress:
 
 @dataclass(slots=True)
 class Dirty:
-    """What has changed since the last dump: cluster numbers, command ids, and the counters."""
+    """What has changed since the last dump: cluster numbers, command ids, the counters, and the themes."""
 
     clusters: set[int] = field(default_factory=set)
     titles: set[int] = field(default_factory=set)
     commands: set[str] = field(default_factory=set)
     progress: bool = False
+    themes: bool = False
 
     def clear(self) -> None:
         """Mark everything as stored."""
@@ -62,3 +63,4 @@ class Dirty:
         self.titles.clear()
         self.commands.clear()
         self.progress = False
+        self.themes = False

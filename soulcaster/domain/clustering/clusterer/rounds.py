@@ -95,6 +95,7 @@ class Rounds:
             state.seen,
             state.progress.epoch,
             unbounded,
+            {n: c.theme_id for n, c in enumerate(state.clusters) if c.theme_id is not None and not c.is_alias},
         )
 
     def finish(self, snapshot: Snapshot, decision: Decision) -> ClusterChanges | None:
@@ -122,7 +123,9 @@ class Rounds:
         self._calibrate(snapshot, decision)
         progress.items, progress.round_epoch, progress.complete = snapshot.seen, progress.epoch, decision.complete
         state.dirty.progress = True
-        changed = {made.get(name, name) for name in description.sizes}
+        in_themes = state.themes.adopt(decision.themes, made, state.clusters, progress.number)
+        state.dirty.clusters.update(in_themes)
+        changed = {*(made.get(name, name) for name in description.sizes), *in_themes}
         return ClusterChanges(
             tuple(Moved(move.slot, move.linkage, move.old_linkage) for move in decision.moves),
             tuple(sorted(decision.merged.items())),

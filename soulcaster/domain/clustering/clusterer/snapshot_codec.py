@@ -1,11 +1,12 @@
 """How a project's clusters are stored: as small blobs, of which a dump has those that changed.
 
 Keys start with a letter: g a micro-cluster, a the cluster numbers of a block of slots, c a cluster, t its automatic
-title, w a constraint, l counters of the lexicon, m counters and thresholds. An empty blob deletes. Members are not
-among them; they come from the items' records. Keys of other letters and fields behind the known ones are those of a
-newer version, which may run beside this one: they are passed over.
+title, w a constraint, l counters of the lexicon, m counters and thresholds, h the themes. An empty blob deletes.
+Members are not among them; they come from the items' records. Keys of other letters and fields behind the known ones
+are those of a newer version, which may run beside this one: they are passed over.
 """
 
+import sys
 from collections.abc import Iterable, Mapping
 from uuid import UUID
 
@@ -17,6 +18,7 @@ from soulcaster.domain.clustering.clusterer.changes import ProposedChange
 from soulcaster.domain.clustering.clusterer.clusters import Cluster
 from soulcaster.domain.clustering.clusterer.constraints import Constraint, Constraints
 from soulcaster.domain.clustering.clusterer.state import ClusterState
+from soulcaster.domain.clustering.clusterer.themes import Theme, Themes
 from soulcaster.domain.clustering.micro_clusters.index_codec import (
     CLUSTER_NUMBERS,
     MICRO_CLUSTER,
@@ -30,7 +32,7 @@ from soulcaster.domain.clustering.templates.kinds import SourceEvidence
 from soulcaster.domain.ids import cluster_id_for
 from soulcaster.domain.lifecycle import Triage
 
-_CLUSTER, _TITLE, _CONSTRAINT, _LEXICON, _COUNTERS = b"c", b"t", b"w", b"l", b"m"
+_CLUSTER, _TITLE, _CONSTRAINT, _LEXICON, _COUNTERS, _THEMES = b"c", b"t", b"w", b"l", b"m", b"h"
 
 
 class _ClusterBlob(msgspec.Struct, array_like=True):
@@ -42,6 +44,7 @@ class _ClusterBlob(msgspec.Struct, array_like=True):
     archived: Archived | None = None
     triage: Triage = "open"
     resolved_at: float = 0.0
+    theme_id: str | None = None
 
 
 class _TitleBlob(msgspec.Struct, array_like=True):
@@ -68,10 +71,22 @@ class _CountersBlob(msgspec.Struct, array_like=True):
     sources: dict[str, SourceEvidence] = {}
 
 
+class _ThemeBlob(msgspec.Struct, array_like=True):
+    id: str
+    linkage: float
+    threshold: float
+    usual: float
+    title: str
+    terms: tuple[str, ...]
+    items: int
+    clusters: int
+
+
 _encode = msgspec.msgpack.Encoder().encode
 _decode_cluster = msgspec.msgpack.Decoder(_ClusterBlob).decode
 _decode_title = msgspec.msgpack.Decoder(_TitleBlob).decode
 _decode_constraint = msgspec.msgpack.Decoder(Constraint).decode
+_decode_themes = msgspec.msgpack.Decoder(list[_ThemeBlob]).decode
 _decode_counters = msgspec.msgpack.Decoder(_CountersBlob).decode
 
 
@@ -91,6 +106,8 @@ def dump_changes(state: ClusterState) -> tuple[Blobs, Blobs]:
         blobs[_CONSTRAINT + command_id.encode()] = b"" if constraint is None else _encode(constraint)
     for key, blob in state.lexicon.dump():
         blobs[_LEXICON + key] = blob
+    if state.dirty.themes:
+        blobs[_THEMES] = _themes_blob(state)
     titles = {_TITLE + number_key(number): _title_blob(state, number) for number in sorted(state.dirty.titles)}
     if blobs or titles or state.dirty.progress:
         blobs[_COUNTERS] = _counters_blob(state)
@@ -102,7 +119,23 @@ def _cluster_blob(state: ClusterState, number: int) -> bytes:
     c = state.clusters[number]
     archived = state.archive.get(number)
     return _encode(
-        _ClusterBlob(c.id, c.given_title, c.pinned, c.parent_id, c.merged_into, archived, c.triage, c.resolved_at)
+        _ClusterBlob(
+            c.id,
+            c.given_title,
+            c.pinned,
+            c.parent_id,
+            c.merged_into,
+            archived,
+            c.triage,
+            c.resolved_at,
+            c.theme_id,
+        )
+    )
+
+
+def _themes_blob(state: ClusterState) -> bytes:
+    return _encode(
+        [_ThemeBlob(t.id, t.linkage, t.threshold, t.usual, t.title, t.terms, t.items, t.clusters) for t in state.themes]
     )
 
 
@@ -143,11 +176,14 @@ def load(state: ClusterState, blobs: Mapping[bytes, bytes], members: Iterable[tu
     `members` are (slot, item id, time in epoch seconds, fingerprint of the text) of every item that is not archived.
     """
     kinds: dict[bytes, Blobs] = {
-        kind: {} for kind in (MICRO_CLUSTER, CLUSTER_NUMBERS, _CLUSTER, _TITLE, _CONSTRAINT, _LEXICON, _COUNTERS)
+        kind: {}
+        for kind in (MICRO_CLUSTER, CLUSTER_NUMBERS, _CLUSTER, _TITLE, _CONSTRAINT, _LEXICON, _COUNTERS, _THEMES)
     }
     for key, blob in blobs.items():
         if blob and key[:1] in kinds:
             kinds[key[:1]][key[1:]] = blob
+    if kinds[_THEMES]:
+        state.themes = Themes(_theme(blob) for blob in _decode_themes(kinds[_THEMES][b""]))
     untitled = _load_clusters(state, kinds[_CLUSTER], kinds[_TITLE])
     load_index(state.index, kinds[MICRO_CLUSTER], kinds[CLUSTER_NUMBERS])
     for slot in state.index.slots().tolist():
@@ -184,6 +220,7 @@ def _load_clusters(state: ClusterState, blobs: Mapping[bytes, bytes], titles: Ma
             merged_into=c.merged_into,
             triage=c.triage,
             resolved_at=c.resolved_at,
+            theme_id=c.theme_id if c.theme_id is None else sys.intern(c.theme_id),
         )
         number = state.clusters.add(cluster)
         if c.archived:
@@ -195,6 +232,10 @@ def _load_clusters(state: ClusterState, blobs: Mapping[bytes, bytes], titles: Ma
         else:
             untitled.append(number)
     return untitled
+
+
+def _theme(blob: _ThemeBlob) -> Theme:
+    return Theme(blob.id, blob.linkage, blob.threshold, blob.usual, blob.title, blob.terms, blob.items, blob.clusters)
 
 
 def _archive_missing(state: ClusterState) -> None:

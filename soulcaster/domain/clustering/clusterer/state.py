@@ -9,6 +9,7 @@ from soulcaster.domain.clustering.clusterer.changes import ProposedChange
 from soulcaster.domain.clustering.clusterer.clusters import Cluster, Clusters, with_source
 from soulcaster.domain.clustering.clusterer.constraints import Constraint, Constraints
 from soulcaster.domain.clustering.clusterer.progress import Calibration, Dirty, RoundProgress
+from soulcaster.domain.clustering.clusterer.themes import Themes
 from soulcaster.domain.clustering.consolidation import titles
 from soulcaster.domain.clustering.features.lexical import Lexicon
 from soulcaster.domain.clustering.micro_clusters.fingerprints import Fingerprints
@@ -32,6 +33,7 @@ class ClusterState:
         else:
             self.index = MicroClusterIndex(dimensions, word_share=0.0)
         self.clusters = Clusters()
+        self.themes = Themes()
         self.archive = Archive()
         self.lexicon = Lexicon()
         self.fingerprints = Fingerprints(self.index)
@@ -62,7 +64,8 @@ class ClusterState:
         return number
 
     def merge(self, fates: Mapping[int, int]) -> None:
-        """Merge clusters (keys) into others (values), which keep their triage."""
+        """Merge clusters (keys) into others (values), which keep their triage and their theme."""
+        self.themes.stale = True
         for number, into in fates.items():
             loser, winner = self.clusters[number], self.clusters[into]
             for slot in loser.slots:
@@ -75,6 +78,7 @@ class ClusterState:
                 winner.sources = with_source(winner.sources, source)
             winner.pinned = winner.pinned or loser.pinned
             winner.given_title = winner.given_title or loser.given_title
+            winner.theme_id = winner.theme_id or loser.theme_id
             loser.slots, loser.archived, loser.size = [], NOTHING, 0
             loser.merged_into = into
             self.dirty.clusters.update((number, into))
@@ -85,6 +89,7 @@ class ClusterState:
 
     def reassign(self, destinations: Mapping[int, int]) -> None:
         """Put micro-clusters (keys) into clusters (values)."""
+        self.themes.stale = True
         left: dict[int, set[int]] = {}
         for slot in destinations:
             left.setdefault(self.index.number_of(slot), set()).add(slot)
@@ -132,6 +137,14 @@ class ClusterState:
                 features = self.index.features_at(slots)
                 found = titles.title(self.index, features, slots, self.index.micro_clusters, self.lexicon)
                 self.set_title(number, found)
+
+    def settle_themes(self) -> tuple[int, ...]:
+        """Bring the themes up to date with the clusters; return the clusters that this takes out of a theme."""
+        before = self.themes.settled
+        left = self.themes.settle(self.clusters, self.index)
+        self.dirty.clusters.update(left)
+        self.dirty.themes |= before != self.themes.settled
+        return left
 
     def regress_if_newer(self, number: int) -> bool:
         """Make a resolved cluster regressed if it has newer feedback; return whether it did."""

@@ -7,7 +7,7 @@ merged into the part that most of it went to. Then micro-clusters move, those th
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import islice
 from typing import NamedTuple
@@ -26,6 +26,7 @@ from soulcaster.domain.clustering.consolidation.linkage import (
 )
 from soulcaster.domain.clustering.consolidation.plan import Plan, plan
 from soulcaster.domain.clustering.consolidation.split_candidates import SplitCandidate, split_candidates
+from soulcaster.domain.clustering.consolidation.themes import ThemePlan, find_themes
 from soulcaster.domain.clustering.consolidation.titles import Title
 from soulcaster.domain.clustering.features.lexical import Lexicon
 from soulcaster.domain.clustering.features.space import CoarseSearch
@@ -54,7 +55,8 @@ class Snapshot:
 
     It shares nothing with the live state but micro-cluster objects, of which it reads what never changes. Constraints
     and `micro_clusters` go by position in the index snapshot. `titled_sizes` are the clusters' sizes when their titles
-    were computed, less what is archived; `unbounded` lifts the limits on what may change.
+    were computed, less what is archived; `theme_of` has the theme of each cluster that is in one; `unbounded` lifts the
+    limits on what may change.
     """
 
     index: IndexSnapshot
@@ -65,6 +67,7 @@ class Snapshot:
     seen: int
     epoch: int
     unbounded: bool = False
+    theme_of: Mapping[int, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +86,8 @@ class Decision:
 
     `merged` has the cluster that each merged one becomes an alias of; `parents` are those of the new clusters, by their
     numbers below zero; `moved_share` is the share of items that move, from 0 to 1; `complete` says that nothing was
-    left to a later round; `description` is what people read; `search` is built around the new background.
+    left to a later round; `description` is what people read; `themes` are groups of the clusters there are afterwards;
+    `search` is built around the new background.
     """
 
     moves: tuple[PlannedMove, ...]
@@ -94,6 +98,7 @@ class Decision:
     description: "Description"
     join: JoinThreshold
     merge_threshold: float
+    themes: ThemePlan
     search: CoarseSearch
 
 
@@ -202,7 +207,10 @@ def decide(snapshot: Snapshot) -> Decision:
     for move in moves:
         final[move.slot] = move.to if move.to >= 0 else highest - move.to
 
-    # 6. Calibrate the join threshold. Titles, and what people may want to merge or split, follow when they are needed.
+    # 6. Group the clusters into themes.
+    themes = find_themes(found, final, index.counts, index.worded, snapshot.theme_of).renumbered(highest)
+
+    # 7. Calibrate the join threshold. Titles, and what people may want to merge or split, follow when they are needed.
     changed = [*(int(current[move.slot]) for move in moves), *merged.values()]
     return Decision(
         moves=tuple(replace(move, slot=int(index.slots[move.slot])) for move in moves),
@@ -213,6 +221,7 @@ def decide(snapshot: Snapshot) -> Decision:
         description=Description(snapshot, features, found, final, highest, changed),
         join=join_threshold(final, index.counts, found.graph, found.similarity),
         merge_threshold=found.merge_threshold,
+        themes=themes,
         search=index.build_search(features),
     )
 

@@ -102,13 +102,7 @@ def terms(micro_clusters: Sequence[MicroCluster], lexicon: Lexicon) -> tuple[str
 
     Stop words of the texts' languages are left out, and what stands for masked data.
     """
-    occurrences: Counter[str] = Counter()
-    texts = [_said(mc) for mc in micro_clusters]
-    for text in texts:
-        occurrences.update(set(words(without_masks(text))))
-    languages = {_EVERYWHERE, *filter(None, map(language_of, texts[:_LANGUAGES_OF]))}
-    unsaid = frozenset[str]().union(*map(stop_words, languages))
-    counted = {w: times for w, times in occurrences.items() if _may_describe(w) and w not in unsaid}
+    counted = describing_words([_said(mc) for mc in micro_clusters])
     of_stem: dict[str, int] = {}
     for word, times in counted.items():
         s = stem(word)
@@ -121,6 +115,16 @@ def terms(micro_clusters: Sequence[MicroCluster], lexicon: Lexicon) -> tuple[str
         if (s := stem(word)) in forms:
             forms[s].append((-times, word))
     return tuple(min(forms[s])[1] for s in best)
+
+
+def describing_words(texts: Sequence[str]) -> dict[str, int]:
+    """Return the words that may describe these texts, and how many of them have each."""
+    occurrences: Counter[str] = Counter()
+    for text in texts:
+        occurrences.update(set(words(without_masks(text))))
+    languages = {_EVERYWHERE, *filter(None, map(language_of, texts[:_LANGUAGES_OF]))}
+    unsaid = frozenset[str]().union(*map(stop_words, languages))
+    return {w: times for w, times in occurrences.items() if _may_describe(w) and w not in unsaid}
 
 
 def _said(mc: MicroCluster) -> str:

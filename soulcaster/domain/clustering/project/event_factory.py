@@ -10,6 +10,7 @@ from uuid import UUID
 
 from soulcaster.domain.assignment import Change, Rule
 from soulcaster.domain.clustering.clusterer.changes import ClusterChanges, Placement, ProposedChange
+from soulcaster.domain.clustering.clusterer.themes import Theme as SettledTheme
 from soulcaster.domain.clustering.project.embedders import EmbedderClusters, Embedders, ItemLocation
 from soulcaster.domain.clustering.project.item_records import ItemRecord
 from soulcaster.domain.clustering.project.steps import StepDraft
@@ -27,6 +28,8 @@ from soulcaster.domain.events import (
     ItemAssigned,
     Proposal,
     ProposalsChanged,
+    Theme,
+    ThemesChanged,
 )
 from soulcaster.domain.ids import cluster_id_for, id_bytes
 
@@ -227,6 +230,7 @@ def add_clusters(draft: StepDraft, clusters: EmbedderClusters, numbers: Iterable
                 pinned=c.pinned,
                 parent_id=c.parent_id,
                 triage=c.triage,
+                theme_id=c.theme_id,
             )
         )
 
@@ -290,6 +294,24 @@ def _split_proposal(clusters: EmbedderClusters, proposed: ProposedChange) -> Pro
         f"from {threshold:.2f} on they would be one"
     )
     return Proposal(proposed.id, "split", (cluster.id,), threshold - proposed.linkage, reason)
+
+
+def themes(embedders: Embedders) -> ThemesChanged:
+    """Return the themes of all embedders, the largest first."""
+    found = [
+        Theme(t.id, t.title, t.terms, _why(t), t.items, t.clusters)
+        for clusters in embedders
+        for t in clusters.state.themes
+    ]
+    return ThemesChanged(tuple(sorted(found, key=lambda theme: (-theme.items, theme.id))))
+
+
+def _why(theme: SettledTheme) -> str:
+    shared = f"its clusters share {', '.join(theme.terms)}; " if theme.terms else ""
+    return (
+        f"{shared}they are at least {theme.linkage:.2f} alike on average, where any two texts here are "
+        f"{theme.usual:.2f} alike; from {theme.threshold:.2f} on clusters are one theme"
+    )
 
 
 # ---- folding ---------------------------------------------------------------------------------------------------------

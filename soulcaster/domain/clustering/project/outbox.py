@@ -13,7 +13,7 @@ from soulcaster.domain.clustering.project import event_factory
 from soulcaster.domain.clustering.project.embedders import Embedders
 from soulcaster.domain.clustering.project.item_records import unpack
 from soulcaster.domain.clustering.project.steps import Step, StepDraft
-from soulcaster.domain.events import ClusterChanged, ClusterEvent, ItemAssigned, ProposalsChanged
+from soulcaster.domain.events import ClusterChanged, ClusterEvent, ItemAssigned, ProposalsChanged, ThemesChanged
 from soulcaster.domain.fixes.fix import Fix
 from soulcaster.domain.ids import id_bytes
 from soulcaster.domain.lifecycle import JobStep
@@ -27,6 +27,7 @@ class _OutboxBlob(msgspec.Struct, array_like=True):
     proposals: bool = False
     fixes: list[Fix] = []
     job_steps: list[JobStep] = []
+    themes: bool = False
 
 
 _KINDS: Mapping[str, type[ClusterEvent]] = {
@@ -54,6 +55,8 @@ class Outbox:
                 blob.cluster_ids.append(event.cluster_id)
             elif isinstance(event, ProposalsChanged):
                 blob.proposals = True
+            elif isinstance(event, ThemesChanged):
+                blob.themes = True
             else:
                 blob.events.append((event.type, event))
         blob.fixes += fixes
@@ -88,4 +91,6 @@ class Outbox:
                 event_factory.add_clusters(draft, found[0], [found[1]])
         if self._blob.proposals:
             draft.events.append(event_factory.proposals(embedders))
+        if self._blob.themes:
+            draft.events.append(event_factory.themes(embedders))
         return Step(tuple(draft.events), tuple(self._blob.fixes), job_steps=tuple(self._blob.job_steps))

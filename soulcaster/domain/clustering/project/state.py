@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 
 from soulcaster.domain.clustering.clusterer import snapshot_codec
-from soulcaster.domain.clustering.project import item_records
+from soulcaster.domain.clustering.project import event_factory, item_records
 from soulcaster.domain.clustering.project.command_codec import (
     dump_command,
     dump_configuration,
@@ -147,8 +147,9 @@ class ProjectState:
     def commit(self, draft: StepDraft) -> Step:
         """Make a step of a draft: one row with everything that must be stored together, and rows with titles.
 
-        Part of the titles may be lost; a later round computes them again.
+        Part of the titles may be lost; a later round computes them again. Themes follow what the step did to clusters.
         """
+        self._settle_themes(draft)
         titles: dict[bytes, bytes] = {}
         for clusters in self.embedders:
             prefix = _clusterer_key(clusters.number) + _SEPARATOR
@@ -169,6 +170,13 @@ class ProjectState:
         for run in split_by_bytes(sizes, SEGMENT_BYTES):
             rows += self.segments.commit({}, dict(run))
         return Step(tuple(draft.events), tuple(draft.fixes), tuple(rows), tuple(draft.job_steps), tuple(draft.rounds))
+
+    def _settle_themes(self, draft: StepDraft) -> None:
+        stale = [clusters for clusters in self.embedders if clusters.state.themes.stale]
+        for clusters in stale:
+            event_factory.add_clusters(draft, clusters, clusters.state.settle_themes())
+        if any(clusters.state.dirty.themes for clusters in stale):
+            draft.events.append(event_factory.themes(self.embedders))
 
     def unsent(self) -> Step:
         """Return what is stored and perhaps not sent, made from the state as it is now."""
