@@ -1,8 +1,8 @@
-"""How a project is clustered: state, settings, proposals."""
+"""How a project is clustered: state, settings, proposals, themes."""
 
 from typing import Protocol
 
-from soulcaster.domain.events import ClusteringConfigured, ClusteringStatus, Proposal
+from soulcaster.domain.events import ClusteringConfigured, ClusteringStatus, Proposal, Theme
 
 
 class ClusteringReader(Protocol):
@@ -19,3 +19,6 @@ class ClusteringReader(Protocol):
 
     async def proposals(self, project_id: str) -> tuple[Proposal, ...]:
         """Return merges and splits to offer to a person, the likeliest first."""
+
+    async def themes(self, project_id: str) -> tuple[Theme, ...]:
+        """Return the themes, the largest first."""

@@ -36,6 +36,7 @@ class ClusterView:
     parent_id: str | None = None
     github_repo_url: str | None = None
     triage: Triage = "open"
+    theme_id: str | None = None
 
 
 ClusterOrder = Literal["largest", "newest", "updated"]
@@ -79,6 +80,7 @@ class ClusterReader(Protocol):
         *,
         status: ClusterStatus | None = None,
         source: str | None = None,
+        theme_id: str | None = None,
         words: Sequence[str] = (),
         order: ClusterOrder = "largest",
         limit: int,
@@ -91,6 +93,7 @@ class ClusterReader(Protocol):
             project_id: the project.
             status: only clusters with this status.
             source: only clusters with items of this source.
+            theme_id: only clusters in this theme.
             words: only clusters whose title and summary contain each of these, in any case.
             order: how the list is sorted.
             limit: most clusters on the page.

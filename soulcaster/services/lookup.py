@@ -1,7 +1,9 @@
 """Reads of one thing that raise `NotFound` where a project does not have it."""
 
+from soulcaster.domain.events import Theme
 from soulcaster.domain.lifecycle import Job
 from soulcaster.errors import NotFound, NotShownYet
+from soulcaster.ports.clustering import ClusteringReader
 from soulcaster.ports.clusters import ClusterReader, ClusterView
 from soulcaster.ports.feedback import FeedbackReader, FeedbackView
 from soulcaster.ports.jobs import JobReader
@@ -32,6 +34,19 @@ async def known_cluster(clusters: ClusterReader, project_id: str, cluster_id: st
     if view is None:
         raise NotFound("Cluster not found")
     return view
+
+
+async def known_theme(clustering: ClusteringReader, project_id: str, theme_id: str) -> Theme:
+    """Return a theme.
+
+    Raises:
+        NotFound: the project has no such theme.
+        Unavailable: Redis does not answer.
+    """
+    found = next((theme for theme in await clustering.themes(project_id) if theme.id == theme_id), None)
+    if found is None:
+        raise NotFound("Theme not found")
+    return found
 
 
 async def known_item(feedback: FeedbackReader, project_id: str, item_id: str) -> FeedbackView:

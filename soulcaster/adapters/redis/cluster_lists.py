@@ -1,7 +1,7 @@
 """The lists of clusters in Redis, kept up to date.
 
-Each of three orders has a sorted set of all clusters, and one for each label: a status or a source. They change with
-the clusters, with their jobs and with merges.
+Each of three orders has a sorted set of all clusters, and one for each label: a status, a source or a theme. They
+change with the clusters, with their jobs and with merges.
 """
 
 import json
@@ -26,7 +26,7 @@ LISTED_AT_ONCE = 1_000
 
 _TRIAGE: TypeAdapter[Triage] = TypeAdapter(Triage)
 
-_FIELDS = ("size", "sources", "created_at", "updated_at", "triage")
+_FIELDS = ("size", "sources", "created_at", "updated_at", "triage", "theme_id")
 
 
 def status_label(status: ClusterStatus) -> str:
@@ -37,6 +37,11 @@ def status_label(status: ClusterStatus) -> str:
 def source_label(source: str) -> str:
     """Return the label of clusters with items of a source."""
     return f"source:{source}"
+
+
+def theme_label(theme_id: str) -> str:
+    """Return the label of clusters in a theme."""
+    return f"theme:{theme_id}"
 
 
 def triage_of(stored: str | None) -> Triage:
@@ -103,7 +108,7 @@ class _Listing:
 
 def _listing(fields: Sequence[str], job: Job | None) -> _Listing:
     """Return how a cluster with these `_FIELDS` and this newest job is listed."""
-    size, sources, created, updated, triage = fields
+    size, sources, created, updated, triage, theme_id = fields
     created_at, updated_at = datetime.fromisoformat(created), datetime.fromisoformat(updated)
     status = cluster_status(job, triage_of(triage))
     scores: Mapping[ClusterOrder, float] = {
@@ -111,7 +116,8 @@ def _listing(fields: Sequence[str], job: Job | None) -> _Listing:
         "newest": created_at.timestamp(),
         "updated": changed_at(updated_at, job).timestamp(),
     }
-    labels = (status_label(status), *map(source_label, json.loads(sources)))
+    themes = (theme_label(theme_id),) if theme_id else ()  # hashes of older versions lack it
+    labels = (status_label(status), *map(source_label, json.loads(sources)), *themes)
     return _Listing(labels, {ORDERS[order]: score for order, score in scores.items()})
 
 

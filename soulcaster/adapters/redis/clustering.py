@@ -1,4 +1,4 @@
-"""What the clusterer reports, in Redis: its state, its settings, proposals, outcomes of commands."""
+"""What the clusterer reports, in Redis: its state, its settings, proposals, themes, outcomes of commands."""
 
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
@@ -21,6 +21,8 @@ from soulcaster.domain.events import (
     CommandDone,
     Proposal,
     ProposalsChanged,
+    Theme,
+    ThemesChanged,
 )
 from soulcaster.ports.clusters import Happening, HistoryEntry
 from soulcaster.ports.commands import CommandView
@@ -42,6 +44,7 @@ _NEWS: Mapping[PullRequestNews, Happening] = {
 
 _COMMAND: TypeAdapter[CommandView] = TypeAdapter(CommandView)
 _PROPOSALS: TypeAdapter[tuple[Proposal, ...]] = TypeAdapter(tuple[Proposal, ...])
+_THEMES: TypeAdapter[tuple[Theme, ...]] = TypeAdapter(tuple[Theme, ...])
 _STATUS: TypeAdapter[ClusteringStatus] = TypeAdapter(ClusteringStatus)
 _CONFIGURED: TypeAdapter[ClusteringConfigured] = TypeAdapter(ClusteringConfigured)
 
@@ -69,6 +72,12 @@ class RedisClustering:
         async with self._connection.commands() as redis:
             text = await redis.get(keys.proposals(project_id))
         return () if text is None else _PROPOSALS.validate_json(text)
+
+    async def themes(self, project_id: str) -> tuple[Theme, ...]:
+        """Return the themes, the largest first."""
+        async with self._connection.commands() as redis:
+            text = await redis.get(keys.themes(project_id))
+        return () if text is None else _THEMES.validate_json(text)
 
 
 class RedisCommands:
@@ -103,6 +112,8 @@ def add_reports(pipe: Pipeline, project_id: str, events: Iterable[ClusterEvent])
                 add_entry(pipe, project_id, event.cluster_id, _pull_request_entry(event))
             case ProposalsChanged():
                 pipe.set(keys.proposals(project_id), _PROPOSALS.dump_json(event.proposals))
+            case ThemesChanged():
+                pipe.set(keys.themes(project_id), _THEMES.dump_json(event.themes))
             case ClusteringStatus():
                 pipe.set(keys.clustering_status(project_id), _STATUS.dump_json(event))
             case ClusteringConfigured():

@@ -7,7 +7,14 @@ from datetime import datetime
 
 from soulcaster.adapters.redis import keys
 from soulcaster.adapters.redis.aliases import chains, resolve
-from soulcaster.adapters.redis.cluster_lists import ORDERS, changed_at, source_label, status_label, triage_of
+from soulcaster.adapters.redis.cluster_lists import (
+    ORDERS,
+    changed_at,
+    source_label,
+    status_label,
+    theme_label,
+    triage_of,
+)
 from soulcaster.adapters.redis.connection import RedisConnection
 from soulcaster.adapters.redis.feedback import ITEM
 from soulcaster.adapters.redis.history import read_history
@@ -47,6 +54,7 @@ def cluster_fields(cluster: ClusterChanged) -> dict[str, Value]:
         "pinned": int(cluster.pinned),
         "parent_id": cluster.parent_id or "",
         "triage": cluster.triage,
+        "theme_id": cluster.theme_id or "",
     }
 
 
@@ -80,6 +88,7 @@ def _view(
         parent_id=fields.get("parent_id") or None,
         github_repo_url=repo_url,
         triage=triage,
+        theme_id=fields.get("theme_id") or None,
     )
 
 
@@ -95,6 +104,7 @@ class RedisClusters:
         *,
         status: ClusterStatus | None = None,
         source: str | None = None,
+        theme_id: str | None = None,
         words: Sequence[str] = (),
         order: ClusterOrder = "largest",
         limit: int,
@@ -105,6 +115,8 @@ class RedisClusters:
         labels = [] if status is None else [status_label(status)]
         if source is not None:
             labels.append(source_label(source))
+        if theme_id is not None:
+            labels.append(theme_label(theme_id))
         lists = [keys.clusters_labelled(project_id, ORDERS[order], label) for label in labels]
         async with self._connection.commands() as redis:
 

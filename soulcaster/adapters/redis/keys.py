@@ -21,13 +21,14 @@
 | cluster:jobs:{cluster_id} | zset | job ids by `created_at`, those of clusters merged into it too |
 | cluster:history:{project_id}:{cluster_id} | zset | what happened to it, JSON, by time; the newest |
 | clusters:{project_id}:{order} | zset | cluster ids in one of three orders |
-| clusters:{project_id}:{order}:{label} | zset | the same, under one label: `status:{status}` or `source:{source}` |
+| clusters:{project_id}:{order}:{label} | zset | the same, under one label: of a status, a source or a theme |
 | clusters:{project_id}:narrowed | hash | cluster id -> the labels under which it is listed, JSON |
 | clusters:{project_id}:texts | hash | cluster id -> title and summary, in which words are searched |
 | clusters:{project_id}:alias | hash | id of a merged cluster -> the cluster it was merged into, maybe merged itself |
 | clustering:status:{project_id} | string | the state of clustering, JSON |
 | clustering:config:{project_id} | string | threshold and granularity in use, JSON |
 | clustering:proposals:{project_id} | string | merges and splits to offer to a person, JSON |
+| clustering:themes:{project_id} | string | the themes, JSON |
 | command:{project_id}:{command_id} | string | the outcome of a command, JSON; expires after a month |
 | job:{job_id} | hash | the job |
 | job:{job_id}:steps | hash | step id -> its position among the steps and its log line, JSON |
@@ -218,6 +219,11 @@ def clustering_config(project_id: str) -> str:
 def proposals(project_id: str) -> str:
     """Merges and splits to offer to a person."""
     return f"clustering:proposals:{project_id}"
+
+
+def themes(project_id: str) -> str:
+    """The themes."""
+    return f"clustering:themes:{project_id}"
 
 
 def command(project_id: str, command_id: str) -> str:

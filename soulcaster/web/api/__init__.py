@@ -53,6 +53,7 @@ from soulcaster.web.api.project_config.handlers import (
 from soulcaster.web.api.projects.handlers import create_project, create_user, get_stats, list_projects
 from soulcaster.web.api.sessions.handlers import end_session, end_sessions, list_sessions
 from soulcaster.web.api.sources.handlers import get_source, list_sources, poll_reddit, set_source_cursor, trigger_poll
+from soulcaster.web.api.themes.handlers import get_theme, list_themes
 from soulcaster.web.api.webhook_secrets.handlers import (
     create_webhook_secret,
     list_webhook_secrets,
@@ -78,6 +79,8 @@ OPERATIONS: tuple[Operation, ...] = (
     get_stats,
     list_clusters,
     get_cluster,
+    list_themes,
+    get_theme,
     get_brief,
     get_plan,
     write_plan,

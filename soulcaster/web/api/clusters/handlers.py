@@ -37,6 +37,7 @@ async def list_clusters(request: web.Request, query: ClustersQuery) -> web.Strea
         query.project_id,
         status=query.status,
         source=query.source,
+        theme_id=query.theme_id,
         words=words(query.q),
         order=query.sort,
         limit=query.limit,

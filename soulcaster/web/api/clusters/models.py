@@ -23,12 +23,13 @@ class ClustersQuery(PageQuery):
     limit: Annotated[int, Field(ge=1, le=1000)] = 1000
     status: ClusterStatus | None = None
     source: Source | None = None
+    theme_id: Id | None = None
     sort: ClusterOrder = "largest"
     q: Words | None = None
 
 
 class ClusterOut(BaseModel):
-    """One cluster in GET /clusters; `count` is the number of its items."""
+    """One cluster in GET /clusters; `count` is the number of its items, `theme_id` the theme that it is in."""
 
     id: str
     title: str
@@ -50,6 +51,7 @@ class ClusterOut(BaseModel):
     titled_by: Literal["machine", "person"]
     pinned: bool
     parent_id: str | None
+    theme_id: str | None
 
     @classmethod
     def of(cls, view: ClusterView) -> "ClusterOut":
@@ -127,6 +129,7 @@ def _cluster_fields(view: ClusterView) -> dict[str, Any]:
         "titled_by": view.titled_by,
         "pinned": view.pinned,
         "parent_id": view.parent_id,
+        "theme_id": view.theme_id,
     }
 
 

@@ -1,0 +1,1 @@
+"""Themes: broad groups of clusters."""
