@@ -27,6 +27,8 @@ from soulcaster.domain.events import (
     ItemRemoved,
     Proposal,
     ProposalsChanged,
+    Theme,
+    ThemesChanged,
 )
 from soulcaster.ports.clusters import ClusterView, HistoryEntry
 from soulcaster.ports.commands import CommandView
@@ -475,3 +477,37 @@ async def test_how_a_project_is_clustered(read_model: RedisReadModel) -> None:
     assert await read_model.clustering.config("p2") is None
     await read_model.writer.clear()
     assert await read_model.clustering.config("p1") is None
+
+
+# ---- themes ----------------------------------------------------------------------------------------------------------
+
+
+def in_theme(cluster: str, size: int, theme_id: str | None) -> ClusterChanged:
+    return replace(changed(cluster, size), theme_id=theme_id)
+
+
+async def clusters_in(model: RedisReadModel, theme_id: str) -> list[str]:
+    page = await model.clusters.list("p1", theme_id=theme_id, limit=10, offset=0)
+    assert page.total == len(page.items)
+    assert {cluster.theme_id for cluster in page.items} <= {theme_id}
+    return [cluster.id for cluster in page.items]
+
+
+async def test_the_last_themes_count(read_model: RedisReadModel) -> None:
+    assert await read_model.clustering.themes("p1") == ()
+    one, other = Theme("t1", "card", ("card",), "why", 5, 2), Theme("t2", "login", (), "why", 3, 2)
+    await read_model.writer.apply("p1", [ThemesChanged((one, other)), ThemesChanged((other,))])
+    assert await read_model.clustering.themes("p1") == (other,)
+    assert await read_model.clustering.themes("p2") == ()
+
+
+async def test_clusters_are_listed_by_theme(read_model: RedisReadModel) -> None:
+    events = [put(n, f"c{n}") for n in range(4)]
+    themes = ["t1", "t1", "t2", None]
+    await read_model.writer.apply("p1", [*events, *(in_theme(f"c{n}", n + 1, of) for n, of in enumerate(themes))])
+    assert (await clusters_in(read_model, "t1"), await clusters_in(read_model, "t2")) == (["c1", "c0"], ["c2"])
+    await read_model.writer.apply("p1", [in_theme("c1", 2, "t2"), in_theme("c0", 1, None), merged("c2", "c1")])
+    assert (await clusters_in(read_model, "t1"), await clusters_in(read_model, "t2")) == ([], ["c1"])
+    found = await read_model.clusters.get("p1", "c0")
+    assert found is not None
+    assert found.theme_id is None

@@ -18,6 +18,7 @@ from soulcaster.web.pages import (
     projects,
     sessions,
     sign_in,
+    themes,
 )
 from soulcaster.web.pages.access import of_person, requires
 from soulcaster.web.pages.session import OPEN, own_form, require_session, storage
@@ -43,6 +44,7 @@ def create_pages(session_key: str, *, secure: bool) -> web.Application:
             web.post("/sessions/{session_id}/end", of_person(own_form(sessions.end))),
             web.get("/projects", of_person(projects.list_projects)),
             web.get(project, requires("read", clusters.ranking)),
+            web.get(f"{project}/themes", requires("read", themes.list_themes)),
             web.get(cluster, requires("read", clusters.one_cluster)),
             web.get(f"{project}/items/{{item_id}}", requires("read", clusters.one_item)),
             _form(f"{cluster}/start-fix", "launch", job_forms.start_fix),

@@ -47,6 +47,7 @@ async def ranking(request: web.Request) -> web.StreamResponse:
         project.id,
         status=query.status,
         source=query.source,
+        theme_id=query.theme_id,
         words=words(query.q),
         order=query.sort,
         limit=CLUSTERS_PER_PAGE,
@@ -59,6 +60,7 @@ async def ranking(request: web.Request) -> web.StreamResponse:
         if query.page > paging.pages:
             raise web.HTTPSeeOther(request.path + paging.address(paging.pages))
     proposals = (await read_model.clustering.proposals(project.id))[:MAX_PROPOSALS]
+    themes = await read_model.clustering.themes(project.id)
     largest = await read_model.clusters.list(project.id, limit=1, offset=0)
     await remember_project(request, project.id)
     return await render(
@@ -71,6 +73,7 @@ async def ranking(request: web.Request) -> web.StreamResponse:
             "query": query,
             "statuses": get_args(ClusterStatus),
             "orders": ORDER_TEXTS,
+            "themes": {theme.id: theme for theme in themes},
             "clusters": clusters.items,
             "next_page": None if clusters.next is None or paging is not None else query.after(clusters.next),
             "largest": max((cluster.size for cluster in largest.items), default=1) or 1,

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 
 from soulcaster.domain.lifecycle import ClusterStatus, JobState
 from soulcaster.ports.clusters import ClusterOrder
-from soulcaster.web.parameters import Cursor, Words, read_query, words
+from soulcaster.web.parameters import Cursor, Id, Words, read_query, words
 from soulcaster.wire.fields import Source
 
 
@@ -25,6 +25,7 @@ class ClustersQuery(PageQuery):
 
     status: ClusterStatus | None = None
     source: Source | None = None
+    theme_id: Id | None = None
     sort: ClusterOrder = "largest"
     q: Words | None = None
     cursor: Cursor | None = None
@@ -32,7 +33,7 @@ class ClustersQuery(PageQuery):
     @property
     def filtered(self) -> bool:
         """Whether any filter is set."""
-        return bool(self.status or self.source or words(self.q))
+        return bool(self.status or self.source or self.theme_id or words(self.q))
 
     @property
     def parameters(self) -> Mapping[str, str]:

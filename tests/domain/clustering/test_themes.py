@@ -27,10 +27,10 @@ from soulcaster.domain.clustering.consolidation.themes import (
 )
 from soulcaster.domain.clustering.features.vectors import Slots, Vectors, unit
 from soulcaster.domain.clustering.project.clusters import ProjectClusters
-from soulcaster.domain.clustering.project.embedders import EmbedderKey
 from soulcaster.domain.clustering.project.item_records import RECORD_BYTES
 from soulcaster.domain.clustering.project.steps import Step
 from soulcaster.domain.commands import Command, Merge, Move, Rebalance, Split, Undo
+from soulcaster.domain.embedder import EmbedderKey
 from soulcaster.domain.events import ClusterChanged, ClusterEvent, CommandDone, Theme, ThemesChanged
 from soulcaster.domain.feedback.items import ComparedItem, Deleted
 from soulcaster.domain.segments import Segments
