@@ -150,7 +150,7 @@ FOUR = Stream(
 
 def driven(**more: Any) -> Measured:
     known: dict[str, Any] = {
-        "online": [0, 1, 2, 3], "final": [0, 0, 2, 2], "batch_seconds": [1.0, 0.25], "inline_round_seconds": [],
+        "online": [0, 1, 2, 3], "final": [0, 0, 2, 2], "themes": [5, 5, 5, 5], "batch_seconds": [1.0, 0.25], "inline_round_seconds": [],
         "resident_bytes": 4001,
         "rounds": [MeasuredRound(0.5, 0.0, 0.0, 0.0), MeasuredRound(3.5, 3.0, 0.5, 0.25)],
     }  # fmt: skip
@@ -164,6 +164,7 @@ def test_scores_are_of_the_first_and_of_the_last_clusters() -> None:
     assert (found["oracle_ratio_online"], found["oracle_ratio"]) == pytest.approx((2 / 3, 1))
     assert (found["clusters_online"], found["clusters"], found["oracle_clusters"], found["labels"]) == (4, 2, 2, 2)
     assert found["all_singletons"]["bcubed_f1"] == found["one_cluster"]["bcubed_f1"] == pytest.approx(2 / 3)
+    assert (found["themes"]["clusters"], found["themes"]["bcubed_precision"]) == (1, 0.5)
     assert (found["rounds_changed"], found["rounds_changed_merges_aside"]) == ([0.0, 0.5], [0.0, 0.25])
 
 

@@ -120,8 +120,11 @@ class Themes:
         return tuple(sorted(left))
 
     def _describe(self, members: Mapping[str, Sequence[Cluster]], index: MicroClusterIndex) -> None:
-        """Count the themes; give those whose texts have changed terms and a title."""
-        changed: list[str] = []
+        """Count and name the themes.
+
+        All names are taken again, although only the words of texts that have changed are: a name also depends on the
+        words of other themes, and a restart must give the same.
+        """
         largest: dict[str, Cluster] = {}
         for theme_id, clusters in members.items():
             ordered = sorted(clusters, key=lambda cluster: (-cluster.size, cluster.id))
@@ -129,11 +132,10 @@ class Themes:
             texts = _texts(ordered[:_READ], index)
             if theme_id not in self._read or self._read[theme_id].texts != texts:
                 self._read[theme_id] = _Read(texts, theme_words(texts))
-                changed.append(theme_id)
             items = sum(cluster.size for cluster in clusters)
             self._by_id[theme_id] = replace(self._by_id[theme_id], items=items, clusters=len(clusters))
         vocabulary = ThemeVocabulary([read.words for read in self._read.values()])
-        for theme_id in changed:
+        for theme_id in members:
             terms = vocabulary.terms(self._read[theme_id].words)
             title = ", ".join(terms[:_TITLE_TERMS]) or largest[theme_id].title
             self._by_id[theme_id] = replace(self._by_id[theme_id], title=title, terms=terms)
