@@ -150,7 +150,8 @@ FOUR = Stream(
 
 def driven(**more: Any) -> Measured:
     known: dict[str, Any] = {
-        "online": [0, 1, 2, 3], "final": [0, 0, 2, 2], "themes": [5, 5, 5, 5], "batch_seconds": [1.0, 0.25], "inline_round_seconds": [],
+        "online": [0, 1, 2, 3], "final": [0, 0, 2, 2], "themes": [5, 5, 5, 5],
+        "batch_seconds": [1.0, 0.25], "inline_round_seconds": [],
         "resident_bytes": 4001,
         "rounds": [MeasuredRound(0.5, 0.0, 0.0, 0.0), MeasuredRound(3.5, 3.0, 0.5, 0.25)],
     }  # fmt: skip

@@ -107,6 +107,7 @@ def test_the_walk_has_every_form() -> None:
         "/app/projects/{project_id}/jobs/{job_id}/facts",
         "/app/projects/{project_id}/jobs/{job_id}/log",
         "/app/projects/{project_id}/members",
+        "/app/projects/{project_id}/themes",
     }
 
 
