@@ -96,7 +96,8 @@ class Embed:
         """Embed what is fresh; return the messages and how many items they hold."""
         size = sum(len(item.body) for found in judged.values() for item in found.fresh)
         compared_items = await away(
-            size, lambda: {place: states[place].compared(found) for place, found in judged.items()}
+            size,
+            lambda: {place: states[place].compared(found, self._embedder.languages) for place, found in judged.items()},
         )
         embedded = await self._embedded(compared_items)
         messages = await away(

@@ -99,7 +99,7 @@ def load(options: Options, report: Report) -> tuple[Labelled, Vectors]:
         if options.embeddings:
             sets.append((data, read_vectors(options.embeddings[number], data)))
         else:
-            sets.append((data, embed(data, options.embedder or STATIC, _reported(report, len(data.items)))))
+            sets.append(embed(data, options.embedder or STATIC, _reported(report, len(data.items))))
     return combined(sets) if len(sets) > 1 else sets[0]
 
 

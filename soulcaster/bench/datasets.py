@@ -23,7 +23,8 @@ from soulcaster.bench.scores import Codes, codes
 from soulcaster.dev.demo_data import FILE, LABEL_COLUMN, TEXT_COLUMN
 from soulcaster.domain.clustering.features.vectors import Vectors, unit
 from soulcaster.domain.feedback.boilerplate import Boilerplate
-from soulcaster.domain.feedback.items import ComparedItem, compared_item
+from soulcaster.domain.feedback.items import ComparedItem, compared_item, with_languages
+from soulcaster.domain.text.language import language_of
 from soulcaster.errors import BadInput
 from soulcaster.services.file_import import ready_row
 from soulcaster.services.import_columns import Columns
@@ -153,8 +154,10 @@ def read_vectors(path: Path, data: Labelled) -> Vectors:
     return unit(vectors)
 
 
-def embed(data: Labelled, embedder: str, report: Callable[[int], None] = lambda done: None) -> Vectors:
-    """Return the vectors of the items' texts; `embedder` is one of `EMBEDDERS`, or a model2vec folder.
+def embed(data: Labelled, embedder: str, report: Callable[[int], None] = lambda done: None) -> tuple[Labelled, Vectors]:
+    """Return the items, with the languages that the embedder may not know, and the vectors of their texts.
+
+    `embedder` is one of `EMBEDDERS`, or a model2vec folder.
 
     Raises:
         BadInput: there is no such embedder.
@@ -165,7 +168,8 @@ def embed(data: Labelled, embedder: str, report: Callable[[int], None] = lambda 
     for at in range(0, len(texts), _EMBED_BLOCK_TEXTS):
         parts.append(model.embed_now(texts[at : at + _EMBED_BLOCK_TEXTS]))
         report(min(at + _EMBED_BLOCK_TEXTS, len(texts)))
-    return np.concatenate(parts)
+    items = [with_languages(item, language_of(item.text), model.languages) for item in data.items]
+    return replace(data, items=tuple(items)), np.concatenate(parts)
 
 
 def _model(embedder: str) -> Model:

@@ -46,7 +46,9 @@ def measure(feed: Feed, count: int, length: int) -> float:
                 seen[project_id] = Seen(Segments(MARK_BYTES))
                 clusters[project_id] = ProjectClusters(project_id, Segments(RECORD_BYTES))
         judged = {project_id: seen[project_id].judge(of_project) for project_id, of_project in items.items()}
-        compared_items = {project_id: seen[project_id].compared(found) for project_id, found in judged.items()}
+        compared_items = {
+            project_id: seen[project_id].compared(found, embedder.languages) for project_id, found in judged.items()
+        }
         vectors = embedder.embed_now(
             [compared.text for of_project in compared_items.values() for compared in of_project]
         )

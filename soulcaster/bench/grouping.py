@@ -141,7 +141,7 @@ def measure(files: Mapping[str, LabelledFile], options: Options, report: Report)
 def _read(name: str, file: LabelledFile, options: Options, report: Report) -> _Set:
     data = read_labelled(file, source=name)
     count = len(data.items)
-    return _Set(name, data, embed(data, options.embedder, lambda done: report(f"embedding {name}", done, count)))
+    return _Set(name, *embed(data, options.embedder, lambda done: report(f"embedding {name}", done, count)))
 
 
 def _alone(of_set: _Set, options: Options, report: Report) -> SetFigures:

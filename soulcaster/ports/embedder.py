@@ -24,6 +24,10 @@ class Embedder(Protocol):
     def dimensions(self) -> int:
         """Length of a vector."""
 
+    @property
+    def languages(self) -> frozenset[str] | None:
+        """ISO 639-1 codes of the languages whose meaning it knows; None for all."""
+
     async def embed(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
         """Return unit vectors, shape (len(texts), dimensions); an empty text gives the zero vector.
 

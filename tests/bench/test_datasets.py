@@ -139,7 +139,7 @@ def test_texts_are_embedded_by_the_shipped_model(tmp_path: Path) -> None:
         LabelledFile(write(tmp_path / "a.csv", "text,label\nmy card,x\nmy card,x\ntea,y\n"), "text", None, "label")
     )
     done: list[int] = []
-    vectors = embed(data, "static", done.append)
+    _, vectors = embed(data, "static", done.append)
     cosines = vectors @ vectors.T
     assert done == [3]
     assert np.diag(cosines) == pytest.approx(1, abs=1e-5)

@@ -188,7 +188,9 @@ async def test_multilingual_puts_translations_together() -> None:
 async def test_a_process_does_little_for_a_caller_that_has_gone(tmp_path: Path) -> None:
     told = tmp_path / "told"
     told.touch()
-    embedder = ProcessEmbedder(partial(SlowModel, told), name="slow", version="1", dimensions=2, at_once=10)
+    embedder = ProcessEmbedder(
+        partial(SlowModel, told), name="slow", version="1", dimensions=2, languages=None, at_once=10
+    )
     try:
         work = asyncio.create_task(embedder.embed(["word"] * 1_000))
         while not told.read_text():

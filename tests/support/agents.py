@@ -104,6 +104,7 @@ class HashEmbedder:
     name = "hash"
     version = "1"
     dimensions = 8
+    languages = None
 
     def __init__(self, *failures: Exception) -> None:
         self.failures = list(failures)

@@ -11,6 +11,8 @@ import numpy.typing as npt
 class SlowModel:
     """A model that takes its time, and writes down how many texts it is asked for."""
 
+    languages = None
+
     def __init__(self, told: Path) -> None:
         self._told = told
 

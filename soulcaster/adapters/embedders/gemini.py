@@ -107,6 +107,7 @@ class GeminiEmbedder:
     ) -> None:
         """Prepare; the first call connects. At most `per_minute` texts are sent; an empty `url` is Google's own."""
         self.dimensions = dimensions
+        self.languages: frozenset[str] | None = None
         self.version = f"{dimensions}-{TASK.lower()}"
         self._client = GeminiClient(key, url=url, seconds=REQUEST_SECONDS)
         self._config = types.EmbedContentConfig(task_type=TASK, output_dimensionality=dimensions)

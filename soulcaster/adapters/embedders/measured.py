@@ -19,6 +19,7 @@ class MeasuredEmbedder:
         self.name = embedder.name
         self.version = embedder.version
         self.dimensions = embedder.dimensions
+        self.languages = embedder.languages
 
     async def embed(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
         """Return unit vectors; see `ports.embedder.Embedder`."""

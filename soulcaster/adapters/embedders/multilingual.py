@@ -30,12 +30,15 @@ def multilingual_embedder() -> ProcessEmbedder:
         name="use-multilingual-v3",
         version=f"{hash_of(_weights())}-{MAX_CHARS}",
         dimensions=DIMENSIONS,
+        languages=MultilingualModel.languages,
         at_once=_AT_ONCE,
     )
 
 
 class MultilingualModel:
     """The model in memory: 170 MB with Python and its libraries."""
+
+    languages = frozenset({"ar", "de", "en", "es", "fr", "it", "ja", "ko", "nl", "pl", "pt", "ru", "th", "tr", "zh"})
 
     def __init__(self) -> None:
         """Load the weights and the words: a second."""

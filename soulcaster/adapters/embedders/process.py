@@ -26,6 +26,10 @@ from soulcaster.errors import EmbedderUnavailable
 class Model(Protocol):
     """A model in memory, which embeds while its caller waits."""
 
+    @property
+    def languages(self) -> frozenset[str] | None:
+        """Languages that it knows, None for all; see `ports.embedder.Embedder`."""
+
     def embed_now(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
         """Return unit vectors, one row a text; see `ports.embedder.Embedder`."""
 
@@ -33,7 +37,16 @@ class Model(Protocol):
 class ProcessEmbedder:
     """Embedder that sends texts to its process; safe to use from many tasks of one event loop."""
 
-    def __init__(self, load: Callable[[], Model], *, name: str, version: str, dimensions: int, at_once: int) -> None:
+    def __init__(
+        self,
+        load: Callable[[], Model],
+        *,
+        name: str,
+        version: str,
+        dimensions: int,
+        languages: frozenset[str] | None,
+        at_once: int,
+    ) -> None:
         """Prepare; nothing runs yet.
 
         Args:
@@ -41,12 +54,14 @@ class ProcessEmbedder:
             name: name of the model.
             version: version of its weights, and of what else changes vectors.
             dimensions: length of a vector.
+            languages: those that the model knows (ISO 639-1), None for all.
             at_once: texts that the process gets in one go, a second's work: a caller that is cancelled waits for no
                 more than these, and the process does no more than these in vain.
         """
         self.name = name
         self.version = version
         self.dimensions = dimensions
+        self.languages = languages
         self._load = load
         self._at_once = at_once
         self._pool: ProcessPoolExecutor | None = None

@@ -41,12 +41,15 @@ def small_embedder(*, threads: int = 1) -> ProcessEmbedder:
         name=FOLDER.name,
         version=f"{hash_of(FOLDER / 'model.onnx')}-{MAX_TOKENS}",
         dimensions=DIMENSIONS,
+        languages=SmallModel.languages,
         at_once=_AT_ONCE * threads,
     )
 
 
 class SmallModel:
     """The model in memory: 150 MB with Python and its libraries, and 20 MB of cached vectors."""
+
+    languages = frozenset({"en"})
 
     def __init__(self, *, threads: int = 1) -> None:
         """Load the graph and the tokenizer: a quarter of a second."""

@@ -46,11 +46,13 @@ class StaticEmbedder:
         self.name = folder.name
         self.version = hash_of(folder / "model.safetensors")
         self.dimensions = int(self._model.dim)
+        self.languages = frozenset({"en"}) if folder == DEFAULT_FOLDER else None
         self._process = ProcessEmbedder(
             partial(StaticEmbedder, folder),
             name=self.name,
             version=self.version,
             dimensions=self.dimensions,
+            languages=self.languages,
             at_once=_AT_ONCE,
         )
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from soulcaster.domain.feedback.boilerplate import Boilerplate
-from soulcaster.domain.feedback.items import ComparedItem, FeedbackItem, compared_item
+from soulcaster.domain.feedback.items import ComparedItem, FeedbackItem, compared_item, with_languages
 from soulcaster.domain.feedback.versions import MARK_BYTES, is_news, mark
 from soulcaster.domain.ids import id_bytes
 from soulcaster.domain.segments import RowChange, Segments
@@ -69,14 +69,20 @@ class Seen:
         marks = {key: told[i] for key, i in fresh.items()} | dict.fromkeys(sorted(leaving), _GONE)
         return Judged(tuple(items), tuple(verdicts), marks)
 
-    def compared(self, judged: Judged) -> list[ComparedItem]:
+    def compared(self, judged: Judged, known_languages: frozenset[str] | None) -> list[ComparedItem]:
         """Return what is compared of the fresh items, without boilerplate; it is counted once, `remember` stores it.
 
-        Whoever does not come to `remember` must discard the object and load it again.
+        `known_languages` are those that the embedder knows, None for all. Whoever does not come to `remember` must
+        discard the object and load it again.
         """
         verdicts = [verdict for verdict in judged.verdicts if verdict in ("new", "changed")]
-        items = [compared_item(item) for item in judged.fresh]
-        return self._boilerplate.without(items, [verdict == "new" for verdict in verdicts])
+        fresh = judged.fresh
+        items = [compared_item(item) for item in fresh]
+        items = self._boilerplate.without(items, [verdict == "new" for verdict in verdicts])
+        return [
+            with_languages(compared, item.language, known_languages)
+            for item, compared in zip(fresh, items, strict=True)
+        ]
 
     def remember(self, judged: Judged) -> list[RowChange]:
         """Mark fresh items as seen and deleted ones as deleted, once they are published; return the row changes."""

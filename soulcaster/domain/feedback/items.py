@@ -11,6 +11,7 @@ from typing import Any, Literal
 from soulcaster.domain.feedback.times import TimesTold
 from soulcaster.domain.text.comparable import comparable
 from soulcaster.domain.text.forms import without_kind
+from soulcaster.domain.text.language import foreign_languages
 from soulcaster.domain.text.masking import mask_personal, mask_values
 from soulcaster.domain.text.normalize import CUT, GIVEN_TITLE_CHARS, TITLE_CHARS, one_line
 from soulcaster.domain.text.wordless import wordless
@@ -88,13 +89,18 @@ class Deleted:
 
 @dataclass(frozen=True, slots=True)
 class ComparedItem:
-    """What clustering needs of an item: id, source, title, compared text and time; the last is never after intake."""
+    """What clustering needs of an item: id, source, title, compared text and time; the last is never after intake.
+
+    `languages` are the likeliest languages that the embedder does not know, with their probabilities
+    (`language.foreign_languages`); empty where it knows the language.
+    """
 
     id: str
     source: str
     title: str
     text: str
     created_at: datetime
+    languages: tuple[tuple[str, float], ...] = ()
 
 
 def compared_item(item: FeedbackItem) -> ComparedItem:
@@ -106,6 +112,17 @@ def compared_item(item: FeedbackItem) -> ComparedItem:
         text = f"{comparable(without_kind(item.title), GIVEN_TITLE_CHARS)}\n{text}"
     text = text[:COMPARED_CHARS].strip() or item.title
     return ComparedItem(item.id, item.source, item.title, wordless(text) or text, item.counted_at)
+
+
+def with_languages(item: ComparedItem, language: str | None, known: frozenset[str] | None) -> ComparedItem:
+    """Return a compared item with the languages that it may be in besides those that are known (None: all are).
+
+    An item whose language is known is not looked at again.
+    """
+    if known is None or language in known:
+        return item
+    languages = foreign_languages(item.text, known)
+    return replace(item, languages=languages) if languages else item
 
 
 def mask_item(item: FeedbackItem) -> FeedbackItem:

@@ -1,6 +1,7 @@
 """Graphs of micro-clusters to consolidate, and partitions to compare."""
 
 import numpy as np
+import numpy.typing as npt
 from hypothesis import settings
 from hypothesis import strategies as st
 
@@ -14,6 +15,11 @@ seeds = st.integers(0, 10**6)
 def complete(n: int) -> Slots:
     """The graph in which every micro-cluster is every other's neighbour."""
     return np.array([[j for j in range(n) if j != i] for i in range(n)], np.int64).reshape(n, max(0, n - 1))
+
+
+def known(n: int) -> npt.NDArray[np.int32]:
+    """Return the number of a language that the embedder knows, n times."""
+    return np.zeros(n, np.int32)
 
 
 def worded(n: int) -> Flags:

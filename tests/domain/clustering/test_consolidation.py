@@ -5,14 +5,14 @@ import pytest
 
 from soulcaster.domain.clustering.consolidation.linkage import RoundConstraints
 from soulcaster.domain.clustering.consolidation.plan import plan
-from tests.domain.clustering.graphs import arrivals, planted, together, worded
+from tests.domain.clustering.graphs import arrivals, known, planted, together, worded
 from tests.domain.clustering.make import chance_rows
 
 
 @pytest.mark.parametrize("topics", [10, 40])
 def test_planted_topics_are_found(topics: int) -> None:
     rows, of = planted(400, topics, 0.5)
-    found = plan(rows, np.ones(400, np.int64), arrivals(rows), worded(400), RoundConstraints())
+    found = plan(rows, np.ones(400, np.int64), arrivals(rows), worded(400), known(400), RoundConstraints())
     assert together(found.part) == together(of)
 
 
@@ -21,7 +21,8 @@ def test_a_wish_for_finer_or_broader_moves_the_cut() -> None:
     count = np.ones(200, np.int64)
     cuts, parts = [], []
     for granularity in ("finer", "fine", "auto", "broad", "broader"):
-        found = plan(rows, count, arrivals(rows), worded(len(rows)), RoundConstraints(granularity=granularity))
+        wish = RoundConstraints(granularity=granularity)
+        found = plan(rows, count, arrivals(rows), worded(200), known(200), wish)
         cuts.append(found.merge_threshold)
         parts.append(len(together(found.part)))
     assert cuts == sorted(cuts, reverse=True)
@@ -33,15 +34,16 @@ def test_a_wish_for_finer_or_broader_moves_the_cut() -> None:
 @pytest.mark.parametrize("n", [1, 2, 3])
 def test_few_groups(n: int) -> None:
     rows = chance_rows(n, 4, 1)
-    found = plan(rows, np.ones(n, np.int64), arrivals(rows), worded(n), RoundConstraints())
+    found = plan(rows, np.ones(n, np.int64), arrivals(rows), worded(n), known(n), RoundConstraints())
     assert len(found.part) == n
     assert np.isfinite(found.merge_threshold)
     same = np.repeat(rows[:1], n, 0)
-    assert len(together(plan(same, np.ones(n, np.int64), arrivals(same), worded(n), RoundConstraints()).part)) >= 1
+    found = plan(same, np.ones(n, np.int64), arrivals(same), worded(n), known(n), RoundConstraints())
+    assert len(together(found.part)) >= 1
 
 
 def test_rows_that_say_nothing() -> None:
     rows = np.zeros((20, 4), np.float32)
-    found = plan(rows, np.ones(20, np.int64), arrivals(rows), worded(20), RoundConstraints())
+    found = plan(rows, np.ones(20, np.int64), arrivals(rows), worded(20), known(20), RoundConstraints())
     assert np.isfinite(found.smooth).all()
     assert np.isfinite(found.merge_threshold)

@@ -88,6 +88,7 @@ def snapshot(
         count,
         cluster.astype(np.int32),
         neighbours,
+        np.zeros(n, np.int32),
     )
     micro_clusters = [MicroCluster(bytes([i % 256]) * 16, f"title {i}", "", (), 0, 0, (0,)) for i in range(n)]
     titled_sizes = np.bincount(cluster, weights=count, minlength=int(cluster.max()) + 4).astype(int).tolist()

@@ -84,7 +84,7 @@ def test_what_is_nearly_near_enough_is_told_likeliest_first(
         expected[one, other] = float(
             np.average(rows[mine] @ rows[theirs].T, weights=np.outer(count[mine], count[theirs]))
         )
-    apart = merge_candidates(rows, count, complete(n), part, threshold)
+    apart = merge_candidates(rows, count, complete(n), part, np.full(n, threshold, np.float32))
     assert [near.linkage for near in apart] == sorted((near.linkage for near in apart), reverse=True)
     for near in apart:
         assert near.linkage == pytest.approx(expected[near.one, near.other], abs=1e-5)

@@ -142,7 +142,7 @@ def test_it_is_stored_with_what_was_seen() -> None:
     def arrive(numbers: range) -> list[str]:
         seen = Seen(Segments(MARK_BYTES, rows))
         judged = seen.judge([item(n, title=SAID[n], body=f"{SAID[n]}\n\n{MACRO}") for n in numbers])
-        found = [one.text for one in seen.compared(judged)]
+        found = [one.text for one in seen.compared(judged, None)]
         for change in seen.remember(judged):
             if change.value is None:
                 rows.pop(change.key, None)

@@ -237,6 +237,7 @@ class Edits:
                     pack_members(leaving),
                     old.text_of,
                     None if old.template is None else (),
+                    old.language,
                 ),
                 len(leaving),
             )

@@ -1,7 +1,8 @@
 """The online step: each item of a block joins a micro-cluster, or opens one, as it arrives.
 
 A machine's text goes by its template (templates/), and a new template opens a cluster. What follows is about people's
-texts.
+texts. One in a language that the embedder does not know is compared with those of its language alone, by its characters
+and words, and joins clusters at a threshold of its own.
 
 Equal text comes before similarity. An item whose nearest micro-cluster is at `JOIN_SIMILARITY` or nearer joins it.
 Another item opens a micro-cluster: in the cluster whose three nearest micro-clusters are nearest to it on average, if
@@ -16,6 +17,7 @@ from dataclasses import dataclass, replace
 from operator import itemgetter
 
 import numpy as np
+import numpy.typing as npt
 
 from soulcaster.domain.assignment import Change, Rule
 from soulcaster.domain.clustering.clusterer.changes import Placement
@@ -23,11 +25,19 @@ from soulcaster.domain.clustering.clusterer.clusters import Cluster
 from soulcaster.domain.clustering.clusterer.progress import EARLY_ITEMS
 from soulcaster.domain.clustering.clusterer.state import ClusterState
 from soulcaster.domain.clustering.consolidation.join_threshold import NEAREST_COUNTED
+from soulcaster.domain.clustering.consolidation.plan import FOREIGN_THRESHOLD
+from soulcaster.domain.clustering.features.characters import with_characters
+from soulcaster.domain.clustering.features.languages import language_among
 from soulcaster.domain.clustering.features.lexical import DIMENSIONS as WORD_DIMENSIONS
 from soulcaster.domain.clustering.features.lexical import fingerprints
 from soulcaster.domain.clustering.features.own_direction import with_own_directions
-from soulcaster.domain.clustering.features.vectors import Vectors
-from soulcaster.domain.clustering.micro_clusters.index import NEIGHBOURS, MicroClusterIndex
+from soulcaster.domain.clustering.features.vectors import Flags, Vectors
+from soulcaster.domain.clustering.micro_clusters.index import (
+    KNOWN,
+    NEIGHBOURS,
+    MicroClusterIndex,
+    language_number,
+)
 from soulcaster.domain.clustering.micro_clusters.micro_cluster import MicroCluster, shortened
 from soulcaster.domain.clustering.templates.crashes import crash_words
 from soulcaster.domain.clustering.templates.index import SAME_TEMPLATE, Match, generalized
@@ -66,14 +76,23 @@ class _Choice:
 class _Block:
     """The similarities of a block's items, to the micro-clusters at its start and to those it has opened."""
 
-    def __init__(self, index: MicroClusterIndex, vectors: Vectors, word_vectors: Vectors) -> None:
-        """Search the nearest micro-clusters of every item."""
+    def __init__(
+        self, index: MicroClusterIndex, vectors: Vectors, word_vectors: Vectors, languages: npt.NDArray[np.int32]
+    ) -> None:
+        """Search the nearest micro-clusters of every item; `languages` are the numbers of their languages."""
         self._index = index
-        self._features = index.features(vectors, word_vectors)
-        similarities, slots = index.nearest(self._features)
-        numbers = index.cluster_numbers[slots]
-        self._nearest = list(zip(similarities.tolist(), slots.tolist(), numbers.tolist(), strict=True))
+        self._features = index.features(vectors, word_vectors, languages != KNOWN)
+        self._nearest: list[tuple[list[float], list[int], list[int]]] = [([], [], [])] * len(languages)
+        found = np.unique(languages).tolist()
+        for language in found:
+            rows = np.flatnonzero(languages == language)
+            similarities, slots = index.nearest(self._features[rows], language)
+            numbers = index.cluster_numbers[slots]
+            for row, *near in zip(rows.tolist(), similarities.tolist(), slots.tolist(), numbers.tolist(), strict=True):
+                self._nearest[row] = (near[0], near[1], near[2])
         self._within = self._features @ self._features.T
+        if len(found) > 1:
+            self._within[languages[:, None] != languages] = _LEAST
         self._to_opened = np.empty(self._within.shape, np.float32)
         self._opened: list[tuple[int, int]] = []
         self._row_of: dict[int, int] = {}
@@ -123,13 +142,17 @@ class OnlineStep:
         word_vectors = np.zeros((len(items), WORD_DIMENSIONS), np.float32)
         people = [item.text for item, words in zip(items, templates, strict=True) if words is None]
         word_vectors[said] = state.lexicon.add(people)
-        self._centre_while_few(vectors[word_vectors.any(1)])
+        worded: Flags = np.any(word_vectors, axis=1)
+        languages = self._languages(items, worded)
+        vectors = with_characters([item.text for item in items], languages, vectors)
+        numbers = np.array([language_number(language) for language in languages], np.int32)
+        self._centre_while_few(vectors[worded & (numbers == KNOWN)])
         state.index.reserve(len(items))
-        block = _Block(state.index, vectors[said], word_vectors[said])
+        block = _Block(state.index, vectors[said], word_vectors[said], numbers[said])
         rows = (np.cumsum(said) - 1).tolist()
         placements = [
-            self._place(row, item, block) if words is None else self._place_by_template(item, words)
-            for row, item, words in zip(rows, items, templates, strict=True)
+            self._place(row, item, language, block) if words is None else self._place_by_template(item, words)
+            for row, item, words, language in zip(rows, items, templates, languages, strict=True)
         ]
         state.index.join([placement.slot for placement in placements], vectors, word_vectors)
         return placements
@@ -141,6 +164,27 @@ class OnlineStep:
         is_machine = self._state.kinds.is_machine(item)
         return crash_words(item.text) or (template_words(item.text) or None if is_machine else None)
 
+    def _languages(self, items: Sequence[ComparedItem], worded: Flags) -> list[str]:
+        """Return the foreign language of each item, empty where there is none; machines' texts have no words here.
+
+        An equal text is in the language that it was in before. An explicit threshold compares the embedder's vectors.
+        """
+        state = self._state
+        if state.explicit_threshold is not None or not any(item.languages for item in items):
+            return [""] * len(items)
+        foreign, known = state.index.items_by_language()
+        languages = []
+        for item, has_words in zip(items, worded.tolist(), strict=True):
+            language = ""
+            if item.languages and has_words:
+                slot = state.fingerprints.slots.get(fingerprints(item.text)[0])
+                if slot is None:
+                    language = language_among(item.languages, foreign, known)
+                else:
+                    language = state.index.micro_clusters[slot].language
+            languages.append(language)
+        return languages
+
     def _centre_while_few(self, vectors: Vectors) -> None:
         """Compute the background again each time the items have doubled; later, rounds do this."""
         state = self._state
@@ -149,13 +193,14 @@ class OnlineStep:
             snapshot = state.index.snapshot().centred(vectors)
             state.index.adopt(snapshot.build_search(snapshot.features()))
 
-    def _place(self, row: int, item: ComparedItem, block: _Block) -> Placement:
+    def _place(self, row: int, item: ComparedItem, language: str, block: _Block) -> Placement:
         candidates = block.candidates(row)
         exact, masked = fingerprints(item.text)
+        threshold = FOREIGN_THRESHOLD if language else self._state.calibration.join_threshold
         choice = (
-            self._same_text(row, exact, masked, candidates, block)
+            self._same_text(row, exact, masked, threshold, candidates, block)
             or self._nearest_micro_cluster(candidates)
-            or self._best_cluster(candidates)
+            or self._best_cluster(candidates, threshold)
         )
         change: Change = "joined"
         time = item.created_at.timestamp()
@@ -166,7 +211,9 @@ class OnlineStep:
                 change = "opened"
                 cluster_id = cluster_id_for(self._state.project_id, item.id)
                 number = self._state.add_cluster(Cluster(cluster_id, title, summary, titled_size=1))
-            micro_cluster = MicroCluster(id_bytes(item.id), title, summary, (), time, time, (masked, exact))
+            micro_cluster = MicroCluster(
+                id_bytes(item.id), title, summary, (), time, time, (masked, exact), language=language
+            )
             slot = self._open(micro_cluster, number, candidates)
             block.opened(row, slot, number)
         self._state.count_in(slot, item, time, exact)
@@ -241,12 +288,12 @@ class OnlineStep:
     # ---- choosing ------------------------------------------------------------------------------------------------
 
     def _same_text(
-        self, row: int, exact: int, masked: int, candidates: Sequence[Candidate], block: _Block
+        self, row: int, exact: int, masked: int, join: float, candidates: Sequence[Candidate], block: _Block
     ) -> _Choice | None:
         """Choose the micro-cluster that has this text; an explicit threshold compares vectors only.
 
-        Where only the masked texts are equal, the similarity has to reach the join threshold as well, because what
-        differs may matter: "error 404" is not "error 500".
+        Where only the masked texts are equal, the similarity has to reach the join threshold `join` as well, because
+        what differs may matter: "error 404" is not "error 500".
         """
         state = self._state
         if state.explicit_threshold is not None:
@@ -257,7 +304,7 @@ class OnlineStep:
         if slot is None and masked != exact:
             slot = state.fingerprints.slots.get(masked)
             if slot is not None:
-                rule, threshold = "same-masked-text", state.calibration.join_threshold
+                rule, threshold = "same-masked-text", join
                 score = block.similarity(row, slot)
         if slot is None or score < threshold:
             return None
@@ -271,12 +318,12 @@ class OnlineStep:
         score, slot, number = candidates[0]
         return _Choice("near", score, self._join_similarity, _nearest_elsewhere(number, candidates), slot)
 
-    def _best_cluster(self, candidates: Sequence[Candidate]) -> _Choice:
-        """Choose the best cluster, if it is near enough, or else a new one."""
+    def _best_cluster(self, candidates: Sequence[Candidate], join: float) -> _Choice:
+        """Choose the best cluster, if it reaches the join threshold, or else a new one."""
         state = self._state
         best, second = self._best_two(candidates)
         explicit = state.explicit_threshold is not None
-        threshold = self._join_similarity if explicit else state.calibration.join_threshold
+        threshold = self._join_similarity if explicit else join
         if best is None:
             return _Choice("first", -1.0, threshold, None)
         if best[1] >= threshold and not explicit:

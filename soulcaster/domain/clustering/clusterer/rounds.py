@@ -5,6 +5,8 @@ import sys
 from collections.abc import Iterable
 from uuid import UUID
 
+import numpy as np
+
 from soulcaster.domain.clustering.clusterer.changes import ClusterChanges, Moved, ProposedChange
 from soulcaster.domain.clustering.clusterer.clusters import Cluster
 from soulcaster.domain.clustering.clusterer.state import ClusterState
@@ -161,7 +163,9 @@ class Rounds:
     def _calibrate(self, snapshot: Snapshot, decision: Decision) -> None:
         calibration = self._state.calibration
         calibration.centred_at = snapshot.seen
-        if len(snapshot.index.counts) > 1:  # a single micro-cluster does not show how near others have to be
+        if (
+            np.count_nonzero(~snapshot.index.foreign) > 1
+        ):  # a single micro-cluster does not show how near others have to be
             calibration.join_threshold = decision.join.threshold
         calibration.merge_threshold = decision.merge_threshold
         calibration.number += 1

@@ -158,7 +158,7 @@ class Description:
         found, final = self._found, self._final
         counts = self._snapshot.index.counts
         linkages: dict[tuple[int, int], float] = {}
-        for candidate in merge_candidates(found.smooth, counts, found.graph, found.part, found.merge_threshold):
+        for candidate in merge_candidates(found.smooth, counts, found.graph, found.part, found.thresholds):
             one, other = sorted((int(final[candidate.one]), int(final[candidate.other])))
             if one != other and other <= self._highest:
                 linkages.setdefault((one, other), candidate.linkage)
@@ -184,7 +184,7 @@ def decide(snapshot: Snapshot) -> Decision:
     # 1. Plan what the clusters should be, around the new background.
     index = snapshot.index.centred()
     features = index.features()
-    found = plan(features, index.counts, index.neighbours, index.worded, snapshot.constraints)
+    found = plan(features, index.counts, index.neighbours, index.worded, index.languages, snapshot.constraints)
 
     # 2. Match the parts of the plan with the clusters.
     keeper, fates, parents = match(found.part, index.cluster_numbers, index.counts)
@@ -219,7 +219,7 @@ def decide(snapshot: Snapshot) -> Decision:
         moved_share=moved_items / max(1, int(index.counts.sum())),
         complete=all_moved and not postponed.any(),
         description=Description(snapshot, features, found, final, highest, changed),
-        join=join_threshold(final, index.counts, found.graph, found.similarity),
+        join=join_threshold(final, np.where(index.foreign, 0, index.counts), found.graph, found.similarity),
         merge_threshold=found.merge_threshold,
         themes=themes,
         search=index.build_search(features),
@@ -323,5 +323,5 @@ def _gains(
     back = np.array([part_of[number] for number in current[moving].tolist()])
     old_linkage = np.einsum("ij,ij->i", rows, sums[back]) / np.maximum(weight[back], 1)
     # One that will be alone has no linkage to compare; what counts is that it is below the threshold where it is.
-    gain = np.where(weight[to] > own, linkage, found.merge_threshold) - old_linkage
+    gain = np.where(weight[to] > own, linkage, found.thresholds[moving]) - old_linkage
     return linkage, old_linkage, gain

@@ -67,10 +67,19 @@ class Dendrogram:
         chosen = (self.height >= threshold) & (self.height < above)
         return np.stack([self.into[chosen], self.gone[chosen]], axis=1)
 
-    def parts(self, threshold: float = -math.inf) -> Slots:
-        """Return each micro-cluster's part, as one of its micro-clusters, if nothing below the threshold is merged."""
+    def parts(self, threshold: float | Vectors = -math.inf) -> Slots:
+        """Return each micro-cluster's part, as one of its micro-clusters, if nothing below the threshold is merged.
+
+        The threshold is one for all, or that of each micro-cluster; the highest of its micro-clusters is that of a
+        part.
+        """
         root = np.arange(len(self.start))
-        done = self.height >= threshold
+        if isinstance(threshold, float):
+            done = self.height >= threshold
+        else:
+            of_part = threshold.copy()
+            np.maximum.at(of_part, self.start, threshold)
+            done = self.height >= np.maximum(of_part[self.into], of_part[self.gone])
         root[self.gone[done]] = self.into[done]
         while not np.array_equal(further := root[root], root):
             root = further
@@ -138,13 +147,14 @@ def average_linkage(
 
 
 def merge_candidates(
-    smooth: Vectors, counts: Slots, graph: Slots, part: Slots, threshold: float
+    smooth: Vectors, counts: Slots, graph: Slots, part: Slots, thresholds: Vectors
 ) -> tuple[MergeCandidate, ...]:
-    """Return pairs of parts whose linkage is just below the threshold, likeliest first."""
+    """Return pairs of parts whose linkage is just below the threshold of one, likeliest first."""
     n = len(smooth)
     pairs = near_pairs(graph, part)
     links = _links(sums_by_part(smooth, counts, part), weight_by_part(counts, part), pairs, n)
-    nearly = np.flatnonzero((links < threshold) & (links >= threshold - NEARLY))
+    needed = thresholds[pairs // n]
+    nearly = np.flatnonzero((links < needed) & (links >= needed - NEARLY))
     order = nearly[np.argsort(-links[nearly])[:MOST_CANDIDATES]]
     return tuple(MergeCandidate(int(pairs[i] // n), int(pairs[i] % n), float(links[i])) for i in order)
 

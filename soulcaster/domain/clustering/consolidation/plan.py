@@ -6,10 +6,18 @@ merges down to it. docs/clustering.md ("A round") has the steps, the formulas an
 
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
+
 from soulcaster.domain.clustering.consolidation.graph import nearest_graph, smoothed
 from soulcaster.domain.clustering.consolidation.linkage import RoundConstraints
-from soulcaster.domain.clustering.consolidation.merge_threshold import merge_threshold
+from soulcaster.domain.clustering.consolidation.merge_threshold import GRANULARITY, merge_threshold
 from soulcaster.domain.clustering.features.vectors import Flags, Slots, Vectors
+from soulcaster.domain.clustering.micro_clusters.index import KNOWN
+
+FOREIGN_THRESHOLD = 0.4
+"""The join and the merge threshold of texts in languages that the embedder does not know: similarities of characters
+and words mean nearly the same in every language and project, unlike those of meanings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,24 +25,38 @@ class Plan:
     """What consolidation found.
 
     `part` is each micro-cluster's new cluster, as one of its micro-clusters; `smooth` has the smoothed features;
-    `graph` and `similarity` have the nearest micro-clusters (-1: none).
+    `graph` and `similarity` have the nearest micro-clusters (-1: none); `thresholds` are those of each micro-cluster,
+    down to which its part was merged. `merge_threshold` is that of texts in languages that the embedder knows.
     """
 
     part: Slots
     smooth: Vectors
     graph: Slots
     similarity: Vectors
+    thresholds: Vectors
     merge_threshold: float
 
 
-def plan(features: Vectors, counts: Slots, neighbours: Slots, worded: Flags, constraints: RoundConstraints) -> Plan:
+def plan(
+    features: Vectors,
+    counts: Slots,
+    neighbours: Slots,
+    worded: Flags,
+    languages: npt.NDArray[np.int32],
+    constraints: RoundConstraints,
+) -> Plan:
     """Return what the clusters should be.
 
     `features` are f of the micro-clusters, `counts` their items, `neighbours` those that were nearest when each opened
-    (-1: none), `worded` says which have words: one without is near nothing, and says nothing about the others.
+    (-1: none), `worded` says which have words: one without is near nothing, and says nothing about the others. Those of
+    two `languages` are never near each other, and foreign ones say nothing about thresholds: they have one of their
+    own.
     """
+    foreign = languages != KNOWN
     graph, similarity = nearest_graph(features, neighbours)
-    graph[~(worded[:, None] & worded[graph])] = -1
-    smooth = smoothed(features, graph, similarity)
-    threshold, merges = merge_threshold(smooth, counts, graph, worded, constraints)
-    return Plan(merges.parts(threshold), smooth, graph, similarity, threshold)
+    graph[~(worded[:, None] & worded[graph]) | (languages[:, None] != languages[graph])] = -1
+    smooth = smoothed(features, graph, np.where(foreign[:, None], 0, similarity))
+    threshold, merges = merge_threshold(smooth, counts, graph, worded & ~foreign, constraints)
+    wish = GRANULARITY[constraints.granularity]
+    thresholds = np.where(foreign, FOREIGN_THRESHOLD + wish, threshold).astype(np.float32)
+    return Plan(merges.parts(thresholds), smooth, graph, similarity, thresholds, threshold)

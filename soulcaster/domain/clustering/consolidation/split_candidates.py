@@ -56,7 +56,7 @@ def split_candidates(
             continue
         slots = clusters[number]
         halved = _smaller_half(found.smooth[slots], counts[slots, None].astype(np.float32))
-        if halved is not None and halved[1] < found.merge_threshold:
+        if halved is not None and halved[1] < found.thresholds[slots[0]]:
             half, linkage = halved
             candidates.append(SplitCandidate(number, tuple(slots[half].tolist()), linkage))
     return tuple(sorted(candidates, key=lambda candidate: (candidate.linkage, candidate.number)))

@@ -1,11 +1,12 @@
 """The words of a text: a vector of its rare word beginnings, and fingerprints of the text.
 
-Meaning and words each find duplicates that the other misses. A word counts by its first five letters, a crude stem that
-works for any language. Its weight is (1 + ln tf) ln((n + 1) / (df + 1/2)), with the document frequencies of the texts
-seen so far, hashed with a sign into `DIMENSIONS` (the hashing trick, Weinberger et al. 2009). A text's vector is made
-when it arrives and does not change. Frequencies are counted in `BUCKETS` shared by hash: rare words that share one
-count a little less. Numbers are different words that share the frequency of all numbers: where numbers are rare,
-"error 404" is not "error 500"; in a stream of templates with a number in each, numbers count for little.
+Meaning and words each find duplicates that the other misses. A word counts by its first five letters, or its first two
+syllables in Korean, where particles and endings follow: a crude stem that works for any language. Its weight is
+(1 + ln tf) ln((n + 1) / (df + 1/2)), with the document frequencies of the texts seen so far, hashed with a sign into
+`DIMENSIONS` (the hashing trick, Weinberger et al. 2009). A text's vector is made when it arrives and does not change.
+Frequencies are counted in `BUCKETS` shared by hash: rare words that share one count a little less. Numbers are
+different words that share the frequency of all numbers: where numbers are rare, "error 404" is not "error 500"; in a
+stream of templates with a number in each, numbers count for little.
 """
 
 import hashlib
@@ -24,6 +25,8 @@ DIMENSIONS = 128
 BUCKETS = 2048
 
 _STEM = 5
+_HANGUL = "\uac00", "\ud7a3"
+_HANGUL_STEM = 2
 _OF_BUCKET = 9
 """Bits of a code that do not choose its bucket: one for the sign, seven for the dimension."""
 
@@ -78,7 +81,8 @@ def _hash(text: str) -> int:
 
 def stem(word: str) -> str:
     """Return the stem that a word counts by."""
-    return word[:_STEM]
+    first, last = _HANGUL
+    return word[: _HANGUL_STEM if first <= word[0] <= last else _STEM]
 
 
 class _Codes(dict[str, int]):
@@ -87,7 +91,7 @@ class _Codes(dict[str, int]):
     def __missing__(self, word: str) -> int:
         if len(self) >= _MOST_CODES:
             self.clear()
-        code = zlib.crc32(word[:_STEM].encode())
+        code = zlib.crc32(stem(word).encode())
         if word.isdigit():
             code &= (1 << _OF_BUCKET) - 1  # numbers share the first bucket
         self[word] = code

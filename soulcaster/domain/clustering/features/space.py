@@ -18,7 +18,7 @@ import faiss
 import numpy as np
 
 from soulcaster.domain.clustering.features.lexical import DIMENSIONS as WORD_DIMENSIONS
-from soulcaster.domain.clustering.features.vectors import Halves, Slots, Vectors, lengths
+from soulcaster.domain.clustering.features.vectors import Flags, Halves, Slots, Vectors, lengths
 
 WORD_SHARE = 0.35
 """The share of words in a similarity; the rest is meaning."""
@@ -50,14 +50,22 @@ class SimilaritySpace:
         """Return the same space around another background."""
         return SimilaritySpace(background, self._word_share)
 
-    def features(self, means: Vectors | Halves, word_means: Vectors | Halves, rows: Slots | None = None) -> Vectors:
-        """Return f of these rows, or of all: shape (n, dimensions + word dimensions)."""
+    def features(
+        self, means: Vectors | Halves, word_means: Vectors | Halves, foreign: Flags, rows: Slots | None = None
+    ) -> Vectors:
+        """Return f of these rows, or of all: shape (n, dimensions + word dimensions).
+
+        Means that are `foreign` are not the embedder's, and have no part in the background.
+        """
         rows = np.arange(len(means)) if rows is None else rows
         size = means.shape[1]
         f = np.empty((len(rows), size + word_means.shape[1]), np.float32)
         for at in range(0, len(rows), CHUNK_ROWS):
             chunk, wanted = f[at : at + CHUNK_ROWS], rows[at : at + CHUNK_ROWS]
             np.subtract(means[wanted], self.background, out=chunk[:, :size])
+            apart = foreign[wanted]
+            if apart.any():
+                chunk[apart, :size] = means[wanted[apart]]
             chunk[:, size:] = word_means[wanted]
             for part, share in ((chunk[:, :size], 1 - self._word_share), (chunk[:, size:], self._word_share)):
                 part *= math.sqrt(share) / lengths(part)

@@ -8,7 +8,7 @@ A search has two steps: FAISS compares the coarse projections of all micro-clust
 similarity to these is then computed exactly.
 
 Micro-clusters of machines' texts are found by their templates (templates/index.py) and by nothing else: no search finds
-them, and no round looks at them.
+them, and no round looks at them. Those of foreign texts are searched by language (foreign_search.py).
 
 Rows are slots. A slot belongs to a micro-cluster until it is freed; the next micro-cluster that opens takes the lowest
 free slot, so a restart changes nothing.
@@ -31,6 +31,7 @@ from soulcaster.domain.clustering.features.space import (
     SimilaritySpace,
 )
 from soulcaster.domain.clustering.features.vectors import Flags, Halves, Slots, Vectors, grown
+from soulcaster.domain.clustering.micro_clusters.foreign_search import ForeignSearch
 from soulcaster.domain.clustering.micro_clusters.micro_cluster import FREE, Member, MicroCluster
 
 NEIGHBOURS = 12
@@ -39,6 +40,9 @@ NEIGHBOURS = 12
 RERANKED = 32
 
 NO_SLOT = -1
+
+KNOWN = 0
+"""The number of all languages that the embedder knows."""
 
 NUMBERS_A_BLOCK = 256
 """Slots whose cluster numbers are stored as one block."""
@@ -63,6 +67,13 @@ class IndexSnapshot:
     counts: Slots
     cluster_numbers: npt.NDArray[np.int32]
     neighbours: Slots
+    languages: npt.NDArray[np.int32]
+
+    @property
+    def foreign(self) -> Flags:
+        """Return which micro-clusters are of foreign texts."""
+        foreign: Flags = self.languages != KNOWN
+        return foreign
 
     @property
     def worded(self) -> Flags:
@@ -79,9 +90,9 @@ class IndexSnapshot:
 
         With few of them the mean shrinks towards zero, because it is unreliable. It is the mean of micro-clusters and
         not of items: a message that comes ten thousand times would push all others to one side. Those without words
-        have no meaning, and do not count.
+        and those of foreign texts have no meaning, and do not count.
         """
-        worded = self.worded
+        worded = self.worded & ~self.foreign
         count = int(worded.sum())
         total = np.zeros(self.means.shape[1], np.float32)
         for at in range(0, len(self.slots), CHUNK_ROWS):
@@ -93,15 +104,21 @@ class IndexSnapshot:
 
     def features(self) -> Vectors:
         """Return f of all micro-clusters, shape (n, dimensions + word dimensions)."""
-        return self.space.features(self.means, self.word_means)
+        return self.space.features(self.means, self.word_means, self.foreign)
 
     def build_search(self, features: Vectors) -> CoarseSearch:
         """Return what `MicroClusterIndex.adopt` takes, given f of all micro-clusters; runs anywhere."""
         coarse = np.full((self.size, COARSE_DIMENSIONS), np.nan, np.float32)
         coarse[self.slots] = self.space.project(features)
+        coarse[self.slots[self.foreign]] = np.nan
         index = faiss.IndexFlatIP(COARSE_DIMENSIONS)
         index.add(coarse)
         return CoarseSearch(self.space, index)
+
+
+def language_number(language: str) -> int:
+    """Return the number of a foreign language, given by two or three letters (ISO 639); `KNOWN` for none."""
+    return int.from_bytes(language.encode("ascii"))
 
 
 class MicroClusterIndex:
@@ -115,10 +132,12 @@ class MicroClusterIndex:
         self.counts = np.zeros(0, np.int64)
         self.cluster_numbers = np.zeros(0, np.int32)
         self.mined = np.zeros(0, np.bool_)  # those with a template
+        self.languages = np.zeros(0, np.int32)  # numbers of languages
         self.neighbours = np.zeros((0, NEIGHBOURS), np.int32)
         self._search = CoarseSearch(
             SimilaritySpace(np.zeros(dimensions, np.float32), word_share), faiss.IndexFlatIP(COARSE_DIMENSIONS)
         )
+        self._foreign_search = ForeignSearch()
         self._free: list[int] = []
         self._dirty_slots: set[int] = set()
         self._dirty_blocks: set[int] = set()
@@ -144,6 +163,15 @@ class MicroClusterIndex:
         known = len(self.micro_clusters)
         return np.flatnonzero((self.counts[:known] > 0) & ~self.mined[:known])
 
+    def items_by_language(self) -> tuple[dict[str, int], int]:
+        """Return the number of items in each foreign language, and that in languages that the embedder knows."""
+        foreign = np.flatnonzero(self.languages)
+        items: dict[str, int] = {}
+        for slot, count in zip(foreign.tolist(), self.counts[foreign].tolist(), strict=True):
+            language = self.micro_clusters[slot].language
+            items[language] = items.get(language, 0) + count
+        return items, int(self.counts.sum()) - sum(items.values())
+
     def number_of(self, slot: int) -> int:
         """Return the number of the cluster that a micro-cluster is in."""
         return int(self.cluster_numbers[slot])
@@ -152,21 +180,32 @@ class MicroClusterIndex:
         """Return the items of a micro-cluster."""
         return self.micro_clusters[slot].members()
 
-    def features(self, means: Vectors | Halves, word_means: Vectors | Halves) -> Vectors:
+    def features(self, means: Vectors | Halves, word_means: Vectors | Halves, foreign: Flags) -> Vectors:
         """Return f of items or micro-clusters, shape (n, dimensions + word dimensions)."""
-        return self._search.space.features(means, word_means)
+        return self._search.space.features(means, word_means, foreign)
 
     def features_at(self, slots: Slots) -> Vectors:
         """Return f of these micro-clusters, shape (len(slots), dimensions + word dimensions)."""
-        return self._search.space.features(self.means, self.word_means, slots)
+        return self._search.space.features(self.means, self.word_means, self.languages != KNOWN, slots)
 
-    def nearest(self, features: Vectors, k: int = NEIGHBOURS) -> tuple[Vectors, Slots]:
-        """Return similarities and slots of the `k` nearest micro-clusters of each row, or of all, best first."""
+    def nearest(self, features: Vectors, language: int = KNOWN, k: int = NEIGHBOURS) -> tuple[Vectors, Slots]:
+        """Return similarities and slots of the `k` nearest micro-clusters of each row, or of all, best first.
+
+        `features` are of one language, and so is what is found.
+        """
         n = len(features)
-        wide = min(RERANKED, len(self) - int(self.mined.sum()))
+        if language == KNOWN:
+            there = len(self) - int((self.mined | (self.languages != KNOWN)).sum())
+        else:
+            there = self._foreign_search.count(language)
+        wide = min(RERANKED, there)
         if not wide:
             return np.zeros((n, 0), np.float32), np.zeros((n, 0), np.int64)
-        _, slots = self._search.faiss_index.search(self._search.space.project(features), wide)
+        projections = self._search.space.project(features)
+        if language == KNOWN:
+            _, slots = self._search.faiss_index.search(projections, wide)
+        else:
+            slots = self._foreign_search.nearest(language, projections, wide)
         slots.sort(axis=1)  # of two equally near ones the lower slot comes first, before and after a restart
         found, at = np.unique(slots, return_inverse=True)
         rows = self.features_at(found)
@@ -197,6 +236,7 @@ class MicroClusterIndex:
             self.counts[slots],
             self.cluster_numbers[slots],
             position[np.minimum(self.neighbours[slots], size)],
+            self.languages[slots],
         )
 
     def adopt(self, search: CoarseSearch) -> None:
@@ -216,7 +256,7 @@ class MicroClusterIndex:
             self.means, self.word_means = grown(self.means, n), grown(self.word_means, n)
             self.counts, self.cluster_numbers = grown(self.counts, n), grown(self.cluster_numbers, n)
             self.neighbours = grown(self.neighbours, n)
-            self.mined = grown(self.mined, n)
+            self.mined, self.languages = grown(self.mined, n), grown(self.languages, n)
 
     def open(self, micro_cluster: MicroCluster, number: int, neighbours: Sequence[int]) -> int:
         """Add a micro-cluster without items to a cluster, in reserved room, and return its slot."""
@@ -227,7 +267,7 @@ class MicroClusterIndex:
             slot = len(self.micro_clusters)
             self.micro_clusters.append(micro_cluster)
         self.assign(slot, number)
-        self.mined[slot] = micro_cluster.template is not None
+        self.note_kind(slot)
         self.neighbours[slot] = [*neighbours[:NEIGHBOURS], *[NO_SLOT] * (NEIGHBOURS - len(neighbours))]
         self._dirty_slots.add(slot)
         return slot
@@ -269,20 +309,36 @@ class MicroClusterIndex:
 
     def mine(self, slot: int, micro_cluster: MicroCluster) -> None:
         """Replace what is known of a micro-cluster by the same with a template: a search does not find it any more."""
+        self._hide(slot)
         self.replace(slot, micro_cluster)
-        self.mined[slot] = True
+        self.note_kind(slot)
         self._refresh([slot])
 
     def free(self, slots: Sequence[int]) -> None:
         """Give micro-clusters up: a search does not find them any more, and others may take their slots."""
         for slot in slots:
+            self._hide(slot)
             self.micro_clusters[slot] = FREE
             heappush(self._free, slot)
         self.counts[slots] = 0
         self.mined[slots] = False
+        self.languages[slots] = KNOWN
         self._projections()[slots] = np.nan
         self._refreshed.difference_update(slots)
         self._dirty_slots.update(slots)
+
+    def note_kind(self, slot: int) -> None:
+        """Note who finds a micro-cluster: its template, or a search in its language."""
+        micro_cluster = self.micro_clusters[slot]
+        self.mined[slot] = micro_cluster.template is not None
+        self.languages[slot] = KNOWN if self.mined[slot] else language_number(micro_cluster.language)
+        if self.languages[slot] != KNOWN:
+            self._refreshed.add(slot)  # a search that is adopted does not have it
+
+    def _hide(self, slot: int) -> None:
+        """Take a micro-cluster out of the search of its language."""
+        if self.languages[slot] != KNOWN:
+            self._foreign_search.remove(int(self.languages[slot]), slot)
 
     def assign(self, slot: int, number: int) -> None:
         """Put a micro-cluster into a cluster."""
@@ -299,6 +355,10 @@ class MicroClusterIndex:
         coarse = np.full((len(wanted), COARSE_DIMENSIONS), np.nan, np.float32)
         if searched.any():
             coarse[searched] = self._search.space.project(self.features_at(wanted[searched]))
+        for at in np.flatnonzero(self.languages[wanted] != KNOWN).tolist():
+            slot = int(wanted[at])
+            self._foreign_search.put(int(self.languages[slot]), slot, coarse[at].copy())
+            coarse[at] = np.nan
         known = wanted < self._search.faiss_index.ntotal
         if known.any():
             self._projections()[wanted[known]] = coarse[known]

@@ -34,6 +34,7 @@ class _MicroClusterBlob(msgspec.Struct, array_like=True):
     neighbours: bytes
     text_of: bytes = b""
     template: str | None = None
+    language: str = ""
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -84,6 +85,7 @@ def _micro_cluster_blob(index: MicroClusterIndex, slot: int, word_positions: Slo
             index.neighbours[slot].tobytes(),
             b"" if mc.text_of == mc.item_id else mc.text_of,
             None if mc.template is None else " ".join(mc.template),
+            mc.language,
         )
     )
 
@@ -104,8 +106,9 @@ def load_index(index: MicroClusterIndex, blobs: Mapping[bytes, bytes], blocks: M
             blob.fingerprints,
             text_of=blob.text_of,
             template=None if blob.template is None else tuple(map(intern, blob.template.split())),
+            language=intern(blob.language),
         )
-        index.mined[slot] = blob.template is not None
+        index.note_kind(slot)
         index.means[slot] = np.frombuffer(blob.mean, np.float16)
         word_positions = np.frombuffer(blob.word_positions, np.uint8)
         index.word_means[slot, word_positions] = np.frombuffer(blob.word_values, np.float16)
