@@ -213,7 +213,8 @@ class ClusteringStatus:
     """The state of a project's clustering.
 
     `outcome` says what the last round did, for people. `seconds` is what the round took, `moved_share` the share of
-    items that it moved, not counting merges, 0 to 1. `groups` counts micro-clusters.
+    items that it moved, not counting merges, 0 to 1. `groups` counts micro-clusters. `foreign` are the languages that
+    the embedder does not know and the numbers of their items, the largest first, archived ones aside.
     """
 
     state: Literal["idle", "pending", "running"]
@@ -227,6 +228,7 @@ class ClusteringStatus:
     moved_share: float
     threshold: float
     calibration: int
+    foreign: tuple[tuple[str, int], ...] = ()
     type: Literal["status"] = "status"
 
 

@@ -484,9 +484,11 @@ async def test_what_there_is_to_decide(world: World, owner: Client) -> None:
         Proposal("p", "merge", ("c1", "c2"), 0.75, HOSTILE),
         Proposal("q", "split", ("gone",), 0.5, "two topics"),
     )
-    status = ClusteringStatus("idle", 7, HOSTILE, NOW, 0.5, 6, 6, 2, 0.0, 0.62, 4)
+    status = ClusteringStatus("idle", 7, HOSTILE, NOW, 0.5, 6, 6, 2, 0.0, 0.62, 4, (("de", 9), ("ko", 1)))
     await world.read_model.writer.apply("p1", [ProposalsChanged(proposals), status])
     text = await page(await owner.get("/app/projects/p1"))
+    foreign = re.sub(r"\s+", " ", text)
+    assert "does not know the language of 10 items (de 9, ko 1)" in foreign
     assert "<img src=x" not in text
     assert re.findall(r'name="proposal_id" value="(\w)"', text) == ["p", "q"]
     assert "threshold 0.62" in text

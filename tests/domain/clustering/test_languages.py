@@ -19,11 +19,16 @@ from soulcaster.domain.clustering.features.characters import with_characters
 from soulcaster.domain.clustering.features.languages import RARE, language_among
 from soulcaster.domain.clustering.micro_clusters.foreign_search import ForeignSearch
 from soulcaster.domain.clustering.micro_clusters.index import KNOWN
+from soulcaster.domain.clustering.project.clusters import ProjectClusters
+from soulcaster.domain.clustering.project.embedders import EmbedderKey
+from soulcaster.domain.clustering.project.item_records import RECORD_BYTES
+from soulcaster.domain.events import ClusteringStatus
 from soulcaster.domain.feedback.items import ComparedItem, compared_item, with_languages
 from soulcaster.domain.ids import id_bytes
+from soulcaster.domain.segments import Segments
 from tests.domain.clustering.graphs import seeds, steady
 from tests.domain.clustering.make import chance_rows
-from tests.support.make import item
+from tests.support.make import NOW, item
 
 ENGLISH = (
     *("The map shows the wrong street", "The street on the map is wrong", "Wrong street on the map again"),
@@ -137,6 +142,16 @@ def test_a_round_merges_no_two_languages() -> None:
     }
     for gone, into in decision.merged.items():
         assert of_cluster[gone] == of_cluster[into]
+
+
+def test_the_status_counts_items_by_foreign_language() -> None:
+    project = ProjectClusters("p1", Segments(RECORD_BYTES))
+    texts = (*ENGLISH, *RUSSIAN, *KOREAN[:1])
+    key = EmbedderKey("static", "1", 256)
+    project.add(key, compared(texts, frozenset({"en"})), StaticEmbedder().embed_now(texts))
+    [status] = project.running(NOW).events
+    assert isinstance(status, ClusteringStatus)
+    assert status.foreign == (("ru", 4), ("ko", 1))
 
 
 # ---- the language of a text ------------------------------------------------------------------------------------------

@@ -121,6 +121,10 @@ def language_number(language: str) -> int:
     return int.from_bytes(language.encode("ascii"))
 
 
+def _language(number: int) -> str:
+    return number.to_bytes(3).lstrip(b"\0").decode("ascii")
+
+
 class MicroClusterIndex:
     """All micro-clusters of a project and embedder, by slot."""
 
@@ -166,11 +170,10 @@ class MicroClusterIndex:
     def items_by_language(self) -> tuple[dict[str, int], int]:
         """Return the number of items in each foreign language, and that in languages that the embedder knows."""
         foreign = np.flatnonzero(self.languages)
-        items: dict[str, int] = {}
-        for slot, count in zip(foreign.tolist(), self.counts[foreign].tolist(), strict=True):
-            language = self.micro_clusters[slot].language
-            items[language] = items.get(language, 0) + count
-        return items, int(self.counts.sum()) - sum(items.values())
+        numbers, of = np.unique(self.languages[foreign], return_inverse=True)
+        counts = np.bincount(of, self.counts[foreign], len(numbers)).astype(np.int64).tolist()
+        items = dict(zip(map(_language, numbers.tolist()), counts, strict=True))
+        return items, int(self.counts.sum()) - sum(counts)
 
     def number_of(self, slot: int) -> int:
         """Return the number of the cluster that a micro-cluster is in."""

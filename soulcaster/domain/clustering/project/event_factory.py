@@ -3,6 +3,7 @@
 Whatever makes a step calls these functions; they read clusterers and write to the step's draft. They call nothing back.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -35,6 +36,9 @@ from soulcaster.domain.ids import cluster_id_for, id_bytes
 
 _TEMPLATE_CHARS = 300
 """Characters of a template that are shown."""
+
+MOST_LANGUAGES = 20
+"""Languages that are counted for people."""
 
 NO_LINKAGE = 1.0
 """The threshold of an item that a person moved: no linkage decided."""
@@ -255,7 +259,16 @@ def status(
         moved_share=moved_share,
         threshold=last.calibration.join_threshold,
         calibration=last.calibration.number,
+        foreign=_foreign(embedders),
     )
+
+
+def _foreign(embedders: Embedders) -> tuple[tuple[str, int], ...]:
+    """Return the items of the most frequent languages that their embedder does not know."""
+    items: Counter[str] = Counter()
+    for clusters in embedders:
+        items.update(clusters.state.index.items_by_language()[0])
+    return tuple(sorted(items.items(), key=lambda of: (-of[1], of[0]))[:MOST_LANGUAGES])
 
 
 def proposals(embedders: Embedders) -> ProposalsChanged:

@@ -41,6 +41,7 @@ class ClusteringStatusOut(BaseModel):
     moved_share: float
     threshold: float
     calibration: int
+    foreign: list[tuple[str, int]]
 
 
 class ProposalOut(BaseModel):
