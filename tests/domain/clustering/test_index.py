@@ -75,7 +75,7 @@ def everything(index: MicroClusterIndex) -> Vectors:
 def test_of_few_groups_all_are_compared(k: int, seed: int) -> None:
     index = filled(np.arange(k), chance_rows(k, D, seed), words(k, seed), 8)
     asked = f(index, chance_rows(20, D, seed + 1), words(20, seed + 1))
-    similarities, slots = index.nearest(asked, k)
+    similarities, slots = index.nearest(asked, k=k)
     exact = asked @ everything(index).T
     assert similarities == pytest.approx(-np.sort(-exact, axis=1), abs=1e-5)
     assert np.take_along_axis(exact, slots, 1) == pytest.approx(similarities, abs=1e-5)
@@ -85,7 +85,7 @@ def test_of_many_groups_what_is_near_is_found() -> None:
     vectors, said = chance_rows(3000, D, 1), words(3000, 1)
     index = filled(np.arange(3000), vectors, said, 256)
     near = unit(vectors[:300] + 0.3 * chance_rows(300, D, 2))
-    similarities, slots = index.nearest(f(index, near, said[:300]), 1)
+    similarities, slots = index.nearest(f(index, near, said[:300]), k=1)
     exact = f(index, near, said[:300]) @ everything(index).T
     assert np.mean(slots[:, 0] == exact.argmax(1)) > 0.99
     assert similarities[:, 0] == pytest.approx(np.take_along_axis(exact, slots, 1)[:, 0], abs=1e-5)
@@ -106,7 +106,7 @@ def test_a_group_that_has_changed_is_found_where_it_is_now() -> None:
     index = filled(np.arange(100), vectors[:100], said[:100], 256)
     for at in range(100, 200):  # each of them becomes another, in place
         index.join([at - 100] * 50, np.repeat(vectors[at : at + 1], 50, 0), np.repeat(said[at : at + 1], 50, 0))
-    similarities, slots = index.nearest(f(index, vectors[100:], said[100:]), 1)
+    similarities, slots = index.nearest(f(index, vectors[100:], said[100:]), k=1)
     assert slots[:, 0].tolist() == list(range(100))
     assert similarities.min() > 0.95
 
@@ -128,7 +128,7 @@ def test_another_background_counts_for_groups_that_changed_meanwhile_too() -> No
     assert index.background == pytest.approx(background)
     n = len(index)
     assert everything(index) == pytest.approx(f(index, index.means[:n].astype("f"), index.word_means[:n].astype("f")))
-    assert index.nearest(everything(index), 1)[1][:, 0].tolist() == list(range(n))
+    assert index.nearest(everything(index), k=1)[1][:, 0].tolist() == list(range(n))
 
 
 def test_a_copy_does_not_change() -> None:
@@ -197,7 +197,7 @@ def test_a_group_that_was_given_up_is_never_found(n: int, data: st.DataObject, s
     assert len(index) == len(left)
     assert index.slots().tolist() == left
     for _ in range(2):  # as it is, and with a new search
-        _, slots = index.nearest(f(index, -vectors[:asked], said[:asked]), n)
+        _, slots = index.nearest(f(index, -vectors[:asked], said[:asked]), k=n)
         assert slots.shape[1] == min(RERANKED, len(left))
         assert set(slots.ravel().tolist()) <= set(left)
         centre(index, index.background)
@@ -226,6 +226,6 @@ def test_the_lowest_free_slot_is_taken_first_before_a_restart_and_after_it() -> 
         assert slots == [1, 3, 5, 6, 7]
         of.join(slots, vectors, said)
         assert of.means[slots] == pytest.approx(vectors, abs=3e-3)
-        assert of.nearest(f(of, vectors, said), 1)[1][:, 0].tolist() == slots
+        assert of.nearest(f(of, vectors, said), k=1)[1][:, 0].tolist() == slots
         assert of.slots().tolist() == list(range(8))
     assert dump_index(index).keys() == dump_index(loaded).keys()
