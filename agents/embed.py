@@ -95,11 +95,12 @@ class Embed:
     ) -> tuple[list[Outgoing], int]:
         """Embed what is fresh; return the messages and how many items they hold."""
         size = sum(len(item.body) for found in judged.values() for item in found.fresh)
+        chosen = {place: await until_available(partial(self._choose, place)) for place in judged}
         compared_items = await away(
             size,
-            lambda: {place: states[place].compared(found, self._embedder.languages) for place, found in judged.items()},
+            lambda: {place: states[place].compared(found, chosen[place].languages) for place, found in judged.items()},
         )
-        embedded = await self._embedded(compared_items)
+        embedded = await self._embedded(compared_items, chosen)
         messages = await away(
             size + sum(vectors.nbytes for _, vectors in embedded.values()),
             lambda: [
@@ -111,12 +112,14 @@ class Embed:
         return messages, sum(map(len, compared_items.values()))
 
     async def _embedded(
-        self, compared_items: Mapping[ProjectPartition, Sequence[ComparedItem]]
+        self,
+        compared_items: Mapping[ProjectPartition, Sequence[ComparedItem]],
+        chosen: Mapping[ProjectPartition, Embedder],
     ) -> dict[ProjectPartition, tuple[EmbedderId, Vectors]]:
         """Return for each project its embedder and the vectors of its items."""
         by_embedder: dict[Embedder, list[ProjectPartition]] = defaultdict(list)
         for place in compared_items:
-            by_embedder[await until_available(partial(self._choose, place))].append(place)
+            by_embedder[chosen[place]].append(place)
         found: dict[ProjectPartition, tuple[EmbedderId, Vectors]] = {}
         for embedder, places in by_embedder.items():
             texts = [compared.text for place in places for compared in compared_items[place]]

@@ -20,8 +20,8 @@ from soulcaster.domain.clustering.features.languages import RARE, language_among
 from soulcaster.domain.clustering.micro_clusters.foreign_search import ForeignSearch
 from soulcaster.domain.clustering.micro_clusters.index import KNOWN
 from soulcaster.domain.clustering.project.clusters import ProjectClusters
-from soulcaster.domain.clustering.project.embedders import EmbedderKey
 from soulcaster.domain.clustering.project.item_records import RECORD_BYTES
+from soulcaster.domain.embedder import EmbedderKey
 from soulcaster.domain.events import ClusteringStatus
 from soulcaster.domain.feedback.items import ComparedItem, compared_item, with_languages
 from soulcaster.domain.ids import id_bytes
