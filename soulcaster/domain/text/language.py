@@ -20,7 +20,10 @@ LOOKED_AT = 120
 
 _READ = 2 * LOOKED_AT
 _SHORTEST = 12
-_CONSIDERED, _LIKELIEST = 25, 5
+_CONSIDERED = 25
+_LEAST = 0.05
+"""Of a score; a text of which no other language has this is taken to be in a known one."""
+
 _SUREST = 0.4
 """Below this score the model guesses: it finds another language in every fifth short English question."""
 
@@ -77,11 +80,12 @@ def foreign_languages(text: str, known: frozenset[str]) -> tuple[tuple[str, floa
         return ()
     other_script = not start.isascii() and 2 * len(_OF_OTHER_SCRIPTS.findall(start)) >= len(_LATIN.findall(start))
     read = _LATIN.sub(" ", start) if other_script else start
-    if other_script:
-        known -= {"en"}
     found = [(one["lang"], float(one["score"])) for one in _detector().detect(read.lower(), k=_CONSIDERED)]
-    foreign = [(language, score) for language, score in found if language not in known][:_LIKELIEST]
-    of_known = sum(score for language, score in found if language in known)
+    foreign = [(language, score) for language, score in found if language not in known and score >= _LEAST]
+    if not foreign:
+        return ()
+    possible = known - {"en"} if other_script else known
+    of_known = sum(score for language, score in found if language in possible)
     if not of_known and not other_script:
         of_known = found[-1][1]  # none of them is among those considered: they are at most as likely as the last
     share = (1 - min(1.0, of_known)) / sum(score for _, score in foreign)

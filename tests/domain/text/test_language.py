@@ -56,6 +56,7 @@ def test_a_foreign_text_is_found_without_doubt(text: str, language: str) -> None
 def test_another_script_is_no_known_language() -> None:
     probabilities = [probability for _, probability in foreign_languages("WiFi 总是连不上", frozenset({"en"}))]
     assert sum(probabilities) == pytest.approx(1)
+    assert "en" not in dict(foreign_languages("我的手机 app crash", frozenset({"en"})))
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,9 @@ RARE = 0.02
 """The share that any language is taken to have at least: one that a project has not had yet is found only where the
 text leaves little doubt, and one text in fifty of another language does not pass for the usual one."""
 
+COMMON = 0.1
+"""The share that the languages which the embedder knows are taken to have at least."""
+
 UNSEEN = 20
 """Items that a project is taken to have had in languages that the embedder knows, before the first has come."""
 
@@ -21,7 +24,7 @@ def language_among(likely: tuple[tuple[str, float], ...], items: Mapping[str, in
     `items` are the items of the project by foreign language, `known` those in known languages.
     """
     total = known + UNSEEN + sum(items.values())
-    best, most = "", (1 - sum(probability for _, probability in likely)) * max(RARE, (known + UNSEEN) / total)
+    best, most = "", (1 - sum(probability for _, probability in likely)) * max(COMMON, (known + UNSEEN) / total)
     for language, probability in likely:
         weight = probability * max(RARE, items.get(language, 0) / total)
         if weight > most:
