@@ -26,6 +26,7 @@ from soulcaster.domain.lost_records import DamagedRecords
 from soulcaster.errors import BadInput, KafkaRefuses, KafkaUnavailable, RedisRefuses, Unavailable
 from soulcaster.http_client import http_session
 from soulcaster.ports.embedder import Embedder
+from soulcaster.processes.connections import open_read_model
 from soulcaster.processes.groups import ConsumerGroup, consumer_groups
 from soulcaster.processes.kafka_access import kafka_access
 from soulcaster.processes.redis_access import redis_access
@@ -39,6 +40,9 @@ TIMEOUT_SECONDS = 5.0
 MEASURE_SECONDS = 0.5
 MEASURED_AT_ONCE = 32
 """How long the embedder is measured, and how many texts it gets at once."""
+
+MOST_PROJECTS = 100
+"""Projects whose languages are looked up."""
 
 STALL_SECONDS = 4.0
 """A worker commits every second; one that is behind and has not committed for this long has a problem."""
@@ -105,6 +109,16 @@ class SetAside(BaseModel):
     records: int
 
 
+class ForeignItems(BaseModel):
+    """How many items of a project are in each language that its embedder does not know, the largest first."""
+
+    model_config = ConfigDict(frozen=True)
+
+    project_id: str
+    items: int
+    languages: tuple[tuple[str, int], ...]
+
+
 class Report(BaseModel):
     """Everything that was found; without problems all is well."""
 
@@ -118,6 +132,7 @@ class Report(BaseModel):
     dead_letters: int | None = None
     set_aside: list[SetAside] = []
     deaths: list[Death] = []
+    foreign: list[ForeignItems] = []
     problems: list[Problem] = []
 
 
@@ -130,6 +145,11 @@ async def examine(settings: Settings, data_dir: Path) -> Report:
         try:
             await _examine_kafka(settings, report)
         except KafkaUnavailable as error:
+            report.problems.append(Problem(what=str(error), advice="it did a moment ago: try again"))
+    if redis.reachable:
+        try:
+            report.foreign = await foreign_items(settings)
+        except Unavailable as error:
             report.problems.append(Problem(what=str(error), advice="it did a moment ago: try again"))
     stack_runs = (data_dir / STACK_FILE).exists()
     report.deaths = list(read_deaths(data_dir)) if stack_runs else []
@@ -273,6 +293,17 @@ async def _texts_per_s(embedder: Embedder) -> int:
         await embedder.embed([f"I was charged twice for order {number:06d}, please refund me." for number in numbers])
         done += MEASURED_AT_ONCE
     return round(done / (time.perf_counter() - began))
+
+
+async def foreign_items(settings: Settings) -> list[ForeignItems]:
+    """Return the projects with items in languages that their embedder does not know, of the first `MOST_PROJECTS`."""
+    found = []
+    async with open_read_model(settings) as read_model:
+        for project in (await read_model.projects.list())[:MOST_PROJECTS]:
+            status = await read_model.clustering.status(project.id)
+            if status is not None and status.foreign:
+                found.append(ForeignItems(project_id=project.id, items=status.items, languages=status.foreign))
+    return found
 
 
 # ---- topics, groups and lag --------------------------------------------------------------------------------------

@@ -73,6 +73,15 @@ def _print(report: "Report") -> None:
             deaths.add_row(death.name, str(death.deaths), at, now)
         out.print()
         out.print(deaths)
+    if report.foreign:
+        languages = table("Foreign", "Of items", "Project", "Languages")
+        for found in report.foreign:
+            total = sum(items for _, items in found.languages)
+            named = ", ".join(f"{language} {items:,}" for language, items in found.languages)
+            languages.add_row(f"{total:>7,}", f"{found.items:,}", found.project_id, named)
+        out.print()
+        out.print(languages)
+        out.print("The embedder does not know these languages: it compares such items by their words.")
     for problem in report.problems:
         say(f"\nProblem: {problem.what}\n  What to do: {problem.advice}")
     if not report.problems:

@@ -1,6 +1,7 @@
 """What `soulcaster doctor` finds out about a consumer group, with scripted offsets."""
 
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import chain, repeat
 from pathlib import Path
@@ -9,12 +10,17 @@ import pytest
 from aiokafka import TopicPartition
 
 from soulcaster.adapters.kafka.offsets import KafkaOffsets
+from soulcaster.adapters.redis.read_model import RedisReadModel
 from soulcaster.cli import checks
-from soulcaster.cli.checks import Report, check_group
+from soulcaster.cli.checks import ForeignItems, Report, check_group, foreign_items
 from soulcaster.cli.doctor import _print
 from soulcaster.dev.supervision import Death
+from soulcaster.domain.events import ClusteringStatus
 from soulcaster.ports.topic_copy import Span
 from soulcaster.processes.groups import ConsumerGroup
+from soulcaster.processes.settings import Settings
+from tests.conftest import RedisServer
+from tests.support.make import NOW, item
 
 ONE, OTHER = TopicPartition("feedback.raw", 0), TopicPartition("feedback.raw", 1)
 WORKER = ConsumerGroup("soulcaster", "worker", {"feedback.raw": ("normalize",), "feedback.items": ("embed", "project")})
@@ -91,3 +97,16 @@ def test_doctor_shows_what_died_of_a_run(tmp_path: Path, capsys: pytest.CaptureF
     said = capsys.readouterr().out
     assert "The launcher" in said
     assert "runs again" in said
+
+
+async def test_the_languages_that_the_embedder_does_not_know_are_found_and_shown(
+    read_model: RedisReadModel, redis_server: RedisServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status = ClusteringStatus("idle", 7, "", NOW, 0.5, 60, 6, 2, 0.0, 0.62, 4)
+    for project, foreign in (("p1", (("de", 9), ("ko", 1))), ("p2", ())):
+        await read_model.writer.put_items(project, [item("1", project=project)])
+        await read_model.writer.apply(project, [replace(status, foreign=foreign)])
+    found = await foreign_items(Settings(redis_url=redis_server.url))
+    assert found == [ForeignItems(project_id="p1", items=60, languages=(("de", 9), ("ko", 1)))]
+    _print(Report(versions={}, parts=[], foreign=found))
+    assert "de 9, ko 1" in capsys.readouterr().out
