@@ -424,3 +424,40 @@ def grouping(
         say_json([asdict(of_set) for of_set in found])
     else:
         print_grouping(found)
+
+
+@app.command()
+def near(
+    texts: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="A .csv, .tsv or .jsonl with a label for each text.", show_default="demo"),
+    ] = None,
+    text_column: Annotated[str, typer.Option(metavar="C", help="The text.")] = "text",
+    title_column: Annotated[str | None, typer.Option(metavar="C", help="A title, put before the text.")] = None,
+    label_column: Annotated[str, typer.Option(metavar="C", help="The label; duplicates have the same.")] = "category",
+    embedder: Annotated[
+        str | None, typer.Option(metavar="E", help="As for `bench clustering`.", show_default="static")
+    ] = None,
+    embeddings: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="As for `bench clustering`.", show_default=False)
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say how many items that have duplicates have one of them among their ten nearest.
+
+    Nearest by meaning, by words, by the similarity that the clusterer takes of both, and by both ranks fused.
+
+    `soulcaster bench near --texts bugs.csv --text-column body --title-column summary --label-column duplicate`
+    """
+    from soulcaster.bench.datasets import LabelledFile
+    from soulcaster.bench.near import measure
+    from soulcaster.cli.bench_tables import print_near
+    from soulcaster.terminal import progress_bar
+
+    file = LabelledFile(texts, text_column, title_column, label_column) if texts else LabelledFile()
+    with progress_bar("reading", "items") as bar:
+        found = measure(file, embedder, embeddings, bar.report)
+    if as_json:
+        say_json(asdict(found))
+    else:
+        print_near(found)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from soulcaster.bench.growth import GrowthFigures
     from soulcaster.bench.intake import IntakeFigures
     from soulcaster.bench.masking import MaskingFigures
+    from soulcaster.bench.near import NearFigures
     from soulcaster.bench.neighbour import NeighbourFigures
     from soulcaster.bench.pipeline import PipelineFigures
     from soulcaster.bench.pull_requests import PullRequestFigures
@@ -250,3 +251,13 @@ def print_grouping(found: Sequence["SetFigures"]) -> None:
             *(f"{value:.3f}" for value in (themes.bcubed_f1, themes.bcubed_precision, themes.bcubed_recall)),
         )
     console().print(sets)
+
+
+def print_near(found: "NearFigures") -> None:
+    """Print how many known duplicates are near."""
+    numbers = _numbers(
+        f"{found.asked:,} of {found.items:,} items have duplicates; one among the ten nearest", "by", "of"
+    )
+    for name in ("meaning", "words", "similarity", "fused"):
+        numbers.add_row(name, f"{getattr(found, name):.3f}")
+    console().print(numbers)
