@@ -405,7 +405,8 @@ def grouping(
     `[tickets]`, `texts = "tickets.csv"`, and where they differ `text_column`, `title_column`, `label_column`.
 
     The scores are B-cubed: F1 as first assigned and after the last round, with the precision, recall and F0.5 of the
-    latter; beside them F1 of the best cut of a batch dendrogram, chosen by the labels, and of every item alone.
+    latter; beside them F1 of the best cut of a batch dendrogram, chosen by the labels, and of every item alone; then
+    the number of themes, with F1, precision and recall. A cluster in no theme counts as a theme of its own.
 
     `soulcaster bench grouping sets/ --label-column topic --samples`
 

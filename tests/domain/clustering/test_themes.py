@@ -164,7 +164,7 @@ def test_the_themes_of_a_round_are_in_the_events(themed: Themed) -> None:
         assert area in theme.terms
         assert theme.title == ", ".join(theme.terms[:3])
         assert theme.why.startswith(
-            f"its clusters share {', '.join(theme.terms)}; they are at least 0.25 alike on average, "
+            f"Its clusters share {', '.join(theme.terms)} and are at least 0.25 alike on average, "
         )
     assert [theme.items for theme in themed.themes()] == sorted((t.items for t in by_id.values()), reverse=True)
 

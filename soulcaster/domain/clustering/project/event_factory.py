@@ -320,9 +320,9 @@ def themes(embedders: Embedders) -> ThemesChanged:
 
 
 def _why(theme: SettledTheme) -> str:
-    shared = f"its clusters share {', '.join(theme.terms)}; " if theme.terms else ""
+    shared = f"share {', '.join(theme.terms)} and " if theme.terms else ""
     return (
-        f"{shared}they are at least {theme.linkage:.2f} alike on average, where any two texts here are "
+        f"Its clusters {shared}are at least {theme.linkage:.2f} alike on average, where any two texts here are "
         f"{theme.usual:.2f} alike; from {theme.threshold:.2f} on clusters are one theme"
     )
 
