@@ -1,4 +1,4 @@
-"""The merge threshold: the size of topics, and how well parts are separated."""
+"""The merge threshold: how well parts are separated, and the size of topics."""
 
 import numpy as np
 import pytest
@@ -8,14 +8,15 @@ from hypothesis import strategies as st
 from soulcaster.domain.clustering.consolidation.graph import nearest_graph, smoothed
 from soulcaster.domain.clustering.consolidation.linkage import RoundConstraints, average_linkage
 from soulcaster.domain.clustering.consolidation.merge_threshold import (
+    EVIDENCE,
     HIGHEST,
-    TRIED,
-    best_separation,
+    LOWEST,
+    estimated,
     merge_threshold,
     micro_clusters_per_topic,
-    separations,
+    silhouettes,
 )
-from soulcaster.domain.clustering.features.vectors import Vectors, unit
+from soulcaster.domain.clustering.features.vectors import unit
 from tests.domain.clustering.graphs import arrivals, complete, planted, seeds, steady, together, worded
 from tests.domain.clustering.make import chance_rows
 
@@ -55,62 +56,63 @@ def test_a_template_among_single_items_is_no_reason_to_merge_them() -> None:
 
 def test_one_group_alone_is_no_topic() -> None:
     assert micro_clusters_per_topic(chance_rows(1)) == 1
-    assert (
-        merge_threshold(chance_rows(1), np.ones(1, np.int64), complete(1), worded(1), RoundConstraints())[0] == HIGHEST
-    )
 
 
 @steady
 @given(seeds, st.integers(2, 40), st.lists(st.floats(-0.3, 0.9), min_size=1, max_size=5), st.booleans())
-def test_how_far_apart_clusters_are_is_what_their_groups_say(seed: int, n: int, some: list[float], told: bool) -> None:
+def test_silhouettes_are_what_all_pairs_say(seed: int, n: int, some: list[float], told: bool) -> None:
     rows = chance_rows(n, 6, seed)
     chance = np.random.default_rng(seed)
-    thresholds = sorted(some, reverse=True)
+    cuts = sorted(some, reverse=True)
     constraints = RoundConstraints({slot: slot % 2 for slot in range(0, n, 5)}) if told else RoundConstraints()
-    merges = average_linkage(rows, chance.integers(1, 5, n), complete(n), thresholds[-1] - 0.1, constraints)
+    merges = average_linkage(rows, chance.integers(1, 5, n), complete(n), cuts[-1] - 0.1, constraints)
     looked_at = np.flatnonzero(chance.random(n) < 0.7)
     wide = rows.astype(np.float64)
-    expected = np.zeros((len(thresholds), len(looked_at)))
-    for at, threshold in enumerate(thresholds):
-        part = merges.parts(threshold)
+    expected = np.full((len(cuts), len(looked_at)), np.nan)
+    for at, cut in enumerate(cuts):
+        part = merges.parts(cut)
         for place, i in enumerate(looked_at.tolist()):
             mine = np.flatnonzero((part == part[i]) & (np.arange(n) != i))
             others = [float((wide[part == other] @ wide[i]).mean()) for other in np.unique(part) if other != part[i]]
-            if len(mine) and others:
-                a, b = float((wide[mine] @ wide[i]).mean()), max(others)
-                expected[at, place] = (a - b) + (a - b) / max(1e-6, 1 - min(a, b))
-    assert separations(rows, merges, looked_at, thresholds) == pytest.approx(expected, abs=1e-4)
+            if len(mine):
+                a, b = float((wide[mine] @ wide[i]).mean()), max(others, default=0.0)
+                expected[at, place] = (a - b) / max(1e-6, 1 - min(a, b))
+    assert silhouettes(rows, merges, looked_at, cuts) == pytest.approx(expected, abs=1e-4, nan_ok=True)
 
 
 @pytest.mark.parametrize("noise", [0.3, 0.6, 0.9, 1.1])
-def test_however_loose_large_topics_are_the_cut_is_where_they_are_apart(noise: float) -> None:
+def test_however_loose_large_topics_are_they_are_found(noise: float) -> None:
     rows, of = planted(400, 8, noise)
     graph, similarity = nearest_graph(rows, arrivals(rows))
     smooth = smoothed(rows, graph, similarity)
-    merges = average_linkage(smooth, np.ones(400, np.int64), graph, TRIED[-1], RoundConstraints())
-    part = merges.parts(best_separation(smooth, merges, worded(len(smooth))).threshold)
-    assert len(together(part) & together(of)) >= 6
+    threshold, merges = merge_threshold(smooth, np.ones(400, np.int64), graph, worded(400), RoundConstraints())
+    assert len(together(merges.parts(threshold)) & together(of)) >= 6
 
 
-@pytest.mark.parametrize("groups", [120, 1500])
-def test_a_few_large_topics_are_seen_although_nothing_seems_alike(groups: int) -> None:
-    topics = chance_rows(2, 48, 1)
-    rows = unit(unit(topics - topics.mean(0))[np.arange(groups) % 2] + 1.7 * chance_rows(groups, 48, 2))
+def test_silhouettes_of_a_few_weigh_less_than_what_is_usual() -> None:
+    assert estimated(np.array([np.nan, np.nan], np.float32), 0.4) == pytest.approx(0.4)
+    assert estimated(np.ones(1, np.float32), 0.4) < 0.5
+    assert estimated(np.ones(50 * EVIDENCE, np.float32), 0.4) > 0.98
+
+
+@steady
+@given(seeds, st.integers(1, 3))
+def test_a_few_unlike_texts_stay_apart_even_where_all_similarities_are_high(seed: int, n: int) -> None:
+    rows = unit(0.8 * chance_rows(1, 256, 9) + chance_rows(n, 256, seed))  # near 0.4: the background is not known yet
     graph, similarity = nearest_graph(rows, arrivals(rows))
     smooth = smoothed(rows, graph, similarity)
-    assert micro_clusters_per_topic(smooth) < 2
-    assert merge_threshold(smooth, np.ones(groups, np.int64), graph, worded(groups), RoundConstraints())[0] < 0.5
+    threshold, merges = merge_threshold(smooth, np.ones(n, np.int64), graph, worded(n), RoundConstraints())
+    assert LOWEST <= threshold <= HIGHEST
+    assert len(together(merges.parts(threshold))) == n
 
 
-def test_a_few_near_copies_do_not_change_how_sure_the_separation_is() -> None:
-    def at_least(rows: Vectors) -> float:
-        n = len(rows)
-        graph, similarity = nearest_graph(rows, complete(n)[:, :12])
-        smooth = smoothed(rows, graph, similarity)
-        merges = average_linkage(smooth, np.ones(n, np.int64), graph, TRIED[-1], RoundConstraints())
-        return best_separation(smooth, merges, worded(n)).at_least
-
-    rows, _ = planted(40, 4, 1.1)
-    copy = chance_rows(1, 128, 3)
-    near = unit(np.concatenate([copy, copy + 0.01 * chance_rows(1, 128, 4)]))
-    assert abs(at_least(np.concatenate([rows, near])) - at_least(rows)) < 0.05
+def test_many_single_texts_keep_the_threshold_high_and_near_copies_join() -> None:
+    alone = chance_rows(300, 64)
+    pairs = np.concatenate([alone, unit(alone[:20] + 0.02 * chance_rows(20, 64, 3))])
+    graph, similarity = nearest_graph(pairs, arrivals(pairs))
+    smooth = smoothed(pairs, graph, similarity)
+    threshold, merges = merge_threshold(smooth, np.ones(320, np.int64), graph, worded(320), RoundConstraints())
+    parts = merges.parts(threshold)
+    assert threshold > 0.8
+    assert (parts[:20] == parts[300:]).all()
+    assert len(together(parts)) > 280

@@ -1,12 +1,12 @@
 """Choosing the merge threshold: the linkage from which on a round makes two parts one. No labels are needed.
 
-docs/clustering.md ("The merge threshold") has the formulas and the reasons for them. The numbers were chosen once, to
-do well on many data sets, embedders and shapes at once; no label and no text domain is in them.
+How fine topics are shows in how well parts are separated at two cuts, a tight one that leaves near-copies together and
+a loose one that makes large parts, and in how many micro-clusters a topic has. docs/clustering.md ("The merge
+threshold") has the reasons, and how the numbers were found; no label and no text domain is in them.
 """
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -18,8 +18,20 @@ from soulcaster.domain.clustering.consolidation.linkage import (
 )
 from soulcaster.domain.clustering.features.vectors import Flags, Slots, Vectors
 
-HIGHEST = 0.97
-"""The threshold where nearly everything is alone."""
+LOWEST, HIGHEST = 0.4, 0.97
+"""The bounds of the threshold: below the lowest, most of what is merged is wrong; the highest merges near-copies."""
+
+TIGHT, LOOSE = 0.8, 0.3
+"""The two cuts whose parts are looked at."""
+
+USUAL_TIGHT, USUAL_LOOSE = 0.58, 0.38
+"""The silhouettes of the parts of each cut in a usual project: what is assumed until there is evidence."""
+
+EVIDENCE = 10
+"""The number of micro-clusters that say as much as what is assumed."""
+
+BASE, PER_RATIO, PER_LN_SIZE, PER_LN_ALL = -0.124, 0.315, -0.204, 0.1
+"""The threshold is BASE + PER_RATIO * tight / loose + PER_LN_SIZE * ln m + PER_LN_ALL * ln n."""
 
 FAR = 5.0
 """Two micro-clusters are alike if they are more than this number of spreads above the median similarity."""
@@ -27,36 +39,19 @@ FAR = 5.0
 FARTHEST = 0.9
 """The similarity from which on two micro-clusters are always alike."""
 
-TRIED = (0.65, 0.6, 0.55, 0.5, 0.45, 0.4, 0.35, 0.3, 0.25, 0.2)
-"""The thresholds whose clusters are compared."""
-
-SHARPNESS = 0.05
-"""The difference in separation that makes a tried threshold count e times as much."""
-
-UNSURE, SURE = 0.65, 0.7
-"""Up to the first separation the size of topics counts in full, from the second on not at all."""
-
 GRANULARITY: Mapping[str, float] = {"finer": 0.12, "fine": 0.06, "auto": 0.0, "broad": -0.06, "broader": -0.12}
 """What a person's choice adds to the threshold."""
 
-_EXTREME = 0.1
-"""The share of separations, at each end, that count no more than the next ones (winsorized)."""
+_SAMPLE = 1024
+"""Micro-clusters that are compared with all parts, and with each other for what is usual."""
 
-_SAMPLE = 512
-"""Micro-clusters that are compared with each other, for what is usual, and with all parts."""
-
-_COMPARED_WITH_ALL = 256
+_COMPARED_WITH_ALL = 512
 """Micro-clusters that are compared with all others, for how many are alike."""
 
 _CHUNK_ROWS = 4096
 
-
-@dataclass(frozen=True, slots=True)
-class BestSeparation:
-    """The threshold at which parts are best separated, and their separation there, less two standard errors."""
-
-    threshold: float
-    at_least: float
+_LEAST = 0.05
+"""The least silhouette that a ratio is taken to."""
 
 
 def merge_threshold(
@@ -64,11 +59,16 @@ def merge_threshold(
 ) -> tuple[float, Dendrogram]:
     """Return the threshold, judged by the micro-clusters that have words, and what is merged down to it and further."""
     wish = GRANULARITY[constraints.granularity]
-    merges = average_linkage(smooth, counts, graph, TRIED[-1] + min(0.0, wish), constraints)
-    by_size = min(HIGHEST, 1.61 - 0.6 * math.log(micro_clusters_per_topic(smooth[worded])))
-    best = best_separation(smooth, merges, worded)
-    unsure = min(1.0, max(0.0, (SURE - best.at_least) / (SURE - UNSURE)))
-    return best.threshold + unsure * max(0.0, by_size - best.threshold) + wish, merges
+    merges = average_linkage(smooth, counts, graph, min(LOOSE, LOWEST + wish), constraints)
+    judged = np.flatnonzero(worded)
+    n = len(judged)
+    tight, loose = silhouettes(smooth, merges, _sample(judged, _SAMPLE), (TIGHT, LOOSE))
+    ratio = estimated(tight, USUAL_TIGHT) / max(_LEAST, estimated(loose, USUAL_LOOSE))
+    size = micro_clusters_per_topic(smooth[judged])
+    seen = BASE + PER_RATIO * ratio + PER_LN_SIZE * math.log(size) + PER_LN_ALL * math.log(max(1, n))
+    # A few micro-clusters say little, and a wrong merge is worse than a missed one.
+    threshold = (n * min(HIGHEST, max(LOWEST, seen)) + EVIDENCE * HIGHEST) / (n + EVIDENCE)
+    return threshold + wish, merges
 
 
 def micro_clusters_per_topic(smooth: Vectors) -> float:
@@ -76,47 +76,40 @@ def micro_clusters_per_topic(smooth: Vectors) -> float:
     n = len(smooth)
     if n < 2:
         return 1.0
-    random = np.random.default_rng(n)
-    sample = smooth[_sample(n, _SAMPLE, random)]
+    every = np.arange(n)
+    sample = smooth[_sample(every, _SAMPLE)]
     usual = (sample @ sample.T)[~np.tri(len(sample), dtype=np.bool_)]
     low, middle = np.arctanh(np.clip(np.quantile(usual, [0.16, 0.5], overwrite_input=True), -FARTHEST, FARTHEST))
     far = min(FARTHEST, math.tanh(middle + FAR * (middle - low)))
-    compared = smooth[_sample(n, _COMPARED_WITH_ALL, random)]
+    compared = smooth[_sample(every, _COMPARED_WITH_ALL)]
     alike = np.zeros(len(compared), np.int64)
     for at in range(0, n, _CHUNK_ROWS):
         alike += (compared @ smooth[at : at + _CHUNK_ROWS].T > far).sum(1)
     return float(len(compared) / (1 / np.maximum(alike, 1)).sum())
 
 
-def best_separation(smooth: Vectors, merges: Dendrogram, worded: Flags) -> BestSeparation:
-    """Return the mean of the tried thresholds, each weighted by exp(separation / SHARPNESS)."""
-    judged = np.flatnonzero(worded)
-    if not len(judged):
-        return BestSeparation(TRIED[0], 0.0)
-    n = len(judged)
-    each = separations(smooth, merges, judged[_sample(n, _SAMPLE, np.random.default_rng(n))], TRIED)
-    mean = each.mean(1)
-    weight = np.exp((mean - mean.max()) / SHARPNESS)
-    best = each[mean.argmax()]
-    usual = np.clip(best, *np.quantile(best, [_EXTREME, 1 - _EXTREME]))  # a few near-copies are not what is usual
-    error = float(usual.std()) / math.sqrt(len(usual))
-    return BestSeparation(float(weight @ np.array(TRIED) / weight.sum()), float(usual.mean()) - 2 * error)
+def estimated(silhouettes: Vectors, usual: float) -> float:
+    """Return the mean of silhouettes (NaN: none), the nearer to the usual one the fewer there are."""
+    known = silhouettes[np.isfinite(silhouettes)]
+    return (float(known.sum()) + EVIDENCE * usual) / (len(known) + EVIDENCE)
 
 
-def separations(smooth: Vectors, merges: Dendrogram, sample: Slots, thresholds: Sequence[float]) -> Vectors:
-    """Return margin plus silhouette of the sampled micro-clusters at each threshold (a row); zero for one alone.
+def silhouettes(smooth: Vectors, merges: Dendrogram, sample: Slots, cuts: Sequence[float]) -> Vectors:
+    """Return the silhouette of each sampled micro-cluster at each cut, shape (cuts, sample); NaN for one that is alone.
 
-    Thresholds are given from the highest on. A part is compared once, for all thresholds between which it is the same.
+    It is (a - b) / (1 - min(a, b)), where a is the mean similarity to the others of its part, b that to the next best
+    part (Rousseeuw 1987, with similarities); b is 0, that of unrelated texts, where there is no other part. Cuts are
+    given from the highest on. A part is compared once, for all cuts at which it is the same.
     """
     n = len(smooth)
     rows, own = smooth[sample], merges.start[sample]
     sums = sums_by_part(smooth, np.ones(n, np.int64), merges.start)
     size = np.bincount(merges.start, minlength=n)
     since = np.zeros(n, np.int64)
-    inside, beside = np.full((2, len(thresholds), len(sample)), -np.inf, np.float32)
+    inside, beside = np.full((2, len(cuts), len(sample)), -np.inf, np.float32)
 
     def compare(parts: Slots, to: int) -> None:
-        """Compare parts that exist up to, but not at, a threshold."""
+        """Compare parts that exist up to, but not at, a cut."""
         for at in np.unique(since[parts]).tolist():
             same = parts[since[parts] == at]
             for first in range(0, len(same), _CHUNK_ROWS):
@@ -130,8 +123,8 @@ def separations(smooth: Vectors, merges: Dendrogram, sample: Slots, thresholds: 
                 beside[at:to] = np.maximum(beside[at:to], total.max(1))
 
     above = math.inf
-    for to, threshold in enumerate(thresholds):
-        merged = merges.between(threshold, above)
+    for to, cut in enumerate(cuts):
+        merged = merges.between(cut, above)
         if to:
             compare(np.unique(merged), to)
         for into, gone in merged.tolist():
@@ -139,15 +132,16 @@ def separations(smooth: Vectors, merges: Dendrogram, sample: Slots, thresholds: 
             size[into] += size[gone]
             size[gone] = 0
         since[merged] = to
-        own = merges.parts(threshold)[sample]
-        above = threshold
-    compare(np.flatnonzero(size), len(thresholds))
-    known = np.isfinite(inside) & np.isfinite(beside)
-    margin = np.subtract(inside, beside, out=np.zeros_like(inside), where=known)
-    separation: Vectors = margin + margin / np.maximum(1 - np.minimum(inside, beside), 1e-6)
-    return separation
+        own = merges.parts(cut)[sample]
+        above = cut
+    compare(np.flatnonzero(size), len(cuts))
+    a = np.where(np.isfinite(inside), inside, np.nan)
+    b = np.where(np.isfinite(beside), beside, 0)
+    found: Vectors = (a - b) / np.maximum(1 - np.minimum(a, b), 1e-6)
+    return found
 
 
-def _sample(n: int, most: int, random: np.random.Generator) -> Slots:
-    """Return at most `most` of n positions, ascending."""
-    return np.arange(n) if n <= most else np.sort(random.choice(n, most, replace=False))
+def _sample(of: Slots, most: int) -> Slots:
+    """Return at most `most` of the micro-clusters, ascending."""
+    n = len(of)
+    return of if n <= most else of[np.sort(np.random.default_rng(n).choice(n, most, replace=False))]
