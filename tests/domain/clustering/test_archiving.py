@@ -261,7 +261,7 @@ def test_a_cluster_from_which_all_but_what_is_archived_is_moved_stands() -> None
 def test_proposals_go_with_what_they_name() -> None:
     project = Project()
     project.keep(project.state.add(A, *stream(range(24))))
-    project.tell(Configure("fine", *WHO, granularity="fine"))
+    project.tell(Configure("broad", *WHO, granularity="broad"))
     [told] = [e for e in project.round().events if isinstance(e, ProposalsChanged)]
     assert told.proposals
     project.say("another thing", day=20)

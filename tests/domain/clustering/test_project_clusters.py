@@ -117,7 +117,7 @@ def test_an_item_that_comes_twice_in_a_step_is_taken_in_its_newest_version() -> 
     assert cluster.title == "new"
 
 
-@pytest.mark.parametrize(("topics", "proposals"), [(1, False), (3, True)])
+@pytest.mark.parametrize(("topics", "proposals"), [(2, False), (3, True)])
 def test_titles_and_proposals_are_those_of_rounds_that_are_described_one_by_one(topics: int, proposals: bool) -> None:
     at_once, one_by_one = Clusterer("p", DIMENSIONS), Clusterer("p", DIMENSIONS)
     items, vectors = stream(sorted(range(0, 2000, 5), key=lambda n: n % len(TOPICS) // topics))  # some topics first

@@ -144,8 +144,8 @@ def cluster_anew(state: ProjectClusters, granularity: Granularity) -> list[Clust
 
 
 def test_a_resolved_cluster_regresses_when_a_round_brings_it_newer_feedback() -> None:
-    state, _ = fed(200)
-    items = [uid(n) for n in range(200)]
+    state, _ = fed(100)
+    items = [uid(n) for n in range(100)]
     cluster_anew(state, "finer")
     resolved = {}
     for n, cluster_id in enumerate(sorted({c for c in state.cluster_of(items) if c})):
