@@ -139,8 +139,7 @@ class Report(BaseModel):
 async def examine(settings: Settings, data_dir: Path) -> Report:
     """Run every check; it takes some seconds where a system is down or a worker is behind."""
     kafka, redis, web = await asyncio.gather(check_kafka(settings), check_redis(settings), check_web(settings))
-    embedder, problems = await check_embedder(settings)
-    report = Report(versions=_versions(), parts=[kafka, redis, web], embedder=embedder, problems=problems)
+    report = Report(versions=_versions(), parts=[kafka, redis, web])
     if kafka.reachable:
         try:
             await _examine_kafka(settings, report)
@@ -151,6 +150,9 @@ async def examine(settings: Settings, data_dir: Path) -> Report:
             report.foreign = await foreign_items(settings)
         except Unavailable as error:
             report.problems.append(Problem(what=str(error), advice="it did a moment ago: try again"))
+    # After Kafka: it takes seconds, in which a worker that hangs would leave its group.
+    report.embedder, problems = await check_embedder(settings)
+    report.problems += problems
     stack_runs = (data_dir / STACK_FILE).exists()
     report.deaths = list(read_deaths(data_dir)) if stack_runs else []
     report.problems += [_death_problem(death) for death in report.deaths if not death.running]
