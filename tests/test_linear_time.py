@@ -30,6 +30,7 @@ from soulcaster.domain.text import (
     comparable,
     contentless,
     context,
+    digits,
     emails,
     forms,
     frames,
@@ -184,9 +185,11 @@ FUNCTIONS: Mapping[str, Callable[[str], object]] = {
     "text.comparable.comparable": lambda text: comparable.comparable(text, 2_000),
     "text.contentless.contentless": contentless.contentless,
     "text.forms.without_form": forms.without_form,
+    "text.digits.has_digit": digits.has_digit,
     "text.forms.without_kind": forms.without_kind,
     "text.quotes.without_quotes": quotes.without_quotes,
     "text.replies.without_replies": lambda text: replies.without_replies(text.split("\n")),
+    "text.language.foreign_languages": lambda text: language.foreign_languages(text, frozenset({"en"})),
     "text.language.language_of": language.language_of,
     "text.markup.to_text": markup.to_text,
     "text.masking.count_digits": masking.count_digits,
@@ -242,7 +245,8 @@ FUNCTIONS: Mapping[str, Callable[[str], object]] = {
 
 COVERED = (
     *(cards, comparable, context, emails, frames, given_texts, ip_addresses, language, markup, masking, normalize),
-    *(contentless, forms, mail_words, phones, quotes, replies, secrets, stop_words, traces, trimming, wordless, words),
+    *(contentless, digits, forms, mail_words, phones, quotes, replies, secrets, stop_words, traces, trimming),
+    *(wordless, words),
     *(lexical, harmless, redaction, strangers),
 )
 """Modules whose public functions of a text must all be in `FUNCTIONS`."""
