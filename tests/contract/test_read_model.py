@@ -3,14 +3,16 @@
 import itertools
 import random
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 from redis.asyncio import Redis
+from redis.exceptions import ResponseError
 
+from soulcaster.adapters.redis import keys
 from soulcaster.adapters.redis.documents import DOCUMENT
 from soulcaster.adapters.redis.feedback import ITEM
 from soulcaster.adapters.redis.read_model import RedisReadModel
@@ -47,6 +49,8 @@ from soulcaster.ports.projects import ITEM_BYTES, JOB_BYTES, STEP_BYTES, TOMBSTO
 from soulcaster.wire.project_config import ProjectConfig, RedditConfig, SourcesConfig, StoredConfig
 from tests.conftest import RedisServer
 from tests.support.make import NOW, item, step
+
+T = TypeVar("T")
 
 EMPTY = Stats(total_feedback=0, unclustered=0, total_clusters=0, by_source={}, by_status={"new": 0}, jobs=0)
 
@@ -1012,6 +1016,58 @@ async def test_what_items_take_is_counted_by_project(read_model: RedisReadModel)
     assert totals.stored_bytes == totals.largest_bytes + await counted()
     await read_model.writer.clear()
     assert await counted() == 0
+
+
+def _batches(things: Sequence[T], size: int) -> list[Sequence[T]]:
+    return [things[first : first + size] for first in range(0, len(things), size)]
+
+
+async def test_what_is_counted_is_the_same_after_a_rebuild(read_model: RedisReadModel) -> None:
+    writer, stored = read_model.writer, read_model.projects.stored_bytes
+    given = [item(n) for n in range(4)]
+    given.append(replace(given[0], body="longer than it was", updated_at=NOW))
+    gone = [given[1].id, "never-seen"]
+    removed = [ItemRemoved(gone[0], None, NOW)]
+    steps = [step(0, "pending", log="asked for"), step(1, "running", log="é" * 90), step(0, "pending", job="j2")]
+    plans = [Document(f"d{n}", "p1", "c1", "plan", "é" * 70, NOW) for n in range(2)]
+
+    async def deliver(cut: int) -> None:
+        """Write all of it, each topic in its order and in batches of `cut`."""
+        for items in _batches(given, cut):
+            await writer.put_items("p1", items)
+        for ids in _batches(gone, cut):
+            await writer.delete_items("p1", ids)
+        for events in _batches(removed, cut):
+            await writer.apply("p1", events)
+        for some in _batches(steps, cut):
+            await writer.put_job_steps(some)
+        for documents in _batches(plans, cut):
+            await writer.put_documents(documents)
+
+    counts = []
+    for cuts in ((100,), (1,), (2, 1), (1, 100, 3)):
+        await writer.clear()
+        for cut in cuts:
+            await deliver(cut)
+        counts.append(await stored("p1"))
+    await writer.clear()
+    await writer.delete_items("p1", gone)
+    await deliver(100)
+    assert counts == [await stored("p1")] * len(counts)
+
+
+async def test_a_deletion_that_stopped_halfway_counts_once(
+    read_model: RedisReadModel, redis_server: RedisServer
+) -> None:
+    one, kept = item(1), item(2)
+    await read_model.writer.put_items("p1", [one, kept])
+    async with Redis.from_url(redis_server.url) as redis:
+        await redis.set(keys.assignments("p1"), "of another type")
+        with pytest.raises(ResponseError, match="WRONGTYPE"):
+            await read_model.writer.delete_items("p1", [one.id])
+        await redis.delete(keys.assignments("p1"))
+    await read_model.writer.delete_items("p1", [one.id])
+    assert await read_model.projects.stored_bytes("p1") == len(ITEM.dump_json(kept)) + ITEM_BYTES + TOMBSTONE_BYTES
 
 
 async def test_many_are_read_as_each_alone(read_model: RedisReadModel) -> None:

@@ -39,7 +39,8 @@ class ItemWriter:
         stored = [i for i, at in zip(ids, times.value, strict=True) if at is not None and i in kept]
         replaced = await _sizes(redis, project_id, stored)
 
-        pipe = redis.pipeline()
+        # All or nothing: after a crash between an item and its count, the same item again would never be counted.
+        pipe = redis.transaction()
         size = _add_items(pipe, project_id, kept.values())
         pipe.incr(keys.stored_bytes(project_id), size - replaced + ITEM_BYTES * (len(kept) - len(stored)))
         _add_occurrences(pipe, project_id, [item for item in items if item.id in kept])
@@ -60,16 +61,14 @@ class ItemWriter:
         cluster's events.
         """
         ids = list(items)
+        await _put_tombstones(redis, project_id, ids)
         pipe = redis.pipeline()
-        are_deleted = pipe.smismember(keys.deleted_items(project_id), ids)
-        pipe.sadd(keys.deleted_items(project_id), *ids)
         texts = pipe.mget([keys.item(project_id, i) for i in ids])
         assigned = pipe.hmget(keys.assigned_clusters(project_id), ids)
         repositories = pipe.hmget(keys.item_repositories(project_id), ids)
         await pipe.execute()
         stored = [ITEM.validate_json(text) for text in texts.value if text is not None]
         freed = sum(len(text.encode()) + ITEM_BYTES for text in texts.value if text is not None)
-        freed -= TOMBSTONE_BYTES * (len(ids) - sum(are_deleted.value))
         leaving: dict[str, set[str]] = defaultdict(set)
         for i, cluster in zip(ids, assigned.value, strict=True):
             for cluster_id in (cluster, items[i]):
@@ -100,7 +99,7 @@ class ItemWriter:
         await forget_empty(redis, project_id, touched)
         await update_lists(redis, project_id, touched)
 
-        pipe = redis.pipeline()
+        pipe = redis.transaction()
         for source, count in left.items():
             if not count.value:
                 pipe.srem(keys.item_sources(project_id), source)
@@ -109,6 +108,17 @@ class ItemWriter:
         pipe.delete(*(keys.occurrences(project_id, i) for i in ids), *(keys.item(project_id, i) for i in ids))
         self._notices.add(pipe, project_id, cluster_notice(touched))
         await pipe.execute()
+
+
+async def _put_tombstones(redis: Commands, project_id: str, ids: Sequence[str]) -> None:
+    """Store which items are deleted, and count those that were not, all or nothing."""
+    pipe = redis.pipeline()
+    are_deleted = pipe.smismember(keys.deleted_items(project_id), ids)
+    await pipe.execute()
+    transaction = redis.transaction()
+    transaction.sadd(keys.deleted_items(project_id), *ids)
+    transaction.incr(keys.stored_bytes(project_id), TOMBSTONE_BYTES * (len(ids) - sum(are_deleted.value)))
+    await transaction.execute()
 
 
 async def _newest_versions(redis: Commands, project_id: str, items: Sequence[FeedbackItem]) -> dict[str, FeedbackItem]:
