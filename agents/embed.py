@@ -69,12 +69,13 @@ class Embed:
         embedded = 0
         if judged:
             try:
-                messages, embedded = await self._messages(states, judged, deleted)
+                messages, embedded = await self._messages(size, states, judged, deleted)
                 await until_available(lambda: self._publisher.publish(messages))
                 rows = await away(
                     size, lambda: {place: states[place].remember(found) for place, found in judged.items()}
                 )
                 for (partition, project_id), changes in rows.items():
+                    await asyncio.sleep(0)
                     with batch.writing(partition):
                         self._seen.write(partition, project_id, changes)
             except BaseException:
@@ -89,13 +90,16 @@ class Embed:
 
     async def _messages(
         self,
+        size: int,
         states: Mapping[ProjectPartition, Seen],
         judged: Mapping[ProjectPartition, Judged],
         deleted: Mapping[ProjectPartition, Sequence[Deleted]],
     ) -> tuple[list[Outgoing], int]:
         """Embed what is fresh; return the messages and how many items they hold."""
-        size = sum(len(item.body) for found in judged.values() for item in found.fresh)
-        chosen = {place: await until_available(partial(self._choose, place)) for place in judged}
+        chosen: dict[ProjectPartition, Embedder] = {}
+        for place in judged:
+            await asyncio.sleep(0)
+            chosen[place] = await until_available(partial(self._choose, place))
         compared_items = await away(
             size,
             lambda: {place: states[place].compared(found, chosen[place].languages) for place, found in judged.items()},

@@ -74,6 +74,19 @@ class Clickers:
                 await asyncio.sleep(0.2)
 
 
+async def _stay_apart(http: aiohttp.ClientSession, here: dict[str, str]) -> None:
+    """Make every text a cluster of its own."""
+    async with http.put("/clustering/config", params=here, json={"threshold": 1.0}) as answer:
+        assert answer.status == 202, await answer.text()
+        command = (await answer.json())["command_id"]
+    async with asyncio.timeout(60):
+        while True:
+            async with http.get(f"/commands/{command}", params=here) as answer:
+                if answer.status == 200:
+                    return
+            await asyncio.sleep(0.1)
+
+
 async def test_a_thousand_clicks_of_twenty_callers_on_fifty_clusters(
     program: Program, fresh_settings: Settings
 ) -> None:
@@ -86,13 +99,16 @@ async def test_a_thousand_clicks_of_twenty_callers_on_fifty_clusters(
     async with aiohttp.ClientSession(f"http://127.0.0.1:{fresh_settings.port}") as http:
         await ready(http)
         here = {"project_id": project_id}
+        await _stay_apart(http, here)
         for text in unlike_texts(CLUSTERS):
             async with http.post("/ingest/manual", params=here, json={"text": text}) as answer:
                 assert answer.status == 202
         await settled(fresh_settings, project_id, CLUSTERS)
         policy = {"concurrent_jobs": AT_ONCE, "job_usd": 0}
         async with http.put(
-            "/config/project", params={**here, "wait": "20"}, json={"version": 0, "policy": policy}
+            "/config/project",
+            params={**here, "wait": "20"},
+            json={"version": 0, "policy": policy, "threshold": 1.0},
         ) as answer:
             assert answer.status == 200, await answer.text()
         clickers = Clickers(http, project_id)

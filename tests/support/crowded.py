@@ -4,7 +4,15 @@ from datetime import timedelta
 
 from soulcaster.adapters.redis.lists import MOST_MEMBERS
 from soulcaster.domain.api_keys import ApiKey
-from soulcaster.domain.events import ClusterChanged, ClusterMerged, ItemAssigned, Proposal, ProposalsChanged
+from soulcaster.domain.events import (
+    ClusterChanged,
+    ClusterMerged,
+    ItemAssigned,
+    Proposal,
+    ProposalsChanged,
+    Theme,
+    ThemesChanged,
+)
 from soulcaster.domain.feedback.items import FeedbackItem
 from soulcaster.domain.fixes.document import Document
 from soulcaster.domain.fixes.fix import Fix, FixOptions, Target
@@ -82,12 +90,15 @@ def _cluster(cluster: str, size: int, title: str | None = None) -> ClusterChange
     sources = tuple(f"source-{n:030}" for n in range(20))
     title = text(500)[:MAX_TITLE_CHARS] if title is None else title
     terms = ("t" * 40,) * 8
-    return ClusterChanged(cluster, title, text(600)[:280], size, sources, NOW - timedelta(days=2), NOW, terms=terms)
+    begun = NOW - timedelta(days=2)
+    return ClusterChanged(cluster, title, text(600)[:280], size, sources, begun, NOW, terms=terms, theme_id="t1")
 
 
 async def _clusters(world: World, project: str) -> None:
-    """Add clusters, each with a job that says as much as it may, and some without a title of their own."""
+    """Add clusters, each with a job that says as much as it may, and some without a title of their own; all in t1."""
     writer = world.read_model.writer
+    themes = [Theme(f"t{n}", text(500)[:MAX_TITLE_CHARS], ("t" * 40,) * 8, text(500), MANY, MANY) for n in range(100)]
+    await writer.apply(project, [ThemesChanged(tuple(themes))])
     ids = [f"c{n}" for n in range(2, 2 + MANY)]
     await writer.apply(project, [_cluster(cluster, 1) for cluster in ids])
     await writer.apply(project, [ClusterMerged(f"m{n}", "c1", "person", text(600)[:200], n) for n in range(150)])

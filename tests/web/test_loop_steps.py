@@ -23,6 +23,7 @@ from tests.support.worst_bodies import LETTERS, bodies_of, forms_of
 
 IDS: Mapping[str, str] = {
     "project_id": "p1", "cluster_id": "c1", "job_id": "j1", "source": "source-1", "user_id": uid(0), "session_id": "x",
+    "theme_id": "t1",
 }  # fmt: skip
 QUERIES = ("", "limit=1000", f"q={quote_plus(LAST_WORDS)}", "q=no-such", "limit=1000&source=manual", "offset=500")
 LONG = ("/clusters", "/feedback", "/jobs", "/app/projects/long")

@@ -18,6 +18,7 @@ STREAMS = {"stream_live_updates", "/app/projects/{project_id}/jobs/{job_id}/log"
 
 IDS: Mapping[str, str] = {
     "project_id": "p1", "cluster_id": "c1", "job_id": "j1", "source": "source-1", "command_id": "k1", "user_id": uid(0),
+    "theme_id": "t1",
 }  # fmt: skip
 ABSENT = {"get_command", "get_job_order"}
 """What the crowded project does not have: an outcome of a command, a launch."""

@@ -36,7 +36,7 @@ _LONGEST = 400
 
 def wordless(text: str) -> str | None:
     """Return the short form of a text that has no words but those of a rating, or says nothing; None for others."""
-    if text[:2].isalpha() or _WORD.search(text, 0, _LONGEST) is not None:
+    if (len(text) > 1 and text[:2].isalpha()) or _WORD.search(text, 0, _LONGEST) is not None:
         if len(text) > _LONGEST or not has_digit(text):
             return contentless(text)
         if any(word[0] not in _RATING_WORDS for word in _LETTERS.finditer(text.lower())):

@@ -776,7 +776,7 @@ def test_a_split_that_is_proposed_is_done_when_asked() -> None:
 
 
 def test_a_reset_that_takes_several_rounds_is_answered_after_the_last(monkeypatch: pytest.MonkeyPatch) -> None:
-    state, _ = fed(40)
+    state, _ = fed(80)
     monkeypatch.setattr(identity, "MOST_MERGED", 1)
     monkeypatch.setattr(identity, "MOST_ITEMS", 1)
     apply(state, Configure("c", *WHO, granularity="finer"))

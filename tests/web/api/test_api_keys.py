@@ -15,6 +15,7 @@ from schemathesis import Case
 
 from soulcaster.adapters.redis import api_keys as redis_api_keys
 from soulcaster.domain.api_keys import PREFIX, SCOPES, ApiKey, KeyScope, hash_of, new_secret
+from soulcaster.domain.events import Theme, ThemesChanged
 from soulcaster.domain.source_state import Position, RepositoryState, SourceReport
 from soulcaster.ports.messaging import Record
 from soulcaster.services import api_keys as api_keys_service
@@ -193,6 +194,7 @@ async def test_a_second_tenant_sees_nothing_and_changes_nothing(
     """Every route with another project's key: told the project it is 404; not told, its ids are not there."""
     monkeypatch.setattr(live_updates, "STREAM_SECONDS", 0.05)
     items = await world.fill()
+    await world.read_model.writer.apply("p1", [ThemesChanged((Theme("t1", "Lost card", (), "alike", 2, 2),))])
     await world.job("j1", "pending")
     await world.member("u1", "owner", "p1")
     await world.key("read")
@@ -207,6 +209,7 @@ async def test_a_second_tenant_sees_nothing_and_changes_nothing(
     )
     ids = {
         "cluster_id": "c1",
+        "theme_id": "t1",
         "item_id": items[0].id,
         "job_id": "j1",
         "key_id": theirs.key.id,

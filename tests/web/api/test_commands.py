@@ -266,6 +266,7 @@ async def test_how_the_clustering_stands(world: World, client: Client) -> None:
         "moved_share": 0.25,
         "threshold": 0.62,
         "calibration": 4,
+        "foreign": [],
     }
     assert body["proposals"] == [
         {"id": "p", "kind": "merge", "cluster_ids": ["c1", "c2"], "score": 0.75, "reason": "alike"}

@@ -217,6 +217,7 @@ async def test_clusters_largest_first(world: World, client: Client) -> None:
         "titled_by": "machine",
         "pinned": False,
         "parent_id": None,
+        "theme_id": None,
     }
     answer = await client.get("/clusters", params=HERE | {"limit": "1", "offset": "1"})
     assert [c["id"] for c in await answer.json()] == ["middle"]
