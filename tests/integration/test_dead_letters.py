@@ -98,11 +98,15 @@ async def test_pages_hold_every_letter_of_a_project_once_newest_first(
     assert numbers([list(newest.items), list(older.items)]) == [309, 308]
 
 
-async def test_a_page_is_read_on_past_the_many_letters_of_another(fresh_settings: Settings) -> None:
+async def test_a_page_is_read_on_past_the_many_letters_of_another(
+    fresh_settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kafka_dead_letters, "READ_SECONDS", 50)
     mine, other = f"{fresh_settings.app_id}-a", f"{fresh_settings.app_id}-b"
     await put(fresh_settings, mine, range(2))
     await put(fresh_settings, other, range(2, 2_600))
-    page = await KafkaDeadLetters(kafka_access(fresh_settings)).newest(mine, limit=2, before=None)
+    letters = KafkaDeadLetters(kafka_access(fresh_settings), timeout=60)
+    page = await letters.newest(mine, limit=2, before=None)
     assert [letter.original.offset for letter in page.items] == [1, 0]
 
 

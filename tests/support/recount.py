@@ -286,4 +286,4 @@ async def assert_nothing_lost(settings: Settings, project_id: str, accepted: set
     """Assert that each accepted id is in one cluster, the same one in the log, the tables and Redis, counted once."""
     found = compare(accepted, *(await at_rest(settings, [project_id]))[project_id])
     assert not found.lost, f"{len(found.lost)} of {len(accepted)} were lost"
-    assert not found.doubled
+    assert not found.doubled, "; ".join(found.doubled)
