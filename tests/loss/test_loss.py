@@ -103,7 +103,13 @@ async def test_rebalance_in_mid_handler(crew: Crew, committed: bool) -> None:
     for p in project_ids:
         await crew.settled(p, len(items[p]))
     await crew.dismiss()
+    crew.hire()  # a round may have been on its way: what the two left in the topics is carried out by a third
     for p in project_ids:
+        marker = raw_items(p, 1, start=50_000)  # comes behind all of that
+        await post(crew, mixed(marker))
+        items[p] += marker
+    for p in project_ids:
+        await crew.settled(p, len(items[p]))
         await assert_nothing_lost(crew.settings, p, ids(items[p]))
 
 
