@@ -87,7 +87,8 @@ class BackgroundRounds:
         if timer is not None:
             timer.cancel()
         finished = self._finished.get(place)
-        on_its_way = finished is not None and finished.project is project  # the command that carries it out comes here
+        # The command that carries a round out comes here, too.
+        on_its_way = place in self._tasks or (finished is not None and finished.project is project)
         if project.stale() and not on_its_way:
             last = self._last_seconds.get(place, 0.0)
             settled = project.settled()
@@ -128,6 +129,7 @@ class BackgroundRounds:
             log.exception("the command that carries out a round could not be sent", project=place[1])
             self._finished.pop(place)
             project.give_up()
+            self.rebalance_when_quiet(place, project)
 
     async def _send(self, place: ProjectPartition, kind: type[Rebalance | RoundFinished]) -> None:
         """Send a command; the task is over then, so another round may start before the command comes back."""
