@@ -16,6 +16,7 @@ time to time, so what nobody sends any more is forgotten.
 import hashlib
 import re
 import struct
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice, pairwise
@@ -101,19 +102,19 @@ class _Set:
             items, begun = items >> times, begun >> times
         return _Counts(rests, items, begun)
 
-    def write(self, key: int, counts: _Counts, source: "_Source") -> None:
-        """Change what is counted of a segment."""
-        at = self.keys.index(key) * _SEEN.size
-        _SEEN.pack_into(self.blob, at, key, counts.rests, counts.items, counts.begun, source.halvings)
-
-    def append(self, key: int, counts: _Counts, source: "_Source") -> None:
-        """Add a segment; the rarest gives way."""
+    def put(self, key: int, counts: _Counts, source: "_Source") -> None:
+        """Change what is counted of a segment, or add one, for which the rarest gives way where there is no room."""
+        packed = _SEEN.pack(key, counts.rests, counts.items, counts.begun, source.halvings)
+        if key in self.keys:
+            at = self.keys.index(key) * _SEEN.size
+            self.blob[at : at + _SEEN.size] = packed
+            return
         if len(self.keys) >= WAYS:
             rarest = self._rarest()
             del self.keys[rarest]
             del self.blob[rarest * _SEEN.size : (rarest + 1) * _SEEN.size]
         self.keys.append(key)
-        self.blob += _SEEN.pack(key, counts.rests, counts.items, counts.begun, source.halvings)
+        self.blob += packed
 
     def _rarest(self) -> int:
         """Return where the oldest segment is that came once, else the oldest of those that came least."""
@@ -147,7 +148,7 @@ class Boilerplate:
 
     def __init__(self, blobs: Mapping[bytes, bytes] | None = None) -> None:
         """Start with the blobs of earlier `take_changes`."""
-        self._sets: dict[int, _Set] = {}
+        self._sets: defaultdict[int, _Set] = defaultdict(_Set)
         self._sources: dict[int, _Source] = {}
         self._dirty: set[int] = set()
         self._dirty_totals = False
@@ -204,20 +205,14 @@ class Boilerplate:
             whole ^= segment.key
         first = _first(segments)
         for at, segment in enumerate(segments):
-            place = segment.key % SETS
-            found = self._sets.get(place)
-            counts = None if found is None else found.counts(segment.key, source)
+            counts = self._counts(segment.key, source)
             if not segment.words or (len(segments) == 1 and counts is None):
                 continue  # most items are one sentence, which matters only if others go along with it
             rests, items, begun = counts or (0, 0, 0)
             rests |= 1 << ((whole ^ segment.key) % 61)
             now = _Counts(rests, items + 1, min(_MANY, begun + (at <= first)))
-            if found is None:
-                found = self._sets[place] = _Set()
-            if counts is None:
-                found.append(segment.key, now, source)
-            else:
-                found.write(segment.key, now, source)
+            place = segment.key % SETS
+            self._sets[place].put(segment.key, now, source)
             self._dirty.add(place)
 
     def _counts(self, key: int, source: _Source) -> _Counts | None:

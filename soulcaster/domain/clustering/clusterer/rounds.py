@@ -163,9 +163,8 @@ class Rounds:
     def _calibrate(self, snapshot: Snapshot, decision: Decision) -> None:
         calibration = self._state.calibration
         calibration.centred_at = snapshot.seen
-        if (
-            np.count_nonzero(~snapshot.index.foreign) > 1
-        ):  # a single micro-cluster does not show how near others have to be
+        # A single micro-cluster does not show how near others have to be.
+        if np.count_nonzero(~snapshot.index.foreign) > 1:
             calibration.join_threshold = decision.join.threshold
         calibration.merge_threshold = decision.merge_threshold
         calibration.number += 1
