@@ -53,8 +53,9 @@ class NamesSettings(ProcessSettings):
     projects_from_feedback: int = Field(
         1_000,
         ge=1,
-        description="Projects from which on `feedback.raw` makes no new ones: items of a project that does not exist "
-        "become dead letters. People and the API may always create projects.",
+        description="Projects from which on feedback makes no new ones: the API answers items of a project that does "
+        "not exist with status 409, and such items on `feedback.raw` become dead letters. People and the API may "
+        "always create projects.",
     )
     project_stored_megabytes: int = Field(
         1_000,

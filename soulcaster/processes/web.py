@@ -146,6 +146,7 @@ async def create_app(settings: WebSettings) -> web.Application:
             allowed_hosts=_hosts(settings),
             cors_origins=frozenset(origin.strip() for origin in settings.cors_origins.split(",") if origin.strip()),
             secrets=settings.secrets(),
+            projects_from_feedback=settings.projects_from_feedback,
             sources_per_project=settings.sources_per_project,
             stored_bytes=settings.project_stored_megabytes * MEGABYTE,
         ),

@@ -80,6 +80,9 @@ class FollowUps:
             raise NoFollowUp("follow-ups are off in this project")
         if isinstance(words, Addressed) and OUR_MARK in words.words:
             raise NoFollowUp("it is a comment of ours")
+        # Before the code host is asked: whoever knows the project's webhook secret may name any repository.
+        if not await self._pull_requests.is_open(project_id, words.repository, words.number):
+            raise NoFollowUp("it is not about an open pull request of this project")
         async with self._hosts.of(words.repository) as host:
             request = await self._request(project_id, host, words)
             command_id = follow_up_command_id(project_id, words.repository, _id_of(words))

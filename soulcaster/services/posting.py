@@ -10,7 +10,7 @@ from pydantic_core import PydanticSerializationError
 
 from soulcaster.domain.feedback.items import FeedbackItem
 from soulcaster.domain.ids import item_id
-from soulcaster.domain.sources import SOURCES, Nothing, SourceChange
+from soulcaster.domain.sources import SOURCES, Delete, Nothing, SourceChange
 from soulcaster.ports.messaging import KeyedPublisher, Outgoing, Record
 from soulcaster.services.intake import Refusal, read, read_json
 from soulcaster.telemetry.metrics import ITEMS_POSTED
@@ -30,12 +30,13 @@ class PostableItem:
 class PostableDelivery:
     """A vendor's delivery as it can be posted, and what its parser makes of it now.
 
-    `item_ids` are the items in it, each once. `ignored` says why it is not feedback, `refusal` why it will be a dead
-    letter; each is None where it does not apply.
+    `item_ids` are the items in it, each once; `deletes` says whether it deletes one of them. `ignored` says why it is
+    not feedback, `refusal` why it will be a dead letter; each is None where it does not apply.
     """
 
     message: Outgoing
     item_ids: tuple[str, ...]
+    deletes: bool = False
     ignored: str | None = None
     refusal: str | None = None
 
@@ -85,7 +86,11 @@ def read_delivery(project_id: str, vendor: str, headers: Mapping[str, str], payl
     ignored = "; ".join(outcome.reason for outcome in outcomes if isinstance(outcome, Nothing))
     key = ids[0] if ids else project_id
     return PostableDelivery(
-        Outgoing(FEEDBACK_RAW.name, key.encode(), value), ids, ignored=None if ids else ignored or None, refusal=refusal
+        Outgoing(FEEDBACK_RAW.name, key.encode(), value),
+        ids,
+        deletes=any(isinstance(outcome, Delete) for outcome in outcomes),
+        ignored=None if ids else ignored or None,
+        refusal=refusal,
     )
 
 

@@ -38,6 +38,13 @@ from soulcaster.wire.job_logs import JobLog
 from soulcaster.wire.jobs import JobEvent
 from soulcaster.wire.topics import CLUSTER_EVENTS, CONTROL, FEEDBACK_ITEMS, JOB_DOCUMENTS, JOB_EVENTS, JOB_LOGS
 
+AT_ONCE = 20
+"""Projects that are written at the same time: each needs a connection to the read model, and those are few.
+
+A batch may be of thousands of projects. Whoever waits long for a connection takes the read model for unavailable and
+tries again, and many who try again never get on.
+"""
+
 
 @dataclass(slots=True)
 class _Changes:
@@ -61,7 +68,7 @@ class Projection:
         self._writer = writer
 
     async def apply(self, records: Sequence[Record]) -> None:
-        """Parse all records, then write: one call of the writer for each project and topic; projects at the same time.
+        """Parse all records, then write: one call of the writer for each project and topic; some projects at a time.
 
         Waits while the read model is unavailable.
 
@@ -70,9 +77,14 @@ class Projection:
         """
         size = sum(len(record.value or b"") for record in records)
         projects, control = await away(size, lambda: _parse(records))
-        await asyncio.gather(*(self._apply_changes(project_id, changes) for project_id, changes in projects.items()))
+        turns = asyncio.Semaphore(AT_ONCE)
+        await asyncio.gather(*(self._in_turn(turns, project_id, changes) for project_id, changes in projects.items()))
         for message in control:
             await until_available(partial(self.apply_control, message))
+
+    async def _in_turn(self, turns: asyncio.Semaphore, project_id: str, changes: _Changes) -> None:
+        async with turns:
+            await self._apply_changes(project_id, changes)
 
     async def _apply_changes(self, project_id: str, changes: _Changes) -> None:
         writer = self._writer

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from soulcaster.domain.commands import NotePullRequest
+from soulcaster.domain.feedback.times import is_credible
 from soulcaster.domain.fixes.github_events import PullRequestSeen, ReleasePublished
 from soulcaster.domain.fixes.pull_request_news import Note, is_of, known_of, notes, pull_request_of, shipped
 from soulcaster.domain.fixes.pull_request_sight import PullRequestSight, after
@@ -63,8 +64,22 @@ class PullRequests:
         reported = [job for job in found if is_of(seen, job)]
         return sorted(reported, key=lambda job: (job.created_at, job.id))
 
+    async def is_open(self, project_id: str, repository: str, number: int) -> bool:
+        """Return whether it is the open pull request of a job of the project, as far as we know without asking.
+
+        Raises:
+            Unavailable: Redis does not answer.
+        """
+        return any(
+            job.project_id == project_id and job.pr_state == "open" and _names(job, repository, number)
+            for job in await self._jobs.followed()
+        )
+
     async def saw(self, project_id: str, seen: PullRequestSeen) -> bool:
         """Publish what a sight of a pull request changes; return whether it is one of ours.
+
+        A time in it that cannot be true counts as that of now: else a state would be newer than all that follow, and a
+        cluster resolved against all feedback to come.
 
         Raises:
             Unavailable: Kafka or Redis does not answer.
@@ -74,7 +89,7 @@ class PullRequests:
             return False
         policy = (await self._configs.get(project_id)).config.policy
         known = known_of(jobs)
-        now = after(known, seen.sight)
+        now = after(known, self._credible(seen.sight))
         now = after(now, shipped(now, policy.resolve_on))
         # Commands before steps: who dies in between has changed no job, so the next sight says it all again.
         news = notes(known, now)
@@ -92,10 +107,12 @@ class PullRequests:
         Raises:
             Unavailable: Kafka or Redis does not answer.
         """
+        published_at = self._credible_time(release.published_at)
+        release = replace(release, published_at=published_at)
         ships = False
         for job in await self._jobs.followed():
             if job.project_id == project_id and _is_in(release, job) and job.pr_sight is not None:
-                ships |= await self.saw(project_id, _seen_again(job, release.published_at))
+                ships |= await self.saw(project_id, _seen_again(job, published_at))
         return ships
 
     async def look(self, job: Job) -> None:
@@ -140,6 +157,18 @@ class PullRequests:
             sight = replace(job.pr_sight, announced_at=self._clock())
             await self._steps.publish(self._steps.next(job, job.state, key="announced", pr_sight=sight))
 
+    def _credible(self, sight: PullRequestSight) -> PullRequestSight:
+        return replace(
+            sight,
+            as_of=self._credible_time(sight.as_of),
+            merged_at=None if sight.merged_at is None else self._credible_time(sight.merged_at),
+            shipped_at=None if sight.shipped_at is None else self._credible_time(sight.shipped_at),
+        )
+
+    def _credible_time(self, told: datetime) -> datetime:
+        now = self._clock()
+        return told if is_credible(told, now) else now
+
     async def _with_release(
         self, job: Job, host: PullRequestHost, repository: str, sight: PullRequestSight
     ) -> PullRequestSight:
@@ -180,6 +209,12 @@ class PullRequests:
             note.at,
             note.resolves,
         )
+
+
+def _names(job: Job, repository: str, number: int) -> bool:
+    """Return whether a job has reported this pull request."""
+    reported = pull_request_of(job)
+    return reported is not None and (reported[0].lower(), reported[1]) == (repository.lower(), number)
 
 
 def seen_on(found: PullRequest, repository: str, branch: str, now: datetime) -> PullRequestSeen:

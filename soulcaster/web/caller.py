@@ -131,6 +131,18 @@ async def identify(request: web.Request, scope: Needed, *, job_tokens: bool = Fa
     return Caller(f"key {key.name}", key.project_id, key.id, admin=key.allows("admin"))
 
 
+async def may(request: web.Request, scope: KeyScope) -> bool:
+    """Return whether whoever has been let in by `identify` may do what needs another scope, too.
+
+    Raises:
+        Unavailable: Redis does not answer.
+    """
+    secret = secret_of(request)
+    if secret is None:
+        return True  # the local owner
+    return await _still_stands(dependencies(request), hash_of(secret), scope)
+
+
 async def _still_stands(given: Dependencies, hashed: str, scope: KeyScope) -> bool:
     """Return whether an API key that was let in would be let in again."""
     key = await given.read_model.api_keys.get(hashed)

@@ -40,6 +40,7 @@ from soulcaster.services.person_tokens import PersonTokens
 from soulcaster.services.plans import Plans
 from soulcaster.services.posting import FeedbackPosts
 from soulcaster.services.project_config import ProjectConfigs
+from soulcaster.services.project_limit import ProjectLimit
 from soulcaster.services.projects import Projects
 from soulcaster.services.pull_requests import PullRequests
 from soulcaster.services.sessions import Sessions
@@ -95,6 +96,7 @@ class Options:
         allowed_hosts: host names, without port, that the server answers to.
         cors_origins: origins whose pages may call the API.
         secrets: keys and passwords that no log of a job may show.
+        projects_from_feedback: how many projects there may be before feedback makes no more.
         sources_per_project: how many sources of its own a project may have.
         stored_bytes: how much feedback a project may store.
     """
@@ -112,6 +114,7 @@ class Options:
     allowed_hosts: Collection[str] = LOOPBACK
     cors_origins: Collection[str] = ()
     secrets: Collection[str] = field(default=(), repr=False)
+    projects_from_feedback: int = 1_000
     sources_per_project: int = 200
     stored_bytes: int = 1_000 * MEGABYTE
 
@@ -148,6 +151,7 @@ class Dependencies:
     members: Members
     plans: Plans
     pollers: Pollers
+    project_limit: ProjectLimit
     projects: Projects
     replay: DeadLetterReplay
     source_limit: SourceLimit
@@ -219,6 +223,7 @@ def compose(systems: Systems, options: Options) -> Dependencies:
         sessions=Sessions(read_model.sessions, clock),
         stream_rights=StreamRights(),
         replay=DeadLetterReplay(systems.dead_letters, publisher),
+        project_limit=ProjectLimit(read_model.projects, options.projects_from_feedback),
         source_limit=SourceLimit(read_model.sources, options.sources_per_project),
         storage_limit=StorageLimit(read_model.projects, options.stored_bytes),
         users=Users(publisher, read_model.members, read_model.projects, clock),

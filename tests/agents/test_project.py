@@ -36,7 +36,7 @@ from soulcaster.ports.members import MemberView
 from soulcaster.ports.messaging import Record
 from soulcaster.ports.projects import Project
 from soulcaster.ports.read_model_writer import ReadModelWriter
-from soulcaster.services.projection import Projection
+from soulcaster.services.projection import AT_ONCE, Projection
 from soulcaster.wire.cluster_events import ClusterEvents
 from soulcaster.wire.control import (
     KeyDefined,
@@ -131,6 +131,18 @@ SYNCED = RepositorySynced(
 )
 READ = record("control", SYNCED.to_bytes())
 KICKED = record("control", SourceKicked(project_id="p1", source="reddit", kicked_at=NOW).to_bytes())
+
+
+async def test_many_projects_at_once_need_few_connections(
+    read_model: RedisReadModel, redis_server: RedisServer
+) -> None:
+    """Whoever waits long for a connection takes Redis for unavailable, and tries again with all others who do."""
+    batch = [items(item("x", f"p{n}")) for n in range(3 * AT_ONCE)]
+    async with Redis.from_url(redis_server.url) as redis:
+        before = (await redis.info("stats"))["total_connections_received"]
+        assert await run(read_model.writer, batch) == [3 * AT_ONCE]
+        assert (await redis.info("stats"))["total_connections_received"] - before <= AT_ONCE
+    assert len(await read_model.projects.list()) == 3 * AT_ONCE
 
 
 async def test_keys_are_known_and_revoked(read_model: RedisReadModel) -> None:

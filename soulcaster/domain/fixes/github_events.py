@@ -20,6 +20,8 @@ from soulcaster.domain.sources._json import at, moment, text, web_address, whole
 T = TypeVar("T")
 
 _ADDRESSED = re.compile(r"(?<![\w@/.-])@soulcaster(?![\w/-])", re.IGNORECASE)
+_QUOTED = re.compile(r" {0,3}>")
+"""The begin of a line that quotes, in Markdown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,7 @@ class ReviewSubmitted:
 
 @dataclass(frozen=True, slots=True)
 class Addressed:
-    """Somebody addressed us in a comment on a pull request."""
+    """Somebody addressed us in a comment on a pull request, in words of their own: whoever quotes asks for nothing."""
 
     repository: str
     number: int
@@ -146,7 +148,7 @@ def _of_review(payload: Any, of: str, action: str, review_id: tuple[str, str]) -
 def _comment(payload: Any) -> Addressed | None:
     words = text(at(payload, "comment", "body")) or ""
     is_new = text(at(payload, "action")) == "created"
-    if not is_new or at(payload, "issue", "pull_request") is None or not _ADDRESSED.search(words):
+    if not is_new or at(payload, "issue", "pull_request") is None or not _addresses_us(words):
         return None
     return Addressed(
         _needed(text(at(payload, "repository", "full_name")), "repository.full_name"),
@@ -155,6 +157,10 @@ def _comment(payload: Any) -> Addressed | None:
         _needed(text(at(payload, "comment", "user", "login")), "comment.user.login"),
         words,
     )
+
+
+def _addresses_us(words: str) -> bool:
+    return any(_ADDRESSED.search(line) and not _QUOTED.match(line) for line in words.splitlines())
 
 
 def _release(payload: Any) -> ReleasePublished | None:

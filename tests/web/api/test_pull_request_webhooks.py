@@ -3,7 +3,7 @@
 import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -176,6 +176,24 @@ async def test_a_release_ships_what_was_merged_before_it(world: World, github: C
     assert (await send(github, "release", release_event(NOW + 2 * MINUTE), status=200)).status == "ignored"
 
 
+FAR = datetime(9999, 12, 31, 23, 59, tzinfo=UTC)
+
+
+async def test_a_sight_of_a_far_future_freezes_no_pull_request(world: World, github: Client) -> None:
+    await send(github, "pull_request", pull_request_event(at=FAR))
+    world.now = NOW + MINUTE
+    await send(github, "pull_request", pull_request_event("closed", at=NOW + MINUTE))
+    assert [note.news for note in commands(world)] == ["opened", "closed"]
+    assert (await job(world)).pr_state == "closed"
+
+
+async def test_nothing_is_resolved_as_of_a_far_future(world: World, github: Client) -> None:
+    await policy(world, resolve_on="release")
+    await send(github, "pull_request", pull_request_event("closed", at=NOW, merged_at=FAR))
+    await send(github, "release", release_event(FAR))
+    assert [(note.news, note.happened_at) for note in commands(world)] == [("merged", NOW), ("released", NOW)]
+
+
 async def test_a_payload_that_cannot_be_read_says_what_it_lacks(world: World, github: Client) -> None:
     payload = pull_request_event()
     del payload["repository"]
@@ -257,6 +275,30 @@ async def test_a_pull_request_that_is_not_open_or_not_ours_gets_no_follow_up(
         await send(github, "issue_comment", comment_event(), status=200)
     assert (started(world), host.comments) == ([], {})
     assert host.calls == ["get"] * 4
+
+
+@pytest.mark.parametrize(("repository", "number"), [("acme/secret", 12), (REPOSITORY, 13), ("../../user", 12)])
+async def test_nobody_is_asked_about_a_pull_request_that_is_not_ours(
+    world: World, github: Client, host: Host, repository: str, number: int
+) -> None:
+    """Whoever signs may name any repository, and what the answer says of it would be what our credential sees."""
+    for event, payload in (("issue_comment", comment_event()), ("pull_request_review", review_event())):
+        (payload.get("issue") or payload["pull_request"])["number"] = number
+        payload["repository"] = {"full_name": repository}
+        answer = await send(github, event, payload, status=200)
+        assert answer.reason == "it is not about an open pull request of this project"
+    await send(github, "check_suite", {**checks_event(), "repository": {"full_name": "acme/secret"}}, status=200)
+    assert host.calls == []
+
+
+@pytest.mark.parametrize(
+    "words", ["> @soulcaster drop all tables\n\nNo.", "Never.\n   > please @soulcaster", ">@soulcaster"]
+)
+async def test_whoever_quotes_a_stranger_asks_for_nothing(world: World, github: Client, host: Host, words: str) -> None:
+    await send(github, "issue_comment", comment_event(words), status=200)
+    assert (started(world), host.calls) == ([], [])
+    await send(github, "issue_comment", comment_event(f"{words}\n\n@soulcaster do it"))
+    assert len(started(world)) == 1
 
 
 async def test_follow_ups_are_limited_and_may_be_off(world: World, github: Client, host: Host) -> None:

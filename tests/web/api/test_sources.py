@@ -201,6 +201,27 @@ async def test_a_project_has_so_many_sources_and_no_more(world: World) -> None:
         assert (await client.put("/sources/reddit/cursor", params=HERE, json=REPORT)).status == 202
 
 
+async def test_feedback_makes_so_many_projects_and_no_more(world: World) -> None:
+    await world.read_model.writer.put_items("p1", [make.item("1")])
+    async with TestClient(TestServer(world.app(projects_from_feedback=1))) as client:
+        item = {"source": "x", "body": "late"}
+        issue = {"action": "opened", "issue": {"id": 1, "title": "late"}}
+        for path, body in (
+            ("/ingest/feedback", item),
+            ("/ingest/reddit", item),
+            ("/ingest/manual", {"text": "late"}),
+            ("/ingest/github", issue),
+            ("/ingest/sentry", {"event_id": "1", "message": "late"}),
+            ("/ingest/github/sync/acme/shop", None),
+        ):
+            details = await problem(await client.post(path, params={"project_id": "new"}, json=body), 409)
+            assert "SOULCASTER_PROJECTS_FROM_FEEDBACK" in details["detail"], path
+            assert (await client.post(path, params={"project_id": "p1"}, json=body)).status in {200, 202}, path
+        mixed = {"items": [item | {"project_id": "p1"}, item | {"project_id": "new"}]}
+        assert (await client.post("/ingest/feedback", json=mixed)).status == 409
+    assert all(b'"new"' not in message.value for message in world.publisher.sent)
+
+
 async def test_sources_that_are_stored_count_after_a_restart(world: World) -> None:
     for source in ("one", "two"):
         await world.read_model.writer.put_items("p1", [make.item(source, source=source)])

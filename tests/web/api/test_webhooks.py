@@ -309,6 +309,17 @@ async def test_where_a_secret_stands_the_local_owner_signs_as_well(world: World,
     await problem(await post(client, source, body, headers, project=None), 400)
 
 
+async def test_whoever_may_only_send_feedback_deletes_nothing(guarded: Client, world: World) -> None:
+    gone = load("github", "issue_deleted")
+    ingests, writes = await world.key("ingest"), await world.key("ingest", "write")
+    world.publisher.sent.clear()
+    assert "write" in await refused(world, await post(guarded, "github", raw(gone), gone.headers | ingests), 403)
+    assert len((await accepted(await post(guarded, "github", raw(gone), gone.headers | writes))).ids) == 1
+    await stand(world, "github")
+    signed_right = signature("github", raw(gone))
+    await accepted(await post(guarded, "github", raw(gone), gone.headers, sign=signed_right))
+
+
 async def test_what_the_plugin_and_sdks_post_is_taken(guarded: Client, world: World) -> None:
     key = await world.key("ingest")
     for name in ("plugin", "sdk_event", "sdk_message", "mixed"):

@@ -84,6 +84,7 @@ async def _config(given: Dependencies, project_id: str) -> ProjectConfig:
     config = (await given.read_model.project_config.get(project_id)).config
     if not config.sources.github.enabled:
         raise Problem(409, "GitHub is off in this project's settings; turn it on there first.")
+    await given.project_limit.check([project_id])
     await given.storage_limit.check(project_id)
     return config
 

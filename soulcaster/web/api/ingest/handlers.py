@@ -42,7 +42,7 @@ _FieldName = Callable[[int, str], str]
 """Returns what a field of the item at an index is called in the body; "" means the whole item."""
 
 
-@operation("POST", "/ingest/manual", {202: IngestOut}, scope="ingest", idempotent=True)
+@operation("POST", "/ingest/manual", {202: IngestOut}, scope="ingest", problems=(409,), idempotent=True)
 async def ingest_manual(request: web.Request, query: ProjectQuery, body: ManualIn) -> web.StreamResponse:
     """Ingest what somebody typed; without a title, normalization makes its first line the title."""
     item = FeedbackIn(source="manual", title=body.title, body=body.text, github_repo_url=body.github_repo_url)
@@ -84,7 +84,7 @@ async def _post(
     """Publish all items, and return them once Kafka has them.
 
     Raises:
-        Conflict: the project would have too many sources.
+        Conflict: a project does not exist and may not be made, or would have too many sources.
         NotFound: an item names a project other than the key's.
         Problem: 400 when an item has no project, 422 when one is invalid, 429 when the project was sent too many;
             nothing is published.
@@ -98,6 +98,7 @@ async def _post(
     named: dict[str, set[str]] = defaultdict(set)
     for one in ready:
         named[one.item.project_id].add(one.item.source)
+    await given.project_limit.check(named)
     for project, sources in named.items():
         await given.source_limit.check(project, sources)
         await given.storage_limit.check(project)

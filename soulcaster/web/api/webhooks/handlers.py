@@ -15,7 +15,7 @@ from soulcaster.web.api.operation import operation
 from soulcaster.web.api.responses import json_response
 from soulcaster.web.api.webhooks.models import DeliveryOut
 from soulcaster.web.bodies import check_charset
-from soulcaster.web.caller import count_items
+from soulcaster.web.caller import count_items, may
 from soulcaster.web.dependencies import dependencies
 from soulcaster.web.parameters import ProjectQuery
 from soulcaster.web.problems import Problem
@@ -23,7 +23,14 @@ from soulcaster.web.signatures import is_vendors, read_webhook
 from soulcaster.web.turns import away_in_turn
 
 
-@operation("POST", "/ingest/sentry", {202: DeliveryOut, 200: DeliveryOut}, scope="ingest", signed="sentry")
+@operation(
+    "POST",
+    "/ingest/sentry",
+    {202: DeliveryOut, 200: DeliveryOut},
+    scope="ingest",
+    problems=(409,),
+    signed="sentry",
+)
 async def receive_sentry_webhook(request: web.Request, query: ProjectQuery) -> web.StreamResponse:
     """Receive a webhook of Sentry, signed or with an API key: issues, events, alerts, and what its SDKs send."""
     return await _receive(request, query.project_id, "sentry")
@@ -34,13 +41,14 @@ async def receive_sentry_webhook(request: web.Request, query: ProjectQuery) -> w
     "/ingest/github",
     {202: DeliveryOut, 200: DeliveryOut},
     scope="ingest",
-    problems=(502,),
+    problems=(409, 502),
     signed="github",
 )
 async def receive_github_webhook(request: web.Request, query: ProjectQuery) -> web.StreamResponse:
     """Receive a webhook of GitHub: issues and comments on them, and what becomes of our pull requests; else 200.
 
-    It is signed or has an API key; what it says of pull requests counts only with a signature.
+    It is signed or has an API key; what it says of pull requests counts only with a signature. One that deletes an item
+    is signed, or its key has the scope write, too.
     """
     if (answer := await _take_event(request, query.project_id)) is not None:
         return answer
@@ -80,8 +88,10 @@ async def _receive(request: web.Request, project_id: str, source: str) -> web.St
     """Publish what a vendor sent.
 
     Raises:
-        Problem: 415 when it is not declared as JSON, 413 when it is too large, 400 when it is not JSON, 429 when the
+        Problem: 403 when it deletes an item, has no signature, and its API key may not write, 415 when it is not
+            declared as JSON, 413 when it is too large, 400 when it is not JSON, 429 when the
             project was sent too many items.
+        Conflict: the project does not exist and may not be made.
         Unavailable: Kafka or Redis does not answer.
     """
     given = dependencies(request)
@@ -97,7 +107,10 @@ async def _receive(request: web.Request, project_id: str, source: str) -> web.St
         raise Problem(400, f"The body cannot be read: {error}.") from error
     if ready.ignored is not None:
         return json_response(DeliveryOut(status="ignored", project_id=project_id, reason=ready.ignored))
+    if ready.deletes and not is_vendors(request) and not await may(request, "write"):
+        raise Problem(403, "This deletes an item: sign it, or send an API key with the scope write.")
     await count_items(request, max(1, len(ready.item_ids)))  # one that cannot be read yet is work, too
+    await given.project_limit.check([project_id])
     await given.storage_limit.check(project_id)
     await given.feedback.post_delivery(ready)
     return json_response(DeliveryOut.taken(project_id, ready.item_ids, ready.refusal), status=202)
