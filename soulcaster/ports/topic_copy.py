@@ -55,6 +55,10 @@ class LogSource(Protocol):
 class LogTarget(Protocol):
     """Writes the log; every method raises KafkaUnavailable (an Unavailable) when Kafka does not answer."""
 
+    @property
+    def most_record_bytes(self) -> int:
+        """How many bytes the key and the value of a record may have together, unpacked."""
+
     async def check_empty(self) -> None:
         """Return if all topics exist, as they should be, without records and without committed offsets.
 

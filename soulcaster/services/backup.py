@@ -14,12 +14,23 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 
 import structlog
+from pydantic import ValidationError
 
-from soulcaster.errors import Conflict, NotFound
+from soulcaster.errors import BadInput, Conflict, NotFound
 from soulcaster.ports.archive import Archive
 from soulcaster.ports.clock import Clock
 from soulcaster.ports.topic_copy import Cut, LogSource, Place, Span
-from soulcaster.services.backup_format import FORMAT, MANIFEST, Committed, Manifest, Part, compressor, encoded
+from soulcaster.services.backup_format import (
+    FORMAT,
+    MANIFEST,
+    MOST_MANIFEST_BYTES,
+    Committed,
+    Manifest,
+    Part,
+    compressor,
+    encoded,
+    key_of,
+)
 from soulcaster.wire.topics import COMPACTION_LAG, all_topics
 
 Report = Callable[[int, int], None]
@@ -60,7 +71,7 @@ async def back_up(
     parts: list[Part] = []
     for place in sorted(cut.spans, key=lambda place: (place[0] not in compacted, place)):
         copy = _Copy(place, cut.spans[place], contiguous=place[0] not in compacted)
-        key = f"topics/{place[0]}/{place[1]}"
+        key = key_of(*place)
         report(done, total)
         await archive.write(key, copy.file(source, lambda count, before=done: report(before + count, total)))  # type: ignore[misc]
         if place[0] in compacted and clock() - made_at > COMPACTION_LAG:
@@ -86,13 +97,23 @@ async def read_manifest(archive: Archive) -> Manifest:
     """Return what a backup says it holds.
 
     Raises:
+        BadInput: it does not say that.
         NotFound: there is no backup.
         Unavailable: the archive does not answer.
     """
+    text = bytearray()
     try:
-        return Manifest.model_validate_json(b"".join([part async for part in archive.read(MANIFEST)]))
+        async for part in archive.read(MANIFEST):
+            text += part
+            if len(text) > MOST_MANIFEST_BYTES:
+                raise BadInput(f"The backup is damaged: {MANIFEST} has more than {MOST_MANIFEST_BYTES:,} bytes.")
+        return Manifest.model_validate_json(bytes(text))
     except NotFound:
         raise NotFound("There is no backup in this place; one that was interrupted is none.") from None
+    except ValidationError as error:
+        fault = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        field = ".".join(map(str, fault["loc"]))
+        raise BadInput(f"The backup is damaged: {MANIFEST} is no manifest ({field}: {fault['msg']}).") from error
 
 
 def _committed(cut: Cut) -> tuple[Committed, ...]:

@@ -23,6 +23,15 @@ _HEADER = struct.Struct(">ii")
 """Bytes of a header's name, and of its value (-1 where there is none)."""
 
 _NONE = -1
+MOST_MANIFEST_BYTES = 64 * 1024 * 1024
+"""Bytes of a manifest at most; it has some hundred for each partition."""
+
+MOST_RECORD_BYTES = 128 * 1024 * 1024
+"""Bytes of a record at most; a batch that unpacks to half of that is not read from Kafka in the first place."""
+
+_UNPACKED = 1024 * 1024
+"""Bytes that are unpacked at once, however little they were packed."""
+
 _FAST = 1
 """Level of compression: JSON shrinks to a fifth, and the disk is the limit."""
 
@@ -68,6 +77,11 @@ class Manifest(BaseModel):
     committed: tuple[Committed, ...]
 
 
+def key_of(topic: str, partition: int) -> str:
+    """Return the key of the file of a partition."""
+    return f"topics/{topic}/{partition}"
+
+
 def encoded(records: Sequence[CopiedRecord]) -> bytes:
     """Return records as a backup has them, before compression."""
     found: list[bytes] = []
@@ -95,19 +109,23 @@ class Decoder:
     def __init__(self) -> None:
         self._decompress = zlib.decompressobj()
         self._rest = b""
+        self._surplus = False
 
-    def feed(self, part: bytes) -> list[CopiedRecord]:
-        """Return the records that are whole with these bytes.
+    def feed(self, part: bytes) -> Iterator[list[CopiedRecord]]:
+        """Yield the records that are whole with these bytes, some at a time.
 
         Raises:
             BadInput: the bytes are no partition of a backup.
         """
         try:
-            self._rest += self._decompress.decompress(part)
-            records = list(self._whole())
-        except (zlib.error, UnicodeDecodeError) as error:
+            while part and not self._decompress.eof:
+                self._rest += self._decompress.decompress(part, _UNPACKED)
+                part = self._decompress.unconsumed_tail
+                if records := list(self._whole()):
+                    yield records
+        except (zlib.error, ValueError) as error:
             raise BadInput(f"The backup cannot be read: {error}.") from error
-        return records
+        self._surplus = self._surplus or bool(part)
 
     def finish(self) -> None:
         """Return if nothing is missing.
@@ -115,8 +133,10 @@ class Decoder:
         Raises:
             BadInput: the bytes ended too early, or more came than there should be.
         """
-        if self._rest or not self._decompress.eof or self._decompress.unused_data:
+        if self._rest or not self._decompress.eof:
             raise BadInput("The backup cannot be read: a partition ends too early.")
+        if self._surplus or self._decompress.unused_data:
+            raise BadInput("The backup cannot be read: something follows the end of a partition.")
 
     def _whole(self) -> Iterator[CopiedRecord]:
         at = 0
@@ -127,7 +147,12 @@ class Decoder:
 
 
 def _record_at(data: bytes, at: int) -> tuple[CopiedRecord, int] | None:
-    """Return the record at a position and the position after it; None if it is not whole."""
+    """Return the record at a position and the position after it; None if it is not whole.
+
+    Raises:
+        ValueError: no record begins there.
+    """
+    begin = at
     if len(data) < at + _RECORD.size:
         return None
     offset, timestamp_ms, key_size, value_size, header_count = _RECORD.unpack_from(data, at)
@@ -136,6 +161,8 @@ def _record_at(data: bytes, at: int) -> tuple[CopiedRecord, int] | None:
     value, at = _taken(data, at, value_size)
     headers: list[tuple[str, bytes | None]] = []
     for _ in range(header_count):
+        if at - begin > MOST_RECORD_BYTES:
+            raise ValueError(f"a record has more than {MOST_RECORD_BYTES:,} bytes")
         if len(data) < at + _HEADER.size:
             return None
         name_size, header_size = _HEADER.unpack_from(data, at)
@@ -144,12 +171,16 @@ def _record_at(data: bytes, at: int) -> tuple[CopiedRecord, int] | None:
         if at > len(data):
             return None
         headers.append(((name or b"").decode(), header))
+    if at - begin > MOST_RECORD_BYTES:
+        raise ValueError(f"a record has more than {MOST_RECORD_BYTES:,} bytes")
     if at > len(data):
         return None
     return CopiedRecord(offset, timestamp_ms, key, value, tuple(headers)), at
 
 
 def _taken(data: bytes, at: int, size: int) -> tuple[bytes | None, int]:
+    if size < _NONE:
+        raise ValueError(f"a part of a record has {size} bytes")
     return (None, at) if size == _NONE else (data[at : at + size], at + size)
 
 

@@ -9,9 +9,9 @@ A job that was under way is not started a second time: the launchers go on after
 each such job ends as failed, with this reason. What people had asked for and no clusterer had taken yet is done.
 """
 
-import hashlib
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from itertools import islice
 
 from pydantic import ValidationError
 
@@ -22,7 +22,8 @@ from soulcaster.ports.clock import Clock
 from soulcaster.ports.messaging import Publisher
 from soulcaster.ports.topic_copy import CopiedRecord, LogTarget, Place
 from soulcaster.services.backup import Report, read_manifest
-from soulcaster.services.backup_format import FORMAT, Decoder, Manifest, Part
+from soulcaster.services.backup_check import check_fits, verify
+from soulcaster.services.backup_format import Decoder, Manifest, Part
 from soulcaster.services.job_steps import JobSteps
 from soulcaster.wire.jobs import JobEvent
 from soulcaster.wire.topics import FIX_COMMANDS, JOB_EVENTS, all_topics, launcher_group
@@ -41,7 +42,7 @@ async def restore(
 ) -> tuple[Manifest, int]:
     """Write a backup into empty topics; return its manifest, and how many jobs were ended.
 
-    Every file is read and compared with the manifest before anything is written.
+    Every file is read to its last record and compared with the manifest before anything is written.
 
     Raises:
         BadInput: the backup is damaged, or it is of an installation with another app id or number of partitions.
@@ -50,13 +51,13 @@ async def restore(
         Unavailable: Kafka or the archive does not answer; delete the topics and begin again.
     """
     manifest = await read_manifest(archive)
-    _check_fits(manifest, app_id, partitions)
+    check_fits(manifest, app_id, partitions)
     await target.check_empty()
     total = 2 * sum(part.bytes for part in manifest.parts)
     progress = _Progress(report, total)
-    for part in manifest.parts:
-        await _verify(part, archive, progress)
     compacted = {topic.name for topic in all_topics(app_id) if topic.cleanup == "compact"}
+    for part in manifest.parts:
+        await verify(part, archive, compacted, target.most_record_bytes, progress.add)
     jobs = _Jobs()
     committed: dict[str, dict[Place, int]] = defaultdict(dict)
     for part in manifest.parts:
@@ -81,28 +82,6 @@ async def restore(
     return manifest, ended
 
 
-def _check_fits(manifest: Manifest, app_id: str, partitions: int) -> None:
-    if manifest.format != FORMAT:
-        raise BadInput(f"The backup has format {manifest.format}, and this version reads format {FORMAT}.")
-    if manifest.app_id != app_id or manifest.partitions != partitions:
-        raise BadInput(
-            f"The backup is of an installation with SOULCASTER_APP_ID={manifest.app_id} and "
-            f"SOULCASTER_PARTITIONS={manifest.partitions}; set both to these."
-        )
-    if unknown := {part.topic for part in manifest.parts} - {topic.name for topic in all_topics(app_id)}:
-        raise BadInput(f"The backup has a topic {min(unknown)}, which this version does not know.")
-
-
-async def _verify(part: Part, archive: Archive, progress: "_Progress") -> None:
-    digest, size = hashlib.sha256(), 0
-    async for data in archive.read(part.key):
-        digest.update(data)
-        size += len(data)
-        progress.add(len(data))
-    if size != part.bytes or digest.hexdigest() != part.sha256:
-        raise BadInput(f"The backup is damaged: {part.key} is not what was written.")
-
-
 async def _write(
     part: Part,
     archive: Archive,
@@ -119,26 +98,24 @@ async def _write(
     place = (part.topic, part.partition)
     next_offset = part.first
     async for records in _records(part, archive, progress):
-        whole = records
-        if same_offsets:
-            whole = list(_without_gaps(next_offset, records))
-            next_offset = whole[-1].offset + 1
-        await _append(target, place, whole)
+        await _append(target, place, _without_gaps(next_offset, records) if same_offsets else records)
+        next_offset = records[-1].offset + 1
         count += len(records)
         for group, offset in wanted.items():
             before[group] += sum(record.offset < offset for record in records)
         if part.topic == JOB_EVENTS.name:
             jobs.take(records)
     if same_offsets:
-        await _append(target, place, list(_empty(next_offset, part.end)))
+        await _append(target, place, _empty(next_offset, part.end))
     if count != part.records:
         raise BadInput(f"The backup is damaged: {part.key} has {count} records, not {part.records}.")
     return before
 
 
-async def _append(target: LogTarget, place: Place, records: Sequence[CopiedRecord]) -> None:
-    for at in range(0, len(records), BATCH_RECORDS):
-        await target.write(place, records[at : at + BATCH_RECORDS])
+async def _append(target: LogTarget, place: Place, records: Iterable[CopiedRecord]) -> None:
+    coming = iter(records)
+    while batch := list(islice(coming, BATCH_RECORDS)):
+        await target.write(place, batch)
 
 
 def _without_gaps(next_offset: int, records: Sequence[CopiedRecord]) -> Iterator[CopiedRecord]:
@@ -157,7 +134,7 @@ async def _records(part: Part, archive: Archive, progress: "_Progress") -> Async
     decoder = Decoder()
     async for data in archive.read(part.key):
         progress.add(len(data))
-        if records := decoder.feed(data):
+        for records in decoder.feed(data):
             yield records
     decoder.finish()
 

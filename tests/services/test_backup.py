@@ -1,8 +1,13 @@
 """A log that is copied to an archive and back, in memory; tests/integration/test_backup.py does it on a real Kafka."""
 
+import hashlib
 import json
-from collections.abc import AsyncIterator, Sequence
+import re
+import struct
+import tracemalloc
+from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -14,7 +19,7 @@ from soulcaster.errors import ArchiveUnavailable, BadInput, Conflict, NotFound
 from soulcaster.ports.archive import Archive
 from soulcaster.ports.topic_copy import CopiedRecord, Place, Span
 from soulcaster.services.backup import Installation, back_up
-from soulcaster.services.backup_format import MANIFEST, Decoder, Manifest, compressor, encoded
+from soulcaster.services.backup_format import MANIFEST, Decoder, Manifest, compressor, encoded, key_of
 from soulcaster.services.restore import restore
 from soulcaster.wire.jobs import JobEvent
 from soulcaster.wire.topics import (
@@ -51,7 +56,7 @@ def test_what_is_encoded_is_decoded_in_whatever_pieces_it_comes(given: Sequence[
     pack = compressor()
     data = pack.compress(encoded(given)) + pack.flush()
     decoder = Decoder()
-    found = [one for at in range(0, len(data), size) for one in decoder.feed(data[at : at + size])]
+    found = [one for at in range(0, len(data), size) for some in decoder.feed(data[at : at + size]) for one in some]
     decoder.finish()
     assert found == list(given)
 
@@ -60,7 +65,7 @@ def test_what_ends_too_early_is_no_backup() -> None:
     pack = compressor()
     data = pack.compress(encoded([CopiedRecord(0, 0, b"key", b"value" * 99)])) + pack.flush()
     decoder = Decoder()
-    decoder.feed(data[:-5])
+    list(decoder.feed(data[:-5]))
     with pytest.raises(BadInput):
         decoder.finish()
 
@@ -185,6 +190,91 @@ async def test_a_backup_that_does_not_fit_is_refused(field: str, value: object, 
     archive.kept[MANIFEST] = json.dumps({**json.loads(archive.kept[MANIFEST]), field: value}).encode()
     with pytest.raises(BadInput, match=words):
         await restored(archive, MemoryLog(PLACES))
+
+
+async def changed(change: Callable[[dict[str, Any]], object]) -> MemoryArchive:
+    """Return a backup whose manifest somebody has changed."""
+    archive = MemoryArchive()
+    await backed_up(a_log(), archive)
+    manifest = json.loads(archive.kept[MANIFEST])
+    change(manifest)
+    archive.kept[MANIFEST] = json.dumps(manifest).encode()
+    return archive
+
+
+def raw_part(manifest: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = next(p for p in manifest["parts"] if (p["topic"], p["partition"]) == (FEEDBACK_RAW.name, 0))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda m: m.clear(), "manifest.json is no manifest"),
+        (lambda m: m.update(parts=7), "parts: Input should be"),
+        (lambda m: raw_part(m).update(key="../../etc/passwd"), "not kept under '../../etc/passwd'"),
+        (lambda m: raw_part(m).update(key="topics/control/1"), "not kept under"),
+        (lambda m: raw_part(m).update(end=10**12), "to 1000000000000"),
+        (lambda m: raw_part(m).update(end=10**10), "offsets have no record"),
+        (lambda m: raw_part(m).update(first=-1), "from offset -1"),
+        (lambda m: raw_part(m).update(first=12, records=0), "has the offset 7 where 12 is next"),
+        (lambda m: raw_part(m).update(end=11, records=4), "has the offset 11"),
+        (lambda m: raw_part(m).update(records=4), "has 5 records, not 4"),
+        (lambda m: m["parts"].append(raw_part(m)), "each of the 2 partitions of feedback.raw once"),
+        (lambda m: m["parts"].remove(raw_part(m)), "each of the 2 partitions of feedback.raw once"),
+        (lambda m: raw_part(m).update(partition=7, key="topics/feedback.raw/7"), "each of the 2 partitions"),
+        (lambda m: m["committed"][0].update(group="somebody"), "a group 'somebody'"),
+        (lambda m: m["committed"][0].update(offset=10**9), "up to 1000000000"),
+        (lambda m: m["committed"][0].update(offset=-5), "up to -5"),
+    ],
+)
+async def test_a_manifest_that_somebody_changed_restores_nothing(
+    change: Callable[[dict[str, Any]], object], words: str
+) -> None:
+    archive, target = await changed(change), MemoryLog(PLACES)
+    with pytest.raises(BadInput, match=re.escape(words)):
+        await restored(archive, target)
+    assert (any(target.kept.values()), target.groups, dict(target.firsts)) == (False, {}, {})
+
+
+def packed(*parts: bytes) -> bytes:
+    pack = compressor()
+    return pack.compress(b"".join(parts)) + pack.flush()
+
+
+_HEAD = struct.Struct(">qqiiI")
+RECORD = encoded([record(7)])
+
+
+@pytest.mark.parametrize(
+    ("file", "words"),
+    [
+        (packed(RECORD, RECORD), "the offset 7 where 8 is next"),
+        (packed(_HEAD.pack(7, 0, -30, 2, 0), b"{}"), "has -30 bytes"),
+        (packed(_HEAD.pack(7, 0, -1, -2, 0)), "has -2 bytes"),
+        (packed(_HEAD.pack(7, 0, -1, 2**31 - 1, 0), b"{}"), "a record has more than"),
+        (packed(_HEAD.pack(7, 0, -1, -1, 2**32 - 1), b"\0" * 8 * 20), "ends too early"),
+        (packed(_HEAD.pack(7, 0, -1, 2_000_000, 0), bytes(2_000_000)), "has more than 1,000,000 bytes"),
+        (packed(bytes(300_000_000)), "the offset 0 where 7 is next"),
+        (packed(RECORD) + b"more", "something follows"),
+        (packed(RECORD)[:-3], "ends too early"),
+        (packed(RECORD, b"\0"), "ends too early"),
+        (RECORD, "cannot be read"),
+        (packed(RECORD), "has 1 records, not 5"),
+    ],
+)
+async def test_records_that_somebody_changed_restore_nothing(file: bytes, words: str) -> None:
+    """The manifest says that all is well: whoever writes the files writes their digests, too."""
+    digest = {"bytes": len(file), "sha256": hashlib.sha256(file).hexdigest()}
+    archive = await changed(lambda manifest: raw_part(manifest).update(digest))
+    archive.kept[key_of(FEEDBACK_RAW.name, 0)] = file
+    target = MemoryLog(PLACES)
+    tracemalloc.start()
+    with pytest.raises(BadInput, match=re.escape(words)):
+        await restored(archive, target)
+    assert tracemalloc.get_traced_memory()[1] < 50_000_000
+    tracemalloc.stop()
+    assert (any(target.kept.values()), target.groups, dict(target.firsts)) == (False, {}, {})
 
 
 async def test_only_an_empty_kafka_is_restored_into() -> None:

@@ -13,6 +13,7 @@ class MemoryLog:
     def __init__(self, places: Sequence[Place]) -> None:
         self.kept: dict[Place, list[CopiedRecord]] = {place: [] for place in places}
         self.firsts: dict[Place, int] = defaultdict(int)
+        self.most_record_bytes = 1_000_000
         self.groups: dict[str, dict[Place, int]] = {}
 
     def put(self, place: Place, *records: CopiedRecord) -> None:

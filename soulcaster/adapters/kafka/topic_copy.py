@@ -9,6 +9,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.records_to_delete import RecordsToDelete
 
 from soulcaster.adapters.kafka.access import KafkaAccess
+from soulcaster.adapters.kafka.bounded_codecs import MOST_BYTES
 from soulcaster.adapters.kafka.careful import noting
 from soulcaster.adapters.kafka.connection import FETCH_WAIT_MS, REQUEST_SECONDS, unavailable_errors
 from soulcaster.adapters.kafka.consumers import standalone_consumer
@@ -19,7 +20,6 @@ from soulcaster.errors import Conflict
 from soulcaster.ports.topic_copy import CopiedRecord, Cut, Place, Span
 from soulcaster.wire.topics import (
     CLUSTER_EVENTS,
-    DEAD_LETTERS,
     FEEDBACK_EMBEDDED,
     FIX_COMMANDS,
     JOB_EVENTS,
@@ -152,6 +152,11 @@ class KafkaLogTarget:
         self._offsets = offsets
         self._app_id = app_id
 
+    @property
+    def most_record_bytes(self) -> int:
+        """Return what the producer takes; see `ports.topic_copy.LogTarget`."""
+        return MOST_BYTES
+
     async def check_empty(self) -> None:
         """Return if there is nothing yet; see `ports.topic_copy.LogTarget`."""
         names = {topic.name for topic in all_topics(self._app_id)}
@@ -226,7 +231,8 @@ async def open_log_target(kafka: KafkaAccess, app_id: str) -> AsyncIterator[Kafk
         **kafka.options(),
         acks="all",
         enable_idempotence=True,
-        max_request_size=DEAD_LETTERS.max_bytes,
+        max_request_size=MOST_BYTES + 64 * 1024,  # before it is packed, as the broker does not count it
+        compression_type="gzip",  # a record that came packed may be larger than a topic takes
         max_batch_size=1024 * 1024,
         request_timeout_ms=timeout_ms,
     )
