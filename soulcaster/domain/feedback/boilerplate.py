@@ -19,7 +19,8 @@ import struct
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice, pairwise
+from functools import cache, lru_cache
+from itertools import chain, islice, pairwise
 from typing import NamedTuple
 
 from soulcaster.domain.feedback.items import ComparedItem
@@ -60,10 +61,7 @@ _PRINTED = re.compile(
 """What programs print: names of code, frames (as text/traces.py leaves them), errors."""
 
 _SEEN = struct.Struct("<QQIHH")
-_COUNTS = struct.Struct("<QIHH")
 """A segment's hash; the rests it went along with, items that had it, those it began, halvings when it was counted."""
-
-_KEY_BYTES = _SEEN.size - _COUNTS.size
 
 _TOTAL = struct.Struct("<QIH")
 _TOTALS = b"boilerplate"
@@ -72,6 +70,9 @@ _UNKNOWN = 1 << 32
 _HASH_BYTES = 8
 _RESTS = {FEWEST_OF_END: FEWEST_OF_END - 1, FEWEST: FEWEST - 3}
 """Different rests at least; two may have the same one of the 61 bits."""
+_REPEATED = 200
+"""Characters of a segment that is remembered, at most."""
+
 _GREETING = 4
 """Words of a greeting, at most."""
 
@@ -82,49 +83,58 @@ class _Counts(NamedTuple):
     begun: int
 
 
-class _Set:
-    """The segments that share a place, oldest first, as they are stored."""
+class _Stored(NamedTuple):
+    rests: int
+    items: int
+    begun: int
+    halvings: int
 
-    __slots__ = ("blob", "keys")
+
+class _Set:
+    """The segments that share a place, oldest first."""
+
+    __slots__ = ("stored",)
 
     def __init__(self, blob: bytes = b"") -> None:
-        self.blob = bytearray(blob)
-        self.keys = [key for key, *_ in _SEEN.iter_unpack(blob)]
+        self.stored = {key: _Stored(*rest) for key, *rest in _SEEN.iter_unpack(blob)}
+
+    def blob(self) -> bytes:
+        """Return the segments as they are stored."""
+        segments = self.stored.items()
+        return _layout(len(segments)).pack(*chain.from_iterable((key, *stored) for key, stored in segments))
 
     def counts(self, key: int, source: "_Source") -> _Counts | None:
         """Return what is counted of a segment, halved as often as its source was since."""
-        if key not in self.keys:
+        stored = self.stored.get(key)
+        if stored is None:
             return None
-        at = self.keys.index(key) * _SEEN.size + _KEY_BYTES
-        rests, items, begun, halvings = _COUNTS.unpack_from(self.blob, at)
+        rests, items, begun, halvings = stored
         if halvings != source.halvings:
             times = min(31, (source.halvings - halvings) & _MANY)
             items, begun = items >> times, begun >> times
         return _Counts(rests, items, begun)
 
-    def put(self, key: int, counts: _Counts, source: "_Source") -> None:
+    def put(self, key: int, stored: _Stored) -> None:
         """Change what is counted of a segment, or add one, for which the rarest gives way where there is no room."""
-        packed = _SEEN.pack(key, counts.rests, counts.items, counts.begun, source.halvings)
-        if key in self.keys:
-            at = self.keys.index(key) * _SEEN.size
-            self.blob[at : at + _SEEN.size] = packed
-            return
-        if len(self.keys) >= WAYS:
-            rarest = self._rarest()
-            del self.keys[rarest]
-            del self.blob[rarest * _SEEN.size : (rarest + 1) * _SEEN.size]
-        self.keys.append(key)
-        self.blob += packed
+        if len(self.stored) >= WAYS and key not in self.stored:
+            del self.stored[self._rarest()]
+        self.stored[key] = stored
 
     def _rarest(self) -> int:
-        """Return where the oldest segment is that came once, else the oldest of those that came least."""
+        """Return the oldest segment that came once, else the oldest of those that came least."""
         rarest, fewest = 0, _UNKNOWN
-        for at, (_, _, items, _, _) in enumerate(_SEEN.iter_unpack(self.blob)):
-            if items < fewest:
-                rarest, fewest = at, items
+        for key, stored in self.stored.items():
+            if stored.items < fewest:
+                rarest, fewest = key, stored.items
                 if fewest <= 1:
                     break
         return rarest
+
+
+@cache
+def _layout(segments: int) -> struct.Struct:
+    """Return the layout of so many segments of one set."""
+    return struct.Struct("<" + _SEEN.format[1:] * segments)
 
 
 @dataclass(slots=True)
@@ -166,7 +176,7 @@ class Boilerplate:
         """Return what has changed since the last call, as blobs."""
         blobs = {}
         for number in sorted(self._dirty):
-            blobs[_TOTALS + number.to_bytes(2, "big")] = bytes(self._sets[number].blob)
+            blobs[_TOTALS + number.to_bytes(2, "big")] = self._sets[number].blob()
         if self._dirty_totals:
             totals = self._sources.items()
             blobs[_TOTALS] = b"".join(_TOTAL.pack(key, one.items, one.halvings) for key, one in totals)
@@ -182,14 +192,20 @@ class Boilerplate:
         if len(segments) < 2:
             return item
         source = self._sources.get(source_key, _Source())
-        if all(not one.words or self._accompanying(one, source, FEWEST_OF_END) for one in segments):
+        counted = [self._sets[segment.key % SETS].counts(segment.key, source) for segment in segments]
+        known = list(zip(segments, counted, strict=True))
+        if all(not segment.words or _accompanies(segment, one, FEWEST_OF_END) for segment, one in known):
             return item  # nothing would be left
         first = _first(segments)
-        end = max(first + 1, self._end(segments, source))
-        kept = [one for at, one in enumerate(segments[:end]) if at <= first or not self._is_common(one, source)]
+        end = max(first + 1, _end(known))
+        kept = [
+            segment
+            for at, (segment, one) in enumerate(known[:end])
+            if at <= first or one is None or one.items * COMMON < source.items or not _accompanies(segment, one, FEWEST)
+        ]
         if len(kept) == len(segments):
             return item
-        return replace(item, text="".join(one.text for one in kept).strip())
+        return replace(item, text="".join(segment.text for segment in kept).strip())
 
     def _count(self, segments: Sequence[_Segment], source_key: int) -> None:
         source = self._sources.setdefault(source_key, _Source())
@@ -204,46 +220,43 @@ class Boilerplate:
         for segment in segments:
             whole ^= segment.key
         first = _first(segments)
-        for at, segment in enumerate(segments):
-            counts = self._counts(segment.key, source)
-            if not segment.words or (len(segments) == 1 and counts is None):
+        for at, (_, words, key) in enumerate(segments):
+            if not words:
+                continue
+            place = key % SETS
+            of_place = self._sets[place]
+            counts = of_place.counts(key, source)
+            if counts is None and len(segments) == 1:
                 continue  # most items are one sentence, which matters only if others go along with it
             rests, items, begun = counts or (0, 0, 0)
-            rests |= 1 << ((whole ^ segment.key) % 61)
-            now = _Counts(rests, items + 1, min(_MANY, begun + (at <= first)))
-            place = segment.key % SETS
-            self._sets[place].put(segment.key, now, source)
+            rests |= 1 << ((whole ^ key) % 61)
+            of_place.put(key, _Stored(rests, items + 1, min(_MANY, begun + (at <= first)), source.halvings))
             self._dirty.add(place)
 
-    def _counts(self, key: int, source: _Source) -> _Counts | None:
-        found = self._sets.get(key % SETS)
-        return None if found is None else found.counts(key, source)
 
-    def _is_common(self, segment: _Segment, source: _Source) -> bool:
-        one = self._accompanying(segment, source, FEWEST)
-        return one is not None and one.items * COMMON >= source.items
+def _accompanies(segment: _Segment, counted: _Counts | None, fewest: int) -> bool:
+    """Return whether a segment goes along with different rests and says nothing itself."""
+    if counted is None or counted.items < fewest or counted.begun * 8 > counted.items:
+        return False
+    return counted.rests.bit_count() >= _RESTS[fewest] and _PRINTED.search(segment.text) is None
 
-    def _end(self, segments: Sequence[_Segment], source: _Source) -> int:
-        """Return where an end begins that several items share; the number of segments if there is none."""
-        words = 0
-        at = len(segments)
-        while at and (
-            not segments[at - 1].words or self._accompanying(segments[at - 1], source, FEWEST_OF_END) is not None
-        ):
-            at -= 1
-            words += segments[at].words
-            if segments[at].text.rstrip().endswith((":", "\uff1a")):
-                return len(segments)  # what follows is cited
-        if at and segments[at - 1].text.rstrip().endswith((":", "\uff1a")):
-            return len(segments)
-        return at if words >= WORDS_OF_END else len(segments)
 
-    def _accompanying(self, segment: _Segment, source: _Source, fewest: int) -> _Counts | None:
-        """Return what is counted of a segment, if it goes along with different rests and says nothing itself."""
-        one = self._counts(segment.key, source)
-        if one is None or one.items < fewest or one.begun * 8 > one.items or one.rests.bit_count() < _RESTS[fewest]:
-            return None
-        return None if _PRINTED.search(segment.text) else one
+def _end(known: Sequence[tuple[_Segment, _Counts | None]]) -> int:
+    """Return where an end begins that several items share; the number of segments if there is none."""
+    words = 0
+    at = len(known)
+    while at and (not known[at - 1][0].words or _accompanies(*known[at - 1], FEWEST_OF_END)):
+        at -= 1
+        words += known[at][0].words
+        if _introduces(known[at][0]):
+            return len(known)  # what follows is cited
+    if at and _introduces(known[at - 1][0]):
+        return len(known)
+    return at if words >= WORDS_OF_END else len(known)
+
+
+def _introduces(segment: _Segment) -> bool:
+    return segment.text.rstrip().endswith((":", "\uff1a"))
 
 
 def _first(segments: Sequence[_Segment]) -> int:
@@ -261,20 +274,33 @@ def _segments(item: ComparedItem) -> list[_Segment]:
     ends = [0, *islice((end for end in may_end if text[end - 1] not in _NARROW_STOPS), MOST_SEGMENTS)]
     if ends[-1] < len(text):
         ends.append(len(text))
-    has_digits = has_digit(text)
-    of_source = hashlib.blake2b(f"{item.source}\0".encode(), digest_size=_HASH_BYTES)
-    segments = []
-    for begin, end in pairwise(ends):
-        said = text[begin:end].casefold()
-        parts = (_DIGITS.sub("0", said) if has_digits else said).split()
-        plain = " ".join(parts).rstrip(_STOPS)
-        has_words = plain[:1].isalnum() or _LETTER.search(plain) is not None
-        hasher = of_source.copy()
-        hasher.update(plain.encode())
-        key = int.from_bytes(hasher.digest(), "little")
-        segments.append(_Segment(text[begin:end], len(parts) if has_words else 0, key))
-    return segments
+    source = item.source
+    return [
+        _repeated_segment(source, text[begin:end]) if end - begin <= _REPEATED else _segment(source, text[begin:end])
+        for begin, end in pairwise(ends)
+    ]
 
 
+def _segment(source: str, text: str) -> _Segment:
+    said = text.casefold()
+    parts = (_DIGITS.sub("0", said) if has_digit(said) else said).split()
+    plain = " ".join(parts).rstrip(_STOPS)
+    has_words = plain[:1].isalnum() or _LETTER.search(plain) is not None
+    hasher = _hasher(source).copy()
+    hasher.update(plain.encode())
+    return _Segment(text, len(parts) if has_words else 0, int.from_bytes(hasher.digest(), "little"))
+
+
+_repeated_segment = lru_cache(8192)(_segment)
+"""`_segment` of short texts: the same sentences come again and again, boilerplate above all."""
+
+
+@lru_cache(256)
+def _hasher(source: str) -> "hashlib.blake2b":
+    """Return what hashes the segments of a source, to be copied."""
+    return hashlib.blake2b(f"{source}\0".encode(), digest_size=_HASH_BYTES)
+
+
+@lru_cache(256)
 def _hash(text: str) -> int:
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=_HASH_BYTES).digest(), "little")
