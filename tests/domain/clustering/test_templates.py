@@ -142,6 +142,15 @@ def test_a_source_decides_what_is_unclear_once_it_is_known() -> None:
     assert not kinds.is_machine(compared_item("w", source="syslog", text=PEOPLE[0]))
 
 
+def test_a_line_of_code_that_says_my_does_not_make_a_source_a_persons() -> None:
+    """Half of the lines say "my", among ids and signs."""
+    kinds = Kinds()
+    for n, line in enumerate(lines(KNOWN_AFTER)):
+        text = f"peer {n} left, my id = {n + 1}, term = {n} and quorum lost" if n % 2 else line
+        kinds.is_machine(compared_item(n, source="quorum", text=text))
+    assert kinds.is_machine(compared_item("u", source="quorum", text="session closed for user root"))
+
+
 @pytest.mark.parametrize(
     "text", ["card late 1", "5 stars", "iPhone 14 broken", "and/or", "refund of $20 missing", "$%&"]
 )

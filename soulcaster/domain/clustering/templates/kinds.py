@@ -79,9 +79,9 @@ class _Text:
         if not self.has_letters:
             return "unclear"
         unsaid = self.unsaid if self.words >= _FEWEST_WORDS else self._code()
-        if unsaid >= (_SURELY if self.speaks else _LIKELY) * self.words:
-            return "machine"
-        return "person" if self.speaks else "unclear"
+        if unsaid < _LIKELY * self.words:
+            return "person" if self.speaks else "unclear"
+        return "machine" if not self.speaks or unsaid >= _SURELY * self.words else "unclear"
 
     def _code(self) -> int:
         """Return how many words look like code, ids or signs: plain numbers do not."""
