@@ -21,7 +21,7 @@ BEGIN, END = "<!-- made by `make faults`: begin -->", "<!-- made by `make faults
 
 
 def main() -> int:
-    """Run what is asked for and has no result; return 0 where all is clean."""
+    """Run what is asked for and has no result; return 0 where all is clean and timely."""
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
     parser.add_argument("--fault", type=int, action="append", choices=sorted(FAULTS), help="only this one; repeatable")
     parser.add_argument("--seed", type=int, action="append", help="only this one; repeatable")
@@ -44,9 +44,9 @@ def main() -> int:
     found = results.newest()
     made = table([result.outcome for result in found], {number: fault.name for number, fault in FAULTS.items()})
     if not chosen.short:
-        _write(f"{made}\n\n{sources(found)}")
+        _write(f"{made}\n\n{sources(found, results.late())}")
     _say(made)
-    return 1 if failed or any(not result.outcome.clean for result in found) else 0
+    return 1 if failed or any(not (result.outcome.clean and result.outcome.timely) for result in found) else 0
 
 
 def _run_all(wanted: list[tuple[int, int]], results: Results, code: str, scale: Scale) -> int:

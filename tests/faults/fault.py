@@ -16,6 +16,9 @@ from tests.support.job_log import job_history
 SETTLE_SECONDS = 300.0
 """What has not shown so long after the load ended never will."""
 
+RECOVERED_WITHIN = 40.0
+"""Seconds: the session time-out, after which others take over what a dead worker had, and 30 more."""
+
 WARM_ITEMS = 200
 SHOWN_OF = 40
 """Of a fresh run so many items show before the fault begins."""
@@ -81,6 +84,10 @@ class Outcome:
     @property
     def clean(self) -> bool:
         return not (self.lost or self.hidden or self.doubled)
+
+    @property
+    def timely(self) -> bool:
+        return self.recovered is not None and self.recovered < RECOVERED_WITHIN
 
 
 async def run(fault: Fault, seed: int, scale: Scale, folder: Path) -> Outcome:

@@ -55,17 +55,23 @@ class Results:
 
     def newest(self) -> list[Result]:
         """Return the newest result of each fault and seed, in their order."""
-        lines = self._path.read_text().splitlines() if self._path.exists() else []
-        results = map(_result, map(json.loads, lines))
-        by_run = {(result.outcome.fault, result.outcome.seed): result for result in results}
+        by_run = {(result.outcome.fault, result.outcome.seed): result for result in self._all()}
         return [by_run[run] for run in sorted(by_run)]
 
+    def late(self) -> int:
+        """Return how many results recovered too late, and count no more, because a newer one is there."""
+        all_late = sum(not result.outcome.timely for result in self._all())
+        return all_late - sum(not result.outcome.timely for result in self.newest())
+
     def done(self, code: str) -> set[tuple[int, int]]:
-        """Return the faults and seeds that need no run: clean ones, and those that this code does not survive."""
+        """Return the faults and seeds that need no run: clean, timely ones, and those that this code does not survive.
+
+        A late one may be the machine's doing, so it is made again with the same code too.
+        """
         return {
             (result.outcome.fault, result.outcome.seed)
             for result in self.newest()
-            if result.outcome.clean or result.code == code
+            if (result.outcome.timely if result.outcome.clean else result.code == code)
         }
 
     def add(self, result: Result) -> None:
@@ -74,14 +80,18 @@ class Results:
         with self._path.open("a") as file:
             file.write(json.dumps({"code": result.code, "day": result.day, **asdict(result.outcome)}) + "\n")
 
+    def _all(self) -> list[Result]:
+        lines = self._path.read_text().splitlines() if self._path.exists() else []
+        return [_result(json.loads(line)) for line in lines]
+
 
 def _result(line: dict[str, Any]) -> Result:
     code, day, findings = line.pop("code"), line.pop("day"), tuple(line.pop("findings"))
     return Result(Outcome(**line, findings=findings), code, day)
 
 
-def sources(results: Sequence[Result]) -> str:
-    """Return a sentence: how many results come from which code."""
+def sources(results: Sequence[Result], late: int) -> str:
+    """Return where the results come from: how many from which code, and how many runs were repeated for being late."""
     codes: dict[str, list[str]] = {}
     for result in results:
         codes.setdefault(result.code, []).append(result.day)
@@ -89,7 +99,8 @@ def sources(results: Sequence[Result]) -> str:
         f"{len(days)} with {code} ({days[0]})"
         for code, days in sorted(((code, sorted(days)) for code, days in codes.items()), key=lambda one: one[1])
     ]
-    return f"Runs by the hash of their code: {', '.join(told) or 'none'}."
+    codes_told = f"Runs by the hash of their code: {', '.join(told) or 'none'}."
+    return f"{codes_told} Runs that recovered too late and were made again: {late}."
 
 
 def table(outcomes: Sequence[Outcome], names: dict[int, str]) -> str:

@@ -74,6 +74,19 @@ def test_a_clean_result_is_kept_and_another_one_is_made_again_with_other_code(tm
         (0, 0, "old"),
         (1, 0, "new"),
     ]
-    assert sources(results.newest()) == (
-        "Runs by the hash of their code: 1 with old (2026-01-01), 1 with new (2026-01-03)."
+    assert sources(results.newest(), results.late()) == (
+        "Runs by the hash of their code: 1 with old (2026-01-01), 1 with new (2026-01-03). "
+        "Runs that recovered too late and were made again: 0."
     )
+
+
+def test_a_late_result_is_made_again_and_counted(tmp_path: Path) -> None:
+    results = Results(tmp_path / "results.jsonl")
+    results.add(Result(outcome(1, 0, recovered=55.0), "old", "2026-01-01"))
+    assert results.done("old") == set()
+    results.add(Result(outcome(1, 0, recovered=None, lost=1), "new", "2026-01-02"))
+    assert results.done("new") == {(1, 0)}
+    assert results.late() == 1
+    results.add(Result(outcome(1, 0, recovered=15.0), "newer", "2026-01-03"))
+    assert results.done("newest") == {(1, 0)}
+    assert results.late() == 2
