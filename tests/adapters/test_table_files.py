@@ -284,6 +284,17 @@ def test_an_open_quote_is_told_and_swallows_no_row(tmp_path: Path) -> None:
     assert [row.values.get("text") for row in rows[1:]] == ["fine", 'also "fine"', "end"]
 
 
+@pytest.mark.parametrize("begin", ["", '"', 'x"'])
+def test_a_field_without_end_is_told_and_the_rest_is_read(tmp_path: Path, begin: str) -> None:
+    endless = begin + "x" * (2 * records_module.MOST_RECORD_CHARS + 9)
+    rows = read(write(tmp_path, "a.csv", f"text,n\n{endless},1\nfine,2\n"))[1]
+    assert rows[0].problem
+    assert rows[1].values.get("text") == "fine" or begin == '"'
+    for content in (f"{endless}\ntext,n\n", endless):
+        with pytest.raises(BadInput):
+            read(write(tmp_path, "b.csv", content))
+
+
 def test_what_follows_an_open_quote_in_its_text_is_no_row(tmp_path: Path) -> None:
     rows = read(write(tmp_path, "a.csv", 'key,text,n\n1,"first\nsecond "x" line\nthird",2\n2,fine,3\n'))[1]
     assert [row.problem is None for row in rows] == [False, False, False, True]

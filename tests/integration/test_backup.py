@@ -8,7 +8,7 @@ from typing import Any
 
 import aiohttp
 import pytest
-from aiokafka import TopicPartition
+from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.records_to_delete import RecordsToDelete
 from cryptography.fernet import Fernet
@@ -24,13 +24,15 @@ from soulcaster.ports.projects import STEP_BYTES
 from soulcaster.processes.connections import open_publisher
 from soulcaster.processes.kafka_access import kafka_access
 from soulcaster.processes.settings import Settings
-from soulcaster.wire.topics import FEEDBACK_RAW, TOPICS
+from soulcaster.wire.topics import DEAD_LETTERS, FEEDBACK_RAW, MAX_MESSAGE_BYTES, TOPICS
 from tests.integration.conftest import Program, project_of, ready, settled
 from tests.support.job_log import job_history
 
 pytestmark = pytest.mark.integration
 
 PROJECT = "drill"
+PARTITIONS = 2
+PACKED_BYTES = 4 * MAX_MESSAGE_BYTES
 TEXTS = (
     "the export is broken and no file comes",
     "the export is broken and no file comes at all",
@@ -114,13 +116,28 @@ async def filled(api: Api, settings: Settings) -> tuple[str, str, list[str]]:
     await api.send("PUT", "/config/project", {"version": 0, "policy": {"concurrent_jobs": 3}})
     await api.send("POST", "/webhook-secrets", {"source": "sentry"})
     await api.send("POST", f"/projects/{PROJECT}/members", {"email": "ada@example.com", "role": "viewer"})
+    await send_packed(settings)
     async with open_publisher(settings) as publisher:
         poison = json.dumps({"project_id": PROJECT, "source": "test", "external_id": "poison"}).encode()
         await publisher.publish([Outgoing(FEEDBACK_RAW.name, b"poison", poison)])
     async with asyncio.timeout(60):
-        while not (await api.get("/dead-letters"))["items"]:
+        while not (await api.get("/dead-letters"))["items"] or await dead_letters(settings) < PARTITIONS + 1:
             await asyncio.sleep(0.1)
     return merge["command_id"], item_id, clusters
+
+
+async def send_packed(settings: Settings) -> None:
+    """Send each partition a record that is far larger, unpacked, than a topic takes: brokers count packed bytes."""
+    producer = AIOKafkaProducer(
+        bootstrap_servers=settings.kafka, compression_type="gzip", max_request_size=2 * PACKED_BYTES
+    )
+    async with producer:
+        for partition in range(PARTITIONS):
+            await producer.send_and_wait(FEEDBACK_RAW.name, b" " * PACKED_BYTES, partition=partition)
+
+
+async def dead_letters(settings: Settings) -> int:
+    return sum(span.end for tp, span in (await spans(settings)).items() if tp.topic == DEAD_LETTERS.name)
 
 
 async def expire_some(settings: Settings) -> None:
@@ -146,7 +163,7 @@ async def test_a_restored_installation_gives_the_same_answers(jars: None, tmp_pa
     keys = {f"SOULCASTER_{name}_KEY": Fernet.generate_key().decode() for name in ("SESSION", "SECRETS")}
     place = tmp_path / "backup"
     before = Program(tmp_path / "before")
-    async with Stack(tmp_path / "old", partitions=2) as stack:
+    async with Stack(tmp_path / "old", partitions=PARTITIONS) as stack:
         await stack.provision()
         settings = stack.settings.model_copy(update={"port": free_port()})
         before.beside(settings)
@@ -175,7 +192,7 @@ async def test_a_restored_installation_gives_the_same_answers(jars: None, tmp_pa
             await child.stop()
 
     after = Program(tmp_path / "after")
-    async with Stack(tmp_path / "new", partitions=2) as stack:
+    async with Stack(tmp_path / "new", partitions=PARTITIONS) as stack:
         await stack.provision()
         settings = stack.settings.model_copy(update={"port": free_port()})
         after.beside(settings)

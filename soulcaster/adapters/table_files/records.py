@@ -21,6 +21,7 @@ NO_DELIMITER = "\uffff"
 """Stands for the delimiter of a table of one column: Unicode says that this is no character."""
 
 UNCLOSED = "has a quote that is not closed; the row after it is read as a row of its own"
+TOO_LONG = f"has a field of more than {2 * MOST_RECORD_CHARS:,} characters"
 TOO_MANY_UNCLOSED = "so many quotes are not closed that the quotes of this file mean something else"
 
 
@@ -129,7 +130,10 @@ def _of_one_line(line: str, number: int, dialect: Dialect) -> Record:
     except (csv.Error, StopIteration) as error:
         if "unexpected end" in str(error):
             return Record(number, number, problem=UNCLOSED)
-    fields = next(csv.reader([line], delimiter=delimiter, quoting=csv.QUOTE_NONE), [])
+    try:
+        fields = next(csv.reader([line], delimiter=delimiter, quoting=csv.QUOTE_NONE), [])
+    except csv.Error:
+        return Record(number, number, problem=TOO_LONG)
     return Record(number, number, tuple(map(_unquoted, fields)), mended=True)
 
 
