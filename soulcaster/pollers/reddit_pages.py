@@ -12,6 +12,9 @@ from typing import Any
 from soulcaster.errors import InvalidMessage
 from soulcaster.pollers.atom import read_entries
 
+MOST_POSTS = 1_000
+"""No page has more posts: a whole listing of Reddit's ends there, whatever a mirror calls a page."""
+
 _FULLNAME = re.compile(r"t3_[0-9a-z]{1,16}")
 
 
@@ -31,7 +34,7 @@ def read_listing(body: bytes, validators: Mapping[str, str]) -> Page:
     """Return a page from JSON.
 
     Raises:
-        InvalidMessage: it is not a listing of Reddit's.
+        InvalidMessage: it is not a listing of Reddit's, or has more than `MOST_POSTS`.
     """
     try:
         data = json.loads(body)["data"]
@@ -39,6 +42,8 @@ def read_listing(body: bytes, validators: Mapping[str, str]) -> Page:
         after = data.get("after")
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise InvalidMessage("What was answered is no listing in JSON") from error
+    if len(children) > MOST_POSTS:
+        raise InvalidMessage(f"What was answered is no page: it has more than {MOST_POSTS:,} posts")
     return Page(children, after if isinstance(after, str) and _FULLNAME.fullmatch(after) else None, validators)
 
 

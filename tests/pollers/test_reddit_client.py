@@ -16,7 +16,7 @@ from soulcaster.domain.sources.reddit import parse
 from soulcaster.errors import BadInput
 from soulcaster.pollers import reddit_client
 from soulcaster.pollers.reddit_client import FEED_PAUSE, RedditClient, user_agent
-from soulcaster.pollers.reddit_pages import Page, read_feed
+from soulcaster.pollers.reddit_pages import MOST_POSTS, Page, read_feed
 from soulcaster.pollers.reddit_responses import Later, PageResult, Refused, Unchanged
 from soulcaster.processes.poller import reddit_config
 from soulcaster.processes.settings import Settings
@@ -326,6 +326,13 @@ async def test_what_is_no_listing_is_tried_again(
     reddit.faults = [Fault(200, body=body)]
     answer = await client(session, reddit.settings(way="JSON"), clock).page("python", "new")
     assert answer.outcome == Later("What was answered is no listing in JSON")
+
+
+async def test_a_listing_without_end_is_no_page(session: aiohttp.ClientSession, reddit: Reddit, clock: Turned) -> None:
+    posts = ",".join(["{}"] * (MOST_POSTS + 1))
+    reddit.faults = [Fault(200, body=f'{{"data": {{"children": [{posts}]}}}}')]
+    answer = await client(session, reddit.settings(way="JSON"), clock).page("python", "new")
+    assert answer.outcome == Later("What was answered is no page: it has more than 1,000 posts")
 
 
 @pytest.mark.parametrize("after", ["3", '"../../etc"', '{"a": 1}', '"t1_abc"'])
