@@ -1,8 +1,10 @@
 """fix.commands and job.events: the jobs of coding agents."""
 
+from dataclasses import replace
+from datetime import UTC
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from soulcaster.domain.fixes.fix import DEFAULT_OPTIONS, Fix, FixOptions, Usd
 from soulcaster.domain.fixes.outcome import FixOutcome, PullRequestState
@@ -11,6 +13,17 @@ from soulcaster.domain.ids import ShortId, step_id_for
 from soulcaster.domain.lifecycle import NOT_IN_LOG, STATUSES, JobState, JobStatus, JobStep, state_of
 from soulcaster.wire.fields import ProjectId, Time
 from soulcaster.wire.message import Message
+
+
+def _with_zones(sight: PullRequestSight) -> PullRequestSight:
+    """Return a sight whose times can be compared with others: one without a zone is in UTC, as in `Time`."""
+    times = {name: getattr(sight, name) for name in ("as_of", "merged_at", "shipped_at", "announced_at")}
+    return replace(
+        sight, **{name: at.replace(tzinfo=UTC) for name, at in times.items() if at is not None and at.tzinfo is None}
+    )
+
+
+_Sight = Annotated[PullRequestSight, AfterValidator(_with_zones)]
 
 
 class FixCommand(Message):
@@ -75,7 +88,7 @@ class JobEvent(Message):
     fix: Fix | None = None
     pr_state: PullRequestState | None = None
     outcome: FixOutcome | None = None
-    pr_sight: PullRequestSight | None = None
+    pr_sight: _Sight | None = None
 
     @classmethod
     def of(cls, step: JobStep) -> "JobEvent":

@@ -142,6 +142,21 @@ async def test_what_was_under_way_is_not_started_again() -> None:
     assert target.groups[launcher_group(APP)] == {(FIX_COMMANDS.name, 0): 2, (FIX_COMMANDS.name, 1): 0}
 
 
+async def test_times_without_a_zone_stop_no_restore() -> None:
+    """Whoever may write to job.events would keep every backup from being restored."""
+    log, archive, target = a_log(), MemoryArchive(), MemoryLog(PLACES)
+    sights = [
+        {"state": "open", "as_of": "2026-01-01T00:00:00" + zone, "merged_at": None} for zone in ("Z", "", "+01:00")
+    ]
+    step = {"job_id": "x", "project_id": "p1", "cluster_id": "c1", "status": "running", "at": "2026-01-01T00:00:00"}
+    log.put(
+        (JOB_EVENTS.name, 1),
+        *(record(n, json.dumps({**step, "seq": n, "pr_sight": sight}).encode()) for n, sight in enumerate(sights)),
+    )
+    await backed_up(log, archive)
+    assert await restored(archive, target) == 2
+
+
 async def test_a_half_backup_is_none() -> None:
     log, archive = a_log(), MemoryArchive()
 
