@@ -91,7 +91,7 @@ class Cluster:
             failed |= await self._send(steps)
             for place in steps.keys() - failed.keys():
                 await asyncio.sleep(0)
-                self._empty_outbox(batch, place)
+                await self._empty_outbox(batch, place)
         except BaseException:
             for place in received:
                 self._clusters.forget(*place)
@@ -119,11 +119,12 @@ class Cluster:
         project = self._clusters.state(*place)
         steps: list[Step] = []
         for embedder, run in groupby(envelopes, key=_embedder):
-            if embedder is None:
-                for _, of_kind in groupby(run, key=type):
-                    steps += await self._commands_or_job_steps(place, project, list(of_kind))
-            else:
-                steps += await self._items(project, embedder, [e for e in run if isinstance(e, EmbeddedEnvelope)])
+            async with self._clusters.turn:
+                if embedder is None:
+                    for _, of_kind in groupby(run, key=type):
+                        steps += await self._commands_or_job_steps(place, project, list(of_kind))
+                else:
+                    steps += await self._items(project, embedder, [e for e in run if isinstance(e, EmbeddedEnvelope)])
         if self._rounds.start_due(place, project):
             steps.append(project.running(self._clock()))
         return steps
@@ -184,7 +185,7 @@ class Cluster:
         unsent = self._clusters.state(*place).unsent()
         if unsent.events or unsent.fixes or unsent.job_steps:
             await self._sender.send_or_dead_letter(place, unsent)
-            self._empty_outbox(batch, place)
+            await self._empty_outbox(batch, place)
 
     async def _send(self, steps: Mapping[ProjectPartition, Sequence[Step]]) -> dict[ProjectPartition, Exception]:
         """Publish what steps send; return the projects whose steps cannot be sent, with the reason."""
@@ -203,8 +204,9 @@ class Cluster:
                 failed[place] = error
         return failed
 
-    def _empty_outbox(self, batch: Batch, place: ProjectPartition) -> None:
-        rows = self._clusters.state(*place).sent()
+    async def _empty_outbox(self, batch: Batch, place: ProjectPartition) -> None:
+        async with self._clusters.turn:
+            rows = self._clusters.state(*place).sent()
         if rows:
             with batch.writing(place[0]):
                 self._clusters.write(*place, rows)

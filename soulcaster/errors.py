@@ -68,6 +68,12 @@ class NotShownYet(Unavailable):
     system = "read_model"
 
 
+class WorkerUnavailable(Unavailable):
+    """No worker has answered in time: none has the project now, or the one that has it is busy; try again."""
+
+    system = "worker"
+
+
 class EmbedderUnavailable(Unavailable):
     """The embedder does not answer."""
 

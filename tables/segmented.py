@@ -5,6 +5,7 @@ Rows are bytes; a row's key is `partition|project|range`, and that of a part of 
 part of the key, and rows of partitions that are not assigned are dropped.
 """
 
+import asyncio
 from collections.abc import Callable, Iterable, MutableMapping
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -19,7 +20,12 @@ ProjectPartition = tuple[int, str]
 
 
 class States(Protocol[T_co]):
-    """What an agent needs of a table: the states of projects, and a way to write their rows."""
+    """What an agent needs of a table: the states of projects, and a way to write their rows.
+
+    Whoever changes a state has its `turn` meanwhile, and so has whoever reads one in a thread.
+    """
+
+    turn: asyncio.Lock
 
     def state(self, partition: int, project_id: str) -> T_co:
         """Return the state of a project whose records come in this partition."""
@@ -36,6 +42,7 @@ class SegmentedTable(Generic[T]):
 
     def __init__(self, rows: MutableMapping[bytes, bytes], width: int, make: Callable[[str, Segments], T]) -> None:
         """`make` builds a state from a project's id and its segments; `width` is the bytes of a segment's record."""
+        self.turn = asyncio.Lock()
         self._rows = rows
         self._width = width
         self._make = make

@@ -1,29 +1,33 @@
-"""`soulcaster bench near`: whether known duplicates are among the nearest texts, by meaning, by words and by both.
+"""`soulcaster bench near`: whether known duplicates are among the ten nearest, by meaning, by words and by both.
 
-Each text is compared with all others as the clusterer compares micro-clusters (features/space.py), around the mean of
-all. "Fused" ranks by the sum of 1 / (60 + rank) over meaning and words (reciprocal rank fusion, Cormack et al. 2009).
+The items go through a project's clusters, and each that has duplicates is asked about as by `GET /feedback/{id}/near`:
+what is near by both is that route's own answer (`domain/clustering/project/near.py`).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from soulcaster.bench.clustering import Options, load
-from soulcaster.bench.datasets import LabelledFile
+from soulcaster.bench.datasets import FIRST_ITEM_AT, PROJECT, LabelledFile
 from soulcaster.bench.progress import Report
 from soulcaster.bench.scores import codes
-from soulcaster.domain.clustering.features.lexical import Lexicon
-from soulcaster.domain.clustering.features.space import WORD_SHARE, SimilaritySpace
 from soulcaster.domain.clustering.features.vectors import Slots, Vectors
+from soulcaster.domain.clustering.project.clusters import ProjectClusters
+from soulcaster.domain.clustering.project.item_records import RECORD_BYTES
+from soulcaster.domain.clustering.project.near import NearQuestion
+from soulcaster.domain.embedder import EmbedderKey
+from soulcaster.domain.feedback.items import ComparedItem
+from soulcaster.domain.near import NEAREST
+from soulcaster.domain.segments import Segments
 from soulcaster.errors import BadInput
 
-NEAREST = 10
 MAX_ROWS = 20_000
 """All pairs are compared."""
 
-_RANK_OFFSET = 60
-_CHUNK_ROWS = 256
+_BATCH = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +38,7 @@ class NearFigures:
     asked: int
     meaning: float
     words: float
-    similarity: float
-    fused: float
+    both: float
 
 
 def measure(file: LabelledFile, embedder: str | None, embeddings: Path | None, report: Report) -> NearFigures:
@@ -47,40 +50,44 @@ def measure(file: LabelledFile, embedder: str | None, embeddings: Path | None, r
     data, vectors = load(Options((file,), embedder, (embeddings,) if embeddings else ()), report)
     if len(data.items) > MAX_ROWS:
         raise BadInput(f"{len(data.items):,} items are too many to compare all pairs; the most are {MAX_ROWS:,}.")
-    found = figures([item.text for item in data.items], vectors, codes(data.labels), report)
+    found = figures(data.items, vectors, codes(data.labels), report)
     if not found.asked:
         raise BadInput("No two items have the same label.")
     return found
 
 
-def figures(texts: list[str], vectors: Vectors, labels: Slots, report: Report) -> NearFigures:
-    """Return the figures of texts, their unit vectors, shape (len(texts), dimensions), and their labels."""
-    space = SimilaritySpace(vectors.mean(0), WORD_SHARE)
-    features = space.features(vectors, Lexicon().add(texts), np.zeros(len(texts), np.bool_))
-    size = vectors.shape[1]
-    asked = np.flatnonzero(np.bincount(labels)[labels] > 1)
-    hits = np.zeros(4)
-    for at in range(0, len(asked), _CHUNK_ROWS):
-        rows = asked[at : at + _CHUNK_ROWS]
-        meaning = _without_itself(features[rows, :size] @ features[:, :size].T, rows)
-        words = _without_itself(features[rows, size:] @ features[:, size:].T, rows)
-        fused = (1 / (_RANK_OFFSET + _ranks(meaning)) + 1 / (_RANK_OFFSET + _ranks(words))).astype(np.float32)
-        for way, scores in enumerate((meaning, words, meaning + words, _without_itself(fused, rows))):
-            near = np.argsort(-scores, axis=1, kind="stable")[:, : min(NEAREST, len(texts) - 1)]
-            hits[way] += (labels[near] == labels[rows, None]).any(1).sum()
-        report("comparing", at + len(rows), len(asked))
-    shares = (hits / max(1, len(asked))).tolist()
-    return NearFigures(len(texts), len(asked), *shares)
+def figures(items: Sequence[ComparedItem], vectors: Vectors, labels: Slots, report: Report) -> NearFigures:
+    """Return the figures of items, their unit vectors, shape (len(items), dimensions), and their labels."""
+    project = _clustered(items, vectors)
+    label_of = {item.id: label for item, label in zip(items, labels.tolist(), strict=True)}
+    asked = np.flatnonzero(np.bincount(labels)[labels] > 1).tolist()
+    hits = np.zeros(3)
+    for done, row in enumerate(asked):
+        question = project.near_item(items[row].id)
+        if question is None:
+            raise LookupError(f"item {items[row].id} has no micro-cluster")
+        answer = question.answer()
+        both = [*answer.same, *(near.item_id for near in answer.near)]
+        for way, ids in enumerate((*_by_each(question, answer.same), both)):
+            hits[way] += labels[row] in {label_of[item_id] for item_id in ids[:NEAREST]}
+        report("comparing", done + 1, len(asked))
+    return NearFigures(len(items), len(asked), *(hits / max(1, len(asked))).tolist())
 
 
-def _without_itself(scores: Vectors, rows: Slots) -> Vectors:
-    scores[np.arange(len(rows)), rows] = -np.inf
-    return scores
+def _clustered(items: Sequence[ComparedItem], vectors: Vectors) -> ProjectClusters:
+    """Return the clusters of all items, after the rounds that come due."""
+    project = ProjectClusters(PROJECT, Segments(RECORD_BYTES))
+    key = EmbedderKey("bench", "1", vectors.shape[1])
+    for at in range(0, len(items), _BATCH):
+        project.add(key, items[at : at + _BATCH], vectors[at : at + _BATCH])
+        while due := project.round_due():
+            project.finish(due, due.decide(), FIRST_ITEM_AT, 0.0)
+    return project
 
 
-def _ranks(scores: Vectors) -> Slots:
-    """Return the rank of each column in its row, 0 for the highest score."""
-    ranks: Slots = np.empty(scores.shape, np.int64)
-    order = np.argsort(-scores, axis=1, kind="stable")
-    np.put_along_axis(ranks, order, np.arange(scores.shape[1])[None, :], 1)
-    return ranks
+def _by_each(question: NearQuestion, same: Sequence[str]) -> list[list[str]]:
+    """Return what is nearest by meaning alone, and by words alone."""
+    search = question.search
+    wanted = np.flatnonzero(search.wanted)
+    nearest = (wanted[np.argsort(-scores[wanted], kind="stable")[:NEAREST]] for scores in search.scores())
+    return [[*same, *map(question.item_at, search.slots[found].tolist())] for found in nearest]

@@ -446,7 +446,7 @@ def near(
 ) -> None:
     """Say how many items that have duplicates have one of them among their ten nearest.
 
-    Nearest by meaning, by words, by the similarity that the clusterer takes of both, and by both ranks fused.
+    Nearest by meaning alone, by words alone, and by both, as `GET /feedback/{id}/near` answers.
 
     `soulcaster bench near --texts bugs.csv --text-column body --title-column summary --label-column duplicate`
     """

@@ -258,6 +258,6 @@ def print_near(found: "NearFigures") -> None:
     numbers = _numbers(
         f"{found.asked:,} of {found.items:,} items have duplicates; one among the ten nearest", "by", "of"
     )
-    for name in ("meaning", "words", "similarity", "fused"):
+    for name in ("meaning", "words", "both"):
         numbers.add_row(name, f"{getattr(found, name):.3f}")
     console().print(numbers)

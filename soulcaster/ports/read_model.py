@@ -11,6 +11,7 @@ from soulcaster.ports.feedback import FeedbackReader
 from soulcaster.ports.job_logs import JobLogReader
 from soulcaster.ports.jobs import JobReader
 from soulcaster.ports.members import MemberReader
+from soulcaster.ports.near_answers import NearAnswers
 from soulcaster.ports.notices import NoticeReader
 from soulcaster.ports.person_tokens import PersonTokenStore
 from soulcaster.ports.project_config import ProjectConfigReader
@@ -26,7 +27,7 @@ class ReadModel:
     """One reader per aggregate, all over the same store.
 
     agents/project alone writes it (`ports.read_model_writer`), and it can be made again from Kafka at any time; only
-    notes of passing use, `person_tokens` and `sessions` are not on Kafka.
+    notes of passing use, `person_tokens`, `sessions` and `near_answers` are not on Kafka.
     """
 
     feedback: FeedbackReader
@@ -45,6 +46,7 @@ class ReadModel:
     sources: SourceReader
     sessions: SessionStore
     notices: NoticeReader
+    near_answers: NearAnswers
     store: Answering
 
     async def ping(self) -> None:

@@ -1,4 +1,4 @@
-"""The process `soulcaster worker`: a Faust app with the four agents and the two tables.
+"""The process `soulcaster worker`: a Faust app with the five agents and the two tables.
 
 Faust goes on without an agent that raised, and commits what it had taken. So an agent or a table that fails ends the
 process: nothing is acknowledged, nothing is lost, and a supervisor starts it again.
@@ -23,6 +23,7 @@ from threadpoolctl import threadpool_limits
 
 from agents.cluster import Cluster
 from agents.embed import Embed
+from agents.near import Near
 from agents.normalize import Normalize
 from agents.project import Project
 from agents.runtime.batches import batches
@@ -155,6 +156,7 @@ def create_app(settings: WorkerSettings, *, embedder: Embedder | None = None) ->
         ),
         Embed(seen=seen, embedders=embedders, used=used, publisher=publisher),
         Cluster(clusters=clusters, stored=app.tables["clusters"].stored, publisher=publisher, clock=utc_now),
+        Near(clusters=clusters, answers=read_model.near_answers, clock=utc_now),
         Project(Projection(read_model.writer)),
     ):
         _add_agent(app, agent, publisher, meters[agent.name], suspension)

@@ -36,6 +36,7 @@ from soulcaster.services.job_tokens import JobTokens
 from soulcaster.services.jobs import Jobs
 from soulcaster.services.live_updates import LiveUpdates
 from soulcaster.services.members import Members
+from soulcaster.services.near import WhatIsNear
 from soulcaster.services.person_tokens import PersonTokens
 from soulcaster.services.plans import Plans
 from soulcaster.services.posting import FeedbackPosts
@@ -149,6 +150,7 @@ class Dependencies:
     job_tokens: JobTokens
     live_updates: LiveUpdates
     members: Members
+    near: WhatIsNear
     plans: Plans
     pollers: Pollers
     project_limit: ProjectLimit
@@ -217,6 +219,7 @@ def compose(systems: Systems, options: Options) -> Dependencies:
         job_tokens=options.job_tokens,
         live_updates=LiveUpdates(read_model.notices),
         members=Members(publisher, read_model.members, clock),
+        near=WhatIsNear(publisher, read_model.near_answers, read_model.clusters, read_model.feedback),
         plans=around_fixes.plans,
         pollers=Pollers(publisher, read_model, clock, options.reddit),
         projects=Projects(publisher, read_model.projects, read_model.members, clock),

@@ -33,6 +33,7 @@ from soulcaster.errors import (
     SourceRefuses,
     SourceUnavailable,
     Unavailable,
+    WorkerUnavailable,
 )
 from soulcaster.web.turns import become_stream
 
@@ -213,7 +214,7 @@ def _of(error: Exception) -> Problem:
             return _unavailable("GitHub does not answer, so nobody can sign in with it now. Try again.")
         case ArchiveUnavailable():
             return _unavailable("The archive of logs does not answer, so this log cannot be read now. Try again.")
-        case NotShownYet():
+        case NotShownYet() | WorkerUnavailable():
             return _unavailable(str(error))
         case Unavailable() | TimeoutError():
             return _unavailable("This took too long. Try again.")

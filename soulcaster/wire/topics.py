@@ -120,6 +120,13 @@ JOB_DOCUMENTS = Topic(
     None,
     "What coding agents were given: a job's brief and plan stay what they were, as long as the job is known.",
 )
+NEAR_QUERIES = Topic(
+    "near.queries",
+    "project id",
+    "NearQuery",
+    30 * DAY_MS,
+    "Questions for which somebody waits a few seconds; kept as long as a worker may be away and go on where it was.",
+)
 CONTROL = Topic(
     "control",
     "kind and id",
@@ -142,13 +149,14 @@ DEAD_LETTERS = Topic(
 
 TOPICS: tuple[Topic, ...] = (
     FEEDBACK_RAW, FEEDBACK_ITEMS, FEEDBACK_EMBEDDED, CLUSTER_COMMANDS, CLUSTER_EVENTS,
-    FIX_COMMANDS, JOB_EVENTS, JOB_LOGS, JOB_DOCUMENTS, CONTROL, DEAD_LETTERS,
+    FIX_COMMANDS, JOB_EVENTS, JOB_LOGS, JOB_DOCUMENTS, NEAR_QUERIES, CONTROL, DEAD_LETTERS,
 )  # fmt: skip
 
 AGENTS: Mapping[str, tuple[Topic, ...]] = {
     "normalize": (FEEDBACK_RAW,),
     "embed": (FEEDBACK_ITEMS,),
     "cluster": (FEEDBACK_EMBEDDED, CLUSTER_COMMANDS, JOB_EVENTS),
+    "near": (NEAR_QUERIES,),
     "project": (FEEDBACK_ITEMS, CLUSTER_EVENTS, JOB_EVENTS, JOB_LOGS, JOB_DOCUMENTS, CONTROL),
 }
 """The worker's agents, and what each reads."""

@@ -7,6 +7,7 @@ import msgspec
 import pytest
 
 from agents.cluster import Cluster
+from agents.near import Near
 from agents.project import Project
 from agents.runtime.runner import Agent
 from soulcaster.adapters.redis.read_model import RedisReadModel
@@ -53,6 +54,8 @@ def agent_of(name: str, rows: Rows, publisher: Flaky, read_model: RedisReadModel
             return embed_agent(rows.seen(), HashEmbedder(), publisher)
         case "cluster":
             return Cluster(clusters=rows.clusters(), stored=stored, publisher=publisher, clock=lambda: NOW)
+        case "near":
+            return Near(clusters=rows.clusters(), answers=read_model.near_answers, clock=lambda: NOW)
         case "project":
             return Project(Projection(read_model.writer))
     raise LookupError(name)

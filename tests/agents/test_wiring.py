@@ -17,7 +17,7 @@ SETTINGS = Settings(kafka="127.0.0.1:1,127.0.0.1:2", app_id="test", partitions=5
 
 async def test_exactly_these_agents_and_tables() -> None:
     app = create_app(SETTINGS)
-    assert {name.rsplit(".", 1)[-1] for name in app.agents} == {"normalize", "embed", "cluster", "project"}
+    assert {name.rsplit(".", 1)[-1] for name in app.agents} == {"normalize", "embed", "cluster", "near", "project"}
     assert set(app.tables) == set(TABLES)
     for agent in app.agents.values():
         assert agent.concurrency == 1
@@ -30,6 +30,7 @@ async def test_agents_read_raw_bytes_of_topics_there_are() -> None:
     assert read["normalize"] == ("feedback.raw",)
     assert read["embed"] == ("feedback.items",)
     assert set(read["cluster"]) == {"feedback.embedded", "cluster.commands", "job.events"}
+    assert read["near"] == ("near.queries",)
     assert set(read["project"]) == {
         "feedback.items",
         "cluster.events",
@@ -98,4 +99,4 @@ def test_an_app_is_made_anew_each_time(_: int) -> None:
         assert one.tables["seen"] is not other.tables["seen"]
         return len(one.agents)
 
-    assert asyncio.run(made()) == 4
+    assert asyncio.run(made()) == 5

@@ -60,6 +60,7 @@
 | repositories:{project_id} | hash | "owner/name" in lower case -> how far its issues are read, JSON |
 | session:{user_id}:{session_id} | string | a session of a person who is signed in, JSON; expires |
 | sessions:{user_id} | hash | ids of sessions, some of which may have expired |
+| near:{query_id} | string | the answer to a question what is near, JSON; expires after a minute |
 | events:{project_id} | stream | notices of what changed, JSON; the newest |
 
 The orders of clusters are `all` (by `created_at`), `ranked` (by size, then `created_at`) and `updated` (by when they or
@@ -78,7 +79,7 @@ MADE_AGAIN = (
 )  # fmt: skip
 """Patterns of the keys that a rebuild deletes and makes again from Kafka."""
 
-KEPT = ("used:key:*", "events:*", "github-token:*", "session:*", "sessions:*")
+KEPT = ("used:key:*", "events:*", "github-token:*", "session:*", "sessions:*", "near:*")
 """Patterns of the keys that a rebuild keeps: they are on no topic."""
 
 
@@ -399,3 +400,8 @@ def session(user_id: str, session_id: str) -> str:
 def session_ids(user_id: str) -> str:
     """The sessions of a user."""
     return f"sessions:{user_id}"
+
+
+def near_answer(query_id: str) -> str:
+    """The answer to one question what is near."""
+    return f"near:{query_id}"

@@ -12,6 +12,7 @@ from soulcaster.adapters.redis.feedback import RedisFeedback
 from soulcaster.adapters.redis.job_logs import RedisJobLogs
 from soulcaster.adapters.redis.jobs import RedisJobs
 from soulcaster.adapters.redis.members import RedisMembers
+from soulcaster.adapters.redis.near_answers import RedisNearAnswers
 from soulcaster.adapters.redis.notices import RedisNotices
 from soulcaster.adapters.redis.person_tokens import RedisPersonTokens
 from soulcaster.adapters.redis.project_config import RedisProjectConfig
@@ -54,6 +55,7 @@ class RedisReadModel(ReadModel):
             sources=RedisSources(connection),
             sessions=RedisSessions(connection),
             notices=RedisNotices(connection),
+            near_answers=RedisNearAnswers(connection),
             store=connection,
         )
         self.writer = RedisReadModelWriter(connection, notices=notices, logs_expire=logs_expire)

@@ -10,7 +10,14 @@ from soulcaster.web.api.clustering.handlers import (
     rebalance_clusters,
     reset_clustering,
 )
-from soulcaster.web.api.clusters.handlers import get_brief, get_cluster, list_clusters, run_agent, start_fix
+from soulcaster.web.api.clusters.handlers import (
+    get_brief,
+    get_cluster,
+    get_near_clusters,
+    list_clusters,
+    run_agent,
+    start_fix,
+)
 from soulcaster.web.api.commands.handlers import (
     get_command,
     merge_clusters,
@@ -24,7 +31,13 @@ from soulcaster.web.api.commands.handlers import (
     undo_command,
 )
 from soulcaster.web.api.dead_letters.handlers import list_dead_letters, replay_dead_letter
-from soulcaster.web.api.feedback.handlers import delete_feedback, edit_feedback, get_feedback, list_feedback
+from soulcaster.web.api.feedback.handlers import (
+    delete_feedback,
+    edit_feedback,
+    get_feedback,
+    get_near_items,
+    list_feedback,
+)
 from soulcaster.web.api.github_sync.handlers import redirect_repository, sync_repositories, sync_repository
 from soulcaster.web.api.health.handlers import get_health, get_readiness, get_root
 from soulcaster.web.api.ingest.handlers import ingest_feedback, ingest_manual, ingest_reddit
@@ -74,11 +87,13 @@ OPERATIONS: tuple[Operation, ...] = (
     sync_repositories,
     list_feedback,
     get_feedback,
+    get_near_items,
     edit_feedback,
     delete_feedback,
     get_stats,
     list_clusters,
     get_cluster,
+    get_near_clusters,
     list_themes,
     get_theme,
     get_brief,

@@ -46,6 +46,7 @@ def create_pages(session_key: str, *, secure: bool) -> web.Application:
             web.get(project, requires("read", clusters.ranking)),
             web.get(f"{project}/themes", requires("read", themes.list_themes)),
             web.get(cluster, requires("read", clusters.one_cluster)),
+            web.get(f"{cluster}/near", requires("read", clusters.near_clusters)),
             web.get(f"{project}/items/{{item_id}}", requires("read", clusters.one_item)),
             _form(f"{cluster}/start-fix", "launch", job_forms.start_fix),
             _form(f"{cluster}/plan", "launch", plan_forms.store),

@@ -129,6 +129,17 @@ async def one_cluster(request: web.Request) -> web.StreamResponse:
     )
 
 
+async def near_clusters(request: web.Request) -> web.StreamResponse:
+    """GET /app/projects/{project_id}/clusters/{cluster_id}/near: the clusters that are maybe the same."""
+    project = request[ACCESS].project
+    cluster_id = path_id(request, "cluster_id")
+    cluster, near = await dependencies(request).near.cluster(project.id, cluster_id)
+    if cluster.id != cluster_id:  # the id is an alias
+        raise web.HTTPSeeOther(f"{cluster_path(project.id, cluster.id)}/near")
+    await remember_project(request, project.id)
+    return await render(request, "near.html", {"project": project, "cluster": cluster, "near": near})
+
+
 async def one_item(request: web.Request) -> web.StreamResponse:
     """GET /app/projects/{project_id}/items/{item_id}: all that an item says."""
     given, project = dependencies(request), request[ACCESS].project

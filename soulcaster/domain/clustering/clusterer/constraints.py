@@ -128,6 +128,15 @@ class Constraints:
                     command = next(c.command_id for c in self.by_command.values() if c.order == order)
                     raise BadInput(f"a person has put these apart (command {command}); undo that first")
 
+    def apart(self, slots: Collection[int]) -> list[int]:
+        """Return the micro-clusters that a person has separated from any of these."""
+        sides = {side for slot in slots for side in self.cannot_link.get(slot, {}).items()}
+        return [
+            slot
+            for slot, of in self.cannot_link.items()
+            if any((order, 1 - side) in sides for order, side in of.items())
+        ]
+
     def _derive(self) -> None:
         must_link: dict[int, int] = {}
         cannot_link: dict[int, dict[int, int]] = {}

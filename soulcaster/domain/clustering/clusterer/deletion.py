@@ -94,6 +94,8 @@ class Deletion:
                 continue
             fingerprints = (0, *old.fingerprints[1:])
             new = replace(old, title="", summary="", fingerprints=fingerprints, text_of=old.item_id)
+            if old.template is None:
+                new.words = b""
             state.index.replace(slot, new)
             state.fingerprints.reassign(state.fingerprints.release(slot, old.fingerprints, fingerprints))
             changed.add(state.index.number_of(slot))

@@ -238,6 +238,7 @@ class Edits:
                     old.text_of,
                     None if old.template is None else (),
                     old.language,
+                    old.words,
                 ),
                 len(leaving),
             )

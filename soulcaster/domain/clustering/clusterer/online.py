@@ -141,7 +141,8 @@ class OnlineStep:
         said = np.array([words is None for words in templates])
         word_vectors = np.zeros((len(items), WORD_DIMENSIONS), np.float32)
         people = [item.text for item, words in zip(items, templates, strict=True) if words is None]
-        word_vectors[said] = state.lexicon.add(people)
+        lexical = state.lexicon.add(people)
+        word_vectors[said] = lexical.vectors
         worded: Flags = np.any(word_vectors, axis=1)
         languages = self._languages(items, worded)
         vectors = with_characters([item.text for item in items], languages, vectors)
@@ -151,7 +152,9 @@ class OnlineStep:
         block = _Block(state.index, vectors[said], word_vectors[said], numbers[said])
         rows = (np.cumsum(said) - 1).tolist()
         placements = [
-            self._place(row, item, language, block) if words is None else self._place_by_template(item, words)
+            self._place(row, item, language, lexical.words[row], block)
+            if words is None
+            else self._place_by_template(item, words)
             for row, item, words, language in zip(rows, items, templates, languages, strict=True)
         ]
         state.index.join([placement.slot for placement in placements], vectors, word_vectors)
@@ -193,7 +196,7 @@ class OnlineStep:
             snapshot = state.index.snapshot().centred(vectors)
             state.index.adopt(snapshot.build_search(snapshot.features()))
 
-    def _place(self, row: int, item: ComparedItem, language: str, block: _Block) -> Placement:
+    def _place(self, row: int, item: ComparedItem, language: str, words: bytes, block: _Block) -> Placement:
         candidates = block.candidates(row)
         exact, masked = fingerprints(item.text)
         threshold = FOREIGN_THRESHOLD if language else self._state.calibration.join_threshold
@@ -212,7 +215,15 @@ class OnlineStep:
                 cluster_id = cluster_id_for(self._state.project_id, item.id)
                 number = self._state.add_cluster(Cluster(cluster_id, title, summary, titled_size=1))
             micro_cluster = MicroCluster(
-                id_bytes(item.id), title, summary, (), time, time, (masked, exact), language=language
+                id_bytes(item.id),
+                title,
+                summary,
+                (),
+                time,
+                time,
+                (masked, exact),
+                language=language,
+                words=words,
             )
             slot = self._open(micro_cluster, number, candidates)
             block.opened(row, slot, number)
@@ -248,7 +259,15 @@ class OnlineStep:
                 cluster_id = cluster_id_for(state.project_id, item.id)
                 number = state.add_cluster(Cluster(cluster_id, title, summary, titled_size=1))
                 micro_cluster = MicroCluster(
-                    id_bytes(item.id), title, summary, (), time, time, (masked, exact), template=words
+                    id_bytes(item.id),
+                    title,
+                    summary,
+                    (),
+                    time,
+                    time,
+                    (masked, exact),
+                    template=words,
+                    words=self._constant_words(words),
                 )
                 slot = self._open(micro_cluster, number, ())
                 state.templates.set(slot, words)
@@ -272,7 +291,8 @@ class OnlineStep:
         best, _ = state.templates.nearest(words)
         if len(cluster.slots) > 1 or (best is not None and best.share >= SAME_TEMPLATE):
             return False
-        state.index.mine(slot, replace(state.index.micro_clusters[slot], template=words))
+        old = state.index.micro_clusters[slot]
+        state.index.mine(slot, replace(old, template=words, words=self._constant_words(words)))
         state.templates.set(slot, words)
         state.progress.give_up_round()
         return True
@@ -282,8 +302,14 @@ class OnlineStep:
         micro_cluster = self._state.index.micro_clusters[slot]
         template = generalized(micro_cluster.template or (), words)
         if template != micro_cluster.template:
-            self._state.index.replace(slot, replace(micro_cluster, template=template))
+            said = self._constant_words(template)
+            self._state.index.replace(slot, replace(micro_cluster, template=template, words=said))
             self._state.templates.set(slot, template)
+
+    def _constant_words(self, template: Words) -> bytes:
+        """Return the words of a template, packed; those that vary say nothing."""
+        [packed] = self._state.lexicon.words([" ".join(template)])
+        return packed
 
     # ---- choosing ------------------------------------------------------------------------------------------------
 

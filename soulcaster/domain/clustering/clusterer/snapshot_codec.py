@@ -203,6 +203,7 @@ def load(state: ClusterState, blobs: Mapping[bytes, bytes], members: Iterable[tu
     state.constraints = Constraints(map(_decode_constraint, kinds[_CONSTRAINT].values()))
     if kinds[_COUNTERS]:
         _load_counters(state, kinds[_COUNTERS][b""], kinds[_LEXICON])
+    _add_words(state)
 
 
 def _load_clusters(state: ClusterState, blobs: Mapping[bytes, bytes], titles: Mapping[bytes, bytes]) -> list[int]:
@@ -236,6 +237,15 @@ def _load_clusters(state: ClusterState, blobs: Mapping[bytes, bytes], titles: Ma
 
 def _theme(blob: _ThemeBlob) -> Theme:
     return Theme(blob.id, blob.linkage, blob.threshold, blob.usual, blob.title, blob.terms, blob.items, blob.clusters)
+
+
+def _add_words(state: ClusterState) -> None:
+    """Give micro-clusters of rows from before words were kept those of what is kept of their text."""
+    found = [state.index.micro_clusters[slot] for slot in state.index.slots().tolist()]
+    found = [mc for mc in found if not mc.words and (mc.template or mc.summary)]
+    texts = [" ".join(mc.template) if mc.template else mc.summary for mc in found]
+    for micro_cluster, words in zip(found, state.lexicon.words(texts), strict=True):
+        micro_cluster.words = words
 
 
 def _archive_missing(state: ClusterState) -> None:

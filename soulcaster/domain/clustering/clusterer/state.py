@@ -169,6 +169,8 @@ class ClusterState:
         if not micro_cluster.has_text:  # the item that it came from was deleted
             micro_cluster.text_of = item_id
             micro_cluster.title, micro_cluster.summary = shortened(item)
+            if micro_cluster.template is None:
+                [micro_cluster.words] = self.lexicon.words([item.text])
             if cluster.titled_size == 1:
                 self.dirty.titles.add(number)
         cluster.size += 1

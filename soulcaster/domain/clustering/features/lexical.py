@@ -7,6 +7,8 @@ syllables in Korean, where particles and endings follow: a crude stem that works
 Frequencies are counted in `BUCKETS` shared by hash: rare words that share one count a little less. Numbers are
 different words that share the frequency of all numbers: where numbers are rare, "error 404" is not "error 500"; in a
 stream of templates with a number in each, numbers count for little.
+
+The words themselves are kept too, packed (word_sets.py).
 """
 
 import hashlib
@@ -14,10 +16,13 @@ import re
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
+from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from soulcaster.domain.clustering.features.word_sets import MOST_WORDS, pack
 from soulcaster.domain.text.wordless import wordless
 from soulcaster.domain.text.words import words
 
@@ -98,6 +103,25 @@ class _Codes(dict[str, int]):
         return code
 
 
+class Lexical(NamedTuple):
+    """The words of texts: their vectors, shape (n, DIMENSIONS), and of each its packed words (word_sets.py)."""
+
+    vectors: npt.NDArray[np.float32]
+    words: list[bytes]
+
+
+class _Counted(NamedTuple):
+    """The different words of texts, by text: the number of the text, the code, and how often it has the word.
+
+    In `told` a word in the first line counts twice: a title says more than what follows it.
+    """
+
+    row: npt.NDArray[np.int64]
+    code: npt.NDArray[np.int64]
+    times: npt.NDArray[np.int64]
+    told: npt.NDArray[np.int64]
+
+
 class Lexicon:
     """The document frequencies of one project, and vectors that use them."""
 
@@ -108,38 +132,60 @@ class Lexicon:
         self._codes = _Codes()
         self._dirty: set[int] = set()
 
-    def add(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
-        """Count texts, and return their vectors, shape (len(texts), DIMENSIONS): unit rows, zero without words.
+    def add(self, texts: Sequence[str]) -> Lexical:
+        """Count texts, and return what they say: unit vectors, zero without words.
 
         The words of a rating are none: 10/10 has nothing in common with 1/10.
         """
-        codes: list[int] = []
-        ends: list[int] = []
-        for text in texts:
-            if wordless(text) is None:
-                codes += map(self._codes.__getitem__, words(text))
-            ends.append(len(codes))
         vectors = np.zeros((len(texts), DIMENSIONS), np.float32)
         self.seen += len(texts)
-        if not codes:
-            return vectors
-        # np.unique uses a hash table, which is slower than sorting.
-        rows = np.repeat(np.arange(len(texts)), np.diff(ends, prepend=0))
-        every = np.sort(rows << 32 | np.array(codes, np.int64))
-        first = np.flatnonzero(np.diff(every, prepend=-1))
-        keys, times = every[first], np.diff(first, append=len(every))
-        row_of = keys >> 32
-        code = keys & 0xFFFFFFFF
-        bucket = _bucket(code)
+        counted = self._count(texts)
+        if not len(counted.row):
+            return Lexical(vectors, [b""] * len(texts))
+        bucket = _bucket(counted.code)
         self._frequencies += np.bincount(bucket, minlength=BUCKETS).astype(np.uint32)
         self._dirty.update(np.unique(bucket // _BLOCK).tolist())
-        weight = (1 + np.log(times)) * self._rarity(bucket)
-        place = row_of * DIMENSIONS + (code >> 1) % DIMENSIONS
-        sums = np.bincount(place, np.where(code & 1, weight, -weight), minlength=vectors.size)
+        rarity = self._rarity(bucket)
+        weight = (1 + np.log(counted.times)) * rarity
+        place = counted.row * DIMENSIONS + (counted.code >> 1) % DIMENSIONS
+        sums = np.bincount(place, np.where(counted.code & 1, weight, -weight), minlength=vectors.size)
         vectors += sums.reshape(vectors.shape).astype(np.float32)
         lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
         np.divide(vectors, lengths, out=vectors, where=lengths > 0)
-        return vectors
+        return Lexical(vectors, _packed(counted, rarity, len(texts)))
+
+    def words(self, texts: Sequence[str]) -> list[bytes]:
+        """Return the packed words of texts, without counting the texts."""
+        if not texts:
+            return []
+        counted = self._count(texts)
+        return _packed(counted, self._rarity(_bucket(counted.code)), len(texts))
+
+    def _count(self, texts: Sequence[str]) -> _Counted:
+        codes: list[int] = []
+        counts: list[int] = []
+        in_titles: list[int] = []
+        for row, text in enumerate(texts):
+            before = len(codes)
+            if wordless(text) is None:
+                codes += map(self._codes.__getitem__, words(text))
+                title, _, body = text.partition("\n")
+                if body:
+                    in_titles += [row << 32 | self._codes[word] for word in words(title)]
+            counts.append(len(codes) - before)
+        # np.unique uses a hash table, which is slower than sorting.
+        rows = np.repeat(np.arange(len(texts)), np.array(counts, np.int64))
+        every = np.sort(rows << 32 | np.array(codes, np.int64))
+        first = np.flatnonzero(np.diff(every, prepend=-1))
+        keys, times = every[first], np.diff(first, append=len(every))
+        told = times
+        if in_titles:
+            # A word may be another one where a line ends: a title's is not always among those of the text.
+            titled = np.array(in_titles, np.int64)
+            at = np.searchsorted(keys, titled)
+            there = keys[np.minimum(at, len(keys) - 1)] == titled
+            told = times + np.bincount(at[there], minlength=len(keys))
+        return _Counted(keys >> 32, keys & 0xFFFFFFFF, times, told)
 
     def copy(self) -> "Lexicon":
         """Return a copy for looking frequencies up while more texts arrive."""
@@ -173,6 +219,19 @@ class Lexicon:
         for key, blob in blobs.items():
             at = int.from_bytes(key, "big") * _BLOCK
             self._frequencies[at : at + _BLOCK] = np.frombuffer(blob, np.uint32)
+
+
+def _packed(counted: _Counted, rarity: npt.NDArray[np.float64], count: int) -> list[bytes]:
+    """Return the packed words of `count` texts; of a text with too many, those that say most."""
+    row, code, told = counted.row, counted.code, counted.told
+    if len(row) and np.bincount(row).max() > MOST_WORDS:
+        order = np.lexsort((-(1 + np.log(told)) * rarity, row))
+        start = np.searchsorted(row, np.arange(count))
+        kept = order[np.arange(len(row)) - start[row] < MOST_WORDS]  # ordered by row, as `row` itself
+        row, code, told = row[kept], code[kept], told[kept]
+    packed = pack(code, told)
+    ends = np.searchsorted(row, np.arange(count + 1)).tolist()
+    return [packed[start:end].tobytes() for start, end in pairwise(ends)]
 
 
 def _bucket(code: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

@@ -62,14 +62,24 @@ class SimilaritySpace:
         f = np.empty((len(rows), size + word_means.shape[1]), np.float32)
         for at in range(0, len(rows), CHUNK_ROWS):
             chunk, wanted = f[at : at + CHUNK_ROWS], rows[at : at + CHUNK_ROWS]
-            np.subtract(means[wanted], self.background, out=chunk[:, :size])
-            apart = foreign[wanted]
-            if apart.any():
-                chunk[apart, :size] = means[wanted[apart]]
+            self._centre(means, foreign, wanted, chunk[:, :size])
             chunk[:, size:] = word_means[wanted]
             for part, share in ((chunk[:, :size], 1 - self._word_share), (chunk[:, size:], self._word_share)):
                 part *= math.sqrt(share) / lengths(part)
         return f
+
+    def meanings(self, means: Vectors | Halves, foreign: Flags, rows: Slots) -> Vectors:
+        """Return unit(mean - background) of these rows, shape (len(rows), dimensions)."""
+        centred = np.empty((len(rows), means.shape[1]), np.float32)
+        self._centre(means, foreign, rows, centred)
+        centred /= lengths(centred)
+        return centred
+
+    def _centre(self, means: Vectors | Halves, foreign: Flags, rows: Slots, out: Vectors) -> None:
+        np.subtract(means[rows], self.background, out=out)
+        apart = foreign[rows]
+        if apart.any():
+            out[apart] = means[rows[apart]]
 
     def project(self, features: Vectors) -> Vectors:
         """Return the random projection of f, shape (n, COARSE_DIMENSIONS)."""

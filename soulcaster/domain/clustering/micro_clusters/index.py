@@ -150,6 +150,11 @@ class MicroClusterIndex:
     # ---- reading -------------------------------------------------------------------------------------------------
 
     @property
+    def space(self) -> SimilaritySpace:
+        """Return the space that similarities are taken in."""
+        return self._search.space
+
+    @property
     def background(self) -> Vectors:
         """Return the mean that similarities are taken around."""
         return self._search.space.background

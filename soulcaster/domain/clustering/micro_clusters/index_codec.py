@@ -35,6 +35,7 @@ class _MicroClusterBlob(msgspec.Struct, array_like=True):
     text_of: bytes = b""
     template: str | None = None
     language: str = ""
+    words: bytes = b""
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -86,6 +87,7 @@ def _micro_cluster_blob(index: MicroClusterIndex, slot: int, word_positions: Slo
             b"" if mc.text_of == mc.item_id else mc.text_of,
             None if mc.template is None else " ".join(mc.template),
             mc.language,
+            mc.words,
         )
     )
 
@@ -107,6 +109,7 @@ def load_index(index: MicroClusterIndex, blobs: Mapping[bytes, bytes], blocks: M
             text_of=blob.text_of,
             template=None if blob.template is None else tuple(map(intern, blob.template.split())),
             language=intern(blob.language),
+            words=blob.words,
         )
         index.note_kind(slot)
         index.means[slot] = np.frombuffer(blob.mean, np.float16)

@@ -37,7 +37,8 @@ class MicroCluster:
     variable parts masked (0: none), the others as they are. `text_of` is the item that title and summary come from; it
     may have moved to another micro-cluster since. When it is deleted, title and summary are empty. `template` is None
     for people's texts, else what these texts of a machine are printed from (templates/words.py); it is empty where a
-    person has taken items out of one. `language` is that of a foreign text, else empty.
+    person has taken items out of one. `language` is that of a foreign text, else empty. `words` are those of the text
+    or the template, packed (features/word_sets.py).
     """
 
     item_id: bytes
@@ -51,6 +52,7 @@ class MicroCluster:
     text_of: bytes = b""
     template: tuple[str, ...] | None = None
     language: str = ""
+    words: bytes = b""
 
     def __post_init__(self) -> None:
         """Default `text_of` to the first item."""

@@ -28,6 +28,7 @@ from soulcaster.domain.clustering.project.command_queue import CommandQueue
 from soulcaster.domain.clustering.project.embedders import EmbedderClusters
 from soulcaster.domain.clustering.project.item_records import DONE
 from soulcaster.domain.clustering.project.item_removal import ItemRemoval
+from soulcaster.domain.clustering.project.near import NearQuestion, near_cluster_question, near_item_question
 from soulcaster.domain.clustering.project.round_schedule import Round, RoundSchedule
 from soulcaster.domain.clustering.project.state import ProjectState
 from soulcaster.domain.clustering.project.steps import RoundOnTheWay, Step, StepDraft
@@ -88,6 +89,14 @@ class ProjectClusters:
     def cluster(self, cluster_id: str) -> Cluster | None:
         """Return the cluster that an id resolves to, None for one that is unknown or deleted."""
         return self._state.embedders.cluster(cluster_id)
+
+    def near_item(self, item_id: str) -> NearQuestion | None:
+        """Return the question what is near an item, None for one that is unknown, deleted or archived."""
+        return near_item_question(self._state, item_id)
+
+    def near_cluster(self, cluster_id: str) -> NearQuestion | None:
+        """Return the question what is near a cluster, None for one that is unknown, deleted or archived."""
+        return near_cluster_question(self._state, cluster_id)
 
     # ---- outbox --------------------------------------------------------------------------------------------------
 

@@ -12,6 +12,8 @@ from soulcaster.web.api.clusters.models import (
     ClusterDetailOut,
     ClusterOut,
     ClustersQuery,
+    NearClusterOut,
+    NearClustersOut,
     StartFixOut,
     StartFixQuery,
 )
@@ -93,6 +95,14 @@ async def get_brief(request: web.Request, query: ProjectQuery, cluster_id: str) 
             choices=list(preview.repository.choices),
         )
     )
+
+
+@operation("GET", "/clusters/{cluster_id}/near", {200: NearClustersOut}, scope="read")
+async def get_near_clusters(request: web.Request, query: ProjectQuery, cluster_id: str) -> web.StreamResponse:
+    """Get the clusters that are near a cluster, with how near by meaning and by words; 503 when no worker answers."""
+    asked, near = await dependencies(request).near.cluster(query.project_id, cluster_id)
+    found = [NearClusterOut.of(one) for one in near]
+    return json_response(NearClustersOut(cluster_id=asked.id, project_id=query.project_id, near=found))
 
 
 async def _start_fix(request: web.Request, query: StartFixQuery, cluster_id: str) -> web.StreamResponse:

@@ -11,6 +11,7 @@ from soulcaster.domain.fixes.fix import Backend, StopPoint
 from soulcaster.domain.lifecycle import ClusterStatus
 from soulcaster.ports.clusters import ClusterOrder, ClusterView, Happening, HistoryEntry
 from soulcaster.services.fixes import RequestedFix
+from soulcaster.services.near import NearCluster
 from soulcaster.web.api.feedback.models import FeedbackOut
 from soulcaster.web.parameters import Id, PageQuery, ProjectQuery, Words
 from soulcaster.wire.fields import Source
@@ -184,3 +185,40 @@ class BriefOut(BaseModel):
     item_ids: list[str]
     repository: str | None
     choices: list[str]
+
+
+class NearClusterOut(BaseModel):
+    """A cluster that is near: `item_id` is the item of it that is nearest.
+
+    `meaning`, from -1 to 1, is how much alike they are in what they mean, `words`, from 0 to 1, in the words they use.
+    """
+
+    cluster_id: str
+    title: str
+    count: int
+    status: ClusterStatus
+    item_id: str
+    meaning: float
+    words: float
+
+    @classmethod
+    def of(cls, near: NearCluster) -> "NearClusterOut":
+        """Return a cluster that is near."""
+        view = near.cluster
+        return cls(
+            cluster_id=view.id,
+            title=view.title,
+            count=view.size,
+            status=view.status,
+            item_id=near.item_id,
+            meaning=near.meaning,
+            words=near.words,
+        )
+
+
+class NearClustersOut(BaseModel):
+    """GET /clusters/{id}/near: other clusters, the nearest first, at most ten."""
+
+    cluster_id: str
+    project_id: str
+    near: list[NearClusterOut]

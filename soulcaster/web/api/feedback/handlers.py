@@ -16,6 +16,7 @@ from soulcaster.web.api.feedback.models import (
     FeedbackListOut,
     FeedbackOut,
     FeedbackQuery,
+    NearItemsOut,
 )
 from soulcaster.web.api.operation import operation
 from soulcaster.web.api.responses import json_response, shown
@@ -89,6 +90,12 @@ async def edit_feedback(
     await given.feedback_changes.post(edited)
     newest = FeedbackOut.of(replace(view, item=edited.item))
     return json_response(FeedbackEditOut(id=item_id, project_id=query.project_id, item=newest), status=202)
+
+
+@operation("GET", "/feedback/{item_id}/near", {200: NearItemsOut}, scope="read")
+async def get_near_items(request: web.Request, query: ProjectQuery, item_id: str) -> web.StreamResponse:
+    """Get the items that are near an item, with how near by meaning and by words; 503 when no worker answers."""
+    return json_response(NearItemsOut.of(await dependencies(request).near.item(query.project_id, item_id)))
 
 
 def _edited(changes: FeedbackChanges, item: FeedbackItem, body: FeedbackEditIn) -> PostableItem | None:

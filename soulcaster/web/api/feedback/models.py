@@ -13,6 +13,7 @@ from soulcaster.domain.feedback.items import FeedbackItem
 from soulcaster.domain.feedback.times import TimesTold
 from soulcaster.domain.text.normalize import CUT, title_and_body
 from soulcaster.ports.feedback import FeedbackView
+from soulcaster.services.near import NearItem, NearItems
 from soulcaster.web.api.feedback.metadata import PREDECESSOR_FIELDS, check_depth, repository_url
 from soulcaster.web.bodies import Body
 from soulcaster.web.parameters import Id, PageQuery, Repo, Words
@@ -183,3 +184,54 @@ class FeedbackListOut(BaseModel):
     offset: int
     next_cursor: str | None
     project_id: str
+
+
+class SameItemOut(BaseModel):
+    """An item that says nearly the same as another one, so that clustering keeps both as one."""
+
+    item_id: str
+    title: str
+    cluster_id: str | None
+
+    @classmethod
+    def of(cls, view: FeedbackView) -> "SameItemOut":
+        """Return such an item."""
+        return cls(item_id=view.item.id, title=view.item.title, cluster_id=view.cluster_id)
+
+
+class NearItemOut(SameItemOut):
+    """An item that is near: `meaning`, from -1 to 1, is how much alike both are in what they mean.
+
+    `words`, from 0 to 1, is how much alike they are in the words they use.
+    """
+
+    meaning: float
+    words: float
+
+    @classmethod
+    def of_near(cls, near: NearItem) -> "NearItemOut":
+        """Return an item that is near."""
+        item, cluster_id = near.view.item, near.view.cluster_id
+        return cls(item_id=item.id, title=item.title, cluster_id=cluster_id, meaning=near.meaning, words=near.words)
+
+
+class NearItemsOut(BaseModel):
+    """GET /feedback/{id}/near: other items, the nearest first, at most ten; before these, those that say the same."""
+
+    item_id: str
+    project_id: str
+    cluster_id: str | None
+    same: list[SameItemOut]
+    near: list[NearItemOut]
+
+    @classmethod
+    def of(cls, found: NearItems) -> "NearItemsOut":
+        """Return what is near an item."""
+        item = found.asked.item
+        return cls(
+            item_id=item.id,
+            project_id=item.project_id,
+            cluster_id=found.asked.cluster_id,
+            same=[SameItemOut.of(view) for view in found.same],
+            near=[NearItemOut.of_near(one) for one in found.near],
+        )
