@@ -4,7 +4,6 @@ The agent is stateless, so it runs on all partitions; a project's items are stil
 """
 
 import asyncio
-import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence, Set
 from dataclasses import asdict, dataclass, field
@@ -15,7 +14,8 @@ from soulcaster.domain.feedback.items import Deleted
 from soulcaster.domain.feedback.times import TimesTold
 from soulcaster.ports.messaging import Outgoing, Publisher, Record
 from soulcaster.services.dead_letters import dead_letter, send_dead_letters
-from soulcaster.services.intake import Accepted, Contents, CpuClock, as_other, masked, read
+from soulcaster.services.intake import Accepted, Contents, as_other, masked, read
+from soulcaster.services.item_watch import ItemWatch
 from soulcaster.services.project_limit import ProjectLimit
 from soulcaster.services.retrying import until_available
 from soulcaster.services.source_limit import SourceLimit
@@ -65,10 +65,10 @@ class Normalize:
         source_limit: SourceLimit,
         storage_limit: StorageLimit,
         publisher: Publisher,
-        cpu_clock: CpuClock = time.thread_time,
+        new_watch: Callable[[], ItemWatch] = ItemWatch,
     ) -> None:
-        """`config_of` is called once for each batch and project; `cpu_clock` measures what an item takes."""
-        self._cpu_clock = cpu_clock
+        """`config_of` is called once for each batch and project, `new_watch` for each step of a batch."""
+        self._new_watch = new_watch
         self._project_limit = project_limit
         self._source_limit = source_limit
         self._storage_limit = storage_limit
@@ -78,10 +78,10 @@ class Normalize:
     async def process(self, batch: Batch, records: Sequence[Record]) -> int:
         """Normalize records; return how many items they gave."""
         size = sum(len(record.value or b"") for record in records)
-        contents = await away(size, lambda: [read(record, self._cpu_clock) for record in records])
+        contents = await away(size, lambda: _read(records, self._new_watch()))
         settings = await self._settings(contents)
         reasons = _Reasons(self._project_limit.reason, self._storage_limit.reason)
-        done = await away(size, lambda: _normalized(records, contents, settings, reasons, self._cpu_clock))
+        done = await away(size, lambda: _normalized(records, contents, settings, reasons, self._new_watch()))
         messages = await away(size, done.messages)
         await until_available(lambda: self._publisher.publish(messages))
         await send_dead_letters(self._publisher, done.dead_letters, "invalid")
@@ -149,12 +149,16 @@ class _Normalized:
         ]
 
 
+def _read(records: Sequence[Record], watch: ItemWatch) -> list[Contents]:
+    return [read(record, watch) for record in records]
+
+
 def _normalized(
     records: Sequence[Record],
     contents: Sequence[Contents],
     settings: Mapping[str, _Settings],
     reasons: _Reasons,
-    clock: CpuClock,
+    watch: ItemWatch,
 ) -> _Normalized:
     """Filter and mask what is in records; a project without settings may not be made."""
     done = _Normalized()
@@ -168,7 +172,7 @@ def _normalized(
                 aside[one.item.project_id].append(one.json)
                 outcome = "refused"
             else:
-                outcome = _take(one, of_project, record, done, clock)
+                outcome = _take(one, of_project, record, done, watch)
             done.outcomes.append((one.item.source, outcome))
             done.replaced += [(one.item.source, name) for name in _replaced(one.item.times_told)]
         for project_id, tombstone in found.deleted:
@@ -181,14 +185,14 @@ def _normalized(
     return done
 
 
-def _take(one: Accepted, settings: _Settings, record: Record, done: _Normalized, clock: CpuClock) -> str:
+def _take(one: Accepted, settings: _Settings, record: Record, done: _Normalized, watch: ItemWatch) -> str:
     """Add an item to what is done, unless it is filtered or refused; return what became of it."""
     try:
         if one.item.source in settings.too_many:
             one = as_other(one)
         if not settings.config.sources.accepts(one.item):
             return "filtered"
-        as_json = (masked(one, clock) if settings.config.mask_personal_data else one).json
+        as_json = (masked(one, watch) if settings.config.mask_personal_data else one).json
     except ValueError as error:
         done.dead_letters.append(dead_letter(record, str(error), value=one.json))
         return "refused"

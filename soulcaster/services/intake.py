@@ -7,8 +7,7 @@ is dropped.
 import codecs
 import json
 import re
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
@@ -23,6 +22,7 @@ from soulcaster.domain.sources import SOURCES, Delete, Upsert
 from soulcaster.domain.text.language import language_of
 from soulcaster.domain.text.normalize import cut, title_and_body, visible_values, well_formed, whole_line
 from soulcaster.ports.messaging import Record
+from soulcaster.services.item_watch import ItemWatch
 from soulcaster.wire.feedback import MAX_ITEM_BYTES, Delivery, RawFeedback, form_of
 from soulcaster.wire.fields import MAX_EXTERNAL_ID, OTHER_SOURCE, SOURCE_PATTERN
 from soulcaster.wire.message import SCHEMA_VERSION
@@ -80,37 +80,17 @@ class Contents(NamedTuple):
     deleted: list[tuple[str, Deleted]]
 
 
-ITEM_SECONDS = 5.0
-"""CPU time that cleaning or masking one item may take; the largest one takes a twentieth of it.
-
-Nothing interrupts the work: Python cannot, within a call of C. What bounds it is that every function of a text takes
-linear time (`tests/test_linear_time.py`) and that items have a largest size. The limit is for what slips through: such
-an item is refused, so that no later step pays for it again.
-"""
-
-CpuClock = Callable[[], float]
-"""Returns the CPU time of this thread, in seconds."""
-
-
-class TooSlow(ValueError):
-    """An item that takes more than `ITEM_SECONDS`."""
-
-
-def _check_time(started: float, clock: CpuClock) -> None:
-    if (seconds := clock() - started) > ITEM_SECONDS:
-        raise TooSlow(f"the item takes {seconds:.0f} s of CPU time; an item may take {ITEM_SECONDS:.0f} s")
-
-
-def read(record: Record, clock: CpuClock = time.thread_time) -> Contents:
+def read(record: Record, watch: ItemWatch | None = None) -> Contents:
     """Return what is in a record; its items are cleaned but not masked yet (`masked`)."""
+    watch = watch or ItemWatch()
     value = record.value or b""
     try:
         message = _message(value)
         form = form_of(message)
         if form == "delivery":
-            return _delivered(message, record, clock)
+            return _delivered(message, record, watch)
         if form == "item":
-            return Contents([_one(message, record, 0, clock)], [], [])
+            return Contents([_one(message, record, 0, watch)], [], [])
         entries = _entries(message["items"])
     except ValueError as error:
         return Contents([], [Refusal(value, _reason(error), None, _faults(error))], [])
@@ -121,7 +101,7 @@ def read(record: Record, clock: CpuClock = time.thread_time) -> Contents:
             refused += 1  # like those before it; the error itself would cost more than a good item
             continue
         try:
-            contents.items.append(_one(entry, record, index, clock))
+            contents.items.append(_one(entry, record, index, watch))
         except ValueError as error:
             refused += 1
             if refused <= ALONE:
@@ -133,27 +113,28 @@ def read(record: Record, clock: CpuClock = time.thread_time) -> Contents:
     return contents
 
 
-def _one(given: Any, record: Record, index: int, clock: CpuClock) -> Accepted:
+def _one(given: Any, record: Record, index: int, watch: ItemWatch) -> Accepted:
     """Return the item that a part of a record is.
 
     Raises:
         ValueError: it is none, or takes too long.
     """
-    started = clock()
+    watch.begin()
     accepted = _accept(_RAW.validate_python(given), record, index)
-    _check_time(started, clock)
+    watch.check()
     return accepted
 
 
-def masked(accepted: Accepted, clock: CpuClock = time.thread_time) -> Accepted:
+def masked(accepted: Accepted, watch: ItemWatch | None = None) -> Accepted:
     """Return the item without personal data in it.
 
     Raises:
         TooSlow: it takes too long.
     """
-    started = clock()
+    watch = watch or ItemWatch()
+    watch.begin()
     item = mask_item(accepted.item)
-    _check_time(started, clock)
+    watch.check()
     return accepted if item is accepted.item else Accepted(item, _ITEM.dump_json(item))
 
 
@@ -242,13 +223,13 @@ def _entries(items: Any) -> Sequence[Any]:
     return items
 
 
-def _delivered(message: dict[str, Any], record: Record, clock: CpuClock) -> Contents:
+def _delivered(message: dict[str, Any], record: Record, watch: ItemWatch) -> Contents:
     """Return what is in a vendor's delivery.
 
     Raises:
         ValueError: it is not a delivery, or the vendor's parser cannot read it.
     """
-    started = clock()
+    watch.begin()
     delivery = Delivery.model_validate(message)
     source = SOURCES.get(delivery.vendor)
     if source is None:
@@ -258,7 +239,7 @@ def _delivered(message: dict[str, Any], record: Record, clock: CpuClock) -> Cont
         if isinstance(outcome, Upsert):
             raw = RawFeedback(project_id=delivery.project_id, **outcome.fields())
             contents.items.append(_accept(raw, record, index))
-            _check_time(started, clock)
+            watch.check()
         elif isinstance(outcome, Delete):
             deleted_id = item_id(delivery.project_id, delivery.vendor, outcome.external_id)
             received_at = at = _received_at(record)

@@ -123,7 +123,7 @@ class SourcesConfig(_Section):
 
     def enabled(self, source: str) -> bool:
         """Return whether a source is enabled; a source without settings always is."""
-        section = getattr(self, source, None)
+        section = getattr(self, source) if source in SourcesConfig.model_fields else None
         return section.enabled if isinstance(section, RedditConfig | SentryConfig | GithubConfig) else True
 
     def accepts(self, item: FeedbackItem) -> bool:

@@ -7,12 +7,13 @@ from soulcaster.domain.ids import item_id
 from soulcaster.errors import KafkaUnavailable
 from soulcaster.ports.messaging import Record
 from soulcaster.services.dead_letters import project_of
-from soulcaster.services.intake import ITEM_SECONDS
+from soulcaster.services.item_watch import ITEM_SECONDS
 from soulcaster.wire.feedback import Delivery, ItemsEnvelope, RawEnvelope, RawFeedback
 from soulcaster.wire.project_config import GithubConfig, ProjectConfig, SentryConfig, SourcesConfig
 from soulcaster.wire.topics import ENVELOPE_BYTES
 from tests.support.agents import AT_MS, Flaky, headers, normalizer, record, run_batches
 from tests.support.captured import load
+from tests.support.item_watch import watch_of
 
 TOPIC = "feedback.raw"
 POISON = [
@@ -189,8 +190,8 @@ async def test_an_item_that_takes_too_long_to_mask_is_a_dead_letter_and_the_batc
         return ProjectConfig()
 
     publisher = Flaky()
-    times = iter([1, 1, 2, 2, 3, 3 + 2 * ITEM_SECONDS, 20, 20])  # two items are read, then each is masked
-    agent = normalizer(config_of, publisher, cpu_clock=times.__next__)
+    watches = iter([watch_of(1, 1, 2, 2), watch_of(3, 3 + 2 * ITEM_SECONDS, 20, 20)])  # for reading, for masking
+    agent = normalizer(config_of, publisher, new_watch=watches.__next__)
     batch = [record(TOPIC, raw("slow")), record(TOPIC, raw("quick"))]
     assert await run_batches(agent, [batch], publisher) == [1]
     assert accepted(publisher) == [("p1", "quick")]

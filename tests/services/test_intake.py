@@ -3,7 +3,6 @@
 import codecs
 import json
 import re
-from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -18,17 +17,17 @@ from soulcaster.ports.messaging import Record
 from soulcaster.services.intake import (
     ALONE,
     AUTHOR_CHARS,
-    ITEM_SECONDS,
     METADATA_CHARS,
     Accepted,
     Refusal,
-    TooSlow,
     masked,
     read,
 )
+from soulcaster.services.item_watch import ITEM_SECONDS, TooSlow
 from soulcaster.wire.feedback import MAX_ITEM_BYTES, ItemsEnvelope, items_envelopes
 from soulcaster.wire.fields import MAX_DEPTH
 from soulcaster.wire.topics import ENVELOPE_BYTES, MAX_MESSAGE_BYTES
+from tests.support.item_watch import watch_of
 
 AT_MS = 1_796_000_000_123
 GOOD: dict[str, Any] = {"project_id": "p1", "source": "github", "external_id": "7", "title": "Late", "body": "Card."}
@@ -467,14 +466,9 @@ def test_envelopes_of_items_stay_small() -> None:
     travel(accepted)
 
 
-def clock_of(*seconds: float) -> Callable[[], float]:
-    """A clock that shows these times, one after the other."""
-    return iter(seconds).__next__
-
-
 def test_an_item_that_takes_too_long_is_refused_and_the_others_are_not() -> None:
     envelope = record({"schema_version": 1, "items": [GOOD, {**GOOD, "external_id": "8"}]})
-    accepted, refused, _ = read(envelope, clock_of(1, 1.1, 2, 2.1 + ITEM_SECONDS))
+    accepted, refused, _ = read(envelope, watch_of(1, 1.1, 2, 2.1 + ITEM_SECONDS))
     assert [one.item.external_id for one in accepted] == ["7"]
     [slow] = refused
     assert slow.index == 1
@@ -485,16 +479,16 @@ def test_a_delivery_that_takes_too_long_is_refused() -> None:
     payload = {"action": "opened", "issue": {"id": 1, "number": 2, "title": "Late", "body": "Card."}}
     delivery = {"schema_version": 1, "project_id": "p1", "vendor": "github", "headers": {"x-github-event": "issues"}}
     value = record({**delivery, "payload": payload})
-    assert read(value, clock_of(1, 1.1)).refused == []
-    accepted, [slow], _ = read(value, clock_of(1, 1.1 + ITEM_SECONDS))
+    assert read(value, watch_of(1, 1.1)).refused == []
+    accepted, [slow], _ = read(value, watch_of(1, 1.1 + ITEM_SECONDS))
     assert accepted == []
     assert slow.index is None
 
 
 def test_masking_takes_no_longer_than_an_item_may() -> None:
-    assert masked(one(GOOD), clock_of(1, 1 + ITEM_SECONDS)) == one(GOOD)
+    assert masked(one(GOOD), watch_of(1, 1 + ITEM_SECONDS)) == one(GOOD)
     with pytest.raises(TooSlow):
-        masked(one(GOOD), clock_of(1, 1.1 + ITEM_SECONDS))
+        masked(one(GOOD), watch_of(1, 1.1 + ITEM_SECONDS))
 
 
 def test_a_long_author_and_long_texts_of_metadata_are_cut() -> None:

@@ -1,8 +1,7 @@
 """Doubles of what agents use: batches, a table that checks its partition, a publisher and an embedder that fail."""
 
 import hashlib
-import time
-from collections.abc import AsyncIterator, Iterable, Sequence, Set
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence, Set
 from itertools import count
 from typing import Any
 
@@ -22,7 +21,7 @@ from soulcaster.domain.feedback.versions import MARK_BYTES
 from soulcaster.domain.source_state import RepositoryState, SourceState
 from soulcaster.ports.embedder import Embedder
 from soulcaster.ports.messaging import Outgoing, Publisher, Record
-from soulcaster.services.intake import CpuClock
+from soulcaster.services.item_watch import ItemWatch
 from soulcaster.services.project_limit import ProjectLimit
 from soulcaster.services.source_limit import SourceLimit
 from soulcaster.services.storage_limit import StorageLimit
@@ -194,7 +193,7 @@ def normalizer(
     config_of: ConfigOf,
     publisher: Publisher,
     *,
-    cpu_clock: CpuClock = time.thread_time,
+    new_watch: Callable[[], ItemWatch] = ItemWatch,
     projects: int = 1_000,
     sources: int = 200,
     stored: int = 0,
@@ -210,5 +209,5 @@ def normalizer(
         source_limit=SourceLimit(nothing, sources),
         storage_limit=StorageLimit(nothing, 1_000),
         publisher=publisher,
-        cpu_clock=cpu_clock,
+        new_watch=new_watch,
     )

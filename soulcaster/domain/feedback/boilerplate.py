@@ -66,7 +66,6 @@ _SEEN = struct.Struct("<QQIHH")
 _TOTAL = struct.Struct("<QIH")
 _TOTALS = b"boilerplate"
 _MANY = 0xFFFF
-_UNKNOWN = 1 << 32
 _HASH_BYTES = 8
 _RESTS = {FEWEST_OF_END: FEWEST_OF_END - 1, FEWEST: FEWEST - 3}
 """Different rests at least; two may have the same one of the 61 bits."""
@@ -77,58 +76,60 @@ _GREETING = 4
 """Words of a greeting, at most."""
 
 
-class _Counts(NamedTuple):
-    rests: int
-    items: int
-    begun: int
+class _Counts:
+    """What is counted of a segment: the rests it went along with, items that had it, those it began.
 
+    They are as they were when the source had been halved so often.
+    """
 
-class _Stored(NamedTuple):
-    rests: int
-    items: int
-    begun: int
-    halvings: int
+    __slots__ = ("begun", "halvings", "items", "rests")
+
+    def __init__(self, rests: int, items: int, begun: int, halvings: int) -> None:
+        self.rests = rests
+        self.items = items
+        self.begun = begun
+        self.halvings = halvings
+
+    def halve(self, halvings: int) -> None:
+        """Halve what is counted as often as the source was since."""
+        times = min(31, (halvings - self.halvings) & _MANY)
+        self.items >>= times
+        self.begun >>= times
+        self.halvings = halvings
 
 
 class _Set:
     """The segments that share a place, oldest first."""
 
-    __slots__ = ("stored",)
+    __slots__ = ("counts",)
 
     def __init__(self, blob: bytes = b"") -> None:
-        self.stored = {key: _Stored(*rest) for key, *rest in _SEEN.iter_unpack(blob)}
+        self.counts: dict[int, _Counts] = {key: _Counts(*stored) for key, *stored in _SEEN.iter_unpack(blob)}
 
     def blob(self) -> bytes:
         """Return the segments as they are stored."""
-        segments = self.stored.items()
-        return _layout(len(segments)).pack(*chain.from_iterable((key, *stored) for key, stored in segments))
+        values = ((key, one.rests, one.items, one.begun, one.halvings) for key, one in self.counts.items())
+        return _layout(len(self.counts)).pack(*chain.from_iterable(values))
 
-    def counts(self, key: int, source: "_Source") -> _Counts | None:
-        """Return what is counted of a segment, halved as often as its source was since."""
-        stored = self.stored.get(key)
-        if stored is None:
-            return None
-        rests, items, begun, halvings = stored
-        if halvings != source.halvings:
-            times = min(31, (source.halvings - halvings) & _MANY)
-            items, begun = items >> times, begun >> times
-        return _Counts(rests, items, begun)
+    def look_up(self, key: int, source: "_Source") -> _Counts | None:
+        """Return what is counted of a segment by now."""
+        found = self.counts.get(key)
+        if found is not None and found.halvings != source.halvings:
+            found = _Counts(found.rests, found.items, found.begun, found.halvings)
+            found.halve(source.halvings)
+        return found
 
-    def put(self, key: int, stored: _Stored) -> None:
-        """Change what is counted of a segment, or add one, for which the rarest gives way where there is no room."""
-        if len(self.stored) >= WAYS and key not in self.stored:
-            del self.stored[self._rarest()]
-        self.stored[key] = stored
+    def add(self, key: int, source: "_Source") -> _Counts:
+        """Add a segment that was not there; where there is no room, the rarest gives way."""
+        if len(self.counts) >= WAYS:
+            del self.counts[self._rarest()]
+        added = self.counts[key] = _Counts(0, 0, 0, source.halvings)
+        return added
 
     def _rarest(self) -> int:
-        """Return the oldest segment that came once, else the oldest of those that came least."""
-        rarest, fewest = 0, _UNKNOWN
-        for key, stored in self.stored.items():
-            if stored.items < fewest:
-                rarest, fewest = key, stored.items
-                if fewest <= 1:
-                    break
-        return rarest
+        """Return the segment that came least, the oldest of several."""
+        items = [one.items for one in self.counts.values()]
+        return list(self.counts)[items.index(min(items))]
 
 
 @cache
@@ -192,7 +193,7 @@ class Boilerplate:
         if len(segments) < 2:
             return item
         source = self._sources.get(source_key, _Source())
-        counted = [self._sets[segment.key % SETS].counts(segment.key, source) for segment in segments]
+        counted = [self._sets[key % SETS].look_up(key, source) for _, _, key in segments]
         known = list(zip(segments, counted, strict=True))
         if all(not segment.words or _accompanies(segment, one, FEWEST_OF_END) for segment, one in known):
             return item  # nothing would be left
@@ -225,12 +226,17 @@ class Boilerplate:
                 continue
             place = key % SETS
             of_place = self._sets[place]
-            counts = of_place.counts(key, source)
-            if counts is None and len(segments) == 1:
-                continue  # most items are one sentence, which matters only if others go along with it
-            rests, items, begun = counts or (0, 0, 0)
-            rests |= 1 << ((whole ^ key) % 61)
-            of_place.put(key, _Stored(rests, items + 1, min(_MANY, begun + (at <= first)), source.halvings))
+            counts = of_place.counts.get(key)
+            if counts is None:
+                if len(segments) == 1:
+                    continue  # most items are one sentence, which matters only if others go along with it
+                counts = of_place.add(key, source)
+            elif counts.halvings != source.halvings:
+                counts.halve(source.halvings)
+            counts.rests |= 1 << ((whole ^ key) % 61)
+            counts.items += 1
+            if at <= first:
+                counts.begun = min(_MANY, counts.begun + 1)
             self._dirty.add(place)
 
 

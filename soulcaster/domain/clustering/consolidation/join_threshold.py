@@ -72,7 +72,7 @@ def best_clusters(
     n = len(graph)
     of = np.where(graph >= 0, cluster[graph], -1)
     same = of[:, :, None] == of[:, None, :]
-    rank = np.tril(same, -1).sum(2)
+    rank = np.count_nonzero(np.tril(same, -1), axis=2)
     counted = np.where((rank < NEAREST_COUNTED) & (of >= 0), similarity, 0)
     total = (same * counted[:, None, :]).sum(2)
     micro_clusters = size[of] - (of == own[:, None])

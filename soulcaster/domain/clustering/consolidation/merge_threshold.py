@@ -84,7 +84,7 @@ def micro_clusters_per_topic(smooth: Vectors) -> float:
     compared = smooth[_sample(every, _COMPARED_WITH_ALL)]
     alike = np.zeros(len(compared), np.int64)
     for at in range(0, n, _CHUNK_ROWS):
-        alike += (compared @ smooth[at : at + _CHUNK_ROWS].T > far).sum(1)
+        alike += np.count_nonzero(compared @ smooth[at : at + _CHUNK_ROWS].T > far, axis=1)
     return float(len(compared) / (1 / np.maximum(alike, 1)).sum())
 
 
