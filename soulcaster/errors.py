@@ -74,6 +74,16 @@ class WorkerUnavailable(Unavailable):
     system = "worker"
 
 
+class WriteLeaseTaken(Unavailable):
+    """Another process writes the read model of these partitions now; try again."""
+
+    system = "read_model"
+
+
+class WriteLeaseLost(SoulcasterError):
+    """The lease of a partition ran out while its projects were written; what was begun has to be done again."""
+
+
 class EmbedderUnavailable(Unavailable):
     """The embedder does not answer."""
 

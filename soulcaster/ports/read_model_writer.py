@@ -1,6 +1,7 @@
 """Writing the read model."""
 
 from collections.abc import Collection, Sequence
+from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import Protocol
 
@@ -23,8 +24,15 @@ class ReadModelWriter(Protocol):
     Every write is idempotent. Items, events and jobs of a project need no order between them. The events themselves
     come in order; a replay may start at older ones and ends, with the newest, in the same state.
 
-    Every method raises RedisUnavailable (an Unavailable) when the store does not answer.
+    Every method raises RedisUnavailable (an Unavailable) when the store does not answer, and WriteLeaseLost inside
+    `writing` when that has lasted too long: another process may have written, so all of it has to be done again.
     """
+
+    def writing(self, partitions: Collection[int]) -> AbstractAsyncContextManager[None]:
+        """Keep others from writing the projects of partitions during the block; one block at a time.
+
+        Raises WriteLeaseTaken (an Unavailable) at its beginning, when another process writes them for long.
+        """
 
     async def clear(self) -> None:
         """Delete everything that can be made again from Kafka, and nothing else."""

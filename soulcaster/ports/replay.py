@@ -1,6 +1,6 @@
 """Topics, read again from their first record."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from typing import Protocol
 
 from soulcaster.ports.messaging import Record
@@ -11,6 +11,10 @@ ReportProgress = Callable[[int, int], None]
 
 class Replay(Protocol):
     """Reads some topics from the first record to the last."""
+
+    @property
+    def partitions(self) -> Collection[int]:
+        """The numbers of the partitions of all topics."""
 
     def batches(self, report: ReportProgress) -> AsyncIterator[Sequence[Record]]:
         """Yield all records in batches of at most a thousand, those of a partition in order; report before each batch.

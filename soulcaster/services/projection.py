@@ -3,15 +3,18 @@
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+
+import structlog
 
 from soulcaster.domain.events import ClusterEvent
 from soulcaster.domain.feedback.items import FeedbackItem
 from soulcaster.domain.fixes.document import Document
 from soulcaster.domain.fixes.job_log import LogChunk
 from soulcaster.domain.lifecycle import JobStep
+from soulcaster.errors import WriteLeaseLost
 from soulcaster.ports.messaging import Record
 from soulcaster.ports.projects import Project
 from soulcaster.ports.read_model_writer import ReadModelWriter
@@ -37,6 +40,8 @@ from soulcaster.wire.feedback import ItemsEnvelope
 from soulcaster.wire.job_logs import JobLog
 from soulcaster.wire.jobs import JobEvent
 from soulcaster.wire.topics import CLUSTER_EVENTS, CONTROL, FEEDBACK_ITEMS, JOB_DOCUMENTS, JOB_EVENTS, JOB_LOGS
+
+log = structlog.get_logger(__name__)
 
 AT_ONCE = 20
 """Projects that are written at the same time: each needs a connection to the read model, and those are few.
@@ -77,10 +82,27 @@ class Projection:
         """
         size = sum(len(record.value or b"") for record in records)
         projects, control = await away(size, lambda: _parse(records))
+        partitions = {record.partition for record in records}
+        while True:
+            try:
+                return await until_available(lambda: self._write(partitions, projects, control))
+            except WriteLeaseLost:
+                log.warning("written again, because another process may have written meanwhile", partitions=partitions)
+
+    async def _write(
+        self, partitions: Collection[int], projects: Mapping[str, _Changes], control: Sequence[ControlMessage]
+    ) -> None:
+        """Write all of it as the only process."""
         turns = asyncio.Semaphore(AT_ONCE)
-        await asyncio.gather(*(self._in_turn(turns, project_id, changes) for project_id, changes in projects.items()))
-        for message in control:
-            await until_available(partial(self.apply_control, message))
+        async with self._writer.writing(partitions):
+            try:
+                async with asyncio.TaskGroup() as group:
+                    for project_id, changes in projects.items():
+                        group.create_task(self._in_turn(turns, project_id, changes))
+            except ExceptionGroup as errors:
+                raise errors.exceptions[0] from None
+            for message in control:
+                await until_available(partial(self.apply_control, message))
 
     async def _in_turn(self, turns: asyncio.Semaphore, project_id: str, changes: _Changes) -> None:
         async with turns:

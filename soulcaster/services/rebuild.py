@@ -1,10 +1,10 @@
 """The read model, emptied and filled again from Kafka.
 
 Nearly everything it shows is on topics that are kept forever: projects, people, API keys and settings on control;
-items; cluster events; job events. Logs of jobs are on their topic for a month. Workers may run meanwhile. A replayed
-record may then overwrite what a worker has just written with something older, so a partition is done only when no
-record arrived on it while its last ones were written, which are then the newest. A project's records are on partitions
-of one number.
+items; cluster events; job events. Logs of jobs are on their topic for a month. Workers may run meanwhile: they and the
+rebuild write a partition by turns (`ReadModelWriter.writing`). A replayed record may then overwrite what a worker has
+just written with something older, so a partition is done only when no record arrived on it while its last ones were
+written, which are then the newest. A project's records are on partitions of one number.
 """
 
 from collections.abc import Sequence
@@ -33,7 +33,8 @@ async def rebuild(replay: Replay, writer: ReadModelWriter, report: ReportProgres
         report: receives (records read, records in all) before each batch.
 
     Raises:
-        Unavailable: Kafka does not answer, or Redis not at the beginning; later it is waited for.
+        Unavailable: Kafka does not answer, or Redis not at the beginning, or workers leave no moment to begin; later
+            Redis is waited for.
     """
     projection = Projection(writer)
 
@@ -41,7 +42,8 @@ async def rebuild(replay: Replay, writer: ReadModelWriter, report: ReportProgres
         await projection.apply(records)
         return len(records)
 
-    await writer.clear()
+    async with writer.writing(replay.partitions):
+        await writer.clear()
     count = 0
     async for records in replay.batches(report):
         await run_isolated(records, apply, _leave_out, name="rebuild")

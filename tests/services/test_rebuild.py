@@ -23,6 +23,10 @@ class Batches:
     def __init__(self, *batches: Sequence[Record]) -> None:
         self._batches = batches
 
+    @property
+    def partitions(self) -> set[int]:
+        return {record.partition for batch in self._batches for record in batch}
+
     async def batches(self, report: ReportProgress) -> AsyncIterator[Sequence[Record]]:
         total = sum(map(len, self._batches))
         done = 0

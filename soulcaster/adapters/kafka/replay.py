@@ -31,6 +31,11 @@ class KafkaReplay:
         self.damaged = damaged
         """What could not be read so far, and was left out."""
 
+    @property
+    def partitions(self) -> Collection[int]:
+        """The numbers of the partitions of all topics."""
+        return {tp.partition for tp in self._spans}
+
     async def batches(self, report: ReportProgress) -> AsyncIterator[Sequence[Record]]:
         """Yield all records in batches; report before each how many are done."""
         partitions = list(self._spans)

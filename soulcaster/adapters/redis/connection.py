@@ -10,7 +10,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from soulcaster.adapters.redis.client import RedisAccess, redis_client
 from soulcaster.adapters.redis.failures import code_of, failure
-from soulcaster.adapters.redis.typed import Commands
+from soulcaster.adapters.redis.typed import Commands, Fence
 from soulcaster.telemetry.metrics import REDIS_ERRORS, REDIS_SECONDS
 
 TIMEOUT_SECONDS = 5.0
@@ -43,14 +43,15 @@ class RedisConnection:
             await redis.ping()
 
     @asynccontextmanager
-    async def commands(self) -> AsyncIterator[Commands]:
+    async def commands(self, fence: Fence | None = None) -> AsyncIterator[Commands]:
         """Yield the commands; inside, an error of a Redis that cannot serve now becomes RedisUnavailable.
 
-        Other errors of Redis pass through: they come from the data, and trying again would not help.
+        Other errors of Redis pass through: they come from the data, and trying again would not help. So do those of the
+        fence, which writes pass before they are sent.
         """
         started = time.perf_counter()
         try:
-            yield self._commands
+            yield self._commands if fence is None else Commands(self._redis, fence)
         except (RedisConnectionError, RedisTimeoutError, NoPermissionError, OSError) as error:
             REDIS_ERRORS.labels("unavailable").inc()
             raise failure(self._access, error) from error

@@ -61,6 +61,7 @@
 | session:{user_id}:{session_id} | string | a session of a person who is signed in, JSON; expires |
 | sessions:{user_id} | hash | ids of sessions, some of which may have expired |
 | near:{query_id} | string | the answer to a question what is near, JSON; expires after a minute |
+| writing:{partition} | string | who writes the projects of a partition now; expires after seconds |
 | events:{project_id} | stream | notices of what changed, JSON; the newest |
 
 The orders of clusters are `all` (by `created_at`), `ranked` (by size, then `created_at`) and `updated` (by when they or
@@ -79,8 +80,13 @@ MADE_AGAIN = (
 )  # fmt: skip
 """Patterns of the keys that a rebuild deletes and makes again from Kafka."""
 
-KEPT = ("used:key:*", "events:*", "github-token:*", "session:*", "sessions:*", "near:*")
+KEPT = ("writing:*", "used:key:*", "events:*", "github-token:*", "session:*", "sessions:*", "near:*")
 """Patterns of the keys that a rebuild keeps: they are on no topic."""
+
+
+def writing(partition: int) -> str:
+    """Who writes the projects of a partition now."""
+    return f"writing:{partition}"
 
 
 # ---- items

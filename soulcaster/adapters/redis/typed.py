@@ -4,7 +4,7 @@ Replies are text, as `client.redis_client` decodes them. Both classes have one s
 but one thing.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence, Set
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence, Set
 from datetime import datetime, timedelta
 from typing import Any, Generic, TypeVar
 
@@ -18,6 +18,13 @@ Entry = tuple[str, dict[str, str]]
 """An entry of a stream: its id and its fields."""
 
 T = TypeVar("T")
+
+Fence = Callable[[], None]
+"""Is called before commands are sent, and raises where they may not be any more."""
+
+
+def unfenced() -> None:
+    """Let all commands be sent."""
 
 
 class Reply(Generic[T]):
@@ -33,16 +40,21 @@ class Pipeline:
     It is empty after `execute` and can be used again.
     """
 
-    def __init__(self, pipe: RedisPipeline) -> None:
+    def __init__(self, pipe: RedisPipeline, fence: Fence = unfenced) -> None:
         """Wrap a pipeline of redis.asyncio."""
         self._pipe: Any = pipe
+        self._fence = fence
         self._replies: list[tuple[int, Reply[Any]]] = []
 
     def __len__(self) -> int:
         return len(self._pipe)
 
     async def execute(self) -> None:
-        """Send the commands and set the replies; nothing is sent where there are no commands."""
+        """Send the commands and set the replies; nothing is sent where there are no commands.
+
+        Errors of the fence pass through.
+        """
+        self._fence()
         results = await self._pipe.execute()
         for position, reply in self._replies:
             reply.value = results[position]
@@ -253,19 +265,24 @@ class Pipeline:
 
 
 class Commands:
-    """Commands that are sent alone, one round trip each."""
+    """Commands that are sent alone, one round trip each. Writes and pipelines pass the fence first."""
 
-    def __init__(self, redis: Redis) -> None:
+    def __init__(self, redis: Redis, fence: Fence = unfenced) -> None:
         """Wrap a client of redis.asyncio."""
         self._redis: Any = redis
+        self._fence = fence
 
     def pipeline(self) -> Pipeline:
         """Return a pipeline; other clients' commands may run in between its own."""
-        return Pipeline(self._redis.pipeline(transaction=False))
+        return Pipeline(self._redis.pipeline(transaction=False), self._fence)
 
     def transaction(self) -> Pipeline:
         """Return a pipeline of which Redis runs all commands or none, with nothing in between."""
-        return Pipeline(self._redis.pipeline(transaction=True))
+        return Pipeline(self._redis.pipeline(transaction=True), self._fence)
+
+    async def run(self, script: str, keys: Sequence[str], *arguments: Value) -> int:
+        """Run a script in Lua, with nothing in between; return the number that it returns, 0 where it returns none."""
+        return int(await self._redis.eval(script, len(keys), *keys, *arguments) or 0)
 
     async def ping(self) -> None:
         """Return when Redis answers."""
@@ -278,6 +295,7 @@ class Commands:
 
     async def unlink(self, *keys: str) -> None:
         """Delete keys; Redis frees their memory later."""
+        self._fence()
         await self._redis.unlink(*keys)
 
     # ---- strings
@@ -294,23 +312,28 @@ class Commands:
 
     async def set(self, key: str, value: Value, *, expires: timedelta | None = None) -> None:
         """Write a string."""
+        self._fence()
         await self._redis.set(key, value, ex=expires)
 
     async def getdel(self, key: str) -> str | None:
         """Read a string and delete it, so that only one client gets it."""
+        self._fence()
         value: str | None = await self._redis.getdel(key)
         return value
 
     async def set_new(self, key: str, value: Value, *, expires: timedelta) -> bool:
         """Write a string unless there is one; tell whether it was written."""
+        self._fence()
         return bool(await self._redis.set(key, value, nx=True, ex=expires))
 
     async def set_known(self, key: str, value: Value, *, expires: timedelta) -> bool:
         """Write a string if there is one; tell whether it was written."""
+        self._fence()
         return bool(await self._redis.set(key, value, xx=True, ex=expires))
 
     async def delete(self, *keys: str) -> None:
         """Delete keys."""
+        self._fence()
         await self._redis.delete(*keys)
 
     # ---- hashes
@@ -342,10 +365,12 @@ class Commands:
 
     async def hset(self, key: str, values: Mapping[str, Value]) -> None:
         """Write fields of a hash."""
+        self._fence()
         await self._redis.hset(key, mapping=values)
 
     async def hdel(self, key: str, *fields: str) -> None:
         """Delete fields of a hash."""
+        self._fence()
         await self._redis.hdel(key, *fields)
 
     # ---- sets, sorted sets, streams

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Collection, Sequence
+from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
 
 from soulcaster.adapters.redis import keys
@@ -17,7 +18,9 @@ from soulcaster.adapters.redis.notices import NoticeWriter
 from soulcaster.adapters.redis.project_config import CONFIG
 from soulcaster.adapters.redis.projects import project_fields
 from soulcaster.adapters.redis.sources import KICK_PREFIX, REPORT, REPORT_PREFIX, REPOSITORY
+from soulcaster.adapters.redis.typed import Commands
 from soulcaster.adapters.redis.webhook_secrets import SECRET
+from soulcaster.adapters.redis.write_leases import WriteLeases
 from soulcaster.domain.api_keys import ApiKey
 from soulcaster.domain.events import ClusterEvent
 from soulcaster.domain.feedback.items import FeedbackItem
@@ -46,15 +49,20 @@ class RedisReadModelWriter:
         `logs_expire` is how long the log of a job is kept after its last chunk; None is for ever.
         """
         self._connection = connection
+        self._leases = WriteLeases(connection)
         notice_writer = NoticeWriter(enabled=notices)
         self._items = ItemWriter(notice_writer)
         self._clusters = ClusterWriter(self._items, notice_writer)
         self._jobs = JobWriter(notice_writer)
         self._job_logs = JobLogWriter(logs_expire)
 
+    def writing(self, partitions: Collection[int]) -> AbstractAsyncContextManager[None]:
+        """Hold the leases of partitions during the block: nobody else writes their projects meanwhile."""
+        return self._leases.held(partitions)
+
     async def clear(self) -> None:
         """Delete the keys that can be made again from Kafka; others, as sign-in tokens and cached vectors, stay."""
-        async with self._connection.commands() as redis:
+        async with self._commands() as redis:
             for pattern in keys.MADE_AGAIN:
                 found: list[str] = []
                 async for key in redis.scan(pattern, count=CLEARED_AT_ONCE):
@@ -67,35 +75,35 @@ class RedisReadModelWriter:
 
     async def put_items(self, project_id: str, items: Sequence[FeedbackItem]) -> None:
         """Store items that are not deleted; the newest version wins."""
-        async with self._connection.commands() as redis:
+        async with self._commands() as redis:
             for first in range(0, len(items), WRITTEN_AT_ONCE):
                 await self._items.put(redis, project_id, items[first : first + WRITTEN_AT_ONCE])
 
     async def delete_items(self, project_id: str, item_ids: Collection[str]) -> None:
         """Delete items for good."""
         if item_ids:
-            async with self._connection.commands() as redis:
+            async with self._commands() as redis:
                 await self._items.delete(redis, project_id, dict.fromkeys(item_ids))
 
     async def apply(self, project_id: str, events: Sequence[ClusterEvent]) -> None:
         """Apply cluster events in order."""
-        async with self._connection.commands() as redis:
+        async with self._commands() as redis:
             for first in range(0, len(events), WRITTEN_AT_ONCE):
                 await self._clusters.apply(redis, project_id, events[first : first + WRITTEN_AT_ONCE])
 
     async def put_job_steps(self, steps: Sequence[JobStep]) -> None:
         """Apply job steps and their log lines."""
-        async with self._connection.commands() as redis:
+        async with self._commands() as redis:
             await self._jobs.put(redis, steps)
 
     async def put_job_logs(self, project_id: str, chunks: Sequence[LogChunk]) -> None:
         """Add chunks to the logs of jobs of a project; logs of older jobs go where there are too many."""
-        async with self._connection.commands() as redis:
+        async with self._commands() as redis:
             await self._job_logs.put(redis, project_id, chunks)
 
     async def put_project(self, project: Project) -> None:
         """Store a project."""
-        async with self._connection.commands() as redis:
+        async with self._commands() as redis:
             transaction = redis.transaction()
             transaction.hset(keys.project(project.id), project_fields(project))
             transaction.sadd(keys.projects(), project.id)
@@ -103,7 +111,7 @@ class RedisReadModelWriter:
 
     async def put_api_key(self, key: ApiKey) -> None:
         """Store an API key under the hash of its secret; forget old ones that stand no more where there are many."""
-        async with self._connection.commands() as redis:
+        async with self._commands() as redis:
             transaction = redis.transaction()
             transaction.set(keys.api_key(key.hash), API_KEY.dump_json(key))
             transaction.zadd(keys.api_keys(key.project_id), {key.hash: key.created_at.timestamp()})
@@ -112,13 +120,13 @@ class RedisReadModelWriter:
 
     async def put_user(self, user: User) -> None:
         """Store a user."""
-        async with self._connection.commands() as redis:
+        async with self._commands() as redis:
             await redis.set(keys.user(user.id), USER.dump_json(user))
 
     async def put_member(self, membership: Membership) -> None:
         """Store a membership for its project and for its user, or remove it from both."""
         project_id, user_id = membership.project_id, membership.user_id
-        async with self._connection.commands() as redis:
+        async with self._commands() as redis:
             transaction = redis.transaction()
             if membership.removed_at is None:
                 text = MEMBERSHIP.dump_json(membership)
@@ -133,7 +141,7 @@ class RedisReadModelWriter:
         """Store documents that are not there; a plan becomes the newest of its cluster."""
         if not documents:
             return
-        async with self._connection.commands() as redis:
+        async with self._commands() as redis:
             pipe = redis.pipeline()
             sizes = {(one.project_id, one.id): pipe.strlen(keys.document(one.project_id, one.id)) for one in documents}
             await pipe.execute()
@@ -152,7 +160,7 @@ class RedisReadModelWriter:
     async def put_project_config(self, project_id: str, config: StoredConfig) -> None:
         """Store a project's settings, and its subreddits where older programs look for them."""
         subreddits = config.config.sources.reddit.subreddits
-        async with self._connection.commands() as redis:
+        async with self._commands() as redis:
             transaction = redis.transaction()
             transaction.set(keys.project_config(project_id), CONFIG.dump_json(config))
             if subreddits is None:
@@ -164,7 +172,7 @@ class RedisReadModelWriter:
     async def put_webhook_secret(self, secret: WebhookSecret) -> None:
         """Store a webhook secret, or delete it where it has `removed_at`."""
         key = keys.webhook_secrets(secret.project_id)
-        async with self._connection.commands() as redis:
+        async with self._commands() as redis:
             if secret.removed_at is None:
                 await redis.hset(key, {secret.id: SECRET.dump_json(secret)})
             else:
@@ -172,15 +180,18 @@ class RedisReadModelWriter:
 
     async def put_source_report(self, project_id: str, source: str, report: SourceReport) -> None:
         """Store the report of a source's poller."""
-        async with self._connection.commands() as redis:
+        async with self._commands() as redis:
             await redis.hset(keys.sources(project_id), {f"{REPORT_PREFIX}{source}": REPORT.dump_json(report)})
 
     async def put_source_kick(self, project_id: str, source: str, at: datetime) -> None:
         """Store that somebody asked for a source to be polled now."""
-        async with self._connection.commands() as redis:
+        async with self._commands() as redis:
             await redis.hset(keys.sources(project_id), {f"{KICK_PREFIX}{source}": at.isoformat()})
 
     async def put_repository(self, project_id: str, state: RepositoryState) -> None:
         """Store how far a repository at GitHub has been read."""
-        async with self._connection.commands() as redis:
+        async with self._commands() as redis:
             await redis.hset(keys.repositories(project_id), {state.repository.lower(): REPOSITORY.dump_json(state)})
+
+    def _commands(self) -> AbstractAsyncContextManager[Commands]:
+        return self._connection.commands(self._leases.fence())

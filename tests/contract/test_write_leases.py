@@ -1,0 +1,150 @@
+"""Leases: one process at a time writes the read model of a partition."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from soulcaster.adapters.redis.client import RedisAccess
+from soulcaster.adapters.redis.connection import RedisConnection
+from soulcaster.adapters.redis.read_model import RedisReadModel
+from soulcaster.adapters.redis.write_leases import LEASE_SECONDS, RENEWED_SECONDS, WriteLeases
+from soulcaster.errors import WriteLeaseLost, WriteLeaseTaken
+from soulcaster.ports.messaging import Record
+from soulcaster.services.projection import Projection
+from soulcaster.wire.cluster_events import ClusterEvents
+from tests.contract.test_cluster_events import changed, put
+from tests.support.agents import record
+
+ITEMS = 12
+
+
+def moved(project_id: str, cluster_id: str) -> Record:
+    """All items are in this cluster now."""
+    events = (*(put(n, cluster_id) for n in range(ITEMS)), changed(cluster_id, ITEMS))
+    return record("cluster.events", ClusterEvents(project_id=project_id, events=events).to_bytes())
+
+
+async def size(model: RedisReadModel, project_id: str, cluster_id: str) -> int:
+    """How many items Redis lists under a cluster."""
+    async with model.writer._commands() as redis:
+        pipe = redis.pipeline()
+        members = pipe.zcard(f"cluster:items:{project_id}:{cluster_id}")
+        await pipe.execute()
+    return members.value
+
+
+class Clock:
+    """A clock that a test sets."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+async def connection(redis_url: str, read_model: RedisReadModel) -> AsyncIterator[RedisConnection]:
+    connection = RedisConnection(RedisAccess(redis_url))
+    yield connection
+    await connection.close()
+
+
+async def test_a_partition_has_one_writer_and_others_have_theirs(connection: RedisConnection) -> None:
+    one, other = WriteLeases(connection), WriteLeases(connection)
+    entered: list[str] = []
+
+    async def enter() -> None:
+        async with other.held({2, 3}):
+            entered.append("other")
+
+    async with one.held({1, 2}):
+        async with other.held({3, 4}):
+            pass
+        waiting = asyncio.create_task(enter())
+        await asyncio.sleep(0.3)
+        entered.append("one ends")
+    await waiting
+    assert entered == ["one ends", "other"]
+
+
+async def test_two_that_want_the_same_partitions_do_not_wait_for_each_other(connection: RedisConnection) -> None:
+    async def enter(leases: WriteLeases, partitions: tuple[int, ...]) -> None:
+        for _ in range(10):
+            async with leases.held(partitions):
+                await asyncio.sleep(0)
+
+    async with asyncio.timeout(20):
+        await asyncio.gather(*(enter(WriteLeases(connection), order) for order in ((1, 2, 3), (3, 2, 1), (2, 3, 1))))
+
+
+async def test_a_lease_that_is_held_for_long_is_refused_to_others(connection: RedisConnection) -> None:
+    clock = Clock()
+    other = WriteLeases(connection, clock)
+    async with WriteLeases(connection).held({1}):
+        waiting = asyncio.create_task(other.held({1}).__aenter__())
+        await asyncio.sleep(0.2)
+        assert not waiting.done()
+        clock.now += LEASE_SECONDS
+        with pytest.raises(WriteLeaseTaken, match="writing:1"):
+            await waiting
+
+
+async def test_a_lease_that_ran_out_is_lost_for_good(connection: RedisConnection) -> None:
+    clock = Clock()
+    leases = WriteLeases(connection, clock)
+    leases.fence()()  # nobody asked for a lease
+    async with leases.held({1}):
+        fence = leases.fence()
+        clock.now += LEASE_SECONDS / 2
+        fence()
+        clock.now += LEASE_SECONDS / 2
+        with pytest.raises(WriteLeaseLost):
+            fence()
+    async with leases.held({1}):
+        leases.fence()()
+        with pytest.raises(WriteLeaseLost):
+            fence()  # of a write that began with the lost one
+
+
+async def test_a_write_that_takes_long_keeps_its_lease(connection: RedisConnection) -> None:
+    clock = Clock()
+    leases = WriteLeases(connection, clock)
+    async with leases.held({1}):
+        clock.now += LEASE_SECONDS - 0.1
+        await asyncio.sleep(RENEWED_SECONDS + 0.5)
+        clock.now += LEASE_SECONDS - 0.1
+        leases.fence()()
+
+
+async def test_a_writer_that_stood_still_writes_nothing_more(redis_url: str, read_model: RedisReadModel) -> None:
+    """Its partition has another writer by then; what it had begun is done again once that one is through."""
+    other = RedisReadModel(RedisAccess(redis_url))
+    try:
+        async with read_model.writer.writing({0}):
+            lease = read_model.writer._leases._held
+            assert lease is not None
+            lease._until = 0.0  # as if the process had been suspended
+            with pytest.raises(WriteLeaseLost):
+                await read_model.writer.apply("p1", [put(1, "c0"), changed("c0", 1)])
+        await other.writer.apply("p1", [put(1, "c1"), changed("c1", 1)])
+        assert [c.id for c in (await other.clusters.list("p1", limit=9, offset=0)).items] == ["c1"]
+    finally:
+        await other.close()
+
+
+async def test_a_rebuild_ahead_of_a_worker_leaves_each_item_in_one_cluster(
+    redis_url: str, read_model: RedisReadModel
+) -> None:
+    """The worker is one move behind, and both write at the same time; then the worker catches up."""
+    other = RedisReadModel(RedisAccess(redis_url))
+    worker, rebuild = Projection(read_model.writer), Projection(other.writer)
+    try:
+        for project_id in (f"p{n}" for n in range(12)):
+            await worker.apply([moved(project_id, "a")])
+            await asyncio.gather(worker.apply([moved(project_id, "b")]), rebuild.apply([moved(project_id, "c")]))
+            await worker.apply([moved(project_id, "c")])
+            assert [await size(other, project_id, cluster_id) for cluster_id in "abc"] == [0, 0, ITEMS]
+    finally:
+        await other.close()
