@@ -1,5 +1,8 @@
 """The publisher on a real Kafka that refuses what its producer sends."""
 
+import gc
+from typing import Any
+
 import pytest
 from aiokafka import TopicPartition
 
@@ -27,3 +30,22 @@ async def test_a_producer_that_has_lost_count_is_replaced(stack: Stack) -> None:
             await publisher.publish([message])
         await publisher.publish([message])
         await publisher.publish([message])
+
+
+async def test_a_producer_whose_sender_has_ended_is_replaced(stack: Stack) -> None:
+    await stack.provision()
+    message = Outgoing(CONTROL.name, b"somebody", b"not a message")
+    async with KafkaPublisher(kafka_access(stack.settings)) as publisher:
+        await publisher.publish([message])
+        producer = publisher._producer
+        assert producer is not None
+
+        def unexpected(*_: Any, **__: Any) -> None:
+            raise RuntimeError("nobody expects this")
+
+        producer._message_accumulator.drain_by_nodes = unexpected
+        with pytest.raises(KafkaUnavailable, match="Unexpected error"):
+            await publisher.publish([message])
+        await publisher.publish([message])
+    del producer
+    gc.collect()  # asyncio logs an error that aiokafka kept; Python 3.11 breaks if that comes amid `ast.parse`

@@ -9,6 +9,7 @@ from typing import Self
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import (
     InvalidProducerEpoch,
+    KafkaError,
     MessageSizeTooLargeError,
     OutOfOrderSequenceNumber,
     ProducerClosed,
@@ -32,7 +33,8 @@ _SPENT = (InvalidProducerEpoch, OutOfOrderSequenceNumber, ProducerClosed, Produc
 """After these a producer sends nothing more, to one partition at least, however often it is asked.
 
 aiokafka gives up a message whose partition has no leader for too long, as in a restart of the broker, but has counted
-it: the broker refuses all later ones, because their numbers are not the next.
+it: the broker refuses all later ones, because their numbers are not the next. A producer is spent, too, when its task
+that sends has ended, by an error that aiokafka does not expect: it then raises that error for ever.
 """
 
 _PARTITIONER = DefaultPartitioner()
@@ -97,8 +99,9 @@ class KafkaPublisher:
                     await asyncio.gather(*acknowledgements)
             except MessageSizeTooLargeError as error:
                 raise InvalidMessage(f"a message is larger than its topic takes: {error}") from error
-            except _SPENT:
-                self._replace(producer)
+            except KafkaError as error:
+                if isinstance(error, _SPENT) or producer._sender.sender_task.done():
+                    self._replace(producer)
                 raise
 
     def _replace(self, producer: AIOKafkaProducer) -> None:
