@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager
 from itertools import zip_longest
 from typing import TypeVar
@@ -11,6 +11,9 @@ from typing import TypeVar
 from cachetools import LRUCache
 
 from soulcaster.errors import LimitReached
+
+MOST_REST_SECONDS = 1.0
+"""The longest rest after a turn."""
 
 RECENT_SECONDS = 1.0
 """So long after its last turn a project counts as one that may come again at any moment."""
@@ -30,15 +33,16 @@ def in_turn(of_projects: Iterable[Iterable[T]]) -> Iterator[T]:
 class Turn:
     """A place that is taken until `end`; ending it twice ends it once."""
 
-    def __init__(self, turns: "FairTurns", project_id: str) -> None:
+    def __init__(self, turns: "FairTurns", project_id: str, begun: float) -> None:
         self._turns: FairTurns | None = turns
         self._project_id = project_id
+        self._begun = begun
 
     def end(self) -> None:
-        """Give the place back."""
+        """Give the place back; that of a project that crowds out others is free after its rest."""
         turns, self._turns = self._turns, None
         if turns is not None:
-            turns.give_back(self._project_id)
+            turns.end(self._project_id, self._begun)
 
 
 class FairTurns:
@@ -48,9 +52,27 @@ class FairTurns:
     has waiting; the callers of a project come in their order.
     """
 
-    def __init__(self, places: int, *, each: int, waiting: int | None = None) -> None:
-        """`waiting` is how many callers of one project may wait, None for any number."""
+    def __init__(
+        self,
+        places: int,
+        *,
+        each: int,
+        waiting: int | None = None,
+        rest: float = 0.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Give all places.
+
+        Args:
+            places: how many there are.
+            each: how many one project may have.
+            waiting: how many callers of one project may wait, None for any number.
+            rest: how long a project that crowds out another one rests after a turn, in times that the turn took.
+            clock: is monotonic, in seconds.
+        """
         self.each = each
+        self._rest = rest
+        self._clock = clock
         self._free = places
         self._most_waiting = waiting
         self._taken: Counter[str] = Counter()
@@ -78,17 +100,24 @@ class FairTurns:
             self._take(project_id)  # whoever waits while places are free has as many as it may
         else:
             await self._wait(project_id)
-        return Turn(self, project_id)
+        return Turn(self, project_id, self._clock())
 
     def crowds_out(self, project_id: str) -> bool:
         """Return whether callers of this project wait, and another one was served within `RECENT_SECONDS`."""
         if project_id not in self._waiting:
             return False
-        since = time.monotonic() - RECENT_SECONDS
+        since = self._clock() - RECENT_SECONDS
         return any(other != project_id and at >= since for other, at in self._served.items())
 
-    def give_back(self, project_id: str) -> None:
-        """Take a place back from a project, and serve the next; called by `Turn.end` only."""
+    def end(self, project_id: str, begun: float) -> None:
+        """End a turn of a project; called by `Turn.end` only."""
+        if self._rest and self.crowds_out(project_id):
+            rest = min(self._rest * (self._clock() - begun), MOST_REST_SECONDS)
+            asyncio.get_running_loop().call_later(rest, self._give_back, project_id)
+        else:
+            self._give_back(project_id)
+
+    def _give_back(self, project_id: str) -> None:
         self._free += 1
         self._taken[project_id] -= 1
         if not self._taken[project_id]:
@@ -98,7 +127,7 @@ class FairTurns:
     def _take(self, project_id: str) -> None:
         self._free -= 1
         self._taken[project_id] += 1
-        self._served[project_id] = time.monotonic()
+        self._served[project_id] = self._clock()
 
     async def _wait(self, project_id: str) -> None:
         waiting = len(self._waiting.get(project_id, ()))
@@ -112,7 +141,7 @@ class FairTurns:
             if place.cancelled():
                 self._forget(project_id, place)
             else:
-                self.give_back(project_id)  # it was served in the same moment
+                self._give_back(project_id)  # it was served in the same moment
             raise
 
     def _forget(self, project_id: str, place: asyncio.Future[None]) -> None:

@@ -16,6 +16,9 @@ from soulcaster.services.threads import CROWDS_OUT, THREAD_BYTES, away
 
 T = TypeVar("T")
 
+REST = 1.0
+"""How long a project that crowds out another one rests after it was answered, in times that the answer took."""
+
 _SAFE = frozenset({"GET", "HEAD"})
 
 
@@ -24,11 +27,12 @@ class Turns:
     """The places of one server.
 
     Reading takes the event loop's time, so the requests of a project read one after the other; together they would not
-    be answered sooner, and a neighbour's much later. Requests that change something wait for Kafka most of the time, so
-    many may do that at once. Streams do little but last long, so none waits: one too many is refused.
+    be answered sooner, and a neighbour's much later. A project whose requests wait rests in between while another one
+    asks. Requests that change something wait for Kafka most of the time, so many may do that at once. Streams do little
+    but last long, so none waits: one too many is refused.
     """
 
-    reading: FairTurns = field(default_factory=lambda: FairTurns(32, each=1, waiting=500))
+    reading: FairTurns = field(default_factory=lambda: FairTurns(32, each=1, waiting=500, rest=REST))
     writing: FairTurns = field(default_factory=lambda: FairTurns(256, each=32, waiting=500))
     unproven: FairTurns = field(default_factory=lambda: FairTurns(64, each=8, waiting=100))
     """Bodies that are read, and so kept in memory, before it is known who sends them: by project and address."""

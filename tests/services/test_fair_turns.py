@@ -114,6 +114,28 @@ async def test_who_was_refused_leaves_nothing_behind() -> None:
         held.end()
 
 
+async def test_a_project_that_crowds_out_others_rests_after_its_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+    turns = FairTurns(2, each=1, rest=2.0, clock=lambda: now)
+    rests: list[float] = []
+    monkeypatch.setattr(asyncio.get_running_loop(), "call_later", lambda rest, *_: rests.append(rest))
+    held = await turns.take("greedy")
+    waiting = asyncio.create_task(turns.take("greedy"))
+    await settled()
+    (await turns.take("other")).end()
+    now += 0.1
+    held.end()
+    held.end()
+    await settled()
+    assert (rests, waiting.done()) == ([pytest.approx(0.2)], False)
+    turns._give_back("greedy")
+    held = await waiting
+    now += 5.0  # nobody else came for long, and nobody waits
+    held.end()
+    assert len(rests) == 1
+    (await turns.take("greedy")).end()
+
+
 async def test_a_project_with_callers_that_wait_crowds_out_who_was_served_a_moment_ago() -> None:
     turns = FairTurns(2, each=1)
     held = await turns.take("greedy")
