@@ -21,6 +21,7 @@ from soulcaster.domain.fixes.outcome import LIST_BYTES, MAX_FILES, FixOutcome
 from soulcaster.domain.fixes.plan import MAX_DESCRIPTION_CHARS, MAX_TITLE_CHARS, PlannedFix, new_plan
 from soulcaster.domain.lifecycle import JobState, JobStep
 from soulcaster.domain.members import LOCAL_OWNER, Membership, User
+from soulcaster.domain.near import NEAREST, Near, NearAnswer
 from soulcaster.domain.source_state import SourceReport
 from soulcaster.domain.webhook_secrets import WebhookSecret
 from soulcaster.ports.messaging import Record
@@ -78,6 +79,8 @@ async def _items(world: World, project: str) -> None:
         await writer.put_items(project, some)
         await writer.apply(project, [_assigned(one, "c1") for one in some])
     await writer.apply(project, [_cluster("c1", LONGEST + MANY)])
+    near = (Near(one.id, f"c{n}", 0.9, 0.9) for n, one in enumerate(longest[:NEAREST], 2))
+    world.publisher.near = NearAnswer(tuple(near), tuple(one.id for one in longest[-NEAREST:]))
 
 
 def _assigned(one: FeedbackItem, cluster: str) -> ItemAssigned:

@@ -23,6 +23,7 @@ from soulcaster.domain.fixes.limits import FixLimits
 from soulcaster.domain.fixes.plan import PlannedFix
 from soulcaster.domain.lifecycle import JobState, JobStatus, JobStep, Triage, state_of
 from soulcaster.domain.members import Membership, Role
+from soulcaster.domain.near import NearAnswer
 from soulcaster.errors import KafkaUnavailable, PlannerRefuses, PlannerUnavailable
 from soulcaster.ports.dead_letters import DeadLetter, DeadLetterPage
 from soulcaster.ports.issues import IssuesPage
@@ -42,6 +43,7 @@ from soulcaster.wire.documents import JobDocument
 from soulcaster.wire.feedback import ItemsEnvelope
 from soulcaster.wire.job_logs import JobLog
 from soulcaster.wire.jobs import JobEvent
+from soulcaster.wire.near import NearQuery
 from soulcaster.wire.project_config import RedditPolling
 from tests.conftest import RedisServer
 from tests.support import make
@@ -143,6 +145,8 @@ class FixedPlanner:
 class Worker(RecordingPublisher):
     """A publisher that updates the read model at once, as the worker does later; commands get `outcome`, if any.
 
+    Questions what is near get `near`, if anything.
+
     While it is `behind`, it does not update jobs; while `delivers` is off, it does not apply messages of control.
     """
 
@@ -153,6 +157,7 @@ class Worker(RecordingPublisher):
         self.behind = False
         self.reason = ""
         self.delivers = True
+        self.near: NearAnswer | None = None
 
     async def publish(self, messages: Sequence[Outgoing]) -> None:
         await super().publish(messages)
@@ -161,6 +166,9 @@ class Worker(RecordingPublisher):
                 await Projection(self._read_model.writer).apply_control(control_message(message.value))
             if message.topic == "job.events" and not self.behind:
                 await self._read_model.writer.put_job_steps([JobEvent.model_validate_json(message.value).step()])
+            if message.topic == "near.queries" and self.near is not None:
+                query = NearQuery.model_validate_json(message.value)
+                await self._read_model.near_answers.put(query.id, self.near)
             if message.topic == "job.documents":
                 document = JobDocument.model_validate_json(message.value).document()
                 await self._read_model.writer.put_documents([document])

@@ -10,6 +10,7 @@ from soulcaster.domain.fixes.plan import PlannedFix
 from soulcaster.domain.ids import user_id_for
 from soulcaster.domain.lifecycle import JobState
 from soulcaster.domain.members import LOCAL_OWNER, Role, User
+from soulcaster.domain.near import NOTHING_NEAR
 from soulcaster.web.pages import create_pages
 from soulcaster.wire.cluster_commands import ClusterCommand
 from tests.support.answers import page
@@ -92,6 +93,7 @@ async def browser(world: World) -> AsyncIterator[Client]:
     await world.member("other", "viewer")
     await world.member("stranger", "owner", "p2")
     world.publisher.outcome = "applied"
+    world.publisher.near = NOTHING_NEAR
     async with TestClient(TestServer(world.app(keyless=False, planner=FixedPlanner(PLANNED)))) as client:
         yield client
 
@@ -101,6 +103,7 @@ def test_the_walk_has_every_form() -> None:
     assert {path for method, path in ROUTES if method == "GET"} == {
         "/app/projects/{project_id}",
         "/app/projects/{project_id}/clusters/{cluster_id}",
+        "/app/projects/{project_id}/clusters/{cluster_id}/near",
         "/app/projects/{project_id}/items/{item_id}",
         "/app/projects/{project_id}/jobs",
         "/app/projects/{project_id}/jobs/{job_id}",
