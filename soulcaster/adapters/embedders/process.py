@@ -14,13 +14,16 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
 from soulcaster.errors import EmbedderUnavailable
+
+END_SECONDS = 2.0
+"""How long `close` waits for the end of the process."""
 
 
 class Model(Protocol):
@@ -103,10 +106,15 @@ class ProcessEmbedder:
         await self.embed(["word"])
 
     async def close(self) -> None:
-        """End the process."""
-        if self._pool is not None:
-            self._pool.shutdown(wait=False, cancel_futures=True)
-            self._pool = None
+        """End the process; wait `END_SECONDS` at most, because it may be loading its model.
+
+        The thread of a pool must not end while Python itself does: both would close its pipe.
+        """
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            manager: Any = pool._executor_manager_thread  # only `shutdown` waits for it, for ever
+            pool.shutdown(wait=False, cancel_futures=True)
+            await asyncio.to_thread(manager.join, END_SECONDS)
 
 
 # ---- in the process --------------------------------------------------------------------------------------------------
