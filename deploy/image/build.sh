@@ -11,8 +11,8 @@ cd "$(dirname "$0")/../.."
 cache=$PWD/.cache/image
 suite=trixie # the Debian that the Dockerfile's own base is made of
 
-for program in buildah mmdebstrap; do
-  command -v "$program" >/dev/null || { echo "$program is missing: apt-get install --no-install-recommends buildah mmdebstrap" >&2; exit 1; }
+for program in buildah mmdebstrap crun; do
+  command -v "$program" >/dev/null || { echo "$program is missing: apt-get install --no-install-recommends buildah mmdebstrap crun" >&2; exit 1; }
 done
 [ "$(id -u)" = 0 ] || { echo "Building here needs root." >&2; exit 1; }
 
