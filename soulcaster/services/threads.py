@@ -14,7 +14,7 @@ THREAD_BYTES = 16 * 1024
 """Work on more bytes than this runs in a thread."""
 
 REST = 2.0
-"""How long a project that crowds out another one rests after a thread, in times that the thread took."""
+"""How long a project that crowds out another one rests after a thread, and after a request, in times that it took."""
 
 CROWDS_OUT: ContextVar[Callable[[], bool]] = ContextVar("crowds_out", default=lambda: False)
 """Whether the project for which a task works has more to do, while another project is being answered."""

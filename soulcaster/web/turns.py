@@ -12,12 +12,9 @@ from typing import TypeVar
 from aiohttp import web
 
 from soulcaster.services.fair_turns import FairTurns, Turn
-from soulcaster.services.threads import CROWDS_OUT, THREAD_BYTES, away
+from soulcaster.services.threads import CROWDS_OUT, REST, THREAD_BYTES, away
 
 T = TypeVar("T")
-
-REST = 1.0
-"""How long a project that crowds out another one rests after it was answered, in times that the answer took."""
 
 _SAFE = frozenset({"GET", "HEAD"})
 
