@@ -118,6 +118,25 @@ async def test_a_write_that_takes_long_keeps_its_lease(connection: RedisConnecti
         leases.fence()()
 
 
+async def test_a_lease_that_ran_out_while_it_was_renewed_is_lost(connection: RedisConnection) -> None:
+    """Another process may have had it in between, and given it back."""
+    clock = Clock()
+    leases = WriteLeases(connection, clock)
+    async with leases.held({1}):
+        lease = leases._held
+        assert lease is not None
+        taken = lease._taken
+
+        async def slow() -> float:
+            clock.now += LEASE_SECONDS
+            return await taken()
+
+        lease._taken = slow  # type: ignore[method-assign]
+        await asyncio.sleep(RENEWED_SECONDS + 0.5)
+        with pytest.raises(WriteLeaseLost):
+            leases.fence()()
+
+
 async def test_a_writer_that_stood_still_writes_nothing_more(redis_url: str, read_model: RedisReadModel) -> None:
     """Its partition has another writer by then; what it had begun is done again once that one is through."""
     other = RedisReadModel(RedisAccess(redis_url))

@@ -53,7 +53,7 @@ class WriteLease:
         self._lost = False
 
     async def take(self) -> None:
-        """Take all of them, or renew them.
+        """Take all of them.
 
         They are taken in their order, so that two who want the same ones never wait for each other.
 
@@ -61,12 +61,7 @@ class WriteLease:
             WriteLeaseTaken: another process has one; those before it are taken.
             RedisUnavailable: Redis does not answer.
         """
-        asked = self._clock()
-        async with self._connection.commands() as redis:
-            taken = await redis.run(_TAKE, self._keys, self._token, round(1000 * LEASE_SECONDS))
-        if taken < len(self._keys):
-            raise WriteLeaseTaken(f"Another process writes the read model; it has {self._keys[taken]}.")
-        self._until = asked + LEASE_SECONDS  # Redis counts from later on
+        self._until = await self._taken()
 
     def check(self) -> None:
         """Return while the lease holds.
@@ -83,14 +78,24 @@ class WriteLease:
         while not self._lost:
             await asyncio.sleep(RENEWED_SECONDS)
             with suppress(WriteLeaseLost, Unavailable):  # `check` says so where something is written
-                self.check()
-                await self.take()
+                until = await self._taken()
+                self.check()  # one that ran out before it was renewed may have been another's in between
+                self._until = until
 
     async def give_back(self) -> None:
         """Let others have it."""
         with suppress(Unavailable):  # it runs out by itself
             async with self._connection.commands() as redis:
                 await redis.run(_GIVE_BACK, self._keys, self._token)
+
+    async def _taken(self) -> float:
+        """Take or renew all of them, and return until when they hold; raises as `take` does."""
+        asked = self._clock()
+        async with self._connection.commands() as redis:
+            taken = await redis.run(_TAKE, self._keys, self._token, round(1000 * LEASE_SECONDS))
+        if taken < len(self._keys):
+            raise WriteLeaseTaken(f"Another process writes the read model; it has {self._keys[taken]}.")
+        return asked + LEASE_SECONDS  # Redis counts from later on
 
 
 class WriteLeases:
