@@ -85,7 +85,7 @@ def _by_rank(scores: Vectors) -> npt.NDArray[np.float64]:
 
 def near_micro_cluster(state: ClusterState, slot: int) -> NearSearch:
     """Return the search for what is near a micro-cluster; its own cluster may be an answer too."""
-    return _search(state, [slot], but=[slot])
+    return _search(state, [slot])
 
 
 def near_cluster(state: ClusterState, number: int) -> NearSearch | None:
@@ -94,18 +94,16 @@ def near_cluster(state: ClusterState, number: int) -> NearSearch | None:
     Each of its micro-clusters counts once, so what comes again and again does not decide.
     """
     slots = state.clusters[number].slots
-    return _search(state, slots, but=slots, whole_clusters=True) if slots else None
+    return _search(state, slots, whole_clusters=True) if slots else None
 
 
-def _search(
-    state: ClusterState, asked: Sequence[int], *, but: Sequence[int], whole_clusters: bool = False
-) -> NearSearch:
+def _search(state: ClusterState, asked: Sequence[int], *, whole_clusters: bool = False) -> NearSearch:
     index = state.index
     slots = index.slots()
     languages = index.languages[slots]
     own = np.searchsorted(slots, asked)
     wanted = languages == languages[own[0]]
-    wanted[np.searchsorted(slots, but)] = False
+    wanted[own] = False
     numbers = index.cluster_numbers[slots]
     apart = np.isin(slots, state.constraints.apart(asked))
     wanted &= ~(np.isin(numbers, numbers[apart]) if whole_clusters else apart)

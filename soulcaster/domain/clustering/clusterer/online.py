@@ -209,22 +209,10 @@ class OnlineStep:
         time = item.created_at.timestamp()
         slot, number = choice.slot, choice.number
         if slot is None:
-            title, summary = shortened(item)
             if number is None:
                 change = "opened"
-                cluster_id = cluster_id_for(self._state.project_id, item.id)
-                number = self._state.add_cluster(Cluster(cluster_id, title, summary, titled_size=1))
-            micro_cluster = MicroCluster(
-                id_bytes(item.id),
-                title,
-                summary,
-                (),
-                time,
-                time,
-                (masked, exact),
-                language=language,
-                words=words,
-            )
+                number = self._open_cluster(item)
+            micro_cluster = _micro_cluster(item, (masked, exact), words, language=language)
             slot = self._open(micro_cluster, number, candidates)
             block.opened(row, slot, number)
         self._state.count_in(slot, item, time, exact)
@@ -255,20 +243,8 @@ class OnlineStep:
                 self._generalize(slot, words)
             else:
                 change, second = "opened", best
-                title, summary = shortened(item)
-                cluster_id = cluster_id_for(state.project_id, item.id)
-                number = state.add_cluster(Cluster(cluster_id, title, summary, titled_size=1))
-                micro_cluster = MicroCluster(
-                    id_bytes(item.id),
-                    title,
-                    summary,
-                    (),
-                    time,
-                    time,
-                    (masked, exact),
-                    template=words,
-                    words=self._constant_words(words),
-                )
+                number = self._open_cluster(item)
+                micro_cluster = _micro_cluster(item, (masked, exact), self._constant_words(words), template=words)
                 slot = self._open(micro_cluster, number, ())
                 state.templates.set(slot, words)
         state.count_in(slot, item, time, exact)
@@ -380,6 +356,12 @@ class OnlineStep:
 
     # ---- opening -------------------------------------------------------------------------------------------------
 
+    def _open_cluster(self, item: ComparedItem) -> int:
+        """Open a cluster that begins with an item, and return its number."""
+        title, summary = shortened(item)
+        cluster_id = cluster_id_for(self._state.project_id, item.id)
+        return self._state.add_cluster(Cluster(cluster_id, title, summary, titled_size=1))
+
     def _open(self, micro_cluster: MicroCluster, number: int, candidates: Sequence[Candidate]) -> int:
         """Open a micro-cluster in a cluster, and return its slot."""
         state = self._state
@@ -387,6 +369,22 @@ class OnlineStep:
         insort(state.clusters[number].slots, slot)
         state.fingerprints.claim(slot)
         return slot
+
+
+def _micro_cluster(
+    item: ComparedItem,
+    fingerprints: tuple[int, ...],
+    words: bytes,
+    *,
+    template: Words | None = None,
+    language: str = "",
+) -> MicroCluster:
+    """Return a micro-cluster that begins with an item."""
+    title, summary = shortened(item)
+    at = item.created_at.timestamp()
+    return MicroCluster(
+        id_bytes(item.id), title, summary, (), at, at, fingerprints, template=template, language=language, words=words
+    )
 
 
 def _nearest_elsewhere(number: int, candidates: Sequence[Candidate]) -> Scored | None:
