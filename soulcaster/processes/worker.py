@@ -156,7 +156,7 @@ def create_app(settings: WorkerSettings, *, embedder: Embedder | None = None) ->
         ),
         Embed(seen=seen, embedders=embedders, used=used, publisher=publisher),
         Cluster(clusters=clusters, stored=app.tables["clusters"].stored, publisher=publisher, clock=utc_now),
-        Near(clusters=clusters, answers=read_model.near_answers, clock=utc_now),
+        Near(clusters=clusters, answers=read_model.near_answers),
         Project(Projection(read_model.writer)),
     ):
         _add_agent(app, agent, publisher, meters[agent.name], suspension)

@@ -88,6 +88,19 @@ def leave(request: web.Request) -> None:
     request[_PLACE].turn.end()
 
 
+@asynccontextmanager
+async def elsewhere(request: web.Request) -> AsyncIterator[None]:
+    """Have no place of the project while a block that changes nothing waits for a system with turns of its own.
+
+    Raises:
+        LimitReached: too many requests of the project wait for a place after the block.
+    """
+    place = request[_PLACE]
+    place.turn.end()
+    yield
+    place.turn = await request.config_dict[TURNS].reading.take(place.project_id)
+
+
 async def become_stream(request: web.Request) -> None:
     """Change the place of a request for one among the streams.
 

@@ -55,7 +55,7 @@ def agent_of(name: str, rows: Rows, publisher: Flaky, read_model: RedisReadModel
         case "cluster":
             return Cluster(clusters=rows.clusters(), stored=stored, publisher=publisher, clock=lambda: NOW)
         case "near":
-            return Near(clusters=rows.clusters(), answers=read_model.near_answers, clock=lambda: NOW)
+            return Near(clusters=rows.clusters(), answers=read_model.near_answers)
         case "project":
             return Project(Projection(read_model.writer))
     raise LookupError(name)

@@ -11,12 +11,14 @@ from agents.near import Near
 from soulcaster.domain.events import ClusterMerged
 from soulcaster.domain.feedback.items import FeedbackItem, compared_item
 from soulcaster.services import near as near_service
+from soulcaster.services.near import MOST_WAITING
 from soulcaster.web.api.clusters.models import NearClustersOut
 from soulcaster.web.api.feedback.models import NearItemsOut
+from soulcaster.wire.near import NearQuery
 from tests.agents.test_cluster import embedded, events, run, where
 from tests.support.agents import Flaky, Rows, record, run_batches
 from tests.support.answers import problem
-from tests.support.make import NOW, item
+from tests.support.make import item
 from tests.support.web import Client, World
 
 HERE = {"project_id": "p1"}
@@ -50,11 +52,7 @@ class Worker:
 
     async def _answer(self) -> None:
         sent = self._world.publisher.sent
-        agent = Near(
-            clusters=self._rows.clusters(),
-            answers=self._world.read_model.near_answers,
-            clock=lambda: NOW - timedelta(days=10_000),
-        )
+        agent = Near(clusters=self._rows.clusters(), answers=self._world.read_model.near_answers)
         done = 0
         while True:
             await asyncio.sleep(0.005)
@@ -131,3 +129,45 @@ async def test_without_a_worker_the_caller_is_told_to_try_again(
     answer = await client.get(f"/feedback/{worker.items[0].id}/near", params=HERE)
     assert "Retry-After" in answer.headers
     assert "worker" in (await problem(answer, 503))["detail"]
+
+
+def questions(world: World) -> list[NearQuery]:
+    return [NearQuery.model_validate_json(sent.value) for sent in world.publisher.sent if sent.topic == "near.queries"]
+
+
+async def test_a_project_asks_one_thing_after_the_other_and_reads_on_meanwhile(
+    world: World, worker: Worker, client: Client
+) -> None:
+    """Nobody answers yet, and the neighbour's question is asked all the same. Who asks the same shares the answer."""
+    first, other, *_ = worker.items
+    await world.read_model.writer.put_items("p2", [item(50, project="p2")])
+    asking = [
+        asyncio.create_task(client.get(f"/feedback/{one.id}/near", params=HERE)) for one in [first] * 9 + [other] * 9
+    ]
+    neighbour = asyncio.create_task(
+        client.get(f"/feedback/{item(50, project='p2').id}/near", params={"project_id": "p2"})
+    )
+    async with asyncio.timeout(5):
+        while len(questions(world)) < 2:
+            await asyncio.sleep(0.01)
+        for path in ("/feedback", "/clusters", f"/feedback/{first.id}"):
+            assert (await client.get(path, params=HERE)).status == 200
+    assert [(asked.project_id, asked.of_id) for asked in questions(world)] == [
+        ("p1", first.id),
+        ("p2", item(50, project="p2").id),
+    ]
+    async with worker.answering():
+        assert {answer.status for answer in await asyncio.gather(neighbour, *asking)} == {200}
+    assert [asked.of_id for asked in questions(world)[2:]] == [other.id]
+
+
+async def test_too_many_callers_of_a_project_are_refused(world: World, worker: Worker, client: Client) -> None:
+    path = f"/feedback/{worker.items[0].id}/near"
+    asking = [asyncio.create_task(client.get(path, params=HERE)) for _ in range(MOST_WAITING + 1)]
+    async with asyncio.timeout(5):
+        while not (refused := [task for task in asking if task.done()]):
+            await asyncio.sleep(0.01)
+    assert "Retry-After" in refused[0].result().headers
+    await problem(refused[0].result(), 429)
+    async with worker.answering():
+        assert sorted([answer.status for answer in await asyncio.gather(*asking)]) == [200] * MOST_WAITING + [429]

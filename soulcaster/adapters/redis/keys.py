@@ -60,7 +60,7 @@
 | repositories:{project_id} | hash | "owner/name" in lower case -> how far its issues are read, JSON |
 | session:{user_id}:{session_id} | string | a session of a person who is signed in, JSON; expires |
 | sessions:{user_id} | hash | ids of sessions, some of which may have expired |
-| near:{query_id} | string | the answer to a question what is near, JSON; expires after a minute |
+| near:{query_id} | string | a question what is near: empty while somebody waits, then the answer, JSON; expires |
 | writing:{partition} | string | who writes the projects of a partition now; expires after seconds |
 | events:{project_id} | stream | notices of what changed, JSON; the newest |
 
@@ -409,5 +409,5 @@ def session_ids(user_id: str) -> str:
 
 
 def near_answer(query_id: str) -> str:
-    """The answer to one question what is near."""
+    """One question what is near, and its answer."""
     return f"near:{query_id}"

@@ -22,6 +22,7 @@ from soulcaster.web.pages.formatting import ORDER_TEXTS
 from soulcaster.web.pages.paging import ClustersQuery, Paging, page_number
 from soulcaster.web.pages.session import remember_project, render
 from soulcaster.web.parameters import path_id, read_query, words
+from soulcaster.web.turns import elsewhere
 
 CLUSTERS_PER_PAGE = 25
 ITEMS_PER_PAGE = 20
@@ -133,7 +134,7 @@ async def near_clusters(request: web.Request) -> web.StreamResponse:
     """GET /app/projects/{project_id}/clusters/{cluster_id}/near: the clusters that are maybe the same."""
     project = request[ACCESS].project
     cluster_id = path_id(request, "cluster_id")
-    cluster, near = await dependencies(request).near.cluster(project.id, cluster_id)
+    cluster, near = await dependencies(request).near.cluster(project.id, cluster_id, elsewhere(request))
     if cluster.id != cluster_id:  # the id is an alias
         raise web.HTTPSeeOther(f"{cluster_path(project.id, cluster.id)}/near")
     await remember_project(request, project.id)

@@ -1,7 +1,7 @@
 """The nearest micro-clusters of a cluster or of an item, by meaning and by words.
 
 Nothing is stored for it: whoever asks gets what is near now, among all micro-clusters, so it follows every merge, split
-and deletion. A question takes about a microsecond for each micro-cluster.
+and deletion. A question takes about five microseconds for each micro-cluster.
 
 Meaning and words are ranked apart, and the ranks are fused: the sum of 1 / (`RANK_OFFSET` + rank) over both (reciprocal
 rank fusion, Cormack et al., SIGIR 2009). How far apart the scores of two texts are differs by embedder and by length; a

@@ -25,6 +25,7 @@ from soulcaster.web.dependencies import dependencies
 from soulcaster.web.headers import github_token
 from soulcaster.web.parameters import PageQuery, ProjectQuery, words
 from soulcaster.web.problems import extend_time_limit, field_problem
+from soulcaster.web.turns import elsewhere
 
 _fix_operation = partial(
     operation, responses={202: StartFixOut}, scope="launch", problems=(409, 502), takes_github_token=True
@@ -100,7 +101,7 @@ async def get_brief(request: web.Request, query: ProjectQuery, cluster_id: str) 
 @operation("GET", "/clusters/{cluster_id}/near", {200: NearClustersOut}, scope="read")
 async def get_near_clusters(request: web.Request, query: ProjectQuery, cluster_id: str) -> web.StreamResponse:
     """Get the clusters that are near a cluster, with how near by meaning and by words; 503 when no worker answers."""
-    asked, near = await dependencies(request).near.cluster(query.project_id, cluster_id)
+    asked, near = await dependencies(request).near.cluster(query.project_id, cluster_id, elsewhere(request))
     found = [NearClusterOut.of(one) for one in near]
     return json_response(NearClustersOut(cluster_id=asked.id, project_id=query.project_id, near=found))
 

@@ -25,7 +25,7 @@ from soulcaster.web.caller import count_items
 from soulcaster.web.dependencies import dependencies
 from soulcaster.web.parameters import ProjectQuery, WaitQuery, words
 from soulcaster.web.problems import Problem, field_problem
-from soulcaster.web.turns import away_in_turn
+from soulcaster.web.turns import away_in_turn, elsewhere
 
 
 @operation("GET", "/feedback", {200: FeedbackListOut}, scope="read")
@@ -95,7 +95,8 @@ async def edit_feedback(
 @operation("GET", "/feedback/{item_id}/near", {200: NearItemsOut}, scope="read")
 async def get_near_items(request: web.Request, query: ProjectQuery, item_id: str) -> web.StreamResponse:
     """Get the items that are near an item, with how near by meaning and by words; 503 when no worker answers."""
-    return json_response(NearItemsOut.of(await dependencies(request).near.item(query.project_id, item_id)))
+    found = await dependencies(request).near.item(query.project_id, item_id, elsewhere(request))
+    return json_response(NearItemsOut.of(found))
 
 
 def _edited(changes: FeedbackChanges, item: FeedbackItem, body: FeedbackEditIn) -> PostableItem | None:
