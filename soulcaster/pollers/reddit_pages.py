@@ -3,13 +3,13 @@
 Posts have the form that `domain.sources.reddit` takes.
 """
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from soulcaster.errors import InvalidMessage
+from soulcaster.http_json import parse_json
 from soulcaster.pollers.atom import read_entries
 
 MOST_POSTS = 1_000
@@ -37,7 +37,7 @@ def read_listing(body: bytes, validators: Mapping[str, str]) -> Page:
         InvalidMessage: it is not a listing of Reddit's, or has more than `MOST_POSTS`.
     """
     try:
-        data = json.loads(body)["data"]
+        data = parse_json(body)["data"]
         children = [child for child in data["children"] if isinstance(child, dict)]
         after = data.get("after")
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:

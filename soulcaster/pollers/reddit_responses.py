@@ -1,11 +1,11 @@
 """What a response of Reddit's means for the schedule: a page, a reason to retry later, or a refusal."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from soulcaster.http_json import parse_json
 from soulcaster.http_numbers import LONGEST_WAIT, read_number, read_retry_after
 from soulcaster.pollers.reddit_pages import Page
 
@@ -62,7 +62,7 @@ def not_a_page(status: int, headers: Mapping[str, str], body: bytes | None) -> L
 def json_object(body: bytes | None) -> Mapping[str, Any]:
     """Return a JSON object; an empty one when the body is something else, such as an error page in HTML."""
     try:
-        value = json.loads(body or b"")
+        value = parse_json(body or b"")
     except (ValueError, RecursionError):
         return {}
     return value if isinstance(value, dict) else {}

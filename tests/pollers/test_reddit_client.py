@@ -14,6 +14,7 @@ import pytest
 from soulcaster.domain.sources import Upsert
 from soulcaster.domain.sources.reddit import parse
 from soulcaster.errors import BadInput
+from soulcaster.http_json import MOST_PARTS
 from soulcaster.pollers import reddit_client
 from soulcaster.pollers.reddit_client import FEED_PAUSE, RedditClient, user_agent
 from soulcaster.pollers.reddit_pages import MOST_POSTS, Page, read_feed
@@ -333,6 +334,15 @@ async def test_a_listing_without_end_is_no_page(session: aiohttp.ClientSession, 
     reddit.faults = [Fault(200, body=f'{{"data": {{"children": [{posts}]}}}}')]
     answer = await client(session, reddit.settings(way="JSON"), clock).page("python", "new")
     assert answer.outcome == Later("What was answered is no page: it has more than 1,000 posts")
+
+
+async def test_a_mirror_that_answers_with_millions_of_objects_is_no_page(
+    session: aiohttp.ClientSession, reddit: Reddit, clock: Turned
+) -> None:
+    objects = ",".join(["{}"] * MOST_PARTS)
+    reddit.faults = [Fault(200, body=f'{{"data": {{"children": [], "more": [{objects}]}}}}')]
+    answer = await client(session, reddit.settings(way="JSON"), clock).page("python", "new")
+    assert answer.outcome == Later("What was answered is no listing in JSON")
 
 
 @pytest.mark.parametrize("after", ["3", '"../../etc"', '{"a": 1}', '"t1_abc"'])

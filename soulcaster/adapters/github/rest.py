@@ -3,7 +3,6 @@
 Source: docs.github.com/en/rest/using-the-rest-api (versions, rate limits).
 """
 
-import json
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from yarl import URL
 
 from soulcaster.errors import SoulcasterError, SourceLimited, SourceRefuses, SourceUnavailable
 from soulcaster.http_client import http_session
+from soulcaster.http_json import parse_json
 from soulcaster.http_numbers import LONGEST_WAIT, read_number, read_retry_after
 from soulcaster.ports.clock import Clock
 from soulcaster.services.threads import away
@@ -112,10 +112,10 @@ async def parsed(body: bytes | bytearray) -> Any:
     """Return the JSON of a body; a large one is parsed beside the event loop.
 
     Raises:
-        SourceUnavailable: it is not JSON.
+        SourceUnavailable: it is not JSON, or says more than any answer to what we ask.
     """
     try:
-        return await away(len(body), lambda: json.loads(body, object_pairs_hook=_object))
+        return await away(len(body), lambda: parse_json(body, _object))
     except (ValueError, RecursionError) as error:
         raise SourceUnavailable("GitHub's response is not JSON") from error
 
