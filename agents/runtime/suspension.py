@@ -6,10 +6,10 @@ looks at the clock, and it also does so all the time: whichever comes first afte
 """
 
 import asyncio
-import time
 from collections.abc import Callable, Sequence
 
 from soulcaster.ports.messaging import Outgoing, Publisher
+from soulcaster.services.elapsed import elapsed
 
 LOOK_SECONDS = 0.5
 
@@ -17,9 +17,7 @@ LOOK_SECONDS = 0.5
 class Suspension:
     """Notices that the process did not run for a while."""
 
-    def __init__(
-        self, limit: float, end: Callable[[str], object], *, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, limit: float, end: Callable[[str], object], *, clock: Callable[[], float] = elapsed) -> None:
         """After `limit` seconds without running, `end` is called; it ends the process, and gets the reason."""
         self._limit = limit
         self._end = end

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 import structlog
 
+from soulcaster.errors import WriteLeaseLost
 from soulcaster.ports.messaging import Record
 from soulcaster.ports.read_model_writer import ReadModelWriter
 from soulcaster.ports.replay import Replay, ReportProgress
@@ -42,13 +43,21 @@ async def rebuild(replay: Replay, writer: ReadModelWriter, report: ReportProgres
         await projection.apply(records)
         return len(records)
 
-    async with writer.writing(replay.partitions):
-        await writer.clear()
+    await _clear(replay, writer)
     count = 0
     async for records in replay.batches(report):
         await run_isolated(records, apply, _leave_out, name="rebuild")
         count += len(records)
     return count
+
+
+async def _clear(replay: Replay, writer: ReadModelWriter) -> None:
+    while True:
+        try:
+            async with writer.writing(replay.partitions):
+                return await writer.clear()
+        except WriteLeaseLost:
+            log.warning("emptied again, because a worker may have written meanwhile")
 
 
 async def _leave_out(record: Record, error: Exception) -> None:

@@ -4,15 +4,23 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
+from redis.asyncio import Redis
 
 from soulcaster.adapters.redis.client import RedisAccess
 from soulcaster.adapters.redis.connection import RedisConnection
 from soulcaster.adapters.redis.read_model import RedisReadModel
-from soulcaster.adapters.redis.write_leases import LEASE_SECONDS, RENEWED_SECONDS, WriteLeases
+from soulcaster.adapters.redis.write_leases import (
+    LEASE_SECONDS,
+    NEXT_SECONDS,
+    RENEWED_SECONDS,
+    TRIED_SECONDS,
+    WriteLeases,
+)
 from soulcaster.errors import WriteLeaseLost, WriteLeaseTaken
 from soulcaster.ports.messaging import Record
 from soulcaster.services.projection import Projection
 from soulcaster.wire.cluster_events import ClusterEvents
+from tests.conftest import RedisServer
 from tests.contract.test_cluster_events import changed, put
 from tests.support.agents import record
 
@@ -125,16 +133,78 @@ async def test_a_lease_that_ran_out_while_it_was_renewed_is_lost(connection: Red
     async with leases.held({1}):
         lease = leases._held
         assert lease is not None
-        taken = lease._taken
+        kept = lease._kept
 
         async def slow() -> float:
             clock.now += LEASE_SECONDS
-            return await taken()
+            return await kept()
 
-        lease._taken = slow  # type: ignore[method-assign]
+        lease._kept = slow  # type: ignore[method-assign]
         await asyncio.sleep(RENEWED_SECONDS + 0.5)
         with pytest.raises(WriteLeaseLost):
             leases.fence()()
+
+
+@pytest.mark.parametrize("change", ["gone", "taken"])
+async def test_a_lease_that_redis_does_not_know_any_more_is_lost(
+    connection: RedisConnection, redis_server: RedisServer, change: str
+) -> None:
+    """Redis was emptied, or a replica that fell behind has taken over; another process may have had it since."""
+    leases = WriteLeases(connection)
+    async with Redis.from_url(redis_server.url) as redis, leases.held({1, 2}):
+        await (redis.delete("writing:2") if change == "gone" else redis.set("writing:2", "another"))
+        await asyncio.sleep(RENEWED_SECONDS + 0.5)
+        with pytest.raises(WriteLeaseLost):
+            leases.fence()()
+    async with Redis.from_url(redis_server.url, decode_responses=True) as redis:
+        assert await redis.keys("writing:*") == ([] if change == "gone" else ["writing:2"])
+
+
+async def test_two_that_write_batch_after_batch_take_turns(connection: RedisConnection) -> None:
+    """As a worker and a rebuild do: neither takes the lease again at once while the other waits for it."""
+    turns: list[str] = []
+
+    async def write(name: str) -> None:
+        leases = WriteLeases(connection)
+        for _ in range(5):
+            async with leases.held({0, 1, 2}):
+                turns.append(name)
+                await asyncio.sleep(4 * TRIED_SECONDS)  # the other one has tried meanwhile
+
+    async with asyncio.timeout(60):
+        await asyncio.gather(write("worker"), write("rebuild"))
+    assert turns == turns[:2] * 5
+
+
+async def test_who_waits_and_dies_holds_up_nobody(connection: RedisConnection, redis_server: RedisServer) -> None:
+    async with Redis.from_url(redis_server.url) as redis:
+        async with WriteLeases(connection).held({1}):
+            waiting = asyncio.create_task(WriteLeases(connection).held({0, 1}).__aenter__())
+            async with asyncio.timeout(10):
+                while not await redis.exists("writing:1:next"):
+                    await asyncio.sleep(0.01)
+            waiting.cancel()
+            await asyncio.wait([waiting])
+        for key, most in (("writing:0", LEASE_SECONDS), ("writing:1:next", NEXT_SECONDS)):
+            assert 0 < await redis.pttl(key) <= 1000 * most
+
+
+async def test_what_seems_to_hold_for_longer_than_any_lease_gets_its_time_again(
+    connection: RedisConnection, redis_server: RedisServer
+) -> None:
+    """The clock of Redis was set back by an hour after somebody died."""
+    clock, hour = Clock(), 3_600_000
+    async with Redis.from_url(redis_server.url) as redis:
+        await redis.set("writing:1", "dead", px=hour)
+        await redis.set("writing:2:next", "dead", px=hour)
+        for partition in (1, 2):
+            waiting = asyncio.create_task(WriteLeases(connection, clock).held({partition}).__aenter__())
+            await asyncio.sleep(0.2)
+            clock.now += LEASE_SECONDS
+            with pytest.raises(WriteLeaseTaken):
+                await waiting
+        assert 0 < await redis.pttl("writing:1") <= 1000 * LEASE_SECONDS
+        assert 0 < await redis.pttl("writing:2:next") <= 1000 * NEXT_SECONDS
 
 
 async def test_a_writer_that_stood_still_writes_nothing_more(redis_url: str, read_model: RedisReadModel) -> None:

@@ -5,7 +5,9 @@ from collections.abc import AsyncIterator, Sequence
 from redis.asyncio import Redis
 
 from soulcaster.adapters.redis.client import RedisAccess
+from soulcaster.adapters.redis.connection import RedisConnection
 from soulcaster.adapters.redis.read_model import RedisReadModel
+from soulcaster.adapters.redis.writer import RedisReadModelWriter
 from soulcaster.ports.messaging import Record
 from soulcaster.ports.projects import Project
 from soulcaster.ports.replay import ReportProgress
@@ -63,3 +65,33 @@ async def test_what_was_there_is_gone_and_what_cannot_be_applied_is_left_out(red
         assert {view.item.external_id for view in found.items} == {"1", "2", "3"}
     finally:
         await model.close()
+
+
+class Stopped(RedisReadModelWriter):
+    """A writer that is stopped for a while the first time that it empties the read model."""
+
+    stopped = False
+
+    async def clear(self) -> None:
+        if not self.stopped:
+            self.stopped = True
+            lease = self._leases._held
+            assert lease is not None
+            lease._until = 0.0  # as if the process had been suspended
+        await super().clear()
+
+
+async def test_a_rebuild_that_stood_still_empties_the_read_model_again(redis_server: RedisServer) -> None:
+    async with Redis.from_url(redis_server.url) as redis:
+        await redis.flushall()
+    connection = RedisConnection(RedisAccess(redis_server.url))
+    writer = Stopped(connection, notices=False)
+    try:
+        await writer.put_project(Project("old", "Old", NOW))
+        assert await rebuild(Batches([items("1")]), writer, lambda done, total: None) == 1
+        assert writer.stopped
+        async with Redis.from_url(redis_server.url, decode_responses=True) as redis:
+            assert await redis.keys("project*") == []
+            assert await redis.zcard("feedback:created:p1") == 1
+    finally:
+        await connection.close()

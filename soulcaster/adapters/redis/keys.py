@@ -62,6 +62,7 @@
 | sessions:{user_id} | hash | ids of sessions, some of which may have expired |
 | near:{query_id} | string | a question what is near: empty while somebody waits, then the answer, JSON; expires |
 | writing:{partition} | string | who writes the projects of a partition now; expires after seconds |
+| writing:{partition}:next | string | who waits to do so next; expires after a second |
 | events:{project_id} | stream | notices of what changed, JSON; the newest |
 
 The orders of clusters are `all` (by `created_at`), `ranked` (by size, then `created_at`) and `updated` (by when they or
@@ -87,6 +88,11 @@ KEPT = ("writing:*", "used:key:*", "events:*", "github-token:*", "session:*", "s
 def writing(partition: int) -> str:
     """Who writes the projects of a partition now."""
     return f"writing:{partition}"
+
+
+def writing_next(partition: int) -> str:
+    """Who waits to write the projects of a partition next."""
+    return f"writing:{partition}:next"
 
 
 # ---- items
