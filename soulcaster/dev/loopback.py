@@ -47,7 +47,8 @@ def free_port(taken: Sequence[int] = ()) -> int:
 async def accepts(port: int) -> bool:
     """Return whether something accepts connections on the loopback port."""
     try:
-        _, writer = await asyncio.wait_for(asyncio.open_connection("127.0.0.1", port), CONNECT_SECONDS)
+        async with asyncio.timeout(CONNECT_SECONDS):
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
     except (OSError, TimeoutError):
         return False
     writer.close()

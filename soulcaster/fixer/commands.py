@@ -86,4 +86,5 @@ async def _end(program: asyncio.subprocess.Process) -> None:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(program.pid, signal.SIGKILL)
         with contextlib.suppress(TimeoutError):  # what the kernel cannot end at once must not hold us up
-            await asyncio.wait_for(program.wait(), KILL_SECONDS)
+            async with asyncio.timeout(KILL_SECONDS):
+                await program.wait()

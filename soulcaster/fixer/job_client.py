@@ -170,7 +170,8 @@ class JobClient:
     async def _send(self) -> None:
         while True:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._written.wait(), HEARTBEAT_SECONDS)
+                async with asyncio.timeout(HEARTBEAT_SECONDS):
+                    await self._written.wait()
                 await asyncio.sleep(FLUSH_SECONDS)
             await self.flush()
 

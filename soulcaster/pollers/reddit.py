@@ -90,7 +90,8 @@ class RedditPoller:
             wait = await self.step()
             if wait != 0:
                 with suppress(TimeoutError):  # it has waited long enough
-                    await asyncio.wait_for(self._looked.wait(), wait)
+                    async with asyncio.timeout(wait):
+                        await self._looked.wait()
 
     # ---- what is polled --------------------------------------------------------------------------------------------
 

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 from redis.asyncio import Redis
 
+from soulcaster.adapters.redis import write_leases
 from soulcaster.adapters.redis.client import RedisAccess
 from soulcaster.adapters.redis.connection import RedisConnection
 from soulcaster.adapters.redis.read_model import RedisReadModel
@@ -124,6 +125,19 @@ async def test_a_write_that_takes_long_keeps_its_lease(connection: RedisConnecti
         await asyncio.sleep(RENEWED_SECONDS + 0.5)
         clock.now += LEASE_SECONDS - 0.1
         leases.fence()()
+
+
+async def test_a_lease_ends_though_it_is_being_renewed(
+    connection: RedisConnection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever holds it waits for the end of the renewal, whichever step of it is under way."""
+    monkeypatch.setattr(write_leases, "RENEWED_SECONDS", 0)
+    leases = WriteLeases(connection)
+    async with asyncio.timeout(20):
+        for turns in range(60):
+            async with leases.held({1}):
+                for _ in range(turns):
+                    await asyncio.sleep(0)
 
 
 async def test_a_lease_that_ran_out_while_it_was_renewed_is_lost(connection: RedisConnection) -> None:

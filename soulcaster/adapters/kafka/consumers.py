@@ -67,7 +67,8 @@ async def standalone_consumer(
     )
     try:
         async with unavailable_errors(kafka):
-            await asyncio.wait_for(consumer.start(), timeout)
+            async with asyncio.timeout(timeout):
+                await consumer.start()
             await asyncio.sleep(0)  # a task of the consumer's that has not begun yet would make its stop raise
             yield consumer
     finally:
@@ -133,7 +134,8 @@ class GroupConsumer:
         self._consumer.subscribe([self._topic], listener=_Listener(self._revoked, self._stopped.clear))
         try:
             async with unavailable_errors(self._kafka):
-                await asyncio.wait_for(self._consumer.start(), REQUEST_SECONDS)
+                async with asyncio.timeout(REQUEST_SECONDS):
+                    await self._consumer.start()
         except KafkaUnavailable:
             await self._consumer.stop()
             raise
@@ -167,7 +169,8 @@ class GroupConsumer:
         offsets = {TopicPartition(record.topic, record.partition): record.offset + 1}
         async with unavailable_errors(self._kafka, "did not take a commit"):
             try:
-                await asyncio.wait_for(self._consumer.commit(offsets), REQUEST_SECONDS)
+                async with asyncio.timeout(REQUEST_SECONDS):
+                    await self._consumer.commit(offsets)
             except (IllegalStateError, CommitFailedError):
                 # The partition has moved: its new owner reads the record again, which is harmless.
                 return

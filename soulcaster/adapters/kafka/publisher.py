@@ -115,7 +115,8 @@ class KafkaPublisher:
     async def _close(self, producer: AIOKafkaProducer) -> None:
         """Close a producer; it would try for ever to send what it holds, which nobody waits for any more."""
         try:
-            await asyncio.wait_for(producer.stop(), self._timeout)
+            async with asyncio.timeout(self._timeout):
+                await producer.stop()
         except TimeoutError:
             await producer._sender.close()
             await producer.client.close()
@@ -147,7 +148,8 @@ class KafkaPublisher:
         )
         try:
             async with unavailable_errors(self._kafka):
-                await asyncio.wait_for(producer.start(), self._timeout)
+                async with asyncio.timeout(self._timeout):
+                    await producer.start()
         except BaseException:
             await producer.stop()
             raise

@@ -187,7 +187,8 @@ class KafkaLogTarget:
                 under_way.append(await self._producer.send_batch(batch, place[0], partition=place[1]))
                 missing -= count
                 if len(under_way) == PADDING_BATCHES or not missing:
-                    await asyncio.wait_for(asyncio.gather(*under_way), WRITE_SECONDS)
+                    async with asyncio.timeout(WRITE_SECONDS):
+                        await asyncio.gather(*under_way)
                     under_way.clear()
             await self._admin.delete_records({TopicPartition(*place): RecordsToDelete(before_offset=first)})
 

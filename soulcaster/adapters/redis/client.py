@@ -3,7 +3,7 @@
 import asyncio
 import math
 import ssl
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -83,9 +83,9 @@ def redis_client(access: RedisAccess, *, timeout: float, decode: bool = True) ->
 class _Parser(DefaultParser):  # type: ignore[misc, valid-type]  # redis-py chooses it at import
     """Limits the wait for bytes, not the reading of replies: a pipeline has thousands, and many arrive at once."""
 
-    def on_connect(self, connection: Connection) -> None:
+    def on_connect(self, connection: "_Connection") -> None:
         super().on_connect(connection)
-        self._seconds = connection.socket_timeout
+        self._seconds = connection.seconds
 
     async def read_from_socket(self) -> bool:
         try:
@@ -103,9 +103,17 @@ class _Connection(Connection):
     """A faster connection: redis-py does in Python, for each command of a pipeline, what this does in C or once.
 
     The replies to a pipeline arrive together, and reading them would hold up the event loop.
+
+    redis-py limits the sending of commands by `asyncio.wait_for`, which drops a cancellation that comes as the sending
+    ends (https://github.com/python/cpython/issues/86296, until Python 3.12). This class limits it by `asyncio.timeout`,
+    so a task that is cancelled ends.
     """
 
     _read = 0
+
+    def __init__(self, *, socket_timeout: float, **options: Any) -> None:
+        super().__init__(socket_timeout=None, **options)
+        self.seconds = socket_timeout
 
     async def on_connect_check_health(self, check_health: bool = True) -> None:
         try:
@@ -119,6 +127,13 @@ class _Connection(Connection):
         name = str(args[0])
         words = tuple(name.split()) if " " in name else (name,)
         return [hiredis.pack_command((*words, *args[1:]))]
+
+    async def send_packed_command(self, command: bytes | str | Iterable[bytes], check_health: bool = True) -> None:
+        try:
+            async with asyncio.timeout(self.seconds):
+                await super().send_packed_command(command, check_health)
+        except TimeoutError as error:
+            raise RedisTimeoutError(f"not sent in {self.seconds:g} seconds") from error
 
     async def read_response(
         self,
