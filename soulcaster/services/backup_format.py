@@ -152,36 +152,36 @@ def _record_at(data: bytes, at: int) -> tuple[CopiedRecord, int] | None:
     Raises:
         ValueError: no record begins there.
     """
-    begin = at
+    limit = at + MOST_RECORD_BYTES
     if len(data) < at + _RECORD.size:
         return None
     offset, timestamp_ms, key_size, value_size, header_count = _RECORD.unpack_from(data, at)
     at += _RECORD.size
-    key, at = _taken(data, at, key_size)
-    value, at = _taken(data, at, value_size)
+    key, at = _taken(data, at, key_size, limit)
+    value, at = _taken(data, at, value_size, limit)
     headers: list[tuple[str, bytes | None]] = []
     for _ in range(header_count):
-        if at - begin > MOST_RECORD_BYTES:
-            raise ValueError(f"a record has more than {MOST_RECORD_BYTES:,} bytes")
         if len(data) < at + _HEADER.size:
             return None
         name_size, header_size = _HEADER.unpack_from(data, at)
-        name, at = _taken(data, at + _HEADER.size, name_size)
-        header, at = _taken(data, at, header_size)
+        name, at = _taken(data, at + _HEADER.size, name_size, limit)
+        header, at = _taken(data, at, header_size, limit)
         if at > len(data):
             return None
         headers.append(((name or b"").decode(), header))
-    if at - begin > MOST_RECORD_BYTES:
-        raise ValueError(f"a record has more than {MOST_RECORD_BYTES:,} bytes")
     if at > len(data):
         return None
     return CopiedRecord(offset, timestamp_ms, key, value, tuple(headers)), at
 
 
-def _taken(data: bytes, at: int, size: int) -> tuple[bytes | None, int]:
+def _taken(data: bytes, at: int, size: int, limit: int) -> tuple[bytes | None, int]:
+    """Return a part of a record, as far as it is there, and the position after it, which is `limit` at most."""
     if size < _NONE:
         raise ValueError(f"a part of a record has {size} bytes")
-    return (None, at) if size == _NONE else (data[at : at + size], at + size)
+    end = at + max(size, 0)
+    if end > limit:
+        raise ValueError(f"a record has more than {MOST_RECORD_BYTES:,} bytes")
+    return (None if size == _NONE else data[at:end]), end
 
 
 def _size(value: bytes | None) -> int:

@@ -77,10 +77,11 @@ ITEM_VISIBLE_SECONDS = _feedback.histogram(
 )
 ITEMS = _feedback.gauge("items", "Items in the read model, as the worker with partition 0 counts them; others say 0.")
 STORED_BYTES = _feedback.gauge(
-    "stored_bytes", "Bytes that the items of all projects count in the read model, as GET /stats says for each."
+    "stored_bytes",
+    "Bytes of items, jobs, briefs and plans that all projects store in the read model, as GET /stats says for each.",
 )
-LARGEST_PROJECT_BYTES = _feedback.gauge("largest_project_bytes", "What the project counts that stores the most.")
-UNCLUSTERED = _feedback.gauge("unclustered_items", "Those of them that are in no cluster yet.")
+LARGEST_PROJECT_BYTES = _feedback.gauge("largest_project_bytes", "Those of the project that stores the most.")
+UNCLUSTERED = _feedback.gauge("unclustered_items", "Items in the read model that are in no cluster yet.")
 
 _agents = Section("Agents of the worker")
 

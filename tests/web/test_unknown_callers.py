@@ -29,28 +29,35 @@ async def test_the_documentation_is_rendered_once(world: World) -> None:
         assert await page(await client.get("/docs")) == text
 
 
+class Slow:
+    """A body that has begun, and ends when it `goes_on`."""
+
+    def __init__(self) -> None:
+        self.begun = asyncio.Event()
+        self.goes_on = asyncio.Event()
+
+    async def body(self) -> AsyncIterator[bytes]:
+        yield b"{"
+        self.begun.set()
+        await self.goes_on.wait()
+        yield b"}"
+
+
 async def test_bodies_of_unproven_webhooks_wait_for_their_turn(world: World) -> None:
     await world.webhooks().create("p1", "github", SECRET, by="test")
     await world.webhooks().create("p2", "github", SECRET, by="test")
     app = world.app(keyless=False)
     app[TURNS] = replace(app[TURNS], unproven=FairTurns(2, each=1, waiting=0))
-    begun, goes_on = asyncio.Event(), asyncio.Event()
-
-    async def slow() -> AsyncIterator[bytes]:
-        yield b"{"
-        begun.set()
-        await goes_on.wait()
-        yield b"}"
-
+    slow = Slow()
     async with TestClient(TestServer(app)) as client:
-        held = asyncio.create_task(client.post("/ingest/github?project_id=p1", data=slow(), headers=FORGED))
-        await begun.wait()
+        held = asyncio.create_task(client.post("/ingest/github?project_id=p1", data=slow.body(), headers=FORGED))
+        await slow.begun.wait()
         refused = await _until(client, "p1", 429)
         assert refused == 429
         signed = FORGED | {HEADER["github"]: signature("github", b"{}"), "X-GitHub-Event": "ping"}
         other = await client.post("/ingest/github?project_id=p2", data=b"{}", headers=signed)
         assert other.status == 200, "another project has places of its own"
-        goes_on.set()
+        slow.goes_on.set()
         await problem(await held, 401)
         assert (await client.post("/ingest/github?project_id=p1", data=b"{}", headers=signed)).status == 200
 
@@ -59,17 +66,10 @@ async def test_unproven_webhooks_of_one_address_leave_room_for_those_of_another(
     await world.webhooks().create("p1", "github", SECRET, by="test")
     app = world.app(keyless=False)
     app[TURNS] = replace(app[TURNS], unproven=FairTurns(2, each=1, waiting=0))
-    begun, goes_on = asyncio.Event(), asyncio.Event()
-
-    async def slow() -> AsyncIterator[bytes]:
-        yield b"{"
-        begun.set()
-        await goes_on.wait()
-        yield b"}"
-
+    slow = Slow()
     async with TestClient(TestServer(app)) as client:
-        held = asyncio.create_task(client.post("/ingest/github?project_id=p1", data=slow(), headers=FORGED))
-        await begun.wait()
+        held = asyncio.create_task(client.post("/ingest/github?project_id=p1", data=slow.body(), headers=FORGED))
+        await slow.begun.wait()
         assert await _until(client, "p1", 429) == 429
         signed = FORGED | {HEADER["github"]: signature("github", b"{}"), "X-GitHub-Event": "ping"}
         address = client.make_url("/ingest/github?project_id=p1")
@@ -79,7 +79,7 @@ async def test_unproven_webhooks_of_one_address_leave_room_for_those_of_another(
             vendor.post(address, data=b"{}", headers=signed) as answer,
         ):
             assert answer.status == 200
-        goes_on.set()
+        slow.goes_on.set()
         await problem(await held, 401)
 
 
