@@ -19,8 +19,7 @@ import struct
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache, lru_cache
-from itertools import chain, islice, pairwise
+from functools import lru_cache
 from typing import NamedTuple
 
 from soulcaster.domain.feedback.items import ComparedItem
@@ -43,13 +42,12 @@ HALVED_AT = 4096
 MOST_SEGMENTS = 100
 """Segments of an item that are looked at."""
 
-_NARROW_STOPS, _WIDE_STOPS = ".!?", "\u3002\uff01\uff1f"
-_STOPS = _NARROW_STOPS + _WIDE_STOPS
-_MAY_END = re.compile(
-    rf"[.!?\n{_WIDE_STOPS}]"  # `re` finds one set of characters many times faster than several alternatives
-    rf"(?:(?<=\n)\n*+|(?<=[.!?])[.!?]*+\s*+|(?<=[{_WIDE_STOPS}])[{_WIDE_STOPS}]*+\s*+)"
+_WIDE_STOPS = "\u3002\uff01\uff1f"
+_STOPS = f".!?{_WIDE_STOPS}"
+_SEGMENT = re.compile(
+    rf"[^.!?\n{_WIDE_STOPS}]*+(?:[.!?]++(?!\s)[^.!?\n{_WIDE_STOPS}]*+)*+"  # stops as in 1.5 end nothing
+    rf"(?:[.!?]++\s++|[{_WIDE_STOPS}]++\s*+|\n++|\Z)"
 )
-"""Ends of segments, and narrow stops with no blank after them, as in 1.5, which end nothing."""
 
 _LETTER = re.compile(r"\w")
 _DIGITS = re.compile(r"\d+")
@@ -62,6 +60,9 @@ _PRINTED = re.compile(
 
 _SEEN = struct.Struct("<QQIHH")
 """A segment's hash; the rests it went along with, items that had it, those it began, halvings when it was counted."""
+
+_ITEMS_OF_SET = struct.Struct("<" + WAYS * "16xI4x")
+"""The numbers of items of a full set's segments."""
 
 _TOTAL = struct.Struct("<QIH")
 _TOTALS = b"boilerplate"
@@ -76,72 +77,73 @@ _GREETING = 4
 """Words of a greeting, at most."""
 
 
-class _Counts:
-    """What is counted of a segment: the rests it went along with, items that had it, those it began.
+class _Counts(NamedTuple):
+    """What is counted of a segment: the rests it went along with, items that had it, those it began."""
 
-    They are as they were when the source had been halved so often.
-    """
-
-    __slots__ = ("begun", "halvings", "items", "rests")
-
-    def __init__(self, rests: int, items: int, begun: int, halvings: int) -> None:
-        self.rests = rests
-        self.items = items
-        self.begun = begun
-        self.halvings = halvings
-
-    def halve(self, halvings: int) -> None:
-        """Halve what is counted as often as the source was since."""
-        times = min(31, (halvings - self.halvings) & _MANY)
-        self.items >>= times
-        self.begun >>= times
-        self.halvings = halvings
+    rests: int
+    items: int
+    begun: int
 
 
 class _Set:
-    """The segments that share a place, oldest first."""
+    """The segments that share a place, oldest first, each as it is stored.
 
-    __slots__ = ("counts",)
+    A segment's counts are as they were when the source had been halved so often as is stored with them.
+    """
+
+    __slots__ = ("_stored",)
 
     def __init__(self, blob: bytes = b"") -> None:
-        self.counts: dict[int, _Counts] = {key: _Counts(*stored) for key, *stored in _SEEN.iter_unpack(blob)}
+        stored = (blob[at : at + _SEEN.size] for at in range(0, len(blob), _SEEN.size))
+        self._stored = {_SEEN.unpack(one)[0]: one for one in stored}
+
+    def __contains__(self, key: int) -> bool:
+        return key in self._stored
 
     def blob(self) -> bytes:
         """Return the segments as they are stored."""
-        values = ((key, one.rests, one.items, one.begun, one.halvings) for key, one in self.counts.items())
-        return _layout(len(self.counts)).pack(*chain.from_iterable(values))
+        return b"".join(self._stored.values())
 
     def look_up(self, key: int, source: "_Source") -> _Counts | None:
         """Return what is counted of a segment by now."""
-        found = self.counts.get(key)
-        if found is not None and found.halvings != source.halvings:
-            found = _Counts(found.rests, found.items, found.begun, found.halvings)
-            found.halve(source.halvings)
-        return found
+        stored = self._stored.get(key)
+        if stored is None:
+            return None
+        _, rests, items, begun, halvings = _SEEN.unpack(stored)
+        times = source.halved_since(halvings)
+        return _Counts(rests, items >> times, begun >> times)
 
-    def add(self, key: int, source: "_Source") -> _Counts:
-        """Add a segment that was not there; where there is no room, the rarest gives way."""
-        if len(self.counts) >= WAYS:
-            del self.counts[self._rarest()]
-        added = self.counts[key] = _Counts(0, 0, 0, source.halvings)
-        return added
+    def count(self, key: int, rest: int, *, begins: bool, source: "_Source") -> int:
+        """Count an item that has a segment along with a rest; return how many had it.
 
-    def _rarest(self) -> int:
-        """Return the segment that came least, the oldest of several."""
-        items = [one.items for one in self.counts.values()]
-        return list(self.counts)[items.index(min(items))]
-
-
-@cache
-def _layout(segments: int) -> struct.Struct:
-    """Return the layout of so many segments of one set."""
-    return struct.Struct("<" + _SEEN.format[1:] * segments)
+        Where there is no room for a new segment, the rarest gives way.
+        """
+        stored = self._stored.get(key)
+        if stored is None:
+            if len(self._stored) >= WAYS:
+                numbers = _ITEMS_OF_SET.unpack(self.blob())
+                del self._stored[list(self._stored)[numbers.index(min(numbers))]]  # the oldest of several
+            rests = items = begun = 0
+        else:
+            _, rests, items, begun, halvings = _SEEN.unpack(stored)
+            if halvings != source.halvings:
+                times = source.halved_since(halvings)
+                items, begun = items >> times, begun >> times
+        if begins and begun < _MANY:
+            begun += 1
+        self._stored[key] = _SEEN.pack(key, rests | 1 << (rest % 61), items + 1, begun, source.halvings)
+        count: int = items + 1
+        return count
 
 
 @dataclass(slots=True)
 class _Source:
     items: int = 0
     halvings: int = 0
+
+    def halved_since(self, halvings: int) -> int:
+        """Return how often counts that were stored at so many halvings are to be halved."""
+        return min(31, (self.halvings - halvings) & _MANY)
 
 
 class _Segment(NamedTuple):
@@ -188,8 +190,8 @@ class Boilerplate:
     def _judged(self, item: ComparedItem, counts: bool) -> ComparedItem:
         segments = _segments(item)
         source_key = _hash(item.source)
-        if counts:
-            self._count(segments, source_key)
+        if counts and not self._count(segments, source_key):
+            return item
         if len(segments) < 2:
             return item
         source = self._sources.get(source_key, _Source())
@@ -208,7 +210,8 @@ class Boilerplate:
             return item
         return replace(item, text="".join(segment.text for segment in kept).strip())
 
-    def _count(self, segments: Sequence[_Segment], source_key: int) -> None:
+    def _count(self, segments: Sequence[_Segment], source_key: int) -> bool:
+        """Count an item's segments; return whether one of them may be boilerplate."""
         source = self._sources.setdefault(source_key, _Source())
         source.items += 1
         if source.items >= HALVED_AT:
@@ -216,28 +219,21 @@ class Boilerplate:
             source.halvings = (source.halvings + 1) & _MANY
         self._dirty_totals = True
         if not segments:
-            return
+            return False
         whole = 0
         for segment in segments:
             whole ^= segment.key
         first = _first(segments)
+        most = 0
         for at, (_, words, key) in enumerate(segments):
             if not words:
                 continue
-            place = key % SETS
-            of_place = self._sets[place]
-            counts = of_place.counts.get(key)
-            if counts is None:
-                if len(segments) == 1:
-                    continue  # most items are one sentence, which matters only if others go along with it
-                counts = of_place.add(key, source)
-            elif counts.halvings != source.halvings:
-                counts.halve(source.halvings)
-            counts.rests |= 1 << ((whole ^ key) % 61)
-            counts.items += 1
-            if at <= first:
-                counts.begun = min(_MANY, counts.begun + 1)
+            of_place = self._sets[place := key % SETS]
+            if len(segments) == 1 and key not in of_place:
+                continue  # most items are one sentence, which matters only if others go along with it
+            most = max(most, of_place.count(key, whole ^ key, begins=at <= first, source=source))
             self._dirty.add(place)
+        return most >= FEWEST_OF_END
 
 
 def _accompanies(segment: _Segment, counted: _Counts | None, fewest: int) -> bool:
@@ -275,16 +271,13 @@ def _first(segments: Sequence[_Segment]) -> int:
 
 def _segments(item: ComparedItem) -> list[_Segment]:
     """Return the segments of a text, in order; the last has what lies beyond `MOST_SEGMENTS`."""
-    text = item.text
-    may_end = (end.end() for end in _MAY_END.finditer(text))
-    ends = [0, *islice((end for end in may_end if text[end - 1] not in _NARROW_STOPS), MOST_SEGMENTS)]
-    if ends[-1] < len(text):
-        ends.append(len(text))
+    found = _SEGMENT.findall(item.text)
+    if not found[-1]:
+        found.pop()
+    if len(found) > MOST_SEGMENTS:
+        found[MOST_SEGMENTS:] = ["".join(found[MOST_SEGMENTS:])]
     source = item.source
-    return [
-        _repeated_segment(source, text[begin:end]) if end - begin <= _REPEATED else _segment(source, text[begin:end])
-        for begin, end in pairwise(ends)
-    ]
+    return [_repeated_segment(source, one) if len(one) <= _REPEATED else _segment(source, one) for one in found]
 
 
 def _segment(source: str, text: str) -> _Segment:
