@@ -29,9 +29,10 @@ def test_words_are_whole_in_every_script(text: str, expected: str) -> None:
 
 
 @steady
-@given(st.text(st.characters(max_codepoint=127)))
+@given(st.text(st.characters(max_codepoint=127) | st.sampled_from("’´“”„–—…\xa0£€")))
 @example("x.don't a'b n't' n't't it's's")
-def test_plain_ascii_is_read_as_any_other_text(text: str) -> None:
+@example("can’t…wait—£5.50€")
+def test_plain_english_is_read_as_any_other_text(text: str) -> None:
     assert words(f"é {text}") == ["é", *words(text)]
 
 
