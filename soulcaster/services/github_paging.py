@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
+from soulcaster.domain.feedback.times import EARLIEST
 from soulcaster.domain.source_state import Position
 from soulcaster.ports.issues import Issues, IssuesPage
 
@@ -83,10 +84,10 @@ def _after_last_page(position: Position, etag: str | None) -> Position:
 
 
 def issue_time(issue: Any, field: str) -> datetime | None:
-    """Return a time of an issue, None where it does not have one with a time zone."""
+    """Return a time of an issue, None where it does not have one with a time zone, or one that cannot be true."""
     text = issue.get(field) if isinstance(issue, dict) else None
     try:
         at = datetime.fromisoformat(text) if isinstance(text, str) else None
     except ValueError:
         return None
-    return at if at is not None and at.tzinfo is not None else None
+    return at if at is not None and at.tzinfo is not None and at > EARLIEST else None

@@ -257,6 +257,21 @@ async def test_issues_without_a_time_do_not_hold_up_the_others(github: GitHub, i
     assert len(reader.accepted) == 4
 
 
+@pytest.mark.parametrize("told", ["0001-01-01T00:00:00+00:00", "0001-01-01T00:00:00+14:00", "1969-12-31T23:59:59Z"])
+async def test_an_issue_from_before_there_was_software_holds_up_no_sync(
+    github: GitHub, issues: GitHubIssues, told: str
+) -> None:
+    """Not even where the first page has no other, and another page follows it."""
+    for number in range(150):
+        github.put(number)
+    following = f"{github.url}/repos/{REPOSITORY}/issues?state=open&sort=updated&direction=asc&per_page=100&page=1"
+    page = [{**github.issues[1], "updated_at": told}]
+    github.answers = [web.json_response(page, headers={"Link": f'<{following}>; rel="next"'})]
+    reader = Reader(issues)
+    assert await reader.sync()
+    assert reader.newest.keys() == github.issues.keys()
+
+
 @pytest.fixture
 async def frugal(github: GitHub) -> AsyncIterator[GitHubIssues]:
     """Reads few bytes of a page."""
