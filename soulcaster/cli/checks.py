@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 from aiokafka import TopicPartition
@@ -22,16 +23,24 @@ from soulcaster.adapters.kafka.offsets import KafkaOffsets, offsets_of
 from soulcaster.adapters.redis.client import redis_client
 from soulcaster.adapters.redis.failures import failure
 from soulcaster.dev.supervision import Death, read_deaths
+from soulcaster.domain.fixes.limits import WINDOW
+from soulcaster.domain.lifecycle import active
 from soulcaster.domain.lost_records import DamagedRecords
 from soulcaster.errors import BadInput, KafkaRefuses, KafkaUnavailable, RedisRefuses, Unavailable
 from soulcaster.http_client import http_session
 from soulcaster.ports.embedder import Embedder
+from soulcaster.ports.projects import Stats
+from soulcaster.ports.read_model import ReadModel
+from soulcaster.processes.clock import utc_now
 from soulcaster.processes.connections import open_read_model
 from soulcaster.processes.groups import ConsumerGroup, consumer_groups
 from soulcaster.processes.kafka_access import kafka_access
 from soulcaster.processes.redis_access import redis_access
 from soulcaster.processes.settings import STACK_FILE, Settings
 from soulcaster.processes.topics import provision_topics
+from soulcaster.services.fixes import NEWEST_JOBS
+from soulcaster.services.source_limit import SourceLimit
+from soulcaster.services.storage_limit import MEGABYTE
 from soulcaster.wire.topics import DEAD_LETTERS
 
 TIMEOUT_SECONDS = 5.0
@@ -40,6 +49,9 @@ TIMEOUT_SECONDS = 5.0
 MEASURE_SECONDS = 0.5
 MEASURED_AT_ONCE = 32
 """How long the embedder is measured, and how many texts it gets at once."""
+
+COUNTED_AT_ONCE = 500
+"""Projects whose counts are read together."""
 
 MOST_PROJECTS = 100
 """Projects whose languages are looked up."""
@@ -119,6 +131,21 @@ class ForeignItems(BaseModel):
     languages: tuple[tuple[str, int], ...]
 
 
+class Full(BaseModel):
+    """A limit that is reached: of what, how much there is, how much there may be, and the setting that says so.
+
+    `project_id` is None for what all projects share.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    project_id: str | None
+    what: str
+    used: int
+    limit: int
+    setting: str
+
+
 class Report(BaseModel):
     """Everything that was found; without problems all is well."""
 
@@ -133,6 +160,7 @@ class Report(BaseModel):
     set_aside: list[SetAside] = []
     deaths: list[Death] = []
     foreign: list[ForeignItems] = []
+    full: list[Full] = []
     problems: list[Problem] = []
 
 
@@ -148,6 +176,7 @@ async def examine(settings: Settings, data_dir: Path) -> Report:
     if redis.reachable:
         try:
             report.foreign = await foreign_items(settings)
+            report.full = await reached_limits(settings)
         except Unavailable as error:
             report.problems.append(Problem(what=str(error), advice="it did a moment ago: try again"))
     # After Kafka: it takes seconds, in which a worker that hangs would leave its group.
@@ -306,6 +335,52 @@ async def foreign_items(settings: Settings) -> list[ForeignItems]:
             if status is not None and status.foreign:
                 found.append(ForeignItems(project_id=project.id, items=status.items, languages=status.foreign))
     return found
+
+
+async def reached_limits(settings: Settings) -> list[Full]:
+    """Return the limits that projects have reached, and those that all of them have reached together.
+
+    Raises:
+        Unavailable: Redis does not answer.
+    """
+    async with open_read_model(settings) as read_model:
+        ids = [project.id for project in await read_model.projects.list()]
+        found = [
+            Full(project_id=None, what="projects", used=len(ids), **_limit(settings, "projects_from_feedback")),
+            Full(project_id=None, what="jobs", used=await read_model.jobs.active(), **_limit(settings, "jobs")),
+        ]
+        for at in range(0, len(ids), COUNTED_AT_ONCE):
+            some = ids[at : at + COUNTED_AT_ONCE]
+            for project_id, stats in zip(some, await read_model.projects.stats_of(some), strict=True):
+                found += await _used(settings, read_model, project_id, stats)
+    return [one for one in found if one.used >= one.limit]
+
+
+async def _used(settings: Settings, read_model: ReadModel, project_id: str, stats: Stats) -> list[Full]:
+    """Return what a project has of everything that is limited."""
+    sources = await SourceLimit(read_model.sources, settings.sources_per_project).used(project_id)
+    used = {
+        "project_stored_megabytes": ("megabytes stored", stats.stored_bytes // MEGABYTE),
+        "sources_per_project": ("sources", sources),
+    }
+    if stats.jobs:
+        newest = await read_model.jobs.list(project_id, limit=NEWEST_JOBS, offset=0)
+        since = utc_now() - WINDOW
+        used |= {
+            "project_jobs": ("jobs under way", sum(active(job) for job in newest.items)),
+            "project_jobs_per_day": (
+                "jobs within 24 hours",
+                sum(active(job) or job.created_at > since for job in newest.items),
+            ),
+        }
+    return [
+        Full(project_id=project_id, what=what, used=count, **_limit(settings, setting))
+        for setting, (what, count) in used.items()
+    ]
+
+
+def _limit(settings: Settings, setting: str) -> dict[str, Any]:
+    return {"limit": getattr(settings, setting), "setting": f"SOULCASTER_{setting.upper()}"}
 
 
 # ---- topics, groups and lag --------------------------------------------------------------------------------------

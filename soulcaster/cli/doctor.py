@@ -82,6 +82,14 @@ def _print(report: "Report") -> None:
         out.print()
         out.print(languages)
         out.print("The embedder does not know these languages: it compares such items by their words.")
+    if report.full:
+        full = table("Full", "Used", "Limit", "Project", "Setting")
+        for limit in report.full:
+            whose = "all projects" if limit.project_id is None else limit.project_id
+            full.add_row(limit.what, f"{limit.used:>7,}", f"{limit.limit:>7,}", whose, limit.setting)
+        out.print()
+        out.print(full)
+        out.print("What is more than that is refused, and whoever sent it is told why. Other projects go on.")
     for problem in report.problems:
         say(f"\nProblem: {problem.what}\n  What to do: {problem.advice}")
     if not report.problems:

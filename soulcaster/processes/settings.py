@@ -107,6 +107,7 @@ class WorkerSettings(NamesSettings, GeminiSettings, RedisSettings, KafkaSettings
     job_log_ttl_seconds: int = Field(
         30 * 24 * 3600,
         ge=0,
+        le=10 * 365 * 24 * 3600,
         validation_alias=AliasChoices("JOB_LOG_TTL_SECONDS"),
         description="Seconds that Redis keeps the log of a job after its last line; 0 keeps it for ever.",
     )
@@ -268,6 +269,7 @@ class LauncherSettings(BackendSettings, JobsSettings):
     job_lease_seconds: int = Field(
         300,
         ge=10,
+        le=86_400,
         description="Seconds without a sign of life after which the launch of a job counts as lost and is tried again.",
     )
     pull_request_poll_seconds: int = Field(

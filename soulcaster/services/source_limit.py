@@ -24,6 +24,14 @@ class SourceLimit:
         self._most = most
         self._known: LRUCache[str, set[str]] = LRUCache(_PROJECTS)
 
+    async def used(self, project_id: str) -> int:
+        """Return how many sources of its own a project has.
+
+        Raises:
+            Unavailable: Redis does not answer.
+        """
+        return len(await self._stored(project_id))
+
     async def check(self, project_id: str, named: Collection[str]) -> None:
         """Return when the project has these sources, or may have them.
 
@@ -55,9 +63,11 @@ class SourceLimit:
         known = self._known.get(project_id, set())
         new = set(named) - known - _OWN
         if new:
-            stored = {state.source for state in await self._sources.list(project_id)} - _OWN
-            known = known | stored
+            known = known | await self._stored(project_id)
         return known, sorted(new - known)
+
+    async def _stored(self, project_id: str) -> Set[str]:
+        return {state.source for state in await self._sources.list(project_id)} - _OWN
 
     def _keep(self, project_id: str, known: Set[str], new: Sequence[str]) -> None:
         if known or new:

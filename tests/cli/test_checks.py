@@ -12,15 +12,16 @@ from aiokafka import TopicPartition
 from soulcaster.adapters.kafka.offsets import KafkaOffsets
 from soulcaster.adapters.redis.read_model import RedisReadModel
 from soulcaster.cli import checks
-from soulcaster.cli.checks import ForeignItems, Report, check_group, foreign_items
+from soulcaster.cli.checks import ForeignItems, Report, check_group, foreign_items, reached_limits
 from soulcaster.cli.doctor import _print
 from soulcaster.dev.supervision import Death
 from soulcaster.domain.events import ClusteringStatus
+from soulcaster.ports.projects import Project
 from soulcaster.ports.topic_copy import Span
 from soulcaster.processes.groups import ConsumerGroup
 from soulcaster.processes.settings import Settings
 from tests.conftest import RedisServer
-from tests.support.make import NOW, item
+from tests.support.make import NOW, item, step
 
 ONE, OTHER = TopicPartition("feedback.raw", 0), TopicPartition("feedback.raw", 1)
 WORKER = ConsumerGroup("soulcaster", "worker", {"feedback.raw": ("normalize",), "feedback.items": ("embed", "project")})
@@ -110,3 +111,30 @@ async def test_the_languages_that_the_embedder_does_not_know_are_found_and_shown
     assert found == [ForeignItems(project_id="p1", items=60, languages=(("de", 9), ("ko", 1)))]
     _print(Report(versions={}, parts=[], foreign=found))
     assert "de 9, ko 1" in capsys.readouterr().out
+
+
+async def test_what_is_full_is_found_and_shown(
+    read_model: RedisReadModel, redis_server: RedisServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    large = "x" * 250_000
+    await read_model.writer.put_items("p1", [item(n, body=large) for n in range(5)])
+    await read_model.writer.put_items("p2", [item(n, project="p2", source=f"shop-{n}") for n in range(3)])
+    await read_model.writer.put_job_steps([step(0, "running", job=job, project="p3") for job in ("j1", "j2")])
+    await read_model.writer.put_project(Project("p3", "Three", NOW))
+    limits = Settings(
+        redis_url=redis_server.url,
+        project_stored_megabytes=1,
+        sources_per_project=3,
+        project_jobs=2,
+        projects_from_feedback=3,
+    )
+    found = await reached_limits(limits)
+    assert [(one.project_id, one.what, one.used, one.setting) for one in found] == [
+        (None, "projects", 3, "SOULCASTER_PROJECTS_FROM_FEEDBACK"),
+        ("p1", "megabytes stored", 1, "SOULCASTER_PROJECT_STORED_MEGABYTES"),
+        ("p2", "sources", 3, "SOULCASTER_SOURCES_PER_PROJECT"),
+        ("p3", "jobs under way", 2, "SOULCASTER_PROJECT_JOBS"),
+    ]
+    assert await reached_limits(Settings(redis_url=redis_server.url)) == []
+    _print(Report(versions={}, parts=[], full=found))
+    assert "SOULCASTER_SOURCES_PER_PROJECT" in capsys.readouterr().out

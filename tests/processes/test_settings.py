@@ -102,10 +102,14 @@ def test_what_is_no_address_of_upstash_is_refused(monkeypatch: pytest.MonkeyPatc
         Settings()
 
 
-@pytest.mark.parametrize("partitions", ["0", "-1", "1025", "many"])
-def test_what_cannot_be_is_refused(monkeypatch: pytest.MonkeyPatch, partitions: str) -> None:
-    monkeypatch.setenv("SOULCASTER_PARTITIONS", partitions)
-    with pytest.raises(ValidationError, match=r"(?i)partitions"):
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("SOULCASTER_PARTITIONS", value) for value in ("0", "-1", "1025", "many")]
+    + [("SOULCASTER_JOB_LEASE_SECONDS", "1" + "0" * 15), ("JOB_LOG_TTL_SECONDS", "1" + "0" * 15)],
+)
+def test_what_cannot_be_is_refused(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(ValidationError, match=rf"(?i){name.removeprefix('SOULCASTER_')}"):
         Settings()
 
 
