@@ -18,6 +18,7 @@ from soulcaster.domain.feedback.dedupe import Seen
 from soulcaster.domain.feedback.items import FeedbackItem
 from soulcaster.domain.feedback.versions import MARK_BYTES
 from soulcaster.domain.segments import Segments
+from soulcaster.domain.text import language
 from soulcaster.ports.messaging import Record
 from soulcaster.processes.garbage import collect_rarely
 from soulcaster.services.intake import read
@@ -61,6 +62,7 @@ def measure(feed: Feed, count: int, length: int) -> float:
 
 if __name__ == "__main__":
     use_one_core()
-    collect_rarely()  # as in a worker
+    language.load()  # as in a worker, at its start
+    collect_rarely()
     feed_name: Feed = "singles" if sys.argv[1] == "singles" else "envelopes"
     print(json.dumps(measure(feed_name, int(sys.argv[2]), int(sys.argv[3]))))  # noqa: T201  the result

@@ -4,6 +4,7 @@ import re
 import unicodedata
 from functools import cache
 from typing import Any, Literal, NamedTuple
+from unicodedata import combining, decomposition
 
 TITLE_CHARS = 80
 """Characters of a title made from a text; it is cut at a word."""
@@ -154,16 +155,15 @@ _LAST_OF_BMP = 0xFFFF
 @cache
 def _marks() -> _Marks:
     """Return expressions for what normalization sorts: each character whose decomposition begins with a mark."""
-    marks = [char for char in map(chr, range(_MARKS_FROM, _MARKS_BEFORE)) if _begins_with_mark(char)]
+    marks = [
+        char
+        for char in map(chr, range(_MARKS_FROM, _MARKS_BEFORE))
+        if combining(char) or (decomposition(char) and combining(unicodedata.normalize("NFKD", char)[0]))
+    ]
     every = "".join(marks)
     near = "".join(char for char in marks if ord(char) <= _LAST_OF_BMP)
     far = f"{min(char for char in marks if ord(char) > _LAST_OF_BMP)}-{marks[-1]}"  # `re` is slow with more ranges
     return _Marks(*(re.compile(f"[{these}][{these}]{{{MOST_MARKS},}}+") for these in (near + far, every)))
-
-
-def _begins_with_mark(char: str) -> bool:
-    decomposed = unicodedata.normalize("NFKD", char) if unicodedata.decomposition(char) else char
-    return unicodedata.combining(decomposed[0]) != 0
 
 
 def normalized(text: str, form: Literal["NFC", "NFKC"]) -> str:
