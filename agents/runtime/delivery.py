@@ -34,13 +34,22 @@ FETCH_WAIT_MS = 1500
 """How long a broker holds back a fetch that has no data yet."""
 
 QUEUE_BYTES = 64 * 1024 * 1024
-"""A queue is full when the records in it have so many bytes, however few they are."""
+"""A queue holds enough when the records in it have so many bytes, however few they are."""
 
 
 class RecordQueue(ThrowableQueue):  # type: ignore[misc]
-    """A queue of Faust's, which counts records, that counts bytes too: records may have four megabytes each."""
+    """A queue of Faust's, which counts records, that counts bytes too: records may have four megabytes each.
+
+    A queue that holds enough stops the reading of its partitions, and what was fetched of them by then is put into it
+    all the same. If it were full, Faust would wait until it has room, and meanwhile no record of any other topic would
+    reach its agent: one slow agent would stop them all.
+    """
 
     _bytes = 0
+
+    def full(self) -> bool:
+        """Return False: what was fetched is in memory anyway."""
+        return False
 
     def qsize(self) -> int:
         """Return how full the queue is, as a number of records of average size."""
