@@ -10,6 +10,7 @@ import typer
 from soulcaster.bench import Order, PostedAs, Shape
 from soulcaster.cli.options import AsJson, complete, need_local
 from soulcaster.cli.output import say_json
+from soulcaster.errors import BadInput
 
 
 def _begin(context: typer.Context) -> None:
@@ -462,3 +463,33 @@ def near(
         say_json(asdict(found))
     else:
         print_near(found)
+
+
+@app.command()
+def embedders(
+    embedder: Annotated[
+        list[str] | None, typer.Option(metavar="E", help="One of those in the package; repeatable.", show_default="all")
+    ] = None,
+    seconds: Annotated[float, typer.Option(min=0.1, help="CPU time for each length of text.")] = 10,
+    as_json: AsJson = False,
+) -> None:
+    """Say how many texts a second each embedder in the package takes here, on one core, and its memory.
+
+    `soulcaster bench embedders`
+
+    `soulcaster bench embedders --embedder small --seconds 3`
+    """
+    from soulcaster.bench.datasets import EMBEDDERS
+    from soulcaster.bench.embedders import measure
+    from soulcaster.cli.bench_tables import print_embedders
+    from soulcaster.terminal import progress_bar
+
+    for name in embedder or ():
+        if name not in EMBEDDERS:
+            raise BadInput(f"{name!r} is no embedder in the package: give {', '.join(EMBEDDERS)}.")
+    with progress_bar("measuring") as bar:
+        found = measure(embedder or list(EMBEDDERS), seconds, lambda name: bar.relabel(f"measuring {name}"))
+    if as_json:
+        say_json([asdict(one) for one in found])
+    else:
+        print_embedders(found)

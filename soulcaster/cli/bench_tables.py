@@ -10,6 +10,7 @@ from rich.text import Text
 from soulcaster.terminal import console, literal, table
 
 if TYPE_CHECKING:
+    from soulcaster.bench.embedders import EmbedderFigures
     from soulcaster.bench.fixes import FixFigures
     from soulcaster.bench.grouping import SetFigures
     from soulcaster.bench.growth import GrowthFigures
@@ -260,4 +261,16 @@ def print_near(found: "NearFigures") -> None:
     )
     for name in ("meaning", "words", "both"):
         numbers.add_row(name, f"{getattr(found, name):.3f}")
+    console().print(numbers)
+
+
+def print_embedders(found: Sequence["EmbedderFigures"]) -> None:
+    """Print a row for each embedder."""
+    from soulcaster.bench.embedders import LENGTHS
+
+    columns = ("vector", *(f"texts of {length}" for length in LENGTHS), "MB")
+    numbers = _numbers("texts a second of CPU, one thread", *columns, named_rows=True)
+    for one in found:
+        speeds = (f"{speed:,.0f}" for speed in (one.short_per_s, one.long_per_s))
+        numbers.add_row(one.embedder, f"{one.dimensions}", *speeds, f"{one.megabytes:,}")
     console().print(numbers)
