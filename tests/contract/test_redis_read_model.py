@@ -99,11 +99,16 @@ async def every_write_is_unavailable(model: RedisReadModel) -> None:
     for name, arguments in WRITES.items():
         with pytest.raises(RedisUnavailable):
             await attrgetter(name)(model)(*arguments)
+    with pytest.raises(RedisUnavailable):
+        async with model.writer.writing({1}):
+            pass
 
 
 async def every_write_works(model: RedisReadModel) -> None:
     for name, arguments in WRITES.items():
         await attrgetter(name)(model)(*arguments)
+    async with model.writer.writing({1}):
+        pass
 
 
 async def test_a_killed_server(redis_to_break: RedisServer, url: str, model: RedisReadModel) -> None:

@@ -5,19 +5,16 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import NoPermissionError, OutOfMemoryError, ReadOnlyError, ResponseError
+from redis.exceptions import ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from soulcaster.adapters.redis.client import RedisAccess, redis_client
-from soulcaster.adapters.redis.failures import code_of, failure
+from soulcaster.adapters.redis.failures import failure, is_temporary
 from soulcaster.adapters.redis.typed import Commands, Fence
 from soulcaster.telemetry.metrics import REDIS_ERRORS, REDIS_SECONDS
 
 TIMEOUT_SECONDS = 5.0
 """For a connection, and for an answer."""
-
-_UNAVAILABLE_CODES = frozenset({"MISCONF", "BUSY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "NOREPLICAS"})
-"""What Redis answers while it cannot serve: its disk fails, a script runs, the cluster has no master."""
 
 
 class RedisConnection:
@@ -52,19 +49,14 @@ class RedisConnection:
         started = time.perf_counter()
         try:
             yield self._commands if fence is None else Commands(self._redis, fence)
-        except (RedisConnectionError, RedisTimeoutError, NoPermissionError, OSError) as error:
+        except (RedisConnectionError, RedisTimeoutError, OSError) as error:
             REDIS_ERRORS.labels("unavailable").inc()
             raise failure(self._access, error) from error
         except ResponseError as error:
-            temporary = _is_temporary(error)
+            temporary = is_temporary(error)
             REDIS_ERRORS.labels("unavailable" if temporary else "error").inc()
             if temporary:
                 raise failure(self._access, error) from error
             raise
         finally:
             REDIS_SECONDS.observe(time.perf_counter() - started)
-
-
-def _is_temporary(error: ResponseError) -> bool:
-    """Tell whether the server cannot serve now: it is full, read-only, or has a disk that it cannot write."""
-    return isinstance(error, OutOfMemoryError | ReadOnlyError) or code_of(error) in _UNAVAILABLE_CODES
