@@ -11,14 +11,27 @@ from typer.testing import CliRunner
 from soulcaster.adapters.redis.client import RedisAccess
 from soulcaster.adapters.redis.read_model import RedisReadModel
 from soulcaster.cli.main import app
-from soulcaster.domain.events import ClusterChanged, ItemAssigned
+from soulcaster.domain.events import ClusterChanged, ItemAssigned, Theme, ThemesChanged
 from tests.conftest import RedisServer
 from tests.support.make import NOW, item
 from tests.support.upstash import TOKEN, Upstash
 
 FULL = ClusterChanged(
-    "c1", "Late [b]card", "S", 1, (), NOW, NOW, ("late", "[red]card", "x", "y", "z"), 0.514, "person", True, "c0"
+    "c1",
+    "Late [b]card",
+    "S",
+    1,
+    (),
+    NOW,
+    NOW,
+    terms=("late", "[red]card", "x", "y", "z"),
+    coherence=0.514,
+    titled_by="person",
+    pinned=True,
+    parent_id="c0",
+    theme_id="t1",
 )
+THEMES = ThemesChanged((Theme("t1", "Cards", ("cards",), "Why.", 1, 1),))
 
 
 @pytest.fixture(params=["redis", "upstash"])
@@ -38,7 +51,7 @@ def clusters(redis: RedisServer, environment: dict[str, str | None], folder: Pat
             await server.flushall()
         model = RedisReadModel(RedisAccess(redis.url))
         await model.writer.apply(
-            "p1", [ItemAssigned(item(1).id, NOW, "c1", change="joined", score=0.9, threshold=0.5), FULL]
+            "p1", [ItemAssigned(item(1).id, NOW, "c1", change="joined", score=0.9, threshold=0.5), FULL, THEMES]
         )
         await model.close()
 
@@ -49,12 +62,13 @@ def clusters(redis: RedisServer, environment: dict[str, str | None], folder: Pat
     return done.stdout
 
 
-def test_a_table_has_coherence_and_terms(
+def test_a_table_has_theme_coherence_and_terms(
     redis_server: RedisServer, environment: dict[str, str | None], tmp_path: Path
 ) -> None:
     head, row, _ = clusters(redis_server, environment, tmp_path).splitlines()
-    assert head.split() == ["Items", "Title", "Status", "Sources", "Coherence", "Terms", "Id"]
+    assert head.split() == ["Items", "Title", "Status", "Sources", "Theme", "Coherence", "Terms", "Id"]
     assert "Late [b]card" in row
+    assert " Cards " in row
     assert "0.51" in row
     assert "late, [red]card, x, y " in row
 
