@@ -195,6 +195,25 @@ def test_a_command_that_waits_for_an_item_that_is_deleted_is_refused() -> None:
     assert project.where("to come") == [None]
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        Merge("v", *WHO, of(CARD), (of("to come"),)),
+        Move("v", *WHO, (uid("to come"),), of(CARD)),
+        Move("v", *WHO, (uid(CARD), uid("to come")), of(LOGIN)),
+        Split("v", *WHO, of(CARD), (uid("to come"),)),
+    ],
+)
+def test_a_command_waits_for_what_is_not_known_although_the_rest_is_gone(command: Command) -> None:
+    project = Project()  # it is loaded again before every step, and what waits is tried
+    project.say(CARD, LOGIN)
+    assert project.tell(command)[0] == "waiting"
+    assert not [e for e in project.delete(CARD).events if isinstance(e, CommandDone)]
+    [done] = [e for e in project.say("to come").events if isinstance(e, CommandDone)]
+    assert (done.command_id, done.outcome) == ("v", "refused")
+    assert "deleted" in done.reason
+
+
 def test_it_is_said_once_and_every_command_is_answered_once() -> None:
     project = one_group()
     project.delete(CARD, command="k")

@@ -96,22 +96,22 @@ class CommandHandlers:
 
     @handle.register
     def _merge(self, command: Merge, context: CommandContext) -> str:
-        found = [self._find(cluster_id)[0] for cluster_id in (command.cluster_id, *command.cluster_ids)]
-        clusters = _same_embedder(found)
+        cluster_ids = (command.cluster_id, *command.cluster_ids)
+        for cluster_id in cluster_ids:
+            self._known(cluster_id)
+        clusters = _same_embedder([self._find(cluster_id)[0] for cluster_id in cluster_ids])
         self._changed(context, clusters, clusters.clusterer.edits.merge(command))
         return f"{len(command.cluster_ids)} merged into {command.cluster_id}"
 
     @handle.register
     def _split(self, command: Split, context: CommandContext) -> str:
-        clusters, _ = self._find(command.cluster_id)
-        items = self._items(clusters, command.item_ids)
+        clusters, items = self._find_items(command.cluster_id, command.item_ids)
         self._changed(context, clusters, clusters.clusterer.edits.split(command, items))
         return f"{len(command.item_ids)} split off"
 
     @handle.register
     def _move(self, command: Move, context: CommandContext) -> str:
-        clusters, _ = self._find(command.cluster_id)
-        items = self._items(clusters, command.item_ids)
+        clusters, items = self._find_items(command.cluster_id, command.item_ids)
         self._changed(context, clusters, clusters.clusterer.edits.move(command, items))
         return f"{len(command.item_ids)} moved to {command.cluster_id}"
 
@@ -340,34 +340,60 @@ class CommandHandlers:
 
     # ---- shared parts --------------------------------------------------------------------------------------------
 
-    def _find(self, cluster_id: str) -> tuple[EmbedderClusters, int]:
+    # A command waits as long as anything that it names is unknown, whatever becomes of the rest meanwhile. Otherwise a
+    # restart, after which all that wait are tried, would refuse what a worker that runs on does not look at.
+
+    def _known(self, cluster_id: str) -> tuple[EmbedderClusters, int]:
+        """Return a cluster, which may be gone.
+
+        Raises:
+            NotKnownYet: it has not come yet.
+        """
         found = self._state.embedders.find_cluster(cluster_id)
         if found is None:
             raise NotKnownYet(f"waits for cluster {cluster_id}, which is not known yet", cluster_id)
-        clusters, number = found
-        if clusters.state.clusters[number].is_deleted:
-            raise BadInput(f"all items of cluster {cluster_id} were deleted; it is gone")
         return found
 
-    def _items(self, clusters: EmbedderClusters, item_ids: Sequence[str]) -> dict[int, list[bytes]]:
-        """Return items by the slot of their micro-cluster."""
+    def _find(self, cluster_id: str) -> tuple[EmbedderClusters, int]:
+        """Return a cluster.
+
+        Raises:
+            NotKnownYet: it has not come yet.
+            BadInput: it is gone.
+        """
+        clusters, number = self._known(cluster_id)
+        if clusters.state.clusters[number].is_deleted:
+            raise BadInput(f"all items of cluster {cluster_id} were deleted; it is gone")
+        return clusters, number
+
+    def _find_items(self, cluster_id: str, item_ids: Sequence[str]) -> tuple[EmbedderClusters, dict[int, list[bytes]]]:
+        """Return the embedder of a cluster, and items of the same embedder by the slot of their micro-cluster.
+
+        Raises:
+            NotKnownYet: one of them has not come yet.
+            BadInput: one of them is gone, archived or of another embedder, or an id is none.
+        """
+        self._known(cluster_id)
         try:
             ids = [id_bytes(item_id) for item_id in item_ids]
         except ValueError as error:
             raise BadInput(str(error)) from error
-        by_slot: dict[int, list[bytes]] = defaultdict(list)
-        for item_id, raw_id, record in zip(item_ids, ids, self._state.records(ids), strict=True):
-            if record == DELETED:
-                raise BadInput(f"item {item_id} was deleted")
-            location = self._state.embedders.locate(record)
-            if location is None:
+        records = self._state.records(ids)
+        locations = [self._state.embedders.locate(record) for record in records]
+        for item_id, raw_id, record, location in zip(item_ids, ids, records, locations, strict=True):
+            if location is None and record != DELETED:
                 raise NotKnownYet(f"waits for item {item_id}, which is not known yet", raw_id)
+        clusters, _ = self._find(cluster_id)
+        by_slot: dict[int, list[bytes]] = defaultdict(list)
+        for item_id, raw_id, location in zip(item_ids, ids, locations, strict=True):
+            if location is None:
+                raise BadInput(f"item {item_id} was deleted")
             if location.clusters is not clusters:
                 raise BadInput(f"item {item_id} is of another embedder, whose vectors cannot be compared")
             if location.slot is None:
                 raise BadInput(f"item {item_id} is archived; it stays in cluster {location.cluster_id}")
             by_slot[location.slot].append(raw_id)
-        return dict(by_slot)
+        return clusters, dict(by_slot)
 
     def _changed(self, context: CommandContext, clusters: EmbedderClusters, changes: ClusterChanges) -> None:
         """Add the events of what a command changed."""
