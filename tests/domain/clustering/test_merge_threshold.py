@@ -89,6 +89,20 @@ def test_however_loose_large_topics_are_they_are_found(noise: float) -> None:
     assert len(together(merges.parts(threshold)) & together(of)) >= 6
 
 
+@pytest.mark.parametrize("noise", [0.5, 0.7, 0.9])
+def test_questions_about_a_few_products_are_not_merged_by_product(noise: float) -> None:
+    products, questions, texts = 6, 10, 8
+    of = np.repeat(np.arange(products * questions), texts)
+    product = np.repeat(chance_rows(products, 64, 1), questions, axis=0)
+    question = unit(0.8 * product + chance_rows(len(product), 64, 2))
+    rows = unit(question[of] + noise * chance_rows(len(of), 64, 3))
+    graph, similarity = nearest_graph(rows, arrivals(rows))
+    smooth = smoothed(rows, graph, similarity)
+    n = len(rows)
+    threshold, merges = merge_threshold(smooth, np.ones(n, np.int64), graph, worded(n), RoundConstraints())
+    assert len(together(merges.parts(threshold)) & together(of)) > 55
+
+
 def test_silhouettes_of_a_few_weigh_less_than_what_is_usual() -> None:
     assert estimated(np.array([np.nan, np.nan], np.float32), 0.4) == pytest.approx(0.4)
     assert estimated(np.ones(1, np.float32), 0.4) < 0.5

@@ -30,7 +30,7 @@ USUAL_TIGHT, USUAL_LOOSE = 0.58, 0.38
 EVIDENCE = 10
 """The number of micro-clusters that say as much as what is assumed."""
 
-BASE, PER_RATIO, PER_LN_SIZE, PER_LN_ALL = -0.124, 0.315, -0.204, 0.1
+BASE, PER_RATIO, PER_LN_SIZE, PER_LN_ALL = -0.24, 0.45, -0.2, 0.1
 """The threshold is BASE + PER_RATIO * tight / loose + PER_LN_SIZE * ln m + PER_LN_ALL * ln n."""
 
 FAR = 5.0
