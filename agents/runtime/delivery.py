@@ -33,29 +33,33 @@ from soulcaster.wire.topics import TABLES, changelog, changelog_mark
 FETCH_WAIT_MS = 1500
 """How long a broker holds back a fetch that has no data yet."""
 
-QUEUE_BYTES = 64 * 1024 * 1024
-"""A queue holds enough when the records in it have so many bytes, however few they are."""
+ENOUGH_BYTES, ROOM_BYTES = 48 * 1024 * 1024, 16 * 1024 * 1024
+"""A queue holds enough with so many bytes, and has room again once it has no more than the second number."""
+
+RECORD_BYTES = 1_024
+"""What the objects of a record take besides its key and value."""
 
 
 class RecordQueue(ThrowableQueue):  # type: ignore[misc]
-    """A queue of Faust's, which counts records, that counts bytes too: records may have four megabytes each.
+    """A queue of Faust's, which counts records, that counts their bytes: records may have four megabytes each.
 
     A queue that holds enough stops the reading of its partitions, and what was fetched of them by then is put into it
     all the same. If it were full, Faust would wait until it has room, and meanwhile no record of any other topic would
-    reach its agent: one slow agent would stop them all.
+    reach its agent: one slow agent would stop them all. The agents of one topic share its partitions, so the quicker
+    one waits once the other one's queue holds enough: that is why it holds much.
     """
 
     _bytes = 0
 
-    def full(self) -> bool:
-        """Return False: what was fetched is in memory anyway."""
-        return False
+    @property
+    def pressure_high_size(self) -> int:
+        """Return from how many records on reading stops: from those that there are, or from one more."""
+        return int(self.qsize()) + (self._bytes < ENOUGH_BYTES)
 
-    def qsize(self) -> int:
-        """Return how full the queue is, as a number of records of average size."""
-        records: int = super().qsize()
-        by_bytes: int = self._bytes * self.maxsize // QUEUE_BYTES
-        return max(records, by_bytes)
+    @property
+    def pressure_drop_size(self) -> int:
+        """Return up to how many records reading goes on: up to those that there are, or one fewer."""
+        return int(self.qsize()) - (self._bytes > ROOM_BYTES)
 
     def clear(self) -> None:
         """Empty the queue."""
@@ -73,7 +77,9 @@ class RecordQueue(ThrowableQueue):  # type: ignore[misc]
 
 
 def _bytes_of(item: Any) -> int:
-    return len(item.message.key or b"") + len(item.message.value or b"") if isinstance(item, EventT) else 0
+    if not isinstance(item, EventT):
+        return 0
+    return RECORD_BYTES + len(item.message.key or b"") + len(item.message.value or b"")
 
 
 class _Thread(AIOKafkaConsumerThread):  # type: ignore[misc]
@@ -294,7 +300,7 @@ class OrderlyConsumer(Consumer):  # type: ignore[misc]  # faust ships no types t
 
 
 class OrderlyApp(faust.App):  # type: ignore[misc]
-    """A Faust app that reads with an OrderlyConsumer, into queues of bounded size."""
+    """A Faust app that reads with an OrderlyConsumer, into queues that count bytes."""
 
     def __init__(
         self,
@@ -313,8 +319,8 @@ class OrderlyApp(faust.App):  # type: ignore[misc]
         self.in_progress = InProgress(self)
 
     def FlowControlQueue(self, maxsize: int | None = None, *, clear_on_resume: bool = False) -> RecordQueue:  # noqa: N802
-        """Return a queue, as Faust's own method."""
-        return RecordQueue(maxsize or 0, flow_control=self.flow_control, clear_on_resume=clear_on_resume)
+        """Return a queue, as Faust's own method, but one that no number of records fills."""
+        return RecordQueue(0, flow_control=self.flow_control, clear_on_resume=clear_on_resume)
 
     def _new_transport(self) -> Any:
         transport = super()._new_transport()

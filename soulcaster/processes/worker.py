@@ -183,7 +183,6 @@ def _faust_app(settings: KafkaSettings, kafka: KafkaAccess, publisher: Publisher
         topic_disable_leader=True,  # nothing runs on the leader only, and its topic has another number of partitions
         table_standby_replicas=0,
         stream_wait_empty=True,
-        stream_buffer_maxsize=512,
         broker_session_timeout=SESSION_SECONDS,
         broker_heartbeat_interval=HEARTBEAT_SECONDS,
         broker_commit_interval=1.0,
