@@ -15,7 +15,7 @@ Only this file and `batches.py` touch Faust's privates. tests/loss shows each of
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import faust
 from aiokafka import TopicPartition
@@ -26,7 +26,6 @@ from mode import Service
 from mode.utils.queues import ThrowableQueue
 
 from agents.runtime.batches import InProgress
-from agents.runtime.taking_turns import TakingTurns
 from soulcaster.domain.lost_records import DamagedRecords, LostTable, lost_records, lost_table
 from soulcaster.services.stopped_partitions import Loss, StoppedPartitions
 from soulcaster.wire.topics import TABLES, changelog, changelog_mark
@@ -41,32 +40,16 @@ RECORD_BYTES = 1_024
 """What the objects of a record take besides its key and value."""
 
 
-class _Queued(NamedTuple):
-    """An event in a queue, with its record's key and bytes."""
-
-    item: Any
-    key: bytes | None
-    size: int
-
-
-def _queued(item: Any) -> _Queued:
-    if not isinstance(item, EventT):
-        return _Queued(item, None, 0)
-    message = item.message
-    return _Queued(item, message.key, RECORD_BYTES + len(message.key or b"") + len(message.value or b""))
-
-
 class RecordQueue(ThrowableQueue):  # type: ignore[misc]
     """A queue of Faust's, which counts records, that counts their bytes: records may have four megabytes each.
 
     A queue that holds enough stops the reading of its partitions, and what was fetched of them by then is put into it
     all the same. If it were full, Faust would wait until it has room, and meanwhile no record of any other topic would
     reach its agent: one slow agent would stop them all. The agents of one topic share its partitions, so the quicker
-    one waits once the other one's queue holds enough: that is why it holds much. Projects take turns in it.
+    one waits once the other one's queue holds enough: that is why it holds much.
     """
 
     _bytes = 0
-    _queue: TakingTurns[_Queued]
 
     @property
     def pressure_high_size(self) -> int:
@@ -83,18 +66,20 @@ class RecordQueue(ThrowableQueue):  # type: ignore[misc]
         super().clear()
         self._bytes = 0
 
-    def _init(self, maxsize: int) -> None:
-        self._queue = TakingTurns()
-
     def _put(self, item: Any) -> None:
-        queued = _queued(item)
-        self._queue.append(queued)
-        self._bytes += queued.size
+        super()._put(item)
+        self._bytes += _bytes_of(item)
 
     def _get(self) -> Any:
-        queued = self._queue.popleft()
-        self._bytes -= queued.size
-        return queued.item
+        item = super()._get()
+        self._bytes -= _bytes_of(item)
+        return item
+
+
+def _bytes_of(item: Any) -> int:
+    if not isinstance(item, EventT):
+        return 0
+    return RECORD_BYTES + len(item.message.key or b"") + len(item.message.value or b"")
 
 
 class _Thread(AIOKafkaConsumerThread):  # type: ignore[misc]
