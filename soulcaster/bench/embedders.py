@@ -23,7 +23,7 @@ LENGTHS = (54, 400)
 """Characters of the texts: a short question, and a message."""
 
 _BATCH = 32
-_KNOWN = 64
+_WARM_UP = 64
 """Texts that are embedded first, unmeasured: models allocate memory with their first texts."""
 
 
@@ -59,7 +59,7 @@ def _of(name: str, seconds: float) -> EmbedderFigures:
     model = EMBEDDERS[name]()
     speeds = []
     for length in LENGTHS:
-        model.embed_now(list(texts(_KNOWN, length, seed=0)))
+        model.embed_now(list(texts(_WARM_UP, length, seed=0)))
         stream = texts(sys.maxsize, length, seed=1)
         count = 0
         begin = time.process_time()

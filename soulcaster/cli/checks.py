@@ -23,7 +23,7 @@ from soulcaster.adapters.kafka.offsets import KafkaOffsets, offsets_of
 from soulcaster.adapters.redis.client import redis_client
 from soulcaster.adapters.redis.failures import failure
 from soulcaster.dev.supervision import Death, read_deaths
-from soulcaster.domain.fixes.limits import WINDOW
+from soulcaster.domain.fixes.limits import of_today
 from soulcaster.domain.lifecycle import active
 from soulcaster.domain.lost_records import DamagedRecords
 from soulcaster.errors import BadInput, KafkaRefuses, KafkaUnavailable, RedisRefuses, Unavailable
@@ -365,13 +365,9 @@ async def _used(settings: Settings, read_model: ReadModel, project_id: str, stat
     }
     if stats.jobs:
         newest = await read_model.jobs.list(project_id, limit=NEWEST_JOBS, offset=0)
-        since = utc_now() - WINDOW
         used |= {
             "project_jobs": ("jobs under way", sum(active(job) for job in newest.items)),
-            "project_jobs_per_day": (
-                "jobs within 24 hours",
-                sum(active(job) or job.created_at > since for job in newest.items),
-            ),
+            "project_jobs_per_day": ("jobs within 24 hours", len(of_today(newest.items, utc_now()))),
         }
     return [
         Full(project_id=project_id, what=what, used=count, **_limit(settings, setting))

@@ -36,7 +36,7 @@ def check_limits(limits: FixLimits, jobs: Iterable[Job], *, budget_usd: float, n
     under_way = sum(1 for job in known if active(job))
     if under_way >= limits.concurrent:
         raise QuotaExceeded(f"{under_way} jobs of this project are under way", under_way, limits.concurrent)
-    today = [job for job in known if active(job) or job.created_at > now - WINDOW]
+    today = of_today(known, now)
     if len(today) >= limits.per_day:
         raise QuotaExceeded("The jobs of the last 24 hours reach the daily limit", len(today), limits.per_day)
     spent = sum(_counted_usd(job) for job in today)
@@ -46,6 +46,11 @@ def check_limits(limits: FixLimits, jobs: Iterable[Job], *, budget_usd: float, n
             round(spent, 2),
             limits.usd_per_day,
         )
+
+
+def of_today(jobs: Iterable[Job], now: datetime) -> list[Job]:
+    """Return the jobs that count over the last 24 hours: those that began since, and all that are under way."""
+    return [job for job in jobs if active(job) or job.created_at > now - WINDOW]
 
 
 def _counted_usd(job: Job) -> float:
