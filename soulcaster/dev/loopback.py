@@ -3,7 +3,6 @@
 import asyncio
 import random
 import socket
-from collections.abc import Sequence
 
 from soulcaster.errors import StackError
 
@@ -30,15 +29,30 @@ def port_is_free(port: int, host: str = "127.0.0.1") -> bool:
     return True
 
 
-def free_port(taken: Sequence[int] = ()) -> int:
-    """Return a free port on loopback that is not in `taken`.
+_reserved: list[socket.socket] = []
+"""Holds the reservations of `free_port` until this process ends."""
+
+
+def free_port() -> int:
+    """Return a free TCP port on loopback that no call returned before, in any process of ours that still runs.
+
+    A server may start to listen long after its port was chosen, and may be stopped and started again. So this process
+    keeps the port reserved until it ends, by the UDP port of the same number, which nothing of ours uses.
 
     Raises:
         StackError: none of the many that were tried is free.
     """
     for port in random.sample(PORTS, _TRIES):
-        if port not in taken and port_is_free(port):
+        reservation = socket.socket(type=socket.SOCK_DGRAM)
+        try:
+            reservation.bind(("127.0.0.1", port))
+        except OSError:
+            reservation.close()
+            continue
+        if port_is_free(port):
+            _reserved.append(reservation)
             return port
+        reservation.close()
     raise StackError(
         f"No free port between {PORTS.start} and {PORTS.stop} on this machine; something uses nearly all of them."
     )

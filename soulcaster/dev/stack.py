@@ -41,10 +41,7 @@ class Stack:
         self.logs = self.data_dir / "logs"
         private_folder(self.data_dir)
         private_folder(self.logs)
-        ports: list[int] = []
-        for _ in range(3):
-            ports.append(free_port(ports))
-        kafka_port, controller_port, self._redis_port = ports
+        kafka_port, controller_port, self._redis_port = free_port(), free_port(), free_port()
         self.kafka = Kafka(
             self.data_dir / "kafka", self.logs / "kafka.log", port=kafka_port, controller_port=controller_port
         )

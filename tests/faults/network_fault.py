@@ -21,7 +21,7 @@ class NetworkCut(Fault):
         """Give the broker a second listener, whose advertised address is the proxy's."""
         stack = site.stack
         broker, behind, controller = stack.kafka.port, free_port(), free_port()
-        self._proxy = Proxy(free_port([behind, controller]), behind)
+        self._proxy = Proxy(free_port(), behind)
         listeners = {"BROKER": broker, "BEHIND": behind}
         stack.kafka = Kafka(
             stack.data_dir / "kafka",

@@ -6,15 +6,19 @@ from pathlib import Path
 
 import pytest
 
+from soulcaster.adapters.kafka.offsets import offsets_of
 from soulcaster.adapters.kafka.publisher import KafkaPublisher
 from soulcaster.adapters.redis.read_model import RedisReadModel
+from soulcaster.cli.checks import check_group
 from soulcaster.ports.messaging import Outgoing
 from soulcaster.ports.projects import Project
+from soulcaster.processes.groups import consumer_groups
 from soulcaster.processes.kafka_access import kafka_access
 from soulcaster.processes.redis_access import redis_access
 from soulcaster.processes.settings import Settings, variables
 from soulcaster.wire.topics import CLUSTER_COMMANDS, DEAD_LETTERS, FEEDBACK_RAW, all_topics, changelog
 from tests.integration.conftest import Program
+from tests.support.launch_backends import eventually
 
 COMMANDS = (
     "run", "worker", "web", "launcher", "topics", "import", "export", "clusters", "tail", "doctor", "bench",
@@ -121,7 +125,8 @@ async def test_a_reader_that_has_enough_ends_it_quietly(
 
 @pytest.mark.integration
 async def test_doctor_finds_lag_a_missing_worker_and_dead_letters(on_stack: Program, fresh_settings: Settings) -> None:
-    async with KafkaPublisher(kafka_access(fresh_settings)) as publisher:
+    kafka = kafka_access(fresh_settings)
+    async with KafkaPublisher(kafka) as publisher:
         await publisher.publish([Outgoing(CLUSTER_COMMANDS.name, b"k", b"not a command")])
         await publisher.publish([Outgoing(DEAD_LETTERS.name, b"k", b"x")])
     report = json.loads(on_stack("doctor", "--json", code=1).stdout)
@@ -147,16 +152,23 @@ async def test_doctor_finds_lag_a_missing_worker_and_dead_letters(on_stack: Prog
     ]
     assert lag[fresh_settings.app_id, CLUSTER_COMMANDS.name] == 0
 
-    found: list[str] = []
-    for _ in range(10):  # on a loaded machine the group may give the worker up before it is looked at
-        worker.pause()  # a worker that hangs is in its group and commits nothing
-        async with KafkaPublisher(kafka_access(fresh_settings)) as publisher:
+    # By `check_group` itself: after 10 s the group gives up a paused worker, and a process may take so long to start.
+    async with offsets_of(kafka) as offsets, KafkaPublisher(kafka) as publisher:
+
+        async def member() -> bool:
+            return await offsets.members(consumers.name) == 1
+
+        consumers = next(group for group in consumer_groups(fresh_settings.app_id) if group.command == "worker")
+        existing, found = await offsets.topics(), set[str]()
+        for _ in range(10):
+            await eventually(member)
+            worker.pause()  # a worker that hangs is in its group and commits nothing
             await publisher.publish([Outgoing(FEEDBACK_RAW.name, b"k", b"{}")])
-        report = json.loads(on_stack("doctor", "--json", code=1).stdout)
-        worker.resume()
-        found += [problem["what"] for problem in report["problems"]]
-        if any("feedback.raw to read and stands still" in what for what in found):
-            break
+            _, _, problems = await check_group(offsets, consumers, existing)
+            worker.resume()
+            found |= {problem.what for problem in problems}
+            if any("feedback.raw to read and stands still" in what for what in found):
+                break
     assert any("feedback.raw to read and stands still" in what for what in found), found
 
 

@@ -151,7 +151,7 @@ class LocalMachine:
         for path in self.jobs.iterdir() if self.jobs.is_dir() else ():
             folder = JobFolder(path)
             start = folder.start()
-            if start is not None and folder.supervised():
+            if start is not None and folder.in_progress():
                 psutil.Process(start.pid).send_signal(signal.SIGKILL)
 
 

@@ -50,11 +50,8 @@ class SecuredKafka:
         self.token = folder / "token"
         self.password = folder / "password"
         self.password.write_text(f"{PASSWORD}\n")
-        ports: list[int] = []
-        for _ in range(len(LISTENERS) + 2):
-            ports.append(free_port(ports))
-        self.plain, controller, *others = ports
-        self.ports = dict(zip(LISTENERS, others, strict=True))
+        self.plain, controller = free_port(), free_port()
+        self.ports = {listener: free_port() for listener in LISTENERS}
         self.kafka = Kafka(
             folder / "kafka",
             folder / "kafka.log",

@@ -103,7 +103,7 @@ class Local:
         await _thread(folder.ask_to_stop)
         clock = asyncio.get_running_loop().time
         asked_at = clock()
-        while await _thread(folder.supervised):
+        while await _thread(folder.in_progress):
             if clock() - asked_at > STOP_SECONDS:
                 raise Unavailable(f"{task.id} still runs {STOP_SECONDS:.0f} s after it was to stop.")
             if clock() - asked_at > KILL_SECONDS:
@@ -208,7 +208,7 @@ def _kill_supervisor(folder: JobFolder) -> None:
     except ProcessLookupError:
         return
     try:
-        if folder.supervised():  # so the process that was just opened is the supervisor, and not one with its old id
+        if folder.in_progress():  # so the process that was just opened is the supervisor, and not one with its old id
             signal.pidfd_send_signal(process, signal.SIGKILL)
     except ProcessLookupError:
         return

@@ -113,6 +113,10 @@ class JobFolder:
         except FileNotFoundError:
             return False
 
+    def in_progress(self) -> bool:
+        """Return whether its supervisor lives and has not recorded the end; after the end others may hold the lock."""
+        return self.end() is None and self.supervised()
+
     def claim(self) -> IO[bytes] | None:
         """Make the caller its supervisor for as long as what is returned is open; None where it has or had another.
 
@@ -139,9 +143,13 @@ class JobFolder:
 
     # ---- cleaning ----------------------------------------------------------------------------------------------------
 
+    def has_files(self) -> bool:
+        """Return whether files of the program are there."""
+        return self.home.parent.exists()
+
     def remove_files(self) -> None:
         """Remove what the program wrote, folders that it made unreadable included."""
-        if self.home.parent.exists():
+        if self.has_files():
             remove(self.home.parent)
 
 

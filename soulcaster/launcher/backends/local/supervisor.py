@@ -55,7 +55,7 @@ class Supervisor:
             self._folder.write_start(Start(os.getpid()))
             accepted()
             self._folder.write_end(self._supervise())
-        self._folder.remove_files()
+        _tidy(self._folder)
         tidy(self._order.folder.parent)
 
     def _supervise(self) -> str:
@@ -97,17 +97,17 @@ def tidy(jobs: Path) -> None:
 
 def _tidy(folder: JobFolder) -> None:
     old = time.time() - folder.path.stat().st_mtime > KEPT_DAYS * 86_400
-    open_end = folder.start() is not None and folder.end() is None
-    if not (old or open_end):
+    started = folder.start() is not None
+    open_end = started and folder.end() is None
+    if not (old or open_end or (started and folder.has_files())):
         return
     with folder.unsupervised() as ours:
         if not ours:
             return
         if open_end and folder.end() is None:
             folder.write_end(DIED)
-            folder.remove_files()
+        folder.remove_files()
         if old:
-            folder.remove_files()
             shutil.rmtree(folder.path)
 
 

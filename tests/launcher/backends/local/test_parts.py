@@ -74,7 +74,8 @@ def jobs(tmp_path: Path) -> Iterator[Callable[[str], JobFolder]]:
 
 def test_old_folders_are_removed_and_what_died_is_recorded(tmp_path: Path, jobs: Callable[[str], JobFolder]) -> None:
     old_running, died = jobs("old started running"), jobs("started")
-    kept = [old_running, died, jobs("started ended"), jobs("stopped"), jobs("running")]
+    killed_late = jobs("started ended")  # its supervisor was killed after it had recorded the end
+    kept = [old_running, died, killed_late, jobs("stopped"), jobs("running")]
     for gone in ("old started ended", "old stopped", "old started"):
         jobs(gone)
     (tmp_path / "a file").touch()
@@ -82,5 +83,6 @@ def test_old_folders_are_removed_and_what_died_is_recorded(tmp_path: Path, jobs:
     assert {path.name for path in tmp_path.iterdir()} == {*(folder.path.name for folder in kept), "a file"}
     assert died.end() == DIED
     assert not died.home.exists()
+    assert not killed_late.home.exists()
     assert old_running.end() is None
     assert old_running.home.exists()
