@@ -7,7 +7,7 @@ count from where it has come itself; the age of the commit tells whether anythin
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from agents.runtime.meter import Partition, Position
+from agents.runtime.progress import Partition, Position
 
 
 @dataclass(frozen=True, slots=True)

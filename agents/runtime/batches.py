@@ -5,7 +5,7 @@ plain iteration costs a task switch for each event. Here the first event is awai
 taken with it. Events are acknowledged only when the consumer asks for the next batch: a consumer that raises, is
 stopped, or gives the batch up acknowledges nothing.
 
-Only this file and `delivery.py` touch Faust's privates.
+Only this file, `delivery.py` and `record_queue.py` touch Faust's privates.
 """
 
 import asyncio
@@ -44,7 +44,7 @@ async def _to_its_end(work: Coroutine[Any, Any, int]) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """One or more records, in the order of the stream."""
+    """One or more records; those of one key and partition are in the order of their offsets."""
 
     records: tuple[Record, ...]
     _enter: Callable[[int], None] = _nowhere
@@ -164,6 +164,7 @@ async def batches(
             event = queue.get_nowait()
             message = event.message
             if not app.flow_control.is_active() or message.generation_id != app.consumer_generation_id:
+                queue.done(message)
                 continue  # from before a rebalance: the partition's new owner reads it again
             in_progress.take(message)
             events.append(event)
@@ -188,6 +189,7 @@ async def batches(
                 in_progress.drop(event)
             else:
                 await in_progress.done(stream, event)
+                queue.done(event.message)
         behind = len(events) > 1
 
 

@@ -10,7 +10,10 @@ accepted the loss; so does one whose table has lost rows. With a reset policy ai
 offset and say nothing. So the app is to have none (`consumer_auto_offset_reset`). Records that cannot be read are set
 aside by the consumer that the app is given; the partition goes on behind them.
 
-Only this file and `batches.py` touch Faust's privates. tests/loss shows each of these losses without it.
+Faust's rule of what may be committed holds for records that are done in order. Ours are not, because projects take
+turns: with it, one record at the head of a partition that is not done would be passed over (`_new_offset`).
+
+Only this file, `batches.py` and `record_queue.py` touch Faust's privates. tests/loss shows these losses without it.
 """
 
 import asyncio
@@ -21,65 +24,18 @@ import faust
 from aiokafka import TopicPartition
 from aiokafka.errors import NoOffsetForPartitionError, OffsetOutOfRangeError
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer
-from faust.types import TP, EventT
+from faust.types import TP
 from mode import Service
-from mode.utils.queues import ThrowableQueue
 
 from agents.runtime.batches import InProgress
+from agents.runtime.progress import Progress
+from agents.runtime.record_queue import RecordQueue
 from soulcaster.domain.lost_records import DamagedRecords, LostTable, lost_records, lost_table
 from soulcaster.services.stopped_partitions import Loss, StoppedPartitions
 from soulcaster.wire.topics import TABLES, changelog, changelog_mark
 
 FETCH_WAIT_MS = 1500
 """How long a broker holds back a fetch that has no data yet."""
-
-ENOUGH_BYTES, ROOM_BYTES = 48 * 1024 * 1024, 16 * 1024 * 1024
-"""A queue holds enough with so many bytes, and has room again once it has no more than the second number."""
-
-RECORD_BYTES = 1_024
-"""What the objects of a record take besides its key and value."""
-
-
-class RecordQueue(ThrowableQueue):  # type: ignore[misc]
-    """A queue of Faust's, which counts records, that counts their bytes: records may have four megabytes each.
-
-    A queue that holds enough stops the reading of its partitions, and what was fetched of them by then is put into it
-    all the same. If it were full, Faust would wait until it has room, and meanwhile no record of any other topic would
-    reach its agent: one slow agent would stop them all. The agents of one topic share its partitions, so the quicker
-    one waits once the other one's queue holds enough: that is why it holds much.
-    """
-
-    _bytes = 0
-
-    @property
-    def pressure_high_size(self) -> int:
-        """Return from how many records on reading stops: from those that there are, or from one more."""
-        return int(self.qsize()) + (self._bytes < ENOUGH_BYTES)
-
-    @property
-    def pressure_drop_size(self) -> int:
-        """Return up to how many records reading goes on: up to those that there are, or one fewer."""
-        return int(self.qsize()) - (self._bytes > ROOM_BYTES)
-
-    def clear(self) -> None:
-        """Empty the queue."""
-        super().clear()
-        self._bytes = 0
-
-    def _put(self, item: Any) -> None:
-        super()._put(item)
-        self._bytes += _bytes_of(item)
-
-    def _get(self) -> Any:
-        item = super()._get()
-        self._bytes -= _bytes_of(item)
-        return item
-
-
-def _bytes_of(item: Any) -> int:
-    if not isinstance(item, EventT):
-        return 0
-    return RECORD_BYTES + len(item.message.key or b"") + len(item.message.value or b"")
 
 
 class _Thread(AIOKafkaConsumerThread):  # type: ignore[misc]
@@ -115,6 +71,8 @@ def _ms(seconds: float) -> int:
 class OrderlyConsumer(Consumer):  # type: ignore[misc]  # faust ships no types that hold under --strict
     """Holds back the streams of a new assignment until every partition is at the offset where reading continues."""
 
+    callback: Callable[[Any], Awaitable[None]]
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._in_place = False
@@ -122,6 +80,8 @@ class OrderlyConsumer(Consumer):  # type: ignore[misc]  # faust ships no types t
         self._fetches: set[asyncio.Future[Any]] = set()
         self._lost = StoppedPartitions()
         self._damaged_tables: dict[TP, LostTable] = {}
+        self._progress = Progress()
+        self._to_agents, self.callback = self.callback, self._deliver
 
     def _new_consumer_thread(self) -> _Thread:
         return _Thread(self, loop=self.loop, beacon=self.beacon)
@@ -132,6 +92,12 @@ class OrderlyConsumer(Consumer):  # type: ignore[misc]  # faust ships no types t
         self._held = set()
         self._lost.clear()
         await super().on_partitions_assigned(assigned, generation_id)
+
+    async def on_partitions_revoked(self, revoked: set[Any]) -> None:
+        """Commit what is done, and forget the partitions: whoever has them next reads on from there."""
+        await super().on_partitions_revoked(revoked)
+        for tp in revoked:
+            self._progress.forget(tp)
 
     def resume_partitions(self, tps: Iterable[Any]) -> None:
         """Resume changelogs at once, streams when they are in place; those that have lost records stay paused."""
@@ -188,6 +154,7 @@ class OrderlyConsumer(Consumer):  # type: ignore[misc]  # faust ships no types t
         await self.seek_wait({tp: firsts[tp] for tp in streams if not self._committed_offset[tp]})
         await self._stop_lost({tp: self._committed_offset[tp] or 0 for tp in streams}, firsts, ends)
         await self._stop_without_tables(firsts, ends)
+        self._progress.clear()  # a delivery that the rebalance broke off may have left a record that never comes again
         self._in_place = True
 
     async def wait_empty(self) -> None:
@@ -210,6 +177,28 @@ class OrderlyConsumer(Consumer):  # type: ignore[misc]  # faust ships no types t
     def stands_still(self, topic: str, partition: int) -> bool:
         """Return whether a partition is not read on because something of it is lost."""
         return (topic, partition) in self._lost
+
+    # ---- what is done --------------------------------------------------------------------------------------------
+
+    async def _deliver(self, message: Any) -> None:
+        """Put a record into the queues of its agents; from now on nothing is committed past it until all are done."""
+        if self.app.topics.acks_enabled_for(message.topic):
+            self._progress.delivered(message.tp, message.offset, message.timestamp)
+        await self._to_agents(message)
+
+    def ack(self, message: Any) -> bool:
+        """Note that all agents are done with a record."""
+        self._progress.done(message.tp, message.offset)
+        return bool(super().ack(message))
+
+    def _new_offset(self, tp: Any) -> int | None:
+        """Return the offset to commit, in place of Faust's rule and its lists."""
+        self._acked[tp].clear()
+        self._acked_index[tp].clear()
+        return self._progress.committable(tp)
+
+    async def _add_gap(self, tp: Any, offset_from: int, offset_to: int) -> None:
+        """Do nothing: offsets that are no record are never waited for."""
 
     # ---- what is lost --------------------------------------------------------------------------------------------
 

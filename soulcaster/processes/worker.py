@@ -29,6 +29,7 @@ from agents.project import Project
 from agents.runtime.batches import batches
 from agents.runtime.delivery import OrderlyApp
 from agents.runtime.meter import Meter
+from agents.runtime.progress import Progress
 from agents.runtime.runner import Agent, run_agent
 from agents.runtime.suspension import AwakePublisher, Suspension
 from soulcaster.adapters.kafka.access import KafkaAccess, Password
@@ -145,7 +146,7 @@ def create_app(settings: WorkerSettings, *, embedder: Embedder | None = None) ->
         return clusters.state(*place).embedders
 
     config_of = ConfigCache(read_model.project_config).get
-    meters = {name: Meter(name) for name in AGENTS}
+    progress: dict[str, Progress] = {}
     for agent in (
         Normalize(
             config_of=config_of,
@@ -159,10 +160,10 @@ def create_app(settings: WorkerSettings, *, embedder: Embedder | None = None) ->
         Near(clusters=clusters, answers=read_model.near_answers),
         Project(Projection(read_model.writer)),
     ):
-        _add_agent(app, agent, publisher, meters[agent.name], suspension)
+        _add_agent(app, agent, publisher, progress, suspension)
     app.add_dependency(_Connections(connections))
     app.add_dependency(_Awake(suspension))
-    app.add_dependency(_Telemetry(settings, WorkerWatch(app, kafka, meters, read_model.projects.totals)))
+    app.add_dependency(_Telemetry(settings, WorkerWatch(app, kafka, progress, read_model.projects.totals)))
     return app
 
 
@@ -220,17 +221,18 @@ def _add_agent(
     app: OrderlyApp,
     agent: Agent,
     publisher: Publisher,
-    meter: Meter,
+    progress: dict[str, Progress],
     suspension: Suspension,
 ) -> None:
-    """Let the app run an agent on its topics."""
+    """Let the app run an agent on its topics; from then on its progress is in `progress`."""
     names = (topic.name for topic in AGENTS[agent.name])
     topics = app.topic(*names, key_type=bytes, value_type=bytes, allow_empty=True)
 
     async def actor(stream: Any) -> None:
+        progress[agent.name] = stream.channel.queue.progress
         try:
             found = batches(stream, app.in_progress, suspension.check, most_bytes=agent.batch_bytes)
-            async for _ in run_agent(agent, found, publisher=publisher, meter=meter):
+            async for _ in run_agent(agent, found, publisher=publisher, meter=Meter(agent.name)):
                 pass
         except asyncio.CancelledError:
             raise

@@ -9,7 +9,7 @@ import structlog
 from aiokafka import TopicPartition
 
 from agents.runtime.backlog import Backlog, Behind, Look
-from agents.runtime.meter import Meter, Partition
+from agents.runtime.progress import Partition, Progress
 from agents.runtime.stalls import Stalls
 from soulcaster.adapters.kafka.access import KafkaAccess
 from soulcaster.adapters.kafka.offsets import KafkaOffsets, offsets_of
@@ -49,13 +49,13 @@ class WorkerWatch:
         self,
         app: Any,
         kafka: KafkaAccess,
-        meters: Mapping[str, Meter],
+        progress: Mapping[str, Progress],
         totals: Callable[[], Awaitable[Totals]],
     ) -> None:
-        """`app` is the Faust app, `meters` are those of its agents, `totals` counts what is in the read model."""
+        """`app` is the Faust app, `progress` that of its agents, `totals` counts what is in the read model."""
         self._app = app
         self._kafka = kafka
-        self._meters = meters
+        self._progress = progress
         self._totals = totals
         self._topics = {agent: tuple(topic.name for topic in topics) for agent, topics in AGENTS.items()}
         self._backlog = Backlog(self._topics)
@@ -102,7 +102,8 @@ class WorkerWatch:
             {(tp.topic, tp.partition): span.end for tp, span in spans.items()},
             {(tp.topic, tp.partition): max(committed.get(tp, 0), span.first) for tp, span in spans.items()},
         )
-        positions = {agent: meter.positions for agent, meter in self._meters.items()}
+        nothing = Progress()
+        positions = {agent: self._progress.get(agent, nothing).positions() for agent in self._topics}
         unknown = self._backlog.unknown(look, positions)
         if unknown:
             asked = {TopicPartition(*partition): offset for partition, offset in unknown.items()}

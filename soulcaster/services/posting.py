@@ -14,7 +14,7 @@ from soulcaster.domain.sources import SOURCES, Delete, Nothing, SourceChange
 from soulcaster.ports.messaging import KeyedPublisher, Outgoing, Record
 from soulcaster.services.intake import Refusal, read, read_json
 from soulcaster.telemetry.metrics import ITEMS_POSTED
-from soulcaster.wire.feedback import Delivery, raw_envelopes
+from soulcaster.wire.feedback import Delivery, of_project, raw_envelopes
 from soulcaster.wire.topics import FEEDBACK_RAW
 
 
@@ -86,7 +86,7 @@ def read_delivery(project_id: str, vendor: str, headers: Mapping[str, str], payl
     ignored = "; ".join(outcome.reason for outcome in outcomes if isinstance(outcome, Nothing))
     key = ids[0] if ids else project_id
     return PostableDelivery(
-        Outgoing(FEEDBACK_RAW.name, key.encode(), value),
+        Outgoing(FEEDBACK_RAW.name, key.encode(), value, of_project(project_id)),
         ids,
         deletes=any(isinstance(outcome, Delete) for outcome in outcomes),
         ignored=None if ids else ignored or None,
@@ -104,8 +104,8 @@ class FeedbackPosts:
         """Publish items.
 
         Versions of an item stay in order, the one posted later is the newer: an item's id is the key of its message,
-        alone or in an envelope with others of the same partition. Envelopes, because a message costs far more than its
-        bytes.
+        alone or in an envelope with others of the same partition and project. Envelopes, because a message costs far
+        more than its bytes.
 
         Raises:
             KafkaUnavailable: Kafka did not acknowledge all of them; it does no harm to post all again.
@@ -114,7 +114,7 @@ class FeedbackPosts:
             groups = [items] if len(items) == 1 else await self._by_partition(items)
             await self._publisher.publish(
                 [
-                    Outgoing(FEEDBACK_RAW.name, group[0].item.id.encode(), value)
+                    Outgoing(FEEDBACK_RAW.name, group[0].item.id.encode(), value, of_project(group[0].item.project_id))
                     for group in groups
                     for value in _messages([item.value for item in group])
                 ]
@@ -131,9 +131,9 @@ class FeedbackPosts:
 
     async def _by_partition(self, items: Sequence[PostableItem]) -> Sequence[Sequence[PostableItem]]:
         partitions = await self._publisher.partitions(FEEDBACK_RAW.name, [one.item.id.encode() for one in items])
-        groups: dict[int, list[PostableItem]] = defaultdict(list)
+        groups: dict[tuple[int, str], list[PostableItem]] = defaultdict(list)
         for partition, one in zip(partitions, items, strict=True):
-            groups[partition].append(one)
+            groups[partition, one.item.project_id].append(one)
         return list(groups.values())
 
 

@@ -105,7 +105,10 @@ AGENT_DELAY_SECONDS = _agents.histogram(
 )
 
 AGENT_LAG_RECORDS = _agents.gauge(
-    "lag_records", "Records that an agent has left, in the partitions of this worker.", "agent", "topic"
+    "lag_records",
+    "Records from the first that an agent has left to the end, in the partitions of this worker.",
+    "agent",
+    "topic",
 )
 AGENT_BACKLOG_SECONDS = _agents.gauge(
     "backlog_seconds", "Age of the oldest record that an agent has left; 0 when it has none.", "agent"

@@ -20,6 +20,14 @@ MAX_ITEM_BYTES = 256 * 1024
 TOMBSTONE_BYTES = 512
 """An upper bound of a tombstone's size as JSON."""
 
+PROJECT_HEADER = "soulcaster-project"
+"""The header of a message of feedback.raw that names its project, where all of the message is of one project."""
+
+
+def of_project(project_id: str) -> tuple[tuple[str, bytes], ...]:
+    """Return the headers of a message of feedback.raw that is of one project."""
+    return ((PROJECT_HEADER, project_id.encode()),)
+
 
 class RawFeedback(BaseModel):
     """feedback.raw: one item, as any producer may send it.

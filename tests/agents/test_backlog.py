@@ -1,7 +1,7 @@
 """How far agents are behind, and when a worker counts as dead."""
 
 from agents.runtime.backlog import Backlog, Behind, Look
-from agents.runtime.meter import Position
+from agents.runtime.progress import Position
 from agents.runtime.stalls import STALL_SECONDS, Stalls
 from tests.telemetry.test_liveness import Clock
 

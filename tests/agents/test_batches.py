@@ -7,9 +7,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from faust.events import Event
+from faust.types import TP
+from mode.utils.queues import FlowControlEvent
 
 from agents.runtime import batches as module
 from agents.runtime.batches import BATCH_BYTES, Batch, InProgress, batches
+from agents.runtime.record_queue import RecordQueue
 
 
 class Message:
@@ -17,20 +21,16 @@ class Message:
         self.app = app
         self.topic = "t"
         self.partition = partition
+        self.tp = TP("t", partition)
         self.offset = offset
         self.key = b"k"
+        self.headers = None
         self.value = value
         self.timestamp = 1_700_000_000.125
         self.generation_id = app.consumer_generation_id
         self.tracked = False
         self.acked = False
         self.refcount = streams
-
-
-class Event:
-    def __init__(self, message: Message) -> None:
-        self.message = message
-        self.value = message.value
 
 
 class App:
@@ -57,7 +57,7 @@ class App:
 class Stream:
     def __init__(self, app: App) -> None:
         self.app = app
-        self.channel = SimpleNamespace(queue=asyncio.Queue())
+        self.channel = SimpleNamespace(queue=RecordQueue(flow_control=FlowControlEvent(initially_suspended=False)))
         self.enable_acks = True
         self.current_event: Event | None = None
         self.current_for_tables: Event | None = None
@@ -65,7 +65,7 @@ class Stream:
 
     def put(self, *messages: Message) -> None:
         for message in messages:
-            self.channel.queue.put_nowait(Event(message))
+            self.channel.queue.force_put_nowait(Event(None, message.key, message.value, {}, message))
 
     async def __aiter__(self) -> AsyncIterator[bytes | None]:
         while not self.channel.queue.empty():
@@ -91,7 +91,7 @@ class Stream:
         if event.message.refcount == 0:
             event.message.acked = True
             self.app.consumer.unacked.discard(event.message)
-        return event.message.acked
+        return bool(event.message.acked)
 
     def _set_current_event(self, event: Event) -> None:
         self.current_for_tables = event

@@ -1,16 +1,16 @@
 """What the consumer does in a rebalance; tests/loss and tests/faults see it on a real Kafka."""
 
 import asyncio
+from collections import defaultdict
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from faust.events import Event
 from faust.transport.drivers.aiokafka import Consumer
 from faust.types import TP
-from mode.utils.queues import FlowControlEvent
 
-from agents.runtime.delivery import ENOUGH_BYTES, RECORD_BYTES, ROOM_BYTES, OrderlyApp, OrderlyConsumer
+from agents.runtime.delivery import OrderlyConsumer
+from agents.runtime.progress import Progress
 
 
 async def test_a_fetch_from_before_a_rebalance_ends_before_partitions_are_sought(
@@ -42,34 +42,40 @@ async def test_a_fetch_from_before_a_rebalance_ends_before_partitions_are_sought
     assert done == ["fetched", "sought"]
 
 
-def event(size: int) -> Any:
-    return Event(None, b"", b"", {}, SimpleNamespace(key=None, value=b"x" * size))
+class Delivered:
+    """A record, once its agents have it."""
+
+    topic = "t"
+    tp = TP("t", 0)
+    timestamp = 1.0
+    acked = False
+
+    def __init__(self, offset: int) -> None:
+        self.offset = offset
 
 
-@pytest.mark.parametrize("size", [10, 4 * 1024 * 1024])
-async def test_a_queue_holds_enough_by_its_bytes_and_reading_goes_on_when_it_has_room(size: int) -> None:
-    """What was fetched finds room in any case: whoever had to wait would hold up the records of all other topics."""
-    app = OrderlyApp.__new__(OrderlyApp)
-    app.flow_control = FlowControlEvent()
-    app.flow_control.resume()
-    queue = app.FlowControlQueue(2, clear_on_resume=True)
-    told: list[str] = []
-    one, stop, go = event(size), (lambda: told.append("stop")), (lambda: told.append("go on"))
-    enough, room = (-(-most // (size + RECORD_BYTES)) for most in (ENOUGH_BYTES, ROOM_BYTES + 1))
-    for _ in range(2):
-        for number in range(2 * enough):
-            assert told == ([] if number <= enough else ["stop"])
-            assert not queue.full()
-            queue.put_nowait_enhanced(one, on_pressure_high=stop, on_pressure_drop=go)
-        async with asyncio.timeout(10):
-            await queue.put(one)
-        for left in range(2 * enough, -1, -1):
-            assert await queue.get() is one
-            assert told == (["stop", "go on"] if left + 1 < room else ["stop"])
-        with pytest.raises(asyncio.QueueEmpty):
-            queue.get_nowait()
-        told.clear()
-    queue.put_nowait_enhanced(one, on_pressure_high=stop, on_pressure_drop=go)
-    app.flow_control.suspend()
-    app.flow_control.resume()
-    assert queue.qsize() == queue._bytes == 0
+async def test_one_record_at_the_head_that_is_not_done_is_not_committed_past() -> None:
+    """Projects take turns, so a later record may be done first; Faust's own rule commits 12 here."""
+    taken: list[int] = []
+
+    async def to_agents(message: Any) -> None:
+        taken.append(message.offset)
+
+    class Topics:
+        def acks_enabled_for(self, topic: str) -> bool:
+            return topic == "t"
+
+    consumer = OrderlyConsumer.__new__(OrderlyConsumer)  # without a Faust app
+    consumer._progress, consumer._to_agents = Progress(), to_agents
+    consumer._acked, consumer._acked_index, consumer._gap = defaultdict(list), defaultdict(set), {}
+    consumer._committed_offset, consumer._unacked_messages = {Delivered.tp: 10}, set()
+    consumer._waiting_for_ack, consumer._n_acked = None, 0
+    consumer.app = SimpleNamespace(topics=Topics())
+    records = [Delivered(offset) for offset in (10, 11)]
+    for record in records:
+        await consumer._deliver(record)
+    assert taken == [10, 11]
+    assert consumer.ack(records[1])
+    assert consumer._new_offset(Delivered.tp) is None
+    assert consumer.ack(records[0])
+    assert consumer._new_offset(Delivered.tp) == 12

@@ -13,7 +13,7 @@ from soulcaster.bench.feeds import texts
 from soulcaster.domain.ids import item_id
 from soulcaster.ports.messaging import Outgoing
 from soulcaster.wire.feedback import RawEnvelope, RawFeedback
-from soulcaster.wire.topics import FEEDBACK_RAW
+from soulcaster.wire.topics import FEEDBACK_ITEMS, FEEDBACK_RAW
 from tests.loss.conftest import Crew, publisher
 from tests.support.recount import arrivals, assert_nothing_lost, dead_letters, from_log
 
@@ -132,6 +132,34 @@ async def test_a_worker_that_waits_for_its_embedder_holds_up_neither_a_rebalance
         await crew.settled(p, FEW)
     for p in project_ids:
         await assert_nothing_lost(crew.settings, p, ids(raw_items(p, FEW)))
+
+
+async def test_a_long_backlog_holds_up_no_other_project_and_nothing_is_lost_when_its_worker_is_killed(
+    crew: Crew,
+) -> None:
+    """The other projects' items are done before records that stand before them, and those are not committed past."""
+    greedy, elsewhere, *many = (project() for _ in range(50))
+    async with publisher(crew.settings) as to_kafka:
+        there, *of_many = await to_kafka.partitions(FEEDBACK_ITEMS.name, [p.encode() for p in (greedy, *many)])
+    others = [elsewhere, next(p for p, partition in zip(many, of_many, strict=True) if partition == there)]
+    long = "Again and again and again. " * 150
+    items = {greedy: [one.model_copy(update={"body": f"{one.body} {long}"}) for one in raw_items(greedy, 1_500)]}
+    items |= {p: raw_items(p, 2) for p in others}
+    worker, begun = crew.hire_slow(0.3)
+    await post(crew, [Outgoing(FEEDBACK_RAW.name, None, one.model_dump_json().encode()) for one in items[greedy]])
+    async with asyncio.timeout(60):
+        while not begun.exists():
+            await asyncio.sleep(0.02)
+    for p in others:
+        await post(crew, mixed(items[p]))
+    for p in others:
+        await crew.settled(p, 2)
+    assert await crew.clustered(greedy) < len(items[greedy])
+    await worker.kill()
+    crew.hire()
+    for p in items:
+        await crew.settled(p, len(items[p]))
+        await assert_nothing_lost(crew.settings, p, ids(items[p]))
 
 
 async def test_the_same_messages_posted_twice(crew: Crew) -> None:

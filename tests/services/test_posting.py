@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from soulcaster.ports.messaging import Outgoing, Record
 from soulcaster.services.intake import read
 from soulcaster.services.posting import FeedbackPosts, PostableItem, read_items
-from soulcaster.wire.feedback import ENVELOPE_ITEMS, RawEnvelope, raw_envelopes
+from soulcaster.wire.feedback import ENVELOPE_ITEMS, RawEnvelope, of_project, raw_envelopes
 from soulcaster.wire.topics import ENVELOPE_BYTES, FEEDBACK_RAW
 from tests.support.make import NOW_MS
 from tests.support.publisher import PARTITIONS, RecordingPublisher
@@ -50,7 +50,15 @@ async def partitions(sent: list[Outgoing]) -> dict[int, list[tuple[str, str]]]:
 async def test_one_item_travels_alone_under_its_id() -> None:
     [item] = ready(value("1"))
     [message] = await posted(value("1"))
-    assert message == Outgoing(FEEDBACK_RAW.name, item.item.id.encode(), value("1"))
+    assert message == Outgoing(FEEDBACK_RAW.name, item.item.id.encode(), value("1"), of_project("p"))
+
+
+async def test_items_of_two_projects_share_no_message() -> None:
+    sent = await posted(*(value(str(n), project_id=f"p{n % 2}") for n in range(1000)))
+    assert len(sent) == 2 * PARTITIONS
+    for message in sent:
+        accepted, _, _ = read(Record(message.topic, 0, 0, NOW_MS, message.key, message.value))
+        assert {of_project(one.item.project_id) for one in accepted} == {message.headers}
 
 
 async def test_many_items_share_a_message_for_each_partition() -> None:
