@@ -163,10 +163,12 @@ def web(
 @app.command()
 def neighbour(
     items: Annotated[int, typer.Option(min=1000, help="Items of the greedy project.")] = 100_000,
-    requests: Annotated[int, typer.Option(min=10, help="How often each list of the other project is asked for.")] = 200,
+    requests: Annotated[
+        int, typer.Option(min=10, help="How often each list of the other project is asked for; so many items it posts.")
+    ] = 200,
     as_json: AsJson = False,
 ) -> None:
-    """Say what a project feels of another one that searches long lists over many connections.
+    """Say what a project feels of another one that searches long lists over many connections, or imports many items.
 
     It starts a Kafka and a Redis for itself. Stop whatever else runs on the machine.
 

@@ -151,6 +151,9 @@ def print_neighbour(figures: "NeighbourFigures") -> None:
         figure = (one.alone_p50_ms, one.alone_p99_ms, one.beside_p50_ms, one.beside_p99_ms)
         times.add_row(name, *(f"{value:.1f}" for value in figure), f"{one.beside_p99_ms / one.alone_p99_ms:.1f}")
     console().print(times)
+    console().print(
+        f"{figures.items_beside:,} items of the other project were in their clusters before the import was done"
+    )
 
 
 def print_scale(growth: "Growth") -> None:
