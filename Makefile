@@ -6,6 +6,9 @@ BIN := $(VENV)/bin
 .PHONY: help setup run test bugs faults image terraform lint types imports unit metrics dashboard audit lock clean
 .DEFAULT_GOAL := help
 
+# Without bytecode on disk every process compiles all it imports: a worker takes 5 s of CPU time to start instead of 2.
+unexport PYTHONDONTWRITEBYTECODE
+
 help: ## show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
