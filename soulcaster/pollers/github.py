@@ -11,14 +11,14 @@ import structlog
 
 from soulcaster.errors import ApiUnavailable, BadInput, NotFound
 from soulcaster.pollers.api_client import SYNC_SECONDS, ApiClient, until_available
-from soulcaster.telemetry.liveness import TURNS
+from soulcaster.telemetry.liveness import LOOPS
 from soulcaster.telemetry.metrics import POLLS
 
 LOOK_SECONDS = 15.0
 """How often the API is asked for a project's repositories; new ones are synced at once."""
 
 SOURCE = "github"
-TURN_SECONDS = 2 * SYNC_SECONDS
+PASS_SECONDS = 2 * SYNC_SECONDS
 """A project takes less: one sync and a few requests."""
 
 log = structlog.get_logger(__name__)
@@ -50,7 +50,7 @@ class GitHubPoller:
 
     async def step(self) -> float:
         """Sync every project that is due, once; return the seconds until the next step."""
-        TURNS.turn(SOURCE, within=TURN_SECONDS)
+        LOOPS.begin_pass(SOURCE, within=PASS_SECONDS)
         ids = await until_available(self._api.projects)
         self._idle &= set(ids)
         self._due = {project_id: due for project_id, due in self._due.items() if project_id in ids}
@@ -61,7 +61,7 @@ class GitHubPoller:
         return max(0.0, min([LOOK_SECONDS, *waits]))
 
     async def _look_at(self, project_id: str) -> None:
-        TURNS.turn(SOURCE, within=TURN_SECONDS)
+        LOOPS.begin_pass(SOURCE, within=PASS_SECONDS)
         github = await until_available(lambda: self._api.github(project_id))
         repositories = frozenset(github.repositories if github.enabled else ())
         if not repositories:

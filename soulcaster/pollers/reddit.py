@@ -21,7 +21,7 @@ from soulcaster.pollers.reddit_projects import PolledProject, Trouble
 from soulcaster.pollers.reddit_reading import Reading
 from soulcaster.pollers.reddit_responses import Later, Refused, Unchanged
 from soulcaster.pollers.schedule import Listing, Schedule
-from soulcaster.telemetry.liveness import TURNS
+from soulcaster.telemetry.liveness import LOOPS
 from soulcaster.telemetry.metrics import POLLS
 
 LOOK_SECONDS = 3.0
@@ -30,8 +30,8 @@ LOOK_SECONDS = 3.0
 BLOCKED_SECONDS = 3_600.0
 """After how long a request that Reddit refused is repeated, without a kick or a restart."""
 
-TURN_SECONDS = 600.0
-"""A turn takes less: requests for each project, or one to Reddit and the posts of one page."""
+PASS_SECONDS = 600.0
+"""A pass takes less: requests for each project, or one to Reddit and the posts of one page."""
 
 log = structlog.get_logger(__name__)
 
@@ -78,14 +78,14 @@ class RedditPoller:
 
     async def _keep_looking(self) -> None:
         while True:
-            TURNS.turn("reddit-projects", within=TURN_SECONDS)
+            LOOPS.begin_pass("reddit-projects", within=PASS_SECONDS)
             await self.look()
             self._looked.set()
             await asyncio.sleep(LOOK_SECONDS)
 
     async def _keep_polling(self) -> None:
         while True:
-            TURNS.turn("reddit", within=TURN_SECONDS)
+            LOOPS.begin_pass("reddit", within=PASS_SECONDS)
             self._looked.clear()
             wait = await self.step()
             if wait != 0:

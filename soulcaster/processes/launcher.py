@@ -30,7 +30,7 @@ from soulcaster.services.fix_policy import FixPolicy
 from soulcaster.services.job_tokens import JobTokens
 from soulcaster.services.log_archive import LogArchiver
 from soulcaster.services.program_reports import ProgramReports
-from soulcaster.telemetry.liveness import TURNS
+from soulcaster.telemetry.liveness import LOOPS
 from soulcaster.wire.topics import FIX_COMMANDS, launcher_group
 
 log = structlog.get_logger(__name__)
@@ -50,7 +50,7 @@ async def _launch(settings: LauncherSettings) -> None:
     tokens = JobTokens(settings.secrets_key, utc_now)
     archive = log_archive(settings.log_archive)
     async with (
-        telemetry(settings, "launcher", TURNS.liveness),
+        telemetry(settings, "launcher", LOOPS.liveness),
         KafkaPublisher(kafka) as publisher,
         AsyncExitStack() as stack,
     ):

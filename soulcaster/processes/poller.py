@@ -18,7 +18,7 @@ from soulcaster.processes.logs import configure as configure_logs
 from soulcaster.processes.settings import PollerSettings
 from soulcaster.processes.signals import run_until_stopped
 from soulcaster.processes.telemetry import telemetry
-from soulcaster.telemetry.liveness import TURNS
+from soulcaster.telemetry.liveness import LOOPS
 
 log = structlog.get_logger(__name__)
 
@@ -65,7 +65,7 @@ async def _poll_reddit(settings: PollerSettings) -> None:
     api = settings.api_url()
     config = reddit_config(settings)
     async with (
-        telemetry(settings, "reddit-poller", TURNS.liveness),
+        telemetry(settings, "reddit-poller", LOOPS.liveness),
         http_session() as ours,
         http_session(cookie_jar=aiohttp.DummyCookieJar()) as theirs,
     ):
@@ -79,7 +79,7 @@ async def _poll_reddit(settings: PollerSettings) -> None:
 
 async def _poll_github(settings: PollerSettings) -> None:
     api = settings.api_url()
-    async with telemetry(settings, "github-poller", TURNS.liveness), http_session() as session:
+    async with telemetry(settings, "github-poller", LOOPS.liveness), http_session() as session:
         log.info("GitHub poller starts", api=str(api), minutes=settings.github_sync_minutes)
         client = ApiClient(session, api, settings.api_key)
         await GitHubPoller(client, interval=settings.github_sync_minutes * 60.0, clock=time.monotonic).run()

@@ -17,7 +17,7 @@ from soulcaster.ports.clusters import ClusterView
 from soulcaster.ports.read_model import ReadModel
 from soulcaster.services.fixes import Fixes, FixRequest
 from soulcaster.services.paging import first_of
-from soulcaster.telemetry.liveness import TURNS
+from soulcaster.telemetry.liveness import LOOPS
 from soulcaster.wire.project_config import AutomaticFixes
 
 BY = "policy"
@@ -26,7 +26,7 @@ BY = "policy"
 LOOK_SECONDS = 30.0
 """Pause between two looks."""
 
-TURN_SECONDS = 1_800.0
+PASS_SECONDS = 1_800.0
 """A look takes less, however many projects there are."""
 
 CLUSTERS_AT_ONCE = 100
@@ -55,7 +55,7 @@ class FixPolicy:
     async def run(self) -> None:
         """Look again and again, until the caller cancels; a look that fails is logged, and the next one follows."""
         while True:
-            TURNS.turn("policies", within=TURN_SECONDS)
+            LOOPS.begin_pass("policies", within=PASS_SECONDS)
             try:
                 await self.look()
             except Unavailable as error:

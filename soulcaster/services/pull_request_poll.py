@@ -17,12 +17,12 @@ from soulcaster.ports.rate_limits import RateLimits
 from soulcaster.services.fair_turns import in_turn
 from soulcaster.services.pull_requests import PullRequests
 from soulcaster.services.shipping import Shipping
-from soulcaster.telemetry.liveness import TURNS
+from soulcaster.telemetry.liveness import LOOPS
 
 LOOKS = "looks at pull requests"
 """What of the rate limits a look takes."""
 
-TURN_SECONDS = 1_800.0
+PASS_SECONDS = 1_800.0
 """A look takes less, however many projects there are."""
 
 log = structlog.get_logger(__name__)
@@ -50,7 +50,7 @@ class PullRequestPoll:
     async def run(self) -> None:
         """Look again and again, until the caller cancels; a look that fails is logged, and the next one follows."""
         while True:
-            TURNS.turn("pull-requests", within=self._seconds + TURN_SECONDS)
+            LOOPS.begin_pass("pull-requests", within=self._seconds + PASS_SECONDS)
             try:
                 await self.look_in_turn()
             except Unavailable as error:

@@ -22,8 +22,8 @@ def answering() -> Liveness:
     return Liveness(True)
 
 
-class Turns:
-    """The loops of a process, which come round again and again: it is dead when one does not in time."""
+class Loops:
+    """The loops of a process: it is dead when one does not begin its next pass in time."""
 
     def __init__(self, waits: Waits, clock: Callable[[], float] = time.monotonic) -> None:
         """`clock` is monotonic, in seconds."""
@@ -31,24 +31,24 @@ class Turns:
         self._clock = clock
         self._last: dict[str, tuple[float, float]] = {}
 
-    def turn(self, loop: str, within: float) -> None:
-        """Note that a loop comes round; its next turn comes within so many seconds, unless it waits for a system."""
+    def begin_pass(self, loop: str, within: float) -> None:
+        """Note that a loop begins a pass; the next one begins within so many seconds, unless it waits for a system."""
         self._last[loop] = self._clock(), within
         LOOP_DEADLINE_TIMESTAMP.labels(loop).set(time.time() + within)
 
     def liveness(self) -> Liveness:
-        """Return whether every loop has come round in time. Who waits for a system is late and lives."""
+        """Return whether every loop began its pass in time. Who waits for a system is late and lives."""
         now = self._clock()
         waiting = self._waits.systems()
         late = sorted(loop for loop, (at, within) in self._last.items() if now - at > within)
         facts = {
             "waiting_for": waiting,
-            "seconds_since_turn": {loop: round(now - at, 1) for loop, (at, _) in self._last.items()},
+            "seconds_since_pass": {loop: round(now - at, 1) for loop, (at, _) in self._last.items()},
         }
         if late and not waiting:
-            return Liveness(False, f"no turn of {', '.join(late)} in time", facts)
+            return Liveness(False, f"no pass of {', '.join(late)} in time", facts)
         return Liveness(True, facts=facts)
 
 
-TURNS = Turns(WAITS)
+LOOPS = Loops(WAITS)
 """The loops of this process."""

@@ -68,7 +68,7 @@ class Setting:
     def posted(self) -> int:
         return sum(message.topic == "feedback.raw" for message in self.world.publisher.sent)
 
-    async def turn(self, poller: GitHubPoller, seconds: float) -> None:
+    async def passed(self, poller: GitHubPoller, seconds: float) -> None:
         """Let the poller work for these seconds."""
         until = self.clock.at + seconds
         while self.clock.at < until:
@@ -89,10 +89,10 @@ async def test_it_syncs_every_few_minutes(setting: Setting) -> None:
     setting.world.now = setting.hub.now
     await setting.configure("acme/shop")
     poller = await setting.poller()
-    await setting.turn(poller, INTERVAL - 1)
+    await setting.passed(poller, INTERVAL - 1)
     assert (len(setting.hub.calls), setting.posted) == (1, 1)
     setting.hub.put(2)
-    await setting.turn(poller, 2)
+    await setting.passed(poller, 2)
     assert (len(setting.hub.calls), setting.posted) == (2, 2 + 1), "what is not in the read model yet comes again"
 
 
@@ -101,11 +101,11 @@ async def test_without_repositories_it_is_idle_and_says_so_once(setting: Setting
     await setting.configure("acme/shop", project="p2", enabled=False)
     poller = await setting.poller()
     with capture_logs() as logs:
-        await setting.turn(poller, INTERVAL * 2)
+        await setting.passed(poller, INTERVAL * 2)
     assert [log["project"] for log in logs if "no repositories" in log["event"]] == ["p1", "p2"]
     assert setting.hub.calls == []
     await setting.configure("acme/shop")
-    await setting.turn(poller, LOOK_SECONDS + 1)
+    await setting.passed(poller, LOOK_SECONDS + 1)
     assert len(setting.hub.calls) == 1, "what is set anew is synced at once"
 
 
@@ -114,9 +114,9 @@ async def test_a_limit_is_waited_out_for_every_project(setting: Setting) -> None
     await setting.configure("acme/shop", project="p2")
     setting.hub.answers = [web.Response(status=429, headers={"Retry-After": "1800"})]
     poller = await setting.poller()
-    await setting.turn(poller, 1799)
+    await setting.passed(poller, 1799)
     assert len(setting.hub.calls) == 1
-    await setting.turn(poller, LOOK_SECONDS)
+    await setting.passed(poller, LOOK_SECONDS)
     assert setting.hub.statuses == [429, 200, 200]
 
 
@@ -125,9 +125,9 @@ async def test_what_fails_is_tried_at_the_next_time_and_keeps_nobody_waiting(set
     await setting.configure("acme/shop", project="p2")
     setting.hub.answers = [web.Response(status=500)]
     poller = await setting.poller()
-    await setting.turn(poller, INTERVAL - 1)
+    await setting.passed(poller, INTERVAL - 1)
     assert setting.hub.statuses == [500, 200]
-    await setting.turn(poller, 2)
+    await setting.passed(poller, 2)
     assert setting.hub.statuses == [500, 200, 200, 200]
 
 
@@ -137,7 +137,7 @@ async def test_a_large_repository_is_read_to_its_end(setting: Setting, monkeypat
         setting.hub.put(number)
     setting.world.now = setting.hub.now + timedelta(hours=1)
     await setting.configure("acme/shop")
-    await setting.turn(await setting.poller(), 1)
+    await setting.passed(await setting.poller(), 1)
     assert setting.posted >= 350
 
 
@@ -145,12 +145,12 @@ async def test_a_project_that_is_gone_is_left(setting: Setting) -> None:
     await setting.configure("acme/shop")
     await setting.configure("acme/shop", project="p2")
     poller = await setting.poller()
-    await setting.turn(poller, 1)
+    await setting.passed(poller, 1)
     await setting.serve(keyless=False)
     header = await setting.world.key("ingest", "read", project="p2")
     other = await setting.poller(key=header["Authorization"].removeprefix("Bearer "))
     calls = len(setting.hub.calls)
-    await setting.turn(other, 1)
+    await setting.passed(other, 1)
     assert len(setting.hub.calls) == calls + 1, "a key shows its own project alone"
     with pytest.raises(ApiRefuses):  # tests limit the number of retries
         await (await setting.poller()).step()
@@ -162,7 +162,7 @@ async def test_a_key_that_may_not_ingest_keeps_it_from_nothing_else(setting: Set
     header = await setting.world.key("read")
     poller = await setting.poller(key=header["Authorization"].removeprefix("Bearer "))
     with capture_logs() as logs:
-        await setting.turn(poller, 1)
+        await setting.passed(poller, 1)
     assert [log["reason"] for log in logs if log["event"] == "not synced" and "403" in log["reason"]]
 
 

@@ -6,7 +6,7 @@ import stamina
 from soulcaster.errors import EmbedderRefuses, KafkaUnavailable, RedisRefuses, RedisUnavailable, Unavailable
 from soulcaster.services.retrying import until_available
 from soulcaster.telemetry.declare import REGISTRY
-from soulcaster.telemetry.liveness import Turns
+from soulcaster.telemetry.liveness import Loops
 from soulcaster.telemetry.waits import WAITS, Waits
 
 
@@ -19,31 +19,31 @@ class Clock:
 
 def test_a_loop_that_does_not_come_round_is_dead_and_lives_again_when_it_does() -> None:
     clock = Clock()
-    turns = Turns(Waits(), clock)
-    assert turns.liveness().live
-    turns.turn("slow", within=60)
-    turns.turn("quick", within=10)
+    loops = Loops(Waits(), clock)
+    assert loops.liveness().live
+    loops.begin_pass("slow", within=60)
+    loops.begin_pass("quick", within=10)
     clock.now += 11
-    dead = turns.liveness()
+    dead = loops.liveness()
     assert not dead.live
-    assert dead.why == "no turn of quick in time"
-    assert dead.facts["seconds_since_turn"] == {"slow": 11.0, "quick": 11.0}
-    turns.turn("quick", within=10)
-    assert turns.liveness().live
+    assert dead.why == "no pass of quick in time"
+    assert dead.facts["seconds_since_pass"] == {"slow": 11.0, "quick": 11.0}
+    loops.begin_pass("quick", within=10)
+    assert loops.liveness().live
 
 
 def test_who_waits_for_a_system_is_not_dead() -> None:
     clock = Clock()
     waits = Waits()
-    turns = Turns(waits, clock)
-    turns.turn("loop", within=10)
+    loops = Loops(waits, clock)
+    loops.begin_pass("loop", within=10)
     clock.now += 11
     with waits.one() as wait:
         with pytest.raises(RedisUnavailable), wait.failed():
             raise RedisUnavailable
-        assert turns.liveness().live
-        assert turns.liveness().facts["waiting_for"] == ["redis"]
-    assert not turns.liveness().live
+        assert loops.liveness().live
+        assert loops.liveness().facts["waiting_for"] == ["redis"]
+    assert not loops.liveness().live
 
 
 def test_every_system_has_its_name_in_metrics() -> None:
