@@ -4,6 +4,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from itertools import groupby
+from traceback import clear_frames
 
 import numpy as np
 
@@ -25,9 +26,6 @@ from soulcaster.wire.embedded import EmbeddedEnvelope, EmbedderId
 from soulcaster.wire.jobs import JobEvent
 from soulcaster.wire.topics import CLUSTER_COMMANDS, JOB_EVENTS
 from tables.segmented import ProjectPartition, States
-
-THREAD_ITEMS = 64
-"""From so many items on they are added in a thread; fewer are done sooner than a thread would start."""
 
 Envelope = EmbeddedEnvelope | ClusterCommand | JobStep
 
@@ -73,39 +71,42 @@ class Cluster:
     async def process(self, batch: Batch, records: Sequence[Record]) -> int:
         """Process records, of several projects perhaps; return how many events they gave."""
         received = await away(sum(len(record.value or b"") for record in records), lambda: _parse(records))
+        projects: dict[ProjectPartition, ProjectClusters] = {}
         steps: dict[ProjectPartition, list[Step]] = {}
         failed: dict[ProjectPartition, Exception] = {}
         try:
             for place, envelopes in received.items():
                 await asyncio.sleep(0)  # a batch may be of a thousand projects
                 try:
-                    await self._send_outbox(batch, place)
-                    taken = await self._take(place, envelopes)
+                    projects[place] = await self._clusters.state(*place)
+                    await self._send_outbox(batch, place, projects[place])
+                    taken = await self._take(place, projects[place], envelopes)
                     # Rows go on their way while the next project is worked on.
                     self._write(batch, place, taken)
                 except Exception as error:
+                    clear_frames(error.__traceback__)  # they hold the state that is forgotten below
                     failed[place] = error
                 else:
                     steps[place] = taken
             await until_available(self._stored)
             failed |= await self._send(steps)
-            for place in steps.keys() - failed.keys():
-                await asyncio.sleep(0)
-                await self._empty_outbox(batch, place)
+            await self._empty_outboxes(batch, {place: projects[place] for place in steps.keys() - failed.keys()})
         except BaseException:
+            projects.clear()
             for place in received:
                 self._clusters.forget(*place)
             raise
         for place in failed:
+            projects.pop(place, None)
             self._clusters.forget(*place)
         for failure in failed.values():
             raise failure  # the guard finds the record that causes it
         for of_project in steps.values():
             await asyncio.sleep(0)
             count_steps(of_project)
-        for place in received:
+        for place, project in projects.items():
             await asyncio.sleep(0)
-            self._rounds.rebalance_when_quiet(place, self._clusters.state(*place))
+            self._rounds.rebalance_when_quiet(place, project)
         return sum(len(step.events) for of_project in steps.values() for step in of_project)
 
     async def close(self) -> None:
@@ -114,9 +115,10 @@ class Cluster:
 
     # ---- steps ---------------------------------------------------------------------------------------------------
 
-    async def _take(self, place: ProjectPartition, envelopes: Iterable[Envelope]) -> list[Step]:
+    async def _take(
+        self, place: ProjectPartition, project: ProjectClusters, envelopes: Iterable[Envelope]
+    ) -> list[Step]:
         """Carry out what a project has received, and start a round if one is due."""
-        project = self._clusters.state(*place)
         steps: list[Step] = []
         for embedder, run in groupby(envelopes, key=_embedder):
             async with self._clusters.turn:
@@ -124,25 +126,22 @@ class Cluster:
                     for _, of_kind in groupby(run, key=type):
                         steps += await self._commands_or_job_steps(place, project, list(of_kind))
                 else:
-                    steps += await self._items(project, embedder, [e for e in run if isinstance(e, EmbeddedEnvelope)])
-        if self._rounds.start_due(place, project):
-            steps.append(project.running(self._clock()))
+                    items = [envelope for envelope in run if isinstance(envelope, EmbeddedEnvelope)]
+                    steps += await asyncio.to_thread(self._items, project, embedder, items)
+        async with self._clusters.turn:
+            steps += await self._rounds.start_due(place, project)
         return steps
 
-    async def _items(
+    def _items(
         self, project: ProjectClusters, embedder: EmbedderId, envelopes: Sequence[EmbeddedEnvelope]
     ) -> list[Step]:
         """Add items, then remove those whose tombstones came with them."""
         key = EmbedderKey(embedder.name, embedder.version, embedder.dimensions)
         items = [item for envelope in envelopes for item in envelope.items]
-        vectors = np.concatenate([envelope.matrix() for envelope in envelopes])
-        if len(items) < THREAD_ITEMS:
-            steps = [project.add(key, items, vectors)]
-        else:
-            steps = [await asyncio.to_thread(project.add, key, items, vectors)]
+        steps = [project.add(key, items, np.concatenate([envelope.matrix() for envelope in envelopes]))]
         deleted = [tombstone for envelope in envelopes for tombstone in envelope.deleted]
         if deleted:
-            steps.append(await asyncio.to_thread(project.remove, deleted, self._clock()))
+            steps.append(project.remove(deleted, self._clock()))
         return steps
 
     async def _commands_or_job_steps(
@@ -151,7 +150,7 @@ class Cluster:
         """Carry out commands, one after the other, and take what jobs report, together."""
         job_steps = [envelope for envelope in envelopes if isinstance(envelope, JobStep)]
         if job_steps:
-            return [project.take_job_steps(job_steps, self._clock())]
+            return [await asyncio.to_thread(project.take_job_steps, job_steps, self._clock())]
         commands = [envelope.command for envelope in envelopes if isinstance(envelope, ClusterCommand)]
         return [await self._command(place, project, command) for command in commands]
 
@@ -168,7 +167,7 @@ class Cluster:
             return Step()
         if finished.decision is None:
             count_failed_round(finished.seconds)
-            return project.failed(finished.error, self._clock())
+            return await asyncio.to_thread(project.failed, finished.error, self._clock())
         step = await asyncio.to_thread(
             project.finish, finished.round, finished.decision, self._clock(), finished.seconds
         )
@@ -181,11 +180,13 @@ class Cluster:
         with batch.writing(place[0]):
             self._clusters.write(*place, (row for step in steps for row in step.rows))
 
-    async def _send_outbox(self, batch: Batch, place: ProjectPartition) -> None:
-        unsent = self._clusters.state(*place).unsent()
-        if unsent.events or unsent.fixes or unsent.job_steps:
-            await self._sender.send_or_dead_letter(place, unsent)
-            await self._empty_outbox(batch, place)
+    async def _send_outbox(self, batch: Batch, place: ProjectPartition, project: ProjectClusters) -> None:
+        if project.all_sent:
+            return
+        async with self._clusters.turn:
+            unsent = await asyncio.to_thread(project.unsent)
+        await self._sender.send_or_dead_letter(place, unsent)
+        await self._empty_outboxes(batch, {place: project})
 
     async def _send(self, steps: Mapping[ProjectPartition, Sequence[Step]]) -> dict[ProjectPartition, Exception]:
         """Publish what steps send; return the projects whose steps cannot be sent, with the reason."""
@@ -204,12 +205,14 @@ class Cluster:
                 failed[place] = error
         return failed
 
-    async def _empty_outbox(self, batch: Batch, place: ProjectPartition) -> None:
+    async def _empty_outboxes(self, batch: Batch, projects: Mapping[ProjectPartition, ProjectClusters]) -> None:
         async with self._clusters.turn:
-            rows = self._clusters.state(*place).sent()
-        if rows:
-            with batch.writing(place[0]):
-                self._clusters.write(*place, rows)
+            rows = await asyncio.to_thread(lambda: {place: project.sent() for place, project in projects.items()})
+        for place, of_project in rows.items():
+            await asyncio.sleep(0)
+            if of_project:
+                with batch.writing(place[0]):
+                    self._clusters.write(*place, of_project)
 
 
 def _parse(records: Iterable[Record]) -> dict[ProjectPartition, list[Envelope]]:

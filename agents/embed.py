@@ -5,7 +5,7 @@ Dedupe and embed share a hop, because a topic between them would carry the same 
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 
 import numpy as np
@@ -45,7 +45,7 @@ class Embed:
         *,
         seen: States[Seen],
         embedders: Embedders,
-        used: Callable[[ProjectPartition], Sequence[EmbedderKey]],
+        used: Callable[[ProjectPartition], Awaitable[Sequence[EmbedderKey]]],
         publisher: Publisher,
     ) -> None:
         """Embed with that of `embedders` which a project has; remember in `seen` what was embedded.
@@ -64,7 +64,7 @@ class Embed:
         states: dict[ProjectPartition, Seen] = {}
         for place in items:
             await asyncio.sleep(0)  # a batch may be of a thousand projects
-            states[place] = self._seen.state(*place)
+            states[place] = await self._seen.state(*place)
         judged, outcomes = await away(size, lambda: _judge(states, items, deleted))
         embedded = 0
         if judged:
@@ -136,7 +136,7 @@ class Embed:
         return {place: found[place] for place in compared_items}
 
     async def _choose(self, place: ProjectPartition) -> Embedder:
-        return await self._embedders.choose(self._used(place))
+        return await self._embedders.choose(await self._used(place))
 
 
 def _judge(

@@ -76,9 +76,10 @@ class Near:
 
     async def _answer(self, place: ProjectPartition, question: _Question, waiting: Iterable[str]) -> None:
         """Search, tell all who wait, and rest."""
+        await self._clusters.state(*place)  # others have their turns while it is loaded
         async with self._clusters.turn:  # until the search has its copy
             begun = self._seconds()
-            project = self._clusters.state(*place)
+            project = await self._clusters.state(*place)
             search = await asyncio.to_thread(_search, project, question)
         answer = NOTHING_NEAR if search is None else await asyncio.to_thread(search.answer)
         seconds = self._seconds() - begun

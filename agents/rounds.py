@@ -9,6 +9,7 @@ import asyncio
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import uuid4
 
 import structlog
@@ -17,6 +18,7 @@ from agents.runtime.memory import give_back
 from soulcaster.domain.clustering.consolidation.identity import Decision
 from soulcaster.domain.clustering.project.clusters import ProjectClusters
 from soulcaster.domain.clustering.project.round_schedule import Round
+from soulcaster.domain.clustering.project.steps import Step
 from soulcaster.domain.commands import Rebalance, RoundFinished
 from soulcaster.ports.clock import Clock
 from soulcaster.ports.messaging import Outgoing, Publisher
@@ -73,19 +75,24 @@ class BackgroundRounds:
         self._short = ThreadPoolExecutor(1, "short-round")
         self._long = ThreadPoolExecutor(1, "long-round")
 
-    def start_due(self, place: ProjectPartition, project: ProjectClusters) -> bool:
-        """Start a round if one is due and none is running; return whether it did."""
-        due = project.round_due() if place not in self._tasks else None
-        if due is None:
-            return False
+    async def start_due(self, place: ProjectPartition, project: ProjectClusters) -> list[Step]:
+        """Start a round if one is due and none is running; return the step that says so.
+
+        The caller has the turn of the project's state, of which a thread takes a snapshot.
+        """
+        if place in self._tasks or not project.is_round_due():
+            return []
+        self._stop_timer(place)  # it would ask for a round meanwhile
+        begun = await asyncio.to_thread(_begin, project, self._clock())
+        if begun is None:
+            return []
+        due, running = begun
         self._tasks[place] = asyncio.create_task(self._run(place, project, due))
-        return True
+        return [running]
 
     def rebalance_when_quiet(self, place: ProjectPartition, project: ProjectClusters) -> None:
         """Ask for a round once nothing has come for a while; a later call starts the wait again."""
-        timer = self._timers.pop(place, None)
-        if timer is not None:
-            timer.cancel()
+        self._stop_timer(place)
         finished = self._finished.get(place)
         # The command that carries a round out comes here, too.
         on_its_way = place in self._tasks or (finished is not None and finished.project is project)
@@ -108,6 +115,11 @@ class BackgroundRounds:
             task.cancel()
         for threads in (self._short, self._long):
             threads.shutdown(wait=False, cancel_futures=True)
+
+    def _stop_timer(self, place: ProjectPartition) -> None:
+        timer = self._timers.pop(place, None)
+        if timer is not None:
+            timer.cancel()
 
     def _rebalance(self, place: ProjectPartition) -> None:
         if place not in self._tasks:
@@ -140,6 +152,12 @@ class BackgroundRounds:
             await until_available(lambda: self._publisher.publish([message]))
         finally:
             del self._tasks[place]
+
+
+def _begin(project: ProjectClusters, at: datetime) -> tuple[Round, Step] | None:
+    """Return the round that is due, and the step that says that it is running."""
+    due = project.round_due()
+    return None if due is None else (due, project.running(at))
 
 
 def _decide(due: Round) -> tuple[Decision, float]:

@@ -83,6 +83,27 @@ def _parse(key: str, raw: bytes, width: int) -> _Row:
     return _Row(first, last, height, high, low, values, raw, at + (_ID + width) * count)
 
 
+def _current(rows: Mapping[str, bytes], width: int) -> Iterable[_Row]:
+    """Yield the rows that no other one covers, in order."""
+    last = -1
+    for row in sorted((_parse(key, raw, width) for key, raw in rows.items()), key=lambda row: (row.first, -row.last)):
+        if row.last > last:
+            last = row.last
+            yield row
+
+
+def newest_blob(rows: Mapping[str, bytes], width: int, key: bytes) -> bytes | None:
+    """Return a blob of `Segments(width, rows)`, None where there is none; most rows need not be decoded for it.
+
+    Raises:
+        BadInput: a row is not a segment of this width.
+    """
+    for row in reversed([*_current(rows, width)]):
+        if row.raw.find(key, row.blobs_at) >= 0 and key in (blobs := row.blobs()):
+            return blobs[key] or None
+    return None
+
+
 class Segments:
     """The rows of one project in one table.
 
@@ -100,11 +121,9 @@ class Segments:
         self._rows: list[_Row] = []
         self._by_first: dict[int, _Row] = {}
         self._where: dict[bytes, int] = {}
-        found = [_parse(key, raw, width) for key, raw in (rows or {}).items()]
-        for row in sorted(found, key=lambda row: (row.first, -row.last)):
-            if not self._rows or row.last > self._rows[-1].last:
-                self._rows.append(row)
-                self._index(row, row.blobs())
+        for row in _current(rows or {}, width):
+            self._rows.append(row)
+            self._index(row, row.blobs())
         self._next = self._rows[-1].last + 1 if self._rows else 0
 
     def __len__(self) -> int:
@@ -138,12 +157,17 @@ class Segments:
 
     def records(self) -> dict[bytes, bytes]:
         """Return every record, id -> value. This is as large as the state: for tests, exports and recounts."""
-        everything: dict[bytes, bytes] = {}
-        for row in self._rows:
-            ids = np.stack([row.high, row.low], axis=1).tobytes()
-            for i in range(len(row.high)):
-                everything[ids[_ID * i : _ID * (i + 1)]] = row.values[i].tobytes()
-        return everything
+        ids, values = self.columns()
+        return {one.tobytes(): value.tobytes() for one, value in zip(ids, values, strict=True)}
+
+    def columns(self) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
+        """Return every record in two arrays, sorted by id: ids, shape (records, 16), and values, (records, width)."""
+        if not self._rows:
+            return np.zeros((0, _ID), np.uint8), np.zeros((0, self._width), np.uint8)
+        high, low, values = _newest(self._rows)
+        order = np.lexsort((low.byteswap(), high.byteswap()))  # numbers are little-endian, ids sort as bytes
+        ids = np.stack([high[order], low[order]], axis=1)
+        return ids.view(np.uint8).reshape(-1, _ID), values[order]
 
     def blobs(self) -> dict[bytes, bytes]:
         """Return every blob that is not empty; an empty blob is a deleted one."""

@@ -39,6 +39,7 @@ from soulcaster.adapters.kafka.publisher import KafkaPublisher
 from soulcaster.adapters.redis.read_model import RedisReadModel
 from soulcaster.domain.clustering.project.clusters import ProjectClusters
 from soulcaster.domain.clustering.project.item_records import RECORD_BYTES
+from soulcaster.domain.clustering.project.state import stored_embedders
 from soulcaster.domain.embedder import EmbedderKey
 from soulcaster.domain.feedback.dedupe import Seen
 from soulcaster.domain.feedback.versions import MARK_BYTES
@@ -66,7 +67,7 @@ from soulcaster.services.source_limit import SourceLimit
 from soulcaster.services.storage_limit import MEGABYTE, StorageLimit
 from soulcaster.wire.topics import AGENTS, DEAD_LETTERS
 from tables.acknowledged import AcknowledgedTable
-from tables.segmented import ProjectPartition, SegmentedTable, declare, partition_of
+from tables.segmented import ProjectPartition, SegmentedTable, declare, in_slices, partition_of
 
 T = TypeVar("T")
 
@@ -142,9 +143,6 @@ def create_app(settings: WorkerSettings, *, embedder: Embedder | None = None) ->
     seen = _table(app, "seen", settings.partitions, MARK_BYTES, make_seen)
     clusters = _table(app, "clusters", settings.partitions, RECORD_BYTES, make_clusters)
 
-    def used(place: ProjectPartition) -> Sequence[EmbedderKey]:
-        return clusters.state(*place).embedders
-
     config_of = ConfigCache(read_model.project_config).get
     progress: dict[str, Progress] = {}
     for agent in (
@@ -155,7 +153,7 @@ def create_app(settings: WorkerSettings, *, embedder: Embedder | None = None) ->
             storage_limit=StorageLimit(read_model.projects, settings.project_stored_megabytes * MEGABYTE),
             publisher=publisher,
         ),
-        Embed(seen=seen, embedders=embedders, used=used, publisher=publisher),
+        Embed(seen=seen, embedders=embedders, used=partial(used_embedders, clusters), publisher=publisher),
         Cluster(clusters=clusters, stored=app.tables["clusters"].stored, publisher=publisher, clock=utc_now),
         Near(clusters=clusters, answers=read_model.near_answers),
         Project(Projection(read_model.writer)),
@@ -165,6 +163,12 @@ def create_app(settings: WorkerSettings, *, embedder: Embedder | None = None) ->
     app.add_dependency(_Awake(suspension))
     app.add_dependency(_Telemetry(settings, WorkerWatch(app, kafka, progress, read_model.projects.totals)))
     return app
+
+
+async def used_embedders(clusters: SegmentedTable[ProjectClusters], place: ProjectPartition) -> Sequence[EmbedderKey]:
+    """Return the embedders that a project has items of, in the order in which they came; loads no state for it."""
+    project = clusters.loaded(*place)
+    return await clusters.read(*place, stored_embedders) if project is None else project.embedders
 
 
 def _faust_app(settings: KafkaSettings, kafka: KafkaAccess, publisher: Publisher) -> OrderlyApp:
@@ -256,9 +260,10 @@ def _table(
     async def recovered() -> None:
         try:
             assigned = {partition.partition for partition in app.assignor.assigned_actives()}
-            for key in [key for key in table.data if partition_of(key) not in assigned]:
-                del table.data[key]  # in the store only: another worker has the row now, and its changelog keeps it
-            states.reload()
+            async for key in in_slices(table.data):
+                if partition_of(key) not in assigned:
+                    del table.data[key]  # in the store only: another worker has the row now; its changelog keeps it
+            await states.reload()
         except Exception:
             _end_process(f"the table {name} could not be loaded after recovery")
 

@@ -247,7 +247,7 @@ async def test_a_deleted_item_is_told_of_and_answered_once() -> None:
     await run(rows, again, [embedded(*items), gone("card late"), gone("login slow", command=None)])
     # The last step is sent once more after a restart; deleted items stay deleted.
     assert not [e for e in events(again) if isinstance(e, ItemAssigned) and e.item_id != uid("card gone")]
-    state = rows.clusters().state(0, "p1")
+    state = await rows.clusters().state(0, "p1")
     assert state.cluster_of([i.id for i in items]) == [None, card, None]
     assert state.cluster(login) is None
 
@@ -258,7 +258,7 @@ async def test_a_deletion_that_was_stored_and_not_sent_is_sent_after_a_restart()
     await run(rows, publisher, [embedded(*items)])
     rows.enter(0)
     states = rows.clusters()
-    step = states.state(0, "p1").remove([Deleted(uid("card late"), NOW, "k1")], NOW)
+    step = (await states.state(0, "p1")).remove([Deleted(uid("card late"), NOW, "k1")], NOW)
     states.write(0, "p1", step.rows)
     again = Flaky()
     await run(rows, again, [gone("card late")])
@@ -302,7 +302,7 @@ async def test_rows_that_cannot_be_written_leave_nothing_in_memory() -> None:
     assert publisher.letters == []
     sizes = {e.cluster_id: e.size for e in events(publisher) if isinstance(e, ClusterChanged)}
     assert sizes == {cluster_id_for("p1", uid("card late")): 3}
-    found = rows.clusters().state(0, "p1").cluster(cluster_id_for("p1", uid("card late")))
+    found = (await rows.clusters().state(0, "p1")).cluster(cluster_id_for("p1", uid("card late")))
     assert found is not None
     assert found.size == 3
 

@@ -1,5 +1,6 @@
 import json
 from collections.abc import Iterable, Sequence
+from functools import partial
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from soulcaster.domain.feedback.items import Deleted, FeedbackItem, compared_ite
 from soulcaster.errors import EmbedderRefuses, KafkaUnavailable, Unavailable
 from soulcaster.ports.embedder import Embedder
 from soulcaster.ports.messaging import Record
+from soulcaster.processes.worker import used_embedders
 from soulcaster.services import retrying
 from soulcaster.wire.embedded import EmbeddedEnvelope
 from soulcaster.wire.feedback import ItemsEnvelope
@@ -221,9 +223,8 @@ async def embed_and_cluster(
 ) -> list[EmbeddedEnvelope]:
     """Run both agents; return what was embedded."""
     publisher = Flaky()
-    agent = Embed(
-        seen=seen.seen(), embedders=embedders, used=lambda place: clusters.state(*place).embedders, publisher=publisher
-    )
+    used = partial(used_embedders, clusters)
+    agent = Embed(seen=seen.seen(), embedders=embedders, used=used, publisher=publisher)
     await run_batches(agent, [records], publisher, seen)
     sent = embedded(publisher)
     cluster = Cluster(clusters=clusters, stored=stored, publisher=publisher, clock=lambda: NOW)
@@ -244,8 +245,8 @@ async def test_a_project_keeps_its_embedder_when_the_settings_name_another_one()
     )
     assert [(one.project_id, one.embedder.name, len(one.items)) for one in sent] == [("p1", "old", 2), ("p2", "new", 1)]
     assert [len(one.matrix()[0]) for one in sent] == [8, 12]
-    assert [key.name for key in restarted.state(0, "p1").embedders] == ["old"]
-    assert [key.name for key in restarted.state(0, "p2").embedders] == ["new"]
+    assert [key.name for key in (await restarted.state(0, "p1")).embedders] == ["old"]
+    assert [key.name for key in (await restarted.state(0, "p2")).embedders] == ["new"]
     assert len(new.texts) == 1
 
 

@@ -85,9 +85,10 @@ class Watched(SegmentedTable[ProjectClusters]):
         self.searched: list[str] = []
         super().__init__(rows, RECORD_BYTES, ProjectClusters)
 
-    def state(self, partition: int, project_id: str) -> ProjectClusters:
-        self.searched.append(project_id)
-        return super().state(partition, project_id)
+    async def state(self, partition: int, project_id: str) -> ProjectClusters:
+        if self.turn.locked():
+            self.searched.append(project_id)
+        return await super().state(partition, project_id)
 
 
 async def test_what_several_ask_is_answered_once_and_projects_take_turns(read_model: RedisReadModel) -> None:

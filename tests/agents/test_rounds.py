@@ -127,7 +127,7 @@ async def test_a_rebalance_runs_beside_the_stream_and_ends_when_it_was_carried_o
         await writer.give(finished)  # delivered twice
         await writer.commands(1)
         assert len(writer.done()) == len(writer.statuses()) == 1
-    state = rows.clusters().state(0, "p1")
+    state = await rows.clusters().state(0, "p1")
     assert state.stale()  # because of the item that came in between
     assert state.round_due() is None
 
@@ -154,8 +154,8 @@ async def test_a_round_whose_state_was_thrown_away_is_dropped_and_run_again() ->
         assert kind(again) == "round_finished"
         await writer.give(again)
         assert writer.statuses()[-1].round == 1
-        assert rows.clusters().state(0, "p1").round_due() is None
-        assert not rows.clusters().state(0, "p1").stale()
+        assert (await rows.clusters().state(0, "p1")).round_due() is None
+        assert not (await rows.clusters().state(0, "p1")).stale()
 
 
 async def test_what_fails_in_a_project_costs_another_neither_its_round_nor_its_state() -> None:
@@ -168,7 +168,7 @@ async def test_what_fails_in_a_project_costs_another_neither_its_round_nor_its_s
         assert rows.fail == []
         assert writer.done() == [("please", "applied")]
         await writer.commands(1)
-        assert rows.clusters().state(3, "p2").stale()  # its item was added in a second try
+        assert (await rows.clusters().state(3, "p2")).stale()  # its item was added in a second try
 
         writer.publisher.refuses = b"p3"
         await writer.give(embedded(*words("fee high")), command("again"))

@@ -131,7 +131,7 @@ async def test_rows_of_a_newer_minor_version_are_read(read_model: RedisReadModel
     other = record("feedback.embedded", second[0].to_bytes())
     assert await run_batches(agent_of("cluster", rows, publisher, read_model), [[other]], publisher, rows) != [0]
     assert publisher.letters == []
-    state = rows.clusters().state(0, "p1")
+    state = await rows.clusters().state(0, "p1")
     assert all(state.cluster_of([str(i.id) for i in (*first[0].items, *second[0].items)]))
 
 

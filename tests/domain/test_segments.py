@@ -123,6 +123,7 @@ class SegmentsMachine(RuleBasedStateMachine):
         asked = [*IDS, *reversed(IDS)]
         assert self.state.get(asked) == [self.records.get(i) for i in asked]
         assert self.state.records() == self.records
+        assert [one.tobytes() for one in self.state.columns()[0]] == sorted(self.records)
         assert self.state.blobs() == self.blobs
 
     @invariant()

@@ -25,7 +25,7 @@ from soulcaster.services.item_watch import ItemWatch
 from soulcaster.services.project_limit import ProjectLimit
 from soulcaster.services.source_limit import SourceLimit
 from soulcaster.services.storage_limit import StorageLimit
-from tables.segmented import SegmentedTable, States, partition_of
+from tables.segmented import ProjectPartition, SegmentedTable, States, partition_of
 from tests.support.publisher import RecordingPublisher
 
 AT_MS = 1_700_000_000_000
@@ -64,6 +64,12 @@ class Rows(dict[bytes, bytes]):
     def __delitem__(self, key: bytes) -> None:
         assert partition_of(key) == self.current
         super().__delitem__(key)
+
+    def copied(self) -> "Rows":
+        """Return a table with the same rows."""
+        rows = Rows()
+        dict.update(rows, self)
+        return rows
 
     def seen(self) -> SegmentedTable[Seen]:
         return SegmentedTable(self, MARK_BYTES, lambda _project, segments: Seen(segments))
@@ -134,7 +140,11 @@ class OneEmbedder:
 
 def embed_agent(seen: States[Seen], embedder: Embedder, publisher: Publisher) -> Embed:
     """Return the agent; no project has items yet."""
-    return Embed(seen=seen, embedders=OneEmbedder(embedder), used=lambda _place: (), publisher=publisher)
+
+    async def used(_place: ProjectPartition) -> Sequence[EmbedderKey]:
+        return ()
+
+    return Embed(seen=seen, embedders=OneEmbedder(embedder), used=used, publisher=publisher)
 
 
 async def stream(given: Iterable[Sequence[Record]], rows: Rows | None = None) -> AsyncIterator[Batch]:

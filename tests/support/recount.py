@@ -26,7 +26,6 @@ from soulcaster.wire.cluster_events import ClusterEvents
 from soulcaster.wire.feedback import ItemsEnvelope
 from soulcaster.wire.message import Message
 from soulcaster.wire.topics import CLUSTER_EVENTS, DEAD_LETTERS, FEEDBACK_ITEMS, changelog
-from tables.segmented import SegmentedTable
 
 M = TypeVar("M", bound=Message)
 
@@ -163,7 +162,7 @@ def _stored(rows: dict[bytes, bytes], partition: int, project_id: str) -> tuple[
     """Return the cluster of each item and the size of each of these clusters, as the table has them."""
     segments = Segments(RECORD_BYTES, _rows(rows, partition, project_id))
     recorded = [str(UUID(bytes=key)) for key in segments.records()]
-    state = SegmentedTable(rows, RECORD_BYTES, ProjectClusters).state(partition, project_id)
+    state = ProjectClusters(project_id, segments)
     # What has no cluster is a command or a job, which are remembered among the items.
     stored = {i: c for i, c in zip(recorded, state.cluster_of(recorded), strict=True) if c is not None}
     sizes = {}

@@ -119,7 +119,7 @@ def test_languages_survive_a_restart() -> None:
     texts = (*ENGLISH, *RUSSIAN, *GERMAN)
     state = clustered(texts).state
     blobs, titles = dump_changes(state)
-    members = [(slot, *member) for slot in state.index.slots().tolist() for member in state.index.members(slot)]
+    members = {slot: state.index.micro_clusters[slot].packed_members for slot in state.index.slots().tolist()}
     loaded = ClusterState("p", 256)
     load(loaded, blobs | titles, members)
     n = len(state.index.micro_clusters)

@@ -1,6 +1,7 @@
 """Machines' texts: found out, cut into templates, and kept apart from people's."""
 
 import re
+from collections import defaultdict
 from collections.abc import Sequence
 
 import numpy as np
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from soulcaster.domain.clustering.clusterer.changes import ClusterChanges, Placement
 from soulcaster.domain.clustering.clusterer.clusterer import Clusterer
 from soulcaster.domain.clustering.clusterer.snapshot_codec import dump_changes, load
+from soulcaster.domain.clustering.micro_clusters.micro_cluster import pack_members
 from soulcaster.domain.clustering.project.steps import Step
 from soulcaster.domain.clustering.templates import kinds
 from soulcaster.domain.clustering.templates.crashes import crash_words
@@ -295,7 +297,9 @@ def test_after_a_restart_it_goes_on_as_without() -> None:
     first = placed(live, texts[:50], "syslog")
     blobs, titles = dump_changes(live.state)
     again = Clusterer("p", 16)
-    members = [(p.slot, uid_bytes(p), p.item.created_at.timestamp(), p.fingerprint) for p in first]
+    members: dict[int, bytearray] = defaultdict(bytearray)
+    for p in first:
+        members[p.slot] += pack_members([(uid_bytes(p), p.item.created_at.timestamp(), p.fingerprint)])
     load(again.state, {**blobs, **titles}, members)
     assert again.state.kinds.sources == live.state.kinds.sources
     there, here = placed(live, texts[50:], "syslog", 50), placed(again, texts[50:], "syslog", 50)

@@ -313,7 +313,7 @@ def test_rows_of_an_earlier_version_have_no_themes() -> None:
     [key] = [key for key in blobs if key.startswith(b"c")]
     blobs[key] = msgspec.msgpack.encode(msgspec.msgpack.decode(blobs[key])[:-1])
     fresh = ClusterState("p", 4)
-    snapshot_codec.load(fresh, {key: blobs[key]}, ())
+    snapshot_codec.load(fresh, {key: blobs[key]}, {})
     assert [cluster.theme_id for cluster in fresh.clusters] == [None]
     assert list(fresh.themes) == []
 

@@ -7,7 +7,7 @@ are those of a newer version, which may run beside this one: they are passed ove
 """
 
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from uuid import UUID
 
 import msgspec
@@ -170,10 +170,10 @@ def _counters_blob(state: ClusterState) -> bytes:
 # ---- loading ---------------------------------------------------------------------------------------------------------
 
 
-def load(state: ClusterState, blobs: Mapping[bytes, bytes], members: Iterable[tuple[int, bytes, float, int]]) -> None:
+def load(state: ClusterState, blobs: Mapping[bytes, bytes], members: Mapping[int, bytearray]) -> None:
     """Fill an empty state from the blobs of all dumps, a later dump's over an earlier one's.
 
-    `members` are (slot, item id, time in epoch seconds, fingerprint of the text) of every item that is not archived.
+    `members` are by slot the items that are not archived, as `MicroCluster.packed_members` holds them.
     """
     kinds: dict[bytes, Blobs] = {
         kind: {}
@@ -192,8 +192,8 @@ def load(state: ClusterState, blobs: Mapping[bytes, bytes], members: Iterable[tu
         template = state.index.micro_clusters[slot].template
         if template:
             state.templates.set(slot, template)
-    for slot, item_id, time, text in members:
-        state.index.micro_clusters[slot].add_member(item_id, time, text)
+    for slot, packed in members.items():
+        state.index.micro_clusters[slot].packed_members = packed
     _archive_missing(state)
     state.refresh_archived()
     for number in range(len(state.clusters)):

@@ -7,6 +7,9 @@ import struct
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+import numpy as np
+import numpy.typing as npt
+
 from soulcaster.domain.feedback.items import ComparedItem
 
 TITLE_CHARS = 200
@@ -17,6 +20,22 @@ Member = tuple[bytes, float, int]
 
 _MEMBER = struct.Struct("<16sdQ")
 MEMBER_BYTES = _MEMBER.size
+
+
+_MEMBER_COLUMNS = np.dtype([("item_id", "u1", 16), ("time", "<f8"), ("fingerprint", "<u8")])
+"""The same, for many items at once."""
+
+
+def pack_columns(
+    item_ids: npt.NDArray[np.uint8], times: npt.NDArray[np.float64], fingerprints: npt.NDArray[np.uint64]
+) -> npt.NDArray[np.void]:
+    """Return members, shape (n,), of which the bytes are as `MicroCluster.packed_members` holds them.
+
+    Ids have the shape (n, 16), times and fingerprints (n,).
+    """
+    packed = np.empty(len(times), _MEMBER_COLUMNS)
+    packed["item_id"], packed["time"], packed["fingerprint"] = item_ids, times, fingerprints
+    return packed
 
 
 def pack_members(members: Iterable[Member]) -> bytearray:

@@ -100,6 +100,11 @@ class ProjectClusters:
 
     # ---- outbox --------------------------------------------------------------------------------------------------
 
+    @property
+    def all_sent(self) -> bool:
+        """Return whether nothing is left to send; looked up at once."""
+        return self._state.outbox.is_empty
+
     def unsent(self) -> Step:
         """Return what is stored and perhaps not sent, made from the state as it is now; empty if all is sent."""
         return self._state.unsent()
@@ -210,6 +215,10 @@ class ProjectClusters:
     def settled(self) -> bool:
         """Return whether the clusters will hardly change without new items."""
         return self._rounds.settled()
+
+    def is_round_due(self) -> bool:
+        """Return whether a round is due, and none is running; looked up at once."""
+        return self._rounds.next_due() is not None
 
     def round_due(self) -> Round | None:
         """Return a round that is due, if none is running; it is running from now on."""

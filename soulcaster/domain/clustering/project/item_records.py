@@ -5,13 +5,16 @@ Jobs and commands have records too, under ids of their own; these only say that 
 
 import math
 import struct
-from collections.abc import Iterable, Iterator
+from collections import defaultdict
+from itertools import pairwise
 from typing import Literal, get_args
 
 import msgspec
+import numpy as np
+import numpy.typing as npt
 
 from soulcaster.domain.assignment import Rule
-from soulcaster.domain.clustering.micro_clusters.micro_cluster import Member
+from soulcaster.domain.clustering.micro_clusters.micro_cluster import pack_columns
 
 ItemState = Literal["assigned", "archived", "deleted", "done"]
 """An item in a micro-cluster, one whose micro-cluster is archived, a deleted one; a job or command that is done."""
@@ -62,6 +65,23 @@ _STRUCT = struct.Struct("<IBBHdeeIeHQ")
 fingerprint."""
 
 RECORD_BYTES = _STRUCT.size
+
+_COLUMNS = np.dtype(
+    [
+        ("slot", "<u4"),
+        ("embedder", "u1"),
+        ("rule", "u1"),
+        ("calibration", "<u2"),
+        ("time", "<f8"),
+        ("score", "<f2"),
+        ("threshold", "<f2"),
+        ("runner_up", "<u4"),
+        ("runner_up_score", "<f2"),
+        ("round", "<u2"),
+        ("fingerprint", "<u8"),
+    ]
+)
+"""The same, for many records at once."""
 
 _NOTHING = 0xFFFFFFFF
 """In place of a slot or a runner-up: there is none."""
@@ -124,12 +144,24 @@ def unpack(raw: bytes) -> ItemRecord:
     )
 
 
-def members(packed: Iterable[tuple[bytes, bytes]]) -> Iterator[tuple[int, int, Member]]:
-    """Yield (embedder, slot, member) of those that are assigned, from pairs of id and record.
+def members(ids: npt.NDArray[np.uint8], packed: npt.NDArray[np.uint8]) -> dict[int, dict[int, bytearray]]:
+    """Return by embedder and slot the items that are assigned, as `MicroCluster.packed_members` holds them.
 
-    A restart reads every item of a project, so this makes no `ItemRecord`s: they would double its time.
+    A restart reads every item of a project, so none of them becomes a Python object here.
+
+    Args:
+        ids: of the items, shape (n, 16); a slot has its items in their order.
+        packed: their records, shape (n, `RECORD_BYTES`).
     """
-    for item_id, raw in packed:
-        slot, embedder, _, _, time, _, _, near, _, _, fingerprint = _STRUCT.unpack(raw)
-        if slot != _NOTHING and near != _ARCHIVED:
-            yield embedder, slot, (item_id, time, fingerprint)
+    records = np.ascontiguousarray(packed).view(_COLUMNS)[:, 0]
+    assigned = np.flatnonzero((records["slot"] != _NOTHING) & (records["runner_up"] != _ARCHIVED))
+    place = records["embedder"][assigned].astype(np.int64) << 32 | records["slot"][assigned]
+    order = np.argsort(place, kind="stable")
+    place, records = place[order], records[assigned[order]]
+    found = pack_columns(ids[assigned[order]], records["time"], records["fingerprint"])
+    starts = np.flatnonzero(np.diff(place, prepend=-1))
+    by_embedder: dict[int, dict[int, bytearray]] = defaultdict(dict)
+    for start, end in pairwise([*starts.tolist(), len(place)]):
+        embedder, slot = divmod(int(place[start]), 1 << 32)
+        by_embedder[embedder][slot] = bytearray(found[start:end].tobytes())
+    return by_embedder

@@ -62,6 +62,11 @@ class Outbox:
         blob.fixes += fixes
         blob.job_steps += job_steps
 
+    @property
+    def is_empty(self) -> bool:
+        """Return whether nothing is to be sent."""
+        return self._blob == _OutboxBlob()
+
     def clear(self) -> bool:
         """Forget everything; return whether there was something of jobs, which must not be sent again much later."""
         had_jobs = bool(self._blob.fixes or self._blob.job_steps)

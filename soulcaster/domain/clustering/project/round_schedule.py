@@ -54,25 +54,32 @@ class RoundSchedule:
         if any(isinstance(command, Reset) for command in state.requested.values()):
             self._to_reset = state.embedders.filled()
 
-    def start_due(self) -> Round | None:
-        """Return the round that is due, if none is running; it is running from now on.
+    def next_due(self) -> EmbedderClusters | None:
+        """Return whose round is due, if none is running.
 
         After a failed round the next one waits for a tenth more items, or for a request.
         """
-        state = self._state
-        requested = bool(state.requested)
+        requested = bool(self._state.requested)
         if self._running or (not requested and self._failed_lately()):
             return None
         # Stale embedders first, so that one whose rounds come often does not keep another waiting.
-        for clusters in sorted(state.embedders, key=lambda clusters: not clusters.clusterer.rounds.stale()):
-            reset = clusters.key in self._to_reset
-            rounds = clusters.clusterer.rounds
+        for clusters in sorted(self._state.embedders, key=lambda clusters: not clusters.clusterer.rounds.stale()):
             if not len(clusters.state.index):
                 continue
-            if reset or rounds.until_due() <= 0 or (requested and _has_work(clusters)):
-                self._running = True
-                return Round(clusters.key, rounds.snapshot(state.configuration.granularity, unbounded=reset))
+            reset = clusters.key in self._to_reset
+            if reset or clusters.clusterer.rounds.until_due() <= 0 or (requested and _has_work(clusters)):
+                return clusters
         return None
+
+    def start_due(self) -> Round | None:
+        """Return the round that is due, if none is running; it is running from now on."""
+        clusters = self.next_due()
+        if clusters is None:
+            return None
+        self._running = True
+        unbounded = clusters.key in self._to_reset
+        granularity = self._state.configuration.granularity
+        return Round(clusters.key, clusters.clusterer.rounds.snapshot(granularity, unbounded=unbounded))
 
     def stale(self) -> bool:
         """Return whether a round would have something to do."""

@@ -18,9 +18,10 @@ from soulcaster.domain.clustering.project.jobs import ATTEMPTS, JOB, ProjectJobs
 from soulcaster.domain.clustering.project.outbox import Outbox
 from soulcaster.domain.clustering.project.steps import Step, StepDraft
 from soulcaster.domain.commands import Command, Configure, Rebalance, Reset
+from soulcaster.domain.embedder import EmbedderKey
 from soulcaster.domain.events import ClusterChanged
 from soulcaster.domain.ids import command_record_id, id_bytes
-from soulcaster.domain.segments import SEGMENT_BYTES, Segments
+from soulcaster.domain.segments import SEGMENT_BYTES, Segments, newest_blob
 from soulcaster.domain.splitting import split_by_bytes
 
 _SEPARATOR = b"\0"
@@ -77,13 +78,11 @@ class ProjectState:
             self._load_embedders(blobs)
 
     def _load_embedders(self, blobs: Mapping[bytes, Mapping[bytes, bytes]]) -> None:
-        keys = load_keys(blobs[_EMBEDDERS][b""])
-        of_embedder: list[list[tuple[int, bytes, float, int]]] = [[] for _ in keys]
-        for embedder, slot, member in item_records.members(sorted(self.segments.records().items())):
-            of_embedder[embedder].append((slot, *member))
-        for key, its_members in zip(keys, of_embedder, strict=True):
+        members = item_records.members(*self.segments.columns())
+        for key in load_keys(blobs[_EMBEDDERS][b""]):
             clusters = self.embedders.add(key, threshold=self.configuration.threshold)
-            snapshot_codec.load(clusters.state, blobs[_clusterer_key(clusters.number)], its_members)
+            number = clusters.number
+            snapshot_codec.load(clusters.state, blobs[_clusterer_key(number)], members.get(number, {}))
 
     # ---- records -------------------------------------------------------------------------------------------------
 
@@ -186,6 +185,12 @@ class ProjectState:
         """Forget what was to be sent. Of events it need not be stored: sent again they change nothing."""
         had_jobs = self.outbox.clear()
         return Step(rows=tuple(self.segments.commit({}, {_OUTBOX + _SEPARATOR: b""}))) if had_jobs else Step()
+
+
+def stored_embedders(rows: Mapping[str, bytes]) -> Sequence[EmbedderKey]:
+    """Return the embedders of a project from its rows, in the order in which they came, without loading its state."""
+    blob = newest_blob(rows, item_records.RECORD_BYTES, _EMBEDDERS + _SEPARATOR)
+    return load_keys(blob) if blob else []
 
 
 def _clusterer_key(number: int) -> bytes:
