@@ -27,6 +27,11 @@ def worded(n: int) -> Flags:
     return np.ones(n, np.bool_)
 
 
+def one_source(n: int) -> Slots:
+    """Return the number of one source, n times."""
+    return np.zeros(n, np.int64)
+
+
 def arrivals(rows: Vectors) -> Slots:
     """The nearest that existed when each arrived."""
     found = np.full((len(rows), NEIGHBOURS), -1, np.int64)

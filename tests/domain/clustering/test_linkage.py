@@ -12,6 +12,7 @@ from scipy.spatial.distance import squareform
 
 from soulcaster.domain.clustering.consolidation.graph import nearest_graph
 from soulcaster.domain.clustering.consolidation.linkage import (
+    Dendrogram,
     RoundConstraints,
     average_linkage,
     merge_candidates,
@@ -137,3 +138,41 @@ def test_sums_are_those_of_a_plain_loop_to_the_last_bit(seed: int, n: int, parts
         for row, items, of in zip(rows, count, part.tolist(), strict=True):
             expected[of] += row * np.float32(items)
         assert np.array_equal(sums_by_part(rows, count, part), expected)
+
+
+@steady
+@given(seeds, st.integers(1, 40), st.floats(0.0, 0.9))
+def test_where_all_thresholds_are_equal_parts_are_those_of_one(seed: int, n: int, threshold: float) -> None:
+    rows = chance_rows(n, 4, seed)
+    graph, _ = nearest_graph(rows, arrivals(rows))
+    count = np.random.default_rng(seed).integers(1, 5, n)
+    merges = average_linkage(rows, count, graph, -1.0, RoundConstraints(dict.fromkeys(range(0, n, 7), 0)))
+    equal = np.full(n, threshold, np.float32)
+    assert together(merges.parts_by(equal, count)) == together(merges.parts(float(equal[0])))
+
+
+def test_one_with_a_higher_threshold_stays_out_and_the_others_go_on_without_it() -> None:
+    height = np.array([0.9, 0.8, 0.7], np.float32)
+    for strict in range(4):
+        for order in itertools.permutations(range(4)):
+            at = np.array(order)
+            # One and two are merged, then three, then four: whoever is strict is not, and the numbers do not matter.
+            into = np.minimum.accumulate(at)[:-1]
+            gone = np.maximum(np.minimum.accumulate(at)[:-1], at[1:])
+            into = np.minimum(into, at[1:])
+            merges = Dendrogram(np.arange(4), into, gone, height)
+            thresholds = np.full(4, 0.6, np.float32)
+            thresholds[at[strict]] = 0.95
+            parts = together(merges.parts_by(thresholds, np.ones(4, np.int64)))
+            rest = frozenset(at[[i for i in range(4) if i != strict]].tolist())
+            if strict >= 2:
+                assert parts == {rest, frozenset({int(at[strict])})}
+            else:
+                assert frozenset({int(at[0]), int(at[1])}) not in parts
+
+
+def test_the_threshold_of_a_part_is_the_mean_over_its_items() -> None:
+    merges = Dendrogram(np.arange(3), np.array([0, 0]), np.array([1, 2]), np.array([0.9, 0.7], np.float32))
+    thresholds = np.array([0.6, 0.85, 0.5], np.float32)
+    assert together(merges.parts_by(thresholds, np.array([9, 1, 1]))) == {frozenset({0, 1, 2})}
+    assert together(merges.parts_by(thresholds, np.array([1, 9, 1]))) == {frozenset({0, 1}), frozenset({2})}

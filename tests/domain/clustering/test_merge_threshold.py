@@ -6,26 +6,34 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from soulcaster.domain.clustering.consolidation.graph import nearest_graph, smoothed
-from soulcaster.domain.clustering.consolidation.linkage import RoundConstraints, average_linkage
+from soulcaster.domain.clustering.consolidation.linkage import Dendrogram, RoundConstraints, average_linkage
 from soulcaster.domain.clustering.consolidation.merge_threshold import (
     EVIDENCE,
     HIGHEST,
+    LOOSE,
     LOWEST,
     estimated,
     merge_threshold,
     micro_clusters_per_topic,
     silhouettes,
 )
-from soulcaster.domain.clustering.features.vectors import unit
-from tests.domain.clustering.graphs import arrivals, complete, planted, seeds, steady, together, worded
+from soulcaster.domain.clustering.features.vectors import Vectors, unit
+from tests.domain.clustering.graphs import arrivals, complete, planted, seeds, steady, together
 from tests.domain.clustering.make import chance_rows
+
+
+def threshold_of(rows: Vectors) -> tuple[float, Dendrogram, Vectors]:
+    """Return the threshold, what is merged down to `LOOSE`, and the smoothed rows."""
+    n = len(rows)
+    graph, similarity = nearest_graph(rows, arrivals(rows))
+    smooth = smoothed(rows, graph, similarity)
+    merges = average_linkage(smooth, np.ones(n, np.int64), graph, LOOSE, RoundConstraints())
+    return merge_threshold(smooth, merges, similarity[:, 0], np.arange(n)), merges, smooth
 
 
 def test_the_cut_is_above_what_has_nothing_to_do_with_one_another() -> None:
     rows, of = planted(300, 10, 0.5)
-    graph, similarity = nearest_graph(rows, arrivals(rows))
-    smooth = smoothed(rows, graph, similarity)
-    threshold, _ = merge_threshold(smooth, np.ones(300, np.int64), graph, worded(300), RoundConstraints())
+    threshold, _, smooth = threshold_of(rows)
     dots = smooth @ smooth.T
     assert np.median(dots[of[:, None] != of]) < threshold < np.median(dots[of[:, None] == of])
 
@@ -47,10 +55,7 @@ def test_a_template_among_single_items_is_no_reason_to_merge_them() -> None:
     alone = chance_rows(400, 64)
     template = unit(chance_rows(1, 64, 1) + 0.2 * chance_rows(100, 64, 2))
     rows = np.concatenate([alone, template])
-    graph, similarity = nearest_graph(rows, arrivals(rows))
-    threshold, _ = merge_threshold(
-        smoothed(rows, graph, similarity), np.ones(500, np.int64), graph, worded(500), RoundConstraints()
-    )
+    threshold, _, _ = threshold_of(rows)
     assert threshold > 0.9
 
 
@@ -83,9 +88,7 @@ def test_silhouettes_are_what_all_pairs_say(seed: int, n: int, some: list[float]
 @pytest.mark.parametrize("noise", [0.3, 0.6, 0.9, 1.1])
 def test_however_loose_large_topics_are_they_are_found(noise: float) -> None:
     rows, of = planted(400, 8, noise)
-    graph, similarity = nearest_graph(rows, arrivals(rows))
-    smooth = smoothed(rows, graph, similarity)
-    threshold, merges = merge_threshold(smooth, np.ones(400, np.int64), graph, worded(400), RoundConstraints())
+    threshold, merges, _ = threshold_of(rows)
     assert len(together(merges.parts(threshold)) & together(of)) >= 6
 
 
@@ -96,11 +99,10 @@ def test_questions_about_a_few_products_are_not_merged_by_product(noise: float) 
     product = np.repeat(chance_rows(products, 64, 1), questions, axis=0)
     question = unit(0.8 * product + chance_rows(len(product), 64, 2))
     rows = unit(question[of] + noise * chance_rows(len(of), 64, 3))
-    graph, similarity = nearest_graph(rows, arrivals(rows))
-    smooth = smoothed(rows, graph, similarity)
-    n = len(rows)
-    threshold, merges = merge_threshold(smooth, np.ones(n, np.int64), graph, worded(n), RoundConstraints())
-    assert len(together(merges.parts(threshold)) & together(of)) > 55
+    threshold, merges, _ = threshold_of(rows)
+    parts = together(merges.parts(threshold))
+    assert all(len(set(of[list(part)].tolist())) == 1 for part in parts)
+    assert len(parts & together(of)) > 45
 
 
 def test_silhouettes_of_a_few_weigh_less_than_what_is_usual() -> None:
@@ -113,9 +115,7 @@ def test_silhouettes_of_a_few_weigh_less_than_what_is_usual() -> None:
 @given(seeds, st.integers(1, 3))
 def test_a_few_unlike_texts_stay_apart_even_where_all_similarities_are_high(seed: int, n: int) -> None:
     rows = unit(0.8 * chance_rows(1, 256, 9) + chance_rows(n, 256, seed))  # near 0.4: the background is not known yet
-    graph, similarity = nearest_graph(rows, arrivals(rows))
-    smooth = smoothed(rows, graph, similarity)
-    threshold, merges = merge_threshold(smooth, np.ones(n, np.int64), graph, worded(n), RoundConstraints())
+    threshold, merges, _ = threshold_of(rows)
     assert LOWEST <= threshold <= HIGHEST
     assert len(together(merges.parts(threshold))) == n
 
@@ -123,10 +123,15 @@ def test_a_few_unlike_texts_stay_apart_even_where_all_similarities_are_high(seed
 def test_many_single_texts_keep_the_threshold_high_and_near_copies_join() -> None:
     alone = chance_rows(300, 64)
     pairs = np.concatenate([alone, unit(alone[:20] + 0.02 * chance_rows(20, 64, 3))])
-    graph, similarity = nearest_graph(pairs, arrivals(pairs))
-    smooth = smoothed(pairs, graph, similarity)
-    threshold, merges = merge_threshold(smooth, np.ones(320, np.int64), graph, worded(320), RoundConstraints())
+    threshold, merges, _ = threshold_of(pairs)
     parts = merges.parts(threshold)
     assert threshold > 0.8
     assert (parts[:20] == parts[300:]).all()
     assert len(together(parts)) > 280
+
+
+def test_near_copies_raise_the_threshold() -> None:
+    rows, _ = planted(400, 80, 1.0)
+    _, merges, smooth = threshold_of(rows)
+    low, high = (merge_threshold(smooth, merges, np.full(400, s, np.float32), np.arange(400)) for s in (0.3, 0.5))
+    assert low < high

@@ -568,6 +568,7 @@ def test_so_many_ids_may_be_waited_for() -> None:
 
 def test_proposals_are_carried_out_together_and_undone_together() -> None:
     state, _ = fed(30)
+    apply(state, Configure("g", *WHO, granularity="broader"))
     step = round_of(state)
     [told] = [e for e in step.events if isinstance(e, ProposalsChanged)]
     assert len(told.proposals) > 1
@@ -582,7 +583,7 @@ def test_proposals_are_carried_out_together_and_undone_together() -> None:
 
 
 @settings(max_examples=20, deadline=None, derandomize=True)
-@given(st.permutations(range(150)), st.integers(1, 60))
+@given(st.permutations(range(150)), st.integers(1, 30))
 def test_what_differs_by_a_number_only_is_one_cluster(order: list[int], batch: int) -> None:
     says = ("The app crashes when I open the settings page", "My card was declined", "Dark mode is missing")
     texts = [f"Question {n}\n{says[n % 3]} and this is report {n} of it" for n in order]

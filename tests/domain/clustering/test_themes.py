@@ -34,7 +34,7 @@ from soulcaster.domain.embedder import EmbedderKey
 from soulcaster.domain.events import ClusterChanged, ClusterEvent, CommandDone, Theme, ThemesChanged
 from soulcaster.domain.feedback.items import ComparedItem, Deleted
 from soulcaster.domain.segments import Segments
-from tests.domain.clustering.graphs import known
+from tests.domain.clustering.graphs import known, one_source
 from tests.domain.clustering.make import chance_rows, load, write
 from tests.support.make import NOW, compared_item, uid
 
@@ -174,7 +174,8 @@ def planned(rows: Vectors) -> Plan:
     neighbours = np.full((len(rows), 12), -1, np.int64)
     neighbours[:, : near.shape[1]] = near
     ones, all_worded = np.ones(len(rows), np.int64), np.ones(len(rows), np.bool_)
-    return plan(rows, ones, neighbours, all_worded, known(len(rows)), RoundConstraints())
+    n = len(rows)
+    return plan(rows, ones, neighbours, all_worded, known(n), one_source(n), RoundConstraints())
 
 
 def themed_rows(areas: int, problems: int, items: int, seed: int) -> tuple[Vectors, Slots]:

@@ -184,7 +184,8 @@ def decide(snapshot: Snapshot) -> Decision:
     # 1. Plan what the clusters should be, around the new background.
     index = snapshot.index.centred()
     features = index.features()
-    found = plan(features, index.counts, index.neighbours, index.worded, index.languages, snapshot.constraints)
+    sources = _source_numbers(snapshot.micro_clusters)
+    found = plan(features, index.counts, index.neighbours, index.worded, index.languages, sources, snapshot.constraints)
 
     # 2. Match the parts of the plan with the clusters.
     keeper, fates, parents = match(found.part, index.cluster_numbers, index.counts)
@@ -224,6 +225,12 @@ def decide(snapshot: Snapshot) -> Decision:
         themes=themes,
         search=index.build_search(features),
     )
+
+
+def _source_numbers(micro_clusters: Sequence[MicroCluster]) -> Slots:
+    """Return a number for the sources of each micro-cluster, the same for the same sources."""
+    numbers = {sources: at for at, sources in enumerate(sorted({mc.sources for mc in micro_clusters}))}
+    return np.array([numbers[mc.sources] for mc in micro_clusters], np.int64)
 
 
 class Matching(NamedTuple):

@@ -67,24 +67,42 @@ class Dendrogram:
         chosen = (self.height >= threshold) & (self.height < above)
         return np.stack([self.into[chosen], self.gone[chosen]], axis=1)
 
-    def parts(self, threshold: float | Vectors = -math.inf) -> Slots:
-        """Return each micro-cluster's part, as one of its micro-clusters, if nothing below the threshold is merged.
-
-        The threshold is one for all, or that of each micro-cluster; the highest of its micro-clusters is that of a
-        part.
-        """
+    def parts(self, threshold: float = -math.inf) -> Slots:
+        """Return each micro-cluster's part, as one of its micro-clusters, if nothing below the threshold is merged."""
         root = np.arange(len(self.start))
-        if isinstance(threshold, float):
-            done = self.height >= threshold
-        else:
-            of_part = threshold.copy()
-            np.maximum.at(of_part, self.start, threshold)
-            done = self.height >= np.maximum(of_part[self.into], of_part[self.gone])
+        done = self.height >= threshold
         root[self.gone[done]] = self.into[done]
-        while not np.array_equal(further := root[root], root):
-            root = further
-        parts: Slots = root[self.start]
-        return parts
+        return _followed(root)[self.start]
+
+    def parts_by(self, thresholds: Vectors, counts: Slots) -> Slots:
+        """Return the parts where each micro-cluster has a threshold of its own.
+
+        That of a part is the mean over its items, or the highest where constraints made the part. Two parts are merged
+        from the higher one of their thresholds on; where they are not, the larger one goes on without the other.
+        """
+        highest = thresholds.copy()
+        np.maximum.at(highest, self.start, thresholds)
+        of, weight = highest.tolist(), weight_by_part(counts, self.start).tolist()
+        root = np.arange(len(self.start))
+        now = root.tolist()
+        for into, gone, height in zip(self.into.tolist(), self.gone.tolist(), self.height.tolist(), strict=True):
+            one, other = now[into], now[gone]
+            if weight[one] < weight[other]:
+                one, other = other, one
+            if height >= max(of[one], of[other]):
+                root[other] = one
+                together = weight[one] + weight[other]
+                of[one] += (of[other] - of[one]) * weight[other] / together
+                weight[one] = together
+            now[into] = one
+        return _followed(root)[self.start]
+
+
+def _followed(root: Slots) -> Slots:
+    """Return where each leads in the end."""
+    while not np.array_equal(further := root[root], root):
+        root = further
+    return root
 
 
 def average_linkage(
@@ -149,11 +167,11 @@ def average_linkage(
 def merge_candidates(
     smooth: Vectors, counts: Slots, graph: Slots, part: Slots, thresholds: Vectors
 ) -> tuple[MergeCandidate, ...]:
-    """Return pairs of parts whose linkage is just below the threshold of one, likeliest first."""
+    """Return pairs of parts whose linkage is just below the higher one of their thresholds, likeliest first."""
     n = len(smooth)
     pairs = near_pairs(graph, part)
     links = _links(sums_by_part(smooth, counts, part), weight_by_part(counts, part), pairs, n)
-    needed = thresholds[pairs // n]
+    needed = np.maximum(thresholds[pairs // n], thresholds[pairs % n])
     nearly = np.flatnonzero((links < needed) & (links >= needed - NEARLY))
     order = nearly[np.argsort(-links[nearly])[:MOST_CANDIDATES]]
     return tuple(MergeCandidate(int(pairs[i] // n), int(pairs[i] % n), float(links[i])) for i in order)

@@ -10,13 +10,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from soulcaster.domain.clustering.consolidation.linkage import (
-    Dendrogram,
-    RoundConstraints,
-    average_linkage,
-    sums_by_part,
-)
-from soulcaster.domain.clustering.features.vectors import Flags, Slots, Vectors
+from soulcaster.domain.clustering.consolidation.linkage import Dendrogram, sums_by_part
+from soulcaster.domain.clustering.features.vectors import Slots, Vectors
 
 LOWEST, HIGHEST = 0.4, 0.97
 """The bounds of the threshold: below the lowest, most of what is merged is wrong; the highest merges near-copies."""
@@ -30,8 +25,8 @@ USUAL_TIGHT, USUAL_LOOSE = 0.58, 0.38
 EVIDENCE = 10
 """The number of micro-clusters that say as much as what is assumed."""
 
-BASE, PER_RATIO, PER_LN_SIZE, PER_LN_ALL = -0.24, 0.45, -0.2, 0.1
-"""The threshold is BASE + PER_RATIO * tight / loose + PER_LN_SIZE * ln m + PER_LN_ALL * ln n."""
+BASE, PER_RATIO, PER_LN_SIZE, PER_LN_ALL, PER_NEAREST = -0.31, 0.45, -0.2, 0.08, 0.4
+"""The threshold is BASE + PER_RATIO * tight / loose + PER_LN_SIZE * ln m + PER_LN_ALL * ln n + PER_NEAREST * near."""
 
 FAR = 5.0
 """Two micro-clusters are alike if they are more than this number of spreads above the median similarity."""
@@ -54,21 +49,22 @@ _LEAST = 0.05
 """The least silhouette that a ratio is taken to."""
 
 
-def merge_threshold(
-    smooth: Vectors, counts: Slots, graph: Slots, worded: Flags, constraints: RoundConstraints
-) -> tuple[float, Dendrogram]:
-    """Return the threshold, judged by the micro-clusters that have words, and what is merged down to it and further."""
-    wish = GRANULARITY[constraints.granularity]
-    merges = average_linkage(smooth, counts, graph, min(LOOSE, LOWEST + wish), constraints)
-    judged = np.flatnonzero(worded)
+def merge_threshold(smooth: Vectors, merges: Dendrogram, nearest: Vectors, judged: Slots) -> float:
+    """Return the threshold of texts whose background has been subtracted, without anybody's wish.
+
+    `smooth` are all micro-clusters, `merges` what is merged of them down to `LOOSE`, `nearest` the similarity of each
+    to its nearest one; `judged` are those that have words.
+    """
     n = len(judged)
     tight, loose = silhouettes(smooth, merges, _sample(judged, _SAMPLE), (TIGHT, LOOSE))
     ratio = estimated(tight, USUAL_TIGHT) / max(_LEAST, estimated(loose, USUAL_LOOSE))
     size = micro_clusters_per_topic(smooth[judged])
-    seen = BASE + PER_RATIO * ratio + PER_LN_SIZE * math.log(size) + PER_LN_ALL * math.log(max(1, n))
+    near = float(nearest[judged].mean()) if n else 0.0
+    seen = (
+        BASE + PER_RATIO * ratio + PER_LN_SIZE * math.log(size) + PER_LN_ALL * math.log(max(1, n)) + PER_NEAREST * near
+    )
     # A few micro-clusters say little, and a wrong merge is worse than a missed one.
-    threshold = (n * min(HIGHEST, max(LOWEST, seen)) + EVIDENCE * HIGHEST) / (n + EVIDENCE)
-    return threshold + wish, merges
+    return (n * min(HIGHEST, max(LOWEST, seen)) + EVIDENCE * HIGHEST) / (n + EVIDENCE)
 
 
 def micro_clusters_per_topic(smooth: Vectors) -> float:

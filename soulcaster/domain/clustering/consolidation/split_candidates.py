@@ -11,7 +11,8 @@ import numpy.typing as npt
 
 from soulcaster.domain.clustering.consolidation.linkage import RoundConstraints
 from soulcaster.domain.clustering.consolidation.plan import Plan
-from soulcaster.domain.clustering.features.vectors import Slots, Vectors, unit
+from soulcaster.domain.clustering.consolidation.two_means import two_means
+from soulcaster.domain.clustering.features.vectors import Slots, Vectors
 
 SPLIT_MICRO_CLUSTERS = 6
 """The fewest micro-clusters of a cluster whose split is proposed."""
@@ -21,8 +22,6 @@ SPLIT_SHARE = 0.1
 
 _EXAMINED = 200
 """The largest clusters, of which splits are considered."""
-
-_TWO_MEANS_STEPS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +55,7 @@ def split_candidates(
             continue
         slots = clusters[number]
         halved = _smaller_half(found.smooth[slots], counts[slots, None].astype(np.float32))
-        if halved is not None and halved[1] < found.thresholds[slots[0]]:
+        if halved is not None and halved[1] < np.average(found.thresholds[slots], weights=counts[slots]):
             half, linkage = halved
             candidates.append(SplitCandidate(number, tuple(slots[half].tolist()), linkage))
     return tuple(sorted(candidates, key=lambda candidate: (candidate.linkage, candidate.number)))
@@ -67,12 +66,7 @@ def _smaller_half(rows: Vectors, weight: Vectors) -> tuple[npt.NDArray[np.bool_]
 
     `weight` has shape (n, 1). Return None if the smaller half has too small a share of it.
     """
-    one = rows[int((rows @ (rows * weight).sum(0)).argmax())]
-    other = rows[int((rows @ one).argmin())]
-    for _ in range(_TWO_MEANS_STEPS):
-        side = rows @ other > rows @ one
-        sums = (rows * weight)[~side].sum(0), (rows * weight)[side].sum(0)
-        one, other = unit(np.stack(sums))
+    side, sums = two_means(rows, weight)
     weights = float(weight[~side].sum()), float(weight[side].sum())
     if min(weights) < SPLIT_SHARE * sum(weights):
         return None
