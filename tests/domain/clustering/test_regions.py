@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from soulcaster.domain.clustering.consolidation.linkage import RoundConstraints
 from soulcaster.domain.clustering.consolidation.plan import Plan, plan
-from soulcaster.domain.clustering.consolidation.regions import FEWEST_OF_HALF, FEWEST_OF_SOURCE, regions
+from soulcaster.domain.clustering.consolidation.regions import FEWEST_OF_HALF, regions
 from soulcaster.domain.clustering.features.vectors import Slots, Vectors, unit
 from tests.domain.clustering.graphs import arrivals, known, one_source, planted, seeds, steady, together, worded
 from tests.domain.clustering.make import chance_rows
@@ -46,6 +46,16 @@ def test_what_one_kind_shares_is_no_reason_to_merge() -> None:
     assert planned(rows, kind).thresholds[kind == 0].min() > 0.9
 
 
+def test_a_threshold_is_above_what_topics_of_one_subject_share() -> None:
+    topics, of = planted(300, 10, 0.5)
+    rows = unit(np.concatenate([unit(topics + 0.9 * chance_rows(1, 128, 1)), planted(300, 10, 0.9)[0]]))
+    found = planned(unit(rows - rows.mean(0)), np.repeat([0, 1], 300))
+    smooth = found.smooth[:300]
+    shared = float((smooth @ smooth.T)[of[:, None] != of].mean())
+    assert shared > 0.1
+    assert found.thresholds[:300].min() > shared + 0.4 * (1 - shared)
+
+
 def test_texts_of_one_kind_are_one_region_whatever_their_sources() -> None:
     rows, _ = planted(400, 20, 0.9)
     sources = np.random.default_rng(1).integers(0, 3, 400)
@@ -53,8 +63,8 @@ def test_texts_of_one_kind_are_one_region_whatever_their_sources() -> None:
 
 
 def test_a_small_source_goes_with_the_nearest() -> None:
-    rows, _, kind = two_kinds()
-    few = np.flatnonzero(kind == 1)[: FEWEST_OF_SOURCE - 1]
+    rows, topic, kind = two_kinds()
+    few = np.flatnonzero(topic < 2)  # of two topics, far from the mean of their kind
     sources = kind.copy()
     sources[few] = 2
     found = regions(rows, np.arange(len(rows)), sources)
