@@ -28,13 +28,17 @@ class _OfPartition:
     """The records of one partition that were delivered."""
 
     def __init__(self, first: int) -> None:
-        self._first = first
+        self._first = self._passed = first
         self._left: dict[int, float] = {}
         self._offsets: list[int] = []
         """A heap of the offsets in `_left`, and of some that are done."""
         self._behind_last = Position(first, 0.0)
 
     def delivered(self, offset: int, at: float) -> None:
+        if offset < self._first:
+            self._first = self._passed = offset
+        if offset < self._passed:
+            return  # it is done, and may be committed: it need not come again
         self._left[offset] = at
         heapq.heappush(self._offsets, offset)
         if offset >= self._behind_last.next:
@@ -51,16 +55,17 @@ class _OfPartition:
         first_left = self._offsets[0]
         return Position(first_left, self._left[first_left])
 
-    @property
-    def moved(self) -> bool:
-        return self.position().next > self._first
+    def committable(self) -> int | None:
+        self._passed = max(self._passed, self.position().next)
+        return self._passed if self._passed > self._first else None
 
 
 class Progress:
     """The records that were delivered to somebody, and which of them are done.
 
-    A record may be delivered again: then it is done when it is done again. One that was delivered and is dropped counts
-    as not done, until it is delivered again and done, or its partition is forgotten.
+    A record may be delivered again: then it is done when it is done again, unless it could be committed before. One
+    that was delivered and is dropped counts as not done, until it is delivered again and done, or its partition is
+    forgotten.
     """
 
     def __init__(self) -> None:
@@ -87,7 +92,7 @@ class Progress:
     def committable(self, partition: Partition) -> int | None:
         """Return the offset that may be committed, None where nothing is done from the first record on."""
         known = self._partitions.get(partition)
-        return known.position().next if known is not None and known.moved else None
+        return None if known is None else known.committable()
 
     def forget(self, partition: Partition) -> None:
         """Forget a partition: it is read from its committed offset when it comes back."""

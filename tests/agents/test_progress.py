@@ -48,6 +48,25 @@ def test_a_record_that_is_delivered_again_is_to_be_done_again() -> None:
     assert progress.committable(HERE) == 4
 
 
+def test_a_record_that_was_committed_is_not_waited_for_when_it_is_delivered_again() -> None:
+    progress = delivered(3, 4)
+    progress.done(HERE, 3)
+    assert progress.committable(HERE) == 4
+    progress.delivered(HERE, 3, 3.0)  # read again from an offset before, and dropped
+    progress.done(HERE, 4)
+    assert progress.committable(HERE) == 5
+
+
+def test_a_record_before_the_first_is_waited_for() -> None:
+    progress = delivered(100)
+    progress.done(HERE, 100)
+    assert progress.committable(HERE) == 101
+    progress.delivered(HERE, 90, 90.0)
+    assert progress.committable(HERE) is None
+    progress.done(HERE, 90)
+    assert progress.committable(HERE) == 101
+
+
 def test_what_was_forgotten_is_done_for_nobody() -> None:
     progress = delivered(1, 2)
     progress.forget(HERE)
@@ -130,4 +149,4 @@ class Partition(RuleBasedStateMachine):
 
 
 TestPartition = Partition.TestCase
-TestPartition.settings = hypothesis_settings(max_examples=200, stateful_step_count=40)
+TestPartition.settings = hypothesis_settings(max_examples=60, stateful_step_count=40)
