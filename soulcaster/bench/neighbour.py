@@ -20,6 +20,7 @@ import numpy as np
 
 from soulcaster.bench.feeds import texts
 from soulcaster.bench.greedy import CONNECTIONS
+from soulcaster.bench.pipeline import clustered_items
 from soulcaster.bench.programs import WORKER, Program, wait_until
 from soulcaster.bench.progress import Report
 from soulcaster.bench.web import fill, signed_in
@@ -168,8 +169,7 @@ class _Intake:
         return await self._clustered(RECEIVING)
 
     async def _clustered(self, project_id: str) -> bool:
-        stats = await self._read_model.projects.stats(project_id)
-        return stats.total_feedback - stats.unclustered >= self._posted[project_id]
+        return clustered_items(await self._read_model.projects.stats(project_id)) >= self._posted[project_id]
 
     async def _post(self, project_id: str, count: int) -> None:
         raw = [

@@ -187,7 +187,7 @@ async def _measure_latency(settings: Settings) -> list[float]:
 
         async def follow(number: int, acknowledged: float) -> None:
             async def visible() -> bool:
-                return _clustered(await read_model.projects.stats(project_id)) >= number
+                return clustered_items(await read_model.projects.stats(project_id)) >= number
 
             await wait_until(visible, poll_seconds=LATENCY_POLL_SECONDS)
             latencies.append((time.perf_counter() - acknowledged) * 1000)
@@ -202,7 +202,8 @@ async def _measure_latency(settings: Settings) -> list[float]:
     return latencies
 
 
-def _clustered(stats: Stats) -> int:
+def clustered_items(stats: Stats) -> int:
+    """Return how many items of a project are in their clusters."""
     return stats.total_feedback - stats.unclustered
 
 
@@ -212,7 +213,7 @@ async def _warm_up(publisher: Publisher, read_model: ReadModel, project_id: str)
     await publisher.publish([Outgoing(FEEDBACK_RAW.name, None, item.model_dump_json().encode())])
 
     async def clustered() -> bool:
-        return _clustered(await read_model.projects.stats(project_id)) == 1
+        return clustered_items(await read_model.projects.stats(project_id)) == 1
 
     await wait_until(clustered)
 
@@ -220,7 +221,7 @@ async def _warm_up(publisher: Publisher, read_model: ReadModel, project_id: str)
 async def all_clustered(read_model: ReadModel, run: str, count: int) -> bool:
     """Return whether so many items of a run can be read in their clusters."""
     stats = [await read_model.projects.stats(project_id) for project_id in project_ids(run)]
-    return sum(_clustered(one) for one in stats) >= count
+    return sum(clustered_items(one) for one in stats) >= count
 
 
 async def processing_seconds(

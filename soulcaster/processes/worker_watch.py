@@ -102,8 +102,9 @@ class WorkerWatch:
             {(tp.topic, tp.partition): span.end for tp, span in spans.items()},
             {(tp.topic, tp.partition): max(committed.get(tp, 0), span.first) for tp, span in spans.items()},
         )
-        nothing = Progress()
-        positions = {agent: self._progress.get(agent, nothing).positions() for agent in self._topics}
+        positions = {
+            agent: self._progress[agent].positions() if agent in self._progress else {} for agent in self._topics
+        }
         unknown = self._backlog.unknown(look, positions)
         if unknown:
             asked = {TopicPartition(*partition): offset for partition, offset in unknown.items()}
