@@ -121,8 +121,9 @@ class SegmentedTable(Generic[T]):
             written.note(key)
         self._written = written
         self._loading.clear()
-        discarded, self._states = self._states, {}
-        _free([*discarded.values()])
+        discarded = [*self._states.values()]
+        self._states = {}
+        _free(discarded)
 
     async def _load(self, place: ProjectPartition) -> None:
         """Load a state, or wait until somebody else has."""
@@ -181,6 +182,7 @@ def _read(reader: Callable[[Mapping[str, bytes]], R], written: _WrittenRows) -> 
 
 
 def _free(states: list[T]) -> None:
+    """Empty the list in a thread; if somebody else holds a state, who drops it last frees it."""
     if states:
         asyncio.get_running_loop().run_in_executor(None, free, states)
 

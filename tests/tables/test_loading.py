@@ -2,7 +2,9 @@
 
 import asyncio
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from typing import ParamSpec, TypeVar
 
 import pytest
 
@@ -10,6 +12,8 @@ from soulcaster.domain.segments import Segments, newest_blob
 from soulcaster.services.threads import THREAD_BYTES
 from tables.segmented import SegmentedTable
 
+P = ParamSpec("P")
+R = TypeVar("R")
 WIDTH = 2
 BLOBS = {b"large": bytes(2 * THREAD_BYTES)}
 
@@ -44,6 +48,15 @@ class Making:
         if self.failures:
             raise self.failures.pop()
         return State(segments, self.freed)
+
+
+class DoneAtOnce(ThreadPoolExecutor):
+    """Threads that have done their work before the caller goes on."""
+
+    def submit(self, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Future[R]:
+        future = super().submit(fn, *args, **kwargs)
+        wait([future])
+        return future
 
 
 async def large(*projects: str) -> tuple[SegmentedTable[State], Making]:
@@ -125,6 +138,7 @@ async def test_a_state_that_cannot_be_loaded_fails_for_all_and_is_tried_again() 
 async def test_a_state_that_is_discarded_is_freed_in_a_thread(how: str) -> None:
     table, making = await large("p1")
     await table.state(0, "p1")
+    asyncio.get_running_loop().set_default_executor(DoneAtOnce())
     if how == "forget":
         table.forget(0, "p1")
     else:
