@@ -2,7 +2,8 @@
 
 How fine topics are shows in how well parts are separated at two cuts, a tight one that leaves near-copies together and
 a loose one that makes large parts, and in how many micro-clusters a topic has. docs/clustering.md ("The merge
-threshold") has the reasons, and how the numbers were found; no label and no text domain is in them.
+threshold") has the reasons, docs/clustering-figures.md says how the numbers were chosen; no label and no text domain is
+in them.
 """
 
 import math

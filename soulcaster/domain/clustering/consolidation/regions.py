@@ -2,7 +2,8 @@
 
 Texts of several kinds in one project have topics of different fineness, and none of them is near the background of
 all. So each region is judged around its own background, as a project of its own would be; clusters may still reach
-from one region into another. docs/clustering.md ("Regions") has the reasons, and how the numbers were found.
+from one region into another. docs/clustering.md ("Regions") has the reasons, docs/clustering-figures.md says how the
+numbers were chosen.
 """
 
 import numpy as np
