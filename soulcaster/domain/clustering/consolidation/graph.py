@@ -26,7 +26,8 @@ def nearest_graph(features: Vectors, neighbours: Slots) -> tuple[Slots, Vectors]
     first = known[:, :_FRIENDS]
     friends = np.where(first[:, :, None] >= 0, known[first][:, :, :_FRIENDS], -1).reshape(n, _FRIENDS**2)
     pairs = near_pairs(np.hstack([known, friends]), np.arange(n))
-    return _top(pairs, pair_dots(features, pairs, n), n)
+    low, high = pairs // n, pairs % n
+    return _top(low, high, pair_dots(features, low, high), n)
 
 
 def near_pairs(near: Slots, part: Slots) -> Slots:
@@ -49,21 +50,21 @@ def unique_pairs(one: Slots, other: Slots, n: int) -> Slots:
     return pairs[np.diff(pairs, prepend=-1) > 0]
 
 
-def pair_dots(rows: Vectors, pairs: Slots, n: int) -> Vectors:
+def pair_dots(rows: Vectors, low: Slots, high: Slots) -> Vectors:
     """Return the dot product of the two rows of each pair."""
-    dots = np.empty(len(pairs), np.float32)
-    for at in range(0, len(pairs), _CHUNK_ROWS):
-        chunk = pairs[at : at + _CHUNK_ROWS]
-        np.einsum("ij,ij->i", rows[chunk // n], rows[chunk % n], out=dots[at : at + _CHUNK_ROWS])
+    dots = np.empty(len(low), np.float32)
+    for at in range(0, len(low), _CHUNK_ROWS):
+        chunk = slice(at, at + _CHUNK_ROWS)
+        np.einsum("ij,ij->i", rows[low[chunk]], rows[high[chunk]], out=dots[chunk])
     return dots
 
 
-def _top(pairs: Slots, dots: Vectors, n: int) -> tuple[Slots, Vectors]:
+def _top(low: Slots, high: Slots, dots: Vectors, n: int) -> tuple[Slots, Vectors]:
     """Return the best `NEIGHBOURS` of each node of a graph of weighted pairs."""
     graph = np.full((n, NEIGHBOURS), -1, np.int64)
     similarity = np.full((n, NEIGHBOURS), -1, np.float32)
-    node = np.concatenate([pairs // n, pairs % n])
-    to = np.concatenate([pairs % n, pairs // n])
+    node = np.concatenate([low, high])
+    to = np.concatenate([high, low])
     weight = np.concatenate([dots, dots])
     # By node, then by weight: a float32 that is not negative sorts as its bits do.
     bits = np.maximum(np.float32(2) - weight, np.float32(0)).view(np.uint32)

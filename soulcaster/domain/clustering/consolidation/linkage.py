@@ -118,50 +118,63 @@ def average_linkage(
     sided[list(sides)] = True
     fixed[start[list(constraints.fixed)]] = True
     pairs = near_pairs(graph, start)
-    links = _links(sums, weight, pairs, n)
+    low, high = pairs // n, pairs % n
+    links = _links(sums, weight, low, high)
     height = np.ones(n, np.float32)
-    done: list[tuple[int, int, float]] = []
-    while len(pairs):
+    gone, into = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
+    heights = [np.zeros(0, np.float32)]
+    while len(links):
         # 1. Forget pairs that are too far apart or must not be merged.
         allowed = links >= threshold
-        low, high = pairs // n, pairs % n
         allowed &= ~(fixed[low] | fixed[high])
         for at in np.flatnonzero(allowed & sided[low] & sided[high]).tolist():
             allowed[at] = _may_meet(sides[int(low[at])], sides[int(high[at])])
-        pairs, links, low, high = pairs[allowed], links[allowed], low[allowed], high[allowed]
-        if not len(pairs):
+        low, high, links = low[allowed], high[allowed], links[allowed]
+        if not len(links):
             break
         # 2. Merge the pairs that are each other's nearest.
-        best = np.full(n, -2.0)
+        best = np.full(n, -2, np.float32)
         np.maximum.at(best, low, links)
         np.maximum.at(best, high, links)
-        mutual = np.flatnonzero((links >= best[low]) & (links >= best[high]))
-        into = np.arange(n)
-        taken: set[int] = set()
-        for at in mutual.tolist():
-            a, b = int(low[at]), int(high[at])
-            if a in taken or b in taken:
-                continue  # of three at exactly the same similarity, the third is merged in the next pass
-            taken.update((a, b))
-            into[b] = a
-            sums[a] += sums[b]
-            weight[a] += weight[b]
-            # Linkage can rise when a part is merged with one that has pairs the other did not have as candidates.
-            height[a] = min(height[a], height[b], links[at])
-            done.append((a, b, float(height[a])))
-            if b in sides:
-                sides[a] = {**sides.get(a, {}), **sides.pop(b)}
-                sided[a] = True
-        # 3. Link the merged parts again.
-        changed = np.zeros(n, bool)
-        changed[list(taken)] = True
+        mutual = _disjoint(np.flatnonzero((links >= best[low]) & (links >= best[high])), low, high, n)
+        a, b = low[mutual], high[mutual]
+        sums[a] += sums[b]
+        weight[a] += weight[b]
+        # Linkage can rise when a part is merged with one that has pairs the other did not have as candidates.
+        height[a] = np.minimum(np.minimum(height[a], height[b]), links[mutual])
+        for one, other in zip(a[sided[b]].tolist(), b[sided[b]].tolist(), strict=True):
+            sides[one] = {**sides.get(one, {}), **sides.pop(other)}
+            sided[one] = True
+        into.append(a)
+        gone.append(b)
+        heights.append(height[a])
+        # 3. Link the merged parts again. No other pair has one of them, so none comes twice.
+        changed = np.zeros(n, np.bool_)
+        changed[a] = changed[b] = True
+        now = np.arange(n)
+        now[b] = a
         touched = changed[low] | changed[high]
-        again = unique_pairs(into[low[touched]], into[high[touched]], n)
-        again = again[~np.isin(again, pairs[~touched], assume_unique=True)]
-        pairs = np.concatenate([pairs[~touched], again])
-        links = np.concatenate([links[~touched], _links(sums, weight, again, n)])
-    kept, gone, heights = np.array(done, np.float64).reshape(-1, 3).T
-    return Dendrogram(start, kept.astype(np.int64), gone.astype(np.int64), heights.astype(np.float32))
+        again = unique_pairs(now[low[touched]], now[high[touched]], n)
+        low_again, high_again = again // n, again % n
+        low, high = np.concatenate([low[~touched], low_again]), np.concatenate([high[~touched], high_again])
+        links = np.concatenate([links[~touched], _links(sums, weight, low_again, high_again)])
+    return Dendrogram(start, np.concatenate(into), np.concatenate(gone), np.concatenate(heights))
+
+
+def _disjoint(chosen: Slots, low: Slots, high: Slots, n: int) -> Slots:
+    """Return those of the chosen pairs that share no part with one before them.
+
+    Of three parts at exactly the same similarity, the third is merged in the next pass.
+    """
+    if np.bincount(np.concatenate([low[chosen], high[chosen]]), minlength=n).max() == 1:
+        return chosen
+    taken: set[int] = set()
+    kept: list[int] = []
+    for at, one, other in zip(chosen.tolist(), low[chosen].tolist(), high[chosen].tolist(), strict=True):
+        if one not in taken and other not in taken:
+            taken.update((one, other))
+            kept.append(at)
+    return np.array(kept, np.int64)
 
 
 def merge_candidates(
@@ -170,11 +183,12 @@ def merge_candidates(
     """Return pairs of parts whose linkage is just below the higher one of their thresholds, likeliest first."""
     n = len(smooth)
     pairs = near_pairs(graph, part)
-    links = _links(sums_by_part(smooth, counts, part), weight_by_part(counts, part), pairs, n)
-    needed = np.maximum(thresholds[pairs // n], thresholds[pairs % n])
+    low, high = pairs // n, pairs % n
+    links = _links(sums_by_part(smooth, counts, part), weight_by_part(counts, part), low, high)
+    needed = np.maximum(thresholds[low], thresholds[high])
     nearly = np.flatnonzero((links < needed) & (links >= needed - NEARLY))
     order = nearly[np.argsort(-links[nearly])[:MOST_CANDIDATES]]
-    return tuple(MergeCandidate(int(pairs[i] // n), int(pairs[i] % n), float(links[i])) for i in order)
+    return tuple(MergeCandidate(int(low[i]), int(high[i]), float(links[i])) for i in order)
 
 
 def sums_by_part(rows: Vectors, counts: Slots, part: Slots) -> Vectors:
@@ -229,8 +243,7 @@ def _may_meet(one: Sides, other: Sides) -> bool:
     return all(one[separation] == other[separation] for separation in one.keys() & other.keys())
 
 
-def _links(sums: Vectors, weight: npt.NDArray[np.float64], pairs: Slots, n: int) -> Vectors:
+def _links(sums: Vectors, weight: npt.NDArray[np.float64], low: Slots, high: Slots) -> Vectors:
     """Return the linkage of each pair of parts: for unit vectors, the dot product of their means."""
-    low, high = pairs // n, pairs % n
-    links: Vectors = (pair_dots(sums, pairs, n) / (weight[low] * weight[high])).astype(np.float32)
+    links: Vectors = (pair_dots(sums, low, high) / (weight[low] * weight[high])).astype(np.float32)
     return links

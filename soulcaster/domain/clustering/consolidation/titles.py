@@ -7,6 +7,7 @@ rare they are among all texts.
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import islice
 from typing import Protocol
 
@@ -103,16 +104,16 @@ def terms(micro_clusters: Sequence[MicroCluster], lexicon: Lexicon) -> tuple[str
     Stop words of the texts' languages are left out, and what stands for masked data.
     """
     counted = describing_words([_said(mc) for mc in micro_clusters])
+    of_words = list(map(stem, counted))
     of_stem: dict[str, int] = {}
-    for word, times in counted.items():
-        s = stem(word)
+    for s, times in zip(of_words, counted.values(), strict=True):
         of_stem[s] = of_stem.get(s, 0) + times
     stems = sorted(of_stem)
     weight = np.sqrt([of_stem[s] for s in stems]) * lexicon.rarity(stems)
     best = [stems[at] for at in np.argsort(-weight, kind="stable")[:TERMS].tolist()]
     forms: dict[str, list[tuple[int, str]]] = {s: [] for s in best}
-    for word, times in counted.items():
-        if (s := stem(word)) in forms:
+    for s, (word, times) in zip(of_words, counted.items(), strict=True):
+        if s in forms:
             forms[s].append((-times, word))
     return tuple(min(forms[s])[1] for s in best)
 
@@ -121,10 +122,16 @@ def describing_words(texts: Sequence[str]) -> dict[str, int]:
     """Return the words that may describe these texts, and how many of them have each."""
     occurrences: Counter[str] = Counter()
     for text in texts:
-        occurrences.update(set(words(without_masks(text))))
+        occurrences.update(_words_of(text))
     languages = {_EVERYWHERE, *filter(None, map(language_of, texts[:_LANGUAGES_OF]))}
     unsaid = frozenset[str]().union(*map(stop_words, languages))
-    return {w: times for w, times in occurrences.items() if _may_describe(w) and w not in unsaid}
+    return {w: times for w, times in occurrences.items() if w not in unsaid}
+
+
+@lru_cache(2048)
+def _words_of(text: str) -> frozenset[str]:
+    """Return the different words of a text without the shortest; round after round reads the same texts."""
+    return frozenset(filter(_may_describe, words(without_masks(text))))
 
 
 def _said(mc: MicroCluster) -> str:
