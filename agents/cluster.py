@@ -71,6 +71,23 @@ class Cluster:
     async def process(self, batch: Batch, records: Sequence[Record]) -> int:
         """Process records, of several projects perhaps; return how many events they gave."""
         received = await away(sum(len(record.value or b"") for record in records), lambda: _parse(records))
+        with self._rounds.working_on(received):
+            projects, steps = await self._carry_out(batch, received)
+        for place, project in projects.items():
+            await asyncio.sleep(0)
+            self._rounds.rebalance_when_quiet(place, project)
+        return sum(len(step.events) for of_project in steps.values() for step in of_project)
+
+    async def close(self) -> None:
+        """Stop the rounds that run."""
+        self._rounds.stop()
+
+    # ---- steps ---------------------------------------------------------------------------------------------------
+
+    async def _carry_out(
+        self, batch: Batch, received: Mapping[ProjectPartition, Sequence[Envelope]]
+    ) -> tuple[dict[ProjectPartition, ProjectClusters], dict[ProjectPartition, list[Step]]]:
+        """Carry out, store and send what projects have received; return the projects and their steps."""
         projects: dict[ProjectPartition, ProjectClusters] = {}
         steps: dict[ProjectPartition, list[Step]] = {}
         failed: dict[ProjectPartition, Exception] = {}
@@ -104,16 +121,7 @@ class Cluster:
         for of_project in steps.values():
             await asyncio.sleep(0)
             count_steps(of_project)
-        for place, project in projects.items():
-            await asyncio.sleep(0)
-            self._rounds.rebalance_when_quiet(place, project)
-        return sum(len(step.events) for of_project in steps.values() for step in of_project)
-
-    async def close(self) -> None:
-        """Stop the rounds that run."""
-        self._rounds.stop()
-
-    # ---- steps ---------------------------------------------------------------------------------------------------
+        return projects, steps
 
     async def _take(
         self, place: ProjectPartition, project: ProjectClusters, envelopes: Iterable[Envelope]

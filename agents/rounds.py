@@ -7,7 +7,9 @@ round that gets lost on the way is due again.
 
 import asyncio
 import time
+from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import uuid4
@@ -72,8 +74,18 @@ class BackgroundRounds:
         self._finished: dict[ProjectPartition, FinishedRound] = {}
         self._timers: dict[ProjectPartition, asyncio.TimerHandle] = {}
         self._last_seconds: dict[ProjectPartition, float] = {}
+        self._worked_on: Collection[ProjectPartition] = ()
         self._short = ThreadPoolExecutor(1, "short-round")
         self._long = ThreadPoolExecutor(1, "long-round")
+
+    @contextmanager
+    def working_on(self, places: Collection[ProjectPartition]) -> Iterator[None]:
+        """Ask for no round of these projects meanwhile: something of them has come, however long it takes."""
+        self._worked_on = places
+        try:
+            yield
+        finally:
+            self._worked_on = ()
 
     async def start_due(self, place: ProjectPartition, project: ProjectClusters) -> list[Step]:
         """Start a round if one is due and none is running; return the step that says so.
@@ -122,7 +134,9 @@ class BackgroundRounds:
             timer.cancel()
 
     def _rebalance(self, place: ProjectPartition) -> None:
-        if place not in self._tasks:
+        if place in self._worked_on:
+            self._timers[place] = asyncio.get_running_loop().call_later(SETTLE_SECONDS, self._rebalance, place)
+        elif place not in self._tasks:
             self._tasks[place] = asyncio.create_task(self._send(place, Rebalance))
 
     async def _run(self, place: ProjectPartition, project: ProjectClusters, due: Round) -> None:

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from agents import rounds as rounds_module
@@ -18,13 +19,14 @@ from soulcaster.domain.clustering.project.clusters import ProjectClusters
 from soulcaster.domain.clustering.project.item_records import RECORD_BYTES
 from soulcaster.domain.clustering.project.round_schedule import Round
 from soulcaster.domain.commands import Configure, Rebalance, RoundFinished
+from soulcaster.domain.embedder import EmbedderKey
 from soulcaster.domain.events import ClusteringStatus, CommandDone
 from soulcaster.ports.messaging import Record
 from soulcaster.wire.cluster_commands import ClusterCommand
 from soulcaster.wire.cluster_events import ClusterEvents
 from tables.segmented import SegmentedTable
 from tests.agents.test_cluster import COMMANDS, embedded, words
-from tests.support.agents import Flaky, Rows, collect, record, records, stored
+from tests.support.agents import Flaky, HashEmbedder, Rows, collect, record, records, stored
 from tests.support.make import NOW
 
 
@@ -263,6 +265,35 @@ async def test_a_command_in_between_makes_the_round_run_again() -> None:
         await writer.give((await writer.commands(2))[1])
         assert writer.statuses()[-1].round == 1
         assert writer.done() == [("finer", "applied"), ("please", "applied")]
+
+
+async def test_a_round_on_the_way_is_what_was_asked_for() -> None:
+    async with writing(Rows()) as writer:
+        await writer.give(embedded(*words("card late", "login slow")), command("please"))
+        [finished] = await writer.commands(1)
+        await writer.give(embedded(*words(*(f"card {n}" for n in range(30)))))
+        assert writer.done() == [("please", "applied")]
+        await writer.give(finished)
+        assert writer.statuses()[-1].outcome.startswith("given up")
+        await writer.commands(1)  # nobody asks for another round
+
+
+async def test_a_project_that_is_worked_on_is_not_quiet(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rounds_module, "SETTLE_SECONDS", 0.0)
+    rows, publisher, place = Rows(), Flaky(), (0, "p1")
+    project = await rows.clusters().state(*place)
+    texts = words(*(f"card {n}" for n in range(60)))
+    key = EmbedderKey("hash", "1", 8)
+    project.add(key, texts, np.stack([HashEmbedder().vector(item.text) for item in texts]))
+    rounds = rounds_module.BackgroundRounds(publisher, lambda: NOW)
+    with rounds.working_on([place]):
+        rounds.rebalance_when_quiet(place, project)
+        await asyncio.sleep(0.05)
+        assert not publisher.sent
+    async with asyncio.timeout(60):
+        while not publisher.sent:
+            await asyncio.sleep(0.001)
+    rounds.stop()
 
 
 async def test_after_an_import_rounds_follow_until_nothing_is_left_to_change(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -610,13 +610,20 @@ def test_a_round_beside_the_stream_is_given_up_when_one_was_done_on_the_way() ->
     due = state.round_due()
     assert due is not None
     decision = due.decide()
-    state.add(A, *stream(range(30, 90)))
+    assert answer(state.add(A, *stream(range(30, 90))))[0] == "applied"
     before = state.cluster_of([uid(n) for n in range(90)])
     assert answerless(state.finish(due, decision, NOW, 0.1))
     assert state.cluster_of([uid(n) for n in range(90)]) == before
-    again = state.round_due()
-    assert again is not None
-    assert answer(state.finish(again, again.decide(), NOW, 0.1))[0] == "applied"
+    assert state.round_due() is None
+
+
+def test_a_reset_waits_for_its_own_round() -> None:
+    state, _ = fed(30)
+    state.apply(Reset("r", *WHO), NOW)
+    assert answerless(state.add(A, *stream(range(30, 90))))  # rounds on the way are bounded
+    due = state.round_due()
+    assert due is not None
+    assert answer(state.finish(due, due.decide(), NOW, 0.1))[0] == "applied"
 
 
 def answerless(step: Step) -> bool:

@@ -136,6 +136,7 @@ class ProjectClusters:
         clusters = self._embedder(embedder, draft)
         self._place(clusters, [items[row] for row in rows], vectors[rows], draft)
         if any(round_.moved_share is not None for round_ in draft.rounds):
+            self._rounds.carried_out_on_the_way(clusters, draft)
             self._archive.note(self._archive.expired(), draft)
         step = self._commit_and_retry(draft)
         return step + self._archive_more() if self._state.expired_left else step

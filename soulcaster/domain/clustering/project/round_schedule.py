@@ -132,10 +132,11 @@ class RoundSchedule:
         if len(self._state.requested) >= MAX_REQUESTED:
             raise BadInput("too many commands wait for a round")
 
-    def _answer(self, outcome: CommandOutcome, reason: str, at: datetime, draft: StepDraft) -> None:
-        """Say what became of all requests."""
+    def _answer(self, outcome: CommandOutcome, reason: str, at: datetime | None, draft: StepDraft) -> None:
+        """Say what became of all requests; where no time is given, it is when they were made."""
         for command in self._state.requested.values():
-            draft.events.append(CommandDone(command.id, outcome, reason, at, command.type))
+            done = CommandDone(command.id, outcome, reason, at or command.requested_at, command.type)
+            draft.events.append(done)
             draft.remember(id_bytes(command_record_id(command.id)), DONE)
             self._state.drop_command(command.id, draft)
         self._state.requested = {}
@@ -147,6 +148,16 @@ class RoundSchedule:
         self._items_at_failure = 0
         if clusters.clusterer.rounds.complete:
             self._to_reset.discard(clusters.key)
+        self._answer_unless_others_wait(clusters, outcome, at, draft)
+
+    def carried_out_on_the_way(self, clusters: EmbedderClusters, draft: StepDraft) -> None:
+        """Note that a round was carried out while items were added: it has seen all that a request was about."""
+        outcome = f"round {clusters.state.progress.number} was carried out as items came"
+        self._answer_unless_others_wait(clusters, outcome, None, draft)
+
+    def _answer_unless_others_wait(
+        self, clusters: EmbedderClusters, outcome: str, at: datetime | None, draft: StepDraft
+    ) -> None:
         others = (other for other in self._state.embedders if other is not clusters)
         if not self._to_reset and not any(other.clusterer.rounds.stale() for other in others):
             self._answer("applied", outcome, at, draft)
