@@ -106,8 +106,9 @@ def broad_threshold(smooth: Vectors) -> tuple[float, float]:
     n = len(smooth)
     if n < LEAST_TEXTS:
         return 0.0, math.inf
-    random = np.random.default_rng(n)
-    sample = smooth if n <= _SAMPLE else smooth[np.sort(random.choice(n, _SAMPLE, replace=False))]
+    sample = smooth
+    if n > _SAMPLE:
+        sample = smooth[np.sort(np.random.default_rng(n).choice(n, _SAMPLE, replace=False))]
     pairs = (sample @ sample.T)[~np.tri(len(sample), dtype=np.bool_)]
     low, middle = np.arctanh(np.clip(np.quantile(pairs, [0.16, 0.5]), -_FARTHEST, _FARTHEST)).tolist()
     return math.tanh(middle), math.tanh(middle + BROAD * max(_LEAST_SPREAD, middle - low))

@@ -13,10 +13,15 @@ def two_means(rows: Vectors, weight: Vectors) -> tuple[npt.NDArray[np.bool_], tu
 
     `weight` has shape (n, 1). It starts from the row nearest to the mean of all and from the row farthest from that.
     """
-    one = rows[int((rows @ (rows * weight).sum(0)).argmax())]
+    weighted = rows * weight
+    one = rows[int((rows @ weighted.sum(0)).argmax())]
     other = rows[int((rows @ one).argmin())]
+    before = None
     for _ in range(_STEPS):
         side = rows @ other > rows @ one
-        sums = (rows * weight)[~side].sum(0), (rows * weight)[side].sum(0)
+        if before is not None and np.array_equal(side, before):
+            break  # further steps change nothing
+        sums = weighted[~side].sum(0), weighted[side].sum(0)
         one, other = unit(np.stack(sums))
+        before = side
     return side, sums
