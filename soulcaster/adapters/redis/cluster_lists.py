@@ -9,12 +9,13 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 
 from pydantic import TypeAdapter
 
 from soulcaster.adapters.redis import keys
 from soulcaster.adapters.redis.jobs import read_jobs
-from soulcaster.adapters.redis.typed import Commands, Pipeline
+from soulcaster.adapters.redis.typed import Commands, Pipeline, Value
 from soulcaster.domain.lifecycle import ClusterStatus, Job, Triage, cluster_status
 from soulcaster.ports.clusters import ClusterOrder
 
@@ -27,6 +28,8 @@ LISTED_AT_ONCE = 1_000
 _TRIAGE: TypeAdapter[Triage] = TypeAdapter(Triage)
 
 _FIELDS = ("size", "sources", "created_at", "updated_at", "triage", "theme_id")
+
+_UNKNOWN: Mapping[str, Mapping[str, Value]] = MappingProxyType({})
 
 
 def status_label(status: ClusterStatus) -> str:
@@ -74,28 +77,43 @@ async def forget_empty(redis: Commands, project_id: str, cluster_ids: Sequence[s
     await transaction.execute()
 
 
-async def update_lists(redis: Commands, project_id: str, cluster_ids: Sequence[str]) -> None:
-    """Bring the lists up to date with these clusters; a cluster without a hash is in none of them."""
+async def update_lists(
+    redis: Commands, project_id: str, cluster_ids: Sequence[str], hashes: Mapping[str, Mapping[str, Value]] = _UNKNOWN
+) -> None:
+    """Bring the lists up to date with these clusters; a cluster without a hash is in none of them.
+
+    `hashes` are those that the caller has just written; the others are read.
+    """
     for first in range(0, len(cluster_ids), LISTED_AT_ONCE):
-        await _update_lists(redis, project_id, cluster_ids[first : first + LISTED_AT_ONCE])
+        await _update_lists(redis, project_id, cluster_ids[first : first + LISTED_AT_ONCE], hashes)
 
 
-async def _update_lists(redis: Commands, project_id: str, cluster_ids: Sequence[str]) -> None:
+async def _update_lists(
+    redis: Commands, project_id: str, cluster_ids: Sequence[str], hashes: Mapping[str, Mapping[str, Value]]
+) -> None:
     pipe = redis.pipeline()
     listed = pipe.hmget(keys.cluster_labels(project_id), cluster_ids)
-    found = [
-        (pipe.hmget(keys.cluster(project_id, i), _FIELDS), pipe.zrevrange(keys.cluster_jobs(i), 0, 0))
-        for i in cluster_ids
-    ]
+    read = {i: pipe.hmget(keys.cluster(project_id, i), _FIELDS) for i in cluster_ids if i not in hashes}
+    all_jobs = pipe.zcard(keys.jobs(project_id))
     await pipe.execute()
-    jobs = {job.id: job for job in await read_jobs(redis, [job_id for _, ids in found for job_id in ids.value])}
+    newest = await _newest_jobs(redis, cluster_ids) if all_jobs.value else {}
     before = {i: set(json.loads(text)) for i, text in zip(cluster_ids, listed.value, strict=True) if text is not None}
-    now = {
-        i: _listing([field or "" for field in fields.value], jobs[ids.value[0]] if ids.value else None)
-        for i, (fields, ids) in zip(cluster_ids, found, strict=True)
-        if fields.value[0] is not None
-    }
+    now: dict[str, _Listing] = {}
+    for i in cluster_ids:
+        fields = [str(hashes[i][name]) for name in _FIELDS] if i in hashes else read[i].value
+        if fields[0] is not None:
+            now[i] = _listing([field or "" for field in fields], newest.get(i))
     await _write_lists(redis, project_id, cluster_ids, before, now)
+
+
+async def _newest_jobs(redis: Commands, cluster_ids: Sequence[str]) -> dict[str, Job]:
+    """Return the newest job of each cluster that has one."""
+    pipe = redis.pipeline()
+    found = {i: pipe.zrevrange(keys.cluster_jobs(i), 0, 0) for i in cluster_ids}
+    await pipe.execute()
+    newest = {i: ids.value[0] for i, ids in found.items() if ids.value}
+    jobs = {job.id: job for job in await read_jobs(redis, list(newest.values()))}
+    return {i: jobs[job_id] for i, job_id in newest.items()}
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,8 +67,9 @@ class ClusterWriter:
                 pipe.zadd(keys.cluster_items(project_id, link), scores)
         # A merged cluster changes only in events that come again; its merge comes again, too.
         shown = {cluster_id: e for cluster_id, e in changed.items() if len(chain_of[cluster_id]) == 1}
-        for cluster_id, cluster in shown.items():
-            pipe.hset(keys.cluster(project_id, cluster_id), cluster_fields(cluster))
+        hashes = {cluster_id: cluster_fields(cluster) for cluster_id, cluster in shown.items()}
+        for cluster_id, fields in hashes.items():
+            pipe.hset(keys.cluster(project_id, cluster_id), fields)
         if shown:
             texts = {i: searched_text(cluster.title, cluster.summary) for i, cluster in shown.items()}
             pipe.hset(keys.cluster_texts(project_id), texts)
@@ -80,7 +81,8 @@ class ClusterWriter:
         if touched:
             await pipe.execute()
             await forget_empty(redis, project_id, sorted(maybe_empty))
-            await update_lists(redis, project_id, touched)
+            lasting = {cluster_id: fields for cluster_id, fields in hashes.items() if cluster_id not in maybe_empty}
+            await update_lists(redis, project_id, touched, lasting)
         if assigned:
             pipe.sadd(keys.projects(), project_id)
             pipe.srem(keys.unclustered(project_id), *assigned)
