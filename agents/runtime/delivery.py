@@ -18,7 +18,6 @@ Only this file, `batches.py` and `record_queue.py` touch Faust's privates. tests
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import faust
@@ -67,13 +66,6 @@ class _Thread(AIOKafkaConsumerThread):  # type: ignore[misc]
 
 def _ms(seconds: float) -> int:
     return int(seconds * 1000)
-
-
-@dataclass(frozen=True, slots=True)
-class _AtOnce:
-    """A delivery that waits for nothing."""
-
-    coroutine: Awaitable[None]
 
 
 class OrderlyConsumer(Consumer):  # type: ignore[misc]  # faust ships no types that hold under --strict
@@ -188,28 +180,11 @@ class OrderlyConsumer(Consumer):  # type: ignore[misc]  # faust ships no types t
 
     # ---- what is done --------------------------------------------------------------------------------------------
 
-    async def wait_first(self, *coros: Any, timeout: Any = None) -> Any:  # noqa: ASYNC109  Faust's
-        """Await the delivery of a record of a stream alone: our queues never get full, so it waits for nothing.
-
-        Faust makes four tasks for each record, one of which is the delivery: more work than all else it does for it.
-        """
-        delivery, *others = coros
-        if not isinstance(delivery, _AtOnce):
-            return await super().wait_first(*coros, timeout=timeout)
-        for other in others:
-            other.close()
-        await delivery.coroutine
-        return None
-
-    def _deliver(self, message: Any) -> Any:
-        """Put a record into the queues of its agents; from now on nothing is committed past it until all are done.
-
-        One of a changelog may have to wait, and not for longer than records flow.
-        """
-        if not self.app.topics.acks_enabled_for(message.topic):
-            return self._to_agents(message)
-        self._progress.delivered(message.tp, message.offset, message.timestamp)
-        return _AtOnce(self._to_agents(message))
+    async def _deliver(self, message: Any) -> None:
+        """Put a record into the queues of its agents; from now on nothing is committed past it until all are done."""
+        if self.app.topics.acks_enabled_for(message.topic):
+            self._progress.delivered(message.tp, message.offset, message.timestamp)
+        await self._to_agents(message)
 
     def ack(self, message: Any) -> bool:
         """Note that all agents are done with a record."""

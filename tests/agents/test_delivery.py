@@ -2,7 +2,6 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -74,42 +73,9 @@ async def test_one_record_at_the_head_that_is_not_done_is_not_committed_past() -
     consumer.app = SimpleNamespace(topics=Topics())
     records = [Delivered(offset) for offset in (10, 11)]
     for record in records:
-        await consumer._deliver(record).coroutine
+        await consumer._deliver(record)
     assert taken == [10, 11]
     assert consumer.ack(records[1])
     assert consumer._new_offset(Delivered.tp) is None
     assert consumer.ack(records[0])
     assert consumer._new_offset(Delivered.tp) == 12
-
-
-async def test_records_are_delivered_without_a_task_for_each() -> None:
-    """Faust's own loop, over our delivery; with its `wait_first` it makes four tasks for each record."""
-    taken: list[int] = []
-    made: list[Any] = []
-
-    async def to_agents(message: Any) -> None:
-        taken.append(message.offset)
-
-    async def fetched(timeout: float) -> AsyncIterator[tuple[TP, Delivered]]:  # noqa: ASYNC109  Faust's
-        for offset in range(10, 13):
-            yield Delivered.tp, Delivered(offset)
-        consumer._stopped.set()
-
-    def task(loop: asyncio.AbstractEventLoop, coroutine: Any, **kwargs: Any) -> "asyncio.Task[Any]":
-        made.append(coroutine)
-        return asyncio.Task(coroutine, loop=loop, **kwargs)
-
-    consumer = OrderlyConsumer.__new__(OrderlyConsumer)  # without a Faust app
-    consumer._progress, consumer._to_agents, consumer.callback = Progress(), to_agents, consumer._deliver
-    consumer.getmany, consumer._read_offset, consumer._commit_every = fetched, {Delivered.tp: 10}, None
-    consumer._stopped, consumer._crashed, consumer.suspend_flow = asyncio.Event(), asyncio.Event(), asyncio.Event()
-    consumer.diag = SimpleNamespace(set_flag=lambda flag: None, unset_flag=lambda flag: None)
-    consumer.app = SimpleNamespace(topics=SimpleNamespace(acks_enabled_for=lambda topic: True))
-    consumer.sleep = asyncio.sleep
-    asyncio.get_running_loop().set_task_factory(task)
-    try:
-        await consumer._drain_messages(SimpleNamespace(_stopped=asyncio.Event()))
-    finally:
-        asyncio.get_running_loop().set_task_factory(None)
-    assert taken == [10, 11, 12]
-    assert made == []
