@@ -52,6 +52,7 @@ class Cluster:
 
     name = "cluster"
     batch_bytes = BATCH_BYTES
+    express = True
 
     def __init__(
         self,
@@ -129,14 +130,14 @@ class Cluster:
         """Carry out what a project has received, and start a round if one is due."""
         steps: list[Step] = []
         for embedder, run in groupby(envelopes, key=_embedder):
-            async with self._clusters.turn:
+            async with self._clusters.turn(*place):
                 if embedder is None:
                     for _, of_kind in groupby(run, key=type):
                         steps += await self._commands_or_job_steps(place, project, list(of_kind))
                 else:
                     items = [envelope for envelope in run if isinstance(envelope, EmbeddedEnvelope)]
                     steps += await asyncio.to_thread(self._items, project, embedder, items)
-        async with self._clusters.turn:
+        async with self._clusters.turn(*place):
             steps += await self._rounds.start_due(place, project)
         return steps
 
@@ -191,7 +192,7 @@ class Cluster:
     async def _send_outbox(self, batch: Batch, place: ProjectPartition, project: ProjectClusters) -> None:
         if project.all_sent:
             return
-        async with self._clusters.turn:
+        async with self._clusters.turn(*place):
             unsent = await asyncio.to_thread(project.unsent)
         await self._sender.send_or_dead_letter(place, unsent)
         await self._empty_outboxes(batch, {place: project})
@@ -214,13 +215,12 @@ class Cluster:
         return failed
 
     async def _empty_outboxes(self, batch: Batch, projects: Mapping[ProjectPartition, ProjectClusters]) -> None:
-        async with self._clusters.turn:
-            rows = await asyncio.to_thread(lambda: {place: project.sent() for place, project in projects.items()})
-        for place, of_project in rows.items():
-            await asyncio.sleep(0)
-            if of_project:
+        for place, project in projects.items():
+            async with self._clusters.turn(*place):
+                rows = await asyncio.to_thread(project.sent)
+            if rows:
                 with batch.writing(place[0]):
-                    self._clusters.write(*place, of_project)
+                    self._clusters.write(*place, rows)
 
 
 def _parse(records: Iterable[Record]) -> dict[ProjectPartition, list[Envelope]]:

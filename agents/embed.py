@@ -39,6 +39,7 @@ class Embed:
 
     name = "embed"
     batch_bytes = ENVELOPE_BYTES
+    express = True
 
     def __init__(
         self,

@@ -40,6 +40,7 @@ class Near:
 
     name = "near"
     batch_bytes = BATCH_BYTES
+    express = False
 
     def __init__(
         self,
@@ -77,7 +78,7 @@ class Near:
     async def _answer(self, place: ProjectPartition, question: _Question, waiting: Iterable[str]) -> None:
         """Search, tell all who wait, and rest."""
         await self._clusters.state(*place)  # others have their turns while it is loaded
-        async with self._clusters.turn:  # until the search has its copy
+        async with self._clusters.turn(*place):  # until the search has its copy
             begun = self._seconds()
             project = await self._clusters.state(*place)
             search = await asyncio.to_thread(_search, project, question)

@@ -56,6 +56,7 @@ class Normalize:
 
     name = "normalize"
     batch_bytes = BATCH_BYTES
+    express = True
 
     def __init__(
         self,

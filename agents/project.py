@@ -15,6 +15,7 @@ class Project:
 
     name = "project"
     batch_bytes = BATCH_BYTES
+    express = True
 
     def __init__(self, projection: Projection) -> None:
         self._projection = projection

@@ -74,18 +74,21 @@ class BackgroundRounds:
         self._finished: dict[ProjectPartition, FinishedRound] = {}
         self._timers: dict[ProjectPartition, asyncio.TimerHandle] = {}
         self._last_seconds: dict[ProjectPartition, float] = {}
-        self._worked_on: Collection[ProjectPartition] = ()
+        self._worked_on: set[ProjectPartition] = set()
         self._short = ThreadPoolExecutor(1, "short-round")
         self._long = ThreadPoolExecutor(1, "long-round")
 
     @contextmanager
     def working_on(self, places: Collection[ProjectPartition]) -> Iterator[None]:
-        """Ask for no round of these projects meanwhile: something of them has come, however long it takes."""
-        self._worked_on = places
+        """Ask for no round of these projects meanwhile: something of them has come, however long it takes.
+
+        Whoever works on others at the same time has other projects.
+        """
+        self._worked_on.update(places)
         try:
             yield
         finally:
-            self._worked_on = ()
+            self._worked_on.difference_update(places)
 
     async def start_due(self, place: ProjectPartition, project: ProjectClusters) -> list[Step]:
         """Start a round if one is due and none is running; return the step that says so.

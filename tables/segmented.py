@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, MutableMapping
 from functools import partial
 from typing import Any, Generic, Protocol, TypeVar
+from weakref import WeakValueDictionary
 
 from soulcaster.domain.segments import RowChange, Segments
 from soulcaster.services.threads import THREAD_BYTES
@@ -29,10 +30,11 @@ ProjectPartition = tuple[int, str]
 class States(Protocol[T_co]):
     """What an agent needs of a table: the states of projects, and a way to write their rows.
 
-    Whoever changes a state has its `turn` meanwhile, and so has whoever reads one in a thread.
+    Whoever changes a state holds its `turn` meanwhile, and so does whoever reads one in a thread.
     """
 
-    turn: asyncio.Lock
+    def turn(self, partition: int, project_id: str) -> asyncio.Lock:
+        """Return the turn of a project: whoever works with its state in another thread holds it meanwhile."""
 
     async def state(self, partition: int, project_id: str) -> T_co:
         """Return the state of a project whose records come in this partition; it is loaded once, in a thread."""
@@ -55,7 +57,7 @@ class SegmentedTable(Generic[T]):
 
         `width` is the bytes of a segment's record.
         """
-        self.turn = asyncio.Lock()
+        self._turns: WeakValueDictionary[ProjectPartition, asyncio.Lock] = WeakValueDictionary()
         self._rows = rows
         self._width = width
         self._make = make
@@ -75,6 +77,13 @@ class SegmentedTable(Generic[T]):
         while place not in self._states:
             await self._load(place)
         return self._states[place]
+
+    def turn(self, partition: int, project_id: str) -> asyncio.Lock:
+        """Return the turn of a project: whoever works with its state in another thread holds it meanwhile."""
+        turn = self._turns.get((partition, project_id))
+        if turn is None:
+            turn = self._turns[partition, project_id] = asyncio.Lock()
+        return turn
 
     def loaded(self, partition: int, project_id: str) -> T | None:
         """Return the state of a project if it is in memory."""

@@ -18,6 +18,7 @@ from typing import Any
 
 import structlog
 
+from agents.runtime.taking_turns import TURN_BYTES
 from soulcaster.ports.messaging import Record
 from soulcaster.telemetry.spans import TRACE_HEADER, TRACER
 
@@ -150,47 +151,97 @@ async def batches(
     `before_write` is called whenever tables are about to be written. A batch ends when it holds `most_bytes`; a larger
     message is a batch of one.
     """
-    app = stream.app
     queue = stream.channel.queue
     stream.enable_acks = False  # the stream reads it before each event; events are acknowledged below
     behind = False
     async for _ in stream:
         if behind:
             await _gather(queue)
-        events = [stream.current_event]
-        in_progress.take(events[0].message)
-        size = len(events[0].message.value or b"")
-        while len(events) < MAX_RECORDS and size < most_bytes and not queue.empty():
-            event = queue.get_nowait()
-            message = event.message
-            if not app.flow_control.is_active() or message.generation_id != app.consumer_generation_id:
-                queue.done(message)
-                continue  # from before a rebalance: the partition's new owner reads it again
-            in_progress.take(message)
-            events.append(event)
-            size += len(message.value or b"")
-        current = {event.message.partition: event for event in events}
+        batch = _Begun(stream, in_progress, before_write)
+        batch.take(stream.current_event)
+        while len(batch.events) < MAX_RECORDS and batch.size < most_bytes and not queue.empty():
+            batch.take_current(queue.get_nowait())
+        queue.main_begins()
+        try:
+            yield batch.batch()
+            await batch.done()
+        finally:
+            queue.main_done()
+        behind = len(batch.events) > 1
 
-        def enter(partition: int, current: dict[int, Any] = current) -> None:
-            before_write()
-            stream._set_current_event(current[partition])
 
-        given_up = False
+async def express_batches(
+    stream: Any, in_progress: InProgress, before_write: Callable[[], None] = lambda: None
+) -> AsyncIterator[Batch]:
+    """Yield batches that are worked on beside those of `batches`: of projects that have little waiting.
+
+    So they do not wait until the agent is done with what another project sent in bulk. The stream itself is read by
+    `batches`; a batch here is about `TURN_BYTES` at most.
+    """
+    queue = stream.channel.queue
+    while True:
+        await queue.wait_for_express()
+        await stream.app.flow_control.acquire()
+        batch = _Begun(stream, in_progress, before_write)
+        while batch.size < TURN_BYTES and (events := queue.take_express()):
+            for event in events:
+                batch.take_current(event)
+        try:
+            if batch.events:
+                yield batch.batch()
+                await batch.done()
+        finally:
+            queue.express_done()
+
+
+class _Begun:
+    """The events of a batch that an agent begins to work on."""
+
+    def __init__(self, stream: Any, in_progress: InProgress, before_write: Callable[[], None]) -> None:
+        self.events: list[Any] = []
+        self.size = 0
+        self._stream = stream
+        self._in_progress = in_progress
+        self._before_write = before_write
+        self._given_up = False
+
+    def take(self, event: Any) -> None:
+        """Add an event, and count its message as begun."""
+        self._in_progress.take(event.message)
+        self.events.append(event)
+        self.size += len(event.message.value or b"")
+
+    def take_current(self, event: Any) -> None:
+        """Add an event unless it is from before a rebalance: the partition's new owner reads it again."""
+        app = self._stream.app
+        if app.flow_control.is_active() and event.message.generation_id == app.consumer_generation_id:
+            self.take(event)
+        else:
+            self._stream.channel.queue.done(event.message)
+
+    def batch(self) -> Batch:
+        """Return it as the agent sees it."""
+        current = {event.message.partition: event for event in self.events}
+
+        def enter(partition: int) -> None:
+            self._before_write()
+            self._stream._set_current_event(current[partition])
 
         async def do(work: Coroutine[Any, Any, int]) -> int | None:
-            nonlocal given_up
-            results = await in_progress.do(work)
-            given_up = results is None
+            results = await self._in_progress.do(work)
+            self._given_up = results is None
             return results
 
-        yield Batch(tuple(_record(event.message) for event in events), enter, do)
-        for event in events:
-            if given_up:
-                in_progress.drop(event)
+        return Batch(tuple(_record(event.message) for event in self.events), enter, do)
+
+    async def done(self) -> None:
+        """Acknowledge the events, unless the work on them was given up."""
+        for event in self.events:
+            if self._given_up:
+                self._in_progress.drop(event)
             else:
-                await in_progress.done(stream, event)
-                queue.done(event.message)
-        behind = len(events) > 1
+                await self._in_progress.done(self._stream, event)
+                self._stream.channel.queue.done(event.message)
 
 
 async def _gather(queue: Any) -> None:

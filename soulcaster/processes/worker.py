@@ -26,7 +26,7 @@ from agents.embed import Embed
 from agents.near import Near
 from agents.normalize import Normalize
 from agents.project import Project
-from agents.runtime.batches import batches
+from agents.runtime.batches import batches, express_batches
 from agents.runtime.delivery import OrderlyApp
 from agents.runtime.meter import Meter
 from agents.runtime.progress import Progress
@@ -235,9 +235,10 @@ def _add_agent(
     async def actor(stream: Any) -> None:
         progress[agent.name] = stream.channel.queue.progress
         try:
-            found = batches(stream, app.in_progress, suspension.check, most_bytes=agent.batch_bytes)
-            async for _ in run_agent(agent, found, publisher=publisher, meter=Meter(agent.name)):
-                pass
+            lanes = [batches(stream, app.in_progress, suspension.check, most_bytes=agent.batch_bytes)]
+            if agent.express:
+                lanes.append(express_batches(stream, app.in_progress, suspension.check))
+            await run_agent(agent, lanes, publisher=publisher, meter=Meter(agent.name))
         except asyncio.CancelledError:
             raise
         except BaseException:

@@ -43,7 +43,7 @@ from soulcaster.wire.topics import CLUSTER_EVENTS, CONTROL, FEEDBACK_ITEMS, JOB_
 
 log = structlog.get_logger(__name__)
 
-AT_ONCE = 20
+AT_ONCE = 16
 """Projects that are written at the same time: each needs a connection to the read model, and those are few.
 
 A batch may be of thousands of projects. Whoever waits long for a connection takes the read model for unavailable and

@@ -11,7 +11,7 @@ from agents.runtime.runner import run_agent
 from soulcaster.adapters.opentelemetry import OpenTelemetry
 from soulcaster.ports.messaging import Record
 from soulcaster.telemetry.spans import TRACE_HEADER, TRACER
-from tests.support.agents import Flaky, collect, stream
+from tests.support.agents import Flaky, stream
 from tests.support.collector import Collector, collector
 
 
@@ -26,6 +26,7 @@ class Reads:
 
     name = "reads"
     batch_bytes = BATCH_BYTES
+    express = False
 
     async def process(self, batch: object, records: object) -> int:
         return 1
@@ -45,7 +46,7 @@ async def test_a_batch_links_to_what_published_its_records_within_a_request(kept
         [(name, trace)] = headers
         assert name == TRACE_HEADER
         records = [Record("feedback.raw", 0, n, 0, None, b"", one) for n, one in enumerate([trace, trace, None, b"x"])]
-        await collect(run_agent(Reads(), stream([records]), publisher=Flaky(), meter=Meter("reads")))
+        await run_agent(Reads(), [stream([records])], publisher=Flaky(), meter=Meter("reads"))
     finally:
         TRACER.switch(None)
         await tracing.close()

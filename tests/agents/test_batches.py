@@ -12,18 +12,24 @@ from faust.types import TP
 from mode.utils.queues import FlowControlEvent
 
 from agents.runtime import batches as module
-from agents.runtime.batches import BATCH_BYTES, Batch, InProgress, batches
+from agents.runtime.batches import BATCH_BYTES, Batch, InProgress, batches, express_batches
+from agents.runtime.meter import Meter
 from agents.runtime.record_queue import RecordQueue
+from agents.runtime.runner import run_agent
+from agents.runtime.taking_turns import TURN_BYTES
+from tests.support.publisher import RecordingPublisher
 
 
 class Message:
-    def __init__(self, app: "App", offset: int, value: bytes | None, partition: int, streams: int) -> None:
+    def __init__(
+        self, app: "App", offset: int, value: bytes | None, partition: int, streams: int, key: bytes = b"k"
+    ) -> None:
         self.app = app
         self.topic = "t"
         self.partition = partition
         self.tp = TP("t", partition)
         self.offset = offset
-        self.key = b"k"
+        self.key = key
         self.headers = None
         self.value = value
         self.timestamp = 1_700_000_000.125
@@ -38,8 +44,7 @@ class App:
 
     def __init__(self) -> None:
         self.consumer_generation_id = 1
-        self.active = True
-        self.flow_control = SimpleNamespace(is_active=lambda: self.active)
+        self.flow_control = FlowControlEvent(initially_suspended=False)
         self.tracked: Counter[int] = Counter()
         self.consumer = SimpleNamespace(unacked=set(), track_message=self.track)
         self.in_progress = InProgress(self)
@@ -72,7 +77,7 @@ class Stream:
             acknowledges = self.enable_acks
             event: Event = self.channel.queue.get_nowait()
             message = event.message
-            if not self.app.active or message.generation_id != self.app.consumer_generation_id:
+            if not self.app.flow_control.is_active() or message.generation_id != self.app.consumer_generation_id:
                 continue
             if not message.tracked:
                 message.tracked = True
@@ -208,7 +213,7 @@ async def test_nothing_is_taken_while_a_rebalance_is_under_way() -> None:
     app = App()
     stream = Stream(app)
     stream.put(*messages(app, 3))
-    app.active = False
+    app.flow_control.suspend()
     assert [b async for b in stream.batches()] == []
     assert stream.acks == []
 
@@ -354,3 +359,109 @@ async def test_an_agent_that_is_cancelled_takes_its_work_along() -> None:
         await doing
     await app.in_progress.end()  # nothing is at work
     assert stream.acks == []
+
+
+# ---- the express lane ------------------------------------------------------------------------------------------------
+
+
+def keyed(app: App, key: bytes, *offsets: int, size: int = 1) -> list[Message]:
+    return [Message(app, offset, bytes(size), 0, 1, key) for offset in offsets]
+
+
+async def both(stream: Stream) -> tuple[AsyncIterator[Batch], AsyncIterator[Batch], Batch]:
+    """Return the batches of both lanes, and the one that the main lane works on."""
+    main = stream.batches()
+    return main, express_batches(stream, stream.app.in_progress), await anext(main)
+
+
+async def test_beside_a_batch_others_go_by_the_express_lane_and_are_acknowledged_first() -> None:
+    app = App()
+    stream = Stream(app)
+    stream.put(*keyed(app, b"greedy", 0, 1))
+    main, express, first = await both(stream)
+    stream.put(*keyed(app, b"greedy", 2), *keyed(app, b"a", 3, 4), *keyed(app, b"b", 5))
+    assert (offsets(first), offsets(await anext(express))) == ([0, 1], [3, 4, 5])
+    waiting = asyncio.ensure_future(anext(express))
+    await asyncio.sleep(0)
+    assert (stream.acks, app.waits_for) == ([3, 4, 5], [0, 1])
+    assert offsets(await anext(main)) == [2]
+    stream.put(*keyed(app, b"a", 6))
+    assert offsets(await waiting) == [6]
+    assert stream.acks == [3, 4, 5, 0, 1]
+
+
+async def test_a_batch_of_the_express_lane_is_small() -> None:
+    app = App()
+    stream = Stream(app)
+    stream.put(*keyed(app, b"greedy", 0))
+    main, express, _ = await both(stream)
+    for number in range(1, 9):
+        stream.put(*keyed(app, b"%d" % number, number, size=TURN_BYTES // 2))
+    stream.put(*keyed(app, b"large", 10, size=TURN_BYTES))
+    assert [offsets(await anext(express)) for _ in range(4)] == [[1, 2], [3, 4], [5, 6], [7, 8]]
+    assert offsets(await anext(main)) == [10]
+
+
+async def test_the_express_lane_leaves_what_is_of_before_a_rebalance_and_waits_while_one_is_under_way() -> None:
+    app = App()
+    stream = Stream(app)
+    stream.put(*keyed(app, b"greedy", 0))
+    main, express, _ = await both(stream)
+    old, new = keyed(app, b"a", 1, 2)
+    old.generation_id = 0
+    app.flow_control.suspend()
+    stream.put(old, new)
+    waiting = asyncio.ensure_future(anext(express))
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert not waiting.done()
+    app.flow_control.resume()
+    assert offsets(await waiting) == [2]
+    assert await anext(main, None) is None
+    assert stream.acks == [0]
+
+
+class Fails:
+    """An agent that fails with one project, and waits for ever with the others."""
+
+    name = "fails"
+    batch_bytes = BATCH_BYTES
+    express = True
+
+    def __init__(self) -> None:
+        self.working = asyncio.Event()
+        self.closed = False
+
+    async def process(self, batch: Batch, records: object) -> int:
+        if batch.records[0].key == b"bad":
+            raise RuntimeError("it fails")
+        self.working.set()
+        await asyncio.sleep(3600)
+        return 1
+
+    async def close(self) -> None:
+        self.closed = True
+
+
+async def test_an_agent_whose_express_lane_raises_ends_and_has_acknowledged_nothing() -> None:
+    app, agent = App(), Fails()
+    stream = Stream(app)
+    stream.put(*keyed(app, b"greedy", 0))
+    lanes = [stream.batches(), express_batches(stream, app.in_progress)]
+    publisher = RecordingPublisher()
+    publisher.fail = ValueError("the dead letter cannot be sent")
+    running = asyncio.create_task(run_agent(agent, lanes, publisher=publisher, meter=Meter("normalize")))
+    await agent.working.wait()
+    stream.put(*keyed(app, b"bad", 1))
+    with pytest.raises(ValueError, match="the dead letter"):
+        await running
+    assert stream.acks == []
+    assert agent.closed
+
+
+async def test_an_agent_whose_stream_ends_ends_its_express_lane() -> None:
+    app, agent = App(), Fails()
+    stream = Stream(app)
+    lanes = [stream.batches(), express_batches(stream, app.in_progress)]
+    await run_agent(agent, lanes, publisher=RecordingPublisher(), meter=Meter("normalize"))
+    assert agent.closed

@@ -86,7 +86,7 @@ class Watched(SegmentedTable[ProjectClusters]):
         super().__init__(rows, RECORD_BYTES, ProjectClusters)
 
     async def state(self, partition: int, project_id: str) -> ProjectClusters:
-        if self.turn.locked():
+        if self.turn(partition, project_id).locked():
             self.searched.append(project_id)
         return await super().state(partition, project_id)
 

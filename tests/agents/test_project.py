@@ -141,7 +141,8 @@ async def test_many_projects_at_once_need_few_connections(
     async with Redis.from_url(redis_server.url) as redis:
         before = (await redis.info("stats"))["total_connections_received"]
         assert await run(read_model.writer, batch) == [3 * AT_ONCE]
-        assert (await redis.info("stats"))["total_connections_received"] - before <= AT_ONCE
+        # One more renews the lease, if the writing takes a second.
+        assert (await redis.info("stats"))["total_connections_received"] - before <= AT_ONCE + 1
     assert len(await read_model.projects.list()) == 3 * AT_ONCE
 
 

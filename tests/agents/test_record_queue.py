@@ -136,3 +136,56 @@ async def test_it_knows_the_first_record_that_its_agent_is_not_done_with() -> No
     for event in taken[1:3]:
         queue.done(event.message)
     assert queue.progress.positions() == {ONE: Position(4, 3.0)}
+
+
+async def test_while_the_main_lane_works_what_has_little_waiting_goes_by_the_express_lane() -> None:
+    queue, _ = make_queue()
+    reading = Reading(queue)
+    waiting = asyncio.create_task(queue.wait_for_express())
+    for _ in range(100):
+        reading.put(1_000, key=b"greedy")
+    queue.get_nowait()
+    first = reading.put(1_000, key=b"small")
+    await asyncio.sleep(0)
+    assert queue.take_express() == ()
+    assert not waiting.done(), "the main lane takes what there is before it begins"
+    queue.main_begins()
+    await waiting
+    assert queue.take_express() == [first]
+    assert queue.take_express() == ()
+    more = reading.put(1_000, key=b"small")
+    assert queue.take_express() == (), "a project is in one lane, so that its records stay in order"
+    assert all(queue.get_nowait() is not more for _ in range(99))
+    queue.done(first.message)
+    taking = asyncio.create_task(queue.get())
+    await asyncio.sleep(0)
+    assert not taking.done()
+    queue.express_done()
+    assert await taking is more
+    assert queue._bytes == 0
+
+
+async def test_the_express_lane_waits_while_the_main_one_does_not_work() -> None:
+    queue, _ = make_queue()
+    reading = Reading(queue)
+    reading.put(1_000, key=b"a")
+    queue.get_nowait()
+    queue.main_begins()
+    queue.main_done()
+    reading.put(1_000, key=b"b")
+    assert queue.take_express() == ()
+
+
+async def test_what_the_express_lane_takes_makes_room() -> None:
+    queue, _ = make_queue()
+    reading = Reading(queue)
+    reading.put(10, key=b"first")
+    queue.get_nowait()
+    queue.main_begins()
+    for number in range(ENOUGH_BYTES // RECORD_BYTES + 1):
+        reading.put(0, key=b"%d" % number)
+    assert reading.stopped == {ONE}
+    while queue.take_express():
+        pass
+    assert queue._bytes == 0
+    assert not reading.stopped

@@ -26,7 +26,7 @@ from soulcaster.wire.cluster_commands import ClusterCommand
 from soulcaster.wire.cluster_events import ClusterEvents
 from tables.segmented import SegmentedTable
 from tests.agents.test_cluster import COMMANDS, embedded, words
-from tests.support.agents import Flaky, HashEmbedder, Rows, collect, record, records, stored
+from tests.support.agents import Flaky, HashEmbedder, Rows, record, records, stored
 from tests.support.make import NOW
 
 
@@ -89,7 +89,7 @@ async def writing(rows: Rows, clusters: SegmentedTable[ProjectClusters] | None =
     writer = Writer(rows)
     agent = Cluster(clusters=clusters or rows.clusters(), stored=stored, publisher=writer.publisher, clock=lambda: NOW)
     running = asyncio.create_task(
-        collect(run_agent(agent, writer.stream(), publisher=writer.publisher, meter=Meter(agent.name)))
+        run_agent(agent, [writer.stream()], publisher=writer.publisher, meter=Meter(agent.name))
     )
     yield writer
     writer.batches.put_nowait(None)

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from agents.runtime.taking_turns import TURN_BYTES, TakingTurns
 
@@ -66,6 +67,86 @@ def test_a_newcomer_waits_for_one_turn_of_a_long_backlog() -> None:
     queue.append(Record(0, b"newcomer", 100))
     ahead = next(number for number in range(1_000) if queue.popleft().key == b"newcomer")
     assert ahead < TURN_BYTES // 4_096
+
+
+class TwoLanes(RuleBasedStateMachine):
+    """Records come, and are taken by the main and the express lane; a key is in one lane at most."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.queue: TakingTurns[Record] = TakingTurns()
+        self.left: dict[bytes | None, deque[Record]] = defaultdict(deque)
+        self.main: set[bytes | None] = set()
+        self.express: set[bytes | None] = set()
+        self.number = 0
+
+    @rule(key=KEYS, size=SIZES)
+    def put(self, key: bytes | None, size: int) -> None:
+        self.number += 1
+        record = Record(self.number, key, size)
+        self.queue.append(record)
+        self.left[key].append(record)
+
+    @precondition(lambda self: len(self.queue) > 0)
+    @rule()
+    def take_main(self) -> None:
+        taken = self.queue.popleft()
+        assert taken is self.left[taken.key].popleft()
+        assert taken.key not in self.express
+        self.main.add(taken.key)
+
+    @precondition(lambda self: self.queue.has_express)
+    @rule()
+    def take_express(self) -> None:
+        taken = self.queue.take_express()
+        key = taken[0].key
+        assert key is not None
+        assert key not in self.main | self.express
+        assert list(taken) == list(self.left[key])
+        assert sum(record.size for record in taken) <= TURN_BYTES
+        self.left[key].clear()
+        self.express.add(key)
+
+    @rule()
+    def main_done(self) -> None:
+        self.queue.main_done()
+        self.main.clear()
+
+    @rule()
+    def express_done(self) -> None:
+        self.queue.express_done()
+        self.express.clear()
+
+    @rule()
+    def clear(self) -> None:
+        self.queue.clear()
+        self.left.clear()
+
+    @invariant()
+    def each_lane_may_take_what_the_other_has_not(self) -> None:
+        assert len(self.queue) == sum(len(left) for key, left in self.left.items() if key not in self.express)
+        small = [
+            key
+            for key, left in self.left.items()
+            if left and key is not None and sum(record.size for record in left) <= TURN_BYTES
+        ]
+        assert self.queue.has_express == bool({*small} - self.main - self.express)
+
+
+TestTwoLanes = TwoLanes.TestCase
+
+
+def test_a_key_whose_turn_the_express_lane_takes_over_leaves_a_whole_one_to_the_next() -> None:
+    queue: TakingTurns[Record] = TakingTurns()
+    queue.append(Record(0, b"a", TURN_BYTES - 1))
+    queue.append(Record(1, b"a", 1))
+    queue.popleft()
+    queue.main_done()
+    assert [record.number for record in queue.take_express()] == [1]
+    for number in range(2, 5):
+        queue.append(Record(number, b"b", TURN_BYTES // 2))
+    queue.append(Record(9, b"c", 1))
+    assert [queue.popleft().number for _ in range(4)] == [2, 3, 9, 4]
 
 
 def test_a_cleared_queue_is_empty() -> None:

@@ -145,7 +145,7 @@ async def test_a_lease_that_ran_out_while_it_was_renewed_is_lost(connection: Red
     clock = Clock()
     leases = WriteLeases(connection, clock)
     async with leases.held({1}):
-        lease = leases._held
+        lease = leases._held.get()
         assert lease is not None
         kept = lease._kept
 
@@ -226,7 +226,7 @@ async def test_a_writer_that_stood_still_writes_nothing_more(redis_url: str, rea
     other = RedisReadModel(RedisAccess(redis_url))
     try:
         async with read_model.writer.writing({0}):
-            lease = read_model.writer._leases._held
+            lease = read_model.writer._leases._held.get()
             assert lease is not None
             lease._until = 0.0  # as if the process had been suspended
             with pytest.raises(WriteLeaseLost):

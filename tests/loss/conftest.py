@@ -35,12 +35,11 @@ class Crew:
         """Start a worker."""
         return self._beside.soulcaster("worker")
 
-    def hire_slow(self, seconds: float) -> tuple[Child, Path]:
-        """Start a worker that embeds slowly; the file it touches when it begins to."""
+    def hire_slow(self, seconds: float, *, word: str = "") -> tuple[Child, Path]:
+        """Start a worker that embeds texts with this word slowly; the file it touches when it begins to."""
         begun = self.data_dir / f"begun-{len(self._beside.children)}"
-        return self._beside.start(
-            "worker", ["tests.loss.slow_worker", str(self.data_dir), str(seconds), str(begun)]
-        ), begun
+        program = ["tests.loss.slow_worker", str(self.data_dir), str(seconds), word, str(begun)]
+        return self._beside.start("worker", program), begun
 
     async def dismiss(self) -> None:
         """Stop every worker that still runs."""

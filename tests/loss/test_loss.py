@@ -162,6 +162,33 @@ async def test_a_long_backlog_holds_up_no_other_project_and_nothing_is_lost_when
         await assert_nothing_lost(crew.settings, p, ids(items[p]))
 
 
+async def test_a_batch_that_takes_for_ever_holds_up_no_other_project_and_is_not_lost_with_its_worker(
+    crew: Crew,
+) -> None:
+    """The others go by the express lane, in any partition; what they leave behind is not committed past."""
+    stuck, elsewhere, *many = (project() for _ in range(50))
+    async with publisher(crew.settings) as to_kafka:
+        there, *of_many = await to_kafka.partitions(FEEDBACK_ITEMS.name, [p.encode() for p in (stuck, *many)])
+    others = [elsewhere, next(p for p, partition in zip(many, of_many, strict=True) if partition == there)]
+    [hard] = (one.model_copy(update={"body": f"This is {stuck}."}) for one in raw_items(stuck, 1))
+    worker, begun = crew.hire_slow(3600, word=stuck)
+    await post(crew, [Outgoing(FEEDBACK_RAW.name, None, hard.model_dump_json().encode())])
+    async with asyncio.timeout(60):
+        while not begun.exists():
+            await asyncio.sleep(0.02)
+    for more in (20, 40):
+        for p in others:
+            await post(crew, mixed(raw_items(p, 20, start=more)))
+        for p in others:
+            await crew.settled(p, more)
+    await worker.kill()
+    crew.hire()
+    await crew.settled(stuck, 1)
+    await assert_nothing_lost(crew.settings, stuck, ids([hard]))
+    for p in others:
+        await assert_nothing_lost(crew.settings, p, ids(raw_items(p, 40, start=20)))
+
+
 async def test_the_same_messages_posted_twice(crew: Crew) -> None:
     project_id = project()
     items = raw_items(project_id, 600)

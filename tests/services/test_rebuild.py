@@ -75,7 +75,7 @@ class Stopped(RedisReadModelWriter):
     async def clear(self) -> None:
         if not self.stopped:
             self.stopped = True
-            lease = self._leases._held
+            lease = self._leases._held.get()
             assert lease is not None
             lease._until = 0.0  # as if the process had been suspended
         await super().clear()

@@ -3,7 +3,6 @@
 import hashlib
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence, Set
 from itertools import count
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -161,11 +160,21 @@ async def run_batches(
     agent: Agent, batches: Iterable[Sequence[Record]], publisher: Publisher, rows: Rows | None = None
 ) -> list[int]:
     """Run an agent over batches of these records; return the number of results for each."""
-    return await collect(run_agent(agent, stream(batches, rows), publisher=publisher, meter=Meter(agent.name)))
+    meter = Results(agent.name)
+    await run_agent(agent, [stream(batches, rows)], publisher=publisher, meter=meter)
+    return meter.results
 
 
-async def collect(results: AsyncIterator[Any]) -> list[Any]:
-    return [result async for result in results]
+class Results(Meter):
+    """A meter that keeps how many results each batch gave."""
+
+    def __init__(self, agent: str) -> None:
+        super().__init__(agent)
+        self.results: list[int] = []
+
+    def done(self, records: Sequence[Record], results: int, seconds: float) -> None:
+        super().done(records, results, seconds)
+        self.results.append(results)
 
 
 async def stored() -> None:

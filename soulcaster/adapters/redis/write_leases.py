@@ -13,6 +13,7 @@ sees it.
 import asyncio
 from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager, suppress
+from contextvars import ContextVar
 from uuid import uuid4
 
 from soulcaster.adapters.redis import keys
@@ -137,14 +138,13 @@ class WriteLease:
 
 
 class WriteLeases:
-    """The lease that a process holds now: one at a time."""
+    """The leases that tasks of a process hold: each task one at a time, which holds for the tasks that it starts."""
 
     def __init__(self, connection: RedisConnection, clock: Callable[[], float] = elapsed) -> None:
         """`clock` is in seconds; nobody sets it, and it goes on while the process does not run."""
         self._connection = connection
         self._clock = clock
-        self._token = uuid4().hex
-        self._held: WriteLease | None = None
+        self._held: ContextVar[WriteLease | None] = ContextVar("held", default=None)
 
     @asynccontextmanager
     async def held(self, partitions: Collection[int]) -> AsyncIterator[None]:
@@ -154,14 +154,14 @@ class WriteLeases:
             WriteLeaseTaken: after `LEASE_SECONDS` another process still has one.
             RedisUnavailable: Redis does not answer.
         """
-        lease = WriteLease(self._connection, self._token, partitions, self._clock)
+        lease = WriteLease(self._connection, uuid4().hex, partitions, self._clock)
         await self._take(lease)
-        self._held = lease
+        self._held.set(lease)
         keeper = asyncio.create_task(lease.keep())
         try:
             yield
         finally:
-            self._held = None
+            self._held.set(None)
             keeper.cancel()
             await asyncio.wait([keeper])
             await lease.give_back()
@@ -179,4 +179,5 @@ class WriteLeases:
 
     def fence(self) -> Fence:
         """Return the fence of a write that begins now: the lease that is held now has to hold until its end."""
-        return unfenced if self._held is None else self._held.check
+        lease = self._held.get()
+        return unfenced if lease is None else lease.check
