@@ -179,6 +179,7 @@ async def express_batches(
     `batches`; a batch here is about `TURN_BYTES` at most.
     """
     queue = stream.channel.queue
+    queue.open_express()
     while True:
         await queue.wait_for_express()
         await stream.app.flow_control.acquire()

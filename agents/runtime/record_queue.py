@@ -115,6 +115,10 @@ class RecordQueue(ThrowableQueue):  # type: ignore[misc]  # mode ships no types 
         self._main_works = False
         self._queue.main_done()
 
+    def open_express(self) -> None:
+        """Let there be an express lane; without it, the main lane takes everything."""
+        self._queue.open_express()
+
     async def wait_for_express(self) -> None:
         """Return when there is something for the express lane: the main lane is at work, and others wait."""
         while not (self._main_works and self._queue.has_express):

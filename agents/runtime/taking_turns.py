@@ -4,8 +4,9 @@ It is deficit round robin (Shreedhar and Varghese 1995): a turn of a key lasts u
 together. Records of one key stay in their order, and that is all the order that agents need: a project is a key, and
 offsets are committed up to the first record that is not done.
 
-Two batches may be worked on at a time: one of whatever waits, and beside it, in the **express lane**, one of keys that
-have little waiting. A key is in one of them at most.
+Two batches may be worked on at a time: one in the main lane and beside it, in the **express lane**, one of keys that
+have little waiting. A key is in one of them at most. While others have much waiting, the main lane leaves those to the
+express lane: in one batch with the others they would wait for them.
 """
 
 from collections import OrderedDict, deque
@@ -13,7 +14,8 @@ from collections.abc import Sequence
 from typing import Generic, Protocol, TypeVar
 
 TURN_BYTES = 64 * 1024
-"""A hundred items; an agent that took records of a thousand projects by turns of one would write a thousand batches."""
+"""A hundred items; an agent that took records of a thousand projects by turns of one would write a thousand batches.
+A key with more than that has much waiting."""
 
 
 class Sized(Protocol):
@@ -48,6 +50,10 @@ class _Waiting(Generic[T]):
         return record
 
 
+_Keys = OrderedDict[bytes | None, _Waiting[T]]
+"""What waits by key, in the order of their turns."""
+
+
 class TakingTurns(Generic[T]):
     """The part of a `deque` that `asyncio.Queue` uses, and the express lane.
 
@@ -56,29 +62,34 @@ class TakingTurns(Generic[T]):
 
     def __init__(self) -> None:
         """Start empty, with nothing taken."""
-        self._waiting: OrderedDict[bytes | None, _Waiting[T]] = OrderedDict()
+        self._little: _Keys[T] = OrderedDict()
+        """Keys that the express lane may take; there are none without it."""
+        self._much: _Keys[T] = OrderedDict()
         self._count = 0
         self._taken = 0
+        self._with_express = False
         self._in_main: set[bytes | None] = set()
         self._in_express: dict[bytes | None, _Waiting[T]] = {}
-        self._small: OrderedDict[bytes | None, None] = OrderedDict()
-        """Keys that the express lane may take, those that came first in front."""
 
     def __len__(self) -> int:
         return self._count
 
     def append(self, item: T) -> None:
         """Add an item behind the others of its key; a new key has its turn after all others."""
-        of_key = self._in_express.get(item.key)
-        if of_key is not None:
-            of_key.append(item)
+        waits = self._in_express.get(item.key)
+        if waits is not None:
+            waits.append(item)
             return
-        of_key = self._waiting.get(item.key)
-        if of_key is None:
-            of_key = self._waiting[item.key] = _Waiting()
-        of_key.append(item)
         self._count += 1
-        self._look(item.key)
+        waits = self._much.get(item.key)
+        if waits is not None:
+            waits.append(item)
+            return
+        waits = self._little.get(item.key) or _Waiting()
+        waits.append(item)
+        if waits.size > TURN_BYTES or item.key not in self._little:
+            self._little.pop(item.key, None)
+            self._wait(item.key, waits)
 
     def popleft(self) -> T:
         """Take the next item for the main lane.
@@ -86,32 +97,40 @@ class TakingTurns(Generic[T]):
         Raises:
             IndexError: there is none.
         """
-        if not self._waiting:
+        keys = self._much or self._little
+        if not keys:
             raise IndexError("the queue is empty")
-        key, of_key = next(iter(self._waiting.items()))
-        item = of_key.popleft()
+        key, waits = keys.popitem(last=False)
+        item = waits.popleft()
         self._count -= 1
         self._taken += item.size
         self._in_main.add(key)
-        self._small.pop(key, None)
-        if not of_key.records:
-            del self._waiting[key]
+        if not waits.records:
             self._taken = 0
-        elif self._taken >= TURN_BYTES:
-            self._waiting.move_to_end(key)
-            self._taken = 0
+        else:
+            self._much[key] = waits
+            if self._taken < TURN_BYTES:
+                self._much.move_to_end(key, last=False)
+            else:
+                self._taken = 0
         return item
 
     def main_done(self) -> None:
         """Note that the main lane is done with what it took."""
         done, self._in_main = self._in_main, set()
-        for key in done:
+        for key in done & self._much.keys():
+            self._look(key)
+
+    def open_express(self) -> None:
+        """Let there be an express lane."""
+        self._with_express = True
+        for key in list(self._much):
             self._look(key)
 
     @property
     def has_express(self) -> bool:
         """Return whether there is something for the express lane."""
-        return bool(self._small)
+        return bool(self._little)
 
     def take_express(self) -> Sequence[T]:
         """Take all items of the next key that has little waiting and is not in the main lane.
@@ -119,35 +138,42 @@ class TakingTurns(Generic[T]):
         Raises:
             KeyError: there is none.
         """
-        key, _ = self._small.popitem(last=False)
-        if next(iter(self._waiting)) == key:
-            self._taken = 0
-        of_key = self._waiting.pop(key)
-        self._count -= len(of_key.records)
+        key, waits = self._little.popitem(last=False)
+        self._count -= len(waits.records)
         self._in_express[key] = _Waiting()
-        return of_key.records
+        return waits.records
 
     def express_done(self) -> None:
         """Note that the express lane is done with what it took; the keys have their turn after all others."""
         done, self._in_express = self._in_express, {}
-        for key, of_key in done.items():
-            if of_key.records:
-                self._waiting[key] = of_key
-                self._count += len(of_key.records)
-                self._look(key)
+        for key, waits in done.items():
+            if waits.records:
+                self._count += len(waits.records)
+                self._wait(key, waits)
 
     def clear(self) -> None:
         """Remove everything that waits; what was taken is still taken."""
-        self._waiting.clear()
-        self._small.clear()
-        for key in self._in_express:
-            self._in_express[key] = _Waiting()
+        self._little.clear()
+        self._much.clear()
+        self._in_express = {key: _Waiting() for key in self._in_express}
         self._count = self._taken = 0
 
+    def _wait(self, key: bytes | None, waits: _Waiting[T]) -> None:
+        """Give a key its turn after all others."""
+        keys = self._little if self._is_little(key, waits) else self._much
+        keys[key] = waits
+
     def _look(self, key: bytes | None) -> None:
-        """See whether a key is one for the express lane; records without a key may be of any project."""
-        of_key = self._waiting.get(key)
-        if of_key is None or of_key.size > TURN_BYTES or key is None or key in self._in_main:
-            self._small.pop(key, None)
-        else:
-            self._small[key] = None
+        """Leave a key to the express lane, if it is one for that by now."""
+        waits = self._much[key]
+        if self._is_little(key, waits):
+            if next(iter(self._much)) == key:
+                self._taken = 0
+            del self._much[key]
+            self._little[key] = waits
+
+    def _is_little(self, key: bytes | None, waits: _Waiting[T]) -> bool:
+        """Return whether a key is one for the express lane; records without a key may be of any project."""
+        if not self._with_express or key is None or key in self._in_main:
+            return False
+        return waits.size <= TURN_BYTES

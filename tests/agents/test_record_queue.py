@@ -141,6 +141,7 @@ async def test_it_knows_the_first_record_that_its_agent_is_not_done_with() -> No
 async def test_while_the_main_lane_works_what_has_little_waiting_goes_by_the_express_lane() -> None:
     queue, _ = make_queue()
     reading = Reading(queue)
+    queue.open_express()
     waiting = asyncio.create_task(queue.wait_for_express())
     for _ in range(100):
         reading.put(1_000, key=b"greedy")
@@ -168,6 +169,7 @@ async def test_while_the_main_lane_works_what_has_little_waiting_goes_by_the_exp
 async def test_the_express_lane_waits_while_the_main_one_does_not_work() -> None:
     queue, _ = make_queue()
     reading = Reading(queue)
+    queue.open_express()
     reading.put(1_000, key=b"a")
     queue.get_nowait()
     queue.main_begins()
@@ -179,6 +181,7 @@ async def test_the_express_lane_waits_while_the_main_one_does_not_work() -> None
 async def test_what_the_express_lane_takes_makes_room() -> None:
     queue, _ = make_queue()
     reading = Reading(queue)
+    queue.open_express()
     reading.put(10, key=b"first")
     queue.get_nowait()
     queue.main_begins()
