@@ -99,7 +99,7 @@ class Stream:
         return bool(event.message.acked)
 
     def _set_current_event(self, event: Event) -> None:
-        self.current_for_tables = event
+        self.current_event = self.current_for_tables = event
 
     def batches(self, most_bytes: int = BATCH_BYTES) -> AsyncIterator[Batch]:
         return batches(self, self.app.in_progress, most_bytes=most_bytes)
@@ -419,6 +419,24 @@ async def test_the_express_lane_leaves_what_is_of_before_a_rebalance_and_waits_w
     assert offsets(await waiting) == [2]
     assert await anext(main, None) is None
     assert stream.acks == [0]
+
+
+async def test_the_main_lane_takes_what_it_was_given_though_the_express_lane_writes_tables_meanwhile() -> None:
+    """A lane sets the event by which Faust writes tables, while the other one waits for its queue to fill."""
+    app = App()
+    stream = Stream(app)
+    stream.put(*keyed(app, b"greedy", 0, 1))
+    main, express, _ = await both(stream)
+    stream.put(*keyed(app, b"a", 2))
+    beside = await anext(express)
+    stream.put(*keyed(app, b"greedy", 3, 4))
+    taking = asyncio.ensure_future(anext(main))
+    while 0 not in stream.acks or stream.channel.queue.qsize() > 1:
+        await asyncio.sleep(0)
+    assert not taking.done(), "it waits for its queue to fill"
+    with beside.writing(0):
+        pass
+    assert offsets(await taking) == [3, 4]
 
 
 class Fails:
