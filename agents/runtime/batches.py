@@ -155,10 +155,11 @@ async def batches(
     stream.enable_acks = False  # the stream reads it before each event; events are acknowledged below
     behind = False
     async for _ in stream:
-        batch = _Begun(stream, in_progress, before_write)
-        batch.take(stream.current_event)  # at once: the express lane sets another one to write tables
+        first = stream.current_event  # the express lane sets another one to write tables
         if behind:
             await _gather(queue)
+        batch = _Begun(stream, in_progress, before_write)
+        batch.take(first)
         while len(batch.events) < MAX_RECORDS and batch.size < most_bytes and not queue.empty():
             batch.take_current(queue.get_nowait())
         queue.main_begins()
