@@ -71,11 +71,9 @@ end
 class WriteLease:
     """The leases of some partitions together, from `take` to `give_back`."""
 
-    def __init__(
-        self, connection: RedisConnection, token: str, partitions: Collection[int], clock: Callable[[], float]
-    ) -> None:
+    def __init__(self, connection: RedisConnection, partitions: Collection[int], clock: Callable[[], float]) -> None:
         self._connection = connection
-        self._token = token
+        self._token = uuid4().hex
         self._keys = [keys.writing(number) for number in sorted(partitions)]
         self._next = [keys.writing_next(number) for number in sorted(partitions)]
         self._clock = clock
@@ -154,7 +152,7 @@ class WriteLeases:
             WriteLeaseTaken: after `LEASE_SECONDS` another process still has one.
             RedisUnavailable: Redis does not answer.
         """
-        lease = WriteLease(self._connection, uuid4().hex, partitions, self._clock)
+        lease = WriteLease(self._connection, partitions, self._clock)
         await self._take(lease)
         self._held.set(lease)
         keeper = asyncio.create_task(lease.keep())
