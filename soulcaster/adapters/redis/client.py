@@ -19,6 +19,10 @@ from soulcaster.adapters.upstash import UpstashConnection
 MAX_CONNECTIONS = 50
 """Connections of one client. If all are in use, a command waits for one, as long as for a reply."""
 
+PROTOCOL = 2
+"""The version of Redis's protocol: Upstash's REST API has the shapes of this one, and redis-py gives scores of version 3
+to callers by way of text, which takes a fifth of the time of a search."""
+
 READ_AT_ONCE = 500
 """Replies, and entries of lists among them, that are read in one go; then whoever else is served has a turn."""
 
@@ -64,14 +68,12 @@ def redis_client(access: RedisAccess, *, timeout: float, decode: bool = True) ->
         "decode_responses": decode,
         "max_connections": MAX_CONNECTIONS,
         "timeout": timeout,
+        "protocol": PROTOCOL,
     }
     if access.by_rest:
         bare = str(URL(access.url).with_user(None))
-        # Its replies have the shapes of Redis's protocol 2.
         token = URL(access.url).password or ""
-        pool = BlockingConnectionPool(
-            connection_class=UpstashConnection, url=bare, password=token, protocol=2, **options
-        )
+        pool = BlockingConnectionPool(connection_class=UpstashConnection, url=bare, password=token, **options)
     else:
         options |= {"connection_class": _Connection, "parser_class": _Parser, **parse_url(access.url)}
         if access.tls is not None:

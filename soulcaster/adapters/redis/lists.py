@@ -23,7 +23,7 @@ MOST_MEMBERS = 10_000
 MOST_BYTES = 4 * 1024 * 1024
 """Bytes of texts that one call searches at most."""
 
-_CHUNK = 50
+_CHUNK = 200
 """Members that are searched together; their texts are in memory meanwhile, and others wait."""
 
 _RANKS = 1_000
