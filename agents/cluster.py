@@ -58,11 +58,11 @@ class Cluster:
         self,
         *,
         clusters: States[ProjectClusters],
-        stored: Callable[[], Awaitable[None]],
+        stored: Callable[[Iterable[int]], Awaitable[None]],
         publisher: Publisher,
         clock: Clock,
     ) -> None:
-        """`clusters` is the table; `stored` returns once Kafka has all rows that were written to it."""
+        """`clusters` is the table; `stored` returns once Kafka has all of its rows of some partitions."""
         self._clusters = clusters
         self._stored = stored
         self._sender = StepSender(publisher)
@@ -106,7 +106,7 @@ class Cluster:
                     failed[place] = error
                 else:
                     steps[place] = taken
-            await until_available(self._stored)
+            await until_available(lambda: self._stored({partition for partition, _ in steps}))
             failed |= await self._send(steps)
             await self._empty_outboxes(batch, {place: projects[place] for place in steps.keys() - failed.keys()})
         except BaseException:

@@ -5,7 +5,9 @@ producer's time limit, because the broker is away, is given up; flushing the pro
 """
 
 import asyncio
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 import faust
@@ -18,21 +20,23 @@ class AcknowledgedTable(faust.Table):  # type: ignore[misc]  # faust ships no ty
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._under_way: set[asyncio.Future[Any]] = set()
+        self._under_way: dict[int, set[asyncio.Future[Any]]] = defaultdict(set)
 
     def send_changelog(self, *args: Any, **kwargs: Any) -> Any:
         """Send a row, and remember it until it is acknowledged."""
         row = super().send_changelog(*args, **kwargs)
-        self._under_way.add(row)
-        row.add_done_callback(self._answered)
+        partition = row.message.partition
+        self._under_way[partition].add(row)
+        row.add_done_callback(partial(self._answered, partition))
         return row
 
-    async def stored(self) -> None:
-        """Return once Kafka has acknowledged all rows that were written."""
-        if self._under_way:
-            await asyncio.wait(self._under_way)
+    async def stored(self, partitions: Iterable[int]) -> None:
+        """Return once Kafka has acknowledged all rows of these partitions that were written."""
+        rows = set[asyncio.Future[Any]]().union(*(self._under_way[partition] for partition in partitions))
+        if rows:
+            await asyncio.wait(rows)
 
-    def _answered(self, row: asyncio.Future[Any]) -> None:
-        self._under_way.discard(row)
+    def _answered(self, partition: int, row: asyncio.Future[Any]) -> None:
+        self._under_way[partition].discard(row)
         if not row.cancelled() and (error := row.exception()) is not None:
             self.lost(error)

@@ -18,7 +18,6 @@ from typing import Any
 
 import structlog
 
-from agents.runtime.taking_turns import TURN_BYTES
 from soulcaster.ports.messaging import Record
 from soulcaster.telemetry.spans import TRACE_HEADER, TRACER
 
@@ -27,6 +26,10 @@ log = structlog.get_logger(__name__)
 MAX_RECORDS = 1_000
 BATCH_BYTES = 4 * 1024 * 1024
 """Bytes of a batch, for an agent whose work is quick."""
+
+EXPRESS_LANES = 4
+"""How many projects that have little waiting an agent works on beside a large batch, at most: a command that changes a
+whole project takes long, and the others do not wait for it."""
 
 GATHER_SECONDS = 0.04
 """How long a consumer that is behind waits for the queue to fill."""
@@ -155,12 +158,12 @@ async def batches(
     stream.enable_acks = False  # the stream reads it before each event; events are acknowledged below
     behind = False
     async for _ in stream:
-        first = stream.current_event  # the express lane sets another one to write tables
+        first = stream.current_event  # an express lane sets another one to write tables
         if behind:
             await _gather(queue)
         batch = _Begun(stream, in_progress, before_write)
         batch.take(first)
-        while len(batch.events) < MAX_RECORDS and batch.size < most_bytes and not queue.empty():
+        while len(batch.events) < MAX_RECORDS and batch.size < most_bytes and queue.has_main:
             batch.take_current(queue.get_nowait())
         queue.main_begins()
         try:
@@ -174,26 +177,28 @@ async def batches(
 async def express_batches(
     stream: Any, in_progress: InProgress, before_write: Callable[[], None] = lambda: None
 ) -> AsyncIterator[Batch]:
-    """Yield batches that are worked on beside those of `batches`: of projects that have little waiting.
+    """Yield batches that are worked on beside those of `batches`, each of one project that has little waiting.
 
-    So they do not wait until the agent is done with what another project sent in bulk. The stream itself is read by
-    `batches`; a batch here is about `TURN_BYTES` at most.
+    So it does not wait until the agent is done with what another project sent in bulk. The stream itself is read by
+    `batches`. Several of these may run at a time.
     """
     queue = stream.channel.queue
     queue.open_express()
     while True:
         await queue.wait_for_express()
         await stream.app.flow_control.acquire()
+        events = queue.take_express()
+        if not events:
+            continue
         batch = _Begun(stream, in_progress, before_write)
-        while batch.size < TURN_BYTES and (events := queue.take_express()):
-            for event in events:
-                batch.take_current(event)
+        for event in events:
+            batch.take_current(event)
         try:
             if batch.events:
                 yield batch.batch()
                 await batch.done()
         finally:
-            queue.express_done()
+            queue.express_done(events)
 
 
 class _Begun:

@@ -54,7 +54,7 @@ class RecordQueue(ThrowableQueue):  # type: ignore[misc]  # mode ships no types 
     partitions, so the quicker one waits once the other one's queue holds enough: that is why it holds much.
 
     Faust's stream takes for the main lane of the agent. While that is at work, what has little waiting goes by the
-    express lane (`TakingTurns`), which Faust knows nothing of.
+    express lanes (`TakingTurns`), which Faust knows nothing of.
     """
 
     _bytes = 0
@@ -105,6 +105,11 @@ class RecordQueue(ThrowableQueue):  # type: ignore[misc]  # mode ships no types 
 
     # ---- lanes ---------------------------------------------------------------------------------------------------
 
+    @property
+    def has_main(self) -> bool:
+        """Return whether there is something for the batch that the main lane takes."""
+        return self._queue.has_main
+
     def main_begins(self) -> None:
         """Note that the main lane works on what it took."""
         self._main_works = True
@@ -116,17 +121,17 @@ class RecordQueue(ThrowableQueue):  # type: ignore[misc]  # mode ships no types 
         self._queue.main_done()
 
     def open_express(self) -> None:
-        """Let there be an express lane; without it, the main lane takes everything."""
+        """Let there be express lanes; without them, the main lane takes everything."""
         self._queue.open_express()
 
     async def wait_for_express(self) -> None:
-        """Return when there is something for the express lane: the main lane is at work, and others wait."""
+        """Return when there is something for an express lane: the main lane is at work, and others wait."""
         while not (self._main_works and self._queue.has_express):
             self._changed.clear()
             await self._changed.wait()
 
     def take_express(self) -> Sequence[Any]:
-        """Return the events of one project for the express lane; none if there is nothing for it."""
+        """Return the events of one project for an express lane; none if there is nothing for it."""
         if not (self._main_works and self._queue.has_express):
             return ()
         queued = self._queue.take_express()
@@ -135,9 +140,9 @@ class RecordQueue(ThrowableQueue):  # type: ignore[misc]  # mode ships no types 
         self.maybe_endorse_pressure_drop()
         return [one.event for one in queued]
 
-    def express_done(self) -> None:
-        """Note that the express lane is done with what it took."""
-        self._queue.express_done()
+    def express_done(self, events: Sequence[Any]) -> None:
+        """Note that an express lane is done with what it took."""
+        self._queue.express_done(_project(events[0].message))
         if self._queue:
             self._wakeup_next(self._getters)
 

@@ -4,9 +4,9 @@ It is deficit round robin (Shreedhar and Varghese 1995): a turn of a key lasts u
 together. Records of one key stay in their order, and that is all the order that agents need: a project is a key, and
 offsets are committed up to the first record that is not done.
 
-Two batches may be worked on at a time: one in the main lane and beside it, in the **express lane**, one of keys that
-have little waiting. A key is in one of them at most. While others have much waiting, the main lane leaves those to the
-express lane: in one batch with the others they would wait for them.
+Beside a batch in the main lane, keys that have little waiting may be worked on in **express lanes**, one in each. A key
+is in one lane at most. A batch of the main lane that has taken of a key with much waiting leaves those with little to
+the express lanes: in one batch with it they would wait for it.
 """
 
 from collections import OrderedDict, deque
@@ -55,20 +55,21 @@ _Keys = OrderedDict[bytes | None, _Waiting[T]]
 
 
 class TakingTurns(Generic[T]):
-    """The part of a `deque` that `asyncio.Queue` uses, and the express lane.
+    """The part of a `deque` that `asyncio.Queue` uses, and the express lanes.
 
-    `popleft` takes for the main lane; keys that the express lane has wait, and are not counted, until `express_done`.
+    `popleft` takes for the main lane; keys that an express lane has wait, and are not counted, until `express_done`.
     """
 
     def __init__(self) -> None:
         """Start empty, with nothing taken."""
         self._little: _Keys[T] = OrderedDict()
-        """Keys that the express lane may take; there are none without it."""
+        """Keys that an express lane may take; there are none without one."""
         self._much: _Keys[T] = OrderedDict()
         self._count = 0
         self._taken = 0
         self._with_express = False
         self._in_main: set[bytes | None] = set()
+        self._main_has_much = False
         self._in_express: dict[bytes | None, _Waiting[T]] = {}
 
     def __len__(self) -> int:
@@ -101,6 +102,7 @@ class TakingTurns(Generic[T]):
         if not keys:
             raise IndexError("the queue is empty")
         key, waits = keys.popitem(last=False)
+        self._main_has_much |= waits.size > TURN_BYTES
         item = waits.popleft()
         self._count -= 1
         self._taken += item.size
@@ -115,21 +117,27 @@ class TakingTurns(Generic[T]):
                 self._taken = 0
         return item
 
+    @property
+    def has_main(self) -> bool:
+        """Return whether there is something for the batch that the main lane takes."""
+        return bool(self._much) if self._with_express and self._main_has_much else self._count > 0
+
     def main_done(self) -> None:
         """Note that the main lane is done with what it took."""
         done, self._in_main = self._in_main, set()
+        self._main_has_much = False
         for key in done & self._much.keys():
             self._look(key)
 
     def open_express(self) -> None:
-        """Let there be an express lane."""
+        """Let there be express lanes."""
         self._with_express = True
         for key in list(self._much):
             self._look(key)
 
     @property
     def has_express(self) -> bool:
-        """Return whether there is something for the express lane."""
+        """Return whether there is something for an express lane."""
         return bool(self._little)
 
     def take_express(self) -> Sequence[T]:
@@ -143,13 +151,12 @@ class TakingTurns(Generic[T]):
         self._in_express[key] = _Waiting()
         return waits.records
 
-    def express_done(self) -> None:
-        """Note that the express lane is done with what it took; the keys have their turn after all others."""
-        done, self._in_express = self._in_express, {}
-        for key, waits in done.items():
-            if waits.records:
-                self._count += len(waits.records)
-                self._wait(key, waits)
+    def express_done(self, key: bytes | None) -> None:
+        """Note that an express lane is done with what it took of a key, which has its turn after all others."""
+        waits = self._in_express.pop(key)
+        if waits.records:
+            self._count += len(waits.records)
+            self._wait(key, waits)
 
     def clear(self) -> None:
         """Remove everything that waits; what was taken is still taken."""
@@ -164,7 +171,7 @@ class TakingTurns(Generic[T]):
         keys[key] = waits
 
     def _look(self, key: bytes | None) -> None:
-        """Leave a key to the express lane, if it is one for that by now."""
+        """Leave a key to the express lanes, if it is one for them by now."""
         waits = self._much[key]
         if self._is_little(key, waits):
             if next(iter(self._much)) == key:
@@ -173,7 +180,7 @@ class TakingTurns(Generic[T]):
             self._little[key] = waits
 
     def _is_little(self, key: bytes | None, waits: _Waiting[T]) -> bool:
-        """Return whether a key is one for the express lane; records without a key may be of any project."""
+        """Return whether a key is one for an express lane; records without a key may be of any project."""
         if not self._with_express or key is None or key in self._in_main:
             return False
         return waits.size <= TURN_BYTES

@@ -26,7 +26,7 @@ from agents.embed import Embed
 from agents.near import Near
 from agents.normalize import Normalize
 from agents.project import Project
-from agents.runtime.batches import batches, express_batches
+from agents.runtime.batches import EXPRESS_LANES, batches, express_batches
 from agents.runtime.delivery import OrderlyApp
 from agents.runtime.meter import Meter
 from agents.runtime.progress import Progress
@@ -237,7 +237,7 @@ def _add_agent(
         try:
             lanes = [batches(stream, app.in_progress, suspension.check, most_bytes=agent.batch_bytes)]
             if agent.express:
-                lanes.append(express_batches(stream, app.in_progress, suspension.check))
+                lanes += [express_batches(stream, app.in_progress, suspension.check) for _ in range(EXPRESS_LANES)]
             await run_agent(agent, lanes, publisher=publisher, meter=Meter(agent.name))
         except asyncio.CancelledError:
             raise

@@ -380,7 +380,8 @@ async def test_beside_a_batch_others_go_by_the_express_lane_and_are_acknowledged
     stream.put(*keyed(app, b"greedy", 0, 1))
     main, express, first = await both(stream)
     stream.put(*keyed(app, b"greedy", 2), *keyed(app, b"a", 3, 4), *keyed(app, b"b", 5))
-    assert (offsets(first), offsets(await anext(express))) == ([0, 1], [3, 4, 5])
+    assert (offsets(first), offsets(await anext(express))) == ([0, 1], [3, 4])
+    assert offsets(await anext(express)) == [5]
     waiting = asyncio.ensure_future(anext(express))
     await asyncio.sleep(0)
     assert (stream.acks, app.waits_for) == ([3, 4, 5], [0, 1])
@@ -390,16 +391,29 @@ async def test_beside_a_batch_others_go_by_the_express_lane_and_are_acknowledged
     assert stream.acks == [3, 4, 5, 0, 1]
 
 
-async def test_a_batch_of_the_express_lane_is_small() -> None:
+async def test_a_project_whose_batch_takes_long_holds_up_no_other_one_that_has_little_waiting() -> None:
     app = App()
     stream = Stream(app)
     stream.put(*keyed(app, b"greedy", 0))
-    main, express, _ = await both(stream)
-    for number in range(1, 9):
-        stream.put(*keyed(app, b"%d" % number, number, size=TURN_BYTES // 2))
-    stream.put(*keyed(app, b"large", 10, size=TURN_BYTES))
-    assert [offsets(await anext(express)) for _ in range(4)] == [[1, 2], [3, 4], [5, 6], [7, 8]]
-    assert offsets(await anext(main)) == [10]
+    _main, express, _ = await both(stream)
+    beside = express_batches(stream, app.in_progress)
+    stream.put(*keyed(app, b"slow", 1, 2))
+    assert offsets(await anext(express)) == [1, 2]
+    for number in range(3, 6):
+        stream.put(*keyed(app, b"%d" % number, number), *keyed(app, b"slow", number + 10))
+        assert offsets(await anext(beside)) == [number]
+    assert offsets(await anext(express)) == [13, 14, 15]
+    assert stream.acks == [3, 4, 1, 2]
+
+
+async def test_a_batch_of_what_a_project_sent_in_bulk_is_of_nobody_who_has_little_waiting() -> None:
+    app = App()
+    stream = Stream(app)
+    beside = asyncio.ensure_future(anext(express_batches(stream, app.in_progress)))
+    await asyncio.sleep(0)
+    stream.put(*keyed(app, b"large", 0, 1, size=TURN_BYTES), *keyed(app, b"small", 2))
+    assert offsets(await anext(stream.batches())) == [0, 1]
+    assert offsets(await beside) == [2]
 
 
 async def test_the_express_lane_leaves_what_is_of_before_a_rebalance_and_waits_while_one_is_under_way() -> None:

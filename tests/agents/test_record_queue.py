@@ -161,7 +161,7 @@ async def test_while_the_main_lane_works_what_has_little_waiting_goes_by_the_exp
     taking = asyncio.create_task(queue.get())
     await asyncio.sleep(0)
     assert not taking.done()
-    queue.express_done()
+    queue.express_done([first])
     assert await taking is more
     assert queue._bytes == 0
 

@@ -70,7 +70,7 @@ def test_a_newcomer_waits_for_one_turn_of_a_long_backlog() -> None:
 
 
 class TwoLanes(RuleBasedStateMachine):
-    """Records come, and are taken by the main and the express lane; a key is in one lane at most."""
+    """Records come, and are taken by the main and by express lanes; a key is in one lane at most."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -78,7 +78,8 @@ class TwoLanes(RuleBasedStateMachine):
         self.queue.open_express()
         self.left: dict[bytes | None, deque[Record]] = defaultdict(deque)
         self.main: set[bytes | None] = set()
-        self.express: set[bytes | None] = set()
+        self.main_has_much = False
+        self.express: set[bytes] = set()
         self.number = 0
 
     @rule(key=KEYS, size=SIZES)
@@ -94,6 +95,7 @@ class TwoLanes(RuleBasedStateMachine):
         much = any(self.left[key] for key in self.left.keys() - self.express - self.little())
         left_to_express = self.little() if much else set()
         taken = self.queue.popleft()
+        self.main_has_much |= sum(record.size for record in self.left[taken.key]) > TURN_BYTES
         assert taken is self.left[taken.key].popleft()
         assert taken.key not in self.express | left_to_express
         self.main.add(taken.key)
@@ -114,11 +116,14 @@ class TwoLanes(RuleBasedStateMachine):
     def main_done(self) -> None:
         self.queue.main_done()
         self.main.clear()
+        self.main_has_much = False
 
-    @rule()
-    def express_done(self) -> None:
-        self.queue.express_done()
-        self.express.clear()
+    @precondition(lambda self: self.express)
+    @rule(data=st.data())
+    def express_done(self, data: st.DataObject) -> None:
+        key = data.draw(st.sampled_from(sorted(self.express)))
+        self.queue.express_done(key)
+        self.express.remove(key)
 
     @rule()
     def clear(self) -> None:
@@ -138,6 +143,8 @@ class TwoLanes(RuleBasedStateMachine):
     def each_lane_may_take_what_the_other_has_not(self) -> None:
         assert len(self.queue) == sum(len(left) for key, left in self.left.items() if key not in self.express)
         assert self.queue.has_express == bool(self.little())
+        others = {key for key, left in self.left.items() if left} - self.express
+        assert self.queue.has_main == bool(others - self.little() if self.main_has_much else others)
 
 
 TestTwoLanes = TwoLanes.TestCase
@@ -157,12 +164,27 @@ def test_a_turn_that_goes_on_by_the_express_lane_leaves_a_whole_one_to_the_next(
     assert [record.number for record in queue.take_express()] == [1]
 
 
+def test_a_batch_with_much_of_one_key_leaves_what_others_have_to_the_express_lanes() -> None:
+    queue: TakingTurns[Record] = TakingTurns()
+    queue.open_express()
+    queue.append(Record(0, b"large", TURN_BYTES + 1))
+    queue.append(Record(1, b"a", 1))
+    queue.append(Record(2, b"b", 1))
+    queue.popleft()
+    assert not queue.has_main
+    queue.main_done()
+    queue.popleft()
+    assert queue.has_main, "one that has little of one takes what others have"
+
+
 def test_without_an_express_lane_everything_has_its_turn() -> None:
     queue: TakingTurns[Record] = TakingTurns()
     queue.append(Record(0, b"small", 1))
     queue.append(Record(1, b"large", TURN_BYTES + 1))
     assert not queue.has_express
-    assert [queue.popleft().number for _ in range(2)] == [0, 1]
+    assert queue.popleft().number == 0
+    assert queue.has_main
+    assert queue.popleft().number == 1
 
 
 def test_a_cleared_queue_is_empty() -> None:

@@ -41,12 +41,12 @@ async def test_a_row_is_stored_when_kafka_has_it_and_lost_when_the_broker_is_awa
     try:
         async with asyncio.timeout(60):
             table.send_changelog(0, b"0|p1|a", b"a row")
-            await table.stored()
+            await table.stored([0])
         assert lost == []
         await stack.kafka.child.kill()
         table.send_changelog(0, b"0|p1|a", b"another row")
         async with asyncio.timeout(60):
-            await table.stored()
+            await table.stored([0])
             await app.producer.flush()  # which says nothing
         assert len(lost) == 1
     finally:

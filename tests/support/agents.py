@@ -177,7 +177,7 @@ class Results(Meter):
         self.results.append(results)
 
 
-async def stored() -> None:
+async def stored(partitions: Iterable[int]) -> None:
     """Return at once: a dict keeps rows when they are written."""
 
 

@@ -20,8 +20,8 @@ MAX_CONNECTIONS = 50
 """Connections of one client. If all are in use, a command waits for one, as long as for a reply."""
 
 PROTOCOL = 2
-"""The version of Redis's protocol: Upstash's REST API has the shapes of this one, and redis-py gives scores of version 3
-to callers by way of text, which takes a fifth of the time of a search."""
+"""The version of Redis's protocol: Upstash's REST API has the shapes of this one, and redis-py turns scores of a newer
+one into text and back, a fifth of the time of a search."""
 
 READ_AT_ONCE = 500
 """Replies, and entries of lists among them, that are read in one go; then whoever else is served has a turn."""
