@@ -3,17 +3,16 @@
 import asyncio
 import json
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 import aiohttp_jinja2
+import jinja2
 from aiohttp import web
 from markupsafe import Markup, escape
 
 from soulcaster.web.api import OPERATIONS
 from soulcaster.web.api.openapi import document
-
-_DOCUMENT = document(OPERATIONS)
-_JSON = json.dumps(_DOCUMENT).encode()
 
 _CONSTRAINTS = {
     "minimum": "at least {}",
@@ -32,40 +31,54 @@ _SPELLINGS = {"api": "API", "github": "GitHub"}
 
 def routes() -> list[web.RouteDef]:
     """Return the two routes."""
-    return [web.get("/openapi.json", _openapi), web.get("/docs", _Page().show)]
+    documentation = _Documentation()
+    return [web.get("/openapi.json", documentation.send), web.get("/docs", documentation.show)]
 
 
-async def _openapi(_request: web.Request) -> web.StreamResponse:
-    return web.Response(body=_JSON, content_type="application/json")
-
-
-class _Page:
-    """The page for people: rendered once, because that takes long and anybody may ask for it."""
+class _Documentation:
+    """Both forms of it: each is made once, when the first one asks, because that takes long and anybody may ask."""
 
     def __init__(self) -> None:
-        self._rendered: asyncio.Future[str] | None = None
+        self._json: asyncio.Future[bytes] | None = None
+        self._page: asyncio.Future[str] | None = None
+
+    async def send(self, _request: web.Request) -> web.StreamResponse:
+        """GET /openapi.json."""
+        if self._json is None:
+            self._json = asyncio.ensure_future(asyncio.to_thread(_for_programs))
+        return web.Response(body=await asyncio.shield(self._json), content_type="application/json")
 
     async def show(self, request: web.Request) -> web.StreamResponse:
         """GET /docs."""
-        if self._rendered is None:
+        if self._page is None:
             template = aiohttp_jinja2.get_env(request.app).get_template("docs.html")
-            self._rendered = asyncio.ensure_future(asyncio.to_thread(template.render, _context()))
-        page = await asyncio.shield(self._rendered)
+            self._page = asyncio.ensure_future(asyncio.to_thread(_for_people, template))
+        page = await asyncio.shield(self._page)
         return web.Response(text=page, content_type="text/html", charset="utf-8")
 
 
-def _context() -> Mapping[str, Any]:
+@cache
+def _document() -> Mapping[str, Any]:
+    return document(OPERATIONS)
+
+
+def _for_programs() -> bytes:
+    return json.dumps(_document()).encode()
+
+
+def _for_people(template: jinja2.Template) -> str:
+    described = _document()
     resources: dict[str, list[Mapping[str, Any]]] = {}
-    for path, methods in _DOCUMENT["paths"].items():
-        for method, described in methods.items():
-            resources.setdefault(described["tags"][0], []).append({"method": method.upper(), "path": path, **described})
-    return {
-        "resources": resources,
-        "headings": {tag["name"]: _heading(tag["name"]) for tag in _DOCUMENT["tags"]},
-        "descriptions": {tag["name"]: tag["description"] for tag in _DOCUMENT["tags"]},
-        "schemas": _DOCUMENT["components"]["schemas"],
-        "signed_in": False,
-    }
+    for path, methods in described["paths"].items():
+        for method, operation in methods.items():
+            resources.setdefault(operation["tags"][0], []).append({"method": method.upper(), "path": path, **operation})
+    return template.render(
+        resources=resources,
+        headings={tag["name"]: _heading(tag["name"]) for tag in described["tags"]},
+        descriptions={tag["name"]: tag["description"] for tag in described["tags"]},
+        schemas=described["components"]["schemas"],
+        signed_in=False,
+    )
 
 
 def _heading(tag: str) -> str:

@@ -4,19 +4,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import aiohttp_jinja2
-import jinja2
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from soulcaster.domain.lifecycle import MAX_LAUNCHES
 from soulcaster.web import api, api_docs, cors, pages
 from soulcaster.web.bodies import MAX_BODY_BYTES
 from soulcaster.web.caller import USED
 from soulcaster.web.dependencies import DEPENDENCIES, Options, Systems, compose
 from soulcaster.web.guards import only_hosts, same_origin
 from soulcaster.web.observe import add_headers, log_requests
-from soulcaster.web.pages import formatting, job_formatting
 from soulcaster.web.problems import respond_to_errors
+from soulcaster.web.rendering import TEMPLATES
 from soulcaster.web.sending import UNSENT, Unsent, send_in_time
 from soulcaster.web.turns import TURNS, Turns
 
@@ -28,7 +26,7 @@ def create_app(systems: Systems, options: Options) -> web.Application:
             send_in_time,
             log_requests,
             cors.allow(options.cors_origins),
-            respond_to_errors,
+            respond_to_errors(with_github=systems.entrance is not None),
             only_hosts(options.allowed_hosts),
             same_origin(options.cors_origins),
         ],
@@ -41,20 +39,7 @@ def create_app(systems: Systems, options: Options) -> web.Application:
     app[UNSENT] = Unsent()
     app.on_response_prepare.extend([add_headers, cors.add_headers])
     app.on_shutdown.append(_end_streams)
-    environment = aiohttp_jinja2.setup(
-        app,
-        loader=jinja2.PackageLoader("soulcaster.web"),
-        filters={
-            **formatting.FILTERS,
-            **job_formatting.FILTERS,
-            "type_of": api_docs.type_of,
-            "constraints": api_docs.constraints,
-        },
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.globals |= {"github": systems.entrance is not None, "most_launches": MAX_LAUNCHES}
+    app[aiohttp_jinja2.APP_KEY] = TEMPLATES
     app.add_routes([*api.routes(), *api_docs.routes()])
     app.add_routes(_files(Path(__file__).parent / "static"))
     app.add_subapp("/app", pages.create_pages(options.session_key, secure=options.secure_cookies))

@@ -7,7 +7,7 @@ from dataclasses import fields, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal, Self
 
-from aiohttp import web
+from aiohttp import web, web_app
 from aiohttp.test_utils import TestClient
 from redis.asyncio import Redis
 
@@ -201,14 +201,21 @@ class World:
         self.now = NOW
 
     async def __aenter__(self) -> Self:
+        await self.empty()
+        return self
+
+    async def empty(self) -> None:
+        """Make it as new: nothing in Redis, and nothing published."""
         async with Redis.from_url(self.redis.url) as redis:
             await redis.flushall()
-        return self
+        self.publisher.sent.clear()
 
     async def __aexit__(self, *exc: object) -> None:
         await self.read_model.close()
         await self.sign_in.close()
         await self.rate_limits.close()
+        # aiohttp keeps for ever every application that it has served, and the collector goes through all of them.
+        web_app._cached_build_middleware.cache_clear()
 
     def limits(
         self, *, per_key: int = 60_000, per_project: int = 60_000, megabytes: int = 6_000, items: int = 600_000

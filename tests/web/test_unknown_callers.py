@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
-import aiohttp_jinja2
 import jinja2
 import pytest
 from aiohttp import ClientSession, TCPConnector
@@ -12,6 +11,7 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from soulcaster.services.fair_turns import FairTurns
 from soulcaster.web import problems, signatures
+from soulcaster.web.rendering import TEMPLATES
 from soulcaster.web.turns import TURNS
 from tests.support.answers import page, problem
 from tests.support.web import Client, World
@@ -20,12 +20,11 @@ from tests.support.webhooks import HEADER, SECRET, signature
 FORGED = {"Content-Type": "application/json", HEADER["github"]: "sha256=" + "0" * 64}
 
 
-async def test_the_documentation_is_rendered_once(world: World) -> None:
-    app = world.app()
-    async with TestClient(TestServer(app)) as client:
+async def test_the_documentation_is_rendered_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with TestClient(TestServer(world.app())) as client:
         shown = await asyncio.gather(*(client.get("/docs") for _ in range(3)))
         [text] = {await page(answer) for answer in shown}
-        aiohttp_jinja2.get_env(app).loader = jinja2.DictLoader({})
+        monkeypatch.setattr(TEMPLATES, "loader", jinja2.DictLoader({}))
         assert await page(await client.get("/docs")) == text
 
 

@@ -7,7 +7,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-import schemathesis
 from aiohttp import ClientResponse
 from aiohttp.test_utils import TestClient, TestServer
 from hypothesis import HealthCheck, Phase, given, settings
@@ -22,12 +21,12 @@ from soulcaster.services import api_keys as api_keys_service
 from soulcaster.web import caller
 from soulcaster.web.api import OPERATIONS
 from soulcaster.web.api.live_updates import handlers as live_updates
-from soulcaster.web.api.openapi import document
 from soulcaster.web.pages import outcomes
 from soulcaster.web.signatures import SIGNATURES
 from soulcaster.wire.control import KeyDefined, control_message
 from soulcaster.wire.project_config import ProjectConfig, StoredConfig
 from tests.support.make import NOW
+from tests.support.openapi import calls_of
 from tests.support.web import Client, World
 
 HERE = {"project_id": "p1"}
@@ -227,7 +226,7 @@ async def test_a_second_tenant_sees_nothing_and_changes_nothing(
     before, sent = await _everything(world), len(world.publisher.sent)
     url = str(guarded.make_url("")).rstrip("/")
 
-    @given(case=schemathesis.openapi.from_dict(document(OPERATIONS))[op.path][op.method].as_strategy())
+    @given(case=calls_of(op))
     @settings(
         max_examples=5,
         deadline=None,

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis import Case
 from schemathesis.specs.openapi.checks import positive_data_acceptance
@@ -14,14 +13,12 @@ from schemathesis.specs.openapi.checks import positive_data_acceptance
 from soulcaster.web.api import OPERATIONS
 from soulcaster.web.api.jobs.models import JobOut
 from soulcaster.web.api.live_updates import handlers as live_updates
-from soulcaster.web.api.openapi import document
 from soulcaster.web.api.operation import operation
 from soulcaster.web.parameters import ID_PATTERN, ProjectQuery
+from tests.support.openapi import api_document, calls_of
 from tests.support.web import Client, World
 
 Check = Callable[[Any, Any, Case[Any]], bool | None]
-
-DOCUMENT = document(OPERATIONS)
 
 MORE_THAN_A_SCHEMA_SAYS: list[Check] = [positive_data_acceptance]
 """Text that holds nothing readable, though it is not blank, is refused, and so is an API key that has expired when it
@@ -33,13 +30,13 @@ WITH_MORE = {"ingest", "api_keys", "plans"}
 
 async def test_every_route_of_the_api_is_in_it(client: Client) -> None:
     answered = await (await client.get("/openapi.json")).json()
-    assert answered == DOCUMENT
+    assert answered == api_document()
     here = {
         (route.method, route.resource.canonical)
         for route in client.app.router.routes()
         if route.resource is not None and not route.resource.canonical.startswith("/app") and route.method != "HEAD"
     }
-    described = {(method.upper(), path) for path, methods in DOCUMENT["paths"].items() for method in methods}
+    described = {(method.upper(), path) for path, methods in api_document()["paths"].items() for method in methods}
     assert here - described == {
         ("GET", "/openapi.json"),
         ("GET", "/docs"),
@@ -59,12 +56,12 @@ def test_everything_it_points_at_is_there() -> None:
             return own.union(*map(targets, part.values()))
         return set().union(*map(targets, part)) if isinstance(part, list) else set()
 
-    shapes = {f"#/components/schemas/{name}" for name in DOCUMENT["components"]["schemas"]}
-    assert targets(DOCUMENT) <= shapes
+    shapes = {f"#/components/schemas/{name}" for name in api_document()["components"]["schemas"]}
+    assert targets(api_document()) <= shapes
 
 
 def test_a_parameter_that_may_be_left_out_is_not_null() -> None:
-    (source,) = (p for p in DOCUMENT["paths"]["/feedback"]["get"]["parameters"] if p["name"] == "source")
+    (source,) = (p for p in api_document()["paths"]["/feedback"]["get"]["parameters"] if p["name"] == "source")
     assert source["schema"]["type"] == "string"
     assert not source["required"]
 
@@ -82,7 +79,7 @@ async def test_the_page_shows_every_operation_and_every_shape(client: Client) ->
     page = await response.text()
     for op in OPERATIONS:
         assert f'id="{op.id}"' in page
-    for name in DOCUMENT["components"]["schemas"]:
+    for name in api_document()["components"]["schemas"]:
         assert f'id="shape-{name}"' in page
 
 
@@ -95,10 +92,9 @@ async def test_whatever_is_sent_the_answer_is_as_described(
     world.publisher.outcome = "applied"
     await world.fill()
     headers = await world.key("admin")
-    schema = schemathesis.openapi.from_dict(DOCUMENT)
     url = str(guarded.make_url("")).rstrip("/")
 
-    @given(case=schema[op.path][op.method].as_strategy())
+    @given(case=calls_of(op))
     @settings(
         max_examples=15,
         deadline=None,

@@ -24,7 +24,6 @@ from soulcaster.web.api.webhooks.models import DeliveryOut
 from soulcaster.web.bodies import MAX_BATCH_BYTES
 from soulcaster.wire.feedback import Delivery
 from soulcaster.wire.project_config import GithubConfig, ProjectConfig, SentryConfig, SourcesConfig, StoredConfig
-from tests.conftest import RedisServer
 from tests.support.answers import problem
 from tests.support.anything import anything
 from tests.support.captured import CAPTURED, Captured, load
@@ -486,19 +485,19 @@ words = st.sampled_from(["issues", "issue_comment", "ping", "issue", "event_aler
     ),
     header=st.none() | words,
 )
-async def test_anything(redis_server: RedisServer, source: str, body: Any, header: str | None) -> None:
+async def test_anything(world: World, client: Client, source: str, body: Any, header: str | None) -> None:
     name = {"github": "X-GitHub-Event", "sentry": "Sentry-Hook-Resource"}[source]
     sent_body = json.dumps(body).encode()
-    async with World(redis_server) as world, TestClient(TestServer(world.app())) as client:
-        answer = await post(client, source, sent_body, {} if header is None else {name: header})
-        assert answer.status in {200, 202, 400}, await answer.text()
-        if answer.status == 400:
-            assert b"NaN" in sent_body or b"Infinity" in sent_body
-        elif answer.status == 202:
-            [sent] = world.publisher.sent
-            told = DeliveryOut.model_validate(await answer.json())
-            contents = read(Record(sent.topic, 0, 0, int(NOW.timestamp() * 1000), sent.key, sent.value))
-            assert {one.item.id for one in contents.items} <= set(told.ids)
-            assert contents.items or contents.deleted or contents.refused
-        else:
-            assert world.publisher.sent == []
+    await world.empty()
+    answer = await post(client, source, sent_body, {} if header is None else {name: header})
+    assert answer.status in {200, 202, 400}, await answer.text()
+    if answer.status == 400:
+        assert b"NaN" in sent_body or b"Infinity" in sent_body
+    elif answer.status == 202:
+        [sent] = world.publisher.sent
+        told = DeliveryOut.model_validate(await answer.json())
+        contents = read(Record(sent.topic, 0, 0, int(NOW.timestamp() * 1000), sent.key, sent.value))
+        assert {one.item.id for one in contents.items} <= set(told.ids)
+        assert contents.items or contents.deleted or contents.refused
+    else:
+        assert world.publisher.sent == []
