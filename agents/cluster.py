@@ -3,6 +3,7 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from functools import partial
 from itertools import groupby
 from traceback import clear_frames
 
@@ -20,12 +21,15 @@ from soulcaster.domain.lifecycle import JobStep
 from soulcaster.ports.clock import Clock
 from soulcaster.ports.messaging import Publisher, Record
 from soulcaster.services.retrying import until_available
-from soulcaster.services.threads import away
+from soulcaster.services.threads import away, in_thread
 from soulcaster.wire.cluster_commands import ClusterCommand
 from soulcaster.wire.embedded import EmbeddedEnvelope, EmbedderId
 from soulcaster.wire.jobs import JobEvent
 from soulcaster.wire.topics import CLUSTER_COMMANDS, JOB_EVENTS
 from tables.segmented import ProjectPartition, States
+
+ITEM_BYTES = 1_024
+"""What an item with its vector has in a message, about."""
 
 Envelope = EmbeddedEnvelope | ClusterCommand | JobStep
 
@@ -136,7 +140,8 @@ class Cluster:
                         steps += await self._commands_or_job_steps(place, project, list(of_kind))
                 else:
                     items = [envelope for envelope in run if isinstance(envelope, EmbeddedEnvelope)]
-                    steps += await asyncio.to_thread(self._items, project, embedder, items)
+                    size = ITEM_BYTES * sum(len(envelope.items) for envelope in items)
+                    steps.extend(await in_thread(size, partial(self._items, project, embedder, items)))
         async with self._clusters.turn(*place):
             steps += await self._rounds.start_due(place, project)
         return steps

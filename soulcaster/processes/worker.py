@@ -65,6 +65,7 @@ from soulcaster.services.project_limit import ProjectLimit
 from soulcaster.services.projection import Projection
 from soulcaster.services.source_limit import SourceLimit
 from soulcaster.services.storage_limit import MEGABYTE, StorageLimit
+from soulcaster.services.threads import BULK_TURN
 from soulcaster.wire.topics import AGENTS, DEAD_LETTERS
 from tables.acknowledged import AcknowledgedTable
 from tables.segmented import ProjectPartition, SegmentedTable, declare, in_slices, partition_of
@@ -145,6 +146,7 @@ def create_app(settings: WorkerSettings, *, embedder: Embedder | None = None) ->
 
     config_of = ConfigCache(read_model.project_config).get
     progress: dict[str, Progress] = {}
+    bulk_turn = asyncio.Lock()
     for agent in (
         Normalize(
             config_of=config_of,
@@ -158,7 +160,7 @@ def create_app(settings: WorkerSettings, *, embedder: Embedder | None = None) ->
         Near(clusters=clusters, answers=read_model.near_answers),
         Project(Projection(read_model.writer)),
     ):
-        _add_agent(app, agent, publisher, progress, suspension)
+        _add_agent(app, agent, publisher, progress, suspension, bulk_turn)
     app.add_dependency(_Connections(connections))
     app.add_dependency(_Awake(suspension))
     app.add_dependency(_Telemetry(settings, WorkerWatch(app, kafka, progress, read_model.projects.totals)))
@@ -227,6 +229,7 @@ def _add_agent(
     publisher: Publisher,
     progress: dict[str, Progress],
     suspension: Suspension,
+    bulk_turn: asyncio.Lock,
 ) -> None:
     """Let the app run an agent on its topics; from then on its progress is in `progress`."""
     names = (topic.name for topic in AGENTS[agent.name])
@@ -234,6 +237,7 @@ def _add_agent(
 
     async def actor(stream: Any) -> None:
         progress[agent.name] = stream.channel.queue.progress
+        BULK_TURN.set(bulk_turn)
         try:
             lanes = [batches(stream, app.in_progress, suspension.check, most_bytes=agent.batch_bytes)]
             if agent.express:
