@@ -137,7 +137,7 @@ class Cluster:
             async with self._clusters.turn(*place):
                 if embedder is None:
                     for _, of_kind in groupby(run, key=type):
-                        steps += await self._commands_or_job_steps(place, project, list(of_kind))
+                        steps += await self._commands_or_job_steps(project, list(of_kind))
                 else:
                     items = [envelope for envelope in run if isinstance(envelope, EmbeddedEnvelope)]
                     size = ITEM_BYTES * sum(len(envelope.items) for envelope in items)
@@ -158,25 +158,21 @@ class Cluster:
             steps.append(project.remove(deleted, self._clock()))
         return steps
 
-    async def _commands_or_job_steps(
-        self, place: ProjectPartition, project: ProjectClusters, envelopes: Sequence[Envelope]
-    ) -> list[Step]:
+    async def _commands_or_job_steps(self, project: ProjectClusters, envelopes: Sequence[Envelope]) -> list[Step]:
         """Carry out commands, one after the other, and take what jobs report, together."""
         job_steps = [envelope for envelope in envelopes if isinstance(envelope, JobStep)]
         if job_steps:
             return [await asyncio.to_thread(project.take_job_steps, job_steps, self._clock())]
         commands = [envelope.command for envelope in envelopes if isinstance(envelope, ClusterCommand)]
-        return [await self._command(place, project, command) for command in commands]
+        return [await self._command(project, command) for command in commands]
 
-    async def _command(
-        self, place: ProjectPartition, project: ProjectClusters, command: Command | RoundFinished
-    ) -> Step:
+    async def _command(self, project: ProjectClusters, command: Command | RoundFinished) -> Step:
         if isinstance(command, RoundFinished):
-            return await self._finish_round(place, project)
+            return await self._finish_round(project)
         return await asyncio.to_thread(project.apply, command, self._clock())
 
-    async def _finish_round(self, place: ProjectPartition, project: ProjectClusters) -> Step:
-        finished = self._rounds.take_finished(place, project)
+    async def _finish_round(self, project: ProjectClusters) -> Step:
+        finished = self._rounds.take_finished(project)
         if finished is None:
             return Step()
         if finished.decision is None:

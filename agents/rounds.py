@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import uuid4
+from weakref import WeakKeyDictionary
 
 import structlog
 
@@ -52,7 +53,6 @@ log = structlog.get_logger(__name__)
 class FinishedRound:
     """A round that has decided, or, where `decision` is None, failed with `error`; `seconds` is what it took."""
 
-    project: ProjectClusters
     round: Round
     decision: Decision | None
     error: str
@@ -71,7 +71,8 @@ class BackgroundRounds:
         self._publisher = publisher
         self._clock = clock
         self._tasks: dict[ProjectPartition, asyncio.Task[None]] = {}
-        self._finished: dict[ProjectPartition, FinishedRound] = {}
+        self._finished: WeakKeyDictionary[ProjectClusters, FinishedRound] = WeakKeyDictionary()
+        """By the state that the round worked on: if the partition moves to another worker, both are dropped."""
         self._timers: dict[ProjectPartition, asyncio.TimerHandle] = {}
         self._last_seconds: dict[ProjectPartition, float] = {}
         self._worked_on: set[ProjectPartition] = set()
@@ -108,19 +109,17 @@ class BackgroundRounds:
     def rebalance_when_quiet(self, place: ProjectPartition, project: ProjectClusters) -> None:
         """Ask for a round once nothing has come for a while; a later call starts the wait again."""
         self._stop_timer(place)
-        finished = self._finished.get(place)
         # The command that carries a round out comes here, too.
-        on_its_way = place in self._tasks or (finished is not None and finished.project is project)
+        on_its_way = place in self._tasks or project in self._finished
         if project.stale() and not on_its_way:
             last = self._last_seconds.get(place, 0.0)
             settled = project.settled()
             seconds = max(QUIET_SECONDS, QUIET_ROUNDS * last) if settled else max(SETTLE_SECONDS, last)
             self._timers[place] = asyncio.get_running_loop().call_later(seconds, self._rebalance, place)
 
-    def take_finished(self, place: ProjectPartition, project: ProjectClusters) -> FinishedRound | None:
+    def take_finished(self, project: ProjectClusters) -> FinishedRound | None:
         """Return the round that has finished, once; None if it worked on a state that was thrown away since."""
-        finished = self._finished.pop(place, None)
-        return finished if finished is not None and finished.project is project else None
+        return self._finished.pop(project, None)
 
     def stop(self) -> None:
         """Cancel what runs."""
@@ -151,12 +150,12 @@ class BackgroundRounds:
             log.exception("a round of consolidation failed", project=place[1])
             error = repr(failure)
         self._last_seconds[place] = seconds
-        self._finished[place] = FinishedRound(project, due, decision, error, seconds)
+        self._finished[project] = FinishedRound(due, decision, error, seconds)
         try:
             await self._send(place, RoundFinished)
         except Exception:
             log.exception("the command that carries out a round could not be sent", project=place[1])
-            self._finished.pop(place)
+            del self._finished[project]
             project.give_up()
             self.rebalance_when_quiet(place, project)
 

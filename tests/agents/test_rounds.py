@@ -1,10 +1,12 @@
 """Rounds beside the stream: they decide in a thread, send a command, and are carried out when that comes back."""
 
 import asyncio
+import gc
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from weakref import ref
 
 import numpy as np
 import pytest
@@ -227,6 +229,21 @@ async def test_a_round_of_another_process_is_not_this_ones() -> None:
         [again] = await restarted.commands(1)  # it was requested before the restart
         await restarted.give(again)
         assert restarted.done() == [("please", "applied")]
+
+
+async def test_a_round_whose_partition_has_moved_to_another_worker_is_kept_no_longer_than_its_state() -> None:
+    rows = Rows()
+    clusters = rows.clusters()
+    async with writing(rows, clusters) as writer:
+        await writer.give(embedded(*words("card late", "login slow")), command("please"))
+        await writer.commands(1)
+        state = ref(await clusters.state(0, "p1"))
+        rows.clear()
+        await clusters.reload()
+        async with asyncio.timeout(60):
+            while state() is not None:
+                await asyncio.sleep(0.001)
+                gc.collect()
 
 
 class Breaking(ProjectClusters):
