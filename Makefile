@@ -30,7 +30,7 @@ run: setup ## start everything here: Kafka, Redis, worker, web, launcher, demo d
 
 test: setup lint types imports ## everything CI runs, on the real Kafka and Redis
 	$(BIN)/python -m soulcaster.dev.kafka_classes
-	$(BIN)/python -m pytest --numprocesses 4 --maxschedchunk 1
+	$(BIN)/python -m pytest --numprocesses 4 --dist loadgroup
 
 bugs: setup ## all small repositories with a bug and a scripted agent; `make test` has one an ecosystem
 	SOULCASTER_TEST_ALL_BUGS=1 $(BIN)/python -m pytest --durations 0 tests/fixer/bugs

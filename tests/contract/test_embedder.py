@@ -26,8 +26,7 @@ from soulcaster.ports.embedder import Embedder
 from tests.support.gemini import KEY, Gemini
 from tests.support.slow_model import SlowModel
 
-STATIC = StaticEmbedder()
-LIBRARY = StaticModel.from_pretrained(DEFAULT_FOLDER)
+pytestmark = pytest.mark.xdist_group(__name__)
 
 TEXTS = [
     "My card has not arrived",
@@ -133,17 +132,29 @@ def test_the_models_are_the_ones_that_ship() -> None:
     assert multilingual.version == "f759e1ffdeba-512"
 
 
+@pytest.fixture(scope="module")
+def library() -> StaticModel:
+    return StaticModel.from_pretrained(DEFAULT_FOLDER)
+
+
+@pytest.fixture(scope="module")
+def static_table() -> StaticEmbedder:
+    return StaticEmbedder()
+
+
 @given(st.lists(st.text().map(clean) | st.sampled_from(TEXTS), max_size=5))
-def test_word_by_word_is_what_the_library_gives(texts: list[str]) -> None:
-    expected = LIBRARY.encode([*texts, "."], max_length=None, normalize=True)[:-1]
-    assert STATIC.embed_now(texts) == pytest.approx(expected, abs=1e-5)
+def test_word_by_word_is_what_the_library_gives(
+    library: StaticModel, static_table: StaticEmbedder, texts: list[str]
+) -> None:
+    expected = library.encode([*texts, "."], max_length=None, normalize=True)[:-1]
+    assert static_table.embed_now(texts) == pytest.approx(expected, abs=1e-5)
 
 
-def test_words_are_forgotten_and_learned_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_words_are_forgotten_and_learned_again(static_table: StaticEmbedder, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(static_embedder, "_WORDS", 3)
     embedder = StaticEmbedder()
     for _ in range(3):
-        assert np.array_equal(embedder.embed_now(TEXTS), STATIC.embed_now(TEXTS))
+        assert np.array_equal(embedder.embed_now(TEXTS), static_table.embed_now(TEXTS))
 
 
 # ---- small and multilingual ------------------------------------------------------------------------------------------

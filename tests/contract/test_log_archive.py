@@ -17,6 +17,8 @@ from soulcaster.ports.archive import Archive
 from tests.services.test_backup import PLACES, a_log, backed_up, restored
 from tests.support.topic_copy import MemoryLog
 
+pytestmark = pytest.mark.xdist_group(__name__)
+
 BUCKET = "logs"
 KEY = "p1/j1.log.gz"
 

@@ -20,6 +20,8 @@ from tests.conftest import RedisServer
 from tests.support.certificates import Authority
 from tests.support.tls_proxy import TlsProxy
 
+pytestmark = pytest.mark.xdist_group(__name__)
+
 USER, PASSWORD = "soulcaster", "the-tests-password"
 
 

@@ -24,6 +24,8 @@ from soulcaster.processes.system_settings import KafkaSettings
 from tests.support.docs import DOCS
 from tests.support.fake_aws import IMAGE, SMALLEST, Applied, Terraform
 
+pytestmark = pytest.mark.xdist_group(__name__)
+
 S = TypeVar("S", bound=ProcessSettings)
 
 FERNET = Fernet.generate_key().decode()

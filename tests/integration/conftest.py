@@ -31,6 +31,22 @@ from tests.support.secured import SecuredKafka
 _REDIS_DATABASES = 16
 _numbers = itertools.count(1)
 
+_STACKS = 2
+"""Workers of xdist that run the tests of the shared stack, each on a stack of its own."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let tests that share a Kafka run in one worker of xdist, so that it is started once."""
+    modules: dict[str, int] = {}
+    for item in items:
+        if not isinstance(item, pytest.Function) or item.path.parent != Path(__file__).parent:
+            continue  # this hook gets the tests of all folders
+        if "secured" in item.fixturenames:
+            item.add_marker(pytest.mark.xdist_group("secured"))
+        elif "stack" in item.fixturenames:
+            number = modules.setdefault(item.path.name, len(modules) % _STACKS)
+            item.add_marker(pytest.mark.xdist_group(f"stack{number}"))
+
 
 @pytest.fixture(scope="session")
 def jars() -> None:

@@ -22,7 +22,7 @@ from soulcaster.ports.topic_copy import Span
 from soulcaster.processes.kafka_access import kafka_access
 from tests.support import damage
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.xdist_group(__name__)]
 
 SPOILT = "this batch spoils"
 PARTITIONS = len(damage.GIVEN)

@@ -23,7 +23,7 @@ from tests.loss.test_out_of_range import all_committed, problems, said
 from tests.support import damage
 from tests.support.recount import from_log
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.xdist_group(__name__)]
 
 DECAYED = "This was written to a disk that forgets."
 

@@ -19,7 +19,7 @@ from soulcaster.wire.topics import all_topics
 from tests.integration.conftest import ready, settled
 from tests.loss.launchers import ENDLESS, Yard
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.xdist_group(__name__)]
 
 KILLS = int(os.environ.get("SOULCASTER_TEST_KILLS", "3"))
 """How often the launcher is killed in the test that kills it again and again; each time takes some seconds."""

@@ -17,7 +17,7 @@ from soulcaster.wire.topics import FEEDBACK_ITEMS, FEEDBACK_RAW
 from tests.loss.conftest import Crew, publisher
 from tests.support.recount import arrivals, assert_nothing_lost, dead_letters, from_log
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.xdist_group(__name__)]
 
 FEW = 40
 

@@ -30,7 +30,7 @@ from tests.loss.conftest import PARTITIONS, Crew, publisher
 from tests.loss.test_loss import post, project, raw_items
 from tests.support.recount import from_log
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.xdist_group(__name__)]
 
 STANDS = "records are lost"
 

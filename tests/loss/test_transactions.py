@@ -21,7 +21,7 @@ from tests.loss.test_loss import project
 from tests.loss.test_out_of_range import committed, spans
 from tests.support.recount import from_log
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.xdist_group(__name__)]
 
 
 def value(project_id: str, name: str) -> bytes:

@@ -14,6 +14,8 @@ from soulcaster.ports.launch_backend import Task
 from tests.support.aws import lead_aws_to, moto_server
 from tests.support.launch_backends import make_launch
 
+pytestmark = pytest.mark.xdist_group(__name__)
+
 LAUNCH = make_launch()
 
 
