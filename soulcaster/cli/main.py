@@ -30,6 +30,7 @@ from soulcaster.cli import (
 )
 from soulcaster.cli.output import say
 from soulcaster.errors import SoulcasterError
+from soulcaster.processes.garbage import look_rarely
 from soulcaster.telemetry.lossy_stream import may_lose
 
 
@@ -99,6 +100,7 @@ def main() -> None:
         # We report a failed connection or download in our own words; a worker's log still has theirs.
         logging.getLogger(library).addHandler(logging.NullHandler())
     may_lose("stderr")
+    look_rarely()
     try:
         try:
             app()
