@@ -1,5 +1,6 @@
 """A real redis-server for whoever needs no more than that: one for all tests, and one to break."""
 
+import gc
 import os
 import signal
 import socket
@@ -19,6 +20,15 @@ from tests.support.upstash import Upstash
 
 os.environ.setdefault("SOULCASTER_EMBEDDER", "static")
 """The workers of tests embed with what costs least; tests of other embedders name them."""
+
+
+gc.disable()  # until all tests are collected
+
+
+def pytest_collection_finish() -> None:
+    """Let the collector of garbage pass over what stays until the end: all tests, and the modules of their imports."""
+    gc.freeze()
+    gc.enable()
 
 
 class RedisServer:
