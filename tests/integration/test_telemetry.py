@@ -12,6 +12,7 @@ import aiohttp
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from agents.runtime.batches import EXPRESS_LANES
 from soulcaster.adapters.kafka.publisher import KafkaPublisher
 from soulcaster.dev.child import Child
 from soulcaster.dev.loopback import free_port
@@ -148,7 +149,8 @@ async def test_an_embedder_that_refuses_fires_its_alerts_and_the_worker_lives(
             "SoulcasterWaits", "SoulcasterEmbedderRefuses", "SoulcasterUnclusteredGrows", "SoulcasterBacklog",
         }  # fmt: skip
 
-        assert await worker.value("soulcaster_waiting", system="embedder") in {1, 2}  # one in each lane
+        waiting = await worker.value("soulcaster_waiting", system="embedder") or 0
+        assert 1 <= waiting <= 1 + EXPRESS_LANES  # one in each lane
         outcomes = {"embedder": "gemini-embedding-001", "outcome": "refuses"}
         assert await worker.value("soulcaster_embedder_calls_total", **outcomes)
         # Of this stack, so items of other tests count as well.
