@@ -45,6 +45,8 @@ async def test_a_row_is_stored_when_kafka_has_it_and_lost_when_the_broker_is_awa
         assert lost == []
         await stack.kafka.child.kill()
         table.send_changelog(0, b"0|p1|a", b"another row")
+        await table.stored([1])
+        assert lost == [], "a row of another partition is not waited for"
         async with asyncio.timeout(60):
             await table.stored([0])
             await app.producer.flush()  # which says nothing
