@@ -39,8 +39,8 @@ from soulcaster.services.storage_limit import MEGABYTE
 from soulcaster.services.webhook_secrets import Seal
 from soulcaster.telemetry.liveness import answering
 from soulcaster.web import server
-from soulcaster.web.dependencies import Options, Systems
-from soulcaster.web.guards import LOOPBACK, host_of
+from soulcaster.web.dependencies import LOOPBACK, Options, Systems
+from soulcaster.web.guards import host_of
 from soulcaster.wire.project_config import reddit_polling
 
 INTAKE_SECONDS = 5.0

@@ -51,8 +51,9 @@ from soulcaster.services.storage_limit import MEGABYTE, StorageLimit
 from soulcaster.services.stream_rights import StreamRights
 from soulcaster.services.users import Users
 from soulcaster.services.webhook_secrets import Seal, WebhookSecrets
-from soulcaster.web.guards import LOOPBACK
 from soulcaster.wire.project_config import RedditPolling
+
+LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,6 @@ from yarl import URL
 
 from soulcaster.web.problems import Problem, is_page
 
-LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
-
 _HOST = re.compile(r"(?P<name>\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:[0-9]{1,5})?")
 
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import aiohttp_jinja2
 import structlog
 from aiohttp import web
-from aiohttp.typedefs import Handler, Middleware
+from aiohttp.typedefs import Handler
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from soulcaster.domain.fixes.repository import AskForRepository
@@ -35,6 +35,7 @@ from soulcaster.errors import (
     Unavailable,
     WorkerUnavailable,
 )
+from soulcaster.web.dependencies import dependencies
 from soulcaster.web.turns import become_stream
 
 REQUEST_SECONDS = 15.0
@@ -156,30 +157,23 @@ def is_page(request: web.Request) -> bool:
     return request.path == "/app" or request.path.startswith("/app/")
 
 
-def respond_to_errors(*, with_github: bool) -> Middleware:
-    """Turn every error into its response; an unexpected one is logged with its traceback and reveals nothing.
-
-    Pages offer to sign in with GitHub where that is set up.
-    """
-
-    @web.middleware
-    async def respond(request: web.Request, handler: Handler) -> web.StreamResponse:
-        try:
-            async with asyncio.timeout(REQUEST_SECONDS) as request[_LIMIT]:
-                return await handler(request)
-        except web.HTTPException as error:
-            if error.status < HTTPStatus.BAD_REQUEST:
-                raise
-            problem = _of_http(error)
-        except Exception as error:
-            problem = _of(error)
-            if problem.status == HTTPStatus.INTERNAL_SERVER_ERROR:
-                _log.exception("request failed", method=request.method, path=request.path)
-            elif isinstance(error, Unavailable | TimeoutError):
-                _log.warning("unavailable", what=type(error).__name__, cause=repr(error.__cause__), path=request.path)
-        return _response(request, problem, with_github=with_github)
-
-    return respond
+@web.middleware
+async def respond_to_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Turn every error into its response; an unexpected one is logged with its traceback and reveals nothing."""
+    try:
+        async with asyncio.timeout(REQUEST_SECONDS) as request[_LIMIT]:
+            return await handler(request)
+    except web.HTTPException as error:
+        if error.status < HTTPStatus.BAD_REQUEST:
+            raise
+        problem = _of_http(error)
+    except Exception as error:
+        problem = _of(error)
+        if problem.status == HTTPStatus.INTERNAL_SERVER_ERROR:
+            _log.exception("request failed", method=request.method, path=request.path)
+        elif isinstance(error, Unavailable | TimeoutError):
+            _log.warning("unavailable", what=type(error).__name__, cause=repr(error.__cause__), path=request.path)
+    return _response(request, problem)
 
 
 def _of(error: Exception) -> Problem:
@@ -251,7 +245,7 @@ def _of_http(error: web.HTTPException) -> Problem:
     return Problem(error.status, _DETAILS.get(error.status, error.reason), headers=headers)
 
 
-def _response(request: web.Request, problem: Problem, *, with_github: bool) -> web.Response:
+def _response(request: web.Request, problem: Problem) -> web.Response:
     details = ProblemDetails(
         title=HTTPStatus(problem.status).phrase,
         status=problem.status,
@@ -266,7 +260,7 @@ def _response(request: web.Request, problem: Problem, *, with_github: bool) -> w
             "problem": details,
             "detail": problem.detail,
             "signed_in": False,
-            "with_github": with_github,
+            "with_github": dependencies(request).entrance is not None,
         }
         response = aiohttp_jinja2.render_template("problem.html", request, context, status=problem.status)
     else:

@@ -26,7 +26,7 @@ def create_app(systems: Systems, options: Options) -> web.Application:
             send_in_time,
             log_requests,
             cors.allow(options.cors_origins),
-            respond_to_errors(with_github=systems.entrance is not None),
+            respond_to_errors,
             only_hosts(options.allowed_hosts),
             same_origin(options.cors_origins),
         ],
