@@ -141,7 +141,7 @@ class Cluster:
                 else:
                     items = [envelope for envelope in run if isinstance(envelope, EmbeddedEnvelope)]
                     size = ITEM_BYTES * sum(len(envelope.items) for envelope in items)
-                    steps.extend(await in_thread(size, partial(self._items, project, embedder, items)))
+                    steps += await in_thread(size, partial(self._items, project, embedder, items))
         async with self._clusters.turn(*place):
             steps += await self._rounds.start_due(place, project)
         return steps

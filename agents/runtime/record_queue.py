@@ -126,13 +126,13 @@ class RecordQueue(ThrowableQueue):  # type: ignore[misc]  # mode ships no types 
 
     async def wait_for_express(self) -> None:
         """Return when there is something for an express lane: the main lane is at work, and others wait."""
-        while not (self._main_works and self._queue.has_express):
+        while not self._may_go_express:
             self._changed.clear()
             await self._changed.wait()
 
     def take_express(self) -> Sequence[Any]:
         """Return the events of one project for an express lane; none if there is nothing for it."""
-        if not (self._main_works and self._queue.has_express):
+        if not self._may_go_express:
             return ()
         queued = self._queue.take_express()
         for one in queued:
@@ -145,6 +145,10 @@ class RecordQueue(ThrowableQueue):  # type: ignore[misc]  # mode ships no types 
         self._queue.express_done(_project(events[0].message))
         if self._queue:
             self._wakeup_next(self._getters)
+
+    @property
+    def _may_go_express(self) -> bool:
+        return self._main_works and self._queue.has_express
 
     # ---- what asyncio.Queue calls --------------------------------------------------------------------------------
 
