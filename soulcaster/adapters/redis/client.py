@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import hiredis
-from redis.asyncio import BlockingConnectionPool, Connection, Redis
-from redis.asyncio.connection import DefaultParser, parse_url
+from redis.asyncio import BlockingConnectionPool, Connection, Redis  # noqa: TID251  for our own connections
+from redis.asyncio.connection import DefaultParser, parse_url  # noqa: TID251  for our own connections
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from yarl import URL

@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence, Set
 from datetime import datetime, timedelta
 from typing import Any, Generic, TypeVar
 
-from redis.asyncio import Redis
-from redis.asyncio.client import Pipeline as RedisPipeline
+from redis.asyncio import Redis  # noqa: TID251  for our own connections
+from redis.asyncio.client import Pipeline as RedisPipeline  # noqa: TID251  for our own connections
 
 Value = str | bytes | int | float
 Scored = tuple[str, float]

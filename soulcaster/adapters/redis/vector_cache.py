@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from typing import cast
 
 import structlog
-from redis.asyncio import Redis
+from redis.asyncio import Redis  # noqa: TID251  for our own connections
 from redis.exceptions import RedisError
 
 from soulcaster.adapters.redis.client import RedisAccess, redis_client
