@@ -397,4 +397,6 @@ def test_terms_are_what_texts_share_and_other_themes_do_not() -> None:
     vocabulary = ThemeVocabulary([cards, logins])
     assert vocabulary.terms(cards)[0] == "card"
     assert vocabulary.terms(logins) == ("login", "today")
+    lost = theme_words(["cards late", "all cards late", "card lost", "one card lost", "cards"])
+    assert set(ThemeVocabulary([lost, logins]).terms(lost)) == {"cards", "late", "lost"}
     assert ThemeVocabulary([theme_words(["one", "other"])]).terms(theme_words(["one", "other"])) == ()

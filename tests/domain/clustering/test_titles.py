@@ -75,6 +75,14 @@ def test_of_words_with_one_stem_the_most_frequent_stands_for_them() -> None:
     assert terms([micro_cluster(s) for s in says], lexicon("hello", says=says))[0] == "refunds"
 
 
+def test_forms_of_a_word_are_one_term() -> None:
+    says = ("cards failed", "cards failed", "card failed", "cards fail", "car stolen")
+    found = terms([micro_cluster(s) for s in says], lexicon("hello", says=says))
+    assert len(found) == 4
+    assert len({"card", "cards"} & set(found)) == len({"fail", "failed"} & set(found)) == 1
+    assert {"car", "stolen"} < set(found)
+
+
 @pytest.mark.parametrize(
     ("says", "expected", "never"),
     [

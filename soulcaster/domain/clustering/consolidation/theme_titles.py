@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from soulcaster.domain.clustering.consolidation.titles import TERMS, describing_words
+from soulcaster.domain.clustering.consolidation.titles import describing_words, first_different
 from soulcaster.domain.clustering.features.lexical import stem
 
 LEAST_TEXTS = 2
@@ -51,4 +51,5 @@ class ThemeVocabulary:
             for of_stem, times in theme.counts.items()
             if times >= LEAST_TEXTS
         }
-        return tuple(theme.forms[of_stem] for of_stem in sorted(weight, key=lambda s: (-weight[s], s))[:TERMS])
+        best = first_different(sorted(weight, key=lambda s: (-weight[s], s)))
+        return tuple(theme.forms[of_stem] for of_stem in best)

@@ -5,7 +5,7 @@ rare they are among all texts.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
@@ -26,6 +26,9 @@ from soulcaster.domain.text.words import words
 TERMS = 5
 _SHORTEST_TERM = 3
 _SHORTEST_DENSE_TERM = 2
+_SHORTEST_STEM = 4
+"""From this length on, what begins with a word is mostly a form of it: "cards" of "card", but not "card" of "car"."""
+
 _DENSE = "\u0e00"
 """From here on a character says more than a letter does: Thai, and further on Korean, Chinese and Japanese."""
 
@@ -110,12 +113,28 @@ def terms(micro_clusters: Sequence[MicroCluster], lexicon: Lexicon) -> tuple[str
         of_stem[s] = of_stem.get(s, 0) + times
     stems = sorted(of_stem)
     weight = np.sqrt([of_stem[s] for s in stems]) * lexicon.rarity(stems)
-    best = [stems[at] for at in np.argsort(-weight, kind="stable")[:TERMS].tolist()]
+    best = first_different(stems[at] for at in np.argsort(-weight, kind="stable").tolist())
     forms: dict[str, list[tuple[int, str]]] = {s: [] for s in best}
     for s, (word, times) in zip(of_words, counted.items(), strict=True):
         if s in forms:
             forms[s].append((-times, word))
     return tuple(min(forms[s])[1] for s in best)
+
+
+def first_different(stems: Iterable[str]) -> list[str]:
+    """Return the first `TERMS` stems without those of another form of a word: of "card" and "cards", the first."""
+    found: list[str] = []
+    for candidate in stems:
+        if not any(_same_word(candidate, other) for other in found):
+            found.append(candidate)
+        if len(found) == TERMS:
+            break
+    return found
+
+
+def _same_word(one: str, other: str) -> bool:
+    short, long = sorted((one, other), key=len)
+    return len(short) >= _SHORTEST_STEM and long.startswith(short)
 
 
 def describing_words(texts: Sequence[str]) -> dict[str, int]:
