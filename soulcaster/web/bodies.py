@@ -22,6 +22,11 @@ MAX_BODY_BYTES = 256 * 1024
 MAX_BATCH_BYTES = 1024 * 1024
 """Bytes of a body that is a batch, both as it is sent and decompressed."""
 
+MAX_PARTS = 100_000
+"""Objects, lists and further values in them that a JSON body may have. Most cost far more than their bytes: for a
+megabyte of empty lists the parser, and Python's collector after it, take a tenth of a second in which no other thread
+runs."""
+
 _BODY_BYTES = web.RequestKey("body_bytes", int)
 
 _WBITS = {"gzip": 16 + zlib.MAX_WBITS, "deflate": zlib.MAX_WBITS}
@@ -61,8 +66,8 @@ async def read_json(request: web.Request, model: type[M]) -> M:
     feedback.
 
     Raises:
-        Problem: 415 when it is not declared as JSON in UTF-8, 413 when it is too large, 400 when it is not JSON in
-            UTF-8, 422 when a field is invalid.
+        Problem: 415 when it is not declared as JSON in UTF-8, 413 when it is too large or has too many parts, 400 when
+            it is not JSON in UTF-8, 422 when a field is invalid.
     """
     check_charset(request)
     if request.content_type == "text/plain" and issubclass(model, TextBody):
@@ -73,7 +78,29 @@ async def read_json(request: web.Request, model: type[M]) -> M:
     return await away_in_turn(request, len(raw), lambda: _parsed(raw, model))
 
 
+def check_parts(raw: bytes) -> None:
+    """Return when JSON has at most `MAX_PARTS` parts; what its texts are made of is none.
+
+    Raises:
+        Problem: 413 when it has more.
+    """
+    if _parts(raw) > MAX_PARTS and _has_too_many_parts(raw):
+        raise Problem(413, f"The body may have at most {MAX_PARTS:,} objects, lists and values.")
+
+
+def _has_too_many_parts(raw: bytes) -> bool:
+    bare = raw.replace(rb"\\", b"").replace(rb"\"", b"")
+    if bare.count(b'"') > 4 * MAX_PARTS + 2:  # each value is one text at most and has one name, of two quotes each
+        return True
+    return _parts(b"".join(bare.split(b'"')[::2])) > MAX_PARTS
+
+
+def _parts(json_text: bytes) -> int:
+    return json_text.count(b"{") + json_text.count(b"[") + json_text.count(b",")
+
+
 def _parsed(raw: bytes, model: type[M]) -> M:
+    check_parts(raw)
     try:
         try:
             read = model.model_validate_json(raw)

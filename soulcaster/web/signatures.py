@@ -12,12 +12,12 @@ from types import MappingProxyType
 from aiohttp import web
 
 from soulcaster.domain.webhook_secrets import signed
-from soulcaster.web.bodies import MAX_BATCH_BYTES, decoded, read_raw
+from soulcaster.web.bodies import MAX_BATCH_BYTES, check_parts, decoded, read_raw
 from soulcaster.web.caller import CHALLENGE, Caller, Needed, count_request, identify
 from soulcaster.web.dependencies import dependencies
 from soulcaster.web.parameters import ProjectQuery, read_query
 from soulcaster.web.problems import Problem
-from soulcaster.web.turns import TURNS
+from soulcaster.web.turns import TURNS, away_in_turn
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,10 +97,12 @@ async def read_webhook(request: web.Request) -> bytes:
     """Return the body of a webhook, decompressed; of a signed one, the bytes that the signature covers.
 
     Raises:
-        Problem: as `bodies.read_body`.
+        Problem: as `bodies.read_body`, and 413 when it has too many parts.
     """
     raw = request[_SIGNED_BODY] if _SIGNED_BODY in request else await read_raw(request, MAX_BATCH_BYTES)
-    return await decoded(request, raw, MAX_BATCH_BYTES)
+    body = await decoded(request, raw, MAX_BATCH_BYTES)
+    await away_in_turn(request, len(body), lambda: check_parts(body))
+    return body
 
 
 def _project(request: web.Request) -> str:

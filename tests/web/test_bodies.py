@@ -8,9 +8,13 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
+from soulcaster.web import bodies
 from soulcaster.web.api.ingest.models import MAX_ITEMS
-from soulcaster.web.bodies import MAX_BATCH_BYTES, MAX_BODY_BYTES
+from soulcaster.web.bodies import MAX_BATCH_BYTES, MAX_BODY_BYTES, check_parts
+from soulcaster.web.problems import Problem
 from tests.support.answers import problem
 from tests.support.web import Client, World
 
@@ -160,3 +164,45 @@ async def test_an_encoding_that_is_not_taken_is_told_those_that_are(client: Clie
     answer = await client.post("/ingest/manual", params=HERE, data=b"{}", headers=headers)
     await problem(answer, 415)
     assert answer.headers["Accept-Encoding"] == "gzip, deflate"
+
+
+EMPTY_LISTS = b"[],"
+"""Three bytes that cost the parser a hundred times as many."""
+
+
+@pytest.mark.parametrize("path", ["/ingest/feedback", "/ingest/github", "/ingest/sentry"])
+async def test_a_body_of_too_many_parts_is_refused(client: Client, path: str) -> None:
+    body = b'{"items":[{"source":"app","body":"x","a":[%s0]}]}' % (EMPTY_LISTS * (MAX_BATCH_BYTES // 4))
+    answer = await client.post(path, params=HERE, data=body, headers=JSON)
+    assert "objects, lists and values" in (await problem(answer, 413))["detail"]
+
+
+async def test_what_a_text_is_made_of_is_no_part(client: Client) -> None:
+    body = {"items": [{"source": "app", "body": '[{,"\\' * (bodies.MAX_PARTS // 5)}] * 2}
+    assert (await client.post("/ingest/feedback", params=HERE, json=body)).status == 202
+
+
+_VALUES = st.recursive(
+    st.none() | st.integers() | st.text(alphabet='[{,"\\ a\u00e9'),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(alphabet='[{,"\\ab'), inner),
+)
+
+
+def _without_texts(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(number): _without_texts(part) for number, part in enumerate(value.values())}
+    return [*map(_without_texts, value)] if isinstance(value, list) else 0
+
+
+@given(_VALUES, st.integers(0, 20))
+@example("[", 0)
+def test_the_parts_of_json_are_counted(value: Any, most: int) -> None:
+    bare = json.dumps(_without_texts(value))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bodies, "MAX_PARTS", most)
+        try:
+            check_parts(json.dumps(value).encode())
+        except Problem:
+            assert sum(map(bare.count, "[{,")) > most
+        else:
+            assert sum(map(bare.count, "[{,")) <= most
