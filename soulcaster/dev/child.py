@@ -8,6 +8,7 @@ import asyncio
 import ctypes
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -24,6 +25,8 @@ _CAUSE = re.compile(r"^soulcaster: |^[\w.]*(Error|Exception|Unavailable|Refuses)
 """A line of a log that says why a process ended: our own errors, the end of a stack trace, what Kafka and Redis say."""
 
 LOG_ROTATE_BYTES = 8 * 1024 * 1024
+"""The longest that a log becomes; the one before it has as many."""
+
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
@@ -85,8 +88,7 @@ class Child:
         if self.running:
             return
         self.log.parent.mkdir(parents=True, exist_ok=True)
-        if self.log.exists() and self.log.stat().st_size > LOG_ROTATE_BYTES:
-            self.log.replace(self.log.with_suffix(f".1{self.log.suffix}"))
+        self._bound_log()
         with self.log.open("ab") as log:
             self._log_start = log.tell()
             try:
@@ -119,8 +121,9 @@ class Child:
 
     async def wait(self) -> int:
         """Return its exit code once it has ended: the negative number of the signal, if a signal ended it."""
-        while self.running:  # noqa: ASYNC110  an event would be bound to one loop
-            await asyncio.sleep(POLL_SECONDS)
+        while self.running:
+            self._bound_log()
+            await asyncio.sleep(POLL_SECONDS)  # an event would be bound to one loop
         return self._exit_code()
 
     async def stop(self) -> None:
@@ -159,6 +162,22 @@ class Child:
         how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
         cause = next((line for line in reversed(self._last_lines()) if _CAUSE.search(line)), None)
         return how if cause is None else f"{how}: {cause.strip()}"
+
+    def _bound_log(self) -> None:
+        """Begin the log anew where it is too long, and keep what was in it as the one before.
+
+        It is copied and emptied, because the child goes on writing to the file that it has; lines that it writes in
+        between are lost. Where the disk is full, what was in it is lost, too: that makes room.
+        """
+        if not self.log.exists() or self.log.stat().st_size <= LOG_ROTATE_BYTES:
+            return
+        before = self.log.with_suffix(f".1{self.log.suffix}")
+        try:
+            shutil.copyfile(self.log, before)
+        except OSError:
+            before.unlink(missing_ok=True)
+        os.truncate(self.log, 0)
+        self._log_start = 0
 
     def _last_lines(self, window: int = 16_384) -> list[str]:
         """Return the last lines that it wrote since it started, without the lines of a stack trace."""

@@ -1,13 +1,14 @@
 """Logging, the same in every process: lines on stderr, which the process's supervisor keeps.
 
 A line has ids and never what people wrote. Errors of libraries quote it: pydantic the invalid value, redis-py the
-command. Such quotations are cut out here, once, for every line and traceback. A line that cannot be written is lost and
-counted, and never fails what was to be logged.
+command, aiohttp a request that is no HTTP. Such quotations are cut out here, once, for every line and traceback. A line
+that cannot be written is lost and counted, and never fails what was to be logged.
 """
 
 import logging
 import re
 import sys
+from typing import Any
 
 import structlog
 from structlog.typing import EventDict, WrappedLogger
@@ -37,8 +38,17 @@ def without_quotations(text: str) -> str:
     return text
 
 
+_NO_HTTP = "aiohttp.http_exceptions"
+"""The module of errors that quote the line of a request that is no HTTP, such as a header with a key in it. Whoever
+sends one has the status 400; his address is all that a log needs."""
+
+
 class _Formatter(logging.Formatter):
     """Formats the lines of libraries, without quotations and escaped for a terminal; structlog escapes ours."""
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802  the name that logging gives it
+        kind = ei[0]
+        return "" if kind is not None and kind.__module__ == _NO_HTTP else super().formatException(ei)
 
     def format(self, record: logging.LogRecord) -> str:
         return escaped(without_quotations(super().format(record)))

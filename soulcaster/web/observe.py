@@ -8,6 +8,7 @@ from aiohttp import web
 from aiohttp.hdrs import METH_ALL
 from aiohttp.typedefs import Handler
 
+from soulcaster.domain.text.normalize import cut
 from soulcaster.telemetry.metrics import HTTP_REFUSALS, HTTP_REQUEST_SECONDS, HTTP_REQUESTS
 from soulcaster.telemetry.spans import TRACER
 
@@ -20,6 +21,9 @@ _STREAM = web.RequestKey("stream", bool)
 _REFUSED = frozenset({401, 403})
 
 _NO_ROUTE = "none"
+_MAX_PATH = 200
+"""Characters of a path that a log line has. Ours are shorter; a stranger's may have 8,000, and fill a disk."""
+
 _LEFT = 499
 """The caller disconnected before there was a response."""
 
@@ -55,7 +59,8 @@ async def log_requests(request: web.Request, handler: Handler) -> web.StreamResp
             _count(request, status, seconds)
             traced.answered(status)
             milliseconds = round(seconds * 1000, 1)
-            _log.info("request", method=request.method, path=request.path, status=status, ms=milliseconds)
+            path = cut(request.path, _MAX_PATH)
+            _log.info("request", method=_method(request), path=path, status=status, ms=milliseconds)
     return response
 
 

@@ -3,18 +3,26 @@
 An answer stays in memory until its reader has taken it, so a page of 1 MB asked for on a thousand connections that
 nobody reads is a gigabyte. Answers have a time to be taken in, and a limit together; whoever is quick notices neither.
 Streams have limits of their own (`live_updates`, `job_logs`).
+
+A refusal of what is too much (429) is held back. To refuse is work, too: whoever sends on without pause, heeding no
+`Retry-After`, would keep the server as busy with refusals as with what the limit refuses.
 """
 
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from http import HTTPStatus
 
 import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from soulcaster.web.turns import project_of
+from soulcaster.web.turns import leave, project_of
+
+REFUSAL_SECONDS = 1.0
+"""How long a refusal is held back, and with it the request's place: so a project has so many refusals in a second as it
+has places, whatever it sends."""
 
 SEND_SECONDS = 60.0
 """How long a reader may take for an answer; the largest has about 1 MB."""
@@ -79,7 +87,12 @@ UNSENT = web.AppKey("unsent", Unsent)
 @web.middleware
 async def send_in_time(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Send the answer here, where it is counted until its reader has taken it, and cut off after `SEND_SECONDS`."""
-    response = await handler(request)
+    try:
+        response = await handler(request)
+        if response.status == HTTPStatus.TOO_MANY_REQUESTS:
+            await asyncio.sleep(REFUSAL_SECONDS)
+    finally:
+        leave(request)
     transport = request.transport
     if transport is None or response.prepared or not isinstance(response, web.Response):
         return response

@@ -56,6 +56,8 @@ _PLACE = web.RequestKey("place", _Place)
 async def turn_of(request: web.Request, project_id: str) -> AsyncIterator[None]:
     """Wait for a place of the project, and hold it during the block.
 
+    Where the block fails, the request keeps its place until `leave`: it is not over before its refusal is sent.
+
     Raises:
         LimitReached: too many requests of the project wait.
     """
@@ -67,7 +69,7 @@ async def turn_of(request: web.Request, project_id: str) -> AsyncIterator[None]:
         yield
     finally:
         CROWDS_OUT.reset(outside)
-        place.turn.end()
+    place.turn.end()
 
 
 async def away_in_turn(request: web.Request, size: int, work: Callable[[], T]) -> T:
@@ -84,8 +86,9 @@ def project_of(request: web.Request) -> str | None:
 
 
 def leave(request: web.Request) -> None:
-    """Give the place of a request back, because from now on it waits for a system that has turns of its own."""
-    request[_PLACE].turn.end()
+    """Give the place of a request back, if it has one: it is over, or waits for a system that has turns of its own."""
+    if _PLACE in request:
+        request[_PLACE].turn.end()
 
 
 @asynccontextmanager

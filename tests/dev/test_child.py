@@ -153,3 +153,21 @@ async def test_it_dies_when_its_parent_is_killed(tmp_path: Path) -> None:
             break
         await asyncio.sleep(0.1)
     assert not alive(pid)
+
+
+async def test_its_log_is_bounded_while_it_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("soulcaster.dev.child.LOG_ROTATE_BYTES", 5_000)
+    wait = "while os.path.getsize('child.log') > 5_000: time.sleep(0.02)"
+    child = Child(
+        "The child",
+        [sys.executable, "-u", "-c", f"import os, time; print('early ' * 1_000)\n{wait}\nprint('late')"],
+        log=tmp_path / "child.log",
+        cwd=tmp_path,
+        grace=5,
+    )
+    child.start()
+    async with asyncio.timeout(60):
+        assert await child.wait() == 0
+    assert child.log.read_bytes() == b"late\n"
+    assert (tmp_path / "child.1.log").read_text() == "early " * 1_000 + "\n"
+    assert child.how_it_ended() == "ended with exit code 0"

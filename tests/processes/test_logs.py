@@ -136,3 +136,34 @@ async def test_a_web_server_whose_log_cannot_be_written_starts_and_answers(
     finally:
         if process.returncode is None:
             process.kill()
+
+
+STRANGER = """
+import asyncio, sys
+from aiohttp import web
+from soulcaster.processes.logs import configure
+
+configure("INFO")
+
+
+async def main():
+    runner = web.AppRunner(web.Application(), access_log=None)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    reader, writer = await asyncio.open_connection(*runner.addresses[0])
+    writer.write(b"GET / HTTP/1.1\\r\\nHost: localhost\\r\\nX-API-Key: my-secret\\x01\\r\\n\\r\\n")
+    print((await reader.readline()).decode())
+    await runner.cleanup()
+
+
+asyncio.run(main())
+"""
+
+
+def test_a_request_that_is_no_http_is_not_quoted() -> None:
+    done = subprocess.run([sys.executable, "-c", STRANGER], capture_output=True, text=True, check=True)  # noqa: S603
+    assert " 400 " in done.stdout
+    assert "127.0.0.1" in done.stderr
+    assert "my-secret" not in done.stderr
+    assert done.stderr.count("\n") == 1

@@ -4,15 +4,18 @@ import asyncio
 from collections import Counter
 from collections.abc import Sequence
 
+import pytest
 from aiohttp import ClientResponse
 from aiohttp.test_utils import TestClient, TestServer
 
 from soulcaster.adapters.redis.client import MAX_CONNECTIONS
 from soulcaster.ports.dead_letters import DeadLetterPage
 from soulcaster.services.fair_turns import FairTurns
+from soulcaster.web import sending
 from soulcaster.web.turns import TURNS, Turns
 from tests.support.answers import problem
-from tests.support.web import FakeDeadLetters, World
+from tests.support.make import item
+from tests.support.web import Client, FakeDeadLetters, World
 
 
 class Stuck(FakeDeadLetters):
@@ -95,3 +98,31 @@ async def test_large_batches_of_a_project_leave_threads_to_others(world: World) 
 def test_a_project_leaves_connections_to_redis_to_others() -> None:
     turns = Turns()
     assert turns.reading.each + turns.writing.each < MAX_CONNECTIONS - 10
+
+
+async def test_a_project_that_is_refused_again_and_again_is_refused_slowly(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sending, "REFUSAL_SECONDS", 60.0)
+    app = world.app(stored_bytes=1)
+    app[TURNS] = Turns(writing=FairTurns(8, each=2))
+    await world.read_model.writer.put_items("greedy", [item(1, "greedy")])
+    async with TestClient(TestServer(app)) as client:
+        greedy = [
+            asyncio.create_task(client.post("/ingest/manual?project_id=greedy", json={"text": "It is slow"}))
+            for _ in range(6)
+        ]
+        async with asyncio.timeout(50):
+            while not app[TURNS].writing.crowds_out("greedy"):  # no place is left for the third
+                await _post(client, "neighbour")
+            for _ in range(20):
+                await _post(client, "neighbour")
+        assert app[TURNS].writing.crowds_out("greedy")
+        assert not any(post.done() for post in greedy)
+        for post in greedy:
+            post.cancel()
+
+
+async def _post(client: Client, project: str) -> None:
+    posted = await client.post("/ingest/manual", params={"project_id": project}, json={"text": "It is slow"})
+    assert posted.status == 202
