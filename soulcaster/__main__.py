@@ -1,6 +1,6 @@
 """`python -m soulcaster` is the program `soulcaster`."""
 
-from soulcaster.cli.main import main
+if __name__ == "__main__":  # the process that embeds imports this module, too, and has no commands
+    from soulcaster.cli.main import main
 
-if __name__ == "__main__":
     main()

@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
+from typing import BinaryIO, Protocol
 
 from soulcaster.errors import StackError
 from soulcaster.processes.base_settings import environment_with
@@ -29,6 +30,20 @@ LOG_ROTATE_BYTES = 8 * 1024 * 1024
 
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
+
+
+class Started(Protocol):
+    """What a child needs of a process that it has started; `subprocess.Popen` is one."""
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+
+    def poll(self) -> int | None:
+        """Return its exit code, the negative number of the signal that ended it; None while it runs."""
+
+    def send_signal(self, number: int, /) -> None:
+        """Send it a signal, unless it has ended."""
 
 
 class Child:
@@ -55,7 +70,7 @@ class Child:
         self._grace = grace
         self._cwd = cwd
         self._env = environment_with(env or {})
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Started | None = None
         self._log_start = 0
 
     @property
@@ -91,19 +106,22 @@ class Child:
         self._bound_log()
         with self.log.open("ab") as log:
             self._log_start = log.tell()
-            try:
-                self._process = subprocess.Popen(  # noqa: S603  our own commands, no shell
-                    self._command,
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=subprocess.STDOUT,
-                    cwd=self._cwd,
-                    env=self._env,
-                    start_new_session=True,  # Ctrl-C in the terminal reaches us only, and we stop children in order
-                    preexec_fn=_die_with_parent(os.getpid()),
-                )
-            except OSError as error:
-                raise StackError(f"{self.name} could not be started: {error}") from error
+            self._process = self._begin(log)
+
+    def _begin(self, log: BinaryIO) -> Started:
+        try:
+            return subprocess.Popen(  # noqa: S603  our own commands, no shell
+                self._command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                cwd=self._cwd,
+                env=self._env,
+                start_new_session=True,  # Ctrl-C in the terminal reaches us only, and we stop children in order
+                preexec_fn=die_with_parent(os.getpid()),
+            )
+        except OSError as error:
+            raise StackError(f"{self.name} could not be started: {error}") from error
 
     async def wait_ready(self, ready: Callable[[], Awaitable[bool]], seconds: float) -> None:
         """Return when `ready` returns true; it is asked every `POLL_SECONDS`.
@@ -204,8 +222,8 @@ class Child:
             return  # the whole group has ended already
 
 
-def _die_with_parent(parent: int) -> Callable[[], None] | None:
-    """Return a function for the child to run before exec, so that it is killed when we are; Linux only."""
+def die_with_parent(parent: int) -> Callable[[], None] | None:
+    """Return a function for a new process to call first, so that it is killed when its parent is; Linux only."""
     if _LIBC is None:
         return None
     libc = _LIBC

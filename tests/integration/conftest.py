@@ -26,7 +26,9 @@ from soulcaster.ports.projects import Stats
 from soulcaster.processes.redis_access import redis_access
 from soulcaster.processes.settings import STACK_FILE, Settings
 from soulcaster.processes.topics import provision_topics
+from tests.support.forked import ForkedChild
 from tests.support.secured import SecuredKafka
+from tests.support.topics import remove_topics
 
 _REDIS_DATABASES = 16
 _numbers = itertools.count(1)
@@ -81,7 +83,7 @@ async def fresh_settings(stack: Stack) -> Settings:
 
 
 async def fresh(stack: Stack) -> Settings:
-    """Return settings of a new app (group, changelogs) on an empty Redis database; all other topics are shared."""
+    """Return settings of a new app (group, changelogs) on an empty Redis database, with topics without records."""
     number = next(_numbers) % _REDIS_DATABASES
     settings = stack.settings.model_copy(
         update={
@@ -92,6 +94,7 @@ async def fresh(stack: Stack) -> Settings:
     )
     async with Redis.from_url(settings.redis_url) as redis:
         await redis.flushdb()
+    await remove_topics(settings)
     await provision_topics(settings)
     return settings
 
@@ -128,9 +131,19 @@ class Program:
         return [sys.executable, "-m", "soulcaster", *arguments, "--data-dir", str(self.data_dir)]
 
     def start(self, *arguments: str, **env: str) -> Child:
-        """Start a command that keeps running; it is stopped after the test."""
-        log = self.data_dir.with_name(f"{arguments[0]}-{len(self.children)}.out")
-        child = Child(arguments[0], self.command(*arguments), log=log, grace=40, env=env)
+        """Start a command that keeps running, without loading it; it is stopped after the test."""
+        module = ["soulcaster", *arguments, "--data-dir", str(self.data_dir)]
+        return self._started(ForkedChild(arguments[0], module, log=self._log(arguments[0]), grace=40, env=env))
+
+    def run(self, *arguments: str, **env: str) -> Child:
+        """Start `soulcaster run`; it is stopped after the test."""
+        command = self.command("run", *arguments)
+        return self._started(Child("run", command, log=self._log("run"), grace=40, env=env))
+
+    def _log(self, name: str) -> Path:
+        return self.data_dir.with_name(f"{name}-{len(self.children)}.out")
+
+    def _started(self, child: Child) -> Child:
         child.start()
         self.children.append(child)
         return child

@@ -50,7 +50,7 @@ async def posted(program: Program) -> int:
 async def test_from_nothing_to_a_ranked_list_and_back(jars: None, program: Program) -> None:
     port = str(free_port())
     watched = next(base for base in PORTS if all(port_is_free(base + n) for n in range(5)))
-    first = program.start("run", "--port", port, SOULCASTER_METRICS_PORT=str(watched))
+    first = program.run("--port", port, SOULCASTER_METRICS_PORT=str(watched))
     said = await program.said(first, UP)
     assert f"{DEMO_NAME}: 3,080 messages in " in said
     assert f"Soulcaster is up at http://127.0.0.1:{port}" in said
@@ -106,7 +106,7 @@ async def test_from_nothing_to_a_ranked_list_and_back(jars: None, program: Progr
     assert not (program.data_dir / "stack.json").exists()
 
     # a second start finds it all and posts nothing
-    second = program.start("run", "--port", port)
+    second = program.run("--port", port)
     assert f"{DEMO_NAME}: 3,080 messages in " in await program.said(second, UP)
     assert await posted(program) == messages
     assert "Posting" not in second.log.read_text()
@@ -117,7 +117,7 @@ async def test_from_nothing_to_a_ranked_list_and_back(jars: None, program: Progr
 @pytest.mark.parametrize(("word", "name"), [(" launcher ", "The launcher"), ("kafka.Kafka", "Kafka")])
 async def test_a_part_that_dies_is_started_again(jars: None, program: Program, word: str, name: str) -> None:
     port = free_port()
-    started = program.start("run", "--no-demo", "--port", str(port))
+    started = program.run("--no-demo", "--port", str(port))
     await program.said(started, UP)
     child_of_run(program, word).kill()
     await program.said(started, f"{name} runs again.")
@@ -138,7 +138,7 @@ async def test_a_part_that_dies_is_started_again(jars: None, program: Program, w
 
 
 async def test_what_everything_needs_and_dies_again_and_again_ends_it(jars: None, program: Program) -> None:
-    started = program.start("run", "--no-demo", "--port", str(free_port()))
+    started = program.run("--no-demo", "--port", str(free_port()))
     await program.said(started, UP)
     for number in range(4):
         async with asyncio.timeout(60):
@@ -154,13 +154,13 @@ async def test_what_everything_needs_and_dies_again_and_again_ends_it(jars: None
 
 
 async def test_when_it_is_killed_itself_nothing_is_left(jars: None, program: Program) -> None:
-    started = program.start("run", "--no-demo", "--port", str(free_port()))
+    started = program.run("--no-demo", "--port", str(free_port()))
     await program.said(started, UP)
     assert len(program.processes()) == 8
     assert await end_with(started, signal.SIGKILL) == -signal.SIGKILL
     await program.gone()
     assert load_settings(program.data_dir).kafka == Settings().kafka  # the stack file of a killed run is ignored
-    again = program.start("run", "--no-demo", "--port", str(free_port()))
+    again = program.run("--no-demo", "--port", str(free_port()))
     await program.said(again, UP)
     assert await end_with(again, signal.SIGINT) == 0
     await program.gone()
@@ -170,7 +170,7 @@ async def test_when_it_is_killed_itself_nothing_is_left(jars: None, program: Pro
     "part", ["redis-server", "kafka.Kafka", " worker ", " web ", " poll github "], ids=lambda part: part.strip()
 )
 async def test_stopped_while_it_starts_nothing_is_left(jars: None, program: Program, part: str) -> None:
-    started = program.start("run", "--port", str(free_port()))
+    started = program.run("--port", str(free_port()))
 
     async def is_there() -> bool:
         return any(part in command for command in program.processes())

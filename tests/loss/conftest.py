@@ -18,7 +18,8 @@ from soulcaster.processes.kafka_access import kafka_access
 from soulcaster.processes.redis_access import redis_access
 from soulcaster.processes.settings import Settings
 from soulcaster.wire.topics import all_topics
-from tests.support.beside import Beside
+from tests.support.beside import ForkedBeside
+from tests.support.topics import remove_topics
 
 PARTITIONS = 4
 
@@ -29,7 +30,7 @@ class Crew:
     def __init__(self, settings: Settings, data_dir: Path) -> None:
         self.settings = settings
         self.data_dir = data_dir
-        self._beside = Beside(settings, data_dir)
+        self._beside = ForkedBeside(settings, data_dir)
 
     def hire(self) -> Child:
         """Start a worker."""
@@ -82,8 +83,9 @@ def loop_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 @pytest_asyncio.fixture
 async def crew(loop_stack: Stack, tmp_path: Path) -> AsyncIterator[Crew]:
-    """A crew of a group of its own: fresh partitions, nothing committed yet."""
+    """A crew of a group of its own: empty topics, nothing committed yet."""
     settings = loop_stack.settings.model_copy(update={"app_id": f"loss-{uuid4().hex[:8]}"})
+    await remove_topics(settings)
     await provision(kafka_access(settings), all_topics(settings.app_id), partitions=settings.partitions, replication=1)
     crew = Crew(settings, tmp_path / "crew")
     yield crew

@@ -17,7 +17,7 @@ from soulcaster.processes.kafka_access import kafka_access
 from soulcaster.processes.settings import Settings
 from soulcaster.wire.topics import FIX_COMMANDS
 from tests.loss.conftest import publisher
-from tests.support.beside import Beside
+from tests.support.beside import ForkedBeside
 from tests.support.job_log import JobHistory, job_history, order_jobs
 
 QUICK, ENDLESS = 0.4, 1_000.0
@@ -34,7 +34,7 @@ class Yard:
         self._launchers: list[Child] = []
         self._job_ids: list[str] = []
         secret = Fernet.generate_key().decode()
-        self._beside = Beside(
+        self._beside = ForkedBeside(
             settings, data_dir, env={"SOULCASTER_SESSION_KEY": secret, "SOULCASTER_SECRETS_KEY": secret}
         )
 

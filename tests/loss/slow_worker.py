@@ -12,8 +12,6 @@ import numpy as np
 import numpy.typing as npt
 
 from soulcaster.adapters.embedders.static import StaticEmbedder
-from soulcaster.processes.settings import load_settings
-from soulcaster.processes.worker import run_worker
 
 
 class SlowEmbedder(StaticEmbedder):
@@ -32,6 +30,9 @@ class SlowEmbedder(StaticEmbedder):
         return await super().embed(texts)
 
 
-if __name__ == "__main__":
+if __name__ == "__main__":  # the process that embeds imports this module, too
+    from soulcaster.processes.settings import load_settings
+    from soulcaster.processes.worker import run_worker
+
     slow = SlowEmbedder(float(sys.argv[2]), sys.argv[3], Path(sys.argv[4]))
     run_worker(load_settings(Path(sys.argv[1])), embedder=slow)
