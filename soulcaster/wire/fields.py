@@ -76,12 +76,11 @@ def _aware(value: Any) -> Any:
 
 
 def _in_utc(value: datetime) -> datetime:
-    """Refuse a time that is before the year 1 or after 9999 in UTC: Python can read it but not convert it."""
+    """Return a time in UTC; refuse one that is before the year 1 or after 9999 there, which Python can only read."""
     try:
-        value.astimezone(UTC)
+        return value.astimezone(UTC)
     except OverflowError as error:
         raise ValueError("the time is out of range in UTC") from error
-    return value
 
 
 Time = Annotated[AwareDatetime, BeforeValidator(_aware), AfterValidator(_in_utc)]

@@ -190,7 +190,7 @@ def test_an_item_as_it_is_documented() -> None:
     item = one(given).item
     assert (item.project_id, item.source, item.external_id) == ("p1", "github", "7")
     assert (item.title, item.body, item.author) == ("Late", "Card.", "someone")
-    assert item.created_at == datetime(2026, 11, 20, 8, tzinfo=UTC)
+    assert item.created_at.isoformat() == "2026-11-20T08:00:00+00:00"
     assert item.received_at == datetime(2026, 11, 30, 0, 53, 20, 123000, tzinfo=UTC)
     assert item.metadata == given["metadata"]
     assert (item.url, item.github_repo_url) == ("https://example.org/7", "https://github.com/a/b")
