@@ -16,10 +16,11 @@ MOST_ANSWER_BYTES = 64 * 1024 * 1024
 
 
 class RedirectedAway(aiohttp.ClientError):
-    """A server redirects to another host; whoever set its address has to look."""
+    """A server redirects to another host, or to none; whoever set its address has to look."""
 
-    def __init__(self, address: URL, to: URL) -> None:
-        super().__init__(f"{address.origin()} redirects to {to.origin()}, which is not followed")
+    def __init__(self, address: URL, to: URL | None) -> None:
+        where = to.origin() if to is not None and to.host else "what is no address"
+        super().__init__(f"{address.origin()} redirects to {where}, which is not followed")
 
 
 class AnswerTooLarge(aiohttp.ClientError):
@@ -66,10 +67,12 @@ def check_redirect(address: URL, to: URL) -> None:
     """Return when a redirect stays at its host, or goes from http to https there.
 
     Raises:
-        RedirectedAway: it leads to another host.
+        RedirectedAway: it leads to another host, or to none.
     """
-    upgrade = address.scheme == "http" and to.origin() == address.origin().with_scheme("https")
-    if to.origin() != address.origin() and not upgrade:
+    origins = (
+        {address.origin(), address.origin().with_scheme("https")} if address.scheme == "http" else {address.origin()}
+    )
+    if not to.host or to.origin() not in origins:
         raise RedirectedAway(address, to)
 
 
@@ -77,5 +80,10 @@ async def _stay(
     _session: aiohttp.ClientSession, _: SimpleNamespace, redirect: aiohttp.TraceRequestRedirectParams
 ) -> None:
     location = redirect.response.headers.get("Location") or redirect.response.headers.get("URI")
-    if location is not None:
-        check_redirect(redirect.url, redirect.url.join(URL(location)))
+    if location is None:
+        return
+    try:
+        to = redirect.url.join(URL(location))
+    except ValueError as error:
+        raise RedirectedAway(redirect.url, None) from error
+    check_redirect(redirect.url, to)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from aiohttp import ClientResponse, web
-from aiohttp.test_utils import TestServer
+from aiohttp.test_utils import RawTestServer, TestServer
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from yarl import URL
@@ -214,6 +214,16 @@ async def test_a_redirect_within_a_host_is_followed(thief: Thief) -> None:
     assert thief.stolen == []
 
 
+@pytest.mark.parametrize("location", ["file:///etc/passwd", "javascript:1", "http://[::bad/", "http://a:99999/"])
+async def test_a_redirect_to_what_is_no_address_is_an_error_of_the_server(location: str) -> None:
+    async def answer(_request: web.BaseRequest) -> web.Response:
+        return web.Response(status=302, headers={"Location": location})
+
+    async with RawTestServer(answer) as server, http_session() as session:
+        with pytest.raises(RedirectedAway, match="no address, which is not followed"):
+            await session.get(server.make_url("/"))
+
+
 async def read(response: ClientResponse) -> str:
     return await response.text()
 
@@ -228,6 +238,8 @@ async def read(response: ClientResponse) -> str:
         ("https://api.example/a", "https://api.example.evil.example/a", False),
         ("https://api.example/a", "https://evil.example/a", False),
         ("https://api.example/a", "https://user:word@api.example/a", True),
+        ("https://api.example/a", "file:///etc/passwd", False),
+        ("https://api.example/a", "mailto:a@api.example", False),
     ],
 )
 def test_which_redirect_stays(address: str, to: str, stays: bool) -> None:

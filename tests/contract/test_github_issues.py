@@ -234,12 +234,22 @@ async def test_what_is_no_list_of_issues_is_as_good_as_no_answer(
         await Reader(issues).sync()
 
 
-async def test_a_link_to_another_server_is_not_followed_with_our_token(github: GitHub, issues: GitHubIssues) -> None:
+@pytest.mark.parametrize(
+    "following",
+    [
+        "http://127.0.0.1:9/repos/acme/shop/issues?page=2",
+        "file:///etc/passwd",
+        "mailto:a@b",
+        "http://[::",
+        "http://a:99999/",
+    ],
+)
+async def test_a_link_to_another_server_or_to_none_is_not_followed_with_our_token(
+    github: GitHub, issues: GitHubIssues, following: str
+) -> None:
     github.put(1)
-    github.answers = [
-        web.json_response([], headers={"Link": '<http://127.0.0.1:9/repos/acme/shop/issues?page=2>; rel="next"'})
-    ]
-    with pytest.raises(SourceUnavailable, match="another server"):
+    github.answers = [web.json_response([], headers={"Link": f'<{following}>; rel="next"'})]
+    with pytest.raises(SourceUnavailable, match="next page"):
         await Reader(issues).sync()
 
 

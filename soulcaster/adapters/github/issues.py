@@ -7,6 +7,7 @@ conditional requests, rate limits).
 from datetime import UTC, datetime
 from typing import Literal
 
+import aiohttp
 from yarl import URL
 
 from soulcaster.adapters.github.rest import MOST_BYTES, GitHubClient, Refusals, ResponseTooLarge, read_json
@@ -47,13 +48,11 @@ class GitHubIssues(GitHubClient):
 
     async def page(self, at: str, *, token: str | None, etag: str | None = None) -> IssuesPage | None:
         """Return the page at an address, or None if it is unchanged; see `ports.Issues`."""
-        if URL(at).origin() != self._url.origin():  # it must not get our token
-            raise SourceUnavailable("GitHub's next page is on another server")
+        self._check_ours(URL(at))
         async with self._get(at, token, etag=etag, statuses=(200, 304)) as response:
             if response.status == 304:
                 return None
-            following = response.links.get("next")
-            next_at = None if following is None else str(following["url"])
+            next_at = self._next(response)
             try:
                 issues = await read_json(response, self._most_bytes)
             except ResponseTooLarge:
@@ -65,6 +64,22 @@ class GitHubIssues(GitHubClient):
                     raise SourceUnavailable("GitHub's response is not a list of issues")
                 return IssuesPage(tuple(issues), next_at, response.headers.get("ETag"))
         return await self.page(smaller, token=token)
+
+    def _next(self, response: aiohttp.ClientResponse) -> str | None:
+        try:
+            following = response.links.get("next")
+        except ValueError as error:
+            raise SourceUnavailable("GitHub's next page has no address") from error
+        if following is None:
+            return None
+        at = URL(str(following["url"]))
+        self._check_ours(at)
+        return str(at)
+
+    def _check_ours(self, at: URL) -> None:
+        """Return when an address is on GitHub's server; no other must get our token."""
+        if not at.host or at.origin() != self._url.origin():
+            raise SourceUnavailable("GitHub's next page is on another server")
 
 
 def _smaller(at: URL) -> str | None:
