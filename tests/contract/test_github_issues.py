@@ -27,7 +27,7 @@ async def github() -> AsyncIterator[GitHub]:
 
 @pytest.fixture
 async def issues(github: GitHub) -> AsyncIterator[GitHubIssues]:
-    async with GitHubIssues(github.url, lambda: NOW, timeout=0.5) as client:
+    async with GitHubIssues(github.url, lambda: NOW, timeout=3) as client:
         yield client
 
 

@@ -70,7 +70,7 @@ async def github() -> AsyncIterator[GitHub]:
 
 @pytest.fixture
 async def repositories(github: GitHub) -> AsyncIterator[GitHubRepositories]:
-    async with GitHubRepositories(github.url, lambda: NOW, timeout=0.5) as client:
+    async with GitHubRepositories(github.url, lambda: NOW, timeout=3) as client:
         yield client
 
 

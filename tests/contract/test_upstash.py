@@ -88,11 +88,11 @@ async def test_a_server_that_is_not_there(host: str) -> None:
 
 
 async def test_a_server_that_is_slow(server: Upstash, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(redis_connection, "TIMEOUT_SECONDS", 0.1)
+    monkeypatch.setattr(redis_connection, "TIMEOUT_SECONDS", 1)
     model = RedisReadModel(RedisAccess(server.url))
     await model.ping()
     server.delay = 5
-    with pytest.raises(RedisUnavailable, match=r"no answer in 0\.1 seconds"):
+    with pytest.raises(RedisUnavailable, match=r"no answer in 1 seconds"):
         await model.writer.put_items("p1", [item(1)])
     server.delay = 0
     await model.writer.put_items("p1", [item(1)])

@@ -396,7 +396,7 @@ async def test_a_rate_limit_that_is_used_up_is_waited_out(setting: Setting) -> N
 async def test_a_failure_in_the_middle_goes_on_from_there(setting: Setting, fault: Fault) -> None:
     add(setting.reddit, 1, 250)
     await setting.configure("python")
-    poller = await setting.poller(seconds=0.5)
+    poller = await setting.poller(seconds=2)
     setting.clock.at += await poller.step() or 0
     setting.reddit.faults = [fault, fault]
     await setting.settle(poller)

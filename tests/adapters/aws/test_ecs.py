@@ -231,7 +231,7 @@ async def test_failures_in_an_answer_with_status_200_are_a_refusal(server: EcsSe
     ],
 )
 async def test_what_is_no_answer_may_be_asked_again(server: EcsServer, fault: Fault) -> None:
-    client = EcsClient(PLACEMENT, tries=1, timeout=0.3 if fault is HANGS else 20)
+    client = EcsClient(PLACEMENT, tries=1, timeout=1.5 if fault is HANGS else 20)
     await client.run("opens-the-client", VARIABLES)
     for operation in ("RunTask", "ListTasks", "DescribeTasks", "StopTask"):
         server.faults[operation] = [fault]
