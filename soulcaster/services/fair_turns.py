@@ -57,6 +57,7 @@ class FairTurns:
         places: int,
         *,
         each: int,
+        beside: int | None = None,
         waiting: int | None = None,
         rest: float = 0.0,
         clock: Callable[[], float] = time.monotonic,
@@ -66,11 +67,13 @@ class FairTurns:
         Args:
             places: how many there are.
             each: how many one project may have.
+            beside: how many it may have while another project asks, if not as many.
             waiting: how many callers of one project may wait, None for any number.
             rest: how long a project that crowds out another one rests after a turn, in times that the turn took.
             clock: is monotonic, in seconds.
         """
         self.each = each
+        self._beside = each if beside is None else beside
         self._rest = rest
         self._clock = clock
         self._free = places
@@ -96,18 +99,23 @@ class FairTurns:
 
     async def take(self, project_id: str) -> Turn:
         """Wait for a place of a project; the caller has to end the turn. Raises as `turn` does."""
-        if self._free and self._taken[project_id] < self.each:
-            self._take(project_id)  # whoever waits while places are free has as many as it may
+        if self._free and project_id not in self._waiting and self._taken[project_id] < self._most(project_id):
+            self._take(project_id)
         else:
             await self._wait(project_id)
         return Turn(self, project_id, self._clock())
 
     def crowds_out(self, project_id: str) -> bool:
         """Return whether callers of this project wait, and another one was served within `RECENT_SECONDS`."""
-        if project_id not in self._waiting:
-            return False
+        return project_id in self._waiting and self._is_beside_others(project_id)
+
+    def _is_beside_others(self, project_id: str) -> bool:
         since = self._clock() - RECENT_SECONDS
         return any(other != project_id and at >= since for other, at in self._served.items())
+
+    def _most(self, project_id: str) -> int:
+        """Return how many places a project may have now."""
+        return self._beside if self._is_beside_others(project_id) else self.each
 
     def end(self, project_id: str, begun: float) -> None:
         """End a turn of a project; called by `Turn.end` only."""
@@ -135,6 +143,7 @@ class FairTurns:
             raise LimitReached("Too many requests of this project wait already; send fewer at once.")
         place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(project_id, deque()).append(place)
+        self._serve()  # it may have more places by now than when the callers before it came
         try:
             await place
         except asyncio.CancelledError:
@@ -162,4 +171,4 @@ class FairTurns:
                 place.set_result(None)
 
     def _next(self) -> str | None:
-        return next((name for name in self._waiting if self._taken[name] < self.each), None)
+        return next((name for name in self._waiting if self._taken[name] < self._most(name)), None)

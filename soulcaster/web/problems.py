@@ -36,7 +36,7 @@ from soulcaster.errors import (
     WorkerUnavailable,
 )
 from soulcaster.web.dependencies import dependencies
-from soulcaster.web.turns import become_stream
+from soulcaster.web.turns import become_stream, begin_waiting
 
 REQUEST_SECONDS = 15.0
 """Time limit of one request; longer than that of any call it makes."""
@@ -135,8 +135,13 @@ def field_problems(error: ValidationError, *, tagged: bool = False) -> list[Fiel
     ]
 
 
-def extend_time_limit(request: web.Request, seconds: float) -> None:
-    """Add seconds to the time limit of a request, because its caller wants it to wait."""
+async def begin_wait(request: web.Request, seconds: float) -> None:
+    """Add seconds to the time limit of a request that is about to wait: for its effect, or for another system.
+
+    Raises:
+        LimitReached: too many requests of the project wait.
+    """
+    await begin_waiting(request)
     limit = request[_LIMIT].when()
     if limit is not None:
         request[_LIMIT].reschedule(limit + seconds)

@@ -25,12 +25,15 @@ class Turns:
 
     Reading takes the event loop's time, so the requests of a project read one after the other; together they would not
     be answered sooner, and a neighbour's much later. A project whose requests wait rests in between while another one
-    asks. Requests that change something wait for Kafka most of the time, so many may do that at once. Streams do little
-    but last long, so none waits: one too many is refused.
+    asks. Requests that change something wait for Kafka most of the time, so many may do that at once; but each that is
+    ready takes its share of every round of the event loop, so beside another project they are few, and rest. Requests
+    that wait for long, for their effect or for another system, do little meanwhile. Streams do little but last long, so
+    none waits: one too many is refused.
     """
 
     reading: FairTurns = field(default_factory=lambda: FairTurns(32, each=1, waiting=500, rest=REST))
-    writing: FairTurns = field(default_factory=lambda: FairTurns(256, each=32, waiting=500))
+    writing: FairTurns = field(default_factory=lambda: FairTurns(256, each=32, beside=8, rest=REST, waiting=500))
+    waits: FairTurns = field(default_factory=lambda: FairTurns(256, each=32, waiting=500))
     unproven: FairTurns = field(default_factory=lambda: FairTurns(64, each=8, waiting=100))
     """Bodies that are read, and so kept in memory, before it is known who sends them: by project and address."""
     threads: FairTurns = field(default_factory=lambda: FairTurns(6, each=2))
@@ -110,7 +113,20 @@ async def become_stream(request: web.Request) -> None:
     Raises:
         LimitReached: the project has too many streams.
     """
+    await _change_place(request, request.config_dict[TURNS].streams)
+
+
+async def begin_waiting(request: web.Request) -> None:
+    """Change the place of a request for one among those that wait for long.
+
+    Raises:
+        LimitReached: too many requests of the project wait for such a place.
+    """
+    await _change_place(request, request.config_dict[TURNS].waits)
+
+
+async def _change_place(request: web.Request, places: FairTurns) -> None:
     place = request[_PLACE]
-    turn = await request.config_dict[TURNS].streams.take(place.project_id)
+    turn = await places.take(place.project_id)
     place.turn.end()
     place.turn = turn

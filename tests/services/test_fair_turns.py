@@ -50,6 +50,32 @@ async def test_projects_are_served_in_turn_however_many_callers_one_has() -> Non
     await asyncio.gather(*come)
 
 
+async def test_a_project_has_fewer_places_while_another_asks() -> None:
+    now = 0.0
+    callers = Callers(FairTurns(10, each=4, beside=2, clock=lambda: now))
+    come = callers.come(*(f"a{n}" for n in range(5)))
+    await settled()
+    assert callers.served == ["a0", "a1", "a2", "a3"]
+    come += callers.come("b0")
+    await settled()
+    await callers.leave()
+    await callers.leave()
+    assert callers.served == ["a0", "a1", "a2", "a3", "b0"], "two places are left to a, and as many it may have"
+    await callers.leave()
+    assert callers.served[5:] == ["a4"]
+    come += callers.come("a5", "a6")
+    await settled()
+    assert callers.served[5:] == ["a4"]
+    now = 10.0
+    come += callers.come("a7")
+    await settled()
+    assert callers.served[5:] == ["a4", "a5", "a6"], "b has not asked for long"
+    while callers.inside:
+        await callers.leave()
+    assert callers.served[8:] == ["a7"]
+    await asyncio.gather(*come)
+
+
 async def test_a_project_whose_work_never_ends_does_not_stop_another() -> None:
     turns = FairTurns(3, each=2, waiting=5)
     stuck = Callers(turns)

@@ -27,7 +27,7 @@ from soulcaster.web.pages.access import ACCESS
 from soulcaster.web.pages.addresses import cluster_path, job_path
 from soulcaster.web.pages.session import leave_notice
 from soulcaster.web.parameters import Id, path_id
-from soulcaster.web.problems import Problem, extend_time_limit
+from soulcaster.web.problems import Problem, begin_wait
 from soulcaster.wire.project_config import Repository
 
 _REASONS = (
@@ -120,7 +120,7 @@ async def approve(request: web.Request) -> web.StreamResponse:
 async def _start(request: web.Request, cluster_id: str, fix: FixRequest) -> None:
     """Request a fix, and leave a notice of what came of it."""
     given, access = dependencies(request), request[ACCESS]
-    extend_time_limit(request, MAX_SECONDS)  # a fix that stops at the plan may need one first
+    await begin_wait(request, MAX_SECONDS)  # a fix that stops at the plan may need one first
     try:
         asked = await given.fixes.start(access.project.id, cluster_id, replace(fix, may_approve=access.may("admin")))
     except _REASONS as error:

@@ -18,7 +18,7 @@ from soulcaster.web.pages.access import ACCESS
 from soulcaster.web.pages.addresses import cluster_path
 from soulcaster.web.pages.session import leave_notice
 from soulcaster.web.parameters import path_id
-from soulcaster.web.problems import extend_time_limit
+from soulcaster.web.problems import begin_wait
 
 
 class PlanForm(BaseModel):
@@ -49,7 +49,7 @@ async def write(request: web.Request) -> web.StreamResponse:
     """POST .../clusters/{cluster_id}/write-plan: let the model write the plan of the cluster."""
     project_id, cluster_id = request[ACCESS].project.id, path_id(request, "cluster_id")
     await _check_room(request)
-    extend_time_limit(request, MAX_SECONDS)
+    await begin_wait(request, MAX_SECONDS)
     try:
         plan = await dependencies(request).plans.generate(project_id, cluster_id)
     except (Conflict, PlannerRefuses, PlannerUnavailable) as error:

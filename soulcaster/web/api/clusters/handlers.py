@@ -24,7 +24,7 @@ from soulcaster.web.caller import CALLER
 from soulcaster.web.dependencies import dependencies
 from soulcaster.web.headers import github_token
 from soulcaster.web.parameters import PageQuery, ProjectQuery, words
-from soulcaster.web.problems import extend_time_limit, field_problem
+from soulcaster.web.problems import begin_wait, field_problem
 from soulcaster.web.turns import elsewhere
 
 _fix_operation = partial(
@@ -117,7 +117,7 @@ async def _start_fix(request: web.Request, query: StartFixQuery, cluster_id: str
         repository=query.repository,
         github_token=github_token(request),
     )
-    extend_time_limit(request, MAX_SECONDS)  # a fix that stops at the plan may need one first
+    await begin_wait(request, MAX_SECONDS)  # a fix that stops at the plan may need one first
     try:
         requested = await dependencies(request).fixes.start(query.project_id, cluster_id, fix)
     except UnknownBackend as error:

@@ -20,7 +20,7 @@ from soulcaster.web.caller import CALLER, count_made
 from soulcaster.web.dependencies import dependencies
 from soulcaster.web.headers import idempotency_key
 from soulcaster.web.parameters import WaitQuery
-from soulcaster.web.problems import Problem, extend_time_limit
+from soulcaster.web.problems import Problem, begin_wait
 
 command_operation = partial(
     operation,
@@ -85,7 +85,7 @@ async def command_response(
     """
     view = None
     if query.wait:
-        extend_time_limit(request, query.wait)
+        await begin_wait(request, query.wait)
         view = await dependencies(request).commands.outcome(query.project_id, command_id, seconds=query.wait)
     if view is not None and view.outcome == "refused":
         raise Problem(409, view.reason or "This was refused.")

@@ -24,7 +24,7 @@ from soulcaster.web.caller import CALLER, count_made, count_report, is_program, 
 from soulcaster.web.dependencies import dependencies
 from soulcaster.web.headers import idempotency_key
 from soulcaster.web.parameters import PageQuery, ProjectQuery, WaitByDefaultQuery, WaitQuery
-from soulcaster.web.problems import Problem, extend_time_limit
+from soulcaster.web.problems import Problem, begin_wait
 
 _CHANGED: Mapping[int, ResponseModel] = {202: JobChangedOut, 200: JobChangedOut}
 """200 when the caller waited and the change can be read, or when there was nothing to change."""
@@ -151,5 +151,5 @@ async def _shown(request: web.Request, job: Job, wait: float, matches: Callable[
     """Return the job once the read model's version of it matches, or None after `wait` seconds."""
     if not wait:
         return None
-    extend_time_limit(request, wait)
+    await begin_wait(request, wait)
     return await dependencies(request).jobs.until(job.id, matches, seconds=wait)

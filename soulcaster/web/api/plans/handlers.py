@@ -11,7 +11,7 @@ from soulcaster.web.api.responses import json_response
 from soulcaster.web.caller import CALLER, count_made
 from soulcaster.web.dependencies import dependencies
 from soulcaster.web.parameters import ProjectQuery
-from soulcaster.web.problems import extend_time_limit, field_problem
+from soulcaster.web.problems import begin_wait, field_problem
 
 
 @operation("GET", "/clusters/{cluster_id}/plan", {200: PlanOut}, scope="read")
@@ -33,7 +33,7 @@ async def write_plan(
     await count_made(given, "plans", query.project_id)
     await given.storage_limit.check(query.project_id)
     if body is None:
-        extend_time_limit(request, MAX_SECONDS)
+        await begin_wait(request, MAX_SECONDS)
         return json_response(PlanOut.of(await plans.generate(query.project_id, cluster_id)))
     try:
         plan = await plans.edit(query.project_id, cluster_id, body.title, body.description, by=request[CALLER].name)
