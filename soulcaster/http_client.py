@@ -69,11 +69,11 @@ def check_redirect(address: URL, to: URL) -> None:
     Raises:
         RedirectedAway: it leads to another host, or to none.
     """
-    origins = (
-        {address.origin(), address.origin().with_scheme("https")} if address.scheme == "http" else {address.origin()}
-    )
-    if not to.host or to.origin() not in origins:
-        raise RedirectedAway(address, to)
+    if to.host:
+        upgrade = address.scheme == "http" and to.origin() == address.origin().with_scheme("https")
+        if to.origin() == address.origin() or upgrade:
+            return
+    raise RedirectedAway(address, to)
 
 
 async def _stay(
