@@ -99,10 +99,17 @@ class FairTurns:
 
     async def take(self, project_id: str) -> Turn:
         """Wait for a place of a project; the caller has to end the turn. Raises as `turn` does."""
-        if self._free and project_id not in self._waiting and self._taken[project_id] < self._most(project_id):
-            self._take(project_id)
-        else:
-            await self._wait(project_id)
+        free = self.take_free(project_id)
+        if free is not None:
+            return free
+        await self._wait(project_id)
+        return Turn(self, project_id, self._clock())
+
+    def take_free(self, project_id: str) -> Turn | None:
+        """Take a place of a project if there is one now and nobody waits for it; the caller has to end the turn."""
+        if not self._free or project_id in self._waiting or self._taken[project_id] >= self._most(project_id):
+            return None
+        self._take(project_id)
         return Turn(self, project_id, self._clock())
 
     def crowds_out(self, project_id: str) -> bool:

@@ -135,13 +135,9 @@ def field_problems(error: ValidationError, *, tagged: bool = False) -> list[Fiel
     ]
 
 
-async def begin_wait(request: web.Request, seconds: float) -> None:
-    """Add seconds to the time limit of a request that is about to wait: for its effect, or for another system.
-
-    Raises:
-        LimitReached: too many requests of the project wait.
-    """
-    await begin_waiting(request)
+def begin_wait(request: web.Request, seconds: float) -> None:
+    """Add seconds to the time limit of a request that is about to wait: for its effect, or for another system."""
+    begin_waiting(request)
     limit = request[_LIMIT].when()
     if limit is not None:
         request[_LIMIT].reschedule(limit + seconds)

@@ -33,7 +33,7 @@ class Turns:
 
     reading: FairTurns = field(default_factory=lambda: FairTurns(32, each=1, waiting=500, rest=REST))
     writing: FairTurns = field(default_factory=lambda: FairTurns(256, each=32, beside=8, rest=REST, waiting=500))
-    waits: FairTurns = field(default_factory=lambda: FairTurns(256, each=32, waiting=500))
+    waits: FairTurns = field(default_factory=lambda: FairTurns(256, each=32))
     unproven: FairTurns = field(default_factory=lambda: FairTurns(64, each=8, waiting=100))
     """Bodies that are read, and so kept in memory, before it is known who sends them: by project and address."""
     threads: FairTurns = field(default_factory=lambda: FairTurns(6, each=2))
@@ -113,20 +113,16 @@ async def become_stream(request: web.Request) -> None:
     Raises:
         LimitReached: the project has too many streams.
     """
-    await _change_place(request, request.config_dict[TURNS].streams)
-
-
-async def begin_waiting(request: web.Request) -> None:
-    """Change the place of a request for one among those that wait for long.
-
-    Raises:
-        LimitReached: too many requests of the project wait for such a place.
-    """
-    await _change_place(request, request.config_dict[TURNS].waits)
-
-
-async def _change_place(request: web.Request, places: FairTurns) -> None:
     place = request[_PLACE]
-    turn = await places.take(place.project_id)
+    turn = await request.config_dict[TURNS].streams.take(place.project_id)
     place.turn.end()
     place.turn = turn
+
+
+def begin_waiting(request: web.Request) -> None:
+    """Change the place of a request for one among those that wait for long; where none is free, it keeps its own."""
+    place = request[_PLACE]
+    turn = request.config_dict[TURNS].waits.take_free(place.project_id)
+    if turn is not None:
+        place.turn.end()
+        place.turn = turn

@@ -9,12 +9,14 @@ from aiohttp import ClientResponse
 from aiohttp.test_utils import TestClient, TestServer
 
 from soulcaster.adapters.redis.client import MAX_CONNECTIONS
+from soulcaster.domain.events import CommandDone
 from soulcaster.ports.dead_letters import DeadLetterPage
 from soulcaster.services.fair_turns import FairTurns
 from soulcaster.web import sending
 from soulcaster.web.turns import TURNS, Turns
+from soulcaster.wire.cluster_commands import ClusterCommand
 from tests.support.answers import problem
-from tests.support.make import item
+from tests.support.make import NOW, item
 from tests.support.web import Client, FakeDeadLetters, World
 
 
@@ -80,6 +82,27 @@ async def test_streams_take_places_of_their_own(world: World) -> None:
         assert [stream.status for stream in streams] == [200] * 4
         for stream in streams:
             stream.close()
+
+
+async def test_who_waits_for_an_effect_keeps_nobody_from_changing_something(world: World) -> None:
+    await world.fill()
+    world.publisher.outcome = "waiting"
+    app = world.app()
+    app[TURNS] = turns = Turns(writing=FairTurns(9, each=1), waits=FairTurns(9, each=1))
+    async with TestClient(TestServer(app)) as client, asyncio.timeout(60):
+        waiting = []
+        for _ in range(2):  # the second finds no place among those that wait, and waits all the same
+            waiting.append(asyncio.create_task(client.post("/clusters/rebalance?project_id=p1&wait=30")))
+            while len(world.publisher.sent) < len(waiting):
+                await asyncio.sleep(0.01)
+        assert turns.waits.take_free("p1") is None
+        for number, task in enumerate(waiting):
+            assert not task.done()
+            command_id = ClusterCommand.model_validate_json(world.publisher.sent[number].value).command.id
+            await world.read_model.writer.apply("p1", [CommandDone(command_id, "applied", "", NOW)])
+        assert [(await task).status for task in waiting] == [200, 200]
+        for places in (turns.writing, turns.waits):
+            assert places.take_free("p1") is not None, "each has given its place back"
 
 
 async def test_large_batches_of_a_project_leave_threads_to_others(world: World) -> None:

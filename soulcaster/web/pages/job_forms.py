@@ -120,7 +120,7 @@ async def approve(request: web.Request) -> web.StreamResponse:
 async def _start(request: web.Request, cluster_id: str, fix: FixRequest) -> None:
     """Request a fix, and leave a notice of what came of it."""
     given, access = dependencies(request), request[ACCESS]
-    await begin_wait(request, MAX_SECONDS)  # a fix that stops at the plan may need one first
+    begin_wait(request, MAX_SECONDS)  # a fix that stops at the plan may need one first
     try:
         asked = await given.fixes.start(access.project.id, cluster_id, replace(fix, may_approve=access.may("admin")))
     except _REASONS as error:

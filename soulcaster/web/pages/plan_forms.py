@@ -49,7 +49,7 @@ async def write(request: web.Request) -> web.StreamResponse:
     """POST .../clusters/{cluster_id}/write-plan: let the model write the plan of the cluster."""
     project_id, cluster_id = request[ACCESS].project.id, path_id(request, "cluster_id")
     await _check_room(request)
-    await begin_wait(request, MAX_SECONDS)
+    begin_wait(request, MAX_SECONDS)
     try:
         plan = await dependencies(request).plans.generate(project_id, cluster_id)
     except (Conflict, PlannerRefuses, PlannerUnavailable) as error:

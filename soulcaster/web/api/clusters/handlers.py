@@ -117,7 +117,7 @@ async def _start_fix(request: web.Request, query: StartFixQuery, cluster_id: str
         repository=query.repository,
         github_token=github_token(request),
     )
-    await begin_wait(request, MAX_SECONDS)  # a fix that stops at the plan may need one first
+    begin_wait(request, MAX_SECONDS)  # a fix that stops at the plan may need one first
     try:
         requested = await dependencies(request).fixes.start(query.project_id, cluster_id, fix)
     except UnknownBackend as error:

@@ -85,7 +85,7 @@ async def command_response(
     """
     view = None
     if query.wait:
-        await begin_wait(request, query.wait)
+        begin_wait(request, query.wait)
         view = await dependencies(request).commands.outcome(query.project_id, command_id, seconds=query.wait)
     if view is not None and view.outcome == "refused":
         raise Problem(409, view.reason or "This was refused.")

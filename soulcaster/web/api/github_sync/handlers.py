@@ -45,7 +45,7 @@ async def sync_repository(request: web.Request, query: ProjectQuery, owner: str,
     """
     given, token = dependencies(request), github_token(request)
     config = await _config(given, query.project_id)
-    goes_on, count = await _until_time_is_up(request), partial(count_items, request)
+    goes_on, count = _until_time_is_up(request), partial(count_items, request)
     result = await given.github.sync(
         query.project_id, f"{owner}/{repo}", config, token=token, goes_on=goes_on, count=count
     )
@@ -63,7 +63,7 @@ async def sync_repositories(request: web.Request, query: ProjectQuery) -> web.St
     """
     given, token = dependencies(request), github_token(request)
     config = await _config(given, query.project_id)
-    goes_on, count = await _until_time_is_up(request), partial(count_items, request)
+    goes_on, count = _until_time_is_up(request), partial(count_items, request)
     read: list[RepositorySyncOut] = []
     async for result in given.github.sync_all(query.project_id, config, token=token, goes_on=goes_on, count=count):
         _raise_if_github_is_unavailable(given, result)
@@ -89,9 +89,9 @@ async def _config(given: Dependencies, project_id: str) -> ProjectConfig:
     return config
 
 
-async def _until_time_is_up(request: web.Request) -> Callable[[], bool]:
+def _until_time_is_up(request: web.Request) -> Callable[[], bool]:
     """Extend the time limit of a request to that of a sync; return a function that says if another page may start."""
-    await begin_wait(request, SYNC_SECONDS + _LAST_PAGE_SECONDS)
+    begin_wait(request, SYNC_SECONDS + _LAST_PAGE_SECONDS)
     loop = asyncio.get_running_loop()
     until = loop.time() + SYNC_SECONDS
     return lambda: loop.time() < until

@@ -151,5 +151,5 @@ async def _shown(request: web.Request, job: Job, wait: float, matches: Callable[
     """Return the job once the read model's version of it matches, or None after `wait` seconds."""
     if not wait:
         return None
-    await begin_wait(request, wait)
+    begin_wait(request, wait)
     return await dependencies(request).jobs.until(job.id, matches, seconds=wait)

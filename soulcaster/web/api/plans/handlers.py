@@ -33,7 +33,7 @@ async def write_plan(
     await count_made(given, "plans", query.project_id)
     await given.storage_limit.check(query.project_id)
     if body is None:
-        await begin_wait(request, MAX_SECONDS)
+        begin_wait(request, MAX_SECONDS)
         return json_response(PlanOut.of(await plans.generate(query.project_id, cluster_id)))
     try:
         plan = await plans.edit(query.project_id, cluster_id, body.title, body.description, by=request[CALLER].name)

@@ -30,7 +30,7 @@ async def set_project_config(request: web.Request, query: WaitQuery, body: Proje
     """
     configs, clustering = dependencies(request).configs, Clustering(body.threshold, body.granularity)
     if query.wait:
-        await begin_wait(request, 2 * query.wait)
+        begin_wait(request, 2 * query.wait)
     change = await configs.change(
         query.project_id,
         body.version,
@@ -67,6 +67,6 @@ async def set_subreddits(request: web.Request, query: WaitByDefaultQuery, body: 
         reddit = config.sources.reddit.model_copy(update={"subreddits": names, **more})
         return config.model_copy(update={"sources": config.sources.model_copy(update={"reddit": reddit})})
 
-    await begin_wait(request, query.wait)
+    begin_wait(request, query.wait)
     stored = await given.configs.change_newest(query.project_id, changed, by=request[CALLER].name, seconds=query.wait)
     return json_response(SubredditsOut.of(query.project_id, stored, given.reddit))
