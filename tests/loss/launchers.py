@@ -128,6 +128,21 @@ class Yard:
             committed = await offsets.committed(self.group)
         return all(committed.get(tp, 0) >= span.end for tp, span in spans.items() if span.end > span.first)
 
+    async def joined(self, count: int, seconds: float = 60) -> None:
+        """Return once so many launchers share the partitions: one that joins beside a dead one may end by itself."""
+        admin = AIOKafkaAdminClient(bootstrap_servers=self.settings.kafka)
+        await admin.start()
+        try:
+            async with asyncio.timeout(seconds):
+                while True:
+                    [described] = await admin.describe_consumer_groups([self.group])
+                    _, _, state, _, _, members, *_ = described.groups[0]
+                    if (state, len(members)) == ("Stable", count):
+                        return
+                    await asyncio.sleep(0.1)
+        finally:
+            await admin.close()
+
     async def forget_killed(self) -> None:
         """Have the group forget its members, as Kafka itself does 12 seconds after they were killed."""
         admin = AIOKafkaAdminClient(bootstrap_servers=self.settings.kafka)

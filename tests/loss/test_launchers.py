@@ -96,6 +96,7 @@ async def test_two_launchers_share_jobs_one_is_killed_and_another_one_comes(yard
     yard.launcher()  # a rebalance while jobs run
     await yard.order(4)
     await yard.running(3)
+    await yard.joined(3)
     await first.kill()
     await yard.check(await yard.all_ended())
 
