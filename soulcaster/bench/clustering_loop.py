@@ -122,6 +122,7 @@ class CurrentClusterer:
         snapshot = self._clusterer.rounds.snapshot()
         begin = time.perf_counter()
         decision = decide(snapshot)
+        decision.description.compute()  # beside the stream, as workers do it
         decision_seconds = time.perf_counter() - begin
         outcome = self._clusterer.rounds.finish(snapshot, decision)
         self._complete = last and self._clusterer.rounds.complete

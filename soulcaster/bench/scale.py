@@ -112,6 +112,7 @@ class _Measurement:
         snapshot = rounds.snapshot()
         times.append(time.perf_counter())
         decision = decide(snapshot)
+        decision.description.compute()  # beside the stream, as workers do it
         times.append(time.perf_counter())
         rounds.finish(snapshot, decision)
         times.append(time.perf_counter())
