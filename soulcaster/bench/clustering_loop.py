@@ -19,7 +19,7 @@ import psutil
 
 from soulcaster.bench.alone import print_progress, run_alone, use_one_core
 from soulcaster.domain.clustering.clusterer.clusterer import Clusterer
-from soulcaster.domain.clustering.consolidation.identity import decide
+from soulcaster.domain.clustering.consolidation.identity import decide_and_describe
 from soulcaster.domain.clustering.features.vectors import Vectors
 from soulcaster.domain.feedback.items import ComparedItem
 
@@ -121,8 +121,7 @@ class CurrentClusterer:
             return None
         snapshot = self._clusterer.rounds.snapshot()
         begin = time.perf_counter()
-        decision = decide(snapshot)
-        decision.description.compute()  # beside the stream, as workers do it
+        decision = decide_and_describe(snapshot)
         decision_seconds = time.perf_counter() - begin
         outcome = self._clusterer.rounds.finish(snapshot, decision)
         self._complete = last and self._clusterer.rounds.complete

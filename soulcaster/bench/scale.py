@@ -26,7 +26,7 @@ from soulcaster.bench.alone import print_progress, run_alone, use_one_core
 from soulcaster.bench.feeds import demo_topics
 from soulcaster.domain.clustering.clusterer import snapshot_codec
 from soulcaster.domain.clustering.clusterer.clusterer import Clusterer
-from soulcaster.domain.clustering.consolidation.identity import decide
+from soulcaster.domain.clustering.consolidation.identity import decide_and_describe
 from soulcaster.domain.clustering.features.vectors import Vectors, unit
 from soulcaster.domain.clustering.project.item_records import RECORD_BYTES
 from soulcaster.domain.feedback.items import ComparedItem
@@ -111,8 +111,7 @@ class _Measurement:
         times = [time.perf_counter()]
         snapshot = rounds.snapshot()
         times.append(time.perf_counter())
-        decision = decide(snapshot)
-        decision.description.compute()  # beside the stream, as workers do it
+        decision = decide_and_describe(snapshot)
         times.append(time.perf_counter())
         rounds.finish(snapshot, decision)
         times.append(time.perf_counter())

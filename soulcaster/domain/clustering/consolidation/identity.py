@@ -179,6 +179,13 @@ class Description:
         return number if number <= self._highest else self._highest - number
 
 
+def decide_and_describe(snapshot: Snapshot) -> Decision:
+    """Return what `decide` does, with all titles and proposals, so that finishing the round has nothing to compute."""
+    decision = decide(snapshot)
+    decision.description.compute()
+    return decision
+
+
 def decide(snapshot: Snapshot) -> Decision:
     """Consolidate and return what is to change; takes a while, and may run anywhere."""
     # 1. Plan what the clusters should be, around the new background.

@@ -7,7 +7,7 @@ asks the clusterers and calls nothing else.
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from soulcaster.domain.clustering.consolidation.identity import Decision, Snapshot, decide
+from soulcaster.domain.clustering.consolidation.identity import Decision, Snapshot, decide_and_describe
 from soulcaster.domain.clustering.project import event_factory
 from soulcaster.domain.clustering.project.embedders import EmbedderClusters
 from soulcaster.domain.clustering.project.item_records import DONE
@@ -37,9 +37,7 @@ class Round:
 
     def decide(self) -> Decision:
         """Return what is to change, with everything computed."""
-        decision = decide(self.snapshot)
-        decision.description.compute()
-        return decision
+        return decide_and_describe(self.snapshot)
 
 
 class RoundSchedule:
